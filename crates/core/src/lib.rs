@@ -1,0 +1,37 @@
+//! The words of Hezar: what a node is, where a connection goes, how far it came and whose fault a failure was.
+//!
+//! This crate knows no runtime and does no I/O. Every other crate of the workspace speaks in these types.
+
+mod canonical;
+mod code;
+mod fault;
+mod label;
+mod node;
+mod outbound;
+mod secret;
+mod security;
+mod target;
+mod time;
+mod transport;
+
+pub use canonical::{Canon, Canonical};
+pub use code::CodeDoc;
+pub use fault::{Fault, Stage};
+pub use label::Label;
+pub use node::{NodeId, NodeSpec, ParseNodeIdError};
+pub use outbound::{
+    AnyTls, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, ImpossiblePair,
+    Obfs2, Outbound, PacketEncoding, Plugin, Shadowsocks, ShadowsocksR, SocksProxy, SocksVersion, StreamNode,
+    StreamProtocol, Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
+};
+pub use secret::Secret;
+pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls};
+pub use target::{DomainName, Host, Reach, Target, TargetError};
+pub use time::Timestamp;
+pub use transport::{
+    Carrier, EarlyData, Grpc, GrpcMode, Http2, HttpHeader, HttpUpgrade, Kcp, QuicTransport, TransportKind, WebSocket,
+    Xhttp, XhttpMode,
+};
+
+#[cfg(test)]
+mod tests;

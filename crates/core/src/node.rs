@@ -1,0 +1,102 @@
+//! A node and its identity.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use crate::{Canon, Canonical, Outbound, Target, TransportKind, security::SecurityKind};
+
+/// The identity of a node: the first 128 bits of BLAKE3 over its canonical form. The same endpoint published under ten
+/// names has one id. Written as 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId([u8; 16]);
+
+impl NodeId {
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a node id is 32 hexadecimal digits")]
+pub struct ParseNodeIdError;
+
+impl FromStr for NodeId {
+    type Err = ParseNodeIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNodeIdError> {
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(ParseNodeIdError);
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| ParseNodeIdError)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+/// Everything needed to dial one upstream proxy. Its display name is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeSpec {
+    /// The address of the proxy server.
+    pub server: Target,
+    /// The protocol and what carries it.
+    pub outbound: Outbound,
+}
+
+impl NodeSpec {
+    /// Puts a node together.
+    #[must_use]
+    pub const fn new(server: Target, outbound: Outbound) -> Self {
+        Self { server, outbound }
+    }
+
+    /// The identity.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        let mut canon = Canon::new();
+        canon.text("server", &self.server.to_string());
+        self.outbound.canonical(&mut canon);
+        let hash = blake3::hash(canon.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        NodeId(bytes)
+    }
+
+    /// The link scheme in its standard spelling: `vless`, `ss`, `hysteria2`, `socks5`, …
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        self.outbound.scheme()
+    }
+
+    /// What carries the protocol's bytes.
+    #[must_use]
+    pub const fn transport(&self) -> TransportKind {
+        self.outbound.transport()
+    }
+
+    /// What protects them.
+    #[must_use]
+    pub const fn security(&self) -> SecurityKind {
+        self.outbound.security()
+    }
+}

@@ -1,0 +1,143 @@
+//! What the words promise.
+
+use proptest::prelude::*;
+
+use crate::*;
+
+fn socks(host: &str, port: u16) -> NodeSpec {
+    let server = Target::new(Host::new(host).unwrap(), port).unwrap();
+    let socks = SocksProxy { version: SocksVersion::V5, credentials: None, tls: None };
+    NodeSpec::new(server, Outbound::Socks(socks))
+}
+
+#[test]
+fn identity_is_stable() {
+    // A change of these digits loses every stored measurement: never edit them, fix the canonical form instead.
+    assert_eq!(socks("192.0.2.1", 1080).id().to_string(), "4254ecba997a029360fbbbdc5958b2dd");
+}
+
+#[test]
+fn identity_ignores_spelling() {
+    assert_eq!(socks("Example.ORG.", 1).id(), socks("example.org", 1).id());
+    assert_ne!(socks("example.org", 1).id(), socks("example.org", 2).id());
+}
+
+#[test]
+fn id_round_trips_through_text() {
+    let id = socks("192.0.2.1", 1080).id();
+    assert_eq!(id.to_string().parse(), Ok(id));
+    assert_eq!("+".repeat(32).parse::<NodeId>(), Err(ParseNodeIdError));
+}
+
+#[test]
+fn hosts() {
+    for good in ["1.2.3.4", "::1", "[2001:db8::1]", "a.example", "a_b.example", "xn--mgbh0fb.example", "localhost"] {
+        assert!(Host::new(good).is_ok(), "{good}");
+    }
+    for bad in ["", ".", "a..b", "1.2.3", "999.1.1.1", "a b", "[::1", "a/b", "-%", "[1.2.3.4]"] {
+        assert!(Host::new(bad).is_err(), "{bad}");
+    }
+    assert_eq!(Host::new("пример.example").unwrap().to_string(), "xn--e1afmkfd.example");
+}
+
+#[test]
+fn targets() {
+    assert_eq!(Target::parse("[::1]:80").unwrap().to_string(), "[::1]:80");
+    assert_eq!(Target::parse("a.example"), Err(TargetError::MissingPort));
+    assert_eq!(Target::parse("a.example:"), Err(TargetError::MissingPort));
+    assert_eq!(Target::parse("a.example:0"), Err(TargetError::BadPort));
+    assert_eq!(Target::parse("a.example:+80"), Err(TargetError::BadPort));
+    assert_eq!(Target::parse("a.example:65536"), Err(TargetError::BadPort));
+    assert_eq!(Target::parse("::1:80"), Err(TargetError::BadHost));
+}
+
+#[test]
+fn reach() {
+    let private = [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.1.1",
+        "100.64.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "224.0.0.1",
+        "198.18.0.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "localhost",
+        "a.localhost",
+    ];
+    for host in private {
+        assert_eq!(Host::new(host).unwrap().reach(), Reach::Private, "{host}");
+    }
+    for host in ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "example.org"] {
+        assert_eq!(Host::new(host).unwrap().reach(), Reach::Public, "{host}");
+    }
+}
+
+#[test]
+fn vision_needs_secured_tcp() {
+    let vless = Vless {
+        id: uuid::Uuid::nil(),
+        flow: Some(Vision::Plain),
+        encryption: None,
+        packet_encoding: PacketEncoding::Xudp,
+    };
+    let pair = |carrier| StreamNode::new(StreamProtocol::Vless(vless.clone()), carrier);
+    assert_eq!(pair(Carrier::plain()), Err(ImpossiblePair::VisionCarrier));
+    let websocket = Carrier::WebSocket { websocket: WebSocket::default(), tls: Some(Tls::default()) };
+    assert_eq!(pair(websocket), Err(ImpossiblePair::VisionCarrier));
+    assert!(pair(Carrier::Tcp { header: None, security: Security::Tls(Tls::default()) }).is_ok());
+}
+
+#[test]
+fn secrets_and_labels() {
+    assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    assert_eq!(Label::new(" a\nb\u{7} ").as_str(), "a b");
+    assert_eq!(Label::new(&"é".repeat(1000)).as_str().len(), Label::MAX_BYTES);
+}
+
+#[test]
+fn timestamps() {
+    let second = std::time::Duration::from_secs(1);
+    assert_eq!(Timestamp(500).after(second).since(Timestamp(500)), second);
+    assert_eq!(Timestamp(1).since(Timestamp(2)), std::time::Duration::ZERO);
+}
+
+proptest! {
+    #[test]
+    fn short_ids_keep_their_length(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+        match ShortId::new(&bytes) {
+            Some(id) => prop_assert_eq!(id.as_bytes(), &bytes[..]),
+            None => prop_assert!(bytes.len() > 8),
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_host_or_an_error(text in "\\PC{0,80}") {
+        if let Ok(host) = Host::new(&text) {
+            prop_assert_eq!(Host::new(&host.to_string()), Ok(host));
+        }
+    }
+
+    #[test]
+    fn any_target_round_trips(text in "[a-z0-9.:\\[\\]-]{0,30}") {
+        if let Ok(target) = Target::parse(&text) {
+            prop_assert_eq!(Target::parse(&target.to_string()), Ok(target));
+        }
+    }
+
+    #[test]
+    fn no_field_imitates_another(a in ".{0,8}", b in ".{0,8}", c in ".{0,8}", d in ".{0,8}") {
+        let form = |x: &str, y: &str| { let mut canon = Canon::new(); canon.text("x", x); canon.text("y", y); canon.as_bytes().to_vec() };
+        prop_assert_eq!(form(&a, &b) == form(&c, &d), (&a, &b) == (&c, &d));
+    }
+}

@@ -1,0 +1,24 @@
+//! A point in time that is handed in, never asked for.
+
+use std::time::Duration;
+
+/// Milliseconds since the Unix epoch.
+///
+/// The rooms that decide (pool, schedule) take it as an argument, so that a test can move time by hand. The
+/// application makes it from one wall-clock reading at start plus a monotonic clock: it never runs backwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The time from `earlier` to this point; zero when `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This point moved by `by` into the future, saturating.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
+}

@@ -1,0 +1,356 @@
+//! What carries a stream protocol's bytes, and which security each carrier can have.
+
+use std::fmt;
+
+use crate::{Canon, Canonical, Reality, Secret, Security, SecurityKind, Tls};
+
+/// The transports by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum TransportKind {
+    Tcp,
+    WebSocket,
+    Grpc,
+    HttpUpgrade,
+    Http2,
+    Xhttp,
+    Kcp,
+    Quic,
+    Udp,
+}
+
+impl TransportKind {
+    /// The name in JSON and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::WebSocket => "ws",
+            Self::Grpc => "grpc",
+            Self::HttpUpgrade => "httpupgrade",
+            Self::Http2 => "http2",
+            Self::Xhttp => "xhttp",
+            Self::Kcp => "kcp",
+            Self::Quic => "quic",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The HTTP/1.1 disguise of raw TCP (`headerType=http`): a fake request in front of the first bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HttpHeader {
+    /// Host headers, one of which is sent.
+    pub hosts: Vec<Box<str>>,
+    /// Paths, one of which is sent; empty = `/`.
+    pub paths: Vec<Box<str>>,
+}
+
+/// First bytes of the stream sent inside the opening request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EarlyData {
+    /// The most bytes sent this way.
+    pub max_bytes: u32,
+    /// The header that carries them as base64url; absent = appended to the path.
+    pub header: Option<Box<str>>,
+}
+
+/// WebSocket (RFC 6455).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct WebSocket {
+    /// The request target; empty = `/`.
+    pub path: Box<str>,
+    /// The Host header; absent = the TLS server name, else the server's host.
+    pub host: Option<Box<str>>,
+    /// Other headers to send, as name and value.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// Early data, when the publisher asks for it.
+    pub early_data: Option<EarlyData>,
+}
+
+/// HTTP/1.1 Upgrade without WebSocket framing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HttpUpgrade {
+    /// The request target; empty = `/`.
+    pub path: Box<str>,
+    /// The Host header; absent = the TLS server name, else the server's host.
+    pub host: Option<Box<str>>,
+    /// Other headers to send, as name and value.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// Whether bytes may be sent before the answer (`ed` in the path).
+    pub early_data: Option<EarlyData>,
+}
+
+/// How gRPC messages are framed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum GrpcMode {
+    #[default]
+    Gun,
+    Multi,
+}
+
+/// gRPC (v2ray's `gun` service).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Grpc {
+    /// The service name; may hold slashes.
+    pub service_name: Box<str>,
+    /// The `:authority`; absent = the TLS server name, else the server's host.
+    pub authority: Option<Box<str>>,
+    /// The framing.
+    pub mode: GrpcMode,
+}
+
+/// HTTP/2 streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Http2 {
+    /// The `:path`; empty = `/`.
+    pub path: Box<str>,
+    /// Values for `:authority`, one of which is sent.
+    pub hosts: Vec<Box<str>>,
+}
+
+/// How XHTTP sends its upload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum XhttpMode {
+    #[default]
+    Auto,
+    PacketUp,
+    StreamUp,
+    StreamOne,
+}
+
+impl XhttpMode {
+    /// The name in links.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::PacketUp => "packet-up",
+            Self::StreamUp => "stream-up",
+            Self::StreamOne => "stream-one",
+        }
+    }
+}
+
+/// XHTTP, formerly SplitHTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Xhttp {
+    /// The path; empty = `/`.
+    pub path: Box<str>,
+    /// The Host header; absent = the TLS server name, else the server's host.
+    pub host: Option<Box<str>>,
+    /// The upload mode.
+    pub mode: XhttpMode,
+    /// The `extra` object as compact JSON, keys in their published order.
+    pub extra: Option<Box<str>>,
+}
+
+/// mKCP over UDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Kcp {
+    /// The disguise: `none`, `srtp`, `utp`, `wechat-video`, `dtls`, `wireguard`; empty = none.
+    pub header: Box<str>,
+    /// The obfuscation password.
+    pub seed: Option<Secret>,
+}
+
+/// v2ray's old QUIC transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct QuicTransport {
+    /// The packet encryption: `none`, `aes-128-gcm`, `chacha20-poly1305`; empty = none.
+    pub encryption: Box<str>,
+    /// Its key.
+    pub key: Option<Secret>,
+    /// The disguise, as for mKCP.
+    pub header: Box<str>,
+}
+
+/// A transport together with a security layer that it can have: REALITY exists over raw TCP, gRPC and XHTTP only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Carrier {
+    /// Raw TCP; the disguise excludes nothing.
+    Tcp {
+        header: Option<HttpHeader>,
+        security: Security,
+    },
+    WebSocket {
+        websocket: WebSocket,
+        tls: Option<Tls>,
+    },
+    HttpUpgrade {
+        upgrade: HttpUpgrade,
+        tls: Option<Tls>,
+    },
+    Grpc {
+        grpc: Grpc,
+        security: Security,
+    },
+    Http2 {
+        http2: Http2,
+        tls: Option<Tls>,
+    },
+    Xhttp {
+        xhttp: Xhttp,
+        security: Security,
+    },
+    Kcp {
+        kcp: Kcp,
+        tls: Option<Tls>,
+    },
+    Quic {
+        quic: QuicTransport,
+        tls: Option<Tls>,
+    },
+}
+
+impl Carrier {
+    /// Raw TCP with nothing around it.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self::Tcp { header: None, security: Security::None }
+    }
+
+    /// The transport's name.
+    #[must_use]
+    pub const fn transport(&self) -> TransportKind {
+        match self {
+            Self::Tcp { .. } => TransportKind::Tcp,
+            Self::WebSocket { .. } => TransportKind::WebSocket,
+            Self::HttpUpgrade { .. } => TransportKind::HttpUpgrade,
+            Self::Grpc { .. } => TransportKind::Grpc,
+            Self::Http2 { .. } => TransportKind::Http2,
+            Self::Xhttp { .. } => TransportKind::Xhttp,
+            Self::Kcp { .. } => TransportKind::Kcp,
+            Self::Quic { .. } => TransportKind::Quic,
+        }
+    }
+
+    /// The security layer's name.
+    #[must_use]
+    pub const fn security(&self) -> SecurityKind {
+        match self {
+            Self::Tcp { security, .. } | Self::Grpc { security, .. } | Self::Xhttp { security, .. } => security.kind(),
+            Self::WebSocket { tls, .. }
+            | Self::HttpUpgrade { tls, .. }
+            | Self::Http2 { tls, .. }
+            | Self::Kcp { tls, .. }
+            | Self::Quic { tls, .. } => tls_kind(tls.as_ref()),
+        }
+    }
+
+    /// The TLS settings, when the security layer is TLS.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tcp { security, .. } | Self::Grpc { security, .. } | Self::Xhttp { security, .. } => match security {
+                Security::Tls(tls) => Some(tls),
+                Security::None | Security::Reality(_) => None,
+            },
+            Self::WebSocket { tls, .. }
+            | Self::HttpUpgrade { tls, .. }
+            | Self::Http2 { tls, .. }
+            | Self::Kcp { tls, .. }
+            | Self::Quic { tls, .. } => tls.as_ref(),
+        }
+    }
+
+    /// The REALITY settings, when the security layer is REALITY.
+    #[must_use]
+    pub const fn reality(&self) -> Option<&Reality> {
+        match self {
+            Self::Tcp { security: Security::Reality(reality), .. }
+            | Self::Grpc { security: Security::Reality(reality), .. }
+            | Self::Xhttp { security: Security::Reality(reality), .. } => Some(reality),
+            _ => None,
+        }
+    }
+}
+
+/// The security name of an optional TLS layer.
+pub(crate) const fn tls_kind(tls: Option<&Tls>) -> SecurityKind {
+    if tls.is_some() { SecurityKind::Tls } else { SecurityKind::None }
+}
+
+fn headers(canon: &mut Canon, headers: &[(Box<str>, Box<str>)]) {
+    for (name, value) in headers {
+        canon.list("header", [name.as_ref(), value.as_ref()]);
+    }
+}
+
+fn early_data(canon: &mut Canon, early: Option<&EarlyData>) {
+    canon.show("ed", early.map(|e| e.max_bytes));
+    canon.text("eh", early.and_then(|e| e.header.as_deref()).unwrap_or_default());
+}
+
+/// `/` is the default path: both spellings are one node.
+fn path(canon: &mut Canon, path: &str) {
+    canon.text("path", if path == "/" { "" } else { path });
+}
+
+impl Canonical for Carrier {
+    fn canonical(&self, canon: &mut Canon) {
+        canon.group(self.transport().name());
+        match self {
+            Self::Tcp { header, security } => {
+                if let Some(header) = header {
+                    canon.flag("http-header", true);
+                    canon.list("host", header.hosts.iter().map(AsRef::as_ref));
+                    canon.list("path", header.paths.iter().map(AsRef::as_ref));
+                }
+                security.canonical(canon);
+            }
+            Self::WebSocket { websocket: w, tls } => {
+                path(canon, &w.path);
+                canon.text("host", w.host.as_deref().unwrap_or_default());
+                headers(canon, &w.headers);
+                early_data(canon, w.early_data.as_ref());
+                tls.canonical(canon);
+            }
+            Self::HttpUpgrade { upgrade: u, tls } => {
+                path(canon, &u.path);
+                canon.text("host", u.host.as_deref().unwrap_or_default());
+                headers(canon, &u.headers);
+                early_data(canon, u.early_data.as_ref());
+                tls.canonical(canon);
+            }
+            Self::Grpc { grpc, security } => {
+                canon.text("service", &grpc.service_name);
+                canon.text("authority", grpc.authority.as_deref().unwrap_or_default());
+                canon.flag("multi", grpc.mode == GrpcMode::Multi);
+                security.canonical(canon);
+            }
+            Self::Http2 { http2, tls } => {
+                path(canon, &http2.path);
+                canon.list("host", http2.hosts.iter().map(AsRef::as_ref));
+                tls.canonical(canon);
+            }
+            Self::Xhttp { xhttp, security } => {
+                path(canon, &xhttp.path);
+                canon.text("host", xhttp.host.as_deref().unwrap_or_default());
+                canon.text("mode", if xhttp.mode == XhttpMode::Auto { "" } else { xhttp.mode.name() });
+                canon.text("extra", xhttp.extra.as_deref().unwrap_or_default());
+                security.canonical(canon);
+            }
+            Self::Kcp { kcp, tls } => {
+                canon.text("header", &kcp.header);
+                canon.text("seed", kcp.seed.as_ref().map_or("", Secret::expose));
+                tls.canonical(canon);
+            }
+            Self::Quic { quic, tls } => {
+                canon.text("encryption", &quic.encryption);
+                canon.text("key", quic.key.as_ref().map_or("", Secret::expose));
+                canon.text("header", &quic.header);
+                tls.canonical(canon);
+            }
+        }
+    }
+}
