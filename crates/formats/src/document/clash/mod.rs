@@ -1,0 +1,6 @@
+//! Clash and mihomo: the entries of `proxies`.
+
+mod plugin;
+pub(super) mod read;
+mod stream;
+pub(crate) mod write;

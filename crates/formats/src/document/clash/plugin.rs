@@ -1,0 +1,75 @@
+//! Shadowsocks plugins as Clash spells them: a name, and options as a map with names of its own.
+
+use hezar_core::Plugin;
+
+use super::super::tree::{MapBuilder, Tree};
+use crate::field;
+
+type Options = Vec<(Box<str>, Box<str>)>;
+
+/// Reads `plugin` and `plugin-opts`.
+pub(super) fn read(entry: &Tree) -> Option<Plugin> {
+    let name = field::plugin_name(entry.text(&["plugin"]));
+    if name.is_empty() {
+        return None;
+    }
+    let opts = entry.any(&["plugin-opts", "plugin_opts"]);
+    if opts.is_scalar() {
+        return Some(Plugin { name, options: field::plugin_options(opts.scalar()) });
+    }
+    let obfs = name.as_ref() == "obfs-local";
+    let mut options = Options::new();
+    for (key, value) in opts.pairs() {
+        let key: Box<str> = match key.as_ref() {
+            "mode" if obfs => "obfs".into(),
+            "host" if obfs => "obfs-host".into(),
+            _ => key.clone(),
+        };
+        match value {
+            Tree::Plain(text) if key.as_ref() == "mux" => {
+                options.push((key, if field::truth(text) { "1" } else { "0" }.into()));
+            }
+            Tree::Plain(text) if text.eq_ignore_ascii_case("true") => options.push((key, "".into())),
+            Tree::Plain(text) if text.eq_ignore_ascii_case("false") => {}
+            Tree::Map(_) => {}
+            value => {
+                let texts = value.texts();
+                if !texts.is_empty() {
+                    options.push((key, texts.join(",").into()));
+                }
+            }
+        }
+    }
+    Some(Plugin { name, options })
+}
+
+/// The plugin's name and options in Clash's words; `None` when Clash has no such plugin.
+pub(super) fn write(plugin: &Plugin) -> Option<(&str, MapBuilder)> {
+    let (name, known): (&str, &[&str]) = match plugin.name.as_ref() {
+        "obfs-local" => ("obfs", &["obfs", "obfs-host"]),
+        "v2ray-plugin" => ("v2ray-plugin", &["mode", "tls", "host", "path", "mux"]),
+        "shadow-tls" => ("shadow-tls", &["host", "password", "version"]),
+        _ => return None,
+    };
+    let mut opts = MapBuilder::default();
+    for (key, value) in &plugin.options {
+        if !known.contains(&key.as_ref()) {
+            return None;
+        }
+        let key = match key.as_ref() {
+            "obfs" => "mode",
+            "obfs-host" => "host",
+            key => key,
+        };
+        match (key, value.as_ref()) {
+            ("mux", value) => opts.put(key, Tree::Plain(field::truth(value).to_string().into())),
+            ("version", value) => opts.put(key, Tree::Plain(value.into())),
+            (_, "") => opts.flag(key, true),
+            (_, value) => opts.text(key, value),
+        };
+    }
+    // mihomo refuses these plugins without a mode.
+    let needs_mode = matches!(name, "obfs" | "v2ray-plugin");
+    let has_mode = plugin.options.iter().any(|(key, _)| matches!(key.as_ref(), "mode" | "obfs"));
+    (has_mode || !needs_mode).then_some((name, opts))
+}

@@ -1,0 +1,225 @@
+//! Writes nodes as a `proxies` list that mihomo accepts.
+
+use std::net::IpAddr;
+
+use hezar_core::{
+    Credentials, Hysteria, Hysteria2, HysteriaTransport, Label, NodeSpec, Obfs2, Outbound, Secret, ShadowsocksR,
+    SocksVersion, Tls, TuicUser, UdpRelayMode, WireGuard,
+};
+
+use super::{
+    super::{
+        tree::{MapBuilder, Tree},
+        write::{Names, Written, ech_ok, method_ok, plugin_ok, portable},
+    },
+    plugin, read, stream,
+};
+use crate::field;
+
+/// Names of mihomo's own.
+const RESERVED: &[&str] = &["DIRECT", "REJECT", "REJECT-DROP", "COMPATIBLE", "PASS", "DNS", "GLOBAL"];
+
+/// Writes every node that Clash has words for; each line is one entry, in JSON, which YAML includes.
+pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    let mut names = Names::reserving(RESERVED);
+    let mut written = Written { text: String::from("proxies:\n"), left_out: 0 };
+    let mut empty = true;
+    for (spec, label) in nodes {
+        let spec = portable(spec);
+        let Some(body) = entry(&spec) else {
+            written.left_out += 1;
+            continue;
+        };
+        let mut map = MapBuilder::default();
+        map.text("name", &names.name(&spec, label));
+        map.append(body);
+        written.text.push_str("  - ");
+        written.text.push_str(&map.into_tree().json());
+        written.text.push('\n');
+        empty = false;
+    }
+    if empty {
+        written.text = String::from("proxies: []\n");
+    }
+    written
+}
+
+/// A portable node's entry without a name; `None` when Clash cannot say it. The proof is reading it back.
+fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
+    let mut map = MapBuilder::default();
+    let kind = match &spec.outbound {
+        Outbound::Socks(socks) if socks.version == SocksVersion::V5 => "socks5",
+        Outbound::Socks(_) => return None,
+        Outbound::Http(_) => "http",
+        outbound => outbound.scheme(),
+    };
+    map.text("type", kind);
+    map.text("server", &spec.server.host().to_string()).number("port", Some(spec.server.port()));
+    match &spec.outbound {
+        Outbound::Socks(socks) => proxy(&mut map, socks.credentials.as_ref(), socks.tls.as_ref())?,
+        Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_ref())?,
+        Outbound::Shadowsocks(shadowsocks) => {
+            if !method_ok(shadowsocks) {
+                return None;
+            }
+            map.text("cipher", &shadowsocks.method).required("password", shadowsocks.password.expose());
+            if let Some(plugin) = &shadowsocks.plugin {
+                let (name, opts) = plugin::write(plugin).filter(|_| plugin_ok(plugin))?;
+                map.text("plugin", name).map("plugin-opts", opts);
+            }
+            map.flag("udp-over-tcp", shadowsocks.udp_over_tcp);
+        }
+        Outbound::ShadowsocksR(ssr) => shadowsocksr(&mut map, ssr)?,
+        Outbound::Stream(node) => stream::write(&mut map, node)?,
+        Outbound::AnyTls(anytls) => {
+            map.text("password", anytls.password.expose());
+            tls(&mut map, &anytls.tls, "sni", Quic::No)?;
+        }
+        Outbound::Hysteria2(node) => hysteria2(&mut map, spec.server.port(), node)?,
+        Outbound::Hysteria(node) => hysteria(&mut map, spec.server.port(), node)?,
+        Outbound::Tuic(node) => {
+            match &node.user {
+                TuicUser::V5 { id, password } => {
+                    map.text("uuid", &id.to_string()).required("password", password.expose())
+                }
+                TuicUser::V4 { token } => map.text("token", token.expose()),
+            };
+            map.text("congestion-controller", node.congestion.name());
+            map.text("udp-relay-mode", if node.udp_relay == UdpRelayMode::Quic { "quic" } else { "native" });
+            map.flag("reduce-rtt", node.reduce_rtt).flag("disable-sni", node.tls.disable_sni);
+            tls(&mut map, &node.tls, "sni", Quic::Tuic)?;
+        }
+        Outbound::WireGuard(node) => wireguard(&mut map, node)?,
+    }
+    map.flag("udp", !matches!(spec.outbound, Outbound::Http(_)));
+    let tree = map.into_tree();
+    let faithful = matches!(read::entry(&tree), Ok(Some(back)) if back == *spec);
+    faithful.then(|| MapBuilder::from_tree(tree))
+}
+
+/// Which words of TLS exist for a protocol.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quic {
+    No,
+    Yes,
+    /// The only one that can leave SNI out.
+    Tuic,
+}
+
+pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, name: &str, quic: Quic) -> Option<()> {
+    if (tls.disable_sni && quic != Quic::Tuic) || !tls.verify_names.is_empty() || tls.pins.len() > 1 {
+        return None;
+    }
+    map.text(name, tls.server_name.as_deref().unwrap_or_default()).texts("alpn", &tls.alpn);
+    map.flag("skip-cert-verify", tls.skip_verify);
+    if let Some(pin) = tls.pins.first() {
+        map.text("fingerprint", &hex::encode(pin));
+    }
+    if quic == Quic::No {
+        map.text("client-fingerprint", tls.fingerprint.map_or("", |f| f.name()));
+    }
+    if let Some(config) = &tls.ech {
+        if !ech_ok(config) {
+            return None;
+        }
+        let mut ech = MapBuilder::default();
+        ech.flag("enable", true).text("config", config);
+        map.map("ech-opts", ech);
+    }
+    Some(())
+}
+
+fn proxy(map: &mut MapBuilder, credentials: Option<&Credentials>, layer: Option<&Tls>) -> Option<()> {
+    if let Some(credentials) = credentials {
+        map.required("username", &credentials.username).required("password", credentials.password.expose());
+    }
+    if let Some(layer) = layer {
+        if layer.ech.is_some() {
+            return None;
+        }
+        map.flag("tls", true);
+        tls(map, layer, "sni", Quic::No)?;
+    }
+    Some(())
+}
+
+fn shadowsocksr(map: &mut MapBuilder, ssr: &ShadowsocksR) -> Option<()> {
+    let obfs = ["plain", "http_simple", "http_post", "random_head", "tls1.2_ticket_auth", "tls1.2_ticket_fastauth"];
+    let protocols = ["origin", "auth_sha1_v4", "auth_aes128_md5", "auth_aes128_sha1", "auth_chain_a", "auth_chain_b"];
+    let method = ssr.method.as_ref();
+    let stream = method.ends_with("-cfb") || method.ends_with("-ctr");
+    let ciphers = ["rc4-md5", "chacha20", "chacha20-ietf", "xchacha20", "none"];
+    let known = obfs.contains(&ssr.obfs.as_ref())
+        && protocols.contains(&ssr.protocol.as_ref())
+        && (ciphers.contains(&method) || (stream && method.starts_with("aes-")));
+    map.text("cipher", method).text("password", ssr.password.expose()).text("protocol", &ssr.protocol);
+    map.text("protocol-param", &ssr.protocol_param).text("obfs", &ssr.obfs).text("obfs-param", &ssr.obfs_param);
+    known.then_some(())
+}
+
+/// mihomo hops over `ports` alone, so the server's own port is one of them.
+fn hopping(map: &mut MapBuilder, port: u16, ports: &[(u16, u16)]) {
+    if !ports.is_empty() {
+        map.text("ports", &format!("{port},{}", field::port_ranges_text(ports, '-')));
+    }
+}
+
+fn mbps(map: &mut MapBuilder, key: &str, mbps: Option<u32>) {
+    if let Some(mbps) = mbps {
+        map.text(key, &format!("{mbps} Mbps"));
+    }
+}
+
+fn hysteria2(map: &mut MapBuilder, port: u16, node: &Hysteria2) -> Option<()> {
+    map.required("password", node.auth.expose());
+    hopping(map, port, &node.ports);
+    map.number("hop-interval", node.hop_interval);
+    match &node.obfs {
+        None => {}
+        Some(Obfs2::Salamander { password }) => {
+            map.text("obfs", "salamander").text("obfs-password", password.expose());
+        }
+        Some(Obfs2::Gecko { .. }) => return None,
+    }
+    mbps(map, "up", node.up_mbps);
+    mbps(map, "down", node.down_mbps);
+    tls(map, &node.tls, "sni", Quic::Yes)
+}
+
+fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Option<()> {
+    // Both speeds are mandatory in mihomo.
+    if node.up_mbps.is_none() || node.down_mbps.is_none() {
+        return None;
+    }
+    map.text("auth-str", node.auth.expose());
+    hopping(map, port, &node.ports);
+    map.text(
+        "protocol",
+        match node.transport {
+            HysteriaTransport::Udp => "udp",
+            HysteriaTransport::WechatVideo => "wechat-video",
+            HysteriaTransport::FakeTcp => "faketcp",
+        },
+    );
+    map.text("obfs", node.obfs.as_ref().map_or("", |obfs| obfs.0.expose()));
+    mbps(map, "up", node.up_mbps);
+    mbps(map, "down", node.down_mbps);
+    tls(map, &node.tls, "sni", Quic::Yes)
+}
+
+fn wireguard(map: &mut MapBuilder, node: &WireGuard) -> Option<()> {
+    if node.addresses.is_empty() || node.addresses.len() > 2 {
+        return None;
+    }
+    for address in &node.addresses {
+        let ip: IpAddr = address.split('/').next()?.parse().ok()?;
+        map.text(if ip.is_ipv4() { "ip" } else { "ipv6" }, address);
+    }
+    map.text("private-key", node.private_key.expose()).text("public-key", node.public_key.as_deref()?);
+    map.text("pre-shared-key", node.pre_shared_key.as_ref().map_or("", Secret::expose));
+    if node.reserved != [0; 3] {
+        map.put("reserved", Tree::List(node.reserved.iter().map(|b| Tree::Plain(b.to_string().into())).collect()));
+    }
+    map.number("mtu", node.mtu).number("persistent-keepalive", node.keepalive);
+    Some(())
+}

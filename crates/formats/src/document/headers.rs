@@ -1,0 +1,29 @@
+//! HTTP headers of a transport: Host apart, the others in their order.
+
+use super::tree::{MapBuilder, Tree};
+
+/// Names and values in their order.
+pub(super) type Headers = Vec<(Box<str>, Box<str>)>;
+
+/// The values of Host, and every other header; a header with several values is repeated.
+pub(super) fn split(headers: &Tree) -> (Vec<Box<str>>, Headers) {
+    let (mut hosts, mut others) = (Vec::new(), Headers::new());
+    for (name, value) in headers.pairs() {
+        if name.eq_ignore_ascii_case("host") {
+            hosts.extend(value.texts());
+        } else {
+            others.extend(value.texts().into_iter().map(|value| (name.clone(), value)));
+        }
+    }
+    (hosts, others)
+}
+
+/// The map of a Host and other headers.
+pub(super) fn join(host: Option<&str>, others: &[(Box<str>, Box<str>)]) -> MapBuilder {
+    let mut map = MapBuilder::default();
+    map.text("Host", host.unwrap_or_default());
+    for (name, value) in others {
+        map.text(name, value);
+    }
+    map
+}

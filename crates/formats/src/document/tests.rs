@@ -1,0 +1,342 @@
+//! What the readers of documents promise, on small documents of every kind.
+
+use hezar_core::{
+    Carrier, Fingerprint, NodeSpec, Obfs2, Outbound, PacketEncoding, Security, SocksVersion, StreamProtocol, TuicUser,
+    Vision,
+};
+
+use super::read;
+use crate::{Parsed, RejectCode};
+
+fn nodes(text: &str) -> Vec<NodeSpec> {
+    let parsed = read(text).unwrap_or_else(|| panic!("not a document: {text}"));
+    assert_eq!(parsed.rejects, [], "{text}");
+    parsed.nodes.into_iter().map(|entry| entry.spec).collect()
+}
+
+fn node(text: &str) -> NodeSpec {
+    let mut nodes = nodes(text);
+    assert_eq!(nodes.len(), 1, "{text}");
+    nodes.remove(0)
+}
+
+fn carrier(spec: &NodeSpec) -> &Carrier {
+    match &spec.outbound {
+        Outbound::Stream(node) => node.carrier(),
+        other => panic!("no carrier: {other:?}"),
+    }
+}
+
+fn codes(parsed: &Parsed) -> Vec<(usize, &'static str)> {
+    parsed.rejects.iter().map(|reject| (reject.line, reject.code.code())).collect()
+}
+
+const ID: &str = "b831381d-6324-4d53-ad4f-8cda48b30811";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+#[test]
+fn what_is_no_document() {
+    for text in [
+        "",
+        "\n\n",
+        "vless://a@192.0.2.1:443\ntrojan://b@192.0.2.2:443#proxies:",
+        "192.0.2.1:1080",
+        "<html>\nproxies:\n- {name: a, type: http, server: 192.0.2.1, port: 1}\n</html>",
+        "proxies: see below",
+        "some text\nproxies:\nmore text",
+        "{}",
+        "[]",
+        "{\"a\": 1}",
+        "{",
+        "[Section]\nkey = value",
+        "key = value",
+        "name = http, see, below",
+        "# only a comment",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn clash_values_keep_their_text() {
+    let text = format!(
+        "proxies:\r\n- name: a\r\n  type: vless\r\n  server: 192.0.2.1\r\n  port: \"443\"\r\n  uuid: {ID}\r\n  tls: true\r\n  \
+         reality-opts: {{public-key: {KEY}, short-id: 12345678}}\r\n- {{name: b, type: trojan, server: example.org, \
+         port: 443, password: 0123456}}\r\n- {{name: c, type: vless, server: example.org, port: 1, uuid: {ID}, \
+         tls: true, reality-opts: {{public-key: {KEY}, short-id: 01e5}}}}\r\n"
+    );
+    let nodes = nodes(&text);
+    let short_id = |spec: &NodeSpec| carrier(spec).reality().unwrap().short_id.as_bytes().to_vec();
+    assert_eq!(short_id(&nodes[0]), [0x12, 0x34, 0x56, 0x78]);
+    assert_eq!(short_id(&nodes[2]), [0x01, 0xe5]);
+    let Outbound::Stream(trojan) = &nodes[1].outbound else { panic!() };
+    assert!(matches!(trojan.protocol(), StreamProtocol::Trojan(t) if t.password.expose() == "0123456"));
+}
+
+#[test]
+fn clash_documents_and_other_lists() {
+    let text = "\u{feff}# comment\nport: 7890\nproxies:\n  - {name: a, type: http, server: 192.0.2.1, port: 8080}\n\
+                proxy-groups:\n  - {name: g, type: select, proxies: [a]}\nrules:\n  - MATCH,g\n---\nproxies:\n\
+                - {name: b, type: socks5, server: 192.0.2.2, port: 1080, username: null}\n- {name: d, type: direct}\n";
+    let parsed = read(text).unwrap();
+    let found: Vec<_> = parsed.nodes.iter().map(|e| (e.line, e.spec.scheme(), e.label.as_str())).collect();
+    assert_eq!(found, [(1, "http", "a"), (2, "socks5", "b")]);
+    assert_eq!(parsed.rejects, []);
+    assert_eq!(nodes("proxies: [{name: a, type: http, server: 192.0.2.1, port: 8080}]").len(), 1);
+    assert_eq!(nodes("- {name: a, type: http, server: 192.0.2.1, port: 8080}").len(), 1);
+    assert_eq!(nodes("{proxies: [{name: a, type: http, server: 192.0.2.1, port: 8080}]}").len(), 1);
+    assert_eq!(
+        nodes("{\"proxies\": [{\"name\": \"a\", \"type\": \"http\", \"server\": \"192.0.2.1\", \"port\": 80}]}").len(),
+        1
+    );
+}
+
+#[test]
+fn clash_anchors() {
+    let text =
+        "x: &x {type: ss, cipher: aes-128-gcm, password: p}\nproxies:\n- {<<: *x, name: a, server: 192.0.2.1, port: 1}";
+    assert_eq!(node(text).scheme(), "ss");
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", format!("*a{},", level - 1).repeat(10)));
+    }
+    bomb.push_str("proxies:\n- {name: a, type: http, server: 192.0.2.1, port: 80}\n");
+    // The bomb itself is refused, the entry beneath it is not lost.
+    assert_eq!(node(&bomb).scheme(), "http");
+    let deep = format!("proxies:\n- {{name: {}}}", "[".repeat(100_000));
+    assert_eq!(codes(&read(&deep).unwrap()), [(1, "bad-document")]);
+}
+
+#[test]
+fn one_broken_clash_entry_costs_only_itself() {
+    let good = |n: u8| format!("- {{name: n{n}, type: http, server: 192.0.2.{n}, port: 80}}\n");
+    let text = format!(
+        "proxies:\n{}- {{name: \"a\"b\"-1\", type: http, server: \"2001:db8::1\", port: 80}}\n- {{name: x, type: {{\n\
+         {}- {{name: y, type: http}}\n- {{type: mieru, server: 192.0.2.9, port: 1}}\nproxy-groups:\n- {{name: z}}\n",
+        good(1),
+        good(2)
+    );
+    let parsed = read(&text).unwrap();
+    assert_eq!(parsed.nodes.iter().map(|e| e.line).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(codes(&parsed), [(3, "bad-document"), (5, "bad-host"), (6, "unsupported-scheme")]);
+    let block = "proxies:\n  - name: @channel [1]\n    type: http\n    server: 192.0.2.1\n    port: 80\n  - name: ok\n    \
+                 type: http\n    server: 192.0.2.2\n    port: 81\n\trules: x\n";
+    assert_eq!(read(block).unwrap().nodes[0].label.as_str(), "@channel [1]");
+    assert_eq!(read(block).unwrap().nodes.len(), 2);
+}
+
+#[test]
+fn clash_streams() {
+    let websocket = node(&format!(
+        "proxies:\n- {{name: a, type: vmess, server: 192.0.2.1, port: 80, uuid: {ID}, alterId: 2, cipher: auto, network: ws, \
+         ws-path: /old, ws-headers: {{Host: example.org, User-Agent: x}}, tls: true, servername: sni.example, \
+         skip-cert-verify: true, client-fingerprint: chrome, alpn: [h2, http/1.1]}}"
+    ));
+    let Carrier::WebSocket { websocket: w, tls: Some(tls) } = carrier(&websocket) else { panic!() };
+    assert_eq!((w.path.as_ref(), w.host.as_deref()), ("/old", Some("example.org")));
+    assert_eq!(w.headers, [("User-Agent".into(), "x".into())]);
+    assert_eq!((tls.server_name.as_deref(), tls.skip_verify), (Some("sni.example"), true));
+    assert_eq!((tls.fingerprint, tls.alpn.len()), (Some(Fingerprint::Chrome), 2));
+
+    let opts = "ws-opts: {path: \"/p?ed=2048\", v2ray-http-upgrade: true}";
+    let upgrade = node(&format!(
+        "proxies:\n- {{name: a, type: vless, server: 192.0.2.1, port: 80, uuid: {ID}, network: ws, {opts}, flow: xtls-rprx-vision}}"
+    ));
+    let Carrier::HttpUpgrade { upgrade: u, tls: None } = carrier(&upgrade) else { panic!() };
+    assert_eq!((u.path.as_ref(), u.early_data.as_ref().unwrap().max_bytes), ("/p", 2048));
+
+    let vision = node(&format!(
+        "proxies:\n- {{name: a, type: vless, server: 192.0.2.1, port: 443, uuid: me, tls: true, flow: xtls-rprx-vision, \
+         packet-encoding: packetaddr, reality-opts: {{public-key: {KEY}}}}}"
+    ));
+    let Outbound::Stream(stream) = &vision.outbound else { panic!() };
+    let StreamProtocol::Vless(vless) = stream.protocol() else { panic!() };
+    assert_eq!((vless.flow, vless.packet_encoding), (Some(Vision::Plain), PacketEncoding::PacketAddr));
+    assert_eq!(vless.id.get_version_num(), 5);
+
+    let header = node(&format!(
+        "proxies:\n- {{name: a, type: vmess, server: 192.0.2.1, port: 80, uuid: {ID}, network: http, \
+         http-opts: {{path: [/a, /b], headers: {{Host: [h.example]}}}}}}"
+    ));
+    assert!(
+        matches!(carrier(&header), Carrier::Tcp { header: Some(h), .. } if h.paths.len() == 2 && h.hosts.len() == 1)
+    );
+    let ignored =
+        node("proxies:\n- {name: a, type: trojan, server: 192.0.2.1, port: 443, password: p, ws-opts: {path: /x}}");
+    assert!(matches!(carrier(&ignored), Carrier::Tcp { header: None, security: Security::Tls(_) }));
+}
+
+#[test]
+fn clash_others() {
+    let text = format!(
+        "proxies:
+- {{name: 1, type: hysteria2, server: example.org, ports: '443,5000-6000', password: p, obfs: salamander, obfs-password: o, up: 30 Mbps}}
+- {{name: 2, type: hysteria, server: example.org, port: 1, auth-str: a, up: 11 Mbps, down: '55', obfs: x, protocol: faketcp}}
+- {{name: 3, type: tuic, server: example.org, port: 1, uuid: {ID}, password: p, congestion-controller: bbr, reduce-rtt: true}}
+- {{name: 4, type: tuic, server: example.org, port: 1, token: t}}
+- {{name: 5, type: anytls, server: example.org, port: 1, password: p}}
+- {{name: 6, type: wireguard, server: 192.0.2.1, port: 2480, ip: 172.16.0.2, ipv6: 'fd01::1/64', private-key: {KEY}, public-key: {KEY}, reserved: [1, 2, 3]}}
+- {{name: 7, type: ss, server: 192.0.2.1, port: 1, cipher: AEAD_AES_128_GCM, password: 123456, plugin: obfs, plugin-opts: {{mode: tls, host: h}}}}
+- {{name: 8, type: ssr, server: 192.0.2.1, port: 1, cipher: aes-256-cfb, password: p, obfs: plain, protocol: auth_aes128_md5}}
+- {{name: 9, type: ssr, server: 192.0.2.1, port: 1, cipher: aes-256-cfb, password: p, obfs: plain, protocol: origin}}
+"
+    );
+    let nodes = nodes(&text);
+    let schemes: Vec<_> = nodes.iter().map(NodeSpec::scheme).collect();
+    assert_eq!(schemes, ["hysteria2", "hysteria", "tuic", "tuic", "anytls", "wireguard", "ss", "ssr", "ss"]);
+    let Outbound::Hysteria2(h) = &nodes[0].outbound else { panic!() };
+    assert_eq!((nodes[0].server.port(), h.ports.as_slice(), h.up_mbps), (443, &[(5000, 6000)][..], Some(30)));
+    assert!(matches!(&h.obfs, Some(Obfs2::Salamander { .. })));
+    assert!(matches!(&nodes[3].outbound, Outbound::Tuic(t) if matches!(t.user, TuicUser::V4 { .. })));
+    let Outbound::WireGuard(w) = &nodes[5].outbound else { panic!() };
+    assert_eq!(
+        (w.addresses[0].as_ref(), w.addresses[1].as_ref(), w.reserved),
+        ("172.16.0.2/32", "fd01::1/64", [1, 2, 3])
+    );
+    let Outbound::Shadowsocks(s) = &nodes[6].outbound else { panic!() };
+    assert_eq!((s.method.as_ref(), s.password.expose()), ("aes-128-gcm", "123456"));
+    assert_eq!(s.plugin.as_ref().unwrap().options, [("obfs".into(), "tls".into()), ("obfs-host".into(), "h".into())]);
+}
+
+#[test]
+fn sing_box() {
+    let text = format!(
+        r#"// a comment
+{{ "log": {{}}, "outbounds": [
+  {{"type": "selector", "tag": "s", "outbounds": ["a"]}}, {{"type": "direct", "tag": "d"}},
+  # another one
+  {{"type": "vless", "tag": "a", "server": "192.0.2.1", "server_port": 443, "uuid": "{ID}", "flow": "xtls-rprx-vision",
+    "tls": {{"enabled": true, "reality": {{"enabled": true, "public_key": "{KEY}", "short_id": "ab"}}, "utls": {{"enabled": true, "fingerprint": "firefox"}}}}, }},
+  {{"type": "hysteria2", "tag": "b", "server": "example.org", "server_ports": ["443:443", "2000:3000"], "password": "p", "hop_interval": "30s", "tls": {{"enabled": true}}}},
+  {{"type": "socks", "tag": "c", "server": "192.0.2.1", "server_port": 1, "version": "4a"}},
+  {{"type": "shadowsocks", "tag": "e", "method": "aes-128-gcm", "password": "p", "detour": "f"}},
+  {{"type": "shadowtls", "tag": "f", "server": "192.0.2.7", "server_port": 443, "version": 3, "password": "q", "tls": {{"enabled": true, "server_name": "h.example"}}}},
+  {{"type": "ssh", "server": "192.0.2.1"}},
+],
+"endpoints": [ {{"type": "wireguard", "tag": "w", "address": ["10.0.0.2/32"], "private_key": "{KEY}", "peers": [{{"address": "192.0.2.1", "port": 51820, "public_key": "{KEY}", "reserved": "AQID"}}]}} ] }}"#
+    );
+    let parsed = read(&text).unwrap();
+    let found: Vec<_> = parsed.nodes.iter().map(|e| (e.line, e.spec.scheme(), e.label.as_str())).collect();
+    assert_eq!(
+        found,
+        [(3, "vless", "a"), (4, "hysteria2", "b"), (5, "socks4", "c"), (6, "ss", "e"), (9, "wireguard", "w")]
+    );
+    assert_eq!(codes(&parsed), [(8, "unsupported-scheme")]);
+    assert!(matches!(&parsed.nodes[2].spec.outbound, Outbound::Socks(s) if s.version == SocksVersion::V4a));
+    assert_eq!(parsed.nodes[3].spec.server.to_string(), "192.0.2.7:443");
+    assert_eq!(parsed.nodes[1].spec.server.port(), 443);
+}
+
+#[test]
+fn broken_json_loses_only_the_broken_part() {
+    let good = |n: u8| format!(r#"{{"type": "http", "tag": "{n}", "server": "192.0.2.{n}", "server_port": 80}}"#);
+    let broken = format!(
+        r#"{{"dns": {{x}}, "outbounds": [{}, {{"type": "http", "tag" "2"}}, {}], "route": {{"#,
+        good(1),
+        good(3)
+    );
+    let parsed = read(&broken).unwrap();
+    assert_eq!(parsed.nodes.iter().map(|e| e.line).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(codes(&parsed), [(2, "bad-document")]);
+    let cut = format!(r#"{{"outbounds": [{}, {}, {{"type": "http", "ta"#, good(1), good(2));
+    assert_eq!((read(&cut).unwrap().nodes.len(), codes(&read(&cut).unwrap())), (2, vec![(3, "bad-document")]));
+}
+
+#[test]
+fn xray() {
+    let proxy = format!(
+        r#"{{"protocol": "vless", "tag": "proxy", "settings": {{"vnext": [{{"address": "192.0.2.1", "port": 443, "users": [{{"id": "{ID}", "encryption": "none", "flow": ""}}]}}]}},
+        "streamSettings": {{"network": "xhttp", "security": "reality", "realitySettings": {{"publicKey": "{KEY}", "shortId": "", "spiderX": "/"}},
+        "xhttpSettings": {{"path": "/x", "mode": "stream-one", "extra": {{"b": 1, "a": "2"}}}}}}}}"#
+    );
+    let flat = r#"{"protocol": "trojan", "settings": {"address": "example.org", "port": 443, "password": "p"},
+        "streamSettings": {"network": "raw", "security": "tls", "tlsSettings": {"serverName": "s.example", "alpn": ["h2"]}}}"#;
+    let text = format!(
+        r#"[{{"remarks": "first", "outbounds": [{proxy}, {{"protocol": "freedom"}}]}}, {{"remarks": "second", "outbounds": [{flat}]}}]"#
+    );
+    let parsed = read(&text).unwrap();
+    assert_eq!(parsed.rejects, []);
+    let found: Vec<_> = parsed.nodes.iter().map(|e| (e.spec.scheme(), e.label.as_str())).collect();
+    assert_eq!(found, [("vless", "first"), ("trojan", "second")]);
+    let Carrier::Xhttp { xhttp, security: Security::Reality(reality) } = carrier(&parsed.nodes[0].spec) else {
+        panic!()
+    };
+    assert_eq!((xhttp.extra.as_deref(), reality.spider_x.as_deref()), (Some(r#"{"b":1,"a":"2"}"#), Some("/")));
+    assert_eq!(carrier(&parsed.nodes[1].spec).tls().unwrap().server_name.as_deref(), Some("s.example"));
+}
+
+#[test]
+fn plain_json() {
+    let server =
+        r#"{"server": "192.0.2.1", "server_port": "8388", "password": "p", "method": "aes-256-gcm", "remarks": "r"}"#;
+    for text in [
+        format!(r#"{{"version": 1, "servers": [{server}], "bytes_used": 0}}"#),
+        format!("[{server}]"),
+        server.to_owned(),
+    ] {
+        assert_eq!(node(&text).server.to_string(), "192.0.2.1:8388");
+    }
+    let list = r#"{"data": [{"ip": "192.0.2.1", "port": "80", "protocols": ["http", "socks5"]}, {"ip": "192.0.2.2", "port": 1, "type": "socks4"}]}"#;
+    let schemes: Vec<_> = nodes(list).iter().map(NodeSpec::scheme).collect();
+    assert_eq!(schemes, ["http", "socks5", "socks4"]);
+    let links =
+        format!(r#"["trojan://p@example.org:443#a", {{"add": "192.0.2.1", "port": 443, "id": "{ID}", "ps": "b"}}]"#);
+    let found: Vec<_> = read(&links).unwrap().nodes.iter().map(|e| (e.spec.scheme(), e.label.to_string())).collect();
+    assert_eq!(found, [("trojan", "a".to_owned()), ("vmess", "b".to_owned())]);
+    let nested = format!("[{},\n\"ports\":\n[443]\n}}]", server.trim_end_matches('}'));
+    assert_eq!(node(&nested).scheme(), "ss");
+    assert_eq!(read(r#"["192.0.2.1:80", "192.0.2.2:80"]"#), None);
+    assert_eq!(read(r#"["https://example.org/page"]"#), None);
+}
+
+#[test]
+fn surge_and_loon() {
+    let text = format!(
+        "[General]\nloglevel = notify\n[Proxy]\nD = direct\nA = ss, 192.0.2.1, 8388, encrypt-method=aes-128-gcm, password=\"a,b=\", obfs=http, obfs-host=h.example\n\
+         B = vmess, example.org, 443, username={ID}, tls=true, ws=true, ws-path=/p, ws-headers=Host:h.example|X:1, vmess-aead=true\n\
+         C = trojan, example.org, 443, password=p, sni=s.example, skip-cert-verify=true\nE = https, example.org, 443, user, pass\n\
+         F = Shadowsocks,192.0.2.1,8389,aes-128-gcm,\"p\"\nG = snell, example.org, 1, psk=x\n[Proxy Group]\nX = select, A\n"
+    );
+    let parsed = read(&text).unwrap();
+    let found: Vec<_> = parsed.nodes.iter().map(|e| (e.line, e.spec.scheme(), e.label.as_str())).collect();
+    assert_eq!(found, [(5, "ss", "A"), (6, "vmess", "B"), (7, "trojan", "C"), (8, "https", "E"), (9, "ss", "F")]);
+    assert_eq!(codes(&parsed), [(10, "unsupported-scheme")]);
+    assert!(matches!(&parsed.nodes[0].spec.outbound, Outbound::Shadowsocks(s) if s.password.expose() == "a,b="));
+    let bare = "a = vmess, 192.0.2.1, 443, auto, \"b831381d-6324-4d53-ad4f-8cda48b30811\", over-tls=true, obfs=ws, obfs-path=\"/\", obfs-header=\"Host: h.example[Rr][Nn]A: b\"\n";
+    assert!(
+        matches!(carrier(&node(bare)), Carrier::WebSocket { websocket, tls: Some(_) } if websocket.host.as_deref() == Some("h.example"))
+    );
+}
+
+#[test]
+fn quantumult_x() {
+    let text = format!(
+        "[server_local]\nvless=192.0.2.1:443, method=none, password={ID}, obfs=over-tls, obfs-host=h.example, reality-base64-pubkey={KEY}, reality-hex-shortid=01, vless-flow=xtls-rprx-vision, tag=A\n\
+         ;comment\nshadowsocks=[2001:db8::1]:8388, method=chacha20-ietf-poly1305, password=a=, obfs=wss, obfs-host=h, obfs-uri=/x, tag=B\n\
+         trojan=192.0.2.1:443, password=p, over-tls=true, tls-host=s.example, tls-verification=false, tag=C\n[filter_local]\nfinal, direct\n"
+    );
+    let nodes = nodes(&text);
+    assert!(carrier(&nodes[0]).reality().is_some());
+    assert_eq!(nodes[1].server.to_string(), "[2001:db8::1]:8388");
+    assert!(
+        matches!(&nodes[1].outbound, Outbound::Shadowsocks(s) if s.plugin.as_ref().unwrap().name.as_ref() == "v2ray-plugin")
+    );
+    assert!(carrier(&nodes[2]).tls().unwrap().skip_verify);
+}
+
+#[test]
+fn wg_quick() {
+    let text = format!(
+        "# mine\n[Interface]\nPrivateKey = {KEY}= ; inline\nAddress = 10.0.0.2/32, fd00::2\nMTU = 1280 # too\n\n# first\n[Peer]\n\
+         PublicKey = {KEY}=\nEndpoint = [2001:db8::1]:51820\nAllowedIPs = 0.0.0.0/0\nPersistentKeepalive = 25\n[Peer]\nEndpoint = example.org\n"
+    );
+    let parsed = read(&text).unwrap();
+    assert_eq!(codes(&parsed), [(13, RejectCode::BadHost.code())]);
+    let entry = &parsed.nodes[0];
+    let Outbound::WireGuard(w) = &entry.spec.outbound else { panic!() };
+    assert_eq!(
+        (entry.line, entry.label.as_str(), entry.spec.server.to_string().as_str()),
+        (8, "first", "[2001:db8::1]:51820")
+    );
+    assert_eq!((w.addresses.len(), w.mtu, w.keepalive), (2, Some(1280), Some(25)));
+}

@@ -1,0 +1,168 @@
+//! What the writers of whole configurations share: which nodes they can take, and names that occur once.
+
+use std::collections::{HashMap, HashSet};
+
+use hezar_core::{
+    Carrier, Fingerprint, Label, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
+};
+
+use crate::field;
+
+/// A client's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The whole text.
+    pub text: String,
+    /// How many nodes are missing because the client has no words for them.
+    pub left_out: usize,
+}
+
+/// A node without what no other client's behaviour depends on: the spider's path of REALITY, and the imitated browser
+/// inside QUIC, where none exists. REALITY's absent fingerprint is Chrome's. What a writer writes reads back as this.
+#[must_use]
+pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
+    let outbound = match &spec.outbound {
+        Outbound::Stream(node) => portable_stream(node).unwrap_or_else(|| spec.outbound.clone()),
+        Outbound::Hysteria2(hysteria2) => {
+            let mut hysteria2 = hysteria2.clone();
+            hysteria2.tls.fingerprint = None;
+            Outbound::Hysteria2(hysteria2)
+        }
+        Outbound::Hysteria(hysteria) => {
+            let mut hysteria = hysteria.clone();
+            hysteria.tls.fingerprint = None;
+            Outbound::Hysteria(hysteria)
+        }
+        Outbound::Tuic(tuic) => {
+            let mut tuic = tuic.clone();
+            tuic.tls.fingerprint = None;
+            Outbound::Tuic(tuic)
+        }
+        other => other.clone(),
+    };
+    NodeSpec::new(spec.server.clone(), outbound)
+}
+
+fn portable_stream(node: &StreamNode) -> Option<Outbound> {
+    let mut carrier = node.carrier().clone();
+    if let Carrier::Tcp { security: Security::Reality(reality), .. }
+    | Carrier::Grpc { security: Security::Reality(reality), .. }
+    | Carrier::Xhttp { security: Security::Reality(reality), .. } = &mut carrier
+    {
+        reality.spider_x = None;
+        reality.fingerprint = reality.fingerprint.or(Some(Fingerprint::Chrome));
+    }
+    Outbound::stream(node.protocol().clone(), carrier).ok()
+}
+
+/// Gives each node a name of its own.
+#[derive(Default)]
+pub(super) struct Names {
+    used: HashSet<String>,
+    /// The last number given to a name, so that a thousand equal names cost no thousand tries each.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Names that the client keeps for itself.
+    pub(super) fn reserving(names: &[&str]) -> Self {
+        Self { used: names.iter().map(|name| (*name).to_owned()).collect(), numbers: HashMap::new() }
+    }
+
+    /// The label, or scheme and server; a number follows when the name is taken.
+    pub(super) fn name(&mut self, spec: &NodeSpec, label: &Label) -> String {
+        let base =
+            if label.is_empty() { format!("{} {}", spec.scheme(), spec.server) } else { label.as_str().to_owned() };
+        let number = self.numbers.entry(base.clone()).or_insert(0);
+        loop {
+            *number += 1;
+            let name = if *number == 1 { base.clone() } else { format!("{base} {number}") };
+            if self.used.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
+/// Methods that both mihomo and sing-box speak.
+const METHODS: &[&str] = &[
+    "2022-blake3-aes-128-gcm",
+    "2022-blake3-aes-256-gcm",
+    "2022-blake3-chacha20-poly1305",
+    "aes-128-cfb",
+    "aes-128-ctr",
+    "aes-128-gcm",
+    "aes-192-cfb",
+    "aes-192-ctr",
+    "aes-192-gcm",
+    "aes-256-cfb",
+    "aes-256-ctr",
+    "aes-256-gcm",
+    "chacha20-ietf",
+    "chacha20-ietf-poly1305",
+    "none",
+    "rc4-md5",
+    "xchacha20",
+    "xchacha20-ietf-poly1305",
+];
+
+/// Whether the clients take the method, and for 2022 methods the keys (SIP022: base64 of exactly the key's length): a
+/// single wrong one makes them refuse the whole configuration.
+pub(super) fn method_ok(shadowsocks: &Shadowsocks) -> bool {
+    let method = shadowsocks.method.as_ref();
+    let length = match method {
+        "2022-blake3-aes-128-gcm" => 16,
+        "2022-blake3-aes-256-gcm" | "2022-blake3-chacha20-poly1305" => 32,
+        _ => return METHODS.contains(&method),
+    };
+    let mut keys = shadowsocks.password.expose().split(':');
+    let many_ok = method.contains("-aes-") || !shadowsocks.password.expose().contains(':');
+    many_ok && keys.all(|key| key.len().is_multiple_of(4) && strict_base64(key).is_some_and(|key| key.len() == length))
+}
+
+/// Base64 as the clients read it: standard alphabet with padding.
+fn strict_base64(text: &str) -> Option<Vec<u8>> {
+    let foreign = text.contains(['-', '_', ' ', '\n']);
+    if foreign { None } else { field::base64_bytes(text) }
+}
+
+/// Whether both clients take the plugin's options.
+pub(super) fn plugin_ok(plugin: &Plugin) -> bool {
+    plugin.options.iter().all(|(name, value)| match (plugin.name.as_ref(), name.as_ref(), value.as_ref()) {
+        ("obfs-local", "obfs", "http" | "tls") | ("obfs-local", "obfs-host", _) => true,
+        ("v2ray-plugin", "mode", "websocket") | ("v2ray-plugin", "tls", "") => true,
+        ("v2ray-plugin", "mux", "0" | "1") | ("v2ray-plugin", "host" | "path", _) => !value.is_empty(),
+        ("shadow-tls", "version", version) => matches!(version, "1" | "2" | "3"),
+        ("shadow-tls", "host" | "password", _) => !value.is_empty(),
+        _ => false,
+    })
+}
+
+/// Whether a text is an ECHConfigList in base64, which begins with its own length (RFC 9849 §4).
+pub(super) fn ech_ok(text: &str) -> bool {
+    let Some(bytes) = strict_base64(text) else { return false };
+    let Some(([high, low], rest)) = bytes.split_first_chunk::<2>().map(|(length, rest)| (*length, rest)) else {
+        return false;
+    };
+    text.len().is_multiple_of(4) && rest.len() > 4 && usize::from(u16::from_be_bytes([high, low])) == rest.len()
+}
+
+/// Whether no header's name occurs twice or is Host: maps cannot say that.
+pub(super) fn headers_ok(headers: &[(Box<str>, Box<str>)]) -> bool {
+    let mut names = HashSet::new();
+    headers.iter().all(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        name != "host" && !name.is_empty() && names.insert(name)
+    })
+}
+
+/// Whether a path's percent signs all begin an escape; the clients refuse others.
+pub(super) fn path_ok(path: &str) -> bool {
+    let hex_pair = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    path.split('%').skip(1).all(hex_pair) && !path.contains(char::is_control)
+}
+
+/// The carriers that neither client has words for, whatever the protocol.
+pub(super) const fn is_foreign(transport: TransportKind) -> bool {
+    matches!(transport, TransportKind::Kcp | TransportKind::Quic)
+}

@@ -1,0 +1,128 @@
+//! YAML into a bounded tree: no depth, alias or size in the text can cost more than the text's own length allows.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::tree::{MAX_DEPTH, Tree};
+
+/// The text is not YAML, or nests or repeats itself beyond the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// What aliases may add: this many bytes, or four times the text.
+const FREE_COPIES: usize = 1 << 20;
+
+/// Reads every document of a text.
+pub(super) fn read(text: &str) -> Result<Vec<Tree>, Malformed> {
+    let mut builder = Builder {
+        documents: Vec::new(),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        copies_left: FREE_COPIES.max(text.len().saturating_mul(4)),
+    };
+    for event in Parser::new_from_str(text) {
+        let (event, _) = event.map_err(|_| Malformed)?;
+        builder.take(event)?;
+    }
+    if builder.open.is_empty() { Ok(builder.documents) } else { Err(Malformed) }
+}
+
+/// A list or a map whose end has not come yet.
+struct Open {
+    anchor: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    List(Vec<Tree>),
+    /// The pairs, and the key that waits for its value.
+    Map(Vec<(Box<str>, Tree)>, Option<Box<str>>),
+}
+
+struct Builder {
+    documents: Vec<Tree>,
+    open: Vec<Open>,
+    /// The anchored values with their weight.
+    anchors: HashMap<usize, (Tree, usize)>,
+    copies_left: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>) -> Result<(), Malformed> {
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                let tree = match text.as_ref() {
+                    "" | "~" | "null" | "Null" | "NULL" if plain => Tree::Null,
+                    text if plain => Tree::Plain(text.into()),
+                    text => Tree::Quoted(text.into()),
+                };
+                self.put(tree, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.push(anchor, Kind::List(Vec::new())),
+            Event::MappingStart(anchor, _) => self.push(anchor, Kind::Map(Vec::new(), None)),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let open = self.open.pop().ok_or(Malformed)?;
+                let tree = match open.kind {
+                    Kind::List(items) => Tree::List(items),
+                    Kind::Map(pairs, _) => Tree::Map(pairs),
+                };
+                self.put(tree, open.anchor)
+            }
+            Event::Alias(anchor) => {
+                // An alias to a value that is still open would make the tree endless.
+                let (tree, weight) = self.anchors.get(&anchor).ok_or(Malformed)?;
+                self.copies_left = self.copies_left.checked_sub(*weight).ok_or(Malformed)?;
+                self.put(tree.clone(), 0)
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
+        }
+    }
+
+    fn push(&mut self, anchor: usize, kind: Kind) -> Result<(), Malformed> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Malformed);
+        }
+        self.open.push(Open { anchor, kind });
+        Ok(())
+    }
+
+    fn put(&mut self, tree: Tree, anchor: usize) -> Result<(), Malformed> {
+        if anchor > 0 {
+            let (weight, depth) = measure(&tree);
+            // The copy that the anchor keeps counts as well.
+            self.copies_left = self.copies_left.checked_sub(weight).ok_or(Malformed)?;
+            if depth + self.open.len() > MAX_DEPTH {
+                return Err(Malformed);
+            }
+            self.anchors.insert(anchor, (tree.clone(), weight));
+        }
+        match self.open.last_mut().map(|open| &mut open.kind) {
+            None => self.documents.push(tree),
+            Some(Kind::List(items)) => items.push(tree),
+            Some(Kind::Map(pairs, waiting)) => match waiting.take() {
+                None => *waiting = Some(tree.scalar().into()),
+                Some(key) => pairs.push((key, tree)),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// About how many bytes a tree takes, and how deep it is.
+fn measure(tree: &Tree) -> (usize, usize) {
+    let add = |(weight, depth): (usize, usize), tree: &Tree| {
+        let (w, d) = measure(tree);
+        (weight + w, depth.max(d))
+    };
+    let (weight, depth) = match tree {
+        Tree::Null => (0, 0),
+        Tree::Plain(text) | Tree::Quoted(text) | Tree::Broken(text) => (text.len(), 0),
+        Tree::List(items) => items.iter().fold((0, 1), add),
+        Tree::Map(pairs) => pairs.iter().fold((0, 1), |sum, (key, value)| add((sum.0 + key.len(), sum.1), value)),
+    };
+    (weight + size_of::<Tree>(), depth)
+}

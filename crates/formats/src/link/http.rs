@@ -1,0 +1,73 @@
+//! `http://user:password@host:port` and `https://…`: a proxy only where it cannot be a web page.
+
+use hezar_core::{HttpProxy, Label, NodeSpec, Outbound, Target};
+
+use super::{
+    Named, assemble,
+    query::{Pairs, same},
+    security,
+    socks::{credentials, read_telegram_query, userinfo},
+    uri::{self, Uri},
+};
+use crate::RejectCode;
+
+/// Parameters that a proxy may have; any other one means a web page.
+const KNOWN: &[&str] = &[
+    "sni",
+    "peer",
+    "allowinsecure",
+    "insecure",
+    "skipcertverify",
+    "alpn",
+    "alpn[]",
+    "fp",
+    "pcs",
+    "vcn",
+    "vcn[]",
+    "disablesni",
+    "ech",
+    "tls",
+    "security",
+];
+
+/// A proxy has an explicit port, no path and no unknown parameter.
+pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
+    let uri = Uri::split(body);
+    if let Some(query) = telegram_query(&uri, body) {
+        return query;
+    }
+    // Lists write a final slash behind addresses; behind a name it is a page.
+    let bare = uri.path.is_empty() || (uri.path == "/" && (uri.userinfo.is_some() || uri::is_address(uri.host)));
+    let known = |key: &str| KNOWN.iter().any(|name| same(key, name));
+    if uri.port.is_empty() || !bare || !uri.query.keys().all(known) {
+        return Err(RejectCode::WebAddress);
+    }
+    let http = HttpProxy {
+        credentials: uri.userinfo.and_then(credentials),
+        tls: secure.then(|| security::read_tls(&uri.query)),
+    };
+    Ok((NodeSpec::new(uri.server()?, Outbound::Http(http)), uri.label()))
+}
+
+/// `https://t.me/socks?…` is a SOCKS proxy, `https://t.me/proxy?…` an MTProto one.
+fn telegram_query(uri: &Uri<'_>, body: &str) -> Option<Result<Named, RejectCode>> {
+    let telegram = ["t.me", "telegram.me", "telegram.dog"].iter().any(|host| uri.host.eq_ignore_ascii_case(host));
+    if !telegram {
+        return None;
+    }
+    match uri.path.trim_end_matches('/') {
+        "/socks" => Some(read_telegram_query(body.split_once('?').map_or("", |(_, query)| query))),
+        "/proxy" => Some(Err(RejectCode::UnsupportedScheme)),
+        _ => None,
+    }
+}
+
+pub(super) fn write(http: &HttpProxy, server: &Target, label: &Label) -> String {
+    let mut pairs = Pairs::default();
+    if let Some(tls) = &http.tls {
+        security::write_tls(tls, &security::STREAM, &mut pairs);
+    }
+    let userinfo = http.credentials.as_ref().map(userinfo);
+    let scheme = if http.tls.is_some() { "https" } else { "http" };
+    assemble(scheme, userinfo.as_deref(), server, &pairs, label)
+}

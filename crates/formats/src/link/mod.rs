@@ -1,0 +1,188 @@
+//! Share links: one file per scheme, and the table that finds it.
+
+mod anytls;
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod http;
+mod hysteria;
+mod hysteria2;
+mod plugin;
+pub(crate) mod query;
+mod security;
+mod shadowsocks;
+mod socks;
+mod ssr;
+mod transport;
+mod trojan;
+mod tuic;
+pub(crate) mod uri;
+mod vless;
+mod vmess;
+mod wireguard;
+
+use hezar_core::{Label, NodeSpec, Outbound, SocksVersion, StreamProtocol, Target};
+
+use crate::{RejectCode, text::markup};
+use query::Pairs;
+
+/// The longest link read, in bytes.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
+
+/// A node with its published name.
+type Named = (NodeSpec, Label);
+
+/// What a scheme's name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Vless,
+    Vmess,
+    Trojan,
+    Shadowsocks,
+    ShadowsocksR,
+    Hysteria,
+    Hysteria2,
+    Tuic,
+    AnyTls,
+    WireGuard,
+    Socks(SocksVersion),
+    Http,
+    Https,
+    /// `tg://`, a Telegram deep link.
+    Telegram,
+    /// A proxy scheme that Hezar has no protocol for.
+    Foreign,
+}
+
+impl Scheme {
+    /// Finds a scheme; letter case does not matter.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        let lower = name.to_ascii_lowercase();
+        Some(match lower.as_str() {
+            "vless" => Self::Vless,
+            "vmess" | "vmess1" => Self::Vmess,
+            "trojan" | "trojan-go" => Self::Trojan,
+            "ss" | "shadowsocks" => Self::Shadowsocks,
+            "ssr" => Self::ShadowsocksR,
+            "hysteria" | "hy" => Self::Hysteria,
+            "hysteria2" | "hy2" => Self::Hysteria2,
+            "tuic" => Self::Tuic,
+            "anytls" => Self::AnyTls,
+            "wireguard" | "wg" => Self::WireGuard,
+            "socks" | "socks5" | "socks5h" => Self::Socks(SocksVersion::V5),
+            "socks4" => Self::Socks(SocksVersion::V4),
+            "socks4a" => Self::Socks(SocksVersion::V4a),
+            "http" => Self::Http,
+            "https" => Self::Https,
+            "tg" => Self::Telegram,
+            name if FOREIGN.contains(&name) => Self::Foreign,
+            _ => return None,
+        })
+    }
+
+    /// Whether the scheme also means things that are not proxies, so that it does not end another link.
+    pub(crate) const fn is_ambiguous(self) -> bool {
+        matches!(self, Self::Http | Self::Https | Self::Telegram)
+    }
+}
+
+/// Schemes of other proxy protocols and vendors' private containers.
+const FOREIGN: &[&str] = &[
+    "brook",
+    "exclave",
+    "hysteria2+realm",
+    "juicity",
+    "masque",
+    "mieru",
+    "mierus",
+    "mtproto",
+    "naive",
+    "naive+https",
+    "naive+quic",
+    "nekoray",
+    "shadowtls",
+    "slipnet",
+    "sn",
+    "snell",
+    "ssconf",
+    "ssh",
+    "tor",
+    "vpn",
+    "warp",
+];
+
+/// Splits a link into its scheme's name and the rest.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, body) = text.split_once("://")?;
+    let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    (!scheme.is_empty() && scheme.len() <= 32 && scheme.bytes().all(name)).then_some((scheme, body))
+}
+
+/// Reads one link of any scheme in any dialect.
+///
+/// # Errors
+/// The stable reason why the text is not a link of a protocol that Hezar has.
+pub fn parse_link(text: &str) -> Result<(NodeSpec, Label), RejectCode> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || markup::is_invisible(c));
+    if text.len() > MAX_BYTES {
+        return Err(RejectCode::TooLong);
+    }
+    let text = markup::unescape(text);
+    let (name, body) = split_scheme(&text).ok_or(RejectCode::NotALink)?;
+    let scheme = Scheme::find(name).ok_or(RejectCode::UnsupportedScheme)?;
+    match scheme {
+        Scheme::Vless => vless::read(body),
+        Scheme::Vmess => vmess::read(body),
+        Scheme::Trojan => trojan::read(body),
+        Scheme::Shadowsocks => shadowsocks::read(body),
+        Scheme::ShadowsocksR => ssr::read(body),
+        Scheme::Hysteria => hysteria::read(body),
+        Scheme::Hysteria2 => hysteria2::read(body),
+        Scheme::Tuic => tuic::read(body),
+        Scheme::AnyTls => anytls::read(body),
+        Scheme::WireGuard => wireguard::read(body),
+        Scheme::Socks(version) => socks::read(body, version),
+        Scheme::Http => http::read(body, false),
+        Scheme::Https => http::read(body, true),
+        Scheme::Telegram => socks::read_telegram(body),
+        Scheme::Foreign => Err(RejectCode::UnsupportedScheme),
+    }
+}
+
+/// Writes the node as the standard link of its scheme, with keys of our own where the standard has none, so that
+/// [`parse_link`] gives back exactly this node and name.
+///
+/// That holds for every node in the form in which this crate's readers give nodes: an absent text is `None` and never
+/// `Some("")`, names of ciphers and plugins are the standard ones, keys are standard base64, early data stands in its
+/// field and not in the path.
+#[must_use]
+pub fn to_link(node: &NodeSpec, label: &Label) -> String {
+    let server = &node.server;
+    match &node.outbound {
+        Outbound::Socks(socks) => socks::write(socks, server, label),
+        Outbound::Http(http) => http::write(http, server, label),
+        Outbound::Shadowsocks(shadowsocks) => shadowsocks::write(shadowsocks, server, label),
+        Outbound::ShadowsocksR(ssr) => ssr::write(ssr, server, label),
+        Outbound::Stream(node) => match node.protocol() {
+            StreamProtocol::Vless(vless) => vless::write(vless, node.carrier(), server, label),
+            StreamProtocol::Vmess(vmess) => vmess::write(vmess, node.carrier(), server, label),
+            StreamProtocol::Trojan(trojan) => trojan::write(trojan, node.carrier(), server, label),
+        },
+        Outbound::AnyTls(anytls) => anytls::write(anytls, server, label),
+        Outbound::Hysteria2(hysteria) => hysteria2::write(hysteria, server, label),
+        Outbound::Hysteria(hysteria) => hysteria::write(hysteria, server, label),
+        Outbound::Tuic(tuic) => tuic::write(tuic, server, label),
+        Outbound::WireGuard(wireguard) => wireguard::write(wireguard, server, label),
+    }
+}
+
+/// Puts a link together; `userinfo` is already escaped.
+fn assemble(scheme: &str, userinfo: Option<&str>, server: &Target, pairs: &Pairs<'_>, label: &Label) -> String {
+    let (userinfo, at) = userinfo.map_or(("", ""), |userinfo| (userinfo, "@"));
+    let mut link = format!("{scheme}://{userinfo}{at}{server}");
+    pairs.append(&mut link);
+    if !label.is_empty() {
+        link.push('#');
+        link.extend(uri::escape(label.as_str()));
+    }
+    link
+}

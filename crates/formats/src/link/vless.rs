@@ -1,0 +1,43 @@
+//! `vless://uuid@host:port?…#name`, after XTLS's share-link proposal (Xray-core discussion 716).
+
+use hezar_core::{Carrier, Label, NodeSpec, PacketEncoding, Secret, SecurityKind, Target, Vision, Vless};
+
+use super::{Named, assemble, query::Pairs, transport, uri::Uri};
+use crate::{RejectCode, field, outbound::UserText};
+
+pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
+    let uri = Uri::split(body);
+    let query = &uri.query;
+    let server = uri.server()?;
+    let user = UserText {
+        id: &uri.required_user()?,
+        flow: query.get(&["flow"]),
+        encryption: encryption(query.get(&["encryption"])),
+        packet_encoding: query.get(&["packetencoding"]),
+        ..UserText::default()
+    };
+    let outbound = user.vless(transport::read(query, SecurityKind::None)?)?;
+    Ok((NodeSpec::new(server, outbound), uri.label()))
+}
+
+/// Every VLESS encryption has dots in its name; other words (`auto`, `zero`) are left-overs of VMess links.
+fn encryption(text: &str) -> &str {
+    if text.contains('.') { text } else { "" }
+}
+
+pub(super) fn write(vless: &Vless, carrier: &Carrier, server: &Target, label: &Label) -> String {
+    let mut pairs = Pairs::default();
+    pairs.text("encryption", vless.encryption.as_ref().map_or("none", Secret::expose));
+    pairs.optional(
+        "flow",
+        vless.flow.map(|flow| match flow {
+            Vision::Plain => "xtls-rprx-vision",
+            Vision::Udp443 => "xtls-rprx-vision-udp443",
+        }),
+    );
+    if vless.packet_encoding != PacketEncoding::Xudp {
+        pairs.text("packetEncoding", field::packet_encoding_name(vless.packet_encoding));
+    }
+    transport::write(carrier, &mut pairs);
+    assemble("vless", Some(&vless.id.to_string()), server, &pairs, label)
+}

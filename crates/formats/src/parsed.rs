@@ -1,0 +1,156 @@
+//! What reading gives: nodes and refusals, each with its place.
+
+use hezar_core::{CodeDoc, Label, NodeSpec};
+
+/// One node as published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The 1-based line of the (decoded) text, or the 1-based index of the entry in YAML or JSON.
+    pub line: usize,
+    /// The node.
+    pub spec: NodeSpec,
+    /// Its published name; may be empty.
+    pub label: Label,
+}
+
+/// One refused line or entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// As in [`Entry::line`].
+    pub line: usize,
+    /// The first characters of the text, at most [`Reject::EXCERPT_CHARS`], control characters replaced.
+    pub excerpt: Box<str>,
+    /// Why.
+    pub code: RejectCode,
+}
+
+impl Reject {
+    /// The longest excerpt, in characters.
+    pub const EXCERPT_CHARS: usize = 80;
+
+    /// Refuses `text` at `line`.
+    #[must_use]
+    pub fn new(line: usize, text: &str, code: RejectCode) -> Self {
+        let printable = |c: char| if c.is_control() { ' ' } else { c };
+        let excerpt: String = text.trim().chars().take(Self::EXCERPT_CHARS).map(printable).collect();
+        Self { line, excerpt: excerpt.into(), code }
+    }
+}
+
+/// Everything a text held, in order of appearance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The nodes; the same endpoint may appear more than once.
+    pub nodes: Vec<Entry>,
+    /// The refusals.
+    pub rejects: Vec<Reject>,
+}
+
+impl Parsed {
+    /// The most nodes kept of one text.
+    pub const MAX_NODES: usize = 1_000_000;
+    /// The most refusals kept of one text.
+    pub const MAX_REJECTS: usize = 100_000;
+
+    /// Adds a node; beyond [`Parsed::MAX_NODES`] it is dropped.
+    pub fn accept(&mut self, line: usize, spec: NodeSpec, label: Label) {
+        if self.nodes.len() < Self::MAX_NODES {
+            self.nodes.push(Entry { line, spec, label });
+        }
+    }
+
+    /// Adds a refusal; beyond [`Parsed::MAX_REJECTS`] it is dropped.
+    pub fn refuse(&mut self, line: usize, text: &str, code: RejectCode) {
+        if self.rejects.len() < Self::MAX_REJECTS {
+            self.rejects.push(Reject::new(line, text, code));
+        }
+    }
+}
+
+/// Why a line or an entry was refused. Add variants freely; a published code never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RejectCode {
+    /// The scheme or type is not one of ours (`vpn://`, `sn://`, MTProto, …).
+    UnsupportedScheme,
+    /// The text is neither a link nor any list form.
+    NotALink,
+    /// The address of a web page or a subscription, not of a proxy.
+    WebAddress,
+    /// The server's host is missing or malformed.
+    BadHost,
+    /// The port is missing or malformed.
+    BadPort,
+    /// The base64 or JSON inside the link is broken.
+    BadEncoding,
+    /// The user id, password, token or key is missing or malformed.
+    BadCredential,
+    /// The cipher is unknown.
+    BadMethod,
+    /// REALITY's public key or short id is missing or malformed.
+    BadReality,
+    /// No server speaks that protocol over that transport and security.
+    ImpossiblePair,
+    /// A field that the entry cannot do without is missing or has the wrong type.
+    BadField,
+    /// The line, the link or the whole text is longer than the limit.
+    TooLong,
+    /// The document is broken at this entry.
+    BadDocument,
+}
+
+impl RejectCode {
+    /// Every refusal.
+    pub const ALL: [Self; 13] = [
+        Self::UnsupportedScheme,
+        Self::NotALink,
+        Self::WebAddress,
+        Self::BadHost,
+        Self::BadPort,
+        Self::BadEncoding,
+        Self::BadCredential,
+        Self::BadMethod,
+        Self::BadReality,
+        Self::ImpossiblePair,
+        Self::BadField,
+        Self::TooLong,
+        Self::BadDocument,
+    ];
+
+    /// Every code with its meaning, for docs/errors.md.
+    pub const CODES: &'static [CodeDoc] = &[
+        CodeDoc::new("unsupported-scheme", "The link or entry is of a protocol that Hezar does not have."),
+        CodeDoc::new("not-a-link", "The text is neither a share link nor an entry of a known list form."),
+        CodeDoc::new("web-address", "An http(s) address of a page or a subscription, not of a proxy."),
+        CodeDoc::new("bad-host", "The server's host is missing or malformed."),
+        CodeDoc::new("bad-port", "The port is missing or not a number from 1 to 65535."),
+        CodeDoc::new("bad-encoding", "The base64 or JSON inside the link is broken or cut off."),
+        CodeDoc::new("bad-credential", "The user id, password, token or key is missing or malformed."),
+        CodeDoc::new("bad-method", "The cipher is not a known one."),
+        CodeDoc::new("bad-reality", "REALITY's public key or short id is missing or malformed."),
+        CodeDoc::new("impossible-pair", "No server speaks this protocol over this transport and security."),
+        CodeDoc::new("bad-field", "A field that the entry cannot do without is missing or has the wrong type."),
+        CodeDoc::new("too-long", "The line, the link or the whole text is longer than the limit."),
+        CodeDoc::new("bad-document", "The YAML or JSON document is broken at this entry."),
+    ];
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnsupportedScheme => "unsupported-scheme",
+            Self::NotALink => "not-a-link",
+            Self::WebAddress => "web-address",
+            Self::BadHost => "bad-host",
+            Self::BadPort => "bad-port",
+            Self::BadEncoding => "bad-encoding",
+            Self::BadCredential => "bad-credential",
+            Self::BadMethod => "bad-method",
+            Self::BadReality => "bad-reality",
+            Self::ImpossiblePair => "impossible-pair",
+            Self::BadField => "bad-field",
+            Self::TooLong => "too-long",
+            Self::BadDocument => "bad-document",
+        }
+    }
+}

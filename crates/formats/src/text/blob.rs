@@ -1,0 +1,51 @@
+//! Base64 around whole texts and single lines.
+
+use crate::field;
+
+/// The shortest line taken for base64: shorter ones are words.
+const MIN_LINE: usize = 24;
+
+/// Whether every sign can stand in base64 of either alphabet.
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'='))
+}
+
+/// Decodes a text that is base64 as a whole, one line or wrapped, metadata lines around it allowed.
+pub(super) fn whole(text: &str) -> Option<String> {
+    let lines = || text.lines().map(trim).filter(|line| !line.is_empty() && !super::is_comment(line));
+    let first = lines().next()?;
+    if !lines().all(is_base64) || (lines().nth(1).is_none() && first.len() < MIN_LINE) {
+        return None;
+    }
+    // One publisher per line, each with padding of its own: joined they would not decode.
+    let padded_inside = lines().rev().skip(1).any(|line| line.ends_with('='));
+    if padded_inside {
+        return None;
+    }
+    content(&lines().collect::<Vec<_>>().concat())
+}
+
+/// Decodes a line that is a list of its own.
+pub(super) fn line(text: &str) -> Option<String> {
+    (text.len() >= MIN_LINE && is_base64(text)).then(|| content(text)).flatten()
+}
+
+fn trim(line: &str) -> &str {
+    line.trim_matches(|c: char| c.is_whitespace() || super::markup::is_invisible(c))
+}
+
+/// The decoded text when it is text at all.
+fn content(base64: &str) -> Option<String> {
+    let bytes =
+        field::base64_bytes(base64).or_else(|| field::base64_bytes(base64.get(..base64.len().checked_sub(1)?)?))?;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // A name in some other encoding must not lose the whole list.
+        Err(error) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            text.contains("://").then_some(text)?
+        }
+    };
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    (text.contains("://") || !text.contains(control)).then_some(text)
+}
