@@ -1,0 +1,242 @@
+//! Why a connection failed: the stage, the cause, and from them whose fault it was.
+
+use std::io;
+
+use hezar_core::{CodeDoc, Fault, Stage};
+use thiserror::Error;
+
+/// A failed try: how far it came and what stopped it.
+#[derive(Debug, Error)]
+#[error("{stage}: {cause}")]
+pub struct DialError {
+    /// How far the connection had come.
+    pub stage: Stage,
+    /// What stopped it.
+    #[source]
+    pub cause: Cause,
+}
+
+impl DialError {
+    /// A failure at a stage.
+    #[must_use]
+    pub const fn new(stage: Stage, cause: Cause) -> Self {
+        Self { stage, cause }
+    }
+
+    /// Whose fault it was.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.cause.fault()
+    }
+
+    /// Whether another node might succeed where this one failed.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self.cause.fault() {
+            Fault::Node => true,
+            // A node may be wrong about a target (blocked exit, broken resolver); asking one more is cheap.
+            Fault::Target => true,
+            Fault::Local => matches!(self.cause, Cause::ForbiddenAddress | Cause::Unsupported(_)),
+            Fault::Client => false,
+        }
+    }
+
+    /// The stable code for logs, metrics, the API and `Proxy-Status`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.cause.code()
+    }
+}
+
+/// What stopped a connection.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The deadline passed.
+    #[error("timed out")]
+    Timeout,
+    /// The server's name does not exist or no resolver answered.
+    #[error("the server's name could not be resolved")]
+    Unresolved,
+    /// The server's address is private, loopback or link-local, and its source does not allow that.
+    #[error("the server's address is not public; its source needs allow_private = true")]
+    ForbiddenAddress,
+    /// The server refused the TCP connection.
+    #[error("connection refused")]
+    Refused,
+    /// The server reset the connection.
+    #[error("connection reset")]
+    Reset,
+    /// The server closed the connection in the middle of a handshake.
+    #[error("connection closed")]
+    Closed,
+    /// There is no route to the server.
+    #[error("no route to the server")]
+    Unreachable,
+    /// This machine ran out of something (file descriptors, ports, memory).
+    #[error("this machine is out of resources: {0}")]
+    Exhausted(#[source] io::Error),
+    /// Some other failure of the socket.
+    #[error("socket error: {0}")]
+    Io(#[source] io::Error),
+    /// The server's certificate was not accepted.
+    #[error("certificate not accepted: {0}")]
+    Certificate(Box<str>),
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Tls(Box<str>),
+    /// The transport's opening request was answered with an HTTP status other than the expected one.
+    #[error("the transport was refused with HTTP status {0}")]
+    TransportStatus(u16),
+    /// The server answered with bytes that the protocol does not allow.
+    #[error("protocol violation: {0}")]
+    Protocol(&'static str),
+    /// The server did not accept our credentials.
+    #[error("the server did not accept the credentials")]
+    Authentication,
+    /// The server refuses this target by its own rules.
+    #[error("the server's rules forbid the target")]
+    Forbidden,
+    /// The server says that it cannot reach the target.
+    #[error("the server could not reach the target: {0}")]
+    TargetUnreachable(&'static str),
+    /// The server failed for a reason it did not name.
+    #[error("the server failed: {0}")]
+    ServerFailure(&'static str),
+    /// The target answered, but not as expected.
+    #[error("unexpected answer: {0}")]
+    UnexpectedAnswer(Box<str>),
+    /// The protocol or this build cannot do what was asked.
+    #[error("{0} not supported")]
+    Unsupported(&'static str),
+}
+
+impl Cause {
+    /// Every code with its meaning, for docs/errors.md.
+    pub const CODES: &'static [CodeDoc] = &[
+        CodeDoc::new("timeout", "The deadline passed at the stage named beside the code."),
+        CodeDoc::new("dns", "The server's name does not exist, or no resolver answered."),
+        CodeDoc::new(
+            "forbidden-address",
+            "The server's address is private, loopback or link-local, and its source does not set allow_private.",
+        ),
+        CodeDoc::new("refused", "The server refused the TCP connection."),
+        CodeDoc::new("reset", "The server reset the connection."),
+        CodeDoc::new("closed", "The server closed the connection before the handshake was over."),
+        CodeDoc::new("unreachable", "There is no route to the server."),
+        CodeDoc::new("exhausted", "This machine is out of file descriptors, ports or memory."),
+        CodeDoc::new("io", "The socket failed for another reason, given in the text."),
+        CodeDoc::new("certificate", "The server's certificate does not verify or does not match the pin."),
+        CodeDoc::new("tls", "The TLS handshake failed before or after the certificate."),
+        CodeDoc::new(
+            "transport-status",
+            "The WebSocket or HTTP opening was answered with another status than the expected one.",
+        ),
+        CodeDoc::new("protocol", "The server answered with bytes that the protocol does not allow."),
+        CodeDoc::new("authentication", "The server did not accept the credentials."),
+        CodeDoc::new("forbidden", "The server's own rules forbid the target."),
+        CodeDoc::new("target-unreachable", "The server says that it cannot reach the target."),
+        CodeDoc::new("server-failure", "The server reports a failure of its own."),
+        CodeDoc::new("unexpected-answer", "The target answered with another status or body than expected."),
+        CodeDoc::new("unsupported", "The protocol or this build cannot do what was asked."),
+    ];
+
+    /// The stable code; one of [`Cause::CODES`].
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unresolved => "dns",
+            Self::ForbiddenAddress => "forbidden-address",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Unreachable => "unreachable",
+            Self::Exhausted(_) => "exhausted",
+            Self::Io(_) => "io",
+            Self::Certificate(_) => "certificate",
+            Self::Tls(_) => "tls",
+            Self::TransportStatus(_) => "transport-status",
+            Self::Protocol(_) => "protocol",
+            Self::Authentication => "authentication",
+            Self::Forbidden => "forbidden",
+            Self::TargetUnreachable(_) => "target-unreachable",
+            Self::ServerFailure(_) => "server-failure",
+            Self::UnexpectedAnswer(_) => "unexpected-answer",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::TargetUnreachable(_) => Fault::Target,
+            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress => Fault::Local,
+            _ => Fault::Node,
+        }
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        // A layer beneath may have wrapped its own cause to get it through AsyncRead or AsyncWrite.
+        let error = match error.downcast::<Self>() {
+            Ok(cause) => return cause,
+            Err(error) => error,
+        };
+        match error.kind() {
+            Kind::ConnectionRefused => Self::Refused,
+            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Self::Reset,
+            Kind::UnexpectedEof => Self::Closed,
+            Kind::TimedOut => Self::Timeout,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
+            Kind::OutOfMemory | Kind::QuotaExceeded | Kind::AddrNotAvailable => Self::Exhausted(error),
+            // ENFILE 23, EMFILE 24, ENOBUFS 105 (Linux): no ErrorKind of their own.
+            _ if matches!(error.raw_os_error(), Some(23 | 24 | 105)) => Self::Exhausted(error),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<Cause> for io::Error {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Io(error) | Cause::Exhausted(error) => error,
+            cause => Self::other(cause),
+        }
+    }
+}
+
+/// Why no dialer can be built for a node.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The protocol, or one of its settings, is not implemented.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// A setting has a value that the protocol does not allow.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+impl BuildError {
+    /// Every code with its meaning, for docs/errors.md.
+    pub const CODES: &'static [CodeDoc] = &[
+        CodeDoc::new(
+            "node-unsupported",
+            "The node's protocol, transport or security is not implemented; it is kept and never dialled.",
+        ),
+        CodeDoc::new("node-invalid", "A setting of the node has a value that its protocol does not allow."),
+    ];
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => "node-unsupported",
+            Self::Invalid(_) => "node-invalid",
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One HTTP/1.1 exchange over any dialer, for probes and for fetching lists.
+//!
+//! No redirects, no connection kept, no decompression: a caller who wants them does them. Nothing runs in the
+//! background: dropping the [`HttpResponse`] closes the connection.
+
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use hezar_core::{Host, Stage, Tls};
+use http_body_util::Empty;
+use hyper::client::conn::http1::{self, Connection};
+use hyper_util::rt::TokioIo;
+
+pub use request::{HttpRequest, Limits, RequestError};
+pub use response::HttpResponse;
+
+use crate::{Attempt, BoxStream, Cause, DialError, Dialer, TlsClients};
+
+type Wire = Connection<TokioIo<BoxStream>, Empty<Bytes>>;
+
+/// Sends one GET through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
+///
+/// For `https` the certificate is fully verified against the public roots and those that `tls` was made with; the name
+/// of the URL goes to the dialer unresolved. The attempt bounds everything, the body included.
+///
+/// # Errors
+/// [`DialError`]: the dialer's own, or at [`Stage::Exchange`] what went wrong between us and the target
+/// ([`Cause::Certificate`], [`Cause::Tls`], [`Cause::UnexpectedAnswer`] for what is not HTTP, a closed connection, …).
+pub async fn get(
+    dialer: &dyn Dialer,
+    tls: &TlsClients,
+    request: &HttpRequest,
+    attempt: &Attempt,
+    limits: Limits,
+) -> Result<HttpResponse, DialError> {
+    let stream = dialer.connect(request.target(), attempt).await?;
+    let stream = if request.is_https() { secure(stream, tls, request.target().host(), attempt).await? } else { stream };
+    attempt.stage(Stage::Exchange, exchange(stream, request, *attempt, limits)).await
+}
+
+/// TLS with the target. Its failures belong to the exchange: the security stage is that of the node's server.
+async fn secure(stream: BoxStream, tls: &TlsClients, host: &Host, attempt: &Attempt) -> Result<BoxStream, DialError> {
+    let secured = tls.wrap(stream, &Tls::default(), host, &["http/1.1"], attempt).await;
+    secured.map_err(|error| DialError::new(Stage::Exchange, error.cause))
+}
+
+async fn exchange(
+    stream: BoxStream,
+    request: &HttpRequest,
+    attempt: Attempt,
+    limits: Limits,
+) -> Result<HttpResponse, Cause> {
+    let builder = {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(limits.head.max(8192)).max_headers(200);
+        builder
+    };
+    let (mut sender, mut wire) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| cause_of(&error))?;
+    let mut answer = std::pin::pin!(sender.send_request(request.to_hyper()));
+    // The connection does the work; whoever waits for the answer drives it.
+    let mut running = true;
+    let answer = poll_fn(|cx| {
+        if running && let std::task::Poll::Ready(_ended) = std::pin::Pin::new(&mut wire).poll(cx) {
+            running = false;
+        }
+        answer.as_mut().poll(cx)
+    });
+    let answer = answer.await.map_err(|error| cause_of(&error))?;
+    Ok(HttpResponse::new(answer, running.then_some(wire), attempt, limits))
+}
+
+/// What hyper stumbled over: the stream's own failure, or an answer that is not HTTP.
+fn cause_of(error: &hyper::Error) -> Cause {
+    use std::{error::Error, io};
+    if let Some(error) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+        return response::cause_of_io(error);
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return Cause::Closed;
+    }
+    Cause::UnexpectedAnswer(error.to_string().into())
+}

@@ -1,0 +1,155 @@
+//! Tests of the HTTP exchange against scripted servers.
+
+use std::time::Duration;
+
+use hezar_core::{Fault, Stage};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{HttpRequest, HttpResponse, Limits, RequestError, get};
+use crate::{
+    Attempt, DialError, TlsClients,
+    testing::{Authority, Once, chopped_pair},
+};
+
+async fn serve(mut peer: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8], closes: bool) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        match peer.read_u8().await {
+            Ok(byte) => request.push(byte),
+            Err(_) => return String::new(),
+        }
+    }
+    let _ = peer.write_all(answer).await;
+    let _ = peer.flush().await;
+    if !closes {
+        let _ = peer.read_u8().await;
+    }
+    String::from_utf8(request).unwrap()
+}
+
+async fn ask(url: &str, answer: &[u8], closes: bool, limits: Limits) -> (Result<(u16, Vec<u8>), DialError>, String) {
+    let (ours, theirs) = chopped_pair(4, 100);
+    let dialer = Once::new(ours);
+    let request = HttpRequest::get(url).unwrap().with_header("user-agent", "test").unwrap();
+    let (attempt, tls) = (Attempt::within(Duration::from_secs(10)), TlsClients::new(&[]));
+    let client = async {
+        let response = get(&dialer, &tls, &request, &attempt, limits).await?;
+        let status = response.status();
+        Ok((status, response.bytes().await?.to_vec()))
+    };
+    tokio::join!(client, serve(theirs, answer, closes))
+}
+
+fn failure(result: Result<(u16, Vec<u8>), DialError>) -> (Stage, &'static str, Fault) {
+    let error = result.err().unwrap();
+    (error.stage, error.code(), error.fault())
+}
+
+#[tokio::test]
+async fn a_small_answer() {
+    let answer = b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n";
+    let (result, request) = ask("http://u:p%40ss@demo.hezar:8080/a%20b?c=d#e", answer, false, Limits::default()).await;
+    assert_eq!(result.unwrap(), (204, Vec::new()));
+    assert!(request.starts_with("GET /a%20b?c=d HTTP/1.1\r\n"), "{request}");
+    for line in ["host: demo.hezar:8080", "connection: close", "authorization: Basic dTpwQHNz", "user-agent: test"] {
+        assert!(request.contains(&format!("{line}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_every_kind() {
+    let body = "x".repeat(50_000);
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let sized = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let until_end = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
+    for (answer, closes) in [(chunked, false), (sized, false), (until_end, true)] {
+        let (result, _) = ask("http://a.b/", answer.as_bytes(), closes, Limits::default()).await;
+        let (status, got) = result.unwrap();
+        assert_eq!((status, got.len()), (200, body.len()));
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_bounded() {
+    let limits = Limits { body: 10, ..Limits::default() };
+    let (result, _) = ask("http://a.b/", b"HTTP/1.0 200 OK\r\n\r\n0123456789", true, limits).await;
+    assert!(result.is_ok());
+    let (result, _) = ask("http://a.b/", b"HTTP/1.0 200 OK\r\n\r\n0123456789A", true, limits).await;
+    assert_eq!(failure(result), (Stage::Exchange, "unexpected-answer", Fault::Node));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_have_names() {
+    let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"A: b\r\n".repeat(50_000)].concat();
+    let cases: [(&[u8], bool, &str); 6] = [
+        (b"", false, "timeout"),
+        (b"", true, "closed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true, "closed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false, "timeout"),
+        (b"SSH-2.0-x\r\n\r\n", true, "unexpected-answer"),
+        (&endless, true, "unexpected-answer"),
+    ];
+    for (answer, closes, code) in cases {
+        let (result, _) = ask("http://a.b/", answer, closes, Limits::default()).await;
+        assert_eq!(failure(result), (Stage::Exchange, code, Fault::Node), "{}", String::from_utf8_lossy(answer));
+    }
+}
+
+#[tokio::test]
+async fn https_is_verified() {
+    let authority = Authority::new();
+    let (acceptor, _) = authority.server(&["demo.hezar"], &["http/1.1"]);
+    let trusting = TlsClients::new(std::slice::from_ref(&authority.root));
+    for (tls, url, code) in [
+        (&trusting, "https://demo.hezar/", None),
+        (&trusting, "https://other.hezar/", Some("certificate")),
+        (&TlsClients::new(&[]), "https://demo.hezar/", Some("certificate")),
+    ] {
+        let (ours, theirs) = chopped_pair(4, 1000);
+        let dialer = Once::new(ours);
+        let (request, attempt) = (HttpRequest::get(url).unwrap(), Attempt::within(Duration::from_secs(60)));
+        let server = async {
+            if let Ok(peer) = acceptor.accept(theirs).await {
+                serve(peer, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true).await;
+            }
+        };
+        let (response, ()) = tokio::join!(get(&dialer, tls, &request, &attempt, Limits::default()), server);
+        match code {
+            None => assert_eq!(response.unwrap().bytes().await.unwrap(), "ok"),
+            Some(code) => {
+                let error = response.err().unwrap();
+                assert_eq!((error.stage, error.code()), (Stage::Exchange, code));
+            }
+        }
+        assert_eq!(dialer.asked.lock().as_ref().unwrap().port(), 443);
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_answer_closes_the_connection() {
+    let (ours, mut theirs) = chopped_pair(4, 100);
+    let (dialer, tls) = (Once::new(ours), TlsClients::new(&[]));
+    let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
+    let client = async {
+        let mut response: HttpResponse = get(&dialer, &tls, &request, &attempt, Limits::default()).await.unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "ab");
+        assert_eq!(response.received(), 2);
+    };
+    let server = async {
+        theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nab").await.unwrap();
+        let mut request = Vec::new();
+        let _ = theirs.read_to_end(&mut request).await;
+    };
+    tokio::join!(client, server);
+}
+
+#[test]
+fn what_cannot_be_asked_for() {
+    assert!(matches!(HttpRequest::get("nothing"), Err(RequestError::Url(_))));
+    assert_eq!(HttpRequest::get("ftp://a.b/").unwrap_err(), RequestError::Scheme);
+    assert_eq!(HttpRequest::get("http://a.b:0/").unwrap_err(), RequestError::Host);
+    let request = HttpRequest::get("https://[2001:db8::1]").unwrap();
+    assert_eq!(request.target().to_string(), "[2001:db8::1]:443");
+    assert_eq!(request.with_header("a", "b\r\nc: d").unwrap_err(), RequestError::Header);
+}

@@ -1,0 +1,99 @@
+//! The one list of protocols: a node's description becomes a dialer.
+
+use std::{fmt, sync::Arc};
+
+use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
+use rustls_pki_types::CertificateDer;
+
+use crate::{
+    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, protocol, upstream::Upstream,
+};
+
+/// Builds the dialer for a node; `via` opens the connection to its server (system sockets, or another node), `tls`
+/// holds the client configurations that nodes share.
+///
+/// # Errors
+/// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
+pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
+    let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, via, tls);
+    match &spec.outbound {
+        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),
+        Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
+        Outbound::Shadowsocks(settings) => protocol::shadowsocks::build(settings, over(&Carrier::plain())?),
+        Outbound::Stream(node) => {
+            let upstream = over(node.carrier())?;
+            match node.protocol() {
+                StreamProtocol::Vless(settings) => protocol::vless::build(settings, upstream),
+                StreamProtocol::Vmess(settings) => protocol::vmess::build(settings, upstream),
+                StreamProtocol::Trojan(settings) => protocol::trojan::build(settings, upstream),
+            }
+        }
+        Outbound::ShadowsocksR(_) => Err(BuildError::Unsupported("ShadowsocksR")),
+        Outbound::AnyTls(_) => Err(BuildError::Unsupported("AnyTLS")),
+        Outbound::Hysteria2(_) => Err(BuildError::Unsupported("Hysteria 2")),
+        Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
+        Outbound::Tuic(_) => Err(BuildError::Unsupported("TUIC")),
+        Outbound::WireGuard(_) => Err(BuildError::Unsupported("WireGuard")),
+    }
+}
+
+fn tcp(tls: Option<&Tls>) -> Carrier {
+    Carrier::Tcp { header: None, security: tls.map_or(Security::None, |tls| Security::Tls(tls.clone())) }
+}
+
+/// What all outbounds of a process share.
+#[derive(Clone, Debug, Default)]
+pub struct OutboundsConfig {
+    /// How names are looked up.
+    pub resolver: ResolverConfig,
+    /// Root certificates that are trusted besides the public ones, DER.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// Makes dialers that share one resolver and one set of TLS configurations. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbounds {
+    public: Arc<dyn Dialer>,
+    any: Arc<dyn Dialer>,
+    tls: TlsClients,
+}
+
+impl Outbounds {
+    /// Sets the shared parts up; reads the system's resolver configuration when `config` names no servers.
+    #[must_use]
+    pub fn new(config: &OutboundsConfig) -> Self {
+        let resolver = Resolver::new(&config.resolver);
+        Self {
+            public: Arc::new(SystemDialer::new(resolver.clone(), AddressPolicy::PublicOnly)),
+            any: Arc::new(SystemDialer::new(resolver, AddressPolicy::Any)),
+            tls: TlsClients::new(&config.extra_roots),
+        }
+    }
+
+    /// The dialer for a node; unless `allow_private`, a private, loopback or link-local server address is refused when
+    /// it is dialled.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
+    pub fn dialer(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
+        build(spec, self.direct(allow_private), &self.tls)
+    }
+
+    /// The dialer that uses this machine's own sockets.
+    #[must_use]
+    pub fn direct(&self, allow_private: bool) -> Arc<dyn Dialer> {
+        Arc::clone(if allow_private { &self.any } else { &self.public })
+    }
+
+    /// The shared TLS configurations, for [`http::get`](crate::http::get).
+    #[must_use]
+    pub const fn tls(&self) -> &TlsClients {
+        &self.tls
+    }
+}
+
+impl fmt::Debug for Outbounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbounds").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,204 @@
+//! A stream whose protocol is a header in front of the payload each way, and nothing around it afterwards.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    first_write::{FirstWrite, ReaderTask},
+    outbox::Outbox,
+};
+use crate::{BoxStream, Cause};
+
+/// The most payload that travels in one write with the header, in bytes.
+const WITH_HEADER: usize = 16 * 1024;
+/// Room for the header of the answer and what comes with it, in bytes.
+const ANSWER_ROOM: usize = 2 * 1024;
+
+/// How long the server's own header in front of the answer is.
+pub(crate) trait AnswerHead: Send + Sync + Unpin + 'static {
+    /// Whether there is a header at all.
+    const PRESENT: bool;
+
+    /// Looks at the answer's first bytes: the header's length once it is known and complete, `None` to ask again with
+    /// more. A header is never longer than 1 KiB.
+    ///
+    /// # Errors
+    /// [`Cause`] when this is no such header.
+    fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Cause>;
+}
+
+/// The answer begins with its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoHead;
+
+impl AnswerHead for NoHead {
+    const PRESENT: bool = false;
+
+    fn length(&self, _: &[u8]) -> Result<Option<usize>, Cause> {
+        Ok(Some(0))
+    }
+}
+
+/// What has been read so far.
+#[derive(Debug)]
+enum Answer {
+    /// Nothing but perhaps a part of the header.
+    Head { bytes: Box<[u8]>, filled: usize },
+    /// Payload that came together with the header.
+    Rest { bytes: Box<[u8]>, from: usize, to: usize },
+    /// No header to come, and no byte seen yet.
+    Silent,
+    /// Bytes go straight through.
+    Open,
+    /// Reading failed.
+    Failed,
+}
+
+/// The stream: our header goes out with the first payload; the server's is taken off the answer.
+pub(crate) struct Headed<H> {
+    io: BoxStream,
+    head: H,
+    header: Vec<u8>,
+    first: FirstWrite,
+    outbox: Outbox,
+    answer: Answer,
+}
+
+impl<H: AnswerHead> Headed<H> {
+    /// Puts `header` in front of everything written to `io`.
+    pub(crate) fn new(io: BoxStream, header: Vec<u8>, head: H) -> Self {
+        let answer =
+            if H::PRESENT { Answer::Head { bytes: vec![0; ANSWER_ROOM].into(), filled: 0 } } else { Answer::Silent };
+        Self { io, head, header, first: FirstWrite::new(), outbox: Outbox::default(), answer }
+    }
+
+    /// Moves the header and the payload's beginning to the outbox. Returns how much payload that was.
+    fn send_header(&mut self, payload: &[u8]) -> usize {
+        let taken = payload.len().min(WITH_HEADER);
+        let buffer = self.outbox.buffer();
+        *buffer = std::mem::take(&mut self.header);
+        buffer.extend_from_slice(payload.get(..taken).unwrap_or_default());
+        taken
+    }
+
+    /// The reading half's share of the work on the header.
+    fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.first.reader_acts(cx) {
+            ReaderTask::Nothing => return Ok(()),
+            ReaderTask::Send => {
+                self.send_header(&[]);
+            }
+            ReaderTask::Drive => {}
+        }
+        if self.outbox.poll_drain(&mut self.io, cx)?.is_ready() {
+            // Whether the flush is over is seen at the next call; pending, it wakes this task.
+            let _ = Pin::new(&mut self.io).poll_flush(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Reads until the header is off. Ready when the answer is in another state.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Answer::Head { bytes, filled } = &mut self.answer {
+            let mut room = ReadBuf::new(bytes.get_mut(*filled..).unwrap_or_default());
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
+            let read = room.filled().len();
+            if read == 0 {
+                return Poll::Ready(Err(Cause::Closed.into()));
+            }
+            *filled += read;
+            match self.head.length(bytes.get(..*filled).unwrap_or_default())? {
+                Some(from) => {
+                    let (bytes, to) = (std::mem::take(bytes), *filled);
+                    self.answer = Answer::Rest { bytes, from, to };
+                }
+                None if *filled == bytes.len() => {
+                    return Poll::Ready(Err(Cause::Protocol("the answer's header is too long").into()));
+                }
+                None => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_payload(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_head(cx))?;
+        if let Answer::Rest { bytes, from, to } = &mut self.answer {
+            let rest = bytes.get(*from..*to).unwrap_or_default();
+            let part = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
+            let copied = part.len();
+            buf.put_slice(part);
+            *from += copied;
+            if from >= to {
+                self.answer = Answer::Open;
+            }
+            if copied > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if matches!(self.answer, Answer::Silent) {
+            if buf.filled().len() == before {
+                // Not one byte: a server that did not like the header looks like this.
+                return Poll::Ready(Err(Cause::Closed.into()));
+            }
+            self.answer = Answer::Open;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<H: AnswerHead> AsyncRead for Headed<H> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(this.answer, Answer::Failed) {
+            return Poll::Ready(Err(Cause::Closed.into()));
+        }
+        let result = match this.reader_acts(cx) {
+            Ok(()) => ready!(this.poll_payload(cx, buf)),
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            this.answer = Answer::Failed;
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<H: AnswerHead> AsyncWrite for Headed<H> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.first.writer_acts() {
+            let taken = this.send_header(buf);
+            // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+            let _ = this.outbox.poll_drain(&mut this.io, cx)?;
+            return Poll::Ready(Ok(taken));
+        }
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        Pin::new(&mut this.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.first.writer_acts() {
+            this.send_header(&[]);
+        }
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,62 @@
+//! HTTP CONNECT outbound (RFC 9110 §9.3.6), plain or over TLS.
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use hezar_core::{HttpProxy, Stage, Target};
+use tokio::io::AsyncWriteExt;
+
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, head, prefixed::Prefixed, upstream::Upstream};
+
+/// One HTTP proxy.
+struct Http {
+    /// The whole `Proxy-Authorization` line, or nothing.
+    authorization: String,
+    upstream: Upstream,
+}
+
+/// Builds the dialer; `upstream` opens streams to the server, over TLS for an `https` proxy.
+///
+/// # Errors
+/// [`BuildError::Invalid`] for a user name with a colon, which Basic cannot carry (RFC 7617 §2).
+pub(crate) fn build(settings: &HttpProxy, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    let authorization = match &settings.credentials {
+        Some(credentials) if credentials.username.contains(':') => {
+            return Err(BuildError::Invalid("a user name for HTTP holds a colon"));
+        }
+        Some(credentials) => wire::authorization(&credentials.username, credentials.password.expose()),
+        None => String::new(),
+    };
+    Ok(Arc::new(Http { authorization, upstream }))
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Dialer for Http {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
+    }
+}
+
+impl Http {
+    async fn handshake(&self, mut stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
+        stream.write_all(wire::request(target, &self.authorization).as_bytes()).await?;
+        stream.flush().await?;
+        let mut rest = BytesMut::new();
+        let answer = head::read(&mut stream, &mut rest).await?;
+        wire::verdict(answer.status)?;
+        // A target that speaks first may already have spoken.
+        Ok(if rest.is_empty() { stream } else { Box::new(Prefixed::new(rest.freeze(), stream)) })
+    }
+}

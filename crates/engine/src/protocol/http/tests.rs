@@ -1,0 +1,104 @@
+//! Tests of the HTTP CONNECT outbound.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{Credentials, Fault, HttpProxy, Stage, Target};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::build;
+use crate::{
+    Attempt, BoxStream, DialError, Dialer,
+    head::{Head, MOST_HEAD},
+    testing::upstream_pair,
+};
+
+fn dialer(user: Option<(&str, &str)>, seed: u64) -> (Arc<dyn Dialer>, DuplexStream) {
+    let (upstream, peer) = upstream_pair(seed, 11);
+    let credentials = user.map(|(name, password)| Credentials { username: name.into(), password: password.into() });
+    (build(&HttpProxy { credentials, tls: None }, upstream).unwrap(), peer)
+}
+
+/// Dials through a server that reads one request head and answers with `answer`. Returns the request, too.
+async fn dial(user: Option<(&str, &str)>, seed: u64, answer: &[u8]) -> (Result<BoxStream, DialError>, String) {
+    let (dialer, mut peer) = dialer(user, seed);
+    let (target, attempt) = (Target::parse("example.org:443").unwrap(), Attempt::within(Duration::from_secs(30)));
+    let server = async {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(peer.read_u8().await.unwrap());
+        }
+        let _ = peer.write_all(answer).await;
+        drop(peer);
+        String::from_utf8(request).unwrap()
+    };
+    tokio::join!(dialer.connect(&target, &attempt), server)
+}
+
+#[tokio::test]
+async fn a_tunnel_keeps_what_came_behind_the_head() {
+    for seed in 0..20 {
+        let answer = b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nSSH-2.0-early";
+        let (result, request) = dial(Some(("user", "pa:ss")), seed, answer).await;
+        let expected = "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\
+                        Proxy-Authorization: Basic dXNlcjpwYTpzcw==\r\n\r\n";
+        assert_eq!(request, expected);
+        let mut got = String::new();
+        result.unwrap().read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "SSH-2.0-early");
+    }
+}
+
+#[tokio::test]
+async fn statuses_say_whose_fault_it_was() {
+    let expect = [
+        ("407", "authentication", Fault::Node),
+        ("403", "forbidden", Fault::Node),
+        ("502", "target-unreachable", Fault::Target),
+        ("503", "target-unreachable", Fault::Target),
+        ("504", "target-unreachable", Fault::Target),
+        ("500", "server-failure", Fault::Node),
+        ("405", "server-failure", Fault::Node),
+        ("302", "server-failure", Fault::Node),
+        ("999", "protocol", Fault::Node),
+    ];
+    for (status, code, fault) in expect {
+        let (result, _) = dial(None, 1, format!("HTTP/1.1 {status} Text\r\nX: y\r\n\r\nbody").as_bytes()).await;
+        let error = result.err().unwrap();
+        assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, code, fault), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_bounded() {
+    let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"X: y\r\n".repeat(MOST_HEAD)].concat();
+    let answers: [(&[u8], &str); 5] = [
+        (b"SSH-2.0-OpenSSH\r\n", "protocol"),
+        (&endless, "protocol"),
+        (b"HTTP/1.1 200 OK\r\nhalf", "closed"),
+        (b"", "closed"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\n\r\n", "authentication"),
+    ];
+    for (answer, code) in answers {
+        let error = dial(None, 2, answer).await.0.err().unwrap();
+        assert_eq!((error.stage, error.code()), (Stage::Handshake, code));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_with_the_deadline() {
+    let (dialer, _peer) = dialer(None, 1);
+    let attempt = Attempt::within(Duration::from_secs(5));
+    let error = dialer.connect(&Target::parse("a.b:1").unwrap(), &attempt).await.err().unwrap();
+    assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, "timeout", Fault::Node));
+}
+
+proptest! {
+    #[test]
+    fn any_head_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "HTTP/1\\.[01] [0-9]{3} .{0,40}(\r\n[a-z-]{1,9}: .{0,20}){0,5}\r\n\r\n") {
+        let _ = Head::parse(&bytes);
+        if let Ok(Some((_, length))) = Head::parse(text.as_bytes()) {
+            prop_assert!(length <= text.len());
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The proxy protocols, one folder each.
+//!
+//! Each exposes `build(settings, upstream)`, which checks the settings once and returns the dialer.
+
+mod address;
+mod aead;
+mod first_write;
+mod headed;
+pub(crate) mod http;
+mod inbox;
+mod outbox;
+mod sealed;
+pub(crate) mod shadowsocks;
+pub(crate) mod socks;
+pub(crate) mod trojan;
+pub(crate) mod vless;
+pub(crate) mod vmess;
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! A stream whose payload is encrypted in chunks or as a whole: the codec knows the bytes, this knows the connection.
+
+use std::{
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    first_write::{FirstWrite, ReaderTask},
+    inbox::Inbox,
+    outbox::Outbox,
+};
+use crate::{BoxStream, Cause};
+
+/// The most wire bytes gathered for one write, in bytes; one chunk may go beyond it.
+const BATCH: usize = 64 * 1024;
+
+/// A protocol's bytes, without any I/O. The first `seal` (or `finish`) puts the protocol's header in front.
+pub(crate) trait Codec: Send + Sync + Unpin + 'static {
+    /// Appends a piece of `payload` to `wire` and returns its length, which is above 0 unless `payload` is empty. An
+    /// empty payload only makes the header go.
+    ///
+    /// # Errors
+    /// [`Cause`] when the cipher refuses.
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause>;
+
+    /// Appends the mark that ends our side, where the protocol has one; the end of the connection follows it.
+    ///
+    /// # Errors
+    /// [`Cause`] when the cipher refuses.
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause>;
+
+    /// Takes one step through the received bytes. Opened text goes to `out` where there is room for the whole piece.
+    ///
+    /// # Errors
+    /// [`Cause::Authentication`] or [`Cause::Protocol`] when the bytes are not what the protocol allows.
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause>;
+
+    /// Whether the connection may end here, between two chunks and after the answer's header.
+    fn may_end(&self) -> bool;
+}
+
+/// One step of [`Codec::open`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// Nothing can be done before this many bytes are there.
+    Need(usize),
+    /// So many bytes are used up; their text, if any, went to the reader.
+    Used(usize),
+    /// So many bytes are used up; their text lies open in this range of them.
+    Held(usize, Range<usize>),
+    /// The server has ended its side.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// No byte seen yet.
+    Silent,
+    Open,
+    Ended,
+    Failed,
+}
+
+/// The stream.
+pub(crate) struct Sealed<C> {
+    io: BoxStream,
+    codec: C,
+    first: FirstWrite,
+    inbox: Inbox,
+    outbox: Outbox,
+    reading: Reading,
+    finished: bool,
+}
+
+impl<C: Codec> Sealed<C> {
+    /// Speaks `codec` over `io`. Nothing is sent before the first write, or the first read that waits for too long.
+    pub(crate) fn new(io: BoxStream, codec: C) -> Self {
+        Self {
+            io,
+            codec,
+            first: FirstWrite::new(),
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            reading: Reading::Silent,
+            finished: false,
+        }
+    }
+
+    /// The reading half's share of the work on the header.
+    fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.first.reader_acts(cx) {
+            ReaderTask::Nothing => return Ok(()),
+            ReaderTask::Send => {
+                self.codec.seal(&[], self.outbox.buffer())?;
+            }
+            ReaderTask::Drive => {}
+        }
+        if self.outbox.poll_drain(&mut self.io, cx)?.is_ready() {
+            // Whether the flush is over is seen at the next call; pending, it wakes this task.
+            let _ = Pin::new(&mut self.io).poll_flush(cx)?;
+        }
+        Ok(())
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = out.filled().len();
+        loop {
+            self.inbox.give_held(out);
+            if out.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            match self.codec.open(self.inbox.bytes(), out)? {
+                Opened::Used(used) => self.inbox.consume(used),
+                Opened::Held(used, range) => self.inbox.hold(used, range),
+                Opened::End => {
+                    self.reading = Reading::Ended;
+                    return Poll::Ready(Ok(()));
+                }
+                Opened::Need(_) if out.filled().len() > before => return Poll::Ready(Ok(())),
+                Opened::Need(length) => {
+                    if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
+                        return Poll::Ready(self.at_end());
+                    }
+                    self.reading = Reading::Open;
+                }
+            }
+        }
+    }
+
+    /// The connection ended.
+    fn at_end(&mut self) -> io::Result<()> {
+        // Not one byte: a server that did not accept the header looks like this. A cut chunk is no end either.
+        if self.reading == Reading::Silent || !self.inbox.bytes().is_empty() || !self.codec.may_end() {
+            return Err(Cause::Closed.into());
+        }
+        self.reading = Reading::Ended;
+        Ok(())
+    }
+}
+
+impl<C: Codec> AsyncRead for Sealed<C> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match this.reading {
+            Reading::Ended => return Poll::Ready(Ok(())),
+            Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
+            Reading::Silent | Reading::Open => {}
+        }
+        let result = match this.reader_acts(cx) {
+            Ok(()) => ready!(this.poll_open(cx, out)),
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            this.reading = Reading::Failed;
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<C: Codec> AsyncWrite for Sealed<C> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.finished {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let header_due = this.first.writer_acts();
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        if payload.is_empty() && !header_due {
+            return Poll::Ready(Ok(0));
+        }
+        let wire = this.outbox.buffer();
+        let mut taken = this.codec.seal(payload, wire)?;
+        while taken < payload.len() && wire.len() < BATCH {
+            taken += this.codec.seal(payload.get(taken..).unwrap_or_default(), wire)?;
+        }
+        // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+        let _ = this.outbox.poll_drain(&mut this.io, cx)?;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.finished {
+            this.first.writer_acts();
+            ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+            this.codec.finish(this.outbox.buffer())?;
+            this.finished = true;
+        }
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        // Even after a mark: sing-box does not take VMess's empty chunk for an end.
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,97 @@
+//! The AEAD edition of 2017 (shadowsocks.org/doc/aead.html): a salt, then chunks; the first one begins with the target.
+//!
+//! ```text
+//! request: | salt | chunk: address, payload | chunk: payload …      answer: | salt | chunk: payload …
+//! ```
+//! The session key is HKDF-SHA-1 of the password's key with the salt, info `ss-subkey`. The salt is as long as the key.
+
+use aws_lc_rs::hkdf::{HKDF_SHA1_FOR_LEGACY_USE_ONLY, KeyType, Salt};
+use tokio::io::ReadBuf;
+
+use super::wire::{Aead, Chunks, MAX_PAYLOAD, Sealer};
+use crate::{
+    Cause,
+    protocol::sealed::{Codec, Opened},
+};
+
+/// The length of HKDF's output.
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// The key of one direction.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: HKDF makes 32 bytes without fail.
+fn session_key(key: &[u8], salt: &[u8]) -> Result<Vec<u8>, Cause> {
+    let mut session = vec![0; key.len()];
+    Salt::new(HKDF_SHA1_FOR_LEGACY_USE_ONLY, salt)
+        .extract(key)
+        .expand(&[b"ss-subkey"], Length(key.len()))
+        .and_then(|okm| okm.fill(&mut session))
+        .map_err(|_| Cause::Unsupported("HKDF-SHA-1"))?;
+    Ok(session)
+}
+
+/// Both halves of one stream.
+pub(super) struct Session {
+    cipher: Aead,
+    key: Box<[u8]>,
+    /// Salt and address, until they are sent.
+    opening: Option<(Vec<u8>, Vec<u8>)>,
+    ours: Sealer,
+    theirs: Option<Chunks>,
+}
+
+impl Session {
+    /// A stream to the target whose address is given; `salt` is random and as long as the key.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn new(cipher: Aead, key: &[u8], address: Vec<u8>, salt: Vec<u8>) -> Result<Self, Cause> {
+        let ours = Sealer::new(cipher, &session_key(key, &salt)?)?;
+        Ok(Self { cipher, key: key.into(), opening: Some((salt, address)), ours, theirs: None })
+    }
+}
+
+impl Codec for Session {
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+        let opening = self.opening.take();
+        let address = match &opening {
+            Some((salt, address)) => {
+                wire.extend_from_slice(salt);
+                &address[..]
+            }
+            None => &[],
+        };
+        let taken = payload.len().min(MAX_PAYLOAD - address.len());
+        let payload = payload.get(..taken).unwrap_or_default();
+        if opening.is_some() || taken > 0 {
+            self.ours.seal_chunk(&[address, payload], wire)?;
+        }
+        Ok(taken)
+    }
+
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        self.seal(&[], wire).map(|_| ())
+    }
+
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+        if let Some(chunks) = &mut self.theirs {
+            return chunks.open(wire, out);
+        }
+        let length = self.cipher.key_length();
+        let Some(salt) = wire.get(..length) else { return Ok(Opened::Need(length)) };
+        let sealer = Sealer::new(self.cipher, &session_key(&self.key, salt)?)?;
+        self.theirs = Some(Chunks::new(sealer, MAX_PAYLOAD, None, false));
+        Ok(Opened::Used(length))
+    }
+
+    fn may_end(&self) -> bool {
+        self.theirs.as_ref().is_some_and(Chunks::may_end)
+    }
+}

@@ -1,0 +1,102 @@
+//! The stream ciphers of old (shadowsocks.org/doc/stream.html): broken, and still in many published links.
+//!
+//! ```text
+//! request: | IV | encrypted: address, payload …      answer: | IV | encrypted: payload …
+//! ```
+//! Nothing is authenticated: a wrong password cannot be told from garbage.
+
+use shadowsocks_crypto::{CipherCategory, CipherKind, v1::Cipher};
+use tokio::io::ReadBuf;
+
+use super::wire::password_key;
+use crate::{
+    Cause,
+    protocol::sealed::{Codec, Opened},
+};
+
+/// The longest piece encrypted at once, in bytes.
+const PIECE: usize = 16 * 1024;
+
+/// A stream cipher and its key.
+#[derive(Clone)]
+pub(super) struct LegacyKey {
+    kind: CipherKind,
+    key: Box<[u8]>,
+}
+
+impl LegacyKey {
+    /// Reads a standard lower-case name; `None` for unknown ones.
+    pub(super) fn new(method: &str, password: &str) -> Option<Self> {
+        // `table` permutes bytes by the password; nothing publishes it any more. Only these are met or harmless to keep.
+        let known = ["rc4-md5", "chacha20-ietf"].contains(&method)
+            || ["aes-", "camellia-"].iter().any(|family| method.starts_with(family))
+                && ["-ctr", "-cfb", "-ofb"].iter().any(|mode| method.ends_with(mode));
+        let kind: CipherKind = known.then_some(method)?.parse().ok()?;
+        (kind.category() == CipherCategory::Stream)
+            .then(|| Self { kind, key: password_key(password, kind.key_len()).into() })
+    }
+
+    /// The length of the IV, in bytes.
+    pub(super) fn iv_length(&self) -> usize {
+        self.kind.iv_len()
+    }
+
+    fn cipher(&self, iv: &[u8]) -> Cipher {
+        Cipher::new(self.kind, &self.key, iv)
+    }
+}
+
+/// Both halves of one stream.
+pub(super) struct Session {
+    key: LegacyKey,
+    /// IV and address, until they are sent.
+    opening: Option<(Vec<u8>, Vec<u8>)>,
+    ours: Cipher,
+    theirs: Option<Cipher>,
+}
+
+impl Session {
+    /// A stream to the target whose address is given; `iv` is random and [`LegacyKey::iv_length`] long.
+    pub(super) fn new(key: LegacyKey, address: Vec<u8>, iv: Vec<u8>) -> Self {
+        Self { ours: key.cipher(&iv), key, opening: Some((iv, address)), theirs: None }
+    }
+}
+
+impl Codec for Session {
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+        let mut from = wire.len();
+        if let Some((iv, address)) = self.opening.take() {
+            wire.extend_from_slice(&iv);
+            from += iv.len();
+            wire.extend_from_slice(&address);
+        }
+        let taken = payload.len().min(PIECE);
+        wire.extend_from_slice(payload.get(..taken).unwrap_or_default());
+        self.ours.encrypt_packet(wire.get_mut(from..).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        self.seal(&[], wire).map(|_| ())
+    }
+
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+        let Some(cipher) = &mut self.theirs else {
+            let length = self.key.iv_length();
+            let Some(iv) = wire.get(..length) else { return Ok(Opened::Need(length)) };
+            self.theirs = Some(self.key.cipher(iv));
+            return Ok(Opened::Used(length));
+        };
+        let length = wire.len().min(out.remaining());
+        let Some(text) = wire.get_mut(..length).filter(|text| !text.is_empty()) else { return Ok(Opened::Need(1)) };
+        if !cipher.decrypt_packet(text) {
+            return Err(Cause::Protocol("the cipher refuses"));
+        }
+        out.put_slice(text);
+        Ok(Opened::Used(length))
+    }
+
+    fn may_end(&self) -> bool {
+        self.theirs.is_some()
+    }
+}

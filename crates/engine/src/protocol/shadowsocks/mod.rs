@@ -1,0 +1,142 @@
+//! Shadowsocks outbound: AEAD of 2017 and of 2022, the stream ciphers of old, and no cipher at all.
+//!
+//! The framing is ours rather than that of the `shadowsocks` crate, whose stream loses bytes when a writer grows its
+//! buffer while a write is pending, and refuses a 2022 answer whose header arrives in two pieces.
+
+mod aead2017;
+mod aead2022;
+#[cfg(feature = "stream-cipher")]
+mod legacy;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use hezar_core::{Shadowsocks, Stage, Target};
+use rand::{Rng, RngExt};
+
+use self::{
+    aead2022::{KeyError, Keys},
+    wire::{Aead, Method},
+};
+use super::{
+    address::put_socks,
+    headed::{Headed, NoHead},
+    sealed::Sealed,
+};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+
+/// Builds the dialer; `upstream` opens streams to the server.
+///
+/// # Errors
+/// [`BuildError::Unsupported`] for plugins and unknown methods, [`BuildError::Invalid`] for keys that the method does
+/// not allow.
+pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    if settings.plugin.is_some() {
+        return Err(BuildError::Unsupported("Shadowsocks plugins"));
+    }
+    let cipher = cipher(&settings.method, settings.password.expose())?;
+    Ok(Arc::new(ShadowsocksDialer { cipher, upstream }))
+}
+
+/// A method with its keys.
+enum Cipher {
+    None,
+    Aead(Aead, Box<[u8]>),
+    Aead2022(Keys),
+    #[cfg(feature = "stream-cipher")]
+    Legacy(legacy::LegacyKey),
+}
+
+fn cipher(method: &str, password: &str) -> Result<Cipher, BuildError> {
+    match Method::new(method) {
+        Some(Method::None) => Ok(Cipher::None),
+        Some(Method::Aead(cipher)) => {
+            let key = wire::password_key(password, cipher.key_length());
+            Ok(Cipher::Aead(cipher, key.into()))
+        }
+        Some(Method::Aead2022(cipher)) => match Keys::new(cipher, password) {
+            Ok(keys) => Ok(Cipher::Aead2022(keys)),
+            Err(KeyError::Encoding) => Err(BuildError::Invalid("a Shadowsocks 2022 key is not base64")),
+            Err(KeyError::Length) => Err(BuildError::Invalid("a Shadowsocks 2022 key has a wrong length")),
+            Err(KeyError::Chain) => {
+                Err(BuildError::Invalid("2022-blake3-chacha20-poly1305 allows one key, not a chain of them"))
+            }
+        },
+        None => legacy_cipher(method, password),
+    }
+}
+
+#[cfg(feature = "stream-cipher")]
+fn legacy_cipher(method: &str, password: &str) -> Result<Cipher, BuildError> {
+    let key = legacy::LegacyKey::new(method, password);
+    key.map(Cipher::Legacy).ok_or(BuildError::Unsupported("this Shadowsocks method"))
+}
+
+#[cfg(not(feature = "stream-cipher"))]
+fn legacy_cipher(_: &str, _: &str) -> Result<Cipher, BuildError> {
+    Err(BuildError::Unsupported("this Shadowsocks method"))
+}
+
+/// Dials targets through one Shadowsocks server.
+struct ShadowsocksDialer {
+    cipher: Cipher,
+    upstream: Upstream,
+}
+
+impl fmt::Debug for ShadowsocksDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShadowsocksDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Dialer for ShadowsocksDialer {
+    /// The server answers nothing of its own: a wrong password shows at the first read.
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        self.speak(stream, target).map_err(|cause| DialError::new(Stage::Handshake, cause))
+    }
+}
+
+impl ShadowsocksDialer {
+    fn speak(&self, stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
+        let mut address = Vec::new();
+        put_socks(target, &mut address);
+        Ok(match &self.cipher {
+            Cipher::None => Box::new(Headed::new(stream, address, NoHead)),
+            Cipher::Aead(cipher, key) => {
+                let salt = random(cipher.key_length());
+                Box::new(Sealed::new(stream, aead2017::Session::new(*cipher, key, address, salt)?))
+            }
+            Cipher::Aead2022(keys) => {
+                let salt = random(keys.length());
+                let padding = random(usize::from(rand::rng().random_range(1..=aead2022::MAX_PADDING)));
+                Box::new(Sealed::new(stream, aead2022::Session::new(keys.clone(), address, salt, padding, unix_now)?))
+            }
+            #[cfg(feature = "stream-cipher")]
+            Cipher::Legacy(key) => {
+                let iv = random(key.iv_length());
+                Box::new(Sealed::new(stream, legacy::Session::new(key.clone(), address, iv)))
+            }
+        })
+    }
+}
+
+fn random(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Unix seconds; 0 for a clock before 1970, which servers refuse.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

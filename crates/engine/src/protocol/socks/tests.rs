@@ -1,0 +1,162 @@
+//! Tests of the SOCKS outbound: golden bytes, refusals, cut streams.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{Credentials, Fault, Secret, SocksProxy, SocksVersion, Stage, Target};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::{build, wire};
+use crate::{Attempt, BoxStream, DialError, Dialer, testing::upstream_pair};
+
+fn proxy(version: SocksVersion, user: Option<(&str, &str)>) -> SocksProxy {
+    let credentials =
+        user.map(|(name, password)| Credentials { username: name.into(), password: Secret::new(password) });
+    SocksProxy { version, credentials, tls: None }
+}
+
+fn dialer(settings: &SocksProxy, seed: u64) -> (Arc<dyn Dialer>, DuplexStream) {
+    let (upstream, peer) = upstream_pair(seed, 7);
+    (build(settings, upstream).unwrap(), peer)
+}
+
+/// Expects and sends bytes in turn, as the server would.
+async fn play(peer: &mut DuplexStream, script: &[(&[u8], &[u8])]) {
+    for (expected, answer) in script {
+        let mut got = vec![0; expected.len()];
+        peer.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, *expected);
+        peer.write_all(answer).await.unwrap();
+    }
+}
+
+async fn dial(
+    settings: &SocksProxy,
+    target: &str,
+    seed: u64,
+    script: &[(&[u8], &[u8])],
+) -> (Result<BoxStream, DialError>, DuplexStream) {
+    let (dialer, mut peer) = dialer(settings, seed);
+    let (target, attempt) = (Target::parse(target).unwrap(), Attempt::within(Duration::from_secs(30)));
+    let connect = dialer.connect(&target, &attempt);
+    let (result, ()) = tokio::join!(connect, play(&mut peer, script));
+    (result, peer)
+}
+
+fn verdict(result: Result<BoxStream, DialError>) -> (Stage, &'static str, Fault) {
+    let error = result.err().unwrap();
+    (error.stage, error.code(), error.fault())
+}
+
+#[tokio::test]
+async fn socks5_to_a_name() {
+    let script: [(&[u8], &[u8]); 2] =
+        [(&[5, 1, 0], &[5, 0]), (b"\x05\x01\0\x03\x0bexample.org\x01\xbb", b"\x05\0\0\x01\x01\x02\x03\x04\0\x50early")];
+    for seed in 0..20 {
+        let (result, mut peer) = dial(&proxy(SocksVersion::V5, None), "example.org:443", seed, &script).await;
+        let mut stream = result.unwrap();
+        let mut got = [0; 5];
+        stream.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"early");
+        stream.write_all(b"hello").await.unwrap();
+        peer.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"hello");
+    }
+}
+
+#[tokio::test]
+async fn socks5_with_a_password_to_addresses() {
+    let user = proxy(SocksVersion::V5, Some(("user", "pass")));
+    let greet: (&[u8], &[u8]) = (&[5, 2, 0, 2], &[5, 2]);
+    let login: (&[u8], &[u8]) = (b"\x01\x04user\x04pass", &[1, 0]);
+    let v4: (&[u8], &[u8]) = (&[5, 1, 0, 1, 1, 2, 3, 4, 0, 80], b"\x05\0\0\x03\x03abc\0\x50");
+    let (result, _peer) = dial(&user, "1.2.3.4:80", 1, &[greet, login, v4]).await;
+    assert!(result.is_ok());
+    let request = [&[5, 1, 0, 4, 0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1, 0, 80]].concat();
+    let reply = [&[5, 0, 0, 4][..], &[0; 18]].concat();
+    let (result, _peer) = dial(&user, "[2001:db8::1]:80", 2, &[greet, login, (&request, &reply)]).await;
+    assert!(result.is_ok());
+}
+
+#[tokio::test]
+async fn refused_credentials_are_the_nodes_fault() {
+    let wrong = (Stage::Handshake, "authentication", Fault::Node);
+    let user = proxy(SocksVersion::V5, Some(("user", "pass")));
+    let script: [(&[u8], &[u8]); 2] = [(&[5, 2, 0, 2], &[5, 2]), (b"\x01\x04user\x04pass", &[1, 1])];
+    assert_eq!(verdict(dial(&user, "a.b:1", 1, &script).await.0), wrong);
+    let none = proxy(SocksVersion::V5, None);
+    for method in [2, 255] {
+        assert_eq!(verdict(dial(&none, "a.b:1", 1, &[(&[5, 1, 0], &[5, method])]).await.0), wrong);
+    }
+    let four = proxy(SocksVersion::V4, None);
+    let ask: &[u8] = &[4, 1, 0, 80, 1, 2, 3, 4, 0];
+    assert_eq!(verdict(dial(&four, "1.2.3.4:80", 1, &[(ask, &[0, 93, 0, 0, 0, 0, 0, 0])]).await.0), wrong);
+}
+
+#[tokio::test]
+async fn reply_codes_say_whose_fault_it_was() {
+    let expect = [
+        (1, "server-failure", Fault::Node),
+        (2, "forbidden", Fault::Node),
+        (3, "target-unreachable", Fault::Target),
+        (4, "target-unreachable", Fault::Target),
+        (5, "target-unreachable", Fault::Target),
+        (6, "target-unreachable", Fault::Target),
+        (7, "server-failure", Fault::Node),
+        (8, "server-failure", Fault::Node),
+        (99, "protocol", Fault::Node),
+    ];
+    for (code, name, fault) in expect {
+        // Cut off after the code, as some servers do.
+        let script: [(&[u8], &[u8]); 2] = [(&[5, 1, 0], &[5, 0]), (b"\x05\x01\0\x03\x03a.b\0\x01", &[5, code])];
+        let (result, _peer) = dial(&proxy(SocksVersion::V5, None), "a.b:1", 3, &script).await;
+        assert_eq!(verdict(result), (Stage::Handshake, name, fault), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn socks4_and_4a() {
+    let granted: &[u8] = &[0, 90, 1, 2, 3, 4, 5, 6];
+    let four = proxy(SocksVersion::V4, Some(("me", "")));
+    let (result, _peer) = dial(&four, "1.2.3.4:80", 1, &[(b"\x04\x01\0\x50\x01\x02\x03\x04me\0", granted)]).await;
+    assert!(result.is_ok());
+    let four_a = proxy(SocksVersion::V4a, None);
+    let ask: &[u8] = b"\x04\x01\0\x50\0\0\0\x01\0example.org\0";
+    let (result, _peer) = dial(&four_a, "example.org:80", 1, &[(ask, granted)]).await;
+    assert!(result.is_ok());
+    let refused: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
+    let (result, _peer) = dial(&four_a, "example.org:80", 1, &[(ask, refused)]).await;
+    assert_eq!(verdict(result), (Stage::Handshake, "target-unreachable", Fault::Target));
+    for (settings, target) in [(&four, "example.org:80"), (&four_a, "[2001:db8::1]:80")] {
+        assert_eq!(verdict(dial(settings, target, 1, &[]).await.0), (Stage::Handshake, "unsupported", Fault::Local));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_garbage_and_an_early_end() {
+    let none = proxy(SocksVersion::V5, None);
+    assert_eq!(verdict(dial(&none, "a.b:1", 1, &[]).await.0), (Stage::Handshake, "timeout", Fault::Node));
+    let (result, _peer) = dial(&none, "a.b:1", 1, &[(&[5, 1, 0], b"HTTP/1.1 400 Bad Request")]).await;
+    assert_eq!(verdict(result), (Stage::Handshake, "protocol", Fault::Node));
+    let (dialer, peer) = dialer(&none, 1);
+    drop(peer);
+    let result = dialer.connect(&Target::parse("a.b:1").unwrap(), &Attempt::within(Duration::from_secs(9))).await;
+    assert!(matches!(verdict(result), (Stage::Handshake, "closed" | "reset", Fault::Node)));
+}
+
+#[test]
+fn credentials_must_fit() {
+    let long = "x".repeat(256);
+    let (upstream, _peer) = upstream_pair(0, 9);
+    assert_eq!(build(&proxy(SocksVersion::V5, Some((&long, ""))), upstream).unwrap_err().code(), "node-invalid");
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_read_or_refused(front in any::<[u8; 5]>(), method in any::<[u8; 2]>(), four in any::<[u8; 8]>()) {
+        if let Ok(rest) = wire::reply(front) {
+            prop_assert!(rest <= 257);
+        }
+        let _ = (wire::method(method, true), wire::password_answer(method), wire::reply4(four));
+    }
+}

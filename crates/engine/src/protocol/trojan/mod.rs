@@ -1,0 +1,46 @@
+//! Trojan outbound: a hashed password and a SOCKS-like request in front of the payload, everything inside TLS.
+
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{Target, Trojan};
+
+use super::headed::{Headed, NoHead};
+use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+
+/// Builds the dialer; `upstream` opens streams to the server.
+///
+/// # Errors
+/// [`BuildError::Unsupported`] for the Shadowsocks layer of trojan-go.
+pub(crate) fn build(settings: &Trojan, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    if settings.inner_shadowsocks.is_some() {
+        return Err(BuildError::Unsupported("Shadowsocks inside Trojan"));
+    }
+    Ok(Arc::new(TrojanDialer { key: wire::key(settings.password.expose()), upstream }))
+}
+
+/// Dials targets through one Trojan server.
+struct TrojanDialer {
+    key: wire::Key,
+    upstream: Upstream,
+}
+
+impl fmt::Debug for TrojanDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrojanDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Dialer for TrojanDialer {
+    /// The server answers nothing of its own: a wrong password shows at the first read.
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        Ok(Box::new(Headed::new(stream, wire::request(&self.key, target), NoHead)))
+    }
+}

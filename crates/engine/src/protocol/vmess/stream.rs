@@ -1,0 +1,112 @@
+//! One VMess stream's state: the request's header before our body, the answer's header before theirs.
+
+use rand::{Rng, RngExt, rngs::StdRng};
+use tokio::io::ReadBuf;
+
+use hezar_core::Target;
+
+use super::{
+    body::{Body, BodyKind},
+    wire::{Answer, Random, SEALED_LENGTH, User, request},
+};
+use crate::{
+    Cause,
+    protocol::{
+        aead::TAG,
+        sealed::{Codec, Opened},
+    },
+};
+
+/// Where the reading half is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Length,
+    Header(usize),
+    Body,
+}
+
+/// Both halves of one stream.
+pub(super) struct Session {
+    header: Vec<u8>,
+    ours: Body,
+    answer: Answer,
+    theirs: Body,
+    reading: Reading,
+    random: StdRng,
+}
+
+impl Session {
+    /// A stream to `target`, opened at `now` in Unix seconds; `random` also makes the padding later.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn new(
+        user: &User,
+        kind: BodyKind,
+        target: &Target,
+        now: u64,
+        mut random: StdRng,
+    ) -> Result<Self, Cause> {
+        let mut padding = [0; 16];
+        random.fill_bytes(&mut padding);
+        let chosen = Random {
+            auth: random.random(),
+            connection_nonce: random.random(),
+            body_nonce: random.random(),
+            body_key: random.random(),
+            mark: random.random(),
+            padding,
+        };
+        let answer = Answer::to(&chosen);
+        Ok(Self {
+            header: request(user, kind, target, now, &chosen)?,
+            ours: Body::new(kind, &chosen.body_key, &chosen.body_nonce)?,
+            theirs: Body::new(kind, &answer.body_key, &answer.body_nonce)?,
+            answer,
+            reading: Reading::Length,
+            random,
+        })
+    }
+
+    fn put_header(&mut self, wire: &mut Vec<u8>) {
+        let header = std::mem::take(&mut self.header);
+        wire.extend_from_slice(&header);
+    }
+}
+
+impl Codec for Session {
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+        self.put_header(wire);
+        if payload.is_empty() {
+            // An empty chunk would end our side.
+            return Ok(0);
+        }
+        self.ours.seal(payload, &mut self.random, wire)
+    }
+
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        self.put_header(wire);
+        self.ours.seal(&[], &mut self.random, wire).map(|_| ())
+    }
+
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+        match self.reading {
+            Reading::Length => {
+                let Some(sealed) = wire.get_mut(..SEALED_LENGTH) else { return Ok(Opened::Need(SEALED_LENGTH)) };
+                self.reading = Reading::Header(self.answer.open_length(sealed)? + TAG);
+                Ok(Opened::Used(SEALED_LENGTH))
+            }
+            Reading::Header(length) => {
+                let Some(sealed) = wire.get_mut(..length) else { return Ok(Opened::Need(length)) };
+                self.answer.open_header(sealed)?;
+                self.reading = Reading::Body;
+                Ok(Opened::Used(length))
+            }
+            Reading::Body => self.theirs.open(wire, out),
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        self.reading == Reading::Body && !self.theirs.in_chunk()
+    }
+}

@@ -1,0 +1,212 @@
+//! VMess against golden bytes (computed apart, from the definition) and against a server written down from it.
+
+use std::sync::Arc;
+
+use hezar_core::{PacketEncoding, Vmess, VmessCipher};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+use tokio::io::ReadBuf;
+use uuid::{Uuid, uuid};
+
+use super::{
+    body::{Body, BodyKind, MAX_PAYLOAD},
+    build, kdf, kind, peer,
+    wire::{self, Answer, Random, SEALED_LENGTH, User},
+};
+use crate::{
+    BuildError, Cause, Dialer,
+    protocol::{laws, sealed::Opened},
+    testing::upstream_pair,
+    upstream::Upstream,
+};
+
+const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
+const CIPHERS: [VmessCipher; 5] =
+    [VmessCipher::Auto, VmessCipher::Aes128Gcm, VmessCipher::Chacha20Poly1305, VmessCipher::None, VmessCipher::Zero];
+
+fn dialer(cipher: VmessCipher) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    let settings = Vmess { id: ID, alter_id: 0, cipher, packet_encoding: PacketEncoding::Xudp };
+    move |upstream| build(&settings, upstream)
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_laws() {
+    for cipher in CIPHERS {
+        laws::all(dialer(cipher), |io| peer::serve(ID, io)).await;
+    }
+}
+
+/// The choices that the golden bytes were computed with.
+fn random() -> Random {
+    let run = |from: u8| std::array::from_fn(|i| from + i as u8);
+    let mut padding: [u8; 16] = std::array::from_fn(|i| 0x80 + i as u8);
+    padding[0] = 3;
+    Random {
+        auth: [1, 2, 3, 4],
+        connection_nonce: std::array::from_fn(|i| 0x10 + i as u8),
+        body_nonce: run(0x20),
+        body_key: run(0x30),
+        mark: 0x5a,
+        padding,
+    }
+}
+
+#[test]
+fn golden_request() {
+    let request = wire::request(&User::new(&ID), BodyKind::Aes128Gcm, &laws::target(), 1_700_000_000, &random());
+    let expected = "4774fe5cc901ea4f81f2159909767a36dbd1ef06b890bda19a0c8c3cc41df37466291011121314151617dac212542f9d6b1e\
+                    d74859ed7bd9158a77380d6da8a5302b277452a1f764d03ebf665dcd2fb5363a47a8ac5da896b81d5fbc51562984b0dc7b54\
+                    d2cac171be59122b70a28e333fcba67fc039";
+    assert_eq!(hex::encode(request.unwrap()), expected);
+}
+
+/// Opens a whole answer at once.
+fn open_answer(kind: BodyKind, hexadecimal: &str) -> Result<Vec<u8>, Cause> {
+    let mut bytes = hex::decode(hexadecimal).unwrap();
+    let answer = Answer::to(&random());
+    let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
+    let (header, mut body) = rest.split_at_mut(answer.open_length(length)? + 16);
+    answer.open_header(header)?;
+    let mut chunks = Body::new(kind, &answer.body_key, &answer.body_nonce)?;
+    let mut text = vec![0; 1024];
+    let mut out = ReadBuf::new(&mut text);
+    loop {
+        match chunks.open(body, &mut out)? {
+            Opened::Used(used) => body = body.split_at_mut(used).1,
+            Opened::End => return Ok(out.filled().to_vec()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Two chunks, `hello ` and `world`, and the end; the padding is 0xee.
+const AES_ANSWER: &str = "6797df2b7410a67de894084db988ae97c4774a80a14980ca327785428f407bc7a23a31c0db4da13acf9ec37362bc6b7d931d\
+                f6b5041899ead8c96abfea51eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\
+                eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeec91ba04b0bf2c5936b91281d0d2cb6b8a331bfa53dc694eeeeeeeeeeeeeeee\
+                eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee257dfc53872e05ec0a9d84f707d2b2248195\
+                eeeeeeee";
+const CHACHA_ANSWER: &str = "6797df2b7410a67de894084db988ae97c4774a80a14980ca327785428f407bc7a23a31c0db4da13aafe79a76641b5c6da9cd\
+                8f752ef294d971916b87376eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\
+                eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeec91b1831806a23e4defb261cf7d4053c1303a1ae304033eeeeeeeeeeeeeeee\
+                eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee257df90d3c81cf67c54cf0268921daf04de4\
+                eeeeeeee";
+
+#[test]
+fn golden_answers() {
+    assert_eq!(open_answer(BodyKind::Aes128Gcm, AES_ANSWER).unwrap(), b"hello world");
+    assert_eq!(open_answer(BodyKind::Chacha20Poly1305, CHACHA_ANSWER).unwrap(), b"hello world");
+}
+
+#[test]
+fn changed_answers_are_refused() {
+    let change = |at: usize| {
+        let mut bytes = hex::decode(AES_ANSWER).unwrap();
+        bytes[at] ^= 1;
+        open_answer(BodyKind::Aes128Gcm, &hex::encode(bytes)).unwrap_err()
+    };
+    assert!(matches!(change(0), Cause::Authentication));
+    assert!(matches!(change(20), Cause::Authentication));
+    assert!(matches!(change(42), Cause::Protocol(_)));
+    let answer = Answer::to(&Random { mark: 0x5b, ..random() });
+    let mut bytes = hex::decode(AES_ANSWER).unwrap();
+    let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
+    let length = answer.open_length(length).unwrap();
+    assert!(matches!(answer.open_header(&mut rest[..length + 16]), Err(Cause::Authentication)));
+}
+
+#[test]
+fn golden_plain_body() {
+    let mut body = Body::new(BodyKind::Plain, &random().body_key, &random().body_nonce).unwrap();
+    let (mut wire, mut random) = (Vec::new(), StdRng::seed_from_u64(1));
+    assert_eq!(body.seal(b"hello", &mut random, &mut wire).unwrap(), 5);
+    assert_eq!(body.seal(b"", &mut random, &mut wire).unwrap(), 0);
+    assert_eq!(hex::encode(wire), "e48d68656c6c6f2235");
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_what_went_wrong() {
+    let cause = |answer| laws::cause_of_answer(dialer(VmessCipher::Auto), answer, 1, 64);
+    assert!(matches!(cause(b"").await, Some(Cause::Closed)));
+    assert!(matches!(cause(b"short").await, Some(Cause::Closed)));
+    assert!(matches!(cause(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, Some(Cause::Authentication)));
+}
+
+#[test]
+fn refuses_the_old_header() {
+    let settings = Vmess { id: ID, alter_id: 64, cipher: VmessCipher::Auto, packet_encoding: PacketEncoding::Xudp };
+    let refused = build(&settings, upstream_pair(1, 1).0).unwrap_err();
+    assert_eq!(refused, BuildError::Unsupported("VMess with alterId > 0"));
+}
+
+proptest! {
+    #[test]
+    fn derives_as_defined(
+        key in proptest::collection::vec(any::<u8>(), 0..100),
+        path in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..64), 0..4),
+    ) {
+        let path: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
+        prop_assert_eq!(kdf::derive(&key, &path).to_vec(), peer::kdf(&key, &path));
+    }
+
+    #[test]
+    fn bodies_round_trip(
+        cipher in proptest::sample::select(&CIPHERS[..4]),
+        pieces in proptest::collection::vec(1..3 * MAX_PAYLOAD, 1..5),
+        room in 1..40_000_usize,
+        seed: u64,
+    ) {
+        let kind = kind(cipher);
+        let body = || Body::new(kind, &[7; 16], &[9; 16]).unwrap();
+        let (mut ours, mut theirs, mut random) = (body(), body(), StdRng::seed_from_u64(seed));
+        let (mut wire, mut sent) = (Vec::new(), Vec::new());
+        for (i, length) in pieces.into_iter().enumerate() {
+            let payload = vec![i as u8; length];
+            let taken = ours.seal(&payload, &mut random, &mut wire).unwrap();
+            prop_assert!(taken == length.min(MAX_PAYLOAD));
+            sent.extend_from_slice(&payload[..taken]);
+        }
+        ours.seal(&[], &mut random, &mut wire).unwrap();
+        let (mut at, mut received) = (0, Vec::new());
+        loop {
+            let mut text = vec![0; room];
+            let mut out = ReadBuf::new(&mut text);
+            let opened = theirs.open(&mut wire[at..], &mut out).unwrap();
+            received.extend_from_slice(out.filled());
+            match opened {
+                Opened::Used(used) => at += used,
+                Opened::Held(used, range) => {
+                    received.extend_from_slice(&wire[at + range.start..at + range.end]);
+                    at += used;
+                }
+                Opened::End => break,
+                Opened::Need(_) => panic!("all bytes are there"),
+            }
+        }
+        prop_assert!(received == sent);
+    }
+
+    #[test]
+    fn garbage_is_an_error(answer in proptest::collection::vec(any::<u8>(), 0..200), seed: u64, most in 1..300_usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for cipher in [VmessCipher::Aes128Gcm, VmessCipher::None] {
+            prop_assert!(runtime.block_on(laws::cause_of_answer(dialer(cipher), &answer, seed, most)).is_some());
+        }
+    }
+
+    #[test]
+    fn garbage_chunks_end(mut bytes in proptest::collection::vec(any::<u8>(), 0..2000), which in 0..4_usize) {
+        let mut body = Body::new(kind(CIPHERS[which]), &[1; 16], &[2; 16]).unwrap();
+        let mut at = 0;
+        for _ in 0..bytes.len() + 2 {
+            let mut text = [0; 512];
+            match body.open(&mut bytes[at..], &mut ReadBuf::new(&mut text)) {
+                Ok(Opened::Used(used) | Opened::Held(used, _)) => at += used,
+                Ok(Opened::Need(need)) => {
+                    prop_assert!(need > bytes.len() - at);
+                    break;
+                }
+                Ok(Opened::End) | Err(_) => break,
+            }
+        }
+    }
+}

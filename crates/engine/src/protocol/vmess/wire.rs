@@ -1,0 +1,197 @@
+//! The headers of VMess with AEAD (v2fly.org/en_US/developer/protocols/vmess.html and the VMessAEAD proposal).
+//!
+//! ```text
+//! request: | auth id | sealed length | connection nonce | sealed header | body …
+//!          |   16    |    2 + 16     |        8         |    n + 16     |
+//! auth id: AES-128( | unix seconds 8 | random 4 | CRC-32 of both 4 | )
+//! header:  | version 1 | body nonce | body key | answer's mark | options | padding:cipher | 0 | command |
+//!          |     1     |     16     |    16    |       1       |    1    |     4:4 bits   | 1 |    1    |
+//!          | port | ATYP | address | padding | FNV-1a of all before |
+//!          |  2   |  1   |   var   |  0..15  |          4           |
+//! answer:  | sealed length | sealed header | body …
+//!          |    2 + 16     |    n + 16     |
+//! header:  | answer's mark | options | command | length m | m bytes |
+//! ```
+
+use aws_lc_rs::{
+    aead::AES_128_GCM,
+    cipher::{AES_128, EncryptingKey, UnboundCipherKey},
+    digest::{SHA256, digest},
+};
+use hezar_core::Target;
+use md5::{Digest, Md5};
+use uuid::Uuid;
+
+use super::{
+    body::BodyKind,
+    kdf::{derive_16, derive_nonce},
+};
+use crate::{
+    Cause,
+    protocol::{
+        address::{MAX_ADDRESS, put_v2ray},
+        aead::{AeadKey, TAG},
+    },
+};
+
+const VERSION: u8 = 1;
+/// Open a TCP stream.
+const CONNECT: u8 = 1;
+/// What the user id is hashed with.
+const ID_SALT: &[u8] = b"c48619fe-8f02-49e0-b9e9-edf763e17e21";
+/// The sealed length of the answer's header, in bytes.
+pub(super) const SEALED_LENGTH: usize = 2 + TAG;
+/// The longest header of an answer: mark, options, command, length, and 255 bytes.
+const MAX_ANSWER_HEADER: usize = 4 + 255;
+
+/// What a user's requests are made with; derived once per node.
+#[derive(Clone)]
+pub(super) struct User {
+    command_key: [u8; 16],
+    auth_key: [u8; 16],
+}
+
+impl User {
+    /// Derives the keys of a user id.
+    pub(super) fn new(id: &Uuid) -> Self {
+        let command_key: [u8; 16] = Md5::new().chain_update(id.as_bytes()).chain_update(ID_SALT).finalize().into();
+        Self { auth_key: derive_16(&command_key, &[b"AES Auth ID Encryption"]), command_key }
+    }
+
+    /// The auth id for a time in Unix seconds.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: the key and the block have AES's sizes.
+    pub(super) fn auth_id(&self, now: u64, random: [u8; 4]) -> Result<[u8; 16], Cause> {
+        let mut block = [0; 16];
+        block[..8].copy_from_slice(&now.to_be_bytes());
+        block[8..12].copy_from_slice(&random);
+        let sum = crc32fast::hash(&block[..12]);
+        block[12..].copy_from_slice(&sum.to_be_bytes());
+        UnboundCipherKey::new(&AES_128, &self.auth_key)
+            .and_then(EncryptingKey::ecb)
+            .and_then(|key| key.encrypt(&mut block))
+            .map_err(|_| Cause::Unsupported("AES-128"))?;
+        Ok(block)
+    }
+}
+
+/// Everything random in a request.
+#[derive(Clone)]
+pub(super) struct Random {
+    /// Of the auth id.
+    pub(super) auth: [u8; 4],
+    /// Of the header's sealing.
+    pub(super) connection_nonce: [u8; 8],
+    /// The nonce of the request's body.
+    pub(super) body_nonce: [u8; 16],
+    /// The key of the request's body.
+    pub(super) body_key: [u8; 16],
+    /// The byte that the answer must repeat.
+    pub(super) mark: u8,
+    /// The header's padding; its first byte modulo 16 is its length.
+    pub(super) padding: [u8; 16],
+}
+
+/// The sealed request for a TCP stream to `target` at `now`, in Unix seconds.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+pub(super) fn request(
+    user: &User,
+    kind: BodyKind,
+    target: &Target,
+    now: u64,
+    random: &Random,
+) -> Result<Vec<u8>, Cause> {
+    let header = request_header(kind, target, random);
+    let auth_id = user.auth_id(now, random.auth)?;
+    let nonce = &random.connection_nonce;
+    let length = u16::try_from(header.len()).map_err(|_| Cause::Unsupported("a header of this length"))?;
+
+    let mut bytes = Vec::with_capacity(16 + SEALED_LENGTH + nonce.len() + header.len() + TAG);
+    bytes.extend_from_slice(&auth_id);
+    bytes.extend_from_slice(&length.to_be_bytes());
+    let path = |label: &'static [u8]| [label, &auth_id[..], &nonce[..]];
+    let key = AeadKey::new(&AES_128_GCM, &derive_16(&user.command_key, &path(b"VMess Header AEAD Key_Length")))?;
+    let iv = derive_nonce(&user.command_key, &path(b"VMess Header AEAD Nonce_Length"));
+    key.seal(iv, &auth_id, &mut bytes, 16)?;
+    bytes.extend_from_slice(nonce);
+    let from = bytes.len();
+    bytes.extend_from_slice(&header);
+    let key = AeadKey::new(&AES_128_GCM, &derive_16(&user.command_key, &path(b"VMess Header AEAD Key")))?;
+    let iv = derive_nonce(&user.command_key, &path(b"VMess Header AEAD Nonce"));
+    key.seal(iv, &auth_id, &mut bytes, from)?;
+    Ok(bytes)
+}
+
+fn request_header(kind: BodyKind, target: &Target, random: &Random) -> Vec<u8> {
+    let padding = random.padding[0] % 16;
+    let mut header = Vec::with_capacity(1 + 16 + 16 + 5 + MAX_ADDRESS + 16 + 4);
+    header.push(VERSION);
+    header.extend_from_slice(&random.body_nonce);
+    header.extend_from_slice(&random.body_key);
+    header.extend_from_slice(&[random.mark, kind.options(), (padding << 4) | kind.cipher_code(), 0, CONNECT]);
+    put_v2ray(target, &mut header);
+    // The length is taken from byte 0, so the padding itself is the bytes after it.
+    header.extend_from_slice(&random.padding[1..=usize::from(padding)]);
+    let sum = fnv1a(&header);
+    header.extend_from_slice(&sum.to_be_bytes());
+    header
+}
+
+/// FNV-1a, 32 bits.
+pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What opens the answer: derived from the key and nonce of the request's body.
+pub(super) struct Answer {
+    /// The key of the answer's body.
+    pub(super) body_key: [u8; 16],
+    /// The nonce of the answer's body.
+    pub(super) body_nonce: [u8; 16],
+    mark: u8,
+}
+
+impl Answer {
+    /// The answer to the request made with `random`.
+    pub(super) fn to(random: &Random) -> Self {
+        let half = |bytes: &[u8; 16]| {
+            let mut half = [0; 16];
+            half.copy_from_slice(&digest(&SHA256, bytes).as_ref()[..16]);
+            half
+        };
+        Self { body_key: half(&random.body_key), body_nonce: half(&random.body_nonce), mark: random.mark }
+    }
+
+    /// Opens the length of the header, [`SEALED_LENGTH`] bytes.
+    ///
+    /// # Errors
+    /// [`Cause::Authentication`] when it was not sealed for this request, [`Cause::Protocol`] when it is absurd.
+    pub(super) fn open_length(&self, sealed: &mut [u8]) -> Result<usize, Cause> {
+        let plain = self.open(b"AEAD Resp Header Len Key", b"AEAD Resp Header Len IV", sealed)?;
+        let length = plain.first_chunk().map_or(0, |bytes| usize::from(u16::from_be_bytes(*bytes)));
+        if !(4..=MAX_ANSWER_HEADER).contains(&length) {
+            return Err(Cause::Protocol("the length of the answer's header is out of range"));
+        }
+        Ok(length)
+    }
+
+    /// Opens the header and compares its mark. Its command (to move to another port) is not followed.
+    ///
+    /// # Errors
+    /// [`Cause::Authentication`] when it was not sealed for this request.
+    pub(super) fn open_header(&self, sealed: &mut [u8]) -> Result<(), Cause> {
+        let plain = self.open(b"AEAD Resp Header Key", b"AEAD Resp Header IV", sealed)?;
+        if plain.first() != Some(&self.mark) {
+            return Err(Cause::Authentication);
+        }
+        Ok(())
+    }
+
+    fn open<'a>(&self, key: &[u8], nonce: &[u8], sealed: &'a mut [u8]) -> Result<&'a mut [u8], Cause> {
+        let key = AeadKey::new(&AES_128_GCM, &derive_16(&self.body_key, &[key]))?;
+        key.open(derive_nonce(&self.body_nonce, &[nonce]), &[], sealed).ok_or(Cause::Authentication)
+    }
+}

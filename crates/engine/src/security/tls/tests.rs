@@ -1,0 +1,256 @@
+//! Tests of TLS against an in-process rustls server.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use hezar_core::{Fault, Host, Pin, Stage, Tls};
+use proptest::prelude::*;
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{TlsClients, name, read_ahead::ReadAhead};
+use crate::{
+    Attempt, BoxStream, DialError,
+    testing::{Authority, Chopped, chopped_pair},
+};
+
+struct World {
+    authority: Authority,
+    acceptor: TlsAcceptor,
+    leaf: CertificateDer<'static>,
+    clients: TlsClients,
+}
+
+impl World {
+    fn new() -> Self {
+        let authority = Authority::new();
+        let (acceptor, leaf) = authority.server(&["node.example", "192.0.2.1"], &["http/1.1", "h2"]);
+        let clients = TlsClients::new(std::slice::from_ref(&authority.root));
+        Self { authority, acceptor, leaf, clients }
+    }
+
+    /// A handshake between the settings and the server.
+    async fn meet(&self, tls: &Tls, host: &str) -> (Result<BoxStream, DialError>, Option<TlsStream<DuplexStream>>) {
+        let (ours, theirs) = chopped_pair(7, 3000);
+        let (host, attempt) = (Host::new(host).unwrap(), Attempt::within(Duration::from_secs(60)));
+        let wrap = self.clients.wrap(ours, tls, &host, &["http/1.1"], &attempt);
+        let (client, server) = tokio::join!(wrap, self.acceptor.accept(theirs));
+        (client, server.ok())
+    }
+
+    async fn refusal(&self, tls: &Tls, host: &str) -> &'static str {
+        let error = self.meet(tls, host).await.0.err().unwrap();
+        assert_eq!((error.stage, error.fault()), (Stage::Security, Fault::Node));
+        error.code()
+    }
+}
+
+fn named(name: &str) -> Tls {
+    Tls { server_name: Some(name.into()), ..Tls::default() }
+}
+
+fn pin(certificate: &CertificateDer<'_>) -> Pin {
+    digest(&SHA256, certificate).as_ref().try_into().unwrap()
+}
+
+#[tokio::test]
+async fn a_verified_server_carries_both_directions() {
+    let world = World::new();
+    let (client, server) = world.meet(&Tls::default(), "node.example").await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    assert_eq!(server.get_ref().1.server_name(), Some("node.example"));
+    assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let data: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    let echo = async {
+        let (mut read, mut write) = tokio::io::split(&mut server);
+        tokio::io::copy(&mut read, &mut write).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let talk = async {
+        let (mut read, mut write) = tokio::io::split(&mut client);
+        let send = async {
+            write.write_all(&data).await.unwrap();
+            // Half-close: the echo goes on after our end.
+            write.shutdown().await.unwrap();
+        };
+        let mut got = Vec::new();
+        let ((), received) = tokio::join!(send, read.read_to_end(&mut got));
+        received.unwrap();
+        got
+    };
+    let ((), got) = tokio::join!(echo, talk);
+    assert!(got == data);
+}
+
+#[tokio::test]
+async fn names_are_checked() {
+    let world = World::new();
+    assert!(world.meet(&named("node.example"), "198.51.100.7").await.0.is_ok());
+    assert!(world.meet(&Tls::default(), "192.0.2.1").await.0.is_ok());
+    assert_eq!(world.refusal(&named("other.example"), "node.example").await, "certificate");
+    assert_eq!(world.refusal(&Tls::default(), "192.0.2.2").await, "certificate");
+    let other = Tls { verify_names: vec!["node.example".into()], ..named("front.example") };
+    let (client, server) = world.meet(&other, "198.51.100.7").await;
+    assert!(client.is_ok());
+    assert_eq!(server.unwrap().get_ref().1.server_name(), Some("front.example"));
+    let wrong = Tls { verify_names: vec!["other.example".into(), "bad name".into()], ..named("node.example") };
+    assert_eq!(world.refusal(&wrong, "node.example").await, "certificate");
+    let garbage = Tls { verify_names: vec!["bad name".into()], ..named("node.example") };
+    assert_eq!(world.refusal(&garbage, "node.example").await, "certificate");
+}
+
+#[tokio::test]
+async fn an_unknown_issuer_is_refused_unless_told_otherwise() {
+    let world = World { clients: TlsClients::new(&[]), ..World::new() };
+    assert_eq!(world.refusal(&Tls::default(), "node.example").await, "certificate");
+    let skip = Tls { skip_verify: true, ..named("what.ever") };
+    assert!(world.meet(&skip, "node.example").await.0.is_ok());
+}
+
+#[tokio::test]
+async fn pins_decide() {
+    let world = World { clients: TlsClients::new(&[]), ..World::new() };
+    let pinned = |pins: Vec<Pin>, skip_verify| Tls { pins, skip_verify, ..named("node.example") };
+    let leaf = pin(&world.leaf);
+    assert!(world.meet(&pinned(vec![[1; 32], leaf], false), "node.example").await.0.is_ok());
+    assert!(world.meet(&pinned(vec![leaf], true), "node.example").await.0.is_ok());
+    assert_eq!(world.refusal(&pinned(vec![[1; 32]], false), "node.example").await, "certificate");
+    assert_eq!(world.refusal(&pinned(vec![[1; 32]], true), "node.example").await, "certificate");
+    // A pinned issuer vouches for what it signed, under the right name.
+    let root = pin(&world.authority.root);
+    assert!(world.meet(&pinned(vec![root], false), "node.example").await.0.is_ok());
+    let other = Tls { pins: vec![root], ..named("other.example") };
+    assert_eq!(world.refusal(&other, "node.example").await, "certificate");
+    assert!(world.meet(&Tls { skip_verify: true, ..other }, "node.example").await.0.is_ok());
+}
+
+#[tokio::test]
+async fn a_pinned_issuer_must_have_signed() {
+    let (honest, world) = (Authority::new(), World::new());
+    // The impostor's leaf, and the honest authority's certificate appended to its chain.
+    let (_, impostor) = world.authority.server(&["node.example"], &[]);
+    let key = super::Key {
+        alpn: Vec::new(),
+        disable_sni: false,
+        skip_verify: true,
+        pins: vec![pin(&honest.root)],
+        verify_names: Vec::new(),
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = super::NodeVerifier::new(None, provider, &key);
+    let verdict = rustls::client::danger::ServerCertVerifier::verify_server_cert(
+        &verifier,
+        &impostor,
+        std::slice::from_ref(&honest.root),
+        &"node.example".try_into().unwrap(),
+        &[],
+        rustls_pki_types::UnixTime::now(),
+    );
+    assert!(verdict.is_err());
+}
+
+#[tokio::test]
+async fn odd_names_do_not_matter_when_nothing_is_verified() {
+    let world = World::new();
+    for name in
+        ["", "not a name", "1.2.3.4", "[2001:db8::1]", "*.example.org", "münchen.example", "under_score.example.", "\0"]
+    {
+        let tls = Tls { skip_verify: true, ..named(name) };
+        assert!(world.meet(&tls, "node.example").await.0.is_ok(), "{name:?}");
+    }
+    let hidden = Tls { disable_sni: true, ..named("node.example") };
+    let (client, server) = world.meet(&hidden, "node.example").await;
+    assert!(client.is_ok());
+    assert_eq!(server.unwrap().get_ref().1.server_name(), None);
+}
+
+#[tokio::test]
+async fn an_alpn_that_nobody_shares_is_a_tls_failure() {
+    let world = World::new();
+    let tls = Tls { alpn: vec!["gopher".into(), "x".repeat(300).into(), "".into()], ..Tls::default() };
+    assert_eq!(world.refusal(&tls, "node.example").await, "tls");
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_an_end() {
+    let world = World::new();
+    let (client, server) = world.meet(&Tls::default(), "node.example").await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.write_all(b"last words").await.unwrap();
+    server.flush().await.unwrap();
+    drop(server.into_inner().0);
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"last words");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_garbage_and_an_early_end() {
+    let world = World::new();
+    let host = Host::new("node.example").unwrap();
+    for (answer, closes, code) in
+        [("", false, "timeout"), ("", true, "closed"), ("HTTP/1.1 400 Bad\r\n\r\n", true, "tls")]
+    {
+        let (ours, mut theirs) = chopped_pair(1, 500);
+        let (tls, attempt) = (Tls::default(), Attempt::within(Duration::from_secs(5)));
+        let wrap = world.clients.wrap(ours, &tls, &host, &[], &attempt);
+        let server = async {
+            let _ = theirs.read_u8().await;
+            let _ = theirs.write_all(answer.as_bytes()).await;
+            if closes {
+                let _ = theirs.shutdown().await;
+            }
+        };
+        let (result, ()) = tokio::join!(wrap, server);
+        let error = result.err().unwrap();
+        assert_eq!((error.stage, error.code(), error.fault()), (Stage::Security, code, Fault::Node));
+    }
+}
+
+#[test]
+fn equal_settings_share_one_configuration() {
+    let clients = TlsClients::new(&[]);
+    let a = clients.config(&named("a.example"), &["http/1.1"]).unwrap();
+    let b = clients.config(&named("b.example"), &["http/1.1"]).unwrap();
+    assert!(Arc::ptr_eq(&a, &b));
+    let c = clients.config(&Tls { skip_verify: true, ..Tls::default() }, &["http/1.1"]).unwrap();
+    assert!(!Arc::ptr_eq(&a, &c));
+    for i in 0..2000_u32 {
+        let alpn = vec![i.to_string().into()];
+        clients.config(&Tls { alpn, ..Tls::default() }, &[]).unwrap();
+    }
+    assert!(clients.0.configs.lock().len() <= super::MOST_CONFIGS);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn any_text_is_a_name_or_nothing(text in "\\PC{0,300}") {
+        let _ = name::read(&text);
+    }
+
+    #[test]
+    fn reading_ahead_changes_nothing(data in proptest::collection::vec(any::<u8>(), 0..200_000), seed: u64, most in 1usize..40_000) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let got = runtime.block_on(async {
+            let (ours, mut theirs) = tokio::io::duplex(70_000);
+            let mut ours = ReadAhead::new(Chopped::new(ours, seed, 50_000));
+            let send = async {
+                theirs.write_all(&data).await.unwrap();
+                theirs.shutdown().await.unwrap();
+            };
+            let receive = async {
+                let (mut got, mut piece) = (Vec::new(), vec![0; most]);
+                loop {
+                    match ours.read(&mut piece).await.unwrap() {
+                        0 => return got,
+                        length => got.extend_from_slice(&piece[..length]),
+                    }
+                }
+            };
+            tokio::join!(send, receive).1
+        });
+        prop_assert!(got == data);
+    }
+}

@@ -1,0 +1,114 @@
+//! This machine's own sockets: names are looked up, addresses raced, private ones refused.
+
+mod cache;
+mod datagram;
+mod race;
+mod resolver;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hezar_core::{Host, Reach, Stage, Target};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+
+pub use resolver::{Resolver, ResolverConfig};
+
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer};
+
+/// An idle connection is checked after this long, so that a vanished peer does not hold it for ever.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Which addresses a dialer may connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressPolicy {
+    /// Addresses on the public Internet (see [`Reach`]).
+    PublicOnly,
+    /// Every address.
+    Any,
+}
+
+impl AddressPolicy {
+    fn allows(self, address: IpAddr) -> bool {
+        self == Self::Any || Reach::of(address) == Reach::Public
+    }
+}
+
+/// Opens TCP connections and UDP sockets of this machine.
+#[derive(Clone, Debug)]
+pub struct SystemDialer {
+    resolver: Resolver,
+    policy: AddressPolicy,
+}
+
+impl SystemDialer {
+    /// A dialer under a policy.
+    #[must_use]
+    pub const fn new(resolver: Resolver, policy: AddressPolicy) -> Self {
+        Self { resolver, policy }
+    }
+
+    /// The addresses of a target that the policy allows.
+    async fn addresses(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError> {
+        let forbidden = DialError::new(Stage::Resolve, Cause::ForbiddenAddress);
+        // `localhost` needs no look-up to be known.
+        if self.policy == AddressPolicy::PublicOnly && target.host().reach() == Reach::Private {
+            return Err(forbidden);
+        }
+        let allowed = |ip: &IpAddr| self.policy.allows(*ip);
+        let addresses: Vec<_> = match target.host() {
+            Host::Ip(ip) => [*ip].into_iter().filter(allowed).map(|ip| SocketAddr::new(ip, target.port())).collect(),
+            Host::Name(name) => {
+                let found = attempt.stage(Stage::Resolve, self.resolver.resolve(name)).await?;
+                found.iter().copied().filter(allowed).map(|ip| SocketAddr::new(ip, target.port())).collect()
+            }
+        };
+        if addresses.is_empty() {
+            return Err(forbidden);
+        }
+        Ok(addresses)
+    }
+}
+
+#[async_trait]
+impl Dialer for SystemDialer {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let addresses = self.addresses(target, attempt).await?;
+        let stream = attempt.stage(Stage::Connect, race::first(race::interleave(&addresses), connect)).await?;
+        Ok(Box::new(stream))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let socket = async { datagram::SystemDatagram::open(self.clone()) };
+        Ok(Box::new(attempt.stage(Stage::Connect, socket).await?))
+    }
+}
+
+/// One TCP connection to one address.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    open(address).await.map_err(|error| of_family(address, error))
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A tunnel carries handshakes in small pieces: waiting to fill a segment costs a round trip each time.
+    socket.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+    // A system without these knobs still carries traffic.
+    let _ = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+    socket.connect(address).await
+}
+
+/// What a failure says about an address: a machine without IPv6 answers as if it had run out of addresses.
+fn of_family(address: SocketAddr, error: io::Error) -> io::Error {
+    /// EAFNOSUPPORT (Linux).
+    const NO_SUCH_FAMILY: i32 = 97;
+    let missing = error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY);
+    if address.is_ipv6() && missing { io::ErrorKind::NetworkUnreachable.into() } else { error }
+}

@@ -1,0 +1,155 @@
+//! Test doubles: streams cut into random pieces, dialers that hand them out, TLS servers with certificates of their own.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use hezar_core::{Stage, Target};
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Attempt, BoxStream, Cause, DialError, Dialer};
+
+/// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
+#[derive(Debug)]
+pub(crate) struct Chopped<S> {
+    inner: S,
+    random: SmallRng,
+    most: usize,
+}
+
+impl<S> Chopped<S> {
+    /// Cuts `inner` by a seed, so that a failure can be repeated.
+    pub(crate) fn new(inner: S, seed: u64, most: usize) -> Self {
+        Self { inner, random: SmallRng::seed_from_u64(seed), most: most.max(1) }
+    }
+
+    fn pause(&mut self, cx: &Context<'_>) -> bool {
+        let pause = self.random.random_range(0..8) == 0;
+        if pause {
+            cx.waker().wake_by_ref();
+        }
+        pause
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Chopped<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.pause(cx) {
+            return Poll::Pending;
+        }
+        let most = self.most;
+        let length = self.random.random_range(1..=most).min(buf.remaining());
+        let mut piece = vec![0; length];
+        let mut piece = ReadBuf::new(&mut piece);
+        let result = Pin::new(&mut self.inner).poll_read(cx, &mut piece);
+        buf.put_slice(piece.filled());
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Chopped<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.pause(cx) {
+            return Poll::Pending;
+        }
+        let most = self.most;
+        let length = self.random.random_range(1..=most).min(buf.len());
+        Pin::new(&mut self.inner).poll_write(cx, &buf[..length])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A connected pair: our end is cut into pieces of at most `most` bytes, the peer's end is whole.
+pub(crate) fn chopped_pair(seed: u64, most: usize) -> (BoxStream, DuplexStream) {
+    let (ours, theirs) = duplex(64 * 1024);
+    (Box::new(Chopped::new(ours, seed, most)), theirs)
+}
+
+/// A dialer that hands out one prepared stream and remembers what it was asked for.
+pub(crate) struct Once {
+    stream: Mutex<Option<BoxStream>>,
+    /// The target of the one call.
+    pub(crate) asked: Mutex<Option<Target>>,
+}
+
+impl Once {
+    /// Hands out `stream` to the first caller; later callers are refused.
+    pub(crate) fn new(stream: BoxStream) -> Self {
+        Self { stream: Mutex::new(Some(stream)), asked: Mutex::new(None) }
+    }
+}
+
+impl std::fmt::Debug for Once {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Once")
+    }
+}
+
+#[async_trait]
+impl Dialer for Once {
+    async fn connect(&self, target: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        *self.asked.lock() = Some(target.clone());
+        self.stream.lock().take().ok_or_else(|| DialError::new(Stage::Connect, Cause::Refused))
+    }
+}
+
+/// An upstream without security and transport, whose one stream is the first end of a pair; the other end is the peer.
+pub(crate) fn upstream_pair(seed: u64, most: usize) -> (crate::upstream::Upstream, DuplexStream) {
+    let (ours, theirs) = chopped_pair(seed, most);
+    let server = Target::parse("192.0.2.1:443").unwrap();
+    let upstream = crate::upstream::Upstream::new(
+        &server,
+        &hezar_core::Carrier::plain(),
+        std::sync::Arc::new(Once::new(ours)),
+        &crate::TlsClients::new(&[]),
+    );
+    (upstream.unwrap(), theirs)
+}
+
+/// A certificate authority and what it signs.
+pub(crate) struct Authority {
+    /// The authority's own certificate.
+    pub(crate) root: CertificateDer<'static>,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    /// A new one with its own key.
+    pub(crate) fn new() -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap().der().clone();
+        Self { root, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    /// A server with a certificate for `names`, offering the ALPN protocols. Returns the certificate beside it.
+    pub(crate) fn server(&self, names: &[&str], alpn: &[&str]) -> (TlsAcceptor, CertificateDer<'static>) {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap().der().clone();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.clone(), self.root.clone()], key.into())
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        (TlsAcceptor::from(std::sync::Arc::new(config)), leaf)
+    }
+}

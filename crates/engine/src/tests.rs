@@ -1,0 +1,182 @@
+//! Tests of the crate's face: the clock, what cannot be built, and nodes over real loopback sockets.
+
+use std::time::Duration;
+
+use hezar_core::{
+    Carrier, Credentials, Fault, HttpHeader, NodeSpec, Outbound, Reality, Security, ShortId, SocksProxy, SocksVersion,
+    Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{Attempt, BoxStream, Clock, DialError, Outbounds, OutboundsConfig, testing::Authority};
+
+fn attempt() -> Attempt {
+    Attempt::within(Duration::from_secs(60))
+}
+
+fn socks(server: &Target, tls: Option<Tls>) -> NodeSpec {
+    let credentials = Some(Credentials { username: "u".into(), password: "p".into() });
+    let settings = SocksProxy { version: SocksVersion::V5, credentials, tls };
+    NodeSpec::new(server.clone(), Outbound::Socks(settings))
+}
+
+fn trojan(carrier: Carrier) -> NodeSpec {
+    let trojan = Trojan { password: "p".into(), inner_shadowsocks: None };
+    let outbound = Outbound::stream(StreamProtocol::Trojan(trojan), carrier).unwrap();
+    NodeSpec::new(Target::parse("node.example:443").unwrap(), outbound)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_goes_forward() {
+    let clock = Clock::starting_at(Timestamp(1_000_000));
+    assert_eq!(clock.now(), Timestamp(1_000_000));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(clock.now(), Timestamp(1_000_250));
+    assert!(Clock::start().now().0 > 1_700_000_000_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_stage_has_the_same_deadline() {
+    let attempt = Attempt::within(Duration::from_secs(5));
+    for stage in [Stage::Resolve, Stage::Connect, Stage::Security, Stage::Transport, Stage::Handshake, Stage::Exchange]
+    {
+        let silent = std::future::pending::<std::io::Result<()>>();
+        let error = attempt.stage(stage, silent).await.unwrap_err();
+        assert_eq!((error.stage, error.code(), error.fault()), (stage, "timeout", Fault::Node));
+        assert_eq!(attempt.elapsed().as_secs(), 5);
+    }
+}
+
+#[test]
+fn what_is_not_implemented_is_refused_when_it_is_built() {
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let reality = Reality {
+        server_name: None,
+        public_key: [1; 32],
+        short_id: ShortId::default(),
+        spider_x: None,
+        mldsa65_verify: None,
+        fingerprint: None,
+        alpn: Vec::new(),
+    };
+    let refused = [
+        Carrier::Tcp { header: None, security: Security::Reality(reality) },
+        Carrier::Tcp { header: Some(HttpHeader::default()), security: Security::None },
+        Carrier::Grpc { grpc: hezar_core::Grpc::default(), security: Security::None },
+        Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None },
+    ];
+    for carrier in refused {
+        let error = outbounds.dialer(&trojan(carrier), false).unwrap_err();
+        assert_eq!(error.code(), "node-unsupported");
+    }
+    for tls in [None, Some(Tls::default())] {
+        assert!(outbounds.dialer(&trojan(Carrier::WebSocket { websocket: WebSocket::default(), tls }), false).is_ok());
+    }
+}
+
+/// What a test server does with its one connection.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Serves,
+    Resets,
+    Closes,
+    Refuses,
+}
+
+async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S, mood: Mood) {
+    let mut greeting = [0; 4];
+    stream.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(greeting, [5, 2, 0, 2]);
+    if mood == Mood::Closes {
+        return;
+    }
+    stream.write_all(&[5, 2]).await.unwrap();
+    let mut login = [0; 5];
+    stream.read_exact(&mut login).await.unwrap();
+    assert_eq!(&login, b"\x01\x01u\x01p");
+    stream.write_all(&[1, u8::from(mood == Mood::Refuses)]).await.unwrap();
+    if mood == Mood::Refuses {
+        return;
+    }
+    let mut request = [0; 10];
+    stream.read_exact(&mut request).await.unwrap();
+    assert_eq!(request, *b"\x05\x01\0\x03\x03a.b\0\x50");
+    stream.write_all(b"\x05\0\0\x01\0\0\0\0\0\0").await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    stream.write_all(&rest).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+async fn accept(listener: TcpListener) -> TcpStream {
+    listener.accept().await.unwrap().0
+}
+
+async fn dial(outbounds: &Outbounds, spec: &NodeSpec, allow_private: bool) -> Result<BoxStream, DialError> {
+    let target = Target::parse("a.b:80").unwrap();
+    outbounds.dialer(spec, allow_private).unwrap().connect(&target, &attempt()).await
+}
+
+async fn listener() -> (TcpListener, Target) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Target::try_from(listener.local_addr().unwrap()).unwrap();
+    (listener, server)
+}
+
+async fn echo(mut stream: BoxStream) {
+    stream.write_all(b"hello").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"hello");
+}
+
+#[tokio::test]
+async fn a_node_over_real_sockets() {
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let (listener, server) = listener().await;
+    let spec = socks(&server, None);
+    let error = dial(&outbounds, &spec, false).await.err().unwrap();
+    assert_eq!((error.stage, error.code()), (Stage::Resolve, "forbidden-address"));
+    let client = async { echo(dial(&outbounds, &spec, true).await.unwrap()).await };
+    tokio::join!(client, async { serve(accept(listener).await, Mood::Serves).await });
+}
+
+#[tokio::test]
+async fn a_node_over_tls_keeps_half_closed_streams() {
+    let authority = Authority::new();
+    let config = OutboundsConfig { extra_roots: vec![authority.root.clone()], ..OutboundsConfig::default() };
+    let (outbounds, (acceptor, _)) = (Outbounds::new(&config), authority.server(&["node.example"], &[]));
+    let (listener, server) = listener().await;
+    let tls = Tls { server_name: Some("node.example".into()), ..Tls::default() };
+    let spec = socks(&server, Some(tls));
+    let client = async { echo(dial(&outbounds, &spec, true).await.unwrap()).await };
+    let server = async { serve(acceptor.accept(accept(listener).await).await.unwrap(), Mood::Serves).await };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn failures_of_a_real_server() {
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    for (mood, code) in [(Mood::Closes, "closed"), (Mood::Resets, "reset"), (Mood::Refuses, "authentication")] {
+        let (listener, server) = listener().await;
+        let serving = async {
+            let mut stream = accept(listener).await;
+            if mood == Mood::Resets {
+                stream.read_u8().await.unwrap();
+                // Closing without lingering sends a reset.
+                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                return;
+            }
+            serve(stream, mood).await;
+        };
+        let spec = socks(&server, None);
+        let (result, ()) = tokio::join!(dial(&outbounds, &spec, true), serving);
+        let error = result.err().unwrap();
+        assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, code, Fault::Node));
+        assert!(error.retryable());
+    }
+}

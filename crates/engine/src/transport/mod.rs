@@ -1,0 +1,92 @@
+//! What carries a stream protocol's bytes, and the security beneath it.
+
+mod websocket;
+
+use hezar_core::{Carrier, Host, Security, Tls};
+
+use self::websocket::WebSocketClient;
+use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::reality};
+
+/// The layers between a TCP stream to a server and the proxy protocol: security, then transport. Everything that can
+/// be wrong with the settings is found when they are put together, not when they are used.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    security: Option<Secure>,
+    transport: Transport,
+}
+
+#[derive(Debug)]
+struct Secure {
+    tls: Tls,
+    server: Host,
+    clients: TlsClients,
+    default_alpn: &'static [&'static str],
+}
+
+#[derive(Debug)]
+enum Transport {
+    Tcp,
+    WebSocket(Box<WebSocketClient>),
+}
+
+impl Layers {
+    /// Checks that every layer of `carrier` is implemented.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the first one that is not.
+    pub(crate) fn new(carrier: &Carrier, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
+        let secure = |tls: &Tls, default_alpn| Secure {
+            tls: tls.clone(),
+            server: server.clone(),
+            clients: clients.clone(),
+            default_alpn,
+        };
+        let unsupported = |what| Err(BuildError::Unsupported(what));
+        match carrier {
+            Carrier::Tcp { header: Some(_), .. } => unsupported("the HTTP disguise of raw TCP"),
+            Carrier::Tcp { header: None, security } => {
+                let security = match security {
+                    Security::None => None,
+                    Security::Tls(tls) => Some(secure(tls, &[])),
+                    Security::Reality(settings) => return Err(reality::refusal(settings)),
+                };
+                Ok(Self { security, transport: Transport::Tcp })
+            }
+            Carrier::WebSocket { websocket, tls } => {
+                let client = WebSocketClient::new(websocket, tls.as_ref(), server);
+                let security = tls.as_ref().map(|tls| secure(&http1_only(tls), &["http/1.1"]));
+                Ok(Self { security, transport: Transport::WebSocket(Box::new(client)) })
+            }
+            Carrier::HttpUpgrade { .. } => unsupported("HTTPUpgrade"),
+            Carrier::Grpc { .. } => unsupported("gRPC"),
+            Carrier::Http2 { .. } => unsupported("HTTP/2"),
+            Carrier::Xhttp { .. } => unsupported("XHTTP"),
+            Carrier::Kcp { .. } => unsupported("mKCP"),
+            Carrier::Quic { .. } => unsupported("the old QUIC transport"),
+        }
+    }
+
+    /// Runs the handshakes on a fresh stream to the server.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = match &self.security {
+            Some(Secure { tls, server, clients, default_alpn }) => {
+                clients.wrap(stream, tls, server, default_alpn, attempt).await?
+            }
+            None => stream,
+        };
+        match &self.transport {
+            Transport::Tcp => Ok(stream),
+            Transport::WebSocket(client) => client.open(stream, attempt).await,
+        }
+    }
+}
+
+/// Settings without the protocols that a WebSocket of RFC 6455 cannot ride on: publishers often list `h2` by habit, and
+/// a server that picked it would not understand the opening request.
+fn http1_only(tls: &Tls) -> Tls {
+    let alpn = tls.alpn.iter().filter(|name| !matches!(name.as_ref(), "h2" | "h3" | "h2c")).cloned().collect();
+    Tls { alpn, ..tls.clone() }
+}

@@ -1,0 +1,309 @@
+//! An open WebSocket: a stream of bytes in binary messages.
+//!
+//! **The end of one direction.** WebSocket has none: a Close frame ends both, and servers built on gorilla (v2ray, Xray)
+//! drop what they still had to send when they get one. So shutting down sends nothing at first, and the server goes on
+//! answering. When it has been silent for [`QUIET`], the Close frame follows, so that a target that waits for our end
+//! gets it. Servers that then still send (sing-box does) are still read, until they close or fall silent once more.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    opening::Opened,
+    wire::{self, Header, MOST_CONTROL, Opcode},
+};
+use crate::Cause;
+
+/// How long the server may be silent after our end before the Close frame is sent.
+pub(super) const QUIET: Duration = Duration::from_secs(5);
+
+/// The longest payload in one frame we send, in bytes; bounds what one write buffers.
+const MOST_PAYLOAD: usize = 32 * 1024;
+
+/// The size of one read, in bytes.
+const CHUNK: usize = 16 * 1024;
+
+/// The most bytes of answers to pings that wait to be sent; a server that pings without reading gets no more.
+const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
+
+/// What the server is sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// A frame's header comes next.
+    Header,
+    /// So many bytes of a data frame are still to come.
+    Payload(u64),
+    /// A control frame's payload comes next.
+    Control(Opcode, usize),
+    /// Nothing more.
+    Ended,
+}
+
+/// An open WebSocket.
+pub(super) struct Frames<S> {
+    inner: S,
+    input: BytesMut,
+    reading: Reading,
+    /// Whether a fragmented message is under way.
+    in_message: bool,
+    output: BytesMut,
+    /// Who waits in a write, to be woken when a read has emptied the output for it.
+    writer: Option<Waker>,
+    /// Set by our shutdown: runs out when the server has been silent for [`QUIET`].
+    quiet: Option<Pin<Box<Sleep>>>,
+    close_sent: bool,
+    close_seen: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    /// An open WebSocket on the stream that its handshake ran on.
+    pub(super) fn new(opened: Opened<S>) -> Self {
+        Self {
+            inner: opened.stream,
+            input: opened.rest,
+            reading: Reading::Header,
+            in_message: false,
+            output: BytesMut::new(),
+            writer: None,
+            quiet: None,
+            close_sent: false,
+            close_seen: false,
+        }
+    }
+
+    /// As the method of that name in tokio's traits.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            let took = self.take(buf)?;
+            // Answers to pings and to the Close frame must leave even when nobody writes.
+            self.drain_for_writer(cx)?;
+            if took || self.reading == Reading::Ended {
+                return Poll::Ready(Ok(()));
+            }
+            match self.poll_more(cx, buf) {
+                Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(false)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => ready!(self.poll_quiet(cx))?,
+            }
+        }
+    }
+
+    /// Takes what is buffered apart. Whether it gave the reader anything.
+    fn take(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+        loop {
+            match self.reading {
+                Reading::Header => match wire::decode(&self.input).map_err(|error| Cause::Protocol(error.text()))? {
+                    Some((header, size)) => {
+                        self.input.advance(size);
+                        self.begin(header)?;
+                    }
+                    None => return Ok(false),
+                },
+                Reading::Payload(0) => self.reading = Reading::Header,
+                Reading::Payload(left) => {
+                    let most = usize::try_from(left).unwrap_or(usize::MAX);
+                    let length = self.input.len().min(buf.remaining()).min(most);
+                    if length == 0 {
+                        return Ok(false);
+                    }
+                    buf.put_slice(&self.input[..length]);
+                    self.input.advance(length);
+                    self.reading = Reading::Payload(left - length as u64);
+                    return Ok(true);
+                }
+                Reading::Control(opcode, length) => {
+                    if self.input.len() < length {
+                        return Ok(false);
+                    }
+                    let payload = self.input.split_to(length);
+                    self.reading = Reading::Header;
+                    self.control(opcode, &payload);
+                }
+                Reading::Ended => return Ok(false),
+            }
+        }
+    }
+
+    fn begin(&mut self, header: Header) -> io::Result<()> {
+        if header.opcode.is_control() {
+            let length = usize::try_from(header.length).unwrap_or(MOST_CONTROL);
+            self.reading = Reading::Control(header.opcode, length);
+            return Ok(());
+        }
+        if (header.opcode == Opcode::Continuation) != self.in_message {
+            return Err(Cause::Protocol("a WebSocket message is broken apart wrongly").into());
+        }
+        self.in_message = !header.last;
+        self.reading = Reading::Payload(header.length);
+        Ok(())
+    }
+
+    fn control(&mut self, opcode: Opcode, payload: &[u8]) {
+        match opcode {
+            Opcode::Ping if self.output.len() < MOST_WAITING && !self.close_sent => {
+                self.queue(Opcode::Pong, payload);
+            }
+            Opcode::Close => {
+                self.close_seen = true;
+                if !self.close_sent {
+                    // The server's own decision: both directions are over. Its status code is sent back.
+                    self.queue(Opcode::Close, payload.get(..2).unwrap_or_default());
+                    self.close_sent = true;
+                    self.reading = Reading::Ended;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads from the stream, straight into the reader's buffer when a long payload is under way. Whether that gave
+    /// the reader anything.
+    fn poll_more(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        if let Reading::Payload(left) = self.reading
+            && left >= CHUNK as u64
+            && buf.remaining() >= CHUNK
+        {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buf.remaining());
+            // Only bytes that the caller never initialised are zeroed by this.
+            let room = buf.initialize_unfilled_to(most);
+            let mut direct = ReadBuf::new(room);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut direct))?;
+            let length = direct.filled().len();
+            buf.advance(length);
+            self.restart_quiet();
+            if length == 0 {
+                return Poll::Ready(self.ended().map(|()| false));
+            }
+            self.reading = Reading::Payload(left - length as u64);
+            return Poll::Ready(Ok(true));
+        }
+        self.input.reserve(CHUNK);
+        let Poll::Ready(length) = poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.input) else {
+            if self.input.is_empty() {
+                // Idle: no buffer waits for the next piece.
+                self.input = BytesMut::new();
+            }
+            return Poll::Pending;
+        };
+        self.restart_quiet();
+        if length? == 0 {
+            self.ended()?;
+        }
+        Poll::Ready(Ok(false))
+    }
+
+    /// The stream ended: fine between frames, with or without a Close frame; a loss inside one.
+    fn ended(&mut self) -> io::Result<()> {
+        let whole = self.reading == Reading::Header && self.input.is_empty();
+        self.reading = Reading::Ended;
+        if whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn restart_quiet(&mut self) {
+        if let Some(quiet) = &mut self.quiet {
+            quiet.as_mut().reset(Instant::now() + QUIET);
+        }
+    }
+
+    /// After our shutdown: sends the Close frame when the server has been silent, and ends when it is silent again.
+    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(quiet) = &mut self.quiet else { return Poll::Pending };
+        ready!(quiet.as_mut().poll(cx));
+        quiet.as_mut().reset(Instant::now() + QUIET);
+        if self.close_sent {
+            self.reading = Reading::Ended;
+        } else {
+            // 1000: an ordinary end (RFC 6455 §7.4.1).
+            self.queue(Opcode::Close, &1000_u16.to_be_bytes());
+            self.close_sent = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue(&mut self, opcode: Opcode, payload: &[u8]) {
+        wire::encode(&mut self.output, opcode, rand::random(), payload);
+    }
+
+    /// Writes what waits.
+    fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.inner).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(length)) => self.output.advance(length),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(Poll::Pending),
+            }
+        }
+        if self.output.capacity() > CHUNK {
+            self.output = BytesMut::new();
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    /// Writes what waits, from a read. A writer in another task loses its place in the stream beneath by that, so it
+    /// is woken when there is room again.
+    fn drain_for_writer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.output.is_empty()
+            && self.drain(cx)?.is_ready()
+            && let Poll::Ready(result) = Pin::new(&mut self.inner).poll_flush(cx)
+        {
+            result?;
+            if let Some(writer) = self.writer.take() {
+                writer.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// As the method of that name in tokio's traits.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.close_sent || self.quiet.is_some() || self.close_seen {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        ready!(self.poll_room(cx))?;
+        let piece = &buf[..buf.len().min(MOST_PAYLOAD)];
+        self.queue(Opcode::Binary, piece);
+        // What does not leave now leaves with the next write or flush.
+        self.writer = self.drain(cx)?.is_pending().then(|| cx.waker().clone());
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.drain(cx)?.is_pending() {
+            self.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// As the method of that name in tokio's traits.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_room(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    /// As the method of that name in tokio's traits.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        if self.reading == Reading::Ended {
+            return Pin::new(&mut self.inner).poll_shutdown(cx);
+        }
+        self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET)));
+        Poll::Ready(Ok(()))
+    }
+}

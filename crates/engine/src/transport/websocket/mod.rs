@@ -1,0 +1,58 @@
+//! WebSocket (RFC 6455), client side, as v2ray, Xray and sing-box use it: one binary message after another, each
+//! message's bytes a piece of the stream.
+//!
+//! With early data the opening request waits for the stream's first bytes and carries them, so that a proxy's header
+//! costs no round trip of its own.
+
+mod frames;
+mod opening;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::time::Duration;
+
+use hezar_core::{EarlyData, Host, Stage, Tls, WebSocket};
+
+use self::{
+    opening::Opening,
+    stream::{Deferred, WebSocketStream},
+};
+use crate::{Attempt, BoxStream, DialError};
+
+/// The most bytes sent in the opening request, whatever the publisher asks for: ordinary web servers refuse headers
+/// longer than 8 KiB.
+const MOST_EARLY: usize = 4096;
+
+/// How long the opening request waits for first bytes once somebody reads: a target that speaks first must not hang.
+const EARLY_WAIT: Duration = Duration::from_millis(100);
+
+/// One node's WebSocket settings, made ready.
+#[derive(Debug)]
+pub(super) struct WebSocketClient {
+    opening: Opening,
+    /// The most early bytes; 0 = none, the handshake comes first.
+    most_early: usize,
+}
+
+impl WebSocketClient {
+    /// Prepares the opening request. Headers that HTTP cannot carry are left out.
+    pub(super) fn new(settings: &WebSocket, tls: Option<&Tls>, server: &Host) -> Self {
+        let most = |early: &EarlyData| usize::try_from(early.max_bytes).unwrap_or(MOST_EARLY).min(MOST_EARLY);
+        Self { opening: Opening::new(settings, tls, server), most_early: settings.early_data.as_ref().map_or(0, most) }
+    }
+
+    /// Opens the WebSocket; with early data, hands out a stream that opens it later.
+    ///
+    /// # Errors
+    /// [`DialError`] at the transport stage.
+    pub(super) async fn open(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        if self.most_early > 0 {
+            let deferred = Deferred::new(self.opening.clone(), self.most_early, attempt.deadline());
+            return Ok(Box::new(WebSocketStream::deferred(stream, deferred)));
+        }
+        let opened = attempt.stage(Stage::Transport, self.opening.run(stream, &[])).await?;
+        Ok(Box::new(WebSocketStream::open(opened)))
+    }
+}

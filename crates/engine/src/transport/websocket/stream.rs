@@ -1,0 +1,134 @@
+//! A WebSocket as a stream of bytes, its opening handshake done or still to come.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep, timeout_at},
+};
+
+use super::{
+    EARLY_WAIT,
+    frames::Frames,
+    opening::{Opened, Opening},
+};
+use crate::Cause;
+
+/// A handshake that waits for the stream's first bytes.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    opening: Opening,
+    most: usize,
+    deadline: Instant,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deferred {
+    /// Waits for up to `most` bytes; the handshake must be over by `deadline`.
+    pub(super) const fn new(opening: Opening, most: usize, deadline: Instant) -> Self {
+        Self { opening, most, deadline, wait: None }
+    }
+}
+
+type Handshake<S> = Pin<Box<dyn Future<Output = Result<Opened<S>, Cause>> + Send + Sync>>;
+
+enum State<S> {
+    /// Nothing sent yet.
+    Deferred(S, Box<Deferred>),
+    /// The opening handshake is under way.
+    Opening(Handshake<S>),
+    Open(Frames<S>),
+    /// The handshake failed; the failure was told once.
+    Failed,
+}
+
+/// A WebSocket as a stream.
+pub(super) struct WebSocketStream<S> {
+    state: State<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> WebSocketStream<S> {
+    /// A stream whose handshake is done.
+    pub(super) fn open(opened: Opened<S>) -> Self {
+        Self { state: State::Open(Frames::new(opened)) }
+    }
+
+    /// A stream whose handshake waits for the first bytes.
+    pub(super) fn deferred(stream: S, deferred: Deferred) -> Self {
+        Self { state: State::Deferred(stream, Box::new(deferred)) }
+    }
+
+    /// Starts a deferred handshake with these early bytes.
+    fn start(&mut self, early: &[u8]) {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Deferred(stream, deferred) => {
+                let early = early.to_vec();
+                self.state = State::Opening(Box::pin(async move {
+                    let handshake = deferred.opening.run(stream, &early);
+                    timeout_at(deferred.deadline, handshake).await.unwrap_or(Err(Cause::Timeout))
+                }));
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// Drives a handshake that is under way; the frames when it is done.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Frames<S>>> {
+        if let State::Opening(handshake) = &mut self.state {
+            match ready!(handshake.as_mut().poll(cx)) {
+                Ok(opened) => self.state = State::Open(Frames::new(opened)),
+                Err(cause) => {
+                    self.state = State::Failed;
+                    return Poll::Ready(Err(cause.into()));
+                }
+            }
+        }
+        match &mut self.state {
+            State::Open(frames) => Poll::Ready(Ok(frames)),
+            _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncRead for WebSocketStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let State::Deferred(_, deferred) = &mut self.state {
+            let wait = deferred.wait.get_or_insert_with(|| Box::pin(sleep(EARLY_WAIT)));
+            ready!(wait.as_mut().poll(cx));
+            self.start(&[]);
+        }
+        ready!(self.poll_open(cx))?.poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncWrite for WebSocketStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let State::Deferred(_, deferred) = &self.state {
+            let length = deferred.most.min(buf.len());
+            self.start(&buf[..length]);
+            // Sends the request now; what it brings is told by the next read or write.
+            return match self.poll_open(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                _ => Poll::Ready(Ok(length)),
+            };
+        }
+        ready!(self.poll_open(cx))?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let State::Deferred(..) = self.state {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_open(cx))?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.start(&[]);
+        ready!(self.poll_open(cx))?.poll_shutdown(cx)
+    }
+}
