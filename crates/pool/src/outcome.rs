@@ -1,0 +1,69 @@
+//! Evidence about a node: what happened when something was sent through it.
+
+use std::{net::IpAddr, time::Duration};
+
+use hezar_core::{Fault, Stage};
+
+use crate::Country;
+
+/// Who gathered the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A probe: comparable between nodes, guarded against outages of our own.
+    Probe,
+    /// A client's connection.
+    Traffic,
+}
+
+/// One piece of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Who gathered it.
+    pub origin: Origin,
+    /// What happened.
+    pub result: Result<Success, Failure>,
+}
+
+/// It worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Success {
+    /// How long it took. Only probes feed the smoothed latency: a client's connection to an arbitrary site cannot be
+    /// compared with another node's.
+    pub latency: Duration,
+    /// Where the traffic came out, when that was looked up.
+    pub exit: Option<Exit>,
+}
+
+/// Where a node's traffic comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The address that targets see.
+    pub ip: IpAddr,
+    /// Its country, when known.
+    pub country: Option<Country>,
+}
+
+/// It failed. Only [`Fault::Node`] counts against the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whose fault it was.
+    pub fault: Fault,
+    /// How far it came.
+    pub stage: Stage,
+    /// The stable code of the cause.
+    pub code: &'static str,
+}
+
+impl Outcome {
+    /// A success without an exit lookup.
+    #[must_use]
+    pub const fn success(origin: Origin, latency: Duration) -> Self {
+        Self { origin, result: Ok(Success { latency, exit: None }) }
+    }
+
+    /// A failure.
+    #[must_use]
+    pub const fn failure(origin: Origin, fault: Fault, stage: Stage, code: &'static str) -> Self {
+        Self { origin, result: Err(Failure { fault, stage, code }) }
+    }
+}

@@ -1,0 +1,198 @@
+//! Choosing one node of a view: a bounded number of draws, then a bounded scan, so that a node that fits is found
+//! whenever there is one.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use smallvec::SmallVec;
+
+use crate::{
+    Node, Query, Snapshot, State, Strategy,
+    hash::{Draws, mix},
+    sessions::{Pin, Sessions},
+    view::{View, ViewKey, key, slot_of},
+};
+
+/// Draws before a scan.
+const DRAWS: usize = 16;
+/// Turns taken before a scan.
+const TURNS: usize = 64;
+/// Nodes up to which all are compared for their load.
+const EXACT: usize = 32;
+/// Nodes drawn and compared beyond that.
+const SAMPLE: usize = 16;
+/// Nodes compared at the head of the order of latency.
+const FASTEST: usize = 16;
+/// Points looked up on the ring per site. With one point the largest share is about ln(n) times the mean; every
+/// further point evens the shares out (multi-probe consistent hashing, Appleton and O'Reilly 2015).
+const POINTS: usize = 4;
+/// The latency assumed for a node that was never measured, in µs.
+const UNKNOWN_LATENCY: f32 = 1e6;
+
+/// Picks a node for a query.
+pub(crate) fn pick<'s, D>(
+    snapshot: &'s Snapshot<D>,
+    query: &Query<'_>,
+    seed: u64,
+    sessions: &Sessions,
+) -> Option<&'s Arc<Node<D>>> {
+    let view = snapshot.view(query.country.map_or(ViewKey::All, ViewKey::Country))?;
+    let mut choice = Choice { snapshot, view, query, draws: Draws::new(seed) };
+    match query.session {
+        Some(session) => choice.pinned(session, sessions),
+        None => choice.by_strategy(seed),
+    }
+}
+
+struct Choice<'s, 'q, D> {
+    snapshot: &'s Snapshot<D>,
+    view: &'s View,
+    query: &'q Query<'q>,
+    draws: Draws,
+}
+
+impl<'s, D> Choice<'s, '_, D> {
+    /// The session's node as long as it lives. While the caller excludes it, another one helps out unpinned.
+    fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
+        let mut shard = sessions.shard(session);
+        let pin = shard.get(session);
+        let node = pin.and_then(|pin| self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id));
+        let alive = node.filter(|node| node.routable() && self.query.country.is_none_or(|c| node.country() == Some(c)));
+        if let Some(node) = alive {
+            return if self.fits(node) { Some(node) } else { self.by_strategy(session) };
+        }
+        let node = self.by_strategy(session)?;
+        shard.set(session, Pin { slot: node.slot(), id: node.id() });
+        Some(node)
+    }
+
+    fn by_strategy(&mut self, seed: u64) -> Option<&'s Arc<Node<D>>> {
+        if self.view.len() == 0 {
+            return None;
+        }
+        match self.query.strategy {
+            Strategy::Smart => self.smart(),
+            Strategy::RoundRobin => self.round_robin(),
+            Strategy::Random => self.random(),
+            Strategy::LeastLatency => self.least_latency(),
+            Strategy::LeastConnections => self.least_connections(),
+            Strategy::ConsistentHash => self.on_ring(self.query.site.or(self.query.session).unwrap_or(seed)),
+            Strategy::Sticky => self.on_ring(self.query.session.unwrap_or(seed)),
+        }
+    }
+
+    fn smart(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let first = self.draw()?;
+        let second = (0..DRAWS).find_map(|_| self.draw_once().filter(|node| node.id() != first.id()));
+        Some(second.filter(|second| score(second) < score(first)).unwrap_or(first))
+    }
+
+    fn random(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let mut suspect = None;
+        for _ in 0..DRAWS {
+            let Some(node) = self.draw_once() else { continue };
+            if node.state() != State::Suspect || self.draws.next() & 3 == 0 {
+                return Some(node);
+            }
+            suspect = Some(node);
+        }
+        suspect.or_else(|| self.scan())
+    }
+
+    fn round_robin(&self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        let mut suspect = None;
+        for _ in 0..TURNS {
+            let turn = self.view.turn.fetch_add(1, Relaxed);
+            let Some(node) = self.member(turn % count) else { continue };
+            let on_time = (turn / count).wrapping_add(turn % count) & 3 == 0;
+            if node.state() != State::Suspect || on_time {
+                return Some(node);
+            }
+            suspect = suspect.or(Some(node));
+        }
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % count))
+    }
+
+    fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
+        let fitting = self.view.order.from(0).filter_map(|key| self.at(slot_of(key)));
+        let fastest: SmallVec<[_; FASTEST]> =
+            fitting.take(FASTEST).map(|node| (node, node.weighed_latency())).collect();
+        let least = fastest.iter().map(|(_, latency)| *latency).min()?;
+        let close = least.saturating_add(least / 10);
+        fastest.into_iter().filter(|(_, l)| *l <= close).map(|(node, _)| node).min_by_key(|node| node.in_flight())
+    }
+
+    fn least_connections(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        let start = self.draws.below(count);
+        let load = |node: &&'s Arc<Node<D>>| {
+            // A suspect stands behind eight open leases.
+            u64::from(node.in_flight()) + if node.state() == State::Suspect { 8 } else { 0 }
+        };
+        if count <= EXACT {
+            return (0..count).filter_map(|i| self.member((start + i) % count)).min_by_key(load);
+        }
+        (0..SAMPLE).filter_map(|_| self.draw_once()).min_by_key(load).or_else(|| self.scan_from(start))
+    }
+
+    /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the
+    /// node that wins is looked at.
+    fn on_ring(&self, site: u64) -> Option<&'s Arc<Node<D>>> {
+        let mut nearest: [(u32, u32); POINTS] = std::array::from_fn(|number| {
+            let point = (mix(site ^ mix(number as u64)) >> 32) as u32;
+            let behind = self.view.ring.at_or_after(key(point, 0)).unwrap_or_default();
+            (((behind >> 32) as u32).wrapping_sub(point), slot_of(behind))
+        });
+        nearest.sort_unstable();
+        nearest.iter().find_map(|(_, slot)| self.at(*slot)).or_else(|| {
+            let start = key((mix(site) >> 32) as u32, 0);
+            let ring = self.view.ring.from(start).chain(self.view.ring.from(0));
+            ring.take(2 * self.view.len()).find_map(|key| self.at(slot_of(key)))
+        })
+    }
+
+    /// A fitting node at random: drawn, or found by a scan from a random place.
+    fn draw(&mut self) -> Option<&'s Arc<Node<D>>> {
+        (0..DRAWS).find_map(|_| self.draw_once()).or_else(|| self.scan())
+    }
+
+    fn draw_once(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let index = self.draws.below(self.view.len());
+        self.member(index)
+    }
+
+    fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let start = self.draws.below(self.view.len());
+        self.scan_from(start)
+    }
+
+    fn scan_from(&self, start: usize) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        (0..count).find_map(|i| self.member((start + i) % count))
+    }
+
+    /// The member at an index, if it fits.
+    fn member(&self, index: usize) -> Option<&'s Arc<Node<D>>> {
+        self.at(*self.view.members.get(index)?)
+    }
+
+    fn at(&self, slot: u32) -> Option<&'s Arc<Node<D>>> {
+        self.snapshot.node_at(slot).filter(|node| self.fits(node))
+    }
+
+    /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
+    fn fits(&self, node: &Node<D>) -> bool {
+        node.routable()
+            && !self.query.exclude_servers.contains(&node.server_key())
+            && !self.query.exclude_nodes.contains(&node.id())
+    }
+}
+
+/// What it costs to use a node: latency × error rate × load. Lower is better.
+fn score<D>(node: &Node<D>) -> f32 {
+    let latency = match node.weighed_latency() {
+        u32::MAX => UNKNOWN_LATENCY,
+        micros => (micros as f32).max(1000.0),
+    };
+    latency * (1.0 + 8.0 * node.error_rate()) * (1.0 + node.in_flight() as f32)
+}

@@ -1,0 +1,155 @@
+//! The pool: every known node, changed by listings and evidence, asked for the best one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use hezar_core::{NodeId, Timestamp};
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    Applied, Change, Lease, Node, Outcome, Query, Rules, Snapshot, SourceName, Touch, Touched, Watch, listing::Ledger,
+    pick, roster::Roster, sessions::Sessions, watch::Watchers,
+};
+
+/// Parts of the index by id; a power of two.
+const SHARDS: usize = 16;
+
+/// All known nodes, each with a payload `D` built on first use (in practice its dialer).
+///
+/// Deterministic: the time and the randomness are arguments, and no task runs inside. Lock order, outermost first:
+/// ledger, roster, a part of the index, the facts of one node, the queue of one watch. [`Pool::pick`] takes none of
+/// them, only a part of the table of sessions when the query has one.
+#[derive(Debug)]
+pub struct Pool<D> {
+    pub(crate) rules: Rules,
+    pub(crate) index: [RwLock<Index<D>>; SHARDS],
+    snapshot: ArcSwap<Snapshot<D>>,
+    pub(crate) roster: Mutex<Roster<D>>,
+    pub(crate) ledger: Mutex<Ledger>,
+    sessions: Sessions,
+    pub(crate) watchers: Watchers,
+}
+
+type Index<D> = HashMap<NodeId, Arc<Node<D>>, ahash::RandomState>;
+
+impl<D: Clone + Send + Sync + 'static> Pool<D> {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        let roster = Roster::new();
+        Self {
+            sessions: Sessions::new(rules.sessions),
+            rules,
+            index: std::array::from_fn(|_| RwLock::default()),
+            snapshot: ArcSwap::from_pointee(roster.publish()),
+            roster: Mutex::new(roster),
+            ledger: Mutex::new(Ledger::default()),
+            watchers: Watchers::new(),
+        }
+    }
+
+    /// The thresholds.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Changes the set of nodes. Large changes are published in slices, so that reports need not wait long.
+    pub fn apply(&self, change: Change, now: Timestamp) -> Applied {
+        match change {
+            Change::List { source, allow_private, nodes, complete } => {
+                self.list(&source, allow_private, nodes, complete, now)
+            }
+            Change::DropSource(source) => self.drop_source(&source, now),
+            Change::Remove(ids) => self.remove(&ids),
+            Change::Restore(nodes) => self.restore(nodes, now),
+        }
+    }
+
+    /// Picks a node and takes a lease on it; nothing when no routable node fits. `rng` is a fresh random number.
+    ///
+    /// Costs O(1) in the number of nodes (consistent hashing: O(log n)) as long as a fair share of the view fits, and
+    /// waits for no writer. When nearly all nodes are excluded it ends with one scan of the view.
+    #[must_use]
+    pub fn pick(&self, query: &Query<'_>, rng: u64) -> Option<Lease<D>> {
+        let snapshot = self.snapshot.load();
+        pick::pick(&snapshot, query, rng, &self.sessions).map(|node| Lease::new(Arc::clone(node)))
+    }
+
+    /// Takes in evidence about a node. A node that is gone is ignored.
+    pub fn report(&self, id: NodeId, outcome: &Outcome, now: Timestamp) {
+        let Some(node) = self.node(id) else { return };
+        let observed = node.observe(outcome, now, &self.rules);
+        if !observed.counted {
+            return;
+        }
+        if observed.moved {
+            self.replace(&node);
+        }
+        let kind = if observed.state { Touch::State } else { Touch::Record };
+        self.watchers.touch(&[Touched { id, kind }]);
+    }
+
+    /// Marks a node that no dialer can be built for: it is kept and counted, but neither probed nor routed. `code` is
+    /// the stable code of the reason. Listing or restoring does not undo it; a new process asks again.
+    pub fn mark_unsupported(&self, id: NodeId, code: &'static str) {
+        let Some(node) = self.node(id) else { return };
+        if node.set_unsupported(code) {
+            self.replace(&node);
+            self.watchers.touch(&[Touched { id, kind: Touch::State }]);
+        }
+    }
+
+    /// The node with this id.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<Arc<Node<D>>> {
+        self.shard(id).read().get(&id).cloned()
+    }
+
+    /// The pool at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot<D>> {
+        self.snapshot.load_full()
+    }
+
+    /// The sources, each with its permission and the number of nodes that it lists, in the order of their names.
+    #[must_use]
+    pub fn sources(&self) -> Vec<(SourceName, bool, usize)> {
+        self.ledger.lock().summary()
+    }
+
+    /// A list of the nodes that change from now on, in whatever way.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watchers.subscribe(Touch::Record)
+    }
+
+    /// A list of the nodes that come, go, change their state or their listings from now on.
+    #[must_use]
+    pub fn watch_states(&self) -> Watch {
+        self.watchers.subscribe(Touch::State)
+    }
+
+    /// Forgets the nodes that no source lists and that have been dead for long enough; returns how many. Cheap when
+    /// there is nothing to do; call it about once a minute.
+    pub fn tick(&self, now: Timestamp) -> usize {
+        self.forget(now)
+    }
+
+    /// Brings the views in line with one node.
+    fn replace(&self, node: &Node<D>) {
+        let mut roster = self.roster.lock();
+        if roster.place(node) {
+            self.publish(&roster);
+        }
+    }
+
+    pub(crate) fn publish(&self, roster: &Roster<D>) {
+        self.snapshot.store(Arc::new(roster.publish()));
+    }
+
+    pub(crate) fn shard(&self, id: NodeId) -> &RwLock<Index<D>> {
+        // Identities are hashes: any byte will do, but not one that the ring sorts by.
+        &self.index[id.as_bytes()[15] as usize % SHARDS]
+    }
+}

@@ -1,0 +1,96 @@
+//! The question that a pick answers.
+
+use std::{fmt, str::FromStr};
+
+use hezar_core::NodeId;
+use thiserror::Error;
+
+use crate::Country;
+
+/// How a node is chosen among those that fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// Two nodes are drawn at random; the better product of latency, error rate and load wins.
+    #[default]
+    Smart,
+    /// One after the other. A suspect node gets one turn in four.
+    RoundRobin,
+    /// Drawn at random. A suspect node is accepted one time in four.
+    Random,
+    /// The lowest latency; among nodes within a tenth of it, the least loaded.
+    LeastLatency,
+    /// The fewest open leases: exact up to 32 nodes, the best of 16 drawn at random beyond.
+    LeastConnections,
+    /// The same site gets the same node as long as that node is routable (multi-probe consistent hashing: a node
+    /// that comes or goes moves only the sites that it gains or loses).
+    ConsistentHash,
+    /// The same client gets the same node until that node dies; the first choice is by consistent hashing.
+    Sticky,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 7] = [
+        Self::Smart,
+        Self::RoundRobin,
+        Self::Random,
+        Self::LeastLatency,
+        Self::LeastConnections,
+        Self::ConsistentHash,
+        Self::Sticky,
+    ];
+
+    /// The name in configuration, user names and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smart => "smart",
+            Self::RoundRobin => "round-robin",
+            Self::Random => "random",
+            Self::LeastLatency => "least-latency",
+            Self::LeastConnections => "least-connections",
+            Self::ConsistentHash => "consistent-hash",
+            Self::Sticky => "sticky",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the strategy is one of smart, round-robin, random, least-latency, least-connections, consistent-hash and sticky"
+)]
+pub struct ParseStrategyError;
+
+impl FromStr for Strategy {
+    type Err = ParseStrategyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseStrategyError> {
+        Self::ALL.into_iter().find(|s| s.name() == text).ok_or(ParseStrategyError)
+    }
+}
+
+/// What a node must satisfy, and how to choose among those that do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Query<'a> {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// Only nodes whose exit is in this country.
+    pub country: Option<Country>,
+    /// Servers tried before, by [`Node::server_key`](crate::Node::server_key).
+    pub exclude_servers: &'a [u64],
+    /// Nodes tried before.
+    pub exclude_nodes: &'a [NodeId],
+    /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
+    /// chosen (by any strategy) is kept for it until that node dies. To end a session after a time, put the number of
+    /// the period into the name.
+    pub session: Option<u64>,
+    /// The site, as [`hash_key`](crate::hash_key) of its name; for [`Strategy::ConsistentHash`].
+    pub site: Option<u64>,
+}

@@ -1,0 +1,87 @@
+//! Which node each session is pinned to: bounded, and locked only among pickers.
+
+use std::collections::HashMap;
+
+use hezar_core::NodeId;
+use parking_lot::{Mutex, MutexGuard};
+
+const SHARDS: usize = 16;
+
+/// The table of pinned sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// A part of the table. When it is full, the first entry that the hand meets unused since its last round goes
+/// (the CLOCK approximation of least recently used).
+#[derive(Debug)]
+pub(crate) struct Shard {
+    most: usize,
+    index: HashMap<u64, u32, ahash::RandomState>,
+    entries: Vec<Entry>,
+    hand: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: u64,
+    pin: Pin,
+    used: bool,
+}
+
+/// The node of a session. The slot finds it, the id says whether it is still the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) slot: u32,
+    pub(crate) id: NodeId,
+}
+
+impl Sessions {
+    pub(crate) fn new(most: usize) -> Self {
+        let most = most.div_ceil(SHARDS).max(1);
+        let shard = || Shard { most, index: HashMap::default(), entries: Vec::new(), hand: 0 };
+        Self { shards: std::array::from_fn(|_| Mutex::new(shard())) }
+    }
+
+    pub(crate) fn shard(&self, session: u64) -> MutexGuard<'_, Shard> {
+        self.shards[(session >> 60) as usize % SHARDS].lock()
+    }
+}
+
+impl Shard {
+    pub(crate) fn get(&mut self, session: u64) -> Option<Pin> {
+        let entry = self.entries.get_mut(*self.index.get(&session)? as usize)?;
+        entry.used = true;
+        Some(entry.pin)
+    }
+
+    pub(crate) fn set(&mut self, session: u64, pin: Pin) {
+        if let Some(index) = self.index.get(&session) {
+            self.entries[*index as usize].pin = pin;
+            return;
+        }
+        // Not marked: a session that comes once must not push out one that comes back. It has a round's time.
+        let entry = Entry { session, pin, used: false };
+        if self.entries.len() < self.most {
+            self.index.insert(session, self.entries.len() as u32);
+            self.entries.push(entry);
+            return;
+        }
+        let at = self.sweep();
+        self.index.remove(&self.entries[at].session);
+        self.index.insert(session, at as u32);
+        self.entries[at] = entry;
+    }
+
+    /// Moves the hand to an entry that may go; ends within two rounds, since the first one clears every mark.
+    fn sweep(&mut self) -> usize {
+        loop {
+            let at = self.hand % self.entries.len();
+            self.hand = (at + 1) % self.entries.len();
+            if !std::mem::take(&mut self.entries[at].used) {
+                return at;
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The containers behave like the plain ones that they stand for.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use crate::{
+    chunked::Chunked,
+    sessions::{Pin, Sessions},
+    sorted::Sorted,
+};
+
+proptest! {
+    #[test]
+    fn a_chunked_vector_is_a_vector(steps in prop::collection::vec((0..3_u8, 0..64_usize, any::<u32>()), 0..300)) {
+        let (mut model, mut chunked) = (Vec::new(), Chunked::<u32, 4>::new());
+        let mut copies = Vec::new();
+        for (step, index, value) in steps {
+            match step {
+                0 | 1 => {
+                    model.push(value);
+                    chunked.push(value);
+                }
+                _ if index < model.len() => {
+                    prop_assert_eq!(Some(model.swap_remove(index)), chunked.swap_remove(index));
+                }
+                _ => prop_assert_eq!(chunked.swap_remove(index.max(model.len())), None),
+            }
+            copies.push((model.clone(), chunked.clone()));
+        }
+        for (model, chunked) in copies {
+            prop_assert_eq!(model.len(), chunked.len());
+            prop_assert!(chunked.iter().eq(model.iter()));
+            prop_assert_eq!(chunked.get(model.len()), None);
+        }
+    }
+
+    #[test]
+    fn a_sorted_set_is_a_sorted_set(steps in prop::collection::vec((any::<bool>(), 0..2000_u64), 0..3000), probes in prop::collection::vec(0..2100_u64, 20)) {
+        let (mut model, mut sorted) = (BTreeSet::new(), Sorted::default());
+        for (add, key) in steps {
+            if add {
+                model.insert(key);
+                sorted.insert(key);
+            } else {
+                model.remove(&key);
+                sorted.remove(key);
+            }
+        }
+        prop_assert!(sorted.from(0).eq(model.iter().copied()));
+        for probe in probes {
+            prop_assert!(sorted.from(probe).eq(model.range(probe..).copied()));
+            let next = model.range(probe..).next().or_else(|| model.first()).copied();
+            prop_assert_eq!(sorted.at_or_after(probe), next);
+        }
+    }
+}
+
+#[test]
+fn a_sorted_set_leaves_no_dust() {
+    let mut sorted = Sorted::default();
+    (0..100_000).for_each(|key| sorted.insert(key));
+    (0..100_000).filter(|key| key % 100 != 0).for_each(|key| sorted.remove(key));
+    assert_eq!(sorted.from(0).count(), 1000);
+    assert!(sorted.chunk_count() < 100, "{} chunks", sorted.chunk_count());
+}
+
+#[test]
+fn sessions_are_bounded_and_keep_the_used_ones() {
+    let sessions = Sessions::new(16 * 100);
+    let pin = |slot| Pin { slot, id: hezar_core::NodeId::from_bytes([0; 16]) };
+    // All in one part of the table: the top bits choose it.
+    for session in 0..1000_u64 {
+        let mut shard = sessions.shard(session);
+        shard.set(session, pin(session as u32));
+        assert_eq!(shard.get(0), Some(pin(0)), "used all the time, so kept");
+    }
+    let mut shard = sessions.shard(0);
+    let kept = (0..1000).filter(|session| shard.get(*session).is_some()).count();
+    assert_eq!(kept, 100);
+}

@@ -1,0 +1,226 @@
+//! Each strategy keeps its promise.
+
+use std::collections::{HashMap, HashSet};
+
+use super::*;
+use crate::hash_key;
+
+fn shares(pool: &TestPool, query: &Query<'_>, picks: u64) -> HashMap<NodeId, u64> {
+    let mut shares = HashMap::new();
+    for rng in 0..picks {
+        *shares.entry(picked(pool, query, rng).unwrap()).or_default() += 1;
+    }
+    shares
+}
+
+#[test]
+fn an_empty_pool_picks_nothing() {
+    let pool = pool();
+    pool.apply(listing("s", 0..5), at(0));
+    for strategy in Strategy::ALL {
+        assert!(pool.pick(&query(strategy), 1).is_none(), "new nodes carry no traffic");
+    }
+}
+
+#[test]
+fn strategies_have_names() {
+    for strategy in Strategy::ALL {
+        assert_eq!(strategy.name().parse(), Ok(strategy));
+    }
+    assert!("fastest".parse::<Strategy>().is_err());
+}
+
+#[test]
+fn round_robin_visits_everyone_in_turn() {
+    let pool = healthy(100);
+    let query = query(Strategy::RoundRobin);
+    for _ in 0..3 {
+        let round: HashSet<_> = (0..100).map(|rng| picked(&pool, &query, rng).unwrap()).collect();
+        assert_eq!(round.len(), 100);
+    }
+}
+
+#[test]
+fn round_robin_gives_a_suspect_one_turn_in_four() {
+    let pool = healthy(10);
+    pool.report(id(3), &bad(Origin::Probe), at(2));
+    // Forty rounds: nine nodes in each, the tenth in every fourth.
+    let shares = shares(&pool, &query(Strategy::RoundRobin), 370);
+    assert_eq!(shares[&id(3)], 10);
+    assert_eq!(shares.values().filter(|n| **n == 40).count(), 9, "{shares:?}");
+}
+
+#[test]
+fn random_is_even_and_spares_suspects() {
+    let pool = healthy(10);
+    pool.report(id(3), &bad(Origin::Probe), at(2));
+    let shares = shares(&pool, &query(Strategy::Random), 10_000);
+    assert_eq!(shares.len(), 10);
+    assert!((150..400).contains(&shares[&id(3)]), "{shares:?}");
+    assert!(shares.iter().filter(|(n, _)| **n != id(3)).all(|(_, s)| (850..1300).contains(s)), "{shares:?}");
+}
+
+#[test]
+fn only_suspects_left_still_serve() {
+    let pool = healthy(3);
+    (0..3).for_each(|n| pool.report(id(n), &bad(Origin::Probe), at(2)));
+    for strategy in Strategy::ALL {
+        let nodes: HashSet<_> = (0..400).map(|rng| picked(&pool, &query(strategy), rng).unwrap()).collect();
+        let rotates = matches!(strategy, Strategy::RoundRobin | Strategy::Random);
+        assert!(!rotates || nodes.len() == 3, "{strategy}");
+    }
+}
+
+#[test]
+fn smart_prefers_fast_reliable_and_idle_nodes() {
+    let pool = healthy(2);
+    let counts = shares(&pool, &query(Strategy::Smart), 100);
+    assert_eq!(counts[&id(0)], 100, "10 ms beats 20 ms");
+    let leases: Vec<_> = (0..3).map(|rng| pool.pick(&query(Strategy::Smart), rng).unwrap()).collect();
+    let loads: Vec<_> = (0..2).map(|n| pool.node(id(n)).unwrap().in_flight()).collect();
+    assert_eq!(loads, [2, 1], "load is shared after the latency");
+    drop(leases);
+    for _ in 0..20 {
+        pool.report(id(0), &bad(Origin::Traffic), at(2));
+        pool.report(id(0), &Outcome::success(Origin::Traffic, Duration::ZERO), at(2));
+    }
+    assert_eq!(picked(&pool, &query(Strategy::Smart), 1), Some(id(1)), "errors cost more than 10 ms");
+}
+
+#[test]
+fn least_latency_finds_the_fastest_of_many() {
+    let pool = healthy(3000);
+    let query = query(Strategy::LeastLatency);
+    for rng in 0..20 {
+        assert_eq!(picked(&pool, &query, rng), Some(id(0)));
+    }
+    pool.report(id(2999), &ok(1), at(10_000));
+    assert_eq!(picked(&pool, &query, 1), Some(id(2999)), "the order follows the measurements");
+    kill(&pool, 2999, 10_001);
+    assert_eq!(picked(&pool, &query, 1), Some(id(0)));
+    pool.report(id(0), &bad(Origin::Probe), at(3));
+    assert_eq!(picked(&pool, &query, 1), Some(id(1)), "a suspect counts as four times slower");
+}
+
+#[test]
+fn least_latency_shares_among_equals() {
+    let pool = pool();
+    pool.apply(listing("s", 0..4), at(0));
+    (0..3).for_each(|n| pool.report(id(n), &ok(100 + u64::from(n)), at(1)));
+    pool.report(id(3), &ok(150), at(1));
+    let leases: Vec<_> = (0..9).map(|rng| pool.pick(&query(Strategy::LeastLatency), rng).unwrap()).collect();
+    let loads: Vec<_> = (0..4).map(|n| pool.node(id(n)).unwrap().in_flight()).collect();
+    assert_eq!(loads, [3, 3, 3, 0]);
+    drop(leases);
+}
+
+#[test]
+fn least_connections_is_exact_in_a_small_pool() {
+    let pool = healthy(32);
+    let leases: Vec<_> = (0..320).map(|rng| pool.pick(&query(Strategy::LeastConnections), rng).unwrap()).collect();
+    assert!(pool.snapshot().nodes().all(|node| node.in_flight() == 10));
+    drop(leases);
+    assert!(pool.snapshot().nodes().all(|node| node.in_flight() == 0));
+}
+
+#[test]
+fn least_connections_finds_idle_nodes_in_a_large_pool() {
+    let pool = healthy(2000);
+    // 1,800 busy nodes, 200 idle ones: 16 draws find one of them in 81 of 100 picks.
+    let busy: Vec<_> = (0..1800).map(|n| Lease::new(pool.node(id(n)).unwrap())).collect();
+    let idle = (0..1000).filter(|rng| pool.pick(&query(Strategy::LeastConnections), *rng).unwrap().in_flight() == 1);
+    assert!(idle.count() > 700);
+    drop(busy);
+}
+
+#[test]
+fn a_site_keeps_its_node_and_changes_move_little() {
+    let pool = healthy(50);
+    let node_of = |site: u64| {
+        let query = Query { site: Some(hash_key(&site)), ..query(Strategy::ConsistentHash) };
+        let first = picked(&pool, &query, 1).unwrap();
+        assert_eq!(picked(&pool, &query, 2), Some(first), "whatever the random number");
+        first
+    };
+    let before: Vec<_> = (0..5000).map(node_of).collect();
+    let most = before.iter().fold(HashMap::<_, u32>::new(), |mut shares, id| {
+        *shares.entry(*id).or_default() += 1;
+        shares
+    });
+    assert!(most.len() >= 45, "almost everyone takes part");
+    assert!(most.values().all(|share| *share < 400), "at most a few times the mean of 100");
+    kill(&pool, 7, 5);
+    let after: Vec<_> = (0..5000).map(node_of).collect();
+    for (old, new) in before.iter().zip(&after) {
+        assert!(old == new || *old == id(7), "only the dead node's sites move");
+    }
+    pool.report(id(7), &ok(5), at(6));
+    assert_eq!((0..5000).map(node_of).collect::<Vec<_>>(), before, "and they come back");
+}
+
+#[test]
+fn a_session_keeps_its_node_until_it_dies() {
+    let pool = healthy(200);
+    for strategy in Strategy::ALL {
+        let query = Query { session: Some(hash_key(&(strategy, "abc"))), ..query(strategy) };
+        let first = picked(&pool, &query, 1).unwrap();
+        assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(first)), "{strategy}");
+        pool.apply(listing("more", 1000..1100), at(3));
+        (1000..1100).for_each(|n| pool.report(id(n), &ok(1), at(3)));
+        assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(first)), "{strategy}: new nodes do not matter");
+        let excluding = Query { exclude_nodes: &[first], ..query };
+        assert_ne!(picked(&pool, &excluding, 1), Some(first));
+        assert_eq!(picked(&pool, &query, 2), Some(first), "one failed attempt does not end the session");
+        for _ in 0..3 {
+            pool.report(first, &bad(Origin::Probe), at(4));
+        }
+        let second = picked(&pool, &query, 3).unwrap();
+        assert_ne!(second, first);
+        pool.report(first, &ok(1), at(5));
+        assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(second)), "{strategy}: it stays where it went");
+        pool.apply(Change::Remove((1000..1100).map(id).collect()), at(6));
+    }
+}
+
+#[test]
+fn a_session_follows_its_country() {
+    let pool = healthy(20);
+    (0..10).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(2)));
+    let anywhere = Query { session: Some(5), ..query(Strategy::Random) };
+    let german = Query { country: Some(*b"DE"), ..anywhere };
+    for rng in 0..50 {
+        let _ = picked(&pool, &anywhere, rng);
+        assert_eq!(pool.pick(&german, rng).unwrap().country(), Some(*b"DE"));
+    }
+}
+
+#[test]
+fn exclusions_leave_the_one_that_remains() {
+    let pool = healthy(300);
+    for last in [0, 150, 299] {
+        let nodes: Vec<_> = (0..300).filter(|n| *n != last).map(id).collect();
+        let servers: Vec<_> = nodes.iter().map(|id| pool.node(*id).unwrap().server_key()).collect();
+        for strategy in Strategy::ALL {
+            for rng in 0..10 {
+                let by_node = Query { exclude_nodes: &nodes, site: Some(rng), ..query(strategy) };
+                assert_eq!(picked(&pool, &by_node, rng), Some(id(last)), "{strategy}");
+                let by_server = Query { exclude_servers: &servers, site: Some(rng), ..query(strategy) };
+                assert_eq!(picked(&pool, &by_server, rng), Some(id(last)), "{strategy}");
+            }
+        }
+    }
+    let all: Vec<_> = (0..300).map(id).collect();
+    for strategy in Strategy::ALL {
+        let query = Query { exclude_nodes: &all, session: Some(1), ..query(strategy) };
+        assert!(pool.pick(&query, 1).is_none());
+    }
+}
+
+#[test]
+fn nodes_on_one_host_share_a_server_key() {
+    let pool = pool();
+    let nodes = vec![(spec_on(1, 80), Label::default()), (spec_on(1, 81), Label::default())];
+    pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
+    let keys: HashSet<_> = pool.snapshot().nodes().map(|node| node.server_key()).collect();
+    assert_eq!(keys.len(), 1);
+}

@@ -1,0 +1,169 @@
+//! A coalescing list of the nodes that changed, for whoever keeps something beside the pool.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    future::{Future, poll_fn},
+    sync::{Arc, Weak},
+    task::{Poll, Waker},
+};
+
+use arc_swap::ArcSwap;
+use hezar_core::NodeId;
+use parking_lot::Mutex;
+
+/// How much of a node changed. Each word includes those before it, except that a removed node has nothing left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touch {
+    /// A measurement in its record.
+    Record,
+    /// Its state, or whether it is supported.
+    State,
+    /// Its sources, its permission or its display name.
+    Listing,
+    /// It is new in the pool.
+    Added,
+    /// It has left the pool.
+    Removed,
+}
+
+/// A node that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Which one.
+    pub id: NodeId,
+    /// How much of it, over all the changes since it was last taken.
+    pub kind: Touch,
+}
+
+/// The changed nodes since the last [`Watch::take`], each once. It grows to the number of nodes at most, plus those
+/// removed meanwhile. For one consumer; dropping it ends the watching.
+#[derive(Debug)]
+pub struct Watch {
+    queue: Arc<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    least: Touch,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    order: VecDeque<NodeId>,
+    kinds: HashMap<NodeId, Touch, ahash::RandomState>,
+    waker: Option<Waker>,
+}
+
+impl Watch {
+    /// Takes at most `limit` changed nodes, those that changed first in front.
+    #[must_use]
+    pub fn take(&self, limit: usize) -> Vec<Touched> {
+        let mut pending = self.queue.pending.lock();
+        let count = limit.min(pending.order.len());
+        let mut taken = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(id) = pending.order.pop_front() else { break };
+            if let Some(kind) = pending.kinds.remove(&id) {
+                taken.push(Touched { id, kind });
+            }
+        }
+        if pending.order.is_empty() {
+            // After a large change the room is given back.
+            pending.order.shrink_to(64);
+            pending.kinds.shrink_to(64);
+        }
+        taken
+    }
+
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.pending.lock().order.is_empty()
+    }
+
+    /// The number of changed nodes waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.pending.lock().order.len()
+    }
+
+    /// Waits until something changed. Works in every runtime; only one waiter at a time is woken.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(|context| {
+            let mut pending = self.queue.pending.lock();
+            if !pending.order.is_empty() {
+                return Poll::Ready(());
+            }
+            pending.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+/// The pool's side of its watches.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    list: ArcSwap<Vec<Weak<Queue>>>,
+}
+
+impl Watchers {
+    pub(crate) fn new() -> Self {
+        Self { list: ArcSwap::from_pointee(Vec::new()) }
+    }
+
+    /// A new watch for changes of at least this size.
+    pub(crate) fn subscribe(&self, least: Touch) -> Watch {
+        let queue = Arc::new(Queue { least, pending: Mutex::default() });
+        self.list.rcu(|list| {
+            let mut list: Vec<_> = list.iter().filter(|q| q.strong_count() > 0).cloned().collect();
+            list.push(Arc::downgrade(&queue));
+            list
+        });
+        Watch { queue }
+    }
+
+    /// Tells every watch about changed nodes.
+    pub(crate) fn touch(&self, touched: &[Touched]) {
+        if touched.is_empty() {
+            return;
+        }
+        for queue in self.list.load().iter().filter_map(Weak::upgrade) {
+            queue.add(touched);
+        }
+    }
+}
+
+impl Queue {
+    fn add(&self, touched: &[Touched]) {
+        let mut pending = self.pending.lock();
+        for touched in touched.iter().filter(|t| t.kind >= self.least) {
+            pending.add(*touched);
+        }
+        let waker = if pending.order.is_empty() { None } else { pending.waker.take() };
+        drop(pending);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Pending {
+    fn add(&mut self, touched: Touched) {
+        match self.kinds.entry(touched.id) {
+            Entry::Vacant(entry) => {
+                entry.insert(touched.kind);
+                self.order.push_back(touched.id);
+            }
+            Entry::Occupied(mut entry) => {
+                let known = *entry.get();
+                // Removed and added again: the consumer must look at it anew. Evidence that comes late for a node
+                // that is gone changes nothing.
+                let back = known == Touch::Removed && touched.kind == Touch::Added;
+                if back || touched.kind > known {
+                    entry.insert(touched.kind);
+                }
+            }
+        }
+    }
+}
