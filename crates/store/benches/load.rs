@@ -1,0 +1,54 @@
+//! Reading and writing 100,000 nodes that two sources list.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot set up has nothing to measure")]
+
+use std::{hint::black_box, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use hezar_core::{NodeId, Secret, Timestamp};
+use hezar_store::{Access, Change, Health, NodeRow, NodeState, Sqlite, Store};
+
+const NODES: u128 = 100_000;
+
+fn changes() -> Vec<Change> {
+    let id = |n: u128| NodeId::from_bytes(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes());
+    let health = Health {
+        state: NodeState::Healthy,
+        last_ok: Some(Timestamp(1_800_000_000_000)),
+        last_checked: Some(Timestamp(1_800_000_000_000)),
+        first_seen: Timestamp(1_700_000_000_000),
+        latency: Some(Duration::from_millis(120)),
+        country: Some(*b"NL"),
+        ..Health::default()
+    };
+    let row = |n| NodeRow {
+        id: id(n),
+        uri: Secret::new(format!(
+            "vless://b16d5576-57c0-4dda-b610-{n:012x}@node-{n}.example:443?security=tls&type=ws&path=%2Fpath&\
+             host=cdn.example&sni=cdn.example&fp=chrome&alpn=h2%2Chttp%2F1.1"
+        )),
+        label: format!("node {n}").into(),
+        health: health.clone(),
+    };
+    let mut changes: Vec<Change> = (0..NODES).map(|n| Change::PutNode(row(n))).collect();
+    for source in ["one", "two"] {
+        let ids = (0..NODES).map(id).collect();
+        changes.push(Change::SetListing { source: source.into(), ids, complete: true });
+    }
+    changes
+}
+
+fn bench(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = runtime.block_on(Sqlite::open(&directory.path().join("hezar.db"), Access::Exclusive)).unwrap();
+    let changes = changes();
+    let mut group = criterion.benchmark_group("store");
+    group.sample_size(10);
+    group.bench_function("write 100k", |b| b.iter(|| runtime.block_on(store.write(&changes)).unwrap()));
+    group.bench_function("load 100k", |b| b.iter(|| black_box(runtime.block_on(store.load()).unwrap())));
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -1,0 +1,174 @@
+//! Why a store could not be opened, read or written, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use hezar_core::CodeDoc;
+use thiserror::Error;
+
+/// A failure of the store. The text says what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL names no kind of store that this program has.
+    #[error("the store URL {url:?} is not understood; write sqlite:FILE, for example sqlite:hezar.db")]
+    Url {
+        /// The URL without what follows its scheme, which may hold a password.
+        url: Box<str>,
+    },
+    /// The directory of the file does not exist.
+    #[error("the directory {} does not exist; create it or choose another with --data", path.display())]
+    DirectoryMissing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is no file, and none may be created.
+    #[error("there is no store at {}; start hezar once to create it", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not an SQLite database.
+    #[error("{} is not an SQLite database; move it away or choose another file", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is a database of some other program.
+    #[error("{} is a database of another program; choose another file", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of this program has written the file.
+    #[error("{} was written by a newer hezar (schema {found}, this one knows {known}); update hezar", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema version in the file.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The file needs an upgrade, and it was opened for reading only.
+    #[error("{} has an older schema; start hezar once to upgrade it", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file or its directory cannot be written.
+    #[error("{} cannot be written; check the owner and mode of the file and of its directory", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another instance has the file open.
+    #[error("{} is in use by another hezar{}; stop that one or choose another data directory", path.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The other process, when it said so.
+        pid: Option<u32>,
+    },
+    /// The disk is full.
+    #[error("the disk that holds {} is full; free some space", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged.
+    #[error("{} is damaged ({detail}); move it away and restore a backup, or start with an empty one", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: Box<str>,
+    },
+    /// Another connection held a lock for too long.
+    #[error("{} is locked by another program; close what has it open", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The target of a backup exists.
+    #[error("{} exists already; a backup never overwrites a file", path.display())]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The operating system failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database refused a statement for some other reason: a mistake of this program.
+    #[error("the database refused a statement: {0}")]
+    Query(#[source] Box<sqlx::Error>),
+    /// The schema could not be brought up to date.
+    #[error("the schema of {} could not be upgraded: {source}", path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+}
+
+impl StoreError {
+    /// Every code with its meaning, for docs/errors.md.
+    pub const CODES: &'static [CodeDoc] = &[
+        CodeDoc::new("store-url", "The store URL names no kind of store that this program has."),
+        CodeDoc::new("store-directory", "The directory of the store file does not exist."),
+        CodeDoc::new("store-missing", "There is no store file, and the command does not create one."),
+        CodeDoc::new("store-not-a-database", "The store file is not an SQLite database."),
+        CodeDoc::new("store-foreign", "The store file is a database of another program."),
+        CodeDoc::new("store-newer", "The store file was written by a newer version of this program."),
+        CodeDoc::new("store-older", "The store file needs an upgrade, and the command only reads it."),
+        CodeDoc::new("store-read-only", "The store file or its directory cannot be written."),
+        CodeDoc::new("store-in-use", "Another instance has the store file open."),
+        CodeDoc::new("store-full", "The disk that holds the store file is full; writing is tried again."),
+        CodeDoc::new("store-corrupt", "The store file is damaged."),
+        CodeDoc::new("store-busy", "Another program holds a lock on the store file; writing is tried again."),
+        CodeDoc::new("store-backup-exists", "The target of a backup exists already."),
+        CodeDoc::new("store-closed", "The store was used after it had been closed."),
+        CodeDoc::new("store-io", "The operating system failed on the store file; writing is tried again."),
+        CodeDoc::new("store-query", "The database refused a statement; the change is dropped. This is a bug."),
+        CodeDoc::new("store-migrate", "The schema of the store could not be brought up to date."),
+    ];
+
+    /// The stable code; one of [`StoreError::CODES`].
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Url { .. } => "store-url",
+            Self::DirectoryMissing { .. } => "store-directory",
+            Self::Missing { .. } => "store-missing",
+            Self::NotADatabase { .. } => "store-not-a-database",
+            Self::Foreign { .. } => "store-foreign",
+            Self::Newer { .. } => "store-newer",
+            Self::Older { .. } => "store-older",
+            Self::ReadOnly { .. } => "store-read-only",
+            Self::InUse { .. } => "store-in-use",
+            Self::Full { .. } => "store-full",
+            Self::Corrupt { .. } => "store-corrupt",
+            Self::Busy { .. } => "store-busy",
+            Self::BackupExists { .. } => "store-backup-exists",
+            Self::Closed => "store-closed",
+            Self::Io { .. } => "store-io",
+            Self::Query(_) => "store-query",
+            Self::Migrate { .. } => "store-migrate",
+        }
+    }
+
+    /// Whether the same write may succeed later without anything changing in the program.
+    #[must_use]
+    pub const fn transient(&self) -> bool {
+        !matches!(self, Self::Query(_) | Self::Closed)
+    }
+}

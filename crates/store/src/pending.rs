@@ -1,0 +1,127 @@
+//! Changes that wait to be written, at most one per node and source, however often they change.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use hezar_core::NodeId;
+
+use crate::{Change, Health, NodeRow, SourceRow};
+
+/// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
+/// its order.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    // Ordered by id: neighbours in the table are written together.
+    nodes: BTreeMap<NodeId, NodeNews>,
+    sources: BTreeMap<Arc<str>, SourceNews>,
+    listings: BTreeMap<Arc<str>, ListingNews>,
+}
+
+#[derive(Debug, Default)]
+struct NodeNews {
+    /// Removed at least once: what listed it must be forgotten before it comes back.
+    removed: bool,
+    put: Option<Put>,
+}
+
+#[derive(Debug)]
+enum Put {
+    Row(NodeRow),
+    Health(Health),
+}
+
+#[derive(Debug, Default)]
+struct SourceNews {
+    removed: bool,
+    put: Option<SourceRow>,
+}
+
+#[derive(Debug, Default)]
+struct ListingNews {
+    complete: bool,
+    ids: HashSet<NodeId>,
+}
+
+impl Pending {
+    /// Rows that wait, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
+        self.nodes.len() + self.sources.len() + listed
+    }
+
+    pub(crate) fn add(&mut self, change: Change) {
+        match change {
+            Change::PutNode(row) => {
+                let news = self.nodes.entry(row.id).or_default();
+                news.put = Some(Put::Row(row));
+            }
+            Change::PutHealth(id, health) => self.put_health(id, health),
+            Change::RemoveNode(id) => self.remove_node(id),
+            Change::PutSource(row) => {
+                let news = self.sources.entry(Arc::clone(&row.name)).or_default();
+                news.put = Some(row);
+            }
+            Change::RemoveSource(name) => {
+                self.listings.remove(&name);
+                *self.sources.entry(name).or_default() = SourceNews { removed: true, put: None };
+            }
+            Change::SetListing { source, ids, complete } => self.set_listing(source, ids, complete),
+        }
+    }
+
+    fn put_health(&mut self, id: NodeId, health: Health) {
+        let news = self.nodes.entry(id).or_default();
+        match &mut news.put {
+            Some(Put::Row(row)) => row.health = health,
+            Some(Put::Health(old)) => *old = health,
+            // Removed and not put again: there is nothing to measure.
+            None if news.removed => {}
+            None => news.put = Some(Put::Health(health)),
+        }
+    }
+
+    fn remove_node(&mut self, id: NodeId) {
+        *self.nodes.entry(id).or_default() = NodeNews { removed: true, put: None };
+        for listing in self.listings.values_mut() {
+            listing.ids.remove(&id);
+        }
+    }
+
+    fn set_listing(&mut self, source: Arc<str>, ids: Vec<NodeId>, complete: bool) {
+        let listing = self.listings.entry(source).or_default();
+        if complete {
+            listing.complete = true;
+            listing.ids.clear();
+        }
+        listing.ids.extend(ids);
+    }
+
+    /// Everything, ordered: nodes go, come and change; then sources; then what they list.
+    pub(crate) fn take(&mut self) -> Vec<Change> {
+        let (nodes, sources, listings) =
+            (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));
+        let gone = nodes.iter().filter(|(_, news)| news.removed).map(|(id, _)| Change::RemoveNode(*id));
+        let mut changes: Vec<Change> = gone.collect();
+        let mut measured = Vec::new();
+        for (id, news) in nodes {
+            match news.put {
+                Some(Put::Row(row)) => changes.push(Change::PutNode(row)),
+                Some(Put::Health(health)) => measured.push(Change::PutHealth(id, health)),
+                None => {}
+            }
+        }
+        changes.append(&mut measured);
+        for (name, news) in sources {
+            changes.extend(news.removed.then_some(Change::RemoveSource(name)));
+            changes.extend(news.put.map(Change::PutSource));
+        }
+        changes.extend(listings.into_iter().map(|(source, news)| Change::SetListing {
+            source,
+            ids: news.ids.into_iter().collect(),
+            complete: news.complete,
+        }));
+        changes
+    }
+}

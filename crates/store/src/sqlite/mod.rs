@@ -1,0 +1,136 @@
+//! SQLite behind the [`Store`] trait: one file, one writing instance.
+
+mod apply;
+mod convert;
+mod file;
+mod load;
+mod queries;
+mod schema;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{Change, State, Store, StoreError};
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading and writing, by one instance at a time; the file is created and upgraded when needed.
+    Exclusive,
+    /// For reading, also while another instance writes.
+    ReadOnly,
+}
+
+/// A store in one SQLite file (write-ahead log, `synchronous = NORMAL`): what has been committed survives `kill -9`; a
+/// power failure may lose the last moments, never the file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    access: Access,
+    /// One connection: writes queue here instead of running into each other's locks.
+    writer: SqlitePool,
+    /// Loading and backup, beside the writer.
+    reader: SqlitePool,
+    lock: Mutex<Option<File>>,
+}
+
+impl Sqlite {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what is wrong with the file or its directory, and what to do.
+    pub async fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
+        let lock = match access {
+            Access::Exclusive => Some(file::prepare(path)?),
+            Access::ReadOnly => {
+                file::check(path)?;
+                None
+            }
+        };
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_lazy_with(options(path, access))
+        };
+        let store = Self { path: path.to_owned(), access, writer: pool(1), reader: pool(2), lock: Mutex::new(lock) };
+        let mut connection = store.writer.acquire().await.map_err(|e| store.error(e))?;
+        match access {
+            Access::Exclusive => schema::upgrade(&mut connection, path).await?,
+            Access::ReadOnly => schema::check(&mut connection, path).await?,
+        }
+        drop(connection);
+        Ok(store)
+    }
+
+    fn error(&self, error: sqlx::Error) -> StoreError {
+        convert::error(&self.path, error)
+    }
+}
+
+fn options(path: &Path, access: Access) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(5))
+        // The default of 50 rows makes loading wait for the other thread all the time.
+        .row_buffer_size(2048)
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", "-16384")
+        .disable_statement_logging();
+    match access {
+        Access::Exclusive => options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("journal_size_limit", "67108864"),
+        Access::ReadOnly => options.read_only(true),
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn load(&self) -> Result<State, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        load::everything(&mut connection).await.map_err(|e| self.error(e))
+    }
+
+    async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { path: self.path.clone() });
+        }
+        // IMMEDIATE takes the write lock now: a lock met half-way could not be waited for.
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.error(e))?;
+        apply::batch(&mut transaction, changes).await.map_err(|e| self.error(e))?;
+        transaction.commit().await.map_err(|e| self.error(e))
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let partial = file::reserve_backup(to)?;
+        let result = match partial.to_str() {
+            Some(text) => sqlx::query(queries::BACKUP).bind(text).execute(&self.reader).await.map(drop),
+            None => Err(sqlx::Error::Configuration("the path of a backup has to be UTF-8".into())),
+        };
+        if let Err(error) = result {
+            let _ = std::fs::remove_file(&partial);
+            return Err(convert::error(to, error));
+        }
+        file::finish_backup(&partial, to)
+    }
+
+    async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+        // The file lock goes last: until here the write-ahead log was ours.
+        drop(self.lock.lock().map(|mut lock| lock.take()));
+    }
+}

@@ -1,0 +1,99 @@
+//! Every SQL statement of the SQLite store.
+
+use std::{fmt::Write, sync::LazyLock};
+
+/// `HEZR`: marks the file as ours (`PRAGMA application_id`, SQLite file format §1.3.17).
+pub(super) const APPLICATION_ID: i64 = 0x4845_5a52;
+pub(super) const GET_APPLICATION: &str = "PRAGMA application_id";
+pub(super) const SET_APPLICATION: &str = "PRAGMA application_id = 1212504658";
+/// The table that SQLx keeps alone does not make a file a database in use.
+pub(super) const COUNT_TABLES: &str =
+    "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations'";
+pub(super) const COUNT_OUR_TABLES: &str =
+    "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_sqlx_migrations', 'proxies')";
+pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+pub(super) const BACKUP: &str = "VACUUM INTO ?";
+
+/// Must follow the order in which `load::node` reads.
+pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, last_ok, last_checked, first_seen, \
+     latency_ms, exit_ip, country, last_error, unsupported FROM proxies";
+/// Must follow the order in which `load::source` reads.
+pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
+     validators, error_code, error_text, failures, nodes, rejects FROM sources ORDER BY name";
+/// One row per source: the ids in one text, 32 digits each.
+pub(super) const SELECT_LISTINGS: &str = "SELECT source, group_concat(proxy, '') FROM listings GROUP BY source";
+
+pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT value FROM json_each(?))";
+pub(super) const DELETE_NODES_LISTED: &str = "DELETE FROM listings WHERE proxy IN (SELECT value FROM json_each(?))";
+
+pub(super) const PUT_SOURCE: &str = "INSERT INTO sources (name, kind, allow_private, last_fetch, last_ok, \
+     next_fetch, validators, error_code, error_text, failures, nodes, rejects) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, allow_private = excluded.allow_private, \
+     last_fetch = excluded.last_fetch, last_ok = excluded.last_ok, next_fetch = excluded.next_fetch, \
+     validators = excluded.validators, error_code = excluded.error_code, error_text = excluded.error_text, \
+     failures = excluded.failures, nodes = excluded.nodes, rejects = excluded.rejects";
+pub(super) const DELETE_SOURCE: &str = "DELETE FROM sources WHERE name = ?";
+pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE source = ?";
+/// Only what is gone: most of a list is the same as the last time.
+pub(super) const SHRINK_LISTING: &str =
+    "DELETE FROM listings WHERE source = ? AND proxy NOT IN (SELECT value FROM json_each(?))";
+pub(super) const GROW_LISTING: &str =
+    "INSERT INTO listings (source, proxy) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+
+/// How many rows one statement writes: few sizes, so that each is prepared once and kept.
+pub(super) const SIZES: [usize; 3] = [128, 16, 1];
+
+/// Upserts of whole nodes, one statement per entry of [`SIZES`]. The order is that of `apply::put_nodes`.
+pub(super) static PUT_NODES: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|rows| {
+        format!(
+            "INSERT INTO proxies (id, uri, label, {}) VALUES {} ON CONFLICT (id) DO UPDATE SET \
+             uri = excluded.uri, label = excluded.label, {}",
+            HEALTH.join(", "),
+            tuples(rows, 3 + HEALTH.len()),
+            assignments("excluded"),
+        )
+    })
+});
+
+/// Updates of what is measured, one statement per entry of [`SIZES`]. The order is that of `apply::put_health`.
+pub(super) static PUT_HEALTH: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|rows| {
+        format!(
+            "WITH news (id, {}) AS (VALUES {}) UPDATE proxies SET {} FROM news WHERE proxies.id = news.id",
+            HEALTH.join(", "),
+            tuples(rows, 1 + HEALTH.len()),
+            assignments("news"),
+        )
+    })
+});
+
+/// The measured columns, in the order of `apply::bind_health`.
+const HEALTH: [&str; 11] = [
+    "healthy",
+    "state",
+    "failures",
+    "last_ok",
+    "last_checked",
+    "first_seen",
+    "latency_ms",
+    "exit_ip",
+    "country",
+    "last_error",
+    "unsupported",
+];
+
+fn assignments(from: &str) -> String {
+    HEALTH.map(|column| format!("{column} = {from}.{column}")).join(", ")
+}
+
+/// `(?, ?), (?, ?)`.
+fn tuples(rows: usize, columns: usize) -> String {
+    let tuple = format!("({})", vec!["?"; columns].join(", "));
+    let mut text = String::with_capacity(rows * (tuple.len() + 2));
+    for row in 0..rows {
+        let _ = write!(text, "{}{tuple}", if row == 0 { "" } else { ", " });
+    }
+    text
+}

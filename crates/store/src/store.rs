@@ -1,0 +1,34 @@
+//! What every store can do.
+
+use std::{fmt::Debug, path::Path};
+
+use async_trait::async_trait;
+
+use crate::{Change, State, StoreError};
+
+/// A pool on disk. All methods may be called from several tasks at once.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// Reads everything.
+    ///
+    /// A row that cannot be understood is left out and counted in [`State::skipped`]; it stays in the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn load(&self) -> Result<State, StoreError>;
+
+    /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::transient`] says whether the same batch may succeed later.
+    async fn write(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Writes a complete, consistent copy to a new file while the store stays in use.
+    ///
+    /// # Errors
+    /// [`StoreError::BackupExists`] when there is a file already, or why the copy could not be written.
+    async fn backup(&self, to: &Path) -> Result<(), StoreError>;
+
+    /// Ends every connection and gives the store free for another instance. Later calls fail.
+    async fn close(&self);
+}

@@ -1,0 +1,48 @@
+//! Laws: a store is a map, and gathering changes does not alter what they do.
+
+use proptest::prelude::*;
+
+use super::model::{Model, change, sorted};
+use crate::{Access, Change, Sqlite, Store, pending::Pending};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_changes_leave_what_a_map_would(batches in proptest::collection::vec(proptest::collection::vec(change(), 0..20), 1..4)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Sqlite::open(&directory.path().join("hezar.db"), Access::Exclusive).await.unwrap();
+            let mut model = Model::default();
+            for batch in &batches {
+                store.write(batch).await.unwrap();
+                batch.iter().for_each(|change| model.apply(change));
+            }
+            prop_assert_eq!(sorted(store.load().await.unwrap()), model.state());
+            Ok(())
+        })?;
+    }
+}
+
+proptest! {
+    #[test]
+    fn gathered_changes_do_what_all_of_them_would(
+        before in proptest::collection::vec(change(), 0..30),
+        after in proptest::collection::vec(change(), 0..60),
+    ) {
+        let mut model = Model::default();
+        before.iter().for_each(|change| model.apply(change));
+        let mut gathered = model.clone();
+        let mut pending = Pending::default();
+        for change in after {
+            model.apply(&change);
+            pending.add(change);
+        }
+        let changes = pending.take();
+        let nodes = changes.iter().filter(|change| matches!(change, Change::PutNode(_) | Change::PutHealth(..))).count();
+        prop_assert!(nodes <= 12);
+        changes.iter().for_each(|change| gathered.apply(change));
+        prop_assert_eq!(gathered.state(), model.state());
+    }
+}

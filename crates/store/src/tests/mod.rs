@@ -1,0 +1,7 @@
+//! Tests of the store: one story for every kind, then what only SQLite and the writer can get wrong.
+
+mod files;
+mod laws;
+mod model;
+mod story;
+mod writing;

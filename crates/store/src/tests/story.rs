@@ -1,0 +1,92 @@
+//! What every kind of store must do, told once.
+
+use std::path::Path;
+
+use super::model::{Model, healthy, id, node, sorted};
+use crate::{Access, Change, NodeState, SourceError, SourceRow, Sqlite, State, Store};
+
+/// Opens the same store again and again: in production this is another run of the program.
+trait Place {
+    type Kind: Store;
+    async fn open(&self) -> Self::Kind;
+}
+
+struct SqliteFile(tempfile::TempDir);
+
+impl Place for SqliteFile {
+    type Kind = Sqlite;
+
+    async fn open(&self) -> Sqlite {
+        Sqlite::open(&self.0.path().join("hezar.db"), Access::Exclusive).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn sqlite_tells_the_story() {
+    let place = SqliteFile(tempfile::tempdir().unwrap());
+    remembers(&place, place.0.path()).await;
+}
+
+#[tokio::test]
+async fn sqlite_takes_a_big_batch() {
+    big_batch(&SqliteFile(tempfile::tempdir().unwrap())).await;
+}
+
+async fn remembers<P: Place>(place: &P, directory: &Path) {
+    let store = place.open().await;
+    assert_eq!(store.load().await.unwrap(), State::default());
+    let mut model = Model::default();
+    let error = SourceError { code: "http-status".into(), text: "the server answered 404".into() };
+    let failing = SourceRow { error: Some(error), failures: 3, ..SourceRow::new("b", "github") };
+    let first = vec![
+        Change::PutSource(SourceRow::new("a", "url")),
+        Change::PutSource(failing),
+        Change::PutNode(node(1)),
+        Change::PutNode(node(2)),
+        Change::PutNode(node(3)),
+        Change::SetListing { source: "a".into(), ids: vec![id(1), id(2)], complete: true },
+        Change::SetListing { source: "b".into(), ids: vec![id(2), id(3), id(99)], complete: true },
+        Change::PutHealth(id(2), healthy(7)),
+        Change::PutHealth(id(98), healthy(7)),
+    ];
+    write(&store, &mut model, &first).await;
+    let second = vec![
+        Change::PutHealth(id(2), healthy(1)),
+        Change::PutHealth(id(2), healthy(2)),
+        Change::RemoveNode(id(3)),
+        Change::PutNode(node(3)),
+        Change::SetListing { source: "a".into(), ids: vec![id(3)], complete: false },
+        Change::RemoveSource("b".into()),
+        Change::SetListing { source: "c".into(), ids: vec![], complete: true },
+    ];
+    write(&store, &mut model, &second).await;
+
+    let copy = directory.join("copy.db");
+    store.backup(&copy).await.unwrap();
+    store.close().await;
+    assert_eq!(store.load().await.unwrap_err().code(), "store-closed");
+    drop(store);
+
+    let store = place.open().await;
+    assert_eq!(sorted(store.load().await.unwrap()), model.state());
+    let two = store.load().await.unwrap().nodes.into_iter().find(|row| row.id == id(2)).unwrap();
+    assert_eq!((two.health.state, two.health.latency.unwrap().as_millis()), (NodeState::Healthy, 2));
+}
+
+async fn write<S: Store>(store: &S, model: &mut Model, changes: &[Change]) {
+    store.write(changes).await.unwrap();
+    changes.iter().for_each(|change| model.apply(change));
+    assert_eq!(sorted(store.load().await.unwrap()), model.state());
+}
+
+async fn big_batch<P: Place>(place: &P) {
+    let store = place.open().await;
+    let mut changes: Vec<Change> = (0..20_011).map(|n| Change::PutNode(node(n))).collect();
+    changes.push(Change::SetListing { source: "all".into(), ids: (0..20_011).map(id).collect(), complete: true });
+    changes.extend((0..20_011).step_by(2).map(|n| Change::PutHealth(id(n), healthy(n))));
+    changes.extend((0..20_011).step_by(3).map(|n| Change::RemoveNode(id(n))));
+    store.write(&changes).await.unwrap();
+    let mut model = Model::default();
+    changes.iter().for_each(|change| model.apply(change));
+    assert_eq!(sorted(store.load().await.unwrap()), model.state());
+}
