@@ -1,0 +1,272 @@
+//! The outage guard: failures that come all at once are held back until it is clear whose fault they are.
+//!
+//! ```text
+//!            most healthy nodes fail at once, or a node would die while nothing at all succeeds
+//!     Open ────────────────────────────────────────────────────────────────────────────► Holding
+//!      ▲ ▲                                                                               │  │  │
+//!      │ └── trust is over ── Trusting ◄── control check: up (or, without controls, ─────┘  │  │
+//!      │                                   a success that began later): failures apply      │  │
+//!      └── control check: up, or a success ── Outage ◄── control check: down ───────────────┘  │
+//!            (what was held is dropped)          └── failures are held ────────────────────────┘
+//! ```
+//!
+//! Without control URLs a total loss cannot be told from an outage of our own: then the nodes stay suspect, and a
+//! client gets errors from them instead of "pool empty".
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use hezar_core::{NodeId, Timestamp};
+use hezar_pool::Failure;
+
+use crate::GuardConfig;
+
+/// Verdicts over healthy nodes that are compared at most: enough to be sure, few enough to be quick.
+const RECENT: usize = 32;
+/// Failures in a row, over all nodes, after which the uplink is doubted even when no node was healthy.
+const DRY: u32 = 32;
+/// With fewer routable nodes than this, a total loss is ordinary.
+const FEW: usize = 4;
+
+/// What the guard makes of the failures at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardState {
+    /// Failures count.
+    Open,
+    /// Failures are held back until a control check.
+    Holding,
+    /// Our uplink or the probe URL is down: failures mean nothing.
+    Outage,
+}
+
+/// What a control check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Everything that can be checked without a node works.
+    Up,
+    /// No control URL answers.
+    UplinkDown,
+    /// The probe URL used to answer directly and does not any more.
+    UrlDown,
+}
+
+/// What becomes of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// It counts.
+    Apply,
+    /// It is held back.
+    Hold,
+}
+
+/// A failure and the circumstances that the guard judges by.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt {
+    /// The node.
+    pub id: NodeId,
+    /// What happened.
+    pub failure: Failure,
+    /// Whether the node was healthy when the probe began.
+    pub was_healthy: bool,
+    /// Whether it would take a routable node out of service.
+    pub lethal: bool,
+    /// The first failure of the node's present streak.
+    pub failing_since: Option<Timestamp>,
+    /// Routable nodes in the pool.
+    pub routable: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Open,
+    Trusting { until: Timestamp },
+    Holding { since: Timestamp },
+    Outage { since: Timestamp },
+}
+
+/// The guard.
+#[derive(Debug)]
+pub struct Guard {
+    config: GuardConfig,
+    /// Whether control checks are possible.
+    controls: bool,
+    mode: Mode,
+    recent: VecDeque<(Timestamp, bool)>,
+    held: HashMap<NodeId, Failure, ahash::RandomState>,
+    /// When the last success began.
+    last_success: Option<Timestamp>,
+    dry: u32,
+    checking: bool,
+    next_check: Timestamp,
+}
+
+impl Guard {
+    /// A guard that believes everything so far; `controls` says whether control checks are possible.
+    #[must_use]
+    pub fn new(config: GuardConfig, controls: bool) -> Self {
+        Self {
+            config,
+            controls,
+            mode: Mode::Open,
+            recent: VecDeque::with_capacity(RECENT),
+            held: HashMap::default(),
+            last_success: None,
+            dry: 0,
+            checking: false,
+            next_check: Timestamp(0),
+        }
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn state(&self) -> GuardState {
+        match self.mode {
+            Mode::Open | Mode::Trusting { .. } => GuardState::Open,
+            Mode::Holding { .. } => GuardState::Holding,
+            Mode::Outage { .. } => GuardState::Outage,
+        }
+    }
+
+    /// The number of failures held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// A probe that began at `started` succeeded. Returns the failures that count now.
+    pub fn success(
+        &mut self,
+        id: NodeId,
+        was_healthy: bool,
+        started: Timestamp,
+        now: Timestamp,
+    ) -> Vec<(NodeId, Failure)> {
+        self.dry = 0;
+        self.held.remove(&id);
+        self.last_success = self.last_success.max(Some(started));
+        if was_healthy {
+            self.remember(now, true);
+        }
+        match self.mode {
+            Mode::Outage { since } if started >= since => {
+                self.reopen();
+                Vec::new()
+            }
+            Mode::Holding { since } if started >= since && !self.controls => self.release(now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A probe failed by the node's fault, or so it seems.
+    pub fn failure(&mut self, doubt: &Doubt, now: Timestamp) -> Ruling {
+        self.dry = self.dry.saturating_add(1);
+        if doubt.was_healthy {
+            self.remember(now, false);
+        }
+        if let Mode::Trusting { until } = self.mode
+            && now >= until
+        {
+            self.mode = Mode::Open;
+        }
+        let hold = match self.mode {
+            Mode::Trusting { .. } => false,
+            Mode::Holding { .. } | Mode::Outage { .. } => true,
+            Mode::Open => {
+                let trips = self.trips(doubt);
+                if trips {
+                    self.mode = Mode::Holding { since: now };
+                    self.next_check = now;
+                }
+                trips
+            }
+        };
+        if !hold {
+            return Ruling::Apply;
+        }
+        self.held.insert(doubt.id, doubt.failure);
+        Ruling::Hold
+    }
+
+    /// Whether a control check should begin now; the answer must be given to [`Guard::control`].
+    pub fn begin_check(&mut self, now: Timestamp) -> bool {
+        let wanted = self.controls && !self.checking && self.state() != GuardState::Open && now >= self.next_check;
+        self.checking |= wanted;
+        wanted
+    }
+
+    /// When [`Guard::begin_check`] should be asked again.
+    #[must_use]
+    pub fn next_check(&self) -> Option<Timestamp> {
+        (self.controls && !self.checking && self.state() != GuardState::Open).then_some(self.next_check)
+    }
+
+    /// What a control check found. Returns the failures that count now.
+    pub fn control(&mut self, found: Control, now: Timestamp) -> Vec<(NodeId, Failure)> {
+        self.checking = false;
+        self.next_check = now.after(self.config.recheck);
+        match (self.mode, found) {
+            (Mode::Holding { .. }, Control::Up) => self.release(now),
+            (Mode::Outage { .. }, Control::Up) => {
+                self.reopen();
+                Vec::new()
+            }
+            (Mode::Holding { since }, Control::UplinkDown | Control::UrlDown) => {
+                self.mode = Mode::Outage { since };
+                self.held.clear();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes what is held at the end of a single pass, when nothing more will tell: it counts if anything succeeded.
+    pub fn conclude(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
+        match self.mode {
+            Mode::Holding { .. } if self.last_success.is_some() => self.release(now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A node has left the pool.
+    pub fn forget(&mut self, id: NodeId) {
+        self.held.remove(&id);
+    }
+
+    fn trips(&mut self, doubt: &Doubt) -> bool {
+        let total = self.recent.len();
+        let failed = self.recent.iter().filter(|(_, ok)| !ok).count();
+        if doubt.was_healthy && total >= self.config.least && failed as f32 > total as f32 * self.config.share {
+            return true;
+        }
+        // The last blow needs a witness: some probe that began after this node's first failure and succeeded.
+        let witnessed = self.last_success.is_some_and(|ok| doubt.failing_since.is_some_and(|since| ok >= since));
+        if doubt.lethal && doubt.routable >= FEW && !witnessed {
+            return true;
+        }
+        self.controls && self.dry >= DRY
+    }
+
+    fn remember(&mut self, now: Timestamp, ok: bool) {
+        let window = self.config.window;
+        while self.recent.front().is_some_and(|(at, _)| now.since(*at) > window) || self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, ok));
+    }
+
+    fn release(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
+        self.mode = Mode::Trusting { until: now.after(self.config.trust.max(Duration::from_millis(1))) };
+        self.dry = 0;
+        self.recent.clear();
+        self.held.drain().collect()
+    }
+
+    fn reopen(&mut self) {
+        self.mode = Mode::Open;
+        self.dry = 0;
+        self.recent.clear();
+        self.held.clear();
+    }
+}

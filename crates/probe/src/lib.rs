@@ -1,0 +1,28 @@
+//! Checks every node again and again, and reports what it saw to the pool.
+//!
+//! One task decides ([`Prober`]); the decisions themselves are free of I/O and clocks: [`Schedule`] says who is next,
+//! [`Guard`] says whether a failure may count. A running probe is a task of its own, an idle node is none.
+
+mod budget;
+mod check;
+mod config;
+mod control;
+mod guard;
+mod metrics;
+mod prober;
+mod progress;
+mod runner;
+mod schedule;
+mod trace;
+mod verdict;
+
+pub use check::{Check, ExitLookup, HttpCheck, TraceLookup};
+pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
+pub use guard::{Control, Doubt, Guard, GuardState, Ruling};
+pub use metrics::Metrics;
+pub use prober::{Checks, Dialers, Prober};
+pub use progress::Progress;
+pub use schedule::{Ended, Pace, Schedule, Subject};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What the prober counts.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::GuardState;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProbeLabels {
+    result: &'static str,
+    code: &'static str,
+}
+
+/// The prober's counters; clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    probes: Family<ProbeLabels, Counter>,
+    seconds: Histogram,
+    pub(crate) running: Gauge,
+    pub(crate) scheduled: Gauge,
+    guard: Gauge,
+    controls: Family<ProbeLabels, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let buckets = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
+        Self {
+            probes: Family::default(),
+            seconds: Histogram::new(buckets),
+            running: Gauge::default(),
+            scheduled: Gauge::default(),
+            guard: Gauge::default(),
+            controls: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers everything; the registry's prefix comes in front of the names.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("hezar_probe", "Probes by result and code", self.probes.clone());
+        registry.register("hezar_probe_seconds", "Duration of probes that succeeded", self.seconds.clone());
+        registry.register("hezar_probe_running", "Probes running now", self.running.clone());
+        registry.register("hezar_probe_scheduled", "Nodes in the schedule", self.scheduled.clone());
+        let help = "Outage guard: 0 failures count, 1 failures are held back, 2 outage of our own";
+        registry.register("hezar_probe_guard", help, self.guard.clone());
+        registry.register("hezar_probe_control", "Control checks by result", self.controls.clone());
+    }
+
+    pub(crate) fn ended(&self, result: &'static str, code: &'static str) {
+        self.probes.get_or_create(&ProbeLabels { result, code }).inc();
+    }
+
+    pub(crate) fn took(&self, time: Duration) {
+        self.seconds.observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn control(&self, result: &'static str) {
+        self.controls.get_or_create(&ProbeLabels { result, code: "" }).inc();
+    }
+
+    pub(crate) fn guard(&self, state: GuardState) {
+        self.guard.set(match state {
+            GuardState::Open => 0,
+            GuardState::Holding => 1,
+            GuardState::Outage => 2,
+        });
+    }
+}

@@ -1,0 +1,314 @@
+//! The one task that starts probes within all the limits and waits for what comes next.
+
+mod results;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hezar_core::{Host, NodeId, Timestamp};
+use hezar_engine::DialError;
+use hezar_pool::{Exit, Node, State, Touch, Watch};
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Control, Guard, GuardState, Pace, Progress, Schedule, Subject,
+    budget::Budget,
+    prober::{Payload, Shared},
+    verdict::Verdict,
+};
+
+/// Probes at a time during an outage: enough to notice its end.
+const CANARIES: usize = 16;
+/// Changed nodes taken in at a time.
+const CHANGES: usize = 4096;
+
+type Outbound = Arc<Node<Payload>>;
+
+/// A probe on its way.
+struct Flight {
+    node: Outbound,
+    started: Timestamp,
+    was_healthy: bool,
+    /// How long the check took, once it is over and the exit is being looked up.
+    latency: Option<Duration>,
+    abort: AbortHandle,
+}
+
+/// What a task brings back.
+enum Done {
+    /// The node was checked; its dialer comes along for the exit lookup.
+    Checked(Result<(Duration, Payload), Verdict>),
+    Traced(Result<Exit, DialError>),
+    Control(Control),
+}
+
+/// A time without any working node.
+#[derive(Clone, Copy)]
+struct Blackout {
+    since: Timestamp,
+    next_try: Timestamp,
+}
+
+/// The state of the prober's task.
+pub(crate) struct Runner {
+    shared: Arc<Shared>,
+    schedule: Schedule,
+    budget: Budget,
+    guard: Guard,
+    tasks: JoinSet<Done>,
+    flights: HashMap<Id, Flight>,
+    /// When a failed exit lookup may be tried again.
+    trace_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
+    /// Since when no node has been routable, and when the next dead ones are tried before their time.
+    blackout: Option<Blackout>,
+    /// The progress of a single pass; absent when working without end.
+    pass: Option<Progress>,
+}
+
+impl Runner {
+    pub(crate) fn endless(shared: Arc<Shared>) -> Self {
+        let now = shared.clock.now();
+        let config = &shared.config;
+        let pace = Pace {
+            interval: config.interval,
+            suspect: config.suspect_interval,
+            dead_most: config.dead_interval,
+            jitter: config.jitter,
+            per_host: config.per_host,
+            dead_after: shared.pool.rules().dead_after,
+        };
+        Self {
+            schedule: Schedule::new(pace),
+            budget: Budget::new(config.per_second, now),
+            guard: Guard::new(config.guard.clone(), shared.controls.possible()),
+            tasks: JoinSet::new(),
+            flights: HashMap::new(),
+            trace_after: HashMap::default(),
+            blackout: None,
+            pass: None,
+            shared,
+        }
+    }
+
+    pub(crate) fn once(shared: Arc<Shared>) -> Self {
+        Self { pass: Some(Progress::default()), ..Self::endless(shared) }
+    }
+
+    /// Works until cancelled.
+    pub(crate) async fn run(mut self, cancel: &CancellationToken) {
+        let watch = self.shared.pool.watch_states();
+        self.fill();
+        if self.shared.controls.possible() {
+            // What answers directly in good times is worth asking in bad ones.
+            self.ask_controls();
+        }
+        loop {
+            self.absorb(&watch);
+            self.start();
+            let pause = self.pause();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(done) = self.tasks.join_next_with_id() => self.collect(done),
+                () = watch.changed() => {}
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+        }
+        self.tasks.shutdown().await;
+        self.shared.metrics.running.set(0);
+    }
+
+    /// Works through all the nodes once.
+    pub(crate) async fn sweep(
+        mut self,
+        cancel: &CancellationToken,
+        mut progress: impl FnMut(&Progress) + Send,
+    ) -> Progress {
+        self.fill();
+        let total = self.schedule.len();
+        if let Some(pass) = &mut self.pass {
+            pass.total = total;
+        }
+        while !(self.schedule.is_empty() && self.flights.is_empty()) {
+            self.start();
+            let pause = self.pause();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(done) = self.tasks.join_next_with_id() => self.collect(done),
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+            if let Some(pass) = &self.pass {
+                progress(pass);
+            }
+        }
+        self.conclude(cancel).await;
+        self.tasks.shutdown().await;
+        self.shared.metrics.running.set(0);
+        self.pass.unwrap_or_default()
+    }
+
+    /// Decides about what the guard still holds at the end of a pass.
+    async fn conclude(&mut self, cancel: &CancellationToken) {
+        if self.guard.held() == 0 || cancel.is_cancelled() {
+            return;
+        }
+        let now = self.now();
+        let counted = if self.shared.controls.possible() {
+            let found = self.shared.controls.ask(self.shared.dialers.direct(), self.shared.attempt()).await;
+            self.guard.control(found, now)
+        } else {
+            self.guard.conclude(now)
+        };
+        self.apply(counted, now);
+    }
+
+    /// Takes all the nodes of the pool into the schedule.
+    fn fill(&mut self) {
+        let (snapshot, now) = (self.shared.pool.snapshot(), self.now());
+        for node in snapshot.nodes().filter(|node| node.unsupported().is_none()) {
+            self.admit(node, now);
+        }
+    }
+
+    fn admit(&mut self, node: &Outbound, now: Timestamp) {
+        let mut subject = subject_of(node);
+        if self.pass.is_some() {
+            // A single pass waits for no dead node's pause.
+            subject.last_checked = None;
+        }
+        self.schedule.upsert(node.id(), subject, now, rand::random());
+    }
+
+    /// Takes in what changed in the pool.
+    fn absorb(&mut self, watch: &Watch) {
+        let now = self.now();
+        for touched in watch.take(CHANGES) {
+            match self.shared.pool.node(touched.id) {
+                Some(node) if node.unsupported().is_none() => {
+                    if touched.kind == Touch::Added && self.schedule.contains(touched.id) {
+                        self.replace(touched.id, &node);
+                    }
+                    self.admit(&node, now);
+                }
+                _ => self.drop_node(touched.id),
+            }
+        }
+        self.shared.metrics.scheduled.set(as_gauge(self.schedule.len()));
+    }
+
+    /// A node that left and came back is another one: what is known about the old one does not hold.
+    fn replace(&mut self, id: NodeId, node: &Outbound) {
+        let flight = self.flights.values().find(|flight| flight.node.id() == id);
+        if flight.is_none_or(|flight| !Arc::ptr_eq(&flight.node, node)) {
+            self.drop_node(id);
+        }
+    }
+
+    fn drop_node(&mut self, id: NodeId) {
+        let running = self.schedule.is_running(id);
+        self.schedule.remove(id);
+        self.guard.forget(id);
+        self.trace_after.remove(&id);
+        if running {
+            self.flights.values().filter(|flight| flight.node.id() == id).for_each(|flight| flight.abort.abort());
+        }
+    }
+
+    /// Starts what is due, within all the limits.
+    fn start(&mut self) {
+        let now = self.now();
+        if self.guard.begin_check(now) {
+            self.ask_controls();
+        }
+        self.watch_blackout(now);
+        while self.flights.len() < self.room() && self.budget.has(now) {
+            let Some(id) = self.schedule.next(now) else { break };
+            let Some(node) = self.shared.pool.node(id).filter(|node| node.unsupported().is_none()) else {
+                self.drop_node(id);
+                continue;
+            };
+            self.budget.take();
+            let shared = Arc::clone(&self.shared);
+            let was_healthy = node.state() == State::Healthy;
+            let probed = Arc::clone(&node);
+            let abort = self.tasks.spawn(async move { Done::Checked(probe(&shared, &probed).await) });
+            let flight = Flight { node, started: now, was_healthy, latency: None, abort };
+            self.flights.insert(flight.abort.id(), flight);
+        }
+        self.shared.metrics.running.set(as_gauge(self.flights.len()));
+        self.shared.metrics.guard(self.guard.state());
+    }
+
+    /// While nothing works, a few dead nodes are tried before their time: the pauses of all may have grown long.
+    fn watch_blackout(&mut self, now: Timestamp) {
+        if self.pass.is_some() || self.schedule.is_empty() || self.shared.pool.snapshot().counts().routable() > 0 {
+            self.blackout = None;
+            return;
+        }
+        let pause = self.shared.config.suspect_interval;
+        let blackout = self.blackout.get_or_insert(Blackout { since: now, next_try: now.after(pause) });
+        if now >= blackout.next_try {
+            blackout.next_try = now.after(pause);
+            self.schedule.advance(CANARIES, now);
+        }
+    }
+
+    fn room(&self) -> usize {
+        let most = self.shared.config.concurrency.max(1);
+        let outage = self.guard.state() == GuardState::Outage && self.pass.is_none();
+        if outage { most.min(CANARIES) } else { most }
+    }
+
+    fn ask_controls(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks
+            .spawn(async move { Done::Control(shared.controls.ask(shared.dialers.direct(), shared.attempt()).await) });
+    }
+
+    /// How long nothing can be started; `None` until something else happens.
+    fn pause(&self) -> Option<Duration> {
+        let now = self.now();
+        let next = (self.flights.len() < self.room()).then(|| self.schedule.due(now)).flatten();
+        let probe = next.map(|due| due.since(now).max(self.budget.wait()));
+        let check = self.guard.next_check().map(|due| due.since(now));
+        let blackout = self.blackout.map(|blackout| blackout.next_try.since(now));
+        probe.into_iter().chain(check).chain(blackout).min()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+/// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
+async fn probe(shared: &Shared, node: &Outbound) -> Result<(Duration, Payload), Verdict> {
+    let build = |node: &Node<Payload>| shared.dialers.node(node.spec(), node.allow_private());
+    let dialer = node.payload(build).map_err(|error| Verdict::Unsupported(error.code()))?;
+    let attempt = shared.attempt();
+    match shared.check.check(&*dialer, &attempt).await {
+        Ok(()) => Ok((attempt.elapsed(), dialer)),
+        Err(error) => {
+            tracing::trace!(node = %node.id(), code = error.code(), stage = %error.stage, "probe failed");
+            Err(Verdict::of(&error))
+        }
+    }
+}
+
+fn subject_of(node: &Node<Payload>) -> Subject {
+    let record = node.record();
+    let loopback = match node.spec().server.host() {
+        Host::Ip(address) => address.is_loopback(),
+        Host::Name(name) => name.as_str() == "localhost",
+    };
+    Subject {
+        server: (!loopback).then(|| node.server_key()),
+        state: record.state,
+        failures: record.failures,
+        last_checked: record.last_checked,
+    }
+}
+
+fn as_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,222 @@
+//! What the prober makes of the results that its tasks bring back.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{NodeId, Timestamp};
+use hezar_engine::DialError;
+use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
+use tokio::task::{AbortHandle, Id, JoinError};
+
+use super::{Blackout, Done, Flight, Outbound, Runner, subject_of};
+use crate::{Control, Doubt, Ended, GuardState, Progress, Ruling, prober::Payload, verdict::Verdict};
+
+/// A failed exit lookup is tried again after this share of the usual interval.
+const TRACE_RETRY: u32 = 24;
+
+impl Runner {
+    /// Takes in the result of a task and of all others that have ended meanwhile.
+    pub(super) fn collect(&mut self, first: Result<(Id, Done), JoinError>) {
+        let mut next = Some(first);
+        while let Some(done) = next {
+            match done {
+                Ok((_, Done::Control(found))) => self.controlled(found),
+                Ok((id, Done::Checked(result))) => self.checked(id, result),
+                Ok((id, Done::Traced(result))) => self.traced(id, result),
+                Err(error) => self.lost(&error),
+            }
+            next = self.tasks.try_join_next_with_id();
+        }
+    }
+
+    fn checked(&mut self, id: Id, result: Result<(Duration, Payload), Verdict>) {
+        let Some(mut flight) = self.flights.remove(&id) else { return };
+        if flight.node.gone() {
+            return self.drop_node(flight.node.id());
+        }
+        let now = self.now();
+        match result {
+            Ok((latency, dialer)) => {
+                self.succeeded(&flight, latency, now);
+                if let Some(abort) = self.trace(&flight.node, dialer, now) {
+                    (flight.latency, flight.abort) = (Some(latency), abort);
+                    self.flights.insert(flight.abort.id(), flight);
+                    return;
+                }
+                self.end(&flight.node, true, now);
+            }
+            Err(Verdict::Failed(failure)) => self.failed(&flight, failure, now),
+            Err(Verdict::Nothing(code)) => {
+                self.shared.metrics.ended("inconclusive", code);
+                self.end_without(&flight.node, now);
+            }
+            Err(Verdict::Unsupported(code)) => {
+                self.shared.metrics.ended("unsupported", code);
+                self.shared.pool.mark_unsupported(flight.node.id(), code);
+                self.count(|pass| pass.unsupported += 1);
+                self.drop_node(flight.node.id());
+            }
+        }
+    }
+
+    fn succeeded(&mut self, flight: &Flight, latency: Duration, now: Timestamp) {
+        let id = flight.node.id();
+        self.shared.metrics.ended("ok", "");
+        self.shared.metrics.took(latency);
+        self.shared.pool.report(id, &Outcome::success(Origin::Probe, latency), now);
+        let counted = self.guard.success(id, flight.was_healthy, flight.started, now);
+        self.apply(counted, now);
+        if let Some(blackout) = self.blackout.take() {
+            self.end_blackout(blackout, now);
+        }
+    }
+
+    /// Something works again: what died in the blackout or shortly before it is tried soon.
+    fn end_blackout(&mut self, blackout: Blackout, now: Timestamp) {
+        let pool = &self.shared.pool;
+        let shortly = self.shared.config.interval * 15;
+        let fits = |id| {
+            let dead_since = pool.node(id).and_then(|node| node.record().dead_since);
+            dead_since.is_some_and(|dead_since| blackout.since.since(dead_since) < shortly)
+        };
+        self.schedule.hurry_dead(now, fits, rand::random);
+    }
+
+    fn failed(&mut self, flight: &Flight, failure: Failure, now: Timestamp) {
+        let node = &flight.node;
+        let record = node.record();
+        let doubt = Doubt {
+            id: node.id(),
+            failure,
+            was_healthy: flight.was_healthy,
+            lethal: record.state.routable() && record.failures + 1 >= self.shared.pool.rules().dead_after,
+            failing_since: self.schedule.failing_since(node.id()),
+            routable: self.shared.pool.snapshot().counts().routable(),
+        };
+        let before = self.guard.state();
+        match self.guard.failure(&doubt, now) {
+            Ruling::Apply => {
+                self.shared.metrics.ended("failed", failure.code);
+                self.report(node.id(), failure, now);
+                self.end(node, false, now);
+            }
+            Ruling::Hold => {
+                self.shared.metrics.ended("held", failure.code);
+                if before == GuardState::Open {
+                    tracing::warn!(controls = self.shared.controls.possible(), "many failures at once, held back");
+                }
+                self.end_without(node, now);
+            }
+        }
+    }
+
+    fn report(&self, id: NodeId, failure: Failure, now: Timestamp) {
+        self.shared.pool.report(id, &Outcome { origin: Origin::Probe, result: Err(failure) }, now);
+    }
+
+    /// Reports failures that the guard has let go.
+    pub(super) fn apply(&mut self, counted: Vec<(NodeId, Failure)>, now: Timestamp) {
+        if !counted.is_empty() {
+            tracing::info!(failures = counted.len(), "failures held back count now");
+        }
+        for (id, failure) in counted {
+            self.report(id, failure, now);
+            if let Some(node) = self.shared.pool.node(id).filter(|_| self.pass.is_none()) {
+                self.schedule.upsert(id, subject_of(&node), now, rand::random());
+            }
+        }
+    }
+
+    fn controlled(&mut self, found: Control) {
+        let (before, now) = (self.guard.state(), self.now());
+        self.shared.metrics.control(match found {
+            Control::Up => "up",
+            Control::UplinkDown => "uplink-down",
+            Control::UrlDown => "url-down",
+        });
+        let counted = self.guard.control(found, now);
+        self.apply(counted, now);
+        let after = self.guard.state();
+        if before != after && after == GuardState::Outage {
+            tracing::warn!(?found, "outage of our own: failures do not count");
+        } else if before == GuardState::Outage && after == GuardState::Open {
+            tracing::info!("the outage is over");
+        }
+    }
+
+    /// Starts the exit lookup of a node that works, when it is due.
+    fn trace(&mut self, node: &Outbound, dialer: Payload, now: Timestamp) -> Option<AbortHandle> {
+        let lookup = Arc::clone(self.shared.trace.as_ref()?);
+        let seen = node.record().exit_seen;
+        let fresh = seen.is_some_and(|seen| now.since(seen) < self.shared.config.trace_interval);
+        let blocked = self.trace_after.get(&node.id()).is_some_and(|after| now < *after);
+        if fresh || blocked {
+            return None;
+        }
+        let attempt = self.shared.attempt();
+        Some(self.tasks.spawn(async move { Done::Traced(lookup.exit(&*dialer, &attempt).await) }))
+    }
+
+    fn traced(&mut self, id: Id, result: Result<Exit, DialError>) {
+        let Some(flight) = self.flights.remove(&id) else { return };
+        let (node_id, now) = (flight.node.id(), self.now());
+        match result {
+            Ok(exit) => {
+                self.trace_after.remove(&node_id);
+                let success = Success { latency: flight.latency.unwrap_or_default(), exit: Some(exit) };
+                self.shared.pool.report(node_id, &Outcome { origin: Origin::Probe, result: Ok(success) }, now);
+            }
+            Err(error) => {
+                tracing::debug!(node = %node_id, code = error.code(), "exit lookup failed");
+                let retry = self.shared.config.trace_interval / TRACE_RETRY;
+                self.trace_after.insert(node_id, now.after(retry));
+            }
+        }
+        self.end(&flight.node, true, now);
+    }
+
+    /// A task ended without a result: aborted, or it panicked.
+    fn lost(&mut self, error: &JoinError) {
+        let Some(flight) = self.flights.remove(&error.id()) else {
+            if !error.is_cancelled() {
+                // Only a control check flies without a flight.
+                self.controlled(Control::UplinkDown);
+            }
+            return;
+        };
+        if error.is_panic() {
+            tracing::error!(node = %flight.node.id(), "a probe panicked");
+        }
+        if !error.is_cancelled() {
+            let now = self.now();
+            self.end_without(&flight.node, now);
+        }
+    }
+
+    /// Plans the next probe after a verdict that counted.
+    fn end(&mut self, node: &Outbound, ok: bool, now: Timestamp) {
+        self.count(|pass| if ok { pass.ok += 1 } else { pass.failed += 1 });
+        let record = node.record();
+        self.finish(node.id(), Ended::Judged(record.state, record.failures), now);
+    }
+
+    /// Plans the next probe after one that said nothing.
+    fn end_without(&mut self, node: &Outbound, now: Timestamp) {
+        self.count(|pass| pass.failed += 1);
+        self.finish(node.id(), Ended::Nothing, now);
+    }
+
+    fn finish(&mut self, id: NodeId, ended: Ended, now: Timestamp) {
+        if self.pass.is_some() {
+            self.schedule.remove(id);
+        } else {
+            self.schedule.finish(id, ended, now, rand::random());
+        }
+    }
+
+    fn count(&mut self, change: impl FnOnce(&mut Progress)) {
+        if let Some(pass) = &mut self.pass {
+            change(pass);
+            pass.done += 1;
+        }
+    }
+}

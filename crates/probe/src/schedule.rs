@@ -1,0 +1,347 @@
+//! Which node is probed next, and when: no task and no timer per node, and no clock of its own.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    time::Duration,
+};
+
+use hezar_core::{NodeId, Timestamp};
+use hezar_pool::State;
+
+type Map<K, V> = HashMap<K, V, ahash::RandomState>;
+
+/// How fast nodes are probed.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Between probes of a healthy node; also the first pause of a new node that failed.
+    pub interval: Duration,
+    /// After a failure of a node that is not dead, and after a probe that proved nothing.
+    pub suspect: Duration,
+    /// The longest pause of a dead node.
+    pub dead_most: Duration,
+    /// The share by which a pause varies, 0 to 0.9.
+    pub jitter: f32,
+    /// Probes at a time to one server.
+    pub per_host: usize,
+    /// Failures in a row that made a node dead.
+    pub dead_after: u32,
+}
+
+/// What the schedule needs to know about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The hash of its server; `None` = the cap per host does not apply.
+    pub server: Option<u64>,
+    /// Its health.
+    pub state: State,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it was last judged.
+    pub last_checked: Option<Timestamp>,
+}
+
+/// How a probe ended, for the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The node was judged: this is its state now, and its failures in a row.
+    Judged(State, u32),
+    /// The probe says nothing about the node (our own fault, or the verdict is held back).
+    Nothing,
+}
+
+/// The order of urgency among nodes whose time has come.
+const RANKS: usize = 4;
+
+const fn rank(state: State) -> usize {
+    match state {
+        State::Healthy => 0,
+        State::Suspect => 1,
+        State::New => 2,
+        State::Dead => 3,
+    }
+}
+
+/// The schedule. Healthy nodes go first, then suspects, new ones and dead ones; a node that has waited for a whole
+/// interval gets every second turn, so that nobody starves.
+#[derive(Debug)]
+pub struct Schedule {
+    pace: Pace,
+    entries: Map<NodeId, Entry>,
+    /// Nodes whose time has not come, the earliest on top. An item whose stamp is not the entry's is stale.
+    waiting: BinaryHeap<Reverse<(Timestamp, u64, NodeId)>>,
+    /// Nodes whose time has come, by rank.
+    ready: [VecDeque<Ready>; RANKS],
+    /// Nodes whose time has come, but whose server is busy.
+    parked: Map<u64, VecDeque<Ready>>,
+    busy: Map<u64, usize>,
+    running: usize,
+    stamps: u64,
+    turn: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    subject: Subject,
+    stamp: u64,
+    running: bool,
+    /// Probes in a row that proved nothing.
+    misses: u32,
+    /// The first failure of the present streak.
+    failing_since: Option<Timestamp>,
+    /// A state change while it ran asks for an early next probe.
+    hurry: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    id: NodeId,
+    stamp: u64,
+    since: Timestamp,
+}
+
+impl Schedule {
+    /// An empty schedule.
+    #[must_use]
+    pub fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            entries: Map::default(),
+            waiting: BinaryHeap::new(),
+            ready: std::array::from_fn(|_| VecDeque::new()),
+            parked: Map::default(),
+            busy: Map::default(),
+            running: 0,
+            stamps: 0,
+            turn: false,
+        }
+    }
+
+    /// The number of nodes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of nodes being probed.
+    #[must_use]
+    pub const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether a node is in the schedule.
+    #[must_use]
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Whether a node is being probed.
+    #[must_use]
+    pub fn is_running(&self, id: NodeId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.running)
+    }
+
+    /// The first failure of a node's present streak, as far as probes saw it.
+    #[must_use]
+    pub fn failing_since(&self, id: NodeId) -> Option<Timestamp> {
+        self.entries.get(&id)?.failing_since
+    }
+
+    /// Adds a node, or takes note of a change. A new one is due now, except a dead one whose pause is not over; one
+    /// that became suspect by itself (by its traffic) is due now too. `random` decides the jitter.
+    pub fn upsert(&mut self, id: NodeId, subject: Subject, now: Timestamp, random: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            let due = match subject.state {
+                State::Dead => subject.last_checked.map(|at| at.after(self.pause(&subject, 0, random))),
+                _ => None,
+            };
+            let entry = Entry { subject, stamp: 0, running: false, misses: 0, failing_since: None, hurry: false };
+            self.entries.insert(id, entry);
+            self.queue(id, due.filter(|due| *due > now), now);
+            return;
+        };
+        let changed = entry.subject.state != subject.state;
+        entry.subject = Subject { server: entry.subject.server, ..subject };
+        if !changed {
+            return;
+        }
+        if entry.running {
+            entry.hurry = subject.state == State::Suspect;
+        } else if subject.state == State::Suspect {
+            entry.misses = 0;
+            self.queue(id, None, now);
+        }
+    }
+
+    /// Forgets a node. If it is being probed, [`Schedule::finish`] must still be called.
+    pub fn remove(&mut self, id: NodeId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if entry.running {
+            self.free(entry.subject.server);
+        }
+    }
+
+    /// The most urgent node whose time has come and whose server is not busy; it counts as running from now on.
+    pub fn next(&mut self, now: Timestamp) -> Option<NodeId> {
+        self.wake(now);
+        loop {
+            let ready = self.pop(now)?;
+            let Some(entry) = self.entries.get_mut(&ready.id).filter(|e| e.stamp == ready.stamp && !e.running) else {
+                continue;
+            };
+            if let Some(server) = entry.subject.server {
+                let busy = self.busy.entry(server).or_default();
+                if *busy >= self.pace.per_host.max(1) {
+                    self.parked.entry(server).or_default().push_back(ready);
+                    continue;
+                }
+                *busy += 1;
+            }
+            entry.running = true;
+            self.running += 1;
+            return Some(ready.id);
+        }
+    }
+
+    /// Notes the end of a node's probe and plans the next one.
+    pub fn finish(&mut self, id: NodeId, ended: Ended, now: Timestamp, random: u64) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.running) else { return };
+        entry.running = false;
+        match ended {
+            Ended::Judged(state, failures) => {
+                entry.subject.state = state;
+                entry.subject.failures = failures;
+                entry.subject.last_checked = Some(now);
+                entry.misses = 0;
+                entry.failing_since = if failures == 0 { None } else { entry.failing_since.or(Some(now)) };
+            }
+            Ended::Nothing => entry.misses = entry.misses.saturating_add(1),
+        }
+        let hurry = std::mem::take(&mut entry.hurry);
+        let (subject, misses) = (entry.subject, entry.misses);
+        let pause = if hurry { Duration::ZERO } else { self.pause(&subject, misses, random) };
+        self.free(subject.server);
+        self.queue(id, Some(now.after(pause)), now);
+    }
+
+    /// Brings forward the dead nodes that `fits` names: after a time without any working node the first success says
+    /// that the others may be back too. They are spread over one interval.
+    pub fn hurry_dead(&mut self, now: Timestamp, fits: impl Fn(NodeId) -> bool, mut random: impl FnMut() -> u64) {
+        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.subject.state == State::Dead);
+        let dead: Vec<_> = dead.map(|(id, _)| *id).filter(|id| fits(*id)).collect();
+        for id in dead {
+            let within = self.pace.interval.mul_f32(unit(random()));
+            self.queue(id, Some(now.after(within)), now);
+        }
+    }
+
+    /// Makes the next `count` nodes due whose pause would end first.
+    pub fn advance(&mut self, count: usize, now: Timestamp) {
+        let mut left = count;
+        while left > 0 {
+            let Some(Reverse((_, stamp, id))) = self.waiting.pop() else { return };
+            if self.entries.get(&id).is_some_and(|entry| entry.stamp == stamp) {
+                self.queue(id, None, now);
+                left -= 1;
+            }
+        }
+    }
+
+    /// When [`Schedule::next`] should be asked again: at once (`now`), at a time, or only after a probe ended or a
+    /// node was added.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.ready.iter().any(|queue| !queue.is_empty()) {
+            return Some(now);
+        }
+        self.waiting.peek().map(|Reverse((due, ..))| *due)
+    }
+
+    /// The pause after a probe, with jitter.
+    fn pause(&self, subject: &Subject, misses: u32, random: u64) -> Duration {
+        let pace = &self.pace;
+        let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));
+        let pause = match subject.state {
+            _ if misses > 0 => doubled(pace.suspect, misses - 1).min(pace.interval.max(pace.suspect)),
+            State::Healthy => pace.interval,
+            State::Suspect => pace.suspect.min(pace.interval),
+            State::New => doubled(pace.suspect, subject.failures.saturating_sub(1)).min(pace.interval),
+            State::Dead => {
+                let beyond = subject.failures.saturating_sub(pace.dead_after);
+                doubled(pace.interval, beyond).min(pace.dead_most.max(pace.interval))
+            }
+        };
+        let jitter = pace.jitter.clamp(0.0, 0.9);
+        pause.mul_f32(1.0 + jitter * (2.0 * unit(random) - 1.0))
+    }
+
+    /// Puts a node where it will be found at `due`; any earlier place becomes stale.
+    fn queue(&mut self, id: NodeId, due: Option<Timestamp>, now: Timestamp) {
+        self.stamps += 1;
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.stamp = self.stamps;
+        match due {
+            Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
+            _ => self.ready[rank(entry.subject.state)].push_back(Ready { id, stamp: self.stamps, since: now }),
+        }
+    }
+
+    /// Moves the nodes whose time has come.
+    fn wake(&mut self, now: Timestamp) {
+        while let Some(Reverse((due, stamp, id))) = self.waiting.peek().copied() {
+            if due > now {
+                return;
+            }
+            self.waiting.pop();
+            if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
+                self.ready[rank(entry.subject.state)].push_back(Ready { id, stamp, since: due });
+            }
+        }
+    }
+
+    fn pop(&mut self, now: Timestamp) -> Option<Ready> {
+        self.turn = !self.turn;
+        if self.turn {
+            let patience = self.pace.interval;
+            let overdue = |queue: &VecDeque<Ready>| queue.front().map(|r| r.since).filter(|s| now.since(*s) > patience);
+            let oldest = (0..RANKS).filter_map(|r| overdue(&self.ready[r]).map(|since| (since, r))).min();
+            if let Some((_, rank)) = oldest {
+                return self.ready[rank].pop_front();
+            }
+        }
+        self.ready.iter_mut().find_map(VecDeque::pop_front)
+    }
+
+    /// A probe to this server is over: one that waited for it may go.
+    fn free(&mut self, server: Option<u64>) {
+        self.running = self.running.saturating_sub(1);
+        let Some(server) = server else { return };
+        if let Some(busy) = self.busy.get_mut(&server) {
+            *busy = busy.saturating_sub(1);
+            if *busy == 0 {
+                self.busy.remove(&server);
+            }
+        }
+        let Some(queue) = self.parked.get_mut(&server) else { return };
+        while let Some(ready) = queue.pop_front() {
+            if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
+                self.ready[rank(entry.subject.state)].push_front(ready);
+                break;
+            }
+        }
+        if queue.is_empty() {
+            self.parked.remove(&server);
+        }
+    }
+}
+
+/// A number from 0 to 1.
+fn unit(random: u64) -> f32 {
+    (random >> 40) as f32 / (1_u32 << 24) as f32
+}

@@ -1,0 +1,138 @@
+//! What the guard believes.
+
+use hezar_core::Fault;
+use hezar_pool::Failure;
+
+use super::*;
+use crate::{Control, Doubt, Guard, GuardConfig, GuardState, Ruling};
+
+fn doubt(n: u32) -> Doubt {
+    Doubt {
+        id: id(n),
+        failure: Failure { fault: Fault::Node, stage: Stage::Connect, code: "refused" },
+        was_healthy: true,
+        lethal: false,
+        failing_since: None,
+        routable: 20,
+    }
+}
+
+fn guard(controls: bool) -> Guard {
+    Guard::new(GuardConfig::default(), controls)
+}
+
+/// Failures of healthy nodes until the brake is pulled; returns how many counted.
+fn trip(guard: &mut Guard, seconds: u64) -> u32 {
+    (0..).find(|n| guard.failure(&doubt(*n), at(seconds)) == Ruling::Hold).unwrap()
+}
+
+#[test]
+fn single_failures_count() {
+    let mut guard = guard(true);
+    for n in 0..200 {
+        guard.success(id(n), true, at(u64::from(n)), at(u64::from(n)));
+        if n % 3 == 0 {
+            assert_eq!(guard.failure(&doubt(n), at(u64::from(n))), Ruling::Apply);
+        }
+    }
+    assert_eq!(guard.state(), GuardState::Open);
+}
+
+#[test]
+fn the_brake_is_pulled_when_most_fail_at_once() {
+    let mut guard = guard(true);
+    (0..12).for_each(|n| drop(guard.success(id(n), true, at(0), at(0))));
+    assert_eq!(trip(&mut guard, 1), 12, "the 13th of 25 makes it more than half");
+    assert_eq!((guard.state(), guard.held()), (GuardState::Holding, 1));
+    assert_eq!(guard.failure(&Doubt { was_healthy: false, ..doubt(99) }, at(1)), Ruling::Hold);
+}
+
+#[test]
+fn an_old_success_does_not_soften_a_sudden_loss() {
+    let mut guard = guard(true);
+    (0..1000).for_each(|n| drop(guard.success(id(n), true, at(0), at(0))));
+    assert!(trip(&mut guard, 1) <= 17, "only the last 32 verdicts matter");
+    let mut guard = self::guard(true);
+    (0..1000).for_each(|n| drop(guard.success(id(n), true, at(0), at(0))));
+    assert!(trip(&mut guard, 60) <= 8, "and only those of the window");
+}
+
+#[test]
+fn a_working_uplink_lets_the_failures_count() {
+    let mut guard = guard(true);
+    trip(&mut guard, 1);
+    assert!(guard.begin_check(at(1)));
+    assert!(!guard.begin_check(at(1)), "one at a time");
+    assert_eq!(guard.control(Control::Up, at(2)).len(), 1);
+    assert_eq!((guard.state(), guard.held()), (GuardState::Open, 0));
+    for n in 0..100 {
+        assert_eq!(guard.failure(&doubt(n), at(3)), Ruling::Apply, "real mass death is accepted");
+    }
+    let later = (0..100).find(|n| guard.failure(&doubt(*n), at(18)) == Ruling::Hold);
+    assert_eq!(later, Some(0), "trust ends, and the uplink is looked at again");
+}
+
+#[test]
+fn an_outage_drops_what_was_held() {
+    for found in [Control::UplinkDown, Control::UrlDown] {
+        let mut guard = guard(true);
+        trip(&mut guard, 1);
+        assert!(guard.begin_check(at(1)));
+        assert!(guard.control(found, at(2)).is_empty());
+        assert_eq!((guard.state(), guard.held()), (GuardState::Outage, 0));
+        assert_eq!(guard.failure(&doubt(1), at(3)), Ruling::Hold);
+        assert!(!guard.begin_check(at(6)), "the next look is five seconds after the last");
+        assert!(guard.begin_check(at(7)));
+        assert!(guard.control(Control::Up, at(7)).is_empty());
+        assert_eq!((guard.state(), guard.held()), (GuardState::Open, 0));
+    }
+}
+
+#[test]
+fn a_success_that_began_later_ends_an_outage() {
+    let mut guard = guard(true);
+    trip(&mut guard, 5);
+    guard.begin_check(at(5));
+    guard.control(Control::UplinkDown, at(6));
+    guard.success(id(1), true, at(4), at(7));
+    assert_eq!(guard.state(), GuardState::Outage, "that one got out before the outage");
+    guard.success(id(1), true, at(6), at(7));
+    assert_eq!(guard.state(), GuardState::Open);
+}
+
+#[test]
+fn without_controls_a_later_success_is_the_witness() {
+    let mut guard = guard(false);
+    trip(&mut guard, 5);
+    assert!(!guard.begin_check(at(100)) && guard.next_check().is_none());
+    (0..500).for_each(|n| assert_eq!(guard.failure(&doubt(n), at(300)), Ruling::Hold));
+    assert!(guard.success(id(900), true, at(4), at(301)).is_empty(), "it began before");
+    assert_eq!(guard.held(), 500);
+    let counted = guard.success(id(7), false, at(301), at(302));
+    assert_eq!(counted.len(), 499, "all but the one that works after all");
+    assert_eq!(guard.state(), GuardState::Open);
+}
+
+#[test]
+fn the_last_blow_needs_a_witness() {
+    let lethal = Doubt { was_healthy: false, lethal: true, failing_since: Some(at(10)), ..doubt(1) };
+    let mut guard = guard(false);
+    guard.success(id(2), true, at(9), at(9));
+    assert_eq!(guard.failure(&lethal, at(30)), Ruling::Hold, "nothing has succeeded since it began to fail");
+    let counted = guard.success(id(2), true, at(31), at(31));
+    assert_eq!(counted.len(), 1);
+    let mut guard = self::guard(false);
+    guard.success(id(2), true, at(11), at(12));
+    assert_eq!(guard.failure(&lethal, at(30)), Ruling::Apply);
+    let mut guard = self::guard(false);
+    assert_eq!(guard.failure(&Doubt { routable: 3, ..lethal }, at(30)), Ruling::Apply, "a handful may well die");
+}
+
+#[test]
+fn nothing_but_failures_from_the_start_is_doubted_when_that_can_be_checked() {
+    let new = |n| Doubt { was_healthy: false, routable: 0, ..doubt(n) };
+    let mut with = guard(true);
+    assert_eq!((0..100).find(|n| with.failure(&new(*n), at(1)) == Ruling::Hold), Some(31));
+    let mut without = guard(false);
+    assert!((0..100).all(|n| without.failure(&new(n), at(1)) == Ruling::Apply));
+}

@@ -1,0 +1,207 @@
+//! The laws of the schedule.
+
+use std::collections::HashSet;
+
+use hezar_pool::State;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Ended, Pace, Schedule, Subject};
+
+fn pace() -> Pace {
+    Pace {
+        interval: Duration::from_secs(60),
+        suspect: Duration::from_secs(10),
+        dead_most: Duration::from_secs(1800),
+        jitter: 0.0,
+        per_host: 4,
+        dead_after: 3,
+    }
+}
+
+fn subject(state: State) -> Subject {
+    let failures = if state == State::Dead { 3 } else { 0 };
+    Subject { server: None, state, failures, last_checked: None }
+}
+
+fn drain(schedule: &mut Schedule, now: Timestamp) -> Vec<NodeId> {
+    std::iter::from_fn(|| schedule.next(now)).collect()
+}
+
+#[test]
+fn known_good_ones_go_first() {
+    let mut schedule = Schedule::new(pace());
+    let states = [State::Dead, State::New, State::Suspect, State::Healthy];
+    for (n, state) in (0..).zip(states) {
+        schedule.upsert(id(n), subject(state), at(0), 0);
+    }
+    assert_eq!(schedule.due(at(0)), Some(at(0)));
+    assert_eq!(drain(&mut schedule, at(0)), [id(3), id(2), id(1), id(0)]);
+    assert_eq!(schedule.running(), 4);
+    assert_eq!(schedule.due(at(0)), None, "everyone is being probed");
+}
+
+#[test]
+fn a_node_that_waited_long_gets_its_turn() {
+    let mut schedule = Schedule::new(pace());
+    schedule.upsert(id(0), subject(State::Dead), at(0), 0);
+    (1..100).for_each(|n| schedule.upsert(id(n), subject(State::Healthy), at(61), 0));
+    let first: Vec<_> = (0..2).filter_map(|_| schedule.next(at(61))).collect();
+    assert!(first.contains(&id(0)));
+}
+
+#[test]
+fn pauses_follow_the_state_and_grow_for_the_dead() {
+    let mut schedule = Schedule::new(pace());
+    schedule.upsert(id(0), subject(State::New), at(0), 0);
+    let mut now = at(0);
+    let mut pause = |ended: Ended| {
+        assert_eq!(schedule.next(now), Some(id(0)));
+        assert_eq!(schedule.next(now), None);
+        schedule.finish(id(0), ended, now, 0);
+        let due = schedule.due(now).unwrap();
+        assert_eq!(schedule.next(Timestamp(due.0 - 1)), None, "not a moment earlier");
+        let pause = due.since(now).as_secs();
+        now = due;
+        pause
+    };
+    assert_eq!(pause(Ended::Judged(State::Healthy, 0)), 60);
+    assert_eq!(pause(Ended::Judged(State::Suspect, 1)), 10);
+    assert_eq!(pause(Ended::Judged(State::Suspect, 2)), 10);
+    let dead: Vec<_> = (3..11).map(|failures| pause(Ended::Judged(State::Dead, failures))).collect();
+    assert_eq!(dead, [60, 120, 240, 480, 960, 1800, 1800, 1800]);
+    assert_eq!(pause(Ended::Judged(State::Dead, u32::MAX)), 1800);
+    let nothing: Vec<_> = (0..5).map(|_| pause(Ended::Nothing)).collect();
+    assert_eq!(nothing, [10, 20, 40, 60, 60]);
+    assert_eq!(pause(Ended::Judged(State::Healthy, 0)), 60);
+    let new: Vec<_> = (1..3).map(|failures| pause(Ended::Judged(State::New, failures))).collect();
+    assert_eq!(new, [10, 20]);
+}
+
+#[test]
+fn a_dead_node_from_the_last_run_waits_for_its_pause() {
+    let mut schedule = Schedule::new(pace());
+    let dead = Subject { failures: 5, last_checked: Some(at(0)), ..subject(State::Dead) };
+    schedule.upsert(id(0), dead, at(100), 0);
+    assert_eq!(schedule.next(at(239)), None);
+    assert_eq!(schedule.next(at(240)), Some(id(0)));
+}
+
+#[test]
+fn a_node_that_traffic_made_suspect_is_due_now() {
+    let mut schedule = Schedule::new(pace());
+    schedule.upsert(id(0), subject(State::Healthy), at(0), 0);
+    assert_eq!(schedule.next(at(0)), Some(id(0)));
+    schedule.upsert(id(0), subject(State::Suspect), at(1), 0);
+    assert_eq!(schedule.next(at(1)), None, "it is being probed");
+    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(2), 0);
+    assert_eq!(schedule.next(at(2)), Some(id(0)), "and again, because traffic disagreed meanwhile");
+    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(3), 0);
+    assert_eq!(schedule.next(at(3)), None);
+    schedule.upsert(id(0), subject(State::Suspect), at(4), 0);
+    assert_eq!(schedule.next(at(4)), Some(id(0)));
+}
+
+#[test]
+fn a_host_is_probed_by_a_few_at_a_time() {
+    let mut schedule = Schedule::new(pace());
+    let on = |server| Subject { server: Some(server), ..subject(State::New) };
+    (0..10).for_each(|n| schedule.upsert(id(n), on(1), at(0), 0));
+    schedule.upsert(id(10), on(2), at(0), 0);
+    let first = drain(&mut schedule, at(0));
+    assert_eq!(first.len(), 5, "four on one host, one on the other");
+    assert_eq!(schedule.due(at(0)), None);
+    schedule.finish(first[0], Ended::Judged(State::Healthy, 0), at(1), 0);
+    assert_eq!(schedule.due(at(1)), Some(at(1)));
+    assert_eq!(drain(&mut schedule, at(1)).len(), 1);
+    schedule.remove(first[1]);
+    assert_eq!(drain(&mut schedule, at(1)).len(), 1, "a removed node frees its place");
+    schedule.finish(first[1], Ended::Nothing, at(1), 0);
+    assert_eq!(drain(&mut schedule, at(1)).len(), 0, "but only once");
+}
+
+#[test]
+fn after_a_blackout_some_of_the_dead_are_hurried() {
+    let mut schedule = Schedule::new(pace());
+    for n in 0..20 {
+        let dead = Subject { failures: 5, last_checked: Some(at(0)), ..subject(State::Dead) };
+        schedule.upsert(id(n), dead, at(0), 0);
+    }
+    assert!(drain(&mut schedule, at(60)).is_empty());
+    let mut random = 0_u64;
+    let hurried: HashSet<_> = (0..10).map(id).collect();
+    schedule.hurry_dead(
+        at(60),
+        |id| hurried.contains(&id),
+        || {
+            random = random.wrapping_add(u64::MAX / 10);
+            random
+        },
+    );
+    assert_eq!(drain(&mut schedule, at(121)).into_iter().collect::<HashSet<_>>(), hurried);
+    schedule.advance(3, at(122));
+    assert_eq!(drain(&mut schedule, at(122)).len(), 3);
+    schedule.advance(30, at(122));
+    assert_eq!(drain(&mut schedule, at(122)).len(), 7);
+}
+
+proptest! {
+    #[test]
+    fn jitter_stays_in_its_range(random in any::<u64>(), jitter in 0.0..0.9_f32) {
+        let mut schedule = Schedule::new(Pace { jitter, ..pace() });
+        schedule.upsert(id(0), subject(State::Healthy), at(0), random);
+        schedule.next(at(0));
+        schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(0), random);
+        let pause = schedule.due(at(0)).unwrap().since(at(0)).as_secs_f32();
+        prop_assert!((pause - 60.0).abs() <= 60.0 * jitter + 0.01, "{}", pause);
+    }
+
+    /// Whatever happens, no node runs twice, no host is overrun, and nobody is lost.
+    #[test]
+    fn nobody_runs_twice_and_nobody_is_lost(
+        steps in prop::collection::vec((0..6_u8, 0..20_u32, 0..4_usize, 0..30_u64, any::<u64>()), 0..300)
+    ) {
+        let mut schedule = Schedule::new(Pace { jitter: 0.2, per_host: 2, ..pace() });
+        let (mut known, mut running, mut now) = (HashSet::new(), HashSet::new(), at(0));
+        for (step, n, state, seconds, random) in steps {
+            now = now.after(Duration::from_secs(seconds));
+            let state = State::ALL[state];
+            let of = |n: u32| Subject { server: Some(u64::from(n % 5)), ..subject(state) };
+            match step {
+                0 => {
+                    schedule.upsert(id(n), of(n), now, random);
+                    known.insert(n);
+                }
+                1 => {
+                    schedule.remove(id(n));
+                    known.remove(&n);
+                    running.remove(&n);
+                }
+                2 if running.remove(&n) => schedule.finish(id(n), Ended::Judged(state, 1), now, random),
+                3 if running.remove(&n) => schedule.finish(id(n), Ended::Nothing, now, random),
+                _ => {
+                    if let Some(next) = schedule.next(now) {
+                        let n = (0..20).find(|n| id(*n) == next).unwrap();
+                        prop_assert!(known.contains(&n) && running.insert(n));
+                    }
+                }
+            }
+            prop_assert_eq!(schedule.running(), running.len());
+            prop_assert_eq!(schedule.len(), known.len());
+            for server in 0..5 {
+                prop_assert!(running.iter().filter(|n| *n % 5 == server).count() <= 2);
+            }
+        }
+        // When everything ends and time passes, everyone gets a turn.
+        for n in running.drain() {
+            schedule.finish(id(n), Ended::Nothing, now, 0);
+        }
+        let mut reached = HashSet::new();
+        now = now.after(Duration::from_secs(4000));
+        while let Some(next) = schedule.next(now) {
+            reached.insert(next);
+            schedule.finish(next, Ended::Judged(State::Healthy, 0), now, 0);
+        }
+        prop_assert_eq!(reached, known.iter().map(|n| id(*n)).collect::<HashSet<_>>());
+    }
+}
