@@ -1,0 +1,140 @@
+//! When which source is due. Time and randomness are arguments.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use hezar_core::Timestamp;
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Well.
+    Good,
+    /// It failed.
+    Failed,
+    /// It failed, and the source says when it may be asked again.
+    Limited {
+        /// Not before this time.
+        until: Timestamp,
+    },
+}
+
+/// The first pause after a failure; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The longest pause after failures, unless the source's own interval is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// The schedule of all sources.
+#[derive(Clone, Debug, Default)]
+pub struct Refresher {
+    entries: HashMap<Arc<str>, Entry>,
+    /// Who waits, by time; a source that is being fetched is not in here.
+    waiting: BTreeSet<(Timestamp, Arc<str>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    interval: Duration,
+    failures: u32,
+    /// `None` while it is being fetched.
+    due: Option<Timestamp>,
+    /// Asked for while it was being fetched.
+    again: bool,
+}
+
+impl Refresher {
+    /// An empty schedule.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source, or changes when it is due. `failures` are those in a row from an earlier run.
+    pub fn set(&mut self, name: Arc<str>, interval: Duration, due: Timestamp, failures: u32) {
+        self.remove(&name);
+        self.waiting.insert((due, Arc::clone(&name)));
+        self.entries.insert(name, Entry { interval, failures, due: Some(due), again: false });
+    }
+
+    /// Forgets a source. The end of a fetch that is under way is then of no interest.
+    pub fn remove(&mut self, name: &str) {
+        if let Some((name, Entry { due: Some(due), .. })) = self.entries.remove_entry(name) {
+            self.waiting.remove(&(due, name));
+        }
+    }
+
+    /// Makes a source due now; false when there is none of that name.
+    pub fn trigger(&mut self, name: &str, now: Timestamp) -> bool {
+        let Some((key, _)) = self.entries.get_key_value(name) else { return false };
+        let key = Arc::clone(key);
+        let Some(entry) = self.entries.get_mut(name) else { return false };
+        match entry.due.replace(now) {
+            Some(due) => {
+                self.waiting.remove(&(due, Arc::clone(&key)));
+                self.waiting.insert((now, key));
+            }
+            None => (entry.due, entry.again) = (None, true),
+        }
+        true
+    }
+
+    /// Takes up to `limit` sources that are due, the longest waiting first. Each has to be given to
+    /// [`Refresher::ended`] before it can be due again.
+    pub fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<Arc<str>> {
+        let mut taken = Vec::new();
+        while taken.len() < limit && self.waiting.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, name)) = self.waiting.pop_first() else { break };
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.due = None;
+            }
+            taken.push(name);
+        }
+        taken
+    }
+
+    /// When the next source is due; `None` when nobody waits.
+    #[must_use]
+    pub fn next(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// Failed fetches of a source in a row.
+    #[must_use]
+    pub fn failures(&self, name: &str) -> u32 {
+        self.entries.get(name).map_or(0, |entry| entry.failures)
+    }
+
+    /// Says how a fetch ended, and returns when the source is due again. `random` spreads sources with equal intervals.
+    pub fn ended(&mut self, name: &str, ended: Ended, now: Timestamp, random: u64) -> Option<Timestamp> {
+        let (key, _) = self.entries.get_key_value(name)?;
+        let key = Arc::clone(key);
+        let entry = self.entries.get_mut(name).filter(|entry| entry.due.is_none())?;
+        entry.failures = if ended == Ended::Good { 0 } else { entry.failures.saturating_add(1) };
+        let due = match ended {
+            _ if std::mem::take(&mut entry.again) => now,
+            Ended::Good => now.after(spread(entry.interval, 10, random)),
+            Ended::Failed => now.after(spread(pause(entry.interval, entry.failures), 25, random)),
+            Ended::Limited { until } => until.max(now).after(Duration::from_millis(random % 10_000)),
+        };
+        entry.due = Some(due);
+        self.waiting.insert((due, key));
+        Some(due)
+    }
+}
+
+/// The pause after `failures` in a row: soon at first, then ever longer.
+fn pause(interval: Duration, failures: u32) -> Duration {
+    let doubled = interval.min(FIRST_PAUSE).saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
+    doubled.min(interval.max(LONGEST_PAUSE))
+}
+
+/// `time` and up to `percent` more.
+fn spread(time: Duration, percent: u32, random: u64) -> Duration {
+    let share = u32::try_from(random % 1000).unwrap_or(0);
+    // Divided first: a duration of centuries must not overflow.
+    time.saturating_add((time / 100_000).saturating_mul(percent * share))
+}
