@@ -1,0 +1,152 @@
+//! The settings of the gateway, and what makes them impossible.
+
+use std::{net::SocketAddr, time::Duration};
+
+use hezar_core::Secret;
+use hezar_pool::Strategy;
+use thiserror::Error;
+
+/// Somebody who may use the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name; options may follow it after a hyphen when a client logs in.
+    pub name: Box<str>,
+    /// The password.
+    pub password: Secret,
+}
+
+/// The settings of the gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Where to listen. Without users it must be a loopback address.
+    pub listen: SocketAddr,
+    /// Who may use it; empty = anybody who can reach the loopback address.
+    pub users: Vec<User>,
+    /// How a node is chosen unless the user name says otherwise.
+    pub strategy: Strategy,
+    /// How many nodes one request may try, 1 to 32.
+    pub attempts: u32,
+    /// The time from a complete request to a connected node (or the head of the answer), all attempts together.
+    pub deadline: Duration,
+    /// The longest that one attempt may take, so that a mute node does not eat the deadline.
+    pub attempt_timeout: Duration,
+    /// The time a client has to complete its first request.
+    pub setup_timeout: Duration,
+    /// The time an HTTP connection may wait for its next request.
+    pub keep_alive: Duration,
+    /// A tunnel in which no byte moves for this long is closed.
+    pub idle_timeout: Duration,
+    /// How long running tunnels may go on after a drain began.
+    pub grace: Duration,
+    /// The most connections at a time; further ones are closed at once.
+    pub max_connections: usize,
+    /// The largest head of an HTTP request, in bytes; at least 8192.
+    pub max_head: usize,
+    /// How long a session named in the user name keeps its node unless the name says otherwise.
+    pub session_ttl: Duration,
+    /// The most sessions kept at a time.
+    pub max_sessions: usize,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            users: Vec::new(),
+            strategy: Strategy::Smart,
+            attempts: 4,
+            deadline: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(10),
+            setup_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
+            grace: Duration::from_secs(10),
+            max_connections: 10_000,
+            max_head: 64 * 1024,
+            session_ttl: Duration::from_secs(600),
+            max_sessions: 100_000,
+        }
+    }
+}
+
+/// What is wrong with a setting; the text begins with its key beneath `[proxy]`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An address that others can reach, without users.
+    #[error("listen: {0} can be reached from other machines; add users or listen on 127.0.0.1")]
+    OpenToAll(SocketAddr),
+    /// A user without a name or a password.
+    #[error("users[{0}]: the name and the password must not be empty")]
+    EmptyUser(usize),
+    /// A name that Basic authentication cannot carry.
+    #[error("users[{0}]: the name must not contain a colon or a control character")]
+    BadUserName(usize),
+    /// The name exists twice.
+    #[error("users[{0}]: the name exists twice")]
+    DuplicateUser(usize),
+    /// A number outside its range.
+    #[error("{key}: must be from {min} to {max}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// The smallest value allowed.
+        min: u64,
+        /// The largest value allowed.
+        max: u64,
+    },
+    /// A duration of zero.
+    #[error("{0}: must be longer than zero")]
+    ZeroDuration(&'static str),
+}
+
+impl GatewayConfig {
+    /// The first thing that is wrong, if any.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let mut found = Vec::new();
+        if self.users.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
+            found.push(ConfigError::OpenToAll(self.listen));
+        }
+        for (index, user) in self.users.iter().enumerate() {
+            if user.name.is_empty() || user.password.is_empty() {
+                found.push(ConfigError::EmptyUser(index));
+            }
+            if user.name.chars().any(|c| c == ':' || c.is_control()) {
+                found.push(ConfigError::BadUserName(index));
+            }
+            if self.users[..index].iter().any(|other| other.name == user.name) {
+                found.push(ConfigError::DuplicateUser(index));
+            }
+        }
+        let numbers = [
+            ("attempts", u64::from(self.attempts), 1, 32),
+            ("max_connections", self.max_connections as u64, 1, 1 << 24),
+            ("max_head", self.max_head as u64, 8192, 1 << 20),
+            ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
+        ];
+        for (key, value, min, max) in numbers {
+            if !(min..=max).contains(&value) {
+                found.push(ConfigError::Range { key, min, max });
+            }
+        }
+        let durations = [
+            ("deadline", self.deadline),
+            ("attempt_timeout", self.attempt_timeout),
+            ("setup_timeout", self.setup_timeout),
+            ("keep_alive", self.keep_alive),
+            ("idle_timeout", self.idle_timeout),
+            ("session_ttl", self.session_ttl),
+        ];
+        found.extend(durations.iter().filter(|(_, d)| d.is_zero()).map(|(key, _)| ConfigError::ZeroDuration(key)));
+        found
+    }
+}

@@ -1,0 +1,85 @@
+//! One failed attempt in a form that can be kept, logged and shown.
+
+use std::{error::Error, fmt, io};
+
+use hezar_core::{Fault, Stage};
+use hezar_engine::{Cause, DialError};
+
+/// One failed attempt: where, whose fault, which code.
+#[derive(Clone, Debug)]
+pub struct Fail {
+    /// How far the attempt came.
+    pub stage: Stage,
+    /// Whose fault it was.
+    pub fault: Fault,
+    /// The engine's stable code.
+    pub code: &'static str,
+    /// The cause in words.
+    pub text: Box<str>,
+    /// Whether the fault is certain. A node that connected and then fell silent or hung up may only have passed on
+    /// what the target did: it is blamed when another node serves the same request.
+    pub sure: bool,
+}
+
+impl Fail {
+    pub(crate) fn new(stage: Stage, cause: &Cause, sure: bool) -> Self {
+        Self { stage, fault: cause.fault(), code: cause.code(), text: cause.to_string().into(), sure }
+    }
+
+    /// A failure of an open stream. Only a cause that a layer of the engine put there is certain.
+    pub(crate) fn of_stream(stage: Stage, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        let mut kind = None;
+        while let Some(error) = next {
+            if let Some(cause) = error.downcast_ref::<Cause>() {
+                return Self::new(stage, cause, true);
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                kind.get_or_insert(error.kind());
+                if let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()) {
+                    return Self::new(stage, cause, true);
+                }
+            }
+            next = error.source();
+        }
+        Self::new(stage, &kind.map_or(Cause::Closed, |kind| Cause::from(io::Error::from(kind))), false)
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 §2.3).
+    pub(crate) fn proxy_error(&self) -> &'static str {
+        match self.code {
+            "timeout" => "connection_timeout",
+            "dns" => "dns_error",
+            "refused" => "connection_refused",
+            "reset" | "closed" => "connection_terminated",
+            "certificate" => "tls_certificate_error",
+            "tls" => "tls_protocol_error",
+            "forbidden-address" => "destination_ip_prohibited",
+            "unreachable" => "destination_ip_unroutable",
+            "exhausted" => "proxy_internal_error",
+            _ => "destination_unavailable",
+        }
+    }
+
+    /// The reply field of SOCKS5 (RFC 1928 §6) when the target is to blame.
+    pub(crate) fn socks5_reply(&self) -> u8 {
+        match self.code {
+            "refused" => 5,
+            "timeout" => 6,
+            "unreachable" => 3,
+            _ => 4,
+        }
+    }
+}
+
+impl From<&DialError> for Fail {
+    fn from(error: &DialError) -> Self {
+        Self::new(error.stage, &error.cause, true)
+    }
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} ({})", self.code, self.stage, self.text)
+    }
+}

@@ -1,0 +1,79 @@
+//! What one attempt taught about its node: reported to the pool exactly once, or not at all.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{Fault, NodeId};
+use hezar_pool::{Origin, Outcome};
+use parking_lot::Mutex;
+
+use super::Fail;
+use crate::gateway::Shared;
+
+/// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
+/// serves the same request: that shows that the target is fine.
+pub(super) type Unsure = Arc<Mutex<Vec<(NodeId, Fail)>>>;
+
+/// The verdict on a connected node, open until it has proved itself.
+///
+/// Many protocols have no answer of their own to a request for a target, so "connected" proves little: the first byte
+/// from the node does. A connection that ends before that without anybody's provable fault says nothing.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    shared: Arc<Shared>,
+    node: NodeId,
+    latency: Duration,
+    unsure: Unsure,
+    open: bool,
+}
+
+impl Verdict {
+    pub(super) fn new(shared: Arc<Shared>, node: NodeId, latency: Duration, unsure: Unsure) -> Self {
+        Self { shared, node, latency, unsure, open: true }
+    }
+
+    /// The node has answered.
+    pub(crate) fn good(&mut self) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.shared.metrics.attempt("ok", "ok");
+        report(&self.shared, self.node, &Outcome::success(Origin::Traffic, self.latency));
+        let unsure = std::mem::take(&mut *self.unsure.lock());
+        for (node, fail) in unsure.into_iter().filter(|(node, _)| *node != self.node) {
+            report(&self.shared, node, &failure(&fail));
+        }
+    }
+
+    /// The node has failed after it was connected; nothing happens when it had proved itself before.
+    pub(crate) fn bad(&mut self, fail: &Fail) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.shared.metrics.attempt("failed", fail.code);
+        if fail.sure {
+            report(&self.shared, self.node, &failure(fail));
+        } else {
+            self.unsure.lock().push((self.node, fail.clone()));
+        }
+    }
+}
+
+impl Drop for Verdict {
+    fn drop(&mut self) {
+        if self.open {
+            self.shared.metrics.attempt("unproven", "ok");
+        }
+    }
+}
+
+pub(super) fn failure(fail: &Fail) -> Outcome {
+    Outcome::failure(Origin::Traffic, fail.fault, fail.stage, fail.code)
+}
+
+/// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them.
+pub(super) fn report(shared: &Shared, node: NodeId, outcome: &Outcome) {
+    let ours = matches!(&outcome.result, Err(failure) if failure.fault == Fault::Local);
+    if !ours {
+        shared.pool.report(node, outcome, shared.clock.now());
+    }
+}

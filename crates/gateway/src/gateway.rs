@@ -1,0 +1,169 @@
+//! The gateway itself: what its connections share, and the loop that accepts them.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hezar_engine::{Clock, Dialer, Outbounds};
+use hezar_pool::Pool;
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{ConfigError, GatewayConfig, Metrics, Refusal, inbound, metrics::Raised, sessions::Sessions};
+
+/// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A peer that vanished without a word is noticed after this silence.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub config: GatewayConfig,
+    pub pool: Arc<Pool<Arc<dyn Dialer>>>,
+    pub outbounds: Outbounds,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub sessions: Sessions,
+    /// The owner of every task of the gateway.
+    pub tasks: TaskTracker,
+    /// Begins the drain: no new requests.
+    pub drain: CancellationToken,
+    /// Ends what is left after the grace period.
+    pub kill: CancellationToken,
+}
+
+/// Why the gateway does not serve.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// A setting is impossible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The listening socket is not usable.
+    #[error("the listening socket failed: {0}")]
+    Socket(#[from] io::Error),
+}
+
+/// One mixed port over the pool. Cheap to clone the parts into; one gateway may serve several listeners in turn.
+#[derive(Debug)]
+pub struct Gateway {
+    config: GatewayConfig,
+    pool: Arc<Pool<Arc<dyn Dialer>>>,
+    outbounds: Outbounds,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    /// Puts a gateway together.
+    #[must_use]
+    pub const fn new(
+        config: GatewayConfig,
+        pool: Arc<Pool<Arc<dyn Dialer>>>,
+        outbounds: Outbounds,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        Self { config, pool, outbounds, clock, metrics }
+    }
+
+    /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and
+    /// returns when every connection is gone.
+    ///
+    /// # Errors
+    /// [`ServeError`]: the settings are impossible, or the listener can be reached from other machines without users.
+    pub async fn serve(&self, listener: TcpListener, drain: CancellationToken) -> Result<(), ServeError> {
+        let mut config = self.config.clone();
+        // What counts is where the socket really listens.
+        config.listen = listener.local_addr()?;
+        config.validate()?;
+        let shared = Arc::new(Shared {
+            pool: self.pool.clone(),
+            outbounds: self.outbounds.clone(),
+            clock: self.clock,
+            metrics: self.metrics.clone(),
+            sessions: Sessions::new(config.max_sessions),
+            tasks: TaskTracker::new(),
+            drain: drain.clone(),
+            kill: CancellationToken::new(),
+            config,
+        });
+        tracing::info!(listen = %shared.config.listen, users = shared.config.users.len(), "gateway listens");
+        tokio::select! {
+            () = accept(&shared, &listener) => {}
+            () = drain.cancelled() => {}
+        }
+        drop(listener);
+        finish(&shared).await;
+        Ok(())
+    }
+}
+
+/// Waits for the running tasks: politely for the grace period, then by ending them.
+async fn finish(shared: &Shared) {
+    shared.tasks.close();
+    tracing::info!(running = shared.tasks.len(), "gateway drains");
+    if timeout(shared.config.grace, shared.tasks.wait()).await.is_err() {
+        tracing::info!(running = shared.tasks.len(), "grace period is over");
+        shared.kill.cancel();
+        shared.tasks.wait().await;
+    }
+}
+
+/// Accepts for ever.
+async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+    let slots = Arc::new(Semaphore::new(shared.config.max_connections));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (stream, client) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if of_one_client(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, pause = ?pause, "accept failed");
+                shared.metrics.rejected("exhausted");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        };
+        pause = FIRST_PAUSE;
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            reject(shared, client, &Refusal::ConnectionLimit);
+            continue;
+        };
+        prepare(&stream);
+        let (shared, open) = (shared.clone(), Raised::new(&shared.metrics.connections));
+        let owner = shared.tasks.clone();
+        owner.spawn(async move {
+            tokio::select! {
+                () = inbound::serve(&shared, stream, client) => {}
+                () = shared.kill.cancelled() => {}
+            }
+            drop((slot, open));
+        });
+    }
+}
+
+/// The connection of one client failed before it was accepted; the listener itself is fine.
+fn of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
+}
+
+fn prepare(stream: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+    // Neither is needed for correctness: a socket that refuses them still works.
+    let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+/// Notes a connection that ended before it had made a request.
+pub(crate) fn reject(shared: &Shared, client: SocketAddr, refusal: &Refusal) {
+    shared.metrics.rejected(refusal.code());
+    tracing::debug!(%client, code = refusal.code(), reason = %refusal, "connection rejected");
+}

@@ -1,0 +1,153 @@
+//! SOCKS4, SOCKS4a and SOCKS5: CONNECT only.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hezar_core::Target;
+
+use super::Inbox;
+use crate::{
+    Refusal,
+    auth::{Identity, Login, identify},
+    course::Course,
+    gateway::{Shared, reject},
+    journal::{Inbound, Journal},
+    tunnel::tunnel,
+};
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+/// A request that was refused, and the bytes that say so.
+struct Refused {
+    refusal: Refusal,
+    answer: Vec<u8>,
+}
+
+/// The version's way to answer.
+#[derive(Clone, Copy)]
+enum Version {
+    Four,
+    Five,
+}
+
+/// Serves a SOCKS5 client.
+pub(super) async fn serve5(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
+    let asked = negotiate5(shared, &mut inbox).await;
+    serve(shared, inbox, client, Version::Five, asked).await;
+}
+
+/// Serves a SOCKS4 or SOCKS4a client.
+pub(super) async fn serve4(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
+    let asked = negotiate4(shared, &mut inbox).await;
+    serve(shared, inbox, client, Version::Four, asked).await;
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    mut inbox: Inbox,
+    client: SocketAddr,
+    version: Version,
+    asked: Result<(Identity, Target), Refused>,
+) {
+    let (identity, target) = match asked {
+        Ok(asked) => asked,
+        Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
+            return reject(shared, client, &refusal);
+        }
+        Err(Refused { refusal, answer }) => {
+            version.journal(shared).refused(&refusal, 0);
+            return inbox.farewell(&answer).await;
+        }
+    };
+    let mut journal = version.journal(shared);
+    journal.identity(&identity);
+    journal.target(&target);
+    let mut course = Course::new(shared, &identity, client.ip(), &target);
+    let route = tokio::select! {
+        biased;
+        route = course.next() => route,
+        // The journal says that the client is gone.
+        () = inbox.hung_up() => return,
+    };
+    match route {
+        Ok(route) => {
+            journal.served(route.lease.id(), course.attempts());
+            if inbox.write(&version.granted()).await.is_ok() {
+                tunnel(shared, inbox.into_client(), route, journal).await;
+            }
+        }
+        Err(refusal) => {
+            journal.refused(&refusal, course.attempts());
+            inbox.farewell(&version.refused(&refusal)).await;
+        }
+    }
+}
+
+impl Version {
+    fn journal(self, shared: &Arc<Shared>) -> Journal {
+        let inbound = match self {
+            Self::Four => Inbound::Socks4,
+            Self::Five => Inbound::Socks5,
+        };
+        Journal::new(shared, inbound)
+    }
+
+    fn granted(self) -> Vec<u8> {
+        match self {
+            Self::Four => wire::reply4(90).to_vec(),
+            Self::Five => wire::reply(0).to_vec(),
+        }
+    }
+
+    fn refused(self, refusal: &Refusal) -> Vec<u8> {
+        match self {
+            Self::Four => wire::reply4(refusal.socks4_reply()).to_vec(),
+            Self::Five => wire::reply(refusal.socks5_reply()).to_vec(),
+        }
+    }
+
+    fn refuse(self, refusal: Refusal) -> Refused {
+        Refused { answer: self.refused(&refusal), refusal }
+    }
+}
+
+async fn negotiate5(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Target), Refused> {
+    let identity = greet5(shared, inbox).await?;
+    let asked = inbox.read(wire::request).await.map_err(|refusal| Version::Five.refuse(refusal))?;
+    let target = asked.target.map_err(|refusal| Version::Five.refuse(refusal))?;
+    Ok((identity, target))
+}
+
+/// Greeting and login. A client that offers to log in is always asked to: its name may carry options.
+async fn greet5(shared: &Shared, inbox: &mut Inbox) -> Result<Identity, Refused> {
+    let no_method = |refusal| Refused { refusal, answer: vec![5, wire::METHOD_REFUSED] };
+    let offered = inbox.read(wire::greeting).await.map_err(no_method)?;
+    let users = &shared.config.users;
+    if offered.login {
+        let bad_login = |refusal| Refused { refusal, answer: vec![1, 1] };
+        inbox.write(&[5, wire::METHOD_LOGIN]).await.map_err(bad_login)?;
+        let login = inbox.read(wire::login).await.map_err(bad_login)?;
+        let identity = identify(users, Some(&login)).map_err(bad_login)?;
+        inbox.write(&[1, 0]).await.map_err(bad_login)?;
+        return Ok(identity);
+    }
+    if !offered.none {
+        return Err(no_method(Refusal::BadSocks("no login method that fits")));
+    }
+    let identity = identify(users, None).map_err(no_method)?;
+    inbox.write(&[5, wire::METHOD_NONE]).await.map_err(no_method)?;
+    Ok(identity)
+}
+
+/// SOCKS4 has a name and no password: with users configured nobody can log in, without them the name carries options.
+async fn negotiate4(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Target), Refused> {
+    let refuse = |refusal| Version::Four.refuse(refusal);
+    let asked = inbox.read(wire::request4).await.map_err(refuse)?;
+    if !shared.config.users.is_empty() {
+        return Err(refuse(Refusal::AuthMissing));
+    }
+    let login = asked.user.map(|name| Login { name, password: "".into() });
+    let identity = identify(&[], login.as_ref()).map_err(refuse)?;
+    Ok((identity, asked.target.map_err(refuse)?))
+}

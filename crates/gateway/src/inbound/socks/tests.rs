@@ -1,0 +1,102 @@
+//! SOCKS on the wire: known bytes, any splitting, no panic.
+
+use proptest::prelude::*;
+
+use super::wire::*;
+use crate::Refusal;
+
+fn whole<T>(read: Read<T>) -> (T, usize) {
+    read.unwrap().expect("complete")
+}
+
+#[test]
+fn greeting_with_both_methods() {
+    let (methods, used) = whole(greeting(&[5, 3, 0, 1, 2, 5, 1]));
+    assert_eq!(methods, Methods { none: true, login: true });
+    assert_eq!(used, 5);
+    assert_eq!(whole(greeting(&[5, 0])).0, Methods::default());
+    assert!(greeting(&[4, 1]).is_err());
+}
+
+#[test]
+fn login_with_empty_password() {
+    let (login, used) = whole(login(b"\x01\x03bob\x00rest"));
+    assert_eq!((&*login.name, &*login.password, used), ("bob", "", 6));
+    assert!(super::wire::login(b"\x02\x01a\x00").is_err());
+}
+
+#[test]
+fn requests_of_all_address_types() {
+    let cases: [(&[u8], &str); 4] = [
+        (b"\x05\x01\x00\x01\x7f\x00\x00\x01\x1f\x90", "127.0.0.1:8080"),
+        (b"\x05\x01\x00\x03\x0bexample.com\x01\xbb", "example.com:443"),
+        (b"\x05\x01\x00\x03\x071.2.3.4\x00\x50", "1.2.3.4:80"),
+        (b"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50", "[::1]:80"),
+    ];
+    for (bytes, expected) in cases {
+        let (ask, used) = whole(request(bytes));
+        assert_eq!(ask.target.unwrap().to_string(), expected);
+        assert_eq!(used, bytes.len());
+    }
+}
+
+#[test]
+fn unsupported_requests_are_read_whole_then_refused() {
+    for (command, name) in [(2, "BIND"), (3, "UDP ASSOCIATE")] {
+        let (ask, _) = whole(request(&[5, command, 0, 1, 1, 1, 1, 1, 0, 80]));
+        assert!(matches!(ask.target, Err(Refusal::UnsupportedCommand(found)) if found == name));
+    }
+    assert_eq!(request(&[5, 1, 0, 9]).unwrap_err().socks5_reply(), 8);
+    assert!(whole(request(&[5, 1, 0, 1, 1, 1, 1, 1, 0, 0])).0.target.is_err());
+}
+
+#[test]
+fn socks4_and_4a() {
+    let (ask, used) = whole(request4(b"\x04\x01\x00\x50\x01\x02\x03\x04bob\x00tail"));
+    assert_eq!((ask.target.unwrap().to_string(), ask.user.as_deref(), used), ("1.2.3.4:80".into(), Some("bob"), 12));
+    let bytes = b"\x04\x01\x01\xbb\x00\x00\x00\x07\x00example.com\x00";
+    let (ask, used) = whole(request4(bytes));
+    assert_eq!((ask.target.unwrap().to_string(), ask.user, used), ("example.com:443".into(), None, bytes.len()));
+    assert!(whole(request4(b"\x04\x02\x00\x50\x01\x02\x03\x04\x00")).0.target.is_err());
+    let mut endless = b"\x04\x01\x00\x50\x01\x02\x03\x04".to_vec();
+    endless.resize(endless.len() + MAX_TEXT + 1, b'a');
+    assert!(request4(&endless).is_err());
+}
+
+/// Feeds growing prefixes: nothing may be decided early, and what follows must not change the result.
+fn split_invariant<T: std::fmt::Debug>(bytes: &[u8], tail: &[u8], read: impl Fn(&[u8]) -> Read<T>) {
+    let Ok(Some((value, used))) = read(bytes) else { return };
+    for end in 0..used {
+        assert!(matches!(read(&bytes[..end]), Ok(None)), "decided after {end} of {used} bytes");
+    }
+    let longer = [&bytes[..used], tail].concat();
+    let (again, used_again) = whole(read(&longer));
+    assert_eq!((format!("{value:?}"), used), (format!("{again:?}"), used_again));
+}
+
+proptest! {
+    #[test]
+    fn any_splitting_reads_the_same(
+        name in "[a-z]{1,20}(\\.[a-z]{1,10}){1,3}", user in "[a-z]{0,20}", port in 1..=u16::MAX,
+        tail in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let port = port.to_be_bytes();
+        let five = [&[5, 1, 0, 3, name.len() as u8][..], name.as_bytes(), &port].concat();
+        split_invariant(&five, &tail, request);
+        let four = [&[4, 1][..], &port, &[0, 0, 0, 1], user.as_bytes(), &[0], name.as_bytes(), &[0]].concat();
+        split_invariant(&four, &tail, request4);
+        let login_bytes = [&[1, user.len() as u8][..], user.as_bytes(), &[name.len() as u8], name.as_bytes()].concat();
+        split_invariant(&login_bytes, &tail, |bytes| Ok(login(bytes)?.map(|(l, n)| ((l.name, l.password), n))));
+    }
+
+    #[test]
+    fn garbage_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..700), version in prop::sample::select(vec![1u8, 4, 5])) {
+        if let Some(first) = bytes.first_mut() { *first = version; }
+        for used in [
+            greeting(&bytes).ok().flatten().map(|r| r.1), login(&bytes).ok().flatten().map(|r| r.1),
+            request(&bytes).ok().flatten().map(|r| r.1), request4(&bytes).ok().flatten().map(|r| r.1),
+        ].into_iter().flatten() {
+            prop_assert!(used <= bytes.len());
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The bytes of SOCKS4, SOCKS4a and SOCKS5 as a server sees them, without I/O.
+//!
+//! SOCKS5, RFC 1928 and RFC 1929 (client ► server unless marked ◄):
+//! ```text
+//! greeting   05 | n | method × n                      ◄ 05 | method            (FF = none fits)
+//! login      01 | n | name × n | m | password × m     ◄ 01 | 00 = welcome
+//! request    05 | command | 00 | type | address | port ◄ 05 | reply | 00 | 01 | 0.0.0.0 | 0
+//!            type 01: 4 bytes, 03: n + name, 04: 16 bytes
+//! ```
+//! SOCKS4 and 4a (the notes of NEC's `SOCKS4.protocol`; 4a: address 0.0.0.x, x ≠ 0, then the name):
+//! ```text
+//! request    04 | command | port | address | user × n | 00 [| name × n | 00]     ◄ 00 | code | port | address
+//! ```
+//! Every function reads from the beginning of what has arrived so far: `Ok(None)` = more is needed, else the value and
+//! how many bytes it took. The number of bytes asked for is bounded by the format (SOCKS5) or by [`MAX_TEXT`] (SOCKS4).
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hezar_core::{Host, Target};
+
+use crate::{Refusal, auth::Login};
+
+/// The longest user name and host name of SOCKS4.
+pub(super) const MAX_TEXT: usize = 512;
+
+/// No authentication.
+pub(super) const METHOD_NONE: u8 = 0;
+/// User name and password (RFC 1929).
+pub(super) const METHOD_LOGIN: u8 = 2;
+/// None of the methods offered fits.
+pub(super) const METHOD_REFUSED: u8 = 0xff;
+
+/// A value and the number of bytes it took, `None` while it is incomplete.
+pub(super) type Read<T> = Result<Option<(T, usize)>, Refusal>;
+
+/// The methods that a greeting offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Methods {
+    pub none: bool,
+    pub login: bool,
+}
+
+/// What a client asks for. An address that cannot be a target is kept as an error, to be answered after the login.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub target: Result<Target, Refusal>,
+    /// SOCKS4's user, if one was given.
+    pub user: Option<Box<str>>,
+}
+
+/// Takes a prefix of `length` bytes from `position`, or `None` while it is incomplete.
+fn take(bytes: &[u8], position: usize, length: usize) -> Option<&[u8]> {
+    bytes.get(position..position.checked_add(length)?)
+}
+
+/// The greeting of SOCKS5.
+pub(super) fn greeting(bytes: &[u8]) -> Read<Methods> {
+    let Some(&[version, count]) = bytes.first_chunk() else { return Ok(None) };
+    if version != 5 {
+        return Err(Refusal::BadSocks("unknown version"));
+    }
+    let Some(methods) = take(bytes, 2, count.into()) else { return Ok(None) };
+    let offered = Methods { none: methods.contains(&METHOD_NONE), login: methods.contains(&METHOD_LOGIN) };
+    Ok(Some((offered, 2 + methods.len())))
+}
+
+/// The name and password of RFC 1929.
+pub(super) fn login(bytes: &[u8]) -> Read<Login> {
+    let Some(&[version, length]) = bytes.first_chunk() else { return Ok(None) };
+    if version != 1 {
+        return Err(Refusal::BadSocks("unknown version of the login"));
+    }
+    let Some(name) = take(bytes, 2, length.into()) else { return Ok(None) };
+    let after_name = 2 + name.len();
+    let Some(&length) = bytes.get(after_name) else { return Ok(None) };
+    let Some(password) = take(bytes, after_name + 1, length.into()) else { return Ok(None) };
+    let login = Login { name: text(name)?, password: text(password)? };
+    Ok(Some((login, after_name + 1 + password.len())))
+}
+
+fn text(bytes: &[u8]) -> Result<Box<str>, Refusal> {
+    std::str::from_utf8(bytes).map(Into::into).map_err(|_| Refusal::BadSocks("a text is not UTF-8"))
+}
+
+/// The request of SOCKS5.
+pub(super) fn request(bytes: &[u8]) -> Read<Ask> {
+    let Some(&[version, command, _, kind]) = bytes.first_chunk() else { return Ok(None) };
+    if version != 5 {
+        return Err(Refusal::BadSocks("unknown version"));
+    }
+    let host_length = match kind {
+        1 => 4,
+        4 => 16,
+        3 => match bytes.get(4) {
+            Some(length) => 1 + usize::from(*length),
+            None => return Ok(None),
+        },
+        _ => return Err(Refusal::BadSocks("unknown address type")),
+    };
+    let Some(host) = take(bytes, 4, host_length) else { return Ok(None) };
+    let Some(&[high, low]) = take(bytes, 4 + host_length, 2) else { return Ok(None) };
+    let target = command_of(command, "BIND", "UDP ASSOCIATE")
+        .and_then(|()| host5(kind, host))
+        .and_then(|host| target(host, u16::from_be_bytes([high, low])));
+    Ok(Some((Ask { target, user: None }, 6 + host_length)))
+}
+
+fn command_of(command: u8, two: &'static str, three: &'static str) -> Result<(), Refusal> {
+    match command {
+        1 => Ok(()),
+        2 => Err(Refusal::UnsupportedCommand(two)),
+        3 => Err(Refusal::UnsupportedCommand(three)),
+        _ => Err(Refusal::UnsupportedCommand("(unknown)")),
+    }
+}
+
+fn host5(kind: u8, bytes: &[u8]) -> Result<Host, Refusal> {
+    match (kind, bytes) {
+        (1, &[a, b, c, d]) => Ok(Host::Ip(Ipv4Addr::new(a, b, c, d).into())),
+        (3, [_, name @ ..]) => host_name(name),
+        (_, bytes) => {
+            let octets: [u8; 16] = bytes.try_into().map_err(|_| Refusal::BadSocks("unknown address type"))?;
+            Ok(Host::Ip(Ipv6Addr::from(octets).into()))
+        }
+    }
+}
+
+/// A name; clients also send addresses as text here.
+fn host_name(bytes: &[u8]) -> Result<Host, Refusal> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Refusal::BadSocks("the host name is not UTF-8"))?;
+    Host::new(text).map_err(|_| Refusal::BadSocks("the host name is not valid"))
+}
+
+fn target(host: Host, port: u16) -> Result<Target, Refusal> {
+    Target::new(host, port).map_err(|_| Refusal::BadSocks("the port is 0"))
+}
+
+/// The request of SOCKS4 or SOCKS4a.
+pub(super) fn request4(bytes: &[u8]) -> Read<Ask> {
+    let Some(&[version, command, high, low, a, b, c, d]) = bytes.first_chunk() else { return Ok(None) };
+    if version != 4 {
+        return Err(Refusal::BadSocks("unknown version"));
+    }
+    let Some(user) = until_zero(&bytes[8..])? else { return Ok(None) };
+    let mut used = 8 + user.len() + 1;
+    let host = if a == 0 && b == 0 && c == 0 && d != 0 {
+        let Some(name) = until_zero(&bytes[used..])? else { return Ok(None) };
+        used += name.len() + 1;
+        host_name(name)
+    } else {
+        Ok(Host::Ip(Ipv4Addr::new(a, b, c, d).into()))
+    };
+    let target = command_of(command, "BIND", "(unknown)")
+        .and(host)
+        .and_then(|host| target(host, u16::from_be_bytes([high, low])));
+    let user = if user.is_empty() { None } else { Some(text(user)?) };
+    Ok(Some((Ask { target, user }, used)))
+}
+
+/// The bytes before the next zero; `None` while there is none.
+fn until_zero(bytes: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+    let end = bytes.iter().take(MAX_TEXT + 1).position(|byte| *byte == 0);
+    match end {
+        Some(end) => Ok(Some(&bytes[..end])),
+        None if bytes.len() > MAX_TEXT => Err(Refusal::BadSocks("a text is too long")),
+        None => Ok(None),
+    }
+}
+
+/// The answer to a SOCKS5 request. The bound address is unknown (it is the node's) and written as 0.0.0.0:0.
+pub(super) const fn reply(code: u8) -> [u8; 10] {
+    [5, code, 0, 1, 0, 0, 0, 0, 0, 0]
+}
+
+/// The answer to a SOCKS4 request; 90 = granted.
+pub(super) const fn reply4(code: u8) -> [u8; 8] {
+    [0, code, 0, 0, 0, 0, 0, 0]
+}

@@ -1,0 +1,26 @@
+//! The one port that clients use: HTTP and SOCKS in, a healthy node out.
+//!
+//! [`Gateway::serve`] accepts connections, finds out the protocol by the first byte, reads who asks for which target,
+//! and sends each request over a node of its own, with failover. Nothing is ever dialled without a leased node.
+
+mod auth;
+mod config;
+mod course;
+mod gateway;
+mod inbound;
+mod journal;
+mod meter;
+mod metrics;
+mod options;
+mod prefixed;
+mod refusal;
+mod relay;
+mod sessions;
+mod tunnel;
+
+pub use config::{ConfigError, GatewayConfig, User};
+pub use course::Fail;
+pub use gateway::{Gateway, ServeError};
+pub use metrics::Metrics;
+pub use options::{OptionError, UserOptions};
+pub use refusal::Refusal;

@@ -1,0 +1,71 @@
+//! Options in user names: order does not matter, mistakes are named, nothing panics.
+
+use std::time::Duration;
+
+use hezar_pool::Strategy;
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn all_options_in_any_order() {
+    let expected = UserOptions {
+        country: Some(*b"DE"),
+        session: Some("abc12".into()),
+        session_ttl: Some(Duration::from_secs(1800)),
+        strategy: Some(Strategy::Random),
+    };
+    for text in [
+        "country-de-session-abc12-sesstime-30-strategy-random",
+        "strategy-random-sesstime-30-session-abc12-country-DE",
+        "Session-abc12-COUNTRY-De-strategy-RANDOM-sesstime-030",
+    ] {
+        assert_eq!(UserOptions::parse(text), Ok(expected.clone()), "{text}");
+    }
+}
+
+#[test]
+fn strategies_of_two_words() {
+    for wanted in Strategy::ALL {
+        let name = wanted.name();
+        let options = UserOptions::parse(&format!("strategy-{name}-country-us")).unwrap();
+        assert_eq!(options.strategy, Some(wanted), "{name}");
+        assert_eq!(options.country, Some(*b"US"));
+        assert_eq!(UserOptions::parse(&format!("strategy-{name}")).unwrap().strategy, Some(wanted));
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (text, error) in [
+        ("contry-de", OptionError::UnknownKey),
+        ("-country-de", OptionError::UnknownKey),
+        ("country", OptionError::MissingValue("country")),
+        ("country-", OptionError::MissingValue("country")),
+        ("country-de-country-us", OptionError::Twice("country")),
+        ("country-deu", OptionError::Country),
+        ("country-d1", OptionError::Country),
+        ("session-a b", OptionError::Session),
+        ("sesstime-0", OptionError::SessionTime),
+        ("sesstime-1441", OptionError::SessionTime),
+        ("sesstime-+5", OptionError::SessionTime),
+        ("strategy-best", OptionError::Strategy),
+        ("strategy-round", OptionError::Strategy),
+    ] {
+        assert_eq!(UserOptions::parse(text), Err(error), "{text}");
+    }
+    assert_eq!(UserOptions::parse(&format!("session-{}", "a".repeat(65))), Err(OptionError::Session));
+    assert_eq!(UserOptions::parse(""), Ok(UserOptions::default()));
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "\\PC{0,80}") {
+        let _ = UserOptions::parse(&text);
+    }
+
+    #[test]
+    fn never_panics_near_the_grammar(words in prop::collection::vec("(country|session|sesstime|strategy|round|robin|de|30|)", 0..10)) {
+        let _ = UserOptions::parse(&words.join("-"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Bytes both ways between a client and a node: half-close kept, idle time bounded, no buffer held while idle.
+
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, sleep_until},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Read at a time. It lies on the stack during a poll only; what the other side does not take at once is kept.
+const CHUNK: usize = 32 * 1024;
+/// The idle time once the node has ended its side: a client that has got everything and does not hang up is gone.
+const AFTER_NODE: Duration = Duration::from_secs(60);
+/// Chunks moved before other tasks get a turn.
+const TURNS: usize = 16;
+
+/// Bytes moved so far, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// Client to node.
+    pub up: u64,
+    /// Node to client.
+    pub down: u64,
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Both sides closed.
+    Closed,
+    /// Nothing moved for the idle time.
+    Idle,
+    /// The client's side failed.
+    Client,
+    /// The node's side failed.
+    Node(io::Error),
+}
+
+/// Whose stream an error came from.
+enum Side {
+    From(io::Error),
+    To(io::Error),
+}
+
+/// One direction.
+#[derive(Default)]
+struct Pump {
+    /// Read and not yet written; empty most of the time.
+    rest: Vec<u8>,
+    written: usize,
+    moved: u64,
+    unflushed: bool,
+    ended: bool,
+    shut: bool,
+}
+
+/// Moves bytes until both directions have ended. `first` is called when the node's first byte arrives; `counts` are
+/// kept up to date, so that they hold even when this future is dropped.
+pub(crate) async fn relay<C, N>(
+    client: &mut C,
+    node: &mut N,
+    idle: Duration,
+    counts: &mut Counts,
+    mut first: impl FnMut(),
+) -> End
+where
+    C: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    N: AsyncRead + AsyncWrite + Unpin + ?Sized,
+{
+    let (mut up, mut down) = (Pump::default(), Pump::default());
+    let mut last_move = Instant::now();
+    let mut bound = idle;
+    let mut alarm = pin!(sleep_until(last_move + bound));
+    poll_fn(|cx| {
+        let up_result = up.poll(cx, client, node);
+        let down_result = down.poll(cx, node, client);
+        if counts.down == 0 && down.moved > 0 {
+            first();
+        }
+        if (counts.up, counts.down) != (up.moved, down.moved) {
+            *counts = Counts { up: up.moved, down: down.moved };
+            last_move = Instant::now();
+        }
+        match (up_result, down_result) {
+            (Poll::Ready(Err(Side::From(_))), _) | (_, Poll::Ready(Err(Side::To(_)))) => {
+                return Poll::Ready(End::Client);
+            }
+            (Poll::Ready(Err(Side::To(error))), _) | (_, Poll::Ready(Err(Side::From(error)))) => {
+                return Poll::Ready(End::Node(error));
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Closed),
+            _ => {}
+        }
+        if down.shut && bound > AFTER_NODE {
+            bound = AFTER_NODE;
+            alarm.as_mut().reset(last_move + bound);
+        }
+        // The alarm is moved only when it rings: a busy tunnel does not touch the timer for every chunk.
+        while alarm.as_mut().poll(cx).is_ready() {
+            if last_move.elapsed() >= bound {
+                return Poll::Ready(End::Idle);
+            }
+            alarm.as_mut().reset(last_move + bound);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl Pump {
+    /// Moves what can be moved now; ready when `from` has ended, all is written and `to` is shut down.
+    fn poll<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T) -> Poll<Result<(), Side>>
+    where
+        F: AsyncRead + Unpin + ?Sized,
+        T: AsyncWrite + Unpin + ?Sized,
+    {
+        if self.shut {
+            return Poll::Ready(Ok(()));
+        }
+        for _ in 0..TURNS {
+            ready!(self.poll_rest(cx, to)).map_err(Side::To)?;
+            if self.ended {
+                ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Side::To)?;
+                self.shut = true;
+                return Poll::Ready(Ok(()));
+            }
+            if self.poll_chunk(cx, from, to)?.is_pending() {
+                if self.unflushed {
+                    ready!(Pin::new(&mut *to).poll_flush(cx)).map_err(Side::To)?;
+                    self.unflushed = false;
+                }
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_rest<T: AsyncWrite + Unpin + ?Sized>(&mut self, cx: &mut Context<'_>, to: &mut T) -> Poll<io::Result<()>> {
+        while self.written < self.rest.len() {
+            let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.rest[self.written..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+        }
+        if !self.rest.is_empty() {
+            // Given back, not kept: thousands of tunnels are idle at a time.
+            self.rest = Vec::new();
+            self.written = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_chunk<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T) -> Poll<Result<(), Side>>
+    where
+        F: AsyncRead + Unpin + ?Sized,
+        T: AsyncWrite + Unpin + ?Sized,
+    {
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        ready!(Pin::new(from).poll_read(cx, &mut chunk)).map_err(Side::From)?;
+        let read = chunk.filled();
+        if read.is_empty() {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        self.moved += read.len() as u64;
+        self.unflushed = true;
+        let written = match Pin::new(to).poll_write(cx, read) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Side::To(io::ErrorKind::WriteZero.into()))),
+            Poll::Ready(written) => written.map_err(Side::To)?,
+            Poll::Pending => 0,
+        };
+        self.rest.extend_from_slice(&read[written..]);
+        Poll::Ready(Ok(()))
+    }
+}

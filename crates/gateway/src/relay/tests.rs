@@ -1,0 +1,108 @@
+//! Half-close, first byte, idle time, errors by side.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+use super::*;
+
+const IDLE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn half_close_reaches_the_other_side_and_the_answer_comes_back() {
+    let (mut client, mut client_far) = duplex(1000);
+    let (mut node, mut node_far) = duplex(1000);
+    let relayed = tokio::spawn(async move {
+        let (mut counts, mut firsts) = (Counts { up: 0, down: 0 }, 0);
+        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, || firsts += 1).await;
+        (end, counts, firsts)
+    });
+    let server = tokio::spawn(async move {
+        let mut request = Vec::new();
+        node_far.read_to_end(&mut request).await.unwrap();
+        node_far.write_all(&request).await.unwrap();
+        node_far.shutdown().await.unwrap();
+    });
+    let sent = vec![7; 900];
+    client.write_all(&sent).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    server.await.unwrap();
+    let (end, counts, firsts) = relayed.await.unwrap();
+    assert_eq!(answer, sent);
+    assert!(matches!(end, End::Closed));
+    assert_eq!((counts.up, counts.down, firsts), (900, 900, 1));
+}
+
+#[tokio::test]
+async fn megabytes_cross_both_ways_at_once() {
+    let (client, mut client_far) = duplex(5000);
+    let (mut node, node_far) = duplex(3000);
+    tokio::spawn(async move {
+        let mut counts = Counts { up: 0, down: 0 };
+        relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await
+    });
+    let (mut echo_read, mut echo_write) = tokio::io::split(node_far);
+    tokio::spawn(async move {
+        tokio::io::copy(&mut echo_read, &mut echo_write).await.unwrap();
+        echo_write.shutdown().await.unwrap();
+    });
+    let data: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let expected = data.clone();
+    let (mut read, mut write) = tokio::io::split(client);
+    tokio::spawn(async move {
+        write.write_all(&data).await.unwrap();
+        write.shutdown().await.unwrap();
+    });
+    let mut got = Vec::new();
+    read.read_to_end(&mut got).await.unwrap();
+    assert!(got == expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_tunnels_end_and_busy_ones_do_not() {
+    let (mut client, mut client_far) = duplex(1000);
+    let (mut node, _node_far) = duplex(1000);
+    let started = Instant::now();
+    let relayed = tokio::spawn(async move {
+        let mut counts = Counts { up: 0, down: 0 };
+        relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await
+    });
+    for _ in 0..5 {
+        tokio::time::sleep(IDLE * 3 / 4).await;
+        client.write_all(b"x").await.unwrap();
+    }
+    assert!(matches!(relayed.await.unwrap(), End::Idle));
+    assert_eq!(started.elapsed().as_secs(), (IDLE * 15 / 4 + IDLE).as_secs());
+}
+
+#[tokio::test]
+async fn errors_name_their_side() {
+    let (mut client, _client_far) = duplex(1000);
+    let mut node = Broken;
+    let mut counts = Counts { up: 0, down: 0 };
+    let end = relay(&mut client, &mut node, IDLE, &mut counts, || ()).await;
+    assert!(matches!(end, End::Node(error) if error.kind() == io::ErrorKind::ConnectionReset));
+}
+
+/// A stream whose every read fails.
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,273 @@
+//! Other nodes take over, within bounds, and only when that is safe; blame goes where it belongs.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use hezar_gateway::GatewayConfig;
+use hezar_pool::State;
+
+use crate::{
+    clients::*,
+    world::{Does, World, config, eventually, world, world_at},
+};
+
+async fn get(world: &World, method: &str, uri: &str) -> (u16, String, bytes::Bytes) {
+    let mut client = http(world).await;
+    whole(client.send_request(request(method, uri, if method == "POST" { "body" } else { "" })).await.unwrap()).await
+}
+
+fn state(world: &World, node: usize) -> State {
+    world.pool.node(world.ids[node]).unwrap().state()
+}
+
+#[tokio::test]
+async fn a_dead_node_is_passed_over() {
+    let world = world(config(), &[Does::Refuse, Does::Echo]).await;
+    for _ in 0..4 {
+        expect_echo(tunnel(&world, "example.com:443").await, b"hello").await;
+        let (stream, reply) = socks5(&world, None, &by_name("example.com", 443)).await;
+        assert_eq!(reply, Some(0));
+        expect_echo(stream, b"hello").await;
+    }
+    let connects = world.connects();
+    assert!(connects[0] > 0 && connects[1] == 8, "{connects:?}");
+    assert_ne!(state(&world, 0), State::Healthy);
+    assert_eq!(state(&world, 1), State::Healthy);
+    assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"refused\"}"));
+}
+
+#[tokio::test]
+async fn attempts_are_bounded_and_each_goes_to_another_server() {
+    let world = world(config(), &[Does::Refuse; 10]).await;
+    let (status, proxy_status, body) = get(&world, "GET", "http://example.com/").await;
+    assert_eq!(
+        (status, proxy_status.as_str()),
+        (502, "hezar; error=connection_refused; details=\"all-attempts-failed\"")
+    );
+    assert!(String::from_utf8_lossy(&body).contains("all 4 upstream proxies"));
+    let mut connects = world.connects();
+    connects.sort_unstable();
+    assert_eq!(connects, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn nodes_on_a_server_that_failed_are_left_out_while_there_are_others() {
+    let dead = "192.0.2.1:1080";
+    let nodes = [(dead, Does::Refuse), (dead, Does::Refuse), (dead, Does::Refuse), ("192.0.2.2:1", Does::Echo)];
+    let world = world_at(GatewayConfig { attempts: 2, ..config() }, &nodes).await;
+    for _ in 0..4 {
+        expect_echo(tunnel(&world, "example.com:443").await, b"hello").await;
+    }
+    assert_eq!(world.connects()[3], 4);
+}
+
+#[tokio::test]
+async fn another_node_on_the_same_server_is_better_than_none() {
+    let server = "192.0.2.1:1080";
+    let world = world_at(config(), &[(server, Does::Refuse), (server, Does::Echo)]).await;
+    for _ in 0..4 {
+        expect_echo(tunnel(&world, "example.com:443").await, b"hello").await;
+    }
+}
+
+#[tokio::test]
+async fn a_mute_node_does_not_eat_the_deadline() {
+    let config = GatewayConfig { attempt_timeout: Duration::from_millis(50), ..config() };
+    let world = world(config, &[Does::Hang, Does::Echo]).await;
+    for _ in 0..2 {
+        expect_echo(tunnel(&world, "example.com:443").await, b"hello").await;
+    }
+    assert_eq!(world.connects()[1], 2);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_request() {
+    let config = GatewayConfig { deadline: Duration::from_millis(200), ..config() };
+    let world = world(config, &[Does::Hang; 2]).await;
+    let mut stream = connect(&world).await;
+    let head = ask(&mut stream, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 504 ") && head.contains("details=\"deadline\""), "{head}");
+    // Cut short by our own deadline: that says nothing about the nodes.
+    assert_eq!((state(&world, 0), state(&world, 1)), (State::Healthy, State::Healthy));
+}
+
+#[tokio::test]
+async fn an_empty_pool_is_an_error_not_a_direct_connection() {
+    let world = world(config(), &[]).await;
+    let (status, proxy_status, body) = get(&world, "GET", "http://127.0.0.1:1/").await;
+    assert_eq!((status, proxy_status.as_str()), (503, "hezar; error=destination_unavailable; details=\"pool-empty\""));
+    assert!(String::from_utf8_lossy(&body).contains("nothing is ever sent directly"));
+}
+
+#[tokio::test]
+async fn a_second_opinion_about_a_target_is_enough() {
+    let world = world(config(), &[Does::NoTarget; 4]).await;
+    let (status, proxy_status, _) = get(&world, "GET", "http://example.com/").await;
+    assert_eq!(status, 502);
+    assert!(proxy_status.ends_with("details=\"target-unreachable\""), "{proxy_status}");
+    assert_eq!(world.connects().iter().sum::<usize>(), 2);
+    assert!((0..4).all(|node| state(&world, node) == State::Healthy));
+}
+
+#[tokio::test]
+async fn a_get_is_repeated_and_the_node_that_hung_up_is_blamed() {
+    let world = world(config(), &[Does::HangUp, Does::Web]).await;
+    for _ in 0..2 {
+        let (status, _, name) = get(&world, "GET", "http://origin.test/who").await;
+        assert_eq!((status, &*name), (200, &b"node-1"[..]));
+    }
+    assert_eq!(world.origin_requests(), 2);
+    assert_eq!(state(&world, 0), State::Suspect);
+}
+
+#[tokio::test]
+async fn when_every_node_hangs_up_the_target_may_be_to_blame() {
+    let world = world(config(), &[Does::HangUp; 3]).await;
+    let (status, proxy_status, _) = get(&world, "GET", "http://origin.test/who").await;
+    assert_eq!(status, 502);
+    assert!(proxy_status.contains("connection_terminated"), "{proxy_status}");
+    assert_eq!(world.connects(), [1, 1, 1]);
+    assert!((0..3).all(|node| state(&world, node) == State::Healthy));
+}
+
+#[tokio::test]
+async fn a_post_is_not_repeated() {
+    let world = world(config(), &[Does::HangUp; 3]).await;
+    let (status, _, _) = get(&world, "POST", "http://origin.test/who").await;
+    assert_eq!(status, 502);
+    assert_eq!(world.connects().iter().sum::<usize>(), 1);
+}
+
+#[tokio::test]
+async fn a_post_goes_elsewhere_when_the_node_cannot_be_dialled() {
+    let world = world(config(), &[Does::Refuse, Does::Web]).await;
+    for _ in 0..2 {
+        let (status, _, _) = get(&world, "POST", "http://origin.test/who").await;
+        assert_eq!(status, 200);
+    }
+    assert_eq!(world.origin_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_dies_by_the_nodes_fault_counts_against_it() {
+    let world = world(config(), &[Does::Lie]).await;
+    let stream = tunnel(&world, "example.com:443").await;
+    drop(stream);
+    eventually("the node is suspect", || state(&world, 0) == State::Suspect).await;
+    assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"authentication\"} 1"));
+}
+
+#[tokio::test]
+async fn a_tunnel_that_just_ends_counts_against_nobody() {
+    let world = world(config(), &[Does::HangUp]).await;
+    expect_nothing(tunnel(&world, "example.com:443").await).await;
+    assert_eq!(state(&world, 0), State::Healthy);
+}
+
+async fn expect_nothing(mut stream: tokio::net::TcpStream) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    stream.write_all(b"hello").await.unwrap();
+    assert!(matches!(stream.read(&mut [0; 10]).await, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn nodes_come_and_go_without_touching_a_tunnel() {
+    let world = world(config(), &[Does::Echo]).await;
+    let mut stream = tunnel(&world, "example.com:443").await;
+    ping(&mut stream, b"before").await;
+    assert_eq!(world.pool.node(world.ids[0]).unwrap().in_flight(), 1);
+    world.pool.apply(hezar_pool::Change::Remove(world.ids.clone()), hezar_core::Timestamp(1));
+    assert!(world.pool.node(world.ids[0]).is_none());
+    ping(&mut stream, b"after").await;
+    expect_echo(stream, b"and the end").await;
+    assert_eq!(world.fakes[0].connects.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_post_of_which_nothing_was_written_goes_elsewhere() {
+    let world = world(config(), &[Does::HangUpAtOnce, Does::Web]).await;
+    for _ in 0..2 {
+        let (status, _, _) = get(&world, "POST", "http://origin.test/who").await;
+        assert_eq!(status, 200);
+    }
+    assert_eq!(world.origin_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_get_is_asked_again_when_a_node_is_silent_for_long() {
+    let config = GatewayConfig { attempt_timeout: Duration::from_millis(50), ..config() };
+    let world = world(config, &[Does::Mute, Does::Web]).await;
+    for _ in 0..2 {
+        let (status, _, name) = get(&world, "GET", "http://origin.test/who").await;
+        assert_eq!((status, &*name), (200, &b"node-1"[..]));
+    }
+    assert_eq!(state(&world, 0), State::Suspect);
+}
+
+#[tokio::test]
+async fn a_slow_target_is_waited_for() {
+    let config = GatewayConfig { attempt_timeout: Duration::from_millis(50), ..config() };
+    let world = world(config, &[Does::Slow, Does::Mute, Does::Mute]).await;
+    // Round-robin: the slow one is asked first, second and third.
+    for _ in 0..3 {
+        let (status, _, name) = get(&world, "GET", "http://origin.test/who").await;
+        assert_eq!((status, &*name), (200, &b"node-0"[..]));
+    }
+    assert_eq!(state(&world, 0), State::Healthy);
+}
+
+#[tokio::test]
+async fn a_post_to_a_slow_target_is_waited_for_and_not_repeated() {
+    let config =
+        GatewayConfig { attempt_timeout: Duration::from_millis(50), deadline: Duration::from_millis(250), ..config() };
+    let world = world(config, &[Does::Slow; 3]).await;
+    let (status, _, _) = get(&world, "POST", "http://origin.test/who").await;
+    assert_eq!((status, world.origin_requests()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_the_attempts() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = world(config(), &[Does::Hang]).await;
+    let in_flight = || world.pool.node(world.ids[0]).unwrap().in_flight();
+    for hello in [&b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n"[..], &[5, 1, 0]] {
+        let mut stream = connect(&world).await;
+        stream.write_all(hello).await.unwrap();
+        if hello[0] == 5 {
+            stream.read_exact(&mut [0; 2]).await.unwrap();
+            stream.write_all(&by_name("example.com", 443)).await.unwrap();
+        }
+        eventually("the node is being dialled", || in_flight() == 1).await;
+        drop(stream);
+        eventually("the attempt is given up", || in_flight() == 0).await;
+    }
+    eventually("both are counted", || {
+        let metrics = world.metrics();
+        let gone = |inbound: &str| format!("inbound=\"{inbound}\",outcome=\"refused\",code=\"client-gone\"");
+        metrics.contains(&gone("connect")) && metrics.contains(&gone("socks5"))
+    })
+    .await;
+}
+
+#[test]
+fn no_code_dials_without_a_leased_node() {
+    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { sources(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut files = Vec::new();
+    sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    assert!(files.len() > 20);
+    let mut dialling = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for direct in [".direct(", "TcpStream::connect", "TcpSocket", "UdpSocket", "SystemDialer"] {
+            assert!(!text.contains(direct), "{direct} in {}", file.display());
+        }
+        if text.contains(".connect(&self.target") {
+            dialling.push(file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned());
+        }
+    }
+    assert_eq!(dialling, [std::path::Path::new("src/course/mod.rs")]);
+}

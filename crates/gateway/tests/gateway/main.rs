@@ -1,0 +1,12 @@
+//! The gateway as its clients see it: real sockets on loopback in front, fake dialers behind.
+
+#![allow(clippy::unwrap_used)] // Lint exemptions for tests stop at test functions; these are their helpers.
+
+mod clients;
+mod drain;
+mod failover;
+mod http;
+mod limits;
+mod socks;
+mod users;
+mod world;

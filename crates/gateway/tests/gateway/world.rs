@@ -1,0 +1,266 @@
+//! A gateway over a pool of fake nodes whose dialers lead to an origin in memory.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target};
+use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbounds, OutboundsConfig};
+use hezar_gateway::{Gateway, GatewayConfig, Metrics};
+use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Rules, Strategy, Success};
+use http_body_util::{Either, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy, duplex, sink, split},
+    net::TcpListener,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+/// What a fake node does when it is asked to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// Connects to a target that sends everything back, and closes when the client has.
+    Echo,
+    /// Connects to an HTTP origin.
+    Web,
+    /// Is refused by its server.
+    Refuse,
+    /// Says that the target cannot be reached.
+    NoTarget,
+    /// Never answers.
+    Hang,
+    /// Connects, waits for the first bytes and hangs up.
+    HangUp,
+    /// Connects, takes everything and never says anything.
+    Mute,
+    /// Connects to an HTTP origin that takes its time.
+    Slow,
+    /// Connects, and the first read fails with the node's own fault.
+    Lie,
+    /// Connects and hangs up before anything can be written.
+    HangUpAtOnce,
+}
+
+/// One fake node.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) name: String,
+    pub(crate) does: Does,
+    pub(crate) connects: AtomicUsize,
+    pub(crate) targets: Mutex<Vec<String>>,
+    /// Requests that reached the origin through it.
+    pub(crate) requests: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Dialer for Fake {
+    async fn connect(&self, target: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        self.connects.fetch_add(1, Ordering::SeqCst);
+        self.targets.lock().push(target.to_string());
+        let (near, far) = duplex(32 * 1024);
+        match self.does {
+            Does::Echo => drop(tokio::spawn(echo(far))),
+            Does::Web => drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), Duration::ZERO))),
+            Does::Slow => {
+                let pause = Duration::from_millis(300);
+                drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), pause)));
+            }
+            Does::Mute => drop(tokio::spawn(async move { copy(&mut { far }, &mut sink()).await })),
+            Does::Refuse => return Err(DialError::new(Stage::Connect, Cause::Refused)),
+            Does::NoTarget => {
+                return Err(DialError::new(Stage::Handshake, Cause::TargetUnreachable("host unreachable")));
+            }
+            Does::Hang => std::future::pending().await,
+            Does::HangUp => drop(tokio::spawn(async move {
+                let mut far = far;
+                let _ = far.read(&mut [0; 100]).await;
+            })),
+            Does::Lie => return Ok(Box::new(Liar)),
+            Does::HangUpAtOnce => drop(far),
+        }
+        Ok(Box::new(near))
+    }
+}
+
+/// A stream that takes everything and then reports that the node did not accept the credentials.
+struct Liar;
+
+impl AsyncRead for Liar {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(Cause::Authentication.into()))
+    }
+}
+
+impl AsyncWrite for Liar {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+async fn echo(far: DuplexStream) {
+    let (mut read, mut write) = split(far);
+    let _ = copy(&mut read, &mut write).await;
+    let _ = write.shutdown().await;
+}
+
+async fn web(far: DuplexStream, name: String, requests: Arc<AtomicUsize>, pause: Duration) {
+    let service = service_fn(|request| {
+        requests.fetch_add(1, Ordering::SeqCst);
+        let name = name.clone();
+        async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(origin(request, &name))
+        }
+    });
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(far), service).with_upgrades().await;
+}
+
+type OriginBody = Either<Full<Bytes>, Incoming>;
+
+/// `/who` names the node, `/headers` repeats what arrived, `/echo` sends the body back, `/ws` switches to an echo.
+fn origin(mut request: Request<Incoming>, name: &str) -> Response<OriginBody> {
+    let text = |text: String| Response::new(Either::Left(Full::from(text)));
+    match request.uri().path() {
+        "/echo" => Response::new(Either::Right(request.into_body())),
+        "/headers" => text(format!("{} {}\n{:?}", request.method(), request.uri(), request.headers())),
+        "/ws" => {
+            let upgraded = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let (mut read, mut write) = split(TokioIo::new(upgraded.await.unwrap()));
+                let _ = copy(&mut read, &mut write).await;
+                let _ = write.shutdown().await;
+            });
+            let mut response = text(String::new());
+            *response.status_mut() = hyper::StatusCode::SWITCHING_PROTOCOLS;
+            response.headers_mut().insert("connection", "upgrade".parse().unwrap());
+            response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
+            response
+        }
+        _ => text(name.to_owned()),
+    }
+}
+
+/// A running gateway.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) pool: Arc<Pool<Arc<dyn Dialer>>>,
+    pub(crate) fakes: Vec<Arc<Fake>>,
+    pub(crate) ids: Vec<NodeId>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) serving: JoinHandle<()>,
+    pub(crate) registry: Registry,
+}
+
+/// Settings for tests: round-robin, so that every node gets its turn; generous times.
+pub(crate) fn config() -> GatewayConfig {
+    GatewayConfig {
+        strategy: Strategy::RoundRobin,
+        deadline: Duration::from_secs(60),
+        grace: Duration::from_secs(60),
+        ..GatewayConfig::default()
+    }
+}
+
+/// A gateway over nodes that each have a server of their own.
+pub(crate) async fn world(config: GatewayConfig, nodes: &[Does]) -> World {
+    let servers: Vec<_> = (0..nodes.len()).map(|n| format!("192.0.2.{}:1080", n + 1)).collect();
+    let nodes: Vec<_> = servers.iter().map(String::as_str).zip(nodes.iter().copied()).collect();
+    world_at(config, &nodes).await
+}
+
+/// A gateway over nodes at given servers.
+pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) -> World {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    config.listen = address;
+    let pool = Arc::new(Pool::new(Rules::default()));
+    let clock = Clock::start();
+    let specs: Vec<NodeSpec> = nodes.iter().enumerate().map(|(n, (server, _))| spec(server, n)).collect();
+    let listed = specs.iter().cloned().map(|spec| (spec, Label::default())).collect();
+    let source = "test".into();
+    pool.apply(Change::List { source, allow_private: false, nodes: listed, complete: true }, clock.now());
+    let mut fakes = Vec::new();
+    for (n, (_, does)) in nodes.iter().enumerate() {
+        let fake = Arc::new(Fake {
+            name: format!("node-{n}"),
+            does: *does,
+            connects: AtomicUsize::new(0),
+            targets: Mutex::default(),
+            requests: Arc::default(),
+        });
+        let node = pool.node(specs[n].id()).unwrap();
+        let payload: Arc<dyn Dialer> = fake.clone();
+        node.payload(|_| Ok::<_, Infallible>(payload)).unwrap();
+        let exit = Exit { ip: "192.0.2.77".parse().unwrap(), country: Some(if n % 2 == 0 { *b"DE" } else { *b"US" }) };
+        let success = Success { latency: Duration::from_millis(50), exit: Some(exit) };
+        pool.report(node.id(), &Outcome { origin: Origin::Probe, result: Ok(success) }, clock.now());
+        fakes.push(fake);
+    }
+    let metrics = Metrics::default();
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let gateway = Gateway::new(config, pool.clone(), outbounds, clock, metrics);
+    let drain = CancellationToken::new();
+    let token = drain.clone();
+    let serving = tokio::spawn(async move { gateway.serve(listener, token).await.unwrap() });
+    let ids = specs.iter().map(NodeSpec::id).collect();
+    World { address, pool, fakes, ids, drain, serving, registry }
+}
+
+fn spec(server: &str, number: usize) -> NodeSpec {
+    let credentials = Some(Credentials { username: format!("u{number}").into(), password: "p".into() });
+    let proxy = SocksProxy { version: SocksVersion::V5, credentials, tls: None };
+    NodeSpec::new(Target::parse(server).unwrap(), Outbound::Socks(proxy))
+}
+
+impl World {
+    /// How often each node was asked to connect.
+    pub(crate) fn connects(&self) -> Vec<usize> {
+        self.fakes.iter().map(|fake| fake.connects.load(Ordering::SeqCst)).collect()
+    }
+
+    /// How many requests reached the origin.
+    pub(crate) fn origin_requests(&self) -> usize {
+        self.fakes.iter().map(|fake| fake.requests.load(Ordering::SeqCst)).sum()
+    }
+
+    /// The metrics as text.
+    pub(crate) fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+}
+
+/// Waits until something has become true; the bound only ends a test that would never end.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < end, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
