@@ -1,0 +1,21 @@
+//! The control API: health, metrics and nodes over HTTP, behind a token and a Host check.
+//!
+//! Nothing here knows the engine or the pool: the application implements [`Control`], the one door.
+
+mod control;
+mod dto;
+mod error;
+mod guard;
+mod routes;
+mod serve;
+
+pub use control::Control;
+pub use dto::{
+    AddReport, NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SourceDto, StateCounts,
+    StatusDto,
+};
+pub use error::ApiError;
+pub use serve::{ApiConfig, ServeError, serve};
+
+#[cfg(test)]
+mod tests;
