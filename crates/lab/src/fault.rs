@@ -1,0 +1,38 @@
+//! The ways in which an upstream server can misbehave.
+
+use std::time::Duration;
+
+/// What a server does to the connections that it accepts from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Serves.
+    #[default]
+    Healthy,
+    /// Nothing listens: connecting is refused, and open connections are dropped as if the process had died.
+    Refused,
+    /// Accepts, reads and never answers.
+    Mute,
+    /// Accepts and closes at once.
+    AcceptThenClose,
+    /// Accepts and resets at once.
+    Reset,
+    /// Answers the first bytes with noise and closes.
+    Garbage,
+    /// Serves after this pause.
+    Slow(Duration),
+    /// Refuses every credential, as its protocol does that; a kind without credentials refuses every client.
+    WrongCredential,
+    /// Serves, and resets the connection after this many bytes from the target to the client.
+    DieAfter(u64),
+    /// Serves, and goes silent after this many bytes from the target to the client.
+    HangAfter(u64),
+}
+
+impl Fault {
+    /// Whether a request through the server can succeed, given time.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Healthy | Self::Slow(_))
+    }
+}

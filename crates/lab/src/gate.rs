@@ -1,0 +1,54 @@
+//! What a server may open: the names of this world and nothing else.
+
+use std::net::SocketAddr;
+
+use shadowsocks::relay::socks5::Address;
+
+use crate::origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST};
+
+/// A thing behind the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// The HTTP origin.
+    Http,
+    /// Sends back what it gets.
+    Echo,
+}
+
+/// The answer to a request for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Open it.
+    Open(Service),
+    /// The target refuses connections.
+    TargetRefused,
+    /// The target's name does not exist.
+    TargetUnknown,
+    /// Not of this world.
+    Forbidden,
+}
+
+impl Verdict {
+    /// Looks a target up.
+    pub(crate) fn of(target: &Address) -> Self {
+        let (host, port) = match target {
+            Address::DomainNameAddress(host, port) => (host.as_str(), *port),
+            Address::SocketAddress(SocketAddr::V4(_) | SocketAddr::V6(_)) => return Self::Forbidden,
+        };
+        match (host, port) {
+            (DEMO_HOST, 80) => Self::Open(Service::Http),
+            (ECHO_HOST, 7) => Self::Open(Service::Echo),
+            (CLOSED_HOST, _) | (DEMO_HOST | ECHO_HOST, _) => Self::TargetRefused,
+            (host, _) if host.ends_with(".hezar") => Self::TargetUnknown,
+            _ => Self::Forbidden,
+        }
+    }
+
+    /// The service, if it may be opened.
+    pub(crate) const fn service(self) -> Option<Service> {
+        match self {
+            Self::Open(service) => Some(service),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! A loopback world of real upstream proxy servers with faults, and an origin that is reachable only through them.
+//!
+//! Every server speaks its real protocol on its own port, each on its own address of 127.0.0.0/8 where the system allows
+//! that. They open tunnels to the in-world names alone ([`origin`](DEMO_HOST) and friends), so that nothing ever leaves
+//! the machine. Tests, benchmarks and `hezar run --demo` use it.
+
+mod address;
+mod config;
+mod fault;
+mod gate;
+mod limited;
+mod link;
+mod mute;
+mod origin;
+mod server;
+mod steady;
+mod upstream;
+mod world;
+
+pub use config::{Kind, UpstreamConfig, WorldConfig};
+pub use fault::Fault;
+pub use mute::MuteFarm;
+pub use origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, MISSING_HOST};
+pub use upstream::Counts;
+pub use world::{LabError, LabNode, World};
+
+#[cfg(test)]
+mod tests;

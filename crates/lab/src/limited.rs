@@ -1,0 +1,77 @@
+//! A tunnel that ends, or goes silent, after so many bytes towards the client.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What happens at the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Writing fails.
+    Die,
+    /// Bytes vanish.
+    Hang,
+}
+
+/// The wrapper.
+#[derive(Debug)]
+pub(crate) struct Limited<S> {
+    inner: S,
+    left: u64,
+    end: Option<End>,
+    over: bool,
+}
+
+impl<S> Limited<S> {
+    /// At most `left` bytes, then `end`; without an `end` there is no limit.
+    pub(crate) const fn new(inner: S, left: u64, end: Option<End>) -> Self {
+        Self { inner, left, end, over: false }
+    }
+
+    /// Whether the limit was passed, and how that ended.
+    pub(crate) const fn ended(&self) -> Option<End> {
+        if self.over { self.end } else { None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(end) = self.end else {
+            return Pin::new(&mut self.inner).poll_write(cx, buf);
+        };
+        if self.left == 0 && !buf.is_empty() {
+            self.over = true;
+            return Poll::Ready(match end {
+                End::Die => Err(io::ErrorKind::ConnectionReset.into()),
+                End::Hang => Ok(buf.len()),
+            });
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf.get(..most).unwrap_or(buf));
+        if let Poll::Ready(Ok(written)) = &result {
+            self.left = self.left.saturating_sub(u64::try_from(*written).unwrap_or(u64::MAX));
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ended() == Some(End::Hang) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

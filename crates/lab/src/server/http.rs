@@ -1,0 +1,74 @@
+//! HTTP CONNECT (RFC 9110 §9.3.6) with and without Basic credentials (RFC 7617).
+
+use std::io;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use shadowsocks::relay::socks5::Address;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Accepted, Desk, Wire, open};
+use crate::gate::Verdict;
+
+/// The longest request head.
+const MAX_HEAD: usize = 16 * 1024;
+
+pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> Accepted {
+    let head = read_head(&mut wire).await?;
+    let mut lines = head.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, authority) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let given = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"))
+        .map(|(_, value)| value.trim());
+    if desk.refuse || (password && given != Some(expected(desk).as_str())) {
+        return refuse(wire, "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"lab\"").await;
+    }
+    if method != "CONNECT" {
+        return refuse(wire, "405 Method Not Allowed").await;
+    }
+    let Some(target) = parse(authority) else {
+        return refuse(wire, "400 Bad Request").await;
+    };
+    match Verdict::of(&target) {
+        Verdict::TargetRefused | Verdict::TargetUnknown => refuse(wire, "502 Bad Gateway").await,
+        Verdict::Forbidden => refuse(wire, "403 Forbidden").await,
+        verdict @ Verdict::Open(_) => {
+            wire.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            Ok(open(wire, verdict))
+        }
+    }
+}
+
+fn expected(desk: &Desk<'_>) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", desk.credential.user, desk.credential.password)))
+}
+
+fn parse(authority: &str) -> Option<Address> {
+    let (host, port) = authority.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    Some(match bare.parse::<std::net::IpAddr>() {
+        Ok(address) => Address::SocketAddress((address, port).into()),
+        Err(_) => Address::DomainNameAddress(host.to_owned(), port),
+    })
+}
+
+/// Reads up to the empty line; what follows it stays in the buffer.
+async fn read_head(wire: &mut Wire) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == MAX_HEAD {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        head.push(wire.read_u8().await?);
+    }
+    String::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+async fn refuse(mut wire: Wire, status: &str) -> Accepted {
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    wire.write_all(answer.as_bytes()).await?;
+    wire.shutdown().await?;
+    Ok(None)
+}

@@ -1,0 +1,88 @@
+//! The server side of each protocol: read the request, ask the gate, answer in the protocol's own way.
+
+mod http;
+mod shadowsocks;
+mod socks4;
+mod socks5;
+mod trojan;
+mod vless;
+
+use std::io;
+
+use ::shadowsocks::{context::SharedContext, relay::socks5::Address};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
+    net::TcpStream,
+};
+
+use crate::{
+    Kind,
+    gate::{Service, Verdict},
+    link::Credential,
+};
+
+/// A client's connection.
+pub(crate) type Wire = BufReader<TcpStream>;
+
+/// What is left of it after the handshake.
+pub(crate) trait Tunnel: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Tunnel for T {}
+
+/// An open tunnel and what it leads to; nothing when the client was refused.
+pub(crate) type Accepted = io::Result<Option<(Box<dyn Tunnel>, Service)>>;
+
+/// What a server knows about its clients.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    /// The right credential.
+    pub(crate) credential: &'a Credential,
+    /// Whether even that one is refused.
+    pub(crate) refuse: bool,
+    /// The memory of Shadowsocks salts.
+    pub(crate) salts: &'a SharedContext,
+}
+
+/// The handshake of one connection.
+pub(crate) async fn accept(kind: Kind, wire: Wire, desk: &Desk<'_>) -> Accepted {
+    match kind {
+        Kind::Socks4a => socks4::accept(wire, desk).await,
+        Kind::Socks5 => socks5::accept(wire, desk, false).await,
+        Kind::Socks5Auth => socks5::accept(wire, desk, true).await,
+        Kind::Http => http::accept(wire, desk, false).await,
+        Kind::HttpAuth => http::accept(wire, desk, true).await,
+        Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 => {
+            shadowsocks::accept(wire, desk, kind).await
+        }
+        Kind::Trojan => trojan::accept(wire, desk).await,
+        Kind::Vless => vless::accept(wire, desk).await,
+    }
+}
+
+/// Protocols that cannot say no read on until the client gives up, so that nobody can tell them from a slow server.
+async fn swallow(wire: &mut Wire) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    while wire.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+/// Reads a SOCKS5 address.
+async fn read_address(wire: &mut Wire) -> io::Result<Address> {
+    Address::read_from(wire).await.map_err(io::Error::from)
+}
+
+/// Reads up to and without a zero byte, at most 255 bytes.
+async fn read_zero_ended(wire: &mut Wire) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    loop {
+        match wire.read_u8().await? {
+            0 => return Ok(text),
+            byte if text.len() < 255 => text.push(byte),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Opens the tunnel on the wire itself.
+fn open(wire: Wire, verdict: Verdict) -> Option<(Box<dyn Tunnel>, Service)> {
+    verdict.service().map(|service| (Box::new(wire) as Box<dyn Tunnel>, service))
+}

@@ -1,0 +1,44 @@
+//! SOCKS4 and 4a: `04 01 port ip user 00 [name 00]`, answered by `00 5A…` or `00 5B…`.
+
+use std::{io, net::Ipv4Addr};
+
+use shadowsocks::relay::socks5::Address;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Accepted, Desk, Wire, open, read_zero_ended};
+use crate::gate::Verdict;
+
+const GRANTED: u8 = 0x5a;
+const REJECTED: u8 = 0x5b;
+const WRONG_USER: u8 = 0x5d;
+
+pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
+    let (version, command) = (wire.read_u8().await?, wire.read_u8().await?);
+    let port = wire.read_u16().await?;
+    let address = Ipv4Addr::from(wire.read_u32().await?);
+    if (version, command) != (4, 1) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let user = read_zero_ended(&mut wire).await?;
+    // 0.0.0.x with x > 0 says that a name follows.
+    let target = if address.octets()[..3] == [0; 3] && address.octets()[3] != 0 {
+        let name = read_zero_ended(&mut wire).await?;
+        Address::DomainNameAddress(String::from_utf8_lossy(&name).into_owned(), port)
+    } else {
+        Address::SocketAddress((address, port).into())
+    };
+    let verdict = Verdict::of(&target);
+    let code = if desk.refuse || user != desk.credential.user.as_bytes() {
+        WRONG_USER
+    } else if verdict.service().is_some() {
+        GRANTED
+    } else {
+        REJECTED
+    };
+    wire.write_all(&[0, code, 0, 0, 0, 0, 0, 0]).await?;
+    if code != GRANTED {
+        wire.shutdown().await?;
+        return Ok(None);
+    }
+    Ok(open(wire, verdict))
+}
