@@ -1,0 +1,109 @@
+//! What every source gave last: shown by the API, and kept in the store.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hezar_api::SourceDto;
+use hezar_core::{NodeId, Timestamp};
+use hezar_pool::{Node, Snapshot};
+use hezar_store::{Change, SourceRow, Writer, WriterClosed};
+use parking_lot::Mutex;
+
+use crate::{control::BY_HAND, instance::Payload};
+
+/// The rows of all sources. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Board {
+    rows: Arc<Mutex<Vec<SourceRow>>>,
+    writer: Writer,
+}
+
+impl Board {
+    pub(crate) fn new(rows: Vec<SourceRow>, writer: Writer) -> Self {
+        Self { rows: Arc::new(Mutex::new(rows)), writer }
+    }
+
+    /// The row of a source as it was last noted.
+    pub(crate) fn row(&self, name: &str) -> Option<SourceRow> {
+        self.rows.lock().iter().find(|row| &*row.name == name).cloned()
+    }
+
+    /// The names of all sources, those that left the configuration too.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        self.rows.lock().iter().map(|row| Arc::clone(&row.name)).collect()
+    }
+
+    /// Forgets a source.
+    pub(crate) async fn forget(&self, name: &Arc<str>) -> Result<(), WriterClosed> {
+        self.rows.lock().retain(|row| row.name != *name);
+        self.writer.put(vec![Change::RemoveSource(Arc::clone(name))]).await
+    }
+
+    /// Notes a row, and writes it behind.
+    pub(crate) async fn note(&self, row: SourceRow, more: Vec<Change>) -> Result<(), WriterClosed> {
+        {
+            let mut rows = self.rows.lock();
+            match rows.iter_mut().find(|known| known.name == row.name) {
+                Some(known) => *known = row.clone(),
+                None => rows.push(row.clone()),
+            }
+        }
+        let mut changes = vec![Change::PutSource(row)];
+        changes.extend(more);
+        self.writer.put(changes).await
+    }
+
+    /// Notes nodes that were added by hand, and returns when they are in the store.
+    pub(crate) async fn listed_by_hand(
+        &self,
+        mut changes: Vec<Change>,
+        ids: Vec<NodeId>,
+        now: Timestamp,
+    ) -> Result<(), WriterClosed> {
+        let mut row = self.row(BY_HAND).unwrap_or_else(|| SourceRow::new(BY_HAND, "manual"));
+        row.last_ok = Some(now);
+        row.last_fetch = Some(now);
+        changes.push(Change::SetListing { source: BY_HAND.into(), ids, complete: false });
+        self.note(row, changes).await?;
+        self.writer.flush().await
+    }
+
+    /// The sources with what they list now.
+    pub(crate) fn sources(&self, snapshot: &Snapshot<Payload>) -> Vec<SourceDto> {
+        let listed = count(snapshot.nodes().map(AsRef::as_ref));
+        let mut rows = self.rows.lock().clone();
+        // What lists nodes without being read again, such as the demonstration's world.
+        for name in listed.keys() {
+            if !rows.iter().any(|row| row.name == *name) {
+                rows.push(SourceRow::new(Arc::clone(name), "memory"));
+            }
+        }
+        rows.iter().map(|row| dto(row, listed.get(&row.name).copied().unwrap_or_default())).collect()
+    }
+}
+
+fn dto(row: &SourceRow, (nodes, healthy): (usize, usize)) -> SourceDto {
+    SourceDto {
+        name: row.name.to_string(),
+        kind: row.kind.to_string(),
+        nodes,
+        healthy,
+        rejected: row.rejects as usize,
+        last_ok: row.last_ok.map(|at| at.0),
+        error: row.error.as_ref().map(|error| error.code.to_string()),
+        error_text: row.error.as_ref().map(|error| error.text.to_string()),
+        next: row.next_fetch.map(|at| at.0),
+    }
+}
+
+/// Nodes and routable nodes per source.
+fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashMap<Arc<str>, (usize, usize)> {
+    let mut listed: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
+    for node in nodes {
+        for listing in node.sources() {
+            let entry = listed.entry(listing.source).or_default();
+            entry.0 += 1;
+            entry.1 += usize::from(node.routable());
+        }
+    }
+    listed
+}

@@ -1,0 +1,205 @@
+//! The command line: what can be said, with an example for each command.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One proxy address in front of thousands of upstream proxies.
+#[derive(Debug, Parser)]
+#[command(name = "hezar", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The configuration file [default: hezar.toml, when it exists]
+    #[arg(long, short, global = true, value_name = "FILE", env = "HEZAR_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder of the store and the API token [default: hezar-data]
+    #[arg(long, global = true, value_name = "DIR", env = "HEZAR_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hezar run --demo                                  try it: a loopback world, no network needed
+  curl -x http://127.0.0.1:8000 http://demo.hezar/  one request through it
+  hezar init && hezar run                           the same with public sources
+  hezar nodes --state healthy                       what carries traffic now
+  hezar parse list.txt                              what the parser reads in a file";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything: fetch, probe, store, serve
+    #[command(
+        after_help = "Examples:\n  hezar run\n  hezar run --demo\n  hezar run --config /etc/hezar.toml --data /var/lib/hezar"
+    )]
+    Run(RunArgs),
+    /// Write a commented hezar.toml with well-known public sources
+    #[command(after_help = "Example:\n  hezar init && hezar config check")]
+    Init(InitArgs),
+    /// Read every source once into the store, and say what each gave
+    #[command(after_help = "Examples:\n  hezar fetch\n  hezar fetch --source mine --json")]
+    Fetch(FetchArgs),
+    /// Check every stored node once, and say which work
+    #[command(after_help = "Examples:\n  hezar probe\n  hezar probe --json > results.jsonl")]
+    Probe(ProbeArgs),
+    /// List the nodes of the running instance
+    #[command(after_help = "Examples:\n  hezar nodes --state healthy --limit 20\n  hezar nodes --scheme vless --json")]
+    Nodes(NodesArgs),
+    /// Add links to the running instance
+    #[command(after_help = "Examples:\n  hezar add 'ss://…' 'vless://…'\n  hezar add - < links.txt")]
+    Add(AddArgs),
+    /// Remove nodes from the running instance
+    #[command(after_help = "Example:\n  hezar remove 4254ecba997a029360fbbbdc5958b2dd")]
+    Remove(RemoveArgs),
+    /// Show the state of the running instance
+    Status(JsonArgs),
+    /// Print what the parser reads in a file or on standard input
+    #[command(
+        after_help = "Examples:\n  hezar parse subscription.txt\n  curl -s https://example.org/sub | hezar parse - --json"
+    )]
+    Parse(ParseArgs),
+    /// Write the stored nodes in another form
+    #[command(
+        after_help = "Examples:\n  hezar export --format clash --healthy > clash.yaml\n  hezar export --format base64"
+    )]
+    Export(ExportArgs),
+    /// Copy the store to a file while it is in use
+    #[command(after_help = "Example:\n  hezar backup hezar-backup.db")]
+    Backup(BackupArgs),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Add a loopback world of upstream servers, some of them dead or slow; needs no network
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// The address that clients use, instead of proxy.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The address of the API, instead of api.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) api: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Overwrite an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Only these sources
+    #[arg(long = "source", value_name = "NAME")]
+    pub(crate) sources: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print JSON for programs instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// Only nodes in this state
+    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "unsupported"])]
+    pub(crate) state: Option<String>,
+    /// Only nodes of this scheme, e.g. vless
+    #[arg(long)]
+    pub(crate) scheme: Option<String>,
+    /// Only nodes that this source lists
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Only nodes with an exit in this country, e.g. DE
+    #[arg(long)]
+    pub(crate) country: Option<String>,
+    /// Only nodes whose name or server contains this text
+    #[arg(long)]
+    pub(crate) search: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Skip this many
+    #[arg(long, default_value_t = 0)]
+    pub(crate) offset: usize,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Share links, or - for standard input
+    #[arg(required = true, value_name = "LINK")]
+    pub(crate) links: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Node ids, as `hezar nodes` prints them
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ParseArgs {
+    /// A file, or - for standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One share link a line
+    Links,
+    /// The same, base64: a subscription
+    Base64,
+    /// Clash (mihomo) YAML
+    Clash,
+    /// sing-box JSON
+    SingBox,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The form to write
+    #[arg(long, value_enum, default_value = "links")]
+    pub(crate) format: ExportFormat,
+    /// Only nodes that worked at the last check
+    #[arg(long)]
+    pub(crate) healthy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write; it must not exist
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say everything that is wrong with the configuration
+    Check,
+    /// Print the configuration in force, secrets hidden
+    Show,
+}

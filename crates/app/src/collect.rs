@@ -1,0 +1,292 @@
+//! Sources into the pool: fetch when due, parse, merge, and note on the board what each source gave.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use anyhow::anyhow;
+use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
+use hezar_engine::{Clock, Dialer};
+use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Refresher, Validators};
+use hezar_pool::Change as PoolChange;
+use hezar_store::{Change, SourceError, SourceRow, Writer};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::Board,
+    config::{SourceConfig, Via},
+    control::BY_HAND,
+    instance::{Base, Nodes},
+    spec,
+    via::PoolDialer,
+};
+
+/// Sources fetched at a time.
+const AT_A_TIME: usize = 4;
+/// The longest sleep between two looks at what is due.
+const NAP: Duration = Duration::from_secs(1);
+/// How often the pool forgets what has been dead for long.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// The codes of what can be wrong with documents that arrived whole.
+pub const SOURCE_CODES: &[CodeDoc] = &[CodeDoc::new(
+    NO_NODES,
+    "The source answered, and nothing in the answer is a node: a web page, an empty list or garbage. The nodes it listed before stay.",
+)];
+const NO_NODES: &str = "source-no-nodes";
+
+/// What one reading of a source gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    /// Its row as it is noted on the board.
+    pub(crate) row: SourceRow,
+    /// Nodes that the pool did not know.
+    pub(crate) added: usize,
+    /// Whether nothing had changed since the last time.
+    pub(crate) unchanged: bool,
+    ended: Ended,
+}
+
+/// What is in the documents of one fetch.
+#[derive(Default)]
+struct Content {
+    nodes: Vec<(NodeSpec, Label)>,
+    ids: Vec<NodeId>,
+    rejects: usize,
+}
+
+/// One source with what reading it needs. Cheap to clone.
+#[derive(Clone)]
+struct Reader {
+    source: Arc<SourceConfig>,
+    via: Arc<dyn Dialer>,
+    fetcher: Arc<Fetcher>,
+    pool: Arc<Nodes>,
+    clock: Clock,
+    board: Board,
+}
+
+/// Reads every source when it is due.
+pub(crate) struct Collector {
+    readers: Vec<Reader>,
+    refresher: Refresher,
+    board: Board,
+    pool: Arc<Nodes>,
+    clock: Clock,
+}
+
+impl Collector {
+    /// Takes the sources of the configuration; those that left it list nothing any more.
+    pub(crate) async fn new(base: &mut Base, writer: Writer) -> anyhow::Result<Self> {
+        let metrics = Metrics::default();
+        metrics.register(&mut base.registry);
+        let fetcher = Arc::new(Fetcher::new(spec::fetch(&base.config), base.outbounds.tls().clone(), metrics));
+        let board = Board::new(base.sources.clone(), writer);
+        let via: Arc<dyn Dialer> =
+            Arc::new(PoolDialer { pool: Arc::clone(&base.pool), outbounds: base.outbounds.clone(), clock: base.clock });
+        let reader = |source: &SourceConfig| Reader {
+            via: match source.via {
+                Via::Direct => base.outbounds.direct(source.allow_private),
+                Via::Pool => Arc::clone(&via),
+            },
+            source: Arc::new(source.clone()),
+            fetcher: Arc::clone(&fetcher),
+            pool: Arc::clone(&base.pool),
+            clock: base.clock,
+            board: board.clone(),
+        };
+        let readers: Vec<Reader> = base.config.sources.iter().map(reader).collect();
+        let now = base.clock.now();
+        let mut refresher = Refresher::new();
+        for reader in &readers {
+            reader.adopt(now);
+            let row = reader.row();
+            let due = row.next_fetch.unwrap_or(now).min(now.after(reader.source.interval));
+            refresher.set(Arc::clone(&row.name), reader.source.interval, due, row.failures);
+        }
+        let collector = Self { readers, refresher, board, pool: Arc::clone(&base.pool), clock: base.clock };
+        collector.drop_strangers(now).await?;
+        Ok(collector)
+    }
+
+    pub(crate) fn board(&self) -> Board {
+        self.board.clone()
+    }
+
+    /// Sources that were taken out of the configuration.
+    async fn drop_strangers(&self, now: Timestamp) -> anyhow::Result<()> {
+        let known: HashSet<&str> =
+            self.readers.iter().map(|reader| reader.source.name.as_str()).chain([BY_HAND]).collect();
+        for name in self.board.names() {
+            if !known.contains(&*name) {
+                tracing::info!(source = %name, "source left the configuration");
+                self.pool.apply(PoolChange::DropSource(Arc::clone(&name)), now);
+                self.board.forget(&name).await.map_err(|_| anyhow!("the store's writer has ended"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads sources as they become due, until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut running: JoinSet<(Arc<str>, Reading)> = JoinSet::new();
+        let mut forgot = self.clock.now();
+        loop {
+            let now = self.clock.now();
+            for name in self.refresher.take_due(now, AT_A_TIME.saturating_sub(running.len())) {
+                if let Some(reader) = self.readers.iter().find(|reader| *reader.source.name == *name) {
+                    let reader = reader.clone();
+                    running.spawn(async move { (name, reader.read().await) });
+                }
+            }
+            if now.since(forgot) >= FORGET_EVERY {
+                forgot = now;
+                self.pool.tick(now);
+            }
+            let nap = self.refresher.next().map_or(NAP, |next| next.since(now)).clamp(Duration::from_millis(10), NAP);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = running.join_next(), if !running.is_empty() => {
+                    if let Ok((name, reading)) = ended {
+                        self.settle(&name, reading).await;
+                    }
+                }
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+        running.shutdown().await;
+    }
+
+    /// Notes when the source is due again.
+    async fn settle(&mut self, name: &str, reading: Reading) {
+        let mut row = reading.row;
+        row.next_fetch = self.refresher.ended(name, reading.ended, self.clock.now(), rand::random());
+        row.failures = self.refresher.failures(name);
+        // The writer only ends after this task has.
+        let _ = self.board.note(row, Vec::new()).await;
+    }
+
+    /// Reads the named sources (all of them when none is named) once; `each` is told of every end.
+    pub(crate) async fn once(&self, names: &[String], mut each: impl FnMut(&Reading)) -> anyhow::Result<Vec<Reading>> {
+        if let Some(unknown) = names.iter().find(|name| !self.readers.iter().any(|r| r.source.name == **name)) {
+            return Err(anyhow!("the configuration has no source named {unknown:?}"));
+        }
+        let mut waiting: Vec<Reader> = self
+            .readers
+            .iter()
+            .filter(|reader| names.is_empty() || names.contains(&reader.source.name))
+            .rev()
+            .cloned()
+            .collect();
+        let mut running = JoinSet::new();
+        let mut readings = Vec::with_capacity(waiting.len());
+        loop {
+            while running.len() < AT_A_TIME
+                && let Some(reader) = waiting.pop()
+            {
+                running.spawn(async move { reader.read().await });
+            }
+            let Some(ended) = running.join_next().await else { break };
+            let reading = ended?;
+            each(&reading);
+            readings.push(reading);
+        }
+        Ok(readings)
+    }
+}
+
+impl Reader {
+    fn row(&self) -> SourceRow {
+        let kind = self.source.origin.kind();
+        let mut row =
+            self.board.row(&self.source.name).unwrap_or_else(|| SourceRow::new(self.source.name.as_str(), kind));
+        row.kind = kind.into();
+        row.allow_private = self.source.allow_private;
+        row
+    }
+
+    /// The configuration decides what the source's stored nodes may do, from the start.
+    fn adopt(&self, now: Timestamp) {
+        self.pool.apply(self.list(Vec::new(), false), now);
+    }
+
+    fn list(&self, nodes: Vec<(NodeSpec, Label)>, complete: bool) -> PoolChange {
+        let source = Arc::from(self.source.name.as_str());
+        PoolChange::List { source, allow_private: self.source.allow_private, nodes, complete }
+    }
+
+    /// Fetches, parses and merges; whatever fails, the source keeps its nodes and its row says why.
+    async fn read(self) -> Reading {
+        let mut row = self.row();
+        let validators = row.validators.as_deref().map(Validators::from_text).unwrap_or_default();
+        let now = self.clock.now();
+        row.last_fetch = Some(now);
+        let spec = spec::source(&self.source);
+        let reading = match self.fetcher.fetch(&spec, &*self.via, &validators, now).await {
+            Ok(Fetched::NotModified) => {
+                (row.last_ok, row.error) = (Some(now), None);
+                Reading { row, added: 0, unchanged: true, ended: Ended::Good }
+            }
+            Ok(Fetched::Documents(found)) => {
+                let complete = found.is_complete();
+                let validators = found.validators.to_text();
+                let changed = !found.documents.is_empty();
+                let content = self.parse(found.documents).await;
+                if content.ids.is_empty() && (changed || complete) {
+                    let text = format!("no node in {} refused lines: is this a list?", content.rejects);
+                    return self.failed(row, NO_NODES, &text, Ended::Failed).await;
+                }
+                row.validators = Some(validators.into());
+                return self.merge(row, content, complete, now).await;
+            }
+            Err(error) => {
+                let ended = error.retry_at().map_or(Ended::Failed, |until| Ended::Limited { until });
+                return self.failed(row, error.code(), &error.to_string(), ended).await;
+            }
+        };
+        let _ = self.board.note(reading.row.clone(), Vec::new()).await;
+        reading
+    }
+
+    async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {
+        tracing::warn!(source = %row.name, code, "source keeps its nodes: {text}");
+        row.error = Some(SourceError { code: code.into(), text: text.into() });
+        let _ = self.board.note(row.clone(), Vec::new()).await;
+        Reading { row, added: 0, unchanged: false, ended }
+    }
+
+    async fn merge(&self, mut row: SourceRow, content: Content, complete: bool, now: Timestamp) -> Reading {
+        (row.last_ok, row.error) = (Some(now), None);
+        row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
+        row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
+        let applied = self.pool.apply(self.list(content.nodes, complete), now);
+        tracing::info!(
+            source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
+        );
+        let listing = Change::SetListing { source: Arc::clone(&row.name), ids: content.ids, complete };
+        let _ = self.board.note(row.clone(), vec![listing]).await;
+        Reading { row, added: applied.added, unchanged: false, ended: Ended::Good }
+    }
+
+    /// Parsing takes a core for a while: not on a thread that carries traffic.
+    async fn parse(&self, documents: Vec<Document>) -> Content {
+        let source = Arc::clone(&self.source);
+        let parsed = spawn_blocking(move || {
+            let mut content = Content::default();
+            let mut seen = HashSet::new();
+            for document in documents {
+                let parsed = hezar_formats::parse_with(&document.bytes, &spec::hints(&source, &document.name));
+                content.rejects += parsed.rejects.len();
+                for entry in parsed.nodes {
+                    let id = entry.spec.id();
+                    if seen.insert(id) {
+                        content.ids.push(id);
+                        content.nodes.push((entry.spec, entry.label));
+                    }
+                }
+            }
+            content
+        });
+        parsed.await.unwrap_or_default()
+    }
+}

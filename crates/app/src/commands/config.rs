@@ -1,0 +1,18 @@
+//! `hezar config check | show`: what is wrong with the configuration, or what is in force.
+
+use std::process::ExitCode;
+
+use super::Said;
+use crate::{cli::ConfigCommand, output};
+
+pub(super) fn config(said: &Said, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    let config = said.config()?;
+    match command {
+        ConfigCommand::Show => output::line(config.show().trim_end())?,
+        ConfigCommand::Check => {
+            let sources = config.sources.len();
+            output::line(format!("the configuration is good: {sources} sources, proxy on {}", config.proxy.listen))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,50 @@
+//! `hezar export` and `hezar backup`: the store in other forms.
+
+use std::process::ExitCode;
+
+use hezar_core::Label;
+use hezar_formats::{
+    parse_link,
+    write::{self, Written},
+};
+use hezar_store::{Access, NodeRow};
+
+use crate::{
+    cli::{BackupArgs, ExportArgs, ExportFormat},
+    config::Config,
+    output,
+};
+
+pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<ExitCode> {
+    let store = hezar_store::open(&config.store.url, &config.data, Access::ReadOnly).await?;
+    let state = store.load().await?;
+    store.close().await;
+    let wanted = |row: &&NodeRow| !args.healthy || row.health.state.healthy() == Some(true);
+    let nodes: Vec<_> = state
+        .nodes
+        .iter()
+        .filter(wanted)
+        .filter_map(|row| Some((parse_link(row.uri.expose()).ok()?.0, Label::new(&row.label))))
+        .collect();
+    let borrowed = nodes.iter().map(|(spec, label)| (spec, label));
+    let written = match args.format {
+        ExportFormat::Links => Written { text: write::links(borrowed), left_out: 0 },
+        ExportFormat::Base64 => Written { text: write::base64(borrowed), left_out: 0 },
+        ExportFormat::Clash => write::clash(borrowed),
+        ExportFormat::SingBox => write::sing_box(borrowed),
+    };
+    output::line(written.text.trim_end())?;
+    if written.left_out > 0 {
+        output::note(format!("{} nodes cannot be written in this form and were left out", written.left_out));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<ExitCode> {
+    let store = hezar_store::open(&config.store.url, &config.data, Access::ReadOnly).await?;
+    let copied = store.backup(&args.file).await;
+    store.close().await;
+    copied?;
+    output::line(format!("wrote {}", args.file.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

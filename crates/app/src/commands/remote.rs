@@ -1,0 +1,141 @@
+//! The commands that ask the running instance: `nodes`, `add`, `remove`, `status`.
+
+use std::{io::Read, process::ExitCode};
+
+use anyhow::Context;
+use hezar_api::{AddReport, NodesPage, NodesQuery, RemoveReport, RemoveRequest, StatusDto};
+use url::form_urlencoded;
+
+use crate::{
+    cli::{AddArgs, JsonArgs, NodesArgs, RemoveArgs},
+    config::Config,
+    output,
+    remote::Remote,
+};
+
+pub(super) async fn nodes(config: Config, args: NodesArgs) -> anyhow::Result<ExitCode> {
+    let remote = Remote::find(&config)?;
+    let mut query = NodesQuery {
+        state: args.state,
+        scheme: args.scheme,
+        source: args.source,
+        country: args.country,
+        search: args.search,
+        ..NodesQuery::default()
+    };
+    let (mut total, mut nodes) = (0, Vec::new());
+    while nodes.len() < args.limit {
+        query.offset = Some(args.offset + nodes.len());
+        query.limit = Some((args.limit - nodes.len()).min(NodesQuery::MAX_LIMIT));
+        let page: NodesPage = remote.get(&format!("/api/v1/nodes?{}", encode(&query)?)).await?;
+        total = page.total;
+        if page.nodes.is_empty() {
+            break;
+        }
+        nodes.extend(page.nodes);
+    }
+    if args.output.json {
+        nodes.iter().try_for_each(output::json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = output::table(["id", "state", "scheme", "server", "latency", "country", "fails", "error", "name"]);
+    for node in &nodes {
+        table.add_row([
+            node.id.clone(),
+            node.state.clone(),
+            node.scheme.clone(),
+            if node.server.contains(':') {
+                format!("[{}]:{}", node.server, node.port)
+            } else {
+                format!("{}:{}", node.server, node.port)
+            },
+            node.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+            node.country.clone().unwrap_or_default(),
+            node.failures.to_string(),
+            node.unsupported.clone().or_else(|| node.last_error.clone()).unwrap_or_default(),
+            node.name.clone(),
+        ]);
+    }
+    output::line(table.to_string())?;
+    output::line(format!("{} of {total} nodes", nodes.len()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The query string of the filters that are set.
+fn encode(query: &NodesQuery) -> anyhow::Result<String> {
+    let mut text = form_urlencoded::Serializer::new(String::new());
+    if let serde_json::Value::Object(fields) = serde_json::to_value(query)? {
+        for (name, value) in fields {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text.append_pair(&name, &value);
+        }
+    }
+    Ok(text.finish())
+}
+
+pub(super) async fn add(config: Config, args: AddArgs) -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
+    for link in &args.links {
+        if link == "-" {
+            std::io::stdin().take(32 << 20).read_to_string(&mut text).context("cannot read standard input")?;
+        } else {
+            text.push_str(link);
+        }
+        text.push('\n');
+    }
+    let report: AddReport = Remote::find(&config)?.post("/api/v1/nodes", text).await?;
+    if args.output.json {
+        output::json(&report)?;
+    } else {
+        for reject in &report.rejects {
+            output::line(format!("line {}: refused ({}): {}", reject.line, reject.reject, reject.excerpt))?;
+        }
+        output::line(format!(
+            "{} added, {} already known, {} refused",
+            report.added,
+            report.known,
+            report.rejects.len()
+        ))?;
+    }
+    Ok(if report.ids.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(super) async fn remove(config: Config, args: RemoveArgs) -> anyhow::Result<ExitCode> {
+    let request = serde_json::to_string(&RemoveRequest { ids: args.ids })?;
+    let report: RemoveReport = Remote::find(&config)?.delete("/api/v1/nodes", request).await?;
+    if args.output.json {
+        output::json(&report)?;
+    } else {
+        output::line(format!("{} removed, {} not found", report.removed, report.missing))?;
+    }
+    Ok(if report.removed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(super) async fn status(config: Config, args: JsonArgs) -> anyhow::Result<ExitCode> {
+    let status: StatusDto = Remote::find(&config)?.get("/api/v1/status").await?;
+    if args.json {
+        output::json(&status)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let nodes = status.nodes;
+    output::line(format!("hezar {} on {}, up {} s", status.version, status.proxy, status.uptime_s))?;
+    output::line(format!(
+        "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported",
+        nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported
+    ))?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    let mut table = output::table(["source", "kind", "nodes", "healthy", "refused lines", "last good fetch", "error"]);
+    for source in &status.sources {
+        table.add_row([
+            source.name.clone(),
+            source.kind.clone(),
+            source.nodes.to_string(),
+            source.healthy.to_string(),
+            source.rejected.to_string(),
+            output::ago(now, source.last_ok),
+            source.error_text.clone().unwrap_or_default(),
+        ]);
+    }
+    output::line(table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}

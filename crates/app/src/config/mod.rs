@@ -1,0 +1,154 @@
+//! The configuration: what the file, the environment and the flags say, checked as a whole.
+
+mod problem;
+mod resolve;
+mod section;
+mod show;
+mod source;
+mod template;
+mod value;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hezar_core::Secret;
+use hezar_pool::Strategy;
+use url::Url;
+
+pub use problem::{Problem, Problems};
+pub use source::{Origin, SourceConfig, Via};
+pub use template::TEMPLATE;
+
+/// Everything that the program can be told, with every default filled in.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Config {
+    pub data: PathBuf,
+    pub proxy: ProxyConfig,
+    pub api: ApiConfig,
+    pub probe: ProbeConfig,
+    pub fetch: FetchConfig,
+    pub store: StoreConfig,
+    pub log: LogConfig,
+    pub sources: Vec<SourceConfig>,
+}
+
+/// The address that clients use.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ProxyConfig {
+    pub listen: SocketAddr,
+    pub strategy: Strategy,
+    pub attempts: u32,
+    pub deadline: Duration,
+    pub idle_timeout: Duration,
+    pub handshake_timeout: Duration,
+    pub max_connections: usize,
+    pub drain: Duration,
+    pub users: Vec<User>,
+}
+
+/// Who may use the proxy.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct User {
+    pub name: String,
+    pub password: Secret,
+}
+
+/// The control API.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Where it listens; `None` = it does not.
+    pub listen: Option<SocketAddr>,
+    /// The token; `None` = made at the first start and kept in the data folder.
+    pub token: Option<Secret>,
+    /// Host names under which the API may be asked.
+    pub hosts: Vec<String>,
+}
+
+/// How nodes are checked.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ProbeConfig {
+    pub url: Url,
+    pub expect_status: u16,
+    pub expect_body: Option<String>,
+    pub timeout: Duration,
+    pub connect_timeout: Duration,
+    pub interval: Duration,
+    pub dead_after: u32,
+    pub forget_after: Duration,
+    /// Probes at a time; `None` = from the open-file limit.
+    pub concurrency: Option<usize>,
+    pub per_second: u32,
+    pub per_host: usize,
+    pub trace_url: Option<Url>,
+    pub trace_interval: Duration,
+    /// URLs asked directly when many nodes fail at once.
+    pub control: Vec<Url>,
+}
+
+/// What all sources share.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct FetchConfig {
+    pub timeout: Duration,
+    pub github_api: Url,
+    pub github_raw: Url,
+    pub telegram: Url,
+}
+
+/// Where the pool is kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// `sqlite:FILE`; a relative file stands in the data folder.
+    pub url: String,
+}
+
+/// What is logged, and where.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A filter such as `info` or `hezar_probe=debug,info`.
+    pub level: String,
+    /// `pretty` or `json`.
+    pub json: bool,
+    /// A folder for daily files besides the terminal.
+    pub folder: Option<PathBuf>,
+    /// How many daily files are kept.
+    pub keep: usize,
+}
+
+/// What comes before the file: flags, and the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    /// `HEZAR_*` variables that name keys, e.g. `HEZAR_PROXY_LISTEN`.
+    pub environment: BTreeMap<String, String>,
+    /// Keys from flags, e.g. `proxy.listen`; they win over the environment.
+    pub flags: BTreeMap<String, String>,
+    /// The data folder from `--data` or `HEZAR_DATA`.
+    pub data: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads a configuration text; `path` is where it came from (relative file sources stand beside it).
+    ///
+    /// # Errors
+    /// Every problem at once, each with its key path.
+    pub fn read(text: &str, path: Option<&Path>, layers: &Layers) -> Result<Self, Problems> {
+        resolve::config(text, path, layers)
+    }
+
+    /// The effective configuration as TOML, secrets hidden.
+    #[must_use]
+    pub fn show(&self) -> String {
+        show::config(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! From what was said to what it means: the one fallible step.
+
+use std::{ops::RangeInclusive, path::Path, path::PathBuf, time::Duration};
+
+use hezar_core::Secret;
+use hezar_pool::Strategy;
+use toml::Table;
+use url::Url;
+
+use super::{
+    ApiConfig, Config, FetchConfig, Layers, LogConfig, ProbeConfig, Problem, Problems, ProxyConfig, StoreConfig, User,
+    section::{Reading, Section},
+    source,
+};
+
+/// The bounds that several keys share.
+pub(crate) struct Limits {
+    pub(crate) interval: RangeInclusive<Duration>,
+    pub(crate) timeout: RangeInclusive<Duration>,
+    pub(crate) long: RangeInclusive<Duration>,
+}
+
+pub(crate) const fn limits() -> Limits {
+    Limits {
+        interval: Duration::from_secs(1)..=Duration::from_secs(30 * 86_400),
+        timeout: Duration::from_millis(100)..=Duration::from_secs(600),
+        long: Duration::from_secs(1)..=Duration::from_secs(365 * 86_400),
+    }
+}
+
+pub(crate) fn config(text: &str, path: Option<&Path>, layers: &Layers) -> Result<Config, Problems> {
+    let table: Table = toml::from_str(text).map_err(|error| {
+        // The message of the toml crate already shows the line and the place.
+        Problems(vec![Problem { path: String::new(), message: error.to_string().trim_end().to_owned() }])
+    })?;
+    let reading = Reading::new(layers);
+    let config = root(Section::new(&reading, "", table), &reading, path, layers);
+    let problems = reading.finish();
+    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layers: &Layers) -> Config {
+    let data = root.text("data").map(PathBuf::from);
+    let folder = path.and_then(Path::parent);
+    let config = Config {
+        data: layers.data.clone().or(data).unwrap_or_else(|| PathBuf::from("hezar-data")),
+        proxy: proxy(root.section("proxy")),
+        api: api(root.section("api")),
+        probe: probe(root.section("probe")),
+        fetch: fetch(root.section("fetch")),
+        store: store(root.section("store")),
+        log: log(root.section("log")),
+        sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
+    };
+    root.finish();
+    unique_names(&config, reading);
+    config
+}
+
+fn unique_names(config: &Config, reading: &Reading<'_>) {
+    for (index, source) in config.sources.iter().enumerate() {
+        if config.sources.iter().take(index).any(|other| other.name == source.name) {
+            reading.problem("source", format_args!("two sources are named {:?}", source.name));
+        }
+    }
+}
+
+fn count(section: &mut Section<'_>, key: &'static str, range: RangeInclusive<i64>) -> Option<usize> {
+    section.integer(key, range).and_then(|number| usize::try_from(number).ok())
+}
+
+fn small(section: &mut Section<'_>, key: &'static str, range: RangeInclusive<i64>) -> Option<u32> {
+    section.integer(key, range).and_then(|number| u32::try_from(number).ok())
+}
+
+fn proxy(mut section: Section<'_>) -> ProxyConfig {
+    let limits = limits();
+    let names = Strategy::ALL.map(Strategy::name).join(", ");
+    let proxy = ProxyConfig {
+        listen: section.address("listen").unwrap_or_else(|| ([127, 0, 0, 1], 8000).into()),
+        strategy: section
+            .parsed("strategy", &format!("one of {names}"), |text| text.parse().ok())
+            .unwrap_or(Strategy::Smart),
+        attempts: small(&mut section, "attempts", 1..=32).unwrap_or(4),
+        deadline: section.duration("deadline", limits.timeout.clone()).unwrap_or(Duration::from_secs(30)),
+        idle_timeout: section.duration("idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(600)),
+        handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),
+        max_connections: count(&mut section, "max_connections", 1..=1_000_000).unwrap_or(16_384),
+        drain: section.duration("drain", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(Duration::from_secs(10)),
+        users: section.sections("users").into_iter().filter_map(user).collect(),
+    };
+    if !proxy.listen.ip().is_loopback() && proxy.users.is_empty() {
+        section.problem(
+            "listen",
+            format_args!(
+                "{} can be reached from other machines: add users = [{{ name = \"…\", password = \"…\" }}], or listen on 127.0.0.1",
+                proxy.listen
+            ),
+        );
+    }
+    section.finish();
+    proxy
+}
+
+fn user(mut section: Section<'_>) -> Option<User> {
+    let name = section.text("name");
+    let password = section.text("password");
+    let good = name.as_deref().is_some_and(|n| !n.is_empty() && n.len() <= 64 && !n.contains([':', '-']));
+    if !good {
+        section.problem("name", "a user needs a name of 1 to 64 characters without ':' and '-' (options follow a '-')");
+    }
+    let secret = password.as_deref().is_some_and(|p| !p.is_empty() && p.len() <= 255);
+    if !secret {
+        section.problem("password", "a user needs a password of 1 to 255 bytes");
+    }
+    section.finish();
+    (good && secret).then(|| User { name: name.unwrap_or_default(), password: password.unwrap_or_default().into() })
+}
+
+fn api(mut section: Section<'_>) -> ApiConfig {
+    let enabled = section.boolean("enabled").unwrap_or(true);
+    let listen = section.address("listen").unwrap_or_else(|| ([127, 0, 0, 1], 9090).into());
+    let api = ApiConfig {
+        listen: enabled.then_some(listen),
+        token: section.parsed("token", "a text of at least 16 characters", |text| {
+            (text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Secret::new(text))
+        }),
+        hosts: section.texts("hosts").unwrap_or_default(),
+    };
+    section.finish();
+    api
+}
+
+fn probe(mut section: Section<'_>) -> ProbeConfig {
+    let limits = limits();
+    let default_url = known_url("https://www.gstatic.com/generate_204");
+    let timeout = section.duration("timeout", limits.timeout.clone()).unwrap_or(Duration::from_secs(5));
+    let trace = section.parsed("trace_url", "an http or https URL, or \"\" for none", |text| {
+        if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
+    });
+    let probe = ProbeConfig {
+        url: section.url("url").unwrap_or(default_url),
+        expect_status: section
+            .integer("expect_status", 100..=599)
+            .and_then(|status| u16::try_from(status).ok())
+            .unwrap_or(204),
+        expect_body: section.text("expect_body"),
+        timeout,
+        connect_timeout: section.duration("connect_timeout", limits.timeout).unwrap_or(timeout),
+        interval: section.duration("interval", limits.interval.clone()).unwrap_or(Duration::from_secs(60)),
+        dead_after: small(&mut section, "dead_after", 1..=100).unwrap_or(3),
+        forget_after: section.duration("forget_after", limits.long).unwrap_or(Duration::from_secs(72 * 3600)),
+        concurrency: count(&mut section, "concurrency", 1..=100_000),
+        per_second: small(&mut section, "per_second", 1..=1_000_000).unwrap_or(500),
+        per_host: count(&mut section, "per_host", 1..=10_000).unwrap_or(8),
+        trace_url: trace.unwrap_or_else(|| Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"))),
+        trace_interval: section.duration("trace_interval", limits.interval).unwrap_or(Duration::from_secs(86_400)),
+        control: section.urls("control").unwrap_or_else(|| {
+            vec![known_url("http://cp.cloudflare.com/generate_204"), known_url("http://www.gstatic.com/generate_204")]
+        }),
+    };
+    section.finish();
+    probe
+}
+
+fn fetch(mut section: Section<'_>) -> FetchConfig {
+    let fetch = FetchConfig {
+        timeout: section.duration("timeout", limits().timeout).unwrap_or(Duration::from_secs(60)),
+        github_api: section.url("github_api").unwrap_or_else(|| known_url("https://api.github.com")),
+        github_raw: section.url("github_raw").unwrap_or_else(|| known_url("https://raw.githubusercontent.com")),
+        telegram: section.url("telegram").unwrap_or_else(|| known_url("https://t.me")),
+    };
+    section.finish();
+    fetch
+}
+
+fn store(mut section: Section<'_>) -> StoreConfig {
+    let expected = "\"sqlite:FILE\"";
+    let url = section.parsed("url", expected, |text| {
+        text.strip_prefix("sqlite:").filter(|file| !file.is_empty()).map(|_| text.to_owned())
+    });
+    section.finish();
+    StoreConfig { url: url.unwrap_or_else(|| "sqlite:hezar.db".to_owned()) }
+}
+
+fn log(mut section: Section<'_>) -> LogConfig {
+    let log = LogConfig {
+        level: section
+            .parsed("level", "a filter such as \"info\" or \"hezar_probe=debug,info\"", |text| {
+                tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned())
+            })
+            .unwrap_or_else(|| "info".to_owned()),
+        json: section
+            .parsed("format", "\"pretty\" or \"json\"", |text| match text {
+                "pretty" => Some(false),
+                "json" => Some(true),
+                _ => None,
+            })
+            .unwrap_or(false),
+        folder: section.text("folder").map(PathBuf::from),
+        keep: count(&mut section, "keep", 1..=3650).unwrap_or(14),
+    };
+    section.finish();
+    log
+}
+
+/// A URL written in this file.
+#[allow(clippy::expect_used, reason = "the argument is a constant of this file and every default is read in a test")]
+fn known_url(text: &'static str) -> Url {
+    Url::parse(text).expect("a valid URL")
+}

@@ -1,0 +1,160 @@
+//! One `[[source]]`: where it is, how often it is read, and what may be in it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hezar_core::Secret;
+use url::Url;
+
+use super::{resolve::limits, section::Section};
+
+/// One source of nodes.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct SourceConfig {
+    pub name: String,
+    pub origin: Origin,
+    pub interval: Duration,
+    pub allow_private: bool,
+    pub via: Via,
+    pub user_agent: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub max_bytes: u64,
+    /// The scheme of bare `ip:port` lines; `None` = from the file's name, else `http`.
+    pub scheme: Option<String>,
+}
+
+/// Where the nodes are published.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Origin {
+    /// A URL, possibly with date placeholders.
+    Url(String),
+    /// A file or a glob pattern.
+    File(PathBuf),
+    /// Links in the configuration itself.
+    Links(Vec<String>),
+    /// A GitHub repository.
+    GitHub { owner: String, repo: String, branch: Option<String>, paths: Vec<String>, token: Option<Secret> },
+    /// A public Telegram channel.
+    Telegram { channel: String, pages: usize },
+}
+
+impl Origin {
+    /// The kind's name, the key that names it in the file.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::File(_) => "file",
+            Self::Links(_) => "links",
+            Self::GitHub { .. } => "github",
+            Self::Telegram { .. } => "telegram",
+        }
+    }
+}
+
+/// What carries the fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// Our own uplink.
+    #[default]
+    Direct,
+    /// The pool's own nodes.
+    Pool,
+}
+
+/// Reads one source; `None` when it cannot be used (its problems are noted).
+pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<SourceConfig> {
+    let origin = origin(&mut section, folder);
+    let name = section.text("name").filter(|name| !name.trim().is_empty());
+    if name.is_none() {
+        section.problem("name", "every source needs a name, such as name = \"mine\"");
+    }
+    let limits = limits();
+    let source = SourceConfig {
+        name: name.clone().unwrap_or_default(),
+        interval: section.duration("interval", limits.interval).unwrap_or(Duration::from_secs(1800)),
+        allow_private: section.boolean("allow_private").unwrap_or(false),
+        via: section.parsed("via", "\"direct\" or \"pool\"", via).unwrap_or_default(),
+        user_agent: section.text("user_agent"),
+        headers: section.text_table("headers").unwrap_or_default(),
+        max_bytes: section.bytes("max_bytes", 1..=1 << 30).unwrap_or(32 << 20),
+        scheme: section.parsed("scheme", "http, socks4, socks4a or socks5", |text| {
+            matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
+        }),
+        origin: origin.clone().unwrap_or(Origin::Links(Vec::new())),
+    };
+    section.finish();
+    (name.is_some() && origin.is_some()).then_some(source)
+}
+
+fn via(text: &str) -> Option<Via> {
+    match text {
+        "direct" => Some(Via::Direct),
+        "pool" => Some(Via::Pool),
+        _ => None,
+    }
+}
+
+fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
+    let url = section.parsed("url", "an http or https URL", |text| url_template(text).then(|| text.to_owned()));
+    let file = section.text("file");
+    let links = section.texts("links");
+    let repository = section.parsed("github", "\"owner/repo\"", repository);
+    let channel = section.parsed("telegram", "the name of a public channel, without @", channel);
+    let branch = section.text("branch");
+    let paths = section.texts("paths");
+    let token = section.text("token").map(Secret::new);
+    let pages = section.integer("pages", 1..=100);
+    let is_github = repository.is_some();
+    for (key, given) in [("branch", branch.is_some()), ("paths", paths.is_some()), ("token", token.is_some())] {
+        if given && !is_github {
+            section.problem(key, "belongs to a source with github = \"owner/repo\"");
+        }
+    }
+    if pages.is_some() && channel.is_none() {
+        section.problem("pages", "belongs to a source with telegram = \"channel\"");
+    }
+    let pages = usize::try_from(pages.unwrap_or(3)).unwrap_or(3);
+    let github =
+        repository.map(|(owner, repo)| Origin::GitHub { owner, repo, branch, paths: paths.unwrap_or_default(), token });
+    let mut given = [
+        url.map(Origin::Url),
+        file.map(|file| Origin::File(folder.map_or_else(|| PathBuf::from(&file), |folder| folder.join(&file)))),
+        links.map(Origin::Links),
+        github,
+        channel.map(|channel| Origin::Telegram { channel, pages }),
+    ]
+    .into_iter()
+    .flatten();
+    let first = given.next();
+    if first.is_none() || given.next().is_some() {
+        section.problem("url", "a source has exactly one of url, file, github, telegram, links");
+        return None;
+    }
+    first
+}
+
+/// Placeholders in braces are filled in at the time of the fetch; the rest must be a URL.
+fn url_template(text: &str) -> bool {
+    let text = text.strip_prefix("ssconf://").map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
+    Url::parse(&text.replace(['{', '}'], "")).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+fn repository(text: &str) -> Option<(String, String)> {
+    let (owner, repo) = text.trim_start_matches("https://github.com/").split_once('/')?;
+    let good = |part: &str| {
+        (1..=100).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    (good(owner) && good(repo)).then(|| (owner.to_owned(), repo.to_owned()))
+}
+
+fn channel(text: &str) -> Option<String> {
+    let name = text.trim_start_matches('@');
+    let good = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    good.then(|| name.to_owned())
+}

@@ -1,0 +1,114 @@
+//! The commented configuration that `hezar init` writes.
+
+/// Reads without a problem (a test keeps it so), and every commented line shows the default or an example.
+pub const TEMPLATE: &str = r#"# Hezar: one proxy address in front of thousands of upstream proxies.
+# Every key can also be set from the environment: proxy.listen is HEZAR_PROXY_LISTEN.
+# `hezar config check` finds every mistake at once; `hezar config show` prints what is in force.
+
+# data = "hezar-data"               # the store, the API token
+
+[proxy]                             # the address that clients use: HTTP and SOCKS4/4a/5 on one port
+listen = "127.0.0.1:8000"           # any other address than loopback needs users
+# strategy = "smart"                # smart, round-robin, random, least-latency, least-connections, consistent-hash, sticky
+# attempts = 4                      # nodes tried for one request, each on another server
+# deadline = "30s"                  # for all attempts together
+# idle_timeout = "10m"              # a tunnel without a byte is closed after this
+# handshake_timeout = "10s"         # what a client may take to say what it wants
+# max_connections = 16384
+# drain = "10s"                     # what open tunnels get at the end
+# users = [{ name = "alice", password = "change me" }]
+
+[api]                               # control and metrics
+listen = "127.0.0.1:9090"
+# enabled = true
+# token = "…"                       # at least 16 characters; made at the first start when absent
+# hosts = ["hezar.example.org"]     # names under which the API may be asked
+
+[probe]                             # every node is checked again and again
+url = "https://www.gstatic.com/generate_204"
+expect_status = 204
+# expect_body = "text that the body must contain"
+timeout = "5s"                      # for one whole check
+# connect_timeout = "5s"            # for reaching the node alone
+interval = "60s"                    # between two checks of a living node; dead ones wait longer and longer
+dead_after = 3                      # failures in a row
+# forget_after = "3d"               # a dead node that no source lists any more is dropped after this
+# concurrency = 1000                # default: from the open-file limit
+# per_second = 500                  # checks started per second
+# per_host = 8                      # checks at a time on one server
+# trace_url = "https://www.cloudflare.com/cdn-cgi/trace"   # exit address and country; "" for none
+# trace_interval = "1d"
+# control = ["http://cp.cloudflare.com/generate_204"]      # asked directly when many nodes fail at once: is it us?
+
+# [fetch]
+# timeout = "60s"
+
+# [store]
+# url = "sqlite:hezar.db"
+
+# [log]
+# level = "info"
+# format = "pretty"                 # or json
+# folder = "logs"                   # daily files besides the terminal
+# keep = 14
+
+# A source is one of: url, file, github, telegram, links.
+#   via = "pool"                    fetches through the pool's own nodes, for sites that are blocked
+#   allow_private = true            accepts nodes on private and loopback addresses
+#   user_agent, headers, max_bytes, interval, scheme (of bare ip:port lines)
+
+[[source]]
+name = "v2rayng-config"
+github = "ALIILAPRO/v2rayNG-Config"
+paths = ["server.txt"]
+interval = "1h"
+
+[[source]]
+name = "openray"
+github = "sakha1370/OpenRay"
+paths = ["output/all_valid_proxies.txt"]
+interval = "1h"
+
+[[source]]
+name = "multi-proxy-config-fetcher"
+github = "4n0nymou3/multi-proxy-config-fetcher"
+paths = ["configs/proxy_configs.txt"]
+interval = "1h"
+
+[[source]]
+name = "freenodes"
+github = "Barabama/FreeNodes"
+paths = ["nodes/*.txt"]
+interval = "6h"
+
+[[source]]
+name = "v2rayfree"
+github = "aiboboxx/v2rayfree"
+paths = ["v2"]
+interval = "6h"
+
+[[source]]
+name = "http-and-socks"
+github = "monosans/proxy-list"
+paths = ["proxies/all.txt"]
+interval = "30m"
+
+# [[source]]
+# name = "subscription"
+# url = "https://example.org/sub?date={Ymd}"
+# user_agent = "clash.meta"
+
+# [[source]]
+# name = "channel"
+# telegram = "name_of_a_public_channel"
+# pages = 3
+# via = "pool"
+
+# [[source]]
+# name = "mine"
+# file = "nodes/*.txt"
+
+# [[source]]
+# name = "by-hand"
+# links = ["ss://…", "vless://…"]
+"#;

@@ -1,0 +1,182 @@
+//! What a configuration may say, and what it is told when it is wrong.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use hezar_pool::Strategy;
+
+use super::*;
+
+fn read(text: &str) -> Result<Config, Problems> {
+    Config::read(text, None, &Layers::default())
+}
+
+fn problems(text: &str) -> Vec<String> {
+    read(text).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn empty_is_the_default() {
+    let config = read("").unwrap();
+    assert_eq!(config.proxy.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.api.listen.unwrap().to_string(), "127.0.0.1:9090");
+    assert_eq!((config.proxy.attempts, config.probe.dead_after), (4, 3));
+    assert_eq!(config.data, PathBuf::from("hezar-data"));
+    assert!(config.sources.is_empty());
+}
+
+#[test]
+fn the_template_reads() {
+    let config = read(TEMPLATE).unwrap();
+    assert!(config.sources.len() >= 5);
+}
+
+#[test]
+fn every_commented_key_of_the_template_reads() {
+    let uncommented: String = TEMPLATE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest)
+                if rest.starts_with('[') || rest.split(" = ").next().is_some_and(|k| !k.contains([' ', '.', ':'])) =>
+            {
+                rest
+            }
+            _ => line,
+        })
+        .filter(|line| !line.contains("token = \"…\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = read(&uncommented).unwrap_or_else(|problems| panic!("{problems}\n{uncommented}"));
+    assert_eq!(config.proxy.users.len(), 1);
+    assert!(config.log.folder.is_some());
+}
+
+#[test]
+fn what_is_shown_reads_back() {
+    let text = r#"
+        [proxy]
+        listen = "[::1]:1"
+        strategy = "sticky"
+        [[source]]
+        name = "a"
+        github = "o/r"
+        paths = ["*.txt"]
+        [[source]]
+        name = "b"
+        telegram = "@chan_nel"
+        via = "pool"
+        interval = "90m"
+    "#;
+    let shown = read(text).unwrap().show();
+    let again = read(&shown).unwrap_or_else(|problems| panic!("{problems}\n{shown}"));
+    assert_eq!(again.show(), shown);
+    assert_eq!(again.proxy.strategy, Strategy::Sticky);
+    assert_eq!(again.sources[1].interval, Duration::from_secs(5400));
+    assert_eq!(again.sources[1].via, Via::Pool);
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let text = r#"
+        proxy.users = [{ name = "alice", password = "hunter2" }]
+        api.token = "sixteen-or-more-characters"
+        source = [{ name = "x", links = ["ss://hunter2@h:1"] }, { name = "y", github = "a/b", token = "hunter2" }]
+    "#;
+    let shown = read(text).unwrap().show();
+    assert!(!shown.contains("hunter2") && !shown.contains("sixteen"), "{shown}");
+}
+
+#[test]
+fn all_problems_at_once_with_their_paths() {
+    let found = problems(
+        r#"
+        prox = 1
+        [proxy]
+        listen = "0.0.0.0:8000"
+        strategy = "fastest"
+        attempts = 0
+        idle-timeout = "5m"
+        [probe]
+        timeout = 5
+        url = "ftp://x"
+        [[source]]
+        url = "https://a.example/"
+        file = "b"
+        [[source]]
+        name = "c"
+        intervall = "1h"
+        links = []
+        "#,
+    );
+    let expected = [
+        "prox: unknown key; did you mean \"proxy\"?",
+        "proxy.listen: 0.0.0.0:8000 can be reached from other machines",
+        "proxy.strategy: expected one of smart",
+        "proxy.attempts: expected a whole number from 1 to 32, found integer 0",
+        "proxy.idle-timeout: unknown key; did you mean \"idle_timeout\"?",
+        "probe.timeout: expected a duration from 100ms to 10m",
+        "probe.url: expected an http or https URL, found \"ftp://x\"",
+        "source[0].url: a source has exactly one of",
+        "source[0].name: every source needs a name",
+        "source[1].intervall: unknown key; did you mean \"interval\"?",
+    ];
+    for text in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(text)), "missing {text:?} in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn broken_toml_names_its_line() {
+    let found = problems("[proxy]\nlisten = \n");
+    assert!(found[0].contains("line 2"), "{found:?}");
+}
+
+#[test]
+fn flags_win_over_the_environment_and_both_over_the_file() {
+    let environment: BTreeMap<_, _> =
+        [("HEZAR_PROXY_LISTEN", "127.0.0.1:1"), ("HEZAR_PROBE_DEAD_AFTER", "7"), ("HEZAR_API_ENABLED", "false")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
+    let flags = [("proxy.listen".to_owned(), "127.0.0.1:2".to_owned())].into();
+    let layers = Layers { environment, flags, data: Some("d".into()) };
+    let config = Config::read("[proxy]\nlisten = \"127.0.0.1:3\"", None, &layers).unwrap();
+    assert_eq!(config.proxy.listen.port(), 2);
+    assert_eq!(config.probe.dead_after, 7);
+    assert!(config.api.listen.is_none());
+    assert_eq!(config.data, PathBuf::from("d"));
+}
+
+#[test]
+fn an_unknown_variable_is_a_problem() {
+    let environment = [("HEZAR_PROXY_LISTN".to_owned(), "x".to_owned())].into();
+    let problems = Config::read("", None, &Layers { environment, ..Layers::default() }).unwrap_err();
+    assert!(problems.to_string().contains("HEZAR_PROXY_LISTN"));
+}
+
+#[test]
+fn two_sources_need_two_names() {
+    assert!(problems("source = [{name='a',links=[]},{name='a',links=[]}]")[0].contains("two sources"));
+}
+
+#[test]
+fn durations_and_sizes() {
+    assert_eq!(value::duration("1h30m"), Some(Duration::from_secs(5400)));
+    assert_eq!(value::duration("250ms"), Some(Duration::from_millis(250)));
+    for bad in ["", "5", "s", "-1s", "1y", "99999999999999999999s", "1é"] {
+        assert_eq!(value::duration(bad), None, "{bad}");
+    }
+    assert_eq!(value::bytes("32MiB"), Some(32 << 20));
+    assert_eq!(value::bytes("1 GiB"), Some(1 << 30));
+    assert_eq!(value::bytes("x"), None);
+    for seconds in [1, 60, 90, 3600, 86_400, 90_061] {
+        let duration = Duration::from_secs(seconds);
+        assert_eq!(value::duration(&value::show_duration(duration)), Some(duration));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_problems(text in "\\PC{0,200}") {
+        let _ = read(&text);
+    }
+}

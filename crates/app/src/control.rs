@@ -1,0 +1,250 @@
+//! What the API asks, answered from the pool.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_api::{
+    AddReport, ApiError, Control, NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, StateCounts,
+    StatusDto,
+};
+use hezar_core::{NodeId, Timestamp};
+use hezar_pool::{Change, Node, State};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::{
+    board::Board,
+    instance::{Nodes, Payload},
+    persist,
+};
+
+/// The source name of nodes that were added by hand.
+pub(crate) const BY_HAND: &str = "manual";
+
+/// The running instance as the API sees it.
+pub(crate) struct Desk {
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) clock: hezar_engine::Clock,
+    pub(crate) started: Timestamp,
+    pub(crate) proxy: std::net::SocketAddr,
+    pub(crate) board: Board,
+    pub(crate) registry: Arc<Registry>,
+}
+
+#[async_trait]
+impl Control for Desk {
+    fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
+        let filter = Filter::new(query)?;
+        let offset = query.offset.unwrap_or(0);
+        let snapshot = self.pool.snapshot();
+        let (mut total, mut nodes) = (0, Vec::new());
+        for node in snapshot.nodes().filter(|node| filter.fits(node)) {
+            if total >= offset && nodes.len() < query.page_size() {
+                nodes.push(dto(node));
+            }
+            total += 1;
+        }
+        Ok(NodesPage { total, offset, nodes })
+    }
+
+    fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
+        Ok(self.pool.node(read_id(id)?).map(|node| dto(&node)))
+    }
+
+    async fn add(&self, text: &str) -> Result<AddReport, ApiError> {
+        let parsed = hezar_formats::parse(text.as_bytes());
+        let ids: Vec<NodeId> = parsed.nodes.iter().map(|entry| entry.spec.id()).collect();
+        let nodes = parsed.nodes.into_iter().map(|entry| (entry.spec, entry.label)).collect();
+        let applied = self.pool.apply(
+            Change::List { source: BY_HAND.into(), allow_private: false, nodes, complete: false },
+            self.clock.now(),
+        );
+        // What was answered for is on the disk: nothing else remembers a node that was added by hand.
+        let rows = ids.iter().filter_map(|id| self.pool.node(*id)).map(|node| persist::put(&node)).collect();
+        self.board.listed_by_hand(rows, ids.clone(), self.clock.now()).await.map_err(|_| ApiError::Unavailable)?;
+        let rejects = parsed
+            .rejects
+            .into_iter()
+            .map(|reject| RejectDto {
+                line: reject.line,
+                reject: reject.code.code().to_owned(),
+                excerpt: reject.excerpt.into(),
+            })
+            .collect();
+        Ok(AddReport {
+            added: applied.added,
+            known: ids.len() - applied.added,
+            ids: ids.iter().map(ToString::to_string).collect(),
+            rejects,
+        })
+    }
+
+    async fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, ApiError> {
+        let ids = request.ids.iter().map(|id| read_id(id)).collect::<Result<Vec<_>, _>>()?;
+        let asked = ids.len();
+        let applied = self.pool.apply(Change::Remove(ids), self.clock.now());
+        Ok(RemoveReport { removed: applied.removed, missing: asked - applied.removed })
+    }
+
+    fn status(&self) -> StatusDto {
+        let snapshot = self.pool.snapshot();
+        let counts = snapshot.counts();
+        let mut schemes = BTreeMap::new();
+        for node in snapshot.nodes() {
+            *schemes.entry(node.spec().scheme().to_owned()).or_default() += 1;
+        }
+        let nodes = StateCounts {
+            new: counts.new,
+            healthy: counts.healthy,
+            suspect: counts.suspect,
+            dead: counts.dead,
+            unsupported: counts.unsupported,
+        };
+        StatusDto {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.clock.now().since(self.started).as_secs(),
+            proxy: self.proxy.to_string(),
+            nodes,
+            schemes,
+            sources: self.board.sources(&snapshot),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn read_id(text: &str) -> Result<NodeId, ApiError> {
+    text.parse().map_err(|error: hezar_core::ParseNodeIdError| ApiError::BadRequest(format!("{text:?}: {error}")))
+}
+
+/// The filters of one query, read once.
+struct Filter {
+    state: Option<&'static str>,
+    scheme: Option<String>,
+    source: Option<String>,
+    country: Option<[u8; 2]>,
+    search: Option<String>,
+}
+
+impl Filter {
+    fn new(query: &NodesQuery) -> Result<Self, ApiError> {
+        let state = query.state.as_deref().map(|asked| {
+            let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED]);
+            states.into_iter().find(|state| *state == asked).ok_or_else(|| {
+                let known = "new, healthy, suspect, dead, unsupported";
+                ApiError::BadRequest(format!("state {asked:?} is not one of {known}"))
+            })
+        });
+        let country = query.country.as_deref().map(|text| {
+            <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
+                .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
+        });
+        Ok(Self {
+            state: state.transpose()?,
+            scheme: query.scheme.clone(),
+            source: query.source.clone(),
+            country: country.transpose()?,
+            search: query.search.as_ref().map(|text| text.to_lowercase()),
+        })
+    }
+
+    fn fits(&self, node: &Node<Payload>) -> bool {
+        self.state.is_none_or(|state| state_name(node) == state)
+            && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
+            && self.source.as_deref().is_none_or(|source| node.listed_by(source))
+            && self.country.is_none_or(|country| node.country() == Some(country))
+            && self.search.as_deref().is_none_or(|text| {
+                node.label().as_str().to_lowercase().contains(text) || node.spec().server.to_string().contains(text)
+            })
+    }
+}
+
+/// The state of a node that no dialer can be built for: it counts in no other.
+const UNSUPPORTED: &str = "unsupported";
+
+fn state_name(node: &Node<Payload>) -> &'static str {
+    if node.unsupported().is_some() { UNSUPPORTED } else { node.state().name() }
+}
+
+fn dto(node: &Node<Payload>) -> NodeDto {
+    let spec = node.spec();
+    let record = node.record();
+    NodeDto {
+        id: node.id().to_string(),
+        name: node.label().as_str().to_owned(),
+        state: state_name(node).to_owned(),
+        scheme: spec.scheme().to_owned(),
+        server: spec.server.host().to_string(),
+        port: spec.server.port(),
+        transport: spec.transport().name().to_owned(),
+        security: spec.security().name().to_owned(),
+        latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        failures: record.failures,
+        in_flight: node.in_flight(),
+        last_ok: record.last_ok.map(|at| at.0),
+        last_checked: record.last_checked.map(|at| at.0),
+        last_error: record.failure.map(|failure| failure.code.to_owned()),
+        exit_ip: record.exit_ip.map(|ip| ip.to_string()),
+        country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
+        sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
+        unsupported: record.unsupported.map(str::to_owned),
+    }
+}
+
+/// Counts of the pool, read from its snapshot when the metrics are asked for.
+pub(crate) fn register_pool(registry: &mut Registry, pool: Arc<Nodes>) {
+    registry.register_collector(Box::new(PoolCollector { pool }));
+}
+
+struct PoolCollector {
+    pool: Arc<Nodes>,
+}
+
+impl std::fmt::Debug for PoolCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PoolCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for PoolCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let snapshot = self.pool.snapshot();
+        let counts = snapshot.counts();
+        let mut family = encoder.encode_descriptor(
+            "hezar_pool_nodes",
+            "Nodes per state; unsupported ones count in no other state",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (state, number) in [
+            ("new", counts.new),
+            ("healthy", counts.healthy),
+            ("suspect", counts.suspect),
+            ("dead", counts.dead),
+            ("unsupported", counts.unsupported),
+        ] {
+            ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
+                .encode(family.encode_family(&[("state", state)])?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "hezar_source_nodes",
+            "Nodes that each source lists now",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (source, _, number) in self.pool.sources() {
+            ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
+                .encode(family.encode_family(&[("source", &*source)])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `--demo`: a loopback world of real upstream servers, some of them dead or slow; no network needed.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use hezar_core::Label;
+use hezar_formats::parse;
+use hezar_lab::{DEMO_HOST, World, WorldConfig};
+use hezar_pool::Change;
+use url::Url;
+
+use crate::{config::Config, instance::Base, output};
+
+/// The name under which the world's nodes are listed.
+const SOURCE: &str = "demo";
+
+/// A running world and its share links.
+#[derive(Debug)]
+pub(crate) struct Demo {
+    world: World,
+    folder: PathBuf,
+}
+
+impl Demo {
+    /// Starts the world and points the configuration at it.
+    pub(crate) async fn start(config: &mut Config) -> anyhow::Result<Self> {
+        let world = World::start(WorldConfig::demo()).await.context("cannot start the demonstration world")?;
+        let url = |path: &str| Url::parse(&format!("http://{DEMO_HOST}{path}"));
+        config.probe.url = url("/generate_204")?;
+        config.probe.trace_url = Some(url("/cdn-cgi/trace")?);
+        config.probe.expect_status = 204;
+        config.probe.expect_body = None;
+        // Nothing outside this machine is asked, not even to find out whether the uplink works.
+        config.probe.control.clear();
+        config.probe.timeout = config.probe.timeout.min(Duration::from_secs(2));
+        config.probe.connect_timeout = config.probe.timeout;
+        config.probe.interval = config.probe.interval.min(Duration::from_secs(5));
+        config.sources.clear();
+        // The servers' ports change with every start: a store of its own keeps them out of the real one.
+        let folder = std::env::temp_dir().join(format!("hezar-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).context("cannot create a temporary folder for the demonstration")?;
+        config.store.url = format!("sqlite:{}", folder.join("demo.db").display());
+        output::note(format!(
+            "demo: {} upstream servers on loopback, some of them dead; try\n  curl -x http://{} http://{DEMO_HOST}/\n  curl -x socks5h://{} http://{DEMO_HOST}/",
+            world.nodes().len(),
+            config.proxy.listen,
+            config.proxy.listen
+        ));
+        Ok(Self { world, folder })
+    }
+
+    /// Lists the world's nodes in the pool.
+    pub(crate) fn join(&self, base: &Base) {
+        let nodes: Vec<_> = parse(self.world.links().as_bytes())
+            .nodes
+            .into_iter()
+            .map(|entry| (entry.spec, Label::new(entry.label.as_str())))
+            .collect();
+        let list = Change::List { source: SOURCE.into(), allow_private: true, nodes, complete: true };
+        let applied = base.pool.apply(list, base.clock.now());
+        tracing::info!(nodes = applied.added, "demo world joined");
+    }
+
+    /// Ends the world and removes its store.
+    pub(crate) async fn end(self) {
+        self.world.shutdown().await;
+        let _ = std::fs::remove_dir_all(self.folder);
+    }
+}

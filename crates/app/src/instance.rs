@@ -1,0 +1,228 @@
+//! One running instance: every room built, wired, and taken down in order.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::{Context, bail};
+use hezar_core::Secret;
+use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
+use hezar_gateway::Gateway;
+use hezar_pool::{Pool, Rules, Watch};
+use hezar_probe::Prober;
+use hezar_store::{SourceRow, Store, WriteSummary, Writer, WriterConfig};
+use prometheus_client::registry::Registry;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    collect::Collector,
+    config::Config,
+    control::{Desk, register_pool},
+    persist,
+    remote::TOKEN_FILE,
+    spec,
+};
+
+/// What a node carries: its dialer, from its first use.
+pub(crate) type Payload = Arc<dyn Dialer>;
+/// The pool of this program.
+pub(crate) type Nodes = Pool<Payload>;
+
+/// Descriptors kept for everything that is not a probe or a tunnel.
+const SPARE_FILES: u64 = 256;
+
+/// The rooms that every command with a store needs.
+pub(crate) struct Base {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) outbounds: Outbounds,
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Registry,
+    /// The sources as the store knew them.
+    pub(crate) sources: Vec<SourceRow>,
+    /// Everything that changes in the pool from its first moment.
+    pub(crate) watch: Watch,
+    files: u64,
+}
+
+impl Base {
+    /// Opens the store and fills the pool from it.
+    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        create_data_folder(&config.data)?;
+        let store = hezar_store::open(&config.store.url, &config.data, hezar_store::Access::Exclusive).await?;
+        let clock = Clock::start();
+        let pool = Arc::new(Pool::new(Rules {
+            dead_after: config.probe.dead_after,
+            forget_after: config.probe.forget_after,
+            ..Rules::default()
+        }));
+        let mut state = store.load().await?;
+        let sources = std::mem::take(&mut state.sources);
+        let loaded = persist::restore(&state, &sources, &pool, clock.now());
+        let watch = pool.watch();
+        tracing::info!(nodes = loaded.nodes, unreadable = loaded.unreadable, "store loaded");
+        let outbounds = Outbounds::new(&OutboundsConfig::default());
+        let registry = Registry::default();
+        Ok(Self { config, clock, outbounds, pool, store, registry, sources, watch, files })
+    }
+
+    /// Probes at a time: what the configuration says, else a share of the open-file limit.
+    pub(crate) fn probe_concurrency(&self) -> usize {
+        let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
+        self.config.probe.concurrency.unwrap_or(share.clamp(16, 2000))
+    }
+}
+
+/// Runs everything until `stop` is cancelled.
+pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Result<()> {
+    let proxy = listen(base.config.proxy.listen, "proxy.listen or --listen").await?;
+    let api = match base.config.api.listen {
+        Some(address) => Some(listen(address, "api.listen or --api").await?),
+        None => None,
+    };
+    let disk = Disk::start(&base);
+    let collector = Collector::new(&mut base, disk.writer.clone()).await?;
+    let board = collector.board();
+    let prober = prober(&mut base)?;
+    let gateway = gateway(&mut base);
+    register_pool(&mut base.registry, Arc::clone(&base.pool));
+
+    let address = proxy.local_addr()?;
+    tracing::info!(%address, "proxy listens");
+    let tasks = TaskTracker::new();
+    let probing = stop.clone();
+    tasks.spawn(async move { prober.run(probing).await });
+    tasks.spawn(collector.run(stop.clone()));
+    let watched = tokio::spawn(persist::watch(Arc::clone(&base.pool), base.watch, disk.writer.clone(), stop.clone()));
+    let serving = stop.clone();
+    let served = tokio::spawn(async move { gateway.serve(proxy, serving).await });
+    if let Some(listener) = api {
+        let desk = Desk {
+            pool: Arc::clone(&base.pool),
+            clock: base.clock,
+            started: base.clock.now(),
+            proxy: address,
+            board,
+            registry: Arc::new(base.registry),
+        };
+        let config = hezar_api::ApiConfig { token: token(&base.config)?, hosts: base.config.api.hosts.clone() };
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "api listens");
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(error) = hezar_api::serve(listener, config, Arc::new(desk), stop).await {
+                tracing::error!(%error, "api ended");
+            }
+        });
+    }
+    // The gateway only ends before the stop when it cannot serve at all; then everything ends.
+    let served = served.await.context("the gateway's task failed");
+    stop.cancel();
+    tracing::info!("draining");
+    tasks.close();
+    tasks.wait().await;
+    watched.await.context("the persisting task failed")?;
+    disk.finish(&*base.store).await?;
+    tracing::info!("stopped");
+    Ok(served??)
+}
+
+/// The writer and its task.
+pub(crate) struct Disk {
+    pub(crate) writer: Writer,
+    task: JoinHandle<WriteSummary>,
+    stop: CancellationToken,
+}
+
+impl Disk {
+    pub(crate) fn start(base: &Base) -> Self {
+        let (writer, behind) = Writer::new(Arc::clone(&base.store), WriterConfig::default());
+        let stop = CancellationToken::new();
+        Self { writer, task: tokio::spawn(behind.run(stop.clone())), stop }
+    }
+
+    /// Writes what is left and closes the store.
+    pub(crate) async fn finish(self, store: &dyn Store) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let summary = self.task.await.context("the writing task failed")?;
+        store.close().await;
+        tracing::info!(written = summary.written, batches = summary.batches, lost = summary.lost, "store closed");
+        if summary.lost > 0 {
+            bail!("{} changes could not be written to the store", summary.lost);
+        }
+        Ok(())
+    }
+}
+
+/// The prober, its metrics registered.
+pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
+    let metrics = hezar_probe::Metrics::default();
+    metrics.register(&mut base.registry);
+    let config = spec::probe(&base.config, base.probe_concurrency());
+    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
+    Prober::new(config, pool, outbounds, base.clock, metrics).context("probe")
+}
+
+fn gateway(base: &mut Base) -> Gateway {
+    let metrics = hezar_gateway::Metrics::default();
+    metrics.register(&mut base.registry);
+    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
+    Gateway::new(spec::gateway(&base.config), pool, outbounds, base.clock, metrics)
+}
+
+async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
+    })
+}
+
+fn create_data_folder(data: &Path) -> anyhow::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(data).with_context(|| format!("cannot create the data folder {} (--data)", data.display()))
+}
+
+/// The configured token, or the one in the data folder, made at the first start.
+fn token(config: &Config) -> anyhow::Result<Secret> {
+    if let Some(token) = &config.api.token {
+        return Ok(token.clone());
+    }
+    let file = config.data.join(TOKEN_FILE);
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && text.trim().len() >= 16
+    {
+        return Ok(Secret::new(text.trim()));
+    }
+    let bytes: [u8; 32] = rand::random();
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    write_private(&file, &text).with_context(|| format!("cannot write the API token to {}", file.display()))?;
+    Ok(Secret::new(text))
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    writeln!(options.open(file)?, "{text}")
+}
+
+/// Completes when the program is asked to end: SIGTERM, or SIGINT from the terminal.
+pub(crate) async fn end_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

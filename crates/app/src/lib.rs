@@ -1,0 +1,34 @@
+//! Hezar, put together: the command line, the configuration, and the wiring of every room.
+
+mod board;
+mod cli;
+mod collect;
+mod commands;
+pub mod config;
+mod control;
+mod demo;
+mod instance;
+mod logs;
+mod output;
+mod persist;
+mod remote;
+mod spec;
+mod via;
+
+use std::process::ExitCode;
+
+pub use cli::Cli;
+pub use collect::SOURCE_CODES;
+
+/// Runs one command. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or configuration.
+#[must_use]
+pub fn execute(cli: Cli) -> ExitCode {
+    match commands::execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            let misconfigured = error.downcast_ref::<config::Problems>().is_some();
+            ExitCode::from(if misconfigured { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a person reads on the terminal: tables, progress bars, and errors that say what to do.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+/// Prints an error with its chain of causes to standard error.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = format!("hezar: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a remark to standard error, where it does not disturb what is piped on.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
+
+/// Prints a line to standard output. A reader that went away (`| head`) is not a failure.
+pub(crate) fn line(text: impl AsRef<str>) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{}", text.as_ref()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result,
+    }
+}
+
+/// Prints one JSON value on one line.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string(value)?)?;
+    Ok(())
+}
+
+/// A table that fits the terminal.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}
+
+/// A progress bar on standard error; silent when that is not a terminal or the output is for programs.
+pub(crate) fn progress(length: u64, what: &'static str, quiet: bool) -> ProgressBar {
+    let shown = !quiet && io::stderr().is_terminal();
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// How long ago a moment was, in one unit.
+pub(crate) fn ago(now_ms: u64, then_ms: Option<u64>) -> String {
+    let Some(then) = then_ms else { return "never".to_owned() };
+    let seconds = now_ms.saturating_sub(then) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,101 @@
+//! Commands that need no running instance, and what they say when something is wrong.
+
+use std::net::TcpListener;
+
+use crate::harness::Home;
+
+#[test]
+fn help_has_examples() {
+    let home = Home::new();
+    let help = home.run(&["--help"]);
+    assert!(help.good().contains("hezar run --demo"), "{help:?}");
+    for command in ["run", "init", "fetch", "probe", "nodes", "add", "remove", "parse", "export", "backup"] {
+        assert!(home.run(&[command, "--help"]).good().contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn init_writes_a_configuration_that_is_good() {
+    let home = Home::new();
+    assert!(home.run(&["init"]).good().contains("hezar.toml"));
+    assert!(home.run(&["config", "check"]).good().contains("the configuration is good"));
+    home.run(&["init"]).refused(1, &["hezar.toml", "--force"]);
+    home.run(&["init", "--force"]).good();
+    assert!(home.run(&["config", "show"]).good().contains("[proxy]"));
+}
+
+#[test]
+fn every_problem_is_named() {
+    let home = Home::new();
+    home.write("hezar.toml", "[proxy]\nlissen = 1\nstrategy = \"best\"\n[[source]]\nname = \"x\"\n");
+    home.run(&["config", "check"]).refused(
+        2,
+        &["3 problems", "proxy.lissen: unknown key; did you mean \"listen\"?", "proxy.strategy", "source[0].url"],
+    );
+    home.run(&["run"]).refused(2, &["proxy.lissen"]);
+}
+
+#[test]
+fn an_unreadable_configuration_is_named() {
+    let home = Home::new();
+    home.run(&["run", "--config", "nowhere.toml"]).refused(1, &["nowhere.toml", "hezar init"]);
+    home.write("binary.toml", [0xff, 0xfe, 0x00]);
+    home.run(&["config", "check", "--config", "binary.toml"]).refused(1, &["binary.toml", "UTF-8"]);
+    home.write("broken.toml", "[proxy\n");
+    home.run(&["config", "check", "--config", "broken.toml"]).refused(2, &["line 1"]);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    home.run(&["run", "--listen", &address, "--api", "127.0.0.1:0"]).refused(1, &[&address, "--listen", "in use"]);
+    home.run(&["run", "--listen", "127.0.0.1:0", "--api", &address]).refused(1, &[&address, "--api", "in use"]);
+}
+
+#[test]
+fn an_open_address_needs_users() {
+    let home = Home::new();
+    home.run(&["run", "--listen", "0.0.0.0:0"]).refused(2, &["proxy.listen", "users"]);
+}
+
+#[test]
+fn without_an_instance_the_commands_say_so() {
+    let home = Home::new();
+    home.run(&["nodes"]).refused(1, &["token", "hezar run"]);
+    home.write("hezar.toml", "[api]\nlisten = \"127.0.0.1:1\"\ntoken = \"sixteen-characters\"\n");
+    home.run(&["status"]).refused(1, &["127.0.0.1:1", "hezar run"]);
+}
+
+#[test]
+fn parse_prints_nodes_and_refusals() {
+    let home = Home::new();
+    home.write(
+        "list.txt",
+        "ss://YWVzLTI1Ni1nY206cGFzcw@192.0.2.1:8388#one\nnonsense here\ntrojan://p@192.0.2.2:443#two\n",
+    );
+    let said = home.run(&["parse", "list.txt", "--json"]);
+    let lines: Vec<serde_json::Value> = said.good().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{said:?}");
+    assert_eq!(
+        (&lines[0]["scheme"], &lines[0]["port"], &lines[0]["name"]),
+        (&"ss".into(), &8388.into(), &"one".into())
+    );
+    assert_eq!((&lines[1]["line"], lines[1]["reject"].is_string()), (&2.into(), true));
+    assert_eq!((&lines[2]["line"], &lines[2]["security"]), (&3.into(), &"tls".into()));
+    assert!(home.run(&["parse", "list.txt"]).good().contains("2 nodes (2 distinct), 1 lines refused"));
+    home.run(&["parse", "missing.txt"]).refused(1, &["missing.txt"]);
+}
+
+#[test]
+fn a_store_that_is_none_is_named() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("hezar-data")).unwrap();
+    home.write(
+        "hezar-data/hezar.db",
+        "this is not a database, and much longer than a header of one would be ".repeat(40),
+    );
+    let said = home.run(&["export"]);
+    said.refused(1, &["hezar.db"]);
+}

@@ -1,0 +1,8 @@
+//! The program as a user meets it: every test starts the real binary.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod command_line;
+mod error_page;
+mod harness;
+mod power_cut;
