@@ -1,0 +1,64 @@
+//! One door per decoder: bytes in, no panic and no endless work out.
+
+mod outbound;
+
+use std::hint::black_box;
+
+use hezar_formats::{Hints, parse, parse_link, parse_with, to_link};
+
+/// A decoder that takes any bytes.
+pub type Door = fn(&[u8]);
+
+/// Every decoder by name.
+pub const DOORS: &[(&str, Door)] = &[
+    ("text", text),
+    ("link", link),
+    ("list", list),
+    ("config", config),
+    ("outbound", outbound::answer),
+    ("http", outbound::http),
+];
+
+/// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.
+fn text(data: &[u8]) {
+    for entry in parse(data).nodes.iter().take(64) {
+        round_trip(&entry.spec, &entry.label);
+    }
+}
+
+/// One link.
+fn link(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok((spec, label)) = parse_link(text)
+    {
+        round_trip(&spec, &label);
+    }
+}
+
+/// A bare list under another default scheme.
+fn list(data: &[u8]) {
+    black_box(parse_with(data, &Hints::from_file_name("socks5.txt")));
+}
+
+/// A configuration file.
+fn config(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(config) = hezar::config::Config::read(text, None, &hezar::config::Layers::default())
+    {
+        let shown = config.show();
+        assert!(hezar::config::Config::read(&shown, None, &hezar::config::Layers::default()).is_ok(), "{shown}");
+    }
+}
+
+fn round_trip(spec: &hezar_core::NodeSpec, label: &hezar_core::Label) {
+    let link = to_link(spec, label);
+    match parse_link(&link) {
+        Ok((again, _)) => assert_eq!(again.id(), spec.id(), "{link}"),
+        Err(code) => panic_with(&link, code),
+    }
+}
+
+#[allow(clippy::panic, reason = "a broken law is what a fuzz target is for")]
+fn panic_with(link: &str, code: hezar_formats::RejectCode) {
+    panic!("a written link is refused with {}: {link}", code.code());
+}

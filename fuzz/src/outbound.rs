@@ -1,0 +1,139 @@
+//! The client side of every proxy protocol, fed with a server's answer.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hezar_core::Target;
+use hezar_engine::{
+    Attempt, BoxStream, DialError, Dialer, TlsClients, build,
+    http::{HttpRequest, Limits, get},
+};
+use hezar_formats::parse_link;
+use tokio::{
+    io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    runtime::{Builder, Runtime},
+};
+
+/// One link per way of reading an answer.
+const LINKS: [&str; 14] = [
+    "socks5://192.0.2.1:1",
+    "socks5://u:p@192.0.2.1:1",
+    "socks4://192.0.2.1:1",
+    "http://u:p@192.0.2.1:1",
+    "https://192.0.2.1:1?allowInsecure=1",
+    "ss://none:p@192.0.2.1:1",
+    "ss://aes-256-gcm:p@192.0.2.1:1",
+    "ss://aes-256-cfb:p@192.0.2.1:1",
+    "ss://2022-blake3-aes-128-gcm:AAAAAAAAAAAAAAAAAAAAAA%3D%3D@192.0.2.1:1",
+    "trojan://p@192.0.2.1:1?security=none",
+    "vless://00000000-0000-0000-0000-000000000000@192.0.2.1:1",
+    "vless://00000000-0000-0000-0000-000000000000@192.0.2.1:1?type=ws&path=%2Fa%3Fed%3D16",
+    "vmess://00000000-0000-0000-0000-000000000000@192.0.2.1:1?encryption=none",
+    "trojan://p@192.0.2.1:1?security=none&type=ws",
+];
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+/// The first byte chooses the protocol, the second the size of the pieces; the rest is what the server says.
+pub(crate) fn answer(data: &[u8]) {
+    let [protocol, piece, bytes @ ..] = data else { return };
+    let link = LINKS.get(usize::from(*protocol) % LINKS.len()).copied().unwrap_or_default();
+    let Ok((spec, _)) = parse_link(link) else { return };
+    let server = Arc::new(Scripted { bytes: bytes.into(), piece: usize::from(*piece) + 1 });
+    let Ok(dialer) = build(&spec, server, &TlsClients::new(&[])) else { return };
+    block_on(async move {
+        let Ok(target) = Target::parse("192.0.2.9:80") else { return };
+        let Ok(mut stream) = dialer.connect(&target, &Attempt::within(Duration::from_secs(5))).await else { return };
+        let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await;
+        let _ = stream.flush().await;
+        let mut sink = [0; 700];
+        // A stream never gives more than its server sent, so this ends.
+        for _ in 0..bytes.len() + 2 {
+            match stream.read(&mut sink).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        let _ = stream.shutdown().await;
+    });
+}
+
+/// The HTTP exchange that probes and fetches share.
+pub(crate) fn http(data: &[u8]) {
+    let [piece, bytes @ ..] = data else { return };
+    let server = Scripted { bytes: bytes.into(), piece: usize::from(*piece) + 1 };
+    block_on(exchange(server));
+}
+
+async fn exchange(server: Scripted) {
+    let Ok(request) = HttpRequest::get("http://192.0.2.9/") else { return };
+    let attempt = Attempt::within(Duration::from_secs(5));
+    let answer = get(&server, &TlsClients::new(&[]), &request, &attempt, Limits::default()).await;
+    if let Ok(answer) = answer {
+        let _ = answer.bytes().await;
+    }
+}
+
+/// Time is paused: timers fire at once when nothing else is left to do.
+fn block_on(task: impl Future<Output = ()>) {
+    RUNTIME.with_borrow_mut(|runtime| {
+        if runtime.is_none() {
+            *runtime = Builder::new_current_thread().enable_time().start_paused(true).build().ok();
+        }
+        if let Some(runtime) = runtime {
+            runtime.block_on(task);
+        }
+    });
+}
+
+/// A server that says its piece whatever it is told.
+#[derive(Clone, Debug)]
+struct Scripted {
+    bytes: Arc<[u8]>,
+    piece: usize,
+}
+
+#[async_trait]
+impl Dialer for Scripted {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        Ok(Box::new(Script { server: self.clone(), said: 0 }))
+    }
+}
+
+#[derive(Debug)]
+struct Script {
+    server: Scripted,
+    said: usize,
+}
+
+impl AsyncRead for Script {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let rest = self.server.bytes.get(self.said..).unwrap_or_default();
+        let length = rest.len().min(self.server.piece).min(buffer.remaining());
+        buffer.put_slice(rest.get(..length).unwrap_or_default());
+        self.said += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,145 @@
+//! One run against one peer, and the table of all of them.
+
+use std::{collections::BTreeMap, env, fmt::Write as _, sync::Arc, time::Instant};
+
+use anyhow::{Context, ensure};
+use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_lab::{Kind, World, WorldConfig};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    certificate::Certificate,
+    peer::{AtEnd, Fleet, Peer},
+    rows,
+    site::Site,
+    suite::{self, Report, Stage},
+};
+
+/// Rows that are tried at the same time.
+const AT_ONCE: usize = 4;
+
+/// One column of the table: a cell for each row; nothing where the peer lacks it.
+type Column = Vec<Option<Report>>;
+
+/// The columns of this process; nothing for a peer that is not installed.
+static BOARD: Mutex<BTreeMap<&'static str, Option<Column>>> = Mutex::new(BTreeMap::new());
+
+/// Runs every row that the peer can play.
+///
+/// # Errors
+/// The rows that fail, or a peer that is required (`HEZAR_REQUIRE_PEERS`) and not installed.
+pub async fn run(peer: Peer) -> anyhow::Result<()> {
+    let name = peer.name();
+    let Some(program) = peer.program() else {
+        ensure!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "{name} is required: cargo xtask peers install");
+        println!("{name}: SKIPPED, not installed (cargo xtask peers install)");
+        show(name, None);
+        return Ok(());
+    };
+    let begun = Instant::now();
+    let folder = tempfile::tempdir()?;
+    let certificate = Certificate::make(folder.path())?;
+    let fleet = peer.launch(&program, &rows::chosen(), &certificate, folder.path()).await?;
+    let config = OutboundsConfig { extra_roots: vec![certificate.root.clone()], ..OutboundsConfig::default() };
+    let witness = World::start(WorldConfig::kinds([Kind::Http])).await?;
+    let stage = Stage { site: Site::start().await?, certificate, witness, outbounds: Outbounds::new(&config) };
+    let column = play(&Arc::new(stage), &fleet).await?;
+
+    let failed = column.iter().flatten().filter(|report| !report.failures.is_empty()).count();
+    let passed = fleet.parts.len() - failed;
+    let lacking = column.len() - fleet.parts.len();
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{name}: {passed} rows pass, {failed} fail, {lacking} not played by the peer, {seconds:.1} s");
+    let problems = problems(&column);
+    show(name, Some(column));
+    if failed > 0 {
+        let logs: Vec<String> = fleet.processes.iter().map(crate::process::Process::log).collect();
+        println!("{name} wrote:\n{}", logs.join("\n"));
+    }
+    ensure!(failed == 0, "{failed} rows fail against {name}:\n{problems}");
+    Ok(())
+}
+
+async fn play(stage: &Arc<Stage>, fleet: &Fleet) -> anyhow::Result<Column> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for part in fleet.parts.iter().copied() {
+        let (stage, places) = (Arc::clone(stage), Arc::clone(&places));
+        running.spawn(async move {
+            let _place = places.acquire_owned().await;
+            (part.row, suite::run(&stage, part).await)
+        });
+    }
+    let rows = rows::chosen();
+    let mut column: Column = vec![None; rows.len()];
+    while let Some(done) = running.join_next().await {
+        let (row, report) = done?;
+        let place = rows.iter().position(|r| *r == row).context("a row that is not in the table")?;
+        if let Some(cell) = column.get_mut(place) {
+            *cell = Some(report);
+        }
+    }
+    Ok(column)
+}
+
+fn problems(column: &Column) -> String {
+    let mut text = String::new();
+    for (row, report) in rows::chosen().iter().zip(column) {
+        for failure in report.iter().flat_map(|report| &report.failures) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {row}: {failure}");
+        }
+    }
+    text
+}
+
+/// Adds a column; the table is printed when it is whole, or when only some peers were asked for.
+fn show(name: &'static str, column: Option<Column>) {
+    let mut board = BOARD.lock();
+    board.insert(name, column);
+    let chosen = env::args().skip(1).any(|argument| !argument.starts_with('-'));
+    if chosen || board.len() == Peer::ALL.len() {
+        println!("{}", table(&board));
+    }
+}
+
+fn table(board: &BTreeMap<&'static str, Option<Column>>) -> String {
+    let peers: Vec<&str> = Peer::ALL.iter().map(|peer| peer.name()).filter(|name| board.contains_key(name)).collect();
+    let mut text = format!("\n{:44}", "row");
+    for peer in &peers {
+        let _ = write!(text, "{peer:38}");
+    }
+    for (number, row) in rows::chosen().iter().enumerate() {
+        let _ = write!(text, "\n{:44}", row.to_string());
+        for peer in Peer::ALL.iter().filter(|peer| board.contains_key(peer.name())) {
+            let column = board.get(peer.name()).and_then(Option::as_ref);
+            let cell = column.map(|column| column.get(number).and_then(Option::as_ref));
+            let _ = write!(text, "{:38}", shown(cell, peer.at_end(*row)));
+        }
+    }
+    text + LEGEND
+}
+
+const LEGEND: &str = "
+In brackets: the code of the failure with a wrong credential, then with a wrong certificate.
+1 the end of one direction cannot be told to the target; 2 the peer ends both directions together
+";
+
+fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
+    let report = match cell {
+        None => return "not installed".to_owned(),
+        Some(None) => return "peer lacks it".to_owned(),
+        Some(Some(report)) => report,
+    };
+    if !report.failures.is_empty() {
+        return "FAIL".to_owned();
+    }
+    let note = match at_end {
+        AtEnd::Passes => "",
+        AtEnd::Swallows => " 1",
+        AtEnd::ClosesBoth => " 2",
+    };
+    let codes = report.codes.join(", ");
+    if codes.is_empty() { format!("pass{note}") } else { format!("pass ({codes}){note}") }
+}

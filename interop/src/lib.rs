@@ -1,0 +1,19 @@
+//! Hezar against real peers: one abstract description of a server, rendered for each peer, and one suite for each row.
+//!
+//! The peers run on loopback, on ports from the operating system; the targets are in this process. Our side is the whole
+//! way of a user: a share link, the parser, the pool and the running gateway. `cargo xtask peers install` gets the peers.
+
+mod board;
+mod certificate;
+mod link;
+mod peer;
+mod process;
+mod route;
+mod row;
+mod rows;
+mod secrets;
+mod site;
+mod suite;
+
+pub use board::run;
+pub use peer::Peer;

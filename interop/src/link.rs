@@ -1,0 +1,67 @@
+//! The share link of a row: what a user would paste.
+
+use std::net::SocketAddr;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    certificate::Certificate,
+    row::{Protocol, Row, Transport, Trust},
+    secrets::{self, Access, PATH, SERVER_NAME, USER},
+};
+
+/// The most early bytes that the links ask for.
+const EARLY: u32 = 2048;
+
+/// Writes it.
+pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, access: Access) -> String {
+    let password = access.password();
+    let parameters = [transport(row), security(row, certificate, access)].concat().join("&");
+    match row.protocol {
+        Protocol::Socks4 => format!("socks4://{server}"),
+        Protocol::Socks4a => format!("socks4a://{server}"),
+        Protocol::Socks5 { password: false } => format!("socks5://{server}"),
+        Protocol::Socks5 { password: true } => format!("socks5://{USER}:{password}@{server}"),
+        Protocol::Http { password: with } => {
+            let scheme = if row.tls.is_some() { "https" } else { "http" };
+            let user = if with { format!("{USER}:{password}@") } else { String::new() };
+            let tls = security(row, certificate, access);
+            let tls = tls.iter().filter(|pair| !pair.starts_with("security=")).cloned().collect::<Vec<_>>().join("&");
+            format!("{scheme}://{user}{server}{}{tls}", if tls.is_empty() { "" } else { "?" })
+        }
+        Protocol::Shadowsocks { method, .. } => {
+            let pair = format!("{method}:{}", secrets::shadowsocks_password(row, access));
+            format!("ss://{}@{server}", URL_SAFE_NO_PAD.encode(pair))
+        }
+        Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
+        Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
+        Protocol::Trojan => format!("trojan://{password}@{server}?{parameters}"),
+    }
+}
+
+fn transport(row: Row) -> Vec<String> {
+    let early = |more: &str| vec!["type=ws".to_owned(), format!("path={PATH}&ed={EARLY}{more}")];
+    match row.transport {
+        Transport::Tcp => vec!["type=tcp".to_owned()],
+        Transport::WebSocket => vec!["type=ws".to_owned(), format!("path={PATH}")],
+        Transport::EarlyHeader => early("&eh=Sec-WebSocket-Protocol"),
+        // The parser's own spelling for early data without a header.
+        Transport::EarlyPath => early("&eh=-"),
+    }
+}
+
+fn security(row: Row, certificate: &Certificate, access: Access) -> Vec<String> {
+    let Some(trust) = row.tls else {
+        return vec!["security=none".to_owned()];
+    };
+    let wrong = access == Access::WrongCertificate;
+    let name = if wrong && trust == Trust::Verify { "other.interop.test" } else { SERVER_NAME };
+    let mut pairs = vec!["security=tls".to_owned(), format!("sni={name}")];
+    match trust {
+        Trust::Verify => {}
+        Trust::Pin if wrong => pairs.push(format!("pcs={}", "0f".repeat(32))),
+        Trust::Pin => pairs.push(format!("pcs={}", certificate.pin)),
+        Trust::Skip => pairs.push("allowInsecure=1".to_owned()),
+    }
+    pairs
+}

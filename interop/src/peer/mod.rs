@@ -1,0 +1,187 @@
+//! The peers: where their programs are, what they can play, how they are configured.
+
+mod shadowsocks_libev;
+mod sing_box;
+mod xray;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    certificate::Certificate,
+    process::{Process, free_ports},
+    row::{Protocol, Row},
+};
+
+/// A program of another project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Peer {
+    SingBox,
+    Xray,
+    V2ray,
+    ShadowsocksLibev,
+}
+
+/// What becomes of the end of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// The target sees it, and the other direction goes on.
+    Passes,
+    /// The target never sees it; the other direction goes on.
+    Swallows,
+    /// Both directions end.
+    ClosesBoth,
+}
+
+/// One server to play: who, where, and what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) peer: Peer,
+    pub(crate) row: Row,
+    pub(crate) address: SocketAddr,
+}
+
+/// The servers of one peer, running.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) processes: Vec<Process>,
+}
+
+/// An entry of peers.toml, as far as it concerns finding the program.
+#[derive(Debug, Deserialize)]
+struct Pinned {
+    version: Option<String>,
+    binary: String,
+}
+
+impl Peer {
+    /// Every peer, in the order of the table's columns.
+    pub const ALL: [Self; 4] = [Self::SingBox, Self::Xray, Self::V2ray, Self::ShadowsocksLibev];
+
+    /// The name in peers.toml.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SingBox => "sing-box",
+            Self::Xray => "xray",
+            Self::V2ray => "v2ray",
+            Self::ShadowsocksLibev => "shadowsocks-libev",
+        }
+    }
+
+    /// The installed program.
+    pub(crate) fn program(self) -> Option<PathBuf> {
+        let peers: BTreeMap<String, Pinned> = toml::from_str(include_str!("../../peers.toml")).ok()?;
+        let pinned = peers.get(self.name())?;
+        let Some(version) = &pinned.version else {
+            let paths = env::var_os("PATH")?;
+            return env::split_paths(&paths).map(|folder| folder.join(&pinned.binary)).find(|file| file.is_file());
+        };
+        let program = folder()?.join(format!("{}-{version}", self.name())).join(&pinned.binary);
+        program.is_file().then_some(program)
+    }
+
+    /// Whether the peer can play the row.
+    pub(crate) fn plays(self, row: Row) -> bool {
+        match self {
+            Self::SingBox => sing_box::plays(row),
+            Self::Xray => xray::plays(row, xray::Dialect::Xray),
+            Self::V2ray => xray::plays(row, xray::Dialect::V2ray),
+            Self::ShadowsocksLibev => shadowsocks_libev::plays(row),
+        }
+    }
+
+    /// What the peer's server does when the client's direction ends before the target's.
+    pub(crate) fn at_end(self, row: Row) -> AtEnd {
+        match (self, row.protocol) {
+            (Self::ShadowsocksLibev, _) => AtEnd::ClosesBoth,
+            // Its own client shows the same against it, and not against sing-box.
+            (Self::Xray, Protocol::Shadowsocks { method, .. }) if method.starts_with("2022-") => AtEnd::Swallows,
+            _ if row.tells_half_close() => AtEnd::Passes,
+            _ => AtEnd::Swallows,
+        }
+    }
+
+    /// Starts servers for all rows that the peer can play.
+    pub(crate) async fn launch(
+        self,
+        program: &Path,
+        rows: &[Row],
+        certificate: &Certificate,
+        folder: &Path,
+    ) -> anyhow::Result<Fleet> {
+        let rows: Vec<Row> = rows.iter().copied().filter(|row| self.plays(*row)).collect();
+        let mut result = Err(anyhow::anyhow!("never tried"));
+        // A port may be gone by the time the peer binds it.
+        for _ in 0..3 {
+            result = self.try_launch(program, &rows, certificate, folder).await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.with_context(|| format!("{} does not start", self.name()))
+    }
+
+    async fn try_launch(
+        self,
+        program: &Path,
+        rows: &[Row],
+        certificate: &Certificate,
+        folder: &Path,
+    ) -> anyhow::Result<Fleet> {
+        let ports = free_ports(rows.len())?;
+        let parts: Vec<Part> =
+            rows.iter().zip(ports).map(|(&row, address)| Part { peer: self, row, address }).collect();
+        let mut fleet = Fleet { processes: Vec::new(), parts };
+        let groups: Vec<&[Part]> = match self {
+            Self::ShadowsocksLibev => fleet.parts.chunks(1).collect(),
+            _ => vec![&fleet.parts],
+        };
+        for (number, group) in groups.into_iter().enumerate() {
+            let file = folder.join(format!("{}-{number}.json", self.name()));
+            fs::write(&file, self.render(group, certificate).to_string())?;
+            let addresses: Vec<SocketAddr> = group.iter().map(|part| part.address).collect();
+            fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &addresses).await?);
+        }
+        Ok(fleet)
+    }
+
+    fn render(self, parts: &[Part], certificate: &Certificate) -> Value {
+        match self {
+            Self::SingBox => sing_box::render(parts, certificate),
+            Self::Xray | Self::V2ray => xray::render(parts, certificate),
+            Self::ShadowsocksLibev => shadowsocks_libev::render(parts),
+        }
+    }
+
+    fn arguments(self, file: &Path) -> Vec<OsString> {
+        let words: &[&str] = match self {
+            Self::SingBox | Self::Xray => &["run", "-c"],
+            Self::V2ray => &["-config"],
+            Self::ShadowsocksLibev => &["-c"],
+        };
+        words.iter().map(OsString::from).chain([file.as_os_str().to_owned()]).collect()
+    }
+}
+
+/// Where `cargo xtask peers install` puts them.
+fn folder() -> Option<PathBuf> {
+    if let Some(folder) = env::var_os("HEZAR_PEERS") {
+        return Some(folder.into());
+    }
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    Some(cache.join("hezar/peers"))
+}

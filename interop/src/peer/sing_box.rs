@@ -1,0 +1,71 @@
+//! sing-box as the server.
+
+use serde_json::{Value, json};
+
+use super::Part;
+use crate::{
+    certificate::Certificate,
+    row::{Protocol, Row, Transport},
+    secrets::{ID, PASSWORD, PATH, USER, server_key, user_key},
+};
+
+/// Its Shadowsocks server has no stream ciphers.
+pub(super) fn plays(row: Row) -> bool {
+    match row.protocol {
+        Protocol::Shadowsocks { method, .. } => {
+            method.ends_with("-gcm") || method.ends_with("-poly1305") || method == "none"
+        }
+        _ => true,
+    }
+}
+
+/// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
+pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
+    let inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+    json!({
+        "log": { "level": "warn" },
+        "dns": { "servers": [{ "type": "hosts", "tag": "hosts", "predefined": { "localhost": "127.0.0.1" } }] },
+        "inbounds": inbounds,
+        "outbounds": [{ "type": "direct", "tag": "direct" }],
+        "route": { "final": "direct", "default_domain_resolver": "hosts" },
+    })
+}
+
+fn inbound(part: &Part, certificate: &Certificate) -> Value {
+    let row = part.row;
+    let login = |on: bool| if on { json!([{ "username": USER, "password": PASSWORD }]) } else { json!([]) };
+    let mut inbound = match row.protocol {
+        Protocol::Socks4 | Protocol::Socks4a => json!({ "type": "socks" }),
+        Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
+        Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
+        Protocol::Shadowsocks { method, users } => shadowsocks(method, users),
+        Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
+        Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),
+        Protocol::Trojan => json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] }),
+    };
+    inbound["tag"] = json!(row.to_string());
+    inbound["listen"] = json!(part.address.ip());
+    inbound["listen_port"] = json!(part.address.port());
+    if row.tls.is_some() {
+        inbound["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
+    }
+    let early =
+        |header: &str| json!({ "type": "ws", "path": PATH, "max_early_data": 2048, "early_data_header_name": header });
+    match row.transport {
+        Transport::Tcp => {}
+        Transport::WebSocket => inbound["transport"] = json!({ "type": "ws", "path": PATH }),
+        Transport::EarlyHeader => inbound["transport"] = early("Sec-WebSocket-Protocol"),
+        Transport::EarlyPath => inbound["transport"] = early(""),
+    }
+    inbound
+}
+
+fn shadowsocks(method: &str, users: bool) -> Value {
+    let modern = method.starts_with("2022-");
+    let password = if modern { server_key(method) } else { PASSWORD.to_owned() };
+    let mut inbound = json!({ "type": "shadowsocks", "network": "tcp", "method": method, "password": password });
+    if users {
+        inbound["users"] = json!([{ "name": USER, "password": user_key(method) }]);
+    }
+    inbound
+}

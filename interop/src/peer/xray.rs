@@ -1,0 +1,96 @@
+//! Xray and v2ray as the server: one configuration, two sets of abilities.
+
+use serde_json::{Value, json};
+
+use super::Part;
+use crate::{
+    certificate::Certificate,
+    row::{Protocol, Row, Transport},
+    secrets::{ID, PASSWORD, PATH, USER, server_key, user_key},
+};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Xray 26.
+    Xray,
+    /// v2ray 4.34, as Debian ships it.
+    V2ray,
+}
+
+/// What each can be.
+pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
+    let xray = dialect == Dialect::Xray;
+    let protocol = match row.protocol {
+        Protocol::Shadowsocks { method, .. } if method.starts_with("2022-") => xray,
+        Protocol::Shadowsocks { method, .. } => {
+            ["aes-128-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "none"].contains(&method)
+        }
+        Protocol::Vmess { cipher: "zero" } => xray,
+        _ => true,
+    };
+    // Early data came after v2ray 4.34; in the path, Xray never had it.
+    let transport = match row.transport {
+        Transport::Tcp | Transport::WebSocket => true,
+        Transport::EarlyHeader => xray,
+        Transport::EarlyPath => false,
+    };
+    protocol && transport
+}
+
+/// The whole configuration.
+pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
+    let inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+    json!({
+        "log": { "loglevel": "warning" },
+        "inbounds": inbounds,
+        "outbounds": [{ "protocol": "freedom", "settings": {} }],
+    })
+}
+
+fn inbound(part: &Part, certificate: &Certificate) -> Value {
+    let (protocol, settings) = settings(part.row.protocol);
+    let mut stream = json!({ "network": "tcp", "security": "none" });
+    if part.row.transport != Transport::Tcp {
+        stream["network"] = json!("ws");
+        stream["wsSettings"] = json!({ "path": PATH });
+    }
+    if part.row.tls.is_some() {
+        stream["security"] = json!("tls");
+        let pair = json!({ "certificateFile": certificate.chain, "keyFile": certificate.key });
+        stream["tlsSettings"] = json!({ "certificates": [pair] });
+    }
+    json!({
+        "tag": part.row.to_string(),
+        "listen": part.address.ip(),
+        "port": part.address.port(),
+        "protocol": protocol,
+        "settings": settings,
+        "streamSettings": stream,
+    })
+}
+
+fn settings(protocol: Protocol) -> (&'static str, Value) {
+    let account = json!([{ "user": USER, "pass": PASSWORD }]);
+    match protocol {
+        Protocol::Socks4 | Protocol::Socks4a | Protocol::Socks5 { password: false } => {
+            ("socks", json!({ "auth": "noauth", "udp": false }))
+        }
+        Protocol::Socks5 { password: true } => ("socks", json!({ "auth": "password", "accounts": account })),
+        Protocol::Http { password: false } => ("http", json!({})),
+        Protocol::Http { password: true } => ("http", json!({ "accounts": account })),
+        Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
+        Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
+        Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
+        Protocol::Trojan => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
+    }
+}
+
+fn shadowsocks(method: &str, users: bool) -> Value {
+    let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
+    let mut settings = json!({ "method": method, "password": password, "network": "tcp" });
+    if users {
+        settings["clients"] = json!([{ "password": user_key(method), "email": USER }]);
+    }
+    settings
+}

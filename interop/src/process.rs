@@ -1,0 +1,87 @@
+//! A peer's process: started with its configuration, ready when it accepts, killed by its id when dropped.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+/// A peer that does not accept by then is a failure.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running peer.
+#[derive(Debug)]
+pub(crate) struct Process {
+    #[allow(dead_code, reason = "dropping it kills the process")]
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program and waits until every address accepts.
+    pub(crate) async fn start(
+        program: &Path,
+        arguments: &[OsString],
+        folder: &Path,
+        addresses: &[SocketAddr],
+    ) -> anyhow::Result<Self> {
+        let name = addresses.first().map_or(0, SocketAddr::port);
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let mut process = Self { child, log };
+        for address in addresses {
+            process.accepts(*address).await?;
+        }
+        Ok(process)
+    }
+
+    /// The end of what it wrote.
+    pub(crate) fn log(&self) -> String {
+        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    }
+
+    async fn accepts(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let limit = Instant::now() + READY_LIMIT;
+        loop {
+            if TcpStream::connect(address).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status}:\n{}", self.log());
+            }
+            if Instant::now() > limit {
+                bail!("it does not accept on {address}:\n{}", self.log());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Free ports of the loopback address, all different. Another program may take one before the peer does; then the peer
+/// fails to start and new ones are tried.
+pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+    let held = held.context("no free port")?;
+    held.iter().map(|listener| listener.local_addr().context("no address")).collect()
+}

@@ -1,0 +1,100 @@
+//! One row of the table: a server described without regard to who plays it.
+
+use std::fmt;
+
+/// The proxy protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Socks4,
+    Socks4a,
+    Socks5 { password: bool },
+    Http { password: bool },
+    Shadowsocks { method: &'static str, users: bool },
+    Vmess { cipher: &'static str },
+    Vless,
+    Trojan,
+}
+
+/// What carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    WebSocket,
+    /// WebSocket whose first bytes travel in a header of the opening request.
+    EarlyHeader,
+    /// WebSocket whose first bytes travel in the path of the opening request.
+    EarlyPath,
+}
+
+/// How we believe the server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It verifies against a root.
+    Verify,
+    /// Its hash is in the link.
+    Pin,
+    /// Unseen.
+    Skip,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) protocol: Protocol,
+    pub(crate) transport: Transport,
+    pub(crate) tls: Option<Trust>,
+}
+
+impl Row {
+    pub(crate) const fn plain(protocol: Protocol) -> Self {
+        Self { protocol, transport: Transport::Tcp, tls: None }
+    }
+
+    /// Whether the server knows its clients by a credential.
+    pub(crate) const fn has_credential(self) -> bool {
+        match self.protocol {
+            Protocol::Socks4 | Protocol::Socks4a => false,
+            Protocol::Socks5 { password } | Protocol::Http { password } => password,
+            Protocol::Shadowsocks { method, .. } => !matches!(method.as_bytes(), b"none"),
+            Protocol::Vmess { .. } | Protocol::Vless | Protocol::Trojan => true,
+        }
+    }
+
+    /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
+    /// protocols inside only VMess has one of its own.
+    pub(crate) const fn tells_half_close(self) -> bool {
+        matches!(self.transport, Transport::Tcp) || matches!(self.protocol, Protocol::Vmess { .. })
+    }
+
+    /// Whether names can be asked for; SOCKS4 knows addresses only.
+    pub(crate) const fn takes_names(self) -> bool {
+        !matches!(self.protocol, Protocol::Socks4)
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Socks4 => write!(f, "socks4"),
+            Protocol::Socks4a => write!(f, "socks4a"),
+            Protocol::Socks5 { password } => write!(f, "socks5{}", if password { " password" } else { "" }),
+            Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
+            Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
+            Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
+            Protocol::Vless => write!(f, "vless"),
+            Protocol::Trojan => write!(f, "trojan"),
+        }?;
+        f.write_str(match self.transport {
+            Transport::Tcp => "",
+            Transport::WebSocket => " · ws",
+            Transport::EarlyHeader => " · ws early (header)",
+            Transport::EarlyPath => " · ws early (path)",
+        })?;
+        f.write_str(match self.tls {
+            None => "",
+            Some(Trust::Verify) => " · tls",
+            Some(Trust::Pin) => " · tls pinned",
+            Some(Trust::Skip) => " · tls unverified",
+        })
+    }
+}

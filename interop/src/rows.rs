@@ -1,0 +1,57 @@
+//! The table's rows: every outbound × transport × security that the engine has.
+
+use std::env;
+
+use crate::row::{Protocol, Row, Transport, Trust};
+
+const AEAD: [&str; 6] = [
+    "aes-128-gcm",
+    "aes-256-gcm",
+    "chacha20-ietf-poly1305",
+    "2022-blake3-aes-128-gcm",
+    "2022-blake3-aes-256-gcm",
+    "2022-blake3-chacha20-poly1305",
+];
+const STREAM: [&str; 7] =
+    ["aes-128-cfb", "aes-256-cfb", "aes-128-ctr", "aes-256-ctr", "camellia-256-cfb", "rc4-md5", "chacha20-ietf"];
+const MULTI_USER: [&str; 2] = ["2022-blake3-aes-128-gcm", "2022-blake3-aes-256-gcm"];
+const CIPHERS: [&str; 4] = ["aes-128-gcm", "chacha20-poly1305", "none", "zero"];
+const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
+
+/// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
+pub(crate) fn chosen() -> Vec<Row> {
+    let part = env::var("HEZAR_INTEROP_ROWS").unwrap_or_default();
+    all().into_iter().filter(|row| row.to_string().contains(&part)).collect()
+}
+
+fn all() -> Vec<Row> {
+    let mut rows = vec![
+        Row::plain(Protocol::Socks4),
+        Row::plain(Protocol::Socks4a),
+        Row::plain(Protocol::Socks5 { password: false }),
+        Row::plain(Protocol::Socks5 { password: true }),
+        Row::plain(Protocol::Http { password: false }),
+        Row::plain(Protocol::Http { password: true }),
+    ];
+    let https = Row::plain(Protocol::Http { password: true });
+    rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..https }));
+    rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Http { password: false }) });
+    let shadowsocks = |method, users| Row::plain(Protocol::Shadowsocks { method, users });
+    rows.extend(AEAD.map(|method| shadowsocks(method, false)));
+    rows.extend(MULTI_USER.map(|method| shadowsocks(method, true)));
+    rows.push(shadowsocks("none", false));
+    rows.extend(STREAM.map(|method| shadowsocks(method, false)));
+    for protocol in [Protocol::Vmess { cipher: "auto" }, Protocol::Vless, Protocol::Trojan] {
+        for transport in TRANSPORTS {
+            rows.extend([None, Some(Trust::Verify)].map(|tls| Row { protocol, transport, tls }));
+        }
+        let tcp = Row::plain(protocol);
+        rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));
+    }
+    for cipher in CIPHERS {
+        let tcp = Row::plain(Protocol::Vmess { cipher });
+        let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };
+        rows.extend([tcp, secured]);
+    }
+    rows
+}

@@ -1,0 +1,63 @@
+//! The credentials of a row, the same on both sides.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::row::{Protocol, Row};
+
+pub(crate) const USER: &str = "interop";
+pub(crate) const PASSWORD: &str = "correct-horse_battery.staple";
+pub(crate) const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
+/// Where WebSocket servers listen inside HTTP.
+pub(crate) const PATH: &str = "/carry";
+/// The name in the certificate of every server.
+pub(crate) const SERVER_NAME: &str = "peer.interop.test";
+
+const WRONG_PASSWORD: &str = "incorrect-horse_battery.staple";
+const WRONG_ID: &str = "00000000-6d0a-4e0f-9a43-1f0d4cf0a5b1";
+
+/// Whether a client presents what the server expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Right,
+    /// Another password, key or id.
+    WrongSecret,
+    /// Another certificate than the server's.
+    WrongCertificate,
+}
+
+impl Access {
+    pub(crate) const fn password(self) -> &'static str {
+        if matches!(self, Self::WrongSecret) { WRONG_PASSWORD } else { PASSWORD }
+    }
+
+    pub(crate) const fn id(self) -> &'static str {
+        if matches!(self, Self::WrongSecret) { WRONG_ID } else { ID }
+    }
+}
+
+/// The key of a Shadowsocks 2022 server.
+pub(crate) fn server_key(method: &str) -> String {
+    key(method, 1)
+}
+
+/// The key of its user.
+pub(crate) fn user_key(method: &str) -> String {
+    key(method, 2)
+}
+
+/// What a client writes as its Shadowsocks password.
+pub(crate) fn shadowsocks_password(row: Row, access: Access) -> String {
+    let Protocol::Shadowsocks { method, users } = row.protocol else {
+        return String::new();
+    };
+    let wrong = access == Access::WrongSecret;
+    match (method.starts_with("2022-"), users) {
+        (false, _) => access.password().to_owned(),
+        (true, false) => key(method, if wrong { 9 } else { 1 }),
+        (true, true) => format!("{}:{}", server_key(method), key(method, if wrong { 9 } else { 2 })),
+    }
+}
+
+fn key(method: &str, fill: u8) -> String {
+    STANDARD.encode(vec![fill; if method.contains("aes-128") { 16 } else { 32 }])
+}

@@ -1,0 +1,161 @@
+//! The suite that every row goes through: small, large both ways, half-close, wrong credential.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use hezar_engine::Outbounds;
+use hezar_lab::{DEMO_HOST, World};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use crate::{
+    certificate::Certificate,
+    link::link,
+    peer::{AtEnd, Part},
+    route::Route,
+    row::{Row, Trust},
+    secrets::Access,
+    site::{LARGE, PAGE, Site, pattern, request},
+};
+
+/// What is echoed after we have said that nothing more comes.
+const ECHO: usize = 100_000;
+/// A check that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a node may leave a client with a wrong credential without an answer.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// What an unaccepted credential or certificate may be called, beside `authentication`: many servers, by design, close,
+/// go silent or answer like a web server.
+const REFUSALS: [&str; 8] =
+    ["authentication", "certificate", "closed", "reset", "protocol", "timeout", "transport-status", "forbidden"];
+
+/// What all rows of a run share.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) site: Site,
+    pub(crate) certificate: Certificate,
+    /// One healthy node of the lab, on another address than the peer's.
+    pub(crate) witness: World,
+    pub(crate) outbounds: Outbounds,
+}
+
+/// What went wrong in a row, check by check, and how refusals were called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) failures: Vec<String>,
+    pub(crate) codes: Vec<&'static str>,
+}
+
+/// Runs all checks of one row.
+pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
+    let mut report = Report::default();
+    let good = link(part.row, part.address, &stage.certificate, Access::Right);
+    match Route::start(&[&good], &stage.outbounds, PATIENCE).await {
+        Ok(route) => {
+            report.check("small", small(&route, stage, part.row)).await;
+            report.check("8 MiB down", down(&route, stage, part.row)).await;
+            report.check("8 MiB up", up(&route, stage, part.row)).await;
+            let at_end = part.peer.at_end(part.row);
+            if at_end != AtEnd::ClosesBoth {
+                report.check("half-close", half_close(&route, stage, at_end)).await;
+            }
+        }
+        Err(error) => report.failures.push(format!("no route: {error:#}")),
+    }
+    for access in wrong(part.row) {
+        let bad = link(part.row, part.address, &stage.certificate, access);
+        let code = refused(&bad, stage);
+        match timeout(PATIENCE, code).await {
+            Ok(Ok(code)) => report.codes.push(code),
+            Ok(Err(error)) => report.failures.push(format!("{access:?}: {error:#}")),
+            Err(_) => report.failures.push(format!("{access:?}: hangs")),
+        }
+    }
+    report
+}
+
+impl Report {
+    async fn check(&mut self, name: &str, work: impl Future<Output = anyhow::Result<()>>) {
+        match timeout(PATIENCE, work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.failures.push(format!("{name}: {error:#}")),
+            Err(_) => self.failures.push(format!("{name}: hangs")),
+        }
+    }
+}
+
+/// The ways in which a client of this row can be wrong.
+fn wrong(row: Row) -> Vec<Access> {
+    let secret = row.has_credential().then_some(Access::WrongSecret);
+    let checked = matches!(row.tls, Some(Trust::Verify | Trust::Pin));
+    secret.into_iter().chain(checked.then_some(Access::WrongCertificate)).collect()
+}
+
+const fn host(row: Row) -> &'static str {
+    if row.takes_names() { "localhost" } else { "127.0.0.1" }
+}
+
+async fn small(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
+    let answer = route.get(host(row), stage.site.address.port()).await?;
+    ensure!(answer.status == 200, "{}", answer.head);
+    ensure!(answer.body == PAGE.as_bytes(), "another body: {:?}", String::from_utf8_lossy(&answer.body));
+    Ok(())
+}
+
+async fn down(route: &Route, stage: &Stage, _: Row) -> anyhow::Result<()> {
+    let mut stream = route.connect("127.0.0.1", stage.site.address.port()).await?;
+    stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
+    let mut bytes = vec![0; LARGE];
+    stream.read_exact(&mut bytes).await.context("the stream ended early")?;
+    ensure!(bytes == pattern(LARGE), "damaged");
+    Ok(())
+}
+
+async fn up(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
+    let mut stream = route.socks(host(row), stage.site.address.port()).await?;
+    stream.write_all(request("UP", LARGE).as_bytes()).await?;
+    stream.write_all(pattern(LARGE)).await?;
+    let mut verdict = [0; 7];
+    stream.read_exact(&mut verdict).await.context("no verdict")?;
+    ensure!(&verdict == b"intact\n", "damaged");
+    Ok(())
+}
+
+/// After we have closed our direction everything still comes back, and where the target can learn of it, the end too.
+async fn half_close(route: &Route, stage: &Stage, at_end: AtEnd) -> anyhow::Result<()> {
+    let mut stream = route.socks("127.0.0.1", stage.site.address.port()).await?;
+    let sent = pattern(ECHO);
+    stream.write_all(request("ECHO", 0).as_bytes()).await?;
+    stream.write_all(sent).await?;
+    stream.shutdown().await?;
+    let mut back = vec![0; ECHO];
+    stream.read_exact(&mut back).await.context("the answer was cut off")?;
+    ensure!(back == sent, "damaged");
+    if at_end == AtEnd::Passes {
+        let more = stream.read(&mut [0; 16]).await.context("no clean end")?;
+        ensure!(more == 0, "bytes after the end");
+    }
+    Ok(())
+}
+
+/// A node that does not accept us is blamed, and the code says nearly why; the client never notices, because there is
+/// another node. That one is also the witness: a node that hangs up after it has connected may only have passed on what
+/// the target did, so it is blamed when another node did better.
+async fn refused(link: &str, stage: &Stage) -> anyhow::Result<&'static str> {
+    let witness = stage.witness.nodes().first().context("no witness")?;
+    let route = Route::start(&[link, &witness.link], &stage.outbounds, REFUSAL).await?;
+    // The nodes take turns, but who is first is not said.
+    for _ in 0..4 {
+        let answer = route.get(DEMO_HOST, 80).await?;
+        ensure!(answer.status == 200, "the client read {}", answer.head);
+        let Some(failure) = route.record()?.failure else {
+            continue;
+        };
+        ensure!(REFUSALS.contains(&failure.code), "the code is {} at {}", failure.code, failure.stage);
+        return Ok(failure.code);
+    }
+    bail!("the node was not blamed")
+}
