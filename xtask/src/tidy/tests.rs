@@ -1,0 +1,87 @@
+//! Each rule catches its mistake and lets the right thing pass.
+
+use std::path::Path;
+
+use super::{Findings, files, rows};
+
+fn manifest(name: &str, rest: &str) -> Vec<String> {
+    let table = format!("[package]\nname = \"{name}\"\n{rest}").parse().unwrap();
+    let mut found = Findings::default();
+    rows::check(&table, &mut found);
+    found.errors
+}
+
+#[test]
+fn rows_point_down() {
+    assert!(
+        manifest("hezar-gateway", "[dependencies]\nhezar-pool = \"1\"\nhezar-core = \"1\"\ntokio = \"1\"").is_empty()
+    );
+    for (name, import) in [("hezar-pool", "hezar-engine"), ("hezar-core", "hezar-pool"), ("hezar-probe", "hezar-fetch")]
+    {
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let errors = manifest(name, &format!("[{section}]\n{import} = \"1\""));
+            assert_eq!(errors.len(), 1, "{name} -> {import} in {section}");
+        }
+    }
+}
+
+#[test]
+fn renaming_and_targets_do_not_hide_an_import() {
+    let renamed = "[dependencies]\nnet = { package = \"hezar-engine\", path = \"x\" }";
+    assert_eq!(manifest("hezar-pool", renamed).len(), 1);
+    let target = "[target.'cfg(unix)'.dependencies]\nhezar-engine = \"1\"";
+    assert_eq!(manifest("hezar-pool", target).len(), 1);
+}
+
+#[test]
+fn the_lab_is_for_tests() {
+    assert!(manifest("hezar-engine", "[dev-dependencies]\nhezar-lab = \"1\"").is_empty());
+    assert!(manifest("hezar", "[dependencies]\nhezar-lab = \"1\"").is_empty());
+    assert_eq!(manifest("hezar-engine", "[dependencies]\nhezar-lab = \"1\"").len(), 1);
+    assert_eq!(manifest("hezar-lab", "[dependencies]\nhezar-engine = \"1\"").len(), 1);
+    assert_eq!(manifest("hezar-app", "").len(), 1, "a crate in no row");
+}
+
+#[test]
+fn rooms_keep_their_crates() {
+    assert!(manifest("hezar-api", "[dependencies]\naxum = \"1\"").is_empty());
+    for (name, import) in
+        [("hezar-gateway", "axum"), ("hezar-pool", "sqlx"), ("hezar-fetch", "rustls"), ("hezar-core", "anyhow")]
+    {
+        assert_eq!(manifest(name, &format!("[dependencies]\n{import} = \"1\"")).len(), 1, "{name} -> {import}");
+    }
+}
+
+fn file(path: &str, text: &str) -> (usize, usize) {
+    let mut found = Findings::default();
+    files::check(Path::new(path), text, &mut found);
+    (found.errors.len(), found.warnings.len())
+}
+
+#[test]
+fn files_open_with_a_sentence_and_stay_short() {
+    let lines = |count| "//! x\n".to_owned() + &"a\n".repeat(count);
+    assert_eq!(file("a.rs", "//! x\nfn a() {}\n"), (0, 0));
+    assert_eq!(file("a.rs", "fn a() {}\n"), (1, 0));
+    assert_eq!(file("a.rs", &lines(400)), (0, 1));
+    assert_eq!(file("a.rs", &lines(600)), (1, 0));
+    assert_eq!(file("a/tests.rs", &lines(600)), (0, 0));
+    assert_eq!(file("a.rs", &(lines(10) + "#[cfg(test)]\nmod tests {\n" + &"a\n".repeat(900))), (0, 0));
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let ignored = concat!("//! x\n#[test]\n#[", "ignore = \"slow\"]\nfn a() {}\n");
+    assert_eq!(file("a/tests.rs", ignored), (1, 0));
+}
+
+#[test]
+fn this_workspace_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("a/target")).unwrap();
+    std::fs::write(root.path().join("a/lib.rs"), "//! x\n").unwrap();
+    std::fs::write(root.path().join("a/target/no.rs"), "").unwrap();
+    assert!(super::run(root.path()).is_ok());
+    std::fs::write(root.path().join("a/bad.rs"), "").unwrap();
+    assert!(super::run(root.path()).is_err());
+}
