@@ -2,25 +2,17 @@
 
 mod websocket;
 
-use hezar_core::{Carrier, Host, Security, Tls};
+use hezar_core::{Carrier, Host, Tls};
 
 use self::websocket::WebSocketClient;
-use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::reality};
+use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::Secure};
 
 /// The layers between a TCP stream to a server and the proxy protocol: security, then transport. Everything that can
 /// be wrong with the settings is found when they are put together, not when they are used.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    security: Option<Secure>,
+    security: Secure,
     transport: Transport,
-}
-
-#[derive(Debug)]
-struct Secure {
-    tls: Tls,
-    server: Host,
-    clients: TlsClients,
-    default_alpn: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -35,26 +27,17 @@ impl Layers {
     /// # Errors
     /// [`BuildError`] names the first one that is not.
     pub(crate) fn new(carrier: &Carrier, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
-        let secure = |tls: &Tls, default_alpn| Secure {
-            tls: tls.clone(),
-            server: server.clone(),
-            clients: clients.clone(),
-            default_alpn,
-        };
         let unsupported = |what| Err(BuildError::Unsupported(what));
         match carrier {
             Carrier::Tcp { header: Some(_), .. } => unsupported("the HTTP disguise of raw TCP"),
             Carrier::Tcp { header: None, security } => {
-                let security = match security {
-                    Security::None => None,
-                    Security::Tls(tls) => Some(secure(tls, &[])),
-                    Security::Reality(settings) => return Err(reality::refusal(settings)),
-                };
+                let security = Secure::new(security, server, clients, &[])?;
                 Ok(Self { security, transport: Transport::Tcp })
             }
             Carrier::WebSocket { websocket, tls } => {
                 let client = WebSocketClient::new(websocket, tls.as_ref(), server);
-                let security = tls.as_ref().map(|tls| secure(&http1_only(tls), &["http/1.1"]));
+                let tls = tls.as_ref().map(http1_only);
+                let security = Secure::tls(tls.as_ref(), server, clients, &["http/1.1"]);
                 Ok(Self { security, transport: Transport::WebSocket(Box::new(client)) })
             }
             Carrier::HttpUpgrade { .. } => unsupported("HTTPUpgrade"),
@@ -71,12 +54,7 @@ impl Layers {
     /// # Errors
     /// [`DialError`] with the stage that failed.
     pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = match &self.security {
-            Some(Secure { tls, server, clients, default_alpn }) => {
-                clients.wrap(stream, tls, server, default_alpn, attempt).await?
-            }
-            None => stream,
-        };
+        let stream = self.security.wrap(stream, attempt).await?;
         match &self.transport {
             Transport::Tcp => Ok(stream),
             Transport::WebSocket(client) => client.open(stream, attempt).await,
