@@ -33,6 +33,11 @@ impl Home {
         path
     }
 
+    /// The text of a file.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
     /// The program with nothing of this machine's environment.
     pub(crate) fn hezar(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hezar"));

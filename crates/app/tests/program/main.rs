@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod command_line;
+mod demo;
 mod error_page;
 mod harness;
 mod power_cut;
+mod sources;

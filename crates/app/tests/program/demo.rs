@@ -1,0 +1,85 @@
+//! `hezar run --demo` as the README promises it: both protocols on one port, many nodes, the dead ones never.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+
+use crate::harness::{Home, Instance, PATIENCE, eventually};
+
+const URL: &str = "http://demo.hezar/";
+const ROUNDS: usize = 50;
+/// Dead servers of the demonstration world; their nodes stay out of every answer.
+const DEAD: usize = 7;
+
+#[test]
+fn the_demo_serves_over_both_protocols() {
+    let home = Home::new();
+    let instance = home.start(&["--demo"]);
+    let token = home.read("hezar-data/token");
+    eventually("a first answer", || answer(instance.get(URL)).map(drop));
+    let mut used = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let over_http = answer(instance.get(URL)).unwrap_or_else(|| panic!("HTTP request {round} failed"));
+        let over_socks = answer(socks(&instance)).unwrap_or_else(|| panic!("SOCKS request {round} failed"));
+        used.extend([over_http, over_socks]);
+    }
+    assert!(used.len() >= 5, "only {used:?}");
+
+    home.write("api.toml", format!("[api]\nlisten = \"{}\"\ntoken = \"{}\"\n", instance.api, token.trim()));
+    // A state may change between two looks: the two agree when nothing is being decided.
+    let (healthy, dead) = eventually("a settled pool in which metrics and nodes agree", || {
+        let before = states(&metrics(&instance));
+        let said = home.run(&["--config", "api.toml", "nodes", "--json", "--limit", "1000"]);
+        let nodes: Vec<Value> = said.good().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let count = |state: &str| nodes.iter().filter(|node| node["state"] == state).count();
+        let listed = (count("healthy"), count("dead"));
+        (listed == before && listed.1 == DEAD).then_some(listed)
+    });
+    assert_eq!(healthy + dead, 24);
+    instance.terminate();
+}
+
+/// The node that answered, when the answer is a good one.
+fn answer(got: Option<(u16, String)>) -> Option<String> {
+    let (status, body) = got?;
+    let body: Value = serde_json::from_str(&body).ok()?;
+    (status == 200).then(|| body["node"].as_str().map(str::to_owned)).flatten()
+}
+
+/// The same request through SOCKS5, the name resolved by the exit.
+fn socks(instance: &Instance) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(instance.proxy).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(b"\x05\x01\x00\x05\x01\x00\x03\x0ademo.hezar\x00\x50").ok()?;
+    let mut reply = [0; 12];
+    stream.read_exact(&mut reply).ok()?;
+    if reply[..4] != [5, 0, 5, 0] {
+        return None;
+    }
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: demo.hezar\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+fn metrics(instance: &Instance) -> String {
+    let mut stream = TcpStream::connect(instance.api).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", instance.api).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The healthy and the dead nodes of the metrics.
+fn states(metrics: &str) -> (usize, usize) {
+    let value = |state: &str| {
+        let name = format!("hezar_pool_nodes{{state=\"{state}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)).and_then(|number| number.parse().ok()).unwrap_or(0)
+    };
+    (value("healthy"), value("dead"))
+}
