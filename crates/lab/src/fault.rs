@@ -27,12 +27,30 @@ pub enum Fault {
     DieAfter(u64),
     /// Serves, and goes silent after this many bytes from the target to the client.
     HangAfter(u64),
+    /// Serves, and closes the connection after this many bytes from the target to the client.
+    CloseAfter(u64),
+    /// Says yes to every target, takes everything, and nothing ever comes back; the target hears nothing.
+    Hung,
+    /// Says yes to every target and closes when the first byte for it arrives.
+    CloseOnData,
+    /// Says yes to every target and resets when the first byte for it arrives.
+    ResetOnData,
+    /// Says yes to every target and answers the first bytes for it with noise.
+    Noise,
+    /// Serves, this many bytes a second from the target to the client.
+    Throttled(u32),
+    /// Serves for this long, then is mute for this long, and so on.
+    Flapping(Duration),
+    /// Serves, and changes the bodies of what targets say in clear.
+    TamperBody,
+    /// Serves, and answers TLS handshakes itself, with a certificate of its own.
+    TamperTls,
 }
 
 impl Fault {
     /// Whether a request through the server can succeed, given time.
     #[must_use]
     pub const fn serves(self) -> bool {
-        matches!(self, Self::Healthy | Self::Slow(_))
+        matches!(self, Self::Healthy | Self::Slow(_) | Self::Throttled(_))
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use shadowsocks::relay::socks5::Address;
 
-use crate::origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST};
+use crate::origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, SECURE_HOST};
 
 /// A thing behind the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,14 @@ pub(crate) enum Service {
     Http,
     /// Sends back what it gets.
     Echo,
+    /// The HTTP origin behind TLS.
+    Https,
+    /// The echo behind TLS.
+    SecureEcho,
+    /// Speaks first, then echoes.
+    Greeting,
+    /// Writes down every line that it gets and says how often it has seen it.
+    Ledger,
 }
 
 /// The answer to a request for a target.
@@ -38,7 +46,11 @@ impl Verdict {
         match (host, port) {
             (DEMO_HOST, 80) => Self::Open(Service::Http),
             (ECHO_HOST, 7) => Self::Open(Service::Echo),
-            (CLOSED_HOST, _) | (DEMO_HOST | ECHO_HOST, _) => Self::TargetRefused,
+            (SECURE_HOST, 443) => Self::Open(Service::Https),
+            (SECURE_HOST, 7) => Self::Open(Service::SecureEcho),
+            (GREET_HOST, 25) => Self::Open(Service::Greeting),
+            (LEDGER_HOST, 9) => Self::Open(Service::Ledger),
+            (CLOSED_HOST | DEMO_HOST | ECHO_HOST | SECURE_HOST | GREET_HOST | LEDGER_HOST, _) => Self::TargetRefused,
             (host, _) if host.ends_with(".hezar") => Self::TargetUnknown,
             _ => Self::Forbidden,
         }

@@ -8,20 +8,25 @@ mod address;
 mod config;
 mod fault;
 mod gate;
+mod ledger;
 mod limited;
 mod link;
 mod mute;
 mod origin;
+mod secure;
 mod server;
 mod steady;
+mod throttled;
 mod upstream;
+mod weather;
 mod world;
 
 pub use config::{Kind, UpstreamConfig, WorldConfig};
 pub use fault::Fault;
 pub use mute::MuteFarm;
-pub use origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, MISSING_HOST};
+pub use origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, MISSING_HOST, SECURE_HOST};
 pub use upstream::Counts;
+pub use weather::{Turn, Turns, Weather};
 pub use world::{LabError, LabNode, World};
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What happens at the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Writing fails.
+    /// Writing fails, and the connection is reset.
     Die,
+    /// Writing fails, and the connection is closed.
+    Close,
     /// Bytes vanish.
     Hang,
 }
@@ -52,7 +54,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
         if self.left == 0 && !buf.is_empty() {
             self.over = true;
             return Poll::Ready(match end {
-                End::Die => Err(io::ErrorKind::ConnectionReset.into()),
+                End::Die | End::Close => Err(io::ErrorKind::ConnectionReset.into()),
                 End::Hang => Ok(buf.len()),
             });
         }

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     net::IpAddr,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,12 +20,20 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::{ledger::Ledger, secure::Certificates};
+
 /// The name of the HTTP origin, port 80.
 pub const DEMO_HOST: &str = "demo.hezar";
 /// The name of the TCP echo, port 7.
 pub const ECHO_HOST: &str = "echo.hezar";
 /// A name whose every port refuses connections.
 pub const CLOSED_HOST: &str = "closed.hezar";
+/// The name of the HTTP origin behind TLS, port 443, and of the echo behind TLS, port 7.
+pub const SECURE_HOST: &str = "secure.hezar";
+/// The name of a service that speaks first and then echoes, port 25.
+pub const GREET_HOST: &str = "greet.hezar";
+/// The name of a service that counts every line it gets, port 9.
+pub const LEDGER_HOST: &str = "ledger.hezar";
 /// A name that does not exist in this world.
 pub const MISSING_HOST: &str = "missing.hezar";
 
@@ -44,6 +55,10 @@ pub(crate) struct Passport {
     pub(crate) exit: IpAddr,
     /// The country that a trace page shows.
     pub(crate) country: String,
+    /// What all targets of the world have been asked.
+    pub(crate) ledger: Arc<Ledger>,
+    /// The certificates of the world's targets.
+    pub(crate) certificates: Certificates,
 }
 
 type Answer = Response<Either<Full<Bytes>, Pattern>>;
@@ -77,6 +92,10 @@ async fn answer(request: Request<Incoming>, passport: &Passport, count: u64) -> 
             _ => empty(StatusCode::BAD_REQUEST),
         },
         ("count", None) => counted(request).await,
+        ("ledger", Some(name)) => {
+            let times = passport.ledger.note(&format!("{} {name}", request.method()));
+            json_answer(&json!({ "times": times, "bytes": drained(request.into_body()).await }))
+        }
         ("status", text) => {
             let status = number(text).and_then(|n| u16::try_from(n).ok()).map(StatusCode::from_u16);
             empty(status.and_then(Result::ok).filter(|s| s.as_u16() >= 200).unwrap_or(StatusCode::BAD_REQUEST))
@@ -119,16 +138,20 @@ async fn counted(request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST && request.method() != Method::PUT {
         return empty(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let mut body = request.into_body();
+    match drained(request.into_body()).await {
+        Some(bytes) => json_answer(&json!({ "bytes": bytes })),
+        None => empty(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// The length of a body; nothing when it breaks off.
+async fn drained(mut body: Incoming) -> Option<u64> {
     let mut bytes = 0_u64;
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return empty(StatusCode::BAD_REQUEST);
-        };
-        let length = frame.data_ref().map_or(0, Bytes::len);
+        let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
         bytes = bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
     }
-    json_answer(&json!({ "bytes": bytes }))
+    Some(bytes)
 }
 
 /// The address and the country in the `key=value` form of a trace page.

@@ -9,7 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, Fault, Kind, LabNode, MuteFarm, World, WorldConfig};
+use crate::{
+    CLOSED_HOST, DEMO_HOST, ECHO_HOST, Fault, GREET_HOST, Kind, LEDGER_HOST, LabNode, MuteFarm, SECURE_HOST, Weather,
+    World, WorldConfig,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -253,4 +256,151 @@ async fn the_demo_has_many_healthy_and_some_dead() {
     }
     assert_eq!(world.links().lines().count(), 24);
     world.shutdown().await;
+}
+
+/// Says something to the echo through a node that has just been told to misbehave.
+async fn said(world: &World, fault: Fault) -> io::Result<Vec<u8>> {
+    world.set_fault(0, fault).await.unwrap();
+    let mut stream = open(&world.nodes()[0], ECHO_HOST, 7).await?;
+    stream.write_all(b"anyone?").await?;
+    let mut answer = Vec::new();
+    let limit = if fault == Fault::Hung { Duration::from_millis(100) } else { PATIENCE };
+    match timeout(limit, stream.read_to_end(&mut answer)).await {
+        Ok(result) => result.map(|_| answer),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[tokio::test]
+async fn servers_that_say_yes_and_do_not_mean_it() {
+    let world = world([Kind::Socks5]).await;
+    assert_eq!(said(&world, Fault::Hung).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(said(&world, Fault::CloseOnData).await.unwrap(), b"");
+    assert_eq!(said(&world, Fault::ResetOnData).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(said(&world, Fault::CloseAfter(3)).await.unwrap(), b"any");
+    let noise = said(&world, Fault::Noise).await.unwrap();
+    assert!(noise.len() == 512 && noise != said(&world, Fault::Noise).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_flaps_is_mute_by_turns() {
+    let world = world([Kind::Socks5]).await;
+    world.set_fault(0, Fault::Flapping(Duration::from_millis(100))).await.unwrap();
+    let (mut served, mut mute) = (false, false);
+    while !(served && mute) {
+        let attempt = timeout(Duration::from_millis(20), open(&world.nodes()[0], ECHO_HOST, 7)).await;
+        served |= matches!(attempt, Ok(Ok(_)));
+        mute |= attempt.is_err();
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_server_delivers_all_of_it() {
+    let world = world([Kind::Http]).await;
+    world.set_fault(0, Fault::Throttled(100_000)).await.unwrap();
+    let mut stream = open(&world.nodes()[0], DEMO_HOST, 80).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let answer = get(&mut stream, "/bytes/20000").await.unwrap();
+    assert_eq!(answer.split_once("\r\n\r\n").unwrap().1.len(), 20_000);
+    assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn tampering_changes_bodies_and_leaves_heads() {
+    let world = world([Kind::Http]).await;
+    let mut stream = open(&world.nodes()[0], DEMO_HOST, 80).await.unwrap();
+    let honest = get(&mut stream, "/bytes/40").await.unwrap();
+    world.set_fault(0, Fault::TamperBody).await.unwrap();
+    let mut stream = open(&world.nodes()[0], DEMO_HOST, 80).await.unwrap();
+    let changed = get(&mut stream, "/bytes/40").await.unwrap();
+    let (honest, changed) = (honest.split_once("\r\n\r\n").unwrap(), changed.split_once("\r\n\r\n").unwrap());
+    assert_eq!(honest.0.lines().next(), changed.0.lines().next());
+    assert_eq!((honest.1, changed.1), (&*"h".repeat(40), &*"H".repeat(40)));
+}
+
+#[tokio::test]
+async fn tls_targets_show_their_certificate_unless_somebody_answers_for_them() {
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer},
+    };
+    let world = world([Kind::Socks5]).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(world.root().to_vec())).unwrap();
+    let config = ClientConfig::builder_with_provider(std::sync::Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(std::sync::Arc::new(config));
+    let name = || SECURE_HOST.try_into().unwrap();
+    let stream = open(&world.nodes()[0], SECURE_HOST, 443).await.unwrap();
+    let mut stream = connector.connect(name(), stream).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {SECURE_HOST}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains(&world.nodes()[0].name), "{answer}");
+    world.set_fault(0, Fault::TamperTls).await.unwrap();
+    let stream = open(&world.nodes()[0], SECURE_HOST, 443).await.unwrap();
+    let refused = connector.connect(name(), stream).await.unwrap_err();
+    assert!(refused.to_string().contains("certificate"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_service_that_speaks_first() {
+    let world = world([Kind::Socks5]).await;
+    let mut stream = open(&world.nodes()[0], GREET_HOST, 25).await.unwrap();
+    let mut greeting = [0; 17];
+    stream.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(&greeting, b"220 greet.hezar\r\n");
+}
+
+#[tokio::test]
+async fn the_ledger_counts_what_arrives_even_when_no_answer_does() {
+    let world = world([Kind::Http]).await;
+    world.set_fault(0, Fault::DieAfter(0)).await.unwrap();
+    for _ in 0..2 {
+        let mut stream = open(&world.nodes()[0], LEDGER_HOST, 9).await.unwrap();
+        stream.write_all(b"one\n").await.unwrap();
+        assert!(stream.read_u8().await.is_err());
+        let mut stream = open(&world.nodes()[0], DEMO_HOST, 80).await.unwrap();
+        let head = format!("POST /ledger/two HTTP/1.1\r\nHost: {DEMO_HOST}\r\nContent-Length: 4\r\n\r\nbody");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert!(stream.read_u8().await.is_err());
+    }
+    assert_eq!(world.ledger(), [("POST two".to_owned(), 2), ("one".to_owned(), 2)]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weather() {
+    let weather = Weather { seed: 7, bad: 0.4, dwell: Duration::from_secs(4), faults: Weather::PUBLIC.to_vec() };
+    let turns: Vec<_> = weather.turns(40).take(20_000).collect();
+    assert_eq!(turns, weather.turns(40).take(20_000).collect::<Vec<_>>());
+    assert_ne!(turns, Weather { seed: 8, ..weather.clone() }.turns(40).take(20_000).collect::<Vec<_>>());
+    assert!(turns.windows(2).all(|pair| pair[0].at <= pair[1].at), "in the order of time");
+    let bad = turns.iter().filter(|turn| turn.fault != Fault::Healthy).count();
+    assert!((7_400..8_600).contains(&bad), "{bad} of 20000 draws are bad");
+    assert!(Weather::PUBLIC.iter().all(|fault| turns.iter().any(|turn| turn.fault == *fault)));
+    // 40 servers, a draw every 4 s each: 20,000 draws take about 2,000 s.
+    let end = turns.last().unwrap().at.as_secs();
+    assert!((1_800..2_200).contains(&end), "{end}");
+}
+
+#[tokio::test]
+async fn weather_changes_the_servers() {
+    let world = world([Kind::Socks5; 8]).await;
+    let weather =
+        Weather { seed: 1, bad: 0.5, dwell: Duration::from_millis(20), faults: vec![Fault::Refused, Fault::Hung] };
+    let faults = || (0..8).map(|node| world.fault(node).unwrap()).collect::<Vec<_>>();
+    let changed = async {
+        while faults().iter().all(|fault| *fault == Fault::Healthy) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        result = world.endure(&weather) => panic!("the weather ended: {result:?}"),
+        () = changed => {}
+    }
+    assert!(faults().iter().all(|fault| matches!(fault, Fault::Healthy | Fault::Refused | Fault::Hung)));
 }

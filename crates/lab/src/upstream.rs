@@ -15,9 +15,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shadowsocks::context::SharedContext;
 use socket2::{SockRef, Socket};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, BufReader, copy},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -25,11 +26,16 @@ use crate::{
     Fault, Kind,
     address::{bind, listen},
     gate::Service,
+    ledger,
     limited::{End, Limited},
     link::Credential,
     origin::{self, Passport},
     server::{self, Desk, Tunnel},
+    throttled::{Tampered, Throttled},
 };
+
+/// What lies between a target and a client.
+type Way = Limited<Throttled<Box<dyn Tunnel>>>;
 
 /// A client that has not finished its handshake by then is dropped.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(60);
@@ -54,6 +60,7 @@ pub(crate) struct Upstream {
     pub(crate) passport: Passport,
     pub(crate) fault: Mutex<Fault>,
     pub(crate) seed: u64,
+    pub(crate) started: Instant,
     pub(crate) max_life: Duration,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) salts: SharedContext,
@@ -177,11 +184,18 @@ impl Upstream {
                 tokio::time::sleep(pause).await;
                 self.tunnel(stream, fault).await
             }
+            Fault::Flapping(period) if self.asleep(period) => drain(&mut stream).await,
             _ => self.tunnel(stream, fault).await,
         }
     }
 
-    async fn noise(&self, mut stream: TcpStream, number: u64) -> io::Result<()> {
+    /// Whether a server that flaps is in one of its mute periods.
+    fn asleep(&self, period: Duration) -> bool {
+        let periods = self.started.elapsed().as_nanos().checked_div(period.as_nanos());
+        periods.is_some_and(|number| number % 2 == 1)
+    }
+
+    async fn noise(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, number: u64) -> io::Result<()> {
         let mut buffer = [0; 512];
         if stream.read(&mut buffer).await? == 0 {
             return Ok(());
@@ -200,34 +214,71 @@ impl Upstream {
             return Ok(());
         };
         self.served.fetch_add(1, Ordering::Relaxed);
+        let mut tunnel = tunnel;
+        match fault {
+            Fault::Hung => return drain(&mut tunnel).await,
+            Fault::Noise => return self.noise(tunnel, self.served.load(Ordering::Relaxed)).await,
+            Fault::CloseOnData => {
+                // All that has arrived is read: closing with bytes unread would be a reset.
+                let _ = tunnel.read(&mut [0; 16 * 1024]).await?;
+                return tunnel.shutdown().await;
+            }
+            Fault::ResetOnData => {
+                let _ = tunnel.read(&mut [0; 1]).await?;
+                return handle.set_linger(Some(Duration::ZERO));
+            }
+            _ => {}
+        }
         let (left, end) = match fault {
             Fault::DieAfter(bytes) => (bytes, Some(End::Die)),
             Fault::HangAfter(bytes) => (bytes, Some(End::Hang)),
+            Fault::CloseAfter(bytes) => (bytes, Some(End::Close)),
             _ => (0, None),
         };
-        let mut tunnel = Limited::new(tunnel, left, end);
-        let result = self.serve(service, &mut tunnel).await;
+        let rate = if let Fault::Throttled(rate) = fault { Some(rate) } else { None };
+        let mut tunnel = Limited::new(Throttled::new(tunnel, rate), left, end);
+        let result = self.serve(service, &mut tunnel, fault).await;
         match tunnel.ended() {
             Some(End::Die) => handle.set_linger(Some(Duration::ZERO)),
             Some(End::Hang) => drain(&mut tunnel).await,
+            Some(End::Close) => tunnel.shutdown().await,
             None => result,
         }
     }
 
-    async fn serve(&self, service: Service, tunnel: &mut Limited<Box<dyn Tunnel>>) -> io::Result<()> {
+    async fn serve(&self, service: Service, tunnel: &mut Way, fault: Fault) -> io::Result<()> {
+        let certificates = &self.passport.certificates;
+        let acceptor = if fault == Fault::TamperTls { &certificates.false_one } else { &certificates.true_one };
         match service {
-            Service::Http => origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other),
-            Service::Echo => {
-                let (mut from, mut to) = tokio::io::split(tunnel);
-                copy(&mut from, &mut to).await?;
-                to.shutdown().await
+            Service::Http => {
+                let tunnel = Tampered::new(tunnel, fault == Fault::TamperBody);
+                origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
             }
+            Service::Https => {
+                let tunnel = acceptor.accept(tunnel).await?;
+                origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
+            }
+            Service::Echo => echo(tunnel).await,
+            Service::SecureEcho => echo(acceptor.accept(tunnel).await?).await,
+            Service::Greeting => {
+                tunnel.write_all(b"220 greet.hezar\r\n").await?;
+                tunnel.flush().await?;
+                echo(tunnel).await
+            }
+            Service::Ledger => ledger::serve(tunnel, &self.passport.ledger).await,
         }
     }
 }
 
+/// Sends back what it gets.
+async fn echo(tunnel: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    let (mut from, mut to) = tokio::io::split(tunnel);
+    copy(&mut from, &mut to).await?;
+    to.shutdown().await
+}
+
 /// Reads and forgets until the client is gone.
-async fn drain(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<()> {
+async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())

@@ -10,14 +10,19 @@ use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shadowsocks::{config::ServerType, context::Context};
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Counts, Fault, Kind, UpstreamConfig, WorldConfig,
+    Counts, Fault, Kind, UpstreamConfig, Weather, WorldConfig,
     address::{local, loopback, reserve},
+    ledger::Ledger,
     link::{Credential, link},
     origin::Passport,
+    secure::Certificates,
     upstream::{Door, Order, Upstream},
 };
 
@@ -28,6 +33,9 @@ pub enum LabError {
     /// A server got no port.
     #[error("no port for a server: {0}")]
     Bind(#[source] io::Error),
+    /// The certificates could not be made.
+    #[error("no certificate for the targets: {0}")]
+    Certificate(#[source] io::Error),
     /// There is no server with this index.
     #[error("there is no server {0}")]
     NoSuchServer(usize),
@@ -66,6 +74,8 @@ struct Member {
 pub struct World {
     nodes: Vec<LabNode>,
     members: Vec<Member>,
+    ledger: Arc<Ledger>,
+    certificates: Certificates,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -76,8 +86,14 @@ impl World {
     /// # Errors
     /// [`LabError::Bind`].
     pub async fn start(config: WorldConfig) -> Result<Self, LabError> {
-        let mut world =
-            Self { nodes: Vec::new(), members: Vec::new(), tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        let mut world = Self {
+            nodes: Vec::new(),
+            members: Vec::new(),
+            ledger: Arc::default(),
+            certificates: Certificates::make().map_err(LabError::Certificate)?,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
         let mut rng = StdRng::seed_from_u64(config.seed);
         for (index, upstream) in config.upstreams.iter().enumerate() {
             world.add(index, upstream, &config, &mut rng).map_err(LabError::Bind)?;
@@ -109,9 +125,12 @@ impl World {
                 index,
                 exit: node.exit,
                 country: String::from_utf8_lossy(&server.country).into_owned(),
+                ledger: Arc::clone(&self.ledger),
+                certificates: self.certificates.clone(),
             },
             fault: Mutex::new(server.fault),
             seed: rng.random(),
+            started: Instant::now(),
             max_life: config.max_life,
             places: Arc::new(Semaphore::new(config.max_connections)),
             salts: Context::new_shared(ServerType::Server),
@@ -149,6 +168,32 @@ impl World {
         let (done, wait) = oneshot::channel();
         member.orders.send((fault, done)).await.map_err(|_| LabError::Ended)?;
         wait.await.map_err(|_| LabError::Ended)?.map_err(LabError::Bind)
+    }
+
+    /// Lets the weather change the servers for as long as this future is polled.
+    ///
+    /// # Errors
+    /// [`LabError`]: a port was lost, or the world has ended.
+    pub async fn endure(&self, weather: &Weather) -> Result<(), LabError> {
+        let began = Instant::now();
+        for turn in weather.turns(self.nodes.len()) {
+            sleep_until(began + turn.at).await;
+            self.set_fault(turn.node, turn.fault).await?;
+        }
+        Ok(())
+    }
+
+    /// The certificate that a client of [`SECURE_HOST`](crate::SECURE_HOST) trusts, DER.
+    #[must_use]
+    pub fn root(&self) -> &[u8] {
+        &self.certificates.root
+    }
+
+    /// What the counting targets have been asked, with how often: `METHOD name` for `/ledger/name` of the origin, the
+    /// line itself for [`LEDGER_HOST`](crate::LEDGER_HOST).
+    #[must_use]
+    pub fn ledger(&self) -> Vec<(String, u64)> {
+        self.ledger.entries()
     }
 
     /// How a server behaves.

@@ -32,7 +32,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("axum", &["hezar-api"]),
     ("sqlx", &["hezar-store"]),
     ("rustls", &["hezar-engine"]),
-    ("tokio-rustls", &["hezar-engine"]),
+    // The lab is a TLS target, and a client of it measures: neither is the product's own TLS.
+    ("tokio-rustls", &["hezar-engine", "hezar-lab", "hezar-bench"]),
     ("quinn", &["hezar-engine"]),
     ("quinn-proto", &["hezar-engine"]),
     ("hickory-resolver", &["hezar-engine"]),

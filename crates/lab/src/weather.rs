@@ -1,0 +1,86 @@
+//! Servers that turn bad and good at random, by a seed: the same seed gives the same weather.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use crate::Fault;
+
+/// How the servers of a world behave over time.
+///
+/// Each server keeps what it does for a random time (exponential, mean `dwell`), then draws anew: bad with the
+/// probability `bad`, in one of the ways of `faults`. So at any moment a share of `bad` is bad, and which ones is
+/// forgotten within a few dwells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weather {
+    /// The same seed gives the same turns.
+    pub seed: u64,
+    /// The share of bad servers, 0 to 1.
+    pub bad: f64,
+    /// The mean time between two draws of one server.
+    pub dwell: Duration,
+    /// The ways to be bad, all equally likely.
+    pub faults: Vec<Fault>,
+}
+
+/// A server changes what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// When, from the beginning.
+    pub at: Duration,
+    /// Which one.
+    pub node: usize,
+    /// What it does from then on.
+    pub fault: Fault,
+}
+
+impl Weather {
+    /// The ways in which public proxies are found to fail: silent before or after the handshake, closing or resetting
+    /// early or late, talking nonsense, gone.
+    pub const PUBLIC: [Fault; 8] = [
+        Fault::Mute,
+        Fault::Hung,
+        Fault::CloseOnData,
+        Fault::AcceptThenClose,
+        Fault::Reset,
+        Fault::Garbage,
+        Fault::Noise,
+        Fault::Refused,
+    ];
+
+    /// Every turn of so many servers in the order of time, without an end. All draw once at the beginning.
+    #[must_use]
+    pub fn turns(&self, nodes: usize) -> Turns {
+        let random: Vec<_> = (0..nodes)
+            .map(|node| StdRng::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(node as u64)))
+            .collect();
+        Turns { weather: self.clone(), random, next: (0..nodes).map(|node| Reverse((Duration::ZERO, node))).collect() }
+    }
+}
+
+/// See [`Weather::turns`].
+#[derive(Debug)]
+pub struct Turns {
+    weather: Weather,
+    random: Vec<StdRng>,
+    next: BinaryHeap<Reverse<(Duration, usize)>>,
+}
+
+impl Iterator for Turns {
+    type Item = Turn;
+
+    fn next(&mut self) -> Option<Turn> {
+        let Reverse((at, node)) = self.next.pop()?;
+        let random = self.random.get_mut(node)?;
+        let bad = random.random::<f64>() < self.weather.bad;
+        let kind = random.random::<u64>();
+        let faults = &self.weather.faults;
+        let kind = kind.checked_rem(faults.len() as u64).and_then(|kind| faults.get(usize::try_from(kind).ok()?));
+        let fault = kind.copied().filter(|_| bad).unwrap_or_default();
+        // Exponential: 1 - x lies in (0, 1].
+        let dwells = -(1.0 - random.random::<f64>()).ln();
+        let stay = self.weather.dwell.mul_f64(dwells).max(Duration::from_millis(1));
+        self.next.push(Reverse((at.saturating_add(stay), node)));
+        Some(Turn { at, node, fault })
+    }
+}
