@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// One link per way of reading an answer.
-const LINKS: [&str; 14] = [
+const LINKS: [&str; 16] = [
     "socks5://192.0.2.1:1",
     "socks5://u:p@192.0.2.1:1",
     "socks4://192.0.2.1:1",
@@ -36,6 +36,8 @@ const LINKS: [&str; 14] = [
     "vless://00000000-0000-0000-0000-000000000000@192.0.2.1:1?type=ws&path=%2Fa%3Fed%3D16",
     "vmess://00000000-0000-0000-0000-000000000000@192.0.2.1:1?encryption=none",
     "trojan://p@192.0.2.1:1?security=none&type=ws",
+    "ss://none:p@192.0.2.1:1?plugin=obfs-local%3Bobfs%3Dhttp",
+    "ss://none:p@192.0.2.1:1?plugin=obfs-local%3Bobfs%3Dtls",
 ];
 
 thread_local! {

@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     certificate::Certificate,
-    row::{Protocol, Row, Transport, Trust},
-    secrets::{self, Access, PATH, SERVER_NAME, USER},
+    row::{Plugged, Protocol, Row, Transport, Trust},
+    secrets::{self, Access, PATH, PLUGGED_METHOD, SERVER_NAME, USER},
 };
 
 /// The most early bytes that the links ask for.
@@ -33,9 +33,28 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
             let pair = format!("{method}:{}", secrets::shadowsocks_password(row, access));
             format!("ss://{}@{server}", URL_SAFE_NO_PAD.encode(pair))
         }
+        Protocol::Plugged(plugin) => {
+            let pair = URL_SAFE_NO_PAD.encode(format!("{PLUGGED_METHOD}:{password}"));
+            let plugin = plugin_text(plugin, row.tls.is_some(), access);
+            format!("ss://{pair}@{server}?plugin={}", plugin.replace(';', "%3B").replace('=', "%3D"))
+        }
+        Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
         Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
         Protocol::Trojan => format!("trojan://{password}@{server}?{parameters}"),
+    }
+}
+
+fn plugin_text(plugin: Plugged, tls: bool, access: Access) -> String {
+    let host = if access == Access::WrongCertificate { "other.interop.test" } else { SERVER_NAME };
+    match plugin {
+        Plugged::ObfsHttp => format!("obfs-local;obfs=http;obfs-host={host}"),
+        Plugged::ObfsTls => format!("obfs-local;obfs=tls;obfs-host={host}"),
+        Plugged::V2ray { mux } => {
+            let tls = if tls { ";tls" } else { "" };
+            let mux = if mux { "" } else { ";mux=0" };
+            format!("v2ray-plugin{tls};host={host};path={PATH}{mux}")
+        }
     }
 }
 

@@ -7,12 +7,32 @@ use std::fmt;
 pub(crate) enum Protocol {
     Socks4,
     Socks4a,
-    Socks5 { password: bool },
-    Http { password: bool },
-    Shadowsocks { method: &'static str, users: bool },
-    Vmess { cipher: &'static str },
+    Socks5 {
+        password: bool,
+    },
+    Http {
+        password: bool,
+    },
+    Shadowsocks {
+        method: &'static str,
+        users: bool,
+    },
+    /// Shadowsocks behind a SIP003 plugin.
+    Plugged(Plugged),
+    AnyTls,
+    Vmess {
+        cipher: &'static str,
+    },
     Vless,
     Trojan,
+}
+
+/// The SIP003 plugins; what v2ray-plugin carries itself is not a transport of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plugged {
+    ObfsHttp,
+    ObfsTls,
+    V2ray { mux: bool },
 }
 
 /// What carries it.
@@ -56,14 +76,18 @@ impl Row {
             Protocol::Socks4 | Protocol::Socks4a => false,
             Protocol::Socks5 { password } | Protocol::Http { password } => password,
             Protocol::Shadowsocks { method, .. } => !matches!(method.as_bytes(), b"none"),
-            Protocol::Vmess { .. } | Protocol::Vless | Protocol::Trojan => true,
+            Protocol::Plugged(_) | Protocol::AnyTls | Protocol::Vmess { .. } | Protocol::Vless | Protocol::Trojan => {
+                true
+            }
         }
     }
 
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
     /// protocols inside only VMess has one of its own.
     pub(crate) const fn tells_half_close(self) -> bool {
-        matches!(self.transport, Transport::Tcp) || matches!(self.protocol, Protocol::Vmess { .. })
+        // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
+        let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
+        (matches!(self.transport, Transport::Tcp) && !never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
 
     /// Whether names can be asked for; SOCKS4 knows addresses only.
@@ -80,6 +104,12 @@ impl fmt::Display for Row {
             Protocol::Socks5 { password } => write!(f, "socks5{}", if password { " password" } else { "" }),
             Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
+            Protocol::AnyTls => write!(f, "anytls"),
+            Protocol::Plugged(Plugged::ObfsHttp) => write!(f, "ss obfs http"),
+            Protocol::Plugged(Plugged::ObfsTls) => write!(f, "ss obfs tls"),
+            Protocol::Plugged(Plugged::V2ray { mux }) => {
+                write!(f, "ss v2ray-plugin{}", if mux { " mux" } else { "" })
+            }
             Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
             Protocol::Vless => write!(f, "vless"),
             Protocol::Trojan => write!(f, "trojan"),

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use crate::row::{Protocol, Row, Transport, Trust};
+use crate::row::{Plugged, Protocol, Row, Transport, Trust};
 
 const AEAD: [&str; 6] = [
     "aes-128-gcm",
@@ -41,6 +41,11 @@ fn all() -> Vec<Row> {
     rows.extend(MULTI_USER.map(|method| shadowsocks(method, true)));
     rows.push(shadowsocks("none", false));
     rows.extend(STREAM.map(|method| shadowsocks(method, false)));
+    rows.extend([Plugged::ObfsHttp, Plugged::ObfsTls].map(|plugin| Row::plain(Protocol::Plugged(plugin))));
+    for mux in [false, true] {
+        let row = Row::plain(Protocol::Plugged(Plugged::V2ray { mux }));
+        rows.extend([row, Row { tls: Some(Trust::Verify), ..row }]);
+    }
     for protocol in [Protocol::Vmess { cipher: "auto" }, Protocol::Vless, Protocol::Trojan] {
         for transport in TRANSPORTS {
             rows.extend([None, Some(Trust::Verify)].map(|tls| Row { protocol, transport, tls }));
@@ -48,6 +53,8 @@ fn all() -> Vec<Row> {
         let tcp = Row::plain(protocol);
         rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));
     }
+    let anytls = Row::plain(Protocol::AnyTls);
+    rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));
     for cipher in CIPHERS {
         let tcp = Row::plain(Protocol::Vmess { cipher });
         let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };

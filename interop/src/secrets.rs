@@ -12,6 +12,9 @@ pub(crate) const PATH: &str = "/carry";
 /// The name in the certificate of every server.
 pub(crate) const SERVER_NAME: &str = "peer.interop.test";
 
+/// The method of Shadowsocks behind a plugin.
+pub(crate) const PLUGGED_METHOD: &str = "chacha20-ietf-poly1305";
+
 const WRONG_PASSWORD: &str = "incorrect-horse_battery.staple";
 const WRONG_ID: &str = "00000000-6d0a-4e0f-9a43-1f0d4cf0a5b1";
 

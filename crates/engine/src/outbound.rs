@@ -19,7 +19,10 @@ pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<
     match &spec.outbound {
         Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
-        Outbound::Shadowsocks(settings) => protocol::shadowsocks::build(settings, over(&Carrier::plain())?),
+        Outbound::Shadowsocks(settings) => {
+            let carrier = protocol::shadowsocks::carrier(settings)?;
+            protocol::shadowsocks::build(settings, over(&carrier)?)
+        }
         Outbound::Stream(node) => {
             let upstream = over(node.carrier())?;
             match node.protocol() {
@@ -29,7 +32,7 @@ pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<
             }
         }
         Outbound::ShadowsocksR(_) => Err(BuildError::Unsupported("ShadowsocksR")),
-        Outbound::AnyTls(_) => Err(BuildError::Unsupported("AnyTLS")),
+        Outbound::AnyTls(settings) => protocol::anytls::build(settings, over(&tcp(Some(&settings.tls)))?),
         Outbound::Hysteria2(_) => Err(BuildError::Unsupported("Hysteria 2")),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
         Outbound::Tuic(_) => Err(BuildError::Unsupported("TUIC")),

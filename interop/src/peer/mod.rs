@@ -86,8 +86,7 @@ impl Peer {
         let peers: BTreeMap<String, Pinned> = toml::from_str(include_str!("../../peers.toml")).ok()?;
         let pinned = peers.get(self.name())?;
         let Some(version) = &pinned.version else {
-            let paths = env::var_os("PATH")?;
-            return env::split_paths(&paths).map(|folder| folder.join(&pinned.binary)).find(|file| file.is_file());
+            return on_path(&pinned.binary);
         };
         let program = folder()?.join(format!("{}-{version}", self.name())).join(&pinned.binary);
         program.is_file().then_some(program)
@@ -162,7 +161,7 @@ impl Peer {
         match self {
             Self::SingBox => sing_box::render(parts, certificate),
             Self::Xray | Self::V2ray => xray::render(parts, certificate),
-            Self::ShadowsocksLibev => shadowsocks_libev::render(parts),
+            Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),
         }
     }
 
@@ -174,6 +173,12 @@ impl Peer {
         };
         words.iter().map(OsString::from).chain([file.as_os_str().to_owned()]).collect()
     }
+}
+
+/// A program of the system.
+fn on_path(binary: &str) -> Option<PathBuf> {
+    let paths = env::var_os("PATH")?;
+    env::split_paths(&paths).map(|folder| folder.join(binary)).find(|file| file.is_file())
 }
 
 /// Where `cargo xtask peers install` puts them.

@@ -1,33 +1,62 @@
-//! shadowsocks-libev as the server: the one peer that still has the old stream ciphers.
+//! shadowsocks-libev as the server: the one peer that still has the old stream ciphers, and the host of SIP003 plugins.
 
 use serde_json::{Value, json};
 
-use super::Part;
+use super::{Part, on_path};
 use crate::{
-    row::{Protocol, Row},
-    secrets::PASSWORD,
+    certificate::Certificate,
+    row::{Plugged, Protocol, Row},
+    secrets::{PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME},
 };
 
-/// Shadowsocks of 2017 and before.
+/// Shadowsocks of 2017 and before, behind the plugins that are installed.
 pub(super) fn plays(row: Row) -> bool {
     match row.protocol {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("2022-") && method != "none",
+        Protocol::Plugged(plugin) => on_path(program(plugin)).is_some(),
         _ => false,
     }
 }
 
 /// The configuration of one server.
-pub(super) fn render(parts: &[Part]) -> Value {
-    let Some(Part { row: Row { protocol: Protocol::Shadowsocks { method, .. }, .. }, address, .. }) = parts.first()
-    else {
+pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
+    let Some(Part { row, address, .. }) = parts.first() else {
         return Value::Null;
     };
-    json!({
+    let method = match row.protocol {
+        Protocol::Shadowsocks { method, .. } => method,
+        _ => PLUGGED_METHOD,
+    };
+    let mut config = json!({
         "server": address.ip(),
         "server_port": address.port(),
         "method": method,
         "password": PASSWORD,
         "timeout": 60,
         "mode": "tcp_only",
-    })
+    });
+    if let Protocol::Plugged(plugin) = row.protocol {
+        config["plugin"] = json!(program(plugin));
+        config["plugin_opts"] = json!(options(plugin, row.tls.is_some(), certificate));
+    }
+    config
+}
+
+const fn program(plugin: Plugged) -> &'static str {
+    match plugin {
+        Plugged::ObfsHttp | Plugged::ObfsTls => "obfs-server",
+        Plugged::V2ray { .. } => "ss-v2ray-plugin",
+    }
+}
+
+fn options(plugin: Plugged, tls: bool, certificate: &Certificate) -> String {
+    match plugin {
+        Plugged::ObfsHttp => "obfs=http".to_owned(),
+        Plugged::ObfsTls => "obfs=tls".to_owned(),
+        Plugged::V2ray { mux } => {
+            let (chain, key) = (certificate.chain.display(), certificate.key.display());
+            let tls = if tls { format!(";tls;cert={chain};key={key}") } else { String::new() };
+            format!("server;host={SERVER_NAME};path={PATH}{tls};mux={}", u8::from(mux))
+        }
+    }
 }

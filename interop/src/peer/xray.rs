@@ -26,6 +26,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Protocol::Shadowsocks { method, .. } => {
             ["aes-128-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "none"].contains(&method)
         }
+        Protocol::Plugged(_) | Protocol::AnyTls => false,
         Protocol::Vmess { cipher: "zero" } => xray,
         _ => true,
     };
@@ -80,6 +81,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Http { password: false } => ("http", json!({})),
         Protocol::Http { password: true } => ("http", json!({ "accounts": account })),
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
+        Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
         Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
         Protocol::Trojan => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),

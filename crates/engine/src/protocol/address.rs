@@ -14,6 +14,11 @@ pub(crate) struct AddressTypes {
 
 /// RFC 1928 §5; also Shadowsocks and Trojan.
 pub(crate) const SOCKS_TYPES: AddressTypes = AddressTypes { ipv4: 1, name: 3, ipv6: 4 };
+impl AddressTypes {
+    /// sing-box's UDP over TCP.
+    pub(crate) const UDP_OVER_TCP: Self = Self { ipv4: 0, name: 2, ipv6: 1 };
+}
+
 /// VLESS and VMess.
 pub(crate) const V2RAY_TYPES: AddressTypes = AddressTypes { ipv4: 1, name: 2, ipv6: 3 };
 
@@ -22,14 +27,19 @@ pub(crate) const MAX_ADDRESS: usize = 1 + 1 + 253 + 2;
 
 /// Appends type, address and port (RFC 1928 order).
 pub(crate) fn put_socks(target: &Target, bytes: &mut Vec<u8>) {
-    put_host(target.host(), SOCKS_TYPES, bytes);
-    bytes.extend_from_slice(&target.port().to_be_bytes());
+    put(target, SOCKS_TYPES, bytes);
 }
 
 /// Appends port, type and address (VLESS and VMess order).
 pub(crate) fn put_v2ray(target: &Target, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&target.port().to_be_bytes());
     put_host(target.host(), V2RAY_TYPES, bytes);
+}
+
+/// Appends type, address and port with the given types.
+pub(crate) fn put(target: &Target, types: AddressTypes, bytes: &mut Vec<u8>) {
+    put_host(target.host(), types, bytes);
+    bytes.extend_from_slice(&target.port().to_be_bytes());
 }
 
 fn put_host(host: &Host, types: AddressTypes, bytes: &mut Vec<u8>) {

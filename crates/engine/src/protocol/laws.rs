@@ -66,7 +66,7 @@ where
 }
 
 /// A request and its answer, and another one.
-async fn answers((mut client, server): (BoxStream, JoinHandle<Served>)) {
+pub(crate) async fn answers((mut client, server): (BoxStream, JoinHandle<Served>)) {
     client.write_all(b"ping").await.unwrap();
     client.flush().await.unwrap();
     let (asked, mut app) = server.await.unwrap();
@@ -84,7 +84,7 @@ async fn answers((mut client, server): (BoxStream, JoinHandle<Served>)) {
 }
 
 /// The server greets; the client has written nothing.
-async fn speaks_first((mut client, server): (BoxStream, JoinHandle<Served>)) {
+pub(crate) async fn speaks_first((mut client, server): (BoxStream, JoinHandle<Served>)) {
     let greeting = tokio::spawn(async move {
         let (asked, mut app) = server.await.unwrap();
         assert_eq!(asked, target());
@@ -176,6 +176,25 @@ async fn carries_much((client, server): (BoxStream, JoinHandle<Served>)) {
     reader.read_to_end(&mut received).await.unwrap();
     assert!(received == *down, "what came down differs");
     drop((writing.await.unwrap(), serving.await.unwrap()));
+}
+
+/// A mebibyte down after a request; for protocols without an end for one direction.
+pub(crate) async fn carries_much_down((mut client, server): (BoxStream, JoinHandle<Served>)) {
+    let down: Vec<u8> = (0..1_usize << 20).map(|i| ((i * 7) >> 3) as u8).collect();
+    client.write_all(b"go").await.unwrap();
+    client.flush().await.unwrap();
+    let answer = down.clone();
+    let serving = tokio::spawn(async move {
+        let (_, mut app) = server.await.unwrap();
+        assert_eq!(app.read_u16().await.unwrap(), 0x676f);
+        app.write_all(&answer).await.unwrap();
+        app.shutdown().await.unwrap();
+        app
+    });
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await.unwrap();
+    assert!(received == down, "what came down differs");
+    drop(serving.await.unwrap());
 }
 
 /// The cause of reading a server's answer that consists of these bytes and an end. Must not panic, and must end.

@@ -4,6 +4,7 @@
 
 mod address;
 mod aead;
+pub(crate) mod anytls;
 mod first_write;
 mod headed;
 pub(crate) mod http;
@@ -13,6 +14,7 @@ mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;
 pub(crate) mod trojan;
+mod uot;
 pub(crate) mod vless;
 pub(crate) mod vmess;
 

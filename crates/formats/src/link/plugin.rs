@@ -60,12 +60,15 @@ fn json(name: &str, text: &str) -> Option<Found> {
     let option = |key: &str| {
         let value = object.get(&[&key.to_ascii_lowercase()]);
         match value {
+            // Absent would mean yes: v2ray-plugin's default.
+            "false" => (key.into(), "0".into()),
             "true" => (key.into(), "".into()),
             value => (key.into(), value.into()),
         }
     };
     let own = |key: &&str| {
-        !["address", "port"].contains(key) && !matches!(object.get(&[&key.to_ascii_lowercase()]), "" | "false")
+        let value = object.get(&[&key.to_ascii_lowercase()]);
+        !["address", "port"].contains(key) && (!matches!(value, "" | "false") || (*key == "mux" && value == "false"))
     };
     let options = object.keys().filter(own).take(MAX_OPTIONS).map(option).collect();
     Some(Found { plugin: Some(Plugin { name: field::plugin_name(name), options }), server })

@@ -7,6 +7,7 @@ mod aead2017;
 mod aead2022;
 #[cfg(feature = "stream-cipher")]
 mod legacy;
+mod plugin;
 mod wire;
 
 #[cfg(test)]
@@ -19,11 +20,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hezar_core::{Shadowsocks, Stage, Target};
+use hezar_core::{Carrier, Shadowsocks, Stage, Target};
 use rand::{Rng, RngExt};
 
 use self::{
     aead2022::{KeyError, Keys},
+    plugin::Disguise,
     wire::{Aead, Method},
 };
 use super::{
@@ -33,17 +35,23 @@ use super::{
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
 
-/// Builds the dialer; `upstream` opens streams to the server.
+/// What carries the stream to the server: a plugin may be a transport.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for plugins and unknown methods, [`BuildError::Invalid`] for keys that the method does
+/// [`BuildError::Unsupported`] for plugins that are not built.
+pub(crate) fn carrier(settings: &Shadowsocks) -> Result<Carrier, BuildError> {
+    plugin::plan(settings.plugin.as_ref()).map(|(carrier, _)| carrier)
+}
+
+/// Builds the dialer; `upstream` opens streams to the server over [`carrier`].
+///
+/// # Errors
+/// [`BuildError::Unsupported`] for unknown plugins and methods, [`BuildError::Invalid`] for keys that the method does
 /// not allow.
 pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    if settings.plugin.is_some() {
-        return Err(BuildError::Unsupported("Shadowsocks plugins"));
-    }
+    let (_, disguise) = plugin::plan(settings.plugin.as_ref())?;
     let cipher = cipher(&settings.method, settings.password.expose())?;
-    Ok(Arc::new(ShadowsocksDialer { cipher, upstream }))
+    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, upstream }))
 }
 
 /// A method with its keys.
@@ -88,6 +96,7 @@ fn legacy_cipher(_: &str, _: &str) -> Result<Cipher, BuildError> {
 /// Dials targets through one Shadowsocks server.
 struct ShadowsocksDialer {
     cipher: Cipher,
+    disguise: Disguise,
     upstream: Upstream,
 }
 
@@ -102,6 +111,7 @@ impl Dialer for ShadowsocksDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.upstream.open(attempt).await?;
+        let stream = self.disguise.wrap(stream, &self.upstream.server().host().to_string());
         self.speak(stream, target).map_err(|cause| DialError::new(Stage::Handshake, cause))
     }
 }
@@ -132,6 +142,12 @@ impl ShadowsocksDialer {
 
 fn random(length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+fn random_array<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
 }

@@ -200,9 +200,9 @@ fn checks_the_settings() {
     for method in ["", "table", "rc4", "chacha20", "aes-256-cfb8", "aes-512-cfb", "AES-256-GCM", "xyz"] {
         assert!(matches!(refusal(settings(method, "x")), BuildError::Unsupported(_)), "{method}");
     }
-    let plugin = Plugin { name: "obfs-local".into(), options: Vec::new() };
+    let plugin = Plugin { name: "kcptun".into(), options: Vec::new() };
     let settings = Shadowsocks { plugin: Some(plugin), ..settings("none", "") };
-    assert_eq!(refusal(settings), BuildError::Unsupported("Shadowsocks plugins"));
+    assert_eq!(refusal(settings), BuildError::Unsupported("the plugin kcptun"));
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! AnyTLS outbound: streams over TLS connections that are kept for the next stream, their first writes padded.
+//!
+//! A connection carries one stream at a time, as the specification's own client has it. Datagrams go through a stream
+//! in sing-box's packing (UDP over TCP, version 2).
+
+mod padding;
+mod pool;
+mod session;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::{fmt, future::poll_fn, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{AnyTls, Stage, Target};
+
+use self::{pool::Pool, session::Session, stream::AnyTlsStream};
+use super::{address::put_socks, uot};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+
+/// Builds the dialer; `upstream` opens TLS streams to the server.
+///
+/// # Errors
+/// None: every password can be sent.
+pub(crate) fn build(settings: &AnyTls, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    let key = wire::key(settings.password.expose());
+    Ok(Arc::new(AnyTlsDialer { key, upstream, pool: Arc::default() }))
+}
+
+/// Dials targets through one AnyTLS server.
+struct AnyTlsDialer {
+    key: wire::Key,
+    upstream: Upstream,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for AnyTlsDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyTlsDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+impl AnyTlsDialer {
+    /// A stream whose first bytes are `request`. A server does not answer them: a wrong password shows at the first
+    /// read.
+    async fn open(&self, request: &[u8], attempt: &Attempt) -> Result<AnyTlsStream, DialError> {
+        while let Some(session) = self.pool.take() {
+            // A connection that died while it waited costs nothing but the look.
+            if let Ok(stream) = self.begin(session, request, attempt).await {
+                return Ok(stream);
+            }
+        }
+        let io = self.upstream.open(attempt).await?;
+        let session = Session::new(io, &self.key, Arc::clone(&self.pool.scheme));
+        self.begin(session, request, attempt).await
+    }
+
+    async fn begin(&self, mut session: Session, request: &[u8], attempt: &Attempt) -> Result<AnyTlsStream, DialError> {
+        session.begin(request);
+        attempt.stage(Stage::Handshake, poll_fn(|cx| session.poll_flush(cx))).await?;
+        Ok(AnyTlsStream::new(session, &self.pool))
+    }
+}
+
+#[async_trait]
+impl Dialer for AnyTlsDialer {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let mut address = Vec::new();
+        put_socks(target, &mut address);
+        Ok(Box::new(self.open(&address, attempt).await?))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let request = uot::request();
+        Ok(Box::new(uot::Packets::new(Box::new(self.open(&request, attempt).await?))))
+    }
+}

@@ -1,0 +1,105 @@
+//! The idle AnyTLS connections of one node: the newest is used first, each is attended while it waits, and ends when
+//! nobody needs it.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Weak},
+    task::Poll,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use super::session::{Session, SharedScheme};
+
+/// The most connections that wait at once; the oldest makes room.
+const MOST_IDLE: usize = 16;
+/// How long one waits before it is closed.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// The most time spent on sending what is queued before a connection is closed.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A waiting connection; nothing once it is taken or over.
+type Place = Mutex<Option<Session>>;
+
+/// The connections.
+#[derive(Default)]
+pub(super) struct Pool {
+    pub(super) scheme: SharedScheme,
+    idle: Mutex<Vec<(Arc<Place>, AbortHandle)>>,
+}
+
+impl Pool {
+    /// Takes the newest waiting connection.
+    pub(super) fn take(&self) -> Option<Session> {
+        loop {
+            let (place, task) = self.idle.lock().pop()?;
+            task.abort();
+            if let Some(session) = place.lock().take() {
+                return Some(session);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next stream, with a task that attends it.
+    pub(super) fn put(self: &Arc<Self>, session: Session) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let place = Arc::new(Mutex::new(Some(session)));
+        // Held until the task is in the list: it may be over at once.
+        let mut idle = self.idle.lock();
+        let task = runtime.spawn(attend(Arc::clone(&place), Arc::downgrade(self)));
+        idle.push((place, task.abort_handle()));
+        if idle.len() > MOST_IDLE {
+            let (oldest, task) = idle.remove(0);
+            task.abort();
+            drop(oldest.lock().take());
+        }
+    }
+
+    /// How many connections wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.idle.lock().len()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for (_, task) in self.idle.get_mut() {
+            task.abort();
+        }
+    }
+}
+
+/// Watches a connection until it is taken, ends, or has waited for too long.
+async fn attend(place: Arc<Place>, pool: Weak<Pool>) {
+    let over = poll_fn(|cx| match place.lock().as_mut() {
+        Some(session) => session.poll_attend(cx),
+        None => Poll::Ready(()),
+    });
+    let _ = timeout(IDLE_LIMIT, over).await;
+    if let Some(pool) = pool.upgrade() {
+        pool.idle.lock().retain(|(other, _)| !Arc::ptr_eq(other, &place));
+    }
+    drop(place.lock().take());
+}
+
+/// Lets a connection that is not kept send its last frames, for a short while.
+pub(super) fn dismiss(mut session: Session) {
+    if session.is_idle() || !session.healthy() {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            tokio::select! {
+                _ = poll_fn(|cx| session.poll_flush(cx)) => {}
+                () = sleep(FAREWELL) => {}
+            }
+        });
+    }
+}

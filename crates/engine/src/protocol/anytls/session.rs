@@ -1,0 +1,303 @@
+//! One AnyTLS connection: frames in and out, one stream at a time.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncWrite, ReadBuf};
+
+use super::{
+    padding::Scheme,
+    wire::{self, Command, HEADER, Header, MAX_TEXT},
+};
+use crate::{BoxStream, Cause, protocol::inbox::Inbox};
+
+/// The scheme that a node's sessions use; its server may change it.
+pub(super) type SharedScheme = Arc<Mutex<Arc<Scheme>>>;
+
+/// What reading came upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Payload went to the reader.
+    Payload,
+    /// The server ended the stream.
+    End,
+}
+
+/// How far the server has come with the current stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing heard.
+    Asked,
+    /// It confirmed the stream, or sent payload.
+    Open,
+    Ended,
+}
+
+/// The connection.
+pub(super) struct Session {
+    io: BoxStream,
+    shared: SharedScheme,
+    /// The scheme at the connection's beginning; a newer one is for the next.
+    scheme: Arc<Scheme>,
+    inbox: Inbox,
+    /// Pieces to write one by one: each becomes a TLS record of its own.
+    outbox: VecDeque<Vec<u8>>,
+    sent: usize,
+    /// Writes so far.
+    written: u32,
+    stream: u32,
+    progress: Progress,
+    /// Data of the current frame that is still to come, and whether it is payload of the current stream.
+    left: usize,
+    ours: bool,
+    /// The version that the server told.
+    version: u32,
+    failed: bool,
+}
+
+impl Session {
+    /// A fresh connection: the first bytes and the settings are on their way with the first stream.
+    pub(super) fn new(io: BoxStream, key: &wire::Key, shared: SharedScheme) -> Self {
+        let scheme = Arc::clone(&shared.lock());
+        let hello = wire::hello(key, scheme.first(&mut rand::rng()));
+        Self {
+            io,
+            shared,
+            scheme,
+            inbox: Inbox::default(),
+            outbox: VecDeque::from([hello]),
+            sent: 0,
+            written: 0,
+            stream: 0,
+            progress: Progress::Ended,
+            left: 0,
+            ours: false,
+            version: 1,
+            failed: false,
+        }
+    }
+
+    /// Asks for a new stream whose first bytes are `request`. The streams before it are over.
+    pub(super) fn begin(&mut self, request: &[u8]) {
+        let mut wire = Vec::new();
+        if self.stream == 0 {
+            let settings = wire::settings(self.scheme.digest());
+            wire::put_frame(Command::Settings, 0, settings.as_bytes(), &mut wire);
+        }
+        self.stream = self.stream.wrapping_add(1);
+        self.progress = Progress::Asked;
+        // What is left of the last stream's frame belongs to nobody now.
+        self.ours = false;
+        wire::put_frame(Command::Syn, self.stream, &[], &mut wire);
+        wire::put_frame(Command::Push, self.stream, request, &mut wire);
+        self.write(&wire);
+    }
+
+    /// Ends our side of the stream, and with it the whole stream.
+    pub(super) fn end(&mut self) {
+        if self.progress != Progress::Ended {
+            self.progress = Progress::Ended;
+            self.ours = false;
+            let mut wire = Vec::new();
+            wire::put_frame(Command::Fin, self.stream, &[], &mut wire);
+            self.write(&wire);
+        }
+    }
+
+    /// Queues payload; call it only when everything before has been sent.
+    pub(super) fn push(&mut self, payload: &[u8]) -> usize {
+        let piece = payload.get(..payload.len().min(wire::MAX_PAYLOAD)).unwrap_or_default();
+        let mut wire = Vec::new();
+        wire::put_frame(Command::Push, self.stream, piece, &mut wire);
+        self.write(&wire);
+        piece.len()
+    }
+
+    /// Whether another stream may follow.
+    pub(super) const fn healthy(&self) -> bool {
+        !self.failed && self.stream < u32::MAX
+    }
+
+    /// Whether the server should have confirmed the stream and has not: only the first stream of a connection comes
+    /// before its version is known.
+    pub(super) fn unconfirmed(&self) -> bool {
+        self.progress == Progress::Asked && self.version >= 2 && self.stream > 1
+    }
+
+    /// Whether everything has been sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    fn write(&mut self, wire: &[u8]) {
+        self.written = self.written.saturating_add(1);
+        self.outbox.extend(self.scheme.shape(self.written, wire, &mut rand::rng()));
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// The connection's own.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(piece) = self.outbox.front() {
+            let rest = piece.get(self.sent..).unwrap_or_default();
+            if rest.is_empty() {
+                self.outbox.pop_front();
+                self.sent = 0;
+                continue;
+            }
+            match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {
+                Ok(0) => return self.fail(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.sent += written,
+                Err(error) => return self.fail(error),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is queued and everything beneath.
+    ///
+    /// # Errors
+    /// The connection's own.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        match ready!(Pin::new(&mut self.io).poll_flush(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail<T>(&mut self, error: io::Error) -> Poll<io::Result<T>> {
+        self.failed = true;
+        Poll::Ready(Err(error))
+    }
+
+    /// Reads frames until payload of the stream has gone to `out`, or the stream ends.
+    ///
+    /// # Errors
+    /// The connection's own, [`Cause::Closed`] at its end, [`Cause::TargetUnreachable`] when the server says so.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<Event>> {
+        match ready!(self.poll_frames(cx, out)) {
+            Ok(event) => Poll::Ready(Ok(event)),
+            Err(cause) => {
+                // The target's failure is not the connection's.
+                self.failed |= !matches!(cause, Cause::TargetUnreachable(_));
+                Poll::Ready(Err(cause.into()))
+            }
+        }
+    }
+
+    fn poll_frames(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<Result<Event, Cause>> {
+        let before = out.filled().len();
+        loop {
+            if self.left == 0 && self.progress == Progress::Ended && self.stream > 0 && out.capacity() > 0 {
+                return Poll::Ready(Ok(Event::End));
+            }
+            let needed = match self.step(out)? {
+                None => continue,
+                Some(_) if out.filled().len() > before => return Poll::Ready(Ok(Event::Payload)),
+                Some(needed) => needed,
+            };
+            match ready!(self.inbox.poll_fill(&mut self.io, needed, cx)) {
+                Ok(0) => return Poll::Ready(Err(Cause::Closed)),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// One step through the received bytes; how many are needed when there are too few. A full reader needs 0.
+    fn step(&mut self, out: &mut ReadBuf<'_>) -> Result<Option<usize>, Cause> {
+        if self.left > 0 {
+            return Ok(self.data(out));
+        }
+        let bytes = self.inbox.bytes();
+        let Some(header) = Header::read(bytes) else { return Ok(Some(HEADER)) };
+        let current = header.stream == self.stream;
+        let whole = match header.command {
+            Some(Command::UpdatePadding | Command::ServerSettings) if header.length > MAX_TEXT => {
+                return Err(Cause::Protocol("a text of the AnyTLS server is too long"));
+            }
+            Some(Command::UpdatePadding | Command::ServerSettings) => header.length,
+            _ => 0,
+        };
+        let Some(text) = bytes.get(HEADER..HEADER + whole) else { return Ok(Some(HEADER + whole)) };
+        match header.command {
+            Some(Command::UpdatePadding) => {
+                if let Some(scheme) = Scheme::read(text) {
+                    *self.shared.lock() = Arc::new(scheme);
+                }
+            }
+            Some(Command::ServerSettings) => self.version = wire::version(text).unwrap_or(self.version),
+            _ => {}
+        }
+        self.inbox.consume(HEADER + whole);
+        self.left = header.length - whole;
+        self.ours = current && header.command == Some(Command::Push) && self.progress != Progress::Ended;
+        self.obey(header, current)?;
+        Ok(None)
+    }
+
+    /// What a frame means, its data aside.
+    fn obey(&mut self, header: Header, current: bool) -> Result<(), Cause> {
+        match header.command {
+            Some(Command::Alert) => return Err(Cause::ServerFailure("the AnyTLS server raised an alert")),
+            Some(Command::HeartRequest) => {
+                let mut wire = Vec::new();
+                wire::put_frame(Command::HeartResponse, header.stream, &[], &mut wire);
+                // A server that asks and never reads must not fill our memory.
+                if self.outbox.len() > 64 {
+                    return Err(Cause::Protocol("the AnyTLS server asks and does not read"));
+                }
+                self.write(&wire);
+            }
+            Some(Command::SynAck) if current && header.length > 0 && self.progress != Progress::Ended => {
+                self.progress = Progress::Ended;
+                return Err(Cause::TargetUnreachable("the AnyTLS server says so"));
+            }
+            Some(Command::SynAck | Command::Push) if current && self.progress == Progress::Asked => {
+                self.progress = Progress::Open;
+            }
+            Some(Command::Fin) if current => self.progress = Progress::Ended,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Data of a frame: to the reader when it is the stream's.
+    fn data(&mut self, out: &mut ReadBuf<'_>) -> Option<usize> {
+        let bytes = self.inbox.bytes();
+        let room = if self.ours { out.remaining() } else { usize::MAX };
+        let length = self.left.min(bytes.len()).min(room);
+        if length == 0 {
+            return Some(1);
+        }
+        if self.ours {
+            out.put_slice(bytes.get(..length).unwrap_or_default());
+        }
+        self.inbox.consume(length);
+        self.left -= length;
+        None
+    }
+
+    /// Keeps an idle connection company: sends what is queued, answers heartbeats, drops what still comes. Ready when
+    /// the connection is over.
+    pub(super) fn poll_attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Whether everything could be sent shows in the queue; what was sent must also leave.
+            let _ = self.poll_flush(cx);
+            let queued = self.outbox.len();
+            let read =
+                if self.failed { return Poll::Ready(()) } else { self.poll_read(cx, &mut ReadBuf::new(&mut [])) };
+            if read.is_pending() && self.outbox.len() <= queued {
+                return Poll::Pending;
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One AnyTLS stream: it has a connection to itself, and gives it back when it is dropped.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::{
+    pool::{self, Pool},
+    session::{Event, Session},
+};
+use crate::Cause;
+
+/// How long a server that confirms streams may leave one unconfirmed: a connection that died without a sign looks so.
+const CONFIRMATION: Duration = Duration::from_secs(10);
+
+/// The stream.
+pub(super) struct AnyTlsStream {
+    /// Absent only while it is dropped.
+    session: Option<Session>,
+    pool: Weak<Pool>,
+    confirmation: Option<Pin<Box<Sleep>>>,
+    failed: bool,
+    shut: bool,
+    /// Who waits for the connection to take bytes: the reading half, which answers heartbeats, must not replace it.
+    writer: Option<Waker>,
+}
+
+impl AnyTlsStream {
+    /// The stream that `session` has just begun.
+    pub(super) fn new(session: Session, pool: &Arc<Pool>) -> Self {
+        Self {
+            session: Some(session),
+            pool: Arc::downgrade(pool),
+            confirmation: None,
+            failed: false,
+            shut: false,
+            writer: None,
+        }
+    }
+
+    /// Runs a step of the writing half and remembers who waits for it.
+    fn writing<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        step: impl FnOnce(&mut Session, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Some(session) = &mut self.session else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        let result = step(session, cx);
+        self.writer = result.is_pending().then(|| cx.waker().clone());
+        result
+    }
+
+    fn poll_session(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(session) = &mut self.session else { return Poll::Ready(Err(Cause::Closed.into())) };
+        let read = session.poll_read(cx, out);
+        if !session.is_idle() {
+            // An answer to a heartbeat may be among it. The writing half sends it too when it comes first.
+            let _ = session.poll_drain(cx);
+            if let Some(writer) = self.writer.take() {
+                writer.wake();
+            }
+        }
+        if read.is_pending() && session.unconfirmed() {
+            let timer = self.confirmation.get_or_insert_with(|| Box::pin(sleep(CONFIRMATION)));
+            ready!(timer.as_mut().poll(cx));
+            return Poll::Ready(Err(Cause::Timeout.into()));
+        }
+        match ready!(read)? {
+            Event::Payload | Event::End => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncRead for AnyTlsStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if out.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if this.failed {
+            return Poll::Ready(Err(Cause::Closed.into()));
+        }
+        let result = ready!(this.poll_session(cx, out));
+        this.failed = result.is_err();
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for AnyTlsStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.shut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        this.writing(cx, |session, cx| {
+            ready!(session.poll_drain(cx))?;
+            if payload.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let taken = session.push(payload);
+            // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+            let _ = session.poll_drain(cx)?;
+            Poll::Ready(Ok(taken))
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().writing(cx, Session::poll_flush)
+    }
+
+    /// The protocol's end is that of both directions, so it is not sent before the stream is dropped.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.writing(cx, Session::poll_flush))?;
+        this.shut = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for AnyTlsStream {
+    fn drop(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        if !session.healthy() || self.confirmation.as_ref().is_some_and(|timer| timer.is_elapsed()) {
+            return;
+        }
+        session.end();
+        match self.pool.upgrade() {
+            Some(pool) => pool.put(session),
+            None => pool::dismiss(session),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! AnyTLS on the wire: frames inside TLS. Specification: docs/protocol.md of anytls-go, version 2.
+//!
+//! ```text
+//! first:   | SHA-256 of the password 32 | length 2 | padding |
+//! frames:  | command | stream 4 | length 2 | data |
+//! ```
+
+use sha2::{Digest, Sha256};
+
+/// The length of a frame's header, in bytes.
+pub(super) const HEADER: usize = 7;
+/// The most payload that we put in one frame: with its header it fills one TLS record.
+pub(super) const MAX_PAYLOAD: usize = 16 * 1024 - HEADER;
+/// The longest text that a server may send in a frame that is not payload.
+pub(super) const MAX_TEXT: usize = 16 * 1024;
+
+/// What a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Command {
+    Waste = 0,
+    Syn = 1,
+    Push = 2,
+    Fin = 3,
+    Settings = 4,
+    Alert = 5,
+    UpdatePadding = 6,
+    SynAck = 7,
+    HeartRequest = 8,
+    HeartResponse = 9,
+    ServerSettings = 10,
+}
+
+impl Command {
+    /// The command of a byte.
+    const fn new(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Waste,
+            1 => Self::Syn,
+            2 => Self::Push,
+            3 => Self::Fin,
+            4 => Self::Settings,
+            5 => Self::Alert,
+            6 => Self::UpdatePadding,
+            7 => Self::SynAck,
+            8 => Self::HeartRequest,
+            9 => Self::HeartResponse,
+            10 => Self::ServerSettings,
+            _ => return None,
+        })
+    }
+}
+
+/// A frame's header; an unknown command has none and its data is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) command: Option<Command>,
+    pub(super) stream: u32,
+    pub(super) length: usize,
+}
+
+impl Header {
+    /// Reads a header from the front of `bytes`; `None` while it is incomplete.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let [command, a, b, c, d, high, low] = *bytes.first_chunk()?;
+        Some(Self {
+            command: Command::new(command),
+            stream: u32::from_be_bytes([a, b, c, d]),
+            length: usize::from(u16::from_be_bytes([high, low])),
+        })
+    }
+}
+
+/// Appends a frame; `data` is at most 65535 bytes long.
+pub(super) fn put_frame(command: Command, stream: u32, data: &[u8], wire: &mut Vec<u8>) {
+    wire.reserve(HEADER + data.len());
+    wire.push(command as u8);
+    wire.extend_from_slice(&stream.to_be_bytes());
+    wire.extend_from_slice(&u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+    wire.extend_from_slice(data);
+}
+
+/// The password as it is sent.
+pub(super) type Key = [u8; 32];
+
+/// Hashes a password.
+pub(super) fn key(password: &str) -> Key {
+    Sha256::digest(password).into()
+}
+
+/// The first bytes of a connection.
+pub(super) fn hello(key: &Key, padding: usize) -> Vec<u8> {
+    let padding = u16::try_from(padding).unwrap_or(u16::MAX);
+    let mut wire = Vec::with_capacity(34 + usize::from(padding));
+    wire.extend_from_slice(key);
+    wire.extend_from_slice(&padding.to_be_bytes());
+    wire.resize(34 + usize::from(padding), 0);
+    wire
+}
+
+/// What we tell about ourselves.
+pub(super) fn settings(scheme_digest: &str) -> String {
+    format!("v=2\nclient=hezar/{}\npadding-md5={scheme_digest}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The version that a server tells.
+pub(super) fn version(settings: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(settings).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("v=")).and_then(|version| version.trim().parse().ok())
+}

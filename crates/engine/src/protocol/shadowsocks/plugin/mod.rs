@@ -1,0 +1,119 @@
+//! SIP003 plugins as part of the dialer: what carries the stream to the server, and what disguises it on the way.
+
+mod mux;
+mod obfs_http;
+mod obfs_tls;
+#[cfg(test)]
+mod tests;
+
+use hezar_core::{Carrier, Plugin, Tls, WebSocket};
+
+use crate::{
+    BoxStream, BuildError,
+    protocol::{headed::Headed, sealed::Sealed},
+};
+
+/// What goes around the Shadowsocks stream, inside the carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Disguise {
+    /// Nothing.
+    None,
+    /// One HTTP exchange in front; the name for its Host header, absent = the server's.
+    Http(Option<Box<str>>),
+    /// Records that look like TLS; the name in the hello, absent = the server's.
+    Tls(Option<Box<str>>),
+    /// v2ray's multiplexer with one stream in it.
+    Mux,
+}
+
+/// A plugin that clients use without a host says this one.
+const DEFAULT_HOST: &str = "cloudfront.com";
+
+/// The carrier and the disguise that a node's plugin asks for.
+///
+/// # Errors
+/// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for modes they do not have.
+pub(super) fn plan(plugin: Option<&Plugin>) -> Result<(Carrier, Disguise), BuildError> {
+    let Some(plugin) = plugin else { return Ok((Carrier::plain(), Disguise::None)) };
+    match plugin.name.as_ref() {
+        "obfs-local" => obfs(plugin).map(|disguise| (Carrier::plain(), disguise)),
+        "v2ray-plugin" | "xray-plugin" => v2ray(plugin),
+        "shadow-tls" => Err(BuildError::Unsupported("the plugin shadow-tls")),
+        "restls" => Err(BuildError::Unsupported("the plugin restls")),
+        "gost-plugin" => Err(BuildError::Unsupported("the plugin gost-plugin")),
+        "kcptun" => Err(BuildError::Unsupported("the plugin kcptun")),
+        _ => Err(BuildError::Unsupported("this Shadowsocks plugin")),
+    }
+}
+
+impl Disguise {
+    /// Puts it around a stream to `server`. Nothing is sent before the first write.
+    pub(super) fn wrap(&self, stream: BoxStream, server: &str) -> BoxStream {
+        match self {
+            Self::None => stream,
+            Self::Http(host) => {
+                let request = obfs_http::request(host.as_deref().unwrap_or(server), super::random_array());
+                Box::new(Headed::new(stream, request, obfs_http::SwitchingProtocols))
+            }
+            Self::Tls(host) => {
+                let host = host.as_deref().unwrap_or(server);
+                let now = u32::try_from(super::unix_now()).unwrap_or_default();
+                let session = obfs_tls::Session::new(host, now, super::random_array(), super::random_array());
+                Box::new(Sealed::new(stream, session))
+            }
+            Self::Mux => Box::new(Sealed::new(stream, mux::Session::default())),
+        }
+    }
+}
+
+/// simple-obfs. A missing mode is an error there; publishers who leave it out mean HTTP.
+fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
+    let host = text(plugin, "obfs-host").map(Into::into);
+    match text(plugin, "obfs").unwrap_or("http") {
+        "http" => Ok(Disguise::Http(host)),
+        "tls" => Ok(Disguise::Tls(host)),
+        _ => Err(BuildError::Unsupported("this mode of obfs-local")),
+    }
+}
+
+fn v2ray(plugin: &Plugin) -> Result<(Carrier, Disguise), BuildError> {
+    match text(plugin, "mode").unwrap_or("websocket") {
+        "websocket" | "ws" => {}
+        "quic" => return Err(BuildError::Unsupported("v2ray-plugin over QUIC")),
+        "grpc" => return Err(BuildError::Unsupported("xray-plugin over gRPC")),
+        _ => return Err(BuildError::Unsupported("this mode of v2ray-plugin")),
+    }
+    if ["cert", "certRaw"].iter().any(|name| text(plugin, name).is_some()) {
+        return Err(BuildError::Unsupported("a certificate of v2ray-plugin's own"));
+    }
+    let host: Box<str> = text(plugin, "host").unwrap_or(DEFAULT_HOST).into();
+    let websocket = WebSocket {
+        path: text(plugin, "path").unwrap_or("/").into(),
+        host: Some(host.clone()),
+        headers: Vec::new(),
+        early_data: None,
+    };
+    let skip_verify = ["skip-cert-verify", "allowInsecure"].iter().any(|name| flag(plugin, name));
+    let tls = flag(plugin, "tls").then(|| Tls { server_name: Some(host), skip_verify, ..Tls::default() });
+    // Absent means 1 for the plugin on both sides, and a server that expects frames understands nothing else.
+    let mux = match option(plugin, "mux") {
+        None | Some("") => true,
+        Some(value) => !matches!(value, "0" | "false"),
+    };
+    let disguise = if mux { Disguise::Mux } else { Disguise::None };
+    Ok((Carrier::WebSocket { websocket, tls }, disguise))
+}
+
+fn option<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
+    plugin.options.iter().find(|(key, _)| key.as_ref() == name).map(|(_, value)| value.as_ref())
+}
+
+/// An option's text, unless it is empty.
+fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
+    option(plugin, name).filter(|value| !value.is_empty())
+}
+
+/// A bare word, or a value that means yes.
+fn flag(plugin: &Plugin, name: &str) -> bool {
+    option(plugin, name).is_some_and(|value| matches!(value, "" | "1" | "true" | "tls"))
+}
