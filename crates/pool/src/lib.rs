@@ -8,6 +8,7 @@
 
 mod change;
 mod chunked;
+mod circuit;
 mod ewma;
 mod facts;
 mod hash;

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Country, Listing, Record, Rules, State,
+    circuit::Circuit,
     ewma::Ewma,
     facts::{Facts, Observed},
     hash_key,
@@ -39,6 +40,7 @@ pub struct Node<D> {
     in_flight: AtomicU32,
     latency: Ewma,
     errors: Ewma,
+    circuit: Circuit,
     server_key: u64,
     id: NodeId,
     slot: AtomicU32,
@@ -74,6 +76,7 @@ impl<D> Node<D> {
             placed_latency: AtomicU32::new(u32::MAX),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
+            circuit: Circuit::default(),
             facts: Mutex::new(Facts {
                 label,
                 listings: smallvec::SmallVec::new(),
@@ -209,6 +212,17 @@ impl<D> Node<D> {
         }
     }
 
+    /// Whether it is left alone for a moment after a failure.
+    #[must_use]
+    pub fn resting(&self, now: Timestamp) -> bool {
+        self.circuit.resting(now)
+    }
+
+    /// Asks its circuit for permission: after a rest only one may try it.
+    pub(crate) fn admit(&self, now: Timestamp) -> bool {
+        self.circuit.admit(now)
+    }
+
     pub(crate) fn slot(&self) -> u32 {
         self.slot.load(Relaxed)
     }
@@ -267,6 +281,10 @@ impl<D> Node<D> {
         let before = self.state();
         let country = self.country();
         let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
+        match &outcome.result {
+            Ok(_) => self.circuit.close(),
+            Err(_) => self.circuit.trip(now),
+        }
         self.errors.add(f32::from(u8::from(outcome.result.is_err())), now, rules.memory);
         if let Ok(success) = &outcome.result {
             if outcome.origin == Origin::Probe {

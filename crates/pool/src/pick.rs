@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use hezar_core::Timestamp;
 use smallvec::SmallVec;
 
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 const DRAWS: usize = 16;
 /// Turns taken before a scan.
 const TURNS: usize = 64;
+/// Nodes that may have lost their trial to somebody else before circuits are not looked at any more.
+const TRIALS: usize = 4;
 /// Nodes up to which all are compared for their load.
 const EXACT: usize = 32;
 /// Nodes drawn and compared beyond that.
@@ -36,11 +39,16 @@ pub(crate) fn pick<'s, D>(
     sessions: &Sessions,
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.country.map_or(ViewKey::All, ViewKey::Country))?;
-    let mut choice = Choice { snapshot, view, query, draws: Draws::new(seed) };
-    match query.session {
-        Some(session) => choice.pinned(session, sessions),
-        None => choice.by_strategy(seed),
+    let mut choice = Choice { snapshot, view, query, draws: Draws::new(seed), now: query.now };
+    for _ in 0..TRIALS {
+        let Some(node) = choice.once(seed, sessions) else { break };
+        // Somebody else may have taken the trial of a node whose rest is over.
+        if choice.now.is_none_or(|now| node.admit(now)) {
+            return Some(node);
+        }
     }
+    choice.now = None;
+    choice.once(seed, sessions)
 }
 
 struct Choice<'s, 'q, D> {
@@ -48,9 +56,18 @@ struct Choice<'s, 'q, D> {
     view: &'s View,
     query: &'q Query<'q>,
     draws: Draws,
+    /// The time by which circuits are looked at, if they are.
+    now: Option<Timestamp>,
 }
 
 impl<'s, D> Choice<'s, '_, D> {
+    fn once(&mut self, seed: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
+        match self.query.session {
+            Some(session) => self.pinned(session, sessions),
+            None => self.by_strategy(seed),
+        }
+    }
+
     /// The session's node as long as it lives. While the caller excludes it, another one helps out unpinned.
     fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
         let mut shard = sessions.shard(session);
@@ -183,6 +200,7 @@ impl<'s, D> Choice<'s, '_, D> {
     /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
     fn fits(&self, node: &Node<D>) -> bool {
         node.routable()
+            && self.now.is_none_or(|now| !node.resting(now))
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
     }

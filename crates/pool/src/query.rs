@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use hezar_core::NodeId;
+use hezar_core::{NodeId, Timestamp};
 use thiserror::Error;
 
 use crate::Country;
@@ -93,4 +93,7 @@ pub struct Query<'a> {
     pub session: Option<u64>,
     /// The site, as [`hash_key`](crate::hash_key) of its name; for [`Strategy::ConsistentHash`].
     pub site: Option<u64>,
+    /// The time, for the circuits: a node that has just failed rests for seconds, then one request tries it. While
+    /// every node that fits rests, and without a time, circuits are not looked at.
+    pub now: Option<Timestamp>,
 }
