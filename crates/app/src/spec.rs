@@ -24,6 +24,8 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         users: proxy.users.iter().map(user).collect(),
         strategy: proxy.strategy,
         attempts: proxy.attempts,
+        hedge_percent: proxy.hedge_percent,
+        repeat_unsafe: proxy.repeat_unsafe,
         deadline: proxy.deadline,
         attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),
         setup_timeout: proxy.handshake_timeout,

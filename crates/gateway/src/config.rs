@@ -30,6 +30,11 @@ pub struct GatewayConfig {
     pub deadline: Duration,
     /// The longest that one attempt may take, so that a mute node does not eat the deadline.
     pub attempt_timeout: Duration,
+    /// How many requests in a hundred may be given to a second node because the first one is late, 0 to 100.
+    pub hedge_percent: u32,
+    /// Whether a first flight that may act twice (a POST, an unknown protocol) is repeated over another node, too, when
+    /// one fails before it has answered.
+    pub repeat_unsafe: bool,
     /// The time a client has to complete its first request.
     pub setup_timeout: Duration,
     /// The time an HTTP connection may wait for its next request.
@@ -54,9 +59,11 @@ impl Default for GatewayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             users: Vec::new(),
             strategy: Strategy::Smart,
-            attempts: 4,
+            attempts: 16,
             deadline: Duration::from_secs(30),
             attempt_timeout: Duration::from_secs(10),
+            hedge_percent: 5,
+            repeat_unsafe: false,
             setup_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
@@ -129,6 +136,7 @@ impl GatewayConfig {
         }
         let numbers = [
             ("attempts", u64::from(self.attempts), 1, 32),
+            ("hedge_percent", u64::from(self.hedge_percent), 0, 100),
             ("max_connections", self.max_connections as u64, 1, 1 << 24),
             ("max_head", self.max_head as u64, 8192, 1 << 20),
             ("max_sessions", self.max_sessions as u64, 1, 1 << 24),

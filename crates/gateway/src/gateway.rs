@@ -12,7 +12,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{ConfigError, GatewayConfig, Metrics, Refusal, inbound, metrics::Raised, sessions::Sessions};
+use crate::{
+    ConfigError, GatewayConfig, Metrics, Refusal, inbound,
+    metrics::Raised,
+    pace::{Budget, Pace},
+    sessions::Sessions,
+};
 
 /// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -29,6 +34,10 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub metrics: Metrics,
     pub sessions: Sessions,
+    /// How long answers take.
+    pub pace: Pace,
+    /// How many hedges may start.
+    pub budget: Budget,
     /// The owner of every task of the gateway.
     pub tasks: TaskTracker,
     /// Begins the drain: no new requests.
@@ -88,6 +97,8 @@ impl Gateway {
             clock: self.clock,
             metrics: self.metrics.clone(),
             sessions: Sessions::new(config.max_sessions),
+            pace: Pace::new(config.attempt_timeout),
+            budget: Budget::new(config.hedge_percent),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),

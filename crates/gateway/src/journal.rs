@@ -75,11 +75,16 @@ impl Journal {
         self.target = Some(target.clone());
     }
 
+    /// A node is connected, the last of `attempts`; another one may still take over.
+    pub(crate) fn connected(&mut self, node: NodeId, attempts: u32) {
+        (self.node, self.attempts) = (Some(node), attempts);
+        self.shared.metrics.first_success(self.started.elapsed());
+    }
+
     /// A node serves it, the last of `attempts`.
     pub(crate) fn served(&mut self, node: NodeId, attempts: u32) {
         (self.node, self.attempts, self.answered, self.code) = (Some(node), attempts, true, "ok");
         self.shared.metrics.request(self.inbound.name(), "ok", "ok");
-        self.shared.metrics.first_success(self.started.elapsed());
     }
 
     /// It is refused.

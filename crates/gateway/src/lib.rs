@@ -6,12 +6,14 @@
 mod auth;
 mod config;
 mod course;
+mod flight;
 mod gateway;
 mod inbound;
 mod journal;
 mod meter;
 mod metrics;
 mod options;
+mod pace;
 mod prefixed;
 mod refusal;
 mod relay;

@@ -29,6 +29,11 @@ struct Direction {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Hedge {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: &'static str,
 }
@@ -41,6 +46,7 @@ pub struct Metrics {
     seconds: Histogram,
     bytes: Family<Direction, Counter>,
     rejected: Family<Code, Counter>,
+    hedges: Family<Hedge, Counter>,
     pub(crate) tunnels: Gauge,
     pub(crate) connections: Gauge,
 }
@@ -54,6 +60,7 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             bytes: Family::default(),
             rejected: Family::default(),
+            hedges: Family::default(),
             tunnels: Gauge::default(),
             connections: Gauge::default(),
         }
@@ -72,6 +79,11 @@ impl Metrics {
             "Client connections that ended before a request, by code",
             self.rejected.clone(),
         );
+        registry.register(
+            "hezar_hedges",
+            "Late answers for which a second node was asked, or not because the budget was spent",
+            self.hedges.clone(),
+        );
         registry.register("hezar_tunnels", "Open tunnels", self.tunnels.clone());
         registry.register("hezar_connections", "Open client connections", self.connections.clone());
     }
@@ -86,6 +98,11 @@ impl Metrics {
 
     pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {
         self.attempts.get_or_create(&AttemptLabels { result, code }).inc();
+    }
+
+    pub(crate) fn hedge(&self, granted: bool) {
+        let result = if granted { "started" } else { "denied" };
+        self.hedges.get_or_create(&Hedge { result }).inc();
     }
 
     pub(crate) fn moved(&self, up: u64, down: u64) {

@@ -44,6 +44,8 @@ pub struct ProxyConfig {
     pub listen: SocketAddr,
     pub strategy: Strategy,
     pub attempts: u32,
+    pub hedge_percent: u32,
+    pub repeat_unsafe: bool,
     pub deadline: Duration,
     pub idle_timeout: Duration,
     pub handshake_timeout: Duration,

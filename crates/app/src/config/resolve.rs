@@ -81,7 +81,9 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         strategy: section
             .parsed("strategy", &format!("one of {names}"), |text| text.parse().ok())
             .unwrap_or(Strategy::Smart),
-        attempts: small(&mut section, "attempts", 1..=32).unwrap_or(4),
+        attempts: small(&mut section, "attempts", 1..=32).unwrap_or(16),
+        hedge_percent: small(&mut section, "hedge_percent", 0..=100).unwrap_or(5),
+        repeat_unsafe: section.boolean("repeat_unsafe").unwrap_or(false),
         deadline: section.duration("deadline", limits.timeout.clone()).unwrap_or(Duration::from_secs(30)),
         idle_timeout: section.duration("idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(600)),
         handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),

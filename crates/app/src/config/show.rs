@@ -61,6 +61,8 @@ fn proxy(config: &Config) -> Value {
         ("listen", text(proxy.listen)),
         ("strategy", text(proxy.strategy)),
         ("attempts", Some(number(proxy.attempts))),
+        ("hedge_percent", Some(number(proxy.hedge_percent))),
+        ("repeat_unsafe", Some(Value::Boolean(proxy.repeat_unsafe))),
         ("deadline", text(show_duration(proxy.deadline))),
         ("idle_timeout", text(show_duration(proxy.idle_timeout))),
         ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),

@@ -10,7 +10,9 @@ pub const TEMPLATE: &str = r#"# Hezar: one proxy address in front of thousands o
 [proxy]                             # the address that clients use: HTTP and SOCKS4/4a/5 on one port
 listen = "127.0.0.1:8000"           # any other address than loopback needs users
 # strategy = "smart"                # smart, round-robin, random, least-latency, least-connections, consistent-hash, sticky
-# attempts = 4                      # nodes tried for one request, each on another server
+# attempts = 16                     # nodes tried for one request, each on another server
+# hedge_percent = 5                 # of 100 requests so many may ask a second node because the first is late
+# repeat_unsafe = false             # true: also what may act twice (POST, unknown protocols) is sent to another node
 # deadline = "30s"                  # for all attempts together
 # idle_timeout = "10m"              # a tunnel without a byte is closed after this
 # handshake_timeout = "10s"         # what a client may take to say what it wants

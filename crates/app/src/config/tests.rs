@@ -19,7 +19,7 @@ fn empty_is_the_default() {
     let config = read("").unwrap();
     assert_eq!(config.proxy.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(config.api.listen.unwrap().to_string(), "127.0.0.1:9090");
-    assert_eq!((config.proxy.attempts, config.probe.dead_after), (4, 3));
+    assert_eq!((config.proxy.attempts, config.probe.dead_after), (16, 3));
     assert_eq!(config.data, PathBuf::from("hezar-data"));
     assert!(config.sources.is_empty());
 }

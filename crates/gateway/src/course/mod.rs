@@ -4,26 +4,33 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use hezar_core::{Fault, NodeId, Stage, Target};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
+use hezar_engine::{BoxStream, Cause, DialError, Dialer};
 use hezar_pool::{Lease, Query, Strategy, hash_key};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::{Refusal, auth::Identity, gateway::Shared};
+use crate::{Refusal, auth::Identity, gateway::Shared, pace::Wait};
 
+mod dial;
 mod fail;
-mod share;
+mod race;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod vigil;
 
+use dial::{Dialled, Dialling, dial};
 pub use fail::Fail;
-use share::{FAIR, share};
+pub(crate) use race::{Broken, Errand, Won, race};
 pub(crate) use verdict::Verdict;
 use verdict::{Unsure, failure, report};
+use vigil::{Ring, Vigil};
 
 /// The node's own failures and the target's, as a request may meet them: a second opinion about a target is enough.
 const TARGET_OPINIONS: u32 = 2;
+/// A shorter time says nothing about the node: a handshake over two continents may take as long.
+const FAIR: Duration = Duration::from_secs(2);
 
 /// What a dialer is called in the pool.
 pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
@@ -47,14 +54,19 @@ pub(crate) struct Course {
     nodes: Vec<NodeId>,
     attempts: u32,
     target_faults: u32,
+    silences: u32,
     unsure: Unsure,
     last: Option<Fail>,
+    /// The dials under way; they go on between two calls of [`Course::next`].
+    dialling: FuturesUnordered<Dialling>,
+    vigil: Vigil,
 }
 
 impl Course {
     /// The course of a request by `identity` at `client` to `target`; its deadline runs from now.
     pub(crate) fn new(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
+        shared.budget.earn();
         Self {
             target: target.clone(),
             strategy,
@@ -65,8 +77,11 @@ impl Course {
             nodes: Vec::new(),
             attempts: 0,
             target_faults: 0,
+            silences: 0,
             unsure: Unsure::default(),
             last: None,
+            dialling: FuturesUnordered::new(),
+            vigil: Vigil::default(),
             shared: shared.clone(),
         }
     }
@@ -76,34 +91,95 @@ impl Course {
         self.attempts
     }
 
-    /// The next node that connects. Nodes that do not are reported and passed over.
+    /// How many of them have been silent for too long.
+    pub(crate) const fn silences(&self) -> u32 {
+        self.silences
+    }
+
+    /// When it has to be over.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The deadline runs anew: a tunnel's client may take its time before it says anything.
+    pub(crate) fn renew(&mut self) {
+        self.deadline = Instant::now() + self.shared.config.deadline;
+    }
+
+    /// The next node that connects. Nodes that do not are reported and passed over; beside one that takes long another
+    /// one is dialled. May be dropped and called again: the dials go on.
     ///
     /// # Errors
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn next(&mut self) -> Result<Route, Refusal> {
         loop {
-            let Some(lease) = self.pick() else { return Err(self.refusal()) };
-            let limit = self.time_share();
-            self.attempts += 1;
-            self.servers.push(lease.server_key());
-            self.nodes.push(lease.id());
-            let started = Instant::now();
-            let error = match self.dial(&lease, limit).await {
-                Ok(stream) => {
-                    let (shared, unsure) = (self.shared.clone(), self.unsure.clone());
-                    let verdict = Verdict::new(shared, lease.id(), started.elapsed(), unsure);
-                    return Ok(Route { stream, lease, verdict });
-                }
-                Err(error) => error,
-            };
-            self.dial_failed(&lease, &error, limit)?;
+            if !self.vigil.hopeful() && !self.start() && self.dialling.is_empty() {
+                return Err(self.refusal());
+            }
+            if let Some(route) = self.dialled().await? {
+                return Ok(route);
+            }
         }
     }
 
-    /// The time that the next attempt, or the wait for an answer, may take.
-    pub(crate) fn time_share(&self) -> Duration {
-        let left = self.shared.config.attempts.saturating_sub(self.attempts);
-        share(self.remaining(), left, self.shared.config.attempt_timeout)
+    /// Waits for the dials under way; nothing when it is time for one more.
+    async fn dialled(&mut self) -> Result<Option<Route>, Refusal> {
+        loop {
+            let alarm = self.vigil.alarm();
+            tokio::select! {
+                biased;
+                Some(dialled) = self.dialling.next() => return self.ended(dialled),
+                () = sleep_until(alarm.unwrap_or(self.deadline)), if alarm.is_some() => {
+                    let Some(ring) = self.vigil.ring(Instant::now()) else { continue };
+                    if let Ring::Lost(node) = ring {
+                        self.silent(node, Stage::Handshake);
+                    }
+                    if !self.vigil.hopeful() && self.may_ask(ring) {
+                        // Nothing to start: what is under way is all that there will be.
+                        if self.start() { continue }
+                    }
+                }
+                () = sleep_until(self.deadline) => return Err(self.refusal()),
+            }
+        }
+    }
+
+    /// Begins to dial one more node; false when there is none.
+    fn start(&mut self) -> bool {
+        let Some(lease) = self.pick() else { return false };
+        let limit = self.remaining().min(self.shared.config.attempt_timeout);
+        let patience = self.shared.pace.patience(Wait::Dial, lease.latency(), self.silences);
+        self.attempts += 1;
+        self.servers.push(lease.server_key());
+        self.nodes.push(lease.id());
+        self.vigil.begin(lease.id(), patience, Instant::now());
+        self.dialling.push(dial(&self.shared, lease, &self.target, limit));
+        true
+    }
+
+    fn ended(&mut self, dialled: Dialled) -> Result<Option<Route>, Refusal> {
+        let Dialled { lease, result, took, limit } = dialled;
+        self.vigil.end(lease.id());
+        match result {
+            Ok(stream) => {
+                self.shared.pace.note(Wait::Dial, took);
+                let verdict = Verdict::new(self.shared.clone(), lease.id(), took, self.unsure.clone());
+                Ok(Some(Route { stream, lease, verdict }))
+            }
+            Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
+        }
+    }
+
+    /// Whether one more node may be asked: lateness costs a hedge of the budget, loss does not.
+    pub(crate) fn may_ask(&self, ring: Ring) -> bool {
+        match ring {
+            Ring::Lost(_) => true,
+            Ring::Late => {
+                let granted = self.shared.budget.take();
+                self.shared.metrics.hedge(granted);
+                granted
+            }
+        }
     }
 
     /// The time until the deadline.
@@ -117,9 +193,10 @@ impl Course {
         self.note(fail);
     }
 
-    /// A connected node has been silent for long; it may still answer.
-    pub(crate) fn silent(&self, node: NodeId) {
-        self.unsure.lock().push((node, Fail::new(Stage::Exchange, &Cause::Timeout, false)));
+    /// A node has been silent for too long; it may still answer.
+    pub(crate) fn silent(&mut self, node: NodeId, stage: Stage) {
+        self.silences += 1;
+        self.unsure.add(node, Fail::new(stage, &Cause::Timeout, false));
     }
 
     /// Why the request ends here, after the last failure.
@@ -149,6 +226,7 @@ impl Course {
             exclude_nodes: &self.nodes,
             session: self.session,
             site: Some(hash_key(self.target.host())),
+            now: Some(self.shared.clock.now()),
         };
         let other_server = self.shared.pool.pick(&query, rand::random());
         if other_server.is_some() || self.servers.is_empty() {
@@ -157,35 +235,22 @@ impl Course {
         self.shared.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
     }
 
-    async fn dial(&self, lease: &NodeLease, limit: Duration) -> Result<BoxStream, DialError> {
-        let dialer = lease
-            .payload(|node| self.shared.outbounds.dialer(node.spec(), node.allow_private()))
-            .map_err(|error| self.unbuilt(lease, &error))?;
-        let attempt = Attempt::within(limit);
-        // Dialers keep the attempt's deadline themselves; this bound holds even if one forgets to.
-        match timeout_at(attempt.deadline(), dialer.connect(&self.target, &attempt)).await {
-            Ok(result) => result,
-            Err(_) => Err(DialError::new(Stage::Handshake, Cause::Timeout)),
-        }
-    }
-
-    /// No dialer can be built for a node that somebody called healthy: it is taken out of the views.
-    fn unbuilt(&self, lease: &NodeLease, error: &BuildError) -> DialError {
-        self.shared.pool.mark_unsupported(lease.id(), error.code());
-        DialError::new(Stage::Connect, Cause::Unsupported("the node"))
-    }
-
     fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
         let mut fail = Fail::from(error);
-        // Cut short by our own deadline: no evidence against the node.
-        fail.sure = !(matches!(error.cause, Cause::Timeout) && limit < FAIR);
+        let silence = matches!(error.cause, Cause::Timeout);
+        // A node that waits for its target before it says yes may be silent by the target's fault.
+        fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
         self.shared.metrics.attempt("failed", fail.code);
         tracing::debug!(
             node = %lease.id(), target = %self.target, stage = %fail.stage, code = fail.code, fault = %fail.fault,
             attempt = self.attempts, "attempt failed"
         );
         if fail.sure {
+            self.unsure.forget(lease.id());
             report(&self.shared, lease.id(), &failure(&fail));
+        } else if limit >= FAIR {
+            // Cut short by our own deadline it would be no evidence at all.
+            self.unsure.add(lease.id(), fail.clone());
         }
         let again = error.retryable();
         self.note(fail);

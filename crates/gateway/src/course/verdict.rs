@@ -11,7 +11,24 @@ use crate::gateway::Shared;
 
 /// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
 /// serves the same request: that shows that the target is fine.
-pub(super) type Unsure = Arc<Mutex<Vec<(NodeId, Fail)>>>;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unsure(Arc<Mutex<Vec<(NodeId, Fail)>>>);
+
+impl Unsure {
+    pub(super) fn add(&self, node: NodeId, fail: Fail) {
+        self.forget(node);
+        self.0.lock().push((node, fail));
+    }
+
+    /// The node has been judged.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.0.lock().retain(|(other, _)| *other != node);
+    }
+
+    fn take(&self) -> Vec<(NodeId, Fail)> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
 
 /// The verdict on a connected node, open until it has proved itself.
 ///
@@ -38,8 +55,7 @@ impl Verdict {
         }
         self.shared.metrics.attempt("ok", "ok");
         report(&self.shared, self.node, &Outcome::success(Origin::Traffic, self.latency));
-        let unsure = std::mem::take(&mut *self.unsure.lock());
-        for (node, fail) in unsure.into_iter().filter(|(node, _)| *node != self.node) {
+        for (node, fail) in self.unsure.take().into_iter().filter(|(node, _)| *node != self.node) {
             report(&self.shared, node, &failure(&fail));
         }
     }
@@ -51,9 +67,10 @@ impl Verdict {
         }
         self.shared.metrics.attempt("failed", fail.code);
         if fail.sure {
+            self.unsure.forget(self.node);
             report(&self.shared, self.node, &failure(fail));
         } else {
-            self.unsure.lock().push((self.node, fail.clone()));
+            self.unsure.add(self.node, fail.clone());
         }
     }
 }

@@ -13,6 +13,7 @@ mod http;
 mod inbox;
 mod socks;
 
+pub(crate) use http::head_end;
 use inbox::Inbox;
 
 /// The first byte of a TLS record that carries a handshake.

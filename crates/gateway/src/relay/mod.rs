@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, sleep_until},
@@ -23,6 +24,21 @@ const CHUNK: usize = 32 * 1024;
 const AFTER_NODE: Duration = Duration::from_secs(60);
 /// Chunks moved before other tasks get a turn.
 const TURNS: usize = 16;
+
+/// Reads what is there, at most one chunk, behind what `into` has; no room is taken before something comes.
+pub(crate) async fn read_some<F>(from: &mut F, into: &mut BytesMut) -> io::Result<usize>
+where
+    F: AsyncRead + Unpin + ?Sized,
+{
+    poll_fn(|cx| {
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        ready!(Pin::new(&mut *from).poll_read(cx, &mut chunk))?;
+        into.extend_from_slice(chunk.filled());
+        Poll::Ready(Ok(chunk.filled().len()))
+    })
+    .await
+}
 
 /// Bytes moved so far, and when.
 #[derive(Clone, Copy, Debug)]

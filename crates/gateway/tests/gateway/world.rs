@@ -178,6 +178,7 @@ pub(crate) struct World {
 pub(crate) fn config() -> GatewayConfig {
     GatewayConfig {
         strategy: Strategy::RoundRobin,
+        attempts: 4,
         deadline: Duration::from_secs(60),
         grace: Duration::from_secs(60),
         ..GatewayConfig::default()

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 
 use super::body::UpBody;
 use crate::{
-    course::Fail,
+    course::{Broken, Fail},
     gateway::Shared,
     meter::{Meter, Metered},
 };
@@ -18,25 +18,12 @@ use crate::{
 /// The most that is read ahead from a node, head of the answer included.
 const READ_AHEAD: usize = 128 * 1024;
 
-/// An exchange that failed before the head of an answer had arrived.
-pub(super) struct Broken {
-    pub fail: Fail,
-    /// The request, when not one byte of it was written.
-    pub unsent: Option<Request<UpBody>>,
-}
-
-impl From<Fail> for Broken {
-    fn from(fail: Fail) -> Self {
-        Self { fail, unsent: None }
-    }
-}
-
 /// Sends `request` and waits for the head of the answer, as long as bytes move at all.
 pub(super) async fn exchange(
     shared: &Arc<Shared>,
     stream: BoxStream,
     request: Request<UpBody>,
-) -> Result<(Response<Incoming>, Arc<Meter>), Broken> {
+) -> Result<(Response<Incoming>, Arc<Meter>), Broken<Request<UpBody>>> {
     let meter = Meter::new();
     let stream = TokioIo::new(Metered::new(stream, meter.clone()));
     let handshake = http1::Builder::new().max_buf_size(READ_AHEAD).handshake(stream).await;

@@ -1,5 +1,9 @@
 //! Absolute-form requests: made ready for any node, answered by the one that wins.
 
+use std::sync::Arc;
+
+use hezar_core::Stage;
+use hezar_engine::{BoxStream, Cause};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, HOST},
@@ -14,11 +18,18 @@ use hyper::{
 use super::{
     Connection, Handover, answer,
     body::{OutBody, UpBody},
+    exchange::exchange,
     headers,
     place::{self, Place},
-    race::{Answered, race},
 };
-use crate::{auth::Identity, course::Course, journal::Journal};
+use crate::{
+    auth::Identity,
+    course::{Broken, Course, Errand, Fail, Won, race},
+    gateway::Shared,
+    journal::Journal,
+    meter::Meter,
+    pace::Wait,
+};
 
 /// A request ready for any node.
 pub(super) struct Outgoing {
@@ -26,10 +37,14 @@ pub(super) struct Outgoing {
     /// The body; `None` when there is none, or when it has gone into an attempt.
     body: Option<Incoming>,
     /// Whether it may be sent again although a node may have passed it on: a safe method (RFC 9110 §9.2.1), no body.
-    pub repeatable: bool,
+    repeatable: bool,
     /// The client's side of the other protocol that it asks for.
     upgrade: Option<OnUpgrade>,
+    shared: Arc<Shared>,
 }
+
+/// The head of an answer, its body still to come, and the meter of its stream.
+type Answered = (Response<Incoming>, Arc<Meter>);
 
 impl Connection {
     pub(super) async fn forward(
@@ -47,11 +62,12 @@ impl Connection {
         };
         journal.target(&place.target);
         let mut course = Course::new(&self.shared, identity, self.client.ip(), &place.target);
-        let mut outgoing = Outgoing::new(request, place);
-        match race(&self.shared, &mut course, &mut outgoing).await {
-            Ok(answered) => {
-                journal.served(answered.lease.id(), course.attempts());
-                self.pass_on(answered, outgoing, journal)
+        let mut outgoing = Outgoing::new(&self.shared, request, place);
+        match race(&self.shared, &mut course, &mut outgoing, None).await {
+            Ok(won) => {
+                journal.connected(won.lease.id(), course.attempts());
+                journal.served(won.lease.id(), course.attempts());
+                self.pass_on(won, outgoing, journal)
             }
             Err(refusal) => {
                 journal.refused(&refusal, course.attempts());
@@ -61,8 +77,8 @@ impl Connection {
     }
 
     /// The target's answer for the client.
-    fn pass_on(&self, answered: Answered, outgoing: Outgoing, mut journal: Journal) -> Response<OutBody> {
-        let Answered { mut response, meter, lease, verdict } = answered;
+    fn pass_on(&self, won: Won<Answered>, outgoing: Outgoing, mut journal: Journal) -> Response<OutBody> {
+        let Won { answer: (mut response, meter), lease, verdict } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
         let Some(client) = switched else {
             let (mut head, body) = response.into_parts();
@@ -85,7 +101,7 @@ impl Connection {
 }
 
 impl Outgoing {
-    fn new(mut request: Request<Incoming>, place: Place) -> Self {
+    fn new(shared: &Arc<Shared>, mut request: Request<Incoming>, place: Place) -> Self {
         let protocol = headers::upgrade(request.headers());
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
@@ -101,23 +117,47 @@ impl Outgoing {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        Self { repeatable: safe && body.is_none(), head, body, upgrade }
+        let repeatable = body.is_none() && (safe || shared.config.repeat_unsafe);
+        Self { head, body, repeatable, upgrade, shared: shared.clone() }
+    }
+}
+
+impl Errand for Outgoing {
+    type Answer = Answered;
+    type Unsent = Request<UpBody>;
+
+    fn wait(&self) -> Wait {
+        Wait::Head
     }
 
-    /// Whether it asks for another protocol.
-    pub(super) const fn switches(&self) -> bool {
-        self.upgrade.is_some()
+    fn repeatable(&self) -> bool {
+        self.repeatable
     }
 
-    /// The request for one attempt.
-    pub(super) fn take(&mut self) -> Request<UpBody> {
+    fn patient(&self) -> bool {
+        false
+    }
+
+    fn proves(_: &Answered) -> bool {
+        true
+    }
+
+    fn send(&mut self, stream: BoxStream) -> impl Future<Output = Result<Answered, Broken<Self::Unsent>>> + 'static {
         let body = self.body.take().map_or_else(|| Either::Left(Empty::new()), Either::Right);
-        Request::from_parts(self.head.clone(), body)
+        let request = Request::from_parts(self.head.clone(), body);
+        let (shared, switches) = (self.shared.clone(), self.upgrade.is_some());
+        async move {
+            let answered = exchange(&shared, stream, request).await?;
+            if answered.0.status() == StatusCode::SWITCHING_PROTOCOLS && !switches {
+                let cause = Cause::Protocol("an upgrade nobody asked for");
+                return Err(Fail::new(Stage::Exchange, &cause, false).into());
+            }
+            Ok(answered)
+        }
     }
 
-    /// The request was not written at all: its body is still whole.
-    pub(super) fn put_back(&mut self, unsent: Option<Request<UpBody>>) {
-        if let Some(Either::Right(body)) = unsent.map(Request::into_body) {
+    fn put_back(&mut self, unsent: Self::Unsent) {
+        if let Either::Right(body) = unsent.into_body() {
             self.body = Some(body);
         }
     }

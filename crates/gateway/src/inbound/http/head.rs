@@ -38,7 +38,7 @@ pub(super) async fn first(inbox: &mut Inbox, limit: usize) -> Result<(), Refusal
 }
 
 /// Where the head ends: after the first blank line. The first `seen` bytes were searched before.
-pub(super) fn end(bytes: &[u8], seen: usize) -> Option<usize> {
+pub(crate) fn end(bytes: &[u8], seen: usize) -> Option<usize> {
     let from = seen.saturating_sub(3);
     let mut rest = bytes.get(from..)?;
     let mut position = from;

@@ -21,6 +21,7 @@ use crate::{
     course::{Course, NodeLease, Route, Verdict},
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
+    metrics::Raised,
     prefixed::Prefixed,
     tunnel::{carry, tunnel},
 };
@@ -32,9 +33,10 @@ mod forward;
 mod head;
 mod headers;
 mod place;
-mod race;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use head::end as head_end;
 
 /// Room in the read buffer beside the largest head.
 const BODY_ROOM: usize = 16 * 1024;
@@ -42,7 +44,7 @@ const BODY_ROOM: usize = 16 * 1024;
 /// A connection that stops being HTTP when its last answer has been sent.
 enum Handover {
     /// CONNECT: the client's bytes go to the node as they are.
-    Connect { client: OnUpgrade, route: Route, journal: Journal },
+    Connect { client: OnUpgrade, course: Box<Course>, route: Route, journal: Journal },
     /// `101 Switching Protocols` from the target.
     Upgrade { client: OnUpgrade, node: OnUpgrade, lease: NodeLease, verdict: Verdict, journal: Journal },
 }
@@ -146,9 +148,10 @@ impl Connection {
         let mut course = Course::new(&self.shared, identity, self.client.ip(), &target);
         match course.next().await {
             Ok(route) => {
-                journal.served(route.lease.id(), course.attempts());
+                journal.connected(route.lease.id(), course.attempts());
                 let client = hyper::upgrade::on(request);
-                *self.handover.lock() = Some(Handover::Connect { client, route, journal });
+                let course = Box::new(course);
+                *self.handover.lock() = Some(Handover::Connect { client, course, route, journal });
                 Response::new(OutBody::empty())
             }
             Err(refusal) => {
@@ -160,15 +163,15 @@ impl Connection {
 }
 
 impl Handover {
-    async fn run(self, shared: &Shared) {
+    async fn run(self, shared: &Arc<Shared>) {
         match self {
-            Self::Connect { client, route, journal } => {
+            Self::Connect { client, course, route, journal } => {
                 if let Some(client) = client.await.ok().and_then(plain) {
-                    tunnel(shared, client, route, journal).await;
+                    tunnel(shared, client, *course, route, journal).await;
                 }
             }
             Self::Upgrade { client, node, lease, mut verdict, mut journal } => {
-                let _lease = lease;
+                let (_lease, _open) = (lease, Raised::new(&shared.metrics.tunnels));
                 if let (Some(mut client), Ok(node)) = (client.await.ok().and_then(plain), node.await) {
                     let mut node = TokioIo::new(node);
                     let before = journal.counts;

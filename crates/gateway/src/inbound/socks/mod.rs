@@ -72,9 +72,9 @@ async fn serve(
     };
     match route {
         Ok(route) => {
-            journal.served(route.lease.id(), course.attempts());
+            journal.connected(route.lease.id(), course.attempts());
             if inbox.write(&version.granted()).await.is_ok() {
-                tunnel(shared, inbox.into_client(), route, journal).await;
+                tunnel(shared, inbox.into_client(), course, route, journal).await;
             }
         }
         Err(refusal) => {

@@ -1,0 +1,67 @@
+//! What must come back for a flight: as long as it is not whole, nothing of it has reached the client.
+
+use crate::inbound::head_end;
+
+/// The most of an answer that is held back.
+const MOST: usize = 32 * 1024;
+/// The longest record of TLS, encrypted ones included (RFC 8446 §5.2).
+const MAX_RECORD: usize = (1 << 14) + 256;
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// The first record of a TLS server: a ServerHello or an alert.
+    Tls,
+    /// The head of an HTTP answer.
+    Http,
+    /// Any byte.
+    Any,
+}
+
+/// What has come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Not enough to go by.
+    Partial,
+    /// The answer has begun in earnest.
+    Whole,
+    /// No server of the protocol says that.
+    Wrong,
+}
+
+impl Expect {
+    /// Looks at what has arrived.
+    pub(crate) fn judge(self, bytes: &[u8]) -> Answer {
+        match self {
+            _ if bytes.is_empty() => Answer::Partial,
+            Self::Any => Answer::Whole,
+            Self::Tls => record(bytes),
+            Self::Http => head(bytes),
+        }
+    }
+}
+
+/// A first record: `16 03 xx length 02 …` (ServerHello) or `15 03 xx 0002 level code` (alert).
+fn record(bytes: &[u8]) -> Answer {
+    let odd = |place: usize, fine: fn(u8) -> bool| bytes.get(place).is_some_and(|byte| !fine(*byte));
+    if odd(0, |byte| matches!(byte, 0x15 | 0x16)) || odd(1, |byte| byte == 3) || odd(2, |byte| byte <= 4) {
+        return Answer::Wrong;
+    }
+    let Some((&[kind, _, _, high, low], body)) = bytes.split_first_chunk() else { return Answer::Partial };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let fits = if kind == 0x15 { length == 2 } else { (4..=MAX_RECORD).contains(&length) };
+    let hello = kind == 0x15 || body.first().is_none_or(|first| *first == 2);
+    match (fits && hello, body.len() >= length) {
+        (false, _) => Answer::Wrong,
+        (true, false) => Answer::Partial,
+        (true, true) => Answer::Whole,
+    }
+}
+
+fn head(bytes: &[u8]) -> Answer {
+    if bytes.iter().zip(b"HTTP/1.").any(|(byte, wanted)| byte != wanted) {
+        return Answer::Wrong;
+    }
+    let whole = bytes.len() >= MOST || head_end(bytes, 0).is_some();
+    if whole { Answer::Whole } else { Answer::Partial }
+}

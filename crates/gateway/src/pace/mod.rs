@@ -1,0 +1,93 @@
+//! How long silence may last: measured by the answers that this gateway gets, not one constant.
+//!
+//! Three waits are measured apart, because they differ by their nature: a node's handshake ([`Wait::Dial`]), the answer
+//! to a TLS ClientHello ([`Wait::Hello`]: one round trip, whatever the site), and the head of an HTTP answer
+//! ([`Wait::Head`]: the site may think). Of each, the 95th percentile of the successful ones over a window that halves its
+//! memory every [`HALF_LIFE`] gives two limits:
+//!
+//! | limit | is | at least | at most | what follows |
+//! |---|---|---|---|---|
+//! | late | p95 | [`LATE_FLOOR`], twice the node's probe | half the attempt timeout | a hedge, if the budget has one |
+//! | lost | 4 × p95, half as much more for each silent node before | [`LOST_FLOOR`], three times the probe | the attempt timeout | failover |
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+mod budget;
+mod gauge;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use budget::Budget;
+use gauge::Gauge;
+
+/// After this time a measurement counts half.
+const HALF_LIFE: Duration = Duration::from_secs(20);
+/// Loopback and a busy machine: below this nothing is late.
+const LATE_FLOOR: Duration = Duration::from_millis(40);
+const LOST_FLOOR: Duration = Duration::from_millis(250);
+/// The limits until enough has been measured.
+const LATE_AT_FIRST: Duration = Duration::from_millis(750);
+const LOST_AT_FIRST: Duration = Duration::from_secs(2);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A node's handshakes, the request for the target included.
+    Dial,
+    /// The answer to a TLS ClientHello.
+    Hello,
+    /// The head of an HTTP answer, or the first byte of another one.
+    Head,
+}
+
+/// How long one wait may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// Longer than nearly all: another node may start beside this one.
+    pub late: Duration,
+    /// As good as failed: another node starts now.
+    pub lost: Duration,
+}
+
+/// The measurements of one gateway.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    gauges: [Mutex<Gauge>; 3],
+    ceiling: Duration,
+}
+
+impl Pace {
+    /// Nothing is waited for longer than `ceiling`, the longest that one attempt may take.
+    pub(crate) fn new(ceiling: Duration) -> Self {
+        Self { gauges: std::array::from_fn(|_| Mutex::new(Gauge::new(Instant::now()))), ceiling }
+    }
+
+    /// A wait that ended well.
+    pub(crate) fn note(&self, wait: Wait, took: Duration) {
+        self.gauge(wait).lock().add(took, Instant::now());
+    }
+
+    /// How long to wait for a node whose probes take `probe`, after `silent` nodes that said nothing to the same request.
+    pub(crate) fn patience(&self, wait: Wait, probe: Option<Duration>, silent: u32) -> Patience {
+        let measured = self.gauge(wait).lock().percentile(0.95, Instant::now());
+        let (late, lost) = measured.map_or((LATE_AT_FIRST, LOST_AT_FIRST), |p95| (p95, p95 * 4));
+        let probe = probe.unwrap_or_default();
+        let late = late.max(LATE_FLOOR).max(probe * 2).min(self.ceiling / 2);
+        let lost = lost.max(LOST_FLOOR).max(probe * 3);
+        // A slow target must not draw in one node after the other at the same pace.
+        let lost = (lost + lost * silent.min(32) / 2).min(self.ceiling).max(late);
+        Patience { late, lost }
+    }
+
+    fn gauge(&self, wait: Wait) -> &Mutex<Gauge> {
+        let [dial, hello, head] = &self.gauges;
+        match wait {
+            Wait::Dial => dial,
+            Wait::Hello => hello,
+            Wait::Head => head,
+        }
+    }
+}
