@@ -123,7 +123,8 @@ fn table(board: &BTreeMap<&'static str, Option<Column>>) -> String {
 
 const LEGEND: &str = "
 In brackets: the code of the failure with a wrong credential, then with a wrong certificate.
-1 the end of one direction cannot be told to the target; 2 the peer ends both directions together
+1 the end of one direction cannot be told to the target; 2 the peer ends both directions together;
+3 the same, and the last bytes of an upload stay in the peer: 8 MiB up is left out
 ";
 
 fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
@@ -139,6 +140,7 @@ fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
         AtEnd::Passes => "",
         AtEnd::Swallows => " 1",
         AtEnd::ClosesBoth => " 2",
+        AtEnd::HoldsBack => " 3",
     };
     let codes = report.codes.join(", ");
     if codes.is_empty() { format!("pass{note}") } else { format!("pass ({codes}){note}") }

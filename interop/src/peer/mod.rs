@@ -1,5 +1,6 @@
 //! The peers: where their programs are, what they can play, how they are configured.
 
+mod mihomo;
 mod shadowsocks_libev;
 mod sing_box;
 mod xray;
@@ -19,7 +20,7 @@ use serde_json::Value;
 
 use crate::{
     certificate::Certificate,
-    process::{Process, free_ports},
+    process::{Door, Process, free_ports},
     row::{Protocol, Row},
 };
 
@@ -28,6 +29,7 @@ use crate::{
 #[allow(missing_docs)]
 pub enum Peer {
     SingBox,
+    Mihomo,
     Xray,
     V2ray,
     ShadowsocksLibev,
@@ -42,6 +44,8 @@ pub(crate) enum AtEnd {
     Swallows,
     /// Both directions end.
     ClosesBoth,
+    /// Both directions end, and the last bytes of an upload stay in the peer until more come.
+    HoldsBack,
 }
 
 /// One server to play: who, where, and what.
@@ -68,13 +72,14 @@ struct Pinned {
 
 impl Peer {
     /// Every peer, in the order of the table's columns.
-    pub const ALL: [Self; 4] = [Self::SingBox, Self::Xray, Self::V2ray, Self::ShadowsocksLibev];
+    pub const ALL: [Self; 5] = [Self::SingBox, Self::Mihomo, Self::Xray, Self::V2ray, Self::ShadowsocksLibev];
 
     /// The name in peers.toml.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::SingBox => "sing-box",
+            Self::Mihomo => "mihomo",
             Self::Xray => "xray",
             Self::V2ray => "v2ray",
             Self::ShadowsocksLibev => "shadowsocks-libev",
@@ -96,6 +101,7 @@ impl Peer {
     pub(crate) fn plays(self, row: Row) -> bool {
         match self {
             Self::SingBox => sing_box::plays(row),
+            Self::Mihomo => mihomo::plays(row),
             Self::Xray => xray::plays(row, xray::Dialect::Xray),
             Self::V2ray => xray::plays(row, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::plays(row),
@@ -106,6 +112,8 @@ impl Peer {
     pub(crate) fn at_end(self, row: Row) -> AtEnd {
         match (self, row.protocol) {
             (Self::ShadowsocksLibev, _) => AtEnd::ClosesBoth,
+            // sing-box's client shows the same against it.
+            (Self::Mihomo, Protocol::Vmess { cipher }) if cipher != "zero" => AtEnd::HoldsBack,
             // Its own client shows the same against it, and not against sing-box.
             (Self::Xray, Protocol::Shadowsocks { method, .. }) if method.starts_with("2022-") => AtEnd::Swallows,
             _ if row.tells_half_close() => AtEnd::Passes,
@@ -150,16 +158,22 @@ impl Peer {
         };
         for (number, group) in groups.into_iter().enumerate() {
             let file = folder.join(format!("{}-{number}.json", self.name()));
-            fs::write(&file, self.render(group, certificate).to_string())?;
+            let door = Door::open().await?;
+            fs::write(&file, self.render(group, certificate, &door).to_string())?;
             let addresses: Vec<SocketAddr> = group.iter().map(|part| part.address).collect();
             fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &addresses).await?);
+            if self == Self::Mihomo {
+                // It accepts before it carries, and hangs up on who comes in between.
+                door.carried().await?;
+            }
         }
         Ok(fleet)
     }
 
-    fn render(self, parts: &[Part], certificate: &Certificate) -> Value {
+    fn render(self, parts: &[Part], certificate: &Certificate, door: &Door) -> Value {
         match self {
             Self::SingBox => sing_box::render(parts, certificate),
+            Self::Mihomo => mihomo::render(parts, certificate, door),
             Self::Xray | Self::V2ray => xray::render(parts, certificate),
             Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),
         }
@@ -168,6 +182,8 @@ impl Peer {
     fn arguments(self, file: &Path) -> Vec<OsString> {
         let words: &[&str] = match self {
             Self::SingBox | Self::Xray => &["run", "-c"],
+            // Its home is the working folder: it reads certificates from nowhere else.
+            Self::Mihomo => &["-d", ".", "-f"],
             Self::V2ray => &["-config"],
             Self::ShadowsocksLibev => &["-c"],
         };

@@ -1,0 +1,70 @@
+//! mihomo as the server: one listener for each row.
+
+use serde_json::{Value, json};
+
+use super::Part;
+use crate::{
+    certificate::Certificate,
+    process::Door,
+    row::{Protocol, Row, Transport},
+    secrets::{ID, PASSWORD, PATH, USER, server_key},
+};
+
+/// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
+pub(super) fn plays(row: Row) -> bool {
+    let protocol = match row.protocol {
+        Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
+        _ => true,
+    };
+    protocol && row.transport != Transport::EarlyPath
+}
+
+/// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
+pub(super) fn render(parts: &[Part], certificate: &Certificate, door: &Door) -> Value {
+    let mut listeners: Vec<Value> = parts.iter().map(|part| listener(part, certificate)).collect();
+    listeners.push(json!({
+        "name": "door", "type": "tunnel", "network": ["tcp"],
+        "listen": door.entry.ip(), "port": door.entry.port(), "target": door.exit.to_string(),
+    }));
+    json!({
+        "log-level": "warning",
+        "mode": "rule",
+        "ipv6": false,
+        "hosts": { "localhost": "127.0.0.1" },
+        "listeners": listeners,
+        "rules": ["MATCH,DIRECT"],
+    })
+}
+
+fn listener(part: &Part, certificate: &Certificate) -> Value {
+    let row = part.row;
+    let login = |on: bool| if on { json!([{ "username": USER, "password": PASSWORD }]) } else { json!([]) };
+    let mut listener = match row.protocol {
+        Protocol::Socks4 | Protocol::Socks4a => json!({ "type": "socks", "users": [] }),
+        Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
+        Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
+        Protocol::Shadowsocks { method, .. } => {
+            let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
+            json!({ "type": "shadowsocks", "cipher": method, "password": password })
+        }
+        Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
+        Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
+        Protocol::Trojan => json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] }),
+    };
+    listener["name"] = json!(row.to_string());
+    listener["listen"] = json!(part.address.ip());
+    listener["port"] = json!(part.address.port());
+    match (row.tls, row.protocol) {
+        (Some(_), _) => {
+            listener["certificate"] = json!(certificate.chain);
+            listener["private-key"] = json!(certificate.key);
+        }
+        // Without this they ask for TLS.
+        (None, Protocol::Vless | Protocol::Trojan) => listener["allow-insecure"] = json!(true),
+        _ => {}
+    }
+    if row.transport != Transport::Tcp {
+        listener["ws-path"] = json!(PATH);
+    }
+    listener
+}
