@@ -4,6 +4,7 @@
 
 mod command_line;
 mod demo;
+mod dialable;
 mod error_page;
 mod harness;
 mod power_cut;
