@@ -6,14 +6,15 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     process::Door,
-    row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, USER, server_key},
+    row::{Plugged, Protocol, Row, Transport},
+    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, USER, server_key},
 };
 
 /// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
 pub(super) fn plays(row: Row) -> bool {
     let protocol = match row.protocol {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
+        Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
         _ => true,
     };
     protocol && row.transport != Transport::EarlyPath
@@ -47,6 +48,12 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
             let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
             json!({ "type": "shadowsocks", "cipher": method, "password": password })
         }
+        Protocol::Plugged(plugin) => {
+            let mode = if plugin == Plugged::ObfsHttp { "http" } else { "tls" };
+            let obfs = json!({ "enable": true, "mode": mode });
+            json!({ "type": "shadowsocks", "cipher": PLUGGED_METHOD, "password": PASSWORD, "simple-obfs": obfs })
+        }
+        Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
         Protocol::Trojan => json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] }),
