@@ -16,6 +16,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("list", list),
     ("config", config),
     ("outbound", outbound::answer),
+    ("grpc", outbound::grpc),
     ("http", outbound::http),
 ];
 

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// One link per way of reading an answer.
-const LINKS: [&str; 16] = [
+const LINKS: [&str; 20] = [
     "socks5://192.0.2.1:1",
     "socks5://u:p@192.0.2.1:1",
     "socks4://192.0.2.1:1",
@@ -38,7 +38,14 @@ const LINKS: [&str; 16] = [
     "trojan://p@192.0.2.1:1?security=none&type=ws",
     "ss://none:p@192.0.2.1:1?plugin=obfs-local%3Bobfs%3Dhttp",
     "ss://none:p@192.0.2.1:1?plugin=obfs-local%3Bobfs%3Dtls",
+    "trojan://p@192.0.2.1:1?security=none&type=httpupgrade",
+    "trojan://p@192.0.2.1:1?security=none&type=httpupgrade&path=%2Fa%3Fed%3D16",
+    "trojan://p@192.0.2.1:1?security=none&type=tcp&headerType=http",
+    "trojan://p@192.0.2.1:1?security=none&type=http",
 ];
+
+/// gRPC, whose messages lie in HTTP/2.
+const GRPC: &str = "trojan://p@192.0.2.1:1?security=none&type=grpc";
 
 thread_local! {
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
@@ -48,9 +55,27 @@ thread_local! {
 pub(crate) fn answer(data: &[u8]) {
     let [protocol, piece, bytes @ ..] = data else { return };
     let link = LINKS.get(usize::from(*protocol) % LINKS.len()).copied().unwrap_or_default();
+    dial(link, bytes, *piece);
+}
+
+/// gRPC messages: the first byte is the size of the pieces, the second that of HTTP/2's frames.
+pub(crate) fn grpc(data: &[u8]) {
+    let [piece, size, bytes @ ..] = data else { return };
+    // Settings; the head of the answer with status 200 (RFC 7541 A: 8); the rest as data of the first stream.
+    let mut said = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88".to_vec();
+    for frame in bytes.chunks(usize::from(*size) + 1) {
+        said.extend([0, (frame.len() >> 8) as u8, frame.len() as u8, 0, 0, 0, 0, 0, 1]);
+        said.extend_from_slice(frame);
+    }
+    dial(GRPC, &said, *piece);
+}
+
+/// Dials through a server that says these bytes, and reads what comes of them.
+fn dial(link: &str, bytes: &[u8], piece: u8) {
     let Ok((spec, _)) = parse_link(link) else { return };
-    let server = Arc::new(Scripted { bytes: bytes.into(), piece: usize::from(*piece) + 1 });
+    let server = Arc::new(Scripted { bytes: bytes.into(), piece: usize::from(piece) + 1 });
     let Ok(dialer) = build(&spec, server, &TlsClients::new(&[])) else { return };
+    let most = bytes.len() + 2;
     block_on(async move {
         let Ok(target) = Target::parse("192.0.2.9:80") else { return };
         let Ok(mut stream) = dialer.connect(&target, &Attempt::within(Duration::from_secs(5))).await else { return };
@@ -58,7 +83,7 @@ pub(crate) fn answer(data: &[u8]) {
         let _ = stream.flush().await;
         let mut sink = [0; 700];
         // A stream never gives more than its server sent, so this ends.
-        for _ in 0..bytes.len() + 2 {
+        for _ in 0..most {
             match stream.read(&mut sink).await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => break,

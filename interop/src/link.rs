@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     certificate::Certificate,
     row::{Plugged, Protocol, Row, Transport, Trust},
-    secrets::{self, Access, PATH, PLUGGED_METHOD, SERVER_NAME, USER},
+    secrets::{self, Access, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER},
 };
 
 /// The most early bytes that the links ask for.
@@ -66,7 +66,23 @@ fn transport(row: Row) -> Vec<String> {
         Transport::EarlyHeader => early("&eh=Sec-WebSocket-Protocol"),
         // The parser's own spelling for early data without a header.
         Transport::EarlyPath => early("&eh=-"),
+        Transport::HttpHeader => ["type=tcp", "headerType=http", "host=disguise.interop.test", &format!("path={PATH}")]
+            .map(str::to_owned)
+            .to_vec(),
+        Transport::HttpUpgrade => vec!["type=httpupgrade".to_owned(), format!("path={PATH}")],
+        Transport::EarlyUpgrade => vec!["type=httpupgrade".to_owned(), format!("path={PATH}%3Fed%3D{EARLY}")],
+        Transport::Grpc => grpc(SERVICE, "gun"),
+        Transport::GrpcMulti => grpc(SERVICE, "multi"),
+        Transport::GrpcPath => grpc(SERVICE_PATH, "gun"),
+        Transport::Http2 => {
+            ["type=http", "host=disguise.interop.test", &format!("path={PATH}")].map(str::to_owned).to_vec()
+        }
     }
+}
+
+fn grpc(service: &str, mode: &str) -> Vec<String> {
+    let service = service.replace(' ', "%20").replace('|', "%7C");
+    ["type=grpc", &format!("serviceName={service}"), &format!("mode={mode}")].map(str::to_owned).to_vec()
 }
 
 fn security(row: Row, certificate: &Certificate, access: Access) -> Vec<String> {

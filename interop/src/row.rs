@@ -44,6 +44,17 @@ pub(crate) enum Transport {
     EarlyHeader,
     /// WebSocket whose first bytes travel in the path of the opening request.
     EarlyPath,
+    /// Raw TCP behind heads of HTTP/1.1.
+    HttpHeader,
+    HttpUpgrade,
+    /// HTTPUpgrade whose first bytes do not wait for the answer.
+    EarlyUpgrade,
+    Grpc,
+    /// gRPC whose messages may hold several pieces.
+    GrpcMulti,
+    /// gRPC whose service name is a path.
+    GrpcPath,
+    Http2,
 }
 
 /// How we believe the server's certificate.
@@ -87,7 +98,8 @@ impl Row {
     pub(crate) const fn tells_half_close(self) -> bool {
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
-        (matches!(self.transport, Transport::Tcp) && !never) || matches!(self.protocol, Protocol::Vmess { .. })
+        let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
+        !(websocket || never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
 
     /// Whether names can be asked for; SOCKS4 knows addresses only.
@@ -119,6 +131,13 @@ impl fmt::Display for Row {
             Transport::WebSocket => " · ws",
             Transport::EarlyHeader => " · ws early (header)",
             Transport::EarlyPath => " · ws early (path)",
+            Transport::HttpHeader => " · tcp http",
+            Transport::HttpUpgrade => " · httpupgrade",
+            Transport::EarlyUpgrade => " · httpupgrade early",
+            Transport::Grpc => " · grpc",
+            Transport::GrpcMulti => " · grpc multi",
+            Transport::GrpcPath => " · grpc path",
+            Transport::Http2 => " · http2",
         })?;
         f.write_str(match self.tls {
             None => "",

@@ -17,6 +17,16 @@ const STREAM: [&str; 7] =
 const MULTI_USER: [&str; 2] = ["2022-blake3-aes-128-gcm", "2022-blake3-aes-256-gcm"];
 const CIPHERS: [&str; 4] = ["aes-128-gcm", "chacha20-poly1305", "none", "zero"];
 const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
+/// Tried with VLESS in the clear and over TLS, with the others over TLS only.
+const MORE_TRANSPORTS: [Transport; 7] = [
+    Transport::HttpHeader,
+    Transport::HttpUpgrade,
+    Transport::EarlyUpgrade,
+    Transport::Grpc,
+    Transport::GrpcMulti,
+    Transport::GrpcPath,
+    Transport::Http2,
+];
 
 /// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
 pub(crate) fn chosen() -> Vec<Row> {
@@ -49,6 +59,11 @@ fn all() -> Vec<Row> {
     for protocol in [Protocol::Vmess { cipher: "auto" }, Protocol::Vless, Protocol::Trojan] {
         for transport in TRANSPORTS {
             rows.extend([None, Some(Trust::Verify)].map(|tls| Row { protocol, transport, tls }));
+        }
+        for transport in MORE_TRANSPORTS {
+            let clear = (protocol == Protocol::Vless).then_some(None);
+            let secured = Some(Some(Trust::Verify));
+            rows.extend([clear, secured].into_iter().flatten().map(|tls| Row { protocol, transport, tls }));
         }
         let tcp = Row::plain(protocol);
         rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));

@@ -9,6 +9,10 @@ pub(crate) const PASSWORD: &str = "correct-horse_battery.staple";
 pub(crate) const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
 /// Where WebSocket servers listen inside HTTP.
 pub(crate) const PATH: &str = "/carry";
+/// The gRPC service's name.
+pub(crate) const SERVICE: &str = "carry service/1";
+/// The gRPC service's name as a path with the names of both methods.
+pub(crate) const SERVICE_PATH: &str = "/carry/service/One|Many";
 /// The name in the certificate of every server.
 pub(crate) const SERVER_NAME: &str = "peer.interop.test";
 

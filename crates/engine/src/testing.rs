@@ -153,3 +153,33 @@ impl Authority {
         (TlsAcceptor::from(std::sync::Arc::new(config)), leaf)
     }
 }
+
+/// A dialer that makes a new pair for each call; the peers' ends come out of the receiver.
+pub(crate) struct Many {
+    peers: tokio::sync::mpsc::UnboundedSender<DuplexStream>,
+    seed: u64,
+    most: usize,
+}
+
+impl Many {
+    /// Our ends are cut by the seed, as those of [`chopped_pair`].
+    pub(crate) fn new(seed: u64, most: usize) -> (Self, tokio::sync::mpsc::UnboundedReceiver<DuplexStream>) {
+        let (peers, receiver) = tokio::sync::mpsc::unbounded_channel();
+        (Self { peers, seed, most }, receiver)
+    }
+}
+
+impl std::fmt::Debug for Many {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Many")
+    }
+}
+
+#[async_trait]
+impl Dialer for Many {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        let (ours, theirs) = chopped_pair(self.seed, self.most);
+        self.peers.send(theirs).map_err(|_| DialError::new(Stage::Connect, Cause::Refused))?;
+        Ok(ours)
+    }
+}

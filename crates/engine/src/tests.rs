@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hezar_core::{
-    Carrier, Credentials, Fault, HttpHeader, NodeSpec, Outbound, Reality, Security, ShortId, SocksProxy, SocksVersion,
-    Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket,
+    Carrier, Credentials, Fault, Grpc, Http2, HttpHeader, HttpUpgrade, NodeSpec, Outbound, Reality, Security, ShortId,
+    SocksProxy, SocksVersion, Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -64,8 +64,6 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
     };
     let refused = [
         Carrier::Tcp { header: None, security: Security::Reality(reality) },
-        Carrier::Tcp { header: Some(HttpHeader::default()), security: Security::None },
-        Carrier::Grpc { grpc: hezar_core::Grpc::default(), security: Security::None },
         Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None },
     ];
     for carrier in refused {
@@ -73,7 +71,17 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
         assert_eq!(error.code(), "node-unsupported");
     }
     for tls in [None, Some(Tls::default())] {
-        assert!(outbounds.dialer(&trojan(Carrier::WebSocket { websocket: WebSocket::default(), tls }), false).is_ok());
+        let security = tls.clone().map_or(Security::None, Security::Tls);
+        let built = [
+            Carrier::Tcp { header: Some(HttpHeader::default()), security: security.clone() },
+            Carrier::WebSocket { websocket: WebSocket::default(), tls: tls.clone() },
+            Carrier::HttpUpgrade { upgrade: HttpUpgrade::default(), tls: tls.clone() },
+            Carrier::Grpc { grpc: Grpc::default(), security },
+            Carrier::Http2 { http2: Http2::default(), tls },
+        ];
+        for carrier in built {
+            assert!(outbounds.dialer(&trojan(carrier), false).is_ok());
+        }
     }
 }
 

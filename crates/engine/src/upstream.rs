@@ -4,14 +4,42 @@ use std::sync::Arc;
 
 use hezar_core::{Carrier, Target};
 
-use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, transport::Layers};
+use crate::{
+    Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients,
+    security::Secure,
+    transport::{self, Transport},
+};
 
-/// Opens streams to one server, ready for a proxy protocol's first byte.
+/// The way to a server as far as its security layer: what a transport runs on.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct Road {
     server: Target,
     via: Arc<dyn Dialer>,
-    layers: Layers,
+    security: Secure,
+}
+
+impl Road {
+    /// The way to `server` through `via`.
+    pub(crate) const fn new(server: Target, via: Arc<dyn Dialer>, security: Secure) -> Self {
+        Self { server, via, security }
+    }
+
+    /// A new secured stream to the server.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(crate) async fn connect(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.via.connect(&self.server, attempt).await?;
+        self.security.wrap(stream, attempt).await
+    }
+}
+
+/// Opens streams to one server, ready for a proxy protocol's first byte. Lives as long as the node's dialer, and with
+/// it the connections that several streams share.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    road: Arc<Road>,
+    transport: Transport,
 }
 
 impl Upstream {
@@ -25,28 +53,27 @@ impl Upstream {
         via: Arc<dyn Dialer>,
         tls: &TlsClients,
     ) -> Result<Self, BuildError> {
-        let layers = Layers::new(carrier, server.host(), tls)?;
-        Ok(Self { server: server.clone(), via, layers })
+        let (security, transport) = transport::layers(carrier, server.host(), tls)?;
+        Ok(Self { road: Arc::new(Road::new(server.clone(), via, security)), transport })
     }
 
-    /// A new stream to the server, security and transport handshakes done.
+    /// A new stream to the server, security and transport handshakes done. It may share a connection with others.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
     pub(crate) async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.via.connect(&self.server, attempt).await?;
-        self.layers.wrap(stream, attempt).await
+        self.transport.open(&self.road, attempt).await
     }
 
     /// The server's address.
     #[allow(dead_code)]
-    pub(crate) const fn server(&self) -> &Target {
-        &self.server
+    pub(crate) fn server(&self) -> &Target {
+        &self.road.server
     }
 
     /// What opens the connections to the server.
     #[allow(dead_code)]
     pub(crate) fn via(&self) -> &Arc<dyn Dialer> {
-        &self.via
+        &self.road.via
     }
 }

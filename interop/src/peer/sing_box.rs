@@ -6,11 +6,16 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, USER, server_key, user_key},
+    secrets::{ID, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
 };
 
-/// Its Shadowsocks server has no stream ciphers.
+/// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, and its HTTPUpgrade
+/// knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
+    use Transport::{EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader};
+    if matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath) {
+        return false;
+    }
     match row.protocol {
         Protocol::Shadowsocks { method, .. } => {
             method.ends_with("-gcm") || method.ends_with("-poly1305") || method == "none"
@@ -59,6 +64,12 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Transport::WebSocket => inbound["transport"] = json!({ "type": "ws", "path": PATH }),
         Transport::EarlyHeader => inbound["transport"] = early("Sec-WebSocket-Protocol"),
         Transport::EarlyPath => inbound["transport"] = early(""),
+        Transport::HttpUpgrade | Transport::EarlyUpgrade => {
+            inbound["transport"] = json!({ "type": "httpupgrade", "path": PATH });
+        }
+        Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
+        Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
+        Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
     }
     inbound
 }

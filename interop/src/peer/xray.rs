@@ -6,7 +6,7 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, USER, server_key, user_key},
+    secrets::{ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, server_key, user_key},
 };
 
 /// Which of the two.
@@ -30,10 +30,13 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Protocol::Vmess { cipher: "zero" } => xray,
         _ => true,
     };
-    // Early data came after v2ray 4.34; in the path, Xray never had it.
+    // Early data came after v2ray 4.34; in the path, Xray never had it. HTTP/2 by itself has left Xray; gRPC and
+    // HTTPUpgrade came after v2ray 4.34.
     let transport = match row.transport {
-        Transport::Tcp | Transport::WebSocket => true,
-        Transport::EarlyHeader => xray,
+        Transport::Tcp | Transport::WebSocket | Transport::HttpHeader => true,
+        Transport::EarlyHeader | Transport::HttpUpgrade | Transport::EarlyUpgrade => xray,
+        Transport::Grpc | Transport::GrpcMulti | Transport::GrpcPath => xray,
+        Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
     protocol && transport
@@ -51,11 +54,8 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
 
 fn inbound(part: &Part, certificate: &Certificate) -> Value {
     let (protocol, settings) = settings(part.row.protocol);
-    let mut stream = json!({ "network": "tcp", "security": "none" });
-    if part.row.transport != Transport::Tcp {
-        stream["network"] = json!("ws");
-        stream["wsSettings"] = json!({ "path": PATH });
-    }
+    let mut stream = carrier(part.row.transport);
+    stream["security"] = json!("none");
     if part.row.tls.is_some() {
         stream["security"] = json!("tls");
         let pair = json!({ "certificateFile": certificate.chain, "keyFile": certificate.key });
@@ -69,6 +69,29 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         "settings": settings,
         "streamSettings": stream,
     })
+}
+
+fn carrier(transport: Transport) -> Value {
+    let grpc =
+        |service: &str| json!({ "network": "grpc", "grpcSettings": { "serviceName": service, "multiMode": true } });
+    match transport {
+        Transport::Tcp => json!({ "network": "tcp" }),
+        Transport::HttpHeader => {
+            let header = json!({ "type": "http", "request": { "path": [PATH] } });
+            json!({ "network": "tcp", "tcpSettings": { "header": header } })
+        }
+        Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath => {
+            json!({ "network": "ws", "wsSettings": { "path": PATH } })
+        }
+        Transport::HttpUpgrade | Transport::EarlyUpgrade => {
+            json!({ "network": "httpupgrade", "httpupgradeSettings": { "path": PATH } })
+        }
+        Transport::Grpc | Transport::GrpcMulti => grpc(SERVICE),
+        Transport::GrpcPath => grpc(SERVICE_PATH),
+        Transport::Http2 => {
+            json!({ "network": "http", "httpSettings": { "path": PATH, "host": ["disguise.interop.test"] } })
+        }
+    }
 }
 
 fn settings(protocol: Protocol) -> (&'static str, Value) {

@@ -16,16 +16,18 @@ use crate::{BoxStream, Cause};
 
 /// The most payload that travels in one write with the header, in bytes.
 const WITH_HEADER: usize = 16 * 1024;
-/// Room for the header of the answer and what comes with it, in bytes.
+/// Room for the header of the answer and what comes with it, in bytes; more is made when it is not enough.
 const ANSWER_ROOM: usize = 2 * 1024;
 
 /// How long the server's own header in front of the answer is.
 pub(crate) trait AnswerHead: Send + Sync + Unpin + 'static {
     /// Whether there is a header at all.
     const PRESENT: bool;
+    /// The most bytes in which it must be complete.
+    const MOST: usize = ANSWER_ROOM;
 
     /// Looks at the answer's first bytes: the header's length once it is known and complete, `None` to ask again with
-    /// more. A header is never longer than 1 KiB.
+    /// more.
     ///
     /// # Errors
     /// [`Cause`] when this is no such header.
@@ -117,10 +119,13 @@ impl<H: AnswerHead> Headed<H> {
                     let (bytes, to) = (std::mem::take(bytes), *filled);
                     self.answer = Answer::Rest { bytes, from, to };
                 }
-                None if *filled == bytes.len() => {
-                    return Poll::Ready(Err(Cause::Protocol("the answer's header is too long").into()));
+                None if *filled < bytes.len() => {}
+                None if *filled < H::MOST => {
+                    let mut more = std::mem::take(bytes).into_vec();
+                    more.resize((*filled * 2).min(H::MOST), 0);
+                    *bytes = more.into();
                 }
-                None => {}
+                None => return Poll::Ready(Err(Cause::Protocol("the answer's header is too long").into())),
             }
         }
         Poll::Ready(Ok(()))

@@ -6,7 +6,7 @@ mod address;
 mod aead;
 pub(crate) mod anytls;
 mod first_write;
-mod headed;
+pub(crate) mod headed;
 pub(crate) mod http;
 mod inbox;
 mod outbox;

@@ -1,70 +1,120 @@
 //! What carries a stream protocol's bytes, and the security beneath it.
 
+mod grpc;
+mod http1;
+mod http2;
+mod http_header;
+mod http_upgrade;
+mod multiplex;
 mod websocket;
 
-use hezar_core::{Carrier, Host, Tls};
+use std::sync::Arc;
 
-use self::websocket::WebSocketClient;
-use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::Secure};
+use hezar_core::{Carrier, Host, Security, Tls};
 
-/// The layers between a TCP stream to a server and the proxy protocol: security, then transport. Everything that can
-/// be wrong with the settings is found when they are put together, not when they are used.
+use self::{
+    grpc::GrpcClient, http_header::HttpHeaderClient, http_upgrade::HttpUpgradeClient, http2::Http2Client,
+    websocket::WebSocketClient,
+};
+use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::Secure, upstream::Road};
+
+/// The layer between secured streams to a server and the proxy protocol.
 #[derive(Debug)]
-pub(crate) struct Layers {
-    security: Secure,
-    transport: Transport,
-}
+pub(crate) struct Transport(Kind);
 
 #[derive(Debug)]
-enum Transport {
+enum Kind {
     Tcp,
+    HttpHeader(Box<HttpHeaderClient>),
     WebSocket(Box<WebSocketClient>),
+    HttpUpgrade(Box<HttpUpgradeClient>),
+    Grpc(Box<GrpcClient>),
+    Http2(Box<Http2Client>),
 }
 
-impl Layers {
-    /// Checks that every layer of `carrier` is implemented.
-    ///
-    /// # Errors
-    /// [`BuildError`] names the first one that is not.
-    pub(crate) fn new(carrier: &Carrier, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
-        let unsupported = |what| Err(BuildError::Unsupported(what));
-        match carrier {
-            Carrier::Tcp { header: Some(_), .. } => unsupported("the HTTP disguise of raw TCP"),
-            Carrier::Tcp { header: None, security } => {
-                let security = Secure::new(security, server, clients, &[])?;
-                Ok(Self { security, transport: Transport::Tcp })
-            }
-            Carrier::WebSocket { websocket, tls } => {
-                let client = WebSocketClient::new(websocket, tls.as_ref(), server);
-                let tls = tls.as_ref().map(http1_only);
-                let security = Secure::tls(tls.as_ref(), server, clients, &["http/1.1"]);
-                Ok(Self { security, transport: Transport::WebSocket(Box::new(client)) })
-            }
-            Carrier::HttpUpgrade { .. } => unsupported("HTTPUpgrade"),
-            Carrier::Grpc { .. } => unsupported("gRPC"),
-            Carrier::Http2 { .. } => unsupported("HTTP/2"),
-            Carrier::Xhttp { .. } => unsupported("XHTTP"),
-            Carrier::Kcp { .. } => unsupported("mKCP"),
-            Carrier::Quic { .. } => unsupported("the old QUIC transport"),
+/// The layers of `carrier`. Everything that can be wrong with the settings is found when they are put together, not
+/// when they are used.
+///
+/// # Errors
+/// [`BuildError`] names the first layer that is not implemented.
+pub(crate) fn layers(
+    carrier: &Carrier,
+    server: &Host,
+    clients: &TlsClients,
+) -> Result<(Secure, Transport), BuildError> {
+    let unsupported = |what| Err(BuildError::Unsupported(what));
+    match carrier {
+        Carrier::Tcp { header, security } => {
+            let client = header.as_ref().map(|header| HttpHeaderClient::new(header, server));
+            let kind = client.map_or(Kind::Tcp, |client| Kind::HttpHeader(Box::new(client)));
+            Ok((Secure::new(security, server, clients, &[])?, Transport(kind)))
         }
+        Carrier::WebSocket { websocket, tls } => {
+            let client = WebSocketClient::new(websocket, tls.as_ref(), server);
+            let tls = tls.as_ref().map(http1_only);
+            let security = Secure::tls(tls.as_ref(), server, clients, &["http/1.1"]);
+            Ok((security, Transport(Kind::WebSocket(Box::new(client)))))
+        }
+        Carrier::HttpUpgrade { upgrade, tls } => {
+            let client = HttpUpgradeClient::new(upgrade, tls.as_ref(), server);
+            let tls = tls.as_ref().map(http1_only);
+            let security = Secure::tls(tls.as_ref(), server, clients, &["http/1.1"]);
+            Ok((security, Transport(Kind::HttpUpgrade(Box::new(client)))))
+        }
+        Carrier::Grpc { grpc, security } => {
+            let client = GrpcClient::new(grpc, server_name(security), server, *security != Security::None)?;
+            let security = Secure::new(&http2_only(security), server, clients, &["h2"])?;
+            Ok((security, Transport(Kind::Grpc(Box::new(client)))))
+        }
+        Carrier::Http2 { http2, tls } => {
+            let security = tls.clone().map_or(Security::None, Security::Tls);
+            let client = Http2Client::new(http2, server_name(&security), server, tls.is_some())?;
+            let security = Secure::new(&http2_only(&security), server, clients, &["h2"])?;
+            Ok((security, Transport(Kind::Http2(Box::new(client)))))
+        }
+        Carrier::Xhttp { .. } => unsupported("XHTTP"),
+        Carrier::Kcp { .. } => unsupported("mKCP"),
+        Carrier::Quic { .. } => unsupported("the old QUIC transport"),
     }
+}
 
-    /// Runs the handshakes on a fresh stream to the server.
+impl Transport {
+    /// A new stream to the server at the end of `road`.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
-    pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.security.wrap(stream, attempt).await?;
-        match &self.transport {
-            Transport::Tcp => Ok(stream),
-            Transport::WebSocket(client) => client.open(stream, attempt).await,
+    pub(crate) async fn open(&self, road: &Arc<Road>, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        match &self.0 {
+            Kind::Tcp => road.connect(attempt).await,
+            Kind::HttpHeader(client) => Ok(client.open(road.connect(attempt).await?)),
+            Kind::WebSocket(client) => client.open(road.connect(attempt).await?, attempt).await,
+            Kind::HttpUpgrade(client) => client.open(road.connect(attempt).await?, attempt).await,
+            Kind::Grpc(client) => client.open(road, attempt).await,
+            Kind::Http2(client) => client.open(road, attempt).await,
         }
     }
 }
 
-/// Settings without the protocols that a WebSocket of RFC 6455 cannot ride on: publishers often list `h2` by habit, and
-/// a server that picked it would not understand the opening request.
+/// Settings without the protocols that cannot begin as HTTP/1.1: publishers often list `h2` by habit, and a server that
+/// picked it would not understand the opening request.
 fn http1_only(tls: &Tls) -> Tls {
     let alpn = tls.alpn.iter().filter(|name| !matches!(name.as_ref(), "h2" | "h3" | "h2c")).cloned().collect();
     Tls { alpn, ..tls.clone() }
+}
+
+/// Settings that leave the server no choice but HTTP/2.
+fn http2_only(security: &Security) -> Security {
+    match security {
+        Security::Tls(tls) => Security::Tls(Tls { alpn: Vec::new(), ..tls.clone() }),
+        other => other.clone(),
+    }
+}
+
+/// The name that the security layer calls the server by.
+fn server_name(security: &Security) -> Option<&str> {
+    match security {
+        Security::None => None,
+        Security::Tls(tls) => tls.server_name.as_deref(),
+        Security::Reality(reality) => reality.server_name.as_deref(),
+    }
 }

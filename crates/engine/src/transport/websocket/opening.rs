@@ -14,14 +14,22 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use crate::{
     Cause,
     head::{self, Head},
+    transport::http1::{Words, token},
 };
 
 /// Appended to the key before hashing (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Sent when the publisher names none: servers behind a CDN often refuse clients that say nothing or say "bot".
-const USER_AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-                          Chrome/140.0.0.0 Safari/537.36";
+/// The headers that this handshake sets itself.
+const OURS: [&str; 7] = [
+    "upgrade",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-extensions",
+];
 
 /// A prepared opening request. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,25 +54,13 @@ pub(super) struct Opened<S> {
 impl Opening {
     /// Prepares the request. The Host header is the published one, else the TLS server name, else the server's host.
     pub(super) fn new(settings: &WebSocket, tls: Option<&Tls>, server: &Host) -> Self {
-        let given = |name: &str| {
-            let found = settings.headers.iter().find(|(n, _)| n.trim().eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.trim()).filter(|value| sendable(value) && !value.is_empty())
-        };
         let sni = tls.and_then(|tls| tls.server_name.as_deref());
-        let usable = |host: &&str| sendable(host) && !host.trim().is_empty();
-        let host = settings.host.as_deref().filter(usable).or_else(|| given("host")).or(sni.filter(usable));
-        let host = host.map_or_else(|| bracketed(server), |host| host.trim().to_owned());
-        let mut headers = format!("Host: {host}\r\nUser-Agent: {}\r\n", given("user-agent").unwrap_or(USER_AGENT));
-        for (name, value) in &settings.headers {
-            let (name, value) = (name.trim(), value.trim());
-            if token(name) && sendable(value) && !ours(name) {
-                headers.extend([name, ": ", value, "\r\n"]);
-            }
-        }
+        let words = Words::new(&settings.path, settings.host.as_deref(), &settings.headers, sni, server, &OURS);
+        let mut headers = words.lines();
         headers.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
         let early_header = settings.early_data.as_ref().and_then(|early| early.header.clone());
         let early_header = early_header.filter(|name| token(name));
-        Self(Arc::new(Parts { path: path(&settings.path), headers, early_header }))
+        Self(Arc::new(Parts { path: words.path, headers, early_header }))
     }
 
     /// Sends the request and reads the answer.
@@ -115,52 +111,4 @@ fn check(answer: &Head, key: &str) -> Result<(), Cause> {
 /// The value of `Sec-WebSocket-Accept` that answers `key`.
 pub(super) fn expected(key: &str) -> String {
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()))
-}
-
-/// The path as HTTP can carry it: begins with `/`, everything but visible ASCII percent-encoded.
-fn path(published: &str) -> String {
-    let mut path = String::with_capacity(published.len() + 1);
-    if !published.starts_with('/') {
-        path.push('/');
-    }
-    for byte in published.bytes() {
-        match byte {
-            b'!'..=b'~' if byte != b'#' => path.push(char::from(byte)),
-            _ => path.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    path
-}
-
-fn bracketed(host: &Host) -> String {
-    match host {
-        Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-        host => host.to_string(),
-    }
-}
-
-/// Whether a header's value can be sent: no control characters, ASCII only.
-fn sendable(value: &str) -> bool {
-    value.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'))
-}
-
-/// Whether a header's name is a token (RFC 9110 §5.6.2).
-fn token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
-/// The headers that this handshake sets itself.
-fn ours(name: &str) -> bool {
-    const OURS: [&str; 9] = [
-        "host",
-        "user-agent",
-        "upgrade",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "sec-websocket-extensions",
-    ];
-    OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }

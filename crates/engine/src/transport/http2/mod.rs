@@ -1,0 +1,55 @@
+//! HTTP/2 (`type=http`, `h2`): the body of a request is one direction of the stream, the body of its answer the other.
+//!
+//! Without TLS it begins with HTTP/2 at once, as v2ray's and sing-box's servers expect.
+
+#[cfg(test)]
+mod tests;
+
+use hezar_core::{Host, Http2};
+use http::{HeaderValue, Request, header::USER_AGENT};
+
+use super::{
+    http1,
+    multiplex::{Connections, Limits, MuxStream, Raw, request},
+};
+use crate::{Attempt, BoxStream, BuildError, DialError, upstream::Road};
+
+/// One node's HTTP/2 settings, made ready, and its connections.
+#[derive(Debug)]
+pub(super) struct Http2Client {
+    /// One for each authority.
+    requests: Vec<Request<()>>,
+    connections: Connections,
+}
+
+impl Http2Client {
+    /// Prepares the requests. Without a published host the authority is the TLS server name, else the server's host.
+    ///
+    /// # Errors
+    /// [`BuildError::Invalid`] when HTTP cannot carry the path.
+    pub(super) fn new(settings: &Http2, sni: Option<&str>, server: &Host, secure: bool) -> Result<Self, BuildError> {
+        let path = http1::path(&settings.path);
+        let hosts: Vec<Option<&str>> = match settings.hosts.as_slice() {
+            [] => vec![None],
+            hosts => hosts.iter().map(|host| Some(host.as_ref())).collect(),
+        };
+        let mut requests = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let mut request = request("PUT", secure, &[host, sni], server, &path)?;
+            request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(http1::USER_AGENT));
+            requests.push(request);
+        }
+        Ok(Self { requests, connections: Connections::new(Limits::default()) })
+    }
+
+    /// Sends one of the requests.
+    ///
+    /// # Errors
+    /// [`DialError`] when there is no connection and none can be opened.
+    pub(super) async fn open(&self, road: &Road, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let number = rand::random_range(0..self.requests.len().max(1));
+        let request = self.requests.get(number).cloned().unwrap_or_default();
+        let (seat, exchange) = self.connections.request(road, &request, false, attempt).await?;
+        Ok(Box::new(MuxStream::new(seat, exchange, Raw)))
+    }
+}

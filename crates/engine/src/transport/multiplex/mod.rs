@@ -1,0 +1,168 @@
+//! HTTP/2 connections to one server, each carrying many streams: opened on use, replaced when they die, closed when
+//! nobody has used them for a while.
+//!
+//! A node that is not in use has no connection here, and so no task and no buffer. A connection in use has one task,
+//! which moves its bytes and watches over it ([`watch`](self::watch)).
+
+mod request;
+mod seats;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::client::{Builder, ResponseFuture, SendRequest};
+use hezar_core::Stage;
+use http::Request;
+use parking_lot::Mutex;
+
+use self::seats::Seats;
+pub(super) use self::{
+    request::request,
+    seats::Seat,
+    stream::{Framing, MuxStream, Raw, cause_of},
+};
+use crate::{Attempt, BoxStream, Cause, DialError, upstream::Road};
+
+/// What the server may send on one stream before we have taken it, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The streams that one connection carries at the same time, unless the node says otherwise.
+const SEATS: u32 = 32;
+/// The most that we let it carry whatever the node says: the window of the whole connection is the sum of its streams',
+/// so that a stream whose client does not read cannot stop the others.
+const MOST_SEATS: u32 = 128;
+/// The most of one stream's upload that waits in the connection's buffer, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
+/// The longest head of an answer, in bytes.
+const MOST_HEAD: u32 = 16 * 1024;
+/// Connections that turn out to be dead, tried before giving up.
+const TRIES: usize = 3;
+
+/// How much one connection is used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Streams at the same time.
+    pub(super) seats: u32,
+    /// Streams in its life; 0 = any number.
+    pub(super) uses: u32,
+    /// Its age, from which on it takes no new streams.
+    pub(super) age: Option<Duration>,
+    /// The HTTP/2 streams that one seat may need at the same time.
+    pub(super) streams_per_seat: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { seats: SEATS, uses: 0, age: None, streams_per_seat: 1 }
+    }
+}
+
+/// The connections to one node's server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    open: Arc<Mutex<Vec<Connection>>>,
+    /// Held while a connection is opened: whoever comes meanwhile shares it.
+    opening: tokio::sync::Mutex<()>,
+    limits: Limits,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Bytes>,
+    seats: Arc<Seats>,
+}
+
+/// A stream that was asked for: the answer to come, and the way to send.
+pub(super) struct Exchange {
+    pub(super) answer: ResponseFuture,
+    pub(super) upload: h2::SendStream<Bytes>,
+}
+
+impl Connections {
+    /// None yet.
+    pub(super) fn new(limits: Limits) -> Self {
+        let seats = limits.seats.clamp(1, MOST_SEATS);
+        let limits = Limits { seats, ..limits };
+        Self { open: Arc::default(), opening: tokio::sync::Mutex::default(), limits }
+    }
+
+    /// Sends a request's head on a connection that has room, or on a new one.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(super) async fn request(
+        &self,
+        road: &Road,
+        request: &Request<()>,
+        ends: bool,
+        attempt: &Attempt,
+    ) -> Result<(Seat, Exchange), DialError> {
+        let mut failure = Cause::Closed;
+        for _ in 0..TRIES {
+            let seat = self.seat(road, attempt).await?;
+            match seat.request(request.clone(), ends) {
+                Ok(exchange) => return Ok((seat, exchange)),
+                // The connection died between its last use and now.
+                Err(cause) => failure = cause,
+            }
+            seat.gone();
+        }
+        Err(DialError::new(Stage::Transport, failure))
+    }
+
+    /// A seat on a connection.
+    async fn seat(&self, road: &Road, attempt: &Attempt) -> Result<Seat, DialError> {
+        if let Some(seat) = self.free() {
+            return Ok(seat);
+        }
+        let turn = async { Ok::<_, Cause>(self.opening.lock().await) };
+        let _turn = attempt.stage(Stage::Connect, turn).await?;
+        if let Some(seat) = self.free() {
+            return Ok(seat);
+        }
+        let stream = road.connect(attempt).await?;
+        attempt.stage(Stage::Transport, self.begin(stream)).await
+    }
+
+    /// A free seat on a connection that lives.
+    fn free(&self) -> Option<Seat> {
+        let mut open = self.open.lock();
+        open.retain(|connection| !connection.seats.closed());
+        open.iter().find_map(|connection| {
+            let most = connection.sender.current_max_send_streams() / self.limits.streams_per_seat.max(1) as usize;
+            connection.seats.take(most.max(1)).then(|| connection.seat())
+        })
+    }
+
+    /// Makes a connection of a stream, and takes its first seat.
+    async fn begin(&self, stream: BoxStream) -> Result<Seat, Cause> {
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(STREAM_WINDOW * self.limits.seats)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_header_list_size(MOST_HEAD);
+        let (sender, wire) = builder.handshake(stream).await.map_err(cause_of)?;
+        let connection = Connection { sender, seats: Arc::new(Seats::new(self.limits)) };
+        connection.seats.take(1);
+        let seat = connection.seat();
+        self.open.lock().push(connection);
+        let list: Weak<_> = Arc::downgrade(&self.open);
+        tokio::spawn(watch::drive(wire, Arc::clone(seat.seats()), list));
+        Ok(seat)
+    }
+}
+
+impl Connection {
+    fn seat(&self) -> Seat {
+        Seat::new(self.sender.clone(), Arc::clone(&self.seats))
+    }
+}

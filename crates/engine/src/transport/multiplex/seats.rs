@@ -1,0 +1,152 @@
+//! Who uses a connection: its seats, and what is known about its health.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::Request;
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Exchange, Limits, cause_of};
+use crate::Cause;
+
+/// The seats of one connection.
+#[derive(Debug)]
+pub(super) struct Seats {
+    state: Mutex<State>,
+    limits: Limits,
+    born: Instant,
+    /// Told whenever the state changes.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: u32,
+    used: u32,
+    /// Nothing can be opened any more.
+    closed: bool,
+    /// A stream was given up before the server had answered: is anybody there?
+    doubted: bool,
+}
+
+impl Seats {
+    /// All free.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { state: Mutex::default(), limits, born: Instant::now(), changed: Notify::new() }
+    }
+
+    /// Takes one of at most `most`, if the connection is fit for another stream.
+    pub(super) fn take(&self, most: usize) -> bool {
+        let mut state = self.state.lock();
+        let full = state.taken >= self.limits.seats || state.taken as usize >= most;
+        let worn = self.limits.uses > 0 && state.used >= self.limits.uses;
+        let old = self.limits.age.is_some_and(|age| self.born.elapsed() >= age);
+        if state.closed || state.doubted || full || worn || old {
+            return false;
+        }
+        state.taken += 1;
+        state.used = state.used.saturating_add(1);
+        drop(state);
+        self.changed.notify_one();
+        true
+    }
+
+    fn leave(&self, answered: bool) {
+        let mut state = self.state.lock();
+        state.taken = state.taken.saturating_sub(1);
+        state.doubted |= !answered;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Whether nobody sits.
+    pub(super) fn empty(&self) -> bool {
+        self.state.lock().taken == 0
+    }
+
+    /// Whether somebody got no answer.
+    pub(super) fn doubted(&self) -> bool {
+        self.state.lock().doubted
+    }
+
+    /// The server has given a sign of life.
+    pub(super) fn trust(&self) {
+        self.state.lock().doubted = false;
+    }
+
+    /// Whether it is over.
+    pub(super) fn closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// No more streams.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// No more streams, if nobody sits. Whether that is so.
+    pub(super) fn close_if_empty(&self) -> bool {
+        let mut state = self.state.lock();
+        state.closed |= state.taken == 0;
+        state.closed
+    }
+}
+
+/// A seat taken; left when dropped.
+pub(crate) struct Seat {
+    sender: SendRequest<Bytes>,
+    seats: Arc<Seats>,
+    answered: AtomicBool,
+}
+
+impl Seat {
+    pub(super) const fn new(sender: SendRequest<Bytes>, seats: Arc<Seats>) -> Self {
+        Self { sender, seats, answered: AtomicBool::new(false) }
+    }
+
+    /// The connection's seats.
+    pub(super) const fn seats(&self) -> &Arc<Seats> {
+        &self.seats
+    }
+
+    /// Opens an HTTP/2 stream.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub(crate) fn request(&self, request: Request<()>, ends: bool) -> Result<Exchange, Cause> {
+        let (answer, upload) = self.sender.clone().send_request(request, ends).map_err(cause_of)?;
+        Ok(Exchange { answer, upload })
+    }
+
+    /// The server has answered on this seat.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection is over: the next one to come opens another.
+    pub(super) fn gone(&self) {
+        self.answered();
+        self.seats.close();
+        self.seats.changed.notify_one();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.leave(self.answered.load(Ordering::Relaxed));
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").finish_non_exhaustive()
+    }
+}
