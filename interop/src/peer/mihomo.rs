@@ -7,7 +7,7 @@ use crate::{
     certificate::Certificate,
     process::Door,
     row::{Plugged, Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, USER, server_key},
+    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, server_key},
 };
 
 /// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
@@ -17,7 +17,17 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
         _ => true,
     };
-    protocol && row.transport != Transport::EarlyPath
+    // Of gRPC it has one method; raw TCP has no disguise, and HTTP/2 is a client's affair.
+    let transport = matches!(
+        row.transport,
+        Transport::Tcp
+            | Transport::WebSocket
+            | Transport::EarlyHeader
+            | Transport::HttpUpgrade
+            | Transport::EarlyUpgrade
+            | Transport::Grpc
+    );
+    protocol && transport
 }
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
@@ -70,8 +80,10 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         (None, Protocol::Vless | Protocol::Trojan) => listener["allow-insecure"] = json!(true),
         _ => {}
     }
-    if row.transport != Transport::Tcp {
-        listener["ws-path"] = json!(PATH);
+    match row.transport {
+        Transport::Tcp => {}
+        Transport::Grpc => listener["grpc-service-name"] = json!(SERVICE),
+        _ => listener["ws-path"] = json!(PATH),
     }
     listener
 }
