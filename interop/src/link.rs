@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     certificate::Certificate,
     row::{Plugged, Protocol, Row, Transport, Trust},
-    secrets::{self, Access, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER},
+    secrets::{self, Access, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER},
 };
 
 /// The most early bytes that the links ask for.
@@ -42,6 +42,13 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
         Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
         Protocol::Trojan => format!("trojan://{password}@{server}?{parameters}"),
+        Protocol::Hysteria2 { disguise, bandwidth } => {
+            let disguise = disguise.map(|name| format!("obfs={name}&obfs-password={OBFS_PASSWORD}"));
+            let bandwidth = bandwidth.then(|| format!("upmbps={MBPS}&downmbps={MBPS}"));
+            let tls = quic_security(row, certificate, access);
+            let pairs: Vec<String> = tls.into_iter().chain(disguise).chain(bandwidth).collect();
+            format!("hysteria2://{password}@{server}/?{}", pairs.join("&"))
+        }
     }
 }
 
@@ -56,6 +63,13 @@ fn plugin_text(plugin: Plugged, tls: bool, access: Access) -> String {
             format!("v2ray-plugin{tls};host={host};path={PATH}{mux}")
         }
     }
+}
+
+/// The same as [`security`] in the words of links that are always TLS.
+fn quic_security(row: Row, certificate: &Certificate, access: Access) -> Vec<String> {
+    let pairs = security(row, certificate, access).into_iter();
+    let renamed = |pair: String| pair.replace("pcs=", "pinSHA256=").replace("allowInsecure=", "insecure=");
+    pairs.filter(|pair| !pair.starts_with("security=")).map(renamed).collect()
 }
 
 fn transport(row: Row) -> Vec<String> {

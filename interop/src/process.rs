@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -31,14 +31,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program and waits until every address accepts.
+    /// Starts a program and waits until every address accepts, by TCP or (`true`) by UDP.
     pub(crate) async fn start(
         program: &Path,
         arguments: &[OsString],
         folder: &Path,
-        addresses: &[SocketAddr],
+        addresses: &[(SocketAddr, bool)],
     ) -> anyhow::Result<Self> {
-        let name = addresses.first().map_or(0, SocketAddr::port);
+        let name = addresses.first().map_or(0, |(address, _)| address.port());
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let child = Command::new(program)
@@ -51,8 +51,8 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let mut process = Self { child, log };
-        for address in addresses {
-            process.accepts(*address).await?;
+        for (address, udp) in addresses {
+            process.accepts(*address, *udp).await?;
         }
         Ok(process)
     }
@@ -64,10 +64,11 @@ impl Process {
         lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
     }
 
-    async fn accepts(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+    async fn accepts(&mut self, address: SocketAddr, udp: bool) -> anyhow::Result<()> {
         let limit = Instant::now() + READY_LIMIT;
         loop {
-            if TcpStream::connect(address).await.is_ok() {
+            // A UDP port answers nobody; but once the peer has it, nobody else can have it.
+            if if udp { UdpSocket::bind(address).is_err() } else { TcpStream::connect(address).await.is_ok() } {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {

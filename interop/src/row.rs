@@ -25,6 +25,10 @@ pub(crate) enum Protocol {
     },
     Vless,
     Trojan,
+    Hysteria2 {
+        disguise: Option<&'static str>,
+        bandwidth: bool,
+    },
 }
 
 /// The SIP003 plugins; what v2ray-plugin carries itself is not a transport of the row.
@@ -90,6 +94,7 @@ impl Row {
             Protocol::Plugged(_) | Protocol::AnyTls | Protocol::Vmess { .. } | Protocol::Vless | Protocol::Trojan => {
                 true
             }
+            Protocol::Hysteria2 { .. } => true,
         }
     }
 
@@ -100,6 +105,11 @@ impl Row {
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
         let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
         !(websocket || never) || matches!(self.protocol, Protocol::Vmess { .. })
+    }
+
+    /// Whether the server listens on a UDP port.
+    pub(crate) const fn over_udp(self) -> bool {
+        matches!(self.protocol, Protocol::Hysteria2 { .. })
     }
 
     /// Whether names can be asked for; SOCKS4 knows addresses only.
@@ -125,6 +135,10 @@ impl fmt::Display for Row {
             Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
             Protocol::Vless => write!(f, "vless"),
             Protocol::Trojan => write!(f, "trojan"),
+            Protocol::Hysteria2 { disguise, bandwidth } => {
+                let bandwidth = if bandwidth { " brutal" } else { "" };
+                write!(f, "hysteria2{bandwidth}{}{}", if disguise.is_some() { " " } else { "" }, disguise.unwrap_or(""))
+            }
         }?;
         f.write_str(match self.transport {
             Transport::Tcp => "",

@@ -75,5 +75,12 @@ fn all() -> Vec<Row> {
         let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };
         rows.extend([tcp, secured]);
     }
+    let hysteria2 = |disguise, bandwidth, trust| Row {
+        tls: Some(trust),
+        ..Row::plain(Protocol::Hysteria2 { disguise, bandwidth })
+    };
+    rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| hysteria2(None, false, trust)));
+    rows.extend([Some("salamander"), Some("gecko")].map(|disguise| hysteria2(disguise, false, Trust::Verify)));
+    rows.push(hysteria2(None, true, Trust::Verify));
     rows
 }

@@ -18,6 +18,10 @@ pub(crate) const SERVER_NAME: &str = "peer.interop.test";
 
 /// The method of Shadowsocks behind a plugin.
 pub(crate) const PLUGGED_METHOD: &str = "chacha20-ietf-poly1305";
+/// What hides the packets of a disguised Hysteria 2 server.
+pub(crate) const OBFS_PASSWORD: &str = "a-lizard-on-the-wall";
+/// The bandwidth that both sides of a Hysteria 2 server promise, in Mbit/s.
+pub(crate) const MBPS: u32 = 200;
 
 const WRONG_PASSWORD: &str = "incorrect-horse_battery.staple";
 const WRONG_ID: &str = "00000000-6d0a-4e0f-9a43-1f0d4cf0a5b1";

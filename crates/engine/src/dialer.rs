@@ -5,7 +5,7 @@ use std::{fmt::Debug, io};
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, SystemDialer};
 
 /// Opens streams and datagram associations: the operating system, one proxy protocol, a chain of them, or a fake.
 #[async_trait]
@@ -23,6 +23,11 @@ pub trait Dialer: Debug + Send + Sync {
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let _ = attempt;
         Err(DialError::new(Stage::Handshake, Cause::Unsupported("datagrams")))
+    }
+
+    /// This machine's own sockets, if that is what the dialer is: QUIC needs a UDP socket, not an association.
+    fn system(&self) -> Option<&SystemDialer> {
+        None
     }
 }
 

@@ -13,6 +13,7 @@ pub mod http;
 mod outbound;
 mod prefixed;
 mod protocol;
+mod quic;
 mod security;
 mod stream;
 mod system;

@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
 pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
-    let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, via, tls);
+    let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, Arc::clone(&via), tls);
     match &spec.outbound {
         Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
@@ -33,7 +33,7 @@ pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<
         }
         Outbound::ShadowsocksR(_) => Err(BuildError::Unsupported("ShadowsocksR")),
         Outbound::AnyTls(settings) => protocol::anytls::build(settings, over(&tcp(Some(&settings.tls)))?),
-        Outbound::Hysteria2(_) => Err(BuildError::Unsupported("Hysteria 2")),
+        Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, tls),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
         Outbound::Tuic(_) => Err(BuildError::Unsupported("TUIC")),
         Outbound::WireGuard(_) => Err(BuildError::Unsupported("WireGuard")),

@@ -160,8 +160,8 @@ impl Peer {
             let file = folder.join(format!("{}-{number}.json", self.name()));
             let door = Door::open().await?;
             fs::write(&file, self.render(group, certificate, &door).to_string())?;
-            let addresses: Vec<SocketAddr> = group.iter().map(|part| part.address).collect();
-            fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &addresses).await?);
+            let ports: Vec<(SocketAddr, bool)> = group.iter().map(|part| (part.address, part.row.over_udp())).collect();
+            fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &ports).await?);
             if self == Self::Mihomo {
                 // It accepts before it carries, and hangs up on who comes in between.
                 door.carried().await?;

@@ -6,7 +6,7 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
+    secrets::{ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
 };
 
 /// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, and its HTTPUpgrade
@@ -50,6 +50,7 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),
         Protocol::Trojan => json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] }),
+        Protocol::Hysteria2 { disguise, bandwidth } => hysteria2(disguise, bandwidth),
     };
     inbound["tag"] = json!(row.to_string());
     inbound["listen"] = json!(part.address.ip());
@@ -70,6 +71,18 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
         Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
         Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
+    }
+    inbound
+}
+
+fn hysteria2(disguise: Option<&str>, bandwidth: bool) -> Value {
+    let mut inbound = json!({ "type": "hysteria2", "users": [{ "name": USER, "password": PASSWORD }] });
+    if let Some(disguise) = disguise {
+        inbound["obfs"] = json!({ "type": disguise, "password": OBFS_PASSWORD });
+    }
+    if bandwidth {
+        inbound["up_mbps"] = json!(MBPS);
+        inbound["down_mbps"] = json!(MBPS);
     }
     inbound
 }

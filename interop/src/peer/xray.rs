@@ -28,6 +28,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         }
         Protocol::Plugged(_) | Protocol::AnyTls => false,
         Protocol::Vmess { cipher: "zero" } => xray,
+        Protocol::Hysteria2 { .. } => false,
         _ => true,
     };
     // Early data came after v2ray 4.34; in the path, Xray never had it. HTTP/2 by itself has left Xray; gRPC and
@@ -108,6 +109,8 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
         Protocol::Trojan => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
+        // No row that it plays.
+        Protocol::Hysteria2 { .. } => ("", Value::Null),
     }
 }
 

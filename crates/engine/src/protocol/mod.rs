@@ -8,6 +8,7 @@ pub(crate) mod anytls;
 mod first_write;
 pub(crate) mod headed;
 pub(crate) mod http;
+pub(crate) mod hysteria2;
 mod inbox;
 mod outbox;
 mod sealed;

@@ -28,13 +28,22 @@ pub(super) struct SystemDatagram {
 impl SystemDatagram {
     /// Binds a socket to a port that the system chooses.
     pub(super) fn open(dialer: SystemDialer) -> io::Result<Self> {
-        let (socket, dual) = match bind_dual() {
-            Ok(socket) => (socket, true),
-            Err(_) => (std::net::UdpSocket::bind("0.0.0.0:0")?, false),
-        };
-        socket.set_nonblocking(true)?;
+        let (socket, dual) = udp_socket()?;
         Ok(Self { socket: UdpSocket::from_std(socket)?, dual, dialer })
     }
+}
+
+/// A socket on a port that the system chooses, for both address families (`true`) or only for IPv4.
+///
+/// # Errors
+/// The system's own.
+pub(crate) fn udp_socket() -> io::Result<(std::net::UdpSocket, bool)> {
+    let (socket, dual) = match bind_dual() {
+        Ok(socket) => (socket, true),
+        Err(_) => (std::net::UdpSocket::bind("0.0.0.0:0")?, false),
+    };
+    socket.set_nonblocking(true)?;
+    Ok((socket, dual))
 }
 
 /// A socket that also carries IPv4, as IPv4-mapped addresses (RFC 3493 §3.7).

@@ -10,6 +10,7 @@ mod tests;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,9 +19,10 @@ use hezar_core::{Host, Reach, Stage, Target};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
+pub(crate) use datagram::udp_socket;
 pub use resolver::{Resolver, ResolverConfig};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, quic::Sockets};
 
 /// An idle connection is checked after this long, so that a vanished peer does not hold it for ever.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -45,13 +47,31 @@ impl AddressPolicy {
 pub struct SystemDialer {
     resolver: Resolver,
     policy: AddressPolicy,
+    quic: Arc<Sockets>,
 }
 
 impl SystemDialer {
     /// A dialer under a policy.
     #[must_use]
-    pub const fn new(resolver: Resolver, policy: AddressPolicy) -> Self {
-        Self { resolver, policy }
+    pub fn new(resolver: Resolver, policy: AddressPolicy) -> Self {
+        Self { resolver, policy, quic: Arc::default() }
+    }
+
+    /// The sockets that QUIC connections share.
+    pub(crate) fn quic(&self) -> &Sockets {
+        &self.quic
+    }
+
+    /// The allowed addresses of a target for trying one after another: few, and IPv4 first, since a silent address costs
+    /// its share of the time and IPv4 works from more machines.
+    ///
+    /// # Errors
+    /// As for connecting: nothing resolves, or nothing is allowed.
+    pub(crate) async fn candidates(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError> {
+        let mut addresses = self.addresses(target, attempt).await?;
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses.truncate(3);
+        Ok(addresses)
     }
 
     /// The addresses of a target that the policy allows.
@@ -88,6 +108,10 @@ impl Dialer for SystemDialer {
         let socket = async { datagram::SystemDatagram::open(self.clone()) };
         Ok(Box::new(attempt.stage(Stage::Connect, socket).await?))
     }
+
+    fn system(&self) -> Option<&SystemDialer> {
+        Some(self)
+    }
 }
 
 /// One TCP connection to one address.
@@ -106,7 +130,7 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// What a failure says about an address: a machine without IPv6 answers as if it had run out of addresses.
-fn of_family(address: SocketAddr, error: io::Error) -> io::Error {
+pub(crate) fn of_family(address: SocketAddr, error: io::Error) -> io::Error {
     /// EAFNOSUPPORT (Linux).
     const NO_SUCH_FAMILY: i32 = 97;
     let missing = error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY);

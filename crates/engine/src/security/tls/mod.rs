@@ -86,6 +86,20 @@ impl TlsClients {
         Ok(Box::new(secured))
     }
 
+    /// The configuration for TLS inside QUIC to `server`, and the name to ask for.
+    ///
+    /// # Errors
+    /// [`Cause::Tls`] when the settings make no configuration.
+    pub(crate) fn for_quic(
+        &self,
+        tls: &Tls,
+        server: &Host,
+        default_alpn: &[&str],
+    ) -> Result<(Arc<ClientConfig>, String), Cause> {
+        let config = self.config(tls, default_alpn).map_err(|error| Cause::Tls(error.to_string().into()))?;
+        Ok((config, name::to_send(tls, server).to_str().into_owned()))
+    }
+
     /// The configuration for these settings.
     fn config(&self, tls: &Tls, default_alpn: &[&str]) -> Result<Arc<ClientConfig>, rustls::Error> {
         let default = || default_alpn.iter().map(|name| Box::from(*name)).collect();

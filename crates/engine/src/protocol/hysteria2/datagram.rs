@@ -1,0 +1,90 @@
+//! UDP through a Hysteria 2 server: a session on the shared connection.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use hezar_core::{Stage, Target};
+use parking_lot::Mutex;
+use quinn::SendDatagramError;
+
+use super::{
+    session::{Session, deliver},
+    wire::{self, Message},
+};
+use crate::{
+    Cause, Datagram, DialError,
+    quic::{
+        Inbox, Lease, Link, cause_of,
+        fragments::{self, Fragments},
+    },
+};
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Hysteria2Datagram {
+    link: Arc<Link<Session>>,
+    inbox: Inbox<u32, Message>,
+    fragments: Mutex<Fragments>,
+    packet: AtomicU16,
+    _lease: Lease,
+}
+
+impl Hysteria2Datagram {
+    /// Opens a session; the server learns of it with the first datagram.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] when the server carries no UDP, or why the connection broke just now.
+    pub(super) fn open(link: Arc<Link<Session>>, lease: Lease) -> Result<Self, DialError> {
+        let failed = |cause| DialError::new(Stage::Handshake, cause);
+        if !link.session.udp || link.connection.max_datagram_size().is_none() {
+            return Err(failed(Cause::Unsupported("UDP through this server")));
+        }
+        let (inbox, unread) = link.session.inboxes.add(|n| n).ok_or_else(|| failed(link.end()))?;
+        if unread {
+            tokio::spawn(deliver(link.connection.clone(), Arc::clone(&link.session.inboxes)));
+        }
+        Ok(Self { link, inbox, fragments: Mutex::default(), packet: AtomicU16::new(rand::random()), _lease: lease })
+    }
+}
+
+#[async_trait]
+impl Datagram for Hysteria2Datagram {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        let address = target.to_string();
+        let most = self.link.connection.max_datagram_size().ok_or_else(|| io::Error::from(self.link.end()))?;
+        let room = most.saturating_sub(wire::header(&address));
+        let (count, pieces) = fragments::cut(payload, room, room).ok_or(io::ErrorKind::InvalidInput)?;
+        // Number 0 is for whole packets.
+        let packet = if count == 1 { 0 } else { self.packet.fetch_add(1, Ordering::Relaxed).max(1) };
+        for (piece, part) in pieces {
+            let datagram = wire::message(self.inbox.id, packet, (piece, count), &address, part);
+            match self.link.connection.send_datagram(datagram) {
+                // The path became narrower just now: the packet is lost, as UDP loses them.
+                Ok(()) | Err(SendDatagramError::TooLarge) => {}
+                Err(SendDatagramError::ConnectionLost(lost)) => return Err(cause_of(&lost).into()),
+                Err(_) => return Err(Cause::Unsupported("UDP through this server").into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        let mut queue = self.inbox.queue.lock().await;
+        loop {
+            let message = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
+            let Message { packet, piece, pieces, address, payload, .. } = message;
+            let whole = self.fragments.lock().take(packet, piece, pieces, payload);
+            if let Some(whole) = whole {
+                let length = whole.len().min(buffer.len());
+                buffer.get_mut(..length).unwrap_or_default().copy_from_slice(whole.get(..length).unwrap_or_default());
+                return Ok((length, address));
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Hysteria 2 outbound: a QUIC connection that passes for HTTP/3, a stream for each TCP connection, datagrams for UDP.
+
+mod datagram;
+mod session;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{Hysteria2, Secret, Target};
+use quinn::VarInt;
+
+use self::{datagram::Hysteria2Datagram, session::Session};
+use super::headed::Headed;
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
+    quic::{Dialled, Disguise, Hop, Links, Promise, Server, negotiated, transport},
+};
+
+/// The unidirectional streams that an HTTP/3 server opens: control, two of QPACK, and some that say nothing.
+const SERVER_STREAMS: u32 = 8;
+/// Bytes per second in a Mbit/s.
+const MBIT: u64 = 125_000;
+
+/// Builds the dialer; `via` has the sockets to the server.
+///
+/// # Errors
+/// [`BuildError::Invalid`] for a disguise that cannot be.
+pub(crate) fn build(
+    settings: &Hysteria2,
+    server: &Target,
+    via: Arc<dyn Dialer>,
+    clients: &TlsClients,
+) -> Result<Arc<dyn Dialer>, BuildError> {
+    let server = Server {
+        target: server.clone(),
+        via,
+        tls: settings.tls.clone(),
+        clients: clients.clone(),
+        alpn: &["h3"],
+        disguise: settings.obfs.as_ref().map(Disguise::new).transpose()?,
+        hop: Hop::new(server.port(), &settings.ports, settings.hop_interval),
+    };
+    let rate = |mbps: Option<u32>| u64::from(mbps.unwrap_or(0)) * MBIT;
+    Ok(Arc::new(Hysteria2Dialer {
+        server,
+        auth: settings.auth.clone(),
+        sends: rate(settings.up_mbps),
+        receives: rate(settings.down_mbps),
+        links: Links::default(),
+    }))
+}
+
+/// Dials targets through one Hysteria 2 server.
+struct Hysteria2Dialer {
+    server: Server,
+    auth: Secret,
+    /// Our own bandwidth in bytes per second; 0 = unknown.
+    sends: u64,
+    receives: u64,
+    links: Links<Session>,
+}
+
+impl fmt::Debug for Hysteria2Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hysteria2Dialer").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Hysteria2Dialer {
+    /// A connection on which we are a client.
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+        let promise = Promise::default();
+        let mut transport = transport(SERVER_STREAMS);
+        transport.congestion_controller_factory(negotiated(promise.clone()));
+        let dialled = self.server.connect(transport, attempt).await?;
+        let (session, accepted) =
+            Session::begin(&dialled.connection, self.auth.expose(), self.receives, attempt).await?;
+        if let Some(rate) = wire::rate(self.sends, accepted.receives) {
+            promise.settle(rate);
+        }
+        Ok((dialled, session))
+    }
+}
+
+#[async_trait]
+impl Dialer for Hysteria2Dialer {
+    /// The request leaves with the first payload: whether the server reached the target shows at the first read.
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let request = |_: &_| wire::request(target, &mut rand::rng());
+        let (stream, request) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
+        Ok(Box::new(Headed::new(Box::new(stream), request, wire::Answer)))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let nudge = |link: &crate::quic::Link<Session>| {
+            // A stream that is given up at once must be acknowledged, and means nothing to an HTTP/3 server.
+            if let Some(Ok((mut send, _))) = futures_util::FutureExt::now_or_never(link.connection.open_bi()) {
+                let _ = send.reset(VarInt::from_u32(0x10c));
+            }
+        };
+        let (link, lease) = self.links.link(attempt, nudge, || self.dial(attempt)).await?;
+        Ok(Box::new(Hysteria2Datagram::open(link, lease)?))
+    }
+}

@@ -1,0 +1,76 @@
+//! A connection on which the server knows us: HTTP/3 stays open beneath, and datagrams find their associations.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use h3::client::{Connection as Http3, SendRequest};
+use hezar_core::Stage;
+use quinn::{Connection, VarInt};
+
+use super::wire::{self, Accepted, Message};
+use crate::{
+    Attempt, Cause, DialError,
+    quic::{Inboxes, cause_of},
+};
+
+/// HTTP/3's "general protocol error": what Hysteria's own client says when it is not accepted.
+const NOT_ACCEPTED: u32 = 0x101;
+
+/// What is kept with the connection.
+pub(super) struct Session {
+    /// Whether the server carries UDP.
+    pub(super) udp: bool,
+    /// Its associations.
+    pub(super) inboxes: Arc<Inboxes<u32, Message>>,
+    // HTTP/3 ends the connection when its control stream or its last sender is dropped.
+    _http3: (Http3<h3_quinn::Connection, Bytes>, SendRequest<h3_quinn::OpenStreams, Bytes>),
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("udp", &self.udp).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Tells the server who we are, on a fresh connection. `receives`: how fast we want to be sent to, 0 = unknown.
+    ///
+    /// # Errors
+    /// [`DialError`] at the handshake stage; [`Cause::Authentication`] when the server plays a web server.
+    pub(super) async fn begin(
+        connection: &Connection,
+        auth: &str,
+        receives: u64,
+        attempt: &Attempt,
+    ) -> Result<(Self, Accepted), DialError> {
+        let greeting = async {
+            // What HTTP/3 says about a broken connection is less than what QUIC knows.
+            let lost = || {
+                let reason = connection.close_reason();
+                reason.map_or(Cause::Protocol("the server does not speak HTTP/3"), |reason| cause_of(&reason))
+            };
+            let request = wire::auth(auth, receives, &mut rand::rng())?;
+            let quic = h3_quinn::Connection::new(connection.clone());
+            let (driver, mut sender) = h3::client::builder().build(quic).await.map_err(|_| lost())?;
+            let mut exchange = sender.send_request(request).await.map_err(|_| lost())?;
+            exchange.finish().await.map_err(|_| lost())?;
+            let answer = exchange.recv_response().await.map_err(|_| lost())?;
+            let accepted = wire::accepted(&answer)?;
+            Ok::<_, Cause>((driver, sender, accepted))
+        };
+        let done = attempt.stage(Stage::Handshake, greeting).await;
+        let (driver, sender, accepted) = done.inspect_err(|_| connection.close(VarInt::from_u32(NOT_ACCEPTED), b""))?;
+        let session = Self { udp: accepted.udp, inboxes: Arc::default(), _http3: (driver, sender) };
+        Ok((session, accepted))
+    }
+}
+
+/// Reads a connection's datagrams to its end.
+pub(super) async fn deliver(connection: Connection, inboxes: Arc<Inboxes<u32, Message>>) {
+    while let Ok(datagram) = connection.read_datagram().await {
+        if let Some(message) = Message::read(&datagram) {
+            inboxes.deliver(message.session, message);
+        }
+    }
+    inboxes.end();
+}

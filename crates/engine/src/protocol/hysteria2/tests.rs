@@ -1,0 +1,1 @@
+//! Hysteria 2 against its definition.

@@ -1,0 +1,48 @@
+//! Port hopping: a server that listens on many ports is sent to on another one again and again.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+/// Hysteria's own time between two hops.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// Hops in quicker succession only cost packets.
+const LEAST_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The ports to hop over.
+#[derive(Clone, Debug)]
+pub(crate) struct Hop {
+    /// Inclusive ranges, the first port not after the last; never empty.
+    ranges: Vec<(u16, u16)>,
+    /// The time between two hops.
+    pub(super) interval: Duration,
+}
+
+impl Hop {
+    /// The server's own port and the published ranges; `None` when there is nothing to hop to.
+    pub(crate) fn new(own: u16, ranges: &[(u16, u16)], seconds: Option<u32>) -> Option<Self> {
+        if ranges.is_empty() {
+            return None;
+        }
+        let tidy = |&(a, b): &(u16, u16)| (a.min(b).max(1), a.max(b).max(1));
+        let mut ranges: Vec<_> = ranges.iter().map(tidy).collect();
+        if !ranges.iter().any(|(first, last)| (*first..=*last).contains(&own)) {
+            ranges.push((own, own));
+        }
+        let interval = seconds.map_or(INTERVAL, |seconds| Duration::from_secs(seconds.into()).max(LEAST_INTERVAL));
+        Some(Self { ranges, interval })
+    }
+
+    /// One of the ports, each as likely as the others.
+    pub(super) fn port(&self) -> u16 {
+        let width = |&(first, last): &(u16, u16)| u32::from(last - first) + 1;
+        let mut place = rand::rng().random_range(0..self.ranges.iter().map(width).sum::<u32>().max(1));
+        for range in &self.ranges {
+            if place < width(range) {
+                return range.0 + u16::try_from(place).unwrap_or(0);
+            }
+            place -= width(range);
+        }
+        self.ranges.first().map_or(443, |range| range.0)
+    }
+}

@@ -1,0 +1,82 @@
+//! The datagram associations of one connection: each has a number and a bounded queue of what was sent to it.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// The most datagrams that wait for a slow reader; more are lost, as UDP loses them.
+const MOST_WAITING: usize = 256;
+
+/// The associations by their numbers.
+#[derive(Debug)]
+pub(crate) struct Inboxes<K, T>(Mutex<State<K, T>>);
+
+#[derive(Debug)]
+struct State<K, T> {
+    queues: HashMap<K, Sender<T>>,
+    next: u32,
+    /// Whether somebody reads the connection's datagrams.
+    read: bool,
+    /// Whether the connection is over.
+    over: bool,
+}
+
+impl<K, T> Default for Inboxes<K, T> {
+    fn default() -> Self {
+        Self(Mutex::new(State { queues: HashMap::new(), next: 0, read: false, over: false }))
+    }
+}
+
+/// One association's end of its queue; its number is free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Inbox<K: Copy + Eq + Hash, T> {
+    /// The number.
+    pub(crate) id: K,
+    /// What was sent to it.
+    pub(crate) queue: tokio::sync::Mutex<Receiver<T>>,
+    all: Arc<Inboxes<K, T>>,
+}
+
+impl<K: Copy + Eq + Hash, T> Inboxes<K, T> {
+    /// A new association; `number` makes a number of a counter. `None` when all are taken or the connection is over.
+    /// The second value says that nobody reads the connection's datagrams yet: the caller has to see to it.
+    pub(crate) fn add(self: &Arc<Self>, number: impl Fn(u32) -> K) -> Option<(Inbox<K, T>, bool)> {
+        let (sender, receiver) = channel(MOST_WAITING);
+        let mut state = self.0.lock();
+        if state.over {
+            return None;
+        }
+        let free = (0..=state.queues.len()).find_map(|_| {
+            state.next = state.next.wrapping_add(1);
+            let id = number(state.next);
+            (!state.queues.contains_key(&id)).then_some(id)
+        });
+        let id = free?;
+        state.queues.insert(id, sender);
+        let unread = !std::mem::replace(&mut state.read, true);
+        drop(state);
+        Some((Inbox { id, queue: tokio::sync::Mutex::new(receiver), all: Arc::clone(self) }, unread))
+    }
+
+    /// Puts a datagram into its queue; one for an unknown number, or too many, are lost.
+    pub(crate) fn deliver(&self, id: K, datagram: T) {
+        let state = self.0.lock();
+        if let Some(queue) = state.queues.get(&id) {
+            let _ = queue.try_send(datagram);
+        }
+    }
+
+    /// The connection is over: every queue ends.
+    pub(crate) fn end(&self) {
+        let mut state = self.0.lock();
+        state.over = true;
+        state.queues.clear();
+    }
+}
+
+impl<K: Copy + Eq + Hash, T> Drop for Inbox<K, T> {
+    fn drop(&mut self) {
+        self.all.0.lock().queues.remove(&self.id);
+    }
+}

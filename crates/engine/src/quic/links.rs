@@ -1,0 +1,315 @@
+//! The open connections to one server: opened on use, shared, watched, closed when idle.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use hezar_core::Stage;
+use parking_lot::Mutex;
+use quinn::{Connection, Endpoint, VarInt};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{Dialled, fault::cause_of, server::Hopping, stream::QuicStream};
+use crate::{Attempt, Cause, DialError};
+
+/// A connection without streams and associations is closed after this long.
+pub(crate) const IDLE: Duration = Duration::from_secs(15);
+
+/// A server that was heard of this long ago is believed to be there; later it has to answer first.
+const WARM: Duration = Duration::from_secs(3);
+/// How long a server may be silent after it was sent something that it must acknowledge: four round trips, and
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+
+/// The most connections to one server; a second one is opened when the first may carry no more streams.
+const MOST: usize = 16;
+
+/// One connection and what its protocol keeps with it.
+#[derive(Debug)]
+pub(crate) struct Link<S> {
+    /// The connection.
+    pub(crate) connection: Connection,
+    /// The protocol's own part.
+    pub(crate) session: S,
+    uses: Arc<Mutex<Uses>>,
+    heard: Mutex<Heard>,
+    endpoint: Arc<Endpoint>,
+}
+
+/// Who uses a connection.
+#[derive(Debug)]
+struct Uses {
+    count: usize,
+    /// When the count fell to 0.
+    idle_since: Instant,
+    closed: bool,
+}
+
+/// When packets were last seen to come in, and how many there had been.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    packets: u64,
+    at: Instant,
+}
+
+/// One use of a connection. While it exists the connection is not closed for idleness.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<Mutex<Uses>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut uses = self.0.lock();
+        uses.count = uses.count.saturating_sub(1);
+        if uses.count == 0 {
+            uses.idle_since = Instant::now();
+        }
+    }
+}
+
+/// A new stream, and whether its server should be heard of before the stream is relied on.
+struct Opened<S> {
+    /// Its connection.
+    link: Arc<Link<S>>,
+    /// The stream.
+    stream: QuicStream,
+    cold: bool,
+}
+
+/// All connections to one server.
+#[derive(Debug)]
+pub(crate) struct Links<S> {
+    open: Arc<Mutex<Vec<Arc<Link<S>>>>>,
+    // Held while a connection is opened, so that the others wait for that one.
+    dialling: tokio::sync::Mutex<()>,
+}
+
+impl<S> Default for Links<S> {
+    fn default() -> Self {
+        Self { open: Arc::default(), dialling: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<S: Send + Sync + 'static> Link<S> {
+    fn lease(&self) -> Option<Lease> {
+        if self.connection.close_reason().is_some() {
+            return None;
+        }
+        let mut uses = self.uses.lock();
+        if uses.closed {
+            return None;
+        }
+        uses.count += 1;
+        drop(uses);
+        Some(Lease(Arc::clone(&self.uses)))
+    }
+
+    /// Why the connection is over, or that it is closed.
+    pub(crate) fn end(&self) -> Cause {
+        self.connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason))
+    }
+
+    fn packets(&self) -> u64 {
+        self.connection.stats().udp_rx.datagrams
+    }
+
+    /// Whether the server was silent for so long that it may be gone.
+    pub(crate) fn is_cold(&self) -> bool {
+        let mut heard = self.heard.lock();
+        let (now, packets) = (Instant::now(), self.packets());
+        let cold = now.duration_since(heard.at) >= WARM;
+        if !cold && packets != heard.packets {
+            *heard = Heard { packets, at: now };
+        }
+        cold
+    }
+
+    /// Whether any packet comes in, now that the server was sent something.
+    pub(crate) async fn answers(&self, since: u64) -> bool {
+        let (least, most) = PATIENCE;
+        let until = Instant::now() + (self.connection.rtt() * 4).clamp(least, most);
+        let mut pause = Duration::from_millis(1);
+        let packets = loop {
+            let packets = self.packets();
+            if packets != since {
+                break packets;
+            }
+            if Instant::now() >= until || self.connection.close_reason().is_some() {
+                return false;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(16));
+        };
+        *self.heard.lock() = Heard { packets, at: Instant::now() };
+        true
+    }
+}
+
+impl<S: Send + Sync + 'static> Links<S> {
+    /// Opens a stream and writes `first` to it, on a connection that is open or on a new one. A connection whose server
+    /// has been silent is not believed until it answers; when it does not, a new one takes its place.
+    ///
+    /// # Errors
+    /// [`DialError`] of `dial`, or at the handshake stage when the connection breaks at once.
+    pub(crate) async fn stream<F: Future<Output = Result<(Dialled, S), DialError>> + Send>(
+        &self,
+        attempt: &Attempt,
+        first: impl Fn(&Link<S>) -> Vec<u8>,
+        dial: impl Fn() -> F,
+    ) -> Result<(QuicStream, Vec<u8>), DialError> {
+        loop {
+            let Opened { link, mut stream, cold } = self.open(attempt, &dial).await?;
+            let first = first(&link);
+            if !cold {
+                return Ok((stream, first));
+            }
+            let before = link.packets();
+            let work = async {
+                // A broken connection shows in the next line.
+                let _ = stream.write_all(&first).await;
+                Ok::<_, Cause>(link.answers(before).await)
+            };
+            if attempt.stage(Stage::Handshake, work).await? {
+                return Ok((stream, Vec::new()));
+            }
+            self.retire(&link);
+        }
+    }
+
+    /// A connection to hold associations on, as [`Links::stream`]; `nudge` makes a silent server answer.
+    ///
+    /// # Errors
+    /// [`DialError`] of `dial`.
+    pub(crate) async fn link<F: Future<Output = Result<(Dialled, S), DialError>> + Send>(
+        &self,
+        attempt: &Attempt,
+        nudge: impl Fn(&Link<S>),
+        dial: impl Fn() -> F,
+    ) -> Result<(Arc<Link<S>>, Lease), DialError> {
+        loop {
+            let (link, lease) = match self.leased() {
+                Some(found) => found,
+                None => {
+                    let _turn = self.turn(attempt).await?;
+                    match self.leased() {
+                        Some(found) => found,
+                        None => return self.adopt(dial().await?),
+                    }
+                }
+            };
+            if !link.is_cold() {
+                return Ok((link, lease));
+            }
+            let before = link.packets();
+            nudge(&link);
+            if attempt.stage(Stage::Handshake, async { Ok::<_, Cause>(link.answers(before).await) }).await? {
+                return Ok((link, lease));
+            }
+            self.retire(&link);
+        }
+    }
+
+    async fn open<F: Future<Output = Result<(Dialled, S), DialError>> + Send>(
+        &self,
+        attempt: &Attempt,
+        dial: &impl Fn() -> F,
+    ) -> Result<Opened<S>, DialError> {
+        if let Some(opened) = self.open_now() {
+            return Ok(opened);
+        }
+        let _turn = self.turn(attempt).await?;
+        if let Some(opened) = self.open_now() {
+            return Ok(opened);
+        }
+        let full = (self.open.lock().len() >= MOST).then(|| self.leased()).flatten();
+        let (link, lease) = match full {
+            Some(found) => found,
+            None => self.adopt(dial().await?)?,
+        };
+        let both = async { link.connection.open_bi().await.map_err(|error| cause_of(&error)) };
+        let both = attempt.stage(Stage::Handshake, both).await?;
+        Ok(Opened { link, stream: QuicStream::new(both, lease), cold: false })
+    }
+
+    /// A stream of the first connection that has one to give without waiting.
+    fn open_now(&self) -> Option<Opened<S>> {
+        let links: Vec<_> = self.open.lock().iter().map(Arc::clone).collect();
+        links.into_iter().find_map(|link| {
+            let lease = link.lease()?;
+            let both = link.connection.open_bi().now_or_never()?.ok()?;
+            let cold = link.is_cold();
+            Some(Opened { link, stream: QuicStream::new(both, lease), cold })
+        })
+    }
+
+    fn leased(&self) -> Option<(Arc<Link<S>>, Lease)> {
+        self.open.lock().iter().rev().find_map(|link| Some((Arc::clone(link), link.lease()?)))
+    }
+
+    async fn turn(&self, attempt: &Attempt) -> Result<tokio::sync::MutexGuard<'_, ()>, DialError> {
+        attempt.stage(Stage::Connect, async { Ok::<_, Cause>(self.dialling.lock().await) }).await
+    }
+
+    /// Keeps a new connection and watches it.
+    fn adopt(&self, (dialled, session): (Dialled, S)) -> Result<(Arc<Link<S>>, Lease), DialError> {
+        let Dialled { connection, endpoint, hop } = dialled;
+        let now = Instant::now();
+        let link = Arc::new(Link {
+            heard: Mutex::new(Heard { packets: connection.stats().udp_rx.datagrams, at: now }),
+            uses: Arc::new(Mutex::new(Uses { count: 0, idle_since: now, closed: false })),
+            connection,
+            session,
+            endpoint,
+        });
+        let lease = link.lease().ok_or_else(|| DialError::new(Stage::Handshake, link.end()))?;
+        self.open.lock().push(Arc::clone(&link));
+        tokio::spawn(keep(Arc::downgrade(&self.open), Arc::clone(&link), hop));
+        Ok((link, lease))
+    }
+
+    /// Gives a connection no more streams; those that it has go on.
+    fn retire(&self, link: &Arc<Link<S>>) {
+        self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
+    }
+
+    /// How many connections are open.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+}
+
+/// Watches a connection to its end: closes it when idle, hops, and forgets it when it is over.
+async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop: Option<Hopping>) {
+    let mut idle_at = Instant::now() + IDLE;
+    let mut hop_at = hop.as_ref().map(|hop| Instant::now() + hop.hop.interval);
+    loop {
+        let next = hop_at.map_or(idle_at, |hop_at| hop_at.min(idle_at));
+        if timeout_at(next, link.connection.closed()).await.is_ok() {
+            break;
+        }
+        let now = Instant::now();
+        if let (Some(at), Some(hop)) = (hop_at, &hop)
+            && at <= now
+        {
+            hop.go(&link.endpoint);
+            hop_at = Some(now + hop.hop.interval);
+        }
+        if idle_at <= now {
+            let mut uses = link.uses.lock();
+            idle_at = if uses.count > 0 { now } else { uses.idle_since } + IDLE;
+            if idle_at <= now {
+                uses.closed = true;
+                break;
+            }
+        }
+    }
+    // HTTP/3's "no error", and a code that TUIC does not look at.
+    link.connection.close(VarInt::from_u32(0x100), b"");
+    if let Some(links) = links.upgrade() {
+        links.lock().retain(|other| !Arc::ptr_eq(other, &link));
+    }
+}

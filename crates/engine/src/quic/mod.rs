@@ -1,0 +1,30 @@
+//! QUIC to a server: the sockets, the disguises of packets, and connections that are opened on use, shared and closed
+//! when idle.
+//!
+//! A node costs nothing while nobody uses it: its [`Links`](links::Links) open a connection for the first stream, share
+//! it among all streams and datagram associations, and close it [`IDLE`](links::IDLE) after the last of them is gone.
+
+mod brutal;
+mod disguise;
+mod fault;
+pub(crate) mod fragments;
+mod gecko;
+mod hop;
+mod inboxes;
+mod links;
+mod salamander;
+mod server;
+mod sockets;
+mod stream;
+#[cfg(test)]
+mod tests;
+pub(crate) mod varint;
+
+pub(crate) use brutal::{Promise, negotiated};
+pub(crate) use disguise::Disguise;
+pub(crate) use fault::cause_of;
+pub(crate) use hop::Hop;
+pub(crate) use inboxes::{Inbox, Inboxes};
+pub(crate) use links::{Lease, Link, Links};
+pub(crate) use server::{Dialled, Server, transport};
+pub(crate) use sockets::Sockets;

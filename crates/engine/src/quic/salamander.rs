@@ -1,0 +1,45 @@
+//! Salamander, a disguise of Hysteria 2's packets (v2.hysteria.network/docs/developers/Protocol).
+//!
+//! ```text
+//! | salt | packet ⊕ BLAKE2b-256(password ‖ salt), repeated |
+//! |  8   |                     as before                   |
+//! ```
+//! It hides that the packets are QUIC; what protects them is QUIC's own encryption.
+
+use blake2::{Blake2b, Digest, digest::consts::U32};
+
+/// The salt in front of a packet, in bytes.
+pub(super) const SALT: usize = 8;
+
+/// The password, hashed as far as it goes.
+#[derive(Clone)]
+pub(super) struct Salamander(Blake2b<U32>);
+
+impl Salamander {
+    /// The disguise with a password.
+    pub(super) fn new(password: &str) -> Self {
+        Self(Blake2b::new_with_prefix(password.as_bytes()))
+    }
+
+    /// Appends `packet` to `out`, disguised by `salt`.
+    pub(super) fn put(&self, salt: [u8; SALT], packet: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&salt);
+        let from = out.len();
+        out.extend_from_slice(packet);
+        self.mask(salt, out.get_mut(from..).unwrap_or_default());
+    }
+
+    /// Unmasks the packet behind the salt, in place, and returns it; `None` when there is none.
+    pub(super) fn open<'a>(&self, packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let (salt, packet) = packet.split_first_chunk_mut::<SALT>()?;
+        self.mask(*salt, packet);
+        (!packet.is_empty()).then_some(packet)
+    }
+
+    fn mask(&self, salt: [u8; SALT], packet: &mut [u8]) {
+        let key = self.0.clone().chain_update(salt).finalize();
+        for block in packet.chunks_mut(key.len()) {
+            block.iter_mut().zip(&key).for_each(|(byte, key)| *byte ^= key);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The way to one server by QUIC: its addresses, the disguise, the ports, TLS.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use hezar_core::{Stage, Target, Tls};
+use quinn::{
+    ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
+};
+
+use super::{
+    Disguise, Hop,
+    disguise::{DisguisedSocket, Ports},
+    fault::{cause_of, cause_of_connect},
+    sockets,
+};
+use crate::{Attempt, Cause, DialError, Dialer, TlsClients};
+
+/// A connection on which nothing comes in for this long is dead, in milliseconds.
+const SILENCE: u32 = 30_000;
+/// How often an open connection asks whether the server is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// What one stream may have under way to us, in bytes: 100 Mbit/s over a third of a second.
+const STREAM_WINDOW: u32 = 4 << 20;
+/// What all streams of a connection may have under way to us, in bytes.
+const WINDOW: u32 = 16 << 20;
+/// What may wait to be sent or acknowledged, in bytes.
+const SEND_WINDOW: u64 = 8 << 20;
+/// Datagrams that wait for us, in bytes.
+const DATAGRAMS: usize = 1 << 20;
+
+/// How a server is reached.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Its published address.
+    pub(crate) target: Target,
+    /// What opens sockets.
+    pub(crate) via: Arc<dyn Dialer>,
+    /// TLS inside QUIC.
+    pub(crate) tls: Tls,
+    /// The shared configurations.
+    pub(crate) clients: TlsClients,
+    /// The protocols that are offered when the node names none.
+    pub(crate) alpn: &'static [&'static str],
+    /// How packets look.
+    pub(crate) disguise: Option<Disguise>,
+    /// The ports to hop over.
+    pub(crate) hop: Option<Hop>,
+}
+
+/// A fresh connection.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    pub(crate) connection: Connection,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) hop: Option<Hopping>,
+}
+
+/// A connection's own part in port hopping.
+#[derive(Debug)]
+pub(super) struct Hopping {
+    pub(super) hop: Hop,
+    disguise: Option<Disguise>,
+    believed: u16,
+}
+
+impl Hopping {
+    /// Goes over to another port of the server, from another port of ours: middle boxes must not see the same pair.
+    pub(super) fn go(&self, endpoint: &Endpoint) {
+        // Without a socket the connection stays where it is.
+        if let Ok(socket) = self.socket() {
+            let _ = endpoint.rebind_abstract(socket);
+        }
+    }
+
+    fn socket(&self) -> io::Result<Arc<DisguisedSocket>> {
+        let ports = Ports { believed: self.believed, real: self.hop.port() };
+        Ok(Arc::new(DisguisedSocket::new(sockets::plain()?, self.disguise.clone(), Some(ports))))
+    }
+}
+
+/// What QUIC may use and how long it waits; `uni` streams may be opened by the server.
+pub(crate) fn transport(uni: u32) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(uni))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(SILENCE))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(WINDOW))
+        .send_window(SEND_WINDOW)
+        .datagram_receive_buffer_size(Some(DATAGRAMS))
+        .datagram_send_buffer_size(DATAGRAMS);
+    config
+}
+
+impl Server {
+    /// A new connection, its handshake done; the server's addresses are tried one after another.
+    ///
+    /// # Errors
+    /// [`DialError`] of the first address, or of the next one when that is only out of reach.
+    pub(crate) async fn connect(&self, transport: TransportConfig, attempt: &Attempt) -> Result<Dialled, DialError> {
+        let refused = |cause| DialError::new(Stage::Connect, cause);
+        let system = self.via.system().ok_or_else(|| refused(Cause::Unsupported("QUIC through another node")))?;
+        let (config, name) = self.client(transport).map_err(|cause| DialError::new(Stage::Security, cause))?;
+        let addresses = system.candidates(&self.target, attempt).await?;
+        let mut failure = None;
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = u32::try_from(addresses.len() - tried).unwrap_or(1).max(1);
+            let part = attempt.at_most(attempt.remaining() / left);
+            let error = match self.dial(system.quic(), *address, config.clone(), &name, &part).await {
+                Ok(dialled) => return Ok(dialled),
+                Err(error) => error,
+            };
+            let elsewhere = matches!(error.cause, Cause::Timeout | Cause::Unreachable);
+            if !matches!(failure, Some(DialError { cause: Cause::Timeout, .. })) {
+                failure = Some(error);
+            }
+            if !elsewhere {
+                break;
+            }
+        }
+        Err(failure.unwrap_or_else(|| refused(Cause::Unreachable)))
+    }
+
+    fn client(&self, transport: TransportConfig) -> Result<(ClientConfig, String), Cause> {
+        let (tls, name) = self.clients.for_quic(&self.tls, self.target.host(), self.alpn)?;
+        let crypto = QuicClientConfig::try_from(tls).map_err(|error| Cause::Tls(error.to_string().into()))?;
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport));
+        Ok((config, name))
+    }
+
+    async fn dial(
+        &self,
+        sockets: &super::Sockets,
+        address: SocketAddr,
+        config: ClientConfig,
+        name: &str,
+        attempt: &Attempt,
+    ) -> Result<Dialled, DialError> {
+        let hop = self.hop.clone();
+        let hop = hop.map(|hop| Hopping { hop, disguise: self.disguise.clone(), believed: address.port() });
+        let socket = async {
+            routed(address)?;
+            match (&hop, &self.disguise) {
+                (None, None) => sockets.shared(),
+                (Some(hop), _) => sockets::disguised(hop.socket()?),
+                (None, Some(disguise)) => {
+                    let socket = DisguisedSocket::new(sockets::plain()?, Some(disguise.clone()), None);
+                    sockets::disguised(Arc::new(socket))
+                }
+            }
+        };
+        let endpoint = attempt.stage(Stage::Connect, socket).await?;
+        let handshake = async {
+            let connecting = endpoint.connect_with(config, address, name);
+            connecting.map_err(|error| cause_of_connect(&error))?.await.map_err(|error| cause_of(&error))
+        };
+        let connection = attempt.stage(Stage::Security, handshake).await?;
+        Ok(Dialled { connection, endpoint, hop })
+    }
+}
+
+/// Whether this machine has a way to an address: QUIC itself would only notice by silence.
+fn routed(address: SocketAddr) -> io::Result<()> {
+    let any = if address.is_ipv4() {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    } else {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+    };
+    let socket = UdpSocket::bind(any).map_err(|error| crate::system::of_family(address, error))?;
+    socket.connect(address).map_err(|error| crate::system::of_family(address, error))
+}

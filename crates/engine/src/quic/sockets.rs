@@ -1,0 +1,87 @@
+//! The UDP sockets of this process's QUIC connections.
+
+use std::{
+    io,
+    sync::{Arc, Weak},
+    thread::available_parallelism,
+};
+
+use parking_lot::Mutex;
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use socket2::SockRef;
+
+use crate::system::udp_socket;
+
+/// The most sockets that connections share: one task reads each.
+const MOST_SHARED: usize = 8;
+
+/// What the system is asked to keep of received packets; it gives what it may.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// And of packets to send.
+const SEND_BUFFER: usize = 2 << 20;
+
+/// The longest packet taken from a disguised socket: an Ethernet frame's worth.
+const DISGUISED_PAYLOAD: u16 = 1500;
+
+/// Connections without a disguise share a few sockets: each has a receive buffer of its own in this process, which would
+/// outweigh a connection. They live as long as a connection uses them.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(Mutex<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    endpoints: Vec<Weak<Endpoint>>,
+    next: usize,
+}
+
+impl Sockets {
+    /// One of the shared endpoints, in turn.
+    ///
+    /// # Errors
+    /// When the system gives no socket.
+    pub(crate) fn shared(&self) -> io::Result<Arc<Endpoint>> {
+        let mut shared = self.0.lock();
+        let most = available_parallelism().map_or(1, |n| n.get().min(MOST_SHARED));
+        shared.endpoints.resize_with(most, Weak::new);
+        shared.next = (shared.next + 1) % most;
+        let place = shared.next;
+        let Some(slot) = shared.endpoints.get_mut(place) else {
+            return open(inner(socket()?)?, EndpointConfig::default());
+        };
+        if let Some(endpoint) = slot.upgrade() {
+            return Ok(endpoint);
+        }
+        let endpoint = open(inner(socket()?)?, EndpointConfig::default())?;
+        *slot = Arc::downgrade(&endpoint);
+        Ok(endpoint)
+    }
+}
+
+/// An endpoint of its own over a disguised socket.
+pub(super) fn disguised(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> {
+    let mut config = EndpointConfig::default();
+    // The bound is 65527; this is below.
+    let _ = config.max_udp_payload_size(DISGUISED_PAYLOAD);
+    open(socket, config)
+}
+
+/// A new socket of this machine as quinn uses it.
+pub(super) fn plain() -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    inner(socket()?)
+}
+
+fn socket() -> io::Result<std::net::UdpSocket> {
+    let (socket, _) = udp_socket()?;
+    let options = SockRef::from(&socket);
+    let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = options.set_send_buffer_size(SEND_BUFFER);
+    Ok(socket)
+}
+
+fn inner(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    TokioRuntime.wrap_udp_socket(socket)
+}
+
+fn open(socket: Arc<dyn AsyncUdpSocket>, config: EndpointConfig) -> io::Result<Arc<Endpoint>> {
+    Ok(Arc::new(Endpoint::new_with_abstract_socket(config, None, socket, Arc::new(TokioRuntime))?))
+}

@@ -1,0 +1,1 @@
+//! QUIC's shared parts.
