@@ -18,6 +18,9 @@ pub const DOORS: &[(&str, Door)] = &[
     ("outbound", outbound::answer),
     ("grpc", outbound::grpc),
     ("http", outbound::http),
+    ("hysteria2", hezar_engine::doors::hysteria2),
+    ("disguise", hezar_engine::doors::disguise),
+    ("fragments", hezar_engine::doors::fragments),
 ];
 
 /// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.

@@ -7,6 +7,8 @@
 mod attempt;
 mod clock;
 mod dialer;
+#[doc(hidden)]
+pub mod doors;
 mod error;
 mod head;
 pub mod http;

@@ -85,11 +85,12 @@ pub(crate) struct Links<S> {
     open: Arc<Mutex<Vec<Arc<Link<S>>>>>,
     // Held while a connection is opened, so that the others wait for that one.
     dialling: tokio::sync::Mutex<()>,
+    idle: Duration,
 }
 
 impl<S> Default for Links<S> {
     fn default() -> Self {
-        Self { open: Arc::default(), dialling: tokio::sync::Mutex::default() }
+        Self { open: Arc::default(), dialling: tokio::sync::Mutex::default(), idle: IDLE }
     }
 }
 
@@ -266,13 +267,19 @@ impl<S: Send + Sync + 'static> Links<S> {
         });
         let lease = link.lease().ok_or_else(|| DialError::new(Stage::Handshake, link.end()))?;
         self.open.lock().push(Arc::clone(&link));
-        tokio::spawn(keep(Arc::downgrade(&self.open), Arc::clone(&link), hop));
+        tokio::spawn(keep(Arc::downgrade(&self.open), Arc::clone(&link), hop, self.idle));
         Ok((link, lease))
     }
 
     /// Gives a connection no more streams; those that it has go on.
     fn retire(&self, link: &Arc<Link<S>>) {
         self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
+    }
+
+    /// Another time for idleness, in tests.
+    #[cfg(test)]
+    pub(crate) fn closing_after(idle: Duration) -> Self {
+        Self { idle, ..Self::default() }
     }
 
     /// How many connections are open.
@@ -283,8 +290,8 @@ impl<S: Send + Sync + 'static> Links<S> {
 }
 
 /// Watches a connection to its end: closes it when idle, hops, and forgets it when it is over.
-async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop: Option<Hopping>) {
-    let mut idle_at = Instant::now() + IDLE;
+async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop: Option<Hopping>, idle: Duration) {
+    let mut idle_at = Instant::now() + idle;
     let mut hop_at = hop.as_ref().map(|hop| Instant::now() + hop.hop.interval);
     loop {
         let next = hop_at.map_or(idle_at, |hop_at| hop_at.min(idle_at));
@@ -300,7 +307,7 @@ async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop:
         }
         if idle_at <= now {
             let mut uses = link.uses.lock();
-            idle_at = if uses.count > 0 { now } else { uses.idle_since } + IDLE;
+            idle_at = if uses.count > 0 { now } else { uses.idle_since } + idle;
             if idle_at <= now {
                 uses.closed = true;
                 break;

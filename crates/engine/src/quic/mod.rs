@@ -12,6 +12,8 @@ mod gecko;
 mod hop;
 mod inboxes;
 mod links;
+#[cfg(test)]
+pub(crate) mod peer;
 mod salamander;
 mod server;
 mod sockets;
@@ -22,6 +24,7 @@ pub(crate) mod varint;
 
 pub(crate) use brutal::{Promise, negotiated};
 pub(crate) use disguise::Disguise;
+pub(crate) use disguise::uncover;
 pub(crate) use fault::cause_of;
 pub(crate) use hop::Hop;
 pub(crate) use inboxes::{Inbox, Inboxes};

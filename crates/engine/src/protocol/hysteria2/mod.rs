@@ -54,6 +54,11 @@ pub(crate) fn build(
     }))
 }
 
+/// Reads bytes as each thing that a server sends; for the fuzz targets.
+pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
+    (super::headed::AnswerHead::length(&wire::Answer, bytes).is_ok(), wire::Message::read(bytes).is_some())
+}
+
 /// Dials targets through one Hysteria 2 server.
 struct Hysteria2Dialer {
     server: Server,

@@ -1,0 +1,28 @@
+//! Decoders that no stream reaches, for the fuzz targets.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+
+use crate::{protocol, quic};
+
+/// The answers and datagrams of a Hysteria 2 server.
+pub fn hysteria2(data: &[u8]) {
+    black_box(protocol::hysteria2::decode(&Bytes::copy_from_slice(data)));
+}
+
+/// Packets under a disguise, and what comes out of them.
+pub fn disguise(data: &[u8]) {
+    quic::uncover(data);
+}
+
+/// Pieces of packets: each has a number, an index, a count and a length in front.
+pub fn fragments(data: &[u8]) {
+    let mut fragments = quic::fragments::Fragments::default();
+    let mut rest = data;
+    while let Some((&[id, index, count, length], after)) = rest.split_first_chunk::<4>() {
+        let (piece, after) = after.split_at(usize::from(length).min(after.len()));
+        black_box(fragments.take(id.into(), index, count, Bytes::copy_from_slice(piece)));
+        rest = after;
+    }
+}

@@ -1,0 +1,60 @@
+//! A QUIC server in this process, for tests.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hezar_core::{Obfs2, Tls};
+use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
+
+use super::{
+    Disguise,
+    disguise::{DisguisedSocket, Ports},
+    sockets,
+};
+use crate::{AddressPolicy, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, testing::Authority};
+
+/// The name in the server's certificate.
+pub(crate) const NAME: &str = "quic.example";
+
+/// A listening server.
+pub(crate) struct Peer {
+    /// Its endpoint.
+    pub(crate) endpoint: Endpoint,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What trusts it.
+    pub(crate) clients: TlsClients,
+}
+
+impl Peer {
+    /// Listens on loopback, disguised if `obfs` says so.
+    pub(crate) fn start(alpn: &[&str], obfs: Option<&Obfs2>) -> Self {
+        let authority = Authority::new();
+        let (acceptor, _) = authority.server(&[NAME], alpn);
+        let tls = QuicServerConfig::try_from(Arc::clone(acceptor.config())).unwrap();
+        let config = ServerConfig::with_crypto(Arc::new(tls));
+        let disguise = obfs.map(|obfs| Disguise::new(obfs).unwrap());
+        let inner = sockets::plain().unwrap();
+        let port = inner.local_addr().unwrap().port();
+        let socket = Arc::new(DisguisedSocket::new(inner, disguise, None::<Ports>));
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(config), socket, runtime).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { endpoint, address, clients: TlsClients::new(&[authority.root]) }
+    }
+
+    /// The next connection, its handshake done.
+    pub(crate) async fn accept(&self) -> Option<Connection> {
+        self.endpoint.accept().await?.await.ok()
+    }
+}
+
+/// TLS that fits the server.
+pub(crate) fn tls() -> Tls {
+    Tls { server_name: Some(NAME.into()), ..Tls::default() }
+}
+
+/// This machine's sockets, loopback included.
+pub(crate) fn sockets() -> Arc<dyn Dialer> {
+    Arc::new(SystemDialer::new(Resolver::new(&ResolverConfig::default()), AddressPolicy::Any))
+}
