@@ -176,8 +176,8 @@ async fn speak(connection: Connection, udp: bool) {
         h3::server::Connection::<_, Bytes>::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
     let (request, mut stream) = http.accept().await.unwrap().unwrap().resolve_request().await.unwrap();
     let known = request.uri().path() == "/auth" && request.headers()["hysteria-auth"] == AUTH;
-    let answer = Response::builder().status(if known { 233 } else { 404 }).header("Hysteria-UDP", udp.to_string());
-    stream.send_response(answer.header("Hysteria-CC-RX", "auto").body(()).unwrap()).await.unwrap();
+    let accepted = Response::builder().status(if known { 233 } else { 404 }).header("Hysteria-UDP", udp.to_string());
+    stream.send_response(accepted.header("Hysteria-CC-RX", "auto").body(()).unwrap()).await.unwrap();
     stream.finish().await.unwrap();
     if !known {
         connection.closed().await;
