@@ -38,6 +38,10 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
             let plugin = plugin_text(plugin, row.tls.is_some(), access);
             format!("ss://{pair}@{server}?plugin={}", plugin.replace(';', "%3B").replace('=', "%3D"))
         }
+        Protocol::Chain => {
+            let hop = URL_SAFE_NO_PAD.encode(format!("trojan://{password}@{server}?{parameters}"));
+            format!("hezar-chain://{hop}.{hop}")
+        }
         Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
         Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),

@@ -20,6 +20,8 @@ pub(crate) enum Protocol {
     /// Shadowsocks behind a SIP003 plugin.
     Plugged(Plugged),
     AnyTls,
+    /// Trojan through Trojan: the server is asked for itself, and behind that for the target.
+    Chain,
     Vmess {
         cipher: &'static str,
     },
@@ -91,10 +93,13 @@ impl Row {
             Protocol::Socks4 | Protocol::Socks4a => false,
             Protocol::Socks5 { password } | Protocol::Http { password } => password,
             Protocol::Shadowsocks { method, .. } => !matches!(method.as_bytes(), b"none"),
-            Protocol::Plugged(_) | Protocol::AnyTls | Protocol::Vmess { .. } | Protocol::Vless | Protocol::Trojan => {
-                true
-            }
-            Protocol::Hysteria2 { .. } => true,
+            Protocol::Plugged(_)
+            | Protocol::AnyTls
+            | Protocol::Chain
+            | Protocol::Vmess { .. }
+            | Protocol::Vless
+            | Protocol::Trojan
+            | Protocol::Hysteria2 { .. } => true,
         }
     }
 
@@ -127,6 +132,7 @@ impl fmt::Display for Row {
             Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
             Protocol::AnyTls => write!(f, "anytls"),
+            Protocol::Chain => write!(f, "trojan through trojan"),
             Protocol::Plugged(Plugged::ObfsHttp) => write!(f, "ss obfs http"),
             Protocol::Plugged(Plugged::ObfsTls) => write!(f, "ss obfs tls"),
             Protocol::Plugged(Plugged::V2ray { mux }) => {

@@ -68,6 +68,7 @@ fn all() -> Vec<Row> {
         let tcp = Row::plain(protocol);
         rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));
     }
+    rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Chain) });
     let anytls = Row::plain(Protocol::AnyTls);
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));
     for cipher in CIPHERS {

@@ -18,7 +18,7 @@ pub use canonical::{Canon, Canonical};
 pub use code::CodeDoc;
 pub use fault::{Fault, Stage};
 pub use label::Label;
-pub use node::{NodeId, NodeSpec, ParseNodeIdError};
+pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{
     AnyTls, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, ImpossiblePair,
     Obfs2, Outbound, PacketEncoding, Plugin, Shadowsocks, ShadowsocksR, SocksProxy, SocksVersion, StreamNode,

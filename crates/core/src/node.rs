@@ -1,6 +1,6 @@
 //! A node and its identity.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, iter, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
@@ -54,6 +54,11 @@ impl FromStr for NodeId {
     }
 }
 
+/// The chain would have more than [`NodeSpec::MAX_HOPS`] nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a chain has at most {} nodes", NodeSpec::MAX_HOPS)]
+pub struct ChainTooLong;
+
 /// Everything needed to dial one upstream proxy. Its display name is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeSpec {
@@ -61,13 +66,57 @@ pub struct NodeSpec {
     pub server: Target,
     /// The protocol and what carries it.
     pub outbound: Outbound,
+    /// The node through which the server is dialled; absent = directly. Shared, because many nodes go through one.
+    via: Option<Arc<Self>>,
 }
 
 impl NodeSpec {
     /// Puts a node together.
     #[must_use]
     pub const fn new(server: Target, outbound: Outbound) -> Self {
-        Self { server, outbound }
+        Self { server, outbound, via: None }
+    }
+
+    /// The most nodes in a chain, the last one included.
+    pub const MAX_HOPS: usize = 8;
+
+    /// The same node, dialled through another one. When it goes through one already, that one is dialled through `via`.
+    ///
+    /// # Errors
+    /// [`ChainTooLong`] beyond [`NodeSpec::MAX_HOPS`].
+    pub fn through(mut self, via: Arc<Self>) -> Result<Self, ChainTooLong> {
+        let via = match self.via.take() {
+            None => via,
+            Some(nearer) => Arc::new(Arc::unwrap_or_clone(nearer).through(via)?),
+        };
+        if via.hops().count() >= Self::MAX_HOPS {
+            return Err(ChainTooLong);
+        }
+        self.via = Some(via);
+        Ok(self)
+    }
+
+    /// The node through which the server is dialled.
+    #[must_use]
+    pub fn via(&self) -> Option<&Self> {
+        self.via.as_deref()
+    }
+
+    /// The chain from this node back to the one that is dialled directly.
+    pub fn hops(&self) -> impl Iterator<Item = &Self> {
+        iter::successors(Some(self), |node| node.via())
+    }
+
+    /// The server that this machine connects to: the node's own, or that of the first node of its chain.
+    #[must_use]
+    pub fn first_server(&self) -> &Target {
+        self.hops().last().map_or(&self.server, |node| &node.server)
+    }
+
+    /// The node without its chain.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self::new(self.server.clone(), self.outbound.clone())
     }
 
     /// The identity.
@@ -76,6 +125,9 @@ impl NodeSpec {
         let mut canon = Canon::new();
         canon.text("server", &self.server.to_string());
         self.outbound.canonical(&mut canon);
+        if let Some(via) = &self.via {
+            canon.raw("via", via.id().as_bytes());
+        }
         let hash = blake3::hash(canon.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash.as_bytes()[..16]);

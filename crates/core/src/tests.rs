@@ -1,5 +1,7 @@
 //! What the words promise.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::*;
@@ -20,6 +22,24 @@ fn identity_is_stable() {
 fn identity_ignores_spelling() {
     assert_eq!(socks("Example.ORG.", 1).id(), socks("example.org", 1).id());
     assert_ne!(socks("example.org", 1).id(), socks("example.org", 2).id());
+}
+
+#[test]
+fn a_chain_is_part_of_the_identity() {
+    let (near, far) = (Arc::new(socks("192.0.2.1", 1)), Arc::new(socks("192.0.2.2", 2)));
+    let alone = socks("192.0.2.3", 3);
+    let chained = alone.clone().through(Arc::clone(&near)).unwrap();
+    assert_ne!(chained.id(), alone.id());
+    assert_ne!(chained.id(), alone.clone().through(Arc::clone(&far)).unwrap().id());
+    assert_eq!(chained.alone(), alone);
+    let longer = chained.clone().through(Arc::clone(&far)).unwrap();
+    assert_eq!(longer.hops().map(|node| node.server.port()).collect::<Vec<_>>(), [3, 1, 2]);
+    assert_eq!((longer.first_server(), alone.first_server()), (&far.server, &alone.server));
+    let mut longest = alone;
+    for _ in 1..NodeSpec::MAX_HOPS {
+        longest = longest.through(Arc::clone(&near)).unwrap();
+    }
+    assert_eq!(longest.through(near), Err(ChainTooLong));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod dialer;
 pub mod doors;
 mod error;
 mod head;
+mod hop;
 pub mod http;
 mod outbound;
 mod prefixed;

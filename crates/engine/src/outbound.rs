@@ -6,15 +6,26 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, protocol, upstream::Upstream,
+    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, hop::Hop, protocol,
+    upstream::Upstream,
 };
 
-/// Builds the dialer for a node; `via` opens the connection to its server (system sockets, or another node), `tls`
+/// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`
 /// holds the client configurations that nodes share.
 ///
 /// # Errors
-/// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
+/// [`BuildError`] when the protocol of one of its nodes, or one of its settings, cannot be dialled.
 pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
+    let via = match spec.via() {
+        // As deep as a chain is long, which is bounded.
+        Some(nearer) => Arc::new(Hop::new(build(nearer, via, tls)?)),
+        None => via,
+    };
+    alone(spec, via, tls)
+}
+
+/// The dialer for the node itself.
+fn alone(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
     let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, Arc::clone(&via), tls);
     match &spec.outbound {
         Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),

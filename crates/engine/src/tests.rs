@@ -154,6 +154,49 @@ async fn a_node_over_real_sockets() {
 }
 
 #[tokio::test]
+async fn a_chain_over_real_sockets() {
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let (listener, first) = listener().await;
+    let far = Target::parse("far.example:1080").unwrap();
+    let chained = socks(&far, None).through(socks(&first, None).into()).unwrap();
+    let client = async { echo(dial(&outbounds, &chained, true).await.unwrap()).await };
+    let server = async {
+        let mut stream = accept(listener).await;
+        proxy(&mut stream, b"\x05\x01\0\x03\x0bfar.example\x04\x38", 0).await;
+        serve(stream, Mood::Serves).await;
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn a_server_that_its_chain_cannot_reach_is_a_bad_node() {
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let (listener, first) = listener().await;
+    let far = Target::parse("far.example:1080").unwrap();
+    let chained = socks(&far, None).through(socks(&first, None).into()).unwrap();
+    let server = async {
+        let mut stream = accept(listener).await;
+        proxy(&mut stream, b"\x05\x01\0\x03\x0bfar.example\x04\x38", 4).await;
+    };
+    let (result, ()) = tokio::join!(dial(&outbounds, &chained, true), server);
+    let error = result.err().unwrap();
+    assert_eq!((error.code(), error.fault()), ("unreachable", Fault::Node));
+}
+
+/// The first server of a chain: expects a request and answers with a code.
+async fn proxy(stream: &mut TcpStream, expected: &[u8], code: u8) {
+    let mut greeting = [0; 4];
+    stream.read_exact(&mut greeting).await.unwrap();
+    stream.write_all(&[5, 2]).await.unwrap();
+    stream.read_exact(&mut [0; 5]).await.unwrap();
+    stream.write_all(&[1, 0]).await.unwrap();
+    let mut request = vec![0; expected.len()];
+    stream.read_exact(&mut request).await.unwrap();
+    assert_eq!(request, expected);
+    stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_node_over_tls_keeps_half_closed_streams() {
     let authority = Authority::new();
     let config = OutboundsConfig { extra_roots: vec![authority.root.clone()], ..OutboundsConfig::default() };

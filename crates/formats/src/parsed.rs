@@ -97,11 +97,13 @@ pub enum RejectCode {
     TooLong,
     /// The document is broken at this entry.
     BadDocument,
+    /// The node goes through another one that is not there, or through too many, or through itself.
+    BadChain,
 }
 
 impl RejectCode {
     /// Every refusal.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnsupportedScheme,
         Self::NotALink,
         Self::WebAddress,
@@ -115,6 +117,7 @@ impl RejectCode {
         Self::BadField,
         Self::TooLong,
         Self::BadDocument,
+        Self::BadChain,
     ];
 
     /// Every code with its meaning, for docs/errors.md.
@@ -132,6 +135,10 @@ impl RejectCode {
         CodeDoc::new("bad-field", "A field that the entry cannot do without is missing or has the wrong type."),
         CodeDoc::new("too-long", "The line, the link or the whole text is longer than the limit."),
         CodeDoc::new("bad-document", "The YAML or JSON document is broken at this entry."),
+        CodeDoc::new(
+            "bad-chain",
+            "The node is dialled through another one that the document does not have, through itself, or through too many.",
+        ),
     ];
 
     /// The stable code.
@@ -151,6 +158,7 @@ impl RejectCode {
             Self::BadField => "bad-field",
             Self::TooLong => "too-long",
             Self::BadDocument => "bad-document",
+            Self::BadChain => "bad-chain",
         }
     }
 }

@@ -66,7 +66,7 @@ impl<D> Node<D> {
         let errors = record.last_checked.map(|_| record.error_rate.clamp(0.0, 1.0));
         Self {
             id,
-            server_key: hash_key(spec.server.host()),
+            server_key: hash_key(spec.first_server().host()),
             spec,
             phase: AtomicU8::new(record.state as u8),
             allow_private: AtomicBool::new(false),

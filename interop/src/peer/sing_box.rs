@@ -49,7 +49,9 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),
-        Protocol::Trojan => json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] }),
+        Protocol::Trojan | Protocol::Chain => {
+            json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] })
+        }
         Protocol::Hysteria2 { disguise, bandwidth } => hysteria2(disguise, bandwidth),
     };
     inbound["tag"] = json!(row.to_string());

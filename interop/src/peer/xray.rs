@@ -108,7 +108,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
         Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
-        Protocol::Trojan => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
+        Protocol::Trojan | Protocol::Chain => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
         // No row that it plays.
         Protocol::Hysteria2 { .. } => ("", Value::Null),
     }

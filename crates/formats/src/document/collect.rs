@@ -2,7 +2,12 @@
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{clash, plain, sing_box, tree::Tree, xray};
+use super::{
+    chain::{Siblings, Words},
+    plain,
+    tree::Tree,
+    xray,
+};
 use crate::{Parsed, RejectCode, parse_link};
 
 /// How deep entries are looked for inside lists and wrapping objects.
@@ -27,8 +32,9 @@ impl Collector {
 
     /// The entries of Clash's `proxies`, wherever they come from.
     pub(super) fn clash_entries(&mut self, entries: &[Tree]) {
+        let mut siblings = Siblings::new(&[entries]);
         for entry in entries {
-            self.entry(entry, Shape::of(entry).unwrap_or(Shape::Clash), &[], "");
+            self.entry(entry, Shape::of(entry).unwrap_or(Shape::Clash), &mut siblings, "");
         }
     }
 
@@ -54,16 +60,18 @@ impl Collector {
         }
         let remarks = tree.text(&["remarks", "remark"]);
         let outbounds = tree.get("outbounds").items();
-        for list in [outbounds, tree.get("endpoints").items(), tree.get("outboundDetour").items()] {
+        let endpoints = tree.get("endpoints").items();
+        let mut siblings = Siblings::new(&[outbounds, endpoints]);
+        for list in [outbounds, endpoints, tree.get("outboundDetour").items()] {
             for entry in list {
                 let shape = if entry.get("protocol").is_null() { Shape::SingBox } else { Shape::Xray };
-                self.entry(entry, shape, outbounds, remarks);
+                self.entry(entry, shape, &mut siblings, remarks);
                 ours = true;
             }
         }
         let outbound = tree.get("outbound");
         if outbound.is_map() && !outbound.get("protocol").is_null() {
-            self.entry(outbound, Shape::Xray, &[], remarks);
+            self.entry(outbound, Shape::Xray, &mut Siblings::default(), remarks);
             ours = true;
         }
         ours
@@ -72,7 +80,7 @@ impl Collector {
     /// One entry alone.
     fn single(&mut self, tree: &Tree) -> bool {
         let Some(shape) = Shape::of(tree) else { return false };
-        self.entry(tree, shape, &[], "");
+        self.entry(tree, shape, &mut Siblings::default(), "");
         true
     }
 
@@ -114,7 +122,7 @@ impl Collector {
         }
     }
 
-    fn entry(&mut self, entry: &Tree, shape: Shape, siblings: &[Tree], remarks: &str) {
+    fn entry<'a>(&mut self, entry: &'a Tree, shape: Shape, siblings: &mut Siblings<'a>, remarks: &str) {
         self.index += 1;
         let results: Vec<Result<NodeSpec, RejectCode>> = match entry {
             Tree::Broken(text) => return self.parsed.refuse(self.index, text, RejectCode::BadDocument),
@@ -126,8 +134,8 @@ impl Collector {
             Tree::Null => return,
             Tree::List(_) => vec![Err(RejectCode::BadField)],
             Tree::Map(_) => match shape {
-                Shape::Clash => clash::read::entry(entry).transpose().into_iter().collect(),
-                Shape::SingBox => sing_box::read::entry(entry, siblings).transpose().into_iter().collect(),
+                Shape::Clash => siblings.read(entry, Words::Clash).transpose().into_iter().collect(),
+                Shape::SingBox => siblings.read(entry, Words::SingBox).transpose().into_iter().collect(),
                 Shape::Xray => xray::entry(entry),
                 Shape::Sip008 => vec![plain::sip008(entry)],
                 Shape::VmessLink => vec![plain::vmess(entry)],

@@ -1,6 +1,6 @@
 //! The laws of documents: what is written reads back, and no text breaks a reader.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use hezar_core::{Label, NodeSpec, Outbound};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -55,6 +55,26 @@ proptest! {
         let read = back(&written, nodes.len())?;
         prop_assert!(are_originals(&read, &nodes));
         prop_assert!(read.len() >= nodes.iter().filter(|(spec, _)| is_common(spec)).count());
+    }
+
+    #[test]
+    fn a_chain_reads_back(nodes in vec(arbitrary::node(), 2..5), label in arbitrary::label()) {
+        let chain = |nodes: &[NodeSpec]| {
+            let chain = nodes.iter().cloned().reduce(|nearer, node| node.through(Arc::new(nearer)).unwrap());
+            chain.unwrap()
+        };
+        let spec = chain(&nodes);
+        // Twice, the second time through what is there already.
+        let twice = || [(&spec, &label), (&spec, &label)].into_iter();
+        for written in [clash::write::document(twice()), sing_box::write::document(twice())] {
+            if written.left_out == 0 {
+                let parsed = read(&written.text).unwrap();
+                prop_assert_eq!(&parsed.rejects, &[]);
+                prop_assert_eq!(parsed.nodes.len(), nodes.len() + 1, "{}", written.text);
+                let expected = write::portable(&spec);
+                prop_assert_eq!(parsed.nodes.iter().filter(|entry| entry.spec == expected).count(), 2, "{}", written.text);
+            }
+        }
     }
 
     #[test]

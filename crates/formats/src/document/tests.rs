@@ -340,3 +340,53 @@ fn wg_quick() {
     );
     assert_eq!((w.addresses.len(), w.mtu, w.keepalive), (2, Some(1280), Some(25)));
 }
+
+#[test]
+fn chains() {
+    let clash = "proxies:
+- {name: a, type: socks5, server: 192.0.2.1, port: 1}
+- {name: b, type: socks5, server: 192.0.2.2, port: 2, dialer-proxy: a}
+- {name: c, type: socks5, server: 192.0.2.3, port: 3, dialer-proxy: b}
+- {name: d, type: socks5, server: 192.0.2.4, port: 4, dialer-proxy: DIRECT}
+- {name: e, type: socks5, server: 192.0.2.5, port: 5, dialer-proxy: nobody}
+- {name: f, type: socks5, server: 192.0.2.6, port: 6, dialer-proxy: g}
+- {name: g, type: socks5, server: 192.0.2.7, port: 7, dialer-proxy: f}
+- {name: h, type: socks5, server: 192.0.2.8, port: 8, dialer-proxy: h}
+- {name: i, type: reject}
+- {name: j, type: socks5, server: 192.0.2.10, port: 10, dialer-proxy: i}
+";
+    let parsed = read(clash).unwrap();
+    let hops = |spec: &NodeSpec| spec.hops().map(|hop| hop.server.port()).collect::<Vec<_>>();
+    let read_hops: Vec<_> = parsed.nodes.iter().map(|entry| hops(&entry.spec)).collect();
+    assert_eq!(read_hops, [vec![1], vec![2, 1], vec![3, 2, 1], vec![4]]);
+    let refused: Vec<_> = parsed.rejects.iter().map(|reject| (reject.line, reject.code)).collect();
+    assert_eq!(refused, [5, 6, 7, 8, 10].map(|line| (line, RejectCode::BadChain)));
+
+    let sing_box = r#"{"outbounds": [
+        {"type": "socks", "tag": "a", "server": "192.0.2.1", "server_port": 1, "detour": "direct"},
+        {"type": "direct", "tag": "direct"},
+        {"type": "selector", "tag": "choice", "outbounds": ["a"]},
+        {"type": "shadowtls", "tag": "tls", "server": "192.0.2.2", "server_port": 2, "version": 3, "detour": "a"},
+        {"type": "shadowsocks", "tag": "b", "method": "aes-128-gcm", "password": "p", "detour": "tls"},
+        {"type": "socks", "tag": "c", "server": "192.0.2.3", "server_port": 3, "detour": "choice"},
+        {"type": "socks", "tag": "d", "server": "192.0.2.4", "server_port": 4, "detour": "tls"}],
+        "endpoints": [{"type": "wireguard", "tag": "w", "private_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "peers": [{"address": "192.0.2.5", "port": 5, "public_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}],
+            "address": ["10.0.0.2/32"], "detour": "a"}]}"#;
+    let parsed = read(sing_box).unwrap();
+    let read_hops: Vec<_> = parsed.nodes.iter().map(|entry| hops(&entry.spec)).collect();
+    assert_eq!(read_hops, [vec![1], vec![2, 1], vec![5, 1]]);
+    assert_eq!(parsed.rejects.len(), 2, "{:?}", parsed.rejects);
+}
+
+#[test]
+fn a_chain_is_bounded() {
+    let entry =
+        |n: usize| format!("- {{name: n{n}, type: socks5, server: 192.0.2.1, port: 1, dialer-proxy: n{}}}\n", n + 1);
+    let text = format!(
+        "proxies:\n{}- {{name: n20, type: socks5, server: 192.0.2.1, port: 1}}\n",
+        (0..20).map(entry).collect::<String>()
+    );
+    let parsed = read(&text).unwrap();
+    assert_eq!((parsed.nodes.len(), parsed.rejects.len()), (NodeSpec::MAX_HOPS, 21 - NodeSpec::MAX_HOPS));
+}

@@ -1,12 +1,19 @@
 //! What the writers of whole configurations share: which nodes they can take, and names that occur once.
 
-use std::collections::{HashMap, HashSet};
-
-use hezar_core::{
-    Carrier, Fingerprint, Label, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, LazyLock},
 };
 
+use hezar_core::{
+    Carrier, Fingerprint, Label, NodeId, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
+};
+
+use super::tree::MapBuilder;
 use crate::field;
+
+/// The label of a node that is only there for others.
+static UNNAMED: LazyLock<Label> = LazyLock::new(Label::default);
 
 /// A client's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +22,55 @@ pub struct Written {
     pub text: String,
     /// How many nodes are missing because the client has no words for them.
     pub left_out: usize,
+}
+
+/// An entry to be written, and the name of the entry that it goes through (empty = none).
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) via: String,
+    pub(super) spec: NodeSpec,
+    pub(super) body: MapBuilder,
+}
+
+/// Names the nodes of a document, and those that others go through: each of these becomes one entry too.
+pub(super) struct Chains {
+    names: Names,
+    entry: fn(&NodeSpec) -> Option<MapBuilder>,
+    hops: HashMap<NodeId, String>,
+}
+
+impl Chains {
+    /// `entry` writes a portable node alone.
+    pub(super) fn new(names: Names, entry: fn(&NodeSpec) -> Option<MapBuilder>) -> Self {
+        Self { names, entry, hops: HashMap::new() }
+    }
+
+    /// The entries of a node: those it goes through that are not written yet, then its own. `None` when the client has no
+    /// words for one of them.
+    pub(super) fn entries(&mut self, spec: &NodeSpec, label: &Label) -> Option<Vec<Named>> {
+        let bodies: Option<Vec<_>> = spec
+            .hops()
+            .map(|hop| {
+                let alone = portable(&hop.alone());
+                (self.entry)(&alone).map(|body| (hop, alone, body))
+            })
+            .collect();
+        let (mut entries, mut via) = (Vec::new(), String::new());
+        for (hop, alone, body) in bodies?.into_iter().rev() {
+            let is_last = std::ptr::eq(hop, spec);
+            let known = if is_last { None } else { self.hops.get(&hop.id()) };
+            if let Some(known) = known {
+                via.clone_from(known);
+                continue;
+            }
+            let name = self.names.name(&alone, if is_last { label } else { &UNNAMED });
+            if !is_last {
+                self.hops.insert(hop.id(), name.clone());
+            }
+            entries.push(Named { name: name.clone(), via: std::mem::replace(&mut via, name), spec: alone, body });
+        }
+        Some(entries)
+    }
 }
 
 /// A node without what no other client's behaviour depends on: the spider's path of REALITY, and the imitated browser
@@ -40,7 +96,12 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
         }
         other => other.clone(),
     };
-    NodeSpec::new(spec.server.clone(), outbound)
+    let alone = NodeSpec::new(spec.server.clone(), outbound);
+    match spec.via() {
+        // As long as the original, so never too long.
+        Some(via) => alone.clone().through(Arc::new(portable(via))).unwrap_or(alone),
+        None => alone,
+    }
 }
 
 fn portable_stream(node: &StreamNode) -> Option<Outbound> {

@@ -341,5 +341,9 @@ pub(crate) fn outbound() -> BoxedStrategy<Outbound> {
 
 /// Any node.
 pub(crate) fn node() -> BoxedStrategy<NodeSpec> {
-    (server(), outbound()).prop_map(|(server, outbound)| NodeSpec::new(server, outbound)).boxed()
+    let alone = || (server(), outbound()).prop_map(|(server, outbound)| NodeSpec::new(server, outbound));
+    let chained = vec(alone(), 2..5).prop_map(|nodes| {
+        nodes.into_iter().reduce(|nearer, node| node.through(std::sync::Arc::new(nearer)).unwrap()).unwrap()
+    });
+    prop_oneof![9 => alone(), 1 => chained].boxed()
 }

@@ -3,6 +3,7 @@
 mod anytls;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod chain;
 mod http;
 mod hysteria;
 mod hysteria2;
@@ -47,6 +48,8 @@ pub(crate) enum Scheme {
     Socks(SocksVersion),
     Http,
     Https,
+    /// Several nodes, each dialled through the one before.
+    Chain,
     /// `tg://`, a Telegram deep link.
     Telegram,
     /// A proxy scheme that Hezar has no protocol for.
@@ -73,6 +76,7 @@ impl Scheme {
             "socks4a" => Self::Socks(SocksVersion::V4a),
             "http" => Self::Http,
             "https" => Self::Https,
+            chain::SCHEME => Self::Chain,
             "tg" => Self::Telegram,
             name if FOREIGN.contains(&name) => Self::Foreign,
             _ => return None,
@@ -143,19 +147,23 @@ pub fn parse_link(text: &str) -> Result<(NodeSpec, Label), RejectCode> {
         Scheme::Socks(version) => socks::read(body, version),
         Scheme::Http => http::read(body, false),
         Scheme::Https => http::read(body, true),
+        Scheme::Chain => chain::read(body),
         Scheme::Telegram => socks::read_telegram(body),
         Scheme::Foreign => Err(RejectCode::UnsupportedScheme),
     }
 }
 
 /// Writes the node as the standard link of its scheme, with keys of our own where the standard has none, so that
-/// [`parse_link`] gives back exactly this node and name.
+/// [`parse_link`] gives back exactly this node and name. A node that goes through others is a `hezar-chain` link.
 ///
 /// That holds for every node in the form in which this crate's readers give nodes: an absent text is `None` and never
 /// `Some("")`, names of ciphers and plugins are the standard ones, keys are standard base64, early data stands in its
 /// field and not in the path.
 #[must_use]
 pub fn to_link(node: &NodeSpec, label: &Label) -> String {
+    if node.via().is_some() {
+        return chain::write(node, label);
+    }
     let server = &node.server;
     match &node.outbound {
         Outbound::Socks(socks) => socks::write(socks, server, label),

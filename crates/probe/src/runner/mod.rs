@@ -297,7 +297,7 @@ async fn probe(shared: &Shared, node: &Outbound) -> Result<(Duration, Payload), 
 
 fn subject_of(node: &Node<Payload>) -> Subject {
     let record = node.record();
-    let loopback = match node.spec().server.host() {
+    let loopback = match node.spec().first_server().host() {
         Host::Ip(address) => address.is_loopback(),
         Host::Name(name) => name.as_str() == "localhost",
     };

@@ -10,7 +10,7 @@ use hezar_core::{
 use super::{
     super::{
         tree::{MapBuilder, Tree},
-        write::{Names, Written, ech_ok, method_ok, plugin_ok, portable},
+        write::{Chains, Named, Names, Written, ech_ok, method_ok, plugin_ok},
     },
     plugin, read, stream,
 };
@@ -21,21 +21,23 @@ const RESERVED: &[&str] = &["DIRECT", "REJECT", "REJECT-DROP", "COMPATIBLE", "PA
 
 /// Writes every node that Clash has words for; each line is one entry, in JSON, which YAML includes.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
-    let mut names = Names::reserving(RESERVED);
+    let mut chains = Chains::new(Names::reserving(RESERVED), entry);
     let mut written = Written { text: String::from("proxies:\n"), left_out: 0 };
     let mut empty = true;
     for (spec, label) in nodes {
-        let spec = portable(spec);
-        let Some(body) = entry(&spec) else {
+        let Some(entries) = chains.entries(spec, label) else {
             written.left_out += 1;
             continue;
         };
-        let mut map = MapBuilder::default();
-        map.text("name", &names.name(&spec, label));
-        map.append(body);
-        written.text.push_str("  - ");
-        written.text.push_str(&map.into_tree().json());
-        written.text.push('\n');
+        for Named { name, via, body, .. } in entries {
+            let mut map = MapBuilder::default();
+            map.text("name", &name);
+            map.append(body);
+            map.text("dialer-proxy", &via);
+            written.text.push_str("  - ");
+            written.text.push_str(&map.into_tree().json());
+            written.text.push('\n');
+        }
         empty = false;
     }
     if empty {

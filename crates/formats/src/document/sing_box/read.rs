@@ -21,15 +21,15 @@ use crate::{
 /// Types that stand for a choice or for no proxy at all, and `shadowtls`, which another entry reaches by `detour`.
 const SILENT: &[&str] = &["selector", "urltest", "direct", "block", "dns", "bridge", "shadowtls"];
 
-/// Reads an entry; `None` for one that is no proxy server. `siblings` are the entries that `detour` can name.
-pub(in super::super) fn entry(entry: &Tree, siblings: &[Tree]) -> Result<Option<NodeSpec>, RejectCode> {
+/// Reads an entry without its chain; `None` for one that is no proxy server. `beneath` is the entry that `detour` names.
+pub(in super::super) fn entry(entry: &Tree, beneath: Option<&Tree>) -> Result<Option<NodeSpec>, RejectCode> {
     let kind = entry.text(&["type"]).to_ascii_lowercase();
     if SILENT.contains(&kind.as_str()) {
         return Ok(None);
     }
     let outbound = match kind.as_str() {
         "" => return Err(RejectCode::BadField),
-        "shadowsocks" | "ss" => return shadowsocks(entry, siblings).map(Some),
+        "shadowsocks" | "ss" => return shadowsocks(entry, beneath).map(Some),
         "shadowsocksr" => shadowsocksr(entry)?,
         "vmess" => user(entry).vmess(carrier(entry)?)?,
         "vless" => user(entry).vless(carrier(entry)?)?,
@@ -134,11 +134,9 @@ fn carrier(entry: &Tree) -> Result<Carrier, RejectCode> {
     text.carrier(&security)
 }
 
-fn shadowsocks(entry: &Tree, siblings: &[Tree]) -> Result<NodeSpec, RejectCode> {
+fn shadowsocks(entry: &Tree, beneath: Option<&Tree>) -> Result<NodeSpec, RejectCode> {
     let mut plugin = outbound::plugin(entry.text(&["plugin"]), entry.text(&["plugin_opts"]));
-    let detour = entry.text(&["detour"]);
-    let is_detour = |other: &&Tree| other.text(&["tag"]) == detour && other.text(&["type"]) == "shadowtls";
-    let shadow_tls = if detour.is_empty() { None } else { siblings.iter().find(is_detour) };
+    let shadow_tls = beneath.filter(|other| is_shadow_tls(other));
     if let Some(other) = shadow_tls {
         plugin = Some(shadow_tls_plugin(other));
     }
@@ -147,6 +145,16 @@ fn shadowsocks(entry: &Tree, siblings: &[Tree]) -> Result<NodeSpec, RejectCode> 
     let outbound = outbound::shadowsocks(entry.text(&["method"]), entry.text(&["password"]), plugin, udp_over_tcp)?;
     let address = shadow_tls.unwrap_or(entry);
     Ok(NodeSpec::new(field::server(address.text(&["server"]), address.text(&["server_port"]))?, outbound))
+}
+
+/// Whether an entry is ShadowTLS, which is nothing without another one above it.
+pub(in super::super) fn is_shadow_tls(entry: &Tree) -> bool {
+    entry.text(&["type"]) == "shadowtls"
+}
+
+/// Whether an entry is one that ShadowTLS can be the plugin of.
+pub(in super::super) fn is_shadowsocks(entry: &Tree) -> bool {
+    matches!(entry.text(&["type"]).to_ascii_lowercase().as_str(), "shadowsocks" | "ss")
 }
 
 /// sing-box writes ShadowTLS as an outbound beneath another one; elsewhere it is a plugin.

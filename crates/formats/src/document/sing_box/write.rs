@@ -11,7 +11,7 @@ use super::{
     super::{
         headers,
         tree::{MapBuilder, Tree},
-        write::{Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok, portable},
+        write::{Chains, Named, Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok},
     },
     read,
 };
@@ -19,20 +19,22 @@ use crate::field;
 
 /// Writes every node that sing-box has words for; one entry per line.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
-    let mut names = Names::default();
+    let mut chains = Chains::new(Names::default(), entry);
     let (mut outbounds, mut endpoints, mut left_out) = (Vec::new(), Vec::new(), 0);
     for (spec, label) in nodes {
-        let spec = portable(spec);
-        let Some(body) = entry(&spec) else {
+        let Some(entries) = chains.entries(spec, label) else {
             left_out += 1;
             continue;
         };
-        let mut map = MapBuilder::default();
-        map.text("tag", &names.name(&spec, label));
-        map.append(body);
-        let is_endpoint = matches!(spec.outbound, Outbound::WireGuard(_));
-        let list = if is_endpoint { &mut endpoints } else { &mut outbounds };
-        list.push(map.into_tree().json());
+        for Named { name, via, spec, body } in entries {
+            let mut map = MapBuilder::default();
+            map.text("tag", &name);
+            map.append(body);
+            map.text("detour", &via);
+            let is_endpoint = matches!(spec.outbound, Outbound::WireGuard(_));
+            let list = if is_endpoint { &mut endpoints } else { &mut outbounds };
+            list.push(map.into_tree().json());
+        }
     }
     let mut text = format!("{{\n\"outbounds\": [{}]", lines(&outbounds));
     if !endpoints.is_empty() {
@@ -74,7 +76,7 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
         }
     }
     let tree = map.into_tree();
-    let faithful = matches!(read::entry(&tree, &[]), Ok(Some(back)) if back == *spec);
+    let faithful = matches!(read::entry(&tree, None), Ok(Some(back)) if back == *spec);
     faithful.then(|| MapBuilder::from_tree(tree))
 }
 
