@@ -38,6 +38,10 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
             let plugin = plugin_text(plugin, row.tls.is_some(), access);
             format!("ss://{pair}@{server}?plugin={}", plugin.replace(';', "%3B").replace('=', "%3D"))
         }
+        Protocol::Encrypted { looks, rtt, post_quantum } => {
+            let encryption = secrets::encryption(looks, rtt, post_quantum);
+            format!("vless://{}@{server}?encryption={encryption}&{parameters}", access.id())
+        }
         Protocol::Chain => {
             let hop = URL_SAFE_NO_PAD.encode(format!("trojan://{password}@{server}?{parameters}"));
             format!("hezar-chain://{hop}.{hop}")

@@ -20,6 +20,12 @@ pub(crate) enum Protocol {
     /// Shadowsocks behind a SIP003 plugin.
     Plugged(Plugged),
     AnyTls,
+    /// VLESS with its own encryption; with both kinds of keys in a row when `post_quantum`.
+    Encrypted {
+        looks: &'static str,
+        rtt: &'static str,
+        post_quantum: bool,
+    },
     /// Trojan through Trojan: the server is asked for itself, and behind that for the target.
     Chain,
     Vmess {
@@ -95,6 +101,7 @@ impl Row {
             Protocol::Shadowsocks { method, .. } => !matches!(method.as_bytes(), b"none"),
             Protocol::Plugged(_)
             | Protocol::AnyTls
+            | Protocol::Encrypted { .. }
             | Protocol::Chain
             | Protocol::Vmess { .. }
             | Protocol::Vless
@@ -132,6 +139,9 @@ impl fmt::Display for Row {
             Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
             Protocol::AnyTls => write!(f, "anytls"),
+            Protocol::Encrypted { looks, rtt, post_quantum } => {
+                write!(f, "vless encrypted {looks} {rtt}{}", if post_quantum { " pq" } else { "" })
+            }
             Protocol::Chain => write!(f, "trojan through trojan"),
             Protocol::Plugged(Plugged::ObfsHttp) => write!(f, "ss obfs http"),
             Protocol::Plugged(Plugged::ObfsTls) => write!(f, "ss obfs tls"),

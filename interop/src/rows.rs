@@ -16,6 +16,14 @@ const STREAM: [&str; 7] =
     ["aes-128-cfb", "aes-256-cfb", "aes-128-ctr", "aes-256-ctr", "camellia-256-cfb", "rc4-md5", "chacha20-ietf"];
 const MULTI_USER: [&str; 2] = ["2022-blake3-aes-128-gcm", "2022-blake3-aes-256-gcm"];
 const CIPHERS: [&str; 4] = ["aes-128-gcm", "chacha20-poly1305", "none", "zero"];
+const ENCRYPTIONS: [(&str, &str, bool); 6] = [
+    ("native", "1rtt", false),
+    ("native", "0rtt", true),
+    ("xorpub", "1rtt", true),
+    ("xorpub", "0rtt", false),
+    ("random", "1rtt", false),
+    ("random", "0rtt", true),
+];
 const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
 /// Tried with VLESS in the clear and over TLS, with the others over TLS only.
 const MORE_TRANSPORTS: [Transport; 7] = [
@@ -68,6 +76,11 @@ fn all() -> Vec<Row> {
         let tcp = Row::plain(protocol);
         rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));
     }
+    for (looks, rtt, post_quantum) in ENCRYPTIONS {
+        rows.push(Row::plain(Protocol::Encrypted { looks, rtt, post_quantum }));
+    }
+    let encrypted = Protocol::Encrypted { looks: "native", rtt: "0rtt", post_quantum: false };
+    rows.push(Row { protocol: encrypted, transport: Transport::WebSocket, tls: Some(Trust::Verify) });
     rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Chain) });
     let anytls = Row::plain(Protocol::AnyTls);
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));

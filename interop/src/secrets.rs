@@ -23,6 +23,29 @@ pub(crate) const OBFS_PASSWORD: &str = "a-lizard-on-the-wall";
 /// The bandwidth that both sides of a Hysteria 2 server promise, in Mbit/s.
 pub(crate) const MBPS: u32 = 200;
 
+/// The keys of VLESS encryption, made by `xray vlessenc`: the server's private ones, then what its clients are told.
+const X25519: [&str; 2] =
+    ["YKLvyuP5wuuHtkiEu5XoTX2n_p9R1pjbuwjwTEEWlVs", "S8lcQDldqpqeElTKRlpgUn7ihu6vW2eemkcHLq2Izjw"];
+const MLKEM768: [&str; 2] = [
+    "FQtd24qxc7ThBtYYzRdvbfo4zyVN4hzge0jiWYDCZP64BMtJM3mIihMuEtSkhB6B7aqNjU2G4RdYZNN44z9osg",
+    include_str!("mlkem768.pub"),
+];
+
+/// What the server's configuration says of VLESS encryption.
+pub(crate) fn decryption(looks: &str, post_quantum: bool) -> String {
+    encryption_text(looks, "600s", post_quantum, 0)
+}
+
+/// What a client's link says of it.
+pub(crate) fn encryption(looks: &str, rtt: &str, post_quantum: bool) -> String {
+    encryption_text(looks, rtt, post_quantum, 1)
+}
+
+fn encryption_text(looks: &str, time: &str, post_quantum: bool, side: usize) -> String {
+    let keys = if post_quantum { vec![X25519[side], MLKEM768[side].trim()] } else { vec![X25519[side]] };
+    format!("mlkem768x25519plus.{looks}.{time}.{}", keys.join("."))
+}
+
 const WRONG_PASSWORD: &str = "incorrect-horse_battery.staple";
 const WRONG_ID: &str = "00000000-6d0a-4e0f-9a43-1f0d4cf0a5b1";
 

@@ -7,13 +7,15 @@ use crate::{
     certificate::Certificate,
     process::Door,
     row::{Plugged, Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, server_key},
+    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, decryption, server_key},
 };
 
 /// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
 pub(super) fn plays(row: Row) -> bool {
     let protocol = match row.protocol {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
+        // It refuses to connect to itself.
+        Protocol::Chain => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
         _ => true,
     };
@@ -66,7 +68,12 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
-        Protocol::Trojan => json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] }),
+        Protocol::Encrypted { looks, post_quantum, .. } => json!({
+            "type": "vless", "users": [{ "username": USER, "uuid": ID }], "decryption": decryption(looks, post_quantum),
+        }),
+        Protocol::Trojan | Protocol::Chain => {
+            json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] })
+        }
     };
     listener["name"] = json!(row.to_string());
     listener["listen"] = json!(part.address.ip());
@@ -77,7 +84,7 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
             listener["private-key"] = json!(certificate.key);
         }
         // Without this they ask for TLS.
-        (None, Protocol::Vless | Protocol::Trojan) => listener["allow-insecure"] = json!(true),
+        (None, Protocol::Vless | Protocol::Trojan | Protocol::Chain) => listener["allow-insecure"] = json!(true),
         _ => {}
     }
     match row.transport {

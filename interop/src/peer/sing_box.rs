@@ -20,7 +20,7 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Shadowsocks { method, .. } => {
             method.ends_with("-gcm") || method.ends_with("-poly1305") || method == "none"
         }
-        Protocol::Plugged(_) => false,
+        Protocol::Plugged(_) | Protocol::Encrypted { .. } => false,
         _ => true,
     }
 }
@@ -45,7 +45,7 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
         Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
         Protocol::Shadowsocks { method, users } => shadowsocks(method, users),
-        Protocol::Plugged(_) => Value::Null,
+        Protocol::Plugged(_) | Protocol::Encrypted { .. } => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),

@@ -6,7 +6,7 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, server_key, user_key},
+    secrets::{ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, decryption, server_key, user_key},
 };
 
 /// Which of the two.
@@ -27,6 +27,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
             ["aes-128-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "none"].contains(&method)
         }
         Protocol::Plugged(_) | Protocol::AnyTls => false,
+        Protocol::Encrypted { .. } => xray,
         Protocol::Vmess { cipher: "zero" } => xray,
         Protocol::Hysteria2 { .. } => false,
         _ => true,
@@ -107,6 +108,9 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
         Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
         Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
+        Protocol::Encrypted { looks, post_quantum, .. } => {
+            ("vless", json!({ "clients": [{ "id": ID }], "decryption": decryption(looks, post_quantum) }))
+        }
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
         Protocol::Trojan | Protocol::Chain => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
         // No row that it plays.

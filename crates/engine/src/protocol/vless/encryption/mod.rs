@@ -1,0 +1,108 @@
+//! VLESS encryption (`mlkem768x25519plus`), client side: a post-quantum handshake beneath VLESS, with tickets that save
+//! its round trip.
+
+mod cipher;
+mod hello;
+mod kdf;
+mod records;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::Stage;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep},
+};
+
+use self::{
+    hello::{ANSWER, Hello, Ticket},
+    records::Records,
+    settings::{Looks, Settings},
+};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, protocol::sealed::Sealed};
+
+/// The ticket of a node, while it is good.
+#[derive(Debug, Default)]
+struct Tickets(Mutex<Option<(Ticket, Instant)>>);
+
+impl Tickets {
+    fn get(&self) -> Option<Ticket> {
+        let ticket = self.0.lock();
+        ticket.as_ref().filter(|(_, end)| Instant::now() < *end).map(|(ticket, _)| ticket.clone())
+    }
+
+    fn put(&self, ticket: Ticket) {
+        let end = Instant::now() + Duration::from_secs(ticket.seconds);
+        *self.0.lock() = Some((ticket, end));
+    }
+
+    /// Drops a ticket that the server does not know; a newer one stays.
+    fn forget(&self, forgotten: &Ticket) {
+        self.0.lock().take_if(|(ticket, _)| ticket.bytes() == forgotten.bytes());
+    }
+}
+
+/// One node's encryption.
+#[derive(Debug)]
+pub(super) struct Encryption {
+    settings: Settings,
+    tickets: Arc<Tickets>,
+}
+
+impl Encryption {
+    /// Reads the text of a link.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it is not this encryption, or broken.
+    pub(super) fn new(text: &str) -> Result<Self, BuildError> {
+        Ok(Self { settings: Settings::read(text)?, tickets: Arc::default() })
+    }
+
+    /// Puts it around a stream: at once with a ticket, after a handshake without.
+    ///
+    /// # Errors
+    /// [`DialError`] at the handshake.
+    pub(super) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let masked = self.settings.looks == Looks::Random;
+        if self.settings.resumes
+            && let Some(ticket) = self.tickets.get()
+        {
+            let resumed = ticket.resume(&self.settings, &mut rand::rng());
+            let (front, keys) = resumed.map_err(|cause| DialError::new(Stage::Handshake, cause))?;
+            let ticket = (Arc::clone(&self.tickets), ticket);
+            return Ok(Box::new(Sealed::new(stream, Records::resumed(front, keys, ticket, masked))));
+        }
+        let (stream, records) = attempt.stage(Stage::Handshake, self.handshake(stream, masked)).await?;
+        Ok(Box::new(Sealed::new(stream, records)))
+    }
+
+    async fn handshake(&self, mut stream: BoxStream, masked: bool) -> Result<(BoxStream, Records), Cause> {
+        let (pieces, pauses) = self.settings.padding.draw(&mut rand::rng());
+        let hello = Hello::new(&self.settings, pieces.iter().sum(), &mut rand::rng())?;
+        let mut rest = hello.wire.as_slice();
+        for (index, piece) in pieces.iter().enumerate() {
+            let front = if index == 0 { hello.padding_from } else { 0 };
+            let (now, later) = rest.split_at_checked(front + piece).unwrap_or((rest, &[]));
+            rest = later;
+            if !now.is_empty() {
+                stream.write_all(now).await?;
+                stream.flush().await?;
+            }
+            if let Some(pause) = pauses.get(index).filter(|pause| **pause > 0) {
+                sleep(Duration::from_millis(*pause)).await;
+            }
+        }
+        let mut answer = [0; ANSWER];
+        stream.read_exact(&mut answer).await?;
+        let (keys, open, ticket, padding) = hello.answer(&mut answer)?;
+        let records = Records::fresh(keys, open, &ticket, padding, masked);
+        if self.settings.resumes && ticket.seconds > 0 {
+            self.tickets.put(ticket);
+        }
+        Ok((stream, records))
+    }
+}

@@ -1,0 +1,175 @@
+//! The records of VLESS encryption: payload behind headers that look like TLS, or like nothing.
+
+use std::sync::Arc;
+
+use tokio::io::ReadBuf;
+
+use super::{
+    Tickets,
+    cipher::{Counted, Mask},
+    hello::{Keys, Ticket},
+};
+use crate::{
+    Cause,
+    protocol::{
+        aead::TAG,
+        sealed::{Codec, Opened},
+    },
+};
+
+/// The most payload that we put in one record.
+const MAX_PAYLOAD: usize = 8 * 1024;
+/// Type, version and length.
+const HEADER: usize = 5;
+/// The longest record: TLS allows no more (RFC 8446 §5.2).
+const MAX_RECORD: usize = 16_640;
+
+/// What comes next from the server.
+enum Next {
+    /// Its random bytes; the keys depend on them.
+    Random,
+    /// The rest of its handshake.
+    Padding(usize),
+    Header,
+    /// The payload behind this header.
+    Payload([u8; HEADER], usize),
+}
+
+/// Both directions of one connection.
+pub(super) struct Records {
+    /// What goes out in front of the first record.
+    front: Vec<u8>,
+    united: Vec<u8>,
+    seal: Counted,
+    mask: Option<Mask>,
+    open: Option<Counted>,
+    unmask: Option<Mask>,
+    next: Next,
+    /// Whose ticket it was, until the server has shown that it knows it.
+    resumed: Option<(Arc<Tickets>, Ticket)>,
+}
+
+impl Records {
+    /// After a handshake; `masked` makes everything look random.
+    pub(super) fn fresh(keys: Keys, open: Counted, ticket: &Ticket, padding: usize, masked: bool) -> Self {
+        let Keys { united, iv, seal } = keys;
+        Self {
+            front: Vec::new(),
+            mask: masked.then(|| Mask::new(&united, &iv)),
+            unmask: masked.then(|| Mask::new(&united, ticket.bytes())),
+            open: Some(open),
+            united,
+            seal,
+            next: if padding > 0 { Next::Padding(padding) } else { Next::Header },
+            resumed: None,
+        }
+    }
+
+    /// With a ticket; `front` goes out before everything else.
+    pub(super) fn resumed(front: Vec<u8>, keys: Keys, ticket: (Arc<Tickets>, Ticket), masked: bool) -> Self {
+        let Keys { united, iv, seal } = keys;
+        Self {
+            front,
+            mask: masked.then(|| Mask::new(&united, &iv)),
+            unmask: None,
+            open: None,
+            united,
+            seal,
+            next: Next::Random,
+            resumed: Some(ticket),
+        }
+    }
+
+    fn header(&mut self, mut header: [u8; HEADER]) -> Result<Opened, Cause> {
+        if let Some(mask) = &mut self.unmask {
+            mask.apply(&mut header);
+        }
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        if header[..3] != [23, 3, 3] || !(TAG + 1..=MAX_RECORD).contains(&length) {
+            return Err(match self.resumed.take() {
+                Some((tickets, ticket)) => {
+                    tickets.forget(&ticket);
+                    Cause::Protocol("the server does not know its ticket any more")
+                }
+                None => Cause::Protocol("a record of VLESS encryption has an impossible header"),
+            });
+        }
+        self.next = Next::Payload(header, length);
+        Ok(Opened::Used(HEADER))
+    }
+
+    fn random(&mut self, random: [u8; 16]) -> Result<Opened, Cause> {
+        self.open = Some(Counted::new(&random, &self.united)?);
+        if self.mask.is_some() {
+            self.unmask = Some(Mask::new(&self.united, &random));
+        }
+        self.next = Next::Header;
+        Ok(Opened::Used(random.len()))
+    }
+
+    fn open_with(&mut self, aad: &[u8], sealed: &mut [u8]) -> Result<usize, Cause> {
+        let opened = self.open.as_mut().and_then(|open| open.open(aad, sealed));
+        let length = opened.ok_or(Cause::Protocol("a record of VLESS encryption does not open"))?.len();
+        self.next = Next::Header;
+        Ok(length)
+    }
+}
+
+impl Codec for Records {
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+        wire.append(&mut self.front);
+        let piece = payload.get(..payload.len().min(MAX_PAYLOAD)).unwrap_or_default();
+        // A record without payload is not allowed.
+        if piece.is_empty() {
+            return Ok(0);
+        }
+        let [high, low] = u16::try_from(piece.len() + TAG).unwrap_or(u16::MAX).to_be_bytes();
+        let mut header = [23, 3, 3, high, low];
+        let at = wire.len();
+        wire.extend_from_slice(&header);
+        wire.extend_from_slice(piece);
+        self.seal.seal(&header, wire, at + HEADER)?;
+        if let Some(mask) = &mut self.mask {
+            mask.apply(&mut header);
+            if let Some(place) = wire.get_mut(at..at + HEADER) {
+                place.copy_from_slice(&header);
+            }
+        }
+        Ok(piece.len())
+    }
+
+    /// There is no mark.
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        wire.append(&mut self.front);
+        Ok(())
+    }
+
+    fn open(&mut self, wire: &mut [u8], _: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+        match self.next {
+            Next::Random => match wire.first_chunk() {
+                Some(random) => self.random(*random),
+                None => Ok(Opened::Need(16)),
+            },
+            Next::Header => match wire.first_chunk() {
+                Some(header) => self.header(*header),
+                None => Ok(Opened::Need(HEADER)),
+            },
+            Next::Padding(length) => match wire.get_mut(..length) {
+                Some(sealed) => self.open_with(&[], sealed).map(|_| Opened::Used(length)),
+                None => Ok(Opened::Need(length)),
+            },
+            Next::Payload(header, length) => match wire.get_mut(..length) {
+                Some(sealed) => {
+                    let text = self.open_with(&header, sealed)?;
+                    self.resumed = None;
+                    Ok(Opened::Held(length, 0..text))
+                }
+                None => Ok(Opened::Need(length)),
+            },
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        matches!(self.next, Next::Header) && self.resumed.is_none()
+    }
+}
