@@ -16,6 +16,7 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
         // It refuses to connect to itself.
         Protocol::Chain => false,
+        Protocol::Hysteria2 { .. } => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
         _ => true,
     };
@@ -74,6 +75,7 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] })
         }
+        Protocol::Hysteria2 { .. } => Value::Null,
     };
     listener["name"] = json!(row.to_string());
     listener["listen"] = json!(part.address.ip());
