@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     certificate::Certificate,
-    peer::{AtEnd, Fleet, Peer},
+    peer::{AtEnd, Fleet, Peer, Relays},
     rows,
     site::Site,
     suite::{self, Report, Stage},
@@ -108,14 +108,14 @@ fn table(board: &BTreeMap<&'static str, Option<Column>>) -> String {
     let peers: Vec<&str> = Peer::ALL.iter().map(|peer| peer.name()).filter(|name| board.contains_key(name)).collect();
     let mut text = format!("\n{:44}", "row");
     for peer in &peers {
-        let _ = write!(text, "{peer:38}");
+        let _ = write!(text, "{peer:44}");
     }
     for (number, row) in rows::chosen().iter().enumerate() {
         let _ = write!(text, "\n{:44}", row.to_string());
         for peer in Peer::ALL.iter().filter(|peer| board.contains_key(peer.name())) {
             let column = board.get(peer.name()).and_then(Option::as_ref);
             let cell = column.map(|column| column.get(number).and_then(Option::as_ref));
-            let _ = write!(text, "{:38}", shown(cell, peer.at_end(*row)));
+            let _ = write!(text, "{:44}", shown(cell, peer.at_end(*row)));
         }
     }
     text + LEGEND
@@ -125,6 +125,7 @@ const LEGEND: &str = "
 In brackets: the code of the failure with a wrong credential, then with a wrong certificate.
 1 the end of one direction cannot be told to the target; 2 the peer ends both directions together;
 3 the same, and the last bytes of an upload stay in the peer: 8 MiB up is left out
+udp: datagrams to several targets over one association, with answers from anywhere; udp*: only from these targets
 ";
 
 fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
@@ -143,5 +144,10 @@ fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
         AtEnd::HoldsBack => " 3",
     };
     let codes = report.codes.join(", ");
-    if codes.is_empty() { format!("pass{note}") } else { format!("pass ({codes}){note}") }
+    let datagrams = match report.datagrams {
+        Some(Relays::Cone) => " udp",
+        Some(Relays::Targets) => " udp*",
+        Some(Relays::Nothing) | None => "",
+    };
+    if codes.is_empty() { format!("pass{note}{datagrams}") } else { format!("pass ({codes}){note}{datagrams}") }
 }

@@ -5,6 +5,7 @@
 
 mod board;
 mod certificate;
+mod datagrams;
 mod link;
 mod peer;
 mod process;

@@ -1,6 +1,10 @@
 //! Our side: the running gateway over a small pool, and a client in front of it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use hezar_core::NodeId;
@@ -9,7 +13,7 @@ use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_pool::{Change, Origin, Outcome, Pool, Record, Rules, Strategy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -22,7 +26,16 @@ pub(crate) struct Route {
     gateway: SocketAddr,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
     node: NodeId,
+    /// Whether the node's protocol carries datagrams.
+    pub(crate) datagrams: bool,
     _server: AbortOnDropHandle<()>,
+}
+
+/// An association of SOCKS5: the stream that holds it, and a socket that is connected to the gateway's.
+#[derive(Debug)]
+pub(crate) struct Association {
+    pub(crate) socket: UdpSocket,
+    _control: TcpStream,
 }
 
 /// An HTTP answer.
@@ -38,6 +51,7 @@ impl Route {
     pub(crate) async fn start(links: &[&str], outbounds: &Outbounds, patience: Duration) -> anyhow::Result<Self> {
         let nodes: Result<Vec<_>, _> = links.iter().map(|link| hezar_formats::parse_link(link)).collect();
         let nodes = nodes.map_err(|code| anyhow::anyhow!("a link of {links:?} is refused: {code:?}"))?;
+        let datagrams = nodes.first().is_some_and(|(spec, _)| spec.carries_datagrams());
         let ids: Vec<NodeId> = nodes.iter().map(|(spec, _)| spec.id()).collect();
         let node = *ids.first().context("no link")?;
         let pool = Arc::new(Pool::new(Rules::default()));
@@ -61,7 +75,7 @@ impl Route {
             let _ = gateway.serve(listener, CancellationToken::new()).await;
         };
         let server = AbortOnDropHandle::new(tokio::spawn(serve));
-        Ok(Self { gateway: address, pool, node, _server: server })
+        Ok(Self { gateway: address, pool, node, datagrams, _server: server })
     }
 
     /// What the pool knows about the node.
@@ -88,6 +102,18 @@ impl Route {
         stream.read_exact(&mut reply).await.context("no SOCKS reply")?;
         ensure!(reply.get(..4) == Some(&[5, 0, 5, 0]), "SOCKS was refused: {reply:?}");
         Ok(stream)
+    }
+
+    /// An association by SOCKS5; nothing when it is refused.
+    pub(crate) async fn associate(&self) -> anyhow::Result<Option<Association>> {
+        let mut control = TcpStream::connect(self.gateway).await?;
+        control.write_all(&[5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+        let mut reply = [0; 12];
+        control.read_exact(&mut reply).await.context("no SOCKS reply")?;
+        let [5, 0, 5, 0, 0, 1, a, b, c, d, high, low] = reply else { return Ok(None) };
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        socket.connect((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low]))).await?;
+        Ok(Some(Association { socket, _control: control }))
     }
 
     /// A page through the gateway as an HTTP proxy.

@@ -12,8 +12,9 @@ use tokio::{
 
 use crate::{
     certificate::Certificate,
+    datagrams,
     link::link,
-    peer::{AtEnd, Part},
+    peer::{AtEnd, Part, Relays},
     route::Route,
     row::{Row, Trust},
     secrets::Access,
@@ -47,6 +48,8 @@ pub(crate) struct Stage {
 pub(crate) struct Report {
     pub(crate) failures: Vec<String>,
     pub(crate) codes: Vec<&'static str>,
+    /// Whether datagrams were tried, and what the peer does with them.
+    pub(crate) datagrams: Option<Relays>,
 }
 
 /// Runs all checks of one row.
@@ -63,6 +66,15 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             }
             if matches!(at_end, AtEnd::Passes | AtEnd::Swallows) {
                 report.check("half-close", half_close(&route, stage, at_end)).await;
+            }
+            let relay = part.peer.relays(part.row);
+            if route.datagrams && relay != Relays::Nothing {
+                report.datagrams = Some(relay);
+                report.check("datagrams", datagrams::carried(&route, relay)).await;
+                if part.row.has_credential() {
+                    let bad = link(part.row, part.address, &stage.certificate, Access::WrongSecret);
+                    report.check("datagrams with a wrong credential", datagrams::refused(&bad, &stage.outbounds)).await;
+                }
             }
         }
         Err(error) => report.failures.push(format!("no route: {error:#}")),

@@ -30,8 +30,10 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),
         setup_timeout: proxy.handshake_timeout,
         idle_timeout: proxy.idle_timeout,
+        udp_idle_timeout: proxy.udp_idle_timeout,
         grace: proxy.drain,
         max_connections: proxy.max_connections,
+        max_associations: proxy.max_associations,
         ..defaults
     }
 }

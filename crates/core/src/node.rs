@@ -146,6 +146,12 @@ impl NodeSpec {
         self.outbound.transport()
     }
 
+    /// Whether it can carry datagrams.
+    #[must_use]
+    pub const fn carries_datagrams(&self) -> bool {
+        self.outbound.carries_datagrams()
+    }
+
     /// What protects them.
     #[must_use]
     pub const fn security(&self) -> SecurityKind {

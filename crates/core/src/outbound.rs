@@ -1,5 +1,6 @@
 //! The protocols, each with exactly the settings it has.
 
+mod datagrams;
 mod form;
 
 use thiserror::Error;

@@ -43,6 +43,24 @@ fn a_chain_is_part_of_the_identity() {
 }
 
 #[test]
+fn datagrams_where_the_protocol_carries_them_without_a_leak() {
+    let carries = |outbound: Outbound| outbound.carries_datagrams();
+    let socks = |version, tls| Outbound::Socks(SocksProxy { version, credentials: None, tls });
+    assert!(carries(socks(SocksVersion::V5, None)));
+    assert!(!carries(socks(SocksVersion::V4a, None)));
+    assert!(!carries(socks(SocksVersion::V5, Some(Tls::default()))));
+    assert!(!carries(Outbound::Http(HttpProxy { credentials: None, tls: None })));
+    let plugin = || Some(Plugin { name: "obfs-local".into(), options: Vec::new() });
+    let shadowsocks = |plugin, udp_over_tcp| {
+        let (method, password) = ("aes-128-gcm".into(), Secret::new("x"));
+        Outbound::Shadowsocks(Shadowsocks { method, password, plugin, udp_over_tcp })
+    };
+    assert!(carries(shadowsocks(None, false)));
+    assert!(!carries(shadowsocks(plugin(), false)));
+    assert!(carries(shadowsocks(plugin(), true)));
+}
+
+#[test]
 fn id_round_trips_through_text() {
     let id = socks("192.0.2.1", 1080).id();
     assert_eq!(id.to_string().parse(), Ok(id));

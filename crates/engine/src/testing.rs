@@ -11,10 +11,13 @@ use hezar_core::{Stage, Target};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
+    sync::mpsc,
+};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Attempt, BoxStream, Cause, DialError, Dialer};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer};
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
 #[derive(Debug)]
@@ -82,6 +85,7 @@ pub(crate) fn chopped_pair(seed: u64, most: usize) -> (BoxStream, DuplexStream) 
 /// A dialer that hands out one prepared stream and remembers what it was asked for.
 pub(crate) struct Once {
     stream: Mutex<Option<BoxStream>>,
+    datagram: Mutex<Option<BoxDatagram>>,
     /// The target of the one call.
     pub(crate) asked: Mutex<Option<Target>>,
 }
@@ -89,7 +93,7 @@ pub(crate) struct Once {
 impl Once {
     /// Hands out `stream` to the first caller; later callers are refused.
     pub(crate) fn new(stream: BoxStream) -> Self {
-        Self { stream: Mutex::new(Some(stream)), asked: Mutex::new(None) }
+        Self { stream: Mutex::new(Some(stream)), datagram: Mutex::new(None), asked: Mutex::new(None) }
     }
 }
 
@@ -105,6 +109,60 @@ impl Dialer for Once {
         *self.asked.lock() = Some(target.clone());
         self.stream.lock().take().ok_or_else(|| DialError::new(Stage::Connect, Cause::Refused))
     }
+
+    async fn associate(&self, _: &Attempt) -> Result<BoxDatagram, DialError> {
+        self.datagram.lock().take().ok_or_else(|| DialError::new(Stage::Connect, Cause::Refused))
+    }
+}
+
+/// A datagram and the other end's address.
+pub(crate) type Flying = (Vec<u8>, Target);
+
+/// The near end of a path of datagrams in memory.
+struct Path {
+    up: mpsc::Sender<Flying>,
+    down: tokio::sync::Mutex<mpsc::Receiver<Flying>>,
+}
+
+#[async_trait]
+impl Datagram for Path {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        self.up.send((payload.to_vec(), target.clone())).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        let (payload, from) = self.down.lock().await.recv().await.ok_or(Cause::Closed)?;
+        let length = payload.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&payload[..length]);
+        Ok((length, from))
+    }
+}
+
+/// The far end: what was sent to it, and what it sends.
+pub(crate) struct Far {
+    pub(crate) heard: mpsc::Receiver<Flying>,
+    pub(crate) says: mpsc::Sender<Flying>,
+}
+
+/// An upstream whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
+pub(crate) fn datagram_upstream(seed: u64, most: usize) -> (crate::upstream::Upstream, DuplexStream, Far) {
+    let (ours, theirs) = chopped_pair(seed, most);
+    let ((up, heard), (says, down)) = (mpsc::channel(1000), mpsc::channel(1000));
+    let once = Once::new(ours);
+    *once.datagram.lock() = Some(Box::new(Path { up, down: down.into() }));
+    let server = Target::parse("192.0.2.1:443").unwrap();
+    let carrier = hezar_core::Carrier::plain();
+    let tls = crate::TlsClients::new(&[]);
+    let upstream = crate::upstream::Upstream::new(&server, &carrier, std::sync::Arc::new(once), &tls);
+    (upstream.unwrap(), theirs, Far { heard, says })
+}
+
+/// One datagram and who sent it.
+pub(crate) async fn heard(association: &dyn Datagram) -> io::Result<Flying> {
+    let mut buffer = vec![0; 70_000];
+    let (length, from) = association.recv_from(&mut buffer).await?;
+    buffer.truncate(length);
+    Ok((buffer, from))
 }
 
 /// An upstream without security and transport, whose one stream is the first end of a pair; the other end is the peer.

@@ -66,13 +66,11 @@ impl Upstream {
     }
 
     /// The server's address.
-    #[allow(dead_code)]
     pub(crate) fn server(&self) -> &Target {
         &self.road.server
     }
 
     /// What opens the connections to the server.
-    #[allow(dead_code)]
     pub(crate) fn via(&self) -> &Arc<dyn Dialer> {
         &self.road.via
     }

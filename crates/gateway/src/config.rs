@@ -41,10 +41,17 @@ pub struct GatewayConfig {
     pub keep_alive: Duration,
     /// A tunnel in which no byte moves for this long is closed.
     pub idle_timeout: Duration,
+    /// An association over which no datagram moves for this long is closed.
+    pub udp_idle_timeout: Duration,
+    /// A node that has not answered the first datagram of an association for this long is left for another one when
+    /// the next datagram comes.
+    pub udp_patience: Duration,
     /// How long running tunnels may go on after a drain began.
     pub grace: Duration,
     /// The most connections at a time; further ones are closed at once.
     pub max_connections: usize,
+    /// The most UDP associations at a time; further ones are refused.
+    pub max_associations: usize,
     /// The largest head of an HTTP request, in bytes; at least 8192.
     pub max_head: usize,
     /// How long a session named in the user name keeps its node unless the name says otherwise.
@@ -67,8 +74,12 @@ impl Default for GatewayConfig {
             setup_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
+            udp_idle_timeout: Duration::from_secs(300),
+            // Resolvers ask again after 5 s.
+            udp_patience: Duration::from_secs(4),
             grace: Duration::from_secs(10),
             max_connections: 10_000,
+            max_associations: 1024,
             max_head: 64 * 1024,
             session_ttl: Duration::from_secs(600),
             max_sessions: 100_000,
@@ -138,6 +149,7 @@ impl GatewayConfig {
             ("attempts", u64::from(self.attempts), 1, 32),
             ("hedge_percent", u64::from(self.hedge_percent), 0, 100),
             ("max_connections", self.max_connections as u64, 1, 1 << 24),
+            ("max_associations", self.max_associations as u64, 1, 1 << 24),
             ("max_head", self.max_head as u64, 8192, 1 << 20),
             ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
         ];
@@ -152,6 +164,8 @@ impl GatewayConfig {
             ("setup_timeout", self.setup_timeout),
             ("keep_alive", self.keep_alive),
             ("idle_timeout", self.idle_timeout),
+            ("udp_idle_timeout", self.udp_idle_timeout),
+            ("udp_patience", self.udp_patience),
             ("session_ttl", self.session_ttl),
         ];
         found.extend(durations.iter().filter(|(_, d)| d.is_zero()).map(|(key, _)| ConfigError::ZeroDuration(key)));

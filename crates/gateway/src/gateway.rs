@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub pace: Pace,
     /// How many hedges may start.
     pub budget: Budget,
+    /// One permit per open association.
+    pub associations: Arc<Semaphore>,
     /// The owner of every task of the gateway.
     pub tasks: TaskTracker,
     /// Begins the drain: no new requests.
@@ -99,6 +101,7 @@ impl Gateway {
             sessions: Sessions::new(config.max_sessions),
             pace: Pace::new(config.attempt_timeout),
             budget: Budget::new(config.hedge_percent),
+            associations: Arc::new(Semaphore::new(config.max_associations)),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),

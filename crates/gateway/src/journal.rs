@@ -15,6 +15,7 @@ pub(crate) enum Inbound {
     Connect,
     Socks4,
     Socks5,
+    Udp,
 }
 
 impl Inbound {
@@ -24,6 +25,7 @@ impl Inbound {
             Self::Connect => "connect",
             Self::Socks4 => "socks4",
             Self::Socks5 => "socks5",
+            Self::Udp => "socks5-udp",
         }
     }
 }
@@ -85,6 +87,11 @@ impl Journal {
     pub(crate) fn served(&mut self, node: NodeId, attempts: u32) {
         (self.node, self.attempts, self.answered, self.code) = (Some(node), attempts, true, "ok");
         self.shared.metrics.request(self.inbound.name(), "ok", "ok");
+    }
+
+    /// Another node goes on with it, the last of `attempts`.
+    pub(crate) const fn moved(&mut self, node: NodeId, attempts: u32) {
+        (self.node, self.attempts) = (Some(node), attempts);
     }
 
     /// It is refused.

@@ -50,6 +50,16 @@ impl Meter {
         }
     }
 
+    /// A datagram went up.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.note(&self.written, bytes);
+    }
+
+    /// A datagram came down.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.note(&self.read, bytes);
+    }
+
     fn note(&self, counter: &AtomicU64, bytes: usize) {
         if bytes > 0 {
             counter.fetch_add(bytes as u64, Relaxed);

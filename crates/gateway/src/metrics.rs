@@ -34,6 +34,11 @@ struct Hedge {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: &'static str,
 }
@@ -47,7 +52,10 @@ pub struct Metrics {
     bytes: Family<Direction, Counter>,
     rejected: Family<Code, Counter>,
     hedges: Family<Hedge, Counter>,
+    datagrams: Family<Direction, Counter>,
+    dropped: Family<Reason, Counter>,
     pub(crate) tunnels: Gauge,
+    pub(crate) associations: Gauge,
     pub(crate) connections: Gauge,
 }
 
@@ -61,7 +69,10 @@ impl Default for Metrics {
             bytes: Family::default(),
             rejected: Family::default(),
             hedges: Family::default(),
+            datagrams: Family::default(),
+            dropped: Family::default(),
             tunnels: Gauge::default(),
+            associations: Gauge::default(),
             connections: Gauge::default(),
         }
     }
@@ -84,6 +95,9 @@ impl Metrics {
             "Late answers for which a second node was asked, or not because the budget was spent",
             self.hedges.clone(),
         );
+        registry.register("hezar_datagrams", "Datagrams moved; up = from clients to nodes", self.datagrams.clone());
+        registry.register("hezar_datagrams_dropped", "Datagrams dropped, by reason", self.dropped.clone());
+        registry.register("hezar_associations", "Open UDP associations", self.associations.clone());
         registry.register("hezar_tunnels", "Open tunnels", self.tunnels.clone());
         registry.register("hezar_connections", "Open client connections", self.connections.clone());
     }
@@ -108,6 +122,16 @@ impl Metrics {
     pub(crate) fn moved(&self, up: u64, down: u64) {
         self.bytes.get_or_create(&Direction { direction: "up" }).inc_by(up);
         self.bytes.get_or_create(&Direction { direction: "down" }).inc_by(down);
+    }
+
+    /// A datagram moved, `up` or `down`.
+    pub(crate) fn datagram(&self, direction: &'static str) {
+        self.datagrams.get_or_create(&Direction { direction }).inc();
+    }
+
+    /// A datagram was dropped.
+    pub(crate) fn dropped(&self, reason: &'static str) {
+        self.dropped.get_or_create(&Reason { reason }).inc();
     }
 
     pub(crate) fn rejected(&self, code: &'static str) {

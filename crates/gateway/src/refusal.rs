@@ -16,6 +16,9 @@ pub enum Refusal {
     /// Nodes are healthy, but none fits the options in the user name.
     #[error("no healthy upstream proxy matches the options in the user name")]
     NoMatch,
+    /// Nodes are healthy, but none of them carries datagrams.
+    #[error("no healthy upstream proxy carries datagrams")]
+    NoDatagrams,
     /// Every node that was tried failed.
     #[error("all {attempts} upstream proxies that were tried failed; the last one: {last}")]
     AllFailed {
@@ -66,7 +69,7 @@ pub enum Refusal {
     /// The client began a TLS handshake.
     #[error("the client speaks TLS, but this port is plain: use http:// or socks5h:// in the proxy's address")]
     TlsOnPlainPort,
-    /// A SOCKS command other than CONNECT.
+    /// A SOCKS command other than CONNECT and, in SOCKS5, UDP ASSOCIATE.
     #[error("the SOCKS command {0} is not supported")]
     UnsupportedCommand(&'static str),
     /// Bytes that SOCKS does not allow.
@@ -75,6 +78,9 @@ pub enum Refusal {
     /// As many clients are connected as the configuration allows.
     #[error("too many connections")]
     ConnectionLimit,
+    /// As many associations are open as the configuration or this machine allows.
+    #[error("too many UDP associations")]
+    AssociationLimit,
     /// The gateway is shutting down.
     #[error("the gateway is shutting down")]
     ShuttingDown,
@@ -85,6 +91,7 @@ impl Refusal {
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new("pool-empty", "No node is healthy; the request was refused, never sent directly."),
         CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name."),
+        CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new("all-attempts-failed", "Every node that was tried for the request failed."),
         CodeDoc::new("deadline", "The request's deadline passed before any node had answered."),
         CodeDoc::new("auth-missing", "Users are configured and the client sent no credentials."),
@@ -97,10 +104,14 @@ impl Refusal {
         CodeDoc::new("client-gone", "The client closed the connection before its request was complete."),
         CodeDoc::new("http2", "The client sent the HTTP/2 preface; the port speaks HTTP/1.1 and SOCKS."),
         CodeDoc::new("tls-on-plain-port", "The client began a TLS handshake on the plain port."),
-        CodeDoc::new("unsupported-command", "A SOCKS command other than CONNECT."),
+        CodeDoc::new("unsupported-command", "A SOCKS command other than CONNECT and UDP ASSOCIATE."),
         CodeDoc::new("bad-socks", "The client sent bytes that SOCKS does not allow."),
         CodeDoc::new("connection-limit", "As many clients are connected as the configuration allows."),
-        CodeDoc::new("idle", "No byte moved through a tunnel for the idle time, and it was closed."),
+        CodeDoc::new(
+            "association-limit",
+            "As many UDP associations are open as the configuration or this machine allows.",
+        ),
+        CodeDoc::new("idle", "Nothing moved through a tunnel or an association for the idle time, and it was closed."),
         CodeDoc::new("shutting-down", "The gateway is shutting down and its grace period is over."),
     ];
 
@@ -110,6 +121,7 @@ impl Refusal {
         match self {
             Self::PoolEmpty => "pool-empty",
             Self::NoMatch => "no-match",
+            Self::NoDatagrams => "no-datagrams",
             Self::AllFailed { .. } => "all-attempts-failed",
             Self::Target(fail) => fail.code,
             Self::Deadline { .. } => "deadline",
@@ -126,6 +138,7 @@ impl Refusal {
             Self::UnsupportedCommand(_) => "unsupported-command",
             Self::BadSocks(_) => "bad-socks",
             Self::ConnectionLimit => "connection-limit",
+            Self::AssociationLimit => "association-limit",
             Self::ShuttingDown => "shutting-down",
         }
     }
@@ -134,9 +147,12 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::PoolEmpty | Self::NoMatch | Self::ConnectionLimit | Self::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::PoolEmpty
+            | Self::NoMatch
+            | Self::NoDatagrams
+            | Self::ConnectionLimit
+            | Self::AssociationLimit
+            | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::AllFailed { .. } | Self::Target(_) => StatusCode::BAD_GATEWAY,
             Self::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::AuthMissing => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -158,11 +174,11 @@ impl Refusal {
     #[must_use]
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::PoolEmpty | Self::NoMatch | Self::ShuttingDown => "destination_unavailable",
+            Self::PoolEmpty | Self::NoMatch | Self::NoDatagrams | Self::ShuttingDown => "destination_unavailable",
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
             Self::AuthMissing | Self::AuthWrong => "http_request_denied",
-            Self::ConnectionLimit => "connection_limit_reached",
+            Self::ConnectionLimit | Self::AssociationLimit => "connection_limit_reached",
             _ => "http_request_error",
         }
     }
@@ -176,7 +192,7 @@ impl Refusal {
         match self {
             Self::Target(fail) => fail.socks5_reply(),
             Self::Deadline { .. } => 6,
-            Self::UnsupportedCommand(_) => 7,
+            Self::UnsupportedCommand(_) | Self::NoDatagrams => 7,
             Self::AuthMissing | Self::AuthWrong => 2,
             Self::BadSocks("unknown address type") => 8,
             _ => 1,
@@ -196,9 +212,11 @@ impl Refusal {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::PoolEmpty | Self::NoMatch | Self::AllFailed { .. } | Self::Deadline { .. } => Fault::Node,
+            Self::PoolEmpty | Self::NoMatch | Self::NoDatagrams | Self::AllFailed { .. } | Self::Deadline { .. } => {
+                Fault::Node
+            }
             Self::Target(_) => Fault::Target,
-            Self::ConnectionLimit | Self::ShuttingDown => Fault::Local,
+            Self::ConnectionLimit | Self::AssociationLimit | Self::ShuttingDown => Fault::Local,
             _ => Fault::Client,
         }
     }

@@ -35,6 +35,7 @@ pub struct Node<D> {
     /// The number of the [`State`], and the flags above.
     phase: AtomicU8,
     allow_private: AtomicBool,
+    datagrams: bool,
     /// The country's two letters; 0 = unknown.
     country: AtomicU16,
     in_flight: AtomicU32,
@@ -67,6 +68,7 @@ impl<D> Node<D> {
         Self {
             id,
             server_key: hash_key(spec.first_server().host()),
+            datagrams: spec.carries_datagrams(),
             spec,
             phase: AtomicU8::new(record.state as u8),
             allow_private: AtomicBool::new(false),
@@ -112,6 +114,12 @@ impl<D> Node<D> {
     #[must_use]
     pub const fn server_key(&self) -> u64 {
         self.server_key
+    }
+
+    /// Whether its protocol carries datagrams.
+    #[must_use]
+    pub const fn datagrams(&self) -> bool {
+        self.datagrams
     }
 
     /// Its display name.

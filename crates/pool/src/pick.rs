@@ -201,6 +201,7 @@ impl<'s, D> Choice<'s, '_, D> {
     fn fits(&self, node: &Node<D>) -> bool {
         node.routable()
             && self.now.is_none_or(|now| !node.resting(now))
+            && (node.datagrams() || !self.query.datagrams)
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
     }

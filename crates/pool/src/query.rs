@@ -87,6 +87,8 @@ pub struct Query<'a> {
     pub exclude_servers: &'a [u64],
     /// Nodes tried before.
     pub exclude_nodes: &'a [NodeId],
+    /// Only nodes whose protocol carries datagrams.
+    pub datagrams: bool,
     /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
     /// chosen (by any strategy) is kept for it until that node dies. To end a session after a time, put the number of
     /// the period into the name.

@@ -48,6 +48,17 @@ pub(crate) enum AtEnd {
     HoldsBack,
 }
 
+/// What a peer's server does with datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relays {
+    /// Many targets over one association, and answers from anywhere.
+    Cone,
+    /// Many targets over one association, and answers from these alone.
+    Targets,
+    /// None.
+    Nothing,
+}
+
 /// One server to play: who, where, and what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
@@ -118,6 +129,15 @@ impl Peer {
             (Self::Xray, Protocol::Shadowsocks { method, .. }) if method.starts_with("2022-") => AtEnd::Swallows,
             _ if row.tells_half_close() => AtEnd::Passes,
             _ => AtEnd::Swallows,
+        }
+    }
+
+    /// What the peer's server does with the datagrams of a row.
+    pub(crate) fn relays(self, row: Row) -> Relays {
+        match (self, row.protocol) {
+            // v2ray keeps a path per target.
+            (Self::V2ray, _) => Relays::Targets,
+            _ => Relays::Cone,
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
         "method": method,
         "password": PASSWORD,
         "timeout": 60,
-        "mode": "tcp_only",
+        "mode": "tcp_and_udp",
     });
     if let Protocol::Plugged(plugin) = row.protocol {
         config["plugin"] = json!(program(plugin));

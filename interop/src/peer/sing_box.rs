@@ -92,7 +92,7 @@ fn hysteria2(disguise: Option<&str>, bandwidth: bool) -> Value {
 fn shadowsocks(method: &str, users: bool) -> Value {
     let modern = method.starts_with("2022-");
     let password = if modern { server_key(method) } else { PASSWORD.to_owned() };
-    let mut inbound = json!({ "type": "shadowsocks", "network": "tcp", "method": method, "password": password });
+    let mut inbound = json!({ "type": "shadowsocks", "method": method, "password": password });
     if users {
         inbound["users"] = json!([{ "name": USER, "password": user_key(method) }]);
     }

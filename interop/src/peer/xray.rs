@@ -100,9 +100,11 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
     let account = json!([{ "user": USER, "pass": PASSWORD }]);
     match protocol {
         Protocol::Socks4 | Protocol::Socks4a | Protocol::Socks5 { password: false } => {
-            ("socks", json!({ "auth": "noauth", "udp": false }))
+            ("socks", json!({ "auth": "noauth", "udp": true, "ip": "127.0.0.1" }))
         }
-        Protocol::Socks5 { password: true } => ("socks", json!({ "auth": "password", "accounts": account })),
+        Protocol::Socks5 { password: true } => {
+            ("socks", json!({ "auth": "password", "accounts": account, "udp": true, "ip": "127.0.0.1" }))
+        }
         Protocol::Http { password: false } => ("http", json!({})),
         Protocol::Http { password: true } => ("http", json!({ "accounts": account })),
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
@@ -120,7 +122,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
 
 fn shadowsocks(method: &str, users: bool) -> Value {
     let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
-    let mut settings = json!({ "method": method, "password": password, "network": "tcp" });
+    let mut settings = json!({ "method": method, "password": password, "network": "tcp,udp" });
     if users {
         settings["clients"] = json!([{ "password": user_key(method), "email": USER }]);
     }

@@ -48,8 +48,12 @@ pub struct ProxyConfig {
     pub repeat_unsafe: bool,
     pub deadline: Duration,
     pub idle_timeout: Duration,
+    /// An association without a datagram is closed after this.
+    pub udp_idle_timeout: Duration,
     pub handshake_timeout: Duration,
     pub max_connections: usize,
+    /// The most UDP associations at a time.
+    pub max_associations: usize,
     pub drain: Duration,
     pub users: Vec<User>,
 }

@@ -86,8 +86,10 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         repeat_unsafe: section.boolean("repeat_unsafe").unwrap_or(false),
         deadline: section.duration("deadline", limits.timeout.clone()).unwrap_or(Duration::from_secs(30)),
         idle_timeout: section.duration("idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(600)),
+        udp_idle_timeout: section.duration("udp_idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(300)),
         handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),
         max_connections: count(&mut section, "max_connections", 1..=1_000_000).unwrap_or(16_384),
+        max_associations: count(&mut section, "max_associations", 1..=1_000_000).unwrap_or(1024),
         drain: section.duration("drain", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(Duration::from_secs(10)),
         users: section.sections("users").into_iter().filter_map(user).collect(),
     };

@@ -65,8 +65,10 @@ fn proxy(config: &Config) -> Value {
         ("repeat_unsafe", Some(Value::Boolean(proxy.repeat_unsafe))),
         ("deadline", text(show_duration(proxy.deadline))),
         ("idle_timeout", text(show_duration(proxy.idle_timeout))),
+        ("udp_idle_timeout", text(show_duration(proxy.udp_idle_timeout))),
         ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),
         ("max_connections", Some(number(proxy.max_connections))),
+        ("max_associations", Some(number(proxy.max_associations))),
         ("drain", text(show_duration(proxy.drain))),
         ("users", Some(Value::Array(users))),
     ])

@@ -15,8 +15,10 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # repeat_unsafe = false             # true: also what may act twice (POST, unknown protocols) is sent to another node
 # deadline = "30s"                  # for all attempts together
 # idle_timeout = "10m"              # a tunnel without a byte is closed after this
+# udp_idle_timeout = "5m"           # a UDP association without a datagram is closed after this
 # handshake_timeout = "10s"         # what a client may take to say what it wants
 # max_connections = 16384
+# max_associations = 1024           # UDP associations, each with a socket of its own
 # drain = "10s"                     # what open tunnels get at the end
 # users = [{ name = "alice", password = "change me" }]
 

@@ -1,8 +1,10 @@
 //! Target addresses as the proxy protocols write them: a type byte, the address, and the port before or after it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hezar_core::{Host, Target};
+
+use crate::Cause;
 
 /// The type bytes of the three kinds of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,7 @@ pub(crate) struct AddressTypes {
 
 /// RFC 1928 §5; also Shadowsocks and Trojan.
 pub(crate) const SOCKS_TYPES: AddressTypes = AddressTypes { ipv4: 1, name: 3, ipv6: 4 };
+
 impl AddressTypes {
     /// sing-box's UDP over TCP.
     pub(crate) const UDP_OVER_TCP: Self = Self { ipv4: 0, name: 2, ipv6: 1 };
@@ -60,4 +63,66 @@ fn put_host(host: &Host, types: AddressTypes, bytes: &mut Vec<u8>) {
             bytes.extend_from_slice(name);
         }
     }
+}
+
+/// An address that was read: nothing where it cannot be a target (port 0, a name that is none), and its length in bytes.
+pub(crate) type Read = (Option<Target>, usize);
+
+/// Reads type, address and port (RFC 1928 order) from the front of `bytes`; `None` while they are incomplete.
+///
+/// # Errors
+/// [`Cause::Protocol`] for an unknown type.
+pub(crate) fn take_socks(bytes: &[u8]) -> Result<Option<Read>, Cause> {
+    take(bytes, SOCKS_TYPES)
+}
+
+/// Reads type, address and port, with types of the protocol's own.
+///
+/// # Errors
+/// [`Cause::Protocol`] for an unknown type.
+pub(crate) fn take(bytes: &[u8], types: AddressTypes) -> Result<Option<Read>, Cause> {
+    let Some((host, length)) = take_host(bytes, types)? else { return Ok(None) };
+    let Some(port) = bytes.get(length..).and_then(|rest| rest.first_chunk()) else { return Ok(None) };
+    Ok(Some((target(host, *port), length + 2)))
+}
+
+/// Reads port, type and address (VLESS and VMess order) from the front of `bytes`; `None` while they are incomplete.
+///
+/// # Errors
+/// [`Cause::Protocol`] for an unknown type.
+#[allow(dead_code)]
+pub(crate) fn take_v2ray(bytes: &[u8]) -> Result<Option<Read>, Cause> {
+    let Some((port, rest)) = bytes.split_first_chunk() else { return Ok(None) };
+    let Some((host, length)) = take_host(rest, V2RAY_TYPES)? else { return Ok(None) };
+    Ok(Some((target(host, *port), 2 + length)))
+}
+
+fn target(host: Option<Host>, port: [u8; 2]) -> Option<Target> {
+    Target::new(host?, u16::from_be_bytes(port)).ok()
+}
+
+fn take_host(bytes: &[u8], types: AddressTypes) -> Result<Option<(Option<Host>, usize)>, Cause> {
+    let Some((&kind, rest)) = bytes.split_first() else { return Ok(None) };
+    if kind == types.ipv4 {
+        return Ok(rest.first_chunk::<4>().map(|octets| (Some(Host::Ip(Ipv4Addr::from(*octets).into())), 5)));
+    }
+    if kind == types.ipv6 {
+        return Ok(rest.first_chunk::<16>().map(|octets| (Some(Host::Ip(Ipv6Addr::from(*octets).into())), 17)));
+    }
+    if kind != types.name {
+        return Err(Cause::Protocol("an address of an unknown type"));
+    }
+    let Some((&length, rest)) = rest.split_first() else { return Ok(None) };
+    let Some(name) = rest.get(..usize::from(length)) else { return Ok(None) };
+    let host = std::str::from_utf8(name).ok().and_then(|name| Host::new(name).ok());
+    Ok(Some((host, 2 + name.len())))
+}
+
+/// Whether a datagram from `from` can be the server's. One that is known by its name is known by its port alone.
+pub(crate) fn may_be(server: &Target, from: &Target) -> bool {
+    let host = match (server.host(), from.host()) {
+        (Host::Ip(ours), Host::Ip(theirs)) => ours.to_canonical() == theirs.to_canonical(),
+        (Host::Name(_), _) | (_, Host::Name(_)) => true,
+    };
+    host && server.port() == from.port()
 }

@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod hysteria2;
 mod inbox;
 mod outbox;
+mod packets;
 mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;

@@ -5,112 +5,69 @@
 //! datagrams: | type | address | port 2 | length 2 | payload |        type: 0 IPv4, 1 IPv6, 2 name
 //! ```
 
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::io;
 
-use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
-use hezar_core::{Host, Target};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
-    sync::Mutex,
-};
+use hezar_core::Target;
 
-use super::address::{self, AddressTypes};
-use crate::{BoxStream, Cause, Datagram};
+use super::{
+    address::{AddressTypes, put, take},
+    packets::{PacketCodec, Taken, unsendable},
+};
+use crate::Cause;
 
 /// The name that servers know.
 const MAGIC: &[u8] = b"sp.v2.udp-over-tcp.arpa";
+/// Not bound to one target, which is written all the same.
+const OPENING: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 
-/// The longest datagram, header and all.
-const MAX_PACKET: usize = address::MAX_ADDRESS + 2 + 0xffff;
+/// The target of a stream of datagrams, as SOCKS writes it: the name, and port 0.
+pub(crate) fn address() -> Vec<u8> {
+    let length = u8::try_from(MAGIC.len()).unwrap_or(u8::MAX);
+    [&[3, length], MAGIC, &[0, 0]].concat()
+}
 
-/// The request for a stream of datagrams, as SOCKS writes its target.
+/// The request for a stream of datagrams: its target and what opens it.
 pub(crate) fn request() -> Vec<u8> {
-    let mut bytes = vec![3, u8::try_from(MAGIC.len()).unwrap_or(u8::MAX)];
-    bytes.extend_from_slice(MAGIC);
-    // Port 0; then: not bound to one target, which is written all the same.
-    bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    bytes
+    [&address()[..], &OPENING].concat()
 }
 
-/// The association.
-pub(crate) struct Packets {
-    reading: Mutex<(ReadHalf<BoxStream>, BytesMut)>,
-    writing: Mutex<(WriteHalf<BoxStream>, BytesMut)>,
+/// The codec.
+#[derive(Debug)]
+pub(crate) struct Uot {
+    opened: bool,
 }
 
-impl Packets {
-    /// Datagrams over a stream that was asked for with [`request`].
-    pub(crate) fn new(stream: BoxStream) -> Self {
-        let (reader, writer) = split(stream);
-        Self { reading: Mutex::new((reader, BytesMut::new())), writing: Mutex::new((writer, BytesMut::new())) }
+impl Uot {
+    /// For a stream that was asked for with [`request`].
+    pub(crate) const fn opened() -> Self {
+        Self { opened: true }
+    }
+
+    /// For a stream to [`address`]: the first datagram opens it.
+    pub(crate) const fn unopened() -> Self {
+        Self { opened: false }
     }
 }
 
-#[async_trait]
-impl Datagram for Packets {
-    /// A send that was given up half-way is finished by the next one.
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        let length = u16::try_from(payload.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let (writer, rest) = &mut *self.writing.lock().await;
-        while rest.has_remaining() {
-            writer.write_buf(rest).await?;
+impl PacketCodec for Uot {
+    fn put(&mut self, payload: &[u8], target: &Target, wire: &mut Vec<u8>) -> io::Result<()> {
+        let length = u16::try_from(payload.len()).map_err(|_| unsendable("the datagram is too large"))?;
+        if !std::mem::replace(&mut self.opened, true) {
+            wire.extend_from_slice(&OPENING);
         }
-        let mut head = Vec::new();
-        address::put(target, AddressTypes::UDP_OVER_TCP, &mut head);
-        rest.extend_from_slice(&head);
-        rest.extend_from_slice(&length.to_be_bytes());
-        rest.extend_from_slice(payload);
-        while rest.has_remaining() {
-            writer.write_buf(rest).await?;
-        }
-        writer.flush().await
+        put(target, AddressTypes::UDP_OVER_TCP, wire);
+        wire.extend_from_slice(&length.to_be_bytes());
+        wire.extend_from_slice(payload);
+        Ok(())
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let (reader, bytes) = &mut *self.reading.lock().await;
-        loop {
-            while let Some((target, head, length)) = read_head(bytes)? {
-                let Some(payload) = bytes.get(head..head + length) else { break };
-                let room = payload.len().min(buffer.len());
-                if let (Some(to), Some(from)) = (buffer.get_mut(..room), payload.get(..room)) {
-                    to.copy_from_slice(from);
-                }
-                bytes.advance(head + length);
-                // A datagram from port 0 cannot be answered; there is nothing to tell about it.
-                if let Some(target) = target {
-                    return Ok((room, target));
-                }
-            }
-            bytes.reserve(2048);
-            if bytes.len() > MAX_PACKET || reader.read_buf(bytes).await? == 0 {
-                return Err(Cause::Closed.into());
-            }
-        }
+    fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause> {
+        let Some((from, head)) = take(wire, AddressTypes::UDP_OVER_TCP)? else {
+            return Ok(Taken::Need(wire.len() + 1));
+        };
+        let Some(length) = wire.get(head..).and_then(|rest| rest.first_chunk()) else {
+            return Ok(Taken::Need(head + 2));
+        };
+        Ok(Taken::framed(wire.len(), head + 2, usize::from(u16::from_be_bytes(*length)), from))
     }
-}
-
-/// A datagram's sender, the length of its header and of its payload; `None` while the header is incomplete.
-#[allow(clippy::type_complexity)]
-fn read_head(bytes: &[u8]) -> Result<Option<(Option<Target>, usize, usize)>, Cause> {
-    let Some((&kind, rest)) = bytes.split_first() else { return Ok(None) };
-    let (host, length) = match kind {
-        0 => (rest.first_chunk::<4>().map(|ip| Host::Ip(Ipv4Addr::from(*ip).into())), 5),
-        1 => (rest.first_chunk::<16>().map(|ip| Host::Ip(Ipv6Addr::from(*ip).into())), 17),
-        2 => {
-            let Some((&length, rest)) = rest.split_first() else { return Ok(None) };
-            let length = usize::from(length);
-            let Some(name) = rest.get(..length) else { return Ok(None) };
-            let name = std::str::from_utf8(name).ok().and_then(|name| Host::new(name).ok());
-            (Some(name.ok_or(Cause::Protocol("a datagram's address is not one"))?), 2 + length)
-        }
-        _ => return Err(Cause::Protocol("a datagram's address has an unknown type")),
-    };
-    let tail = bytes.get(length..length + 4).and_then(|tail| tail.first_chunk::<4>());
-    let (Some(host), Some(&[a, b, c, d])) = (host, tail) else { return Ok(None) };
-    let target = Target::new(host, u16::from_be_bytes([a, b])).ok();
-    Ok(Some((target, length + 4, usize::from(u16::from_be_bytes([c, d])))))
 }

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use hezar_core::{Stage, Target};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError};
+use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 use tokio::time::{Instant, timeout_at};
 
 use super::NodeLease;
@@ -21,8 +21,8 @@ pub(super) struct Dialled {
 pub(super) type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
 /// Begins to dial.
-pub(super) fn dial(shared: &Arc<Shared>, lease: NodeLease, target: &Target, limit: Duration) -> Dialling {
-    let (shared, target) = (shared.clone(), target.clone());
+pub(super) fn dial(shared: &Arc<Shared>, lease: NodeLease, target: Target, limit: Duration) -> Dialling {
+    let shared = shared.clone();
     Box::pin(async move {
         let started = Instant::now();
         let result = connect(&shared, &lease, &target, limit).await;
@@ -31,12 +31,24 @@ pub(super) fn dial(shared: &Arc<Shared>, lease: NodeLease, target: &Target, limi
 }
 
 async fn connect(shared: &Shared, lease: &NodeLease, target: &Target, limit: Duration) -> Result<BoxStream, DialError> {
-    let dialer = lease
-        .payload(|node| shared.outbounds.dialer(node.spec(), node.allow_private()))
-        .map_err(|error| unbuilt(shared, lease, &error))?;
+    let dialer = dialer(shared, lease)?;
     let attempt = Attempt::within(limit);
-    // Dialers keep the attempt's deadline themselves; this bound holds even if one forgets to.
-    match timeout_at(attempt.deadline(), dialer.connect(target, &attempt)).await {
+    bounded(&attempt, dialer.connect(target, &attempt)).await
+}
+
+/// The node's dialer, built on first use.
+pub(super) fn dialer(shared: &Shared, lease: &NodeLease) -> Result<Arc<dyn Dialer>, DialError> {
+    lease
+        .payload(|node| shared.outbounds.dialer(node.spec(), node.allow_private()))
+        .map_err(|error| unbuilt(shared, lease, &error))
+}
+
+/// Dialers keep the attempt's deadline themselves; this bound holds even if one forgets to.
+pub(super) async fn bounded<T>(
+    attempt: &Attempt,
+    dialling: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    match timeout_at(attempt.deadline(), dialling).await {
         Ok(result) => result,
         Err(_) => Err(DialError::new(Stage::Handshake, Cause::Timeout)),
     }

@@ -14,6 +14,7 @@ use crate::{Refusal, auth::Identity, gateway::Shared, pace::Wait};
 
 mod dial;
 mod fail;
+mod flow;
 mod race;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod vigil;
 
 use dial::{Dialled, Dialling, dial};
 pub use fail::Fail;
+pub(crate) use flow::Flow;
 pub(crate) use race::{Broken, Errand, Won, race};
 pub(crate) use verdict::Verdict;
 use verdict::{Unsure, failure, report};
@@ -45,7 +47,8 @@ pub(crate) struct Route {
 /// The attempts of one request.
 pub(crate) struct Course {
     shared: Arc<Shared>,
-    target: Target,
+    /// Nothing for an association, whose datagrams each name their own.
+    target: Option<Target>,
     strategy: Strategy,
     country: Option<[u8; 2]>,
     session: Option<u64>,
@@ -65,10 +68,14 @@ pub(crate) struct Course {
 impl Course {
     /// The course of a request by `identity` at `client` to `target`; its deadline runs from now.
     pub(crate) fn new(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+        Self::begin(shared, identity, client, Some(target.clone()))
+    }
+
+    fn begin(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
         shared.budget.earn();
         Self {
-            target: target.clone(),
+            target,
             strategy,
             country: identity.options.country,
             session: session_key(shared, identity, strategy, client),
@@ -146,6 +153,7 @@ impl Course {
 
     /// Begins to dial one more node; false when there is none.
     fn start(&mut self) -> bool {
+        let Some(target) = self.target.clone() else { return false };
         let Some(lease) = self.pick() else { return false };
         let limit = self.remaining().min(self.shared.config.attempt_timeout);
         let patience = self.shared.pace.patience(Wait::Dial, lease.latency(), self.silences);
@@ -153,7 +161,7 @@ impl Course {
         self.servers.push(lease.server_key());
         self.nodes.push(lease.id());
         self.vigil.begin(lease.id(), patience, Instant::now());
-        self.dialling.push(dial(&self.shared, lease, &self.target, limit));
+        self.dialling.push(dial(&self.shared, lease, target, limit));
         true
     }
 
@@ -207,6 +215,7 @@ impl Course {
             _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
             Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
             None if self.country.is_some() => Refusal::NoMatch,
+            None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None => Refusal::PoolEmpty,
         }
     }
@@ -224,8 +233,9 @@ impl Course {
             country: self.country,
             exclude_servers: &self.servers,
             exclude_nodes: &self.nodes,
+            datagrams: self.target.is_none(),
             session: self.session,
-            site: Some(hash_key(self.target.host())),
+            site: self.target.as_ref().map(|target| hash_key(target.host())),
             now: Some(self.shared.clock.now()),
         };
         let other_server = self.shared.pool.pick(&query, rand::random());
@@ -242,7 +252,7 @@ impl Course {
         fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
         self.shared.metrics.attempt("failed", fail.code);
         tracing::debug!(
-            node = %lease.id(), target = %self.target, stage = %fail.stage, code = fail.code, fault = %fail.fault,
+            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
             attempt = self.attempts, "attempt failed"
         );
         if fail.sure {

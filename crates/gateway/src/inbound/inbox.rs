@@ -1,6 +1,6 @@
 //! What has arrived from a client so far: read in pieces, within one deadline, until something whole can be parsed.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::{
@@ -130,6 +130,11 @@ impl Inbox {
         };
         // Whether the client took it or not, the connection ends here.
         let _ = timeout(FAREWELL, polite).await;
+    }
+
+    /// The address at which the client reached us.
+    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
     }
 
     /// The client's stream, what was read too far in front.

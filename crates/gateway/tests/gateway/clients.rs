@@ -48,12 +48,22 @@ pub(crate) async fn tunnel(world: &World, target: &str) -> TcpStream {
 
 /// SOCKS5 up to the reply of the request: `None` when the greeting or the login is refused.
 pub(crate) async fn socks5(world: &World, login: Option<(&str, &str)>, request: &[u8]) -> (TcpStream, Option<u8>) {
+    let (stream, reply, _) = socks5_reply(world, login, request).await;
+    (stream, reply)
+}
+
+/// The same, with the address and port in the reply.
+pub(crate) async fn socks5_reply(
+    world: &World,
+    login: Option<(&str, &str)>,
+    request: &[u8],
+) -> (TcpStream, Option<u8>, [u8; 6]) {
     let mut stream = connect(world).await;
     stream.write_all(if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] }).await.unwrap();
     let mut method = [0; 2];
     stream.read_exact(&mut method).await.unwrap();
     if method[1] == 0xff {
-        return (stream, None);
+        return (stream, None, [0; 6]);
     }
     if let Some((name, password)) = login {
         assert_eq!(method, [5, 2]);
@@ -63,14 +73,14 @@ pub(crate) async fn socks5(world: &World, login: Option<(&str, &str)>, request: 
         let mut status = [0; 2];
         stream.read_exact(&mut status).await.unwrap();
         if status[1] != 0 {
-            return (stream, None);
+            return (stream, None, [0; 6]);
         }
     }
     stream.write_all(request).await.unwrap();
     let mut reply = [0; 10];
     stream.read_exact(&mut reply).await.unwrap();
     assert_eq!(reply[0], 5);
-    (stream, Some(reply[1]))
+    (stream, Some(reply[1]), reply[4..].try_into().unwrap())
 }
 
 /// A SOCKS5 request for a name.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // Lint exemptions for tests stop at test functions; these are their helpers.
 
 mod clients;
+mod datagrams;
 mod drain;
 mod failover;
 mod http;

@@ -16,7 +16,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target};
-use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbounds, OutboundsConfig};
+use hezar_engine::{
+    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig,
+};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Rules, Strategy, Success};
 use http_body_util::{Either, Full};
@@ -27,6 +29,7 @@ use prometheus_client::registry::Registry;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy, duplex, sink, split},
     net::TcpListener,
+    sync::mpsc,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -62,6 +65,8 @@ pub(crate) struct Fake {
     pub(crate) name: String,
     pub(crate) does: Does,
     pub(crate) connects: AtomicUsize,
+    /// How often it was asked for an association.
+    pub(crate) associates: AtomicUsize,
     pub(crate) targets: Mutex<Vec<String>>,
     /// Requests that reached the origin through it.
     pub(crate) requests: Arc<AtomicUsize>,
@@ -94,6 +99,59 @@ impl Dialer for Fake {
             Does::HangUpAtOnce => drop(far),
         }
         Ok(Box::new(near))
+    }
+
+    /// Echo sends datagrams back, HangUp ends at the first one, Mute takes everything; most carry none.
+    async fn associate(&self, _: &Attempt) -> Result<BoxDatagram, DialError> {
+        self.associates.fetch_add(1, Ordering::SeqCst);
+        match self.does {
+            Does::Echo | Does::HangUp | Does::Mute => {}
+            Does::Refuse => return Err(DialError::new(Stage::Connect, Cause::Refused)),
+            Does::Hang => std::future::pending().await,
+            _ => return Err(DialError::new(Stage::Handshake, Cause::Unsupported("datagrams"))),
+        }
+        let (sender, receiver) = mpsc::channel(100);
+        Ok(Box::new(Flight { does: self.does, sender, receiver: receiver.into() }))
+    }
+}
+
+/// An association of a fake node. A target `moved.example` answers from `elsewhere.example`.
+struct Flight {
+    does: Does,
+    sender: mpsc::Sender<Option<Answer>>,
+    receiver: tokio::sync::Mutex<mpsc::Receiver<Option<Answer>>>,
+}
+
+/// A payload and its sender; its absence ends the association.
+type Answer = (Vec<u8>, Target);
+
+#[async_trait]
+impl Datagram for Flight {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        if payload.len() > 10_000 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let from = match target.to_string().as_str() {
+            "moved.example:1" => Target::parse("elsewhere.example:2").unwrap(),
+            _ => target.clone(),
+        };
+        let answer = match self.does {
+            Does::Echo if payload == b"end" => None,
+            Does::Echo => Some((payload.to_vec(), from)),
+            Does::HangUp => None,
+            _ => return Ok(()),
+        };
+        self.sender.send(answer).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        match self.receiver.lock().await.recv().await.flatten() {
+            Some((payload, from)) => {
+                buffer[..payload.len()].copy_from_slice(&payload);
+                Ok((payload.len(), from))
+            }
+            None => Err(Cause::Closed.into()),
+        }
     }
 }
 
@@ -209,6 +267,7 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
             name: format!("node-{n}"),
             does: *does,
             connects: AtomicUsize::new(0),
+            associates: AtomicUsize::new(0),
             targets: Mutex::default(),
             requests: Arc::default(),
         });
@@ -242,6 +301,11 @@ impl World {
     /// How often each node was asked to connect.
     pub(crate) fn connects(&self) -> Vec<usize> {
         self.fakes.iter().map(|fake| fake.connects.load(Ordering::SeqCst)).collect()
+    }
+
+    /// How often each node was asked for an association.
+    pub(crate) fn associates(&self) -> Vec<usize> {
+        self.fakes.iter().map(|fake| fake.associates.load(Ordering::SeqCst)).collect()
     }
 
     /// How many requests reached the origin.

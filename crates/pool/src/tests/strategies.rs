@@ -72,6 +72,34 @@ fn only_suspects_left_still_serve() {
 }
 
 #[test]
+fn datagrams_go_to_nodes_that_carry_them() {
+    let pool = pool();
+    let socks = |n, version| {
+        NodeSpec::new(spec(n).server, Outbound::Socks(SocksProxy { version, credentials: None, tls: None }))
+    };
+    let streams: Vec<_> = (0..200).map(|n| socks(n, SocksVersion::V4a)).collect();
+    let carriers: Vec<_> = (200..203).map(|n| socks(n, SocksVersion::V5)).collect();
+    let nodes = streams.iter().chain(&carriers).map(|spec| (spec.clone(), Label::default())).collect();
+    pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
+    streams.iter().chain(&carriers).for_each(|spec| pool.report(spec.id(), &ok(10), at(1)));
+    let carriers: HashSet<_> = carriers.iter().map(NodeSpec::id).collect();
+    for strategy in Strategy::ALL {
+        let query = Query { datagrams: true, ..query(strategy) };
+        for rng in 0..50 {
+            assert!(carriers.contains(&picked(&pool, &query, rng).unwrap()), "{strategy}");
+        }
+        // A session on a node without datagrams keeps that node, and another one helps out.
+        let pinned = Query { session: Some(hash_key(strategy.name())), datagrams: false, ..query };
+        let home = picked(&pool, &pinned, 7).unwrap();
+        assert!(carriers.contains(&picked(&pool, &Query { datagrams: true, ..pinned }, 8).unwrap()));
+        assert_eq!(picked(&pool, &pinned, 9).unwrap(), home);
+    }
+    let all: Vec<_> = carriers.into_iter().collect();
+    let none_left = Query { datagrams: true, exclude_nodes: &all, ..Query::default() };
+    assert!(picked(&pool, &none_left, 1).is_none());
+}
+
+#[test]
 fn smart_prefers_fast_reliable_and_idle_nodes() {
     let pool = healthy(2);
     let counts = shares(&pool, &query(Strategy::Smart), 100);

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use hezar_core::{AnyTls, Stage, Target};
 
 use self::{pool::Pool, session::Session, stream::AnyTlsStream};
-use super::{address::put_socks, uot};
+use super::{address::put_socks, packets::Packets, uot};
 use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens TLS streams to the server.
@@ -74,6 +74,6 @@ impl Dialer for AnyTlsDialer {
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let request = uot::request();
-        Ok(Box::new(uot::Packets::new(Box::new(self.open(&request, attempt).await?))))
+        Ok(Box::new(Packets::new(Box::new(self.open(&request, attempt).await?), uot::Uot::opened())))
     }
 }

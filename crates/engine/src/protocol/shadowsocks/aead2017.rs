@@ -37,6 +37,29 @@ fn session_key(key: &[u8], salt: &[u8]) -> Result<Vec<u8>, Cause> {
     Ok(session)
 }
 
+/// Appends one sealed packet: | salt | sealed address and payload |, under a key and a nonce of 0 of its own.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: a packet is short.
+pub(super) fn seal_packet(
+    cipher: Aead,
+    key: &[u8],
+    salt: &[u8],
+    text: &[&[u8]],
+    wire: &mut Vec<u8>,
+) -> Result<(), Cause> {
+    wire.extend_from_slice(salt);
+    let from = wire.len();
+    text.iter().for_each(|part| wire.extend_from_slice(part));
+    Sealer::new(cipher, &session_key(key, salt)?)?.seal(wire, from)
+}
+
+/// Opens a packet in place; `None` when it was not sealed with this key.
+pub(super) fn open_packet<'a>(cipher: Aead, key: &[u8], packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    let (salt, sealed) = packet.split_at_mut_checked(cipher.key_length())?;
+    Sealer::new(cipher, &session_key(key, salt).ok()?).ok()?.open(sealed)
+}
+
 /// Both halves of one stream.
 pub(super) struct Session {
     cipher: Aead,

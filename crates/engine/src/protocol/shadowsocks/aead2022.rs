@@ -21,21 +21,21 @@ use crate::{
     },
 };
 
-const SESSION_CONTEXT: &str = "shadowsocks 2022 session subkey";
+pub(super) const SESSION_CONTEXT: &str = "shadowsocks 2022 session subkey";
 const IDENTITY_CONTEXT: &str = "shadowsocks 2022 identity subkey";
-const REQUEST: u8 = 0;
-const ANSWER: u8 = 1;
+pub(super) const REQUEST: u8 = 0;
+pub(super) const ANSWER: u8 = 1;
 /// How far the clocks may differ, in seconds.
-const MAX_SKEW: u64 = 30;
+pub(super) const MAX_SKEW: u64 = 30;
 /// The longest padding of a request without payload, in bytes.
 pub(super) const MAX_PADDING: u16 = 900;
 
 /// The keys of one user: those of the servers on the way first, the user's own last.
 #[derive(Clone)]
 pub(super) struct Keys {
-    cipher: Aead,
-    chain: Vec<Box<[u8]>>,
-    own: Box<[u8]>,
+    pub(super) cipher: Aead,
+    pub(super) chain: Vec<Box<[u8]>>,
+    pub(super) own: Box<[u8]>,
 }
 
 /// Why a password gives no keys.
@@ -75,7 +75,7 @@ impl Keys {
         self.cipher.key_length()
     }
 
-    fn sealer(&self, salt: &[u8]) -> Result<Sealer, Cause> {
+    pub(super) fn sealer(&self, salt: &[u8]) -> Result<Sealer, Cause> {
         let key = derive(SESSION_CONTEXT, &self.own, salt);
         Sealer::new(self.cipher, key.get(..self.length()).unwrap_or_default())
     }
@@ -110,7 +110,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     standard.or_else(|_| GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG).decode(text)).ok()
 }
 
-fn derive(context: &str, key: &[u8], salt: &[u8]) -> [u8; 32] {
+pub(super) fn derive(context: &str, key: &[u8], salt: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new_derive_key(context).update(key).update(salt).finalize().as_bytes()
 }
 

@@ -46,6 +46,20 @@ impl LegacyKey {
     }
 }
 
+/// Appends one encrypted packet: | IV | address, payload |.
+pub(super) fn seal_packet(key: &LegacyKey, iv: &[u8], text: &[&[u8]], wire: &mut Vec<u8>) {
+    wire.extend_from_slice(iv);
+    let from = wire.len();
+    text.iter().for_each(|part| wire.extend_from_slice(part));
+    key.cipher(iv).encrypt_packet(wire.get_mut(from..).unwrap_or_default());
+}
+
+/// Decrypts a packet in place; `None` when it is too short.
+pub(super) fn open_packet<'a>(key: &LegacyKey, packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    let (iv, text) = packet.split_at_mut_checked(key.iv_length())?;
+    key.cipher(iv).decrypt_packet(text).then_some(text)
+}
+
 /// Both halves of one stream.
 pub(super) struct Session {
     key: LegacyKey,

@@ -5,10 +5,14 @@
 
 mod aead2017;
 mod aead2022;
+mod datagram;
 #[cfg(feature = "stream-cipher")]
 mod legacy;
+mod packet2022;
 mod plugin;
+mod replay;
 mod wire;
+mod xchacha;
 
 #[cfg(test)]
 mod tests;
@@ -25,15 +29,18 @@ use rand::{Rng, RngExt};
 
 use self::{
     aead2022::{KeyError, Keys},
+    datagram::ShadowsocksDatagram,
     plugin::Disguise,
     wire::{Aead, Method},
 };
 use super::{
     address::put_socks,
     headed::{Headed, NoHead},
+    packets::Packets,
     sealed::Sealed,
+    uot::{self, Uot},
 };
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
 
 /// What carries the stream to the server: a plugin may be a transport.
 ///
@@ -51,7 +58,7 @@ pub(crate) fn carrier(settings: &Shadowsocks) -> Result<Carrier, BuildError> {
 pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
     let (_, disguise) = plugin::plan(settings.plugin.as_ref())?;
     let cipher = cipher(&settings.method, settings.password.expose())?;
-    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, upstream }))
+    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), upstream }))
 }
 
 /// A method with its keys.
@@ -97,6 +104,7 @@ fn legacy_cipher(_: &str, _: &str) -> Result<Cipher, BuildError> {
 struct ShadowsocksDialer {
     cipher: Cipher,
     disguise: Disguise,
+    datagrams: Carriage,
     upstream: Upstream,
 }
 
@@ -110,16 +118,58 @@ impl fmt::Debug for ShadowsocksDialer {
 impl Dialer for ShadowsocksDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
-        let stream = self.disguise.wrap(stream, &self.upstream.server().host().to_string());
-        self.speak(stream, target).map_err(|cause| DialError::new(Stage::Handshake, cause))
+        let mut address = Vec::new();
+        put_socks(target, &mut address);
+        self.open(address, attempt).await
+    }
+
+    /// The server says nothing before the first answer: whether it is there shows then, unless a stream carries all.
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let failed = |cause| DialError::new(Stage::Handshake, cause);
+        match self.datagrams {
+            Carriage::Stream => {
+                let stream = self.open(uot::address(), attempt).await?;
+                Ok(Box::new(Packets::new(stream, Uot::unopened())))
+            }
+            Carriage::Beside => {
+                let outer = self.upstream.via().associate(attempt).await?;
+                let server = self.upstream.server().clone();
+                Ok(Box::new(ShadowsocksDatagram::new(&self.cipher, server, outer).map_err(failed)?))
+            }
+            Carriage::Nowhere => Err(failed(Cause::Unsupported("datagrams beside a plugin's disguise"))),
+        }
+    }
+}
+
+/// How datagrams go to the server.
+#[derive(Clone, Copy, Debug)]
+enum Carriage {
+    /// Packed into a stream.
+    Stream,
+    /// As datagrams.
+    Beside,
+    /// Not at all: the plugin disguises streams alone.
+    Nowhere,
+}
+
+impl Carriage {
+    const fn of(settings: &Shadowsocks) -> Self {
+        match (settings.udp_over_tcp, &settings.plugin) {
+            (true, _) => Self::Stream,
+            (false, None) => Self::Beside,
+            (false, Some(_)) => Self::Nowhere,
+        }
     }
 }
 
 impl ShadowsocksDialer {
-    fn speak(&self, stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
-        let mut address = Vec::new();
-        put_socks(target, &mut address);
+    async fn open(&self, address: Vec<u8>, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        let stream = self.disguise.wrap(stream, &self.upstream.server().host().to_string());
+        self.speak(stream, address).map_err(|cause| DialError::new(Stage::Handshake, cause))
+    }
+
+    fn speak(&self, stream: BoxStream, address: Vec<u8>) -> Result<BoxStream, Cause> {
         Ok(match &self.cipher {
             Cipher::None => Box::new(Headed::new(stream, address, NoHead)),
             Cipher::Aead(cipher, key) => {

@@ -1,5 +1,6 @@
 //! SOCKS 4, 4a and 5 outbound (RFC 1928, RFC 1929). Names go to the server as they are; nothing is looked up here.
 
+mod datagram;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;
@@ -10,13 +11,16 @@ use async_trait::async_trait;
 use hezar_core::{Credentials, Host, SocksProxy, SocksVersion, Stage, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+use super::address::take_socks;
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
 
 /// One SOCKS server.
 #[derive(Debug)]
 struct Socks {
     version: SocksVersion,
     credentials: Option<Credentials>,
+    /// Whether the stream is inside TLS.
+    secured: bool,
     upstream: Upstream,
 }
 
@@ -34,7 +38,7 @@ pub(crate) fn build(settings: &SocksProxy, upstream: Upstream) -> Result<Arc<dyn
             return Err(BuildError::Invalid("a SOCKS4 user name holds a zero byte"));
         }
     }
-    Ok(Arc::new(Socks { version: settings.version, credentials, upstream }))
+    Ok(Arc::new(Socks { version: settings.version, credentials, secured: settings.tls.is_some(), upstream }))
 }
 
 #[async_trait]
@@ -47,25 +51,48 @@ impl Dialer for Socks {
         let stream = self.upstream.open(attempt).await?;
         attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let unsupported = |what| DialError::new(Stage::Handshake, Cause::Unsupported(what));
+        if self.version != SocksVersion::V5 {
+            return Err(unsupported("datagrams over SOCKS4"));
+        }
+        if self.secured {
+            return Err(unsupported("datagrams beside SOCKS over TLS"));
+        }
+        let stream = self.upstream.open(attempt).await?;
+        let (stream, bound) = attempt.stage(Stage::Handshake, self.ask_for_datagrams(stream)).await?;
+        let outer = self.upstream.via().associate(attempt).await?;
+        Ok(Box::new(datagram::SocksDatagram::new(stream, outer, bound)))
+    }
 }
 
 impl Socks {
     async fn handshake(&self, mut stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
         match self.version {
-            SocksVersion::V5 => self.handshake5(&mut stream, target).await?,
+            SocksVersion::V5 => drop(self.handshake5(&mut stream, &wire::request(target)).await?),
             SocksVersion::V4 | SocksVersion::V4a => self.handshake4(&mut stream, target).await?,
         }
         Ok(stream)
     }
 
-    async fn handshake5(&self, stream: &mut BoxStream, target: &Target) -> Result<(), Cause> {
+    /// Asks for an association; returns the stream that holds it and where the datagrams go.
+    async fn ask_for_datagrams(&self, mut stream: BoxStream) -> Result<(BoxStream, Target), Cause> {
+        let bound = self.handshake5(&mut stream, &wire::ASSOCIATE).await?;
+        let (bound, _) = take_socks(&bound)?.ok_or(Cause::Closed)?;
+        let bound = datagram::relay_address(self.upstream.server(), bound);
+        Ok((stream, bound.ok_or(Cause::Protocol("the SOCKS server names no port for datagrams"))?))
+    }
+
+    /// The bytes of the address in the reply.
+    async fn handshake5(&self, stream: &mut BoxStream, request: &[u8]) -> Result<Vec<u8>, Cause> {
         send(stream, wire::greeting(self.credentials.is_some())).await?;
         let method = wire::method(read(stream).await?, self.credentials.is_some())?;
         if let (wire::METHOD_PASSWORD, Some(Credentials { username, password })) = (method, &self.credentials) {
             send(stream, &wire::password(username, password.expose())).await?;
             wire::password_answer(read(stream).await?)?;
         }
-        send(stream, &wire::request(target)).await?;
+        send(stream, request).await?;
         // Read apart: a refusal may be cut off after its code, and nothing behind the reply may be swallowed.
         let [version, code] = read(stream).await?;
         if version == 5 && code != 0 {
@@ -73,9 +100,10 @@ impl Socks {
         }
         let [reserved, kind, first] = read(stream).await?;
         let rest = wire::reply([version, code, reserved, kind, first])?;
-        let mut bound = [0; 257];
-        stream.read_exact(&mut bound[..rest]).await?;
-        Ok(())
+        let mut bound = vec![0; 2 + rest];
+        (bound[0], bound[1]) = (kind, first);
+        stream.read_exact(&mut bound[2..]).await?;
+        Ok(bound)
     }
 
     async fn handshake4(&self, stream: &mut BoxStream, target: &Target) -> Result<(), Cause> {

@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Credentials, Fault, Secret, SocksProxy, SocksVersion, Stage, Target};
+use hezar_core::{Credentials, Fault, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion, Stage, Target, Tls};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use super::datagram::relay_address;
 use super::{build, wire};
-use crate::{Attempt, BoxStream, DialError, Dialer, testing::upstream_pair};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer,
+    testing::{Far, datagram_upstream, heard, upstream_pair},
+};
 
 fn proxy(version: SocksVersion, user: Option<(&str, &str)>) -> SocksProxy {
     let credentials =
@@ -144,6 +148,77 @@ async fn silence_garbage_and_an_early_end() {
     assert!(matches!(verdict(result), (Stage::Handshake, "closed" | "reset", Fault::Node)));
 }
 
+/// An association and what is at its other end.
+async fn associate(reply: &[u8]) -> (Result<BoxDatagram, DialError>, DuplexStream, Far) {
+    let (upstream, mut peer, far) = datagram_upstream(5, 7);
+    let dialer = build(&proxy(SocksVersion::V5, Some(("user", "pass"))), upstream).unwrap();
+    let script: [(&[u8], &[u8]); 3] =
+        [(&[5, 2, 0, 2], &[5, 2]), (b"\x01\x04user\x04pass", &[1, 0]), (&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0], reply)];
+    let attempt = Attempt::within(Duration::from_secs(30));
+    let (result, ()) = tokio::join!(dialer.associate(&attempt), play(&mut peer, &script));
+    (result, peer, far)
+}
+
+#[tokio::test]
+async fn datagrams_travel_beside_the_stream() {
+    let at = |text: &str| Target::parse(text).unwrap();
+    let (association, peer, mut far) = associate(b"\x05\0\0\x01\0\0\0\0\x12\x34").await;
+    let association = association.unwrap();
+    association.send_to(b"question", &at("example.org:53")).await.unwrap();
+    let (bytes, to) = far.heard.recv().await.unwrap();
+    assert_eq!((&bytes[..], to), (&b"\0\0\0\x03\x0bexample.org\x00\x35question"[..], at("192.0.2.1:4660")));
+    // A stranger, a fragment, garbage and a sender that is none are passed over.
+    for (bytes, from) in [
+        (&b"\0\0\0\x01\x01\x02\x03\x04\x00\x35stranger"[..], "192.0.2.2:4660"),
+        (b"\0\0\x01\x01\x01\x02\x03\x04\x00\x35fragment", "192.0.2.1:4660"),
+        (b"\0\0\0\x07", "192.0.2.1:4660"),
+        (b"", "192.0.2.1:4660"),
+        (b"\0\0\0\x01\x01\x02\x03\x04\x00\x00port 0", "192.0.2.1:4660"),
+        (b"\0\0\0\x01\x01\x02\x03\x04\x00\x35answer", "192.0.2.1:4660"),
+    ] {
+        far.says.send((bytes.to_vec(), at(from))).await.unwrap();
+    }
+    assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), at("1.2.3.4:53")));
+    let large = vec![0; 65_500];
+    let error = association.send_to(&large, &at("1.2.3.4:1")).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    // The association ends with the stream.
+    drop(peer);
+    assert!(matches!(Cause::from(heard(&*association).await.unwrap_err()), Cause::Closed | Cause::Reset));
+}
+
+#[tokio::test]
+async fn refused_associations_say_why() {
+    let (result, ..) = associate(&[5, 7]).await;
+    let error = result.err().unwrap();
+    assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, "server-failure", Fault::Node));
+    let (result, ..) = associate(b"\x05\0\0\x01\x01\x02\x03\x04\0\0").await;
+    assert_eq!(result.err().unwrap().code(), "protocol");
+    for settings in
+        [proxy(SocksVersion::V4a, None), SocksProxy { tls: Some(Tls::default()), ..proxy(SocksVersion::V5, None) }]
+    {
+        let (upstream, ..) = datagram_upstream(1, 7);
+        let result = build(&settings, upstream).unwrap().associate(&Attempt::within(Duration::from_secs(9))).await;
+        assert_eq!(result.err().unwrap().code(), "unsupported");
+        let server = Target::parse("192.0.2.1:1").unwrap();
+        assert!(!NodeSpec::new(server, Outbound::Socks(settings)).carries_datagrams());
+    }
+}
+
+#[test]
+fn the_relay_is_where_the_server_is_unless_it_says_better() {
+    let relay = |server: &str, bound: &str| {
+        relay_address(&Target::parse(server).unwrap(), Target::parse(bound).ok()).map(|target| target.to_string())
+    };
+    assert_eq!(relay("9.9.9.9:1080", "8.8.8.8:5").as_deref(), Some("8.8.8.8:5"));
+    assert_eq!(relay("9.9.9.9:1080", "0.0.0.0:5").as_deref(), Some("9.9.9.9:5"));
+    assert_eq!(relay("proxy.example:1080", "[::]:5").as_deref(), Some("proxy.example:5"));
+    // Inside the server's own network, and never ours.
+    assert_eq!(relay("9.9.9.9:1080", "127.0.0.1:5").as_deref(), Some("9.9.9.9:5"));
+    assert_eq!(relay("127.0.0.1:1080", "127.0.0.1:5").as_deref(), Some("127.0.0.1:5"));
+    assert_eq!(relay("9.9.9.9:1080", "8.8.8.8:0"), None);
+}
+
 #[test]
 fn credentials_must_fit() {
     let long = "x".repeat(256);
@@ -157,6 +232,7 @@ proptest! {
         if let Ok(rest) = wire::reply(front) {
             prop_assert!(rest <= 257);
         }
+        let _ = wire::open_datagram(&four);
         let _ = (wire::method(method, true), wire::password_answer(method), wire::reply4(four));
     }
 }

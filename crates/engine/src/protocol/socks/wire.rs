@@ -7,15 +7,16 @@
 //! SOCKS5 (RFC 1928), user and password (RFC 1929):
 //!   → 05 count methods(count)                  ← 05 method (ff = none of them)
 //!   → 01 length user length password           ← 01 status (0 = accepted)
-//!   → 05 01 00 address port(2)                 ← 05 reply 00 address port(2)
+//!   → 05 command 00 address port(2)            ← 05 reply 00 address port(2)     command: 01 CONNECT, 03 UDP ASSOCIATE
 //!   address: 01 ipv4(4) | 03 length name | 04 ipv6(16)
+//!   ↔ 00 00 fragment address port(2) payload     a datagram, to and from the address of the reply
 //! ```
 
 use std::net::IpAddr;
 
 use hezar_core::{Host, Target};
 
-use crate::Cause;
+use crate::{Cause, protocol::address::take_socks};
 
 /// No credentials.
 pub(super) const METHOD_NONE: u8 = 0;
@@ -93,6 +94,26 @@ pub(super) fn request(target: &Target) -> Vec<u8> {
     out
 }
 
+/// The UDP ASSOCIATE request of SOCKS5. We do not know our own address as the server will see it.
+pub(super) const ASSOCIATE: [u8; 10] = [5, 3, 0, 1, 0, 0, 0, 0, 0, 0];
+
+/// A datagram for `target`.
+pub(super) fn datagram(target: &Target, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(262 + payload.len());
+    out.extend_from_slice(&[0, 0, 0]);
+    put_address(&mut out, target);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// Reads a datagram: who sent it, and its payload. `None` for fragments, which RFC 1928 lets us drop, and for what is
+/// none.
+pub(super) fn open_datagram(bytes: &[u8]) -> Option<(Target, &[u8])> {
+    let rest = bytes.strip_prefix(&[0, 0, 0])?;
+    let (from, used) = take_socks(rest).ok()??;
+    Some((from?, rest.get(used..)?))
+}
+
 /// Reads the first five bytes of the reply. How many bytes of address and port are still to come.
 ///
 /// # Errors
@@ -117,7 +138,7 @@ pub(super) const fn reply_cause(code: u8) -> Cause {
         4 => Cause::TargetUnreachable("host unreachable"),
         5 => Cause::TargetUnreachable("connection refused"),
         6 => Cause::TargetUnreachable("time to live expired"),
-        7 => Cause::ServerFailure("the SOCKS server does not know CONNECT"),
+        7 => Cause::ServerFailure("the SOCKS server does not know the command"),
         8 => Cause::ServerFailure("the SOCKS server does not know this kind of address"),
         _ => Cause::Protocol("the SOCKS reply has an unknown code"),
     }

@@ -1,8 +1,6 @@
-//! SOCKS4, SOCKS4a and SOCKS5: CONNECT only.
+//! SOCKS4, SOCKS4a and SOCKS5: CONNECT, and in SOCKS5 UDP ASSOCIATE.
 
 use std::{net::SocketAddr, sync::Arc};
-
-use hezar_core::Target;
 
 use super::Inbox;
 use crate::{
@@ -14,9 +12,13 @@ use crate::{
     tunnel::tunnel,
 };
 
+mod association;
+mod door;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+use wire::Wanted;
 
 /// A request that was refused, and the bytes that say so.
 struct Refused {
@@ -48,10 +50,13 @@ async fn serve(
     mut inbox: Inbox,
     client: SocketAddr,
     version: Version,
-    asked: Result<(Identity, Target), Refused>,
+    asked: Result<(Identity, Wanted), Refused>,
 ) {
     let (identity, target) = match asked {
-        Ok(asked) => asked,
+        Ok((identity, Wanted::Connect(target))) => (identity, target),
+        Ok((identity, Wanted::Associate { port })) => {
+            return association::serve(shared, inbox, client, &identity, port).await;
+        }
         Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
             return reject(shared, client, &refusal);
         }
@@ -112,11 +117,11 @@ impl Version {
     }
 }
 
-async fn negotiate5(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Target), Refused> {
+async fn negotiate5(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Wanted), Refused> {
     let identity = greet5(shared, inbox).await?;
     let asked = inbox.read(wire::request).await.map_err(|refusal| Version::Five.refuse(refusal))?;
-    let target = asked.target.map_err(|refusal| Version::Five.refuse(refusal))?;
-    Ok((identity, target))
+    let wanted = asked.wanted.map_err(|refusal| Version::Five.refuse(refusal))?;
+    Ok((identity, wanted))
 }
 
 /// Greeting and login. A client that offers to log in is always asked to: its name may carry options.
@@ -141,7 +146,7 @@ async fn greet5(shared: &Shared, inbox: &mut Inbox) -> Result<Identity, Refused>
 }
 
 /// SOCKS4 has a name and no password: with users configured nobody can log in, without them the name carries options.
-async fn negotiate4(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Target), Refused> {
+async fn negotiate4(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Wanted), Refused> {
     let refuse = |refusal| Version::Four.refuse(refusal);
     let asked = inbox.read(wire::request4).await.map_err(refuse)?;
     if !shared.config.users.is_empty() {
@@ -149,5 +154,5 @@ async fn negotiate4(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Tar
     }
     let login = asked.user.map(|name| Login { name, password: "".into() });
     let identity = identify(&[], login.as_ref()).map_err(refuse)?;
-    Ok((identity, asked.target.map_err(refuse)?))
+    Ok((identity, asked.wanted.map_err(refuse)?))
 }

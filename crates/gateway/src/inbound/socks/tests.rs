@@ -9,6 +9,36 @@ fn whole<T>(read: Read<T>) -> (T, usize) {
     read.unwrap().expect("complete")
 }
 
+fn connect(wanted: Result<Wanted, Refusal>) -> String {
+    match wanted.unwrap() {
+        Wanted::Connect(target) => target.to_string(),
+        Wanted::Associate { port } => format!("an association from port {port}"),
+    }
+}
+
+#[test]
+fn associations_need_no_address() {
+    let (ask, used) = whole(request(&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0]));
+    assert_eq!((connect(ask.wanted), used), ("an association from port 0".into(), 10));
+    let (ask, _) = whole(request(b"\x05\x03\x00\x03\x03?!*\x1f\x90"));
+    assert_eq!(connect(ask.wanted), "an association from port 8080");
+    assert_eq!(associated("127.0.0.1:4660".parse().unwrap()), [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34]);
+    let mapped = associated("[::ffff:1.2.3.4]:1".parse().unwrap());
+    assert_eq!(mapped, [5, 0, 0, 1, 1, 2, 3, 4, 0, 1]);
+}
+
+#[test]
+fn datagrams() {
+    let (target, payload) = datagram(b"\0\0\0\x03\x0bexample.com\x00\x35question").unwrap();
+    assert_eq!((target.to_string().as_str(), payload), ("example.com:53", &b"question"[..]));
+    let (target, payload) = datagram(b"\0\0\0\x01\x01\x02\x03\x04\x00\x35").unwrap();
+    assert_eq!((target.to_string().as_str(), payload), ("1.2.3.4:53", &b""[..]));
+    assert_eq!(datagram(b"\0\0\x01\x01\x01\x02\x03\x04\x00\x35x").unwrap_err(), "fragment");
+    for bad in [&b""[..], b"\0\0\0", b"\0\0\0\x09aaaaaaaaaa", b"\0\0\0\x01\x01\x02\x03\x04\0\0x", b"\0\0\0\x03\xffa"] {
+        assert_eq!(datagram(bad).unwrap_err(), "malformed", "{bad:?}");
+    }
+}
+
 #[test]
 fn greeting_with_both_methods() {
     let (methods, used) = whole(greeting(&[5, 3, 0, 1, 2, 5, 1]));
@@ -35,29 +65,29 @@ fn requests_of_all_address_types() {
     ];
     for (bytes, expected) in cases {
         let (ask, used) = whole(request(bytes));
-        assert_eq!(ask.target.unwrap().to_string(), expected);
+        assert_eq!(connect(ask.wanted), expected);
         assert_eq!(used, bytes.len());
     }
 }
 
 #[test]
 fn unsupported_requests_are_read_whole_then_refused() {
-    for (command, name) in [(2, "BIND"), (3, "UDP ASSOCIATE")] {
+    for (command, name) in [(2, "BIND"), (9, "(unknown)")] {
         let (ask, _) = whole(request(&[5, command, 0, 1, 1, 1, 1, 1, 0, 80]));
-        assert!(matches!(ask.target, Err(Refusal::UnsupportedCommand(found)) if found == name));
+        assert!(matches!(ask.wanted, Err(Refusal::UnsupportedCommand(found)) if found == name));
     }
     assert_eq!(request(&[5, 1, 0, 9]).unwrap_err().socks5_reply(), 8);
-    assert!(whole(request(&[5, 1, 0, 1, 1, 1, 1, 1, 0, 0])).0.target.is_err());
+    assert!(whole(request(&[5, 1, 0, 1, 1, 1, 1, 1, 0, 0])).0.wanted.is_err());
 }
 
 #[test]
 fn socks4_and_4a() {
     let (ask, used) = whole(request4(b"\x04\x01\x00\x50\x01\x02\x03\x04bob\x00tail"));
-    assert_eq!((ask.target.unwrap().to_string(), ask.user.as_deref(), used), ("1.2.3.4:80".into(), Some("bob"), 12));
+    assert_eq!((connect(ask.wanted), ask.user.as_deref(), used), ("1.2.3.4:80".into(), Some("bob"), 12));
     let bytes = b"\x04\x01\x01\xbb\x00\x00\x00\x07\x00example.com\x00";
     let (ask, used) = whole(request4(bytes));
-    assert_eq!((ask.target.unwrap().to_string(), ask.user, used), ("example.com:443".into(), None, bytes.len()));
-    assert!(whole(request4(b"\x04\x02\x00\x50\x01\x02\x03\x04\x00")).0.target.is_err());
+    assert_eq!((connect(ask.wanted), ask.user, used), ("example.com:443".into(), None, bytes.len()));
+    assert!(whole(request4(b"\x04\x02\x00\x50\x01\x02\x03\x04\x00")).0.wanted.is_err());
     let mut endless = b"\x04\x01\x00\x50\x01\x02\x03\x04".to_vec();
     endless.resize(endless.len() + MAX_TEXT + 1, b'a');
     assert!(request4(&endless).is_err());
@@ -87,6 +117,23 @@ proptest! {
         split_invariant(&four, &tail, request4);
         let login_bytes = [&[1, user.len() as u8][..], user.as_bytes(), &[name.len() as u8], name.as_bytes()].concat();
         split_invariant(&login_bytes, &tail, |bytes| Ok(login(bytes)?.map(|(l, n)| ((l.name, l.password), n))));
+    }
+
+    #[test]
+    fn datagrams_round_trip(
+        host in prop::sample::select(vec!["1.2.3.4", "2001:db8::1", "a.example"]), port in 1..=u16::MAX,
+        payload in prop::collection::vec(any::<u8>(), 0..2000),
+    ) {
+        let target = hezar_core::Target::new(hezar_core::Host::new(host).unwrap(), port).unwrap();
+        let bytes = put_datagram(&target, &payload);
+        prop_assert_eq!(datagram(&bytes).unwrap(), (target, &payload[..]));
+    }
+
+    #[test]
+    fn garbage_datagrams_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok((_, payload)) = datagram(&bytes) {
+            prop_assert!(bytes.ends_with(payload));
+        }
     }
 
     #[test]

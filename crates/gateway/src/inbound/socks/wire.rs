@@ -4,8 +4,9 @@
 //! ```text
 //! greeting   05 | n | method × n                      ◄ 05 | method            (FF = none fits)
 //! login      01 | n | name × n | m | password × m     ◄ 01 | 00 = welcome
-//! request    05 | command | 00 | type | address | port ◄ 05 | reply | 00 | 01 | 0.0.0.0 | 0
+//! request    05 | command | 00 | type | address | port ◄ 05 | reply | 00 | type | address | port
 //!            type 01: 4 bytes, 03: n + name, 04: 16 bytes
+//! datagram   00 00 | fragment | type | address | port | payload      both ways, to and from the address of the reply
 //! ```
 //! SOCKS4 and 4a (the notes of NEC's `SOCKS4.protocol`; 4a: address 0.0.0.x, x ≠ 0, then the name):
 //! ```text
@@ -14,7 +15,7 @@
 //! Every function reads from the beginning of what has arrived so far: `Ok(None)` = more is needed, else the value and
 //! how many bytes it took. The number of bytes asked for is bounded by the format (SOCKS5) or by [`MAX_TEXT`] (SOCKS4).
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hezar_core::{Host, Target};
 
@@ -40,10 +41,19 @@ pub(super) struct Methods {
     pub login: bool,
 }
 
-/// What a client asks for. An address that cannot be a target is kept as an error, to be answered after the login.
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A stream to a target.
+    Connect(Target),
+    /// An association, with datagrams from this port of the client's; 0 = the client does not know it yet.
+    Associate { port: u16 },
+}
+
+/// What a client asks for. What cannot be done is kept as an error, to be answered after the login.
 #[derive(Debug)]
 pub(super) struct Ask {
-    pub target: Result<Target, Refusal>,
+    pub wanted: Result<Wanted, Refusal>,
     /// SOCKS4's user, if one was given.
     pub user: Option<Box<str>>,
 }
@@ -88,27 +98,81 @@ pub(super) fn request(bytes: &[u8]) -> Read<Ask> {
     if version != 5 {
         return Err(Refusal::BadSocks("unknown version"));
     }
+    let Some(((host, port), used)) = address5(kind, bytes, 4)? else { return Ok(None) };
+    let wanted = match command {
+        // The address is that of the client as it sees itself; the one it comes from is what counts.
+        3 => Ok(Wanted::Associate { port }),
+        command => command_of(command, "UDP ASSOCIATE")
+            .and_then(|()| host5(kind, host))
+            .and_then(|host| target(host, port))
+            .map(Wanted::Connect),
+    };
+    Ok(Some((Ask { wanted, user: None }, used)))
+}
+
+/// The bytes of an address at `position`, its port, and where that ends.
+fn address5(kind: u8, bytes: &[u8], position: usize) -> Read<(&[u8], u16)> {
     let host_length = match kind {
         1 => 4,
         4 => 16,
-        3 => match bytes.get(4) {
+        3 => match bytes.get(position) {
             Some(length) => 1 + usize::from(*length),
             None => return Ok(None),
         },
         _ => return Err(Refusal::BadSocks("unknown address type")),
     };
-    let Some(host) = take(bytes, 4, host_length) else { return Ok(None) };
-    let Some(&[high, low]) = take(bytes, 4 + host_length, 2) else { return Ok(None) };
-    let target = command_of(command, "BIND", "UDP ASSOCIATE")
-        .and_then(|()| host5(kind, host))
-        .and_then(|host| target(host, u16::from_be_bytes([high, low])));
-    Ok(Some((Ask { target, user: None }, 6 + host_length)))
+    let Some(host) = take(bytes, position, host_length) else { return Ok(None) };
+    let Some(&[high, low]) = take(bytes, position + host_length, 2) else { return Ok(None) };
+    Ok(Some(((host, u16::from_be_bytes([high, low])), position + host_length + 2)))
 }
 
-fn command_of(command: u8, two: &'static str, three: &'static str) -> Result<(), Refusal> {
+/// Reads a datagram of the client's: where it goes, and its payload.
+///
+/// # Errors
+/// Why it is dropped: a `fragment` (RFC 1928 §7 lets us), or `malformed`.
+pub(super) fn datagram(bytes: &[u8]) -> Result<(Target, &[u8]), &'static str> {
+    let Some(&[_, _, fragment, kind]) = bytes.first_chunk() else { return Err("malformed") };
+    if fragment != 0 {
+        return Err("fragment");
+    }
+    let Ok(Some(((host, port), used))) = address5(kind, bytes, 4) else { return Err("malformed") };
+    let target = host5(kind, host).and_then(|host| target(host, port)).map_err(|_| "malformed")?;
+    Ok((target, bytes.get(used..).unwrap_or_default()))
+}
+
+/// Puts the header of a datagram from `from` in front of its payload.
+pub(super) fn put_datagram(from: &Target, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + 256 + 2 + payload.len());
+    bytes.extend_from_slice(&[0, 0, 0]);
+    put_host(from.host(), &mut bytes);
+    bytes.extend_from_slice(&from.port().to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+fn put_host(host: &Host, bytes: &mut Vec<u8>) {
+    match host {
+        Host::Ip(IpAddr::V4(address)) => {
+            bytes.push(1);
+            bytes.extend_from_slice(&address.octets());
+        }
+        Host::Ip(IpAddr::V6(address)) => {
+            bytes.push(4);
+            bytes.extend_from_slice(&address.octets());
+        }
+        Host::Name(name) => {
+            // A DomainName is at most 253 bytes long, so the cast never cuts.
+            let name = name.as_str().as_bytes();
+            bytes.extend_from_slice(&[3, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
+            bytes.extend_from_slice(name);
+        }
+    }
+}
+
+fn command_of(command: u8, three: &'static str) -> Result<(), Refusal> {
     match command {
         1 => Ok(()),
-        2 => Err(Refusal::UnsupportedCommand(two)),
+        2 => Err(Refusal::UnsupportedCommand("BIND")),
         3 => Err(Refusal::UnsupportedCommand(three)),
         _ => Err(Refusal::UnsupportedCommand("(unknown)")),
     }
@@ -150,11 +214,12 @@ pub(super) fn request4(bytes: &[u8]) -> Read<Ask> {
     } else {
         Ok(Host::Ip(Ipv4Addr::new(a, b, c, d).into()))
     };
-    let target = command_of(command, "BIND", "(unknown)")
+    let wanted = command_of(command, "(unknown)")
         .and(host)
-        .and_then(|host| target(host, u16::from_be_bytes([high, low])));
+        .and_then(|host| target(host, u16::from_be_bytes([high, low])))
+        .map(Wanted::Connect);
     let user = if user.is_empty() { None } else { Some(text(user)?) };
-    Ok(Some((Ask { target, user }, used)))
+    Ok(Some((Ask { wanted, user }, used)))
 }
 
 /// The bytes before the next zero; `None` while there is none.
@@ -170,6 +235,14 @@ fn until_zero(bytes: &[u8]) -> Result<Option<&[u8]>, Refusal> {
 /// The answer to a SOCKS5 request. The bound address is unknown (it is the node's) and written as 0.0.0.0:0.
 pub(super) const fn reply(code: u8) -> [u8; 10] {
     [5, code, 0, 1, 0, 0, 0, 0, 0, 0]
+}
+
+/// The answer to a granted association: where its datagrams go.
+pub(super) fn associated(at: SocketAddr) -> Vec<u8> {
+    let mut bytes = vec![5, 0, 0];
+    put_host(&Host::Ip(at.ip().to_canonical()), &mut bytes);
+    bytes.extend_from_slice(&at.port().to_be_bytes());
+    bytes
 }
 
 /// The answer to a SOCKS4 request; 90 = granted.

@@ -177,7 +177,12 @@ async fn mux_keeps_the_laws() {
 
 fn build_with(disguise: Disguise, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
     let cipher = super::super::cipher("none", "")?;
-    Ok(Arc::new(super::super::ShadowsocksDialer { cipher, disguise, upstream }))
+    Ok(Arc::new(super::super::ShadowsocksDialer {
+        cipher,
+        disguise,
+        datagrams: super::super::Carriage::Nowhere,
+        upstream,
+    }))
 }
 
 #[test]

@@ -1,0 +1,18 @@
+//! Which nodes can carry datagrams, told from their description alone.
+
+use super::{Outbound, Shadowsocks, SocksProxy, SocksVersion};
+
+impl Outbound {
+    /// Whether the protocol with these settings carries datagrams. Whether the server really does shows when it is used.
+    #[must_use]
+    pub const fn carries_datagrams(&self) -> bool {
+        match self {
+            // The datagrams of SOCKS5 travel beside the stream: TLS around that would promise what it does not keep.
+            Self::Socks(SocksProxy { version, tls, .. }) => matches!(version, SocksVersion::V5) && tls.is_none(),
+            // A plugin disguises the stream alone, and datagrams beside it would lift the disguise.
+            Self::Shadowsocks(Shadowsocks { plugin, udp_over_tcp, .. }) => *udp_over_tcp || plugin.is_none(),
+            Self::Hysteria2(_) | Self::Tuic(_) | Self::WireGuard(_) | Self::AnyTls(_) => true,
+            Self::Stream(_) | Self::Http(_) | Self::ShadowsocksR(_) | Self::Hysteria(_) => false,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Datagrams framed in a stream: the codec knows the bytes, this knows the connection.
+
+use std::{future::poll_fn, io, ops::Range};
+
+use async_trait::async_trait;
+use hezar_core::Target;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncWriteExt, ReadHalf, WriteHalf, split},
+    sync::Mutex as AsyncMutex,
+};
+
+use super::{inbox::Inbox, outbox::Outbox};
+use crate::{BoxStream, Cause, Datagram};
+
+/// A protocol's frames around datagrams, without any I/O.
+pub(crate) trait PacketCodec: Send + 'static {
+    /// Appends one framed datagram to `wire`; the protocol's header goes in front of the first.
+    ///
+    /// # Errors
+    /// [`unsendable`] when the frame cannot hold it; then nothing was appended.
+    fn put(&mut self, payload: &[u8], target: &Target, wire: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Takes one step through the received bytes.
+    ///
+    /// # Errors
+    /// [`Cause::Authentication`] or [`Cause::Protocol`] when the bytes are not what the protocol allows.
+    fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause>;
+}
+
+/// One step of [`PacketCodec::take`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing can be done before this many bytes are there; more than are there now.
+    Need(usize),
+    /// So many bytes, at least one, are used up and hold no datagram.
+    Used(usize),
+    /// So many bytes are used up and hold a datagram.
+    Packet { used: usize, payload: Range<usize>, from: Target },
+    /// The server has ended the association.
+    #[allow(dead_code)]
+    End,
+}
+
+impl Taken {
+    /// A datagram behind a header, of which `there` bytes are there so far. One from nowhere is passed over: it cannot
+    /// be answered, and there is nothing to tell about it.
+    pub(crate) fn framed(there: usize, header: usize, length: usize, from: Option<Target>) -> Self {
+        let used = header + length;
+        match from {
+            _ if there < used => Self::Need(used),
+            Some(from) => Self::Packet { used, payload: header..used, from },
+            None => Self::Used(used),
+        }
+    }
+}
+
+/// A datagram that does not fit: it is lost, and the association goes on.
+pub(crate) fn unsendable(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+/// The association over a stream.
+pub(crate) struct Packets<C> {
+    codec: Mutex<C>,
+    reading: AsyncMutex<Reading>,
+    writing: AsyncMutex<Writing>,
+}
+
+struct Reading {
+    io: ReadHalf<BoxStream>,
+    inbox: Inbox,
+    over: bool,
+}
+
+struct Writing {
+    io: WriteHalf<BoxStream>,
+    outbox: Outbox,
+}
+
+impl<C: PacketCodec> Packets<C> {
+    /// Speaks `codec` over `io`. Nothing is sent before the first datagram.
+    pub(crate) fn new(io: BoxStream, codec: C) -> Self {
+        let (reader, writer) = split(io);
+        Self {
+            codec: Mutex::new(codec),
+            reading: AsyncMutex::new(Reading { io: reader, inbox: Inbox::default(), over: false }),
+            writing: AsyncMutex::new(Writing { io: writer, outbox: Outbox::default() }),
+        }
+    }
+
+    async fn receive(&self, reading: &mut Reading, buffer: &mut [u8]) -> Result<(usize, Target), Cause> {
+        let Reading { io, inbox, over } = reading;
+        if *over {
+            return Err(Cause::Closed);
+        }
+        loop {
+            let taken = self.codec.lock().take(inbox.bytes())?;
+            match taken {
+                Taken::Need(length) => {
+                    if poll_fn(|cx| inbox.poll_fill(io, length, cx)).await? == 0 {
+                        return Err(Cause::Closed);
+                    }
+                }
+                Taken::Used(used) => inbox.consume(used),
+                Taken::Packet { used, payload, from } => {
+                    let text = inbox.bytes().get(payload).unwrap_or_default();
+                    let length = text.len().min(buffer.len());
+                    buffer[..length].copy_from_slice(&text[..length]);
+                    inbox.consume(used);
+                    return Ok((length, from));
+                }
+                Taken::End => return Err(Cause::Closed),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<C: PacketCodec> Datagram for Packets<C> {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        let mut writing = self.writing.lock().await;
+        let Writing { io, outbox } = &mut *writing;
+        // What a call that was given up has left goes first, so that no frame is ever cut.
+        poll_fn(|cx| outbox.poll_drain(io, cx)).await?;
+        self.codec.lock().put(payload, target, outbox.buffer())?;
+        poll_fn(|cx| outbox.poll_drain(io, cx)).await?;
+        io.flush().await
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        let mut reading = self.reading.lock().await;
+        let result = self.receive(&mut reading, buffer).await;
+        reading.over |= result.is_err();
+        Ok(result?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Shadowsocks datagrams: each is sealed for itself and goes to the server as a datagram of its own.
+
+use std::io;
+
+use async_trait::async_trait;
+use hezar_core::Target;
+use parking_lot::Mutex;
+use rand::RngExt;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::{Cipher, aead2017, aead2022, packet2022, random, unix_now, wire};
+use crate::{
+    BoxDatagram, Cause, Datagram,
+    protocol::{
+        address::{MAX_ADDRESS, may_be, put_socks, take_socks},
+        packets::unsendable,
+    },
+};
+
+/// The largest datagram there is.
+const MAX_DATAGRAM: usize = 65_535;
+/// What sealing adds at most besides address and padding: nonce or headers, text header, tag.
+const OVERHEAD: usize = 256;
+/// The port of DNS, whose short questions would be known by their length.
+const DNS: u16 = 53;
+
+/// How packets are sealed and opened.
+enum Packets {
+    None,
+    Aead(wire::Aead, Box<[u8]>),
+    Aead2022(Box<packet2022::Session>),
+    #[cfg(feature = "stream-cipher")]
+    Legacy(super::legacy::LegacyKey),
+}
+
+/// An association with one server.
+pub(super) struct ShadowsocksDatagram {
+    outer: BoxDatagram,
+    server: Target,
+    packets: Mutex<Packets>,
+    /// The sealed packet that was received; it is longer than what the caller has room for.
+    received: AsyncMutex<Vec<u8>>,
+}
+
+impl ShadowsocksDatagram {
+    /// Speaks to `server` over `outer`.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn new(cipher: &Cipher, server: Target, outer: BoxDatagram) -> Result<Self, Cause> {
+        let packets = match cipher {
+            Cipher::None => Packets::None,
+            Cipher::Aead(cipher, key) => Packets::Aead(*cipher, key.clone()),
+            Cipher::Aead2022(keys) => {
+                let session = packet2022::Session::new(keys.clone(), rand::rng().random(), unix_now)?;
+                Packets::Aead2022(Box::new(session))
+            }
+            #[cfg(feature = "stream-cipher")]
+            Cipher::Legacy(key) => Packets::Legacy(key.clone()),
+        };
+        Ok(Self { outer, server, packets: Mutex::new(packets), received: AsyncMutex::default() })
+    }
+}
+
+impl Packets {
+    fn seal(&mut self, payload: &[u8], target: &Target) -> Result<Vec<u8>, Cause> {
+        let mut address = Vec::with_capacity(MAX_ADDRESS);
+        put_socks(target, &mut address);
+        let text = [&address[..], payload];
+        let mut wire = Vec::with_capacity(address.len() + payload.len() + OVERHEAD);
+        match self {
+            Self::None => wire.extend(text.concat()),
+            Self::Aead(cipher, key) => {
+                aead2017::seal_packet(*cipher, key, &random(cipher.key_length()), &text, &mut wire)?;
+            }
+            Self::Aead2022(session) => {
+                let most = usize::from(aead2022::MAX_PADDING).saturating_sub(payload.len());
+                let padding =
+                    if target.port() == DNS { random(rand::rng().random_range(0..=most)) } else { Vec::new() };
+                session.seal(&text, &padding, rand::rng().random(), &mut wire)?;
+            }
+            #[cfg(feature = "stream-cipher")]
+            Self::Legacy(key) => super::legacy::seal_packet(key, &random(key.iv_length()), &text, &mut wire),
+        }
+        Ok(wire)
+    }
+
+    /// The sender and the payload; `None` for what is not the server's, or not ours.
+    fn open<'a>(&mut self, packet: &'a mut [u8]) -> Option<(Target, &'a [u8])> {
+        let text = match self {
+            Self::None => packet,
+            Self::Aead(cipher, key) => aead2017::open_packet(*cipher, key, packet)?,
+            Self::Aead2022(session) => {
+                let range = session.open(packet)?;
+                packet.get_mut(range)?
+            }
+            #[cfg(feature = "stream-cipher")]
+            Self::Legacy(key) => super::legacy::open_packet(key, packet)?,
+        };
+        let (from, used) = take_socks(text).ok()??;
+        Some((from?, text.get(used..)?))
+    }
+}
+
+#[async_trait]
+impl Datagram for ShadowsocksDatagram {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
+            return Err(unsendable("the datagram is too large for Shadowsocks"));
+        }
+        let packet = self.packets.lock().seal(payload, target)?;
+        self.outer.send_to(&packet, &self.server).await
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        let mut received = self.received.lock().await;
+        received.resize(MAX_DATAGRAM, 0);
+        loop {
+            let (length, from) = self.outer.recv_from(&mut received).await?;
+            if !may_be(&self.server, &from) {
+                continue;
+            }
+            let packet = received.get_mut(..length).unwrap_or_default();
+            if let Some((from, payload)) = self.packets.lock().open(packet) {
+                let length = payload.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&payload[..length]);
+                return Ok((length, from));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Datagrams of the 2022 edition (SIP022) with identity headers (SIP023).
+//!
+//! ```text
+//! AES:      | header 16 | identity 16 … | sealed text |
+//!   header    AES( | session id 8 | packet id 8 | ) with the first key of the chain; in answers with our own
+//!   identity  AES( first 16 bytes of BLAKE3(the next key) XOR the plain header )
+//!   sealed    with the session's key (from our own key and the session id); nonce = bytes 4..16 of the plain header
+//! ChaCha20: | nonce 24 | sealed: session id 8, packet id 8, text |     XChaCha20-Poly1305 with the key itself
+//! text      | 0 | unix seconds 8 | padding length 2 | padding | address | payload |
+//! answer    | 1 | unix seconds 8 | our session id 8 | padding length 2 | padding | address | payload |
+//! ```
+
+use std::ops::Range;
+
+use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+
+use super::{
+    aead2022::{ANSWER, Keys, MAX_SKEW, REQUEST, SESSION_CONTEXT, derive},
+    replay::Window,
+    wire::Aead,
+    xchacha::{self, NONCE},
+};
+use crate::{
+    Cause,
+    protocol::aead::{AeadKey, NonceBytes},
+};
+
+/// A server that changes its session more often than this, in seconds, is not followed.
+const SESSION_LIFE: u64 = 60;
+/// The length of the plain header: session id and packet id.
+const HEADER: usize = 16;
+
+type SessionId = [u8; 8];
+
+/// What differs between the ciphers.
+enum Mode {
+    Aes(Box<Aes>),
+    Chacha,
+}
+
+/// The keys of AES: of the headers, of the identities with the names of the next keys, of our texts.
+struct Aes {
+    ours: EncryptingKey,
+    theirs: DecryptingKey,
+    identities: Vec<(EncryptingKey, [u8; 16])>,
+    body: AeadKey,
+}
+
+/// A session of the server's.
+struct Theirs {
+    id: SessionId,
+    /// For AES; ChaCha20 has one key for all sessions.
+    key: Option<AeadKey>,
+    window: Window,
+}
+
+/// One client session and what it knows of the server's.
+pub(super) struct Session {
+    keys: Keys,
+    mode: Mode,
+    id: SessionId,
+    next: u64,
+    /// The server's session, and the one before it, from which packets may still be on their way.
+    current: Option<Theirs>,
+    last: Option<Theirs>,
+    changed: u64,
+    clock: fn() -> u64,
+}
+
+impl Session {
+    /// A session with a random id; `clock` tells Unix seconds.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn new(keys: Keys, id: SessionId, clock: fn() -> u64) -> Result<Self, Cause> {
+        let mode =
+            if keys.cipher == Aead::Chacha20Poly1305 { Mode::Chacha } else { Mode::Aes(Box::new(aes(&keys, &id)?)) };
+        Ok(Self { keys, mode, id, next: 0, current: None, last: None, changed: 0, clock })
+    }
+
+    /// Appends a sealed packet. `nonce` is random.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: a packet is short.
+    pub(super) fn seal(
+        &mut self,
+        text: &[&[u8]],
+        padding: &[u8],
+        nonce: [u8; NONCE],
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Cause> {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&self.id);
+        header[8..].copy_from_slice(&self.next.to_be_bytes());
+        self.next = self.next.wrapping_add(1);
+        let from = match &self.mode {
+            Mode::Aes(aes) => {
+                put_block(&aes.ours, header, wire)?;
+                for (key, name) in &aes.identities {
+                    let block = std::array::from_fn(|i| name[i] ^ header[i]);
+                    put_block(key, block, wire)?;
+                }
+                wire.len()
+            }
+            Mode::Chacha => {
+                wire.extend_from_slice(&nonce);
+                let from = wire.len();
+                wire.extend_from_slice(&header);
+                from
+            }
+        };
+        wire.push(REQUEST);
+        wire.extend_from_slice(&(self.clock)().to_be_bytes());
+        wire.extend_from_slice(&u16::try_from(padding.len()).unwrap_or(u16::MAX).to_be_bytes());
+        wire.extend_from_slice(padding);
+        text.iter().for_each(|part| wire.extend_from_slice(part));
+        match &self.mode {
+            Mode::Aes(aes) => aes.body.seal(body_nonce(&header), &[], wire, from),
+            Mode::Chacha => xchacha::seal(&self.keys.own, &nonce, wire, from),
+        }
+    }
+
+    /// Opens a packet in place and returns where address and payload lie in it; `None` when it is not from the server,
+    /// not for this session, too old or a repetition.
+    pub(super) fn open(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
+        match self.mode {
+            Mode::Aes(_) => self.open_aes(packet),
+            Mode::Chacha => self.open_chacha(packet),
+        }
+    }
+
+    fn open_aes(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
+        let (header, sealed) = packet.split_first_chunk_mut::<HEADER>()?;
+        if let Mode::Aes(aes) = &self.mode {
+            aes.theirs.decrypt(header, DecryptionContext::None).ok()?;
+        }
+        let (id, number) = split(header)?;
+        let nonce = body_nonce(header);
+        let known = [&self.current, &self.last].into_iter().flatten().find(|known| known.id == id);
+        let (text, fresh) = match known.and_then(|known| known.key.as_ref()) {
+            Some(key) => (key.open(nonce, &[], sealed)?, None),
+            None => {
+                let key = body_key(&self.keys, &id).ok()?;
+                (key.open(nonce, &[], sealed)?, Some(key))
+            }
+        };
+        let text = self.check(text)?;
+        self.accept(id, number, fresh)?;
+        Some(HEADER + text.start..HEADER + text.end)
+    }
+
+    fn open_chacha(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
+        let (nonce, sealed) = packet.split_first_chunk_mut::<NONCE>()?;
+        let plain = xchacha::open(&self.keys.own, nonce, sealed)?;
+        let (header, text) = plain.split_first_chunk::<HEADER>()?;
+        let (id, number) = split(header)?;
+        let text = self.check(text)?;
+        self.accept(id, number, None)?;
+        let from = NONCE + HEADER;
+        Some(from + text.start..from + text.end)
+    }
+
+    /// Checks what is in front of the address; returns where address and payload lie.
+    fn check(&self, text: &[u8]) -> Option<Range<usize>> {
+        let (&kind, rest) = text.split_first()?;
+        let (time, rest) = rest.split_first_chunk()?;
+        let (ours, rest) = rest.split_first_chunk::<8>()?;
+        let (padding, rest) = rest.split_first_chunk()?;
+        let padding = usize::from(u16::from_be_bytes(*padding));
+        let timely = u64::from_be_bytes(*time).abs_diff((self.clock)()) <= MAX_SKEW;
+        let right = kind == ANSWER && timely && *ours == self.id && padding <= rest.len();
+        right.then(|| text.len() - rest.len() + padding..text.len())
+    }
+
+    /// Notes an opened packet; `None` when it is a repetition, or of one session too many.
+    fn accept(&mut self, id: SessionId, number: u64, key: Option<AeadKey>) -> Option<()> {
+        let known = [&mut self.current, &mut self.last].into_iter().flatten().find(|known| known.id == id);
+        if let Some(known) = known {
+            return known.window.accept(number).then_some(());
+        }
+        let now = (self.clock)();
+        if self.last.is_some() && now.saturating_sub(self.changed) < SESSION_LIFE {
+            return None;
+        }
+        let mut window = Window::default();
+        window.accept(number);
+        self.last = self.current.replace(Theirs { id, key, window });
+        self.changed = now;
+        Some(())
+    }
+}
+
+fn split(header: &[u8; HEADER]) -> Option<(SessionId, u64)> {
+    let (id, number) = header.split_first_chunk()?;
+    Some((*id, u64::from_be_bytes(*number.first_chunk()?)))
+}
+
+fn body_nonce(header: &[u8; HEADER]) -> NonceBytes {
+    let mut nonce = NonceBytes::default();
+    nonce.copy_from_slice(&header[4..]);
+    nonce
+}
+
+fn body_key(keys: &Keys, id: &SessionId) -> Result<AeadKey, Cause> {
+    let key = derive(SESSION_CONTEXT, &keys.own, id);
+    AeadKey::new(keys.cipher.algorithm(), key.get(..keys.length()).unwrap_or_default())
+}
+
+fn aes(keys: &Keys, id: &SessionId) -> Result<Aes, Cause> {
+    let unbound = |key: &[u8]| {
+        UnboundCipherKey::new(if key.len() == 16 { &AES_128 } else { &AES_256 }, key).map_err(|_| UNSUPPORTED)
+    };
+    let encrypting = |key: &[u8]| EncryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED);
+    let next = keys.chain.iter().skip(1).chain([&keys.own]);
+    let identities: Result<Vec<_>, Cause> = keys
+        .chain
+        .iter()
+        .zip(next)
+        .map(|(key, next)| {
+            let mut name = [0; 16];
+            name.copy_from_slice(&blake3::hash(next).as_bytes()[..16]);
+            Ok((encrypting(key)?, name))
+        })
+        .collect();
+    Ok(Aes {
+        ours: encrypting(keys.chain.first().unwrap_or(&keys.own))?,
+        theirs: DecryptingKey::ecb(unbound(&keys.own)?).map_err(|_| UNSUPPORTED)?,
+        identities: identities?,
+        body: body_key(keys, id)?,
+    })
+}
+
+const UNSUPPORTED: Cause = Cause::Unsupported("AES");
+
+fn put_block(key: &EncryptingKey, mut block: [u8; 16], wire: &mut Vec<u8>) -> Result<(), Cause> {
+    key.encrypt(&mut block).map_err(|_| UNSUPPORTED)?;
+    wire.extend_from_slice(&block);
+    Ok(())
+}
