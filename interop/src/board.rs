@@ -147,7 +147,7 @@ fn shown(cell: Option<Option<&Report>>, at_end: AtEnd) -> String {
     let datagrams = match report.datagrams {
         Some(Relays::Cone) => " udp",
         Some(Relays::Targets) => " udp*",
-        Some(Relays::Nothing) | None => "",
+        None => "",
     };
     if codes.is_empty() { format!("pass{note}{datagrams}") } else { format!("pass ({codes}){note}{datagrams}") }
 }

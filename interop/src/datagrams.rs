@@ -53,7 +53,8 @@ impl Echo {
 }
 
 /// Everything that a row whose peer relays datagrams must do.
-pub(crate) async fn carried(route: &Route, relays: Relays) -> anyhow::Result<()> {
+pub(crate) async fn carried(link: String, relays: Relays, outbounds: &Outbounds) -> anyhow::Result<()> {
+    let route = Route::start(&[&link], outbounds, PATIENCE).await?;
     let targets = [Echo::start().await?, Echo::start().await?, Echo::start().await?];
     let association = route.associate().await?.context("the association was refused")?;
     for round in 0..3_u8 {
@@ -75,8 +76,8 @@ pub(crate) async fn carried(route: &Route, relays: Relays) -> anyhow::Result<()>
 }
 
 /// A client that is not accepted gets no answer.
-pub(crate) async fn refused(link: &str, outbounds: &Outbounds) -> anyhow::Result<()> {
-    let route = Route::start(&[link], outbounds, PATIENCE).await?;
+pub(crate) async fn refused(link: String, outbounds: &Outbounds) -> anyhow::Result<()> {
+    let route = Route::start(&[&link], outbounds, PATIENCE).await?;
     let target = Echo::start().await?;
     let Some(association) = route.associate().await? else {
         return Ok(());

@@ -67,14 +67,8 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if matches!(at_end, AtEnd::Passes | AtEnd::Swallows) {
                 report.check("half-close", half_close(&route, stage, at_end)).await;
             }
-            let relay = part.peer.relays(part.row);
-            if route.datagrams && relay != Relays::Nothing {
-                report.datagrams = Some(relay);
-                report.check("datagrams", datagrams::carried(&route, relay)).await;
-                if part.row.has_credential() {
-                    let bad = link(part.row, part.address, &stage.certificate, Access::WrongSecret);
-                    report.check("datagrams with a wrong credential", datagrams::refused(&bad, &stage.outbounds)).await;
-                }
+            if route.datagrams {
+                report.datagrams(stage, part, &good).await;
             }
         }
         Err(error) => report.failures.push(format!("no route: {error:#}")),
@@ -92,6 +86,20 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
 }
 
 impl Report {
+    /// Every way of packing datagrams that the peer knows.
+    async fn datagrams(&mut self, stage: &Stage, part: Part, good: &str) {
+        let bad = link(part.row, part.address, &stage.certificate, Access::WrongSecret);
+        for (packing, relays) in part.peer.relays(part.row) {
+            self.datagrams.get_or_insert(*relays);
+            let carried = datagrams::carried(format!("{good}{packing}"), *relays, &stage.outbounds);
+            self.check(&format!("datagrams{packing}"), carried).await;
+            if part.row.has_credential() {
+                let refused = datagrams::refused(format!("{bad}{packing}"), &stage.outbounds);
+                self.check(&format!("datagrams{packing} with a wrong credential"), refused).await;
+            }
+        }
+    }
+
     async fn check(&mut self, name: &str, work: impl Future<Output = anyhow::Result<()>>) {
         match timeout(PATIENCE, work).await {
             Ok(Ok(())) => {}

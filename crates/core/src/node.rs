@@ -146,10 +146,12 @@ impl NodeSpec {
         self.outbound.transport()
     }
 
-    /// Whether it can carry datagrams.
+    /// Whether it can carry datagrams: its protocol does, and where they travel as datagrams, so does every node of its
+    /// chain that they meet on the way.
     #[must_use]
-    pub const fn carries_datagrams(&self) -> bool {
-        self.outbound.carries_datagrams()
+    pub fn carries_datagrams(&self) -> bool {
+        let way = || self.via().is_none_or(|via| !self.outbound.sends_datagrams() || via.carries_datagrams());
+        self.outbound.carries_datagrams() && way()
     }
 
     /// What protects them.

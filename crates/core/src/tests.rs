@@ -45,10 +45,10 @@ fn a_chain_is_part_of_the_identity() {
 #[test]
 fn datagrams_where_the_protocol_carries_them_without_a_leak() {
     let carries = |outbound: Outbound| outbound.carries_datagrams();
-    let socks = |version, tls| Outbound::Socks(SocksProxy { version, credentials: None, tls });
-    assert!(carries(socks(SocksVersion::V5, None)));
-    assert!(!carries(socks(SocksVersion::V4a, None)));
-    assert!(!carries(socks(SocksVersion::V5, Some(Tls::default()))));
+    let proxy = |version, tls| Outbound::Socks(SocksProxy { version, credentials: None, tls });
+    assert!(carries(proxy(SocksVersion::V5, None)));
+    assert!(!carries(proxy(SocksVersion::V4a, None)));
+    assert!(!carries(proxy(SocksVersion::V5, Some(Tls::default()))));
     assert!(!carries(Outbound::Http(HttpProxy { credentials: None, tls: None })));
     let plugin = || Some(Plugin { name: "obfs-local".into(), options: Vec::new() });
     let shadowsocks = |plugin, udp_over_tcp| {
@@ -58,6 +58,11 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
     assert!(carries(shadowsocks(None, false)));
     assert!(!carries(shadowsocks(plugin(), false)));
     assert!(carries(shadowsocks(plugin(), true)));
+    let http = NodeSpec::new(Target::parse("192.0.2.9:1").unwrap(), Outbound::Http(HttpProxy { credentials: None, tls: None }));
+    let behind = |outbound| NodeSpec::new(http.server.clone(), outbound).through(Arc::new(http.clone())).unwrap();
+    assert!(!behind(shadowsocks(None, false)).carries_datagrams(), "a chain is as narrow as its narrowest part");
+    assert!(behind(shadowsocks(None, true)).carries_datagrams());
+    assert!(socks("192.0.2.1", 1).through(Arc::new(socks("192.0.2.2", 1))).unwrap().carries_datagrams());
 }
 
 #[test]

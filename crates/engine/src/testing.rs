@@ -214,15 +214,15 @@ impl Authority {
 
 /// A dialer that makes a new pair for each call; the peers' ends come out of the receiver.
 pub(crate) struct Many {
-    peers: tokio::sync::mpsc::UnboundedSender<DuplexStream>,
+    peers: mpsc::UnboundedSender<DuplexStream>,
     seed: u64,
     most: usize,
 }
 
 impl Many {
     /// Our ends are cut by the seed, as those of [`chopped_pair`].
-    pub(crate) fn new(seed: u64, most: usize) -> (Self, tokio::sync::mpsc::UnboundedReceiver<DuplexStream>) {
-        let (peers, receiver) = tokio::sync::mpsc::unbounded_channel();
+    pub(crate) fn new(seed: u64, most: usize) -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
+        let (peers, receiver) = mpsc::unbounded_channel();
         (Self { peers, seed, most }, receiver)
     }
 }

@@ -78,6 +78,7 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Hysteria2 { .. } => Value::Null,
     };
     listener["name"] = json!(row.to_string());
+    listener["udp"] = json!(true);
     listener["listen"] = json!(part.address.ip());
     listener["port"] = json!(part.address.port());
     match (row.tls, row.protocol) {

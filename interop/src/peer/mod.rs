@@ -55,8 +55,6 @@ pub(crate) enum Relays {
     Cone,
     /// Many targets over one association, and answers from these alone.
     Targets,
-    /// None.
-    Nothing,
 }
 
 /// One server to play: who, where, and what.
@@ -132,12 +130,22 @@ impl Peer {
         }
     }
 
-    /// What the peer's server does with the datagrams of a row.
-    pub(crate) fn relays(self, row: Row) -> Relays {
+    /// What the peer's server does with the datagrams of a row: for each way of packing them that it knows, what is
+    /// added to the link, and how far they go. The first one is shown.
+    pub(crate) const fn relays(self, row: Row) -> &'static [(&'static str, Relays)] {
         match (self, row.protocol) {
-            // v2ray keeps a path per target.
-            (Self::V2ray, _) => Relays::Targets,
-            _ => Relays::Cone,
+            // v2ray keeps a path per target, and does not know XUDP.
+            (Self::V2ray, Protocol::Vless | Protocol::Vmess { .. }) => &[("&packetEncoding=none", Relays::Targets)],
+            (Self::V2ray, _) => &[("", Relays::Targets)],
+            (Self::SingBox | Self::Mihomo, Protocol::Vless | Protocol::Vmess { .. }) => &[
+                ("", Relays::Cone),
+                ("&packetEncoding=none", Relays::Targets),
+                ("&packetEncoding=packetaddr", Relays::Cone),
+            ],
+            (_, Protocol::Vless | Protocol::Vmess { .. }) => {
+                &[("", Relays::Cone), ("&packetEncoding=none", Relays::Targets)]
+            }
+            _ => &[("", Relays::Cone)],
         }
     }
 

@@ -11,8 +11,18 @@ impl Outbound {
             Self::Socks(SocksProxy { version, tls, .. }) => matches!(version, SocksVersion::V5) && tls.is_none(),
             // A plugin disguises the stream alone, and datagrams beside it would lift the disguise.
             Self::Shadowsocks(Shadowsocks { plugin, udp_over_tcp, .. }) => *udp_over_tcp || plugin.is_none(),
-            Self::Hysteria2(_) | Self::Tuic(_) | Self::WireGuard(_) | Self::AnyTls(_) => true,
-            Self::Stream(_) | Self::Http(_) | Self::ShadowsocksR(_) | Self::Hysteria(_) => false,
+            Self::Stream(_) | Self::Hysteria2(_) | Self::Tuic(_) | Self::WireGuard(_) | Self::AnyTls(_) => true,
+            Self::Http(_) | Self::ShadowsocksR(_) | Self::Hysteria(_) => false,
+        }
+    }
+
+    /// Whether the datagrams that it carries travel to its server as datagrams, not inside a stream.
+    #[must_use]
+    pub const fn sends_datagrams(&self) -> bool {
+        match self {
+            Self::Shadowsocks(Shadowsocks { udp_over_tcp, .. }) => !*udp_over_tcp,
+            Self::Stream(_) | Self::AnyTls(_) => false,
+            _ => true,
         }
     }
 }

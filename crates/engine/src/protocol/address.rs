@@ -18,6 +18,8 @@ pub(crate) struct AddressTypes {
 pub(crate) const SOCKS_TYPES: AddressTypes = AddressTypes { ipv4: 1, name: 3, ipv6: 4 };
 
 impl AddressTypes {
+    /// v2fly's `packetaddr`, which has no names of its own.
+    pub(crate) const PACKET_ADDR: Self = Self { ipv4: 1, name: 3, ipv6: 2 };
     /// sing-box's UDP over TCP.
     pub(crate) const UDP_OVER_TCP: Self = Self { ipv4: 0, name: 2, ipv6: 1 };
 }
@@ -90,7 +92,6 @@ pub(crate) fn take(bytes: &[u8], types: AddressTypes) -> Result<Option<Read>, Ca
 ///
 /// # Errors
 /// [`Cause::Protocol`] for an unknown type.
-#[allow(dead_code)]
 pub(crate) fn take_v2ray(bytes: &[u8]) -> Result<Option<Read>, Cause> {
     let Some((port, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let Some((host, length)) = take_host(rest, V2RAY_TYPES)? else { return Ok(None) };

@@ -11,7 +11,9 @@ pub(crate) mod http;
 pub(crate) mod hysteria2;
 mod inbox;
 mod outbox;
+mod packet_addr;
 mod packets;
+mod per_target;
 mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;
@@ -19,6 +21,7 @@ pub(crate) mod trojan;
 mod uot;
 pub(crate) mod vless;
 pub(crate) mod vmess;
+mod xudp;
 
 #[cfg(test)]
 mod laws;

@@ -38,7 +38,6 @@ pub(crate) enum Taken {
     /// So many bytes are used up and hold a datagram.
     Packet { used: usize, payload: Range<usize>, from: Target },
     /// The server has ended the association.
-    #[allow(dead_code)]
     End,
 }
 

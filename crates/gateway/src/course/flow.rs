@@ -39,7 +39,7 @@ impl Course {
             let limit = self.remaining().min(self.shared.config.attempt_timeout);
             self.nodes.push(lease.id());
             let started = Instant::now();
-            let result = self.associate(&lease, Attempt::within(limit)).await;
+            let result = associate(&self.shared, &lease, Attempt::within(limit)).await;
             if let Err(DialError { cause: Cause::Unsupported(what), .. }) = &result
                 && passed_over < PASSED_OVER
             {
@@ -60,13 +60,13 @@ impl Course {
         }
     }
 
-    async fn associate(&self, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
-        let dialer = dialer(&self.shared, lease)?;
-        bounded(&attempt, dialer.associate(&attempt)).await
-    }
-
     /// Whether nodes are routable and the course failed for want of one that carries datagrams.
     pub(super) fn lacks_datagrams(&self) -> bool {
         self.target.is_none() && self.shared.pool.snapshot().counts().routable() > 0
     }
+}
+
+async fn associate(shared: &Shared, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
+    let dialer = dialer(shared, lease)?;
+    bounded(&attempt, dialer.associate(&attempt)).await
 }

@@ -126,6 +126,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         outbounds: Outbounds::new(&OutboundsConfig::default()),
         clock,
         metrics: Metrics::default(),
+        associations: Arc::new(tokio::sync::Semaphore::new(1)),
         sessions: Sessions::new(10),
         pace: Pace::new(config.attempt_timeout),
         budget: Budget::new(config.hedge_percent),

@@ -1,5 +1,6 @@
 //! Trojan outbound: a hashed password and a SOCKS-like request in front of the payload, everything inside TLS.
 
+mod datagram;
 mod wire;
 
 #[cfg(test)]
@@ -10,8 +11,11 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hezar_core::{Target, Trojan};
 
-use super::headed::{Headed, NoHead};
-use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+use super::{
+    headed::{Headed, NoHead},
+    packets::Packets,
+};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///
@@ -41,6 +45,11 @@ impl Dialer for TrojanDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.upstream.open(attempt).await?;
-        Ok(Box::new(Headed::new(stream, wire::request(&self.key, target), NoHead)))
+        Ok(Box::new(Headed::new(stream, wire::request(&self.key, wire::CONNECT, target), NoHead)))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        Ok(Box::new(Packets::new(stream, datagram::Codec::new(self.key))))
     }
 }

@@ -45,10 +45,10 @@ async fn keeps_the_laws() {
 fn golden_request() {
     let expected = "643633646339313965323031643762633463383235363330643263663235666463393364346232663064343637303664323930\
                     33386430310d0a01030b6578616d706c652e636f6d01bb0d0a";
-    assert_eq!(hex::encode(wire::request(&wire::key("password"), &laws::target())), expected);
-    let v4 = wire::request(&wire::key("x"), &Target::parse("192.0.2.7:80").unwrap());
+    assert_eq!(hex::encode(wire::request(&wire::key("password"), wire::CONNECT, &laws::target())), expected);
+    let v4 = wire::request(&wire::key("x"), wire::CONNECT, &Target::parse("192.0.2.7:80").unwrap());
     assert_eq!(&v4[58..], b"\x01\x01\xc0\x00\x02\x07\x00\x50\r\n");
-    let v6 = wire::request(&wire::key("x"), &Target::parse("[2001:db8::1]:65535").unwrap());
+    let v6 = wire::request(&wire::key("x"), wire::CONNECT, &Target::parse("[2001:db8::1]:65535").unwrap());
     assert_eq!(&v6[58..], b"\x01\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\xff\xff\r\n");
 }
 
@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn any_password_and_target(password in ".{0,40}", name in "[a-z]{1,60}\\.[a-z]{2,10}", port in 1u16..) {
         let target = Target::parse(&format!("{name}:{port}")).unwrap();
-        let bytes = wire::request(&wire::key(&password), &target);
+        let bytes = wire::request(&wire::key(&password), wire::CONNECT, &target);
         prop_assert_eq!(bytes.len(), 56 + 2 + 1 + 2 + name.len() + 2 + 2);
         prop_assert!(bytes.ends_with(b"\r\n"));
     }

@@ -4,18 +4,32 @@
 //! | hex(SHA-224(password)) | CR LF | CMD | ATYP | address | port | CR LF | payload …
 //! |          56            |   2   |  1  |   1  |   var   |  2   |   2   |
 //! ```
-//! The answer is payload from its first byte.
+//! The answer is payload from its first byte. Behind the command for datagrams, both ways:
+//! ```text
+//! | ATYP | address | port | length | CR LF | payload |
+//! |   1  |   var   |  2   |   2    |   2   |    n    |
+//! ```
+
+use std::io;
 
 use aws_lc_rs::digest::{SHA224, digest};
 use hezar_core::Target;
 
-use crate::protocol::address::{MAX_ADDRESS, put_socks};
+use crate::{
+    Cause,
+    protocol::{
+        address::{MAX_ADDRESS, put_socks, take_socks},
+        packets::{Taken, unsendable},
+    },
+};
 
 /// The hashed password in hexadecimal digits.
 pub(super) type Key = [u8; 56];
 
 /// Open a TCP stream.
-const CONNECT: u8 = 1;
+pub(super) const CONNECT: u8 = 1;
+/// Carry datagrams.
+pub(super) const ASSOCIATE: u8 = 3;
 const CRLF: &[u8] = b"\r\n";
 
 /// Hashes a password.
@@ -26,13 +40,44 @@ pub(super) fn key(password: &str) -> Key {
     key
 }
 
-/// The request for a TCP stream to `target`.
-pub(super) fn request(key: &Key, target: &Target) -> Vec<u8> {
+/// The request for a stream to `target`, or of datagrams of which the first goes there.
+pub(super) fn request(key: &Key, command: u8, target: &Target) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len() + 2 + 1 + MAX_ADDRESS + 2);
     bytes.extend_from_slice(key);
     bytes.extend_from_slice(CRLF);
-    bytes.push(CONNECT);
+    bytes.push(command);
     put_socks(target, &mut bytes);
     bytes.extend_from_slice(CRLF);
     bytes
+}
+
+/// Whether a packet can hold the payload.
+///
+/// # Errors
+/// [`unsendable`] when it is too large.
+pub(super) fn check_packet(payload: &[u8]) -> io::Result<()> {
+    u16::try_from(payload.len()).map(drop).map_err(|_| unsendable("the datagram is too large for Trojan"))
+}
+
+/// Appends one packet; the payload was checked.
+pub(super) fn put_packet(payload: &[u8], target: &Target, bytes: &mut Vec<u8>) {
+    put_socks(target, bytes);
+    bytes.extend_from_slice(&u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.extend_from_slice(CRLF);
+    bytes.extend_from_slice(payload);
+}
+
+/// Takes one packet from the front of `bytes`.
+///
+/// # Errors
+/// [`Cause::Protocol`] when these are no packets.
+pub(super) fn take_packet(bytes: &[u8]) -> Result<Taken, Cause> {
+    let Some((from, address)) = take_socks(bytes)? else { return Ok(Taken::Need(bytes.len() + 1)) };
+    let Some(&[high, low, cr, lf]) = bytes.get(address..).and_then(|rest| rest.first_chunk()) else {
+        return Ok(Taken::Need(address + 4));
+    };
+    if [cr, lf] != CRLF {
+        return Err(Cause::Protocol("a packet's header does not end as it should"));
+    }
+    Ok(Taken::framed(bytes.len(), address + 4, usize::from(u16::from_be_bytes([high, low])), from))
 }

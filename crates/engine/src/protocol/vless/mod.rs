@@ -1,5 +1,6 @@
 //! VLESS outbound: a user id and a request in front of the payload, and a short header in front of the answer.
 
+mod datagram;
 mod encryption;
 mod wire;
 
@@ -9,12 +10,12 @@ mod tests;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use hezar_core::{Target, Vless};
+use hezar_core::{PacketEncoding, Target, Vless};
 use uuid::Uuid;
 
 use self::encryption::Encryption;
-use super::headed::Headed;
-use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+use super::{headed::Headed, packets::Packets, per_target::PerTarget, xudp::Xudp};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///
@@ -25,19 +26,36 @@ pub(crate) fn build(settings: &Vless, upstream: Upstream) -> Result<Arc<dyn Dial
         return Err(BuildError::Unsupported("XTLS Vision"));
     }
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
-    Ok(Arc::new(VlessDialer { id: settings.id, encryption, upstream }))
+    let road = Arc::new(Road { encryption, upstream });
+    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, road }))
+}
+
+/// The way to the server, encrypted where the node says so.
+struct Road {
+    encryption: Option<Encryption>,
+    upstream: Upstream,
+}
+
+impl Road {
+    async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        match &self.encryption {
+            Some(encryption) => encryption.wrap(stream, attempt).await,
+            None => Ok(stream),
+        }
+    }
 }
 
 /// Dials targets through one VLESS server.
 struct VlessDialer {
     id: Uuid,
-    encryption: Option<Encryption>,
-    upstream: Upstream,
+    packets: PacketEncoding,
+    road: Arc<Road>,
 }
 
 impl fmt::Debug for VlessDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VlessDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("VlessDialer").field("upstream", &self.road.upstream).finish_non_exhaustive()
     }
 }
 
@@ -45,11 +63,17 @@ impl fmt::Debug for VlessDialer {
 impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
-        let stream = match &self.encryption {
-            Some(encryption) => encryption.wrap(stream, attempt).await?,
-            None => stream,
-        };
-        Ok(Box::new(Headed::new(stream, wire::request(&self.id, target), wire::Answer)))
+        let stream = self.road.open(attempt).await?;
+        Ok(Box::new(Headed::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        if self.packets == PacketEncoding::Xudp {
+            let stream = self.road.open(attempt).await?;
+            let stream = Headed::new(stream, wire::mux(&self.id), wire::Answer);
+            return Ok(Box::new(Packets::new(Box::new(stream), Xudp::default())));
+        }
+        let streams = datagram::Streams { id: self.id, encoding: self.packets, road: Arc::clone(&self.road) };
+        Ok(Box::new(PerTarget::open(streams, attempt).await?))
     }
 }

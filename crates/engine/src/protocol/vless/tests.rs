@@ -50,8 +50,8 @@ async fn keeps_the_laws() {
 #[test]
 fn golden_request() {
     let expected = "00b831381d63244d53ad4f8cda48b30811000101bb020b6578616d706c652e636f6d";
-    assert_eq!(hex::encode(wire::request(&ID, &laws::target())), expected);
-    let v6 = wire::request(&ID, &Target::parse("[2001:db8::1]:80").unwrap());
+    assert_eq!(hex::encode(wire::request(&ID, wire::CONNECT, &laws::target())), expected);
+    let v6 = wire::request(&ID, wire::CONNECT, &Target::parse("[2001:db8::1]:80").unwrap());
     assert_eq!(&v6[18..], b"\x01\x00\x50\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01");
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request: | version 0 | user id | length m | addons | command | port | ATYP | address | payload …
-//!          |     1     |   16    |    1     |   m    |    1    |  2   |  1   |   var   |
+//!          |     1     |   16    |    1     |   m    |    1    |  2   |  1   |   var   |        no address for mux
 //! answer:  | version 0 | length n | addons | payload …
 //!          |     1     |    1     |   n    |
 //! ```
@@ -20,16 +20,30 @@ use crate::{
 
 const VERSION: u8 = 0;
 /// Open a TCP stream.
-const CONNECT: u8 = 1;
+pub(super) const CONNECT: u8 = 1;
+/// Carry datagrams to one target, each behind its length (2 bytes), both ways.
+pub(super) const DATAGRAMS: u8 = 2;
+/// Carry frames of mux.cool; this request has no address.
+const MUX: u8 = 3;
 
-/// The request for a TCP stream to `target`, without addons.
-pub(super) fn request(id: &Uuid, target: &Target) -> Vec<u8> {
+/// The request for a stream to `target` under a command, without addons.
+pub(super) fn request(id: &Uuid, command: u8, target: &Target) -> Vec<u8> {
+    let mut bytes = head(id, command);
+    put_v2ray(target, &mut bytes);
+    bytes
+}
+
+/// The request for a stream of frames.
+pub(super) fn mux(id: &Uuid) -> Vec<u8> {
+    head(id, MUX)
+}
+
+fn head(id: &Uuid, command: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + 16 + 1 + 1 + MAX_ADDRESS);
     bytes.push(VERSION);
     bytes.extend_from_slice(id.as_bytes());
     bytes.push(0);
-    bytes.push(CONNECT);
-    put_v2ray(target, &mut bytes);
+    bytes.push(command);
     bytes
 }
 

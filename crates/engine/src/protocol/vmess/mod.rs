@@ -1,6 +1,7 @@
 //! VMess outbound with AEAD headers (`alterId` 0).
 
 mod body;
+mod datagram;
 mod kdf;
 mod stream;
 mod wire;
@@ -17,12 +18,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hezar_core::{Stage, Target, Vmess, VmessCipher};
+use hezar_core::{PacketEncoding, Stage, Target, Vmess, VmessCipher};
 use rand::{SeedableRng, rngs::StdRng};
 
-use self::{body::BodyKind, stream::Session, wire::User};
-use super::sealed::Sealed;
-use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+use self::{
+    body::BodyKind,
+    stream::Session,
+    wire::{Command, User},
+};
+use super::{packets::Packets, per_target::PerTarget, sealed::Sealed, xudp::Xudp};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///
@@ -32,7 +37,9 @@ pub(crate) fn build(settings: &Vmess, upstream: Upstream) -> Result<Arc<dyn Dial
     if settings.alter_id > 0 {
         return Err(BuildError::Unsupported("VMess with alterId > 0"));
     }
-    Ok(Arc::new(VmessDialer { user: User::new(&settings.id), kind: kind(settings.cipher), upstream }))
+    let (user, kind) = (User::new(&settings.id), kind(settings.cipher));
+    let packets = settings.packet_encoding;
+    Ok(Arc::new(VmessDialer { user, kind, packets, upstream: Arc::new(upstream) }))
 }
 
 /// `auto` is AES where the processor has it, ChaCha20 elsewhere, as other clients choose.
@@ -52,7 +59,8 @@ const fn kind(cipher: VmessCipher) -> BodyKind {
 struct VmessDialer {
     user: User,
     kind: BodyKind,
-    upstream: Upstream,
+    packets: PacketEncoding,
+    upstream: Arc<Upstream>,
 }
 
 impl fmt::Debug for VmessDialer {
@@ -69,10 +77,28 @@ impl Dialer for VmessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.upstream.open(attempt).await?;
-        // A clock before 1970 only makes the server refuse.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let session = Session::new(&self.user, self.kind, target, now, StdRng::from_rng(&mut rand::rng()))
-            .map_err(|cause| DialError::new(Stage::Handshake, cause))?;
+        let session = session(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
         Ok(Box::new(Sealed::new(stream, session)))
     }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        if self.packets == PacketEncoding::Xudp {
+            let stream = self.upstream.open(attempt).await?;
+            let session = session(&self.user, self.kind, Command::Mux).map_err(failed)?;
+            return Ok(Box::new(Packets::new(Box::new(Sealed::new(stream, session)), Xudp::default())));
+        }
+        let upstream = Arc::clone(&self.upstream);
+        let streams = datagram::Streams { user: self.user.clone(), kind: self.kind, encoding: self.packets, upstream };
+        Ok(Box::new(PerTarget::open(streams, attempt).await?))
+    }
+}
+
+fn session(user: &User, kind: BodyKind, command: Command<'_>) -> Result<Session, Cause> {
+    // A clock before 1970 only makes the server refuse.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Session::new(user, kind, command, now, StdRng::from_rng(&mut rand::rng()))
+}
+
+const fn failed(cause: Cause) -> DialError {
+    DialError::new(Stage::Handshake, cause)
 }

@@ -3,11 +3,9 @@
 use rand::{Rng, RngExt, rngs::StdRng};
 use tokio::io::ReadBuf;
 
-use hezar_core::Target;
-
 use super::{
     body::{Body, BodyKind},
-    wire::{Answer, Random, SEALED_LENGTH, User, request},
+    wire::{Answer, Command, Random, SEALED_LENGTH, User, request},
 };
 use crate::{
     Cause,
@@ -36,14 +34,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A stream to `target`, opened at `now` in Unix seconds; `random` also makes the padding later.
+    /// A stream under a command, opened at `now` in Unix seconds; `random` also makes the padding later.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
     pub(super) fn new(
         user: &User,
         kind: BodyKind,
-        target: &Target,
+        command: Command<'_>,
         now: u64,
         mut random: StdRng,
     ) -> Result<Self, Cause> {
@@ -59,7 +57,7 @@ impl Session {
         };
         let answer = Answer::to(&chosen);
         Ok(Self {
-            header: request(user, kind, target, now, &chosen)?,
+            header: request(user, kind, command, now, &chosen)?,
             ours: Body::new(kind, &chosen.body_key, &chosen.body_nonce)?,
             theirs: Body::new(kind, &answer.body_key, &answer.body_nonce)?,
             answer,

@@ -53,7 +53,13 @@ fn random() -> Random {
 
 #[test]
 fn golden_request() {
-    let request = wire::request(&User::new(&ID), BodyKind::Aes128Gcm, &laws::target(), 1_700_000_000, &random());
+    let request = wire::request(
+        &User::new(&ID),
+        BodyKind::Aes128Gcm,
+        wire::Command::Connect(&laws::target()),
+        1_700_000_000,
+        &random(),
+    );
     let expected = "4774fe5cc901ea4f81f2159909767a36dbd1ef06b890bda19a0c8c3cc41df37466291011121314151617dac212542f9d6b1e\
                     d74859ed7bd9158a77380d6da8a5302b277452a1f764d03ebf665dcd2fb5363a47a8ac5da896b81d5fbc51562984b0dc7b54\
                     d2cac171be59122b70a28e333fcba67fc039";

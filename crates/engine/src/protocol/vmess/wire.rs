@@ -35,8 +35,33 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// Open a TCP stream.
-const CONNECT: u8 = 1;
+/// What a stream is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command<'a> {
+    /// A TCP stream to a target.
+    Connect(&'a Target),
+    /// Datagrams to and from a target, one in each chunk of the body.
+    Datagrams(&'a Target),
+    /// Frames of mux.cool; this request has no address.
+    Mux,
+}
+
+impl Command<'_> {
+    fn put(self, header: &mut Vec<u8>) {
+        match self {
+            Self::Connect(target) => {
+                header.push(1);
+                put_v2ray(target, header);
+            }
+            Self::Datagrams(target) => {
+                header.push(2);
+                put_v2ray(target, header);
+            }
+            Self::Mux => header.push(3),
+        }
+    }
+}
+
 /// What the user id is hashed with.
 const ID_SALT: &[u8] = b"c48619fe-8f02-49e0-b9e9-edf763e17e21";
 /// The sealed length of the answer's header, in bytes.
@@ -93,18 +118,18 @@ pub(super) struct Random {
     pub(super) padding: [u8; 16],
 }
 
-/// The sealed request for a TCP stream to `target` at `now`, in Unix seconds.
+/// The sealed request for a stream at `now`, in Unix seconds.
 ///
 /// # Errors
 /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
 pub(super) fn request(
     user: &User,
     kind: BodyKind,
-    target: &Target,
+    command: Command<'_>,
     now: u64,
     random: &Random,
 ) -> Result<Vec<u8>, Cause> {
-    let header = request_header(kind, target, random);
+    let header = request_header(kind, command, random);
     let auth_id = user.auth_id(now, random.auth)?;
     let nonce = &random.connection_nonce;
     let length = u16::try_from(header.len()).map_err(|_| Cause::Unsupported("a header of this length"))?;
@@ -125,14 +150,14 @@ pub(super) fn request(
     Ok(bytes)
 }
 
-fn request_header(kind: BodyKind, target: &Target, random: &Random) -> Vec<u8> {
+fn request_header(kind: BodyKind, command: Command<'_>, random: &Random) -> Vec<u8> {
     let padding = random.padding[0] % 16;
     let mut header = Vec::with_capacity(1 + 16 + 16 + 5 + MAX_ADDRESS + 16 + 4);
     header.push(VERSION);
     header.extend_from_slice(&random.body_nonce);
     header.extend_from_slice(&random.body_key);
-    header.extend_from_slice(&[random.mark, kind.options(), (padding << 4) | kind.cipher_code(), 0, CONNECT]);
-    put_v2ray(target, &mut header);
+    header.extend_from_slice(&[random.mark, kind.options(), (padding << 4) | kind.cipher_code(), 0]);
+    command.put(&mut header);
     // The length is taken from byte 0, so the padding itself is the bytes after it.
     header.extend_from_slice(&random.padding[1..=usize::from(padding)]);
     let sum = fnv1a(&header);

@@ -1,0 +1,69 @@
+//! Whose datagrams a stream carries: one target's, or with `packetaddr` those of every IP address (v2fly's extension).
+//!
+//! ```text
+//! packetaddr: a stream to the name sp.packet-addr.v2fly.arpa, and in front of each payload, both ways:
+//! | type: 1 IPv4, 2 IPv6 | address | port 2 |
+//! ```
+
+use std::{io, ops::Range};
+
+use hezar_core::{Host, PacketEncoding, Target};
+
+use super::{
+    address::{AddressTypes, put, take},
+    packets::unsendable,
+};
+
+const MAGIC: &str = "sp.packet-addr.v2fly.arpa:443";
+
+/// The target of the stream for datagrams to `target`. Names cannot be written in `packetaddr`: each has its own stream.
+pub(crate) fn stream_for(encoding: PacketEncoding, target: &Target) -> Target {
+    match (encoding, target.host(), Target::parse(MAGIC)) {
+        (PacketEncoding::PacketAddr, Host::Ip(_), Ok(magic)) => magic,
+        _ => target.clone(),
+    }
+}
+
+/// The datagrams of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Addressing {
+    /// All from and to one target.
+    One(Target),
+    /// Each with its address.
+    Each,
+}
+
+impl Addressing {
+    /// Of a stream to `target`.
+    pub(crate) fn of(target: &Target) -> Self {
+        if target.to_string() == MAGIC { Self::Each } else { Self::One(target.clone()) }
+    }
+
+    /// What goes in front of a payload for `target`.
+    ///
+    /// # Errors
+    /// [`unsendable`] when the stream cannot carry it.
+    pub(crate) fn header(&self, target: &Target) -> io::Result<Vec<u8>> {
+        let mut header = Vec::new();
+        match self {
+            Self::One(own) if own != target => return Err(unsendable("another target's datagram")),
+            Self::One(_) => {}
+            Self::Each if matches!(target.host(), Host::Name(_)) => {
+                return Err(unsendable("a name cannot be written in packetaddr"));
+            }
+            Self::Each => put(target, AddressTypes::PACKET_ADDR, &mut header),
+        }
+        Ok(header)
+    }
+
+    /// The sender of a received datagram, and where in it the payload is; nothing for what nobody can have sent.
+    pub(crate) fn open(&self, datagram: &[u8]) -> Option<(Target, Range<usize>)> {
+        match self {
+            Self::One(target) => Some((target.clone(), 0..datagram.len())),
+            Self::Each => {
+                let (from, used) = take(datagram, AddressTypes::PACKET_ADDR).ok()??;
+                Some((from?, used..datagram.len()))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Datagrams to many targets over protocols whose stream leads to one: a stream for each target, opened on first use.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hezar_core::Target;
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::packets::unsendable;
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError};
+
+/// The most targets at a time; the one that was quiet for the longest makes room.
+const MOST: usize = 64;
+/// Datagrams that wait while a stream is opened, or is slower than they come; further ones are lost.
+const QUEUE: usize = 64;
+/// Answers that wait for the reader, over all targets.
+const ANSWERS: usize = 64;
+/// The time for opening a further stream.
+const OPENING: Duration = Duration::from_secs(10);
+const MAX_DATAGRAM: usize = 65_535;
+
+/// What a protocol adds.
+#[async_trait]
+pub(crate) trait Leads: Send + Sync + 'static {
+    /// A fresh connection to the server.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError>;
+
+    /// The target of the stream for datagrams to `target`; several targets may share one.
+    fn stream_for(&self, target: &Target) -> Target {
+        target.clone()
+    }
+
+    /// Speaks the protocol over a fresh connection, for a stream to `target`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Cause`] when the protocol cannot.
+    fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause>;
+}
+
+/// The association.
+pub(crate) struct PerTarget {
+    shared: Arc<Shared>,
+    flows: Mutex<Flows>,
+    answers: AsyncMutex<mpsc::Receiver<Answer>>,
+}
+
+/// An answer, or why the whole association is over.
+type Answer = Result<(Box<[u8]>, Target), Cause>;
+type Question = (Box<[u8]>, Target);
+
+struct Shared {
+    leads: Box<dyn Leads>,
+    /// The connection that was opened with the association, for the first stream.
+    spare: Mutex<Option<BoxStream>>,
+    answer: mpsc::Sender<Answer>,
+    /// Whether the server has answered on any stream.
+    proven: AtomicBool,
+}
+
+#[derive(Default)]
+struct Flows {
+    by_target: HashMap<Target, Flow>,
+    clock: u64,
+}
+
+struct Flow {
+    queue: mpsc::Sender<Question>,
+    used: u64,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl PerTarget {
+    /// Connects to the server, so that a dead one shows, and keeps the connection for the first target.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(crate) async fn open(leads: impl Leads, attempt: &Attempt) -> Result<Self, DialError> {
+        let spare = leads.open(attempt).await?;
+        let (answer, answers) = mpsc::channel(ANSWERS);
+        let shared = Shared {
+            leads: Box::new(leads),
+            spare: Mutex::new(Some(spare)),
+            answer,
+            proven: false.into(),
+        };
+        Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: AsyncMutex::new(answers) })
+    }
+}
+
+impl Flows {
+    /// The queue of a target's stream, which is opened when there is none.
+    fn queue(&mut self, target: Target, shared: &Arc<Shared>) -> mpsc::Sender<Question> {
+        self.clock += 1;
+        if let Some(flow) = self.by_target.get_mut(&target).filter(|flow| !flow.queue.is_closed()) {
+            flow.used = self.clock;
+            return flow.queue.clone();
+        }
+        self.by_target.retain(|_, flow| !flow.queue.is_closed());
+        if self.by_target.len() >= MOST {
+            let oldest = self.by_target.iter().min_by_key(|(_, flow)| flow.used).map(|(target, _)| target.clone());
+            oldest.and_then(|target| self.by_target.remove(&target));
+        }
+        let (queue, questions) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(Arc::clone(shared).carry(target.clone(), questions));
+        let flow = Flow { queue: queue.clone(), used: self.clock, _task: AbortOnDropHandle::new(task) };
+        self.by_target.insert(target, flow);
+        queue
+    }
+}
+
+impl Shared {
+    /// Carries one stream to its end. A failure before the server has answered anything ends the association.
+    async fn carry(self: Arc<Self>, target: Target, mut questions: mpsc::Receiver<Question>) {
+        let Err(cause) = self.exchange(&target, &mut questions).await else { return };
+        tracing::debug!(%target, %cause, "a stream of datagrams ended");
+        if !self.proven.load(Relaxed) {
+            // Nobody waits for it when the association is gone.
+            let _ = self.answer.send(Err(cause)).await;
+        }
+    }
+
+    async fn exchange(&self, target: &Target, questions: &mut mpsc::Receiver<Question>) -> Result<(), Cause> {
+        let spare = self.spare.lock().take();
+        let io = match spare {
+            Some(io) => io,
+            None => self.leads.open(&Attempt::within(OPENING)).await.map_err(|error| error.cause)?,
+        };
+        let stream = self.leads.lead(io, target)?;
+        let up = async {
+            while let Some((payload, target)) = questions.recv().await {
+                match stream.send_to(&payload, &target).await {
+                    Err(error) if error.kind() != io::ErrorKind::InvalidInput => return Err(Cause::from(error)),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        let down = async {
+            let mut buffer = vec![0; MAX_DATAGRAM];
+            loop {
+                let (length, from) = stream.recv_from(&mut buffer).await?;
+                self.proven.store(true, Relaxed);
+                let payload = buffer.get(..length).unwrap_or_default().into();
+                if self.answer.send(Ok((payload, from))).await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::select! {
+            result = up => result,
+            result = down => result,
+        }
+    }
+}
+
+#[async_trait]
+impl Datagram for PerTarget {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        if payload.len() > MAX_DATAGRAM {
+            return Err(unsendable("the datagram is too large"));
+        }
+        let queue = self.flows.lock().queue(self.shared.leads.stream_for(target), &self.shared);
+        // A full queue loses the datagram, as any narrow path does.
+        let _ = queue.try_send((payload.into(), target.clone()));
+        Ok(())
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        // This association holds a sender itself, so the channel never ends before it.
+        let (payload, from) = self.answers.lock().await.recv().await.ok_or(Cause::Closed)??;
+        let length = payload.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&payload[..length]);
+        Ok((length, from))
+    }
+}

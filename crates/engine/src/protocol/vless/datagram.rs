@@ -1,0 +1,71 @@
+//! VLESS datagrams: XUDP in one stream, or streams under the command for datagrams, one for each target.
+
+use std::{io, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{PacketEncoding, Target};
+use uuid::Uuid;
+
+use super::{Road, wire};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, Cause, DialError,
+    protocol::{
+        headed::Headed,
+        packet_addr::{self, Addressing},
+        packets::{PacketCodec, Packets, Taken, unsendable},
+        per_target::Leads,
+    },
+};
+
+/// Streams for single targets, and with `packetaddr` one for all addresses.
+pub(super) struct Streams {
+    pub(super) id: Uuid,
+    pub(super) encoding: PacketEncoding,
+    pub(super) road: Arc<Road>,
+}
+
+#[async_trait]
+impl Leads for Streams {
+    async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        self.road.open(attempt).await
+    }
+
+    fn stream_for(&self, target: &Target) -> Target {
+        packet_addr::stream_for(self.encoding, target)
+    }
+
+    fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
+        let request = wire::request(&self.id, wire::DATAGRAMS, target);
+        let stream = Headed::new(io, request, wire::Answer);
+        Ok(Box::new(Packets::new(Box::new(stream), Codec { addressing: Addressing::of(target) })))
+    }
+}
+
+/// Each datagram behind its length, both ways.
+pub(super) struct Codec {
+    pub(super) addressing: Addressing,
+}
+
+impl PacketCodec for Codec {
+    fn put(&mut self, payload: &[u8], target: &Target, wire: &mut Vec<u8>) -> io::Result<()> {
+        let header = self.addressing.header(target)?;
+        let length = u16::try_from(header.len() + payload.len());
+        let length = length.map_err(|_| unsendable("the datagram is too large for VLESS"))?;
+        wire.extend_from_slice(&length.to_be_bytes());
+        wire.extend_from_slice(&header);
+        wire.extend_from_slice(payload);
+        Ok(())
+    }
+
+    fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause> {
+        let Some((length, rest)) = wire.split_first_chunk() else { return Ok(Taken::Need(2)) };
+        let length = usize::from(u16::from_be_bytes(*length));
+        let Some(datagram) = rest.get(..length) else { return Ok(Taken::Need(2 + length)) };
+        let used = 2 + length;
+        Ok(self.addressing.open(datagram).map_or(Taken::Used(used), |(from, payload)| Taken::Packet {
+            used,
+            payload: 2 + payload.start..2 + payload.end,
+            from,
+        }))
+    }
+}

@@ -1,0 +1,87 @@
+//! VMess datagrams: XUDP in one stream, or streams under the command for datagrams, whose chunks are the datagrams.
+
+use std::{io, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{PacketEncoding, Target};
+use tokio::io::ReadBuf;
+
+use super::{
+    body::{BodyKind, MAX_PAYLOAD},
+    session,
+    stream::Session,
+    wire::{Command, User},
+};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, Cause, DialError,
+    protocol::{
+        packet_addr::{self, Addressing},
+        packets::{PacketCodec, Packets, Taken, unsendable},
+        per_target::Leads,
+        sealed::{Codec as _, Opened},
+    },
+    upstream::Upstream,
+};
+
+/// Streams for single targets, and with `packetaddr` one for all addresses.
+pub(super) struct Streams {
+    pub(super) user: User,
+    pub(super) kind: BodyKind,
+    pub(super) encoding: PacketEncoding,
+    pub(super) upstream: Arc<Upstream>,
+}
+
+#[async_trait]
+impl Leads for Streams {
+    async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        self.upstream.open(attempt).await
+    }
+
+    fn stream_for(&self, target: &Target) -> Target {
+        packet_addr::stream_for(self.encoding, target)
+    }
+
+    fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
+        // Without chunks nothing would tell where a datagram ends.
+        let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
+        let session = session(&self.user, kind, Command::Datagrams(target))?;
+        Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::of(target) })))
+    }
+}
+
+/// Each datagram in a chunk of its own, both ways.
+pub(super) struct Codec {
+    pub(super) session: Session,
+    pub(super) addressing: Addressing,
+}
+
+impl PacketCodec for Codec {
+    fn put(&mut self, payload: &[u8], target: &Target, wire: &mut Vec<u8>) -> io::Result<()> {
+        let mut datagram = self.addressing.header(target)?;
+        datagram.extend_from_slice(payload);
+        if datagram.is_empty() {
+            return Err(unsendable("an empty chunk would end the stream"));
+        }
+        if datagram.len() > MAX_PAYLOAD {
+            return Err(unsendable("the datagram is too large for VMess"));
+        }
+        self.session.seal(&datagram, wire)?;
+        Ok(())
+    }
+
+    fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause> {
+        // Without room to write to, every chunk is opened where it lies.
+        let (used, range) = match self.session.open(wire, &mut ReadBuf::new(&mut []))? {
+            Opened::Need(length) => return Ok(Taken::Need(length)),
+            Opened::Used(used) => return Ok(Taken::Used(used)),
+            Opened::End => return Ok(Taken::End),
+            Opened::Held(used, range) => (used, range),
+        };
+        let datagram = wire.get(range.clone()).unwrap_or_default();
+        Ok(self.addressing.open(datagram).map_or(Taken::Used(used), |(from, payload)| Taken::Packet {
+            used,
+            payload: range.start + payload.start..range.start + payload.end,
+            from,
+        }))
+    }
+}
