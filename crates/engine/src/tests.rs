@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hezar_core::{
     Carrier, Credentials, Fault, Grpc, Http2, HttpHeader, HttpUpgrade, NodeSpec, Outbound, Reality, Security, ShortId,
-    SocksProxy, SocksVersion, Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket,
+    SocksProxy, SocksVersion, Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket, Xhttp,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -76,7 +76,8 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
             Carrier::Tcp { header: Some(HttpHeader::default()), security: security.clone() },
             Carrier::WebSocket { websocket: WebSocket::default(), tls: tls.clone() },
             Carrier::HttpUpgrade { upgrade: HttpUpgrade::default(), tls: tls.clone() },
-            Carrier::Grpc { grpc: Grpc::default(), security },
+            Carrier::Grpc { grpc: Grpc::default(), security: security.clone() },
+            Carrier::Xhttp { xhttp: Xhttp::default(), security },
             Carrier::Http2 { http2: Http2::default(), tls },
         ];
         for carrier in built {

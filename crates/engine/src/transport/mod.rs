@@ -7,6 +7,7 @@ mod http_header;
 mod http_upgrade;
 mod multiplex;
 mod websocket;
+mod xhttp;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use hezar_core::{Carrier, Host, Security, Tls};
 
 use self::{
     grpc::GrpcClient, http_header::HttpHeaderClient, http_upgrade::HttpUpgradeClient, http2::Http2Client,
-    websocket::WebSocketClient,
+    websocket::WebSocketClient, xhttp::XhttpClient,
 };
 use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::Secure, upstream::Road};
 
@@ -30,6 +31,7 @@ enum Kind {
     HttpUpgrade(Box<HttpUpgradeClient>),
     Grpc(Box<GrpcClient>),
     Http2(Box<Http2Client>),
+    Xhttp(Box<XhttpClient>),
 }
 
 /// The layers of `carrier`. Everything that can be wrong with the settings is found when they are put together, not
@@ -72,7 +74,14 @@ pub(crate) fn layers(
             let security = Secure::new(&http2_only(&security), server, clients, &["h2"])?;
             Ok((security, Transport(Kind::Http2(Box::new(client)))))
         }
-        Carrier::Xhttp { .. } => unsupported("XHTTP"),
+        Carrier::Xhttp { xhttp, security } => {
+            let client = XhttpClient::new(xhttp, security, server_name(security), server)?;
+            let security = match client.version() {
+                xhttp::Version::Http1 => Secure::new(security, server, clients, &["http/1.1"])?,
+                xhttp::Version::Http2 => Secure::new(&http2_only(security), server, clients, &["h2"])?,
+            };
+            Ok((security, Transport(Kind::Xhttp(Box::new(client)))))
+        }
         Carrier::Kcp { .. } => unsupported("mKCP"),
         Carrier::Quic { .. } => unsupported("the old QUIC transport"),
     }
@@ -91,6 +100,7 @@ impl Transport {
             Kind::HttpUpgrade(client) => client.open(road.connect(attempt).await?, attempt).await,
             Kind::Grpc(client) => client.open(road, attempt).await,
             Kind::Http2(client) => client.open(road, attempt).await,
+            Kind::Xhttp(client) => client.open(road, attempt).await,
         }
     }
 }

@@ -49,7 +49,7 @@ const TRIES: usize = 3;
 pub(super) struct Limits {
     /// Streams at the same time.
     pub(super) seats: u32,
-    /// Streams in its life; 0 = any number.
+    /// Streams in its life, several of which may belong to one seat; 0 = any number.
     pub(super) uses: u32,
     /// Its age, from which on it takes no new streams.
     pub(super) age: Option<Duration>,
@@ -103,12 +103,12 @@ impl Connections {
         request: &Request<()>,
         ends: bool,
         attempt: &Attempt,
-    ) -> Result<(Seat, Exchange), DialError> {
+    ) -> Result<(Arc<Seat>, Exchange), DialError> {
         let mut failure = Cause::Closed;
         for _ in 0..TRIES {
             let seat = self.seat(road, attempt).await?;
             match seat.request(request.clone(), ends) {
-                Ok(exchange) => return Ok((seat, exchange)),
+                Ok(exchange) => return Ok((Arc::new(seat), exchange)),
                 // The connection died between its last use and now.
                 Err(cause) => failure = cause,
             }
@@ -139,6 +139,12 @@ impl Connections {
             let most = connection.sender.current_max_send_streams() / self.limits.streams_per_seat.max(1) as usize;
             connection.seats.take(most.max(1)).then(|| connection.seat())
         })
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn alive(&self) -> usize {
+        self.open.lock().len()
     }
 
     /// Makes a connection of a stream, and takes its first seat.

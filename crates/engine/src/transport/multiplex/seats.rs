@@ -47,16 +47,19 @@ impl Seats {
     pub(super) fn take(&self, most: usize) -> bool {
         let mut state = self.state.lock();
         let full = state.taken >= self.limits.seats || state.taken as usize >= most;
-        let worn = self.limits.uses > 0 && state.used >= self.limits.uses;
-        let old = self.limits.age.is_some_and(|age| self.born.elapsed() >= age);
-        if state.closed || state.doubted || full || worn || old {
+        if state.closed || state.doubted || full || self.worn(&state) {
             return false;
         }
         state.taken += 1;
-        state.used = state.used.saturating_add(1);
         drop(state);
         self.changed.notify_one();
         true
+    }
+
+    /// Whether it has carried as many streams as it may, or has grown too old.
+    fn worn(&self, state: &State) -> bool {
+        let worn = self.limits.uses > 0 && state.used >= self.limits.uses;
+        worn || self.limits.age.is_some_and(|age| self.born.elapsed() >= age)
     }
 
     fn leave(&self, answered: bool) {
@@ -123,7 +126,15 @@ impl Seat {
     /// When the connection is over.
     pub(crate) fn request(&self, request: Request<()>, ends: bool) -> Result<Exchange, Cause> {
         let (answer, upload) = self.sender.clone().send_request(request, ends).map_err(cause_of)?;
+        let mut state = self.seats.state.lock();
+        state.used = state.used.saturating_add(1);
         Ok(Exchange { answer, upload })
+    }
+
+    /// Whether the next stream should go over another connection.
+    pub(crate) fn worn(&self) -> bool {
+        let state = self.seats.state.lock();
+        state.closed || self.seats.worn(&state)
     }
 
     /// The server has answered on this seat.

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -89,12 +90,12 @@ pub(crate) struct MuxStream<F> {
     ready: Bytes,
     /// What could not be sent yet.
     output: Bytes,
-    seat: Seat,
+    seat: Arc<Seat>,
 }
 
 impl<F: Framing> MuxStream<F> {
     /// A stream that was just asked for.
-    pub(crate) fn new(seat: Seat, exchange: Exchange, framing: F) -> Self {
+    pub(crate) fn new(seat: Arc<Seat>, exchange: Exchange, framing: F) -> Self {
         Self {
             answer: Answer::Awaited(exchange.answer),
             upload: Some(exchange.upload),

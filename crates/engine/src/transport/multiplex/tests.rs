@@ -44,7 +44,7 @@ impl World {
     }
 
     fn alive(&self) -> usize {
-        self.connections.open.lock().len()
+        self.connections.alive()
     }
 }
 

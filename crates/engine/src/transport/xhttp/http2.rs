@@ -1,0 +1,109 @@
+//! XHTTP over HTTP/2: every request of a stream on the node's shared connections.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use h2::SendStream;
+use http::Request;
+
+use super::{
+    plan::{Plan, Purpose},
+    upload::Post,
+};
+use crate::{
+    Attempt, Cause,
+    transport::multiplex::{Connections, Exchange, Seat, cause_of},
+    upstream::Road,
+};
+
+/// The upload requests under way at the same time.
+pub(super) const AT_ONCE: usize = 4;
+/// How long a new connection for an upload may take.
+const NEW_CONNECTION: Duration = Duration::from_secs(15);
+/// The most of an answer to an upload that is read, in bytes.
+const MOST_ANSWER: usize = 64 * 1024;
+
+/// Sends pieces of one session's upload.
+pub(super) struct Posts {
+    pub(super) plan: Arc<Plan>,
+    pub(super) session: Arc<str>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) road: Arc<Road>,
+    /// Where the last one went.
+    pub(super) seat: Arc<Seat>,
+}
+
+impl Post for Posts {
+    const AT_ONCE: usize = AT_ONCE;
+
+    fn post(&mut self, number: u64, body: Bytes) -> impl Future<Output = Result<(), Cause>> + Send + 'static {
+        let purpose = Purpose::Piece { session: &self.session, number, length: body.len() };
+        let head = self.plan.head(purpose, true);
+        // Asked for here, so that the requests leave in the order of their numbers.
+        let exchange = if self.seat.worn() { None } else { self.seat.request(head.clone(), false).ok() };
+        let (connections, road, seat) = (Arc::clone(&self.connections), Arc::clone(&self.road), Arc::clone(&self.seat));
+        async move {
+            match exchange {
+                Some(exchange) => send(exchange, body, &seat).await,
+                None => again(&connections, &road, &head, body).await,
+            }
+        }
+    }
+}
+
+/// Sends it over another connection.
+async fn again(connections: &Connections, road: &Road, head: &Request<()>, body: Bytes) -> Result<(), Cause> {
+    let attempt = Attempt::within(NEW_CONNECTION);
+    let (seat, exchange) = connections.request(road, head, false, &attempt).await.map_err(|error| error.cause)?;
+    send(exchange, body, &seat).await
+}
+
+async fn send(exchange: Exchange, body: Bytes, seat: &Seat) -> Result<(), Cause> {
+    let Exchange { answer, mut upload } = exchange;
+    let sending = send_body(&mut upload, body);
+    // A server may answer before it has heard all; what it says then counts.
+    tokio::pin!(answer);
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        sent = sending => match sent {
+            Ok(()) => answer.await,
+            Err(cause) => return Err(answer.await.map_or(cause, |answer| refusal(answer.status().as_u16()))),
+        }
+    };
+    let answer = answer.map_err(cause_of)?;
+    seat.answered();
+    if answer.status() != 200 {
+        return Err(refusal(answer.status().as_u16()));
+    }
+    let mut body = answer.into_body();
+    let mut read = 0;
+    while let Some(Ok(bytes)) = body.data().await {
+        let _ = body.flow_control().release_capacity(bytes.len());
+        read += bytes.len();
+        if read > MOST_ANSWER {
+            return Err(Cause::Protocol("the answer to an XHTTP upload does not end"));
+        }
+    }
+    Ok(())
+}
+
+const fn refusal(status: u16) -> Cause {
+    if status == 200 { Cause::Closed } else { Cause::TransportStatus(status) }
+}
+
+async fn send_body(upload: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), Cause> {
+    while !body.is_empty() {
+        if upload.capacity() == 0 {
+            upload.reserve_capacity(body.len());
+            if upload.capacity() == 0 {
+                poll_fn(|cx| upload.poll_capacity(cx)).await.ok_or(Cause::Reset)?.map_err(cause_of)?;
+                continue;
+            }
+        }
+        let piece = body.split_to(body.len().min(upload.capacity()));
+        let last = body.is_empty();
+        upload.send_data(piece, last).map_err(cause_of)?;
+    }
+    Ok(())
+}
