@@ -96,6 +96,12 @@ fn transport(row: Row) -> Vec<String> {
         Transport::Grpc => grpc(SERVICE, "gun"),
         Transport::GrpcMulti => grpc(SERVICE, "multi"),
         Transport::GrpcPath => grpc(SERVICE_PATH, "gun"),
+        Transport::Xhttp(mode) => {
+            ["type=xhttp", &format!("path={PATH}"), &format!("mode={mode}")].map(str::to_owned).to_vec()
+        }
+        Transport::XhttpHttp1 => {
+            ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
+        }
         Transport::Http2 => {
             ["type=http", "host=disguise.interop.test", &format!("path={PATH}")].map(str::to_owned).to_vec()
         }

@@ -67,6 +67,10 @@ pub(crate) enum Transport {
     /// gRPC whose service name is a path.
     GrpcPath,
     Http2,
+    /// XHTTP in this mode.
+    Xhttp(&'static str),
+    /// XHTTP in packet-up mode, over HTTP/1.1 whatever the security.
+    XhttpHttp1,
 }
 
 /// How we believe the server's certificate.
@@ -111,12 +115,16 @@ impl Row {
     }
 
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
-    /// protocols inside only VMess has one of its own.
+    /// protocols inside only VMess has one of its own. XHTTP has one when it streams its upload.
     pub(crate) const fn tells_half_close(self) -> bool {
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
         let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
-        !(websocket || never) || matches!(self.protocol, Protocol::Vmess { .. })
+        let packets = match self.transport {
+            Transport::Xhttp(mode) => matches!(mode.as_bytes(), b"auto" | b"packet-up"),
+            transport => matches!(transport, Transport::XhttpHttp1),
+        };
+        !(websocket || packets || never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
 
     /// Whether the server listens on a UDP port.
@@ -168,6 +176,11 @@ impl fmt::Display for Row {
             Transport::GrpcMulti => " · grpc multi",
             Transport::GrpcPath => " · grpc path",
             Transport::Http2 => " · http2",
+            Transport::Xhttp("auto") => " · xhttp auto",
+            Transport::Xhttp("packet-up") => " · xhttp packet-up",
+            Transport::Xhttp("stream-up") => " · xhttp stream-up",
+            Transport::Xhttp(_) => " · xhttp stream-one",
+            Transport::XhttpHttp1 => " · xhttp packet-up (http/1.1)",
         })?;
         f.write_str(match self.tls {
             None => "",

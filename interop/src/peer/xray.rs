@@ -38,6 +38,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::Tcp | Transport::WebSocket | Transport::HttpHeader => true,
         Transport::EarlyHeader | Transport::HttpUpgrade | Transport::EarlyUpgrade => xray,
         Transport::Grpc | Transport::GrpcMulti | Transport::GrpcPath => xray,
+        Transport::Xhttp(_) | Transport::XhttpHttp1 => xray,
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
@@ -90,6 +91,8 @@ fn carrier(transport: Transport) -> Value {
         }
         Transport::Grpc | Transport::GrpcMulti => grpc(SERVICE),
         Transport::GrpcPath => grpc(SERVICE_PATH),
+        Transport::Xhttp(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
+        Transport::XhttpHttp1 => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": "packet-up" } }),
         Transport::Http2 => {
             json!({ "network": "http", "httpSettings": { "path": PATH, "host": ["disguise.interop.test"] } })
         }
