@@ -17,6 +17,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("config", config),
     ("outbound", outbound::answer),
     ("grpc", outbound::grpc),
+    ("xhttp", outbound::xhttp),
     ("http", outbound::http),
     ("hysteria2", hezar_engine::doors::hysteria2),
     ("disguise", hezar_engine::doors::disguise),

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// One link per way of reading an answer.
-const LINKS: [&str; 20] = [
+const LINKS: [&str; 22] = [
     "socks5://192.0.2.1:1",
     "socks5://u:p@192.0.2.1:1",
     "socks4://192.0.2.1:1",
@@ -42,6 +42,8 @@ const LINKS: [&str; 20] = [
     "trojan://p@192.0.2.1:1?security=none&type=httpupgrade&path=%2Fa%3Fed%3D16",
     "trojan://p@192.0.2.1:1?security=none&type=tcp&headerType=http",
     "trojan://p@192.0.2.1:1?security=none&type=http",
+    "trojan://p@192.0.2.1:1?security=none&type=xhttp&mode=packet-up",
+    "trojan://p@192.0.2.1:1?security=none&type=xhttp&mode=stream-up",
 ];
 
 /// gRPC, whose messages lie in HTTP/2.
@@ -68,6 +70,14 @@ pub(crate) fn grpc(data: &[u8]) {
         said.extend_from_slice(frame);
     }
     dial(GRPC, &said, *piece);
+}
+
+/// XHTTP's `extra`, and the requests that come of it.
+pub(crate) fn xhttp(data: &[u8]) {
+    let extra: String = data.iter().map(|byte| format!("%{byte:02x}")).collect();
+    for mode in ["packet-up", "stream-up"] {
+        dial(&format!("trojan://p@192.0.2.1:1?security=none&type=xhttp&mode={mode}&extra={extra}"), b"", u8::MAX);
+    }
 }
 
 /// Dials through a server that says these bytes, and reads what comes of them.

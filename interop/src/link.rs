@@ -7,7 +7,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     certificate::Certificate,
     row::{Plugged, Protocol, Row, Transport, Trust},
-    secrets::{self, Access, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER},
+    secrets::{
+        self, Access, EXTRA, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER,
+    },
 };
 
 /// The most early bytes that the links ask for.
@@ -101,6 +103,12 @@ fn transport(row: Row) -> Vec<String> {
         }
         Transport::XhttpHttp1 => {
             ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
+        }
+        Transport::XhttpPlaced => {
+            let extra: String = EXTRA.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", &format!("extra={extra}")]
+                .map(str::to_owned)
+                .to_vec()
         }
         Transport::Http2 => {
             ["type=http", "host=disguise.interop.test", &format!("path={PATH}")].map(str::to_owned).to_vec()

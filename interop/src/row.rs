@@ -71,6 +71,8 @@ pub(crate) enum Transport {
     Xhttp(&'static str),
     /// XHTTP in packet-up mode, over HTTP/1.1 whatever the security.
     XhttpHttp1,
+    /// XHTTP in packet-up mode, whose session, numbers and padding are not where they usually are.
+    XhttpPlaced,
 }
 
 /// How we believe the server's certificate.
@@ -122,7 +124,7 @@ impl Row {
         let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
         let packets = match self.transport {
             Transport::Xhttp(mode) => matches!(mode.as_bytes(), b"auto" | b"packet-up"),
-            transport => matches!(transport, Transport::XhttpHttp1),
+            transport => matches!(transport, Transport::XhttpHttp1 | Transport::XhttpPlaced),
         };
         !(websocket || packets || never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
@@ -180,7 +182,8 @@ impl fmt::Display for Row {
             Transport::Xhttp("packet-up") => " · xhttp packet-up",
             Transport::Xhttp("stream-up") => " · xhttp stream-up",
             Transport::Xhttp(_) => " · xhttp stream-one",
-            Transport::XhttpHttp1 => " · xhttp packet-up (http/1.1)",
+            Transport::XhttpHttp1 => " · xhttp packet-up (h1)",
+            Transport::XhttpPlaced => " · xhttp packet-up (extra)",
         })?;
         f.write_str(match self.tls {
             None => "",

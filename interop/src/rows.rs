@@ -26,7 +26,7 @@ const ENCRYPTIONS: [(&str, &str, bool); 6] = [
 ];
 const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
 /// Tried with VLESS in the clear and over TLS, with the others over TLS only.
-const MORE_TRANSPORTS: [Transport; 12] = [
+const MORE_TRANSPORTS: [Transport; 13] = [
     Transport::HttpHeader,
     Transport::HttpUpgrade,
     Transport::EarlyUpgrade,
@@ -39,6 +39,7 @@ const MORE_TRANSPORTS: [Transport; 12] = [
     Transport::Xhttp("stream-up"),
     Transport::Xhttp("stream-one"),
     Transport::XhttpHttp1,
+    Transport::XhttpPlaced,
 ];
 
 /// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.

@@ -13,6 +13,10 @@ pub(crate) const PATH: &str = "/carry";
 pub(crate) const SERVICE: &str = "carry service/1";
 /// The gRPC service's name as a path with the names of both methods.
 pub(crate) const SERVICE_PATH: &str = "/carry/service/One|Many";
+/// XHTTP's `extra`, the same on both sides; the session's place has two names in Xray's history.
+pub(crate) const EXTRA: &str = r#"{"xPaddingObfsMode":true,"xPaddingPlacement":"header","xPaddingHeader":"X-Token",
+    "xPaddingMethod":"tokenish","xPaddingBytes":"50-120","sessionPlacement":"cookie","sessionIDPlacement":"cookie",
+    "seqPlacement":"query","uplinkHTTPMethod":"PUT","scMaxEachPostBytes":100000}"#;
 /// The name in the certificate of every server.
 pub(crate) const SERVER_NAME: &str = "peer.interop.test";
 

@@ -66,6 +66,7 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
             let obfs = json!({ "enable": true, "mode": mode });
             json!({ "type": "shadowsocks", "cipher": PLUGGED_METHOD, "password": PASSWORD, "simple-obfs": obfs })
         }
+        Protocol::Hysteria2 { .. } => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
@@ -75,7 +76,6 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] })
         }
-        Protocol::Hysteria2 { .. } => Value::Null,
     };
     listener["name"] = json!(row.to_string());
     listener["udp"] = json!(true);

@@ -12,8 +12,8 @@ use crate::{
 /// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, of XHTTP nothing, and
 /// its HTTPUpgrade knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
-    use Transport::{EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpHttp1};
-    if matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Xhttp(_) | XhttpHttp1) {
+    use Transport::{EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpHttp1, XhttpPlaced};
+    if matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Xhttp(_) | XhttpHttp1 | XhttpPlaced) {
         return false;
     }
     match row.protocol {
@@ -73,7 +73,7 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
         Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
         Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
-        Transport::Xhttp(_) | Transport::XhttpHttp1 => {}
+        Transport::Xhttp(_) | Transport::XhttpHttp1 | Transport::XhttpPlaced => {}
     }
     inbound
 }

@@ -6,7 +6,7 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, decryption, server_key, user_key},
+    secrets::{EXTRA, ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, decryption, server_key, user_key},
 };
 
 /// Which of the two.
@@ -38,7 +38,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::Tcp | Transport::WebSocket | Transport::HttpHeader => true,
         Transport::EarlyHeader | Transport::HttpUpgrade | Transport::EarlyUpgrade => xray,
         Transport::Grpc | Transport::GrpcMulti | Transport::GrpcPath => xray,
-        Transport::Xhttp(_) | Transport::XhttpHttp1 => xray,
+        Transport::Xhttp(_) | Transport::XhttpHttp1 | Transport::XhttpPlaced => xray,
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
@@ -93,6 +93,11 @@ fn carrier(transport: Transport) -> Value {
         Transport::GrpcPath => grpc(SERVICE_PATH),
         Transport::Xhttp(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
         Transport::XhttpHttp1 => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": "packet-up" } }),
+        Transport::XhttpPlaced => {
+            let extra: Value = serde_json::from_str(EXTRA).unwrap_or_default();
+            let settings = json!({ "path": PATH, "mode": "packet-up", "extra": extra });
+            json!({ "network": "xhttp", "xhttpSettings": settings })
+        }
         Transport::Http2 => {
             json!({ "network": "http", "httpSettings": { "path": PATH, "host": ["disguise.interop.test"] } })
         }

@@ -60,7 +60,8 @@ impl Plan {
         let (path, query) = settings.path.split_once('?').unwrap_or((&settings.path, ""));
         let words = Words::new(path, settings.host.as_deref(), &extra.headers, sni, server, &OURS);
         let mut path = words.path;
-        if !path.ends_with('/') && (extra.session_place == Place::Path || extra.sequence_place == Place::Path) {
+        // Also when nothing follows: older servers know no path without it, and newer ones take both.
+        if !path.ends_with('/') {
             path.push('/');
         }
         // The same check that each request's address will go through.

@@ -113,7 +113,7 @@ fn words_in_other_places() {
     let settings = Xhttp { path: "/x?y=1".into(), ..settings(XhttpMode::PacketUp, extra) };
     let plan = built(&settings, &tls(&[])).unwrap().plan;
     let head = plan.head(Purpose::Piece { session: "S", number: 0, length: 1 }, true);
-    assert_eq!((head.method().as_str(), head.uri().to_string()), ("PUT", "https://a.example/x?y=1&n=0".to_owned()));
+    assert_eq!((head.method().as_str(), head.uri().to_string()), ("PUT", "https://a.example/x/?y=1&n=0".to_owned()));
     assert_eq!(head.headers()["cookie"], "x_session=S");
     assert!(!head.headers().contains_key("referer"));
     // Base62 letters have five to eight bits each.
