@@ -11,6 +11,11 @@ pub fn hysteria2(data: &[u8]) {
     black_box(protocol::hysteria2::decode(&Bytes::copy_from_slice(data)));
 }
 
+/// The packets of a TUIC server.
+pub fn tuic(data: &[u8]) {
+    black_box(protocol::tuic::decode(&Bytes::copy_from_slice(data)));
+}
+
 /// Packets under a disguise, and what comes out of them.
 pub fn disguise(data: &[u8]) {
     quic::uncover(data);

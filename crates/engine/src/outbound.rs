@@ -46,7 +46,7 @@ fn alone(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<
         Outbound::AnyTls(settings) => protocol::anytls::build(settings, over(&tcp(Some(&settings.tls)))?),
         Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, tls),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
-        Outbound::Tuic(_) => Err(BuildError::Unsupported("TUIC")),
+        Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, tls),
         Outbound::WireGuard(_) => Err(BuildError::Unsupported("WireGuard")),
     }
 }

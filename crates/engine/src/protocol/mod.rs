@@ -18,6 +18,7 @@ mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;
 pub(crate) mod trojan;
+pub(crate) mod tuic;
 mod uot;
 pub(crate) mod vless;
 pub(crate) mod vmess;

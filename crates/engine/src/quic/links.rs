@@ -150,8 +150,9 @@ impl<S: Send + Sync + 'static> Link<S> {
 }
 
 impl<S: Send + Sync + 'static> Links<S> {
-    /// Opens a stream and writes `first` to it, on a connection that is open or on a new one. A connection whose server
-    /// has been silent is not believed until it answers; when it does not, a new one takes its place.
+    /// Opens a stream on a connection that is open or on a new one, and returns what is to be written to it `first`. A
+    /// connection whose server has been silent is not believed until it answers to that, which is then already written;
+    /// when it does not answer, a new connection takes its place.
     ///
     /// # Errors
     /// [`DialError`] of `dial`, or at the handshake stage when the connection breaks at once.
@@ -160,12 +161,12 @@ impl<S: Send + Sync + 'static> Links<S> {
         attempt: &Attempt,
         first: impl Fn(&Link<S>) -> Vec<u8>,
         dial: impl Fn() -> F,
-    ) -> Result<(QuicStream, Vec<u8>), DialError> {
+    ) -> Result<(QuicStream, Vec<u8>, Arc<Link<S>>), DialError> {
         loop {
             let Opened { link, mut stream, cold } = self.open(attempt, &dial).await?;
             let first = first(&link);
             if !cold {
-                return Ok((stream, first));
+                return Ok((stream, first, link));
             }
             let before = link.packets();
             let work = async {
@@ -174,7 +175,7 @@ impl<S: Send + Sync + 'static> Links<S> {
                 Ok::<_, Cause>(link.answers(before).await)
             };
             if attempt.stage(Stage::Handshake, work).await? {
-                return Ok((stream, Vec::new()));
+                return Ok((stream, Vec::new(), link));
             }
             self.retire(&link);
         }

@@ -31,3 +31,4 @@ pub(crate) use inboxes::{Inbox, Inboxes};
 pub(crate) use links::{Lease, Link, Links};
 pub(crate) use server::{Dialled, Server, transport};
 pub(crate) use sockets::Sockets;
+pub(crate) use stream::QuicStream;

@@ -96,7 +96,7 @@ impl Dialer for Hysteria2Dialer {
     /// The request leaves with the first payload: whether the server reached the target shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let request = |_: &_| wire::request(target, &mut rand::rng());
-        let (stream, request) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
+        let (stream, request, _) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
         Ok(Box::new(Headed::new(Box::new(stream), request, wire::Answer)))
     }
 

@@ -1,0 +1,116 @@
+//! TUIC outbound, version 5: a QUIC connection that proves the password by TLS' own keys, a stream for each TCP connection,
+//! datagrams or small streams for UDP.
+//!
+//! `reduce_rtt` is read and not followed: a stream in 0-RTT would be believed before its server is known to be there.
+
+mod datagram;
+mod session;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use hezar_core::{Congestion, Secret, Target, Tuic, TuicUser, UdpRelayMode};
+use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
+use uuid::Uuid;
+
+use self::{
+    datagram::TuicDatagram,
+    session::{Session, Unproven},
+};
+use super::headed::{Headed, NoHead};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
+    quic::{Dialled, Link, Links, Server, transport},
+};
+
+/// The streams with UDP packets that a server may have open at the same time.
+const SERVER_STREAMS: u32 = 256;
+
+/// Builds the dialer; `via` has the sockets to the server.
+///
+/// # Errors
+/// [`BuildError::Unsupported`] for version 4.
+pub(crate) fn build(
+    settings: &Tuic,
+    server: &Target,
+    via: Arc<dyn Dialer>,
+    clients: &TlsClients,
+) -> Result<Arc<dyn Dialer>, BuildError> {
+    let TuicUser::V5 { id, password } = &settings.user else {
+        return Err(BuildError::Unsupported("TUIC version 4"));
+    };
+    let server = Server {
+        target: server.clone(),
+        via,
+        tls: settings.tls.clone(),
+        clients: clients.clone(),
+        alpn: &["h3"],
+        disguise: None,
+        hop: None,
+    };
+    let (id, password) = (*id, password.clone());
+    let (congestion, mode) = (settings.congestion, settings.udp_relay);
+    Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, links: Links::default() }))
+}
+
+/// Reads bytes as what a server sends; for the fuzz targets.
+pub(crate) fn decode(bytes: &bytes::Bytes) -> bool {
+    wire::Packet::read(bytes).is_some()
+}
+
+/// Dials targets through one TUIC server.
+struct TuicDialer {
+    server: Server,
+    id: Uuid,
+    password: Secret,
+    congestion: Congestion,
+    mode: UdpRelayMode,
+    links: Links<Session>,
+}
+
+impl fmt::Debug for TuicDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TuicDialer").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl TuicDialer {
+    /// A connection on which we have said who we are.
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+        let controller: Arc<dyn ControllerFactory + Send + Sync> = match self.congestion {
+            Congestion::Cubic => Arc::new(CubicConfig::default()),
+            Congestion::NewReno => Arc::new(NewRenoConfig::default()),
+            Congestion::Bbr => Arc::new(BbrConfig::default()),
+        };
+        let mut transport = transport(SERVER_STREAMS);
+        transport.congestion_controller_factory(controller);
+        let dialled = self.server.connect(transport, attempt).await?;
+        let session = Session::begin(&dialled.connection, self.id, self.password.expose(), attempt).await?;
+        Ok((dialled, session))
+    }
+}
+
+#[async_trait]
+impl Dialer for TuicDialer {
+    /// The server answers nothing of its own: a wrong password shows at the first read.
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let request = |_: &Link<Session>| wire::connect(target);
+        let (stream, request, link) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
+        let stream: BoxStream = match Unproven::new(stream, link) {
+            Ok(unproven) => Box::new(unproven),
+            Err(stream) => Box::new(stream),
+        };
+        Ok(Box::new(Headed::new(stream, request, NoHead)))
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        // The server must acknowledge it.
+        let nudge = |link: &Link<Session>| drop(link.connection.send_datagram(wire::ALIVE.to_vec().into()));
+        let (link, lease) = self.links.link(attempt, nudge, || self.dial(attempt)).await?;
+        Ok(Box::new(TuicDatagram::open(link, lease, self.mode)?))
+    }
+}

@@ -1,0 +1,161 @@
+//! A connection on which the server knows us: the proof at its beginning, the packets and heartbeats of its life.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hezar_core::Stage;
+use quinn::{Connection, ConnectionError, RecvStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use uuid::Uuid;
+
+use super::wire::{self, Packet, TOKEN};
+use crate::{
+    Attempt, Cause, DialError,
+    quic::{Inboxes, Link, QuicStream, cause_of},
+};
+
+/// The time between two heartbeats.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// The longest command on a stream: a packet and what is in front of it.
+const MOST_COMMAND: usize = 65_535 + 512;
+
+/// What is kept with the connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Its associations.
+    pub(super) inboxes: Arc<Inboxes<u16, Packet>>,
+    /// Whether the server has ever sent anything but silence: it takes us for its client.
+    proven: AtomicBool,
+}
+
+impl Session {
+    /// Says who we are, on a fresh connection. The server answers nothing.
+    ///
+    /// # Errors
+    /// [`DialError`] at the handshake stage.
+    pub(super) async fn begin(
+        connection: &Connection,
+        id: Uuid,
+        password: &str,
+        attempt: &Attempt,
+    ) -> Result<Self, DialError> {
+        let proof = async {
+            let mut token = [0; TOKEN];
+            let exported = connection.export_keying_material(&mut token, id.as_bytes(), password.as_bytes());
+            exported.map_err(|_| Cause::Protocol("the TLS session gives no keying material"))?;
+            let mut stream = connection.open_uni().await.map_err(|error| cause_of(&error))?;
+            let written = stream.write_all(&wire::authenticate(id, &token)).await;
+            written.map_err(|_| connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason)))?;
+            // Nothing follows; the end is told or the connection is over.
+            let _ = stream.finish();
+            Ok::<_, Cause>(())
+        };
+        attempt.stage(Stage::Handshake, proof).await?;
+        let inboxes: Arc<Inboxes<u16, Packet>> = Arc::default();
+        tokio::spawn(tend(connection.clone(), Arc::clone(&inboxes)));
+        Ok(Self { inboxes, proven: AtomicBool::new(false) })
+    }
+}
+
+/// Reads what the server sends by datagrams and small streams, and sends heartbeats, to the connection's end.
+async fn tend(connection: Connection, inboxes: Arc<Inboxes<u16, Packet>>) {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut streams = JoinSet::new();
+    loop {
+        let command = tokio::select! {
+            datagram = connection.read_datagram() => match datagram {
+                Ok(datagram) => datagram,
+                Err(_) => break,
+            },
+            stream = connection.accept_uni() => match stream {
+                // There are never more than the server may open.
+                Ok(stream) => {
+                    streams.spawn(whole(stream));
+                    continue;
+                }
+                Err(_) => break,
+            },
+            Some(read) = streams.join_next() => match read {
+                Ok(Some(command)) => command,
+                _ => continue,
+            },
+            _ = heartbeat.tick() => {
+                // A server without datagrams lives without heartbeats.
+                let _ = connection.send_datagram(Bytes::from_static(&wire::ALIVE));
+                continue;
+            }
+        };
+        if let Some(packet) = Packet::read(&command) {
+            inboxes.deliver(packet.session, packet);
+        }
+    }
+    inboxes.end();
+}
+
+async fn whole(mut stream: RecvStream) -> Option<Bytes> {
+    stream.read_to_end(MOST_COMMAND).await.ok().map(Bytes::from)
+}
+
+/// A stream of a connection whose server has not yet shown that it takes us for its client. One that closes the
+/// connection before it does so refuses us.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    stream: QuicStream,
+    link: Arc<Link<Session>>,
+}
+
+impl Unproven {
+    /// Watches a stream, unless its connection is proven already.
+    ///
+    /// # Errors
+    /// The stream itself when there is nothing to watch.
+    pub(super) fn new(stream: QuicStream, link: Arc<Link<Session>>) -> Result<Self, QuicStream> {
+        if link.session.proven.load(Ordering::Relaxed) { Err(stream) } else { Ok(Self { stream, link }) }
+    }
+
+    fn blamed(&self, error: io::Error) -> io::Error {
+        let refused = !self.link.session.proven.load(Ordering::Relaxed)
+            && matches!(self.link.connection.close_reason(), Some(ConnectionError::ApplicationClosed(_)));
+        if refused { Cause::Authentication.into() } else { error }
+    }
+}
+
+impl AsyncRead for Unproven {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        if result.is_ok() {
+            // Even an empty end is one of a stream that was relayed.
+            self.link.session.proven.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(result.map_err(|error| self.blamed(error)))
+    }
+}
+
+impl AsyncWrite for Unproven {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        Poll::Ready(result.map_err(|error| self.blamed(error)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

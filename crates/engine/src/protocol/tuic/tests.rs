@@ -1,0 +1,1 @@
+//! TUIC against its definition and against a server written down from it.
