@@ -52,6 +52,12 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
         Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
         Protocol::Trojan => format!("trojan://{password}@{server}?{parameters}"),
+        Protocol::Tuic { congestion, streams } => {
+            let mode = if streams { "quic" } else { "native" };
+            let tls = quic_security(row, certificate, access).join("&");
+            let user = format!("{}:{password}", access.id());
+            format!("tuic://{user}@{server}?congestion_control={congestion}&udp_relay_mode={mode}&alpn=h3&{tls}")
+        }
         Protocol::Hysteria2 { disguise, bandwidth } => {
             let disguise = disguise.map(|name| format!("obfs={name}&obfs-password={OBFS_PASSWORD}"));
             let bandwidth = bandwidth.then(|| format!("upmbps={MBPS}&downmbps={MBPS}"));

@@ -33,6 +33,11 @@ pub(crate) enum Protocol {
     },
     Vless,
     Trojan,
+    /// TUIC 5; whether UDP goes in streams instead of datagrams.
+    Tuic {
+        congestion: &'static str,
+        streams: bool,
+    },
     Hysteria2 {
         disguise: Option<&'static str>,
         bandwidth: bool,
@@ -112,7 +117,8 @@ impl Row {
             | Protocol::Vmess { .. }
             | Protocol::Vless
             | Protocol::Trojan
-            | Protocol::Hysteria2 { .. } => true,
+            | Protocol::Hysteria2 { .. }
+            | Protocol::Tuic { .. } => true,
         }
     }
 
@@ -131,7 +137,7 @@ impl Row {
 
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
-        matches!(self.protocol, Protocol::Hysteria2 { .. })
+        matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. })
     }
 
     /// Whether names can be asked for; SOCKS4 knows addresses only.
@@ -161,6 +167,9 @@ impl fmt::Display for Row {
             Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
             Protocol::Vless => write!(f, "vless"),
             Protocol::Trojan => write!(f, "trojan"),
+            Protocol::Tuic { congestion, streams } => {
+                write!(f, "tuic {congestion}{}", if streams { " streams" } else { "" })
+            }
             Protocol::Hysteria2 { disguise, bandwidth } => {
                 let bandwidth = if bandwidth { " brutal" } else { "" };
                 write!(f, "hysteria2{bandwidth}{}{}", if disguise.is_some() { " " } else { "" }, disguise.unwrap_or(""))

@@ -102,5 +102,10 @@ fn all() -> Vec<Row> {
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| hysteria2(None, false, trust)));
     rows.extend([Some("salamander"), Some("gecko")].map(|disguise| hysteria2(disguise, false, Trust::Verify)));
     rows.push(hysteria2(None, true, Trust::Verify));
+    let tuic =
+        |congestion, streams, trust| Row { tls: Some(trust), ..Row::plain(Protocol::Tuic { congestion, streams }) };
+    rows.push(tuic("cubic", false, Trust::Verify));
+    rows.push(tuic("new_reno", false, Trust::Pin));
+    rows.push(tuic("bbr", true, Trust::Skip));
     rows
 }

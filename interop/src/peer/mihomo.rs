@@ -7,7 +7,7 @@ use crate::{
     certificate::Certificate,
     process::Door,
     row::{Plugged, Protocol, Row, Transport},
-    secrets::{ID, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, decryption, server_key},
+    secrets::{ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, decryption, server_key},
 };
 
 /// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
@@ -16,8 +16,8 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
         // It refuses to connect to itself.
         Protocol::Chain => false,
-        Protocol::Hysteria2 { .. } => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
+        Protocol::Hysteria2 { disguise, .. } => disguise != Some("gecko"),
         _ => true,
     };
     // Of gRPC it has one method; raw TCP has no disguise, and HTTP/2 is a client's affair.
@@ -66,7 +66,6 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
             let obfs = json!({ "enable": true, "mode": mode });
             json!({ "type": "shadowsocks", "cipher": PLUGGED_METHOD, "password": PASSWORD, "simple-obfs": obfs })
         }
-        Protocol::Hysteria2 { .. } => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
@@ -75,6 +74,10 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         }),
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] })
+        }
+        Protocol::Hysteria2 { disguise, bandwidth } => hysteria2(disguise, bandwidth),
+        Protocol::Tuic { congestion, .. } => {
+            json!({ "type": "tuic", "users": { ID: PASSWORD }, "congestion-controller": congestion, "alpn": ["h3"] })
         }
     };
     listener["name"] = json!(row.to_string());
@@ -94,6 +97,19 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Transport::Tcp => {}
         Transport::Grpc => listener["grpc-service-name"] = json!(SERVICE),
         _ => listener["ws-path"] = json!(PATH),
+    }
+    listener
+}
+
+fn hysteria2(disguise: Option<&str>, bandwidth: bool) -> Value {
+    let mut listener = json!({ "type": "hysteria2", "users": { USER: PASSWORD }, "alpn": ["h3"] });
+    if let Some(disguise) = disguise {
+        listener["obfs"] = json!(disguise);
+        listener["obfs-password"] = json!(OBFS_PASSWORD);
+    }
+    if bandwidth {
+        listener["up"] = json!(format!("{MBPS} Mbps"));
+        listener["down"] = json!(format!("{MBPS} Mbps"));
     }
     listener
 }

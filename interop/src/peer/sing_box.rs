@@ -52,6 +52,10 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] })
         }
+        Protocol::Tuic { congestion, .. } => {
+            let users = json!([{ "name": USER, "uuid": ID, "password": PASSWORD }]);
+            json!({ "type": "tuic", "users": users, "congestion_control": congestion })
+        }
         Protocol::Hysteria2 { disguise, bandwidth } => hysteria2(disguise, bandwidth),
     };
     inbound["tag"] = json!(row.to_string());
@@ -59,6 +63,9 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
     inbound["listen_port"] = json!(part.address.port());
     if row.tls.is_some() {
         inbound["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
+    }
+    if row.over_udp() {
+        inbound["tls"]["alpn"] = json!(["h3"]);
     }
     let early =
         |header: &str| json!({ "type": "ws", "path": PATH, "max_early_data": 2048, "early_data_header_name": header });
