@@ -20,6 +20,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("xhttp", outbound::xhttp),
     ("http", outbound::http),
     ("hysteria2", hezar_engine::doors::hysteria2),
+    ("tuic", hezar_engine::doors::tuic),
     ("disguise", hezar_engine::doors::disguise),
     ("fragments", hezar_engine::doors::fragments),
 ];

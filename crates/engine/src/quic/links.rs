@@ -315,8 +315,11 @@ async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop:
             }
         }
     }
-    // HTTP/3's "no error", and a code that TUIC does not look at.
-    link.connection.close(VarInt::from_u32(0x100), b"");
+    // What a connection that is over is closed with would stand in the place of its reason.
+    if link.connection.close_reason().is_none() {
+        // HTTP/3's "no error", and a code that TUIC does not look at.
+        link.connection.close(VarInt::from_u32(0x100), b"");
+    }
     if let Some(links) = links.upgrade() {
         links.lock().retain(|other| !Arc::ptr_eq(other, &link));
     }

@@ -205,7 +205,7 @@ fn server(peer: &Peer, via: Arc<dyn Dialer>, obfs: Option<&Obfs2>, hop: Option<H
     }
 }
 
-async fn open(links: &Links<()>, server: &Server) -> Result<stream::QuicStream, crate::DialError> {
+async fn open(links: &Links<()>, server: &Server) -> Result<QuicStream, crate::DialError> {
     let attempt = Attempt::within(HOUR);
     let dial = || async { Ok((server.connect(transport(1), &attempt).await?, ())) };
     links.stream(&attempt, |_| Vec::new(), dial).await.map(|(stream, ..)| stream)

@@ -1,6 +1,7 @@
 //! A connection on which the server knows us: the proof at its beginning, the packets and heartbeats of its life.
 
 use std::{
+    future::Future,
     io,
     pin::Pin,
     sync::{
@@ -17,7 +18,7 @@ use quinn::{Connection, ConnectionError, RecvStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ use crate::{
 
 /// The time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How soon after a stream's end a server that refuses us ends the connection.
+const VERDICT: Duration = Duration::from_millis(250);
 /// The longest command on a stream: a packet and what is in front of it.
 const MOST_COMMAND: usize = 65_535 + 512;
 
@@ -112,10 +115,11 @@ async fn whole(mut stream: RecvStream) -> Option<Bytes> {
 
 /// A stream of a connection whose server has not yet shown that it takes us for its client. One that closes the
 /// connection before it does so refuses us.
-#[derive(Debug)]
 pub(super) struct Unproven {
     stream: QuicStream,
     link: Arc<Link<Session>>,
+    /// A stream that ended without a byte: whether the connection ends too.
+    ending: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
 impl Unproven {
@@ -124,7 +128,7 @@ impl Unproven {
     /// # Errors
     /// The stream itself when there is nothing to watch.
     pub(super) fn new(stream: QuicStream, link: Arc<Link<Session>>) -> Result<Self, QuicStream> {
-        if link.session.proven.load(Ordering::Relaxed) { Err(stream) } else { Ok(Self { stream, link }) }
+        if link.session.proven.load(Ordering::Relaxed) { Err(stream) } else { Ok(Self { stream, link, ending: None }) }
     }
 
     fn blamed(&self, error: io::Error) -> io::Error {
@@ -135,13 +139,29 @@ impl Unproven {
 }
 
 impl AsyncRead for Unproven {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        if result.is_ok() {
-            // Even an empty end is one of a stream that was relayed.
-            self.link.session.proven.store(true, Ordering::Relaxed);
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if this.ending.is_none() {
+            if let Err(error) = ready!(Pin::new(&mut this.stream).poll_read(cx, buf)) {
+                return Poll::Ready(Err(this.blamed(error)));
+            }
+            if buf.filled().len() == before && !this.link.session.proven.load(Ordering::Relaxed) {
+                let connection = this.link.connection.clone();
+                this.ending = Some(Box::pin(async move {
+                    let _ = timeout(VERDICT, connection.closed()).await;
+                }));
+            }
         }
-        Poll::Ready(result.map_err(|error| self.blamed(error)))
+        if let Some(ending) = &mut this.ending {
+            ready!(ending.as_mut().poll(cx));
+            this.ending = None;
+            if this.link.connection.close_reason().is_some() {
+                return Poll::Ready(Err(this.blamed(Cause::Closed.into())));
+            }
+        }
+        this.link.session.proven.store(true, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }
 
