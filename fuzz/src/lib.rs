@@ -1,5 +1,6 @@
 //! One door per decoder: bytes in, no panic and no endless work out.
 
+mod datagrams;
 mod outbound;
 
 use std::hint::black_box;
@@ -16,6 +17,8 @@ pub const DOORS: &[(&str, Door)] = &[
     ("list", list),
     ("config", config),
     ("outbound", outbound::answer),
+    ("datagrams", datagrams::answer),
+    ("socks-datagram", hezar_gateway::doors::datagram),
     ("grpc", outbound::grpc),
     ("xhttp", outbound::xhttp),
     ("http", outbound::http),

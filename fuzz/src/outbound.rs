@@ -120,7 +120,7 @@ async fn exchange(server: Scripted) {
 }
 
 /// Time is paused: timers fire at once when nothing else is left to do.
-fn block_on(task: impl Future<Output = ()>) {
+pub(crate) fn block_on(task: impl Future<Output = ()>) {
     RUNTIME.with_borrow_mut(|runtime| {
         if runtime.is_none() {
             *runtime = Builder::new_current_thread().enable_time().start_paused(true).build().ok();
@@ -133,9 +133,9 @@ fn block_on(task: impl Future<Output = ()>) {
 
 /// A server that says its piece whatever it is told.
 #[derive(Clone, Debug)]
-struct Scripted {
-    bytes: Arc<[u8]>,
-    piece: usize,
+pub(crate) struct Scripted {
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) piece: usize,
 }
 
 #[async_trait]

@@ -58,7 +58,10 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
     assert!(carries(shadowsocks(None, false)));
     assert!(!carries(shadowsocks(plugin(), false)));
     assert!(carries(shadowsocks(plugin(), true)));
-    let http = NodeSpec::new(Target::parse("192.0.2.9:1").unwrap(), Outbound::Http(HttpProxy { credentials: None, tls: None }));
+    let http = NodeSpec::new(
+        Target::parse("192.0.2.9:1").unwrap(),
+        Outbound::Http(HttpProxy { credentials: None, tls: None }),
+    );
     let behind = |outbound| NodeSpec::new(http.server.clone(), outbound).through(Arc::new(http.clone())).unwrap();
     assert!(!behind(shadowsocks(None, false)).carries_datagrams(), "a chain is as narrow as its narrowest part");
     assert!(behind(shadowsocks(None, true)).carries_datagrams());

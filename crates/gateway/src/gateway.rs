@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal, inbound,
     metrics::Raised,
+    mutes::Mutes,
     pace::{Budget, Pace},
     sessions::Sessions,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub budget: Budget,
     /// One permit per open association.
     pub associations: Arc<Semaphore>,
+    /// The nodes that have lately carried no datagrams.
+    pub mutes: Mutes,
     /// The owner of every task of the gateway.
     pub tasks: TaskTracker,
     /// Begins the drain: no new requests.
@@ -102,6 +105,7 @@ impl Gateway {
             pace: Pace::new(config.attempt_timeout),
             budget: Budget::new(config.hedge_percent),
             associations: Arc::new(Semaphore::new(config.max_associations)),
+            mutes: Mutes::default(),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),

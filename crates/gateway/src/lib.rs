@@ -6,12 +6,14 @@
 mod auth;
 mod config;
 mod course;
+pub mod doors;
 mod flight;
 mod gateway;
 mod inbound;
 mod journal;
 mod meter;
 mod metrics;
+mod mutes;
 mod options;
 mod pace;
 mod prefixed;

@@ -13,6 +13,8 @@ pub(crate) enum Service {
     Http,
     /// Sends back what it gets.
     Echo,
+    /// Datagrams to the echo, beside the stream that asks for them.
+    Datagrams,
     /// The HTTP origin behind TLS.
     Https,
     /// The echo behind TLS.

@@ -404,3 +404,41 @@ async fn weather_changes_the_servers() {
     }
     assert!(faults().iter().all(|fault| matches!(fault, Fault::Healthy | Fault::Refused | Fault::Hung)));
 }
+
+#[tokio::test]
+async fn datagrams_to_the_echo_come_back() {
+    let world = world([Kind::Socks5, Kind::Socks5Auth]).await;
+    for node in world.nodes() {
+        let (user, password) = userinfo(node);
+        let mut control = TcpStream::connect(node.address).await.unwrap();
+        let method = if node.kind == Kind::Socks5 { 0 } else { 2 };
+        control.write_all(&[5, 1, method]).await.unwrap();
+        let mut answer = vec![0; 2];
+        control.read_exact(&mut answer).await.unwrap();
+        if method == 2 {
+            let lengths = (user.len() as u8, password.len() as u8);
+            let login = [&[1, lengths.0], user.as_bytes(), &[lengths.1], password.as_bytes()].concat();
+            control.write_all(&login).await.unwrap();
+            control.read_exact(&mut answer).await.unwrap();
+        }
+        control.write_all(&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        let mut reply = [0; 10];
+        control.read_exact(&mut reply).await.unwrap();
+        assert_eq!(reply[..4], [5, 0, 0, 1]);
+        let relay =
+            (std::net::Ipv4Addr::new(reply[4], reply[5], reply[6], reply[7]), u16::from_be_bytes([reply[8], reply[9]]));
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let packet = |host: &str, port: u16, payload: &[u8]| {
+            [&[0, 0, 0, 3, host.len() as u8], host.as_bytes(), &port.to_be_bytes(), payload].concat()
+        };
+        // Whatever is not the echo is lost; what comes back is therefore the answer to the last one.
+        socket.send_to(b"?", relay).await.unwrap();
+        socket.send_to(&packet(DEMO_HOST, 80, b"no"), relay).await.unwrap();
+        socket.send_to(&packet("example.org", 7, b"no"), relay).await.unwrap();
+        socket.send_to(&packet(ECHO_HOST, 7, b"echo"), relay).await.unwrap();
+        let mut buffer = [0; 100];
+        let (length, _) = timeout(PATIENCE, socket.recv_from(&mut buffer)).await.unwrap().unwrap();
+        assert_eq!(&buffer[..length], packet(ECHO_HOST, 7, b"echo"));
+    }
+    world.shutdown().await;
+}

@@ -259,6 +259,7 @@ impl Upstream {
                 origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
             }
             Service::Echo => echo(tunnel).await,
+            Service::Datagrams => server::associate(tunnel, self.address.ip()).await,
             Service::SecureEcho => echo(acceptor.accept(tunnel).await?).await,
             Service::Greeting => {
                 tunnel.write_all(b"220 greet.hezar\r\n").await?;

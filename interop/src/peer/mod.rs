@@ -142,6 +142,10 @@ impl Peer {
                 ("&packetEncoding=none", Relays::Targets),
                 ("&packetEncoding=packetaddr", Relays::Cone),
             ],
+            // sing's UDP over TCP.
+            (Self::SingBox | Self::Mihomo, Protocol::Shadowsocks { .. }) => {
+                &[("", Relays::Cone), ("?uot=1", Relays::Cone)]
+            }
             (_, Protocol::Vless | Protocol::Vmess { .. }) => {
                 &[("", Relays::Cone), ("&packetEncoding=none", Relays::Targets)]
             }

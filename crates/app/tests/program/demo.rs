@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -41,6 +42,46 @@ fn the_demo_serves_over_both_protocols() {
     });
     assert_eq!(healthy + dead, 24);
     instance.terminate();
+}
+
+/// Two of ten kinds of servers of the demonstration carry datagrams; the gateway finds one of them.
+#[test]
+fn the_demo_carries_datagrams() {
+    const QUESTION: &[u8] = b"\0\0\0\x03\x0aecho.hezar\x00\x07there and back";
+    let home = Home::new();
+    let instance = home.start(&["--demo"]);
+    eventually("a first answer", || answer(instance.get(URL)).map(drop));
+    let mut association = None;
+    let answer = eventually("a datagram that comes back", || {
+        let (control, socket) = association.take().or_else(|| associate(&instance))?;
+        // A gateway that has given the association up has closed its socket.
+        socket.send(QUESTION).ok()?;
+        let mut buffer = [0; 100];
+        match socket.recv(&mut buffer) {
+            Ok(length) => Some(buffer[..length].to_vec()),
+            Err(error) => {
+                let silent = matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
+                association = silent.then_some((control, socket));
+                None
+            }
+        }
+    });
+    assert_eq!(answer, QUESTION);
+    instance.terminate();
+}
+
+/// A SOCKS5 association: the stream that holds it, and a socket to the gateway's.
+fn associate(instance: &Instance) -> Option<(TcpStream, UdpSocket)> {
+    let mut control = TcpStream::connect(instance.proxy).ok()?;
+    control.set_read_timeout(Some(PATIENCE)).ok()?;
+    control.write_all(b"\x05\x01\x00\x05\x03\x00\x01\0\0\0\0\0\0").ok()?;
+    let mut reply = [0; 12];
+    control.read_exact(&mut reply).ok()?;
+    let [5, 0, 5, 0, 0, 1, a, b, c, d, high, low] = reply else { return None };
+    let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+    socket.connect((std::net::Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low]))).ok()?;
+    socket.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+    Some((control, socket))
 }
 
 /// The node that answered, when the answer is a good one.

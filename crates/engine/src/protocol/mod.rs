@@ -25,6 +25,8 @@ pub(crate) mod vmess;
 mod xudp;
 
 #[cfg(test)]
+mod datagram_laws;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod tests;

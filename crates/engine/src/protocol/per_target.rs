@@ -90,12 +90,7 @@ impl PerTarget {
     pub(crate) async fn open(leads: impl Leads, attempt: &Attempt) -> Result<Self, DialError> {
         let spare = leads.open(attempt).await?;
         let (answer, answers) = mpsc::channel(ANSWERS);
-        let shared = Shared {
-            leads: Box::new(leads),
-            spare: Mutex::new(Some(spare)),
-            answer,
-            proven: false.into(),
-        };
+        let shared = Shared { leads: Box::new(leads), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
         Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: AsyncMutex::new(answers) })
     }
 }

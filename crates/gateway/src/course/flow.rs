@@ -6,7 +6,7 @@ use hezar_engine::{Attempt, BoxDatagram, Cause, DialError};
 use tokio::time::Instant;
 
 use super::{
-    Course, NodeLease, Verdict,
+    Course, Fail, NodeLease, Verdict,
     dial::{bounded, dialer},
 };
 use crate::{Refusal, auth::Identity, gateway::Shared};
@@ -24,7 +24,23 @@ pub(crate) struct Flow {
 impl Course {
     /// The course of an association by `identity` at `client`; its deadline runs from now.
     pub(crate) fn for_datagrams(shared: &Arc<Shared>, identity: &Identity, client: IpAddr) -> Self {
-        Self::begin(shared, identity, client, None)
+        let mut course = Self::begin(shared, identity, client, None);
+        // A session's node is its node.
+        if course.session.is_none() {
+            course.nodes = shared.mutes.nodes(shared.clock.now());
+        }
+        course.passed_over = course.nodes.len();
+        course
+    }
+
+    /// An association ended before its node had answered: [`Course::next_flow`] goes on. Only a node that does not know
+    /// us is blamed: a server that ends what it cannot relay may carry streams all the same.
+    pub(crate) fn lost(&mut self, mut flow: Flow, fail: Fail) {
+        self.shared.mutes.note(flow.lease.id(), self.shared.clock.now());
+        if fail.code == "authentication" {
+            flow.verdict.bad(&fail);
+        }
+        self.note(fail);
     }
 
     /// The next node with an association. Nodes that fail are reported and passed over; those that only turn out not to
@@ -35,7 +51,7 @@ impl Course {
     pub(crate) async fn next_flow(&mut self) -> Result<Flow, Refusal> {
         let mut passed_over = 0;
         loop {
-            let Some(lease) = self.pick() else { return Err(self.refusal()) };
+            let Some(lease) = self.pick().or_else(|| self.pick_mute()) else { return Err(self.refusal()) };
             let limit = self.remaining().min(self.shared.config.attempt_timeout);
             self.nodes.push(lease.id());
             let started = Instant::now();
@@ -58,6 +74,15 @@ impl Course {
                 Err(error) => self.dial_failed(&lease, &error, limit)?,
             }
         }
+    }
+
+    /// A node that has lately carried no datagrams, when there is no other one: it may have learned.
+    fn pick_mute(&mut self) -> Option<NodeLease> {
+        if self.passed_over == 0 {
+            return None;
+        }
+        self.nodes.drain(..std::mem::take(&mut self.passed_over));
+        self.pick()
     }
 
     /// Whether nodes are routable and the course failed for want of one that carries datagrams.

@@ -55,6 +55,8 @@ pub(crate) struct Course {
     deadline: Instant,
     servers: Vec<u64>,
     nodes: Vec<NodeId>,
+    /// How many of these, in front, were never tried: an association passes them over while there are others.
+    passed_over: usize,
     attempts: u32,
     target_faults: u32,
     silences: u32,
@@ -82,6 +84,7 @@ impl Course {
             deadline: Instant::now() + shared.config.deadline,
             servers: Vec::new(),
             nodes: Vec::new(),
+            passed_over: 0,
             attempts: 0,
             target_faults: 0,
             silences: 0,

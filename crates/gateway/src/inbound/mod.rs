@@ -15,6 +15,7 @@ mod socks;
 
 pub(crate) use http::head_end;
 use inbox::Inbox;
+pub(crate) use socks::reads_datagram;
 
 /// The first byte of a TLS record that carries a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;

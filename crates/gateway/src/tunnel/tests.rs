@@ -127,6 +127,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         clock,
         metrics: Metrics::default(),
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
+        mutes: crate::mutes::Mutes::default(),
         sessions: Sessions::new(10),
         pace: Pace::new(config.attempt_timeout),
         budget: Budget::new(config.hedge_percent),

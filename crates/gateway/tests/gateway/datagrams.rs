@@ -178,6 +178,7 @@ async fn a_node_that_dies_before_any_answer_is_replaced() {
         eventually_answered(&associate(&world).await).await;
     }
     assert!(world.associates()[..2].iter().any(|n| *n > 0));
+    assert!(world.ids.iter().all(|id| world.pool.node(*id).unwrap().state() == State::Healthy), "streams may do well");
 }
 
 /// Datagrams may be lost on the way to another node.
@@ -218,10 +219,17 @@ async fn a_silent_node_is_left_for_another_one() {
     let second = associate(&world).await;
     eventually_answered(&first).await;
     eventually_answered(&second).await;
+    assert!(!world.metrics().contains("result=\"failed\""));
     assert!(
         (0..2).all(|node| world.pool.node(world.ids[node]).unwrap().state() == State::Healthy),
         "silence is no proof"
     );
+    // The next ones know better.
+    let before = world.associates()[0];
+    for _ in 0..3 {
+        associate(&world).await.expect_echo("a.example", b"at once").await;
+    }
+    assert_eq!(world.associates()[0], before);
     // A session keeps its node all the same.
     let users = [("x-session-a", "x"), ("x-session-b", "x")];
     let mut answered = 0;

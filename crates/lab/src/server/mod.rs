@@ -1,5 +1,6 @@
 //! The server side of each protocol: read the request, ask the gate, answer in the protocol's own way.
 
+mod datagrams;
 mod http;
 mod shadowsocks;
 mod socks4;
@@ -20,6 +21,8 @@ use crate::{
     gate::{Service, Verdict},
     link::Credential,
 };
+
+pub(crate) use datagrams::associate;
 
 /// A client's connection.
 pub(crate) type Wire = BufReader<TcpStream>;

@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, Desk, Wire, open, read_address};
-use crate::gate::Verdict;
+use crate::gate::{Service, Verdict};
 
 const NO_METHOD: u8 = 0xff;
 
@@ -17,6 +17,10 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
     let mut head = [0; 3];
     wire.read_exact(&mut head).await?;
     let target = read_address(&mut wire).await?;
+    if head[..2] == [5, 3] {
+        // The address is the client's own and means nothing here; the answer names the socket.
+        return Ok(Some((Box::new(wire), Service::Datagrams)));
+    }
     let verdict = Verdict::of(&target);
     let reply = match (head, verdict) {
         ([5, 1, _], Verdict::Open(_)) => 0,

@@ -78,7 +78,13 @@ impl Socks {
 
     /// Asks for an association; returns the stream that holds it and where the datagrams go.
     async fn ask_for_datagrams(&self, mut stream: BoxStream) -> Result<(BoxStream, Target), Cause> {
-        let bound = self.handshake5(&mut stream, &wire::ASSOCIATE).await?;
+        let bound = self.handshake5(&mut stream, &wire::ASSOCIATE).await.map_err(|cause| match cause {
+            // Whatever it calls it: the server lets us in and relays no datagrams, which says nothing about streams.
+            Cause::ServerFailure(_) | Cause::Forbidden | Cause::TargetUnreachable(_) => {
+                Cause::Unsupported("UDP ASSOCIATE by this server")
+            }
+            cause => cause,
+        })?;
         let (bound, _) = take_socks(&bound)?.ok_or(Cause::Closed)?;
         let bound = datagram::relay_address(self.upstream.server(), bound);
         Ok((stream, bound.ok_or(Cause::Protocol("the SOCKS server names no port for datagrams"))?))

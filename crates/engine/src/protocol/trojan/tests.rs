@@ -9,7 +9,10 @@ use tokio::io::{AsyncReadExt, DuplexStream};
 use super::{build, wire};
 use crate::{
     BuildError, Cause, Dialer,
-    protocol::laws::{self, Served, pump},
+    protocol::{
+        datagram_laws,
+        laws::{self, Served, pump},
+    },
     testing::upstream_pair,
     upstream::Upstream,
 };
@@ -72,5 +75,78 @@ proptest! {
         let bytes = wire::request(&wire::key(&password), wire::CONNECT, &target);
         prop_assert_eq!(bytes.len(), 56 + 2 + 1 + 2 + name.len() + 2 + 2);
         prop_assert!(bytes.ends_with(b"\r\n"));
+    }
+}
+
+const KEY: &[u8] = b"d63dc919e201d7bc4c825630d2cf25fdc93d4b2f0d46706d29038d01";
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_go_in_packets() {
+    let packet =
+        |address: &[u8], payload: &[u8]| [address, &(payload.len() as u16).to_be_bytes(), b"\r\n", payload].concat();
+    let (name, v4) = (&b"\x03\x09a.example\x00\x35"[..], &b"\x01\x01\x02\x03\x04\x01\xbb"[..]);
+    let expected =
+        [KEY, b"\r\n\x03", name, b"\r\n", &packet(name, b"one"), &packet(v4, &[7; 1200]), &packet(name, b"")];
+    let sent: [(&str, &[u8]); 3] = [("a.example:53", b"one"), ("1.2.3.4:443", &[7; 1200]), ("a.example:53", b"")];
+    datagram_laws::sends(dialer, &sent, &expected.concat()).await;
+
+    // A sender that is none is passed over, as is the end in the middle of a packet.
+    let nobody = &b"\x01\x01\x02\x03\x04\0\0"[..];
+    let answer = [packet(v4, b"two"), packet(nobody, b"x"), packet(name, b""), packet(name, &[9; 3000]), v4.to_vec()];
+    let expected: [(&[u8], &str); 3] = [(b"two", "1.2.3.4:443"), (b"", "a.example:53"), (&[9; 3000], "a.example:53")];
+    let end = datagram_laws::receives(dialer, "a.example:53", &answer.concat(), &expected).await;
+    assert!(matches!(end, Cause::Closed));
+    for wrong in [&b"\x05aaaa"[..], b"\x01\x01\x02\x03\x04\x01\xbb\x00\x01\n\rx", b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
+        let end = datagram_laws::receives(dialer, "a.example:53", wrong, &[]).await;
+        assert!(matches!(end, Cause::Protocol(_)), "{end:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datagram_too_large_is_lost_alone() {
+    let (upstream, mut peer) = upstream_pair(1, 64 * 1024);
+    let association = datagram_laws::associate(&dialer, upstream).await;
+    let error = association.send_to(&[0; 70_000], &laws::target()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    association.send_to(b"x", &laws::target()).await.unwrap();
+    let mut start = [0; 59];
+    peer.read_exact(&mut start).await.unwrap();
+    assert_eq!(start[..56], *KEY);
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_lose_nothing() {
+    use tokio::io::AsyncWriteExt;
+    let (upstream, mut peer) = upstream_pair(3, 2);
+    let association = datagram_laws::associate(&dialer, upstream).await;
+    let target = laws::target();
+    // The second datagram follows the first whole, however often the first call was given up.
+    datagram_laws::impatient(|| association.send_to(&[1; 300], &target)).await.unwrap();
+    association.send_to(&[2; 300], &target).await.unwrap();
+    let packet = |byte: u8| [&b"\x03\x0bexample.com\x01\xbb\x01\x2c\r\n"[..], &[byte; 300]].concat();
+    let mut start = vec![0; 56 + 2 + 1 + 15 + 2];
+    peer.read_exact(&mut start).await.unwrap();
+    let mut found = vec![0; packet(1).len()];
+    let mut ones = 0;
+    loop {
+        peer.read_exact(&mut found).await.unwrap();
+        if found == packet(2) {
+            break;
+        }
+        assert!(found == packet(1), "a packet is cut");
+        ones += 1;
+    }
+    assert!(ones >= 1);
+    peer.write_all(&[packet(3), packet(4)].concat()).await.unwrap();
+    for byte in [3, 4] {
+        let (payload, _) = datagram_laws::impatient(|| crate::testing::heard(&*association)).await.unwrap();
+        assert_eq!(payload, vec![byte; 300]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_packets(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        datagram_laws::survives(super::datagram::Codec::new(wire::key("x")), bytes);
     }
 }

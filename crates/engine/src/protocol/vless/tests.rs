@@ -11,8 +11,10 @@ use super::{build, wire};
 use crate::{
     BuildError, Cause, Dialer,
     protocol::{
+        datagram_laws,
         headed::AnswerHead,
         laws::{self, Served, pump},
+        packet_addr::Addressing,
     },
     testing::upstream_pair,
     upstream::Upstream,
@@ -82,6 +84,137 @@ proptest! {
         if let Ok(Some(length)) = wire::Answer.length(&bytes) {
             prop_assert!(length <= bytes.len());
             prop_assert_eq!(length, 2 + usize::from(bytes[1]));
+        }
+    }
+}
+
+fn packing(packet_encoding: PacketEncoding) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    move |upstream| build(&Vless { packet_encoding, ..settings() }, upstream)
+}
+
+fn head(command: u8, address: &[u8]) -> Vec<u8> {
+    [&[0], &ID.as_bytes()[..], &[0, command], address].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_in_xudp() {
+    let xudp = || packing(PacketEncoding::Xudp);
+    let sent: [(&str, &[u8]); 3] = [("a.example:53", b"one"), ("1.2.3.4:443", b""), ("[2001:db8::1]:1", b"three")];
+    let frames = [
+        &b"\0\x12\0\0\x01\x01\x02\x00\x35\x02\x09a.example\0\x03one"[..],
+        b"\0\x0c\0\0\x02\x01\x02\x01\xbb\x01\x01\x02\x03\x04\0\0",
+        b"\0\x18\0\0\x02\x01\x02\x00\x01\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x05three",
+    ];
+    datagram_laws::sends(xudp(), &sent, &[head(3, b""), frames.concat()].concat()).await;
+
+    let answer = [
+        &b"\0\x03abc"[..],
+        b"\0\x0c\0\0\x02\x01\x02\x01\xbb\x01\x01\x02\x03\x04\0\x03two",
+        // Without an address it speaks of the first target; a keep-alive and a sender that is none are passed over.
+        b"\0\x04\0\0\x02\x01\0\x05first",
+        b"\0\x04\0\0\x04\0",
+        b"\0\x04\0\0\x04\x01\0\x02xx",
+        b"\0\x0c\0\0\x02\x01\x02\0\0\x01\x01\x02\x03\x04\0\x01x",
+        b"\0\x0c\0\0\x02\x01\x02\x01\xbb\x01\x01\x02\x03\x04\0\x04last",
+        b"\0\x04\0\0\x03\0",
+        b"never seen",
+    ];
+    let expected: [(&[u8], &str); 3] = [(b"two", "1.2.3.4:443"), (b"first", "a.example:53"), (b"last", "1.2.3.4:443")];
+    let end = datagram_laws::receives(xudp(), "a.example:53", &answer.concat(), &expected).await;
+    assert!(matches!(end, Cause::Closed));
+    for (wrong, code) in [
+        (&b""[..], "closed"),
+        (b"\x01", "protocol"),
+        (b"\0\0\0\x03\0\0\x02", "protocol"),
+        (b"\0\0\x02\x01\0\0\x02\x01", "protocol"),
+        (b"\0\0\0\x04\0\0\x09\0", "protocol"),
+        (b"\0\0\0\x06\0\0\x02\x01\x02\0\0\0", "closed"),
+    ] {
+        let end = datagram_laws::receives(xudp(), "a.example:53", wrong, &[]).await;
+        assert_eq!(end.code(), code, "{wrong:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_to_one_target() {
+    let plain = || packing(PacketEncoding::None);
+    let expected = [head(2, b"\x00\x35\x02\x09a.example"), b"\0\x03one\0\0".to_vec()].concat();
+    datagram_laws::sends(plain(), &[("a.example:53", b"one"), ("a.example:53", b"")], &expected).await;
+    let expected: [(&[u8], &str); 2] = [(b"two", "a.example:53"), (b"", "a.example:53")];
+    let end = datagram_laws::receives(plain(), "a.example:53", b"\0\0\0\x03two\0\0\0\x05cut", &expected).await;
+    assert!(matches!(end, Cause::Timeout), "a stream that ends later is opened anew: {end:?}");
+    let end = datagram_laws::receives(plain(), "a.example:53", b"", &[]).await;
+    assert!(matches!(end, Cause::Closed), "a server that never answered is told: {end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn packetaddr_shares_one_stream_for_addresses() {
+    let shared = || packing(PacketEncoding::PacketAddr);
+    let magic = b"\x01\xbb\x02\x19sp.packet-addr.v2fly.arpa";
+    let v6 = b"\x02\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50";
+    let sent: [(&str, &[u8]); 2] = [("1.2.3.4:53", b"one"), ("[2001:db8::1]:80", b"two")];
+    let expected = [&head(2, magic)[..], b"\0\x0a\x01\x01\x02\x03\x04\x00\x35one", b"\0\x16", v6, b"two"].concat();
+    datagram_laws::sends(shared(), &sent, &expected).await;
+    datagram_laws::sends(
+        shared(),
+        &[("a.example:53", b"one")],
+        &[head(2, b"\x00\x35\x02\x09a.example"), b"\0\x03one".to_vec()].concat(),
+    )
+    .await;
+    let answer =
+        [&b"\0\0\0\x16"[..], v6, b"two\0\x01\x01\0\x0a\x01\x01\x02\x03\x04\0\0zzz\0\x07\x01\x01\x02\x03\x04\0\x01"]
+            .concat();
+    let expected: [(&[u8], &str); 2] = [(b"two", "[2001:db8::1]:80"), (b"", "1.2.3.4:1")];
+    datagram_laws::receives(shared(), "1.2.3.4:53", &answer, &expected).await;
+}
+
+/// Each target has a stream of its own, within bounds; one that ended is opened again.
+#[tokio::test(start_paused = true)]
+async fn a_stream_for_each_target() {
+    let (many, mut peers) = crate::testing::Many::new(7, 64 * 1024);
+    let carrier = hezar_core::Carrier::plain();
+    let tls = crate::TlsClients::new(&[]);
+    let upstream = Upstream::new(&laws::target(), &carrier, Arc::new(many), &tls).unwrap();
+    let association = datagram_laws::associate(&packing(PacketEncoding::None), upstream).await;
+    let answer = |mut peer: DuplexStream| async move {
+        let mut head = vec![0; 1 + 16 + 2 + 2 + 1 + 4];
+        peer.read_exact(&mut head).await.unwrap();
+        let mut question = [0; 3];
+        peer.read_exact(&mut question).await.unwrap();
+        peer.write_all(&[&[0, 0, 0, 1][..], &question[2..]].concat()).await.unwrap();
+        peer
+    };
+    let mut open = Vec::new();
+    for number in 0..70_u8 {
+        association.send_to(&[number], &datagram_laws::at(&format!("1.2.3.{number}:5"))).await.unwrap();
+        open.push(answer(peers.recv().await.unwrap()).await);
+        let (payload, from) = datagram_laws::next(&association).await.unwrap();
+        assert_eq!((payload, from), (vec![number], format!("1.2.3.{number}:5")));
+    }
+    let mut ended = 0;
+    for peer in &mut open {
+        let gone = tokio::time::timeout(std::time::Duration::from_secs(1), peer.read_u8()).await;
+        ended += usize::from(gone.is_ok());
+    }
+    assert_eq!(ended, 70 - 64, "the quietest made room");
+    assert!(peers.try_recv().is_err());
+    // The last one ends, and its target gets a new stream.
+    drop(open.pop());
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    association.send_to(&[9], &datagram_laws::at("1.2.3.69:5")).await.unwrap();
+    answer(peers.recv().await.unwrap()).await;
+    assert_eq!(datagram_laws::next(&association).await.unwrap().0, [9]);
+}
+
+proptest! {
+    #[test]
+    fn any_frames(bytes in proptest::collection::vec(any::<u8>(), 0..400), session in any::<bool>()) {
+        // Half of them begin as frames do.
+        let bytes = if session { [&[0, 12, 0, 0, 2, 1, 2][..], &bytes].concat() } else { bytes };
+        datagram_laws::survives(crate::protocol::xudp::Xudp::default(), bytes.clone());
+        datagram_laws::survives(crate::protocol::uot::Uot::opened(), bytes.clone());
+        for addressing in [Addressing::Each, Addressing::One(laws::target())] {
+            datagram_laws::survives(super::datagram::Codec { addressing }, bytes.clone());
         }
     }
 }

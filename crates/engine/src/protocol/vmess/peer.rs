@@ -4,14 +4,14 @@ use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
     cipher::{AES_128, DecryptingKey, DecryptionContext, UnboundCipherKey},
 };
-use hezar_core::{Host, Target};
+use hezar_core::Target;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use shake::{ExtendableOutput, Shake128, Shake128Reader, Update, XofReader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use uuid::Uuid;
 
-use crate::protocol::laws::Served;
+use crate::protocol::{address::take_v2ray, laws::Served};
 
 /// The hash at a depth, as closures around closures.
 pub(super) fn kdf(key: &[u8], path: &[&[u8]]) -> Vec<u8> {
@@ -117,6 +117,38 @@ impl Chunks {
 
 /// Reads a request made for `id`, and serves its payload.
 pub(super) async fn serve(id: Uuid, mut peer: DuplexStream) -> Served {
+    let Request { command, target, opening, up, down } = accept(id, &mut peer).await;
+    assert_eq!(command, 1);
+    (target.unwrap(), relay(peer, opening, up, down))
+}
+
+/// Reads a request for datagrams made for `id`, and sends each back: chunks, or frames of mux.cool.
+pub(super) async fn echo(id: Uuid, mut peer: DuplexStream) {
+    let Request { command, target, opening, mut up, mut down } = accept(id, &mut peer).await;
+    assert_eq!(command, if target.is_some() { 2 } else { 3 });
+    let mut opening = Some(opening);
+    while let Some(mut chunk) = up.read(&mut peer).await.filter(|chunk| !chunk.is_empty()) {
+        if command == 3 {
+            assert!(matches!(chunk[..7], [0, _, 0, 0, 1 | 2, 1, 2]), "{chunk:?}");
+            chunk[4] = 2;
+        }
+        let mut bytes = opening.take().unwrap_or_default();
+        bytes.extend(down.write(&chunk));
+        if peer.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Request {
+    command: u8,
+    target: Option<Target>,
+    opening: Vec<u8>,
+    up: Chunks,
+    down: Chunks,
+}
+
+async fn accept(id: Uuid, peer: &mut DuplexStream) -> Request {
     let command_key = Md5::digest([id.as_bytes(), &b"c48619fe-8f02-49e0-b9e9-edf763e17e21"[..]].concat());
     let mut auth_id = [0; 16];
     peer.read_exact(&mut auth_id).await.unwrap();
@@ -135,6 +167,7 @@ pub(super) async fn serve(id: Uuid, mut peer: DuplexStream) -> Served {
     let (key, iv) = (derived(b"VMess Header AEAD Key"), derived(b"VMess Header AEAD Nonce"));
     let header = open(&AES_128_GCM, &key[..16], &iv, &auth_id, &sealed).unwrap();
     let (target, options, cipher) = read_header(&header);
+    let command = header[37];
     let (body_nonce, body_key, mark) = (&header[1..17], &header[17..33], header[33]);
 
     let answer_key = Sha256::digest(body_key)[..16].to_vec();
@@ -155,7 +188,7 @@ pub(super) async fn serve(id: Uuid, mut peer: DuplexStream) -> Served {
     ));
     let up = Chunks::new(options, cipher, body_key, body_nonce);
     let down = Chunks::new(options, cipher, &answer_key, &answer_nonce);
-    (target, relay(peer, opening, up, down))
+    Request { command, target, opening, up, down }
 }
 
 fn check_auth_id(command_key: &[u8], mut auth_id: [u8; 16]) {
@@ -166,16 +199,16 @@ fn check_auth_id(command_key: &[u8], mut auth_id: [u8; 16]) {
     assert!(now.abs_diff(u64::from_be_bytes(plain[..8].try_into().unwrap())) < 120);
 }
 
-fn read_header(header: &[u8]) -> (Target, u8, u8) {
-    assert_eq!((header[0], header[36], header[37]), (1, 0, 1));
-    let port = u16::from_be_bytes([header[38], header[39]]);
-    assert_eq!(header[40], 2);
-    let length = usize::from(header[41]);
-    let name = std::str::from_utf8(&header[42..42 + length]).unwrap();
+fn read_header(header: &[u8]) -> (Option<Target>, u8, u8) {
+    assert_eq!((header[0], header[36]), (1, 0));
+    let (target, length) = match header[37] {
+        3 => (None, 0),
+        _ => take_v2ray(&header[38..]).unwrap().unwrap(),
+    };
     let padding = usize::from(header[35] >> 4);
-    let (body, sum) = header.split_at(42 + length + padding);
+    let (body, sum) = header.split_at(38 + length + padding);
     assert_eq!(super::wire::fnv1a(body).to_be_bytes(), sum);
-    (Target::new(Host::new(name).unwrap(), port).unwrap(), header[34], header[35] & 15)
+    (target, header[34], header[35] & 15)
 }
 
 fn relay(peer: DuplexStream, opening: Vec<u8>, mut up: Chunks, mut down: Chunks) -> DuplexStream {

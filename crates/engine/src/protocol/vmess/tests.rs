@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     BuildError, Cause, Dialer,
-    protocol::{laws, sealed::Opened},
+    protocol::{datagram_laws, laws, packet_addr::Addressing, packets::PacketCodec, sealed::Opened},
     testing::upstream_pair,
     upstream::Upstream,
 };
@@ -214,5 +214,76 @@ proptest! {
                 Ok(Opened::End) | Err(_) => break,
             }
         }
+    }
+}
+
+/// Every cipher and every packing, against the server that sends everything back.
+#[tokio::test(start_paused = true)]
+async fn datagrams_come_back() {
+    for cipher in CIPHERS {
+        for packet_encoding in [PacketEncoding::Xudp, PacketEncoding::None, PacketEncoding::PacketAddr] {
+            if (cipher, packet_encoding) == (VmessCipher::Zero, PacketEncoding::Xudp) {
+                // Without chunks the simple server below does not see where a frame begins.
+                continue;
+            }
+            for (seed, most) in [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)] {
+                let (many, mut peers) = crate::testing::Many::new(seed, most);
+                tokio::spawn(async move {
+                    while let Some(io) = peers.recv().await {
+                        tokio::spawn(peer::echo(ID, io));
+                    }
+                });
+                let (carrier, tls) = (hezar_core::Carrier::plain(), crate::TlsClients::new(&[]));
+                let upstream = Upstream::new(&laws::target(), &carrier, Arc::new(many), &tls).unwrap();
+                let settings = Vmess { id: ID, alter_id: 0, cipher, packet_encoding };
+                let association = datagram_laws::associate(&|upstream| build(&settings, upstream), upstream).await;
+                for target in ["1.2.3.4:53", "a.example:53", "[2001:db8::1]:443", "1.2.3.4:53"] {
+                    let sizes: &[usize] = if most < 100 { &[5, 400] } else { &[5, 1200, 9000] };
+                    for payload in sizes.iter().map(|size| vec![*size as u8; *size]) {
+                        association.send_to(&payload, &datagram_laws::at(target)).await.unwrap();
+                        let (found, from) = datagram_laws::next(&association).await.unwrap();
+                        assert!(found == payload && from == target, "{cipher:?} {packet_encoding:?} {target} {from}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_that_no_chunk_holds_are_lost_alone() {
+    let addressing = Addressing::One(laws::target());
+    let session =
+        super::session(&User::new(&ID), BodyKind::Aes128Gcm, wire::Command::Datagrams(&laws::target())).unwrap();
+    let mut codec = super::datagram::Codec { session, addressing };
+    let mut bytes = Vec::new();
+    for payload in [&b""[..], &[0; MAX_PAYLOAD + 1]] {
+        let error = codec.put(payload, &laws::target(), &mut bytes).unwrap_err();
+        assert_eq!((error.kind(), bytes.len()), (std::io::ErrorKind::InvalidInput, 0));
+    }
+    assert!(codec.put(b"x", &datagram_laws::at("other.example:1"), &mut bytes).is_err());
+    codec.put(&[0; MAX_PAYLOAD], &laws::target(), &mut bytes).unwrap();
+    assert!(bytes.len() > MAX_PAYLOAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn associations_name_what_went_wrong() {
+    for packet_encoding in [PacketEncoding::Xudp, PacketEncoding::None] {
+        let settings = Vmess { id: ID, alter_id: 0, cipher: VmessCipher::Auto, packet_encoding };
+        let dialer = || |upstream| build(&settings, upstream);
+        let end = datagram_laws::receives(dialer(), "a.example:1", b"", &[]).await;
+        assert!(matches!(end, Cause::Closed), "{end:?}");
+        let page = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        let end = datagram_laws::receives(dialer(), "a.example:1", page, &[]).await;
+        assert!(matches!(end, Cause::Authentication), "{end:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_chunks_of_datagrams(bytes in proptest::collection::vec(any::<u8>(), 0..500), plain in any::<bool>()) {
+        let kind = if plain { BodyKind::Plain } else { BodyKind::Aes128Gcm };
+        let session = super::session(&User::new(&ID), kind, wire::Command::Mux).unwrap();
+        datagram_laws::survives(super::datagram::Codec { session, addressing: Addressing::Each }, bytes);
     }
 }

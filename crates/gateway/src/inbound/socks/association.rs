@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Stage;
+use hezar_core::{NodeId, Stage};
 use hezar_engine::Datagram;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -68,8 +68,9 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
         client,
         door,
         course,
+        node: flow.lease.id(),
         flow: Some(flow),
-        answered: false,
+        answered: AtomicBool::new(false),
         settled: identity.options.session.is_some(),
         first_sent: None,
         waiting: None,
@@ -84,6 +85,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
         () = meter.idle(shared.config.udp_idle_timeout) => "idle",
         () = shared.kill.cancelled() => Refusal::ShuttingDown.code(),
     };
+    association.note_silence();
     association.journal.code = code;
     association.journal.counts = meter.counts();
 }
@@ -121,7 +123,9 @@ struct Association<'a> {
     course: Course,
     flow: Option<Flow>,
     /// Whether the node has answered.
-    answered: bool,
+    answered: AtomicBool,
+    /// The node of the moment.
+    node: NodeId,
     /// Whether a silent node is kept: the client asked for a session, or no other node is left.
     settled: bool,
     /// When the first datagram went to the node.
@@ -153,11 +157,11 @@ impl Association<'_> {
             match end {
                 End::Failed(error) => {
                     let fail = Fail::of_stream(Stage::Relay, &error);
-                    tracing::debug!(node = %flow.lease.id(), code = fail.code, answered = self.answered, "association lost");
-                    if self.answered {
+                    tracing::debug!(node = %flow.lease.id(), code = fail.code, answered = self.answered.load(Relaxed), "association lost");
+                    if self.answered.load(Relaxed) {
                         continue;
                     }
-                    self.course.failed(flow.verdict, fail);
+                    self.course.lost(flow, fail);
                     match self.course.next_flow().await {
                         Ok(flow) => self.begin(flow),
                         Err(refusal) => return refusal.code(),
@@ -165,7 +169,10 @@ impl Association<'_> {
                 }
                 // Nobody is blamed: the target may be silent, and a node that carries no datagrams may carry streams.
                 End::Silent => match self.course.next_flow().await {
-                    Ok(other) => self.begin(other),
+                    Ok(other) => {
+                        self.note_silence();
+                        self.begin(other);
+                    }
                     Err(_) => {
                         self.settled = true;
                         self.flow = Some(flow);
@@ -177,27 +184,35 @@ impl Association<'_> {
 
     fn begin(&mut self, flow: Flow) {
         self.journal.moved(flow.lease.id(), self.course.attempts());
+        self.node = flow.lease.id();
         self.flow = Some(flow);
-        (self.answered, self.first_sent) = (false, None);
+        (self.answered, self.first_sent) = (AtomicBool::new(false), None);
+    }
+
+    /// Remembers what the node has carried, for other associations.
+    fn note_silence(&self) {
+        let patience = self.shared.config.udp_patience;
+        if self.answered.load(Relaxed) {
+            self.shared.mutes.forget(self.node);
+        } else if self.first_sent.is_some_and(|first| first.elapsed() >= patience) {
+            self.shared.mutes.note(self.node, self.shared.clock.now());
+        }
     }
 
     /// Both directions over one node.
     async fn carry(&mut self, flow: &mut Flow) -> End {
-        let answered = AtomicBool::new(self.answered);
         let Flow { datagram, verdict, .. } = flow;
         let shared = Sides {
             door: &self.door,
             meter: &self.meter,
             metrics: &self.shared.metrics,
-            answered: &answered,
+            answered: &self.answered,
             patience: self.shared.config.udp_patience,
         };
-        let end = tokio::select! {
+        tokio::select! {
             end = shared.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
             error = shared.down(&**datagram, verdict) => End::Failed(error),
-        };
-        self.answered = answered.into_inner();
-        end
+        }
     }
 }
 

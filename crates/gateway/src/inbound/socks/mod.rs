@@ -20,6 +20,11 @@ mod wire;
 
 use wire::Wanted;
 
+/// Whether the bytes are a datagram that would be passed on.
+pub(crate) fn reads_datagram(bytes: &[u8]) -> bool {
+    wire::datagram(bytes).is_ok()
+}
+
 /// A request that was refused, and the bytes that say so.
 struct Refused {
     refusal: Refusal,

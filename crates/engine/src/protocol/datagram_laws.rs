@@ -1,0 +1,122 @@
+//! What every association over a stream must keep, whatever pieces its bytes come in; used by each protocol's tests.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use hezar_core::Target;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{
+    laws::attempt,
+    packets::{PacketCodec, Taken},
+};
+use crate::{
+    BoxDatagram, BuildError, Cause, Dialer,
+    testing::{heard, upstream_pair},
+    upstream::Upstream,
+};
+
+/// The pieces that streams are cut into.
+const PIECES: [(u64, usize); 4] = [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)];
+/// Paused time passes it at once when nothing else is left to do.
+const NEVER: Duration = Duration::from_secs(3000);
+
+pub(crate) fn at(text: &str) -> Target {
+    Target::parse(text).unwrap()
+}
+
+/// An association over `upstream`.
+pub(crate) async fn associate<B>(build: &B, upstream: Upstream) -> BoxDatagram
+where
+    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+{
+    build(upstream).unwrap().associate(&attempt()).await.unwrap()
+}
+
+/// The next datagram or the end; silence counts as an end.
+pub(crate) async fn next(association: &BoxDatagram) -> Result<(Vec<u8>, String), Cause> {
+    match timeout(NEVER, heard(&**association)).await {
+        Ok(Ok((payload, from))) => Ok((payload, from.to_string())),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Cause::Timeout),
+    }
+}
+
+/// The server gets exactly these bytes for the datagrams.
+pub(crate) async fn sends<B>(build: B, datagrams: &[(&str, &[u8])], expected: &[u8])
+where
+    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+{
+    for (seed, most) in PIECES {
+        let (upstream, mut peer) = upstream_pair(seed, most);
+        let association = associate(&build, upstream).await;
+        for (target, payload) in datagrams {
+            association.send_to(payload, &at(target)).await.unwrap();
+        }
+        let mut bytes = vec![0; expected.len()];
+        timeout(NEVER, peer.read_exact(&mut bytes)).await.expect("all bytes come").unwrap();
+        assert_eq!(hex::encode(bytes), hex::encode(expected));
+        assert!(timeout(NEVER, peer.read_u8()).await.is_err(), "more than expected");
+    }
+}
+
+/// These datagrams come out of the server's answer to one for `first`; returns what ended it.
+pub(crate) async fn receives<B>(build: B, first: &str, answer: &[u8], expected: &[(&[u8], &str)]) -> Cause
+where
+    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+{
+    let mut last = Cause::Closed;
+    for (seed, most) in PIECES {
+        let (upstream, mut peer) = upstream_pair(seed, most);
+        let association = associate(&build, upstream).await;
+        association.send_to(b"question", &at(first)).await.unwrap();
+        peer.write_all(answer).await.unwrap();
+        peer.shutdown().await.unwrap();
+        for (payload, from) in expected {
+            let (found, sender) = next(&association).await.unwrap();
+            assert_eq!((&found[..], &sender[..]), (*payload, *from), "in pieces of {most}");
+        }
+        last = next(&association).await.unwrap_err();
+        assert!(next(&association).await.is_err(), "an end is not forgotten");
+    }
+    last
+}
+
+/// A call that is given up, again and again, loses no byte of a datagram.
+pub(crate) async fn impatient<F, T>(mut call: impl FnMut() -> F) -> T
+where
+    F: Future<Output = T>,
+{
+    for _ in 0..50 {
+        if let Ok(done) = timeout(Duration::from_micros(1), call()).await {
+            return done;
+        }
+        tokio::task::yield_now().await;
+    }
+    call().await
+}
+
+/// Any bytes are taken or refused, step by step, within their bounds.
+pub(crate) fn survives(mut codec: impl PacketCodec, mut bytes: Vec<u8>) {
+    let mut at = 0;
+    loop {
+        let there = bytes.len() - at;
+        match codec.take(&mut bytes[at..]) {
+            Ok(Taken::Need(length)) => {
+                assert!(length > there, "{length} of {there}");
+                return;
+            }
+            Ok(Taken::Used(used)) => {
+                assert!((1..=there).contains(&used));
+                at += used;
+            }
+            Ok(Taken::Packet { used, payload, .. }) => {
+                assert!((1..=there).contains(&used) && payload.start <= payload.end && payload.end <= used);
+                at += used;
+            }
+            Ok(Taken::End) | Err(_) => return,
+        }
+    }
+}

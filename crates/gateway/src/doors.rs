@@ -1,0 +1,10 @@
+//! Decoders of what clients send, for the fuzz targets.
+
+use std::hint::black_box;
+
+use crate::inbound;
+
+/// A datagram of a SOCKS5 client.
+pub fn datagram(data: &[u8]) {
+    black_box(inbound::reads_datagram(data));
+}
