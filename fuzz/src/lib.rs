@@ -26,6 +26,8 @@ pub const DOORS: &[(&str, Door)] = &[
     ("tuic", hezar_engine::doors::tuic),
     ("disguise", hezar_engine::doors::disguise),
     ("fragments", hezar_engine::doors::fragments),
+    ("reality", hezar_engine::doors::reality),
+    ("vision", hezar_engine::doors::vision),
 ];
 
 /// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 
-use crate::{protocol, quic};
+use crate::{protocol, quic, security};
 
 /// The answers and datagrams of a Hysteria 2 server.
 pub fn hysteria2(data: &[u8]) {
@@ -30,4 +30,20 @@ pub fn fragments(data: &[u8]) {
         black_box(fragments.take(id.into(), index, count, Bytes::copy_from_slice(piece)));
         rest = after;
     }
+}
+
+/// What a REALITY server shows: its certificate, and the answer to our hello. The first byte is also the size of pieces.
+pub fn reality(data: &[u8]) {
+    black_box(security::read_reality_certificate(data));
+    let whole = security::hear_server_hello(data, usize::MAX);
+    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
+    assert_eq!(security::hear_server_hello(data, piece), whole, "it depends on the pieces");
+}
+
+/// An answer with Vision for the user with the id 0. The first byte is the size of the records.
+pub fn vision(data: &[u8]) {
+    let [piece, data @ ..] = data else { return };
+    let whole = protocol::vless::read_vision_answer(data, usize::MAX);
+    let pieces = protocol::vless::read_vision_answer(data, usize::from(*piece) + 1);
+    assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
 }

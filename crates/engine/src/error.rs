@@ -85,6 +85,9 @@ pub enum Cause {
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {0}")]
     Tls(Box<str>),
+    /// The server's answer to a browser's ClientHello is one that only the browser understands.
+    #[error("TLS handshake with a browser's hello failed: {0}")]
+    Hello(Box<str>),
     /// The transport's opening request was answered with an HTTP status other than the expected one.
     #[error("the transport was refused with HTTP status {0}")]
     TransportStatus(u16),
@@ -155,7 +158,7 @@ impl Cause {
             Self::Exhausted(_) => "exhausted",
             Self::Io(_) => "io",
             Self::Certificate(_) => "certificate",
-            Self::Tls(_) => "tls",
+            Self::Tls(_) | Self::Hello(_) => "tls",
             Self::TransportStatus(_) => "transport-status",
             Self::Protocol(_) => "protocol",
             Self::Authentication => "authentication",

@@ -197,12 +197,22 @@ impl Authority {
 
     /// A server with a certificate for `names`, offering the ALPN protocols. Returns the certificate beside it.
     pub(crate) fn server(&self, names: &[&str], alpn: &[&str]) -> (TlsAcceptor, CertificateDer<'static>) {
+        self.server_of(names, alpn, rustls::crypto::aws_lc_rs::default_provider(), rustls::ALL_VERSIONS)
+    }
+
+    /// The same with a provider and versions of its own.
+    pub(crate) fn server_of(
+        &self,
+        names: &[&str],
+        alpn: &[&str],
+        provider: rustls::crypto::CryptoProvider,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> (TlsAcceptor, CertificateDer<'static>) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = rcgen::KeyPair::generate().unwrap();
         let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap().der().clone();
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![leaf.clone(), self.root.clone()], key.into())

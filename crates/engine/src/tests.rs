@@ -62,14 +62,13 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
         fingerprint: None,
         alpn: Vec::new(),
     };
-    let refused = [
-        Carrier::Tcp { header: None, security: Security::Reality(reality) },
-        Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None },
-    ];
+    let refused = [Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None }];
     for carrier in refused {
         let error = outbounds.dialer(&trojan(carrier), false).unwrap_err();
         assert_eq!(error.code(), "node-unsupported");
     }
+    let reality = Carrier::Tcp { header: None, security: Security::Reality(reality) };
+    assert!(outbounds.dialer(&trojan(reality), false).is_ok());
     for tls in [None, Some(Tls::default())] {
         let security = tls.clone().map_or(Security::None, Security::Tls);
         let built = [

@@ -6,7 +6,7 @@ use hezar_core::{Carrier, Target};
 
 use crate::{
     Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients,
-    security::Secure,
+    security::{Gated, Secure},
     transport::{self, Transport},
 };
 
@@ -29,8 +29,7 @@ impl Road {
     /// # Errors
     /// [`DialError`] with the stage that failed.
     pub(crate) async fn connect(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.via.connect(&self.server, attempt).await?;
-        self.security.wrap(stream, attempt).await
+        self.security.connect(&*self.via, &self.server, attempt).await
     }
 }
 
@@ -63,6 +62,14 @@ impl Upstream {
     /// [`DialError`] with the stage that failed.
     pub(crate) async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
         self.transport.open(&self.road, attempt).await
+    }
+
+    /// A new stream to the server on a security layer that can be left. Only for raw TCP.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(crate) async fn open_gated(&self, attempt: &Attempt) -> Result<Gated, DialError> {
+        self.road.security.connect_gated(&*self.road.via, &self.road.server, attempt).await
     }
 
     /// The server's address.

@@ -3,14 +3,14 @@
 //! Each exposes `build(settings, upstream)`, which checks the settings once and returns the dialer.
 
 mod address;
-mod aead;
+pub(crate) mod aead;
 pub(crate) mod anytls;
 mod first_write;
 pub(crate) mod headed;
 pub(crate) mod http;
 pub(crate) mod hysteria2;
 mod inbox;
-mod outbox;
+pub(crate) mod outbox;
 mod packet_addr;
 mod packets;
 mod per_target;

@@ -2,6 +2,7 @@
 
 mod datagram;
 mod encryption;
+mod vision;
 mod wire;
 
 #[cfg(test)]
@@ -13,21 +14,25 @@ use async_trait::async_trait;
 use hezar_core::{PacketEncoding, Target, Vless};
 use uuid::Uuid;
 
-use self::encryption::Encryption;
+pub(crate) use self::vision::read_vision_answer;
+pub use self::vision::{HandedOver, handed_over};
+use self::{encryption::Encryption, vision::VisionStream};
 use super::{headed::Headed, packets::Packets, per_target::PerTarget, xudp::Xudp};
 use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for flows and unknown encryption, [`BuildError::Invalid`] for broken encryption.
+/// [`BuildError::Unsupported`] for Vision inside encryption and for unknown encryption, [`BuildError::Invalid`] for
+/// broken encryption.
 pub(crate) fn build(settings: &Vless, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    if settings.flow.is_some() {
-        return Err(BuildError::Unsupported("XTLS Vision"));
-    }
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
+    let vision = settings.flow.is_some();
+    if vision && encryption.is_some() {
+        return Err(BuildError::Unsupported("XTLS Vision inside VLESS encryption"));
+    }
     let road = Arc::new(Road { encryption, upstream });
-    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, road }))
+    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, vision, road }))
 }
 
 /// The way to the server, encrypted where the node says so.
@@ -51,6 +56,7 @@ struct VlessDialer {
     id: Uuid,
     packets: PacketEncoding,
     road: Arc<Road>,
+    vision: bool,
 }
 
 impl fmt::Debug for VlessDialer {
@@ -63,6 +69,10 @@ impl fmt::Debug for VlessDialer {
 impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        if self.vision {
+            let stream = self.road.upstream.open_gated(attempt).await?;
+            return Ok(Box::new(VisionStream::new(stream, self.id, wire::vision(&self.id, target))));
+        }
         let stream = self.road.open(attempt).await?;
         Ok(Box::new(Headed::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
     }

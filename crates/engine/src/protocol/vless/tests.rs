@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hezar_core::{Host, PacketEncoding, Secret, Target, Vision, Vless};
+use hezar_core::{Host, PacketEncoding, Secret, Target, Vless};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use uuid::{Uuid, uuid};
@@ -54,6 +54,8 @@ fn golden_request() {
     let expected = "00b831381d63244d53ad4f8cda48b30811000101bb020b6578616d706c652e636f6d";
     assert_eq!(hex::encode(wire::request(&ID, wire::CONNECT, &laws::target())), expected);
     let v6 = wire::request(&ID, wire::CONNECT, &Target::parse("[2001:db8::1]:80").unwrap());
+    let vision = wire::vision(&ID, &laws::target());
+    assert_eq!((&vision[17..20], &vision[36..40]), (&b"\x12\x0a\x10"[..], &b"\x01\x01\xbb\x02"[..]));
     assert_eq!(&v6[18..], b"\x01\x00\x50\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01");
 }
 
@@ -71,7 +73,6 @@ async fn names_what_went_wrong() {
 #[test]
 fn refuses_what_is_not_built() {
     let refusal = |settings| build(&settings, upstream_pair(1, 1).0).unwrap_err();
-    assert_eq!(refusal(Vless { flow: Some(Vision::Plain), ..settings() }), BuildError::Unsupported("XTLS Vision"));
     assert_eq!(
         refusal(Vless { encryption: Some(Secret::new("none at all")), ..settings() }),
         BuildError::Unsupported("this VLESS encryption")

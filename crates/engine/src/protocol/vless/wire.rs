@@ -26,23 +26,35 @@ pub(super) const DATAGRAMS: u8 = 2;
 /// Carry frames of mux.cool; this request has no address.
 const MUX: u8 = 3;
 
+/// The addons of a request with Vision: a protobuf message whose first field is the flow.
+pub(super) const VISION: &[u8] = b"\x0a\x10xtls-rprx-vision";
+
 /// The request for a stream to `target` under a command, without addons.
 pub(super) fn request(id: &Uuid, command: u8, target: &Target) -> Vec<u8> {
-    let mut bytes = head(id, command);
+    let mut bytes = head(id, &[], command);
+    put_v2ray(target, &mut bytes);
+    bytes
+}
+
+/// The request for a TCP stream to `target` with Vision.
+pub(super) fn vision(id: &Uuid, target: &Target) -> Vec<u8> {
+    let mut bytes = head(id, VISION, CONNECT);
     put_v2ray(target, &mut bytes);
     bytes
 }
 
 /// The request for a stream of frames.
 pub(super) fn mux(id: &Uuid) -> Vec<u8> {
-    head(id, MUX)
+    head(id, &[], MUX)
 }
 
-fn head(id: &Uuid, command: u8) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + 16 + 1 + 1 + MAX_ADDRESS);
+/// Everything before the address; `addons` are at most 255 bytes.
+fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + 16 + 1 + addons.len() + 1 + MAX_ADDRESS);
     bytes.push(VERSION);
     bytes.extend_from_slice(id.as_bytes());
-    bytes.push(0);
+    bytes.push(addons.len() as u8);
+    bytes.extend_from_slice(addons);
     bytes.push(command);
     bytes
 }

@@ -1,9 +1,10 @@
 //! TLS to a server, by rustls: one client configuration for all nodes with equal settings.
 //!
-//! A node's `fingerprint` and `ech` are read and not yet followed: the ClientHello is that of rustls, and the server
-//! name is sent in the clear.
+//! With a `fingerprint` the ClientHello is a browser's ([`hello`](super::hello)), unless the node publishes ECH: then the
+//! server name is hidden in one of rustls' own.
 
-mod name;
+mod ech;
+pub(super) mod name;
 mod read_ahead;
 mod stream;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod verifier;
 
 use std::{collections::HashMap, fmt, io, sync::Arc};
 
-use hezar_core::{Host, Pin, Stage, Tls};
+use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
 use parking_lot::Mutex;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,10 +21,13 @@ use rustls::{
     crypto::CryptoProvider,
 };
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use self::{read_ahead::ReadAhead, stream::Secured, verifier::NodeVerifier};
-use crate::{Attempt, BoxStream, Cause, DialError};
+use self::verifier::NodeVerifier;
+pub(super) use self::{read_ahead::ReadAhead, stream::Secured};
+use super::hello::{self, Hello, Shape, Swapped};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The most configurations kept; nodes with rarer settings share nothing.
 const MOST_CONFIGS: usize = 1024;
@@ -50,6 +54,15 @@ struct Key {
     skip_verify: bool,
     pins: Vec<Pin>,
     verify_names: Vec<Box<str>>,
+    /// The browser whose hello leaves, if any.
+    fingerprint: Option<Fingerprint>,
+    ech: Option<Box<str>>,
+}
+
+impl Key {
+    fn shape(&self) -> Shape {
+        self.fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(hello::template_of(fingerprint)))
+    }
 }
 
 impl TlsClients {
@@ -67,7 +80,8 @@ impl TlsClients {
         Self(Arc::new(Inner { provider, verifier: verifier.ok(), configs: Mutex::default() }))
     }
 
-    /// Secures a stream to `server`. `default_alpn` is offered when the node names no protocols of its own.
+    /// Secures a stream to `server` with rustls' own hello, whatever the node's fingerprint. `default_alpn` is offered
+    /// when the node names no protocols of its own.
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Certificate`], [`Cause::Tls`] or a failure of the stream.
@@ -79,11 +93,8 @@ impl TlsClients {
         default_alpn: &[&str],
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        let failed = |cause| DialError::new(Stage::Security, cause);
-        let config = self.config(tls, default_alpn).map_err(|error| failed(Cause::Tls(error.to_string().into())))?;
-        let name = name::to_send(tls, server);
-        let secured = attempt.stage(Stage::Security, handshake(stream, config, name)).await?;
-        Ok(Box::new(secured))
+        let stream = self.handshake(ReadAhead::new(stream), tls, server, default_alpn, None, attempt).await?;
+        Ok(Box::new(Secured::new(stream)))
     }
 
     /// The configuration for TLS inside QUIC to `server`, and the name to ask for.
@@ -100,8 +111,59 @@ impl TlsClients {
         Ok((config, name::to_send(tls, server).to_str().into_owned()))
     }
 
-    /// The configuration for these settings.
+    /// Runs the handshake on `stream`, with a browser's hello if one is named.
+    ///
+    /// # Errors
+    /// As [`TlsClients::wrap`], and [`Cause::Hello`] when rustls cannot follow up a browser's hello with this server.
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        tls: &Tls,
+        server: &Host,
+        default_alpn: &[&str],
+        fingerprint: Option<Fingerprint>,
+        attempt: &Attempt,
+    ) -> Result<TlsStream<Swapped<S>>, DialError> {
+        let failed = |error: rustls::Error| DialError::new(Stage::Security, Cause::Tls(error.to_string().into()));
+        let (config, shape) = self.shaped_config(tls, default_alpn, fingerprint).map_err(failed)?;
+        let name = name::to_send(tls, server);
+        if matches!(shape, Shape::Own) {
+            return attempt.stage(Stage::Security, own_handshake(stream, config, name)).await;
+        }
+        let hello = Hello::new(shape, &config, &name, None).map_err(failed)?;
+        let handshake = async { hello.connect(config, name, stream).await.map_err(|error| cause_of(error, shape)) };
+        attempt.stage(Stage::Security, handshake).await
+    }
+
+    /// Checks what can be wrong with the settings before they are used.
+    ///
+    /// # Errors
+    /// [`BuildError::Invalid`] for an ECH configuration that cannot be used.
+    pub(super) fn check(tls: &Tls) -> Result<(), BuildError> {
+        let unusable = |_| BuildError::Invalid("ech is no ECHConfigList that can be used");
+        ech::published(tls).map_or(Ok(()), |published| ech::mode(&published).map(drop).map_err(unusable))
+    }
+
+    /// What checks real sites' certificates.
+    pub(super) fn roots(&self) -> Option<Arc<WebPkiServerVerifier>> {
+        self.0.verifier.clone()
+    }
+
+    /// The configuration for these settings, with rustls' own hello.
     fn config(&self, tls: &Tls, default_alpn: &[&str]) -> Result<Arc<ClientConfig>, rustls::Error> {
+        self.shaped_config(tls, default_alpn, None).map(|(config, _)| config)
+    }
+
+    /// The configuration for these settings, with a browser's hello if one is named.
+    fn shaped_config(
+        &self,
+        tls: &Tls,
+        default_alpn: &[&str],
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<(Arc<ClientConfig>, Shape), rustls::Error> {
+        let ech = ech::published(tls);
+        let browsers = fingerprint.map_or(&[][..], |fingerprint| hello::template_of(fingerprint).alpn);
+        let default_alpn = if default_alpn.is_empty() { browsers } else { default_alpn };
         let default = || default_alpn.iter().map(|name| Box::from(*name)).collect();
         let key = Key {
             alpn: if tls.alpn.is_empty() { default() } else { tls.alpn.clone() },
@@ -109,33 +171,52 @@ impl TlsClients {
             skip_verify: tls.skip_verify,
             pins: tls.pins.clone(),
             verify_names: tls.verify_names.clone(),
+            fingerprint: fingerprint.filter(|_| ech.is_none()),
+            ech,
         };
+        let shape = key.shape();
         if let Some(config) = self.0.configs.lock().get(&key) {
-            return Ok(Arc::clone(config));
+            return Ok((Arc::clone(config), shape));
         }
         let config = Arc::new(self.new_config(&key)?);
         let mut configs = self.0.configs.lock();
         if configs.len() < MOST_CONFIGS {
-            return Ok(Arc::clone(configs.entry(key).or_insert(config)));
+            return Ok((Arc::clone(configs.entry(key).or_insert(config)), shape));
         }
-        Ok(config)
+        Ok((config, shape))
     }
 
     fn new_config(&self, key: &Key) -> Result<ClientConfig, rustls::Error> {
         let provider = &self.0.provider;
-        let verifier = NodeVerifier::new(self.0.verifier.clone(), Arc::clone(provider), key);
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let verifier = Arc::new(NodeVerifier::new(self.0.verifier.clone(), Arc::clone(provider), key));
         // RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
         let sendable = key.alpn.iter().map(|name| name.as_bytes()).filter(|name| (1..=255).contains(&name.len()));
-        config.alpn_protocols = sendable.map(<[u8]>::to_vec).collect();
+        let alpn: Vec<_> = sendable.map(<[u8]>::to_vec).collect();
+        let shape = key.shape();
+        let mut config = match shape {
+            Shape::Browser(_) => hello::config(shape, verifier, &alpn)?,
+            Shape::Own => {
+                let builder = ClientConfig::builder_with_provider(Arc::clone(provider));
+                let builder = match &key.ech {
+                    Some(published) => builder.with_ech(ech::mode(published)?)?,
+                    None => builder.with_safe_default_protocol_versions()?,
+                };
+                let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+                let mut config = builder.with_no_client_auth();
+                config.alpn_protocols = alpn;
+                config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(MOST_SESSIONS)));
+                config
+            }
+        };
         config.enable_sni = !key.disable_sni;
-        config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(MOST_SESSIONS)));
         Ok(config)
     }
+}
+
+/// What accepts certificates of one authority, for tests of other hellos.
+#[cfg(test)]
+pub(super) fn trusting(root: &CertificateDer<'static>) -> Arc<WebPkiServerVerifier> {
+    TlsClients::new(std::slice::from_ref(root)).roots().unwrap()
 }
 
 impl fmt::Debug for TlsClients {
@@ -144,20 +225,27 @@ impl fmt::Debug for TlsClients {
     }
 }
 
-async fn handshake(
-    stream: BoxStream,
+async fn own_handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-) -> Result<Secured<ReadAhead<BoxStream>>, Cause> {
-    let stream = TlsConnector::from(config).connect(name, ReadAhead::new(stream)).await.map_err(cause_of)?;
-    Ok(Secured::new(stream))
+) -> Result<TlsStream<Swapped<S>>, Cause> {
+    let handshake = TlsConnector::from(config).connect(name, Swapped::open(stream));
+    handshake.await.map_err(|error| cause_of(error, Shape::Own))
 }
 
-/// What rustls refused, if it was rustls; otherwise what happened to the stream.
-fn cause_of(error: io::Error) -> Cause {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(refused @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {
+/// What rustls refused, if it was rustls; otherwise what happened to the stream. What rustls would not have refused in
+/// the answer to its own hello is [`Cause::Hello`].
+pub(super) fn cause_of(error: io::Error, shape: Shape) -> Cause {
+    use rustls::Error as Refused;
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
+        Some(refused @ (Refused::InvalidCertificate(_) | Refused::NoCertificatesPresented)) => {
             Cause::Certificate(refused.to_string().into())
+        }
+        Some(refused @ (Refused::PeerMisbehaved(_) | Refused::PeerIncompatible(_)))
+            if matches!(shape, Shape::Browser(_)) =>
+        {
+            Cause::Hello(refused.to_string().into())
         }
         Some(other) => Cause::Tls(other.to_string().into()),
         None => Cause::from(error),

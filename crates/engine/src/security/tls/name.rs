@@ -6,7 +6,12 @@ use rustls_pki_types::ServerName;
 /// The name for the handshake: the published one when it can be read, else the server's own host. An address is never
 /// sent as SNI (RFC 6066 §3).
 pub(super) fn to_send(tls: &Tls, server: &Host) -> ServerName<'static> {
-    tls.server_name.as_deref().and_then(read).unwrap_or_else(|| of_host(server))
+    of(tls.server_name.as_deref(), server)
+}
+
+/// The published name when it can be read, else the server's own host.
+pub(crate) fn of(published: Option<&str>, server: &Host) -> ServerName<'static> {
+    published.and_then(read).unwrap_or_else(|| of_host(server))
 }
 
 /// Reads a published name; garbage is `None`, since a name is often only decoration.

@@ -17,7 +17,7 @@ const CHUNK: usize = 32 * 1024;
 const USUAL: usize = 4096;
 
 /// Reads in large pieces when the stream is busy, and holds no buffer when it is idle.
-pub(super) struct ReadAhead<S> {
+pub(crate) struct ReadAhead<S> {
     inner: S,
     buffer: BytesMut,
     /// Whether the last read brought [`USUAL`] bytes or more: more is probably waiting.
@@ -26,7 +26,7 @@ pub(super) struct ReadAhead<S> {
 
 impl<S> ReadAhead<S> {
     /// Puts a buffer over `inner`.
-    pub(super) fn new(inner: S) -> Self {
+    pub(crate) fn new(inner: S) -> Self {
         Self { inner, buffer: BytesMut::new(), busy: false }
     }
 

@@ -11,11 +11,11 @@ use tokio_rustls::client::TlsStream;
 
 /// Many servers of the field close TCP without `close_notify`: that is read as an ordinary end. What the inner
 /// protocol lost by it, the inner protocol notices.
-pub(super) struct Secured<S>(TlsStream<S>);
+pub(crate) struct Secured<S>(TlsStream<S>);
 
 impl<S> Secured<S> {
     /// Wraps a stream whose handshake is done.
-    pub(super) const fn new(stream: TlsStream<S>) -> Self {
+    pub(crate) const fn new(stream: TlsStream<S>) -> Self {
         Self(stream)
     }
 }

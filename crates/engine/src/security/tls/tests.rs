@@ -1,9 +1,16 @@
 //! Tests of TLS against an in-process rustls server.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
-use hezar_core::{Fault, Host, Pin, Stage, Tls};
+use hezar_core::{Carrier, Fault, Fingerprint, Host, Pin, Security, Stage, Target, Tls};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -11,8 +18,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{TlsClients, name, read_ahead::ReadAhead};
 use crate::{
-    Attempt, BoxStream, DialError,
+    Attempt, BoxStream, DialError, Dialer,
     testing::{Authority, Chopped, chopped_pair},
+    upstream::Upstream,
 };
 
 struct World {
@@ -136,6 +144,8 @@ async fn a_pinned_issuer_must_have_signed() {
         skip_verify: true,
         pins: vec![pin(&honest.root)],
         verify_names: Vec::new(),
+        fingerprint: None,
+        ech: None,
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = super::NodeVerifier::new(None, provider, &key);
@@ -206,6 +216,106 @@ async fn silence_garbage_and_an_early_end() {
         let error = result.err().unwrap();
         assert_eq!((error.stage, error.code(), error.fault()), (Stage::Security, code, Fault::Node));
     }
+}
+
+/// Dials an in-process server, again and again.
+#[derive(Debug)]
+struct Dialled {
+    acceptor: Acceptor,
+    times: AtomicUsize,
+}
+
+struct Acceptor(TlsAcceptor);
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+#[async_trait]
+impl Dialer for Dialled {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        self.times.fetch_add(1, Ordering::Relaxed);
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let handshake = self.acceptor.0.accept(theirs);
+        tokio::spawn(async move {
+            if let Ok(mut stream) = handshake.await {
+                let (mut read, mut write) = tokio::io::split(&mut stream);
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            }
+        });
+        Ok(Box::new(ours))
+    }
+}
+
+#[tokio::test]
+async fn a_browsers_hello_gives_way_to_our_own_where_it_must() {
+    let authority = Authority::new();
+    let clients = TlsClients::new(std::slice::from_ref(&authority.root));
+    let server = Target::parse("node.example:443").unwrap();
+    let attempt = Attempt::within(Duration::from_secs(60));
+    for (versions, dials) in [(&[&rustls::version::TLS13], [1, 2]), (&[&rustls::version::TLS12], [2, 3])] {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let acceptor = Acceptor(authority.server_of(&["node.example"], &["h2"], provider, versions).0);
+        let dialled = Arc::new(Dialled { acceptor, times: AtomicUsize::new(0) });
+        let tls = Tls { fingerprint: Some(Fingerprint::Chrome), ..Tls::default() };
+        let carrier = Carrier::Tcp { header: None, security: Security::Tls(tls) };
+        let via: Arc<dyn Dialer> = Arc::<Dialled>::clone(&dialled);
+        let upstream = Upstream::new(&server, &carrier, via, &clients).unwrap();
+        for times in dials {
+            let mut stream = upstream.open(&attempt).await.unwrap();
+            assert_eq!(dialled.times.load(Ordering::Relaxed), times);
+            stream.write_all(b"ping").await.unwrap();
+            stream.flush().await.unwrap();
+            stream.read_exact(&mut [0; 4]).await.unwrap();
+        }
+    }
+}
+
+/// An ECHConfigList with one configuration for X25519, HKDF-SHA256 and AES-128-GCM.
+fn ech_list() -> Vec<u8> {
+    let key = aws_lc_rs::agreement::PrivateKey::generate(&aws_lc_rs::agreement::X25519).unwrap();
+    let name = b"public.example";
+    let mut contents = vec![7, 0, 0x20, 0, 32];
+    contents.extend_from_slice(key.compute_public_key().unwrap().as_ref());
+    contents.extend_from_slice(&[0, 4, 0, 1, 0, 1, 0, name.len() as u8]);
+    contents.extend_from_slice(name);
+    contents.extend_from_slice(&[0, 0]);
+    let length = contents.len() as u8;
+    [&[0, length + 4, 0xfe, 0x0d, 0, length][..], &contents].concat()
+}
+
+#[tokio::test]
+async fn ech_hides_the_name() {
+    let ech = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, ech_list());
+    for (fingerprint, ech, shown) in [
+        (None, ech.clone(), "public.example"),
+        (Some(Fingerprint::Chrome), ech, "public.example"),
+        (None, "node.example+https://resolver.example/dns-query".to_owned(), "node.example"),
+    ] {
+        let tls = Tls { ech: Some(ech.into()), fingerprint, ..named("node.example") };
+        TlsClients::check(&tls).unwrap();
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let (clients, host) = (TlsClients::new(&[]), Host::new("192.0.2.1").unwrap());
+        let attempt = Attempt::within(Duration::from_secs(60));
+        let record = async {
+            let mut record = vec![0; 5];
+            theirs.read_exact(&mut record).await.unwrap();
+            record.resize(5 + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
+            theirs.read_exact(&mut record[5..]).await.unwrap();
+            drop(theirs);
+            record
+        };
+        let handshake = clients.handshake(ours, &tls, &host, &[], fingerprint, &attempt);
+        let (result, record) = tokio::join!(handshake, record);
+        assert!(result.is_err());
+        let seen = crate::security::hello::ja4::read(&record);
+        assert_eq!(seen.body(0).map(|body| &body[5..]), Some(shown.as_bytes()));
+        assert_eq!(seen.body(0xfe0d).is_some(), shown == "public.example");
+    }
+    let garbage = Tls { ech: Some("AAAA".into()), ..Tls::default() };
+    assert!(TlsClients::check(&garbage).is_err());
 }
 
 #[test]

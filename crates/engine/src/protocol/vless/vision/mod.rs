@@ -1,0 +1,35 @@
+//! XTLS Vision: a VLESS stream whose inner TLS 1.3 travels bare once its handshake is over.
+//!
+//! The first pieces of each direction are padded ([`wire`]), so that an inner TLS handshake does not show by its
+//! lengths. When the inner traffic turns out to be TLS 1.3 ([`traffic`]), a direction says so in its last block and leaves
+//! our TLS: what follows is the socket's, in each direction on its own.
+
+mod io;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod wire;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(super) use self::stream::VisionStream;
+pub(crate) use self::stream::read_vision_answer;
+
+static SENDING: AtomicU64 = AtomicU64::new(0);
+static RECEIVING: AtomicU64 = AtomicU64::new(0);
+
+/// How many Vision streams of this process have left their TLS, by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Streams whose sending half is the socket's.
+    pub sending: u64,
+    /// Streams whose receiving half is the socket's.
+    pub receiving: u64,
+}
+
+/// Counts since the process began.
+#[must_use]
+pub fn handed_over() -> HandedOver {
+    HandedOver { sending: SENDING.load(Ordering::Relaxed), receiving: RECEIVING.load(Ordering::Relaxed) }
+}

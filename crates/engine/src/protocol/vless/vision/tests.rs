@@ -1,0 +1,419 @@
+//! Vision against a server written down from its definition: plain traffic, inner TLS, and bytes that come together.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{Carrier, Host, PacketEncoding, Security, Target, Tls, Vision, Vless};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    task::JoinHandle,
+    time::sleep,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
+use uuid::{Uuid, uuid};
+
+use super::{
+    stream::VisionStream,
+    traffic::{
+        Traffic, Verdict,
+        tests::{data, hello},
+    },
+    wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
+};
+use crate::{
+    BuildError, Cause, Dialer, TlsClients,
+    protocol::{
+        laws::{self, Served, attempt, target},
+        vless::{build, wire::VISION},
+    },
+    security::RecordGate,
+    testing::{Authority, upstream_pair},
+    upstream::Upstream,
+};
+
+const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
+
+type Server = TlsStream<RecordGate<DuplexStream>>;
+
+struct World {
+    acceptor: TlsAcceptor,
+    clients: TlsClients,
+    authority: Authority,
+}
+
+impl World {
+    fn new() -> Self {
+        let authority = Authority::new();
+        let acceptor = authority.server(&["192.0.2.1"], &[]).0;
+        Self { acceptor, clients: TlsClients::new(std::slice::from_ref(&authority.root)), authority }
+    }
+
+    /// The upstream's way with TLS on it.
+    fn secured(&self, plain: &Upstream) -> Upstream {
+        let carrier = Carrier::Tcp { header: None, security: Security::Tls(Tls::default()) };
+        Upstream::new(plain.server(), &carrier, Arc::clone(plain.via()), &self.clients).unwrap()
+    }
+
+    fn dialer(&self, plain: &Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+        let settings =
+            Vless { id: ID, flow: Some(Vision::Plain), encryption: None, packet_encoding: PacketEncoding::Xudp };
+        build(&settings, self.secured(plain))
+    }
+
+    /// A client's stream, and the server's application beside it.
+    async fn meet(&self, seed: u64, most: usize) -> (VisionStream, JoinHandle<Served>) {
+        let (plain, peer) = upstream_pair(seed, most);
+        let server = tokio::spawn(serve(self.acceptor.clone(), peer));
+        let tls = self.secured(&plain).open_gated(&attempt()).await.unwrap();
+        let request = crate::protocol::vless::wire::request(&ID, VISION, &target());
+        (VisionStream::new(tls, ID, request), server)
+    }
+}
+
+async fn take(tls: &mut Server, length: usize) -> Vec<u8> {
+    let mut taken = Vec::new();
+    while taken.len() < length {
+        let chunk = tls.fill_buf().await.unwrap();
+        assert!(!chunk.is_empty());
+        let part = chunk.len().min(length - taken.len());
+        taken.extend_from_slice(&chunk[..part]);
+        tls.consume(part);
+    }
+    taken
+}
+
+/// Reads the request and serves in the background.
+async fn serve(acceptor: TlsAcceptor, peer: DuplexStream) -> Served {
+    let mut tls = acceptor.accept(RecordGate::new(peer)).await.unwrap();
+    let start = take(&mut tls, 18 + VISION.len() + 5).await;
+    assert_eq!((start[0], &start[1..17], usize::from(start[17])), (0, &ID.as_bytes()[..], VISION.len()));
+    assert_eq!((&start[18..36], start[36], start[39]), (VISION, 1, 2));
+    let port = u16::from_be_bytes([start[37], start[38]]);
+    let name = take(&mut tls, usize::from(start[40])).await;
+    let (ours, theirs) = duplex(16 * 1024);
+    tokio::spawn(relay(tls, theirs));
+    (Target::new(Host::new(std::str::from_utf8(&name).unwrap()).unwrap(), port).unwrap(), ours)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Half {
+    Blocks,
+    Bare,
+    Raw,
+    Over,
+}
+
+/// What comes next from the client: one record's payload, or what the socket has.
+async fn next(tls: &mut Server, half: Half) -> Vec<u8> {
+    if half == Half::Raw {
+        let mut bytes = vec![0; 8000];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        std::future::poll_fn(|cx| tls.get_mut().0.poll_read_raw(cx, &mut buffer)).await.unwrap();
+        let length = buffer.filled().len();
+        bytes.truncate(length);
+        return bytes;
+    }
+    let chunk = tls.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
+    tls.consume(chunk.len());
+    chunk
+}
+
+async fn relay(mut tls: Server, mut app: DuplexStream) {
+    let (mut up, mut down) = (Half::Blocks, Half::Blocks);
+    let (mut blocks, mut traffic, mut random) = (Unpadding::new(ID), Traffic::new(), StdRng::seed_from_u64(1));
+    let mut buffer = vec![0; 12_000];
+    let mut head = vec![0, 3, b'a', b'b', b'c'];
+    while up != Half::Over || down != Half::Over {
+        tokio::select! {
+            chunk = next(&mut tls, up), if up != Half::Over => {
+                if chunk.is_empty() {
+                    up = Half::Over;
+                    app.shutdown().await.unwrap();
+                }
+                let mut rest = &chunk[..];
+                while up == Half::Blocks {
+                    match blocks.step(rest).unwrap() {
+                        Step::More => break,
+                        Step::Skip(length) => rest = &rest[length..],
+                        Step::Content(length) => {
+                            app.write_all(&rest[..length]).await.unwrap();
+                            blocks.taken(length);
+                            rest = &rest[length..];
+                        }
+                        Step::Over(command) => up = if command == Command::Direct { Half::Raw } else { Half::Bare },
+                    }
+                }
+                if matches!(up, Half::Bare | Half::Raw) {
+                    app.write_all(rest).await.unwrap();
+                }
+            }
+            length = app.read(&mut buffer), if down != Half::Over => {
+                let bytes = &buffer[..length.unwrap()];
+                let id = (!head.is_empty()).then_some(&ID);
+                if bytes.is_empty() {
+                    if down == Half::Raw {
+                        tls.get_mut().0.shutdown().await.unwrap();
+                    } else {
+                        tls.write_all(&head).await.unwrap();
+                        tls.shutdown().await.unwrap();
+                    }
+                    down = Half::Over;
+                } else if down == Half::Raw {
+                    tls.get_mut().0.write_all(bytes).await.unwrap();
+                } else if down == Half::Bare {
+                    tls.write_all(bytes).await.unwrap();
+                    tls.flush().await.unwrap();
+                } else {
+                    traffic.see_down(bytes);
+                    let verdict = traffic.see_up(bytes);
+                    let last = match verdict {
+                        Verdict::Pad => Command::Continue,
+                        Verdict::Stop => Command::End,
+                        Verdict::Release => Command::Direct,
+                    };
+                    let mut wire = std::mem::take(&mut head);
+                    let pieces = bytes.chunks(MOST_CONTENT);
+                    let count = pieces.len();
+                    for (number, piece) in pieces.enumerate() {
+                        let command = if number + 1 == count { last } else { Command::Continue };
+                        pad(&mut wire, id.filter(|_| number == 0), command, piece, true, &mut random);
+                    }
+                    tls.write_all(&wire).await.unwrap();
+                    tls.flush().await.unwrap();
+                    down = match verdict {
+                        Verdict::Pad => Half::Blocks,
+                        Verdict::Stop => Half::Bare,
+                        Verdict::Release => Half::Raw,
+                    };
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_laws() {
+    let world = World::new();
+    let acceptor = world.acceptor.clone();
+    laws::all(|upstream| world.dialer(&upstream), |peer| serve(acceptor.clone(), peer)).await;
+}
+
+/// A mebibyte each way, one after the other.
+async fn exchange(mut ours: impl AsyncRead + AsyncWrite + Unpin, mut theirs: impl AsyncRead + AsyncWrite + Unpin) {
+    let pattern: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_le_bytes).collect();
+    let client = async {
+        ours.write_all(&pattern).await.unwrap();
+        ours.flush().await.unwrap();
+        let mut back = vec![0; pattern.len()];
+        ours.read_exact(&mut back).await.unwrap();
+        assert!(back == pattern);
+    };
+    let server = async {
+        let mut came = vec![0; pattern.len()];
+        theirs.read_exact(&mut came).await.unwrap();
+        assert!(came == pattern);
+        theirs.write_all(&came).await.unwrap();
+        theirs.flush().await.unwrap();
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inner_tls13_leaves_our_tls_and_inner_tls12_stays() {
+    let world = World::new();
+    let before = super::handed_over();
+    for (versions, leaves) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
+        for (seed, most) in [(1, 1000), (2, 64 * 1024)] {
+            let provider = rustls::crypto::aws_lc_rs::default_provider;
+            let inner = world.authority.server_of(&["inner.example"], &[], provider(), &[versions]).0;
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(world.authority.root.clone()).unwrap();
+            let config = rustls::ClientConfig::builder_with_provider(provider().into())
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let (mut stream, server) = world.meet(seed, most).await;
+            let site = tokio::spawn(async move { inner.accept(server.await.unwrap().1).await.unwrap() });
+            let name = ServerName::try_from("inner.example").unwrap();
+            let client = TlsConnector::from(Arc::new(config)).connect(name, &mut stream).await.unwrap();
+            // The first data is small, like a request.
+            let mut ours = client;
+            ours.write_all(b"GET /").await.unwrap();
+            ours.flush().await.unwrap();
+            let mut theirs = site.await.unwrap();
+            theirs.read_exact(&mut [0; 5]).await.unwrap();
+            theirs.write_all(b"200 OK").await.unwrap();
+            theirs.flush().await.unwrap();
+            ours.read_exact(&mut [0; 6]).await.unwrap();
+            exchange(&mut ours, &mut theirs).await;
+            drop(ours);
+            assert_eq!(stream.is_raw(), leaves, "{versions:?} in pieces of {most}");
+        }
+    }
+    let after = super::handed_over();
+    assert!(after.sending >= before.sending + 2 && after.receiving >= before.receiving + 2);
+}
+
+/// Passes bytes on as networks do that collect them for a while. Counts the pieces that go to the client.
+async fn collecting(mut server: DuplexStream, mut client: DuplexStream) -> usize {
+    let mut pieces = 0;
+    let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => match read.unwrap_or_default() {
+                0 => return pieces,
+                length => server.write_all(&up[..length]).await.unwrap(),
+            },
+            read = server.read(&mut down) => {
+                let mut length = read.unwrap_or_default();
+                if length == 0 {
+                    return pieces;
+                }
+                sleep(Duration::from_millis(40)).await;
+                while let Ok(more) = tokio::time::timeout(Duration::ZERO, server.read(&mut down[length..])).await {
+                    match more.unwrap_or_default() {
+                        0 => break,
+                        more => length += more,
+                    }
+                }
+                if client.write_all(&down[..length]).await.is_err() {
+                    return pieces;
+                }
+                pieces += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
+    let world = World::new();
+    let (plain, near) = upstream_pair(3, 64 * 1024);
+    let (far, peer) = duplex(64 * 1024);
+    let network = tokio::spawn(collecting(far, near));
+    let server = tokio::spawn(serve(world.acceptor.clone(), peer));
+    let mut client = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.unwrap();
+    client.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]).await.unwrap();
+    client.flush().await.unwrap();
+    let (_, mut app) = server.await.unwrap();
+    // A server that sends data at once after its hello, and more of it outside our TLS, all within the collecting time.
+    let parts = [hello(0x1301, true), data(60), data(3000), data(5000)];
+    for part in &parts {
+        app.write_all(part).await.unwrap();
+        sleep(Duration::from_millis(2)).await;
+    }
+    let expected = parts.concat();
+    let mut came = vec![0; expected.len()];
+    client.read_exact(&mut came).await.unwrap();
+    assert!(came == expected);
+    drop(client);
+    drop(app);
+    // The handshake in two or three, the data in one.
+    assert!(network.await.unwrap() <= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tls12_cannot_be_left() {
+    let world = World::new();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let acceptor = world.authority.server_of(&["192.0.2.1"], &[], provider, &[&rustls::version::TLS12]).0;
+    let (plain, peer) = upstream_pair(1, 64 * 1024);
+    let server = tokio::spawn(async move { acceptor.accept(peer).await.map(drop) });
+    let error = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.err().unwrap();
+    assert_eq!((error.stage, error.code()), (hezar_core::Stage::Security, "tls"));
+    drop(server.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_what_went_wrong() {
+    let world = World::new();
+    let block = |command, content: &[u8]| {
+        let mut wire = vec![0, 0];
+        pad(&mut wire, Some(&ID), command, content, false, &mut StdRng::seed_from_u64(7));
+        wire
+    };
+    let mut unknown = block(Command::End, b"");
+    unknown[18] = 3;
+    let cut = block(Command::Continue, b"payload")[..25].to_vec();
+    let answers: [(Vec<u8>, Option<&str>); 8] = [
+        (Vec::new(), Some("closed")),
+        (b"\0".to_vec(), Some("closed")),
+        (b"HTTP/1.1 400".to_vec(), Some("protocol")),
+        (b"\0\0not a block of ours".to_vec(), Some("protocol")),
+        (unknown, Some("protocol")),
+        (cut, Some("closed")),
+        (b"\0\0".to_vec(), None),
+        (block(Command::Continue, b"payload"), None),
+    ];
+    for (answer, code) in answers {
+        let (plain, peer) = upstream_pair(2, 64);
+        let acceptor = world.acceptor.clone();
+        let server = tokio::spawn(async move {
+            let mut tls = acceptor.accept(peer).await.unwrap();
+            tls.write_all(&answer).await.unwrap();
+            tls.shutdown().await.unwrap();
+            tls
+        });
+        let mut client = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        client.flush().await.unwrap();
+        let cause = client.read_to_end(&mut Vec::new()).await.err().map(Cause::from);
+        assert_eq!(cause.as_ref().map(Cause::code), code);
+        if code.is_some() {
+            assert!(client.read(&mut [0; 16]).await.is_err(), "an error is not forgotten");
+        }
+        drop(server.await.unwrap());
+    }
+}
+
+/// Payload of any bytes in these pieces.
+fn unpadded(wire: &[u8], piece: usize) -> Result<(Vec<u8>, Option<Command>), Cause> {
+    let (mut blocks, mut payload) = (Unpadding::new(ID), Vec::new());
+    for mut rest in wire.chunks(piece) {
+        loop {
+            match blocks.step(rest)? {
+                Step::More => break,
+                Step::Skip(length) => rest = &rest[length..],
+                Step::Content(length) => {
+                    payload.extend_from_slice(&rest[..length]);
+                    blocks.taken(length);
+                    rest = &rest[length..];
+                }
+                Step::Over(command) => return Ok((payload, Some(command))),
+            }
+        }
+    }
+    Ok((payload, None))
+}
+
+proptest! {
+    #[test]
+    fn blocks_in_any_pieces(
+        contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2000), 1..6),
+        piece in 1..3000_usize, seed: u64, long: bool,
+    ) {
+        let (mut wire, mut random) = (Vec::new(), StdRng::seed_from_u64(seed));
+        for (number, content) in contents.iter().enumerate() {
+            let command = if number + 1 == contents.len() { Command::Direct } else { Command::Continue };
+            pad(&mut wire, (number == 0).then_some(&ID), command, content, long, &mut random);
+        }
+        prop_assert_eq!(unpadded(&wire, piece).unwrap(), (contents.concat(), Some(Command::Direct)));
+    }
+
+    #[test]
+    fn any_blocks(bytes in proptest::collection::vec(any::<u8>(), 0..300), piece in 1..40_usize) {
+        let wire = [&ID.as_bytes()[..], &bytes].concat();
+        let _ = (unpadded(&wire, piece), unpadded(&bytes, piece));
+    }
+
+    #[test]
+    fn any_traffic(up in proptest::collection::vec(any::<u8>(), 0..100), kind in 0x14..0x19_u8, length in 0..40_u8) {
+        let mut traffic = Traffic::new();
+        traffic.see_down(&[&[0x16, 3, 3, 1, 0, 2][..], &up].concat());
+        traffic.see_up(&[&[kind, 3, 3, 0, length][..], &up].concat());
+        traffic.see_up(&up);
+    }
+}

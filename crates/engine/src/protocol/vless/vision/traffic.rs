@@ -1,0 +1,255 @@
+//! What travels inside: TLS 1.3 is left as it is after its handshake, everything else stays inside our TLS.
+
+/// The most of an opening that is looked at: a ServerHello with the largest key share in use has less than half.
+const MOST_OPENING: usize = 4096;
+
+/// The header of a TLS record.
+const HEADER: usize = 5;
+
+/// How many pieces of traffic that is not TLS are padded, both ways together.
+const PADDED_PIECES: u8 = 8;
+
+/// What is known about the inner traffic.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    up: Opening,
+    down: Opening,
+    records: Records,
+    pieces: u8,
+}
+
+/// What the first bytes of a direction are.
+#[derive(Debug, Default)]
+struct Opening {
+    bytes: Vec<u8>,
+    sort: Sort,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sort {
+    #[default]
+    Unknown,
+    NotTls,
+    /// A ClientHello, or a ServerHello of TLS 1.2.
+    Tls,
+    /// A ServerHello of TLS 1.3 whose cipher may be seen from outside.
+    Tls13,
+}
+
+/// What a piece that was just sent means for the padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Pad,
+    /// Enough: the rest is bare, inside our TLS.
+    Stop,
+    /// The rest may go outside our TLS.
+    Release,
+}
+
+impl Traffic {
+    /// Nothing is known.
+    pub(super) fn new() -> Self {
+        Self { up: Opening::default(), down: Opening::default(), records: Records::default(), pieces: PADDED_PIECES }
+    }
+
+    /// Whether a TLS handshake was seen.
+    pub(super) fn is_tls(&self) -> bool {
+        [self.up.sort, self.down.sort].iter().any(|sort| matches!(sort, Sort::Tls | Sort::Tls13))
+    }
+
+    /// A piece comes down.
+    pub(super) fn see_down(&mut self, bytes: &[u8]) {
+        self.pieces = self.pieces.saturating_sub(1);
+        self.down.see(bytes, server_hello);
+    }
+
+    /// A piece goes up.
+    pub(super) fn see_up(&mut self, bytes: &[u8]) -> Verdict {
+        self.pieces = self.pieces.saturating_sub(1);
+        self.up.see(bytes, client_hello);
+        let ends_with_data = self.records.follow(bytes);
+        match self.down.sort {
+            Sort::Tls13 if ends_with_data => Verdict::Release,
+            // The receiver finishes one piece early.
+            _ if self.is_tls() && ends_with_data || self.pieces <= 1 && !self.met_server_hello() => Verdict::Stop,
+            _ => Verdict::Pad,
+        }
+    }
+
+    fn met_server_hello(&self) -> bool {
+        matches!(self.down.sort, Sort::Tls | Sort::Tls13)
+    }
+}
+
+impl Opening {
+    fn see(&mut self, bytes: &[u8], judge: fn(&[u8]) -> Sort) {
+        if self.sort == Sort::Unknown {
+            let room = MOST_OPENING - self.bytes.len();
+            self.bytes.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+            self.sort = judge(&self.bytes);
+            if self.sort == Sort::Unknown && self.bytes.len() == MOST_OPENING {
+                self.sort = Sort::NotTls;
+            }
+            if self.sort != Sort::Unknown {
+                self.bytes = Vec::new();
+            }
+        }
+    }
+}
+
+/// The handshake message of this type at the front of a stream: `Err` says what the stream is without.
+fn message(stream: &[u8], kind: u8) -> Result<&[u8], Sort> {
+    let known = [0x16, 3];
+    let length = stream.len().min(2);
+    if stream.get(..length) != known.get(..length) || stream.get(HEADER).is_some_and(|found| *found != kind) {
+        return Err(Sort::NotTls);
+    }
+    match stream {
+        [_, _, _, _, _, _, rest @ ..] => Ok(rest),
+        _ => Err(Sort::Unknown),
+    }
+}
+
+fn client_hello(stream: &[u8]) -> Sort {
+    message(stream, 1).map_or_else(|sort| sort, |_| Sort::Tls)
+}
+
+fn server_hello(stream: &[u8]) -> Sort {
+    let rest = match message(stream, 2) {
+        Ok(rest) => rest,
+        Err(sort) => return sort,
+    };
+    // Length, version and random, then the session id.
+    let Some((&id, rest)) = rest.get(3 + 2 + 32..).and_then(<[u8]>::split_first) else { return Sort::Unknown };
+    let Some(rest) = rest.get(usize::from(id)..) else { return Sort::Unknown };
+    let [high, low, _, a, b, rest @ ..] = rest else {
+        return Sort::Unknown;
+    };
+    let Some(extensions) = rest.get(..usize::from(u16::from_be_bytes([*a, *b]))) else { return Sort::Unknown };
+    // The CCM suite with short tags would show.
+    let hidden = (0x1301..=0x1304).contains(&u16::from_be_bytes([*high, *low]));
+    if hidden && extension(extensions, 43) == Some(&[3, 4]) { Sort::Tls13 } else { Sort::Tls }
+}
+
+fn extension(mut extensions: &[u8], number: u16) -> Option<&[u8]> {
+    while let [a, b, c, d, rest @ ..] = extensions {
+        let (body, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*c, *d])))?;
+        if u16::from_be_bytes([*a, *b]) == number {
+            return Some(body);
+        }
+        extensions = rest;
+    }
+    None
+}
+
+/// Follows the TLS records of a direction.
+#[derive(Debug, Default)]
+struct Records {
+    header: [u8; HEADER],
+    filled: usize,
+    /// What is left of the record's body.
+    left: usize,
+    lost: bool,
+}
+
+impl Records {
+    /// Takes a piece. True when it ends where a record ends, and only records with data began in it.
+    fn follow(&mut self, mut bytes: &[u8]) -> bool {
+        let mut data = false;
+        let mut other = false;
+        while !bytes.is_empty() && !self.lost {
+            let body = self.left.min(bytes.len());
+            self.left -= body;
+            bytes = bytes.get(body..).unwrap_or_default();
+            let room = self.header.get_mut(self.filled..).unwrap_or_default();
+            let length = room.len().min(bytes.len());
+            room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+            if self.filled == 0 && length > 0 {
+                let begins_data = self.header.first() == Some(&0x17);
+                data |= begins_data;
+                other |= !begins_data;
+            }
+            self.filled += length;
+            bytes = bytes.get(length..).unwrap_or_default();
+            if self.filled == HEADER {
+                let [kind, major, _, high, low] = self.header;
+                self.lost = !(0x14..=0x17).contains(&kind) || major != 3;
+                self.left = usize::from(u16::from_be_bytes([high, low]));
+                self.filled = 0;
+            }
+        }
+        data && !other && !self.lost && self.left == 0 && self.filled == 0
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{Sort, Traffic, Verdict, client_hello, server_hello};
+
+    /// A ServerHello with this suite, and supported versions or none.
+    pub(in super::super) fn hello(suite: u16, tls13: bool) -> Vec<u8> {
+        let extensions: &[u8] = if tls13 { &[0, 51, 0, 1, 9, 0, 43, 0, 2, 3, 4] } else { &[0, 23, 0, 0] };
+        let mut body = [&[3, 3][..], &[7; 32], &[32], &[8; 32], &suite.to_be_bytes(), &[0]].concat();
+        body.extend_from_slice(&(extensions.len() as u16).to_be_bytes());
+        body.extend_from_slice(extensions);
+        let length = (body.len() as u16).to_be_bytes();
+        let mut record = vec![0x16, 3, 3];
+        record.extend_from_slice(&(body.len() as u16 + 4).to_be_bytes());
+        record.extend_from_slice(&[2, 0, length[0], length[1]]);
+        record.extend_from_slice(&body);
+        record
+    }
+
+    pub(in super::super) fn data(length: u16) -> Vec<u8> {
+        let mut record = vec![0x17, 3, 3];
+        record.extend_from_slice(&length.to_be_bytes());
+        record.resize(5 + usize::from(length), 9);
+        record
+    }
+
+    const CLIENT_HELLO: &[u8] = &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0];
+
+    #[test]
+    fn openings() {
+        assert_eq!(server_hello(&hello(0x1301, true)), Sort::Tls13);
+        assert_eq!(server_hello(&hello(0x1305, true)), Sort::Tls);
+        assert_eq!(server_hello(&hello(0xc02f, false)), Sort::Tls);
+        assert_eq!(server_hello(CLIENT_HELLO), Sort::NotTls);
+        assert_eq!(client_hello(CLIENT_HELLO), Sort::Tls);
+        assert_eq!(client_hello(b"GET / HTTP/1.1"), Sort::NotTls);
+        let hello = hello(0x1303, true);
+        for length in 0..hello.len() {
+            assert_eq!(server_hello(&hello[..length]), Sort::Unknown);
+        }
+    }
+
+    #[test]
+    fn tls13_is_released_with_its_first_data() {
+        let (hello, data) = (hello(0x1301, true), data(40));
+        for pieces in [1, 3, 1000] {
+            let mut traffic = Traffic::new();
+            assert_eq!(traffic.see_up(CLIENT_HELLO), Verdict::Pad);
+            hello.chunks(pieces).for_each(|piece| traffic.see_down(piece));
+            // The end of the handshake is no data yet.
+            assert_eq!(traffic.see_up(&[&[0x14, 3, 3, 0, 1, 1], &data[..]].concat()), Verdict::Pad);
+            assert_eq!(traffic.see_up(&data[..20]), Verdict::Pad);
+            assert_eq!(traffic.see_up(&data[20..]), Verdict::Pad);
+            assert_eq!(traffic.see_up(&data.repeat(3)), Verdict::Release);
+        }
+    }
+
+    #[test]
+    fn other_traffic_stops() {
+        let mut old = Traffic::new();
+        old.see_up(CLIENT_HELLO);
+        old.see_down(&hello(0xc02f, false));
+        assert_eq!(old.see_up(&data(40)), Verdict::Stop);
+        let mut early = Traffic::new();
+        early.see_up(CLIENT_HELLO);
+        assert_eq!(early.see_up(&data(40)), Verdict::Stop);
+        let mut plain = Traffic::new();
+        let verdicts: Vec<_> = (0..7).map(|_| plain.see_up(b"EHLO example")).collect();
+        assert_eq!(verdicts.iter().position(|verdict| *verdict == Verdict::Stop), Some(6));
+    }
+}

@@ -1,0 +1,205 @@
+//! A ClientHello of our choice on stock rustls: a browser's, or rustls' own with a session id that says more.
+//!
+//! rustls builds its hello as always, with values that we laid out ([`script`]); another hello with the same random,
+//! session id and key shares leaves in its place ([`swapped`]), and is what the transcript hashes ([`transcript`]). What
+//! the server answers is then rustls' business, as far as rustls knows the extensions that the other hello offers.
+
+mod brotli;
+mod grease;
+#[cfg(test)]
+pub(crate) mod ja4;
+mod keys;
+mod script;
+mod swapped;
+mod template;
+#[cfg(test)]
+mod tests;
+mod transcript;
+mod wire;
+
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, Error, NamedGroup,
+    client::{Resumption, danger::ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs},
+};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use self::{keys::Keys, script::Script, transcript::Substitute, wire::Fields};
+pub(crate) use self::{
+    swapped::{ServerHello, Swapped, hear_server_hello},
+    template::{Template, of as template_of},
+    wire::SESSION_ID,
+};
+
+/// Whose hello leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// A browser's.
+    Browser(&'static Template),
+    /// rustls' own.
+    Own,
+}
+
+/// A configuration for [`Hello::connect`]: no resumption, since a hello of ours carries no tickets.
+///
+/// # Errors
+/// Never, unless rustls changes what it asks of a provider.
+pub(crate) fn config(
+    shape: Shape,
+    verifier: Arc<dyn ServerCertVerifier>,
+    alpn: &[Vec<u8>],
+) -> Result<ClientConfig, Error> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        let mut provider = aws_lc_rs::default_provider();
+        let tls12 = provider.cipher_suites.iter().copied().filter(|suite| suite.tls13().is_none());
+        provider.cipher_suites = transcript::suites().into_iter().chain(tls12).collect();
+        let others = [NamedGroup::X25519MLKEM768, NamedGroup::X25519];
+        provider.kx_groups.retain(|group| !others.contains(&group.name()));
+        provider.kx_groups.splice(0..0, [&keys::Hybrid as _, &keys::Classical as _]);
+        provider.secure_random = &script::Scripted;
+        Arc::new(provider)
+    });
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER));
+    let builder = match shape {
+        // Without TLS 1.2: its transcript does not know the other hello.
+        Shape::Browser(_) => builder.with_ech(grease::mode())?,
+        Shape::Own => builder.with_safe_default_protocol_versions()?,
+    };
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    config.alpn_protocols = alpn.to_vec();
+    config.resumption = Resumption::disabled();
+    if matches!(shape, Shape::Browser(_)) {
+        config.cert_decompressors = vec![&brotli::Brotli];
+    }
+    Ok(config)
+}
+
+/// Gives the session id of a hello, from its keys, its random and the whole message with an empty session id.
+pub(crate) type Seal<'a> = &'a dyn Fn(&dyn Agree, &[u8; 32], &[u8]) -> Result<[u8; 32], Error>;
+
+/// A key that agrees on a secret with another one.
+pub(crate) trait Agree {
+    /// The X25519 secret.
+    ///
+    /// # Errors
+    /// When the other key is no point to agree with.
+    fn agree(&self, theirs: &[u8; 32]) -> Result<[u8; 32], Error>;
+}
+
+impl Agree for Keys {
+    fn agree(&self, theirs: &[u8; 32]) -> Result<[u8; 32], Error> {
+        self.x25519(theirs)
+    }
+}
+
+/// A hello that is ready to leave.
+#[derive(Debug)]
+pub(crate) struct Hello {
+    script: Script,
+    message: Vec<u8>,
+    swapped: bool,
+    /// The server's answer to it.
+    pub(crate) answer: ServerHello,
+}
+
+impl Hello {
+    /// Builds a hello for `name`; `seal` gives its session id, which is random without.
+    ///
+    /// # Errors
+    /// When the system has no randomness, `seal` fails, or rustls builds its hello in an unknown way.
+    pub(crate) fn new(
+        shape: Shape,
+        config: &Arc<ClientConfig>,
+        name: &ServerName<'static>,
+        seal: Option<Seal<'_>>,
+    ) -> Result<Self, Error> {
+        let mut script = Script::new(Arc::new(Keys::generate()?))?;
+        if seal.is_some() {
+            script.session_id = [0; 32];
+        }
+        let (mut message, swapped) = match shape {
+            Shape::Browser(template) => (written(template, &script, config, name), true),
+            Shape::Own if seal.is_some() => (own(&script, config, name)?, false),
+            Shape::Own => (Vec::new(), false),
+        };
+        if let Some(seal) = seal {
+            check_layout(&message, &script.random)?;
+            script.session_id = seal(&*script.keys, &script.random, &message)?;
+            message.get_mut(SESSION_ID).unwrap_or_default().copy_from_slice(&script.session_id);
+        }
+        Ok(Self { script, message, swapped, answer: ServerHello::default() })
+    }
+
+    /// The whole message, as it leaves.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Runs the handshake with this hello over `stream`.
+    ///
+    /// # Errors
+    /// What rustls refused (a [`rustls::Error`] inside), or what happened to the stream.
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> io::Result<TlsStream<Swapped<S>>> {
+        let stream = if self.swapped {
+            let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
+            Swapped::swap(stream, &self.message, substitute, self.answer)
+        } else {
+            Swapped::listening(stream, self.answer)
+        };
+        let connector = TlsConnector::from(config);
+        let handshake = self.script.play(|| connector.connect(name, stream)).map_err(io::Error::other)?;
+        let mut stream = handshake.await?;
+        stream.get_mut().0.settle();
+        Ok(stream)
+    }
+}
+
+/// A browser's hello.
+fn written(template: &Template, script: &Script, config: &ClientConfig, name: &ServerName<'_>) -> Vec<u8> {
+    let server_name = match name {
+        ServerName::DnsName(name) if config.enable_sni => Some(name.as_ref()),
+        _ => None,
+    };
+    let fields = Fields {
+        random: &script.random,
+        session_id: &script.session_id,
+        server_name,
+        alpn: &config.alpn_protocols,
+        hybrid: script.keys.hybrid_share(),
+        x25519: script.keys.x25519_share(),
+    };
+    wire::hello(template, &fields, &mut rand::rng())
+}
+
+/// The hello that rustls will build with this script.
+fn own(script: &Script, config: &Arc<ClientConfig>, name: &ServerName<'static>) -> Result<Vec<u8>, Error> {
+    let mut connection = script.clone().play(|| ClientConnection::new(Arc::clone(config), name.clone()))??;
+    let mut record = Vec::new();
+    while connection.wants_write() {
+        connection.write_tls(&mut record).map_err(|error| Error::General(error.to_string()))?;
+    }
+    Ok(record.split_off(5.min(record.len())))
+}
+
+/// Whether this is one ClientHello whose session id stands where it is about to be written.
+fn check_layout(message: &[u8], random: &[u8; 32]) -> Result<(), Error> {
+    let length = message.get(1..4).map(|length| length.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte)));
+    let known = message.first() == Some(&1)
+        && length.is_some_and(|length| length + 4 == message.len())
+        && message.get(6..38) == Some(random)
+        && message.get(38) == Some(&32)
+        && message.get(SESSION_ID) == Some(&[0; 32]);
+    if known { Ok(()) } else { Err(Error::General("a ClientHello of an unknown layout".into())) }
+}

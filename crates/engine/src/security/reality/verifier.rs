@@ -1,0 +1,151 @@
+//! Who answered the hello: a REALITY server that knows our secret, or the real site that it hides behind.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::{
+    hmac::{self, HMAC_SHA512},
+    signature::{ED25519, ML_DSA_65, UnparsedPublicKey},
+};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::{auth::AuthKey, certificate::Certificate};
+use crate::security::hello::ServerHello;
+
+/// Who presented an accepted certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// A REALITY server that has our secret, with its Ed25519 key.
+    Reality([u8; 32]),
+    /// A site with a certificate of its own.
+    RealSite,
+}
+
+/// The two hellos of a connection, for the second signature.
+#[derive(Debug)]
+pub(super) struct Hellos {
+    pub(super) client: Box<[u8]>,
+    pub(super) server: ServerHello,
+}
+
+/// What a REALITY server must show on one connection.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// The shared secret.
+    pub(super) key: AuthKey,
+    /// The ML-DSA-65 key that must have signed the certificate too, and what it signed.
+    pub(super) ml_dsa: Option<(Arc<[u8]>, Hellos)>,
+}
+
+/// Accepts the REALITY server, or the real site as a browser would. For one connection.
+#[derive(Debug)]
+pub(super) struct OrRealSite {
+    /// The roots for real sites; without any, no site is accepted.
+    roots: Option<Arc<WebPkiServerVerifier>>,
+    proof: OnceLock<Proof>,
+    who: OnceLock<Who>,
+}
+
+impl OrRealSite {
+    /// Knows the roots and not yet the proof.
+    pub(super) const fn new(roots: Option<Arc<WebPkiServerVerifier>>) -> Self {
+        Self { roots, proof: OnceLock::new(), who: OnceLock::new() }
+    }
+
+    /// Says what a REALITY server must show; without, there is none.
+    pub(super) fn expect(&self, proof: Proof) {
+        let _ = self.proof.set(proof);
+    }
+
+    /// Whether a REALITY server was accepted.
+    pub(super) fn met_reality(&self) -> bool {
+        matches!(self.who.get(), Some(Who::Reality(_)))
+    }
+}
+
+impl Proof {
+    fn is_shown_by(&self, certificate: &Certificate<'_>) -> bool {
+        let secret = hmac::Key::new(HMAC_SHA512, &self.key);
+        hmac::verify(&secret, certificate.key, certificate.signature).is_ok()
+    }
+
+    /// The second signature, over both hellos, where the node's settings ask for it.
+    pub(super) fn check_ml_dsa(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
+        let Some((public, hellos)) = &self.ml_dsa else { return Ok(()) };
+        let refused = || Error::InvalidCertificate(CertificateError::BadSignature);
+        let mut message = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA512, &self.key));
+        message.update(certificate.key);
+        message.update(&hellos.client);
+        message.update(hellos.server.get().ok_or_else(refused)?);
+        let signature = certificate.extension.ok_or_else(refused)?;
+        let public = UnparsedPublicKey::new(&ML_DSA_65, public);
+        public.verify(message.sign().as_ref(), signature).map_err(|_| refused())
+    }
+}
+
+impl ServerCertVerifier for OrRealSite {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let (Some(certificate), Some(proof)) = (Certificate::parse(leaf), self.proof.get())
+            && proof.is_shown_by(&certificate)
+        {
+            proof.check_ml_dsa(&certificate)?;
+            let _ = self.who.set(Who::Reality(*certificate.key));
+            return Ok(ServerCertVerified::assertion());
+        }
+        let roots = self.roots.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        let accepted = roots.verify_server_cert(leaf, chain, name, ocsp, now)?;
+        let _ = self.who.set(Who::RealSite);
+        Ok(accepted)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match (self.who.get(), &self.roots) {
+            (Some(Who::RealSite), Some(roots)) => roots.verify_tls12_signature(message, certificate, signature),
+            // REALITY is TLS 1.3 only.
+            _ => Err(CertificateError::BadSignature.into()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match (self.who.get(), &self.roots) {
+            // The secret was shown; this shows the key, so that nobody replays the certificate.
+            (Some(Who::Reality(key)), _) if signature.scheme == SignatureScheme::ED25519 => {
+                let key = UnparsedPublicKey::new(&ED25519, key);
+                match key.verify(message, signature.signature()) {
+                    Ok(()) => Ok(HandshakeSignatureValid::assertion()),
+                    Err(_) => Err(CertificateError::BadSignature.into()),
+                }
+            }
+            (Some(Who::Reality(_)), _) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+            (Some(Who::RealSite), Some(roots)) => roots.verify_tls13_signature(message, certificate, signature),
+            _ => Err(CertificateError::BadSignature.into()),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
