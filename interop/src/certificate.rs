@@ -19,6 +19,9 @@ pub(crate) struct Certificate {
     pub(crate) chain: PathBuf,
     /// Its key, PEM.
     pub(crate) key: PathBuf,
+    /// The chain of the site behind REALITY servers, PEM: as long as those of large sites, because a server hides its
+    /// second signature in as many bytes.
+    pub(crate) long_chain: PathBuf,
     /// The root, DER.
     pub(crate) root: CertificateDer<'static>,
     /// The SHA-256 of the server's certificate, in hexadecimal.
@@ -35,13 +38,20 @@ impl Certificate {
         let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])?;
         params.use_authority_key_identifier_extension = true;
         let server = params.signed_by(&key, &authority)?;
+        let mut names = vec![SERVER_NAME.to_owned()];
+        names.extend((0..150).map(|number| format!("{number}.one-of-many-names.interop.test")));
+        let mut params = CertificateParams::new(names)?;
+        params.use_authority_key_identifier_extension = true;
+        let site = params.signed_by(&key, &authority)?;
         let made = Self {
             chain: folder.join("server.pem"),
+            long_chain: folder.join("site.pem"),
             key: folder.join("server.key"),
             root: authority.der().clone(),
             pin: hex::encode(Sha256::digest(server.der())),
         };
         fs::write(&made.chain, server.pem() + &authority.pem()).context("cannot write the certificate")?;
+        fs::write(&made.long_chain, site.pem() + &authority.pem()).context("cannot write the certificate")?;
         fs::write(&made.key, key.serialize_pem()).context("cannot write the key")?;
         Ok(made)
     }

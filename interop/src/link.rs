@@ -8,7 +8,8 @@ use crate::{
     certificate::Certificate,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
-        self, Access, EXTRA, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH, USER,
+        self, Access, ECH_LIST, EXTRA, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH,
+        SHORT_ID, USER,
     },
 };
 
@@ -51,6 +52,9 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
         Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
         Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
+        Protocol::VlessVision => {
+            format!("vless://{}@{server}?encryption=none&flow=xtls-rprx-vision&{parameters}", access.id())
+        }
         Protocol::Trojan => format!("trojan://{password}@{server}?{parameters}"),
         Protocol::Tuic { congestion, streams } => {
             let mode = if streams { "quic" } else { "native" };
@@ -132,10 +136,20 @@ fn security(row: Row, certificate: &Certificate, access: Access) -> Vec<String> 
         return vec!["security=none".to_owned()];
     };
     let wrong = access == Access::WrongCertificate;
-    let name = if wrong && trust == Trust::Verify { "other.interop.test" } else { SERVER_NAME };
-    let mut pairs = vec!["security=tls".to_owned(), format!("sni={name}")];
+    let named = matches!(trust, Trust::Verify | Trust::Browser | Trust::Ech);
+    let name = if wrong && named { "other.interop.test" } else { SERVER_NAME };
+    let kind = if matches!(trust, Trust::Reality { .. }) { "reality" } else { "tls" };
+    let mut pairs = vec![format!("security={kind}"), format!("sni={name}")];
     match trust {
         Trust::Verify => {}
+        Trust::Browser => pairs.push("fp=chrome".to_owned()),
+        Trust::Ech => pairs.push(format!("fp=chrome&ech={}", ECH_LIST.replace('+', "%2B").replace('=', "%3D"))),
+        Trust::Reality { ml_dsa } => {
+            pairs.push(format!("fp=chrome&sid={SHORT_ID}&pbk={}", secrets::reality_public_key(access)));
+            if ml_dsa {
+                pairs.push(format!("pqv={}", secrets::ml_dsa_public_key()));
+            }
+        }
         Trust::Pin if wrong => pairs.push(format!("pcs={}", "0f".repeat(32))),
         Trust::Pin => pairs.push(format!("pcs={}", certificate.pin)),
         Trust::Skip => pairs.push("allowInsecure=1".to_owned()),

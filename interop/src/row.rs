@@ -32,6 +32,7 @@ pub(crate) enum Protocol {
         cipher: &'static str,
     },
     Vless,
+    VlessVision,
     Trojan,
     /// TUIC 5; whether UDP goes in streams instead of datagrams.
     Tuic {
@@ -85,10 +86,16 @@ pub(crate) enum Transport {
 pub(crate) enum Trust {
     /// It verifies against a root.
     Verify,
+    /// The same, after a browser's hello.
+    Browser,
+    /// The same, with the name in an encrypted hello.
+    Ech,
     /// Its hash is in the link.
     Pin,
     /// Unseen.
     Skip,
+    /// It shows a REALITY server's secret, and perhaps a second signature.
+    Reality { ml_dsa: bool },
 }
 
 /// One row.
@@ -116,6 +123,7 @@ impl Row {
             | Protocol::Chain
             | Protocol::Vmess { .. }
             | Protocol::Vless
+            | Protocol::VlessVision
             | Protocol::Trojan
             | Protocol::Hysteria2 { .. }
             | Protocol::Tuic { .. } => true,
@@ -166,6 +174,7 @@ impl fmt::Display for Row {
             }
             Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
             Protocol::Vless => write!(f, "vless"),
+            Protocol::VlessVision => write!(f, "vless vision"),
             Protocol::Trojan => write!(f, "trojan"),
             Protocol::Tuic { congestion, streams } => {
                 write!(f, "tuic {congestion}{}", if streams { " streams" } else { "" })
@@ -197,8 +206,12 @@ impl fmt::Display for Row {
         f.write_str(match self.tls {
             None => "",
             Some(Trust::Verify) => " · tls",
+            Some(Trust::Browser) => " · tls fp=chrome",
+            Some(Trust::Ech) => " · tls ech",
             Some(Trust::Pin) => " · tls pinned",
             Some(Trust::Skip) => " · tls unverified",
+            Some(Trust::Reality { ml_dsa: false }) => " · reality",
+            Some(Trust::Reality { ml_dsa: true }) => " · reality ml-dsa",
         })
     }
 }

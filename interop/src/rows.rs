@@ -80,7 +80,8 @@ fn all() -> Vec<Row> {
             rows.extend([clear, secured].into_iter().flatten().map(|tls| Row { protocol, transport, tls }));
         }
         let tcp = Row::plain(protocol);
-        rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..tcp }));
+        let reality = Trust::Reality { ml_dsa: false };
+        rows.extend([Trust::Browser, Trust::Pin, Trust::Skip, reality].map(|trust| Row { tls: Some(trust), ..tcp }));
     }
     for (looks, rtt, post_quantum) in ENCRYPTIONS {
         rows.push(Row::plain(Protocol::Encrypted { looks, rtt, post_quantum }));
@@ -90,6 +91,13 @@ fn all() -> Vec<Row> {
     rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Chain) });
     let anytls = Row::plain(Protocol::AnyTls);
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));
+    rows.push(Row { transport: Transport::WebSocket, tls: Some(Trust::Browser), ..Row::plain(Protocol::Vless) });
+    rows.push(Row { tls: Some(Trust::Reality { ml_dsa: true }), ..Row::plain(Protocol::Vless) });
+    rows.push(Row { tls: Some(Trust::Ech), ..Row::plain(Protocol::Vless) });
+    let vision = Row::plain(Protocol::VlessVision);
+    let reality = Trust::Reality { ml_dsa: false };
+    rows.push(Row { transport: Transport::Grpc, tls: Some(reality), ..Row::plain(Protocol::Vless) });
+    rows.extend([Trust::Verify, Trust::Browser, reality].map(|trust| Row { tls: Some(trust), ..vision }));
     for cipher in CIPHERS {
         let tcp = Row::plain(Protocol::Vmess { cipher });
         let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };

@@ -1,6 +1,13 @@
 //! The credentials of a row, the same on both sides.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use aws_lc_rs::{
+    agreement::{self, PrivateKey},
+    signature::{KeyPair as _, ML_DSA_65_SIGNING, PqdsaKeyPair},
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 
 use crate::row::{Protocol, Row};
 
@@ -49,6 +56,22 @@ fn encryption_text(looks: &str, time: &str, post_quantum: bool, side: usize) -> 
     let keys = if post_quantum { vec![X25519[side], MLKEM768[side].trim()] } else { vec![X25519[side]] };
     format!("mlkem768x25519plus.{looks}.{time}.{}", keys.join("."))
 }
+/// The private key of every REALITY server (RFC 7748 §6.1, Alice's).
+pub(crate) const REALITY_KEY: [u8; 32] = [
+    0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45, 0xdf, 0x4c, 0x2f,
+    0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a,
+];
+/// An ECH configuration for public.interop.test, as a link publishes it.
+pub(crate) const ECH_LIST: &str = "AGb+DQBiAAAgACBi6LC0MNpXyaoTJuYuCYvFIf3YeBQjEDmKDgjK4ZMvBQAkAAEAAQABAAIAAQADAAIAAQACAA\
+                                   IAAgADAAMAAQADAAIAAwADABNwdWJsaWMuaW50ZXJvcC50ZXN0AAA=";
+/// The same with its key, as servers take it.
+pub(crate) const ECH_KEYS: &str = "ACCGHQgMPUESOGiT1NORLzeDB8SetJa+mf56+Bjyktvq+QBm/g0AYgAAIAAgYuiwtDDaV8mqEybmLgmLxSH92HgUIx\
+                                   A5ig4IyuGTLwUAJAABAAEAAQACAAEAAwACAAEAAgACAAIAAwADAAEAAwACAAMAAwATcHVibGljLmludGVyb3AudG\
+                                   VzdAAA";
+/// The REALITY servers' short id.
+pub(crate) const SHORT_ID: &str = "0123abcd";
+/// What its ML-DSA-65 key is made from.
+pub(crate) const ML_DSA_SEED: [u8; 32] = [5; 32];
 
 const WRONG_PASSWORD: &str = "incorrect-horse_battery.staple";
 const WRONG_ID: &str = "00000000-6d0a-4e0f-9a43-1f0d4cf0a5b1";
@@ -81,6 +104,20 @@ pub(crate) fn server_key(method: &str) -> String {
 /// The key of its user.
 pub(crate) fn user_key(method: &str) -> String {
     key(method, 2)
+}
+
+/// The public key of every REALITY server, or another one. Empty if there is none for the private key.
+pub(crate) fn reality_public_key(access: Access) -> String {
+    let mut key = REALITY_KEY;
+    key[1] ^= u8::from(access == Access::WrongCertificate);
+    let key = PrivateKey::from_private_key(&agreement::X25519, &key).and_then(|key| Ok(key.compute_public_key()?));
+    key.map(|key| URL_SAFE_NO_PAD.encode(key.as_ref())).unwrap_or_default()
+}
+
+/// The key that verifies the second signature.
+pub(crate) fn ml_dsa_public_key() -> String {
+    let key = PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, &ML_DSA_SEED);
+    key.map(|key| URL_SAFE_NO_PAD.encode(key.public_key().as_ref())).unwrap_or_default()
 }
 
 /// What a client writes as its Shadowsocks password.

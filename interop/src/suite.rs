@@ -3,10 +3,14 @@
 use std::{future::Future, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use hezar_engine::Outbounds;
+use futures_util::future::join_all;
+use hezar_core::Target;
+use hezar_engine::{Attempt, Outbounds, build, handed_over};
+use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, World};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    sync::Mutex,
     time::timeout,
 };
 
@@ -16,8 +20,8 @@ use crate::{
     link::link,
     peer::{AtEnd, Part, Relays},
     route::Route,
-    row::{Row, Trust},
-    secrets::Access,
+    row::{Protocol, Row, Trust},
+    secrets::{Access, SERVER_NAME},
     site::{LARGE, PAGE, Site, pattern, request},
 };
 
@@ -70,6 +74,12 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if route.datagrams {
                 report.datagrams(stage, part, &good).await;
             }
+            if part.row.protocol == Protocol::VlessVision {
+                report.check("inner TLS", inner_tls(&good, stage, part)).await;
+            }
+            if matches!(part.row.tls, Some(Trust::Reality { .. })) {
+                report.check("200 at once", crowd(&route, stage)).await;
+            }
         }
         Err(error) => report.failures.push(format!("no route: {error:#}")),
     }
@@ -112,7 +122,7 @@ impl Report {
 /// The ways in which a client of this row can be wrong.
 fn wrong(row: Row) -> Vec<Access> {
     let secret = row.has_credential().then_some(Access::WrongSecret);
-    let checked = matches!(row.tls, Some(Trust::Verify | Trust::Pin));
+    let checked = row.tls.is_some_and(|trust| trust != Trust::Skip);
     secret.into_iter().chain(checked.then_some(Access::WrongCertificate)).collect()
 }
 
@@ -159,6 +169,46 @@ async fn half_close(route: &Route, stage: &Stage, at_end: AtEnd) -> anyhow::Resu
     if at_end == AtEnd::Passes {
         let more = stream.read(&mut [0; 16]).await.context("no clean end")?;
         ensure!(more == 0, "bytes after the end");
+    }
+    Ok(())
+}
+
+/// TLS through the node, both ways: it must have left the node's own TLS each time, in both directions.
+async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> {
+    // The count is the process's.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    let before = handed_over();
+    let dialer = |link: &str| parse_link(link).map(|(spec, _)| spec).map_err(|code| anyhow::anyhow!("{code:?}"));
+    let node = stage.outbounds.dialer(&dialer(link)?, true)?;
+    let secured = dialer(&format!("https://{}?sni={SERVER_NAME}", part.site))?;
+    let dialer = build(&secured, node, stage.outbounds.tls())?;
+    let (target, attempt) = (Target::parse(&stage.site.address.to_string())?, Attempt::within(PATIENCE));
+    let mut stream = dialer.connect(&target, &attempt).await?;
+    stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
+    stream.flush().await?;
+    let mut bytes = vec![0; LARGE];
+    stream.read_exact(&mut bytes).await.context("the stream ended early")?;
+    ensure!(bytes == pattern(LARGE), "damaged on the way down");
+    let mut stream = dialer.connect(&target, &attempt).await?;
+    stream.write_all(request("UP", LARGE).as_bytes()).await?;
+    stream.write_all(pattern(LARGE)).await?;
+    stream.flush().await?;
+    let mut verdict = [0; 7];
+    stream.read_exact(&mut verdict).await.context("no verdict")?;
+    ensure!(&verdict == b"intact\n", "damaged on the way up");
+    let after = handed_over();
+    ensure!(after.sending - before.sending == 2, "we did not leave our TLS");
+    ensure!(after.receiving - before.receiving == 2, "the peer did not leave our TLS");
+    Ok(())
+}
+
+/// Many clients at once.
+async fn crowd(route: &Route, stage: &Stage) -> anyhow::Result<()> {
+    let clients = (0..200).map(|_| route.get("localhost", stage.site.address.port()));
+    for answer in join_all(clients).await {
+        let answer = answer?;
+        ensure!(answer.status == 200 && answer.body == PAGE.as_bytes(), "{}", answer.head);
     }
     Ok(())
 }

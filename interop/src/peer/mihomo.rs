@@ -1,13 +1,19 @@
 //! mihomo as the server: one listener for each row.
 
+use std::net::SocketAddr;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::Part;
 use crate::{
     certificate::Certificate,
     process::Door,
-    row::{Plugged, Protocol, Row, Transport},
-    secrets::{ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, PLUGGED_METHOD, SERVICE, USER, decryption, server_key},
+    row::{Plugged, Protocol, Row, Transport, Trust},
+    secrets::{
+        ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, PLUGGED_METHOD, REALITY_KEY, SERVER_NAME, SERVICE, SHORT_ID, USER,
+        decryption, server_key,
+    },
 };
 
 /// Its Shadowsocks server knows one user, and its WebSocket server takes early bytes in the header only.
@@ -30,12 +36,18 @@ pub(super) fn plays(row: Row) -> bool {
             | Transport::EarlyUpgrade
             | Transport::Grpc
     );
-    protocol && transport
+    protocol && transport && !matches!(row.tls, Some(Trust::Reality { ml_dsa: true } | Trust::Ech))
 }
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
-pub(super) fn render(parts: &[Part], certificate: &Certificate, door: &Door) -> Value {
-    let mut listeners: Vec<Value> = parts.iter().map(|part| listener(part, certificate)).collect();
+pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, door: &Door) -> Value {
+    let mut listeners: Vec<Value> = parts.iter().map(|part| listener(part, certificate, site)).collect();
+    if parts.is_empty() {
+        listeners.push(json!({
+            "name": "site", "type": "http", "users": [], "listen": site.ip(), "port": site.port(),
+            "certificate": certificate.chain, "private-key": certificate.key,
+        }));
+    }
     listeners.push(json!({
         "name": "door", "type": "tunnel", "network": ["tcp"],
         "listen": door.entry.ip(), "port": door.entry.port(), "target": door.exit.to_string(),
@@ -50,7 +62,7 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate, door: &Door) -> 
     })
 }
 
-fn listener(part: &Part, certificate: &Certificate) -> Value {
+fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
     let row = part.row;
     let login = |on: bool| if on { json!([{ "username": USER, "password": PASSWORD }]) } else { json!([]) };
     let mut listener = match row.protocol {
@@ -72,6 +84,9 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Encrypted { looks, post_quantum, .. } => json!({
             "type": "vless", "users": [{ "username": USER, "uuid": ID }], "decryption": decryption(looks, post_quantum),
         }),
+        Protocol::VlessVision => {
+            json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID, "flow": "xtls-rprx-vision" }] })
+        }
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "username": USER, "password": PASSWORD }] })
         }
@@ -85,6 +100,14 @@ fn listener(part: &Part, certificate: &Certificate) -> Value {
     listener["listen"] = json!(part.address.ip());
     listener["port"] = json!(part.address.port());
     match (row.tls, row.protocol) {
+        (Some(Trust::Reality { .. }), _) => {
+            listener["reality-config"] = json!({
+                "dest": site.to_string(),
+                "private-key": URL_SAFE_NO_PAD.encode(REALITY_KEY),
+                "short-id": [SHORT_ID],
+                "server-names": [SERVER_NAME],
+            });
+        }
         (Some(_), _) => {
             listener["certificate"] = json!(certificate.chain);
             listener["private-key"] = json!(certificate.key);

@@ -63,6 +63,8 @@ pub(crate) struct Part {
     pub(crate) peer: Peer,
     pub(crate) row: Row,
     pub(crate) address: SocketAddr,
+    /// An HTTPS proxy of the same peer: the site behind REALITY, and what inner TLS goes to.
+    pub(crate) site: SocketAddr,
 }
 
 /// The servers of one peer, running.
@@ -180,19 +182,27 @@ impl Peer {
         certificate: &Certificate,
         folder: &Path,
     ) -> anyhow::Result<Fleet> {
-        let ports = free_ports(rows.len())?;
+        // The last one is for the site behind REALITY.
+        let ports = free_ports(rows.len() + 1)?;
+        let site = *ports.last().context("no port")?;
         let parts: Vec<Part> =
-            rows.iter().zip(ports).map(|(&row, address)| Part { peer: self, row, address }).collect();
+            rows.iter().zip(ports).map(|(&row, address)| Part { peer: self, row, address, site }).collect();
         let mut fleet = Fleet { processes: Vec::new(), parts };
         let groups: Vec<&[Part]> = match self {
             Self::ShadowsocksLibev => fleet.parts.chunks(1).collect(),
+            // The site has a process of its own: it does not connect to itself.
+            Self::Mihomo => vec![&[], &fleet.parts],
             _ => vec![&fleet.parts],
         };
         for (number, group) in groups.into_iter().enumerate() {
             let file = folder.join(format!("{}-{number}.json", self.name()));
             let door = Door::open().await?;
-            fs::write(&file, self.render(group, certificate, &door).to_string())?;
-            let ports: Vec<(SocketAddr, bool)> = group.iter().map(|part| (part.address, part.row.over_udp())).collect();
+            fs::write(&file, self.render(group, certificate, site, &door).to_string())?;
+            let mut ports: Vec<(SocketAddr, bool)> =
+                group.iter().map(|part| (part.address, part.row.over_udp())).collect();
+            if ports.is_empty() {
+                ports.push((site, false));
+            }
             fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &ports).await?);
             if self == Self::Mihomo {
                 // It accepts before it carries, and hangs up on who comes in between.
@@ -202,11 +212,12 @@ impl Peer {
         Ok(fleet)
     }
 
-    fn render(self, parts: &[Part], certificate: &Certificate, door: &Door) -> Value {
+    fn render(self, parts: &[Part], certificate: &Certificate, site: SocketAddr, door: &Door) -> Value {
         match self {
-            Self::SingBox => sing_box::render(parts, certificate),
-            Self::Mihomo => mihomo::render(parts, certificate, door),
-            Self::Xray | Self::V2ray => xray::render(parts, certificate),
+            Self::SingBox => sing_box::render(parts, certificate, site),
+            Self::Mihomo => mihomo::render(parts, certificate, site, door),
+            Self::Xray => xray::render(parts, certificate, site, xray::Dialect::Xray),
+            Self::V2ray => xray::render(parts, certificate, site, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),
         }
     }

@@ -1,19 +1,25 @@
 //! sing-box as the server.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::Part;
 use crate::{
     certificate::Certificate,
-    row::{Protocol, Row, Transport},
-    secrets::{ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
+    row::{Protocol, Row, Transport, Trust},
+    secrets::{ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
 };
 
 /// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, of XHTTP nothing, and
 /// its HTTPUpgrade knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
     use Transport::{EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpHttp1, XhttpPlaced};
-    if matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Xhttp(_) | XhttpHttp1 | XhttpPlaced) {
+    // The packaged build is without uTLS, which its REALITY server asks for.
+    let lacking =
+        matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Xhttp(_) | XhttpHttp1 | XhttpPlaced)
+            || matches!(row.tls, Some(Trust::Reality { .. }));
+    if lacking {
         return false;
     }
     match row.protocol {
@@ -26,8 +32,11 @@ pub(super) fn plays(row: Row) -> bool {
 }
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
-pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
-    let inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr) -> Value {
+    let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+    let mut secured = json!({ "type": "http", "tag": "site", "listen": site.ip(), "listen_port": site.port() });
+    secured["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
+    inbounds.push(secured);
     json!({
         "log": { "level": "warn" },
         "dns": { "servers": [{ "type": "hosts", "tag": "hosts", "predefined": { "localhost": "127.0.0.1" } }] },
@@ -49,6 +58,9 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),
+        Protocol::VlessVision => {
+            json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID, "flow": "xtls-rprx-vision" }] })
+        }
         Protocol::Trojan | Protocol::Chain => {
             json!({ "type": "trojan", "users": [{ "name": USER, "password": PASSWORD }] })
         }
@@ -63,6 +75,11 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
     inbound["listen_port"] = json!(part.address.port());
     if row.tls.is_some() {
         inbound["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
+        if matches!(row.tls, Some(Trust::Browser | Trust::Ech)) {
+            // To a browser's hello, whose ECH has nothing inside, it answers with its configurations.
+            let key = ["-----BEGIN ECH KEYS-----", ECH_KEYS, "-----END ECH KEYS-----"];
+            inbound["tls"]["ech"] = json!({ "enabled": true, "key": key });
+        }
     }
     if row.over_udp() {
         inbound["tls"]["alpn"] = json!(["h3"]);

@@ -1,12 +1,18 @@
 //! Xray and v2ray as the server: one configuration, two sets of abilities.
 
+use std::{net::SocketAddr, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::Part;
 use crate::{
     certificate::Certificate,
-    row::{Protocol, Row, Transport},
-    secrets::{EXTRA, ID, PASSWORD, PATH, SERVICE, SERVICE_PATH, USER, decryption, server_key, user_key},
+    row::{Protocol, Row, Transport, Trust},
+    secrets::{
+        ECH_KEYS, EXTRA, ID, ML_DSA_SEED, PASSWORD, PATH, REALITY_KEY, SERVER_NAME, SERVICE, SERVICE_PATH, SHORT_ID,
+        USER, decryption, server_key, user_key,
+    },
 };
 
 /// Which of the two.
@@ -28,7 +34,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         }
         Protocol::Plugged(_) | Protocol::AnyTls => false,
         Protocol::Encrypted { .. } => xray,
-        Protocol::Vmess { cipher: "zero" } => xray,
+        Protocol::Vmess { cipher: "zero" } | Protocol::VlessVision => xray,
         Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } => false,
         _ => true,
     };
@@ -42,12 +48,21 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
-    protocol && transport
+    let security = xray || !matches!(row.tls, Some(Trust::Reality { .. } | Trust::Ech));
+    protocol && transport && security
 }
 
 /// The whole configuration.
-pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
-    let inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, dialect: Dialect) -> Value {
+    let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate, site, dialect)).collect();
+    inbounds.push(json!({
+        "tag": "site",
+        "listen": site.ip(),
+        "port": site.port(),
+        "protocol": "http",
+        "settings": {},
+        "streamSettings": tls(&certificate.long_chain, &certificate.key),
+    }));
     json!({
         "log": { "loglevel": "warning" },
         "inbounds": inbounds,
@@ -55,14 +70,23 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate) -> Value {
     })
 }
 
-fn inbound(part: &Part, certificate: &Certificate) -> Value {
+fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Dialect) -> Value {
     let (protocol, settings) = settings(part.row.protocol);
     let mut stream = carrier(part.row.transport);
     stream["security"] = json!("none");
-    if part.row.tls.is_some() {
-        stream["security"] = json!("tls");
-        let pair = json!({ "certificateFile": certificate.chain, "keyFile": certificate.key });
-        stream["tlsSettings"] = json!({ "certificates": [pair] });
+    let security = match part.row.tls {
+        None => Value::Null,
+        Some(Trust::Reality { ml_dsa }) => reality(site, ml_dsa),
+        Some(Trust::Browser | Trust::Ech) if dialect == Dialect::Xray => {
+            // To a browser's hello, whose ECH has nothing inside, it answers with its configurations.
+            let mut tls = tls(&certificate.chain, &certificate.key);
+            tls["tlsSettings"]["echServerKeys"] = json!(ECH_KEYS);
+            tls
+        }
+        Some(_) => tls(&certificate.chain, &certificate.key),
+    };
+    if let (Some(stream), Value::Object(security)) = (stream.as_object_mut(), security) {
+        stream.extend(security);
     }
     json!({
         "tag": part.row.to_string(),
@@ -104,6 +128,24 @@ fn carrier(transport: Transport) -> Value {
     }
 }
 
+fn tls(chain: &Path, key: &Path) -> Value {
+    let pair = json!({ "certificateFile": chain, "keyFile": key });
+    json!({ "security": "tls", "tlsSettings": { "certificates": [pair] } })
+}
+
+fn reality(site: SocketAddr, ml_dsa: bool) -> Value {
+    let mut settings = json!({
+        "dest": site.to_string(),
+        "serverNames": [SERVER_NAME],
+        "privateKey": URL_SAFE_NO_PAD.encode(REALITY_KEY),
+        "shortIds": [SHORT_ID],
+    });
+    if ml_dsa {
+        settings["mldsa65Seed"] = json!(URL_SAFE_NO_PAD.encode(ML_DSA_SEED));
+    }
+    json!({ "security": "reality", "realitySettings": settings })
+}
+
 fn settings(protocol: Protocol) -> (&'static str, Value) {
     let account = json!([{ "user": USER, "pass": PASSWORD }]);
     match protocol {
@@ -122,6 +164,10 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
             ("vless", json!({ "clients": [{ "id": ID }], "decryption": decryption(looks, post_quantum) }))
         }
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
+        Protocol::VlessVision => {
+            let client = json!({ "id": ID, "flow": "xtls-rprx-vision" });
+            ("vless", json!({ "clients": [client], "decryption": "none" }))
+        }
         Protocol::Trojan | Protocol::Chain => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
         // No row that it plays.
         Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } => ("", Value::Null),
