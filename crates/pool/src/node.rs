@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU16, AtomicU32,
+        AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
     },
     time::Duration,
@@ -42,6 +42,8 @@ pub struct Node<D> {
     latency: Ewma,
     errors: Ewma,
     circuit: Circuit,
+    /// The time of the last success, in ms.
+    proven: AtomicU64,
     server_key: u64,
     id: NodeId,
     slot: AtomicU32,
@@ -79,6 +81,7 @@ impl<D> Node<D> {
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
             circuit: Circuit::default(),
+            proven: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
             facts: Mutex::new(Facts {
                 label,
                 listings: smallvec::SmallVec::new(),
@@ -231,6 +234,11 @@ impl<D> Node<D> {
         self.circuit.admit(now)
     }
 
+    /// The time of its last success.
+    pub(crate) fn proven(&self) -> u64 {
+        self.proven.load(Relaxed)
+    }
+
     pub(crate) fn slot(&self) -> u32 {
         self.slot.load(Relaxed)
     }
@@ -290,7 +298,10 @@ impl<D> Node<D> {
         let country = self.country();
         let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
         match &outcome.result {
-            Ok(_) => self.circuit.close(),
+            Ok(_) => {
+                self.circuit.close();
+                self.proven.store(now.0, Relaxed);
+            }
             Err(_) => self.circuit.trip(now),
         }
         self.errors.add(f32::from(u8::from(outcome.result.is_err())), now, rules.memory);

@@ -86,6 +86,9 @@ impl<'s, D> Choice<'s, '_, D> {
         if self.view.len() == 0 {
             return None;
         }
+        if self.query.proven {
+            return self.proven();
+        }
         match self.query.strategy {
             Strategy::Smart => self.smart(),
             Strategy::RoundRobin => self.round_robin(),
@@ -95,6 +98,15 @@ impl<'s, D> Choice<'s, '_, D> {
             Strategy::ConsistentHash => self.on_ring(self.query.site.or(self.query.session).unwrap_or(seed)),
             Strategy::Sticky => self.on_ring(self.query.session.unwrap_or(seed)),
         }
+    }
+
+    fn proven(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        if count <= EXACT {
+            return (0..count).filter_map(|index| self.member(index)).max_by_key(|node| node.proven());
+        }
+        let drawn = (0..SAMPLE).filter_map(|_| self.draw_once()).max_by_key(|node| node.proven());
+        drawn.or_else(|| self.scan())
     }
 
     fn smart(&mut self) -> Option<&'s Arc<Node<D>>> {

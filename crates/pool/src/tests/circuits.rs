@@ -80,3 +80,18 @@ fn what_is_not_the_nodes_fault_opens_nothing() {
     assert!(picks(&pool, at_ms(1))[1] > 20);
     assert!(!pool.node(id(1)).unwrap().resting(at_ms(1)));
 }
+
+#[test]
+fn a_request_that_failed_once_goes_to_a_node_that_has_just_worked() {
+    let pool = healthy(10);
+    pool.report(id(3), &ok(50), at_ms(0));
+    let query = Query { proven: true, now: Some(at_ms(1)), ..Query::default() };
+    assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(id(3))));
+    let elsewhere = Query { exclude_nodes: &[id(3)], ..query };
+    assert!((0..100).all(|rng| picked(&pool, &elsewhere, rng).is_some_and(|node| node != id(3))));
+    // Among many it is one of the youngest of those drawn.
+    let pool = healthy(200);
+    (0..100).for_each(|n| pool.report(id(n), &ok(50), at_ms(0)));
+    let picks = (0..1000).filter(|rng| picked(&pool, &query, *rng).is_some_and(|node| (0..100).any(|n| id(n) == node)));
+    assert!(picks.count() > 990);
+}
