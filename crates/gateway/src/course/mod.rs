@@ -240,6 +240,7 @@ impl Course {
             session: self.session,
             site: self.target.as_ref().map(|target| hash_key(target.host())),
             now: Some(self.shared.clock.now()),
+            proven: self.attempts > 0,
         };
         let other_server = self.shared.pool.pick(&query, rand::random());
         if other_server.is_some() || self.servers.is_empty() {

@@ -90,7 +90,8 @@ struct Race<'a, E: Errand> {
     ask: bool,
     /// Whether there is none left, or no time.
     exhausted: bool,
-    deadline: Instant,
+    /// Whether the deadline has passed.
+    overtime: bool,
 }
 
 /// Does the errand over one node after the other until one answers, beginning with `first` when one is connected.
@@ -103,8 +104,8 @@ pub(crate) async fn race<E: Errand>(
     errand: &mut E,
     first: Option<Route>,
 ) -> Result<Won<E::Answer>, Refusal> {
-    let (running, vigil, deadline) = (FuturesUnordered::new(), Vigil::default(), course.deadline());
-    let mut race = Race { shared, course, errand, running, vigil, ask: first.is_none(), exhausted: false, deadline };
+    let (running, vigil, ask) = (FuturesUnordered::new(), Vigil::default(), first.is_none());
+    let mut race = Race { shared, course, errand, running, vigil, ask, exhausted: false, overtime: false };
     if let Some(route) = first {
         race.begin(route);
     }
@@ -119,12 +120,13 @@ impl<E: Errand> Race<'_, E> {
     async fn step(&mut self) -> Result<Option<Won<E::Answer>>, Refusal> {
         let repeatable = self.errand.repeatable() && !self.exhausted;
         let alarm = self.vigil.alarm().filter(|_| repeatable);
+        let deadline = self.course.deadline();
         let step = tokio::select! {
             biased;
             Some(ended) = self.running.next() => Step::Ended(ended),
             route = self.course.next(), if self.ask => Step::Connected(route),
-            () = sleep_until(alarm.unwrap_or(self.deadline)), if alarm.is_some() => Step::Alarm,
-            () = sleep_until(self.deadline), if self.errand.repeatable() && self.deadline > Instant::now() => Step::Deadline,
+            () = sleep_until(alarm.unwrap_or(deadline)), if alarm.is_some() => Step::Alarm,
+            () = sleep_until(deadline), if !self.overtime && self.errand.repeatable() => Step::Deadline,
         };
         match step {
             Step::Connected(Ok(route)) => self.begin(route),
@@ -132,7 +134,7 @@ impl<E: Errand> Race<'_, E> {
             Step::Connected(Err(_)) => (self.ask, self.exhausted) = (false, true),
             Step::Alarm => self.alarm(),
             Step::Deadline if self.errand.patient() && !self.running.is_empty() => {
-                (self.ask, self.exhausted) = (false, true);
+                (self.ask, self.exhausted, self.overtime) = (false, true, true);
             }
             Step::Deadline => return Err(self.course.refusal()),
             Step::Ended(ended) => return self.ended(*ended),

@@ -4,6 +4,8 @@ use crate::inbound::head_end;
 
 /// The most of an answer that is held back.
 const MOST: usize = 32 * 1024;
+/// The most header lines that are looked at.
+const MAX_LINES: usize = 100;
 /// The longest record of TLS, encrypted ones included (RFC 8446 §5.2).
 const MAX_RECORD: usize = (1 << 14) + 256;
 
@@ -12,8 +14,8 @@ const MAX_RECORD: usize = (1 << 14) + 256;
 pub(crate) enum Expect {
     /// The first record of a TLS server: a ServerHello or an alert.
     Tls,
-    /// The head of an HTTP answer.
-    Http,
+    /// The head of an HTTP answer, and its `body` if there is one and it is known to be small.
+    Http { body: bool },
     /// Any byte.
     Any,
 }
@@ -36,7 +38,7 @@ impl Expect {
             _ if bytes.is_empty() => Answer::Partial,
             Self::Any => Answer::Whole,
             Self::Tls => record(bytes),
-            Self::Http => head(bytes),
+            Self::Http { body } => http(bytes, body),
         }
     }
 }
@@ -58,10 +60,26 @@ fn record(bytes: &[u8]) -> Answer {
     }
 }
 
-fn head(bytes: &[u8]) -> Answer {
+fn http(bytes: &[u8], body: bool) -> Answer {
     if bytes.iter().zip(b"HTTP/1.").any(|(byte, wanted)| byte != wanted) {
         return Answer::Wrong;
     }
-    let whole = bytes.len() >= MOST || head_end(bytes, 0).is_some();
-    if whole { Answer::Whole } else { Answer::Partial }
+    let Some(head) = head_end(bytes, 0) else {
+        return if bytes.len() >= MOST { Answer::Whole } else { Answer::Partial };
+    };
+    let small = bytes.get(..head).and_then(length).filter(|length| body && head + length <= MOST);
+    if bytes.len() >= head + small.unwrap_or_default() { Answer::Whole } else { Answer::Partial }
+}
+
+/// The length of the body that a head announces; nothing when it announces none.
+fn length(head: &[u8]) -> Option<usize> {
+    let mut lines = [httparse::EMPTY_HEADER; MAX_LINES];
+    let mut response = httparse::Response::new(&mut lines);
+    let whole = matches!(response.parse(head), Ok(httparse::Status::Complete(_)));
+    let bodiless = matches!(response.code, None | Some(100..=199 | 204 | 304));
+    let named = |name: &str| response.headers.iter().find(|line| line.name.eq_ignore_ascii_case(name));
+    if !whole || bodiless || named("transfer-encoding").is_some() {
+        return None;
+    }
+    std::str::from_utf8(named("content-length")?.value).ok()?.trim().parse().ok()
 }

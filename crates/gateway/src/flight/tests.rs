@@ -112,11 +112,11 @@ fn answered(expect: Expect, bytes: &[u8], whole_at: usize) {
 fn answers() {
     answered(Expect::Tls, SERVER_HELLO, SERVER_HELLO.len());
     answered(Expect::Tls, b"\x15\x03\x01\x00\x02\x02\x28 and more", 7);
-    answered(Expect::Http, OK, OK.len());
-    answered(Expect::Http, b"HTTP/1.0 404 No\n\nbody", 17);
+    answered(Expect::Http { body: true }, OK, OK.len());
+    answered(Expect::Http { body: true }, b"HTTP/1.0 404 No\n\nbody", 17);
     answered(Expect::Any, b"\x00", 1);
     let endless = [b"HTTP/1.1 200 OK\r\nA: ", &vec![b'a'; 40_000][..]].concat();
-    assert_eq!(Expect::Http.judge(&endless), Answer::Whole, "what is held back is bounded");
+    assert_eq!(Expect::Http { body: true }.judge(&endless), Answer::Whole, "what is held back is bounded");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn nonsense() {
         assert_eq!(Expect::Tls.judge(bytes), Answer::Wrong, "{bytes:?}");
     }
     for bytes in [&b"h"[..], b"HTTP/2", b"HTTX", SERVER_HELLO] {
-        assert_eq!(Expect::Http.judge(bytes), Answer::Wrong, "{bytes:?}");
+        assert_eq!(Expect::Http { body: true }.judge(bytes), Answer::Wrong, "{bytes:?}");
     }
 }
 
@@ -158,7 +158,7 @@ proptest! {
         let fronts: [&[u8]; 6] = [b"", b"\x16\x03\x01\x00\x80\x01\x00\x00\x7c", b"GET ", b"HTTP/1.", b"\x16\x03\x03", b"\x15\x03"];
         let bytes = [fronts[front], &bytes].concat();
         let _ = Kind::of(&bytes);
-        for expect in [Expect::Tls, Expect::Http, Expect::Any] {
+        for expect in [Expect::Tls, Expect::Http { body: true }, Expect::Any] {
             let _ = expect.judge(&bytes);
         }
     }
@@ -171,5 +171,24 @@ proptest! {
         if let Kind::Hello { length, early } = Kind::of(&bytes) {
             prop_assert!(length == bytes.len() || early);
         }
+    }
+}
+
+#[test]
+fn a_small_body_belongs_to_the_answer() {
+    let small = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
+    answered(Expect::Http { body: true }, small, small.len());
+    // The answer to HEAD has the length of a body that does not come.
+    answered(Expect::Http { body: false }, small, small.len() - 4);
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        answered(Expect::Http { body: true }, head.as_bytes(), head.len());
     }
 }

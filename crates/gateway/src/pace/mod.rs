@@ -9,6 +9,9 @@
 //! |---|---|---|---|---|
 //! | late | p95 | [`LATE_FLOOR`], twice the node's probe | half the attempt timeout | a hedge, if the budget has one |
 //! | lost | 4 × p95, half as much more for each silent node before | [`LOST_FLOOR`], three times the probe | the attempt timeout | failover |
+//!
+//! Until enough has been measured the node's own probe stands in for the p95, three times over, and at most
+//! [`LATE_AT_FIRST`] and [`LOST_AT_FIRST`].
 
 use std::time::Duration;
 
@@ -73,7 +76,11 @@ impl Pace {
     /// How long to wait for a node whose probes take `probe`, after `silent` nodes that said nothing to the same request.
     pub(crate) fn patience(&self, wait: Wait, probe: Option<Duration>, silent: u32) -> Patience {
         let measured = self.gauge(wait).lock().percentile(0.95, Instant::now());
-        let (late, lost) = measured.map_or((LATE_AT_FIRST, LOST_AT_FIRST), |p95| (p95, p95 * 4));
+        let guess = || probe.map_or((LATE_AT_FIRST, LOST_AT_FIRST), |probe| (probe * 3, probe * 12));
+        let (late, lost) = match measured {
+            Some(p95) => (p95, p95 * 4),
+            None => (guess().0.min(LATE_AT_FIRST), guess().1.min(LOST_AT_FIRST)),
+        };
         let probe = probe.unwrap_or_default();
         let late = late.max(LATE_FLOOR).max(probe * 2).min(self.ceiling / 2);
         let lost = lost.max(LOST_FLOOR).max(probe * 3);

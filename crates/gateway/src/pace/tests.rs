@@ -46,6 +46,10 @@ async fn floors_and_ceilings_hold() {
 async fn a_few_answers_say_nothing() {
     let patience = pace([1; 19]).patience(Wait::Head, None, 0);
     assert_eq!(patience, Patience { late: LATE_AT_FIRST, lost: LOST_AT_FIRST });
+    let probed = pace([1; 19]).patience(Wait::Head, Some(ms(50)), 0);
+    assert_eq!(probed, Patience { late: ms(150), lost: ms(600) });
+    let slow = pace([]).patience(Wait::Head, Some(ms(500)), 0);
+    assert_eq!(slow, Patience { late: ms(1000), lost: LOST_AT_FIRST });
     assert_ne!(pace([1; 20]).patience(Wait::Head, None, 0), patience);
 }
 

@@ -175,7 +175,10 @@ impl<C> Party<C> {
         match Kind::of(&self.heard) {
             Kind::Partial => None,
             Kind::Hello { length, early } => Some(First::Flight { length, expect: Expect::Tls, early }),
-            Kind::Request { length } => Some(First::Flight { length, expect: Expect::Http, early: true }),
+            Kind::Request { length } => {
+                let expect = Expect::Http { body: !self.heard.starts_with(b"HEAD ") };
+                Some(First::Flight { length, expect, early: true })
+            }
             Kind::Other => Some(self.once(shared)),
         }
     }

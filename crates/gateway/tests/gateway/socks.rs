@@ -60,7 +60,7 @@ async fn replies_name_the_cause() {
     for (nodes, reply, code) in [
         (&[][..], 1, "pool-empty"),
         (&[Does::Refuse][..], 1, "all-attempts-failed"),
-        (&[Does::NoTarget, Does::NoTarget, Does::Echo][..], 4, "target-unreachable"),
+        (&[Does::NoTarget, Does::NoTarget][..], 4, "target-unreachable"),
     ] {
         let world = world(config(), nodes).await;
         let (_, found) = socks5(&world, None, &by_name("example.com", 80)).await;

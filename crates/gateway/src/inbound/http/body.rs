@@ -6,9 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hezar_core::Stage;
-use http_body_util::{Either, Empty, Full};
+use http_body_util::{BodyExt, Either, Empty, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
     journal::Journal,
     meter::Meter,
 };
+
+/// The largest body that is waited for before its head is passed on.
+const SMALL: u64 = 32 * 1024;
 
 /// The body of a request on its way to a node.
 pub(super) type UpBody = Either<Empty<Bytes>, Incoming>;
@@ -28,12 +31,40 @@ pub(super) enum OutBody {
     Node(Box<Passage>),
 }
 
+/// The body of an answer, as it comes or all of it.
+pub(super) enum DownBody {
+    Coming(Incoming),
+    Whole(Full<Bytes>),
+}
+
 /// An answer on its way from a node: the lease and the journal end with it.
 pub(super) struct Passage {
-    incoming: Incoming,
+    body: DownBody,
     meter: Arc<Meter>,
     journal: Journal,
     _lease: NodeLease,
+}
+
+impl DownBody {
+    /// Waits for the whole body when it is small, so that its request can still be repeated; a large one comes as it comes.
+    pub(super) async fn settle(mut body: Incoming) -> hyper::Result<Self> {
+        let small = body.size_hint().exact().filter(|length| (1..=SMALL).contains(length));
+        let Some(length) = small else { return Ok(Self::Coming(body)) };
+        let mut whole = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(Self::Whole(Full::new(whole.freeze())))
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match self {
+            Self::Coming(body) => Pin::new(body).poll_frame(cx),
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
 }
 
 impl OutBody {
@@ -45,8 +76,8 @@ impl OutBody {
         Self::Text(Full::default())
     }
 
-    pub(super) fn node(incoming: Incoming, meter: Arc<Meter>, journal: Journal, lease: NodeLease) -> Self {
-        Self::Node(Box::new(Passage { incoming, meter, journal, _lease: lease }))
+    pub(super) fn node(body: DownBody, meter: Arc<Meter>, journal: Journal, lease: NodeLease) -> Self {
+        Self::Node(Box::new(Passage { body, meter, journal, _lease: lease }))
     }
 }
 
@@ -58,7 +89,7 @@ impl Body for OutBody {
         match self.get_mut() {
             Self::Text(text) => Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
             Self::Node(passage) => {
-                let frame = Pin::new(&mut passage.incoming).poll_frame(cx);
+                let frame = passage.body.poll_frame(cx);
                 if let Poll::Ready(Some(Err(error))) = &frame {
                     passage.journal.code = Fail::of_stream(Stage::Relay, error).code;
                 }
@@ -70,14 +101,20 @@ impl Body for OutBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_end_stream(),
-            Self::Node(passage) => passage.incoming.is_end_stream(),
+            Self::Node(passage) => match &passage.body {
+                DownBody::Coming(body) => body.is_end_stream(),
+                DownBody::Whole(body) => body.is_end_stream(),
+            },
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Text(text) => text.size_hint(),
-            Self::Node(passage) => passage.incoming.size_hint(),
+            Self::Node(passage) => match &passage.body {
+                DownBody::Coming(body) => body.size_hint(),
+                DownBody::Whole(body) => body.size_hint(),
+            },
         }
     }
 }

@@ -17,7 +17,7 @@ use hyper::{
 
 use super::{
     Connection, Handover, answer,
-    body::{OutBody, UpBody},
+    body::{DownBody, OutBody, UpBody},
     exchange::exchange,
     headers,
     place::{self, Place},
@@ -43,8 +43,8 @@ pub(super) struct Outgoing {
     shared: Arc<Shared>,
 }
 
-/// The head of an answer, its body still to come, and the meter of its stream.
-type Answered = (Response<Incoming>, Arc<Meter>);
+/// An answer and the meter of its stream.
+type Answered = (Response<DownBody>, Arc<Meter>);
 
 impl Connection {
     pub(super) async fn forward(
@@ -145,14 +145,17 @@ impl Errand for Outgoing {
     fn send(&mut self, stream: BoxStream) -> impl Future<Output = Result<Answered, Broken<Self::Unsent>>> + 'static {
         let body = self.body.take().map_or_else(|| Either::Left(Empty::new()), Either::Right);
         let request = Request::from_parts(self.head.clone(), body);
-        let (shared, switches) = (self.shared.clone(), self.upgrade.is_some());
+        let (shared, switches, repeatable) = (self.shared.clone(), self.upgrade.is_some(), self.repeatable);
         async move {
-            let answered = exchange(&shared, stream, request).await?;
-            if answered.0.status() == StatusCode::SWITCHING_PROTOCOLS && !switches {
+            let (response, meter) = exchange(&shared, stream, request).await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS && !switches {
                 let cause = Cause::Protocol("an upgrade nobody asked for");
                 return Err(Fail::new(Stage::Exchange, &cause, false).into());
             }
-            Ok(answered)
+            let (head, body) = response.into_parts();
+            let body = if repeatable { DownBody::settle(body).await } else { Ok(DownBody::Coming(body)) };
+            let body = body.map_err(|error| Fail::of_stream(Stage::Exchange, &error))?;
+            Ok((Response::from_parts(head, body), meter))
         }
     }
 
