@@ -1,5 +1,7 @@
 //! What the benchmarks share: a home for the program, a watched child process, and medians.
 
+pub mod chaos;
+
 use std::{
     fs,
     io::{Read, Write},

@@ -1,5 +1,6 @@
 //! The chores of this repository: `cargo xtask test` is the whole gate.
 
+mod chaos;
 mod fuzz;
 mod gate;
 mod peers;
@@ -39,6 +40,12 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Open-loop load while the nodes turn bad and good at random, beside mihomo and sing-box; 10 minutes and more.
+    Chaos {
+        /// What the program `chaos` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The real programs that the interoperability tests run against.
     Peers {
         #[command(subcommand)]
@@ -72,6 +79,7 @@ fn run() -> anyhow::Result<()> {
         Command::Test { require_peers } => gate::run(&root, require_peers),
         Command::Tidy => tidy::run(&root),
         Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
+        Command::Chaos { arguments } => chaos::run(&root, &arguments),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
     }
 }

@@ -67,7 +67,7 @@ impl World {
         let (plain, peer) = upstream_pair(seed, most);
         let server = tokio::spawn(serve(self.acceptor.clone(), peer));
         let tls = self.secured(&plain).open_gated(&attempt()).await.unwrap();
-        let request = crate::protocol::vless::wire::request(&ID, VISION, &target());
+        let request = crate::protocol::vless::wire::vision(&ID, &target());
         (VisionStream::new(tls, ID, request), server)
     }
 }

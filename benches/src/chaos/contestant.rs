@@ -1,0 +1,135 @@
+//! The programs that carry the load: this one, and peers over the same nodes, each as its users would set it up.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use serde_json::json;
+
+use crate::{Watched, command, configure, free_address, get};
+
+/// Between two probes of a node, for everybody.
+const INTERVAL_SECS: u64 = 10;
+const PROBE: &str = "http://demo.hezar/generate_204";
+
+/// A running program.
+#[derive(Debug)]
+pub struct Contestant {
+    /// Its name and the way it chooses.
+    pub name: String,
+    /// Where its clients connect.
+    pub proxy: SocketAddr,
+    process: Watched,
+}
+
+impl Contestant {
+    /// This program over SOCKS5 nodes.
+    ///
+    /// # Errors
+    /// When it has not been built or does not serve.
+    pub fn hezar(home: &Path, nodes: &[SocketAddr], extra: &str) -> anyhow::Result<Self> {
+        let list: String = nodes.iter().map(|address| format!("socks5://{address}\n")).collect();
+        let probing = format!("interval = \"{INTERVAL_SECS}s\"\n[proxy]\nmax_connections = 100000\n{extra}");
+        configure(home, &list, &probing)?;
+        let (proxy, api) = (free_address()?, free_address()?);
+        let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
+        let process = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
+        Self { name: "hezar".to_owned(), proxy, process }.ready()
+    }
+
+    /// sing-box's urltest group over the same nodes.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn sing_box(program: &Path, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Self> {
+        let proxy = free_address()?;
+        let names: Vec<String> = (0..nodes.len()).map(|number| format!("node-{number}")).collect();
+        let mut outbounds: Vec<_> = nodes
+            .iter()
+            .zip(&names)
+            .map(
+                |(node, name)| json!({ "type": "socks", "tag": name, "server": node.ip(), "server_port": node.port() }),
+            )
+            .collect();
+        let interval = format!("{INTERVAL_SECS}s");
+        outbounds
+            .push(json!({ "type": "urltest", "tag": "all", "outbounds": names, "url": PROBE, "interval": interval }));
+        let config = json!({
+            "log": { "disabled": true },
+            "inbounds": [{ "type": "mixed", "listen": proxy.ip(), "listen_port": proxy.port() }],
+            "outbounds": outbounds,
+            "route": { "final": "all" },
+        });
+        let file = home.join("sing-box.json");
+        fs::write(&file, config.to_string())?;
+        let process = Watched::start(Command::new(program).arg("run").arg("-c").arg(&file).current_dir(home))?;
+        Self { name: "sing-box, urltest".to_owned(), proxy, process }.ready()
+    }
+
+    /// mihomo's load-balance group, round-robin, over the same nodes.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn mihomo(program: &Path, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Self> {
+        let proxy = free_address()?;
+        let names: Vec<String> = (0..nodes.len()).map(|number| format!("node-{number}")).collect();
+        let proxies: Vec<_> = nodes
+            .iter()
+            .zip(&names)
+            .map(|(node, name)| json!({ "name": name, "type": "socks5", "server": node.ip(), "port": node.port() }))
+            .collect();
+        // JSON is YAML.
+        let config = json!({
+            "mixed-port": proxy.port(), "bind-address": "127.0.0.1", "mode": "rule", "log-level": "silent",
+            "geodata-mode": false, "geo-auto-update": false,
+            "proxies": proxies,
+            "proxy-groups": [{
+                "name": "all", "type": "load-balance", "strategy": "round-robin", "proxies": names,
+                "url": PROBE, "interval": INTERVAL_SECS, "lazy": false,
+            }],
+            "rules": ["MATCH,all"],
+        });
+        let file = home.join("mihomo.yaml");
+        fs::write(&file, config.to_string())?;
+        let process = Watched::start(Command::new(program).arg("-d").arg(home).arg("-f").arg(&file).current_dir(home))?;
+        Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, process }.ready()
+    }
+
+    /// Its peak and its present resident memory, in KiB.
+    pub fn memory(&mut self) -> (u64, u64) {
+        self.process.memory()
+    }
+
+    /// Waits until a request comes through.
+    fn ready(self) -> anyhow::Result<Self> {
+        let begun = Instant::now();
+        while !matches!(get(self.proxy, PROBE, Duration::from_secs(5)), Ok((204, _))) {
+            ensure!(begun.elapsed() < Duration::from_secs(60), "{} does not serve", self.name);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(self)
+    }
+}
+
+/// A peer that `cargo xtask peers install` has put into the cache folder.
+#[must_use]
+pub fn peer(name: &str) -> Option<PathBuf> {
+    let cache = || {
+        let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        Some(std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home)?.join("hezar/peers"))
+    };
+    let folder = std::env::var_os("HEZAR_PEERS").map(PathBuf::from).or_else(cache)?;
+    let versions = fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    let mut found: Vec<_> = versions
+        .filter(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}-"))))
+        .map(|path| path.join(name))
+        .filter(|program| program.is_file())
+        .collect();
+    found.sort();
+    found.pop()
+}

@@ -1,0 +1,136 @@
+//! The weather turns nodes bad and good while clients ask: nothing is lost, and nothing that may act twice arrives twice.
+
+#![allow(clippy::unwrap_used, missing_docs)] // Lint exemptions for tests stop at test functions; these are their helpers.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use hezar_bench::chaos::{self, Load, Tally};
+use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
+use hezar_gateway::{Gateway, GatewayConfig, Metrics};
+use hezar_lab::{DEMO_HOST, Fault, LEDGER_HOST, Weather, World, WorldConfig};
+use hezar_pool::{Change, Origin, Outcome, Pool, Rules};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A gateway over every node of the world, all of them good at first.
+async fn gateway(world: &World, config: GatewayConfig) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pool: Arc<Pool<Arc<dyn Dialer>>> = Arc::new(Pool::new(Rules::default()));
+    let clock = Clock::start();
+    let parsed = hezar_formats::parse(world.links().as_bytes());
+    let nodes: Vec<_> = parsed.nodes.into_iter().map(|node| (node.spec, node.label)).collect();
+    assert_eq!(nodes.len(), world.nodes().len());
+    let ids: Vec<_> = nodes.iter().map(|(spec, _)| spec.id()).collect();
+    pool.apply(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true }, clock.now());
+    for id in ids {
+        pool.report(id, &Outcome::success(Origin::Probe, Duration::from_millis(5)), clock.now());
+    }
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let gateway = Gateway::new(config, pool, outbounds, clock, Metrics::default());
+    tokio::spawn(async move { gateway.serve(listener, CancellationToken::new()).await.unwrap() });
+    address
+}
+
+/// Every way to be bad that leaves open connections alone: one that dies with a request in it loses it rightly.
+fn faults() -> Vec<Fault> {
+    let mut faults = Weather::PUBLIC.to_vec();
+    faults.retain(|fault| *fault != Fault::Refused);
+    faults.extend([Fault::ResetOnData, Fault::CloseAfter(1), Fault::HangAfter(1), Fault::DieAfter(0)]);
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_lost_while_two_in_five_nodes_are_bad() {
+    let world = World::start(WorldConfig::healthy(50)).await.unwrap();
+    let config = GatewayConfig { attempts: 32, deadline: Duration::from_secs(120), ..GatewayConfig::default() };
+    let proxy = gateway(&world, config).await;
+    let weather = Weather { seed: 4, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
+    let limit = Duration::from_secs(120);
+    let load = Load { proxy, rate: 50.0, time: Duration::from_secs(6), limit, root: world.root().to_vec() };
+    let shots = tokio::select! {
+        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        shots = chaos::run(&load) => shots.unwrap(),
+    };
+    let tally = Tally::of(&shots);
+    assert_eq!((tally.right, tally.all), (300, 300), "{:#?}", tally.wrong);
+    assert!(tally.exits > 10, "{} exits", tally.exits);
+}
+
+/// The ways in which a request that changes something can be made.
+#[derive(Clone, Copy)]
+enum Way {
+    Absolute,
+    Tunnel,
+    Unknown,
+}
+
+async fn change(proxy: SocketAddr, way: Way, name: String) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    let host = if matches!(way, Way::Unknown) { LEDGER_HOST } else { DEMO_HOST };
+    let port = if matches!(way, Way::Unknown) { 9 } else { 80 };
+    if !matches!(way, Way::Absolute) {
+        stream.write_all(format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
+        stream.read_exact(&mut [0; 19]).await?;
+    }
+    let place = if matches!(way, Way::Absolute) { format!("http://{host}") } else { String::new() };
+    let post = format!(
+        "POST {place}/ledger/{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody"
+    );
+    let said = if matches!(way, Way::Unknown) { format!("{name}\n") } else { post };
+    stream.write_all(said.as_bytes()).await?;
+    let mut answer = [0; 64];
+    while stream.read(&mut answer).await? > 0 {
+        if matches!(way, Way::Unknown) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Asks for changes under bad weather; tells how often each arrived.
+async fn arrivals(config: GatewayConfig) -> BTreeMap<String, u64> {
+    let world = World::start(WorldConfig::healthy(50)).await.unwrap();
+    let proxy = gateway(&world, config).await;
+    // Half of these pass the request on before they fail.
+    let mut faults = faults();
+    faults.extend([Fault::DieAfter(0), Fault::CloseAfter(0), Fault::HangAfter(0)].repeat(4));
+    let weather = Weather { seed: 5, bad: 0.6, dwell: Duration::from_millis(400), faults };
+    let asking = async {
+        let mut running = JoinSet::new();
+        for number in 0..300_u64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let way = [Way::Absolute, Way::Tunnel, Way::Unknown][(number % 3) as usize];
+            // What became of it matters only at the target.
+            running.spawn(timeout(Duration::from_secs(3), change(proxy, way, format!("change-{number}"))));
+        }
+        running.join_all().await
+    };
+    tokio::select! {
+        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        _ = asking => {}
+    }
+    world.ledger().into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_act_twice_never_arrives_twice() {
+    let arrived = arrivals(GatewayConfig::default()).await;
+    let twice: Vec<_> = arrived.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert!(arrived.len() > 50, "{} of 300 arrived at all", arrived.len());
+    assert!(
+        arrived.keys().any(|name| name.starts_with("POST ")) && arrived.keys().any(|name| !name.starts_with("POST "))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_the_user_says_so() {
+    let arrived = arrivals(GatewayConfig { repeat_unsafe: true, ..GatewayConfig::default() }).await;
+    assert!(arrived.values().any(|times| *times > 1), "the same weather does repeat what may be repeated");
+}
