@@ -206,7 +206,10 @@ impl Upstream {
     }
 
     async fn tunnel(&self, stream: TcpStream, fault: Fault) -> io::Result<()> {
-        let handle = SockRef::from(&stream).try_clone()?;
+        // A second descriptor only where it is needed: a lab may hold ten thousand tunnels.
+        let resets = matches!(fault, Fault::DieAfter(_) | Fault::ResetOnData);
+        let handle = if resets { Some(SockRef::from(&stream).try_clone()?) } else { None };
+        let reset = || handle.as_ref().map_or(Ok(()), |handle| handle.set_linger(Some(Duration::ZERO)));
         let desk = Desk { credential: &self.credential, refuse: fault == Fault::WrongCredential, salts: &self.salts };
         let accepted = server::accept(self.kind, BufReader::new(stream), &desk);
         let accepted = tokio::time::timeout(HANDSHAKE_LIMIT, accepted).await??;
@@ -225,7 +228,7 @@ impl Upstream {
             }
             Fault::ResetOnData => {
                 let _ = tunnel.read(&mut [0; 1]).await?;
-                return handle.set_linger(Some(Duration::ZERO));
+                return reset();
             }
             _ => {}
         }
@@ -239,7 +242,7 @@ impl Upstream {
         let mut tunnel = Limited::new(Throttled::new(tunnel, rate), left, end);
         let result = self.serve(service, &mut tunnel, fault).await;
         match tunnel.ended() {
-            Some(End::Die) => handle.set_linger(Some(Duration::ZERO)),
+            Some(End::Die) => reset(),
             Some(End::Hang) => drain(&mut tunnel).await,
             Some(End::Close) => tunnel.shutdown().await,
             None => result,

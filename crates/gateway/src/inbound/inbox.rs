@@ -14,11 +14,12 @@ use crate::{Refusal, prefixed::Prefixed};
 /// How long a short answer may take to be sent, and how long a refused client may take to read it.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a refused client may still send before it is cut off.
-const FAREWELL_BYTES: usize = 8 << 20;
+const FAREWELL_BYTES: usize = 2 << 20;
 /// The most that is taken from a client before its node is connected.
 const EARLY_BYTES: usize = 64 * 1024;
-/// Read at a time.
+/// Read at a time, and while a refused client is heard out.
 const PIECE: usize = 4096;
+const FAREWELL_PIECE: usize = 32 * 1024;
 
 /// A client's stream and the bytes that were read from it and not yet used.
 #[derive(Debug)]
@@ -120,7 +121,7 @@ impl Inbox {
             let mut left = FAREWELL_BYTES;
             while left > 0 {
                 bytes.clear();
-                bytes.reserve(PIECE);
+                bytes.reserve(FAREWELL_PIECE);
                 match stream.read_buf(bytes).await? {
                     0 => break,
                     read => left = left.saturating_sub(read),

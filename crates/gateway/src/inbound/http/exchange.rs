@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most that is read ahead from a node, head of the answer included.
-const READ_AHEAD: usize = 128 * 1024;
+const READ_AHEAD: usize = 64 * 1024;
 
 /// Sends `request` and waits for the head of the answer, as long as bytes move at all.
 pub(super) async fn exchange(
