@@ -34,6 +34,16 @@ impl<T: Clone + Default, const N: usize> Chunked<T, N> {
         chunk.get_mut(index % N).map(|place| std::mem::replace(place, value))
     }
 
+    /// Changes a value in its place; an index beyond the end changes nothing.
+    pub(crate) fn update(&mut self, index: usize, change: impl FnOnce(&mut T)) {
+        if index < self.len
+            && let Some(chunk) = self.chunks.get_mut(index / N)
+            && let Some(value) = Arc::make_mut(chunk).get_mut(index % N)
+        {
+            change(value);
+        }
+    }
+
     pub(crate) fn push(&mut self, value: T) {
         if self.len == self.chunks.len() * N {
             self.chunks.push(Arc::new(std::array::from_fn(|_| T::default())));

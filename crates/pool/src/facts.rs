@@ -6,7 +6,7 @@ use hezar_core::{Fault, Label, Timestamp};
 use smallvec::SmallVec;
 
 use crate::{
-    LastFailure, Listing, Rules, State,
+    LastFailure, Listing, Quarantine, Rules, State,
     outcome::{Failure, Origin, Outcome, Success},
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Facts {
     pub(crate) exit_seen: Option<Timestamp>,
     pub(crate) failure: Option<LastFailure>,
     pub(crate) unsupported: Option<&'static str>,
+    pub(crate) quarantine: Option<Quarantine>,
 }
 
 /// What one piece of evidence changed.

@@ -68,6 +68,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 }
                 ledger.unlisted.remove(&node.slot());
                 let changed = node.relist(|facts| join(facts, &listing, &label));
+                if changed && roster.filters() {
+                    roster.place(&node);
+                }
                 applied.added += usize::from(new);
                 applied.updated += usize::from(changed && !new);
                 if new || changed {
@@ -134,6 +137,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     }
                     changed
                 });
+                if changed && roster.filters() {
+                    roster.place(&node);
+                }
                 for listing in &sources {
                     let source = ledger.source(&listing.source);
                     source.allow_private = listing.allow_private;
@@ -209,7 +215,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// Takes a source off nodes; returns how many are listed by none now.
     fn unlist(&self, ledger: &mut Ledger, name: &str, slots: &[u32], keep: bool, now: Timestamp) -> usize {
-        let mut unlisted = 0;
+        let (mut unlisted, mut moved) = (0, false);
         let mut touched = Vec::with_capacity(slots.len());
         for slot in slots {
             let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
@@ -225,7 +231,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 unlisted += 1;
                 ledger.unlisted.insert(*slot);
             }
+            let mut roster = self.roster.lock();
+            moved |= roster.filters() && roster.place(&node);
+            drop(roster);
             touched.push(Touched { id: node.id(), kind: Touch::Listing });
+        }
+        if moved {
+            self.publish(&self.roster.lock());
         }
         self.watchers.touch(&touched);
         unlisted

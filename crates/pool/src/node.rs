@@ -9,18 +9,22 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
 use crate::{
-    Country, Listing, Record, Rules, State,
+    Country, Listing, Quarantine, Record, Rules, SourceName, State,
     circuit::Circuit,
     ewma::Ewma,
+    exit::{ExitKey, exit_key},
     facts::{Facts, Observed},
     hash_key,
     outcome::{Origin, Outcome},
+    snapshot::Class,
 };
 
+/// Set in the phase of a node that was caught tampering.
+const QUARANTINED: u8 = 16;
 /// Set in the phase of a node that has left the pool.
 const GONE: u8 = 8;
 /// Set in the phase of a node that no dialer can be built for.
@@ -47,6 +51,8 @@ pub struct Node<D> {
     server_key: u64,
     id: NodeId,
     slot: AtomicU32,
+    /// The key of its exit address; 0 = unknown.
+    exit: AtomicU64,
     /// The latency, in µs, under which the views hold the node.
     placed_latency: AtomicU32,
     payload: Mutex<Payload<D>>,
@@ -72,11 +78,12 @@ impl<D> Node<D> {
             server_key: hash_key(spec.first_server().host()),
             datagrams: spec.carries_datagrams(),
             spec,
-            phase: AtomicU8::new(record.state as u8),
+            phase: AtomicU8::new(record.state as u8 | if record.quarantine.is_some() { QUARANTINED } else { 0 }),
             allow_private: AtomicBool::new(false),
             country: AtomicU16::new(record.country.map_or(0, u16::from_be_bytes)),
             slot: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
+            exit: AtomicU64::new(record.exit_ip.map_or(0, exit_key)),
             placed_latency: AtomicU32::new(u32::MAX),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
@@ -96,6 +103,7 @@ impl<D> Node<D> {
                 exit_seen: record.exit_seen,
                 failure: record.failure,
                 unsupported: None,
+                quarantine: record.quarantine,
             }),
             payload: Mutex::new(Payload { generation: 0, value: None }),
         }
@@ -141,7 +149,7 @@ impl<D> Node<D> {
     #[must_use]
     pub fn routable(&self) -> bool {
         let phase = self.phase.load(Acquire);
-        phase & (GONE | UNSUPPORTED) == 0 && State::from_number(phase).routable()
+        phase & (GONE | UNSUPPORTED | QUARANTINED) == 0 && State::from_number(phase).routable()
     }
 
     /// Whether it has left the pool (someone may still hold it).
@@ -154,6 +162,46 @@ impl<D> Node<D> {
     #[must_use]
     pub fn unsupported(&self) -> Option<&'static str> {
         if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported }
+    }
+
+    /// Why it carries no traffic whatever its health, if it was caught tampering.
+    #[must_use]
+    pub fn quarantine(&self) -> Option<Quarantine> {
+        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine }
+    }
+
+    /// What it is counted under.
+    pub(crate) fn class(&self) -> Class {
+        let phase = self.phase.load(Acquire);
+        match phase {
+            _ if phase & UNSUPPORTED != 0 => Class::Unsupported,
+            _ if phase & QUARANTINED != 0 => Class::Quarantined,
+            _ => Class::Ordinary(State::from_number(phase)),
+        }
+    }
+
+    /// The key of the exit that it takes turns under, as [`exit_key`] makes it: the address that targets see, or,
+    /// before that is known, its server.
+    #[must_use]
+    pub fn exit(&self) -> u64 {
+        match self.exit.load(Relaxed) {
+            0 => self.server_exit().exit,
+            exit => exit,
+        }
+    }
+
+    /// The exit assumed before it is known: most proxies come out where they listen.
+    pub(crate) fn server_exit(&self) -> ExitKey {
+        match self.spec.server.host() {
+            Host::Ip(ip) => ExitKey::of_ip(*ip),
+            Host::Name(_) => ExitKey::of_server(self.server_key),
+        }
+    }
+
+    /// The exit and its network.
+    pub(crate) fn exit_place(&self) -> ExitKey {
+        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts.lock().exit_ip };
+        known.map_or_else(|| self.server_exit(), ExitKey::of_ip)
     }
 
     /// Whether a source that lists it allows private server addresses. A node that dropped out of its source's list
@@ -173,6 +221,11 @@ impl<D> Node<D> {
     #[must_use]
     pub fn listed_by(&self, source: &str) -> bool {
         self.facts.lock().listings.iter().any(|l| &*l.source == source)
+    }
+
+    /// Whether any of these sources lists it.
+    pub(crate) fn listed_by_any(&self, sources: &[SourceName]) -> bool {
+        self.facts.lock().listings.iter().any(|l| sources.contains(&l.source))
     }
 
     /// The number of open leases.
@@ -220,6 +273,7 @@ impl<D> Node<D> {
             country: self.country(),
             failure: facts.failure,
             unsupported: facts.unsupported,
+            quarantine: facts.quarantine,
         }
     }
 
@@ -295,7 +349,7 @@ impl<D> Node<D> {
     pub(crate) fn observe(&self, outcome: &Outcome, now: Timestamp, rules: &Rules) -> Observed {
         let mut facts = self.facts.lock();
         let before = self.state();
-        let country = self.country();
+        let (country, exit) = (self.country(), self.exit.load(Relaxed));
         let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
         match &outcome.result {
             Ok(_) => {
@@ -310,6 +364,7 @@ impl<D> Node<D> {
                 self.latency.add(micros(success.latency), now, rules.memory);
             }
             if let Some(exit) = success.exit {
+                self.exit.store(exit_key(exit.ip), Relaxed);
                 self.country.store(exit.country.map_or(0, u16::from_be_bytes), Relaxed);
             }
         }
@@ -319,11 +374,8 @@ impl<D> Node<D> {
             self.reset_payload();
         }
         let state = before != after;
-        Observed {
-            counted: true,
-            state,
-            moved: state || (after.routable() && (country != self.country() || self.drifted())),
-        }
+        let elsewhere = country != self.country() || exit != self.exit.load(Relaxed);
+        Observed { counted: true, state, moved: state || (after.routable() && (elsewhere || self.drifted())) }
     }
 
     fn set_state(&self, state: State) {
@@ -337,6 +389,18 @@ impl<D> Node<D> {
         let news = facts.unsupported != Some(code);
         facts.unsupported = Some(code);
         self.phase.fetch_or(UNSUPPORTED, Release);
+        news
+    }
+
+    /// Puts it into quarantine, or lets it out of it; says whether that is news.
+    pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
+        let mut facts = self.facts.lock();
+        let news = facts.quarantine != quarantine;
+        facts.quarantine = quarantine;
+        match quarantine {
+            Some(_) => self.phase.fetch_or(QUARANTINED, Release),
+            None => self.phase.fetch_and(!QUARANTINED, Release),
+        };
         news
     }
 

@@ -10,6 +10,7 @@ use crate::{
     Node, Query, Snapshot, State, Strategy,
     hash::{Draws, mix},
     sessions::{Pin, Sessions},
+    sites::Sites,
     view::{View, ViewKey, key, slot_of},
 };
 
@@ -19,6 +20,8 @@ const DRAWS: usize = 16;
 const TURNS: usize = 64;
 /// Nodes that may have lost their trial to somebody else before circuits are not looked at any more.
 const TRIALS: usize = 4;
+/// Nodes behind one exit that are looked at in one turn.
+const BEHIND: usize = 8;
 /// Nodes up to which all are compared for their load.
 const EXACT: usize = 32;
 /// Nodes drawn and compared beyond that.
@@ -37,30 +40,67 @@ pub(crate) fn pick<'s, D>(
     query: &Query<'_>,
     seed: u64,
     sessions: &Sessions,
+    sites: &'s Sites,
 ) -> Option<&'s Arc<Node<D>>> {
-    let view = snapshot.view(query.country.map_or(ViewKey::All, ViewKey::Country))?;
-    let mut choice = Choice { snapshot, view, query, draws: Draws::new(seed), now: query.now };
-    for _ in 0..TRIALS {
-        let Some(node) = choice.once(seed, sessions) else { break };
-        // Somebody else may have taken the trial of a node whose rest is over.
-        if choice.now.is_none_or(|now| node.admit(now)) {
-            return Some(node);
-        }
+    let view = snapshot.view(query.view())?;
+    let mut choice = Choice { snapshot, view, query, sites: Some(sites), draws: Draws::new(seed), now: query.now };
+    let node = choice.admitted(seed, sessions);
+    if node.is_some() || query.site.is_none() {
+        return node;
     }
-    choice.now = None;
-    choice.once(seed, sessions)
+    // The site refuses every node that is left: one of them is still better than none.
+    (choice.sites, choice.now) = (None, query.now);
+    choice.admitted(seed, sessions)
+}
+
+/// A node for a session that is to come out elsewhere: not behind `exit` if there is any other.
+pub(crate) fn pick_elsewhere<'s, D>(
+    snapshot: &'s Snapshot<D>,
+    query: &Query<'_>,
+    seed: u64,
+    exit: Option<u64>,
+) -> Option<&'s Arc<Node<D>>> {
+    let view = snapshot.view(query.view())?;
+    if view.len() == 0 {
+        return None;
+    }
+    let mut choice = Choice { snapshot, view, query, sites: None, draws: Draws::new(seed), now: None };
+    let elsewhere = |node: &&'s Arc<Node<D>>| Some(node.exit()) != exit;
+    let drawn = (0..DRAWS).find_map(|_| choice.draw_once().filter(elsewhere));
+    drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
+}
+
+impl Query<'_> {
+    pub(crate) fn view(&self) -> ViewKey {
+        ViewKey { filter: self.filter.map_or(0, |id| id.0), country: self.country }
+    }
 }
 
 struct Choice<'s, 'q, D> {
     snapshot: &'s Snapshot<D>,
     view: &'s View,
     query: &'q Query<'q>,
+    /// What sites refuse; not asked when nothing else is left.
+    sites: Option<&'s Sites>,
     draws: Draws,
     /// The time by which circuits are looked at, if they are.
     now: Option<Timestamp>,
 }
 
 impl<'s, D> Choice<'s, '_, D> {
+    /// A node whose circuit lets this request through, or, when all of them rest, one that rests.
+    fn admitted(&mut self, seed: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
+        for _ in 0..TRIALS {
+            let Some(node) = self.once(seed, sessions) else { break };
+            // Somebody else may have taken the trial of a node whose rest is over.
+            if self.now.is_none_or(|now| node.admit(now)) {
+                return Some(node);
+            }
+        }
+        self.now = None;
+        self.once(seed, sessions)
+    }
+
     fn once(&mut self, seed: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
         match self.query.session {
             Some(session) => self.pinned(session, sessions),
@@ -68,18 +108,58 @@ impl<'s, D> Choice<'s, '_, D> {
         }
     }
 
-    /// The session's node as long as it lives. While the caller excludes it, another one helps out unpinned.
+    /// The session's node as long as it lives, then another one behind the same exit, then any. While the caller
+    /// excludes it, another one helps out unpinned.
     fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
         let mut shard = sessions.shard(session);
-        let pin = shard.get(session);
-        let node = pin.and_then(|pin| self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id));
-        let alive = node.filter(|node| node.routable() && self.query.country.is_none_or(|c| node.country() == Some(c)));
-        if let Some(node) = alive {
-            return if self.fits(node) { Some(node) } else { self.by_strategy(session) };
+        let Some(pin) = shard.get(session) else {
+            let node = self.by_strategy(session)?;
+            shard.set(session, pin_of(node));
+            return Some(node);
+        };
+        let node = self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id);
+        if let Some(node) = node.filter(|node| self.belongs(node)) {
+            if node.exit() != pin.exit {
+                // It comes out elsewhere now, or only now it is known where.
+                let learned = pin.exit == node.server_exit().exit;
+                let twin = if learned { None } else { self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit)) };
+                let node = twin.unwrap_or(node);
+                shard.set(session, pin_of(node));
+                return self.fitting_or_help(node, session);
+            }
+            return self.fitting_or_help(node, session);
         }
-        let node = self.by_strategy(session)?;
-        shard.set(session, Pin { slot: node.slot(), id: node.id() });
-        Some(node)
+        let Some(twin) = self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit)) else {
+            let node = self.by_strategy(session)?;
+            shard.set(session, pin_of(node));
+            return Some(node);
+        };
+        shard.set(session, pin_of(twin));
+        self.fitting_or_help(twin, session)
+    }
+
+    /// A node behind an exit that lives and does not fit just now: the session stays with it all the same.
+    fn alive_behind(&self, exit: u64) -> Option<&'s Arc<Node<D>>> {
+        let mut nodes = self.view.seats.behind(exit).iter().filter_map(|slot| self.snapshot.node_at(*slot));
+        nodes.find(|node| node.routable() && node.exit() == exit)
+    }
+
+    fn fitting_or_help(&mut self, node: &'s Arc<Node<D>>, session: u64) -> Option<&'s Arc<Node<D>>> {
+        if self.fits(node) { Some(node) } else { self.behind(node.exit()).or_else(|| self.by_strategy(session)) }
+    }
+
+    /// Whether a pinned node is still one of the view's.
+    fn belongs(&self, node: &Node<D>) -> bool {
+        let country = self.query.country.is_none_or(|country| node.country() == Some(country));
+        node.routable()
+            && country
+            && (self.query.filter.is_none() || self.view.seats.behind(node.exit()).contains(&node.slot()))
+    }
+
+    /// The best fitting node behind an exit; all of them are looked at, for a session must not lose its exit.
+    fn behind(&self, exit: u64) -> Option<&'s Arc<Node<D>>> {
+        let nodes = self.view.seats.behind(exit).iter().filter_map(|slot| self.at(*slot));
+        nodes.filter(|node| node.exit() == exit).min_by(|a, b| score(a).total_cmp(&score(b)))
     }
 
     fn by_strategy(&mut self, seed: u64) -> Option<&'s Arc<Node<D>>> {
@@ -128,18 +208,24 @@ impl<'s, D> Choice<'s, '_, D> {
     }
 
     fn round_robin(&self) -> Option<&'s Arc<Node<D>>> {
-        let count = self.view.len();
+        let count = self.view.seats.len();
         let mut suspect = None;
         for _ in 0..TURNS {
             let turn = self.view.turn.fetch_add(1, Relaxed);
-            let Some(node) = self.member(turn % count) else { continue };
-            let on_time = (turn / count).wrapping_add(turn % count) & 3 == 0;
-            if node.state() != State::Suspect || on_time {
-                return Some(node);
+            let (seat, round) = (turn % count, turn / count);
+            let slots = self.view.seats.at(seat);
+            let (lap, start) = (round / slots.len().max(1), round % slots.len().max(1));
+            for near in 0..slots.len().min(BEHIND) {
+                let place = (start + near) % slots.len();
+                let Some(node) = self.at(slots[place]) else { continue };
+                let on_time = near == 0 && lap.wrapping_add(seat + place) & 3 == 0;
+                if node.state() != State::Suspect || on_time {
+                    return Some(node);
+                }
+                suspect = suspect.or(Some(node));
             }
-            suspect = suspect.or(Some(node));
         }
-        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % count))
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len()))
     }
 
     fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
@@ -161,7 +247,11 @@ impl<'s, D> Choice<'s, '_, D> {
         if count <= EXACT {
             return (0..count).filter_map(|i| self.member((start + i) % count)).min_by_key(load);
         }
-        (0..SAMPLE).filter_map(|_| self.draw_once()).min_by_key(load).or_else(|| self.scan_from(start))
+        let drawn = (0..SAMPLE).filter_map(|_| {
+            let index = self.draws.below(count);
+            self.member(index)
+        });
+        drawn.min_by_key(load).or_else(|| self.scan_from(start))
     }
 
     /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the
@@ -186,8 +276,16 @@ impl<'s, D> Choice<'s, '_, D> {
     }
 
     fn draw_once(&mut self) -> Option<&'s Arc<Node<D>>> {
-        let index = self.draws.below(self.view.len());
-        self.member(index)
+        let seat = self.draws.below(self.view.seats.len());
+        let view = self.view;
+        match view.seats.at(seat) {
+            [] => None,
+            [slot] => self.at(*slot),
+            slots => {
+                let index = self.draws.below(slots.len());
+                self.at(slots[index])
+            }
+        }
     }
 
     fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
@@ -216,11 +314,16 @@ impl<'s, D> Choice<'s, '_, D> {
             && (node.datagrams() || !self.query.datagrams)
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
+            && !matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
     }
 }
 
+fn pin_of<D>(node: &Node<D>) -> Pin {
+    Pin { slot: node.slot(), id: node.id(), exit: node.exit() }
+}
+
 /// What it costs to use a node: latency × error rate × load. Lower is better.
-fn score<D>(node: &Node<D>) -> f32 {
+pub(crate) fn score<D>(node: &Node<D>) -> f32 {
     let latency = match node.weighed_latency() {
         u32::MAX => UNKNOWN_LATENCY,
         micros => (micros as f32).max(1000.0),

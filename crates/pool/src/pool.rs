@@ -7,8 +7,14 @@ use hezar_core::{NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    Applied, Change, Lease, Node, Outcome, Query, Rules, Snapshot, SourceName, Touch, Touched, Watch, listing::Ledger,
-    pick, roster::Roster, sessions::Sessions, watch::Watchers,
+    Applied, Change, Filter, FilterId, Lease, Node, Outcome, Pinned, Quarantine, Query, Rules, SiteVerdict, Snapshot,
+    SourceName, TooManyFilters, Touch, Touched, Watch,
+    listing::Ledger,
+    pick,
+    roster::Roster,
+    sessions::{Pin, Sessions},
+    sites::Sites,
+    watch::Watchers,
 };
 
 /// Parts of the index by id; a power of two.
@@ -27,6 +33,7 @@ pub struct Pool<D> {
     pub(crate) roster: Mutex<Roster<D>>,
     pub(crate) ledger: Mutex<Ledger>,
     sessions: Sessions,
+    pub(crate) sites: Sites,
     pub(crate) watchers: Watchers,
 }
 
@@ -39,6 +46,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let roster = Roster::new();
         Self {
             sessions: Sessions::new(rules.sessions),
+            sites: Sites::new(),
             rules,
             index: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(roster.publish()),
@@ -73,11 +81,12 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn pick(&self, query: &Query<'_>, rng: u64) -> Option<Lease<D>> {
         let snapshot = self.snapshot.load();
-        pick::pick(&snapshot, query, rng, &self.sessions).map(|node| Lease::new(Arc::clone(node)))
+        pick::pick(&snapshot, query, rng, &self.sessions, &self.sites).map(|node| Lease::new(Arc::clone(node)))
     }
 
     /// Takes in evidence about a node. A node that is gone is ignored.
     pub fn report(&self, id: NodeId, outcome: &Outcome, now: Timestamp) {
+        self.sites.advance(now);
         let Some(node) = self.node(id) else { return };
         let observed = node.observe(outcome, now, &self.rules);
         if !observed.counted {
@@ -88,6 +97,68 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
         let kind = if observed.state { Touch::State } else { Touch::Record };
         self.watchers.touch(&[Touched { id, kind }]);
+    }
+
+    /// Takes in what was seen of a node at one site, `site` being the [`hash_key`](crate::hash_key) of its name. It
+    /// says nothing about the node at any other site, and is forgotten after some hours.
+    pub fn report_site(&self, id: NodeId, site: u64, verdict: SiteVerdict, now: Timestamp) {
+        self.sites.note(site, id, verdict, now);
+    }
+
+    /// Takes a node out of service because it was caught changing what passes through it. It is still checked.
+    pub fn quarantine(&self, id: NodeId, code: &'static str, now: Timestamp) {
+        self.set_quarantine(id, Some(Quarantine { code, since: now }));
+    }
+
+    /// Lets a node out of quarantine.
+    pub fn release(&self, id: NodeId) {
+        self.set_quarantine(id, None);
+    }
+
+    fn set_quarantine(&self, id: NodeId, quarantine: Option<Quarantine>) {
+        let Some(node) = self.node(id) else { return };
+        if node.set_quarantine(quarantine) {
+            self.replace(&node);
+            self.watchers.touch(&[Touched { id, kind: Touch::State }]);
+        }
+    }
+
+    /// Keeps views for a filter from now on, for [`Query::filter`].
+    ///
+    /// # Errors
+    /// [`TooManyFilters`]: the number of views is bounded.
+    pub fn add_filter(&self, filter: Filter) -> Result<FilterId, TooManyFilters> {
+        let mut roster = self.roster.lock();
+        let id = roster.add_filter(filter)?;
+        self.publish(&roster);
+        Ok(id)
+    }
+
+    /// What a session is pinned to.
+    #[must_use]
+    pub fn pinned(&self, session: u64) -> Option<Pinned> {
+        self.sessions.shard(session).get(session).map(|pin| Pinned { node: pin.id, exit: pin.exit })
+    }
+
+    /// Pins a session, as it was before a restart. A node that is gone is none of its exits either, so the exit's key
+    /// is given too: the next pick looks for another node behind it.
+    pub fn pin(&self, session: u64, pinned: Pinned) {
+        let slot = self.node(pinned.node).map_or(u32::MAX, |node| node.slot());
+        self.sessions.shard(session).set(session, Pin { slot, id: pinned.node, exit: pinned.exit });
+    }
+
+    /// Gives a session another exit, if there is any other that fits the query; returns the node.
+    pub fn rotate(&self, session: u64, query: &Query<'_>, rng: u64) -> Option<NodeId> {
+        let snapshot = self.snapshot.load();
+        let old = self.pinned(session).map(|pinned| pinned.exit);
+        let node = pick::pick_elsewhere(&snapshot, query, rng, old)?;
+        self.pin(session, Pinned { node: node.id(), exit: node.exit() });
+        Some(node.id())
+    }
+
+    /// Forgets what a session is pinned to; says whether it was pinned.
+    pub fn end_session(&self, session: u64) -> bool {
+        self.sessions.shard(session).end(session)
     }
 
     /// Marks a node that no dialer can be built for: it is kept and counted, but neither probed nor routed. `code` is
@@ -133,6 +204,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Forgets the nodes that no source lists and that have been dead for long enough; returns how many. Cheap when
     /// there is nothing to do; call it about once a minute.
     pub fn tick(&self, now: Timestamp) -> usize {
+        self.sites.advance(now);
         self.forget(now)
     }
 

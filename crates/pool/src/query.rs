@@ -5,17 +5,18 @@ use std::{fmt, str::FromStr};
 use hezar_core::{NodeId, Timestamp};
 use thiserror::Error;
 
-use crate::Country;
+use crate::{Country, FilterId};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// Two nodes are drawn at random; the better product of latency, error rate and load wins.
+    /// Two exits are drawn at random, and a node behind each; the better product of latency, error rate and load wins.
     #[default]
     Smart,
-    /// One after the other. A suspect node gets one turn in four.
+    /// One exit after the other, neighbours in different networks; the nodes behind one exit share its turns. A
+    /// suspect node gets one turn in four.
     RoundRobin,
-    /// Drawn at random. A suspect node is accepted one time in four.
+    /// An exit is drawn at random, and a node behind it. A suspect node is accepted one time in four.
     Random,
     /// The lowest latency; among nodes within a tenth of it, the least loaded.
     LeastLatency,
@@ -81,6 +82,8 @@ impl FromStr for Strategy {
 pub struct Query<'a> {
     /// The strategy.
     pub strategy: Strategy,
+    /// Only nodes that this filter of the pool lets through.
+    pub filter: Option<FilterId>,
     /// Only nodes whose exit is in this country.
     pub country: Option<Country>,
     /// Servers tried before, by [`Node::server_key`](crate::Node::server_key).
@@ -90,10 +93,12 @@ pub struct Query<'a> {
     /// Only nodes whose protocol carries datagrams.
     pub datagrams: bool,
     /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
-    /// chosen (by any strategy) is kept for it until that node dies. To end a session after a time, put the number of
-    /// the period into the name.
+    /// chosen (by any strategy) is kept for it until that node dies; then another one behind the same exit is chosen,
+    /// and only without such a one another exit. To end a session after a time, put the number of the period into
+    /// the name.
     pub session: Option<u64>,
-    /// The site, as [`hash_key`](crate::hash_key) of its name; for [`Strategy::ConsistentHash`].
+    /// The site, as [`hash_key`](crate::hash_key) of its name; for [`Strategy::ConsistentHash`], and to leave out the
+    /// nodes that this one site refuses, unless it refuses all of them.
     pub site: Option<u64>,
     /// The time, for the circuits: a node that has just failed rests for seconds, then one request tries it. While
     /// every node that fits rests, and without a time, circuits are not looked at.

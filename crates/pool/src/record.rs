@@ -41,6 +41,17 @@ pub struct Record {
     pub failure: Option<LastFailure>,
     /// The code that says why no dialer can be built for it; such a node is kept, never probed, never routed.
     pub unsupported: Option<&'static str>,
+    /// Why and since when it carries no traffic whatever its health: it was caught tampering.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// A node was caught changing what passes through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The stable code of what it did.
+    pub code: &'static str,
+    /// When it was last seen to do it.
+    pub since: Timestamp,
 }
 
 /// Where a node failed last, and the stable code of the cause.

@@ -1,31 +1,33 @@
 //! The writers' side of the pool: which node has which slot, and in which views it stands.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
-    Counts, Node, Snapshot, State,
-    snapshot::{Slots, Views},
+    Counts, Filter, FilterId, Node, Snapshot, State, TooManyFilters,
+    exit::ExitKey,
+    filter::Gate,
+    seats::Seating,
+    snapshot::{Class, Slots, Views},
     view::{View, ViewKey},
 };
 
-/// The number of views a node can stand in at once.
-const PLACES: usize = 2;
-
 /// Where a node stands, as far as the views and counts are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Standing {
-    state: State,
-    supported: bool,
-    views: [Option<ViewKey>; PLACES],
+    class: Class,
+    views: SmallVec<[ViewKey; 2]>,
     /// The weighed latency in µs; 0 for a node in no view.
     latency: u32,
+    exit: ExitKey,
 }
 
 /// A node's standing at its last placement, and its positions in those views.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Placed {
     standing: Standing,
-    positions: [u32; PLACES],
+    positions: SmallVec<[u32; 2]>,
 }
 
 /// The tables that only writers touch, under the pool's writer lock.
@@ -35,7 +37,11 @@ pub(crate) struct Roster<D> {
     free: Vec<u32>,
     placed: Vec<Option<Placed>>,
     views: Arc<Views>,
+    seating: BTreeMap<ViewKey, Seating>,
     counts: Counts,
+    gates: Vec<Gate>,
+    /// Slots of nodes that another one pushed through a gate or out of it.
+    shifted: Vec<u32>,
 }
 
 impl<D> Roster<D> {
@@ -44,8 +50,11 @@ impl<D> Roster<D> {
             slots: Arc::new(Slots::new()),
             free: Vec::new(),
             placed: Vec::new(),
-            views: Arc::new(vec![(ViewKey::All, Arc::default())]),
+            views: Arc::new(vec![(ViewKey::ALL, Arc::default())]),
+            seating: BTreeMap::new(),
             counts: Counts::default(),
+            gates: Vec::new(),
+            shifted: Vec::new(),
         }
     }
 
@@ -56,6 +65,31 @@ impl<D> Roster<D> {
 
     pub(crate) fn node_at(&self, slot: u32) -> Option<&Arc<Node<D>>> {
         self.slots.get(slot as usize)?.as_ref()
+    }
+
+    /// Keeps views for one more filter from now on.
+    pub(crate) fn add_filter(&mut self, filter: Filter) -> Result<FilterId, TooManyFilters> {
+        if self.gates.len() >= TooManyFilters::MOST {
+            return Err(TooManyFilters);
+        }
+        self.gates.push(Gate::new(filter));
+        let number = self.gates.len() as u16;
+        // Made now, so that an empty view is told from an unknown one.
+        self.view_mut(ViewKey { filter: number, country: None });
+        let slots = Arc::clone(&self.slots);
+        for node in slots.iter().flatten() {
+            self.place(node);
+        }
+        Ok(FilterId(number))
+    }
+
+    pub(crate) fn filter(&self, id: FilterId) -> Option<&Filter> {
+        self.gates.get(usize::from(id.0).checked_sub(1)?).map(|gate| &gate.filter)
+    }
+
+    /// Whether what lists a node decides about its views.
+    pub(crate) const fn filters(&self) -> bool {
+        !self.gates.is_empty()
     }
 
     /// Gives a new node a slot and its places.
@@ -81,67 +115,112 @@ impl<D> Roster<D> {
         node.set_gone();
         let slot = node.slot();
         let Some(Some(placed)) = self.placed.get_mut(slot as usize).map(Option::take) else { return };
-        for which in 0..PLACES {
-            self.leave(node, which, &placed);
+        for (key, position) in placed.standing.views.iter().zip(&placed.positions) {
+            self.leave(node, *key, *position, &placed.standing);
         }
-        *self.counts.of(placed.standing.state, placed.standing.supported) -= 1;
+        for gate in &mut self.gates {
+            gate.withdraw(placed.standing.latency, slot, &mut self.shifted);
+        }
+        *self.counts.of(placed.standing.class) -= 1;
         Arc::make_mut(&mut self.slots).set(slot as usize, None);
         self.free.push(slot);
+        self.place_shifted();
     }
 
     /// Brings views and counts in line with the node as it is now; says whether anything changed. Whoever comes last
     /// reads the newest state, so the order in which two reports arrive here does not matter.
     pub(crate) fn place(&mut self, node: &Node<D>) -> bool {
+        let changed = self.place_one(node);
+        self.place_shifted() || changed
+    }
+
+    fn place_shifted(&mut self) -> bool {
+        let mut changed = false;
+        while let Some(slot) = self.shifted.pop() {
+            if let Some(node) = self.node_at(slot).cloned() {
+                changed |= self.place_one(&node);
+            }
+        }
+        changed
+    }
+
+    fn place_one(&mut self, node: &Node<D>) -> bool {
         let slot = node.slot();
         if node.gone() || slot as usize >= self.placed.len() {
             return false;
         }
-        let standing = standing_of(node);
-        let old = self.placed[slot as usize];
-        if old.is_some_and(|old| old.standing == standing) {
+        let old = self.placed[slot as usize].take();
+        let standing = self.standing_of(node, old.as_ref().map(|old| &old.standing));
+        if old.as_ref().is_some_and(|old| old.standing == standing) {
+            self.placed[slot as usize] = old;
             return false;
         }
         if let Some(old) = &old {
-            *self.counts.of(old.standing.state, old.standing.supported) -= 1;
+            *self.counts.of(old.standing.class) -= 1;
         }
-        *self.counts.of(standing.state, standing.supported) += 1;
-        let mut positions = old.map_or([0; PLACES], |old| old.positions);
-        for (which, position) in positions.iter_mut().enumerate() {
-            let key = standing.views[which];
-            match (old.filter(|o| o.standing.views[which] == key && key.is_some()), key) {
-                (Some(old), Some(key)) => {
-                    if old.standing.latency != standing.latency {
-                        self.view_mut(key).reorder(slot, old.standing.latency, standing.latency);
-                    }
-                }
-                (_, key) => {
-                    if let Some(old) = &old {
-                        self.leave(node, which, old);
-                    }
-                    if let Some(key) = key {
-                        *position = self.view_mut(key).join(slot, node.id(), standing.latency);
-                    }
-                }
-            }
-        }
+        *self.counts.of(standing.class) += 1;
+        let positions = self.rearrange(node, old.as_ref(), &standing);
         node.set_placed_latency(standing.latency);
         self.placed[slot as usize] = Some(Placed { standing, positions });
         true
     }
 
-    /// Takes a node out of one of its views and tells the node that moves into its position.
-    fn leave(&mut self, node: &Node<D>, which: usize, placed: &Placed) {
-        let Some(key) = placed.standing.views[which] else { return };
+    /// Lets a node leave the views that it no longer belongs to, and join the others; returns its positions.
+    fn rearrange(&mut self, node: &Node<D>, old: Option<&Placed>, standing: &Standing) -> SmallVec<[u32; 2]> {
         let slot = node.slot();
-        let moved = self.view_mut(key).leave(placed.positions[which], slot, node.id(), placed.standing.latency);
-        if let Some(Some(moved)) = moved.and_then(|slot| self.placed.get_mut(slot as usize)) {
-            moved.positions[which] = placed.positions[which];
+        let mut positions: SmallVec<[u32; 2]> = smallvec![0; standing.views.len()];
+        if let Some(old) = old {
+            for (key, position) in old.standing.views.iter().zip(&old.positions) {
+                match standing.views.iter().position(|kept| kept == key) {
+                    None => self.leave(node, *key, *position, &old.standing),
+                    Some(which) => {
+                        positions[which] = *position;
+                        self.adjust(*key, slot, &old.standing, standing);
+                    }
+                }
+            }
+        }
+        for (which, key) in standing.views.iter().enumerate() {
+            if old.is_none_or(|old| !old.standing.views.contains(key)) {
+                let (view, seating) = self.view_mut(*key);
+                positions[which] = view.join(slot, node.id(), standing.latency);
+                seating.join(Arc::make_mut(&mut view.seats), slot, standing.exit);
+            }
+        }
+        positions
+    }
+
+    /// A node stays in a view with another latency or exit.
+    fn adjust(&mut self, key: ViewKey, slot: u32, old: &Standing, new: &Standing) {
+        if old.latency == new.latency && old.exit == new.exit {
+            return;
+        }
+        let (view, seating) = self.view_mut(key);
+        if old.latency != new.latency {
+            view.reorder(slot, old.latency, new.latency);
+        }
+        if old.exit != new.exit {
+            let seats = Arc::make_mut(&mut view.seats);
+            seating.leave(seats, slot, old.exit);
+            seating.join(seats, slot, new.exit);
         }
     }
 
-    /// The view with this key, made if there is none. Country views stay when they become empty: there are at most
-    /// as many as pairs of letters, and their turn counter should not start again.
-    fn view_mut(&mut self, key: ViewKey) -> &mut View {
+    /// Takes a node out of one of its views and tells the node that moves into its position.
+    fn leave(&mut self, node: &Node<D>, key: ViewKey, position: u32, standing: &Standing) {
+        let slot = node.slot();
+        let (view, seating) = self.view_mut(key);
+        let moved = view.leave(position, slot, node.id(), standing.latency);
+        seating.leave(Arc::make_mut(&mut view.seats), slot, standing.exit);
+        let Some(Some(moved)) = moved.and_then(|slot| self.placed.get_mut(slot as usize)) else { return };
+        if let Some(which) = moved.standing.views.iter().position(|other| *other == key) {
+            moved.positions[which] = position;
+        }
+    }
+
+    /// The view with this key, made if there is none. Views stay when they become empty: there are at most as many as
+    /// filters times pairs of letters, and their turn counter should not start again.
+    fn view_mut(&mut self, key: ViewKey) -> (&mut View, &mut Seating) {
         let views = Arc::make_mut(&mut self.views);
         let index = match views.binary_search_by_key(&key, |(k, _)| *k) {
             Ok(index) => index,
@@ -150,15 +229,29 @@ impl<D> Roster<D> {
                 index
             }
         };
-        Arc::make_mut(&mut views[index].1)
+        (Arc::make_mut(&mut views[index].1), self.seating.entry(key).or_default())
     }
-}
 
-fn standing_of<D>(node: &Node<D>) -> Standing {
-    let (state, supported) = (node.state(), node.unsupported().is_none());
-    if !(state.routable() && supported) {
-        return Standing { state, supported, views: [None; PLACES], latency: 0 };
+    fn standing_of(&mut self, node: &Node<D>, old: Option<&Standing>) -> Standing {
+        let class = node.class();
+        let routable = matches!(class, Class::Ordinary(State::Healthy | State::Suspect));
+        let latency = if routable { node.weighed_latency() } else { 0 };
+        let mut views = SmallVec::new();
+        if routable {
+            views.push(ViewKey::ALL);
+            views.extend(node.country().map(|country| ViewKey { filter: 0, country: Some(country) }));
+        }
+        let slot = node.slot();
+        for (number, gate) in (1..).zip(&mut self.gates) {
+            let fits = routable && gate.filter.fits(node);
+            if let Some(old) = old.filter(|old| !fits || old.latency != latency) {
+                gate.withdraw(old.latency, slot, &mut self.shifted);
+            }
+            if fits && gate.enter(latency, slot, &mut self.shifted) {
+                views.push(ViewKey { filter: number, country: None });
+                views.extend(node.country().map(|country| ViewKey { filter: number, country: Some(country) }));
+            }
+        }
+        Standing { class, views, latency, exit: node.exit_place() }
     }
-    let views = [Some(ViewKey::All), node.country().map(ViewKey::Country)];
-    Standing { state, supported, views, latency: node.weighed_latency() }
 }

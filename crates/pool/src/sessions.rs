@@ -35,6 +35,17 @@ struct Entry {
 pub(crate) struct Pin {
     pub(crate) slot: u32,
     pub(crate) id: NodeId,
+    /// The key of the exit that the session came out of.
+    pub(crate) exit: u64,
+}
+
+/// What a session is pinned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The node.
+    pub node: NodeId,
+    /// The key of its exit, as [`exit_key`](crate::exit_key) makes it.
+    pub exit: u64,
 }
 
 impl Sessions {
@@ -72,6 +83,16 @@ impl Shard {
         self.index.remove(&self.entries[at].session);
         self.index.insert(session, at as u32);
         self.entries[at] = entry;
+    }
+
+    /// Forgets a session; says whether it was there.
+    pub(crate) fn end(&mut self, session: u64) -> bool {
+        let Some(at) = self.index.remove(&session) else { return false };
+        self.entries.swap_remove(at as usize);
+        if let Some(moved) = self.entries.get(at as usize) {
+            self.index.insert(moved.session, at);
+        }
+        true
     }
 
     /// Moves the hand to an entry that may go; ends within two rounds, since the first one clears every mark.

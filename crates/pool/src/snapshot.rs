@@ -8,7 +8,7 @@ use crate::{
     view::{View, ViewKey},
 };
 
-/// Nodes in numbers. An unsupported node is counted as such and not under its state.
+/// Nodes in numbers. An unsupported or quarantined node is counted as such and not under its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Never judged yet.
@@ -21,13 +21,23 @@ pub struct Counts {
     pub dead: usize,
     /// No dialer can be built for them.
     pub unsupported: usize,
+    /// They were caught tampering.
+    pub quarantined: usize,
+}
+
+/// What a node is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Ordinary(State),
+    Unsupported,
+    Quarantined,
 }
 
 impl Counts {
     /// All the nodes.
     #[must_use]
     pub const fn total(&self) -> usize {
-        self.new + self.healthy + self.suspect + self.dead + self.unsupported
+        self.new + self.healthy + self.suspect + self.dead + self.unsupported + self.quarantined
     }
 
     /// The nodes that may carry traffic.
@@ -36,13 +46,14 @@ impl Counts {
         self.healthy + self.suspect
     }
 
-    pub(crate) const fn of(&mut self, state: State, supported: bool) -> &mut usize {
-        match state {
-            _ if !supported => &mut self.unsupported,
-            State::New => &mut self.new,
-            State::Healthy => &mut self.healthy,
-            State::Suspect => &mut self.suspect,
-            State::Dead => &mut self.dead,
+    pub(crate) const fn of(&mut self, class: Class) -> &mut usize {
+        match class {
+            Class::Unsupported => &mut self.unsupported,
+            Class::Quarantined => &mut self.quarantined,
+            Class::Ordinary(State::New) => &mut self.new,
+            Class::Ordinary(State::Healthy) => &mut self.healthy,
+            Class::Ordinary(State::Suspect) => &mut self.suspect,
+            Class::Ordinary(State::Dead) => &mut self.dead,
         }
     }
 }
@@ -76,20 +87,27 @@ impl<D> Snapshot<D> {
 
     /// The nodes that may carry traffic.
     pub fn routable(&self) -> impl Iterator<Item = &Arc<Node<D>>> {
-        self.members(ViewKey::All)
+        self.members(ViewKey::ALL)
     }
 
     /// The nodes that may carry traffic and come out in this country.
     pub fn routable_in(&self, country: Country) -> impl Iterator<Item = &Arc<Node<D>>> {
-        self.members(ViewKey::Country(country))
+        self.members(ViewKey { filter: 0, country: Some(country) })
     }
 
     /// The exit countries of the nodes that may carry traffic, with their numbers.
     pub fn countries(&self) -> impl Iterator<Item = (Country, usize)> {
         self.views.iter().filter_map(|(key, view)| match key {
-            ViewKey::Country(country) if view.len() > 0 => Some((*country, view.len())),
+            ViewKey { filter: 0, country: Some(country) } if view.len() > 0 => Some((*country, view.len())),
             _ => None,
         })
+    }
+
+    /// The number of different exits behind the nodes that may carry traffic. A node whose exit is not known counts
+    /// by its server.
+    #[must_use]
+    pub fn exits(&self) -> usize {
+        self.view(ViewKey::ALL).map_or(0, |view| view.seats.len())
     }
 
     fn members(&self, key: ViewKey) -> impl Iterator<Item = &Arc<Node<D>>> {

@@ -4,15 +4,17 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use hezar_core::NodeId;
 
-use crate::{Country, chunked::Chunked, sorted::Sorted};
+use crate::{Country, chunked::Chunked, seats::Seats, sorted::Sorted};
 
-/// Which routable nodes a view holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ViewKey {
-    /// All of them.
-    All,
-    /// Those with their exit in a country.
-    Country(Country),
+/// Which routable nodes a view holds: those that a filter lets through (0 = all), in one country or anywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ViewKey {
+    pub(crate) filter: u16,
+    pub(crate) country: Option<Country>,
+}
+
+impl ViewKey {
+    pub(crate) const ALL: Self = Self { filter: 0, country: None };
 }
 
 /// Slots of nodes. Every part is shared between published copies until it changes.
@@ -24,6 +26,8 @@ pub(crate) struct View {
     pub(crate) ring: Arc<Sorted>,
     /// By weighed latency in µs (high half), with the slot (low half).
     pub(crate) order: Arc<Sorted>,
+    /// The exits, for taking turns and drawing lots.
+    pub(crate) seats: Arc<Seats>,
     /// Whose turn it is; the same counter in all copies.
     pub(crate) turn: Arc<AtomicUsize>,
 }

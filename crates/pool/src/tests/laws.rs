@@ -120,6 +120,7 @@ proptest! {
             happen(&pool, event, &mut now, &mut listed);
             let strategy = Strategy::ALL[index % Strategy::ALL.len()];
             let query = Query {
+                filter: None,
                 strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), proven: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },
                 exclude_servers: if by_server { &servers } else { &[] },

@@ -1,6 +1,7 @@
 //! The pool's tests, and the nodes they are made with.
 
 mod circuits;
+mod exits;
 mod laws;
 mod listing;
 mod parts;
@@ -87,7 +88,7 @@ pub(super) fn check(pool: &TestPool) {
     let mut counts = Counts::default();
     let mut routable = Vec::new();
     for node in snapshot.nodes() {
-        *counts.of(node.state(), node.unsupported().is_none()) += 1;
+        *counts.of(node.class()) += 1;
         assert!(!node.gone());
         assert!(Arc::ptr_eq(node, &pool.node(node.id()).unwrap()));
         if node.routable() {

@@ -68,7 +68,7 @@ fn a_sorted_set_leaves_no_dust() {
 #[test]
 fn sessions_are_bounded_and_keep_the_used_ones() {
     let sessions = Sessions::new(16 * 100);
-    let pin = |slot| Pin { slot, id: hezar_core::NodeId::from_bytes([0; 16]) };
+    let pin = |slot| Pin { slot, id: hezar_core::NodeId::from_bytes([0; 16]), exit: 1 };
     // All in one part of the table: the top bits choose it.
     for session in 0..1000_u64 {
         let mut shard = sessions.shard(session);

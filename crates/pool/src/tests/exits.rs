@@ -1,0 +1,253 @@
+//! Turns go by exit, sessions stay with theirs, and what one site refuses is good for the others.
+
+use std::collections::{HashMap, HashSet};
+
+use super::*;
+use crate::{Filter, SiteVerdict, Term, TooManyFilters, exit_key, hash_key};
+
+fn ok_at(ms: u64, ip: [u8; 4]) -> Outcome {
+    let exit = Some(Exit { ip: ip.into(), country: Some(*b"DE") });
+    Outcome { origin: Origin::Probe, result: Ok(Success { latency: Duration::from_millis(ms), exit }) }
+}
+
+/// Node `n` comes out at `ip(n)`.
+fn pool_with(count: u32, ip: impl Fn(u32) -> [u8; 4]) -> TestPool {
+    let pool = pool();
+    pool.apply(listing("s", 0..count), at(0));
+    (0..count).for_each(|n| pool.report(id(n), &ok_at(50, ip(n)), at(1)));
+    pool
+}
+
+fn exit_of(pool: &TestPool, query: &Query<'_>, rng: u64) -> u64 {
+    pool.pick(query, rng).unwrap().exit()
+}
+
+#[test]
+fn many_nodes_behind_one_exit_take_the_turns_of_one() {
+    // 90 nodes behind one exit, 9 with one of their own.
+    let pool = pool_with(99, |n| if n < 90 { [9, 0, 0, 1] } else { [9, 1, n as u8, 1] });
+    assert_eq!(pool.snapshot().exits(), 10);
+    let big = exit_key([9, 0, 0, 1].into());
+    let round: Vec<_> = (0..100).map(|rng| exit_of(&pool, &query(Strategy::RoundRobin), rng)).collect();
+    for turns in round.chunks(10) {
+        assert_eq!(turns.iter().collect::<HashSet<_>>().len(), 10, "every exit once a round");
+    }
+    let nodes: HashSet<_> = (0..900).map(|rng| picked(&pool, &query(Strategy::RoundRobin), rng).unwrap()).collect();
+    assert_eq!(nodes.len(), 99, "the nodes behind the exit share its turns");
+    for strategy in [Strategy::Random, Strategy::Smart] {
+        let hits = (0..10_000).filter(|rng| exit_of(&pool, &query(strategy), *rng) == big).count();
+        assert!((700..1300).contains(&hits), "{strategy}: {hits} of 10,000, one exit of ten");
+    }
+}
+
+#[test]
+fn neighbouring_turns_lie_in_different_networks() {
+    // 40 networks with 5 exits each, listed network by network.
+    let pool = pool_with(200, |n| [9, 0, (n / 5) as u8, (n % 5) as u8]);
+    let network = |node: NodeId| pool.node(node).unwrap().exit_place().network;
+    let turns: Vec<_> =
+        (0..400).map(|rng| network(picked(&pool, &query(Strategy::RoundRobin), rng).unwrap())).collect();
+    assert!(turns.windows(2).all(|pair| pair[0] != pair[1]));
+    for round in turns.chunks(40) {
+        assert_eq!(round.iter().collect::<HashSet<_>>().len(), 40, "every network once before any comes twice");
+    }
+}
+
+#[test]
+fn an_exit_that_moves_takes_its_seat_along() {
+    let pool = pool_with(10, |_| [9, 0, 0, 1]);
+    assert_eq!(pool.snapshot().exits(), 1);
+    pool.report(id(3), &ok_at(50, [9, 0, 0, 2]), at(2));
+    assert_eq!(pool.snapshot().exits(), 2);
+    kill(&pool, 3, 3);
+    assert_eq!(pool.snapshot().exits(), 1);
+    pool.apply(Change::Remove((0..10).map(id).collect()), at(4));
+    assert_eq!(pool.snapshot().exits(), 0);
+    check(&pool);
+}
+
+#[test]
+fn a_thousand_sessions_keep_their_exits_through_deaths_and_a_restart() {
+    // 900 nodes, three behind each of 300 exits.
+    let ip = |n: u32| [9, (n % 300 / 20) as u8, (n % 20) as u8, 7];
+    let before = pool_with(900, ip);
+    let ask = |session: u64| Query { session: Some(hash_key(&("s", session))), ..query(Strategy::Smart) };
+    let home: Vec<_> = (0..1000).map(|session| exit_of(&before, &ask(session), session)).collect();
+    let check_all = |pool: &TestPool, dead: &dyn Fn(u32) -> bool| {
+        let alive: HashSet<_> = (0..900).filter(|n| !dead(*n)).map(|n| exit_key(ip(n).into())).collect();
+        let (mut kept, mut moved) = (0, 0);
+        for session in 0..1000 {
+            let exit = exit_of(pool, &ask(session), session);
+            if alive.contains(&home[session as usize]) {
+                assert_eq!(exit, home[session as usize], "session {session} lost an exit that is still there");
+                kept += 1;
+            } else {
+                assert_ne!(exit, home[session as usize]);
+                moved += 1;
+            }
+        }
+        (kept, moved)
+    };
+    // Two of three nodes of every exit die, one after the other, and whole exits: numbers 0 to 29.
+    let dead = |n: u32| !(30..300).contains(&n);
+    for n in (300..900).chain(0..30) {
+        kill(&before, n, 10);
+        if n % 100 == 0 {
+            let so_far = |m: u32| before.node(id(m)).unwrap().state() == State::Dead;
+            check_all(&before, &so_far);
+        }
+    }
+    let (kept, moved) = check_all(&before, &dead);
+    assert!(kept > 800 && moved > 50, "{kept} kept, {moved} moved");
+    // A restart: another pool, other slots, the pins as they were kept.
+    let after = pool();
+    after.apply(listing("s", (0..900).rev()), at(20));
+    (0..900).rev().filter(|n| !dead(*n)).for_each(|n| after.report(id(n), &ok_at(50, ip(n)), at(21)));
+    for session in 0..1000 {
+        let key = ask(session).session.unwrap();
+        after.pin(key, before.pinned(key).unwrap());
+    }
+    assert_eq!(check_all(&after, &dead), (kept, moved));
+    // The pinned nodes are gone altogether, others behind their exits have come back.
+    (330..360).for_each(|n| after.report(id(n), &ok_at(50, ip(n)), at(22)));
+    after.apply(Change::Remove((30..60).map(id).collect()), at(23));
+    let gone = |n: u32| n < 60 || (n >= 300 && !(330..360).contains(&n));
+    assert_eq!(check_all(&after, &gone), (kept, moved));
+}
+
+#[test]
+fn a_session_can_be_rotated_and_ended() {
+    let pool = pool_with(20, |n| [9, 0, n as u8 / 10, 1]);
+    let ask = Query { session: Some(77), ..query(Strategy::RoundRobin) };
+    let first = exit_of(&pool, &ask, 1);
+    for _ in 0..20 {
+        let before = pool.pinned(77).unwrap().exit;
+        let node = pool.rotate(77, &ask, 5).unwrap();
+        let pinned = pool.pinned(77).unwrap();
+        assert_eq!(pinned.node, node);
+        assert_ne!(pinned.exit, before, "two exits: it always goes to the other one");
+        assert_eq!(picked(&pool, &ask, 9), Some(node));
+    }
+    assert_eq!(exit_of(&pool, &ask, 1), first);
+    assert!(pool.end_session(77));
+    assert!(!pool.end_session(77));
+    assert!(pool.pinned(77).is_none());
+}
+
+#[test]
+fn a_site_that_refuses_a_node_is_spared_it() {
+    let pool = healthy(10);
+    let (shop, news) = (hash_key("shop.example"), hash_key("news.example"));
+    for n in 0..9 {
+        pool.report_site(id(n), shop, SiteVerdict::Blocked, at(2));
+    }
+    for strategy in Strategy::ALL {
+        let at_shop = Query { site: Some(shop), ..query(strategy) };
+        assert!((0..40).all(|rng| picked(&pool, &at_shop, rng) == Some(id(9))), "{strategy}");
+        let excluding = Query { exclude_nodes: &[id(9)], ..at_shop };
+        assert!(picked(&pool, &excluding, 1).is_some(), "{strategy}: a refused node is better than none");
+    }
+    let at_news = Query { site: Some(news), ..query(Strategy::RoundRobin) };
+    let nodes: HashSet<_> = (0..10).map(|rng| picked(&pool, &at_news, rng)).collect();
+    assert_eq!(nodes.len(), 10, "good for the others");
+    pool.report_site(id(0), shop, SiteVerdict::Works, at(3));
+    let at_shop = Query { site: Some(shop), ..query(Strategy::RoundRobin) };
+    let nodes: HashSet<_> = (0..20).map(|rng| picked(&pool, &at_shop, rng).unwrap()).collect();
+    assert_eq!(nodes, HashSet::from([id(0), id(9)]));
+    pool.tick(at(20 * 60));
+    let nodes: HashSet<_> = (0..20).map(|rng| picked(&pool, &at_shop, rng)).collect();
+    assert_eq!(nodes.len(), 10, "it is forgotten");
+}
+
+#[test]
+fn one_failure_at_a_site_may_be_chance() {
+    let pool = healthy(2);
+    let ask = Query { site: Some(5), ..query(Strategy::RoundRobin) };
+    pool.report_site(id(0), 5, SiteVerdict::Fails, at(2));
+    assert_eq!((0..10).map(|rng| picked(&pool, &ask, rng)).collect::<HashSet<_>>().len(), 2);
+    pool.report_site(id(0), 5, SiteVerdict::Fails, at(3));
+    assert!((0..10).all(|rng| picked(&pool, &ask, rng) == Some(id(1))));
+}
+
+#[test]
+fn evidence_at_sites_is_bounded() {
+    let pool = healthy(2);
+    for site in 0..300_000 {
+        pool.report_site(id(0), site, SiteVerdict::Blocked, at(2));
+    }
+    let known = (0..300_000).filter(|site| pool.sites.avoids(*site, id(0))).count();
+    assert!((10_000..=65_600).contains(&known), "{known}");
+}
+
+#[test]
+fn a_quarantined_node_carries_nothing_whatever_its_health() {
+    let pool = healthy(3);
+    pool.quarantine(id(1), "tampered-body", at(2));
+    assert_eq!(pool.snapshot().counts().quarantined, 1);
+    check(&pool);
+    for strategy in Strategy::ALL {
+        assert!((0..100).all(|rng| picked(&pool, &query(strategy), rng) != Some(id(1))), "{strategy}");
+    }
+    pool.report(id(1), &ok(1), at(3));
+    assert!(!pool.node(id(1)).unwrap().routable(), "a success does not let it out");
+    pool.release(id(1));
+    check(&pool);
+    assert!(pool.node(id(1)).unwrap().routable());
+}
+
+#[test]
+fn filters_keep_views_of_their_own() {
+    let pool = healthy(30);
+    (0..10).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(2)));
+    let german = Filter { term: Term::Country(vec![*b"DE"]), max_latency: None, top: None };
+    let german = pool.add_filter(german).unwrap();
+    let fast = Filter { term: Term::All(Vec::new()), max_latency: Some(Duration::from_millis(155)), top: None };
+    let fast = pool.add_filter(fast).unwrap();
+    let other = Filter { term: Term::Not(Box::new(Term::Source(vec!["s".into()]))), max_latency: None, top: Some(3) };
+    let other = pool.add_filter(other).unwrap();
+    let nodes = |filter, rounds: u64| -> HashSet<_> {
+        let query = Query { filter: Some(filter), ..query(Strategy::RoundRobin) };
+        (0..rounds).filter_map(|rng| picked(&pool, &query, rng)).collect()
+    };
+    assert_eq!(nodes(german, 40), (0..10).map(id).collect());
+    assert_eq!(nodes(fast, 60), (0..15).map(id).collect());
+    assert!(nodes(other, 5).is_empty());
+    // New nodes of another source; the three fastest of them.
+    pool.apply(listing("t", 100..110), at(3));
+    (100..110).for_each(|n| pool.report(id(n), &ok(u64::from(n)), at(3)));
+    assert_eq!(nodes(other, 20), [100, 101, 102].map(id).into());
+    kill(&pool, 101, 4);
+    assert_eq!(nodes(other, 20), [100, 102, 103].map(id).into(), "the next one moves up");
+    pool.report(id(109), &ok(1), at(9_000));
+    assert_eq!(nodes(other, 20), [109, 100, 102].map(id).into(), "and a faster one pushes the last one out");
+    let Change::List { source, nodes: more, .. } = listing("s", 100..101) else { unreachable!() };
+    pool.apply(Change::List { source, allow_private: false, nodes: more, complete: false }, at(9_001));
+    assert_eq!(nodes(other, 20), [109, 102, 103].map(id).into(), "listings count at once");
+    pool.apply(Change::Remove(vec![id(109)]), at(9_002));
+    assert_eq!(nodes(other, 20), [102, 103, 104].map(id).into());
+    let everything = Filter { term: Term::All(Vec::new()), max_latency: None, top: None };
+    let most = (0..).take_while(|_| pool.add_filter(everything.clone()).is_ok()).count();
+    assert_eq!(most + 3, TooManyFilters::MOST);
+}
+
+#[test]
+fn an_explanation_names_the_reasons() {
+    let pool = healthy(10);
+    pool.apply(listing("t", 100..104), at(2));
+    kill(&pool, 9, 3);
+    pool.quarantine(id(8), "tampered-tls", at(3));
+    pool.mark_unsupported(id(103), "unsupported");
+    (0..6).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(3)));
+    pool.report_site(id(5), 1, SiteVerdict::Blocked, at(3));
+    let tried = [id(4)];
+    let query = Query { country: Some(*b"DE"), site: Some(1), exclude_nodes: &tried, ..query(Strategy::Smart) };
+    let told = pool.explain(&query, 3);
+    assert_eq!((told.nodes, told.fitting, told.exits), (14, 4, 1), "all German ones come out at one address");
+    let counts: HashMap<_, _> = told.excluded.iter().map(|(reason, excluded)| (*reason, excluded.count)).collect();
+    let expected =
+        [("new", 3), ("dead", 1), ("quarantined", 1), ("unsupported", 1), ("country", 2), ("site", 1), ("tried", 1)];
+    assert_eq!(counts, HashMap::from(expected));
+    assert_eq!(told.candidates.len(), 3);
+    assert!(told.candidates.windows(2).all(|pair| pair[0].score <= pair[1].score));
+    assert_eq!(told.excluded["new"].examples.len(), 3);
+}
