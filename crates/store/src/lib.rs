@@ -14,7 +14,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use open::open;
-pub use row::{Change, Health, Listing, NodeRow, NodeState, SourceError, SourceRow, State};
+pub use row::{Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
 pub use sqlite::{Access, Sqlite};
 pub use store::Store;
 pub use writer::{WriteBehind, WriteSummary, Writer, WriterClosed, WriterConfig};

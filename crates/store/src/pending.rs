@@ -1,4 +1,4 @@
-//! Changes that wait to be written, at most one per node and source, however often they change.
+//! Changes that wait to be written, at most one per node, source and session, however often they change.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::NodeId;
 
-use crate::{Change, Health, NodeRow, SourceRow};
+use crate::{Change, Health, NodeRow, SessionName, SessionRow, SourceRow};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -17,6 +17,8 @@ pub(crate) struct Pending {
     nodes: BTreeMap<NodeId, NodeNews>,
     sources: BTreeMap<Arc<str>, SourceNews>,
     listings: BTreeMap<Arc<str>, ListingNews>,
+    /// `None` = removed.
+    sessions: BTreeMap<SessionName, Option<SessionRow>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Pending {
     /// Rows that wait, roughly.
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
-        self.nodes.len() + self.sources.len() + listed
+        self.nodes.len() + self.sources.len() + self.sessions.len() + listed
     }
 
     pub(crate) fn add(&mut self, change: Change) {
@@ -68,6 +70,12 @@ impl Pending {
                 *self.sources.entry(name).or_default() = SourceNews { removed: true, put: None };
             }
             Change::SetListing { source, ids, complete } => self.set_listing(source, ids, complete),
+            Change::PutSession(row) => {
+                self.sessions.insert(row.name.clone(), Some(row));
+            }
+            Change::RemoveSession(name) => {
+                self.sessions.insert(name, None);
+            }
         }
     }
 
@@ -98,7 +106,7 @@ impl Pending {
         listing.ids.extend(ids);
     }
 
-    /// Everything, ordered: nodes go, come and change; then sources; then what they list.
+    /// Everything, ordered: nodes go, come and change; then sources; then what they list; then sessions.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         let (nodes, sources, listings) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));
@@ -122,6 +130,8 @@ impl Pending {
             ids: news.ids.into_iter().collect(),
             complete: news.complete,
         }));
+        let sessions = std::mem::take(&mut self.sessions).into_iter();
+        changes.extend(sessions.map(|(name, row)| row.map_or(Change::RemoveSession(name), Change::PutSession)));
         changes
     }
 }

@@ -70,6 +70,8 @@ pub struct Health {
     pub last_error: Option<Box<str>>,
     /// Why the node is kept and never dialled.
     pub unsupported: Option<Box<str>>,
+    /// The code of how it was caught tampering, and when.
+    pub quarantine: Option<(Box<str>, Timestamp)>,
 }
 
 /// One row of `proxies`.
@@ -119,6 +121,12 @@ pub struct SourceRow {
     pub nodes: u32,
     /// Lines that the last good fetch could not use.
     pub rejects: u32,
+    /// How long its nodes have lived, all together; fades with time, as the deaths do.
+    pub lived: Duration,
+    /// How many of them have died meanwhile, in thousandths.
+    pub deaths_milli: u32,
+    /// Good fetches in a row after which none of its nodes worked.
+    pub barren: u32,
 }
 
 impl SourceRow {
@@ -137,6 +145,9 @@ impl SourceRow {
             failures: 0,
             nodes: 0,
             rejects: 0,
+            lived: Duration::ZERO,
+            deaths_milli: 0,
+            barren: 0,
         }
     }
 }
@@ -150,6 +161,34 @@ pub struct Listing {
     pub ids: Vec<NodeId>,
 }
 
+/// What names a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionName {
+    /// The listener that its user came to.
+    pub listener: Box<str>,
+    /// Its user.
+    pub user: Box<str>,
+    /// Its name.
+    pub session: Box<str>,
+}
+
+/// A session that keeps its exit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Which one.
+    pub name: SessionName,
+    /// The country that was asked for: two ASCII letters (ISO 3166-1).
+    pub country: Option<[u8; 2]>,
+    /// Its first request.
+    pub began: Timestamp,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// The address it came out of, when that was known.
+    pub exit_ip: Option<IpAddr>,
+    /// The node it used last.
+    pub node: Option<NodeId>,
+}
+
 /// Everything that a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -159,6 +198,8 @@ pub struct State {
     pub sources: Vec<SourceRow>,
     /// Who lists what; a source without nodes does not appear.
     pub listings: Vec<Listing>,
+    /// Every session.
+    pub sessions: Vec<SessionRow>,
     /// Rows that could not be understood and were left out.
     pub skipped: u64,
 }
@@ -185,6 +226,10 @@ pub enum Change {
         /// Whether this is all it lists, or to be added to what it listed before.
         complete: bool,
     },
+    /// A session is new or has changed.
+    PutSession(SessionRow),
+    /// A session is over.
+    RemoveSession(SessionName),
 }
 
 impl Change {

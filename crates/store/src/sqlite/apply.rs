@@ -6,7 +6,7 @@ use hezar_core::NodeId;
 use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, queries};
-use crate::{Change, Health, NodeRow, SourceRow};
+use crate::{Change, Health, NodeRow, SessionRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -67,6 +67,11 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
             Change::SetListing { source, ids, complete } => {
                 set_listing(connection, source, ids, *complete).await?;
             }
+            Change::PutSession(row) => put_session(connection, row).await?,
+            Change::RemoveSession(name) => {
+                let query = sqlx::query(queries::DELETE_SESSION).bind(&*name.listener).bind(&*name.user);
+                query.bind(&*name.session).execute(&mut *connection).await?;
+            }
             Change::PutNode(_) | Change::PutHealth(..) | Change::RemoveNode(_) => {}
         }
     }
@@ -87,6 +92,24 @@ async fn put_source(connection: &mut SqliteConnection, row: &SourceRow) -> Resul
         .bind(i64::from(row.failures))
         .bind(i64::from(row.nodes))
         .bind(i64::from(row.rejects))
+        .bind(convert::from_latency(row.lived))
+        .bind(i64::from(row.deaths_milli))
+        .bind(i64::from(row.barren))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn put_session(connection: &mut SqliteConnection, row: &SessionRow) -> Result<(), sqlx::Error> {
+    sqlx::query(queries::PUT_SESSION)
+        .bind(&*row.name.listener)
+        .bind(&*row.name.user)
+        .bind(&*row.name.session)
+        .bind(row.country.map(|letters| String::from_utf8_lossy(&letters).into_owned()))
+        .bind(convert::from_time(row.began))
+        .bind(convert::from_time(row.ends))
+        .bind(row.exit_ip.map(|ip| ip.to_string()))
+        .bind(row.node.map(|id| id.to_string()))
         .execute(connection)
         .await?;
     Ok(())
@@ -144,4 +167,6 @@ fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
         .bind(country)
         .bind(health.last_error.as_deref().map(str::to_owned))
         .bind(health.unsupported.as_deref().map(str::to_owned))
+        .bind(health.quarantine.as_ref().map(|(code, _)| code.to_string()))
+        .bind(health.quarantine.as_ref().map(|(_, at)| convert::from_time(*at)))
 }

@@ -7,7 +7,7 @@ use hezar_core::{NodeId, Secret};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{convert, queries};
-use crate::{Health, Listing, NodeRow, NodeState, SourceError, SourceRow, State};
+use crate::{Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
 
 /// Reads the whole store in one consistent view.
 pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<State, sqlx::Error> {
@@ -24,6 +24,9 @@ pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Stat
     }
     for row in sqlx::query(queries::SELECT_SOURCES).fetch_all(&mut *transaction).await? {
         state.sources.push(source(&row)?);
+    }
+    for row in sqlx::query(queries::SELECT_SESSIONS).fetch_all(&mut *transaction).await? {
+        state.sessions.push(session(&row)?);
     }
     let known: HashSet<NodeId> = state.nodes.iter().map(|node| node.id).collect();
     let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *transaction);
@@ -54,6 +57,10 @@ fn node(row: &SqliteRow) -> Result<Option<NodeRow>, sqlx::Error> {
         country: row.try_get::<Option<&str>, _>(10)?.and_then(|text| text.as_bytes().try_into().ok()),
         last_error: row.try_get::<Option<&str>, _>(11)?.map(Into::into),
         unsupported: row.try_get::<Option<&str>, _>(12)?.map(Into::into),
+        quarantine: match (row.try_get::<Option<&str>, _>(13)?, row.try_get::<Option<i64>, _>(14)?) {
+            (Some(code), at) => Some((code.into(), convert::to_time(at.unwrap_or(0)))),
+            (None, _) => None,
+        },
     };
     let uri = Secret::new(row.try_get::<&str, _>(1)?);
     Ok(Some(NodeRow { id, uri, label: row.try_get::<&str, _>(2)?.into(), health }))
@@ -79,6 +86,21 @@ fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
         failures: number(9)?,
         nodes: number(10)?,
         rejects: number(11)?,
+        lived: convert::to_latency(row.try_get(12)?),
+        deaths_milli: number(13)?,
+        barren: number(14)?,
+    })
+}
+
+fn session(row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
+    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
+    Ok(SessionRow {
+        name: SessionName { listener: text(0)?, user: text(1)?, session: text(2)? },
+        country: row.try_get::<Option<&str>, _>(3)?.and_then(|text| text.as_bytes().try_into().ok()),
+        began: convert::to_time(row.try_get(4)?),
+        ends: convert::to_time(row.try_get(5)?),
+        exit_ip: row.try_get::<Option<&str>, _>(6)?.and_then(|text| text.parse().ok()),
+        node: row.try_get::<Option<&str>, _>(7)?.and_then(|text| text.parse().ok()),
     })
 }
 

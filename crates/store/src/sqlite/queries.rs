@@ -16,10 +16,19 @@ pub(super) const BACKUP: &str = "VACUUM INTO ?";
 
 /// Must follow the order in which `load::node` reads.
 pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, last_ok, last_checked, first_seen, \
-     latency_ms, exit_ip, country, last_error, unsupported FROM proxies";
+     latency_ms, exit_ip, country, last_error, unsupported, quarantine, quarantined_at FROM proxies";
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
-     validators, error_code, error_text, failures, nodes, rejects FROM sources ORDER BY name";
+     validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren \
+     FROM sources ORDER BY name";
+/// Must follow the order in which `load::session` reads.
+pub(super) const SELECT_SESSIONS: &str =
+    "SELECT listener, username, session, country, began, ends, exit_ip, proxy FROM sessions";
+pub(super) const PUT_SESSION: &str = "INSERT INTO sessions (listener, username, session, country, began, ends, \
+     exit_ip, proxy) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (listener, username, session) DO UPDATE SET \
+     country = excluded.country, began = excluded.began, ends = excluded.ends, exit_ip = excluded.exit_ip, \
+     proxy = excluded.proxy";
+pub(super) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE listener = ? AND username = ? AND session = ?";
 /// One row per source: the ids in one text, 32 digits each.
 pub(super) const SELECT_LISTINGS: &str = "SELECT source, group_concat(proxy, '') FROM listings GROUP BY source";
 
@@ -27,12 +36,13 @@ pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT v
 pub(super) const DELETE_NODES_LISTED: &str = "DELETE FROM listings WHERE proxy IN (SELECT value FROM json_each(?))";
 
 pub(super) const PUT_SOURCE: &str = "INSERT INTO sources (name, kind, allow_private, last_fetch, last_ok, \
-     next_fetch, validators, error_code, error_text, failures, nodes, rejects) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     next_fetch, validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, allow_private = excluded.allow_private, \
      last_fetch = excluded.last_fetch, last_ok = excluded.last_ok, next_fetch = excluded.next_fetch, \
      validators = excluded.validators, error_code = excluded.error_code, error_text = excluded.error_text, \
-     failures = excluded.failures, nodes = excluded.nodes, rejects = excluded.rejects";
+     failures = excluded.failures, nodes = excluded.nodes, rejects = excluded.rejects, \
+     lived_ms = excluded.lived_ms, deaths_milli = excluded.deaths_milli, barren = excluded.barren";
 pub(super) const DELETE_SOURCE: &str = "DELETE FROM sources WHERE name = ?";
 pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE source = ?";
 /// Only what is gone: most of a list is the same as the last time.
@@ -70,7 +80,7 @@ pub(super) static PUT_HEALTH: LazyLock<[String; 3]> = LazyLock::new(|| {
 });
 
 /// The measured columns, in the order of `apply::bind_health`.
-const HEALTH: [&str; 11] = [
+const HEALTH: [&str; 13] = [
     "healthy",
     "state",
     "failures",
@@ -82,6 +92,8 @@ const HEALTH: [&str; 11] = [
     "country",
     "last_error",
     "unsupported",
+    "quarantine",
+    "quarantined_at",
 ];
 
 fn assignments(from: &str) -> String {

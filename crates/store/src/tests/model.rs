@@ -9,13 +9,14 @@ use std::{
 use hezar_core::{NodeId, Secret, Timestamp};
 use proptest::prelude::*;
 
-use crate::{Change, Health, Listing, NodeRow, NodeState, SourceError, SourceRow, State};
+use crate::{Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     nodes: BTreeMap<NodeId, NodeRow>,
     sources: BTreeMap<Arc<str>, SourceRow>,
     listings: BTreeMap<Arc<str>, BTreeSet<NodeId>>,
+    sessions: BTreeMap<SessionName, SessionRow>,
 }
 
 impl Model {
@@ -47,6 +48,12 @@ impl Model {
                 }
                 listing.extend(ids);
             }
+            Change::PutSession(row) => {
+                self.sessions.insert(row.name.clone(), row);
+            }
+            Change::RemoveSession(name) => {
+                self.sessions.remove(&name);
+            }
         }
     }
 
@@ -58,6 +65,7 @@ impl Model {
             nodes: self.nodes.values().cloned().collect(),
             sources: self.sources.values().cloned().collect(),
             listings: listings.filter(|listing| !listing.ids.is_empty()).collect(),
+            sessions: self.sessions.values().cloned().collect(),
             skipped: 0,
         }
     }
@@ -68,6 +76,7 @@ pub(super) fn sorted(mut state: State) -> State {
     state.nodes.sort_by_key(|row| row.id);
     state.sources.sort_by(|a, b| a.name.cmp(&b.name));
     state.listings.sort_by(|a, b| a.source.cmp(&b.source));
+    state.sessions.sort_by(|a, b| a.name.cmp(&b.name));
     state.listings.iter_mut().for_each(|listing| listing.ids.sort());
     state
 }
@@ -100,6 +109,7 @@ pub(super) fn healthy(number: u64) -> Health {
         country: Some(*b"DE"),
         last_error: None,
         unsupported: None,
+        quarantine: None,
     }
 }
 
@@ -109,10 +119,18 @@ fn health() -> impl Strategy<Value = Health> {
     let time = || 0..(1_u64 << 62);
     let times = (proptest::option::of(time()), proptest::option::of(time()), time());
     let exit = (proptest::option::of(any::<std::net::IpAddr>()), proptest::option::of("[A-Z]{2}"));
-    let texts = (proptest::option::of("[a-z-]{1,12}"), proptest::option::of(".{0,12}"));
+    let quarantine = proptest::option::of(("[a-z-]{1,12}", time()));
+    let texts = (proptest::option::of("[a-z-]{1,12}"), proptest::option::of(".{0,12}"), quarantine);
     let latency = proptest::option::of(1..100_000_u64);
     (state, any::<u32>(), times, latency, exit, texts).prop_map(
-        |(state, failures, (last_ok, last_checked, first_seen), latency, (exit_ip, country), (error, reason))| Health {
+        |(
+            state,
+            failures,
+            (last_ok, last_checked, first_seen),
+            latency,
+            (exit_ip, country),
+            (error, reason, caught),
+        )| Health {
             state,
             failures,
             last_ok: last_ok.map(Timestamp),
@@ -123,6 +141,7 @@ fn health() -> impl Strategy<Value = Health> {
             country: country.and_then(|text| text.as_bytes().try_into().ok()),
             last_error: error.map(Into::into),
             unsupported: reason.map(|text| text.replace('\0', "").into()),
+            quarantine: caught.map(|(code, at)| (code.into(), Timestamp(at))),
         },
     )
 }
@@ -141,9 +160,29 @@ fn source() -> impl Strategy<Value = SourceRow> {
             failures,
             nodes,
             rejects,
+            lived: Duration::from_millis(u64::from(nodes) * 7),
+            deaths_milli: failures,
+            barren: rejects,
             ..SourceRow::new(source_name(name), "url")
         },
     )
+}
+
+fn session_name(number: u8) -> SessionName {
+    SessionName {
+        listener: "proxy".into(),
+        user: format!("user 'q' {}", number % 2).into(),
+        session: number.to_string().into(),
+    }
+}
+
+fn session() -> impl Strategy<Value = SessionRow> {
+    let exit = proptest::option::of(any::<std::net::IpAddr>());
+    (0..4_u8, 0..(1_u64 << 62), exit, proptest::option::of(0..9_u64)).prop_map(|(number, began, exit_ip, node)| {
+        let country = exit_ip.map(|_| *b"DE");
+        let (began, ends) = (Timestamp(began), Timestamp(began + 1));
+        SessionRow { name: session_name(number), country, began, ends, exit_ip, node: node.map(id) }
+    })
 }
 
 fn source_name(number: u8) -> Arc<str> {
@@ -159,6 +198,8 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         2 => number().prop_map(|n| Change::RemoveNode(id(n))),
         2 => source().prop_map(Change::PutSource),
         1 => (0..4_u8).prop_map(|n| Change::RemoveSource(source_name(n))),
+        2 => session().prop_map(Change::PutSession),
+        1 => (0..4_u8).prop_map(|n| Change::RemoveSession(session_name(n))),
         3 => (0..4_u8, proptest::collection::vec(number(), 0..8), any::<bool>()).prop_map(|(n, ids, complete)| {
             Change::SetListing { source: source_name(n), ids: ids.into_iter().map(id).collect(), complete }
         }),
