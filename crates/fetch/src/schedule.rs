@@ -67,6 +67,18 @@ impl Refresher {
         }
     }
 
+    /// Makes a source due no sooner than at `due`; nothing happens while it is being fetched.
+    pub fn postpone(&mut self, name: &str, due: Timestamp) {
+        let Some((key, _)) = self.entries.get_key_value(name) else { return };
+        let key = Arc::clone(key);
+        let Some(Entry { due: Some(planned), .. }) = self.entries.get_mut(name) else { return };
+        if *planned < due {
+            self.waiting.remove(&(*planned, Arc::clone(&key)));
+            *planned = due;
+            self.waiting.insert((due, key));
+        }
+    }
+
     /// Makes a source due now; false when there is none of that name.
     pub fn trigger(&mut self, name: &str, now: Timestamp) -> bool {
         let Some((key, _)) = self.entries.get_key_value(name) else { return false };

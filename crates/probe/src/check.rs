@@ -1,6 +1,6 @@
 //! What is asked through a node to find out whether it works, and where it comes out.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, net::IpAddr};
 
 use async_trait::async_trait;
 use hezar_core::Stage;
@@ -8,7 +8,7 @@ use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
     http::{self, HttpRequest, Limits, RequestError},
 };
-use hezar_pool::Exit;
+use hezar_pool::{Country, Exit};
 use url::Url;
 
 use crate::{BodyRule, trace::parse_trace};
@@ -31,6 +31,12 @@ pub trait ExitLookup: Debug + Send + Sync {
     /// # Errors
     /// [`DialError`]; [`Cause::UnexpectedAnswer`] when the answer names no address.
     async fn exit(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Exit, DialError>;
+}
+
+/// What is known about addresses without asking anybody, as from a database of countries.
+pub trait Geo: Debug + Send + Sync {
+    /// The country of an address, when it is known.
+    fn country(&self, ip: IpAddr) -> Option<Country>;
 }
 
 /// A GET with an expected status and body. An `https` URL is fully verified: a node that breaks TLS open fails.

@@ -6,6 +6,8 @@ use hezar_engine::http::RequestError;
 use thiserror::Error;
 use url::Url;
 
+use crate::CanaryBody;
+
 /// The settings of a prober. Every duration is a wall-clock time of at least a millisecond.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
@@ -39,6 +41,10 @@ pub struct ProbeConfig {
     pub trace_url: Option<Url>,
     /// How often a node's exit is looked up.
     pub trace_interval: Duration,
+    /// A page whose bytes are known, fetched through every node that works, at every check.
+    pub canary: Option<(Url, CanaryBody)>,
+    /// How long a node that was caught tampering stays in quarantine after it was last caught.
+    pub quarantine: Duration,
     /// What is asked for directly, without any node, when failures pile up: any HTTP answer to any of them says that
     /// our uplink works. Empty = nothing is ever sent directly, and only the brake guards the pool.
     pub control: Vec<Url>,
@@ -69,6 +75,8 @@ impl ProbeConfig {
             per_host: 8,
             trace_url: None,
             trace_interval: Duration::from_secs(24 * 3600),
+            canary: None,
+            quarantine: Duration::from_secs(24 * 3600),
             control: Vec::new(),
             guard: GuardConfig::default(),
         }
@@ -121,6 +129,9 @@ pub enum ConfigError {
     /// The trace URL cannot be asked for.
     #[error("the trace URL cannot be used: {0}")]
     Trace(#[source] RequestError),
+    /// The canary's URL cannot be asked for.
+    #[error("the canary URL cannot be used: {0}")]
+    Canary(#[source] RequestError),
     /// A control URL cannot be asked for.
     #[error("the control URL {0} cannot be used: {1}")]
     Control(Box<str>, #[source] RequestError),

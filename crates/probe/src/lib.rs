@@ -4,6 +4,7 @@
 //! [`Guard`] says whether a failure may count. A running probe is a task of its own, an idle node is none.
 
 mod budget;
+mod canary;
 mod check;
 mod config;
 mod control;
@@ -16,7 +17,8 @@ mod schedule;
 mod trace;
 mod verdict;
 
-pub use check::{Check, ExitLookup, HttpCheck, TraceLookup};
+pub use canary::{Canary, CanaryBody, HttpCanary, Sight, TAMPERING};
+pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
 pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
 pub use guard::{Control, Doubt, Guard, GuardState, Ruling};
 pub use metrics::Metrics;

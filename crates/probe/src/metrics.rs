@@ -25,6 +25,7 @@ pub struct Metrics {
     pub(crate) scheduled: Gauge,
     guard: Gauge,
     controls: Family<ProbeLabels, Counter>,
+    canaries: Family<ProbeLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -37,6 +38,7 @@ impl Default for Metrics {
             scheduled: Gauge::default(),
             guard: Gauge::default(),
             controls: Family::default(),
+            canaries: Family::default(),
         }
     }
 }
@@ -50,6 +52,7 @@ impl Metrics {
         registry.register("hezar_probe_scheduled", "Nodes in the schedule", self.scheduled.clone());
         let help = "Outage guard: 0 failures count, 1 failures are held back, 2 outage of our own";
         registry.register("hezar_probe_guard", help, self.guard.clone());
+        registry.register("hezar_probe_canary", "Canaries by what came back", self.canaries.clone());
         registry.register("hezar_probe_control", "Control checks by result", self.controls.clone());
     }
 
@@ -63,6 +66,10 @@ impl Metrics {
 
     pub(crate) fn control(&self, result: &'static str) {
         self.controls.get_or_create(&ProbeLabels { result, code: "" }).inc();
+    }
+
+    pub(crate) fn canary(&self, result: &'static str) {
+        self.canaries.get_or_create(&ProbeLabels { result, code: "" }).inc();
     }
 
     pub(crate) fn guard(&self, state: GuardState) {

@@ -8,8 +8,8 @@ use hezar_pool::Pool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Check, ConfigError, ExitLookup, HttpCheck, Metrics, ProbeConfig, Progress, TraceLookup, control::Controls,
-    runner::Runner,
+    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, ProbeConfig, Progress, TraceLookup,
+    control::Controls, runner::Runner,
 };
 
 /// What a node of the pool carries.
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) dialers: Arc<dyn Dialers>,
     pub(crate) check: Arc<dyn Check>,
     pub(crate) trace: Option<Arc<dyn ExitLookup>>,
+    pub(crate) geo: Option<Arc<dyn Geo>>,
+    pub(crate) canary: Option<Arc<dyn Canary>>,
     pub(crate) controls: Controls,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -74,6 +76,7 @@ impl Prober {
         config: ProbeConfig,
         pool: Arc<Pool<Payload>>,
         outbounds: Outbounds,
+        geo: Option<Arc<dyn Geo>>,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, ConfigError> {
@@ -84,12 +87,17 @@ impl Prober {
         if let Some(url) = &config.trace_url {
             trace = Some(Arc::new(TraceLookup::new(url, tls.clone()).map_err(ConfigError::Trace)?));
         }
+        let mut canary: Option<Arc<dyn Canary>> = None;
+        if let Some((url, body)) = &config.canary {
+            let known = HttpCanary::new(url, body.clone(), tls.clone());
+            canary = Some(Arc::new(known.map_err(ConfigError::Canary)?));
+        }
         let mut uplink: Vec<Arc<dyn Check>> = Vec::new();
         for url in &config.control {
             let check = HttpCheck::new(url, None, None, tls.clone());
             uplink.push(Arc::new(check.map_err(|error| ConfigError::Control(url.as_str().into(), error))?));
         }
-        let checks = Checks { check, trace, uplink };
+        let checks = Checks { check, trace, geo, canary, uplink };
         Ok(Self::with(config, pool, Arc::new(outbounds), checks, clock, metrics))
     }
 
@@ -104,8 +112,9 @@ impl Prober {
         metrics: Metrics,
     ) -> Self {
         let controls = Controls::new(checks.uplink, Arc::clone(&checks.check));
-        let (check, trace) = (checks.check, checks.trace);
-        Self { shared: Arc::new(Shared { config, pool, dialers, check, trace, controls, clock, metrics }) }
+        let (check, trace, geo, canary) = (checks.check, checks.trace, checks.geo, checks.canary);
+        let shared = Shared { config, pool, dialers, check, trace, geo, canary, controls, clock, metrics };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Probes until cancelled; every node again and again. Probes that run at that moment are given up.
@@ -127,6 +136,10 @@ pub struct Checks {
     pub check: Arc<dyn Check>,
     /// Through a working node, rarely.
     pub trace: Option<Arc<dyn ExitLookup>>,
+    /// Nobody: what this machine knows about the addresses that the lookups bring. It is believed before them.
+    pub geo: Option<Arc<dyn Geo>>,
+    /// Through every node that works: does it hand on what it was given?
+    pub canary: Option<Arc<dyn Canary>>,
     /// Directly, by the guard, when failures pile up.
     pub uplink: Vec<Arc<dyn Check>>,
 }

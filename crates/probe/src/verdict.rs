@@ -4,6 +4,8 @@ use hezar_core::Fault;
 use hezar_engine::{Cause, DialError};
 use hezar_pool::Failure;
 
+use crate::canary::intercepted;
+
 /// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -11,6 +13,8 @@ pub(crate) enum Verdict {
     Failed(Failure),
     /// It says nothing about the node.
     Nothing(&'static str),
+    /// The node changes what passes through it; one of [`TAMPERING`](crate::TAMPERING).
+    Tampered(&'static str),
     /// The node needs something that this build cannot do.
     Unsupported(&'static str),
 }
@@ -20,6 +24,9 @@ impl Verdict {
     /// known to answer (else the guard steps in), so a node that cannot reach it is of no use; and a node whose
     /// address its source does not allow can never be used.
     pub(crate) fn of(error: &DialError) -> Self {
+        if let Some(code) = intercepted(error) {
+            return Self::Tampered(code);
+        }
         let failed = Self::Failed(Failure { fault: Fault::Node, stage: error.stage, code: error.code() });
         match (&error.cause, error.fault()) {
             (Cause::Unsupported(_), _) => Self::Unsupported(error.code()),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Control, Guard, GuardState, Pace, Progress, Schedule, Subject,
     budget::Budget,
+    canary::{Sight, Suspicion},
     prober::{Payload, Shared},
     verdict::Verdict,
 };
@@ -34,10 +35,18 @@ struct Flight {
     abort: AbortHandle,
 }
 
+/// A check that succeeded.
+struct Checked {
+    took: Duration,
+    /// For the exit lookup.
+    dialer: Payload,
+    /// Whether the canary came back, when there is one.
+    intact: Option<bool>,
+}
+
 /// What a task brings back.
 enum Done {
-    /// The node was checked; its dialer comes along for the exit lookup.
-    Checked(Result<(Duration, Payload), Verdict>),
+    Checked(Result<Checked, Verdict>),
     Traced(Result<Exit, DialError>),
     Control(Control),
 }
@@ -59,6 +68,8 @@ pub(crate) struct Runner {
     flights: HashMap<Id, Flight>,
     /// When a failed exit lookup may be tried again.
     trace_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
+    /// Who is to blame for changed pages.
+    suspicion: Suspicion,
     /// Since when no node has been routable, and when the next dead ones are tried before their time.
     blackout: Option<Blackout>,
     /// The progress of a single pass; absent when working without end.
@@ -84,6 +95,7 @@ impl Runner {
             tasks: JoinSet::new(),
             flights: HashMap::new(),
             trace_after: HashMap::default(),
+            suspicion: Suspicion::default(),
             blackout: None,
             pass: None,
             shared,
@@ -210,6 +222,7 @@ impl Runner {
         self.schedule.remove(id);
         self.guard.forget(id);
         self.trace_after.remove(&id);
+        self.suspicion.forget(id);
         if running {
             self.flights.values().filter(|flight| flight.node.id() == id).for_each(|flight| flight.abort.abort());
         }
@@ -282,12 +295,24 @@ impl Runner {
 }
 
 /// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
-async fn probe(shared: &Shared, node: &Outbound) -> Result<(Duration, Payload), Verdict> {
+async fn probe(shared: &Shared, node: &Outbound) -> Result<Checked, Verdict> {
     let build = |node: &Node<Payload>| shared.dialers.node(node.spec(), node.allow_private());
     let dialer = node.payload(build).map_err(|error| Verdict::Unsupported(error.code()))?;
     let attempt = shared.attempt();
     match shared.check.check(&*dialer, &attempt).await {
-        Ok(()) => Ok((attempt.elapsed(), dialer)),
+        Ok(()) => {
+            let took = attempt.elapsed();
+            let Some(canary) = &shared.canary else { return Ok(Checked { took, dialer, intact: None }) };
+            match canary.look(&*dialer, &shared.attempt()).await {
+                Ok(Sight::Intact) => Ok(Checked { took, dialer, intact: Some(true) }),
+                Ok(Sight::Tampered(code)) => Err(Verdict::Tampered(code)),
+                // It works and brings no canary: nothing can be said.
+                Err(error) => {
+                    tracing::debug!(node = %node.id(), code = error.code(), stage = %error.stage, "no canary");
+                    Ok(Checked { took, dialer, intact: Some(false) })
+                }
+            }
+        }
         Err(error) => {
             tracing::trace!(node = %node.id(), code = error.code(), stage = %error.stage, "probe failed");
             Err(Verdict::of(&error))

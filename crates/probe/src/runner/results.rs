@@ -7,8 +7,8 @@ use hezar_engine::DialError;
 use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
-use super::{Blackout, Done, Flight, Outbound, Runner, subject_of};
-use crate::{Control, Doubt, Ended, GuardState, Progress, Ruling, prober::Payload, verdict::Verdict};
+use super::{Blackout, Checked, Done, Flight, Outbound, Runner, subject_of};
+use crate::{Control, Doubt, Ended, GuardState, Progress, Ruling, canary::Blame, prober::Payload, verdict::Verdict};
 
 /// A failed exit lookup is tried again after this share of the usual interval.
 const TRACE_RETRY: u32 = 24;
@@ -28,14 +28,17 @@ impl Runner {
         }
     }
 
-    fn checked(&mut self, id: Id, result: Result<(Duration, Payload), Verdict>) {
+    fn checked(&mut self, id: Id, result: Result<Checked, Verdict>) {
         let Some(mut flight) = self.flights.remove(&id) else { return };
         if flight.node.gone() {
             return self.drop_node(flight.node.id());
         }
         let now = self.now();
         match result {
-            Ok((latency, dialer)) => {
+            Ok(Checked { took: latency, dialer, intact }) => {
+                if let Some(intact) = intact {
+                    self.seen(&flight.node, intact, now);
+                }
                 self.succeeded(&flight, latency, now);
                 if let Some(abort) = self.trace(&flight.node, dialer, now) {
                     (flight.latency, flight.abort) = (Some(latency), abort);
@@ -45,6 +48,7 @@ impl Runner {
                 self.end(&flight.node, true, now);
             }
             Err(Verdict::Failed(failure)) => self.failed(&flight, failure, now),
+            Err(Verdict::Tampered(code)) => self.tampered(&flight, code, now),
             Err(Verdict::Nothing(code)) => {
                 self.shared.metrics.ended("inconclusive", code);
                 self.end_without(&flight.node, now);
@@ -56,6 +60,43 @@ impl Runner {
                 self.drop_node(flight.node.id());
             }
         }
+    }
+
+    /// A node that works was asked for the canary; `intact` says whether it brought it.
+    fn seen(&mut self, node: &Outbound, intact: bool, now: Timestamp) {
+        if !intact {
+            return self.shared.metrics.canary("missing");
+        }
+        self.shared.metrics.canary("intact");
+        for (id, code) in self.suspicion.intact(node.id(), now) {
+            self.quarantine(id, code, now);
+        }
+        let quarantine = self.shared.config.quarantine;
+        if node.quarantine().is_some_and(|caught| now.since(caught.since) >= quarantine) {
+            tracing::info!(node = %node.id(), "node leaves quarantine");
+            self.shared.pool.release(node.id());
+        }
+    }
+
+    fn tampered(&mut self, flight: &Flight, code: &'static str, now: Timestamp) {
+        self.shared.metrics.ended("tampered", code);
+        self.shared.metrics.canary("tampered");
+        match self.suspicion.tampered(flight.node.id(), code, now) {
+            Blame::Node => self.quarantine(flight.node.id(), code, now),
+            Blame::Nobody => {}
+            Blame::Page => {
+                tracing::warn!(code, "every node brings another page: has the canary itself changed?");
+                self.succeeded(flight, now.since(flight.started), now);
+                return self.end(&flight.node, true, now);
+            }
+        }
+        // Neither a success nor a failure: the node works, only not for us.
+        self.end_without(&flight.node, now);
+    }
+
+    fn quarantine(&self, id: NodeId, code: &'static str, now: Timestamp) {
+        tracing::warn!(node = %id, code, "node tampers: quarantined");
+        self.shared.pool.quarantine(id, code, now);
     }
 
     fn succeeded(&mut self, flight: &Flight, latency: Duration, now: Timestamp) {
@@ -160,7 +201,9 @@ impl Runner {
         let Some(flight) = self.flights.remove(&id) else { return };
         let (node_id, now) = (flight.node.id(), self.now());
         match result {
-            Ok(exit) => {
+            Ok(mut exit) => {
+                let known = self.shared.geo.as_ref().and_then(|geo| geo.country(exit.ip));
+                exit.country = known.or(exit.country);
                 self.trace_after.remove(&node_id);
                 let success = Success { latency: flight.latency.unwrap_or_default(), exit: Some(exit) };
                 self.shared.pool.report(node_id, &Outcome { origin: Origin::Probe, result: Ok(success) }, now);

@@ -66,7 +66,13 @@ fn verdicts_follow_the_cause() {
     assert_eq!(of(Stage::Handshake, unreachable), failed(Stage::Handshake, "target-unreachable"), "of no use");
     assert_eq!(of(Stage::Resolve, Cause::ForbiddenAddress), failed(Stage::Resolve, "forbidden-address"));
     let broken = Cause::Certificate("self-signed".into());
-    assert_eq!(of(Stage::Exchange, broken), failed(Stage::Exchange, "certificate"), "a node that breaks TLS open");
+    assert_eq!(of(Stage::Exchange, broken), Verdict::Tampered("tampered-tls"), "a node that breaks TLS open");
+    let own = Cause::Certificate("self-signed".into());
+    assert_eq!(
+        of(Stage::Security, own),
+        failed(Stage::Security, "certificate"),
+        "its own certificate is another thing"
+    );
     let full = Cause::Exhausted(io::Error::from_raw_os_error(24));
     assert_eq!(of(Stage::Connect, full), Verdict::Nothing("exhausted"));
     assert_eq!(of(Stage::Handshake, Cause::Unsupported("x")), Verdict::Unsupported("unsupported"));
@@ -78,7 +84,7 @@ async fn unusable_urls_are_named() {
     let pool = pool([]);
     let make = |config| {
         let outbounds = Outbounds::new(&OutboundsConfig::default());
-        Prober::new(config, Arc::clone(&pool), outbounds, Clock::starting_at(START), Metrics::default()).map(drop)
+        Prober::new(config, Arc::clone(&pool), outbounds, None, Clock::starting_at(START), Metrics::default()).map(drop)
     };
     let good = ProbeConfig::new(url(ProbeConfig::URL));
     assert_eq!(make(good.clone()), Ok(()));
