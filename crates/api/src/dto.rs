@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodesQuery {
-    /// `new`, `healthy`, `suspect`, `dead` or `unsupported`.
+    /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// A link scheme, e.g. `vless`.
@@ -49,7 +49,7 @@ pub struct NodeDto {
     pub id: String,
     /// The published name.
     pub name: String,
-    /// `new`, `healthy`, `suspect`, `dead` or `unsupported`.
+    /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
     pub state: String,
     /// The link scheme.
     pub scheme: String,
@@ -81,6 +81,8 @@ pub struct NodeDto {
     pub sources: Vec<String>,
     /// Why it is never dialled, when its protocol is not implemented.
     pub unsupported: Option<String>,
+    /// The code of how it was caught tampering, while it is in quarantine.
+    pub quarantine: Option<String>,
 }
 
 /// One page of nodes.
@@ -145,6 +147,9 @@ pub struct StateCounts {
     pub dead: usize,
     /// Nodes whose protocol is not implemented; they count in no other state.
     pub unsupported: usize,
+    /// Nodes that were caught tampering; they count in no other state.
+    #[serde(default)]
+    pub quarantined: usize,
 }
 
 /// One source.
@@ -158,6 +163,18 @@ pub struct SourceDto {
     pub nodes: usize,
     /// Of those, the ones that carry traffic.
     pub healthy: usize,
+    /// The different exits behind those.
+    #[serde(default)]
+    pub exits: usize,
+    /// Of these exits, the ones that no other source gives.
+    #[serde(default)]
+    pub unique_exits: usize,
+    /// After this many seconds half of its working nodes have died, as far as that could be watched.
+    #[serde(default)]
+    pub half_life_s: Option<u64>,
+    /// Whether it is fetched rarely because nothing in it worked the last times.
+    #[serde(default)]
+    pub quarantined: bool,
     /// Lines refused at the last reading.
     pub rejected: usize,
     /// The last successful fetch, in milliseconds since the Unix epoch.
@@ -181,8 +198,172 @@ pub struct StatusDto {
     pub proxy: String,
     /// Nodes per state.
     pub nodes: StateCounts,
+    /// The different exits behind the nodes that carry traffic.
+    #[serde(default)]
+    pub exits: usize,
     /// Nodes per scheme.
     pub schemes: BTreeMap<String, usize>,
     /// The sources.
     pub sources: Vec<SourceDto>,
+    /// What has passed through since the start.
+    #[serde(default)]
+    pub traffic: TrafficDto,
+    /// The last requests that were not served, the newest in front.
+    #[serde(default)]
+    pub troubles: Vec<TroubleDto>,
+}
+
+/// What has passed through since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrafficDto {
+    /// Requests that a node served.
+    pub ok: u64,
+    /// Requests that no node could serve.
+    pub failed: u64,
+    /// Requests that were refused by the client's own fault.
+    pub refused: u64,
+    /// Bytes from clients to nodes.
+    pub up: u64,
+    /// Bytes from nodes to clients.
+    pub down: u64,
+    /// Tunnels open now.
+    pub tunnels: u64,
+    /// Client connections open now.
+    pub connections: u64,
+}
+
+/// A request that ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleDto {
+    /// When, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// `http`, `connect`, `socks4` or `socks5`.
+    pub inbound: String,
+    /// Who asked.
+    pub user: String,
+    /// For what.
+    pub target: Option<String>,
+    /// The node that was used last.
+    pub node: Option<String>,
+    /// The stable code.
+    pub code: String,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDto {
+    /// 16 hexadecimal digits, for asking about it.
+    pub id: String,
+    /// The listener that its user came to.
+    pub listener: String,
+    /// Its user.
+    pub user: String,
+    /// Its name.
+    pub session: String,
+    /// The country that was asked for.
+    pub country: Option<String>,
+    /// The node that it uses.
+    pub node: Option<String>,
+    /// The address that sites see.
+    pub exit_ip: Option<String>,
+    /// Its first request, in milliseconds since the Unix epoch.
+    pub began: u64,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub ends: u64,
+}
+
+/// The body of `POST /api/v1/feedback`: what a client saw at a site. Exactly one of `node` and `session` is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedbackRequest {
+    /// The id of a node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The id of a session: the node that it uses is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The host of the site.
+    pub site: String,
+    /// `ok`, `failed` (once may be chance) or `blocked` (the site refused this exit).
+    pub verdict: String,
+}
+
+/// The answer to a feedback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackReport {
+    /// The node that it was noted for.
+    pub node: String,
+    /// The site that it was noted for: the registrable domain.
+    pub site: String,
+}
+
+/// The question of `GET /api/v1/explain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExplainQuery {
+    /// A user name with its options, as a client would send it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The host that a client would ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The listener that a client would come to; the first one unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// How many candidates, and how many examples of every reason, 1 to 100; default 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<usize>,
+}
+
+/// A node that a request could use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandidateDto {
+    /// The node.
+    #[serde(flatten)]
+    pub node: NodeDto,
+    /// Latency in µs × error rate × load, as the strategy `smart` compares nodes; lower is better.
+    pub score: f32,
+}
+
+/// Nodes that a request could not use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedDto {
+    /// `new`, `dead`, `unsupported`, `quarantined`, `country`, `filter` or `site`.
+    pub reason: String,
+    /// How many.
+    pub count: usize,
+    /// The ids of some of them.
+    pub examples: Vec<String>,
+}
+
+/// The answer to `GET /api/v1/explain`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainDto {
+    /// The listener.
+    pub listener: String,
+    /// The user without options.
+    pub user: String,
+    /// The strategy that would choose.
+    pub strategy: String,
+    /// The country that was asked for.
+    pub country: Option<String>,
+    /// The session that was asked for.
+    pub session: Option<String>,
+    /// The site that evidence is looked up for.
+    pub site: Option<String>,
+    /// All the nodes.
+    pub nodes: usize,
+    /// Those that fit.
+    pub fitting: usize,
+    /// The different exits behind them.
+    pub exits: usize,
+    /// The node that the session keeps to.
+    pub pinned: Option<String>,
+    /// Whether that node fits now.
+    pub pinned_fits: Option<bool>,
+    /// The best of those that fit.
+    pub candidates: Vec<CandidateDto>,
+    /// The others.
+    pub excluded: Vec<ExcludedDto>,
 }

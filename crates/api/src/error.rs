@@ -22,9 +22,12 @@ pub enum ApiError {
     /// A parameter is malformed.
     #[error("{0}")]
     BadRequest(String),
-    /// There is no such page or node.
+    /// There is no such page, node or session.
     #[error("not found")]
     NotFound,
+    /// No node that works fits the session.
+    #[error("no healthy upstream proxy fits this session")]
+    NoExit,
     /// The instance is shutting down.
     #[error("the instance is shutting down")]
     Unavailable,
@@ -39,7 +42,8 @@ impl ApiError {
             "The Host header is not an address of the API, as in a DNS rebinding attack (HTTP 421).",
         ),
         CodeDoc::new("api-bad-request", "A parameter or the body of an API request is malformed (HTTP 400)."),
-        CodeDoc::new("api-not-found", "The API has no such path or node (HTTP 404)."),
+        CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
+        CodeDoc::new("api-no-exit", "No healthy node fits the session that was to be rotated (HTTP 503)."),
         CodeDoc::new("api-unavailable", "The instance is shutting down (HTTP 503)."),
     ];
 
@@ -51,6 +55,7 @@ impl ApiError {
             Self::ForeignHost => "api-foreign-host",
             Self::BadRequest(_) => "api-bad-request",
             Self::NotFound => "api-not-found",
+            Self::NoExit => "api-no-exit",
             Self::Unavailable => "api-unavailable",
         }
     }
@@ -61,7 +66,7 @@ impl ApiError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoExit | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -11,8 +11,9 @@ mod serve;
 
 pub use control::Control;
 pub use dto::{
-    AddReport, NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SourceDto, StateCounts,
-    StatusDto,
+    AddReport, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto,
+    NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts, StatusDto,
+    TrafficDto, TroubleDto,
 };
 pub use error::ApiError;
 pub use serve::{ApiConfig, ServeError, serve};

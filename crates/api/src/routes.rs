@@ -8,12 +8,13 @@ use axum::{
     http::header,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get, post},
 };
 use serde_json::json;
 
 use crate::{
-    AddReport, ApiError, Control, NodeDto, NodesPage, NodesQuery, RemoveReport, RemoveRequest, StatusDto, guard::Guard,
+    AddReport, ApiError, Control, ExplainDto, ExplainQuery, FeedbackReport, NodeDto, NodesPage, NodesQuery,
+    RemoveReport, RemoveRequest, SessionDto, StatusDto, guard::Guard,
 };
 
 /// The most bytes of links in one request.
@@ -31,6 +32,11 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> Router {
         .route("/nodes", get(nodes).post(add).delete(remove))
         .route("/nodes/{id}", get(node).delete(remove_one))
         .route("/status", get(status))
+        .route("/sessions", get(sessions))
+        .route("/sessions/{id}", delete(end_session))
+        .route("/sessions/{id}/rotate", post(rotate))
+        .route("/feedback", post(feedback))
+        .route("/explain", get(explain))
         .route_layer(middleware::from_fn_with_state(door.clone(), need_token));
     Router::new()
         .route("/healthz", get(healthz))
@@ -95,4 +101,33 @@ async fn remove(State(door): State<Door>, body: String) -> Result<Json<RemoveRep
 async fn remove_one(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<RemoveReport>, ApiError> {
     let report = door.control.remove(&RemoveRequest { ids: vec![id] }).await?;
     if report.removed == 0 { Err(ApiError::NotFound) } else { Ok(Json(report)) }
+}
+
+async fn sessions(State(door): State<Door>) -> Json<Vec<SessionDto>> {
+    Json(door.control.sessions())
+}
+
+async fn rotate(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<SessionDto>, ApiError> {
+    door.control.rotate(&id)?.map(Json).ok_or(ApiError::NotFound)
+}
+
+async fn end_session(State(door): State<Door>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    if door.control.end_session(&id)? {
+        Ok(Json(json!({ "ended": true })).into_response())
+    } else {
+        Err(ApiError::NotFound)
+    }
+}
+
+async fn feedback(State(door): State<Door>, body: String) -> Result<Json<FeedbackReport>, ApiError> {
+    let request = serde_json::from_str(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    door.control.feedback(&request).map(Json)
+}
+
+async fn explain(
+    State(door): State<Door>,
+    query: Result<Query<ExplainQuery>, QueryRejection>,
+) -> Result<Json<ExplainDto>, ApiError> {
+    let Query(query) = query.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    door.control.explain(&query).map(Json)
 }

@@ -33,6 +33,21 @@ fn node() -> NodeDto {
         country: None,
         sources: vec!["mine".into()],
         unsupported: None,
+        quarantine: None,
+    }
+}
+
+fn session() -> SessionDto {
+    SessionDto {
+        id: "0123456789abcdef".into(),
+        listener: "proxy".into(),
+        user: "alice".into(),
+        session: "a1".into(),
+        country: None,
+        node: None,
+        exit_ip: None,
+        began: 1,
+        ends: 2,
     }
 }
 
@@ -58,14 +73,52 @@ impl Control for Fake {
         Ok(RemoveReport { removed, missing: request.ids.len() - removed })
     }
 
+    fn sessions(&self) -> Vec<SessionDto> {
+        vec![session()]
+    }
+
+    fn rotate(&self, id: &str) -> Result<Option<SessionDto>, ApiError> {
+        Ok((id == session().id).then(session))
+    }
+
+    fn end_session(&self, id: &str) -> Result<bool, ApiError> {
+        Ok(id == session().id)
+    }
+
+    fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
+        let node = request.node.clone().ok_or(ApiError::NotFound)?;
+        Ok(FeedbackReport { node, site: request.site.clone() })
+    }
+
+    fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
+        Ok(ExplainDto {
+            listener: "proxy".into(),
+            user: query.user.clone().unwrap_or_default(),
+            strategy: "smart".into(),
+            country: None,
+            session: None,
+            site: query.host.clone(),
+            nodes: 1,
+            fitting: 1,
+            exits: 1,
+            pinned: None,
+            pinned_fits: None,
+            candidates: vec![CandidateDto { node: node(), score: 1.5 }],
+            excluded: Vec::new(),
+        })
+    }
+
     fn status(&self) -> StatusDto {
         StatusDto {
             version: "0".into(),
             uptime_s: 1,
             proxy: "127.0.0.1:8000".into(),
             nodes: StateCounts { healthy: 1, ..StateCounts::default() },
+            exits: 1,
             schemes: BTreeMap::new(),
             sources: Vec::new(),
+            traffic: TrafficDto::default(),
+            troubles: Vec::new(),
         }
     }
 
@@ -128,6 +181,25 @@ async fn adds_and_removes() {
     let (status, body) = ask(&request("DELETE", "/api/v1/nodes", r#"{"ids":["x"]}"#)).await;
     assert_eq!((status, serde_json::from_str::<RemoveReport>(&body).unwrap().missing), (200, 1));
     assert_eq!(ask(&request("DELETE", "/api/v1/nodes", "no json")).await.0, 400);
+}
+
+#[tokio::test]
+async fn sessions_feedback_and_explanations() {
+    let (status, body) = ask(&request("GET", "/api/v1/sessions", "")).await;
+    assert_eq!((status, serde_json::from_str::<Vec<SessionDto>>(&body).unwrap()), (200, vec![session()]));
+    let id = session().id;
+    assert_eq!(ask(&request("POST", &format!("/api/v1/sessions/{id}/rotate"), "")).await.0, 200);
+    assert_eq!(ask(&request("POST", "/api/v1/sessions/00/rotate", "")).await.0, 404);
+    assert_eq!(ask(&request("DELETE", &format!("/api/v1/sessions/{id}"), "")).await.0, 200);
+    assert_eq!(ask(&request("DELETE", "/api/v1/sessions/00", "")).await.0, 404);
+    let told = r#"{"node":"n","site":"shop.example","verdict":"blocked"}"#;
+    assert_eq!(ask(&request("POST", "/api/v1/feedback", told)).await.0, 200);
+    assert_eq!(ask(&request("POST", "/api/v1/feedback", r#"{"colour":"red"}"#)).await.0, 400);
+    let (status, body) = ask(&request("GET", "/api/v1/explain?user=alice-country-de&host=shop.example", "")).await;
+    let told: ExplainDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, told.user.as_str(), told.site.as_deref()), (200, "alice-country-de", Some("shop.example")));
+    assert_eq!(told.candidates[0].node, node());
+    assert_eq!(ask(&request("GET", "/api/v1/explain?colour=red", "")).await.0, 400);
 }
 
 #[tokio::test]

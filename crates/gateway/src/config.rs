@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use hezar_core::Secret;
-use hezar_pool::Strategy;
+use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
+
+use crate::Limits;
 
 /// Somebody who may use the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,17 +15,25 @@ pub struct User {
     pub name: Box<str>,
     /// The password.
     pub password: Secret,
+    /// What the user may have at a time.
+    pub limits: Limits,
 }
 
 /// The settings of the gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
+    /// The name of the listener; sessions of one user at two listeners are two.
+    pub name: Box<str>,
     /// Where to listen. Without users it must be a loopback address.
     pub listen: SocketAddr,
     /// Who may use it; empty = anybody who can reach the loopback address.
     pub users: Vec<User>,
     /// How a node is chosen unless the user name says otherwise.
     pub strategy: Strategy,
+    /// What one client address may have at a time.
+    pub client_limits: Limits,
+    /// The nodes that it uses; absent = all.
+    pub filter: Option<FilterId>,
     /// How many nodes one request may try, 1 to 32.
     pub attempts: u32,
     /// The time from a complete request to a connected node (or the head of the answer), all attempts together.
@@ -63,9 +73,12 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
+            name: "proxy".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             users: Vec::new(),
             strategy: Strategy::Smart,
+            client_limits: Limits::default(),
+            filter: None,
             attempts: 16,
             deadline: Duration::from_secs(30),
             attempt_timeout: Duration::from_secs(10),

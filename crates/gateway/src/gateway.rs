@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal, inbound,
+    limits::Accounts,
     metrics::Raised,
     mutes::Mutes,
     pace::{Budget, Pace},
@@ -34,7 +35,8 @@ pub(crate) struct Shared {
     pub outbounds: Outbounds,
     pub clock: Clock,
     pub metrics: Metrics,
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
+    pub accounts: Accounts,
     /// How long answers take.
     pub pace: Pace,
     /// How many hedges may start.
@@ -71,19 +73,27 @@ pub struct Gateway {
     outbounds: Outbounds,
     clock: Clock,
     metrics: Metrics,
+    sessions: Arc<Sessions>,
 }
 
 impl Gateway {
     /// Puts a gateway together.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         config: GatewayConfig,
         pool: Arc<Pool<Arc<dyn Dialer>>>,
         outbounds: Outbounds,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
-        Self { config, pool, outbounds, clock, metrics }
+        let sessions = Arc::new(Sessions::new(config.max_sessions));
+        Self { config, pool, outbounds, clock, metrics, sessions }
+    }
+
+    /// The same gateway with a table of sessions that others look into.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Arc<Sessions>) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and
@@ -101,7 +111,8 @@ impl Gateway {
             outbounds: self.outbounds.clone(),
             clock: self.clock,
             metrics: self.metrics.clone(),
-            sessions: Sessions::new(config.max_sessions),
+            sessions: self.sessions.clone(),
+            accounts: Accounts::new(),
             pace: Pace::new(config.attempt_timeout),
             budget: Budget::new(config.hedge_percent),
             associations: Arc::new(Semaphore::new(config.max_associations)),

@@ -6,7 +6,7 @@ use hezar_core::{NodeId, Target};
 use hezar_pool::hash_key;
 use tokio::time::Instant;
 
-use crate::{Refusal, auth::Identity, gateway::Shared, relay::Counts};
+use crate::{Refusal, Trouble, auth::Identity, gateway::Shared, limits::Pass, relay::Counts};
 
 /// The way a request came in; a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(crate) struct Journal {
     inbound: Inbound,
     user: Box<str>,
     session: Option<u64>,
+    pass: Pass,
     target: Option<Target>,
     started: Instant,
     node: Option<NodeId>,
@@ -55,6 +56,7 @@ impl Journal {
             inbound,
             user: "".into(),
             session: None,
+            pass: Pass::default(),
             target: None,
             started: Instant::now(),
             node: None,
@@ -68,8 +70,14 @@ impl Journal {
     /// Who asks.
     pub(crate) fn identity(&mut self, identity: &Identity) {
         self.user = identity.user.clone();
+        self.pass = identity.pass.clone();
         // Session names may be account names of the user's own; the log shows only which requests belong together.
         self.session = identity.options.session.as_deref().map(hash_key);
+    }
+
+    /// The right to this request, which ends with the journal.
+    pub(crate) const fn pass(&self) -> &Pass {
+        &self.pass
     }
 
     /// For what.
@@ -108,6 +116,16 @@ impl Drop for Journal {
             self.shared.metrics.request(self.inbound.name(), "refused", self.code);
         }
         self.shared.metrics.moved(self.counts.up, self.counts.down);
+        if self.code != "ok" {
+            self.shared.metrics.trouble(Trouble {
+                at: self.shared.clock.now(),
+                inbound: self.inbound.name(),
+                user: self.user.clone(),
+                target: self.target.clone(),
+                node: self.node,
+                code: self.code,
+            });
+        }
         let target = self.target.as_ref().map(tracing::field::display);
         let node = self.node.as_ref().map(tracing::field::display);
         let (up, down) = (self.counts.up, self.counts.down);

@@ -1,7 +1,16 @@
 //! What the gateway counts.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use hezar_core::{NodeId, Target, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -43,6 +52,55 @@ struct Code {
     code: &'static str,
 }
 
+/// The troubles that are remembered.
+const TROUBLES: usize = 50;
+
+#[derive(Debug, Default)]
+struct Totals {
+    ok: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    up: AtomicU64,
+    down: AtomicU64,
+    troubles: Mutex<VecDeque<Trouble>>,
+}
+
+/// What has passed through a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests that a node served.
+    pub ok: u64,
+    /// Requests that no node could serve.
+    pub failed: u64,
+    /// Requests that were refused by the client's own fault.
+    pub refused: u64,
+    /// Bytes from clients to nodes.
+    pub up: u64,
+    /// Bytes from nodes to clients.
+    pub down: u64,
+    /// Tunnels open now.
+    pub tunnels: u64,
+    /// Client connections open now.
+    pub connections: u64,
+}
+
+/// A request that ended badly.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// When.
+    pub at: Timestamp,
+    /// How it came in.
+    pub inbound: &'static str,
+    /// Who asked.
+    pub user: Box<str>,
+    /// For what.
+    pub target: Option<Target>,
+    /// The node that was used last.
+    pub node: Option<NodeId>,
+    /// The stable code.
+    pub code: &'static str,
+}
+
 /// The gateway's counters; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -52,6 +110,7 @@ pub struct Metrics {
     bytes: Family<Direction, Counter>,
     rejected: Family<Code, Counter>,
     hedges: Family<Hedge, Counter>,
+    totals: Arc<Totals>,
     datagrams: Family<Direction, Counter>,
     dropped: Family<Reason, Counter>,
     pub(crate) tunnels: Gauge,
@@ -68,6 +127,7 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             bytes: Family::default(),
             rejected: Family::default(),
+            totals: Arc::default(),
             hedges: Family::default(),
             datagrams: Family::default(),
             dropped: Family::default(),
@@ -103,6 +163,12 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, inbound: &'static str, outcome: &'static str, code: &'static str) {
+        let total = match outcome {
+            "ok" => &self.totals.ok,
+            "failed" => &self.totals.failed,
+            _ => &self.totals.refused,
+        };
+        total.fetch_add(1, Relaxed);
         self.requests.get_or_create(&RequestLabels { inbound, outcome, code }).inc();
     }
 
@@ -119,7 +185,38 @@ impl Metrics {
         self.hedges.get_or_create(&Hedge { result }).inc();
     }
 
+    /// What has passed through since the start.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let whole = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        Traffic {
+            ok: self.totals.ok.load(Relaxed),
+            failed: self.totals.failed.load(Relaxed),
+            refused: self.totals.refused.load(Relaxed),
+            up: self.totals.up.load(Relaxed),
+            down: self.totals.down.load(Relaxed),
+            tunnels: whole(&self.tunnels),
+            connections: whole(&self.connections),
+        }
+    }
+
+    /// The last requests that were not served, the newest in front.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.totals.troubles.lock().iter().rev().cloned().collect()
+    }
+
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        let mut troubles = self.totals.troubles.lock();
+        if troubles.len() >= TROUBLES {
+            troubles.pop_front();
+        }
+        troubles.push_back(trouble);
+    }
+
     pub(crate) fn moved(&self, up: u64, down: u64) {
+        self.totals.up.fetch_add(up, Relaxed);
+        self.totals.down.fetch_add(down, Relaxed);
         self.bytes.get_or_create(&Direction { direction: "up" }).inc_by(up);
         self.bytes.get_or_create(&Direction { direction: "down" }).inc_by(down);
     }

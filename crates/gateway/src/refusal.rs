@@ -13,8 +13,8 @@ pub enum Refusal {
     /// No node is healthy.
     #[error("no healthy upstream proxy is available; nothing is ever sent directly")]
     PoolEmpty,
-    /// Nodes are healthy, but none fits the options in the user name.
-    #[error("no healthy upstream proxy matches the options in the user name")]
+    /// Nodes are healthy, but none fits the options in the user name and the listener.
+    #[error("no healthy upstream proxy matches the options in the user name and this listener")]
     NoMatch,
     /// Nodes are healthy, but none of them carries datagrams.
     #[error("no healthy upstream proxy carries datagrams")]
@@ -78,6 +78,12 @@ pub enum Refusal {
     /// As many clients are connected as the configuration allows.
     #[error("too many connections")]
     ConnectionLimit,
+    /// The user has as much open, or begins as much per second, as the configuration allows.
+    #[error("this user has reached a limit: try again in a moment")]
+    UserLimit,
+    /// The client's address has.
+    #[error("this client has reached a limit: try again in a moment")]
+    ClientLimit,
     /// As many associations are open as the configuration or this machine allows.
     #[error("too many UDP associations")]
     AssociationLimit,
@@ -90,7 +96,7 @@ impl Refusal {
     /// Every code of the gateway with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new("pool-empty", "No node is healthy; the request was refused, never sent directly."),
-        CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name."),
+        CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name and the listener."),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new("all-attempts-failed", "Every node that was tried for the request failed."),
         CodeDoc::new("deadline", "The request's deadline passed before any node had answered."),
@@ -107,6 +113,11 @@ impl Refusal {
         CodeDoc::new("unsupported-command", "A SOCKS command other than CONNECT and UDP ASSOCIATE."),
         CodeDoc::new("bad-socks", "The client sent bytes that SOCKS does not allow."),
         CodeDoc::new("connection-limit", "As many clients are connected as the configuration allows."),
+        CodeDoc::new("user-limit", "The user has reached its limit of open requests or requests per second."),
+        CodeDoc::new(
+            "client-limit",
+            "The client's address has reached its limit of open requests or requests per second.",
+        ),
         CodeDoc::new(
             "association-limit",
             "As many UDP associations are open as the configuration or this machine allows.",
@@ -138,6 +149,8 @@ impl Refusal {
             Self::UnsupportedCommand(_) => "unsupported-command",
             Self::BadSocks(_) => "bad-socks",
             Self::ConnectionLimit => "connection-limit",
+            Self::UserLimit => "user-limit",
+            Self::ClientLimit => "client-limit",
             Self::AssociationLimit => "association-limit",
             Self::ShuttingDown => "shutting-down",
         }
@@ -154,6 +167,7 @@ impl Refusal {
             | Self::AssociationLimit
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::AllFailed { .. } | Self::Target(_) => StatusCode::BAD_GATEWAY,
+            Self::UserLimit | Self::ClientLimit => StatusCode::TOO_MANY_REQUESTS,
             Self::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::AuthMissing => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             Self::AuthWrong => StatusCode::FORBIDDEN,
@@ -178,7 +192,9 @@ impl Refusal {
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
             Self::AuthMissing | Self::AuthWrong => "http_request_denied",
-            Self::ConnectionLimit | Self::AssociationLimit => "connection_limit_reached",
+            Self::ConnectionLimit | Self::AssociationLimit | Self::UserLimit | Self::ClientLimit => {
+                "connection_limit_reached"
+            }
             _ => "http_request_error",
         }
     }

@@ -1,7 +1,7 @@
 //! Who may come in, and what a name means.
 
 use super::*;
-use crate::options::OptionError;
+use crate::{Limits, options::OptionError};
 
 fn login(name: &str, password: &str) -> Login {
     Login { name: name.into(), password: password.into() }
@@ -9,7 +9,7 @@ fn login(name: &str, password: &str) -> Login {
 
 fn users() -> Vec<User> {
     ["alice", "alice-b", "bob"]
-        .map(|name| User { name: name.into(), password: format!("{name}-secret").into() })
+        .map(|name| User { name: name.into(), password: format!("{name}-secret").into(), limits: Limits::default() })
         .to_vec()
 }
 
@@ -46,6 +46,72 @@ fn options_follow_the_longest_known_name() {
     assert!(matches!(bad, Err(Refusal::BadOption(_))));
     // Whoever does not know the password learns nothing about options.
     assert!(matches!(identify(&users(), Some(&login("alice-nonsense-de", "x"))), Err(Refusal::AuthWrong)));
+}
+
+/// (name, password, user, country, session, minutes)
+type Spelling = (&'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>, Option<u64>);
+
+#[test]
+fn vendors_spellings_mean_the_same() {
+    let spellings: [Spelling; 16] = [
+        ("alice-country-us-session-a1-sesstime-30", "", "alice", Some("US"), Some("a1"), Some(30)),
+        ("brd-customer-alice-zone-res1-country-us-session-a1", "", "alice", Some("US"), Some("a1"), None),
+        ("customer-alice-cc-US-sessid-abc-sesstime-5", "", "alice", Some("US"), Some("abc"), Some(5)),
+        ("user-alice-country-us-session-x-sessionduration-30", "", "alice", Some("US"), Some("x"), Some(30)),
+        ("alice-country-us-session-x-lifetime-30", "", "alice", Some("US"), Some("x"), Some(30)),
+        ("alice-region-us-session-x-sesstime-30", "", "alice", Some("US"), Some("x"), Some(30)),
+        ("alice-session-37", "", "alice", None, Some("37"), None),
+        ("alice-us-1234", "", "alice", Some("US"), Some("1234"), None),
+        ("alice-us-rotate", "", "alice", Some("US"), None, None),
+        ("alice-rotate", "", "alice", None, None, None),
+        ("alice-1234", "", "alice", None, Some("1234"), None),
+        ("alice-us", "", "alice", Some("US"), None, None),
+        ("alice", "_country-us_session-8charsxx_lifetime-30m", "alice", Some("US"), Some("8charsxx"), Some(30)),
+        ("alice-country-de", "_session-s_lifetime-7d", "alice", Some("DE"), Some("s"), Some(7 * 1440)),
+        ("alice.work", "", "alice", None, Some("work"), Some(7 * 1440)),
+        ("alice-b.work", "", "alice-b", None, Some("work"), Some(7 * 1440)),
+    ];
+    for (name, behind, user, country, session, minutes) in spellings {
+        let identity = identify(&users(), Some(&login(name, &format!("{user}-secret{behind}")))).unwrap();
+        let country = country.map(|text| <[u8; 2]>::try_from(text.as_bytes()).unwrap());
+        let minutes = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        let read = &identity.options;
+        assert_eq!((&*identity.user, read.country), (user, country), "{name}");
+        assert_eq!((read.session.as_deref(), read.session_ttl), (session, minutes), "{name}");
+        if behind.is_empty() && !name.contains('.') {
+            // Without users the same names carry the same options.
+            assert_eq!(identify(&[], Some(&login(name, "x"))).unwrap().options, identity.options, "{name}");
+        }
+    }
+}
+
+#[test]
+fn spellings_do_not_open_doors() {
+    let mut users = users();
+    users.push(User { name: "user".into(), password: "user-secret".into(), limits: Limits::default() });
+    // A user who is really called so comes before the vendor's prefix.
+    assert_eq!(&*identify(&users, Some(&login("user-country-de", "user-secret"))).unwrap().user, "user");
+    for (name, password) in [
+        ("customer-carol-cc-us", "alice-secret"),
+        ("alice", "alice-secre_country-us"),
+        ("alice", "alice-secretx_country-us"),
+        ("alice", "_country-us"),
+        ("alice", "alice-secretcountry-us"),
+        (".work", "alice-secret"),
+    ] {
+        assert!(matches!(identify(&users, Some(&login(name, password))), Err(Refusal::AuthWrong)), "{name} {password}");
+    }
+    for (name, password, error) in [
+        ("alice-cc-us-city-x", "alice-secret", OptionError::TooFine),
+        ("alice-cc-us-country-de", "alice-secret", OptionError::Twice("country")),
+        ("alice-cc-us", "alice-secret_country-de", OptionError::Twice("country")),
+        ("alice", "alice-secret_contry-de", OptionError::UnknownKey),
+        ("alice.a b", "alice-secret", OptionError::Session),
+        ("alice.", "alice-secret", OptionError::Session),
+    ] {
+        let refused = identify(&users, Some(&login(name, password)));
+        assert!(matches!(refused, Err(Refusal::BadOption(found)) if found == error), "{name} {password}: {refused:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use hezar_engine::{BoxStream, Cause, DialError, Dialer};
 use hezar_pool::{Lease, Query, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Refusal, auth::Identity, gateway::Shared, pace::Wait};
+use crate::{Refusal, SessionKey, auth::Identity, gateway::Shared, pace::Wait, site_key};
 
 mod dial;
 mod fail;
@@ -52,6 +52,7 @@ pub(crate) struct Course {
     strategy: Strategy,
     country: Option<[u8; 2]>,
     session: Option<u64>,
+    site: Option<u64>,
     deadline: Instant,
     servers: Vec<u64>,
     nodes: Vec<NodeId>,
@@ -77,6 +78,7 @@ impl Course {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
         shared.budget.earn();
         Self {
+            site: target.as_ref().map(|target| site_key(target.host())),
             target,
             strategy,
             country: identity.options.country,
@@ -174,7 +176,7 @@ impl Course {
         match result {
             Ok(stream) => {
                 self.shared.pace.note(Wait::Dial, took);
-                let verdict = Verdict::new(self.shared.clone(), lease.id(), took, self.unsure.clone());
+                let verdict = Verdict::new(self.shared.clone(), (lease.id(), self.site), took, self.unsure.clone());
                 Ok(Some(Route { stream, lease, verdict }))
             }
             Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
@@ -185,6 +187,8 @@ impl Course {
     pub(crate) fn may_ask(&self, ring: Ring) -> bool {
         match ring {
             Ring::Lost(_) => true,
+            // A session would come out elsewhere, only because its exit takes its time.
+            Ring::Late if self.session.is_some() => false,
             Ring::Late => {
                 let granted = self.shared.budget.take();
                 self.shared.metrics.hedge(granted);
@@ -217,7 +221,7 @@ impl Course {
             Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
             _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
             Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
-            None if self.country.is_some() => Refusal::NoMatch,
+            None if self.country.is_some() || self.shared.config.filter.is_some() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None => Refusal::PoolEmpty,
         }
@@ -238,7 +242,8 @@ impl Course {
             exclude_nodes: &self.nodes,
             datagrams: self.target.is_none(),
             session: self.session,
-            site: self.target.as_ref().map(|target| hash_key(target.host())),
+            filter: self.shared.config.filter,
+            site: self.site,
             now: Some(self.shared.clock.now()),
             proven: self.attempts > 0,
         };
@@ -262,7 +267,11 @@ impl Course {
         if fail.sure {
             self.unsure.forget(lease.id());
             report(&self.shared, lease.id(), &failure(&fail));
-        } else if limit >= FAIR {
+        }
+        if fail.fault == Fault::Target {
+            // When another node reaches it, the target only refuses this one.
+            self.unsure.add(lease.id(), fail.clone());
+        } else if !fail.sure && limit >= FAIR {
             // Cut short by our own deadline it would be no evidence at all.
             self.unsure.add(lease.id(), fail.clone());
         }
@@ -283,7 +292,8 @@ impl Course {
 fn session_key(shared: &Shared, identity: &Identity, strategy: Strategy, client: IpAddr) -> Option<u64> {
     if let Some(session) = &identity.options.session {
         let ttl = identity.options.session_ttl.unwrap_or(shared.config.session_ttl);
-        return Some(shared.sessions.key(&identity.user, session, ttl, shared.clock.now()));
+        let name = SessionKey { listener: &shared.config.name, user: &identity.user, session };
+        return Some(shared.sessions.key(name, identity.options.country, ttl, shared.clock.now()));
     }
     match strategy {
         Strategy::Sticky if identity.user.is_empty() => Some(hash_key(&client)),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_core::{Fault, NodeId};
-use hezar_pool::{Origin, Outcome};
+use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
 
 use super::Fail;
@@ -38,14 +38,20 @@ impl Unsure {
 pub(crate) struct Verdict {
     shared: Arc<Shared>,
     node: NodeId,
+    site: Option<u64>,
     latency: Duration,
     unsure: Unsure,
     open: bool,
 }
 
 impl Verdict {
-    pub(super) fn new(shared: Arc<Shared>, node: NodeId, latency: Duration, unsure: Unsure) -> Self {
-        Self { shared, node, latency, unsure, open: true }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (node, site): (NodeId, Option<u64>),
+        latency: Duration,
+        unsure: Unsure,
+    ) -> Self {
+        Self { shared, node, site, latency, unsure, open: true }
     }
 
     /// The node has answered.
@@ -55,8 +61,16 @@ impl Verdict {
         }
         self.shared.metrics.attempt("ok", "ok");
         report(&self.shared, self.node, &Outcome::success(Origin::Traffic, self.latency));
+        let now = self.shared.clock.now();
+        if let Some(site) = self.site {
+            self.shared.pool.report_site(self.node, site, SiteVerdict::Works, now);
+        }
         for (node, fail) in self.unsure.take().into_iter().filter(|(node, _)| *node != self.node) {
             report(&self.shared, node, &failure(&fail));
+            // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
+            if let Some(site) = self.site {
+                self.shared.pool.report_site(node, site, SiteVerdict::Fails, now);
+            }
         }
     }
 

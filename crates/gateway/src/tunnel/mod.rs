@@ -10,6 +10,7 @@ use crate::{
     course::{Course, Fail, Route, Verdict},
     gateway::Shared,
     journal::Journal,
+    limits::Throttled,
     metrics::Raised,
     relay::{Counts, End, relay},
 };
@@ -27,6 +28,7 @@ where
     C: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let _open = Raised::new(&shared.metrics.tunnels);
+    let client = Throttled::new(client, journal.pass());
     let node = route.lease.id();
     let opened = tokio::select! {
         // In a box: the state of the opening would otherwise weigh on the tunnel as long as it lives.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hezar_gateway::{ConfigError, GatewayConfig, User};
+use hezar_gateway::{ConfigError, GatewayConfig, Limits, User};
 
 use crate::{
     clients::*,
@@ -11,7 +11,10 @@ use crate::{
 };
 
 fn with_users() -> GatewayConfig {
-    GatewayConfig { users: vec![User { name: "alice".into(), password: "s3cret".into() }], ..config() }
+    GatewayConfig {
+        users: vec![User { name: "alice".into(), password: "s3cret".into(), limits: Limits::default() }],
+        ..config()
+    }
 }
 
 async fn who(world: &World, login: Option<(&str, &str)>) -> (u16, String, String) {
@@ -114,7 +117,39 @@ fn an_open_address_needs_users() {
     }
     let mut bad = with_users();
     bad.users.push(bad.users[0].clone());
-    bad.users.push(User { name: "a:b".into(), password: "".into() });
+    bad.users.push(User { name: "a:b".into(), password: "".into(), limits: Limits::default() });
     (bad.attempts, bad.max_head) = (0, 10);
     assert_eq!(bad.problems().len(), 5);
+}
+
+#[tokio::test]
+async fn a_user_who_has_reached_a_limit_is_told_so_and_others_are_served() {
+    let one = Limits { connections: Some(1), ..Limits::default() };
+    let mut config = with_users();
+    config.users[0].limits = one;
+    config.users.push(User { name: "bob".into(), password: "b".into(), limits: Limits::default() });
+    let world = world(config, &[Does::Web]).await;
+    let mut tunnel = connect(&world).await;
+    let login = STANDARD.encode("alice:s3cret");
+    let head = format!("CONNECT example.com:80 HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {login}\r\n\r\n");
+    assert!(ask(&mut tunnel, head.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    let (status, proxy_status, body) = who(&world, Some(("alice-session-x", "s3cret"))).await;
+    assert_eq!(status, 429, "{body}");
+    assert!(proxy_status.contains("user-limit"), "{proxy_status}");
+    assert_eq!(who(&world, Some(("bob", "b"))).await.0, 200);
+    drop(tunnel);
+    // The gateway notices the end of the tunnel a moment later.
+    while who(&world, Some(("alice", "s3cret"))).await.0 != 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_begins_only_so_many_requests_per_second() {
+    let client_limits = Limits { requests: Some(1), ..Limits::default() };
+    let world = world(GatewayConfig { client_limits, ..config() }, &[Does::Web]).await;
+    let all = futures_util::future::join_all((0..50).map(|_| who(&world, None))).await;
+    assert!(all.iter().any(|(status, ..)| *status == 200));
+    let refused = all.iter().find(|(status, ..)| *status == 429).expect("fifty at once are more than one per second");
+    assert!(refused.1.contains("client-limit"), "{}", refused.1);
 }

@@ -12,6 +12,7 @@ use super::body::UpBody;
 use crate::{
     course::{Broken, Fail},
     gateway::Shared,
+    limits::Throttled,
     meter::{Meter, Metered},
 };
 
@@ -21,7 +22,7 @@ const READ_AHEAD: usize = 64 * 1024;
 /// Sends `request` and waits for the head of the answer, as long as bytes move at all.
 pub(super) async fn exchange(
     shared: &Arc<Shared>,
-    stream: BoxStream,
+    stream: Throttled<BoxStream>,
     request: Request<UpBody>,
 ) -> Result<(Response<Incoming>, Arc<Meter>), Broken<Request<UpBody>>> {
     let meter = Meter::new();

@@ -27,6 +27,7 @@ use crate::{
     course::{Broken, Course, Errand, Fail, Won, race},
     gateway::Shared,
     journal::Journal,
+    limits::{Pass, Throttled},
     meter::Meter,
     pace::Wait,
 };
@@ -40,6 +41,7 @@ pub(super) struct Outgoing {
     repeatable: bool,
     /// The client's side of the other protocol that it asks for.
     upgrade: Option<OnUpgrade>,
+    pass: Pass,
     shared: Arc<Shared>,
 }
 
@@ -62,7 +64,7 @@ impl Connection {
         };
         journal.target(&place.target);
         let mut course = Course::new(&self.shared, identity, self.client.ip(), &place.target);
-        let mut outgoing = Outgoing::new(&self.shared, request, place);
+        let mut outgoing = Outgoing::new(&self.shared, request, place, &identity.pass);
         match race(&self.shared, &mut course, &mut outgoing, None).await {
             Ok(won) => {
                 journal.connected(won.lease.id(), course.attempts());
@@ -101,7 +103,7 @@ impl Connection {
 }
 
 impl Outgoing {
-    fn new(shared: &Arc<Shared>, mut request: Request<Incoming>, place: Place) -> Self {
+    fn new(shared: &Arc<Shared>, mut request: Request<Incoming>, place: Place, pass: &Pass) -> Self {
         let protocol = headers::upgrade(request.headers());
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
@@ -118,7 +120,7 @@ impl Outgoing {
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = body.is_none() && (safe || shared.config.repeat_unsafe);
-        Self { head, body, repeatable, upgrade, shared: shared.clone() }
+        Self { head, body, repeatable, upgrade, pass: pass.clone(), shared: shared.clone() }
     }
 }
 
@@ -146,6 +148,7 @@ impl Errand for Outgoing {
         let body = self.body.take().map_or_else(|| Either::Left(Empty::new()), Either::Right);
         let request = Request::from_parts(self.head.clone(), body);
         let (shared, switches, repeatable) = (self.shared.clone(), self.upgrade.is_some(), self.repeatable);
+        let stream = Throttled::new(stream, &self.pass);
         async move {
             let (response, meter) = exchange(&shared, stream, request).await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS && !switches {

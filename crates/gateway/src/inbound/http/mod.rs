@@ -17,7 +17,7 @@ use self::body::OutBody;
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Identity, basic, identify},
+    auth::{Identity, admit, basic, identify},
     course::{Course, NodeLease, Route, Verdict},
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -128,7 +128,8 @@ impl Connection {
             None => None,
             Some(value) => Some(basic(value.as_bytes()).ok_or(Refusal::AuthWrong)?),
         };
-        identify(&self.shared.config.users, login.as_ref())
+        let identity = identify(&self.shared.config.users, login.as_ref())?;
+        admit(&self.shared, identity, self.client.ip())
     }
 
     async fn connect(

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Identity, Login, identify},
+    auth::{Identity, Login, admit, identify},
     course::Course,
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -57,6 +57,10 @@ async fn serve(
     version: Version,
     asked: Result<(Identity, Wanted), Refused>,
 ) {
+    let asked = asked.and_then(|(identity, target)| {
+        let identity = admit(shared, identity, client.ip()).map_err(|refusal| version.refuse(refusal))?;
+        Ok((identity, target))
+    });
     let (identity, target) = match asked {
         Ok((identity, Wanted::Connect(target))) => (identity, target),
         Ok((identity, Wanted::Associate { port })) => {
