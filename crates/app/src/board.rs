@@ -1,6 +1,9 @@
 //! What every source gave last: shown by the API, and kept in the store.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use hezar_api::SourceDto;
 use hezar_core::{NodeId, Timestamp};
@@ -8,7 +11,7 @@ use hezar_pool::{Node, Snapshot};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
 
-use crate::{control::BY_HAND, instance::Payload};
+use crate::{control::BY_HAND, instance::Payload, yields};
 
 /// The rows of all sources. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +70,13 @@ impl Board {
         self.writer.flush().await
     }
 
+    /// Changes the row of a source, if it has one; it is written with its next note.
+    pub(crate) fn amend(&self, name: &str, change: impl FnOnce(&mut SourceRow)) {
+        if let Some(row) = self.rows.lock().iter_mut().find(|row| &*row.name == name) {
+            change(row);
+        }
+    }
+
     /// The sources with what they list now.
     pub(crate) fn sources(&self, snapshot: &Snapshot<Payload>) -> Vec<SourceDto> {
         let listed = count(snapshot.nodes().map(AsRef::as_ref));
@@ -77,16 +87,22 @@ impl Board {
                 rows.push(SourceRow::new(Arc::clone(name), "memory"));
             }
         }
-        rows.iter().map(|row| dto(row, listed.get(&row.name).copied().unwrap_or_default())).collect()
+        rows.iter().map(|row| dto(row, listed.get(&row.name))).collect()
     }
 }
 
-fn dto(row: &SourceRow, (nodes, healthy): (usize, usize)) -> SourceDto {
+fn dto(row: &SourceRow, listed: Option<&Listed>) -> SourceDto {
+    let none = Listed::default();
+    let listed = listed.unwrap_or(&none);
     SourceDto {
         name: row.name.to_string(),
         kind: row.kind.to_string(),
-        nodes,
-        healthy,
+        nodes: listed.nodes,
+        healthy: listed.healthy,
+        exits: listed.exits.len(),
+        unique_exits: listed.unique,
+        half_life_s: yields::half_life(row).map(|half| half.as_secs()),
+        quarantined: yields::barren(row),
         rejected: row.rejects as usize,
         last_ok: row.last_ok.map(|at| at.0),
         error: row.error.as_ref().map(|error| error.code.to_string()),
@@ -95,14 +111,41 @@ fn dto(row: &SourceRow, (nodes, healthy): (usize, usize)) -> SourceDto {
     }
 }
 
-/// Nodes and routable nodes per source.
-fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashMap<Arc<str>, (usize, usize)> {
-    let mut listed: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
+/// What a source gives at a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) nodes: usize,
+    pub(crate) healthy: usize,
+    /// The keys of the exits behind the healthy ones.
+    pub(crate) exits: HashSet<u64>,
+    /// How many of these exits no other source gives.
+    pub(crate) unique: usize,
+}
+
+/// What every source gives now.
+pub(crate) fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashMap<Arc<str>, Listed> {
+    let mut listed: HashMap<Arc<str>, Listed> = HashMap::new();
+    // The one source that gives an exit; `None` when several do.
+    let mut givers: HashMap<u64, Option<Arc<str>>> = HashMap::new();
     for node in nodes {
+        let (routable, exit) = (node.routable(), node.exit());
         for listing in node.sources() {
-            let entry = listed.entry(listing.source).or_default();
-            entry.0 += 1;
-            entry.1 += usize::from(node.routable());
+            let entry = listed.entry(Arc::clone(&listing.source)).or_default();
+            entry.nodes += 1;
+            if !routable {
+                continue;
+            }
+            entry.healthy += 1;
+            entry.exits.insert(exit);
+            let giver = givers.entry(exit).or_insert_with(|| Some(Arc::clone(&listing.source)));
+            if giver.as_ref().is_some_and(|giver| *giver != listing.source) {
+                *giver = None;
+            }
+        }
+    }
+    for source in givers.into_values().flatten() {
+        if let Some(entry) = listed.get_mut(&source) {
+            entry.unique += 1;
         }
     }
     listed

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Remove(RemoveArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
+    /// Watch the running instance: pool, traffic, sources, last errors
+    Top,
     /// Print what the parser reads in a file or on standard input
     #[command(
         after_help = "Examples:\n  hezar parse subscription.txt\n  curl -s https://example.org/sub | hezar parse - --json"
@@ -116,7 +118,7 @@ pub(crate) struct JsonArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Only nodes in this state
-    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "unsupported"])]
+    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "unsupported", "quarantined"])]
     pub(crate) state: Option<String>,
     /// Only nodes of this scheme, e.g. vless
     #[arg(long)]

@@ -18,6 +18,7 @@ use crate::{
     instance::{Base, Nodes},
     spec,
     via::PoolDialer,
+    yields::{self, Yields},
 };
 
 /// Sources fetched at a time.
@@ -72,6 +73,7 @@ pub(crate) struct Collector {
     board: Board,
     pool: Arc<Nodes>,
     clock: Clock,
+    yields: Yields,
 }
 
 impl Collector {
@@ -100,10 +102,15 @@ impl Collector {
         for reader in &readers {
             reader.adopt(now);
             let row = reader.row();
-            let due = row.next_fetch.unwrap_or(now).min(now.after(reader.source.interval));
+            let mut due = row.next_fetch.unwrap_or(now);
+            if !yields::barren(&row) {
+                // The interval may have become shorter since.
+                due = due.min(now.after(reader.source.interval));
+            }
             refresher.set(Arc::clone(&row.name), reader.source.interval, due, row.failures);
         }
-        let collector = Self { readers, refresher, board, pool: Arc::clone(&base.pool), clock: base.clock };
+        let yields = Yields::new(&base.pool);
+        let collector = Self { readers, refresher, board, pool: Arc::clone(&base.pool), clock: base.clock, yields };
         collector.drop_strangers(now).await?;
         Ok(collector)
     }
@@ -139,6 +146,7 @@ impl Collector {
                 }
             }
             if now.since(forgot) >= FORGET_EVERY {
+                self.yields.watch(&self.pool, &self.board, now.since(forgot));
                 forgot = now;
                 self.pool.tick(now);
             }
@@ -162,6 +170,13 @@ impl Collector {
         let mut row = reading.row;
         row.next_fetch = self.refresher.ended(name, reading.ended, self.clock.now(), rand::random());
         row.failures = self.refresher.failures(name);
+        if reading.ended == Ended::Good {
+            yields::judge(&mut row, &self.pool);
+        }
+        if let Some(later) = yields::rarely(&row, self.clock.now()) {
+            row.next_fetch = Some(later);
+            self.refresher.postpone(name, later);
+        }
         // The writer only ends after this task has.
         let _ = self.board.note(row, Vec::new()).await;
     }

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddReport, ApiError, Control, NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, StateCounts,
-    StatusDto,
+    AddReport, ApiError, Control, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto, NodesPage,
+    NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts, StatusDto,
 };
 use hezar_core::{NodeId, Timestamp};
+use hezar_gateway::{GatewayConfig, Sessions};
 use hezar_pool::{Change, Node, State};
 use prometheus_client::{
     collector::Collector,
@@ -33,6 +34,10 @@ pub(crate) struct Desk {
     pub(crate) proxy: std::net::SocketAddr,
     pub(crate) board: Board,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) metrics: hezar_gateway::Metrics,
+    /// The listeners, the first one in front.
+    pub(crate) listeners: Vec<GatewayConfig>,
 }
 
 #[async_trait]
@@ -90,6 +95,26 @@ impl Control for Desk {
         Ok(RemoveReport { removed: applied.removed, missing: asked - applied.removed })
     }
 
+    fn sessions(&self) -> Vec<SessionDto> {
+        self.all_sessions()
+    }
+
+    fn rotate(&self, id: &str) -> Result<Option<SessionDto>, ApiError> {
+        self.rotate_session(id)
+    }
+
+    fn end_session(&self, id: &str) -> Result<bool, ApiError> {
+        self.forget_session(id)
+    }
+
+    fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
+        self.note_feedback(request)
+    }
+
+    fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
+        self.explain_request(query)
+    }
+
     fn status(&self) -> StatusDto {
         let snapshot = self.pool.snapshot();
         let counts = snapshot.counts();
@@ -103,14 +128,18 @@ impl Control for Desk {
             suspect: counts.suspect,
             dead: counts.dead,
             unsupported: counts.unsupported,
+            quarantined: counts.quarantined,
         };
         StatusDto {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.proxy.to_string(),
             nodes,
+            exits: snapshot.exits(),
             schemes,
             sources: self.board.sources(&snapshot),
+            traffic: self.traffic(),
+            troubles: self.troubles(),
         }
     }
 
@@ -122,7 +151,7 @@ impl Control for Desk {
     }
 }
 
-fn read_id(text: &str) -> Result<NodeId, ApiError> {
+pub(crate) fn read_id(text: &str) -> Result<NodeId, ApiError> {
     text.parse().map_err(|error: hezar_core::ParseNodeIdError| ApiError::BadRequest(format!("{text:?}: {error}")))
 }
 
@@ -138,9 +167,9 @@ struct Filter {
 impl Filter {
     fn new(query: &NodesQuery) -> Result<Self, ApiError> {
         let state = query.state.as_deref().map(|asked| {
-            let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED]);
+            let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED, QUARANTINED]);
             states.into_iter().find(|state| *state == asked).ok_or_else(|| {
-                let known = "new, healthy, suspect, dead, unsupported";
+                let known = "new, healthy, suspect, dead, unsupported, quarantined";
                 ApiError::BadRequest(format!("state {asked:?} is not one of {known}"))
             })
         });
@@ -170,12 +199,18 @@ impl Filter {
 
 /// The state of a node that no dialer can be built for: it counts in no other.
 const UNSUPPORTED: &str = "unsupported";
+/// The state of a node that was caught tampering.
+const QUARANTINED: &str = "quarantined";
 
 fn state_name(node: &Node<Payload>) -> &'static str {
-    if node.unsupported().is_some() { UNSUPPORTED } else { node.state().name() }
+    match node.unsupported() {
+        Some(_) => UNSUPPORTED,
+        None if node.quarantine().is_some() => QUARANTINED,
+        None => node.state().name(),
+    }
 }
 
-fn dto(node: &Node<Payload>) -> NodeDto {
+pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
     let spec = node.spec();
     let record = node.record();
     NodeDto {
@@ -197,16 +232,18 @@ fn dto(node: &Node<Payload>) -> NodeDto {
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
         unsupported: record.unsupported.map(str::to_owned),
+        quarantine: record.quarantine.map(|caught| caught.code.to_owned()),
     }
 }
 
 /// Counts of the pool, read from its snapshot when the metrics are asked for.
-pub(crate) fn register_pool(registry: &mut Registry, pool: Arc<Nodes>) {
-    registry.register_collector(Box::new(PoolCollector { pool }));
+pub(crate) fn register_pool(registry: &mut Registry, pool: Arc<Nodes>, board: Board) {
+    registry.register_collector(Box::new(PoolCollector { pool, board }));
 }
 
 struct PoolCollector {
     pool: Arc<Nodes>,
+    board: Board,
 }
 
 impl std::fmt::Debug for PoolCollector {
@@ -221,7 +258,7 @@ impl Collector for PoolCollector {
         let counts = snapshot.counts();
         let mut family = encoder.encode_descriptor(
             "hezar_pool_nodes",
-            "Nodes per state; unsupported ones count in no other state",
+            "Nodes per state; unsupported and quarantined ones count in no other state",
             None,
             MetricType::Gauge,
         )?;
@@ -231,10 +268,14 @@ impl Collector for PoolCollector {
             ("suspect", counts.suspect),
             ("dead", counts.dead),
             ("unsupported", counts.unsupported),
+            ("quarantined", counts.quarantined),
         ] {
             ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
                 .encode(family.encode_family(&[("state", state)])?)?;
         }
+        let exits = ConstGauge::new(i64::try_from(snapshot.exits()).unwrap_or(i64::MAX));
+        let help = "Different exits behind the nodes that carry traffic";
+        exits.encode(encoder.encode_descriptor("hezar_pool_exits", help, None, MetricType::Gauge)?)?;
         let mut family = encoder.encode_descriptor(
             "hezar_source_nodes",
             "Nodes that each source lists now",
@@ -244,6 +285,25 @@ impl Collector for PoolCollector {
         for (source, _, number) in self.pool.sources() {
             ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
                 .encode(family.encode_family(&[("source", &*source)])?)?;
+        }
+        let sources = self.board.sources(&snapshot);
+        let whole = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+        type Reading = fn(&SourceDto) -> Option<u64>;
+        let families: [(&str, &str, Reading); 4] = [
+            ("hezar_source_exits", "Different live exits that each source gives", |s| Some(s.exits as u64)),
+            ("hezar_source_unique_exits", "Live exits that no other source gives", |s| Some(s.unique_exits as u64)),
+            ("hezar_source_half_life_seconds", "Time after which half of its nodes have died", |s| s.half_life_s),
+            ("hezar_source_quarantined", "1 while a source is fetched rarely, as nothing in it works", |s| {
+                Some(u64::from(s.quarantined))
+            }),
+        ];
+        for (name, help, reading) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for source in &sources {
+                if let Some(number) = reading(source) {
+                    whole(number).encode(family.encode_family(&[("source", source.name.as_str())])?)?;
+                }
+            }
         }
         Ok(())
     }

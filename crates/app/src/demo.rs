@@ -31,6 +31,7 @@ impl Demo {
         config.probe.expect_status = 204;
         config.probe.expect_body = None;
         // Nothing outside this machine is asked, not even to find out whether the uplink works.
+        config.probe.canary = None;
         config.probe.control.clear();
         config.probe.timeout = config.probe.timeout.min(Duration::from_secs(2));
         config.probe.connect_timeout = config.probe.timeout;

@@ -5,20 +5,25 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use anyhow::{Context, bail};
 use hezar_core::Secret;
 use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
-use hezar_gateway::Gateway;
+use hezar_gateway::{Gateway, GatewayConfig, Sessions};
 use hezar_pool::{Pool, Rules, Watch};
-use hezar_probe::Prober;
-use hezar_store::{SourceRow, Store, WriteSummary, Writer, WriterConfig};
+use hezar_probe::{Geo, Prober};
+use hezar_store::{SessionRow, SourceRow, Store, WriteSummary, Writer, WriterConfig};
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     collect::Collector,
     config::Config,
     control::{Desk, register_pool},
+    geo::Countries,
     persist,
     remote::TOKEN_FILE,
+    sessions::Keeper,
     spec,
 };
 
@@ -40,8 +45,12 @@ pub(crate) struct Base {
     pub(crate) registry: Registry,
     /// The sources as the store knew them.
     pub(crate) sources: Vec<SourceRow>,
+    /// The sessions as the store knew them.
+    pub(crate) sessions: Vec<SessionRow>,
     /// Everything that changes in the pool from its first moment.
     pub(crate) watch: Watch,
+    /// Countries of addresses, when a database is configured.
+    pub(crate) geo: Option<Arc<Countries>>,
     files: u64,
 }
 
@@ -57,14 +66,16 @@ impl Base {
             forget_after: config.probe.forget_after,
             ..Rules::default()
         }));
+        let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
         let mut state = store.load().await?;
         let sources = std::mem::take(&mut state.sources);
-        let loaded = persist::restore(&state, &sources, &pool, clock.now());
+        let sessions = std::mem::take(&mut state.sessions);
+        let loaded = persist::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
         let watch = pool.watch();
         tracing::info!(nodes = loaded.nodes, unreadable = loaded.unreadable, "store loaded");
         let outbounds = Outbounds::new(&OutboundsConfig::default());
         let registry = Registry::default();
-        Ok(Self { config, clock, outbounds, pool, store, registry, sources, watch, files })
+        Ok(Self { config, clock, outbounds, pool, store, registry, sources, sessions, watch, geo, files })
     }
 
     /// Probes at a time: what the configuration says, else a share of the open-file limit.
@@ -85,18 +96,37 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     let collector = Collector::new(&mut base, disk.writer.clone()).await?;
     let board = collector.board();
     let prober = prober(&mut base)?;
-    let gateway = gateway(&mut base);
-    register_pool(&mut base.registry, Arc::clone(&base.pool));
+    let mut listeners = vec![spec::gateway(&base.config)];
+    let mut sockets = vec![proxy];
+    for listener in &base.config.listeners {
+        let filter = base.pool.add_filter(spec::filter(&base.config, listener))?;
+        listeners.push(spec::listener(&base.config, listener, filter));
+        sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
+    }
+    let sessions = Arc::new(Sessions::new(GatewayConfig::default().max_sessions));
+    let kept = std::mem::take(&mut base.sessions);
+    let keeper = Keeper::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
+    let metrics = hezar_gateway::Metrics::default();
+    metrics.register(&mut base.registry);
+    let gateways: Vec<_> = listeners.iter().map(|config| gateway(&base, config, &metrics, &sessions)).collect();
+    register_pool(&mut base.registry, Arc::clone(&base.pool), board.clone());
 
-    let address = proxy.local_addr()?;
+    let address = sockets[0].local_addr()?;
     tracing::info!(%address, "proxy listens");
     let tasks = TaskTracker::new();
     let probing = stop.clone();
     tasks.spawn(async move { prober.run(probing).await });
     tasks.spawn(collector.run(stop.clone()));
+    if let Some(geo) = base.geo.clone() {
+        tasks.spawn(geo.follow(stop.clone()));
+    }
+    tasks.spawn(keeper.run(disk.writer.clone(), stop.clone()));
     let watched = tokio::spawn(persist::watch(Arc::clone(&base.pool), base.watch, disk.writer.clone(), stop.clone()));
-    let serving = stop.clone();
-    let served = tokio::spawn(async move { gateway.serve(proxy, serving).await });
+    let mut serving = JoinSet::new();
+    for (gateway, socket) in gateways.into_iter().zip(sockets) {
+        let stop = stop.clone();
+        serving.spawn(async move { gateway.serve(socket, stop).await });
+    }
     if let Some(listener) = api {
         let desk = Desk {
             pool: Arc::clone(&base.pool),
@@ -105,6 +135,9 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             proxy: address,
             board,
             registry: Arc::new(base.registry),
+            sessions,
+            metrics,
+            listeners,
         };
         let config = hezar_api::ApiConfig { token: token(&base.config)?, hosts: base.config.api.hosts.clone() };
         let address = listener.local_addr()?;
@@ -116,16 +149,19 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             }
         });
     }
-    // The gateway only ends before the stop when it cannot serve at all; then everything ends.
-    let served = served.await.context("the gateway's task failed");
-    stop.cancel();
+    // A gateway only ends before the stop when it cannot serve at all; then everything ends.
+    let mut served = Ok(());
+    while let Some(ended) = serving.join_next().await {
+        stop.cancel();
+        served = served.and(ended.context("a gateway's task failed").and_then(|ended| Ok(ended?)));
+    }
     tracing::info!("draining");
     tasks.close();
     tasks.wait().await;
     watched.await.context("the persisting task failed")?;
     disk.finish(&*base.store).await?;
     tracing::info!("stopped");
-    Ok(served??)
+    served
 }
 
 /// The writer and its task.
@@ -161,14 +197,14 @@ pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
     metrics.register(&mut base.registry);
     let config = spec::probe(&base.config, base.probe_concurrency());
     let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
-    Prober::new(config, pool, outbounds, base.clock, metrics).context("probe")
+    let geo = base.geo.clone().map(|geo| geo as Arc<dyn Geo>);
+    Prober::new(config, pool, outbounds, geo, base.clock, metrics).context("probe")
 }
 
-fn gateway(base: &mut Base) -> Gateway {
-    let metrics = hezar_gateway::Metrics::default();
-    metrics.register(&mut base.registry);
+fn gateway(base: &Base, config: &GatewayConfig, metrics: &hezar_gateway::Metrics, sessions: &Arc<Sessions>) -> Gateway {
     let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
-    Gateway::new(spec::gateway(&base.config), pool, outbounds, base.clock, metrics)
+    let gateway = Gateway::new(config.clone(), pool, outbounds, base.clock, metrics.clone());
+    gateway.with_sessions(Arc::clone(sessions))
 }
 
 async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

@@ -1,5 +1,6 @@
 //! Hezar, put together: the command line, the configuration, and the wiring of every room.
 
+mod answers;
 mod board;
 mod cli;
 mod collect;
@@ -7,13 +8,16 @@ mod commands;
 pub mod config;
 mod control;
 mod demo;
+mod geo;
 mod instance;
 mod logs;
 mod output;
 mod persist;
 mod remote;
+mod sessions;
 mod spec;
 mod via;
+mod yields;
 
 use std::process::ExitCode;
 

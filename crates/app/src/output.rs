@@ -65,7 +65,11 @@ pub(crate) fn progress(length: u64, what: &'static str, quiet: bool) -> Progress
 /// How long ago a moment was, in one unit.
 pub(crate) fn ago(now_ms: u64, then_ms: Option<u64>) -> String {
     let Some(then) = then_ms else { return "never".to_owned() };
-    let seconds = now_ms.saturating_sub(then) / 1000;
+    span(now_ms.saturating_sub(then) / 1000)
+}
+
+/// A length of time in one unit.
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds / 60),

@@ -4,12 +4,18 @@ use std::{sync::Arc, thread, time::Duration};
 
 use hezar_core::{Label, NodeId};
 use hezar_formats::{parse_link, to_link};
-use hezar_pool::{Change as PoolChange, Listing, Node, Record, Restored, SourceName, State, Touch, Touched, Watch};
+use hezar_pool::{
+    Change as PoolChange, Listing, Node, Quarantine, Record, Restored, SourceName, State, Touch, Touched, Watch,
+};
+use hezar_probe::Geo;
 use hezar_store::{Change, Health, NodeRow, NodeState, SourceRow, Writer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::{Nodes, Payload};
+use crate::{
+    geo::Countries,
+    instance::{Nodes, Payload},
+};
 
 /// How often changes are handed to the writer.
 const EVERY: Duration = Duration::from_millis(250);
@@ -30,6 +36,7 @@ pub(crate) fn restore(
     state: &hezar_store::State,
     rows: &[SourceRow],
     pool: &Nodes,
+    geo: Option<&Countries>,
     now: hezar_core::Timestamp,
 ) -> Loaded {
     let mut sources: std::collections::HashMap<NodeId, Vec<Listing>> = std::collections::HashMap::new();
@@ -45,6 +52,8 @@ pub(crate) fn restore(
     let mut restored = read_links(&state.nodes);
     for (id, node) in &mut restored {
         node.sources = sources.remove(id).unwrap_or_default();
+        let known = node.record.exit_ip.and_then(|ip| geo?.country(ip));
+        node.record.country = known.or(node.record.country);
     }
     let loaded = Loaded { nodes: restored.len(), unreadable: state.nodes.len() - restored.len() };
     pool.apply(PoolChange::Restore(restored.into_iter().map(|(_, node)| node).collect()), now);
@@ -87,8 +96,17 @@ fn record(health: &Health) -> Record {
         country: health.country,
         // The store does not keep the moment of death; the last check is the latest it can have been.
         dead_since: if health.state == NodeState::Dead { health.last_checked } else { None },
+        quarantine: health
+            .quarantine
+            .as_ref()
+            .map(|(code, since)| Quarantine { code: known_code(code), since: *since }),
         ..Record::default()
     }
+}
+
+/// The code as this build knows it; one of another build stays a reason, under the general name.
+fn known_code(code: &str) -> &'static str {
+    hezar_probe::TAMPERING.iter().find(|known| known.code == code).map_or("tampered-body", |known| known.code)
 }
 
 fn health(record: &Record) -> Health {
@@ -108,6 +126,7 @@ fn health(record: &Record) -> Health {
         country: record.country,
         last_error: record.failure.map(|failure| failure.code.into()),
         unsupported: record.unsupported.map(Into::into),
+        quarantine: record.quarantine.map(|caught| (caught.code.into(), caught.since)),
     }
 }
 

@@ -6,9 +6,10 @@ use hezar_core::Secret;
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
 use hezar_gateway::{GatewayConfig, User};
+use hezar_pool::{Filter, FilterId, Term};
 use hezar_probe::{BodyRule, ProbeConfig};
 
-use crate::config::{Config, Origin, SourceConfig, Via};
+use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig, Via};
 
 /// The longest pause between two probes of a dead node.
 const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
@@ -17,11 +18,11 @@ const SUSPECT_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(crate) fn gateway(config: &Config) -> GatewayConfig {
     let proxy = &config.proxy;
-    let user = |user: &crate::config::User| User { name: user.name.as_str().into(), password: user.password.clone() };
     let defaults = GatewayConfig::default();
     GatewayConfig {
         listen: proxy.listen,
-        users: proxy.users.iter().map(user).collect(),
+        users: users(&proxy.users),
+        client_limits: proxy.client_limits,
         strategy: proxy.strategy,
         attempts: proxy.attempts,
         hedge_percent: proxy.hedge_percent,
@@ -35,6 +36,62 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         max_connections: proxy.max_connections,
         max_associations: proxy.max_associations,
         ..defaults
+    }
+}
+
+fn users(users: &[crate::config::User]) -> Vec<User> {
+    let user = |user: &crate::config::User| User {
+        name: user.name.as_str().into(),
+        password: user.password.clone(),
+        limits: user.limits,
+    };
+    users.iter().map(user).collect()
+}
+
+/// A further listener; all that it does not say is as `[proxy]` says.
+pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: FilterId) -> GatewayConfig {
+    GatewayConfig {
+        name: listener.name.as_str().into(),
+        listen: listener.listen,
+        users: users(&listener.users),
+        strategy: listener.strategy,
+        client_limits: listener.client_limits,
+        filter: Some(filter),
+        ..gateway(config)
+    }
+}
+
+/// The nodes of a listener.
+pub(crate) fn filter(config: &Config, listener: &ListenerConfig) -> Filter {
+    let mut terms = Vec::new();
+    if !listener.countries.is_empty() {
+        terms.push(Term::Country(listener.countries.clone()));
+    }
+    if !listener.sources.is_empty() {
+        terms.push(Term::Source(listener.sources.iter().map(|name| name.as_str().into()).collect()));
+    }
+    if !listener.schemes.is_empty() {
+        terms.push(Term::Scheme(listener.schemes.iter().map(|scheme| scheme.as_str().into()).collect()));
+    }
+    terms.extend(listener.tags.as_ref().map(|tags| term(config, tags)));
+    Filter { term: Term::All(terms), max_latency: listener.max_latency, top: listener.top }
+}
+
+/// An expression in the pool's words: a tag stands for the sources that have it.
+fn term(config: &Config, expression: &Expression) -> Term {
+    let all = |terms: &[Expression]| terms.iter().map(|inner| term(config, inner)).collect();
+    match expression {
+        Expression::Tag(tag) => {
+            let tagged = config.sources.iter().filter(|source| source.tags.contains(tag));
+            Term::Source(tagged.map(|source| source.name.as_str().into()).collect())
+        }
+        Expression::Label(text) => Term::Label(text.as_str().into()),
+        Expression::Country(country) => Term::Country(vec![*country]),
+        Expression::Scheme(scheme) => Term::Scheme(vec![scheme.as_str().into()]),
+        Expression::Source(source) => Term::Source(vec![source.as_str().into()]),
+        Expression::Not(inner) => Term::Not(Box::new(term(config, inner))),
+        Expression::All(terms) => Term::All(all(terms)),
+        Expression::Any(terms) => Term::Any(all(terms)),
     }
 }
 
@@ -54,6 +111,8 @@ pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
         per_host: probe.per_host,
         trace_url: probe.trace_url.clone(),
         trace_interval: probe.trace_interval,
+        canary: probe.canary.clone(),
+        quarantine: probe.quarantine,
         control: probe.control.clone(),
         ..ProbeConfig::new(probe.url.clone())
     }

@@ -8,6 +8,7 @@ mod parse;
 mod probe;
 mod remote;
 mod run;
+mod top;
 
 use std::{
     collections::BTreeMap,
@@ -45,6 +46,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Add(args) => block_on(remote::add(said.config()?, args)),
         Command::Remove(args) => block_on(remote::remove(said.config()?, args)),
         Command::Status(args) => block_on(remote::status(said.config()?, args)),
+        Command::Top => block_on(top::top(said.config()?)),
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(said.config()?, args)),
         Command::Backup(args) => block_on(export::backup(said.config()?, args)),

@@ -52,7 +52,12 @@ pub(super) async fn nodes(config: Config, args: NodesArgs) -> anyhow::Result<Exi
             node.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
             node.country.clone().unwrap_or_default(),
             node.failures.to_string(),
-            node.unsupported.clone().or_else(|| node.last_error.clone()).unwrap_or_default(),
+            node.unsupported
+                .as_ref()
+                .or(node.quarantine.as_ref())
+                .or(node.last_error.as_ref())
+                .cloned()
+                .unwrap_or_default(),
             node.name.clone(),
         ]);
     }
@@ -120,20 +125,38 @@ pub(super) async fn status(config: Config, args: JsonArgs) -> anyhow::Result<Exi
     let nodes = status.nodes;
     output::line(format!("hezar {} on {}, up {} s", status.version, status.proxy, status.uptime_s))?;
     output::line(format!(
-        "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported",
-        nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported
+        "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported, {} in quarantine; {} exits",
+        nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported, nodes.quarantined, status.exits
     ))?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-    let mut table = output::table(["source", "kind", "nodes", "healthy", "refused lines", "last good fetch", "error"]);
+    let mut table = output::table([
+        "source",
+        "kind",
+        "nodes",
+        "healthy",
+        "exits",
+        "of its own",
+        "half-life",
+        "refused lines",
+        "last good fetch",
+        "error",
+    ]);
     for source in &status.sources {
         table.add_row([
             source.name.clone(),
             source.kind.clone(),
             source.nodes.to_string(),
             source.healthy.to_string(),
+            source.exits.to_string(),
+            source.unique_exits.to_string(),
+            source.half_life_s.map(output::span).unwrap_or_default(),
             source.rejected.to_string(),
             output::ago(now, source.last_ok),
-            source.error_text.clone().unwrap_or_default(),
+            match &source.error_text {
+                Some(text) => text.clone(),
+                None if source.quarantined => "nothing in it works: fetched rarely".to_owned(),
+                None => String::new(),
+            },
         ]);
     }
     output::line(table.to_string())?;

@@ -1,5 +1,7 @@
 //! The configuration: what the file, the environment and the flags say, checked as a whole.
 
+mod expression;
+mod listener;
 mod problem;
 mod resolve;
 mod section;
@@ -16,9 +18,12 @@ use std::{
 };
 
 use hezar_core::Secret;
+use hezar_gateway::Limits;
 use hezar_pool::Strategy;
+use hezar_probe::CanaryBody;
 use url::Url;
 
+pub use expression::Expression;
 pub use problem::{Problem, Problems};
 pub use source::{Origin, SourceConfig, Via};
 pub use template::TEMPLATE;
@@ -32,9 +37,12 @@ pub struct Config {
     pub api: ApiConfig,
     pub probe: ProbeConfig,
     pub fetch: FetchConfig,
+    pub geo: GeoConfig,
     pub store: StoreConfig,
     pub log: LogConfig,
     pub sources: Vec<SourceConfig>,
+    /// Addresses besides that of [`ProxyConfig`].
+    pub listeners: Vec<ListenerConfig>,
 }
 
 /// The address that clients use.
@@ -56,6 +64,8 @@ pub struct ProxyConfig {
     pub max_associations: usize,
     pub drain: Duration,
     pub users: Vec<User>,
+    /// What one client address may have at a time.
+    pub client_limits: Limits,
 }
 
 /// Who may use the proxy.
@@ -64,6 +74,32 @@ pub struct ProxyConfig {
 pub struct User {
     pub name: String,
     pub password: Secret,
+    /// What the user may have at a time.
+    pub limits: Limits,
+}
+
+/// A further address that clients use, over a part of the pool.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ListenerConfig {
+    pub name: String,
+    pub listen: SocketAddr,
+    pub strategy: Strategy,
+    pub users: Vec<User>,
+    pub client_limits: Limits,
+    /// Any of these countries; empty = all.
+    pub countries: Vec<[u8; 2]>,
+    /// Any of these sources; empty = all.
+    pub sources: Vec<String>,
+    /// Any of these link schemes; empty = all.
+    pub schemes: Vec<String>,
+    /// A tag expression.
+    pub tags: Option<Expression>,
+    /// The text of the expression.
+    pub tags_text: Option<String>,
+    pub max_latency: Option<Duration>,
+    /// Only so many nodes, the fastest ones.
+    pub top: Option<usize>,
 }
 
 /// The control API.
@@ -95,6 +131,9 @@ pub struct ProbeConfig {
     pub per_host: usize,
     pub trace_url: Option<Url>,
     pub trace_interval: Duration,
+    /// A page whose bytes are known, fetched through every node that works.
+    pub canary: Option<(Url, CanaryBody)>,
+    pub quarantine: Duration,
     /// URLs asked directly when many nodes fail at once.
     pub control: Vec<Url>,
 }
@@ -107,6 +146,13 @@ pub struct FetchConfig {
     pub github_api: Url,
     pub github_raw: Url,
     pub telegram: Url,
+}
+
+/// What is known about addresses.
+#[derive(Clone, Debug, Default)]
+pub struct GeoConfig {
+    /// A country database in the MaxMind format; it is believed before the trace URL.
+    pub mmdb: Option<PathBuf>,
 }
 
 /// Where the pool is kept.

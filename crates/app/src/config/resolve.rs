@@ -4,11 +4,13 @@ use std::{ops::RangeInclusive, path::Path, path::PathBuf, time::Duration};
 
 use hezar_core::Secret;
 use hezar_pool::Strategy;
+use hezar_probe::CanaryBody;
 use toml::Table;
 use url::Url;
 
 use super::{
-    ApiConfig, Config, FetchConfig, Layers, LogConfig, ProbeConfig, Problem, Problems, ProxyConfig, StoreConfig, User,
+    ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, ProbeConfig, Problem, Problems, ProxyConfig,
+    StoreConfig, User, listener,
     section::{Reading, Section},
     source,
 };
@@ -48,10 +50,14 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         api: api(root.section("api")),
         probe: probe(root.section("probe")),
         fetch: fetch(root.section("fetch")),
+        geo: geo(root.section("geo"), folder),
         store: store(root.section("store")),
         log: log(root.section("log")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
+        listeners: Vec::new(),
     };
+    let listeners = root.sections("listener");
+    let config = Config { listeners: listener::listeners(listeners, &config), ..config };
     root.finish();
     unique_names(&config, reading);
     config
@@ -92,6 +98,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         max_associations: count(&mut section, "max_associations", 1..=1_000_000).unwrap_or(1024),
         drain: section.duration("drain", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(Duration::from_secs(10)),
         users: section.sections("users").into_iter().filter_map(user).collect(),
+        client_limits: listener::limits(section.section("client_limits")),
     };
     if !proxy.listen.ip().is_loopback() && proxy.users.is_empty() {
         section.problem(
@@ -106,7 +113,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
     proxy
 }
 
-fn user(mut section: Section<'_>) -> Option<User> {
+pub(super) fn user(mut section: Section<'_>) -> Option<User> {
     let name = section.text("name");
     let password = section.text("password");
     let good = name.as_deref().is_some_and(|n| !n.is_empty() && n.len() <= 64 && !n.contains([':', '-']));
@@ -117,8 +124,13 @@ fn user(mut section: Section<'_>) -> Option<User> {
     if !secret {
         section.problem("password", "a user needs a password of 1 to 255 bytes");
     }
+    let limits = listener::limits_of(&mut section);
     section.finish();
-    (good && secret).then(|| User { name: name.unwrap_or_default(), password: password.unwrap_or_default().into() })
+    (good && secret).then(|| User {
+        name: name.unwrap_or_default(),
+        password: password.unwrap_or_default().into(),
+        limits,
+    })
 }
 
 fn api(mut section: Section<'_>) -> ApiConfig {
@@ -142,6 +154,7 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
     let trace = section.parsed("trace_url", "an http or https URL, or \"\" for none", |text| {
         if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
     });
+    let canary = canary(&mut section);
     let probe = ProbeConfig {
         url: section.url("url").unwrap_or(default_url),
         expect_status: section
@@ -153,18 +166,44 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
         connect_timeout: section.duration("connect_timeout", limits.timeout).unwrap_or(timeout),
         interval: section.duration("interval", limits.interval.clone()).unwrap_or(Duration::from_secs(60)),
         dead_after: small(&mut section, "dead_after", 1..=100).unwrap_or(3),
-        forget_after: section.duration("forget_after", limits.long).unwrap_or(Duration::from_secs(72 * 3600)),
+        forget_after: section.duration("forget_after", limits.long.clone()).unwrap_or(Duration::from_secs(72 * 3600)),
         concurrency: count(&mut section, "concurrency", 1..=100_000),
         per_second: small(&mut section, "per_second", 1..=1_000_000).unwrap_or(500),
         per_host: count(&mut section, "per_host", 1..=10_000).unwrap_or(8),
         trace_url: trace.unwrap_or_else(|| Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"))),
         trace_interval: section.duration("trace_interval", limits.interval).unwrap_or(Duration::from_secs(86_400)),
+        canary,
+        quarantine: section.duration("quarantine", limits.long).unwrap_or(Duration::from_secs(86_400)),
         control: section.urls("control").unwrap_or_else(|| {
             vec![known_url("http://cp.cloudflare.com/generate_204"), known_url("http://www.gstatic.com/generate_204")]
         }),
     };
     section.finish();
     probe
+}
+
+/// The page that shows whether a node tampers: its URL, and its text or the hash of it.
+fn canary(section: &mut Section<'_>) -> Option<(Url, CanaryBody)> {
+    let url = section.url("canary_url");
+    let text = section.text("canary_text").map(|text| CanaryBody::Text(text.into()));
+    let hash = section.parsed("canary_sha256", "64 hexadecimal digits", sha256).map(CanaryBody::Sha256);
+    match (url, text.xor(hash)) {
+        (None, None) => None,
+        (Some(url), Some(body)) => Some((url, body)),
+        _ => {
+            section.problem("canary_url", "a canary needs canary_url and one of canary_text and canary_sha256");
+            None
+        }
+    }
+}
+
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut hash = [0; 32];
+    for (index, byte) in hash.iter_mut().enumerate().filter(|_| digits) {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    digits.then_some(hash)
 }
 
 fn fetch(mut section: Section<'_>) -> FetchConfig {
@@ -176,6 +215,13 @@ fn fetch(mut section: Section<'_>) -> FetchConfig {
     };
     section.finish();
     fetch
+}
+
+fn geo(mut section: Section<'_>, folder: Option<&Path>) -> GeoConfig {
+    let mmdb = section.text("mmdb").filter(|file| !file.is_empty());
+    section.finish();
+    // A relative file stands beside the configuration, as those of sources do.
+    GeoConfig { mmdb: mmdb.map(|file| folder.map_or_else(|| PathBuf::from(&file), |folder| folder.join(&file))) }
 }
 
 fn store(mut section: Section<'_>) -> StoreConfig {

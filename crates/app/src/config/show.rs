@@ -1,8 +1,10 @@
 //! The effective configuration as TOML, secrets hidden.
 
+use hezar_gateway::Limits;
+use hezar_probe::CanaryBody;
 use toml::{Table, Value};
 
-use super::{Config, Origin, SourceConfig, Via, value::show_duration};
+use super::{Config, ListenerConfig, Origin, SourceConfig, User, Via, value::show_duration};
 
 const HIDDEN: &str = "…";
 
@@ -38,6 +40,8 @@ pub(crate) fn config(config: &Config) -> String {
             ("telegram", text(&fetch.telegram)),
         ]),
     );
+    let mmdb = config.geo.mmdb.as_ref().and_then(|file| text(file.display()));
+    root.insert("geo".into(), table([("mmdb", mmdb)]));
     root.insert("store".into(), table([("url", text(&config.store.url))]));
     let log = &config.log;
     root.insert(
@@ -49,14 +53,15 @@ pub(crate) fn config(config: &Config) -> String {
             ("keep", Some(number(log.keep))),
         ]),
     );
+    if !config.listeners.is_empty() {
+        root.insert("listener".into(), Value::Array(config.listeners.iter().map(listener).collect()));
+    }
     root.insert("source".into(), Value::Array(config.sources.iter().map(source).collect()));
     toml::to_string_pretty(&root).unwrap_or_default()
 }
 
 fn proxy(config: &Config) -> Value {
     let proxy = &config.proxy;
-    let users =
-        proxy.users.iter().map(|user| table([("name", text(&user.name)), ("password", text(HIDDEN))])).collect();
     table([
         ("listen", text(proxy.listen)),
         ("strategy", text(proxy.strategy)),
@@ -70,7 +75,51 @@ fn proxy(config: &Config) -> Value {
         ("max_connections", Some(number(proxy.max_connections))),
         ("max_associations", Some(number(proxy.max_associations))),
         ("drain", text(show_duration(proxy.drain))),
-        ("users", Some(Value::Array(users))),
+        ("users", Some(users(&proxy.users))),
+        ("client_limits", limits(&proxy.client_limits)),
+    ])
+}
+
+fn users(users: &[User]) -> Value {
+    let user = |user: &User| {
+        let limits = user.limits;
+        table([
+            ("name", text(&user.name)),
+            ("password", text(HIDDEN)),
+            ("connections", limits.connections.map(number)),
+            ("requests_per_second", limits.requests.map(number)),
+            ("bytes_per_second", limits.bytes.map(number)),
+        ])
+    };
+    Value::Array(users.iter().map(user).collect())
+}
+
+fn limits(limits: &Limits) -> Option<Value> {
+    (!limits.none()).then(|| {
+        table([
+            ("connections", limits.connections.map(number)),
+            ("requests_per_second", limits.requests.map(number)),
+            ("bytes_per_second", limits.bytes.map(number)),
+        ])
+    })
+}
+
+fn listener(listener: &ListenerConfig) -> Value {
+    let list = |texts_of: &[String]| (!texts_of.is_empty()).then(|| texts(texts_of.iter().map(String::as_str)));
+    let countries: Vec<String> =
+        listener.countries.iter().map(|code| String::from_utf8_lossy(code).into_owned()).collect();
+    table([
+        ("name", text(&listener.name)),
+        ("listen", text(listener.listen)),
+        ("strategy", text(listener.strategy)),
+        ("countries", list(&countries)),
+        ("sources", list(&listener.sources)),
+        ("schemes", list(&listener.schemes)),
+        ("tags", listener.tags_text.as_ref().and_then(text)),
+        ("max_latency", listener.max_latency.and_then(|most| text(show_duration(most)))),
+        ("top", listener.top.map(number)),
+        ("users", Some(users(&listener.users))),
+        ("client_limits", limits(&listener.client_limits)),
     ])
 }
 
@@ -100,6 +149,22 @@ fn probe(config: &Config) -> Value {
         ("per_host", Some(number(probe.per_host))),
         ("trace_url", text(probe.trace_url.as_ref().map_or("", |url| url.as_str()))),
         ("trace_interval", text(show_duration(probe.trace_interval))),
+        ("canary_url", probe.canary.as_ref().and_then(|(url, _)| text(url))),
+        (
+            "canary_text",
+            probe.canary.as_ref().and_then(|(_, body)| match body {
+                CanaryBody::Text(known) => text(known),
+                CanaryBody::Sha256(_) => None,
+            }),
+        ),
+        (
+            "canary_sha256",
+            probe.canary.as_ref().and_then(|(_, body)| match body {
+                CanaryBody::Text(_) => None,
+                CanaryBody::Sha256(hash) => text(hash.map(|byte| format!("{byte:02x}")).concat()),
+            }),
+        ),
+        ("quarantine", text(show_duration(probe.quarantine))),
         ("control", Some(texts(probe.control.iter().map(url::Url::as_str)))),
     ])
 }
@@ -139,5 +204,6 @@ fn source(source: &SourceConfig) -> Value {
         ("headers", (!source.headers.is_empty()).then_some(Value::Table(headers))),
         ("max_bytes", Some(number(source.max_bytes))),
         ("scheme", source.scheme.as_ref().and_then(text)),
+        ("tags", (!source.tags.is_empty()).then(|| texts(source.tags.iter().map(String::as_str)))),
     ])
 }

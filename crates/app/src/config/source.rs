@@ -24,6 +24,8 @@ pub struct SourceConfig {
     pub max_bytes: u64,
     /// The scheme of bare `ip:port` lines; `None` = from the file's name, else `http`.
     pub scheme: Option<String>,
+    /// Words for the tag expressions of listeners.
+    pub tags: Vec<String>,
 }
 
 /// Where the nodes are published.
@@ -85,6 +87,7 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
         scheme: section.parsed("scheme", "http, socks4, socks4a or socks5", |text| {
             matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
         }),
+        tags: section.texts("tags").unwrap_or_default(),
         origin: origin.clone().unwrap_or(Origin::Links(Vec::new())),
     };
     section.finish();

@@ -20,7 +20,16 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # max_connections = 16384
 # max_associations = 1024           # UDP associations, each with a socket of its own
 # drain = "10s"                     # what open tunnels get at the end
-# users = [{ name = "alice", password = "change me" }]
+# users = [{ name = "alice", password = "change me", connections = 100, requests_per_second = 50, bytes_per_second = "2MiB" }]
+# client_limits = { connections = 500 }   # the same keys, for every client address
+
+# [[listener]]                      # a further address over a part of the pool; what it does not say, it does as [proxy]
+# name = "europe"
+# listen = "127.0.0.1:8001"
+# countries = ["DE", "NL"]          # also: sources, schemes, strategy, users, client_limits
+# tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:; with & | ! ( )
+# max_latency = "800ms"
+# top = 50                          # only the fastest ones
 
 [api]                               # control and metrics
 listen = "127.0.0.1:9090"
@@ -42,10 +51,16 @@ dead_after = 3                      # failures in a row
 # per_host = 8                      # checks at a time on one server
 # trace_url = "https://www.cloudflare.com/cdn-cgi/trace"   # exit address and country; "" for none
 # trace_interval = "1d"
+# canary_url = "https://example.org/known.txt"   # a page whose bytes you know: a node that changes it, or answers for it
+# canary_text = "the whole body"                 # with another certificate, is put into quarantine (or canary_sha256)
+# quarantine = "1d"                              # after it was last caught
 # control = ["http://cp.cloudflare.com/generate_204"]      # asked directly when many nodes fail at once: is it us?
 
 # [fetch]
 # timeout = "60s"
+
+# [geo]
+# mmdb = "country.mmdb"             # countries of exits (MaxMind format), believed before trace_url; read again when it changes
 
 # [store]
 # url = "sqlite:hezar.db"
@@ -59,6 +74,7 @@ dead_after = 3                      # failures in a row
 # A source is one of: url, file, github, telegram, links.
 #   via = "pool"                    fetches through the pool's own nodes, for sites that are blocked
 #   allow_private = true            accepts nodes on private and loopback addresses
+#   tags = ["paid"]                 for the expressions of listeners
 #   user_agent, headers, max_bytes, interval, scheme (of bare ip:port lines)
 
 [[source]]

@@ -180,3 +180,85 @@ proptest::proptest! {
         let _ = read(&text);
     }
 }
+
+#[test]
+fn listeners_take_what_they_do_not_say_from_the_proxy() {
+    let text = r#"
+        [proxy]
+        strategy = "round-robin"
+        users = [{ name = "alice", password = "p", connections = 5, bytes_per_second = "1MiB" }]
+        client_limits = { requests_per_second = 9 }
+        [[source]]
+        name = "a"
+        links = ["socks5://11.0.0.1:1"]
+        tags = ["paid"]
+        [[listener]]
+        name = "europe"
+        listen = "127.0.0.1:8001"
+        countries = ["de", "NL"]
+        sources = ["a"]
+        schemes = ["SOCKS5"]
+        tags = "paid & !label:slow"
+        max_latency = "800ms"
+        top = 50
+        [[listener]]
+        name = "other"
+        listen = "0.0.0.0:8002"
+        strategy = "random"
+        users = [{ name = "bob", password = "q" }]
+        client_limits = { connections = 3 }
+    "#;
+    let config = read(text).unwrap();
+    let limits = config.proxy.users[0].limits;
+    assert_eq!((limits.connections, limits.requests, limits.bytes), (Some(5), None, Some(1 << 20)));
+    assert_eq!(config.proxy.client_limits.requests, Some(9));
+    let [europe, other] = &config.listeners[..] else { panic!("{:?}", config.listeners) };
+    assert_eq!((europe.strategy, europe.users[0].name.as_str()), (Strategy::RoundRobin, "alice"));
+    assert_eq!((&europe.countries[..], europe.top), (&[*b"DE", *b"NL"][..], Some(50)));
+    assert_eq!((other.strategy, other.users[0].name.as_str()), (Strategy::Random, "bob"));
+    assert_eq!(other.client_limits.connections, Some(3));
+    // What is shown reads back.
+    let shown = config.show().replace("\u{2026}", "hidden");
+    let again = read(&shown).unwrap_or_else(|problems| panic!("{problems}\n{shown}"));
+    assert_eq!(again.listeners[0].tags, europe.tags);
+    assert_eq!(again.proxy.users[0].limits, limits);
+    // And the pool understands it.
+    let filter = crate::spec::filter(&config, europe);
+    assert_eq!((filter.top, filter.max_latency), (Some(50), Some(Duration::from_millis(800))));
+    let hezar_pool::Term::All(terms) = filter.term else { panic!("{:?}", filter.term) };
+    assert_eq!(terms.len(), 4);
+}
+
+#[test]
+fn mistakes_in_listeners_are_named() {
+    let with = |keys: &str| problems(&format!("[[listener]]\nname = \"x\"\nlisten = \"127.0.0.1:1\"\n{keys}"));
+    for (keys, place) in [
+        ("countries = [\"deu\"]", "listener[0].countries"),
+        ("sources = [\"nobody\"]", "listener[0].sources"),
+        ("tags = \"a &\"", "listener[0].tags"),
+        ("top = 0", "listener[0].top"),
+        ("colour = \"red\"", "listener[0].colour"),
+    ] {
+        assert!(with(keys).iter().any(|problem| problem.starts_with(place)), "{keys}: {:?}", with(keys));
+    }
+    let open = problems("[[listener]]\nname = \"x\"\nlisten = \"0.0.0.0:1\"");
+    assert!(open[0].contains("add users"), "{open:?}");
+    let twice = "[[listener]]\nname = \"x\"\nlisten = \"127.0.0.1:1\"\n";
+    assert_eq!(problems(&twice.repeat(2)).len(), 1);
+    assert_eq!(problems("[[listener]]\nname = \"x\"").len(), 1);
+    assert_eq!(problems(&(0..20).map(|n| twice.replace("\"x\"", &format!("\"x{n}\""))).collect::<String>()).len(), 1);
+}
+
+#[test]
+fn a_canary_is_whole_or_absent() {
+    let known = "[probe]\ncanary_url = \"https://example.org/x\"\n";
+    let text = read(&format!("{known}canary_text = \"hello\"")).unwrap().probe.canary.unwrap();
+    assert_eq!(text.1, CanaryBody::Text("hello".into()));
+    let hash = read(&format!("{known}canary_sha256 = \"{}\"", "0f".repeat(32))).unwrap().probe.canary.unwrap();
+    assert_eq!(hash.1, CanaryBody::Sha256([15; 32]));
+    for more in ["", "canary_text = \"a\"\ncanary_sha256 = \"b\""] {
+        assert!(!problems(&format!("{known}{more}")).is_empty(), "{more}");
+    }
+    assert!(!problems("[probe]\ncanary_text = \"a\"").is_empty());
+    assert!(read("").unwrap().probe.canary.is_none());
+}

@@ -13,6 +13,7 @@ fn tables() -> Vec<(&'static str, &'static [CodeDoc])> {
         ("Refused lines of a list", hezar_formats::RejectCode::CODES),
         ("Sources", hezar_fetch::FetchError::CODES),
         ("Sources, after the fetch", hezar::SOURCE_CODES),
+        ("Nodes in quarantine", hezar_probe::TAMPERING),
         ("The store", hezar_store::StoreError::CODES),
         ("The API", hezar_api::ApiError::CODES),
     ]

@@ -8,4 +8,5 @@ mod dialable;
 mod error_page;
 mod harness;
 mod power_cut;
+mod sessions;
 mod sources;

@@ -263,7 +263,8 @@ async fn associations_are_bounded_and_end_when_idle() {
 
 #[tokio::test]
 async fn users_and_sessions_count() {
-    let users = vec![hezar_gateway::User { name: "bob".into(), password: "secret".into() }];
+    let limits = hezar_gateway::Limits::default();
+    let users = vec![hezar_gateway::User { name: "bob".into(), password: "secret".into(), limits }];
     let world = world(GatewayConfig { users, ..config() }, &[Does::Echo, Does::Echo, Does::Echo]).await;
     let (_, reply) = socks5(&world, Some(("bob", "wrong")), &ASK).await;
     assert_eq!(reply, None);
