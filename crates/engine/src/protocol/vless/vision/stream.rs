@@ -61,6 +61,8 @@ pub(in super::super) struct VisionStream {
     first: FirstWrite,
     outbox: Outbox,
     writing: Writing,
+    /// Whether our side has ended: TLS itself would still take bytes, and the server would read them.
+    ended: bool,
     reading: Reading,
     traffic: Traffic,
 }
@@ -75,6 +77,7 @@ impl VisionStream {
             first: FirstWrite::new(),
             outbox: Outbox::default(),
             writing: Writing::Blocks,
+            ended: false,
             reading: Reading::Version,
             traffic: Traffic::new(),
         }
@@ -289,6 +292,9 @@ impl AsyncRead for VisionStream {
 impl AsyncWrite for VisionStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let unsent = this.first.writer_acts();
         if !unsent {
             ready!(this.poll_blocks(cx))?;
@@ -333,6 +339,7 @@ impl AsyncWrite for VisionStream {
         if this.first.writer_acts() {
             this.put(&[]);
         }
+        this.ended = true;
         ready!(this.poll_blocks(cx))?;
         this.writer().poll_shutdown(cx)
     }
