@@ -11,12 +11,15 @@ mod tests;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use hezar_core::{PacketEncoding, Target, Vless};
+use hezar_core::{PacketEncoding, Target, Vision, Vless};
 use uuid::Uuid;
 
 pub(crate) use self::vision::read_vision_answer;
 pub use self::vision::{HandedOver, handed_over};
-use self::{encryption::Encryption, vision::VisionStream};
+use self::{
+    encryption::Encryption,
+    vision::{No443, VisionStream},
+};
 use super::{headed::Headed, packets::Packets, per_target::PerTarget, xudp::Xudp};
 use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
@@ -27,8 +30,8 @@ use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upst
 /// broken encryption.
 pub(crate) fn build(settings: &Vless, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
-    let vision = settings.flow.is_some();
-    if vision && encryption.is_some() {
+    let vision = settings.flow;
+    if vision.is_some() && encryption.is_some() {
         return Err(BuildError::Unsupported("XTLS Vision inside VLESS encryption"));
     }
     let road = Arc::new(Road { encryption, upstream });
@@ -56,7 +59,7 @@ struct VlessDialer {
     id: Uuid,
     packets: PacketEncoding,
     road: Arc<Road>,
-    vision: bool,
+    vision: Option<Vision>,
 }
 
 impl fmt::Debug for VlessDialer {
@@ -69,7 +72,7 @@ impl fmt::Debug for VlessDialer {
 impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        if self.vision {
+        if self.vision.is_some() {
             let stream = self.road.upstream.open_gated(attempt).await?;
             return Ok(Box::new(VisionStream::new(stream, self.id, wire::vision(&self.id, target))));
         }
@@ -77,7 +80,14 @@ impl Dialer for VlessDialer {
         Ok(Box::new(Headed::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
     }
 
+    /// With Vision servers take datagrams as XUDP only.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
+        if let Some(flow) = self.vision {
+            let stream = self.road.upstream.open_gated(attempt).await?;
+            let stream = VisionStream::new(stream, self.id, wire::vision_mux(&self.id));
+            let packets = Packets::new(Box::new(stream), Xudp::default());
+            return Ok(if flow == Vision::Plain { Box::new(No443(packets)) } else { Box::new(packets) });
+        }
         if self.packets == PacketEncoding::Xudp {
             let stream = self.road.open(attempt).await?;
             let stream = Headed::new(stream, wire::mux(&self.id), wire::Answer);

@@ -48,6 +48,11 @@ pub(super) fn mux(id: &Uuid) -> Vec<u8> {
     head(id, &[], MUX)
 }
 
+/// The request for a stream of frames with Vision.
+pub(super) fn vision_mux(id: &Uuid) -> Vec<u8> {
+    head(id, VISION, MUX)
+}
+
 /// Everything before the address; `addons` are at most 255 bytes.
 fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + 16 + 1 + addons.len() + 1 + MAX_ADDRESS);

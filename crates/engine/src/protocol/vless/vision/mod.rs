@@ -4,6 +4,7 @@
 //! lengths. When the inner traffic turns out to be TLS 1.3 ([`traffic`]), a direction says so in its last block and leaves
 //! our TLS: what follows is the socket's, in each direction on its own.
 
+mod datagram;
 mod io;
 mod stream;
 #[cfg(test)]
@@ -13,8 +14,8 @@ mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) use self::stream::VisionStream;
 pub(crate) use self::stream::read_vision_answer;
+pub(super) use self::{datagram::No443, stream::VisionStream};
 
 static SENDING: AtomicU64 = AtomicU64::new(0);
 static RECEIVING: AtomicU64 = AtomicU64::new(0);

@@ -316,6 +316,26 @@ async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn datagrams_travel_as_frames_in_blocks_and_quic_is_kept_out() {
+    let world = World::new();
+    let (plain, peer) = upstream_pair(4, 64 * 1024);
+    let acceptor = world.acceptor.clone();
+    let server = tokio::spawn(async move {
+        let mut tls = acceptor.accept(RecordGate::new(peer)).await.unwrap();
+        let start = take(&mut tls, 18 + VISION.len() + 1).await;
+        assert_eq!((&start[18..36], start[36]), (VISION, 3));
+        let block = take(&mut tls, 21).await;
+        assert_eq!((&block[..16], block[16]), (&ID.as_bytes()[..], 0));
+        take(&mut tls, usize::from(u16::from_be_bytes([block[17], block[18]]))).await
+    });
+    let flow = world.dialer(&plain).unwrap().associate(&attempt()).await.unwrap();
+    let refused = flow.send_to(b"quic", &Target::parse("192.0.2.9:443").unwrap()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    flow.send_to(b"query", &Target::parse("192.0.2.9:53").unwrap()).await.unwrap();
+    assert!(server.await.unwrap().ends_with(b"query"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn tls12_cannot_be_left() {
     let world = World::new();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
