@@ -4,6 +4,7 @@
 //! A node that is not in use has no connection here, and so no task and no buffer. A connection in use has one task,
 //! which moves its bytes and watches over it ([`watch`](self::watch)).
 
+mod heard;
 mod request;
 mod seats;
 mod stream;
@@ -22,7 +23,7 @@ use hezar_core::Stage;
 use http::Request;
 use parking_lot::Mutex;
 
-use self::seats::Seats;
+use self::{heard::Heard, seats::Seats};
 pub(super) use self::{
     request::request,
     seats::Seat,
@@ -156,8 +157,10 @@ impl Connections {
             .initial_connection_window_size(STREAM_WINDOW * self.limits.seats)
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(MOST_HEAD);
+        let seats = Arc::new(Seats::new(self.limits));
+        let stream = Heard::new(stream, Arc::clone(seats.reads()));
         let (sender, wire) = builder.handshake(stream).await.map_err(cause_of)?;
-        let connection = Connection { sender, seats: Arc::new(Seats::new(self.limits)) };
+        let connection = Connection { sender, seats };
         connection.seats.take(1);
         let seat = connection.seat();
         self.open.lock().push(connection);

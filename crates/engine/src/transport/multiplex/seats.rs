@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,13 +23,19 @@ pub(super) struct Seats {
     state: Mutex<State>,
     limits: Limits,
     born: Instant,
+    /// The reads that brought something.
+    reads: Arc<AtomicU64>,
     /// Told whenever the state changes.
     pub(super) changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Seats taken now.
     taken: u32,
+    /// Seats ever taken.
+    seated: u32,
+    /// Streams ever opened.
     used: u32,
     /// Nothing can be opened any more.
     closed: bool,
@@ -40,7 +46,7 @@ struct State {
 impl Seats {
     /// All free.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { state: Mutex::default(), limits, born: Instant::now(), changed: Notify::new() }
+        Self { state: Mutex::default(), limits, born: Instant::now(), reads: Arc::default(), changed: Notify::new() }
     }
 
     /// Takes one of at most `most`, if the connection is fit for another stream.
@@ -51,6 +57,7 @@ impl Seats {
             return false;
         }
         state.taken += 1;
+        state.seated = state.seated.saturating_add(1);
         drop(state);
         self.changed.notify_one();
         true
@@ -73,6 +80,21 @@ impl Seats {
     /// Whether nobody sits.
     pub(super) fn empty(&self) -> bool {
         self.state.lock().taken == 0
+    }
+
+    /// How many have ever sat.
+    pub(super) fn seated(&self) -> u32 {
+        self.state.lock().seated
+    }
+
+    /// Where reads are counted.
+    pub(super) const fn reads(&self) -> &Arc<AtomicU64> {
+        &self.reads
+    }
+
+    /// How often something came.
+    pub(super) fn heard(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// Whether somebody got no answer.

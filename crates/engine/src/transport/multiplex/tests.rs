@@ -7,7 +7,7 @@ use h2::server::SendResponse;
 use hezar_core::{Host, Target};
 use http::{Request, Response};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split},
     sync::mpsc::UnboundedReceiver,
     task::JoinHandle,
     time::{sleep, timeout},
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Connections, Limits, MuxStream, Raw, request,
-    watch::{IDLE, KEEPALIVE, PATIENCE},
+    watch::{IDLE, IDLE_FOR_EACH, KEEPALIVE, PATIENCE},
 };
 use crate::{Attempt, Cause, DialError, security::Secure, testing::Many, upstream::Road};
 
@@ -139,7 +139,7 @@ async fn much_both_ways_and_half_closes() {
         let stream = world.open().await.unwrap();
         let server = echo(world.peers.try_recv().unwrap());
         let data: Vec<u8> = (0..600_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
-        let (mut read, mut write) = tokio::io::split(stream);
+        let (mut read, mut write) = split(stream);
         let send = async {
             write.write_all(&data).await.unwrap();
             write.shutdown().await.unwrap();
@@ -201,6 +201,39 @@ async fn a_silent_server_is_found_out() {
     assert!(timeout(limit, stream.read_u8()).await.unwrap().is_err());
     assert_eq!(world.alive(), 0);
     swallowing.await.unwrap().unwrap();
+}
+
+/// A server whose pongs are lost, and whose data comes slowly, is alive; when that stops too it is not.
+#[tokio::test(start_paused = true)]
+async fn slow_data_is_a_sign_of_life() {
+    let mut world = World::new(limits(8), 1, 4096);
+    let mut stream = world.open().await.unwrap();
+    let mut peer = world.peers.try_recv().unwrap();
+    // Settings; the head of the answer with status 200; then a byte of the first stream now and then.
+    peer.write_all(b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88").await.unwrap();
+    let slow = tokio::spawn(async move {
+        let (mut from, mut to) = split(peer);
+        let swallowing = tokio::spawn(async move { tokio::io::copy(&mut from, &mut tokio::io::sink()).await });
+        for _ in 0..20 {
+            to.write_all(b"\0\0\x01\0\0\0\0\0\x01x").await.unwrap();
+            sleep(PATIENCE / 2).await;
+        }
+        swallowing.await.unwrap().unwrap();
+        drop(to);
+    });
+    for _ in 0..20 {
+        assert_eq!(stream.read_u8().await.unwrap(), b'x');
+    }
+    assert!(timeout(KEEPALIVE + PATIENCE * 2, stream.read_u8()).await.unwrap().is_err());
+    slow.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_used_once_is_soon_closed() {
+    let mut world = World::new(limits(8), 1, 4096);
+    ping_once(&mut world).await;
+    sleep(IDLE_FOR_EACH + Duration::from_secs(1)).await;
+    assert_eq!(world.alive(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The task of a connection: it moves the bytes, asks a silent server for a sign of life, and closes what nobody uses.
 
 use std::{
+    future::poll_fn,
     pin::pin,
     sync::{Arc, Weak},
     time::Duration,
@@ -11,14 +12,15 @@ use h2::{Ping, PingPong, client};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{Connection, seats::Seats};
-use crate::BoxStream;
+use super::{Connection, heard::Heard, seats::Seats};
 
-/// How long a connection that nobody uses stays open.
+/// How long a connection that nobody uses stays open, at most.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
+/// That time for each stream it has carried: a connection that was opened for one probe is soon closed.
+pub(super) const IDLE_FOR_EACH: Duration = Duration::from_secs(5);
 /// How often the server of a connection in use is asked for a sign of life.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(20);
-/// How long it may take to give one.
+/// How long it may take to give one: its answer, or anything else. The answer may lie behind much data on a slow way.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an orderly end may take.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -34,7 +36,7 @@ enum Verdict {
 
 /// Runs a connection to its end and takes it off the list.
 pub(super) async fn drive(
-    mut wire: client::Connection<BoxStream, Bytes>,
+    mut wire: client::Connection<Heard, Bytes>,
     seats: Arc<Seats>,
     list: Weak<Mutex<Vec<Connection>>>,
 ) {
@@ -65,7 +67,7 @@ async fn watch(seats: &Seats, mut pings: Option<PingPong>) -> Verdict {
         let (empty, doubted) = (seats.empty(), seats.doubted());
         let pause = match (doubted, empty) {
             (true, _) => Duration::ZERO,
-            (_, true) => IDLE,
+            (_, true) => IDLE_FOR_EACH.saturating_mul(seats.seated()).min(IDLE),
             (_, false) => KEEPALIVE,
         };
         if timeout(pause, seats.changed.notified()).await.is_ok() {
@@ -78,9 +80,24 @@ async fn watch(seats: &Seats, mut pings: Option<PingPong>) -> Verdict {
             continue;
         }
         let Some(pings) = &mut pings else { continue };
-        match timeout(PATIENCE, pings.ping(Ping::opaque())).await {
-            Ok(Ok(_)) => seats.trust(),
-            _ => return Verdict::Dead,
+        if !answers(seats, pings).await {
+            return Verdict::Dead;
+        }
+        seats.trust();
+    }
+}
+
+/// Whether the server gives a sign of life.
+async fn answers(seats: &Seats, pings: &mut PingPong) -> bool {
+    if pings.send_ping(Ping::opaque()).is_err() {
+        return false;
+    }
+    loop {
+        let before = seats.heard();
+        match timeout(PATIENCE, poll_fn(|cx| pings.poll_pong(cx))).await {
+            Ok(pong) => return pong.is_ok(),
+            Err(_) if seats.heard() == before => return false,
+            Err(_) => {}
         }
     }
 }
