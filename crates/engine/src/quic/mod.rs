@@ -5,6 +5,7 @@
 //! it among all streams and datagram associations, and close it [`IDLE`](links::IDLE) after the last of them is gone.
 
 mod brutal;
+mod carried;
 mod disguise;
 mod fault;
 pub(crate) mod fragments;

@@ -9,11 +9,13 @@ use std::{
 
 use hezar_core::{Stage, Target, Tls};
 use quinn::{
-    ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
+    AsyncUdpSocket, ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt,
+    crypto::rustls::QuicClientConfig,
 };
 
 use super::{
-    Disguise, Hop,
+    Disguise, Hop, Sockets,
+    carried::CarriedSocket,
     disguise::{DisguisedSocket, Ports},
     fault::{cause_of, cause_of_connect},
     sockets,
@@ -64,8 +66,27 @@ pub(crate) struct Dialled {
 #[derive(Debug)]
 pub(super) struct Hopping {
     pub(super) hop: Hop,
+    exit: Exit,
     disguise: Option<Disguise>,
     believed: u16,
+}
+
+/// Where packets leave.
+#[derive(Clone, Debug)]
+enum Exit {
+    /// From a socket of this machine.
+    System,
+    /// Through another node.
+    Carried(Arc<CarriedSocket>),
+}
+
+impl Exit {
+    fn socket(&self) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        match self {
+            Self::System => sockets::plain(),
+            Self::Carried(socket) => Ok(Arc::clone(socket) as Arc<dyn AsyncUdpSocket>),
+        }
+    }
 }
 
 impl Hopping {
@@ -79,7 +100,7 @@ impl Hopping {
 
     fn socket(&self) -> io::Result<Arc<DisguisedSocket>> {
         let ports = Ports { believed: self.believed, real: self.hop.port() };
-        Ok(Arc::new(DisguisedSocket::new(sockets::plain()?, self.disguise.clone(), Some(ports))))
+        Ok(Arc::new(DisguisedSocket::new(self.exit.socket()?, self.disguise.clone(), Some(ports))))
     }
 }
 
@@ -105,15 +126,19 @@ impl Server {
     /// # Errors
     /// [`DialError`] of the first address, or of the next one when that is only out of reach.
     pub(crate) async fn connect(&self, transport: TransportConfig, attempt: &Attempt) -> Result<Dialled, DialError> {
-        let refused = |cause| DialError::new(Stage::Connect, cause);
-        let system = self.via.system().ok_or_else(|| refused(Cause::Unsupported("QUIC through another node")))?;
         let (config, name) = self.client(transport).map_err(|cause| DialError::new(Stage::Security, cause))?;
+        let Some(system) = self.via.system() else {
+            let socket = CarriedSocket::new(self.via.associate(attempt).await?, self.target.clone());
+            let address = CarriedSocket::believed(self.target.port());
+            return self.dial(Exit::Carried(Arc::new(socket)), None, address, config, &name, attempt).await;
+        };
         let addresses = system.candidates(&self.target, attempt).await?;
         let mut failure = None;
         for (tried, address) in addresses.iter().enumerate() {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(1).max(1);
             let part = attempt.at_most(attempt.remaining() / left);
-            let error = match self.dial(system.quic(), *address, config.clone(), &name, &part).await {
+            let error = match self.dial(Exit::System, Some(system.quic()), *address, config.clone(), &name, &part).await
+            {
                 Ok(dialled) => return Ok(dialled),
                 Err(error) => error,
             };
@@ -125,7 +150,7 @@ impl Server {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| refused(Cause::Unreachable)))
+        Err(failure.unwrap_or_else(|| DialError::new(Stage::Connect, Cause::Unreachable)))
     }
 
     fn client(&self, transport: TransportConfig) -> Result<(ClientConfig, String), Cause> {
@@ -138,23 +163,27 @@ impl Server {
 
     async fn dial(
         &self,
-        sockets: &super::Sockets,
+        exit: Exit,
+        shared: Option<&Sockets>,
         address: SocketAddr,
         config: ClientConfig,
         name: &str,
         attempt: &Attempt,
     ) -> Result<Dialled, DialError> {
         let hop = self.hop.clone();
-        let hop = hop.map(|hop| Hopping { hop, disguise: self.disguise.clone(), believed: address.port() });
+        let (disguise, believed) = (self.disguise.clone(), address.port());
+        let hop = hop.map(|hop| Hopping { hop, exit: exit.clone(), disguise: disguise.clone(), believed });
         let socket = async {
-            routed(address)?;
-            match (&hop, &self.disguise) {
-                (None, None) => sockets.shared(),
-                (Some(hop), _) => sockets::disguised(hop.socket()?),
-                (None, Some(disguise)) => {
-                    let socket = DisguisedSocket::new(sockets::plain()?, Some(disguise.clone()), None);
-                    sockets::disguised(Arc::new(socket))
+            if shared.is_some() {
+                routed(address)?;
+            }
+            match (&hop, disguise, shared) {
+                (Some(hop), ..) => sockets::own(hop.socket()?),
+                (None, Some(disguise), _) => {
+                    sockets::own(Arc::new(DisguisedSocket::new(exit.socket()?, Some(disguise), None)))
                 }
+                (None, None, Some(shared)) => shared.shared(),
+                (None, None, None) => sockets::own(exit.socket()?),
             }
         };
         let endpoint = attempt.stage(Stage::Connect, socket).await?;

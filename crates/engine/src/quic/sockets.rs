@@ -20,8 +20,8 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// And of packets to send.
 const SEND_BUFFER: usize = 2 << 20;
 
-/// The longest packet taken from a disguised socket: an Ethernet frame's worth.
-const DISGUISED_PAYLOAD: u16 = 1500;
+/// The longest packet taken from a socket of one connection: an Ethernet frame's worth.
+const OWN_PAYLOAD: u16 = 1500;
 
 /// Connections without a disguise share a few sockets: each has a receive buffer of its own in this process, which would
 /// outweigh a connection. They live as long as a connection uses them.
@@ -57,11 +57,11 @@ impl Sockets {
     }
 }
 
-/// An endpoint of its own over a disguised socket.
-pub(super) fn disguised(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> {
+/// An endpoint of its own over a socket that is not shared.
+pub(super) fn own(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> {
     let mut config = EndpointConfig::default();
     // The bound is 65527; this is below.
-    let _ = config.max_udp_payload_size(DISGUISED_PAYLOAD);
+    let _ = config.max_udp_payload_size(OWN_PAYLOAD);
     open(socket, config)
 }
 

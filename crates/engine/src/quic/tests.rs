@@ -267,6 +267,54 @@ async fn disguised_connections_carry_bytes() {
     }
 }
 
+/// A node that carries datagrams and is not this machine's own sockets.
+#[derive(Debug)]
+struct Nearer(Arc<dyn Dialer>);
+
+#[async_trait::async_trait]
+impl Dialer for Nearer {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<crate::BoxStream, crate::DialError> {
+        self.0.connect(target, attempt).await
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<crate::BoxDatagram, crate::DialError> {
+        self.0.associate(attempt).await
+    }
+}
+
+#[tokio::test]
+async fn another_node_may_carry_a_connection() {
+    let salamander = Obfs2::Salamander { password: Secret::new("a-lizard-on-the-wall") };
+    for obfs in [None, Some(salamander)] {
+        let peer = Peer::start(&["h3"], obfs.as_ref());
+        let server = server(&peer, Arc::new(Nearer(peer::sockets())), obfs.as_ref(), None);
+        echo(peer);
+        sleep(Duration::from_millis(1)).await;
+        let before = Handle::current().metrics().num_alive_tasks();
+        let links = Links::closing_after(Duration::from_millis(100));
+        echoes(&links, &server).await;
+        until(|| links.len() == 0).await;
+        until(|| Handle::current().metrics().num_alive_tasks() <= before).await;
+    }
+}
+
+#[tokio::test]
+async fn hopping_goes_on_with_the_connection() {
+    let peer = Peer::start(&["h3"], None);
+    let own = peer.address.port();
+    // Nothing listens beside the server: only its own port is in the range.
+    let mut hop = Hop::new(own, &[(own, own)], Some(5)).unwrap();
+    hop.interval = Duration::from_millis(20);
+    let server = server(&peer, peer::sockets(), None, Some(hop));
+    let count = echo(peer);
+    let links = Links::default();
+    for _ in 0..10 {
+        echoes(&links, &server).await;
+        sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn a_dead_connection_is_replaced() {
     let peer = Peer::start(&["h3"], None);
