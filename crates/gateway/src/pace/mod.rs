@@ -2,16 +2,16 @@
 //!
 //! Three waits are measured apart, because they differ by their nature: a node's handshake ([`Wait::Dial`]), the answer
 //! to a TLS ClientHello ([`Wait::Hello`]: one round trip, whatever the site), and the head of an HTTP answer
-//! ([`Wait::Head`]: the site may think). Of each, the 95th percentile of the successful ones over a window that halves its
-//! memory every [`HALF_LIFE`] gives two limits:
+//! ([`Wait::Head`]: the site may think). Of each, the median and the 95th percentile of the successful ones, over a window
+//! that halves its memory every [`HALF_LIFE`], give two limits:
 //!
 //! | limit | is | at least | at most | what follows |
 //! |---|---|---|---|---|
 //! | late | p95 | [`LATE_FLOOR`], twice the node's probe | half the attempt timeout | a hedge, if the budget has one |
-//! | lost | 4 × p95, half as much more for each silent node before | [`LOST_FLOOR`], three times the probe | the attempt timeout | failover |
+//! | lost | p95 + 4 × median, half as much more for each silent node before | [`LOST_FLOOR`], three times the probe | the attempt timeout | failover |
 //!
-//! Until enough has been measured the node's own probe stands in for the p95, three times over, and at most
-//! [`LATE_AT_FIRST`] and [`LOST_AT_FIRST`].
+//! Where a few nodes are slow the p95 is theirs; the median keeps the second limit from growing with them. Until enough
+//! has been measured the limits are 3 and 12 times the node's own probe, at most [`LATE_AT_FIRST`] and [`LOST_AT_FIRST`].
 
 use std::time::Duration;
 
@@ -75,10 +75,13 @@ impl Pace {
 
     /// How long to wait for a node whose probes take `probe`, after `silent` nodes that said nothing to the same request.
     pub(crate) fn patience(&self, wait: Wait, probe: Option<Duration>, silent: u32) -> Patience {
-        let measured = self.gauge(wait).lock().percentile(0.95, Instant::now());
+        let mut gauge = self.gauge(wait).lock();
+        let mut measured = |share| gauge.percentile(share, Instant::now());
+        let (median, p95) = (measured(0.5), measured(0.95));
+        drop(gauge);
         let guess = || probe.map_or((LATE_AT_FIRST, LOST_AT_FIRST), |probe| (probe * 3, probe * 12));
-        let (late, lost) = match measured {
-            Some(p95) => (p95, p95 * 4),
+        let (late, lost) = match median.zip(p95) {
+            Some((median, p95)) => (p95, p95 + median * 4),
             None => (guess().0.min(LATE_AT_FIRST), guess().1.min(LOST_AT_FIRST)),
         };
         let probe = probe.unwrap_or_default();
