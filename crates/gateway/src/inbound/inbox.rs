@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -140,6 +140,8 @@ impl Inbox {
 
     /// The client's stream, what was read too far in front.
     pub(super) fn into_client(self) -> Prefixed<TcpStream> {
-        Prefixed::new(self.bytes.freeze(), self.stream)
+        // An empty front would hold its buffer for as long as the tunnel lives.
+        let front = if self.bytes.is_empty() { Bytes::new() } else { self.bytes.freeze() };
+        Prefixed::new(front, self.stream)
     }
 }
