@@ -1,6 +1,10 @@
 //! What the benchmarks share: a home for the program, a watched child process, and medians.
 
 pub mod chaos;
+pub mod contest;
+pub mod load;
+pub mod node;
+pub mod site;
 
 use std::{
     fs,
@@ -34,6 +38,9 @@ fn program(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// Linux counts in hundredths of a second towards programs, on every architecture.
+const MS_PER_TICK: u64 = 10;
+
 /// A child process whose peak memory is read while it lives; killed when dropped.
 #[derive(Debug)]
 pub struct Watched {
@@ -61,6 +68,26 @@ impl Watched {
         };
         self.peak_kib = self.peak_kib.max(field("VmHWM:"));
         (self.peak_kib, field("VmRSS:"))
+    }
+
+    /// The CPU time it has used so far, in the program and in the kernel.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The name in front may hold spaces; `utime` and `stime` are the 12th and 13th field after its bracket.
+        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * MS_PER_TICK)
+    }
+
+    /// Its proportional share of the memory, in KiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn proportional_kib(&self) -> anyhow::Result<u64> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
+        line.trim().trim_end_matches(" kB").parse().context("not a number")
     }
 
     /// Waits for its end, at most `limit`; gives its status and its peak memory in KiB.

@@ -3,6 +3,7 @@
 mod chaos;
 mod fuzz;
 mod gate;
+mod measure;
 mod peers;
 mod step;
 mod tidy;
@@ -46,6 +47,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// This gateway, sing-box and mihomo as clients of the same servers: CPU, latency and memory as ratios.
+    BenchPeers {
+        /// Options of the benchmark: --runs, --tunnels, --idle, --mib, --rows.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// Mixed load over all rows while the servers restart at random; nothing may stay behind.
+    Soak {
+        /// How long the load lasts.
+        #[arg(long, default_value_t = 30)]
+        minutes: u32,
+    },
     /// The real programs that the interoperability tests run against.
     Peers {
         #[command(subcommand)]
@@ -80,6 +93,8 @@ fn run() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(&root),
         Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
         Command::Chaos { arguments } => chaos::run(&root, &arguments),
+        Command::BenchPeers { options } => measure::peers(&root, &options),
+        Command::Soak { minutes } => measure::soak(&root, minutes),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
     }
 }

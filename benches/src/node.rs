@@ -1,0 +1,181 @@
+//! One node, described once for the server that plays it and for the clients that dial it.
+
+use std::{net::SocketAddr, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
+const PASSWORD: &str = "correct-horse_battery.staple";
+/// The name in the server's certificate.
+pub const SERVER_NAME: &str = "peer.bench.test";
+const PATH: &str = "/carry";
+const METHOD: &str = "aes-256-gcm";
+const SHORT_ID: &str = "0123456789abcdef";
+
+/// A pair of X25519 keys for REALITY, base64url.
+#[derive(Clone, Debug)]
+pub struct RealityKeys {
+    /// The server's.
+    pub private: String,
+    /// The clients'.
+    pub public: String,
+}
+
+/// The rows of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Node {
+    Shadowsocks,
+    Vmess,
+    VlessWebSocketTls,
+    TrojanTls,
+    VlessRealityVision,
+    Hysteria2,
+}
+
+impl Node {
+    /// Every row, in the order of the table.
+    pub const ALL: [Self; 6] = [
+        Self::Shadowsocks,
+        Self::Vmess,
+        Self::VlessWebSocketTls,
+        Self::TrojanTls,
+        Self::VlessRealityVision,
+        Self::Hysteria2,
+    ];
+
+    /// What the table calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shadowsocks => "ss aes-256-gcm",
+            Self::Vmess => "vmess aes-128-gcm",
+            Self::VlessWebSocketTls => "vless ws tls",
+            Self::TrojanTls => "trojan tls",
+            Self::VlessRealityVision => "vless reality vision",
+            Self::Hysteria2 => "hysteria2",
+        }
+    }
+
+    /// The share link. Certificates are not verified, by none of the clients.
+    #[must_use]
+    pub fn link(self, server: SocketAddr, keys: &RealityKeys) -> String {
+        match self {
+            Self::Shadowsocks => {
+                format!("ss://{}@{server}", URL_SAFE_NO_PAD.encode(format!("{METHOD}:{PASSWORD}")))
+            }
+            Self::Vmess => format!("vmess://{ID}@{server}?encryption=aes-128-gcm&type=tcp&security=none"),
+            Self::VlessWebSocketTls => format!(
+                "vless://{ID}@{server}?encryption=none&type=ws&path={PATH}&security=tls&sni={SERVER_NAME}&allowInsecure=1"
+            ),
+            Self::TrojanTls => {
+                format!("trojan://{PASSWORD}@{server}?type=tcp&security=tls&sni={SERVER_NAME}&allowInsecure=1")
+            }
+            Self::VlessRealityVision => format!(
+                "vless://{ID}@{server}?encryption=none&flow=xtls-rprx-vision&type=tcp&security=reality&sni={SERVER_NAME}\
+                 &fp=chrome&pbk={}&sid={SHORT_ID}",
+                keys.public
+            ),
+            Self::Hysteria2 => format!("hysteria2://{PASSWORD}@{server}?sni={SERVER_NAME}&insecure=1"),
+        }
+    }
+
+    /// The inbound of sing-box as the server; `site` is the TLS server behind REALITY.
+    #[must_use]
+    pub fn inbound(self, server: SocketAddr, keys: &RealityKeys, site: SocketAddr, folder: &Path) -> Value {
+        let tls = json!({
+            "enabled": true,
+            "certificate_path": folder.join("server.pem"),
+            "key_path": folder.join("server.key"),
+        });
+        let mut inbound = match self {
+            Self::Shadowsocks => json!({ "type": "shadowsocks", "method": METHOD, "password": PASSWORD }),
+            Self::Vmess => json!({ "type": "vmess", "users": [{ "uuid": ID, "alterId": 0 }] }),
+            Self::VlessWebSocketTls => json!({
+                "type": "vless", "users": [{ "uuid": ID }], "tls": tls, "transport": { "type": "ws", "path": PATH },
+            }),
+            Self::TrojanTls => json!({ "type": "trojan", "users": [{ "password": PASSWORD }], "tls": tls }),
+            Self::VlessRealityVision => json!({
+                "type": "vless",
+                "users": [{ "uuid": ID, "flow": "xtls-rprx-vision" }],
+                "tls": {
+                    "enabled": true,
+                    "server_name": SERVER_NAME,
+                    "reality": {
+                        "enabled": true,
+                        "handshake": { "server": site.ip(), "server_port": site.port() },
+                        "private_key": keys.private,
+                        "short_id": [SHORT_ID],
+                    },
+                },
+            }),
+            Self::Hysteria2 => {
+                let mut tls = tls;
+                tls["alpn"] = json!(["h3"]);
+                json!({ "type": "hysteria2", "users": [{ "password": PASSWORD }], "tls": tls })
+            }
+        };
+        inbound["listen"] = json!(server.ip());
+        inbound["listen_port"] = json!(server.port());
+        inbound
+    }
+
+    /// The outbound of sing-box as a client.
+    #[must_use]
+    pub fn outbound(self, server: SocketAddr, keys: &RealityKeys) -> Value {
+        let tls = json!({ "enabled": true, "server_name": SERVER_NAME, "insecure": true });
+        let mut outbound = match self {
+            Self::Shadowsocks => json!({ "type": "shadowsocks", "method": METHOD, "password": PASSWORD }),
+            Self::Vmess => json!({ "type": "vmess", "uuid": ID, "security": "aes-128-gcm" }),
+            Self::VlessWebSocketTls => {
+                json!({ "type": "vless", "uuid": ID, "tls": tls, "transport": { "type": "ws", "path": PATH } })
+            }
+            Self::TrojanTls => json!({ "type": "trojan", "password": PASSWORD, "tls": tls }),
+            Self::VlessRealityVision => json!({
+                "type": "vless",
+                "uuid": ID,
+                "flow": "xtls-rprx-vision",
+                "tls": {
+                    "enabled": true,
+                    "server_name": SERVER_NAME,
+                    "utls": { "enabled": true, "fingerprint": "chrome" },
+                    "reality": { "enabled": true, "public_key": keys.public, "short_id": SHORT_ID },
+                },
+            }),
+            Self::Hysteria2 => json!({ "type": "hysteria2", "password": PASSWORD, "tls": tls }),
+        };
+        outbound["tag"] = json!("node");
+        outbound["server"] = json!(server.ip());
+        outbound["server_port"] = json!(server.port());
+        outbound
+    }
+
+    /// The entry of mihomo's `proxies`.
+    #[must_use]
+    pub fn proxy(self, server: SocketAddr, keys: &RealityKeys) -> Value {
+        let mut proxy = match self {
+            Self::Shadowsocks => json!({ "type": "ss", "cipher": METHOD, "password": PASSWORD }),
+            Self::Vmess => json!({ "type": "vmess", "uuid": ID, "alterId": 0, "cipher": "aes-128-gcm" }),
+            Self::VlessWebSocketTls => json!({
+                "type": "vless", "uuid": ID, "tls": true, "servername": SERVER_NAME, "skip-cert-verify": true,
+                "network": "ws", "ws-opts": { "path": PATH },
+            }),
+            Self::TrojanTls => {
+                json!({ "type": "trojan", "password": PASSWORD, "sni": SERVER_NAME, "skip-cert-verify": true })
+            }
+            Self::VlessRealityVision => json!({
+                "type": "vless", "uuid": ID, "tls": true, "servername": SERVER_NAME, "flow": "xtls-rprx-vision",
+                "client-fingerprint": "chrome",
+                "reality-opts": { "public-key": keys.public, "short-id": SHORT_ID },
+            }),
+            Self::Hysteria2 => {
+                json!({ "type": "hysteria2", "password": PASSWORD, "sni": SERVER_NAME, "skip-cert-verify": true })
+            }
+        };
+        proxy["name"] = json!("node");
+        proxy["server"] = json!(server.ip());
+        proxy["port"] = json!(server.port());
+        proxy
+    }
+}
