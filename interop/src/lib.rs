@@ -14,7 +14,9 @@ mod row;
 mod rows;
 mod secrets;
 mod site;
+mod soak;
 mod suite;
 
 pub use board::run;
 pub use peer::Peer;
+pub use soak::soak;

@@ -25,9 +25,19 @@ const KNOCK: Duration = Duration::from_millis(200);
 /// A running peer.
 #[derive(Debug)]
 pub(crate) struct Process {
-    #[allow(dead_code, reason = "dropping it kills the process")]
     child: Child,
     log: PathBuf,
+    start: Start,
+}
+
+/// How it was started.
+#[derive(Debug)]
+struct Start {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    folder: PathBuf,
+    /// TCP, or (`true`) UDP.
+    addresses: Vec<(SocketAddr, bool)>,
 }
 
 impl Process {
@@ -40,21 +50,40 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let name = addresses.first().map_or(0, |(address, _)| address.port());
         let log = folder.join(format!("{name}.log"));
-        let output = File::create(&log)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let mut process = Self { child, log };
-        for (address, udp) in addresses {
-            process.accepts(*address, *udp).await?;
-        }
+        let start = Start {
+            program: program.to_owned(),
+            arguments: arguments.to_owned(),
+            folder: folder.to_owned(),
+            addresses: addresses.to_owned(),
+        };
+        let mut process = Self { child: start.spawn(File::create(&log)?)?, log, start };
+        process.ready().await?;
         Ok(process)
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Kills it and starts it again after a pause, on the same addresses.
+    pub(crate) async fn restart(&mut self, pause: Duration) -> anyhow::Result<()> {
+        self.child.kill().await?;
+        sleep(pause).await;
+        self.child = self.start.spawn(File::options().append(true).open(&self.log)?)?;
+        self.ready().await
+    }
+
+    /// Whether it has written this.
+    pub(crate) fn wrote(&self, text: &str) -> bool {
+        fs::read(&self.log).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    }
+
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        for (address, udp) in self.start.addresses.clone() {
+            self.accepts(address, udp).await?;
+        }
+        Ok(())
     }
 
     /// The end of what it wrote.
@@ -79,6 +108,20 @@ impl Process {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Start {
+    fn spawn(&self, output: File) -> anyhow::Result<Child> {
+        Command::new(&self.program)
+            .args(&self.arguments)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    ops::Deref,
     sync::Arc,
     time::Duration,
 };
@@ -23,7 +24,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// A gateway over few nodes. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Route {
-    gateway: SocketAddr,
+    client: Client,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
     node: NodeId,
     /// Whether the node's protocol carries datagrams.
@@ -36,6 +37,20 @@ pub(crate) struct Route {
 pub(crate) struct Association {
     pub(crate) socket: UdpSocket,
     _control: TcpStream,
+}
+
+/// A client of a gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) gateway: SocketAddr,
+}
+
+impl Deref for Route {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 /// An HTTP answer.
@@ -75,14 +90,16 @@ impl Route {
             let _ = gateway.serve(listener, CancellationToken::new()).await;
         };
         let server = AbortOnDropHandle::new(tokio::spawn(serve));
-        Ok(Self { gateway: address, pool, node, datagrams, _server: server })
+        Ok(Self { client: Client { gateway: address }, pool, node, datagrams, _server: server })
     }
 
     /// What the pool knows about the node.
     pub(crate) fn record(&self) -> anyhow::Result<Record> {
         Ok(self.pool.node(self.node).context("the node is gone")?.record())
     }
+}
 
+impl Client {
     /// A tunnel by HTTP CONNECT.
     pub(crate) async fn connect(&self, host: &str, port: u16) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.gateway).await?;

@@ -16,6 +16,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
     registry::Registry,
 };
+use tokio::runtime::Handle;
 
 use crate::{
     board::Board,
@@ -239,6 +240,23 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
 /// Counts of the pool, read from its snapshot when the metrics are asked for.
 pub(crate) fn register_pool(registry: &mut Registry, pool: Arc<Nodes>, board: Board) {
     registry.register_collector(Box::new(PoolCollector { pool, board }));
+}
+
+/// Tasks of the program that have not ended: what a leak would show in.
+pub(crate) fn register_tasks(registry: &mut Registry) {
+    registry.register_collector(Box::new(TaskCollector(Handle::current())));
+}
+
+#[derive(Debug)]
+struct TaskCollector(Handle);
+
+impl Collector for TaskCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let tasks = i64::try_from(self.0.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
+        let gauge = ConstGauge::new(tasks);
+        let help = "Tasks that have not ended";
+        gauge.encode(encoder.encode_descriptor("hezar_tasks", help, None, gauge.metric_type())?)
+    }
 }
 
 struct PoolCollector {

@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     collect::Collector,
     config::Config,
-    control::{Desk, register_pool},
+    control::{Desk, register_pool, register_tasks},
     geo::Countries,
     persist,
     remote::TOKEN_FILE,
@@ -110,6 +110,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     metrics.register(&mut base.registry);
     let gateways: Vec<_> = listeners.iter().map(|config| gateway(&base, config, &metrics, &sessions)).collect();
     register_pool(&mut base.registry, Arc::clone(&base.pool), board.clone());
+    register_tasks(&mut base.registry);
 
     let address = sockets[0].local_addr()?;
     tracing::info!(%address, "proxy listens");
