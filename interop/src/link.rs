@@ -45,6 +45,12 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
             let encryption = secrets::encryption(looks, rtt, post_quantum);
             format!("vless://{}@{server}?encryption={encryption}&{parameters}", access.id())
         }
+        Protocol::WireGuard => {
+            let escape = |key: &str| key.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+            let (key, peer) = (escape(secrets::tunnel_key(access)), escape(secrets::TUNNEL_SERVER[1]));
+            let (shared, own) = (escape(secrets::TUNNEL_SHARED), escape(secrets::TUNNEL[1]));
+            format!("wireguard://{key}@{server}?publickey={peer}&presharedkey={shared}&address={own}&mtu=1408")
+        }
         Protocol::Chain => {
             let hop = URL_SAFE_NO_PAD.encode(format!("trojan://{password}@{server}?{parameters}"));
             format!("hezar-chain://{hop}.{hop}")

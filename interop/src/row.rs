@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secrets::BEHIND_TUNNEL;
+
 /// The proxy protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -39,6 +41,7 @@ pub(crate) enum Protocol {
         congestion: &'static str,
         streams: bool,
     },
+    WireGuard,
     Hysteria2 {
         disguise: Option<&'static str>,
         bandwidth: bool,
@@ -126,6 +129,7 @@ impl Row {
             | Protocol::VlessVision
             | Protocol::Trojan
             | Protocol::Hysteria2 { .. }
+            | Protocol::WireGuard
             | Protocol::Tuic { .. } => true,
         }
     }
@@ -145,12 +149,17 @@ impl Row {
 
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
-        matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. })
+        matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard)
     }
 
-    /// Whether names can be asked for; SOCKS4 knows addresses only.
+    /// Whether names can be asked for; SOCKS4 and WireGuard know addresses only.
     pub(crate) const fn takes_names(self) -> bool {
-        !matches!(self.protocol, Protocol::Socks4)
+        !matches!(self.protocol, Protocol::Socks4 | Protocol::WireGuard)
+    }
+
+    /// The address under which the server reaches this process: a packet to a loopback address ends in a tunnel's stack.
+    pub(crate) const fn site(self) -> &'static str {
+        if matches!(self.protocol, Protocol::WireGuard) { BEHIND_TUNNEL } else { "127.0.0.1" }
     }
 }
 
@@ -163,6 +172,7 @@ impl fmt::Display for Row {
             Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
             Protocol::AnyTls => write!(f, "anytls"),
+            Protocol::WireGuard => write!(f, "wireguard"),
             Protocol::Encrypted { looks, rtt, post_quantum } => {
                 write!(f, "vless encrypted {looks} {rtt}{}", if post_quantum { " pq" } else { "" })
             }

@@ -89,6 +89,7 @@ fn all() -> Vec<Row> {
     let encrypted = Protocol::Encrypted { looks: "native", rtt: "0rtt", post_quantum: false };
     rows.push(Row { protocol: encrypted, transport: Transport::WebSocket, tls: Some(Trust::Verify) });
     rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Chain) });
+    rows.push(Row::plain(Protocol::WireGuard));
     let anytls = Row::plain(Protocol::AnyTls);
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));
     rows.push(Row { transport: Transport::WebSocket, tls: Some(Trust::Browser), ..Row::plain(Protocol::Vless) });

@@ -34,6 +34,27 @@ pub(crate) const OBFS_PASSWORD: &str = "a-lizard-on-the-wall";
 /// The bandwidth that both sides of a Hysteria 2 server promise, in Mbit/s.
 pub(crate) const MBPS: u32 = 200;
 
+/// Where clients of a tunnel find this process; the server looks on loopback instead (RFC 5737).
+pub(crate) const BEHIND_TUNNEL: &str = "203.0.113.7";
+/// The addresses of a tunnel's two ends.
+pub(crate) const TUNNEL: [&str; 2] = ["10.9.0.1/32", "10.9.0.2/32"];
+/// A tunnel's keys: the private one and the public one of the server, then of the client, then the shared one.
+pub(crate) const TUNNEL_SERVER: [&str; 2] =
+    ["YKLvyuP5wuuHtkiEu5XoTX2n/p9R1pjbuwjwTEEWlVs=", "S8lcQDldqpqeElTKRlpgUn7ihu6vW2eemkcHLq2Izjw="];
+const TUNNEL_CLIENT: [&str; 2] =
+    ["eL22RL4B2ogYEL5WI3+bCGXz+P9Ncms4sOtccVFn1lE=", "WWGxbl/+GNXdNNV6BcCRdEWXhFBS8rc0BA2/yiHIiQA="];
+pub(crate) const TUNNEL_SHARED: &str = "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ=";
+
+/// The public key that the server of a tunnel knows.
+pub(crate) const fn tunnel_peer() -> &'static str {
+    TUNNEL_CLIENT[1]
+}
+
+/// The private key that a client of a tunnel has.
+pub(crate) const fn tunnel_key(access: Access) -> &'static str {
+    if matches!(access, Access::WrongSecret) { TUNNEL_SERVER[0] } else { TUNNEL_CLIENT[0] }
+}
+
 /// The keys of VLESS encryption, made by `xray vlessenc`: the server's private ones, then what its clients are told.
 const X25519: [&str; 2] =
     ["YKLvyuP5wuuHtkiEu5XoTX2n_p9R1pjbuwjwTEEWlVs", "S8lcQDldqpqeElTKRlpgUn7ihu6vW2eemkcHLq2Izjw"];

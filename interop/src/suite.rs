@@ -69,7 +69,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
                 report.check("8 MiB up", up(&route, stage, part.row)).await;
             }
             if matches!(at_end, AtEnd::Passes | AtEnd::Swallows) {
-                report.check("half-close", half_close(&route, stage, at_end)).await;
+                report.check("half-close", half_close(&route, stage, part.row, at_end)).await;
             }
             if route.datagrams {
                 report.datagrams(stage, part, &good).await;
@@ -128,7 +128,7 @@ fn wrong(row: Row) -> Vec<Access> {
 }
 
 const fn host(row: Row) -> &'static str {
-    if row.takes_names() { "localhost" } else { "127.0.0.1" }
+    if row.takes_names() { "localhost" } else { row.site() }
 }
 
 async fn small(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
@@ -138,8 +138,8 @@ async fn small(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn down(route: &Route, stage: &Stage, _: Row) -> anyhow::Result<()> {
-    let mut stream = route.connect("127.0.0.1", stage.site.address.port()).await?;
+async fn down(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
+    let mut stream = route.connect(row.site(), stage.site.address.port()).await?;
     stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
     let mut bytes = vec![0; LARGE];
     stream.read_exact(&mut bytes).await.context("the stream ended early")?;
@@ -158,8 +158,8 @@ async fn up(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
 }
 
 /// After we have closed our direction everything still comes back, and where the target can learn of it, the end too.
-async fn half_close(route: &Route, stage: &Stage, at_end: AtEnd) -> anyhow::Result<()> {
-    let mut stream = route.socks("127.0.0.1", stage.site.address.port()).await?;
+async fn half_close(route: &Route, stage: &Stage, row: Row, at_end: AtEnd) -> anyhow::Result<()> {
+    let mut stream = route.socks(row.site(), stage.site.address.port()).await?;
     let sent = pattern(ECHO);
     stream.write_all(request("ECHO", 0).as_bytes()).await?;
     stream.write_all(sent).await?;

@@ -47,7 +47,7 @@ fn alone(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<
         Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, tls),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
         Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, tls),
-        Outbound::WireGuard(_) => Err(BuildError::Unsupported("WireGuard")),
+        Outbound::WireGuard(settings) => protocol::wireguard::build(settings, &spec.server, via),
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("camellia-"),
         // It refuses to connect to itself.
         Protocol::Chain => false,
+        Protocol::WireGuard => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
         Protocol::Hysteria2 { disguise, .. } => disguise != Some("gecko"),
         _ => true,
@@ -94,6 +95,7 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         Protocol::Tuic { congestion, .. } => {
             json!({ "type": "tuic", "users": { ID: PASSWORD }, "congestion-controller": congestion, "alpn": ["h3"] })
         }
+        Protocol::WireGuard => Value::Null,
     };
     listener["name"] = json!(row.to_string());
     listener["udp"] = json!(true);

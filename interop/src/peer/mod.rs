@@ -136,6 +136,8 @@ impl Peer {
     /// added to the link, and how far they go. The first one is shown.
     pub(crate) const fn relays(self, row: Row) -> &'static [(&'static str, Relays)] {
         match (self, row.protocol) {
+            // The targets are on loopback addresses, which no packet of a tunnel may have.
+            (_, Protocol::WireGuard) => &[],
             // v2ray keeps a path per target, and does not know XUDP.
             (Self::V2ray, Protocol::Vless | Protocol::Vmess { .. }) => &[("&packetEncoding=none", Relays::Targets)],
             (Self::V2ray, _) => &[("", Relays::Targets)],

@@ -8,7 +8,10 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     row::{Protocol, Row, Transport, Trust},
-    secrets::{ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, USER, server_key, user_key},
+    secrets::{
+        ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, TUNNEL, TUNNEL_SERVER, TUNNEL_SHARED, USER,
+        server_key, tunnel_peer, user_key,
+    },
 };
 
 /// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, of XHTTP nothing, and
@@ -33,6 +36,16 @@ pub(super) fn plays(row: Row) -> bool {
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
 pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr) -> Value {
+    let (tunnels, parts): (Vec<&Part>, Vec<&Part>) =
+        parts.iter().partition(|part| part.row.protocol == Protocol::WireGuard);
+    let endpoints: Vec<Value> = tunnels.iter().map(|part| endpoint(part)).collect();
+    let tags: Vec<String> = tunnels.iter().map(|part| part.row.to_string()).collect();
+    // Without tunnels the rule would mean everything.
+    let rules = if tags.is_empty() {
+        json!([])
+    } else {
+        json!([{ "inbound": tags, "action": "route-options", "override_address": "127.0.0.1" }])
+    };
     let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
     let mut secured = json!({ "type": "http", "tag": "site", "listen": site.ip(), "listen_port": site.port() });
     secured["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
@@ -41,8 +54,25 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr
         "log": { "level": "warn" },
         "dns": { "servers": [{ "type": "hosts", "tag": "hosts", "predefined": { "localhost": "127.0.0.1" } }] },
         "inbounds": inbounds,
+        "endpoints": endpoints,
         "outbounds": [{ "type": "direct", "tag": "direct" }],
-        "route": { "final": "direct", "default_domain_resolver": "hosts" },
+        "route": { "rules": rules, "final": "direct", "default_domain_resolver": "hosts" },
+    })
+}
+
+/// WireGuard is no inbound here; it listens on every address.
+fn endpoint(part: &Part) -> Value {
+    let [own, client] = TUNNEL;
+    let peer = json!({ "public_key": tunnel_peer(), "pre_shared_key": TUNNEL_SHARED, "allowed_ips": [client] });
+    json!({
+        "type": "wireguard",
+        "tag": part.row.to_string(),
+        "system": false,
+        "mtu": 1408,
+        "address": [own],
+        "private_key": TUNNEL_SERVER[0],
+        "listen_port": part.address.port(),
+        "peers": [peer],
     })
 }
 
@@ -54,7 +84,7 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
         Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
         Protocol::Shadowsocks { method, users } => shadowsocks(method, users),
-        Protocol::Plugged(_) | Protocol::Encrypted { .. } => Value::Null,
+        Protocol::Plugged(_) | Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),

@@ -35,7 +35,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Protocol::Plugged(_) | Protocol::AnyTls => false,
         Protocol::Encrypted { .. } => xray,
         Protocol::Vmess { cipher: "zero" } | Protocol::VlessVision => xray,
-        Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } => false,
+        Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard => false,
         _ => true,
     };
     // Early data came after v2ray 4.34; in the path, Xray never had it. HTTP/2 by itself has left Xray; gRPC and
@@ -170,7 +170,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         }
         Protocol::Trojan | Protocol::Chain => ("trojan", json!({ "clients": [{ "password": PASSWORD }] })),
         // No row that it plays.
-        Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } => ("", Value::Null),
+        Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard => ("", Value::Null),
     }
 }
 

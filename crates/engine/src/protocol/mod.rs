@@ -22,6 +22,7 @@ pub(crate) mod tuic;
 mod uot;
 pub(crate) mod vless;
 pub(crate) mod vmess;
+pub(crate) mod wireguard;
 mod xudp;
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! The TCP/IP stack at our end of a tunnel: packets go in and out as bytes, sockets are polled.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use rand::RngExt;
+use smoltcp::{
+    iface::{Config, Interface, SocketHandle, SocketSet},
+    phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    socket::{tcp, udp},
+    time::Instant as StackInstant,
+    wire::{HardwareAddress, IpCidr, IpEndpoint},
+};
+use tokio::time::Instant;
+
+use crate::Cause;
+
+/// The most packets that wait on either side of the stack; further ones are dropped, as a router would.
+const MOST_PACKETS: usize = 512;
+/// The most sockets of one tunnel.
+const MOST_SOCKETS: usize = 8192;
+/// What a stream may receive ahead of its reader, and send ahead of the network, in bytes. Pages that are not used cost
+/// nothing.
+const RECEIVE: usize = 256 * 1024;
+const SEND: usize = 128 * 1024;
+/// The datagrams that wait in an association, and their bytes.
+const DATAGRAMS: usize = 64;
+const DATAGRAM_BYTES: usize = 64 * 1024;
+/// How long the other side may leave our bytes unacknowledged.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long a stream that nobody holds may take to end.
+const FAREWELL: Duration = Duration::from_secs(30);
+/// The first port of our own (RFC 6335 §6).
+const FIRST_PORT: u16 = 49152;
+
+/// Packets between the stack and the tunnel.
+struct Queue {
+    received: VecDeque<Vec<u8>>,
+    sent: VecDeque<Vec<u8>>,
+    mtu: usize,
+}
+
+/// One received packet.
+struct Received(Vec<u8>);
+
+/// Room for one packet to send.
+struct Room<'a>(&'a mut VecDeque<Vec<u8>>);
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+impl TxToken for Room<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
+        let mut packet = vec![0; length];
+        let result = write(&mut packet);
+        self.0.push_back(packet);
+        result
+    }
+}
+
+impl Device for Queue {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Room<'a>;
+
+    fn receive(&mut self, _: StackInstant) -> Option<(Received, Room<'_>)> {
+        let packet = self.received.pop_front()?;
+        Some((Received(packet), Room(&mut self.sent)))
+    }
+
+    fn transmit(&mut self, _: StackInstant) -> Option<Room<'_>> {
+        (self.sent.len() < MOST_PACKETS).then_some(Room(&mut self.sent))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = self.mtu;
+        capabilities
+    }
+}
+
+/// The stack.
+pub(super) struct Stack {
+    interface: Interface,
+    pub(super) sockets: SocketSet<'static>,
+    queue: Queue,
+    next_port: u16,
+    /// Sockets that nobody holds any more, and when they must be gone.
+    leaving: Vec<(SocketHandle, Instant)>,
+    /// How many streams and associations are held.
+    held: usize,
+    /// Why there is no tunnel any more; a second asker gets only the fact.
+    pub(super) over: bool,
+    started: Instant,
+}
+
+impl Stack {
+    /// A stack with these addresses, at most one of each family.
+    pub(super) fn new(addresses: &[IpAddr], mtu: u16) -> Self {
+        let mut queue = Queue { received: VecDeque::new(), sent: VecDeque::new(), mtu: usize::from(mtu) };
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = rand::rng().random();
+        let mut interface = Interface::new(config, &mut queue, StackInstant::ZERO);
+        for address in addresses {
+            let prefix = if address.is_ipv4() { 32 } else { 128 };
+            // There is room for one of each family, and a route cannot be lacking: the medium has no neighbours.
+            interface.update_ip_addrs(|own| {
+                let _ = own.push(IpCidr::new((*address).into(), prefix));
+            });
+            let _ = match address {
+                IpAddr::V4(own) => interface.routes_mut().add_default_ipv4_route(*own).map(drop),
+                IpAddr::V6(own) => interface.routes_mut().add_default_ipv6_route(*own).map(drop),
+            };
+        }
+        Self {
+            interface,
+            sockets: SocketSet::new(Vec::new()),
+            queue,
+            next_port: rand::rng().random_range(FIRST_PORT..=u16::MAX),
+            leaving: Vec::new(),
+            held: 0,
+            over: false,
+            started: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> StackInstant {
+        StackInstant::from_micros(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Whether the stack has an address of that family.
+    pub(super) fn speaks(&self, target: IpAddr) -> bool {
+        self.interface
+            .ip_addrs()
+            .iter()
+            .any(|own| own.address().version() == smoltcp::wire::IpAddress::from(target).version())
+    }
+
+    /// The next port of our own.
+    fn port(&mut self) -> u16 {
+        let port = self.next_port;
+        self.next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
+        port
+    }
+
+    fn has_room(&self) -> Result<(), Cause> {
+        let sockets = self.sockets.iter().count();
+        let full = || Cause::ServerFailure("the tunnel carries too many streams");
+        (sockets < MOST_SOCKETS).then_some(()).ok_or_else(full)
+    }
+
+    /// Begins a stream to `target`.
+    ///
+    /// # Errors
+    /// [`Cause::TargetUnreachable`] when the tunnel has no address of that family.
+    pub(super) fn connect(&mut self, target: SocketAddr) -> Result<SocketHandle, Cause> {
+        self.has_room()?;
+        let buffer = |length| tcp::SocketBuffer::new(vec![0; length]);
+        let mut socket = tcp::Socket::new(buffer(RECEIVE), buffer(SEND));
+        socket.set_nagle_enabled(false);
+        socket.set_timeout(Some(SILENCE.into()));
+        socket.set_keep_alive(Some(SILENCE.into()));
+        socket.set_congestion_control(tcp::CongestionControl::Cubic);
+        let port = self.port();
+        socket
+            .connect(self.interface.context(), IpEndpoint::from(target), port)
+            .map_err(|_| Cause::TargetUnreachable("the tunnel has no such address family"))?;
+        self.held += 1;
+        Ok(self.sockets.add(socket))
+    }
+
+    /// Opens an association.
+    ///
+    /// # Errors
+    /// [`Cause::ServerFailure`] when there are too many.
+    pub(super) fn associate(&mut self) -> Result<SocketHandle, Cause> {
+        self.has_room()?;
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; DATAGRAMS], vec![0; DATAGRAM_BYTES]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        let port = self.port();
+        socket.bind(port).map_err(|_| Cause::ServerFailure("no port in the tunnel"))?;
+        self.held += 1;
+        Ok(self.sockets.add(socket))
+    }
+
+    /// The longest payload of a datagram to an address.
+    pub(super) const fn datagram_room(&self, target: IpAddr) -> usize {
+        self.queue.mtu.saturating_sub(if target.is_ipv4() { 28 } else { 48 })
+    }
+
+    /// Nobody holds the stream any more. What it has sent still goes out.
+    pub(super) fn leave(&mut self, handle: SocketHandle) {
+        let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
+        // Bytes that nobody will read: the other side should stop.
+        if socket.recv_queue() > 0 {
+            socket.abort();
+        } else {
+            socket.close();
+        }
+        self.leaving.push((handle, Instant::now() + FAREWELL));
+        self.held = self.held.saturating_sub(1);
+    }
+
+    /// Nobody holds the association any more.
+    pub(super) fn forget(&mut self, handle: SocketHandle) {
+        self.sockets.remove(handle);
+        self.held = self.held.saturating_sub(1);
+    }
+
+    /// Whether streams or associations are held, or still on their way out.
+    pub(super) const fn is_used(&self) -> bool {
+        self.held > 0 || !self.leaving.is_empty()
+    }
+
+    /// Takes a packet from the tunnel; when too many wait it is dropped.
+    pub(super) fn receive(&mut self, packet: &[u8]) {
+        if self.queue.received.len() < MOST_PACKETS {
+            self.queue.received.push_back(packet.to_vec());
+        }
+    }
+
+    /// Works through everything that can be done now. Packets for the tunnel go to `out`. Returns when to come back.
+    pub(super) fn poll(&mut self, out: &mut Vec<Vec<u8>>) -> Option<Duration> {
+        let now = self.now();
+        self.interface.poll(now, &mut self.queue, &mut self.sockets);
+        out.extend(self.queue.sent.drain(..));
+        let instant = Instant::now();
+        let sockets = &mut self.sockets;
+        self.leaving.retain(|(handle, end)| {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(*handle);
+            if matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait) {
+                sockets.remove(*handle);
+                return false;
+            }
+            if instant >= *end {
+                socket.abort();
+            }
+            true
+        });
+        self.interface.poll_delay(now, &self.sockets).map(Into::into)
+    }
+
+    /// The tunnel is gone: every stream ends, everybody waiting is told.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        for (_, socket) in self.sockets.iter_mut() {
+            match socket {
+                smoltcp::socket::Socket::Tcp(socket) => socket.abort(),
+                smoltcp::socket::Socket::Udp(socket) => socket.close(),
+            }
+        }
+    }
+}
