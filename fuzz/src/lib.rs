@@ -28,6 +28,10 @@ pub const DOORS: &[(&str, Door)] = &[
     ("fragments", hezar_engine::doors::fragments),
     ("reality", hezar_engine::doors::reality),
     ("vision", hezar_engine::doors::vision),
+    ("anytls", hezar_engine::doors::anytls),
+    ("plugins", hezar_engine::doors::plugins),
+    ("encryption", hezar_engine::doors::encryption),
+    ("tunnel", hezar_engine::doors::tunnel),
 ];
 
 /// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.

@@ -16,6 +16,26 @@ pub fn tuic(data: &[u8]) {
     black_box(protocol::tuic::decode(&Bytes::copy_from_slice(data)));
 }
 
+/// The frames of an AnyTLS server, and the padding scheme that it may send.
+pub fn anytls(data: &[u8]) {
+    protocol::anytls::decode(data);
+}
+
+/// What comes back through a Shadowsocks plugin; the first byte chooses it.
+pub fn plugins(data: &[u8]) {
+    protocol::shadowsocks::decode_plugins(data);
+}
+
+/// The settings of VLESS encryption, and its records.
+pub fn encryption(data: &[u8]) {
+    protocol::vless::decode_encryption(data);
+}
+
+/// Packets out of a WireGuard tunnel: each has its length in front.
+pub fn tunnel(data: &[u8]) {
+    protocol::wireguard::decode(data);
+}
+
 /// Packets under a disguise, and what comes out of them.
 pub fn disguise(data: &[u8]) {
     quic::uncover(data);

@@ -44,6 +44,17 @@ pub(crate) trait Codec: Send + Sync + Unpin + 'static {
     fn may_end(&self) -> bool;
 }
 
+/// Opens everything that `wire` holds, for the fuzz targets.
+pub(crate) fn open_all(codec: &mut impl Codec, mut wire: Vec<u8>) {
+    let mut text = [0; 256];
+    let mut rest = wire.as_mut_slice();
+    while let Ok(Opened::Used(used @ 1..) | Opened::Held(used @ 1.., _)) =
+        codec.open(rest, &mut ReadBuf::new(&mut text))
+    {
+        rest = std::mem::take(&mut rest).get_mut(used..).unwrap_or_default();
+    }
+}
+
 /// One step of [`Codec::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Opened {

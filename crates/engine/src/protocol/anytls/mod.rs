@@ -11,10 +11,18 @@ mod stream;
 mod tests;
 mod wire;
 
-use std::{fmt, future::poll_fn, sync::Arc};
+use std::{
+    fmt,
+    future::poll_fn,
+    io::Cursor,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use async_trait::async_trait;
 use hezar_core::{AnyTls, Stage, Target};
+use rand::{SeedableRng, rngs::SmallRng};
+use tokio::io::ReadBuf;
 
 use self::{pool::Pool, session::Session, stream::AnyTlsStream};
 use super::{address::put_socks, packets::Packets, uot};
@@ -27,6 +35,20 @@ use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upst
 pub(crate) fn build(settings: &AnyTls, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
     let key = wire::key(settings.password.expose());
     Ok(Arc::new(AnyTlsDialer { key, upstream, pool: Arc::default() }))
+}
+
+/// Reads a server's frames and a padding scheme, for the fuzz targets.
+pub(crate) fn decode(data: &[u8]) {
+    if let Some(scheme) = padding::Scheme::read(data) {
+        let random = &mut SmallRng::seed_from_u64(1);
+        (0..10).for_each(|number| drop(scheme.shape(number, data, random)));
+    }
+    let stream = tokio::io::join(Cursor::new(data.to_vec()), tokio::io::sink());
+    let mut session = Session::new(Box::new(stream), &wire::Key::default(), Arc::default());
+    session.begin(b"");
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut text = [0; 64];
+    while let Poll::Ready(Ok(session::Event::Payload)) = session.poll_read(&mut cx, &mut ReadBuf::new(&mut text)) {}
 }
 
 /// Dials targets through one AnyTLS server.

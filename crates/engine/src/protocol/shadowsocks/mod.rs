@@ -61,6 +61,11 @@ pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dy
     Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), upstream }))
 }
 
+/// Reads what comes back through a plugin, for the fuzz targets.
+pub(crate) fn decode_plugins(data: &[u8]) {
+    plugin::decode(data);
+}
+
 /// A method with its keys.
 enum Cipher {
     None,

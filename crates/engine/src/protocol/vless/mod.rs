@@ -54,6 +54,11 @@ impl Road {
     }
 }
 
+/// Reads the settings of VLESS encryption and its records, for the fuzz targets.
+pub(crate) fn decode_encryption(data: &[u8]) {
+    encryption::decode(data);
+}
+
 /// Dials targets through one VLESS server.
 struct VlessDialer {
     id: Uuid,

@@ -10,7 +10,10 @@ use hezar_core::{Carrier, Plugin, Tls, WebSocket};
 
 use crate::{
     BoxStream, BuildError,
-    protocol::{headed::Headed, sealed::Sealed},
+    protocol::{
+        headed::{AnswerHead as _, Headed},
+        sealed::{Sealed, open_all},
+    },
 };
 
 /// What goes around the Shadowsocks stream, inside the carrier.
@@ -43,6 +46,16 @@ pub(super) fn plan(plugin: Option<&Plugin>) -> Result<(Carrier, Disguise), Build
         "gost-plugin" => Err(BuildError::Unsupported("the plugin gost-plugin")),
         "kcptun" => Err(BuildError::Unsupported("the plugin kcptun")),
         _ => Err(BuildError::Unsupported("this Shadowsocks plugin")),
+    }
+}
+
+/// Reads an answer; the first byte chooses the plugin.
+pub(super) fn decode(data: &[u8]) {
+    match data.split_first() {
+        Some((0, wire)) => open_all(&mut mux::Session::default(), wire.to_vec()),
+        Some((1, wire)) => open_all(&mut obfs_tls::Session::new("", 0, [0; 28], [0; 32]), wire.to_vec()),
+        Some((_, wire)) => drop(obfs_http::SwitchingProtocols.length(wire)),
+        None => {}
     }
 }
 

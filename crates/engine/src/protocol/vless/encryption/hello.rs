@@ -41,7 +41,7 @@ pub(super) struct Keys {
 }
 
 /// What a server gave us for the next connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ticket {
     pub(super) secret: Box<[u8]>,
     ticket: [u8; 16],
