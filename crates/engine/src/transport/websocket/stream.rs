@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -47,20 +47,30 @@ enum State<S> {
     Failed,
 }
 
+/// Which half of the stream acts.
+#[derive(Clone, Copy)]
+enum Half {
+    Reading,
+    Writing,
+}
+
 /// A WebSocket as a stream.
 pub(super) struct WebSocketStream<S> {
     state: State<S>,
+    /// Who waits for the handshake, by half: it may be driven, and ended, by the other one, whom alone the connection
+    /// would wake.
+    waiting: [Option<Waker>; 2],
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> WebSocketStream<S> {
     /// A stream whose handshake is done.
     pub(super) fn open(opened: Opened<S>) -> Self {
-        Self { state: State::Open(Frames::new(opened)) }
+        Self { state: State::Open(Frames::new(opened)), waiting: [None, None] }
     }
 
     /// A stream whose handshake waits for the first bytes.
     pub(super) fn deferred(stream: S, deferred: Deferred) -> Self {
-        Self { state: State::Deferred(stream, Box::new(deferred)) }
+        Self { state: State::Deferred(stream, Box::new(deferred)), waiting: [None, None] }
     }
 
     /// Starts a deferred handshake with these early bytes.
@@ -77,10 +87,22 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> WebSocketStream<
         }
     }
 
+    /// Notes that a half waits for the handshake, and is to be woken at its end.
+    fn wait(&mut self, half: Half, cx: &Context<'_>) {
+        let [reader, writer] = &mut self.waiting;
+        let place = if matches!(half, Half::Reading) { reader } else { writer };
+        *place = Some(cx.waker().clone());
+    }
+
     /// Drives a handshake that is under way; the frames when it is done.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Frames<S>>> {
+    fn poll_open(&mut self, half: Half, cx: &mut Context<'_>) -> Poll<io::Result<&mut Frames<S>>> {
         if let State::Opening(handshake) = &mut self.state {
-            match ready!(handshake.as_mut().poll(cx)) {
+            let Poll::Ready(result) = handshake.as_mut().poll(cx) else {
+                self.wait(half, cx);
+                return Poll::Pending;
+            };
+            self.waiting.iter_mut().filter_map(Option::take).for_each(Waker::wake);
+            match result {
                 Ok(opened) => self.state = State::Open(Frames::new(opened)),
                 Err(cause) => {
                     self.state = State::Failed;
@@ -99,10 +121,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncRead for We
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let State::Deferred(_, deferred) = &mut self.state {
             let wait = deferred.wait.get_or_insert_with(|| Box::pin(sleep(EARLY_WAIT)));
-            ready!(wait.as_mut().poll(cx));
+            if wait.as_mut().poll(cx).is_pending() {
+                self.wait(Half::Reading, cx);
+                return Poll::Pending;
+            }
             self.start(&[]);
         }
-        ready!(self.poll_open(cx))?.poll_read(cx, buf)
+        ready!(self.poll_open(Half::Reading, cx))?.poll_read(cx, buf)
     }
 }
 
@@ -112,23 +137,23 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncWrite for W
             let length = deferred.most.min(buf.len());
             self.start(&buf[..length]);
             // Sends the request now; what it brings is told by the next read or write.
-            return match self.poll_open(cx) {
+            return match self.poll_open(Half::Writing, cx) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 _ => Poll::Ready(Ok(length)),
             };
         }
-        ready!(self.poll_open(cx))?.poll_write(cx, buf)
+        ready!(self.poll_open(Half::Writing, cx))?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let State::Deferred(..) = self.state {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.poll_open(cx))?.poll_flush(cx)
+        ready!(self.poll_open(Half::Writing, cx))?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.start(&[]);
-        ready!(self.poll_open(cx))?.poll_shutdown(cx)
+        ready!(self.poll_open(Half::Writing, cx))?.poll_shutdown(cx)
     }
 }

@@ -1,12 +1,17 @@
 //! Tests of the WebSocket transport: golden bytes, a server written here, cut streams.
 
-use std::time::Duration;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::{Buf, BufMut, BytesMut};
 use hezar_core::{EarlyData, Fault, Host, Stage, Tls, WebSocket};
 use proptest::prelude::*;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     time::{Instant, timeout},
 };
 
@@ -14,6 +19,7 @@ use super::{
     MOST_EARLY, WebSocketClient,
     frames::QUIET,
     opening::{Opening, expected},
+    stream::{Deferred, WebSocketStream},
     wire::{self, FrameError, Header, Opcode},
 };
 use crate::{Attempt, BoxStream, DialError, testing::chopped_pair};
@@ -446,4 +452,60 @@ proptest! {
             assert!(got == sent);
         });
     }
+}
+
+/// A server whose answer, with the first message behind it, is there before the writer looks for it.
+#[derive(Default)]
+struct Prompt {
+    request: Vec<u8>,
+    answer: io::Cursor<Vec<u8>>,
+}
+
+impl AsyncRead for Prompt {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.answer.get_ref().is_empty() {
+            let request = String::from_utf8(std::mem::take(&mut self.request)).unwrap();
+            let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+            let accept = expected(key);
+            *self.answer.get_mut() =
+                [format!("{head}Sec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes(), b"\x82\x05hello"].concat();
+        }
+        let length = io::Read::read(&mut self.answer, buf.initialize_unfilled())?;
+        buf.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Prompt {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.request.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_waits_for_early_data_is_woken_by_the_writer() {
+    let opening = Opening::new(&WebSocket::default(), None, &server());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let stream = WebSocketStream::deferred(Prompt::default(), Deferred::new(opening, 100, deadline));
+    // Two halves in two tasks: the writer's handshake ends within its own poll, and nothing else would wake the reader.
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reading = tokio::spawn(async move {
+        let mut got = [0; 5];
+        reader.read_exact(&mut got).await.unwrap();
+        got
+    });
+    tokio::task::yield_now().await;
+    writer.write_all(b"early").await.unwrap();
+    let got = timeout(Duration::from_secs(5), reading).await.expect("the reader sleeps for ever");
+    assert_eq!(&got.unwrap(), b"hello");
 }
