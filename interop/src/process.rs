@@ -116,6 +116,8 @@ impl Start {
         Command::new(&self.program)
             .args(&self.arguments)
             .current_dir(&self.folder)
+            // mihomo would take a client for itself when the client's port is one that it dialled from.
+            .env("DISABLE_LOOPBACK_DETECTOR", "1")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -18,7 +18,7 @@ use crate::{
     certificate::Certificate,
     datagrams,
     link::link,
-    peer::{AtEnd, Part, Peer, Relays},
+    peer::{AtEnd, Part, Relays},
     route::Route,
     row::{Protocol, Row, Trust},
     secrets::{Access, SERVER_NAME},
@@ -77,8 +77,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if part.row.protocol == Protocol::VlessVision {
                 report.check("inner TLS", inner_tls(&good, stage, part)).await;
             }
-            // mihomo takes a client for itself when the client's port is one that it dialled from, which many meet here.
-            if matches!(part.row.tls, Some(Trust::Reality { .. })) && part.peer != Peer::Mihomo {
+            if matches!(part.row.tls, Some(Trust::Reality { .. })) {
                 report.check("200 at once", crowd(&route, stage)).await;
             }
         }
