@@ -41,7 +41,7 @@ struct Cli {
     /// Without the peers.
     #[arg(long)]
     alone: bool,
-    /// Lines for [proxy] of this program's configuration.
+    /// Lines for `[proxy]` of this program's configuration.
     #[arg(long, default_value = "")]
     proxy: String,
     /// Fail when a share falls below the aim.
