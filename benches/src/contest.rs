@@ -10,11 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Watched, command, free_address,
     node::{Node, RealityKeys},
+    site::Site,
 };
 
 /// A program that does not accept by then is a failure.
@@ -49,6 +50,10 @@ impl Client {
 pub struct Arena {
     /// sing-box.
     pub sing_box: PathBuf,
+    /// Whether that sing-box was built with uTLS, which its REALITY needs.
+    pub sing_box_reality: bool,
+    /// Xray, the REALITY server.
+    pub xray: PathBuf,
     /// mihomo.
     pub mihomo: PathBuf,
     /// The keys of the REALITY server.
@@ -56,7 +61,7 @@ pub struct Arena {
     /// The address of each row's server.
     pub servers: Vec<(Node, SocketAddr)>,
     /// The target.
-    pub site: SocketAddr,
+    pub site: Site,
     /// Where configurations are written.
     pub folder: PathBuf,
 }
@@ -72,22 +77,39 @@ pub struct Running {
 }
 
 impl Arena {
-    /// Starts sing-box as the server of all rows.
+    /// Starts the servers of all rows: Xray for REALITY, sing-box for the others.
     ///
     /// # Errors
-    /// When it does not start.
-    pub fn serve(&self) -> anyhow::Result<Watched> {
-        let dest = self.servers.iter().find(|(node, _)| *node == Node::TrojanTls).context("no TLS server")?.1;
+    /// When one does not start.
+    pub fn serve(&self) -> anyhow::Result<[Watched; 2]> {
+        let site = self.server(Node::TrojanTls)?;
         let inbounds: Vec<_> =
-            self.servers.iter().map(|(node, address)| node.inbound(*address, &self.keys, dest, &self.folder)).collect();
+            self.servers.iter().filter_map(|(node, address)| node.inbound(*address, &self.folder)).collect();
         let config = json!({
             "log": { "disabled": true }, "inbounds": inbounds, "outbounds": [{ "type": "direct" }],
         });
-        let file = self.folder.join("servers.json");
+        let most = self.serve_with(&self.sing_box, "servers.json", &config, site)?;
+        let address = self.server(Node::VlessRealityVision)?;
+        let config = Node::reality_server(address, &self.keys, site);
+        Ok([most, self.serve_with(&self.xray, "reality.json", &config, address)?])
+    }
+
+    fn serve_with(&self, program: &Path, file: &str, config: &Value, door: SocketAddr) -> anyhow::Result<Watched> {
+        let file = self.folder.join(file);
         fs::write(&file, config.to_string())?;
-        let process = Watched::start(Command::new(&self.sing_box).arg("run").arg("-c").arg(&file))?;
-        accepts(dest)?;
+        let process = Watched::start(Command::new(program).arg("run").arg("-c").arg(&file))?;
+        accepts(door).with_context(|| format!("{} as the server", program.display()))?;
         Ok(process)
+    }
+
+    fn server(&self, node: Node) -> anyhow::Result<SocketAddr> {
+        Ok(self.servers.iter().find(|(other, _)| *other == node).context("no such server")?.1)
+    }
+
+    /// Whether this client can dial this node.
+    #[must_use]
+    pub fn plays(&self, client: Client, node: Node) -> bool {
+        self.sing_box_reality || client != Client::SingBox || node != Node::VlessRealityVision
     }
 
     /// Starts a client with one node.
@@ -95,7 +117,7 @@ impl Arena {
     /// # Errors
     /// When it does not start.
     pub fn start(&self, client: Client, node: Node) -> anyhow::Result<Running> {
-        let server = self.servers.iter().find(|(other, _)| *other == node).context("no such server")?.1;
+        let server = self.server(node)?;
         let home = tempfile::tempdir()?;
         let socks = free_address()?;
         let mut command = match client {
@@ -135,7 +157,7 @@ impl Arena {
             "[proxy]\nlisten = \"{socks}\"\n[api]\nenabled = false\n[log]\nlevel = \"error\"\n\
              [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
              [[source]]\nname = \"node\"\nlinks = [\"{link}\"]\nallow_private = true\ninterval = \"12h\"\n",
-            self.site
+            self.site.clear
         );
         fs::write(home.join("hezar.toml"), text)?;
         command(home, &["run"])

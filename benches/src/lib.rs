@@ -165,7 +165,10 @@ pub fn configure(home: &Path, list: &str, extra: &str) -> anyhow::Result<()> {
 /// When the program has not been built.
 pub fn command(home: &Path, arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(hezar()?);
-    // The program takes every HEZAR_* variable for a key of its configuration.
-    command.current_dir(home).args(arguments).env_remove("HEZAR_BIN").env_remove("HEZAR_SING_BOX");
+    command.current_dir(home).args(arguments);
+    // The program takes every HEZAR_* variable for a key of its configuration; those that are set here are the benchmarks' own.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HEZAR_")) {
+        command.env_remove(name);
+    }
     Ok(command)
 }

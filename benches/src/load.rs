@@ -4,28 +4,75 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use crate::site::{REQUEST, Verb};
+use crate::{
+    chaos,
+    site::{REQUEST, Site, Verb},
+};
 
 /// A step of the load that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A tunnel through `socks` to `site` in which the answer to the first request has begun or, for an upload, the request
-/// is sent.
-///
-/// # Errors
-/// When any step fails.
-pub async fn open(socks: SocketAddr, site: SocketAddr, verb: Verb) -> anyhow::Result<TcpStream> {
-    timeout(PATIENCE, try_open(socks, site, verb)).await.context("a tunnel hangs")?
+/// An open tunnel.
+pub type Tunnel = Box<dyn Stream>;
+
+/// What can be read and written.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// The way to the target.
+#[derive(Clone)]
+pub struct Way {
+    socks: SocketAddr,
+    target: SocketAddr,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-async fn try_open(socks: SocketAddr, site: SocketAddr, verb: Verb) -> anyhow::Result<TcpStream> {
-    let SocketAddr::V4(target) = site else { anyhow::bail!("the site listens on IPv4") };
+impl Way {
+    /// Through a SOCKS5 port; with `tls`, in TLS to the site of that name.
+    ///
+    /// # Errors
+    /// When the name or the certificate is none.
+    pub fn new(socks: SocketAddr, site: &Site, tls: Option<&str>) -> anyhow::Result<Self> {
+        let Some(name) = tls else { return Ok(Self { socks, target: site.clear, tls: None }) };
+        let tls = (chaos::trusting(&site.certificate)?, ServerName::try_from(name.to_owned())?);
+        Ok(Self { socks, target: site.tls, tls: Some(tls) })
+    }
+
+    /// A tunnel in which the answer to the first request has begun or, for an upload, the request is sent.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub async fn open(&self, verb: Verb) -> anyhow::Result<Tunnel> {
+        timeout(PATIENCE, self.try_open(verb)).await.context("a tunnel hangs")?
+    }
+
+    async fn try_open(&self, verb: Verb) -> anyhow::Result<Tunnel> {
+        let stream = connect(self.socks, self.target).await?;
+        let mut stream: Tunnel = match &self.tls {
+            Some((connector, name)) => Box::new(connector.connect(name.clone(), stream).await?),
+            None => Box::new(stream),
+        };
+        stream.write_all(&verb.request()).await?;
+        stream.flush().await?;
+        if verb == Verb::Echo {
+            let mut echo = [0; REQUEST];
+            stream.read_exact(&mut echo).await?;
+            ensure!(echo == verb.request(), "the echo is damaged");
+        }
+        Ok(stream)
+    }
+}
+
+async fn connect(socks: SocketAddr, target: SocketAddr) -> anyhow::Result<TcpStream> {
+    let SocketAddr::V4(target) = target else { anyhow::bail!("the site listens on IPv4") };
     let mut stream = TcpStream::connect(socks).await?;
     stream.set_nodelay(true)?;
     stream.write_all(&[5, 1, 0]).await?;
@@ -38,12 +85,6 @@ async fn try_open(socks: SocketAddr, site: SocketAddr, verb: Verb) -> anyhow::Re
     let mut reply = [0; 10];
     stream.read_exact(&mut reply).await?;
     ensure!(reply.starts_with(&[5, 0, 0, 1]), "SOCKS was refused: {reply:?}");
-    stream.write_all(&verb.request()).await?;
-    if verb == Verb::Echo {
-        let mut echo = [0; REQUEST];
-        stream.read_exact(&mut echo).await?;
-        ensure!(echo == verb.request(), "the echo is damaged");
-    }
     Ok(stream)
 }
 
@@ -51,11 +92,11 @@ async fn try_open(socks: SocketAddr, site: SocketAddr, verb: Verb) -> anyhow::Re
 ///
 /// # Errors
 /// When one fails.
-pub async fn latencies(socks: SocketAddr, site: SocketAddr, count: usize) -> anyhow::Result<Vec<Duration>> {
+pub async fn latencies(way: &Way, count: usize) -> anyhow::Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let begun = Instant::now();
-        open(socks, site, Verb::Echo).await?;
+        way.open(Verb::Echo).await?;
         times.push(begun.elapsed());
     }
     times.sort_unstable();
@@ -66,20 +107,15 @@ pub async fn latencies(socks: SocketAddr, site: SocketAddr, count: usize) -> any
 ///
 /// # Errors
 /// When one fails.
-pub async fn tunnels(
-    socks: SocketAddr,
-    site: SocketAddr,
-    count: usize,
-    at_once: usize,
-    keep: bool,
-) -> anyhow::Result<Vec<TcpStream>> {
+pub async fn tunnels(way: &Way, count: usize, at_once: usize, keep: bool) -> anyhow::Result<Vec<Tunnel>> {
     let mut workers = JoinSet::new();
     for worker in 0..at_once {
         let share = count / at_once + usize::from(worker < count % at_once);
+        let way = way.clone();
         workers.spawn(async move {
             let mut open_ones = Vec::new();
             for _ in 0..share {
-                let stream = open(socks, site, Verb::Echo).await?;
+                let stream = way.open(Verb::Echo).await?;
                 if keep {
                     open_ones.push(stream);
                 }
@@ -98,24 +134,26 @@ pub async fn tunnels(
 ///
 /// # Errors
 /// When a tunnel ends early.
-pub async fn transfer(socks: SocketAddr, site: SocketAddr, bytes: u64, streams: u64) -> anyhow::Result<()> {
+pub async fn transfer(way: &Way, bytes: u64, streams: u64) -> anyhow::Result<()> {
     for up in [false, true] {
         let mut workers = JoinSet::new();
         for _ in 0..streams {
+            let way = way.clone();
             workers.spawn(async move {
                 let share = bytes / streams;
                 let mut chunk = vec![0; 256 * 1024];
                 let mut left = share;
                 if up {
-                    let mut stream = open(socks, site, Verb::Up(share)).await?;
+                    let mut stream = way.open(Verb::Up(share)).await?;
                     while left > 0 {
                         let part = usize::try_from(left)?.min(chunk.len());
                         stream.write_all(&chunk[..part]).await?;
                         left -= part as u64;
                     }
+                    stream.flush().await?;
                     stream.read_u8().await?;
                 } else {
-                    let mut stream = open(socks, site, Verb::Down(share)).await?;
+                    let mut stream = way.open(Verb::Down(share)).await?;
                     while left > 0 {
                         let read = stream.read(&mut chunk).await?;
                         ensure!(read > 0, "the stream ended early");

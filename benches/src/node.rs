@@ -81,9 +81,15 @@ impl Node {
         }
     }
 
-    /// The inbound of sing-box as the server; `site` is the TLS server behind REALITY.
+    /// Whether what is carried is TLS: without it, Vision has nothing to hand over.
     #[must_use]
-    pub fn inbound(self, server: SocketAddr, keys: &RealityKeys, site: SocketAddr, folder: &Path) -> Value {
+    pub const fn inner_tls(self) -> bool {
+        matches!(self, Self::VlessRealityVision)
+    }
+
+    /// The inbound of sing-box as the server; none for REALITY, which many builds of it cannot play.
+    #[must_use]
+    pub fn inbound(self, server: SocketAddr, folder: &Path) -> Option<Value> {
         let tls = json!({
             "enabled": true,
             "certificate_path": folder.join("server.pem"),
@@ -96,20 +102,7 @@ impl Node {
                 "type": "vless", "users": [{ "uuid": ID }], "tls": tls, "transport": { "type": "ws", "path": PATH },
             }),
             Self::TrojanTls => json!({ "type": "trojan", "users": [{ "password": PASSWORD }], "tls": tls }),
-            Self::VlessRealityVision => json!({
-                "type": "vless",
-                "users": [{ "uuid": ID, "flow": "xtls-rprx-vision" }],
-                "tls": {
-                    "enabled": true,
-                    "server_name": SERVER_NAME,
-                    "reality": {
-                        "enabled": true,
-                        "handshake": { "server": site.ip(), "server_port": site.port() },
-                        "private_key": keys.private,
-                        "short_id": [SHORT_ID],
-                    },
-                },
-            }),
+            Self::VlessRealityVision => return None,
             Self::Hysteria2 => {
                 let mut tls = tls;
                 tls["alpn"] = json!(["h3"]);
@@ -118,7 +111,27 @@ impl Node {
         };
         inbound["listen"] = json!(server.ip());
         inbound["listen_port"] = json!(server.port());
-        inbound
+        Some(inbound)
+    }
+
+    /// The configuration of Xray as the REALITY server; `site` is the TLS server behind it.
+    #[must_use]
+    pub fn reality_server(server: SocketAddr, keys: &RealityKeys, site: SocketAddr) -> Value {
+        json!({
+            "log": { "loglevel": "none" },
+            "inbounds": [{
+                "listen": server.ip(), "port": server.port(), "protocol": "vless",
+                "settings": { "clients": [{ "id": ID, "flow": "xtls-rprx-vision" }], "decryption": "none" },
+                "streamSettings": {
+                    "network": "raw", "security": "reality",
+                    "realitySettings": {
+                        "target": site.to_string(), "serverNames": [SERVER_NAME],
+                        "privateKey": keys.private, "shortIds": [SHORT_ID],
+                    },
+                },
+            }],
+            "outbounds": [{ "protocol": "freedom" }],
+        })
     }
 
     /// The outbound of sing-box as a client.

@@ -18,7 +18,7 @@ pub(crate) fn peers(root: &Path, options: &[String]) -> anyhow::Result<()> {
     let folder = peers::install(root, true)?;
     let release = cargo(root, &["build", "--release", "--package", "hezar", "--package", "hezar-bench", "--bins"])?;
     let mut bench = Command::new(release.join("release/peers"));
-    for name in ["sing-box", "mihomo"] {
+    for name in ["sing-box", "mihomo", "xray"] {
         bench.arg(format!("--{name}")).arg(peers::program(root, &folder, name)?);
     }
     must(bench.args(options))

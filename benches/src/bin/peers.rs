@@ -6,7 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use hezar_bench::{
     contest::{Arena, Client, Running},
-    free_address, load, median,
+    free_address,
+    load::{self, Way},
+    median,
     node::{Node, RealityKeys, SERVER_NAME},
     site,
 };
@@ -29,9 +31,12 @@ const READY: Duration = Duration::from_secs(15);
 #[derive(Debug, Parser)]
 #[command(about = "CPU, latency and memory beside sing-box and mihomo")]
 struct Options {
-    /// sing-box, which is the server as well.
+    /// sing-box, which is the server of most rows as well.
     #[arg(long)]
     sing_box: PathBuf,
+    /// Xray, the REALITY server.
+    #[arg(long)]
+    xray: PathBuf,
     /// mihomo.
     #[arg(long)]
     mihomo: PathBuf,
@@ -89,9 +94,11 @@ async fn main() -> anyhow::Result<()> {
     let arena = Arena {
         keys: keys(&options.sing_box)?,
         sing_box: options.sing_box.clone(),
+        sing_box_reality: has_utls(&options.sing_box)?,
+        xray: options.xray.clone(),
         mihomo: options.mihomo.clone(),
         servers,
-        site: site::start().await?,
+        site: site::start(SERVER_NAME)?,
         folder: folder.path().to_owned(),
     };
     let _servers = arena.serve()?;
@@ -126,6 +133,9 @@ async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTr
         for turn in 0..Client::ALL.len() {
             let place = (run + turn) % Client::ALL.len();
             let client = Client::ALL[place];
+            if !arena.plays(client, node) {
+                continue;
+            }
             let sample = run_one(arena, options, client, node).await;
             let sample = sample.with_context(|| format!("{} as the client of {}", client.name(), node.name()))?;
             eprintln!("{} run {} {}: {sample:.2?}", node.name(), run + 1, client.name());
@@ -137,26 +147,26 @@ async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTr
 
 async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -> anyhow::Result<Sample> {
     let running = ready(arena, client, node).await?;
-    let (process, socks, site) = (&running.process, running.socks, arena.site);
-    let times = load::latencies(socks, site, TIMED).await?;
+    let (process, way) = (&running.process, way(arena, &running, node)?);
+    let times = load::latencies(&way, TIMED).await?;
     let at =
         |share: f64| times.get((times.len() as f64 * share) as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
 
     let before = process.cpu();
-    load::tunnels(socks, site, options.tunnels, AT_ONCE, false).await?;
+    load::tunnels(&way, options.tunnels, AT_ONCE, false).await?;
     let tunnel = (process.cpu() - before).as_secs_f64() * 1e6 / options.tunnels as f64;
 
     let before = process.cpu();
-    load::transfer(socks, site, options.mib << 20, STREAMS).await?;
+    load::transfer(&way, options.mib << 20, STREAMS).await?;
     let gib = (process.cpu() - before).as_secs_f64() * 1024.0 / (2 * options.mib) as f64;
     drop(running);
 
     // A process of its own: what the transfer left behind must not hide what the tunnels need.
     let running = ready(arena, client, node).await?;
-    let (process, socks) = (&running.process, running.socks);
+    let (process, way) = (&running.process, way(arena, &running, node)?);
     sleep(REST).await;
     let before = process.proportional_kib()?;
-    let open = load::tunnels(socks, site, options.idle, AT_ONCE, true).await?;
+    let open = load::tunnels(&way, options.idle, AT_ONCE, true).await?;
     sleep(REST).await;
     let idle = (process.proportional_kib()? as f64 - before as f64) / open.len() as f64;
     Ok(Sample { tunnel, gib, p50: at(0.50), p99: at(0.99), idle })
@@ -165,21 +175,26 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
 /// Starts a client and warms it up.
 async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Running> {
     let running = arena.start(client, node)?;
+    let way = way(arena, &running, node)?;
     let begun = tokio::time::Instant::now();
     // Ours may not have read its list yet.
-    while let Err(error) = load::open(running.socks, arena.site, site::Verb::Echo).await {
+    while let Err(error) = way.open(site::Verb::Echo).await {
         if begun.elapsed() > READY {
             return Err(error);
         }
         sleep(Duration::from_millis(50)).await;
     }
-    load::tunnels(running.socks, arena.site, WARM, AT_ONCE, false).await?;
+    load::tunnels(&way, WARM, AT_ONCE, false).await?;
     Ok(running)
+}
+
+fn way(arena: &Arena, running: &Running, node: Node) -> anyhow::Result<Way> {
+    Way::new(running.socks, &arena.site, node.inner_tls().then_some(SERVER_NAME))
 }
 
 fn table(node: Node, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
     let mut text = format!("\n{:22}", node.name());
-    for client in Client::ALL {
+    for client in samples.keys().filter_map(|place| Client::ALL.get(*place)) {
         text += &format!("{:>12}", client.name());
     }
     text += &format!("{:>20}", "ours/better peer");
@@ -203,6 +218,12 @@ fn certificate(folder: &std::path::Path) -> anyhow::Result<()> {
     std::fs::write(folder.join("server.pem"), certificate.pem())?;
     std::fs::write(folder.join("server.key"), key.serialize_pem())?;
     Ok(())
+}
+
+/// Whether this sing-box can play REALITY.
+fn has_utls(sing_box: &std::path::Path) -> anyhow::Result<bool> {
+    let output = std::process::Command::new(sing_box).arg("version").output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).contains("with_utls"))
 }
 
 /// A pair of keys, made by the program that uses it.

@@ -97,7 +97,11 @@ pub async fn run(load: &Load) -> anyhow::Result<Vec<Shot>> {
     Ok(running.join_all().await)
 }
 
-fn trusting(root: &[u8]) -> anyhow::Result<TlsConnector> {
+/// TLS that trusts one root and nothing else.
+///
+/// # Errors
+/// When the root is no certificate.
+pub fn trusting(root: &[u8]) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(root.to_vec()))?;
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
