@@ -347,7 +347,7 @@ pub struct AnyTls {
 pub struct WireGuard {
     /// Our private key, base64.
     pub private_key: Secret,
-    /// The peer's public key, base64; absent in links that forgot it (such a node cannot be dialled).
+    /// The peer's public key, base64; absent in links that leave it out (only a node of Cloudflare WARP can be dialled without).
     pub public_key: Option<Box<str>>,
     /// The pre-shared key, base64.
     pub pre_shared_key: Option<Secret>,

@@ -9,6 +9,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod warp;
 
 use std::{
     fmt,
@@ -48,6 +49,7 @@ pub(crate) fn build(
     server: &Target,
     via: Arc<dyn Dialer>,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
+    let settings = warp::complete(settings, server.host());
     let public =
         settings.public_key.as_deref().ok_or(BuildError::Invalid("a WireGuard node without its peer's key"))?;
     let pre_shared = settings.pre_shared_key.as_ref().map(|text| key(text.expose())).transpose()?;

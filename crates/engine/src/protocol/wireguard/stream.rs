@@ -16,7 +16,7 @@ use smoltcp::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::tunnel::Tunnel;
-use crate::Cause;
+use crate::{Cause, Stream};
 
 /// The connection. Dropping it closes it.
 pub(super) struct TunnelStream {
@@ -85,6 +85,8 @@ impl AsyncRead for TunnelStream {
         result.map_ok(|length| out.advance(length))
     }
 }
+
+impl Stream for TunnelStream {}
 
 impl AsyncWrite for TunnelStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {

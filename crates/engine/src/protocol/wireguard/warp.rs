@@ -1,0 +1,95 @@
+//! Cloudflare WARP: what a published node of it may leave out, since it is the same for everybody.
+//!
+//! Lists carry thousands of `wireguard://KEY@ADDRESS:PORT` with nothing behind it. All of WARP's front doors answer with one key, and every device has
+//! the same IPv4 address inside; only the device's key differs. The values are those that its registration API hands out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hezar_core::{Host, WireGuard};
+
+/// The key of every front door.
+const PUBLIC_KEY: &str = "bmXOC+F1FxEMF9dyiK2H5/1SUtzH0JuVo51h2wPfgyo=";
+/// What every device is inside.
+const ADDRESS: &str = "172.16.0.2/32";
+/// What the official client uses.
+const MTU: u16 = 1280;
+const NAME: &str = "engage.cloudflareclient.com";
+/// The networks of the front doors: address and prefix length.
+const DOORS_V4: [(Ipv4Addr, u32); 3] = [
+    (Ipv4Addr::new(162, 159, 192, 0), 22),
+    (Ipv4Addr::new(162, 159, 204, 0), 24),
+    (Ipv4Addr::new(188, 114, 96, 0), 22),
+];
+const DOORS_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2606, 0x4700, 0xd0, 0, 0, 0, 0, 0), 47);
+
+/// The settings with what WARP implies filled in; as they are for any other server and when they say it themselves.
+pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
+    let mut whole = settings.clone();
+    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !is_door(server) {
+        return whole;
+    }
+    whole.public_key.get_or_insert_with(|| PUBLIC_KEY.into());
+    whole.mtu.get_or_insert(MTU);
+    if whole.addresses.is_empty() {
+        whole.addresses.push(ADDRESS.into());
+    }
+    whole
+}
+
+fn is_door(server: &Host) -> bool {
+    match server {
+        Host::Ip(IpAddr::V4(address)) => {
+            DOORS_V4.iter().any(|(network, length)| (address.to_bits() ^ network.to_bits()).leading_zeros() >= *length)
+        }
+        Host::Ip(IpAddr::V6(address)) => {
+            let (network, length) = DOORS_V6;
+            (address.to_bits() ^ network.to_bits()).leading_zeros() >= length
+        }
+        Host::Name(name) => name.as_str() == NAME,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::Secret;
+
+    use super::*;
+
+    fn bare() -> WireGuard {
+        WireGuard {
+            private_key: Secret::new("KEY"),
+            public_key: None,
+            pre_shared_key: None,
+            addresses: Vec::new(),
+            reserved: [0; 3],
+            mtu: None,
+            keepalive: None,
+        }
+    }
+
+    #[test]
+    fn a_front_door_completes_a_bare_node() {
+        for door in ["162.159.195.255", "188.114.99.118", "2606:4700:d1::a29f:c001", NAME] {
+            let whole = complete(&bare(), &Host::new(door).unwrap());
+            assert_eq!(whole.public_key.as_deref(), Some(PUBLIC_KEY), "{door}");
+            assert_eq!(whole.addresses, [ADDRESS.into()], "{door}");
+            assert_eq!(whole.mtu, Some(MTU), "{door}");
+        }
+    }
+
+    #[test]
+    fn other_servers_get_nothing() {
+        for server in ["162.159.196.1", "188.114.100.1", "2606:4700:d2::1", "wg.example.com"] {
+            assert_eq!(complete(&bare(), &Host::new(server).unwrap()), bare(), "{server}");
+        }
+    }
+
+    #[test]
+    fn what_the_node_says_is_kept() {
+        let own = WireGuard { public_key: Some("OTHER".into()), ..bare() };
+        assert_eq!(complete(&own, &Host::new("162.159.192.1").unwrap()), own);
+        let own = WireGuard { addresses: vec!["10.0.0.2/32".into()], mtu: Some(1420), ..bare() };
+        let whole = complete(&own, &Host::new("162.159.192.1").unwrap());
+        assert_eq!((whole.addresses, whole.mtu), (own.addresses, own.mtu));
+    }
+}
