@@ -1,39 +1,52 @@
-//! Received bytes that wait to be opened, in a buffer that grows with the traffic and is bounded.
+//! Received bytes that wait to be opened, in a buffer that grows with the traffic, is bounded, and is gone while nothing comes.
 
 use std::{
     io,
     ops::Range,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::io::poll_read_buf;
 
 /// The first size of the buffer in bytes: thousands of quiet connections cost little.
 const START: usize = 4 * 1024;
 /// The size up to which it grows because the connection keeps it full, in bytes.
 const BUSY: usize = 64 * 1024;
 
-/// The buffer: `held` is text that lies open, `start..end` is what comes after it.
-#[derive(Debug, Default)]
+/// The buffer: `held` is text that lies open, `start..` is what comes after it.
+#[derive(Debug)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
     held: Range<usize>,
     start: usize,
-    end: usize,
-    /// How many bytes the last read brought.
-    last: usize,
+    /// The size that the traffic asks for.
+    size: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), held: 0..0, start: 0, size: START }
+    }
 }
 
 impl Inbox {
+    /// How much memory it holds, in bytes.
+    #[cfg(test)]
+    pub(crate) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The bytes that are still closed.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..self.end).unwrap_or_default()
+        self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 
     /// Drops bytes from the front.
     pub(crate) fn consume(&mut self, length: usize) {
-        self.start = (self.start + length).min(self.end);
+        self.start = (self.start + length).min(self.bytes.len());
     }
 
     /// Drops bytes from the front, but keeps the text in `range` of them for the reader.
@@ -63,31 +76,35 @@ impl Inbox {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room(needed);
-        let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());
-        ready!(Pin::new(from).poll_read(cx, &mut room))?;
-        let read = room.filled().len();
-        self.last = read;
-        self.end += read;
+        let room = self.bytes.capacity() - self.bytes.len();
+        let Poll::Ready(result) = poll_read_buf(Pin::new(from), cx, &mut (&mut self.bytes).limit(room)) else {
+            if self.start == self.bytes.len() {
+                // Idle: no buffer waits for the next piece.
+                (self.bytes, self.start) = (Vec::new(), 0);
+            }
+            return Poll::Pending;
+        };
+        let read = result?;
+        self.size = match read {
+            full if full == room => (self.bytes.capacity() * 2).min(BUSY).max(self.size),
+            little if little < self.size / 16 => START,
+            _ => self.size,
+        };
         Poll::Ready(Ok(read))
     }
 
-    /// Grows when it must, or when the last read filled the buffer; shrinks when it is empty and the traffic has
-    /// become small; moves what is there to the front when the room behind it is short.
+    /// Takes a buffer of the size that is wanted; moves what is there to the front when the room behind it is short.
     fn make_room(&mut self, needed: usize) {
-        let closed = self.end - self.start;
+        let closed = self.bytes.len() - self.start;
         let needed = needed.max(closed + 1);
-        let size = self.bytes.len();
-        if closed == 0 && size > START && self.last < size / 16 && needed <= START {
-            *self = Self::default();
-        }
-        let was_full = size > 0 && self.end == size;
-        let wanted = if was_full { (size * 2).min(BUSY) } else { START };
-        let wanted = needed.next_power_of_two().max(wanted);
-        let size = self.bytes.len();
-        if wanted > size || size - self.start < needed || size - self.end < size / 4 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, closed);
-            self.bytes.resize(wanted.max(size), 0);
+        let wanted = needed.next_power_of_two().max(self.size);
+        let size = self.bytes.capacity();
+        if closed == 0 && size > wanted {
+            (self.bytes, self.start) = (Vec::with_capacity(wanted), 0);
+        } else if wanted > size || size - self.start < needed || size - self.bytes.len() < size / 4 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+            self.bytes.reserve_exact(wanted.max(size) - closed);
         }
     }
 }

@@ -8,6 +8,9 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
+/// What an empty buffer may keep, in bytes: small messages reuse it, and thousands of idle connections do not hold what they once sent.
+const KEPT: usize = 512;
+
 /// A buffer that is filled as a whole and drained as a whole. What it may hold is the filler's business.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -19,6 +22,11 @@ impl Outbox {
     /// The buffer, to append to.
     pub(crate) const fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
+    }
+
+    /// Whether nothing is on its way.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Writes until nothing is left.
@@ -35,6 +43,9 @@ impl Outbox {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written,
             }
+        }
+        if self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
         }
         self.bytes.clear();
         self.sent = 0;

@@ -14,7 +14,7 @@ use super::{
     inbox::Inbox,
     outbox::Outbox,
 };
-use crate::{BoxStream, Cause};
+use crate::{BoxStream, Cause, Stream};
 
 /// The most wire bytes gathered for one write, in bytes; one chunk may go beyond it.
 const BATCH: usize = 64 * 1024;
@@ -173,6 +173,8 @@ impl<C: Codec> AsyncRead for Sealed<C> {
     }
 }
 
+impl<C: Codec> Stream for Sealed<C> {}
+
 impl<C: Codec> AsyncWrite for Sealed<C> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
@@ -185,6 +187,9 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
             return Poll::Ready(Ok(0));
         }
         let wire = this.outbox.buffer();
+        // One piece of memory for all of it: a chunk has some tens of bytes around it.
+        let part = payload.len().min(BATCH);
+        wire.reserve(part + part / 64 + 128);
         let mut taken = this.codec.seal(payload, wire)?;
         while taken < payload.len() && wire.len() < BATCH {
             taken += this.codec.seal(payload.get(taken..).unwrap_or_default(), wire)?;

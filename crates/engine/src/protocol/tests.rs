@@ -1,6 +1,6 @@
 //! The parts that protocols share: when a header leaves, and how the buffer of received bytes grows.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
@@ -86,6 +86,24 @@ async fn the_inbox_follows_the_traffic() {
     assert_eq!(turn(&mut inbox, &mut &b"a little"[..], 1).await, 8);
     assert_eq!(turn(&mut inbox, &mut from, 1).await, 4 * 1024);
     assert_eq!(turn(&mut inbox, &mut from, 70_000).await, 128 * 1024);
+}
+
+#[tokio::test]
+async fn an_idle_inbox_has_no_buffer() {
+    let (mut inbox, (mut near, mut far)) = (Inbox::default(), duplex(1 << 20));
+    for length in [5_000, 100_000] {
+        near.write_all(&vec![1; length]).await.unwrap();
+        let mut left = length;
+        while left > 0 {
+            left -= poll_fn(|cx| inbox.poll_fill(&mut far, 1, cx)).await.unwrap();
+            let closed = inbox.bytes().len();
+            inbox.consume(closed);
+        }
+        assert_ne!(inbox.capacity(), 0, "after {length} bytes");
+        let more = poll_fn(|cx| Poll::Ready(inbox.poll_fill(&mut far, 1, cx))).await;
+        assert!(more.is_pending());
+        assert_eq!(inbox.capacity(), 0, "after {length} bytes");
+    }
 }
 
 #[tokio::test]
