@@ -9,9 +9,12 @@ use std::{
 
 use async_trait::async_trait;
 use hezar_core::Target;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, Stream};
 
 /// Opens streams through a node of a chain that is not its last.
 #[derive(Debug)]
@@ -52,6 +55,13 @@ struct HopStream(BoxStream);
 impl AsyncRead for HopStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf).map_err(|error| of_server(Cause::from(error)).into())
+    }
+}
+
+impl Stream for HopStream {
+    // What becomes of the target is told before the first byte of the answer; a relay asks later.
+    fn socket(&self) -> Option<&TcpStream> {
+        self.0.socket()
     }
 }
 

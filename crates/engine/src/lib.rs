@@ -33,6 +33,7 @@ pub use clock::Clock;
 pub use dialer::{Datagram, Dialer};
 pub use error::{BuildError, Cause, DialError};
 pub use outbound::{Outbounds, OutboundsConfig, build};
+pub use prefixed::Prefixed;
 pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;
 pub use stream::{BoxDatagram, BoxStream, Stream};

@@ -1,24 +1,29 @@
 //! A stream with bytes in front that were already read from it.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::Stream;
 
 /// Gives out `front` first, then reads from the stream itself; writes go straight through.
 #[derive(Debug)]
-pub(crate) struct Prefixed<S> {
+pub struct Prefixed<S> {
     front: Bytes,
     inner: S,
 }
 
 impl<S> Prefixed<S> {
     /// Puts `front` before what `inner` will read.
-    pub(crate) const fn new(front: Bytes, inner: S) -> Self {
+    pub const fn new(front: Bytes, inner: S) -> Self {
         Self { front, inner }
     }
 }
@@ -31,21 +36,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
         let length = self.front.len().min(buf.remaining());
         buf.put_slice(&self.front[..length]);
         self.front.advance(length);
+        if self.front.is_empty() {
+            // The buffer behind a front may be much larger than it; a tunnel lives long.
+            self.front = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
 
+impl<S: Stream> Stream for Prefixed<S> {
+    fn socket(&self) -> Option<&TcpStream> {
+        self.inner.socket().filter(|_| self.front.is_empty())
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, data)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

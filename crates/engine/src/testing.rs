@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream};
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Chopped<S> {
         result
     }
 }
+
+impl<S: Stream> Stream for Chopped<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Chopped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -17,7 +17,6 @@ mod metrics;
 mod mutes;
 mod options;
 mod pace;
-mod prefixed;
 mod refusal;
 mod relay;
 mod sessions;

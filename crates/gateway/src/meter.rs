@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use hezar_engine::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, sleep_until},
@@ -89,6 +90,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         result
     }
 }
+
+impl<S: Stream> Stream for Metered<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {

@@ -6,13 +6,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
 use super::{
     first_write::{FirstWrite, ReaderTask},
     outbox::Outbox,
 };
-use crate::{BoxStream, Cause};
+use crate::{BoxStream, Cause, Stream};
 
 /// The most payload that travels in one write with the header, in bytes.
 const WITH_HEADER: usize = 16 * 1024;
@@ -156,6 +159,14 @@ impl<H: AnswerHead> Headed<H> {
             self.answer = Answer::Open;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<H: AnswerHead> Stream for Headed<H> {
+    fn socket(&self) -> Option<&TcpStream> {
+        let bare =
+            matches!(self.first, FirstWrite::Writer) && self.outbox.is_empty() && matches!(self.answer, Answer::Open);
+        self.io.socket().filter(|_| bare)
     }
 }
 

@@ -4,13 +4,11 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use hezar_core::Target;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex, split},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex, split},
     task::JoinHandle,
 };
 
-use crate::{
-    Attempt, BoxStream, BuildError, Cause, Dialer, stream::Stream, testing::upstream_pair, upstream::Upstream,
-};
+use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::upstream_pair, upstream::Upstream};
 
 /// What a server in a test found out: the target it was asked for, and the payload's two directions.
 pub(crate) type Served = (Target, DuplexStream);
@@ -26,7 +24,7 @@ pub(crate) fn attempt() -> Attempt {
 }
 
 /// Turns a server's decoded stream into one end of a pair, so that all servers look alike.
-pub(crate) fn pump<S: Stream>(mut stream: S) -> DuplexStream {
+pub(crate) fn pump<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut stream: S) -> DuplexStream {
     let (ours, mut theirs) = duplex(16 * 1024);
     tokio::spawn(async move {
         let _ = copy_bidirectional(&mut stream, &mut theirs).await;

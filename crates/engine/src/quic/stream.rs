@@ -14,6 +14,8 @@ use super::{
     links::Lease,
 };
 
+use crate::Stream;
+
 /// Both directions of a stream.
 #[derive(Debug)]
 pub(crate) struct QuicStream {
@@ -33,6 +35,8 @@ impl AsyncRead for QuicStream {
         self.receive.poll_read_buf(cx, buf).map_err(|error| cause_of_read(&error).into())
     }
 }
+
+impl Stream for QuicStream {}
 
 impl AsyncWrite for QuicStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -13,6 +13,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use crate::Stream;
+
 /// The size of a read when little comes, and when the last read was full.
 const CHUNKS: [usize; 2] = [4 * 1024, 32 * 1024];
 
@@ -99,6 +101,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for RecordGate<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl<S: Stream> Stream for RecordGate<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for RecordGate<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

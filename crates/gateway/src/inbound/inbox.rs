@@ -3,13 +3,14 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
+use hezar_engine::Prefixed;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::{Refusal, prefixed::Prefixed};
+use crate::Refusal;
 
 /// How long a short answer may take to be sent, and how long a refused client may take to read it.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -6,8 +6,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use hezar_engine::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -51,6 +53,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Throttled<S> {
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         self.moved(buf.filled().len().saturating_sub(before));
         result
+    }
+}
+
+impl<S: Stream> Stream for Throttled<S> {
+    fn socket(&self) -> Option<&TcpStream> {
+        self.inner.socket().filter(|_| self.pass.is_none())
     }
 }
 

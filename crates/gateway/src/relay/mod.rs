@@ -10,11 +10,16 @@ use std::{
 };
 
 use bytes::BytesMut;
+use hezar_engine::Stream;
+#[cfg(target_os = "linux")]
+use splice::{Failure, Moved};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, sleep_until},
 };
 
+#[cfg(target_os = "linux")]
+mod splice;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +44,10 @@ where
     })
     .await
 }
+
+/// From how many bytes on a direction is worth a pipe, where the kernel can move them alone.
+#[cfg(target_os = "linux")]
+const WORTH_A_PIPE: u64 = 128 * 1024;
 
 /// Bytes moved so far, and when.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +87,11 @@ struct Pump {
     unflushed: bool,
     ended: bool,
     shut: bool,
+    #[cfg(target_os = "linux")]
+    splice: splice::Splice,
+    /// Whether splicing was tried and is not possible.
+    #[cfg(target_os = "linux")]
+    copying: bool,
 }
 
 /// Moves bytes until both directions have ended. `first` is called when the node's first byte arrives; `counts` are
@@ -90,8 +104,8 @@ pub(crate) async fn relay<C, N>(
     mut first: impl FnMut(),
 ) -> End
 where
-    C: AsyncRead + AsyncWrite + Unpin + ?Sized,
-    N: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    C: Stream + ?Sized,
+    N: Stream + ?Sized,
 {
     let (mut up, mut down) = (Pump::default(), Pump::default());
     let mut last_move = Instant::now();
@@ -137,8 +151,8 @@ impl Pump {
     /// Moves what can be moved now; ready when `from` has ended, all is written and `to` is shut down.
     fn poll<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T) -> Poll<Result<(), Side>>
     where
-        F: AsyncRead + Unpin + ?Sized,
-        T: AsyncWrite + Unpin + ?Sized,
+        F: Stream + ?Sized,
+        T: Stream + ?Sized,
     {
         if self.shut {
             return Poll::Ready(Ok(()));
@@ -150,7 +164,11 @@ impl Pump {
                 self.shut = true;
                 return Poll::Ready(Ok(()));
             }
-            if self.poll_chunk(cx, from, to)?.is_pending() {
+            let moved = match self.poll_spliced(cx, from, to) {
+                Some(moved) => moved?,
+                None => self.poll_chunk(cx, from, to)?,
+            };
+            if moved.is_pending() {
                 if self.unflushed {
                     ready!(Pin::new(&mut *to).poll_flush(cx)).map_err(Side::To)?;
                     self.unflushed = false;
@@ -160,6 +178,42 @@ impl Pump {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Lets the kernel move what is there; absent when these two are no bare sockets, or little has come so far.
+    #[cfg(target_os = "linux")]
+    fn poll_spliced<F, T>(&mut self, cx: &mut Context<'_>, from: &F, to: &T) -> Option<Poll<Result<(), Side>>>
+    where
+        F: Stream + ?Sized,
+        T: Stream + ?Sized,
+    {
+        if self.copying || self.moved < WORTH_A_PIPE {
+            return None;
+        }
+        let moved = match self.splice.poll_move(cx, from.socket()?, to.socket()?) {
+            Poll::Pending => return Some(Poll::Pending),
+            Poll::Ready(moved) => moved,
+        };
+        match moved {
+            Ok(Moved::Bytes(bytes)) => self.moved += bytes as u64,
+            Ok(Moved::End) => self.ended = true,
+            Err(Failure::From(error)) => return Some(Poll::Ready(Err(Side::From(error)))),
+            Err(Failure::To(error)) => return Some(Poll::Ready(Err(Side::To(error)))),
+            Err(Failure::Unable) => {
+                self.copying = true;
+                return None;
+            }
+        }
+        Some(Poll::Ready(Ok(())))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn poll_spliced<F, T>(&mut self, _: &mut Context<'_>, _: &F, _: &T) -> Option<Poll<Result<(), Side>>>
+    where
+        F: ?Sized,
+        T: ?Sized,
+    {
+        None
     }
 
     fn poll_rest<T: AsyncWrite + Unpin + ?Sized>(&mut self, cx: &mut Context<'_>, to: &mut T) -> Poll<io::Result<()>> {

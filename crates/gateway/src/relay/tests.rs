@@ -1,6 +1,9 @@
 //! Half-close, first byte, idle time, errors by side.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    net::{TcpListener, TcpStream},
+};
 
 use super::*;
 
@@ -93,6 +96,8 @@ impl AsyncRead for Broken {
     }
 }
 
+impl Stream for Broken {}
+
 impl AsyncWrite for Broken {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(data.len()))
@@ -105,4 +110,58 @@ impl AsyncWrite for Broken {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    (near.unwrap(), far.unwrap().0)
+}
+
+#[tokio::test]
+async fn the_kernel_moves_what_is_much_between_two_sockets() {
+    let ((client, mut client_far), (mut node, node_far)) = (sockets().await, sockets().await);
+    let relayed = tokio::spawn(async move {
+        let mut counts = Counts { up: 0, down: 0 };
+        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await;
+        (end, counts)
+    });
+    tokio::spawn(async move {
+        let (mut read, mut write) = node_far.into_split();
+        tokio::io::copy(&mut read, &mut write).await.unwrap();
+    });
+    let data: Vec<u8> = (0..8_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let (mut read, mut write) = client.into_split();
+    let (expected, pauses) = (data.clone(), [0, 10, 130_000, 131_072, 4_000_000, 8_000_000]);
+    tokio::spawn(async move {
+        for part in pauses.windows(2) {
+            write.write_all(&data[part[0]..part[1]]).await.unwrap();
+            // The relay comes to rest in between.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut got = Vec::new();
+    read.read_to_end(&mut got).await.unwrap();
+    assert!(got == expected);
+    let (end, counts) = relayed.await.unwrap();
+    assert!(matches!(end, End::Closed));
+    assert_eq!((counts.up, counts.down), (8_000_000, 8_000_000));
+    #[cfg(target_os = "linux")]
+    assert!(splice::used(), "no pipe was needed");
+}
+
+#[tokio::test]
+async fn a_socket_that_breaks_while_spliced_names_its_side() {
+    let ((mut client, mut client_far), (mut node, mut node_far)) = (sockets().await, sockets().await);
+    let relayed =
+        tokio::spawn(
+            async move { relay(&mut client_far, &mut node, IDLE, &mut Counts { up: 0, down: 0 }, || ()).await },
+        );
+    let much = vec![1; 1_000_000];
+    let mut got = vec![0; 1_000_000];
+    let (written, read) = tokio::join!(node_far.write_all(&much), client.read_exact(&mut got));
+    (written.unwrap(), read.unwrap());
+    node_far.set_zero_linger().unwrap();
+    drop(node_far);
+    assert!(matches!(relayed.await.unwrap(), End::Node(_)));
 }

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use bytes::BytesMut;
 use hezar_core::Stage;
-use hezar_engine::{BoxStream, Cause};
+use hezar_engine::{BoxStream, Cause, Prefixed};
 use parking_lot::Mutex;
 use tokio::{io::AsyncWriteExt, sync::watch};
 
@@ -12,7 +12,6 @@ use crate::{
     course::{Broken, Errand, Fail},
     flight::{Answer, Expect, Held, View},
     pace::Wait,
-    prefixed::Prefixed,
     relay::read_some,
 };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hezar_core::Stage;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hezar_engine::Stream;
 
 use crate::{
     Refusal,
@@ -25,7 +25,7 @@ use opening::{Opened, Unopened, open};
 /// Runs a tunnel to its end, beginning with `route`. A node proves itself with its first byte.
 pub(crate) async fn tunnel<C>(shared: &Arc<Shared>, client: C, mut course: Course, route: Route, mut journal: Journal)
 where
-    C: AsyncRead + AsyncWrite + Send + Unpin,
+    C: Stream,
 {
     let _open = Raised::new(&shared.metrics.tunnels);
     let client = Throttled::new(client, journal.pass());
@@ -66,8 +66,8 @@ pub(crate) async fn carry<C, N>(
     verdict: &mut Verdict,
 ) -> &'static str
 where
-    C: AsyncRead + AsyncWrite + Unpin + ?Sized,
-    N: AsyncRead + AsyncWrite + Unpin + ?Sized,
+    C: Stream + ?Sized,
+    N: Stream + ?Sized,
 {
     let end = tokio::select! {
         end = relay(client, node, shared.config.idle_timeout, counts, || verdict.good()) => end,

@@ -12,9 +12,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use hezar_core::Stage;
-use hezar_engine::{BoxStream, Cause};
+use hezar_engine::{BoxStream, Cause, Prefixed, Stream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::AsyncRead,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -24,7 +24,6 @@ use crate::{
     course::{Course, Fail, NodeLease, Route, Verdict, race},
     flight::{Expect, Held, Kind, MOST},
     gateway::Shared,
-    prefixed::Prefixed,
     relay::read_some,
 };
 
@@ -84,7 +83,7 @@ pub(super) async fn open<C>(
     route: Route,
 ) -> Result<Opened<C>, Unopened>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let mut party = Party { client, heard: BytesMut::new(), ended: false, since: None };
     let mut spoken = BytesMut::new();
@@ -203,7 +202,7 @@ async fn ask<C>(
     (length, expect, early): (usize, Expect, bool),
 ) -> Result<Opened<C>, Unopened>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let mut extra = party.heard.split_off(length);
     let mut held = Held::new(party.heard, party.ended && expect == Expect::Any, expect);

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target};
 use hezar_engine::{
-    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig,
+    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig, Stream,
 };
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Rules, Strategy, Success};
@@ -163,6 +163,8 @@ impl AsyncRead for Liar {
         Poll::Ready(Err(Cause::Authentication.into()))
     }
 }
+
+impl Stream for Liar {}
 
 impl AsyncWrite for Liar {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {

@@ -17,7 +17,7 @@ use super::{
     pool::{self, Pool},
     session::{Event, Session},
 };
-use crate::Cause;
+use crate::{Cause, Stream};
 
 /// How long a server that confirms streams may leave one unconfirmed: a connection that died without a sign looks so.
 const CONFIRMATION: Duration = Duration::from_secs(10);
@@ -94,6 +94,8 @@ impl AsyncRead for AnyTlsStream {
         Poll::Ready(result)
     }
 }
+
+impl Stream for AnyTlsStream {}
 
 impl AsyncWrite for AnyTlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::wire::{self, Packet, TOKEN};
 use crate::{
-    Attempt, Cause, DialError,
+    Attempt, Cause, DialError, Stream,
     quic::{Inboxes, Link, QuicStream, cause_of},
 };
 
@@ -164,6 +164,8 @@ impl AsyncRead for Unproven {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Stream for Unproven {}
 
 impl AsyncWrite for Unproven {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::transcript::Substitute;
-use crate::{Cause, protocol::outbox::Outbox};
+use crate::{Cause, Stream, protocol::outbox::Outbox};
 
 /// The header of a TLS record.
 const HEADER: usize = 5;
@@ -163,6 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Swapped<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl<S: Stream> Stream for Swapped<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Swapped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -10,6 +10,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use crate::Stream;
+
 /// The size of one read: two full records.
 const CHUNK: usize = 32 * 1024;
 
@@ -62,6 +64,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl<S: Stream> Stream for ReadAhead<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

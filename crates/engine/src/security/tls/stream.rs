@@ -9,6 +9,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
+use crate::Stream;
+
 /// Many servers of the field close TCP without `close_notify`: that is read as an ordinary end. What the inner
 /// protocol lost by it, the inner protocol notices.
 pub(crate) struct Secured<S>(TlsStream<S>);
@@ -28,6 +30,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
         }
     }
 }
+
+impl<S: Stream> Stream for Secured<S> {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

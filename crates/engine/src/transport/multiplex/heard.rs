@@ -12,7 +12,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::BoxStream;
+use crate::{BoxStream, Stream};
 
 /// Counts the reads that brought something.
 pub(super) struct Heard {
@@ -37,6 +37,8 @@ impl AsyncRead for Heard {
         result
     }
 }
+
+impl Stream for Heard {}
 
 impl AsyncWrite for Heard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

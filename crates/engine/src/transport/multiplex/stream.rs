@@ -14,7 +14,7 @@ use http::{HeaderMap, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Exchange, Seat};
-use crate::Cause;
+use crate::{Cause, Stream};
 
 /// The most payload taken by one write, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -202,6 +202,8 @@ impl<F: Framing> AsyncRead for MuxStream<F> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl<F: Framing> Stream for MuxStream<F> {}
 
 impl<F: Framing> AsyncWrite for MuxStream<F> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -17,7 +17,7 @@ use super::{
     frames::Frames,
     opening::{Opened, Opening},
 };
-use crate::Cause;
+use crate::{Cause, Stream};
 
 /// A handshake that waits for the stream's first bytes.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(super) struct WebSocketStream<S> {
     waiting: [Option<Waker>; 2],
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> WebSocketStream<S> {
+impl<S: Stream> WebSocketStream<S> {
     /// A stream whose handshake is done.
     pub(super) fn open(opened: Opened<S>) -> Self {
         Self { state: State::Open(Frames::new(opened)), waiting: [None, None] }
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> WebSocketStream<
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncRead for WebSocketStream<S> {
+impl<S: Stream> AsyncRead for WebSocketStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let State::Deferred(_, deferred) = &mut self.state {
             let wait = deferred.wait.get_or_insert_with(|| Box::pin(sleep(EARLY_WAIT)));
@@ -131,7 +131,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncRead for We
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> AsyncWrite for WebSocketStream<S> {
+impl<S: Stream> Stream for WebSocketStream<S> {}
+
+impl<S: Stream> AsyncWrite for WebSocketStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let State::Deferred(_, deferred) = &self.state {
             let length = deferred.most.min(buf.len());

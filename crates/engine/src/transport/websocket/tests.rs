@@ -477,6 +477,8 @@ impl AsyncRead for Prompt {
     }
 }
 
+impl crate::Stream for Prompt {}
+
 impl AsyncWrite for Prompt {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.request.extend_from_slice(buf);

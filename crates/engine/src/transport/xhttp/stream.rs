@@ -9,7 +9,10 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{http1, upload::Packets};
-use crate::transport::multiplex::{MuxStream, Raw};
+use crate::{
+    Stream,
+    transport::multiplex::{MuxStream, Raw},
+};
 
 /// Where the bytes come from.
 pub(super) enum Download {
@@ -80,6 +83,8 @@ impl AsyncRead for XhttpStream {
         }
     }
 }
+
+impl Stream for XhttpStream {}
 
 impl AsyncWrite for XhttpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -19,6 +19,9 @@ use crate::{
 /// The most that is read ahead from a node, head of the answer included.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// What HTTP is spoken over.
+pub(super) type NodeIo = Metered<Throttled<BoxStream>>;
+
 /// Sends `request` and waits for the head of the answer, as long as bytes move at all.
 pub(super) async fn exchange(
     shared: &Arc<Shared>,

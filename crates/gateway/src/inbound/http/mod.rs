@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
 
+use hezar_engine::{Prefixed, Stream};
 use http::{Method, Request, Response, header::PROXY_AUTHORIZATION};
 use hyper::{
     body::Incoming,
@@ -13,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
-use self::body::OutBody;
+use self::{body::OutBody, exchange::NodeIo};
 use super::Inbox;
 use crate::{
     Refusal,
@@ -22,7 +23,6 @@ use crate::{
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
     metrics::Raised,
-    prefixed::Prefixed,
     tunnel::{carry, tunnel},
 };
 
@@ -40,6 +40,9 @@ pub(crate) use head::end as head_end;
 
 /// Room in the read buffer beside the largest head.
 const BODY_ROOM: usize = 16 * 1024;
+
+/// What HTTP is heard on.
+type ClientIo = Prefixed<TcpStream>;
 
 /// A connection that stops being HTTP when its last answer has been sent.
 enum Handover {
@@ -167,14 +170,15 @@ impl Handover {
     async fn run(self, shared: &Arc<Shared>) {
         match self {
             Self::Connect { client, course, route, journal } => {
-                if let Some(client) = client.await.ok().and_then(plain) {
+                if let Some(client) = client.await.ok().and_then(beneath::<ClientIo>) {
                     tunnel(shared, client, *course, route, journal).await;
                 }
             }
             Self::Upgrade { client, node, lease, mut verdict, mut journal } => {
                 let (_lease, _open) = (lease, Raised::new(&shared.metrics.tunnels));
-                if let (Some(mut client), Ok(node)) = (client.await.ok().and_then(plain), node.await) {
-                    let mut node = TokioIo::new(node);
+                let client = client.await.ok().and_then(beneath::<ClientIo>);
+                let node = node.await.ok().and_then(beneath::<NodeIo>);
+                if let (Some(mut client), Some(mut node)) = (client, node) {
                     let before = journal.counts;
                     journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
                     journal.counts.up += before.up;
@@ -185,8 +189,8 @@ impl Handover {
     }
 }
 
-/// The client's own socket again, without HTTP's layers around it. `serve` put it in, so it is always found.
-fn plain(upgraded: Upgraded) -> Option<Prefixed<TcpStream>> {
-    let parts = upgraded.downcast::<TokioIo<Prefixed<TcpStream>>>().ok()?;
-    Some(parts.io.into_inner().with_front(parts.read_buf))
+/// The stream again, without HTTP's layers around it. Whoever began the connection put it in, so it is always found.
+fn beneath<S: Stream>(upgraded: Upgraded) -> Option<Prefixed<S>> {
+    let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
+    Some(Prefixed::new(parts.read_buf, parts.io.into_inner()))
 }

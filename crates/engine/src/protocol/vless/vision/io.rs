@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Empty, ReadBuf};
+use tokio::{
+    io::{AsyncBufRead, AsyncRead, AsyncWrite, Empty, ReadBuf},
+    net::TcpStream,
+};
 
 use crate::{BoxStream, Cause, protocol::outbox::Outbox, security::Gated};
 
@@ -38,6 +41,14 @@ impl Layers {
             }
             other => other,
         };
+    }
+
+    /// The socket, when TLS is gone and nothing that came with it waits.
+    pub(super) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Socket { front, socket } if front.is_empty() => socket.socket(),
+            _ => None,
+        }
     }
 
     /// What TLS has for us, of one record at most; empty at the end, with or without `close_notify`.

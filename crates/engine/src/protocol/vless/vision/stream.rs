@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +20,7 @@ use super::{
     wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
 };
 use crate::{
-    Cause,
+    Cause, Stream,
     protocol::{
         first_write::{FirstWrite, ReaderTask},
         outbox::Outbox,
@@ -269,6 +272,12 @@ impl VisionStream {
     /// Whether nothing is left but the socket.
     pub(super) const fn is_raw(&self) -> bool {
         matches!(self.layers, Layers::Socket { .. })
+    }
+}
+
+impl Stream for VisionStream {
+    fn socket(&self) -> Option<&TcpStream> {
+        self.layers.socket()
     }
 }
 
