@@ -147,7 +147,7 @@ async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTr
 
 async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -> anyhow::Result<Sample> {
     let running = ready(arena, client, node).await?;
-    let (process, way) = (&running.process, way(arena, &running, node)?);
+    let (process, way) = (&running.process, way_to(arena, &running, node)?);
     let times = load::latencies(&way, TIMED).await?;
     let at =
         |share: f64| times.get((times.len() as f64 * share) as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
@@ -163,7 +163,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
 
     // A process of its own: what the transfer left behind must not hide what the tunnels need.
     let running = ready(arena, client, node).await?;
-    let (process, way) = (&running.process, way(arena, &running, node)?);
+    let (process, way) = (&running.process, way_to(arena, &running, node)?);
     sleep(REST).await;
     let before = process.proportional_kib()?;
     let open = load::tunnels(&way, options.idle, AT_ONCE, true).await?;
@@ -175,7 +175,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
 /// Starts a client and warms it up.
 async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Running> {
     let running = arena.start(client, node)?;
-    let way = way(arena, &running, node)?;
+    let way = way_to(arena, &running, node)?;
     let begun = tokio::time::Instant::now();
     // Ours may not have read its list yet.
     while let Err(error) = way.open(site::Verb::Echo).await {
@@ -188,7 +188,7 @@ async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Runn
     Ok(running)
 }
 
-fn way(arena: &Arena, running: &Running, node: Node) -> anyhow::Result<Way> {
+fn way_to(arena: &Arena, running: &Running, node: Node) -> anyhow::Result<Way> {
     Way::new(running.socks, &arena.site, node.inner_tls().then_some(SERVER_NAME))
 }
 
