@@ -151,6 +151,8 @@ struct Script {
     said: usize,
 }
 
+impl hezar_engine::Stream for Script {}
+
 impl AsyncRead for Script {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let rest = self.server.bytes.get(self.said..).unwrap_or_default();

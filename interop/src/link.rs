@@ -8,8 +8,7 @@ use crate::{
     certificate::Certificate,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
-        self, Access, ECH_LIST, EXTRA, MBPS, OBFS_PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME, SERVICE, SERVICE_PATH,
-        SHORT_ID, USER,
+        self, Access, ECH_LIST, EXTRA, MBPS, OBFS_PASSWORD, PATH, SERVER_NAME, SERVICE, SERVICE_PATH, SHORT_ID, USER,
     },
 };
 
@@ -37,7 +36,8 @@ pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, acce
             format!("ss://{}@{server}", URL_SAFE_NO_PAD.encode(pair))
         }
         Protocol::Plugged(plugin) => {
-            let pair = URL_SAFE_NO_PAD.encode(format!("{PLUGGED_METHOD}:{password}"));
+            let inner = secrets::shadowsocks_password(row, access);
+            let pair = URL_SAFE_NO_PAD.encode(format!("{}:{inner}", plugin.method()));
             let plugin = plugin_text(plugin, row.tls.is_some(), access);
             format!("ss://{pair}@{server}?plugin={}", plugin.replace(';', "%3B").replace('=', "%3D"))
         }
@@ -88,6 +88,7 @@ fn plugin_text(plugin: Plugged, tls: bool, access: Access) -> String {
             let mux = if mux { "" } else { ";mux=0" };
             format!("v2ray-plugin{tls};host={host};path={PATH}{mux}")
         }
+        Plugged::ShadowTls { .. } => format!("shadow-tls;version=3;host={host};password={}", access.password()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::secrets::BEHIND_TUNNEL;
+use crate::secrets::{BEHIND_TUNNEL, PLUGGED_METHOD};
 
 /// The proxy protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,20 @@ pub(crate) enum Protocol {
 pub(crate) enum Plugged {
     ObfsHttp,
     ObfsTls,
-    V2ray { mux: bool },
+    V2ray {
+        mux: bool,
+    },
+    /// Version 3, around this method.
+    ShadowTls {
+        method: &'static str,
+    },
+}
+
+impl Plugged {
+    /// The method of Shadowsocks behind it.
+    pub(crate) const fn method(self) -> &'static str {
+        if let Self::ShadowTls { method } = self { method } else { PLUGGED_METHOD }
+    }
 }
 
 /// What carries it.
@@ -182,6 +195,7 @@ impl fmt::Display for Row {
             Protocol::Plugged(Plugged::V2ray { mux }) => {
                 write!(f, "ss v2ray-plugin{}", if mux { " mux" } else { "" })
             }
+            Protocol::Plugged(Plugged::ShadowTls { method }) => write!(f, "ss shadow-tls {method}"),
             Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
             Protocol::Vless => write!(f, "vless"),
             Protocol::VlessVision => write!(f, "vless vision"),

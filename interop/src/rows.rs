@@ -15,6 +15,7 @@ const AEAD: [&str; 6] = [
 const STREAM: [&str; 7] =
     ["aes-128-cfb", "aes-256-cfb", "aes-128-ctr", "aes-256-ctr", "camellia-256-cfb", "rc4-md5", "chacha20-ietf"];
 const MULTI_USER: [&str; 2] = ["2022-blake3-aes-128-gcm", "2022-blake3-aes-256-gcm"];
+const SHADOW_TLS: [&str; 2] = ["aes-128-gcm", "2022-blake3-aes-256-gcm"];
 const CIPHERS: [&str; 4] = ["aes-128-gcm", "chacha20-poly1305", "none", "zero"];
 const ENCRYPTIONS: [(&str, &str, bool); 6] = [
     ("native", "1rtt", false),
@@ -66,6 +67,7 @@ fn all() -> Vec<Row> {
     rows.push(shadowsocks("none", false));
     rows.extend(STREAM.map(|method| shadowsocks(method, false)));
     rows.extend([Plugged::ObfsHttp, Plugged::ObfsTls].map(|plugin| Row::plain(Protocol::Plugged(plugin))));
+    rows.extend(SHADOW_TLS.map(|method| Row::plain(Protocol::Plugged(Plugged::ShadowTls { method }))));
     for mux in [false, true] {
         let row = Row::plain(Protocol::Plugged(Plugged::V2ray { mux }));
         rows.extend([row, Row { tls: Some(Trust::Verify), ..row }]);

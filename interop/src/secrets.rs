@@ -143,8 +143,10 @@ pub(crate) fn ml_dsa_public_key() -> String {
 
 /// What a client writes as its Shadowsocks password.
 pub(crate) fn shadowsocks_password(row: Row, access: Access) -> String {
-    let Protocol::Shadowsocks { method, users } = row.protocol else {
-        return String::new();
+    let (method, users) = match row.protocol {
+        Protocol::Shadowsocks { method, users } => (method, users),
+        Protocol::Plugged(plugin) => (plugin.method(), false),
+        _ => return String::new(),
     };
     let wrong = access == Access::WrongSecret;
     match (method.starts_with("2022-"), users) {

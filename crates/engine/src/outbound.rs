@@ -31,8 +31,8 @@ fn alone(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<
         Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Shadowsocks(settings) => {
-            let carrier = protocol::shadowsocks::carrier(settings)?;
-            protocol::shadowsocks::build(settings, over(&carrier)?)
+            let upstream = protocol::shadowsocks::upstream(settings, &spec.server, Arc::clone(&via), tls)?;
+            protocol::shadowsocks::build(settings, upstream)
         }
         Outbound::Stream(node) => {
             let upstream = over(node.carrier())?;

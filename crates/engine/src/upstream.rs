@@ -56,6 +56,11 @@ impl Upstream {
         Ok(Self { road: Arc::new(Road::new(server.clone(), via, security)), transport })
     }
 
+    /// The way to `server` through `via` under a security layer that no carrier has.
+    pub(crate) fn secured(server: &Target, security: Secure, via: Arc<dyn Dialer>) -> Self {
+        Self { road: Arc::new(Road::new(server.clone(), via, security)), transport: Transport::none() }
+    }
+
     /// A new stream to the server, security and transport handshakes done. It may share a connection with others.
     ///
     /// # Errors

@@ -70,14 +70,20 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         Protocol::Socks4 | Protocol::Socks4a => json!({ "type": "socks", "users": [] }),
         Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
         Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
-        Protocol::Shadowsocks { method, .. } => {
-            let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
-            json!({ "type": "shadowsocks", "cipher": method, "password": password })
+        Protocol::Shadowsocks { method, .. } => shadowsocks(method),
+        Protocol::Plugged(Plugged::ShadowTls { method }) => {
+            let users = json!([{ "name": USER, "password": PASSWORD }]);
+            let handshake = json!({ "dest": site.to_string() });
+            let mut listener = shadowsocks(method);
+            listener["shadow-tls"] = json!({ "enable": true, "version": 3, "users": users, "handshake": handshake });
+            listener
         }
         Protocol::Plugged(plugin) => {
             let mode = if plugin == Plugged::ObfsHttp { "http" } else { "tls" };
             let obfs = json!({ "enable": true, "mode": mode });
-            json!({ "type": "shadowsocks", "cipher": PLUGGED_METHOD, "password": PASSWORD, "simple-obfs": obfs })
+            let mut listener = shadowsocks(PLUGGED_METHOD);
+            listener["simple-obfs"] = obfs;
+            listener
         }
         Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
@@ -124,6 +130,11 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         _ => listener["ws-path"] = json!(PATH),
     }
     listener
+}
+
+fn shadowsocks(method: &str) -> Value {
+    let password = if method.starts_with("2022-") { server_key(method) } else { PASSWORD.to_owned() };
+    json!({ "type": "shadowsocks", "cipher": method, "password": password })
 }
 
 fn hysteria2(disguise: Option<&str>, bandwidth: bool) -> Value {

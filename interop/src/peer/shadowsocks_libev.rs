@@ -13,6 +13,8 @@ use crate::{
 pub(super) fn plays(row: Row) -> bool {
     match row.protocol {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("2022-") && method != "none",
+        // There is no package of it.
+        Protocol::Plugged(Plugged::ShadowTls { .. }) => false,
         Protocol::Plugged(plugin) => on_path(program(plugin)).is_some(),
         _ => false,
     }
@@ -46,6 +48,7 @@ const fn program(plugin: Plugged) -> &'static str {
     match plugin {
         Plugged::ObfsHttp | Plugged::ObfsTls => "obfs-server",
         Plugged::V2ray { .. } => "ss-v2ray-plugin",
+        Plugged::ShadowTls { .. } => "shadow-tls",
     }
 }
 
@@ -58,5 +61,6 @@ fn options(plugin: Plugged, tls: bool, certificate: &Certificate) -> String {
             let tls = if tls { format!(";tls;cert={chain};key={key}") } else { String::new() };
             format!("server;host={SERVER_NAME};path={PATH}{tls};mux={}", u8::from(mux))
         }
+        Plugged::ShadowTls { .. } => String::new(),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
-    row::{Protocol, Row, Transport, Trust},
+    row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
         ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, TUNNEL, TUNNEL_SERVER, TUNNEL_SHARED, USER,
         server_key, tunnel_peer, user_key,
@@ -29,7 +29,8 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Shadowsocks { method, .. } => {
             method.ends_with("-gcm") || method.ends_with("-poly1305") || method == "none"
         }
-        Protocol::Plugged(_) | Protocol::Encrypted { .. } => false,
+        Protocol::Plugged(plugin) => matches!(plugin, Plugged::ShadowTls { .. }),
+        Protocol::Encrypted { .. } => false,
         _ => true,
     }
 }
@@ -46,7 +47,8 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr
     } else {
         json!([{ "inbound": tags, "action": "route-options", "override_address": "127.0.0.1" }])
     };
-    let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate)).collect();
+    let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate, site)).collect();
+    inbounds.extend(parts.iter().filter_map(|part| behind(part)));
     let mut secured = json!({ "type": "http", "tag": "site", "listen": site.ip(), "listen_port": site.port() });
     secured["tls"] = json!({ "enabled": true, "certificate_path": certificate.chain, "key_path": certificate.key });
     inbounds.push(secured);
@@ -76,7 +78,16 @@ fn endpoint(part: &Part) -> Value {
     })
 }
 
-fn inbound(part: &Part, certificate: &Certificate) -> Value {
+/// The Shadowsocks server behind a ShadowTLS one; nobody else connects to it.
+fn behind(part: &Part) -> Option<Value> {
+    let Protocol::Plugged(plugin) = part.row.protocol else { return None };
+    let mut inbound = shadowsocks(plugin.method(), false);
+    inbound["tag"] = json!(format!("behind {}", part.row));
+    inbound["listen"] = json!(part.address.ip());
+    Some(inbound)
+}
+
+fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
     let row = part.row;
     let login = |on: bool| if on { json!([{ "username": USER, "password": PASSWORD }]) } else { json!([]) };
     let mut inbound = match row.protocol {
@@ -84,7 +95,11 @@ fn inbound(part: &Part, certificate: &Certificate) -> Value {
         Protocol::Socks5 { password } => json!({ "type": "socks", "users": login(password) }),
         Protocol::Http { password } => json!({ "type": "http", "users": login(password) }),
         Protocol::Shadowsocks { method, users } => shadowsocks(method, users),
-        Protocol::Plugged(_) | Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
+        Protocol::Plugged(_) => json!({
+            "type": "shadowtls", "version": 3, "users": [{ "name": USER, "password": PASSWORD }], "strict_mode": true,
+            "handshake": { "server": site.ip(), "server_port": site.port() }, "detour": format!("behind {row}"),
+        }),
+        Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),

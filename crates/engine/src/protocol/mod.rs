@@ -14,7 +14,7 @@ pub(crate) mod outbox;
 mod packet_addr;
 mod packets;
 mod per_target;
-mod sealed;
+pub(crate) mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;
 pub(crate) mod trojan;

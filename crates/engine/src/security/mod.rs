@@ -3,7 +3,9 @@
 mod gate;
 mod hello;
 mod reality;
+mod shadow_tls;
 pub(crate) mod tls;
+mod visit;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +22,11 @@ use self::{
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
-pub(crate) use self::{hello::hear_server_hello, reality::read_certificate as read_reality_certificate};
+pub(crate) use self::{
+    hello::hear_server_hello,
+    reality::read_certificate as read_reality_certificate,
+    shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
+};
 pub use tls::TlsClients;
 
 /// TLS or REALITY over a gate: the stream beneath can be had back in the middle of the connection.
@@ -35,6 +41,8 @@ pub(crate) enum Secure {
     Tls(Box<TlsClient>),
     /// REALITY.
     Reality(Box<RealityClient>),
+    /// ShadowTLS.
+    ShadowTls(Box<ShadowTlsClient>),
 }
 
 /// One node's TLS.
@@ -143,7 +151,9 @@ impl Secure {
 
     async fn gate(&self, stream: BoxStream, attempt: &Attempt) -> Result<Gated, DialError> {
         match self {
-            Self::Nothing => Err(DialError::new(Stage::Security, Cause::Unsupported("Vision without TLS"))),
+            Self::Nothing | Self::ShadowTls(_) => {
+                Err(DialError::new(Stage::Security, Cause::Unsupported("Vision without TLS")))
+            }
             Self::Tls(client) => client.handshake(RecordGate::new(stream), attempt).await,
             Self::Reality(client) => client.wrap(RecordGate::new(stream), attempt).await,
         }
@@ -156,6 +166,7 @@ impl Secure {
     pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = match self {
             Self::Nothing => return Ok(stream),
+            Self::ShadowTls(client) => return client.wrap(stream, attempt).await,
             Self::Tls(client) => client.handshake(ReadAhead::new(stream), attempt).await?,
             Self::Reality(client) => client.wrap(ReadAhead::new(stream), attempt).await?,
         };

@@ -88,6 +88,11 @@ pub(crate) fn layers(
 }
 
 impl Transport {
+    /// None: the stream is used as it is.
+    pub(crate) const fn none() -> Self {
+        Self(Kind::Tcp)
+    }
+
     /// A new stream to the server at the end of `road`.
     ///
     /// # Errors

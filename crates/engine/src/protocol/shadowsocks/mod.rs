@@ -24,13 +24,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hezar_core::{Carrier, Shadowsocks, Stage, Target};
+use hezar_core::{Shadowsocks, Stage, Target};
 use rand::{Rng, RngExt};
 
 use self::{
     aead2022::{KeyError, Keys},
     datagram::ShadowsocksDatagram,
-    plugin::Disguise,
+    plugin::{Disguise, Plan},
     wire::{Aead, Method},
 };
 use super::{
@@ -40,23 +40,38 @@ use super::{
     sealed::Sealed,
     uot::{self, Uot},
 };
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, TlsClients,
+    security::{Secure, ShadowTlsClient},
+    upstream::Upstream,
+};
 
-/// What carries the stream to the server: a plugin may be a transport.
+/// The way to the server: a plugin may be a transport, or the security layer.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for plugins that are not built.
-pub(crate) fn carrier(settings: &Shadowsocks) -> Result<Carrier, BuildError> {
-    plugin::plan(settings.plugin.as_ref()).map(|(carrier, _)| carrier)
+/// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for settings they do not allow.
+pub(crate) fn upstream(
+    settings: &Shadowsocks,
+    server: &Target,
+    via: Arc<dyn Dialer>,
+    tls: &TlsClients,
+) -> Result<Upstream, BuildError> {
+    match plugin::plan(settings.plugin.as_ref())? {
+        Plan::Around(carrier, _) => Upstream::new(server, &carrier, via, tls),
+        Plan::ShadowTls(site, password) => {
+            let client = ShadowTlsClient::new(&site, password, server.host(), tls);
+            Ok(Upstream::secured(server, Secure::ShadowTls(Box::new(client)), via))
+        }
+    }
 }
 
-/// Builds the dialer; `upstream` opens streams to the server over [`carrier`].
+/// Builds the dialer; `upstream` is the one of [`upstream`].
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for unknown plugins and methods, [`BuildError::Invalid`] for keys that the method does
 /// not allow.
 pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    let (_, disguise) = plugin::plan(settings.plugin.as_ref())?;
+    let disguise = plugin::plan(settings.plugin.as_ref())?.disguise();
     let cipher = cipher(&settings.method, settings.password.expose())?;
     Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), upstream }))
 }

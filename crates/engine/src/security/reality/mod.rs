@@ -11,7 +11,6 @@ pub(crate) mod peer;
 #[cfg(test)]
 mod tests;
 mod verifier;
-mod visit;
 
 use std::{
     cell::Cell,
@@ -41,6 +40,7 @@ use super::{
     TlsClients,
     hello::{self, Agree, Hello, Shape, Swapped, Template},
     tls::{cause_of, name},
+    visit,
 };
 use crate::{Attempt, BuildError, Cause, DialError};
 
@@ -91,7 +91,7 @@ impl RealityClient {
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when a real site answered, [`Cause::Certificate`]
     /// when somebody else did, [`Cause::Hello`] when another try has another hello.
-    pub(crate) async fn wrap<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) async fn wrap<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         &self,
         stream: S,
         attempt: &Attempt,
@@ -99,12 +99,15 @@ impl RealityClient {
         attempt.stage(Stage::Security, self.handshake(stream)).await
     }
 
-    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<TlsStream<Swapped<S>>, Cause> {
+    async fn handshake<S>(&self, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let own = self.own_hello.load(Ordering::Relaxed);
         let shape = if own { Shape::Own } else { Shape::Browser(self.template) };
         let verifier = Arc::new(OrRealSite::new(self.roots.clone()));
         let (hello, config) = self.prepare(shape, &verifier).map_err(|error| Cause::Tls(error.to_string().into()))?;
-        let mut stream = match hello.connect(config, self.name.clone(), stream).await {
+        let stream = match hello.connect(config, self.name.clone(), stream).await {
             Ok(stream) => stream,
             Err(error) => {
                 let cause = cause_of(error, shape);
@@ -117,7 +120,7 @@ impl RealityClient {
         if verifier.met_reality() {
             return Ok(stream);
         }
-        visit::visit(&mut stream, &self.name.to_str(), &self.spider_x).await;
+        visit::visit(stream, &self.name.to_str(), &self.spider_x);
         Err(Cause::Authentication)
     }
 

@@ -17,7 +17,7 @@ use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
 use parking_lot::Mutex;
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier},
+    client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::CryptoProvider,
 };
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -47,7 +47,7 @@ struct Inner {
 }
 
 /// The settings that a configuration depends on. The server's name is not among them.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Key {
     alpn: Vec<Box<str>>,
     disable_sni: bool,
@@ -147,6 +147,17 @@ impl TlsClients {
     /// What checks real sites' certificates.
     pub(super) fn roots(&self) -> Option<Arc<WebPkiServerVerifier>> {
         self.0.verifier.clone()
+    }
+
+    /// What checks certificates as these settings say.
+    pub(super) fn verifier(&self, tls: &Tls) -> Arc<dyn ServerCertVerifier> {
+        let key = Key {
+            skip_verify: tls.skip_verify,
+            pins: tls.pins.clone(),
+            verify_names: tls.verify_names.clone(),
+            ..Key::default()
+        };
+        Arc::new(NodeVerifier::new(self.0.verifier.clone(), Arc::clone(&self.0.provider), &key))
     }
 
     /// The configuration for these settings, with rustls' own hello.

@@ -6,7 +6,7 @@ mod obfs_tls;
 #[cfg(test)]
 mod tests;
 
-use hezar_core::{Carrier, Plugin, Tls, WebSocket};
+use hezar_core::{Carrier, Plugin, Secret, Tls, WebSocket};
 
 use crate::{
     BoxStream, BuildError,
@@ -29,19 +29,38 @@ pub(super) enum Disguise {
     Mux,
 }
 
+/// What a plugin makes of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// A carrier, and a disguise in it.
+    Around(Carrier, Disguise),
+    /// ShadowTLS: the site to shake hands with, and the password.
+    ShadowTls(Tls, Secret),
+}
+
+impl Plan {
+    /// What goes around the Shadowsocks stream.
+    pub(super) fn disguise(self) -> Disguise {
+        match self {
+            Self::Around(_, disguise) => disguise,
+            Self::ShadowTls(..) => Disguise::None,
+        }
+    }
+}
+
 /// A plugin that clients use without a host says this one.
 const DEFAULT_HOST: &str = "cloudfront.com";
 
-/// The carrier and the disguise that a node's plugin asks for.
+/// What a node's plugin asks for.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for modes they do not have.
-pub(super) fn plan(plugin: Option<&Plugin>) -> Result<(Carrier, Disguise), BuildError> {
-    let Some(plugin) = plugin else { return Ok((Carrier::plain(), Disguise::None)) };
+/// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for settings they do not allow.
+pub(super) fn plan(plugin: Option<&Plugin>) -> Result<Plan, BuildError> {
+    let Some(plugin) = plugin else { return Ok(Plan::Around(Carrier::plain(), Disguise::None)) };
     match plugin.name.as_ref() {
-        "obfs-local" => obfs(plugin).map(|disguise| (Carrier::plain(), disguise)),
+        "obfs-local" => obfs(plugin).map(|disguise| Plan::Around(Carrier::plain(), disguise)),
         "v2ray-plugin" | "xray-plugin" => v2ray(plugin),
-        "shadow-tls" => Err(BuildError::Unsupported("the plugin shadow-tls")),
+        "shadow-tls" => shadow_tls(plugin),
         "restls" => Err(BuildError::Unsupported("the plugin restls")),
         "gost-plugin" => Err(BuildError::Unsupported("the plugin gost-plugin")),
         "kcptun" => Err(BuildError::Unsupported("the plugin kcptun")),
@@ -89,7 +108,7 @@ fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
     }
 }
 
-fn v2ray(plugin: &Plugin) -> Result<(Carrier, Disguise), BuildError> {
+fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     match text(plugin, "mode").unwrap_or("websocket") {
         "websocket" | "ws" => {}
         "quic" => return Err(BuildError::Unsupported("v2ray-plugin over QUIC")),
@@ -114,7 +133,34 @@ fn v2ray(plugin: &Plugin) -> Result<(Carrier, Disguise), BuildError> {
         Some(value) => !matches!(value, "0" | "false"),
     };
     let disguise = if mux { Disguise::Mux } else { Disguise::None };
-    Ok((Carrier::WebSocket { websocket, tls }, disguise))
+    Ok(Plan::Around(Carrier::WebSocket { websocket, tls }, disguise))
+}
+
+/// Version 3 in the words of the program itself (`v3;passwd=…`) and of Clash (`version: 3`, `password: …`). Without a
+/// version both mean an older one.
+fn shadow_tls(plugin: &Plugin) -> Result<Plan, BuildError> {
+    match option(plugin, "version") {
+        Some("3") => {}
+        None if option(plugin, "v3").is_some() => {}
+        Some("1") => return Err(BuildError::Unsupported("version 1 of shadow-tls")),
+        None | Some("2") => return Err(BuildError::Unsupported("version 2 of shadow-tls")),
+        Some(_) => return Err(BuildError::Unsupported("this version of shadow-tls")),
+    }
+    if text(plugin, "fingerprint").is_some() {
+        return Err(BuildError::Unsupported("a pinned certificate of shadow-tls's site"));
+    }
+    let password = text(plugin, "password").or_else(|| text(plugin, "passwd"));
+    let password = password.ok_or(BuildError::Invalid("shadow-tls needs a password"))?;
+    // One of several names is enough.
+    let host = text(plugin, "host").and_then(|names| names.split(';').next());
+    let alpn = text(plugin, "alpn").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    let site = Tls {
+        server_name: host.map(Into::into),
+        alpn: alpn.map(Into::into).collect(),
+        skip_verify: flag(plugin, "skip-cert-verify"),
+        ..Tls::default()
+    };
+    Ok(Plan::ShadowTls(site, Secret::new(password)))
 }
 
 fn option<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {

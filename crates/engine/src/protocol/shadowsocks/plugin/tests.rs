@@ -6,7 +6,7 @@ use hezar_core::{Carrier, Host, Plugin, Secret, Shadowsocks, Target, TransportKi
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 
-use super::{Disguise, mux, obfs_http, obfs_tls, plan};
+use super::{Disguise, Plan, mux, obfs_http, obfs_tls, plan};
 use crate::{
     BuildError, Cause, Dialer,
     protocol::{
@@ -228,26 +228,55 @@ async fn names_what_went_wrong() {
 #[test]
 fn what_is_built_and_what_is_not() {
     let plan = |text: &str| plan(Some(&plugin(text)));
-    let (carrier, disguise) = plan("v2ray-plugin;tls;host=h.example;path=/p").unwrap();
+    let around = |text: &str| match plan(text).unwrap() {
+        Plan::Around(carrier, disguise) => (carrier, disguise),
+        other => panic!("{other:?}"),
+    };
+    let (carrier, disguise) = around("v2ray-plugin;tls;host=h.example;path=/p");
     assert_eq!(disguise, Disguise::Mux);
     let Carrier::WebSocket { websocket, tls: Some(tls) } = carrier else { panic!("{carrier:?}") };
     assert_eq!((websocket.path.as_ref(), websocket.host.as_deref()), ("/p", Some("h.example")));
     assert_eq!((tls.server_name.as_deref(), tls.skip_verify), (Some("h.example"), false));
-    let (carrier, disguise) = plan("v2ray-plugin;mode=websocket;mux=0").unwrap();
+    let (carrier, disguise) = around("v2ray-plugin;mode=websocket;mux=0");
     assert_eq!((carrier.transport(), disguise), (TransportKind::WebSocket, Disguise::None));
-    assert_eq!(plan("obfs-local;obfs-host=x").unwrap().1, Disguise::Http(Some("x".into())));
+    assert_eq!(around("obfs-local;obfs-host=x").1, Disguise::Http(Some("x".into())));
     for text in [
         "v2ray-plugin;mode=quic",
         "v2ray-plugin;certRaw=x",
         "xray-plugin;mode=grpc",
         "obfs-local;obfs=salamander",
-        "shadow-tls;version=2",
+        "shadow-tls;version=3;password=x;fingerprint=00",
         "restls",
         "gost-plugin",
         "kcptun",
         "",
     ] {
         assert!(matches!(plan(text), Err(BuildError::Unsupported(_))), "{text}");
+    }
+}
+
+#[test]
+fn shadow_tls_of_version_3() {
+    let plan = |text: &str| plan(Some(&plugin(text)));
+    for text in [
+        "shadow-tls;version=3;host=w.example;password=p;alpn=h2,http/1.1",
+        "shadow-tls;v3;host=w.example;passwd=p;alpn=h2,http/1.1",
+    ] {
+        let Ok(Plan::ShadowTls(site, password)) = plan(text) else { panic!("{text}") };
+        assert_eq!((site.server_name.as_deref(), password.expose()), (Some("w.example"), "p"));
+        assert_eq!((site.alpn.len(), site.skip_verify), (2, false));
+    }
+    let Ok(Plan::ShadowTls(site, _)) = plan("shadow-tls;version=3;password=p;skip-cert-verify") else { panic!() };
+    assert_eq!((site.server_name, site.skip_verify), (None, true));
+    for (text, reason) in [
+        ("shadow-tls;version=1;password=p", "version 1 of shadow-tls is not supported"),
+        ("shadow-tls;version=2;password=p", "version 2 of shadow-tls is not supported"),
+        ("shadow-tls;password=p", "version 2 of shadow-tls is not supported"),
+        ("shadow-tls;version=4;password=p", "this version of shadow-tls is not supported"),
+        ("shadow-tls;version=3", "shadow-tls needs a password"),
+        ("shadow-tls;version=3;password", "shadow-tls needs a password"),
+    ] {
+        assert_eq!(plan(text).unwrap_err().to_string(), reason);
     }
 }
 

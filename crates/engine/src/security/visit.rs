@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 /// The most of the answer that is read.
 const MOST: usize = 256 * 1024;
 
-/// How long the visit may last: a dial waits for it.
+/// How long the visit may last.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -21,12 +21,16 @@ const AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.3
                      Chrome/149.0.0.0 Safari/537.36";
 const LANGUAGE: &str = "en-US,en;q=0.9";
 
-/// Asks for `path` and reads the answer. What comes of it does not matter.
-pub(super) async fn visit<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut TlsStream<S>, host: &str, path: &str) {
+/// Asks for `path` and reads the answer. What comes of it does not matter, so nobody waits for it: the dial has failed
+/// already, and its end would cut the visit short.
+pub(super) fn visit<S>(mut stream: TlsStream<S>, host: &str, path: &str)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let path = if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) { path } else { "/" };
     let request = if h2 { http2(host, path) } else { http1(host, path) };
-    let exchange = async {
+    let exchange = async move {
         stream.write_all(&request).await?;
         stream.flush().await?;
         let (mut buffer, mut read) = (vec![0; 16 * 1024], 0);
@@ -38,7 +42,8 @@ pub(super) async fn visit<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut TlsStr
         }
         stream.shutdown().await
     };
-    let _ = timeout(PATIENCE, exchange).await;
+    // It ends by itself.
+    drop(tokio::spawn(timeout(PATIENCE, exchange)));
 }
 
 fn http1(host: &str, path: &str) -> Vec<u8> {

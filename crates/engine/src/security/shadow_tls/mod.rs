@@ -1,0 +1,141 @@
+//! ShadowTLS version 3: a TLS 1.3 handshake with somebody else's site, in which the server shows that it knows the
+//! password, and then frames that look like that session's records.
+//! Specification: docs/protocol-v3-en.md of shadow-tls.
+//!
+//! The client shows itself in the session id of its hello; the server masks and marks what the site answers
+//! ([`unmasked`]). Where no mark comes it is only the site: it is visited as a browser would, and the connection fails.
+//!
+//! ```text
+//! session id: | random 28 | the first bytes of HMAC-SHA1(password, the hello with zeroes here) 4 |
+//! ```
+
+mod frames;
+#[cfg(test)]
+mod tests;
+mod unmasked;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use hezar_core::{Fingerprint, Host, Secret, Stage, Tls};
+use rand::Rng as _;
+use rustls::{ClientConfig, Error, ProtocolVersion, client::danger::ServerCertVerifier};
+use rustls_pki_types::ServerName;
+
+use self::{
+    frames::{Frames, MARK, Marks},
+    unmasked::{Unmask, Unmasked},
+};
+use super::{
+    TlsClients,
+    hello::{self, Agree, Hello, SESSION_ID, Shape, Template},
+    tls::{cause_of, name},
+    visit,
+};
+use crate::{
+    Attempt, BoxStream, Cause, DialError,
+    protocol::sealed::{Sealed, open_all},
+};
+
+/// One node's ShadowTLS.
+#[derive(Debug)]
+pub(crate) struct ShadowTlsClient {
+    name: ServerName<'static>,
+    password: Secret,
+    alpn: Vec<Vec<u8>>,
+    template: &'static Template,
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// Whether a browser's hello has failed here for a reason that rustls' own does not have.
+    own_hello: AtomicBool,
+}
+
+impl ShadowTlsClient {
+    /// The client for a site that is met as `tls` says.
+    pub(crate) fn new(tls: &Tls, password: Secret, server: &Host, clients: &TlsClients) -> Self {
+        let template = hello::template_of(tls.fingerprint.unwrap_or(Fingerprint::Chrome));
+        let browsers = template.alpn.iter().map(|name| name.as_bytes().to_vec());
+        // RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
+        let sendable = tls.alpn.iter().filter(|name| (1..=255).contains(&name.len()));
+        let named = sendable.map(|name| name.as_bytes().to_vec());
+        Self {
+            name: name::of(tls.server_name.as_deref(), server),
+            password,
+            alpn: if tls.alpn.is_empty() { browsers.collect() } else { named.collect() },
+            template,
+            verifier: clients.verifier(tls),
+            own_hello: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs the handshake. What comes back leads to a server that knows the password and to nobody else.
+    ///
+    /// # Errors
+    /// [`DialError`] at the security stage: [`Cause::Authentication`] when only the site answered, [`Cause::Hello`] when
+    /// another try has another hello.
+    pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        attempt.stage(Stage::Security, self.handshake(stream)).await
+    }
+
+    async fn handshake(&self, stream: BoxStream) -> Result<BoxStream, Cause> {
+        let own = self.own_hello.load(Ordering::Relaxed);
+        let shape = if own { Shape::Own } else { Shape::Browser(self.template) };
+        let (hello, config) = self.prepare(shape).map_err(|error| Cause::Tls(error.to_string().into()))?;
+        let stream = Unmasked::new(stream, self.password.clone());
+        let mut stream = match hello.connect(config, self.name.clone(), stream).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                let cause = cause_of(error, shape);
+                if matches!(cause, Cause::Hello(_)) {
+                    self.own_hello.store(true, Ordering::Relaxed);
+                }
+                return Err(cause);
+            }
+        };
+        if !stream.get_mut().0.inner_mut().proven() {
+            let modern = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+            visit::visit(stream, &self.name.to_str(), "/");
+            // Before TLS 1.3 there is nothing to mark.
+            let old = || Cause::Tls("the site has no TLS 1.3, so that the server cannot show itself".into());
+            return Err(if modern { Cause::Authentication } else { old() });
+        }
+        let (stream, frames) = stream.into_inner().0.into_inner().finish().ok_or(Cause::Authentication)?;
+        Ok(Box::new(Sealed::new(Box::new(stream), frames)))
+    }
+
+    /// The hello and the configuration of one connection.
+    fn prepare(&self, shape: Shape) -> Result<(Hello, Arc<ClientConfig>), Error> {
+        let seal = |_: &dyn Agree, _: &[u8; 32], message: &[u8]| Ok(session_id(&self.password, message));
+        let config = Arc::new(hello::config(shape, Arc::clone(&self.verifier), &self.alpn)?);
+        Ok((Hello::new(shape, &config, &self.name, Some(&seal))?, config))
+    }
+}
+
+/// The session id of a hello whose session id is all zeroes.
+fn session_id(password: &Secret, hello: &[u8]) -> [u8; 32] {
+    let mut id = [0; 32];
+    let (random, proof) = id.split_at_mut(SESSION_ID.len() - MARK);
+    rand::rng().fill_bytes(random);
+    let (before, after) = (hello.get(..SESSION_ID.start), hello.get(SESSION_ID.end..));
+    let parts = [before.unwrap_or_default(), random, &[0; MARK]];
+    proof.copy_from_slice(&Marks::new(password, &parts).mark(after.unwrap_or_default()));
+    id
+}
+
+/// Reads what a server sends during the handshake and after it, for the fuzz targets; the first comes in pieces of this
+/// size. Returns what the site would have said.
+pub(crate) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
+    let password = Secret::new("password");
+    let mut unmask = Unmask::new(password.clone());
+    let mut said = Vec::new();
+    for piece in data.chunks(piece.max(1)) {
+        unmask.buffer().extend_from_slice(piece);
+        while let Some(record) = unmask.next() {
+            said.extend_from_slice(&record);
+        }
+    }
+    let random = [7; 32];
+    open_all(&mut Frames::new(&password, &random, Marks::new(&password, &[&random])), data.to_vec());
+    said
+}
