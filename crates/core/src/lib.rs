@@ -30,7 +30,7 @@ pub use target::{DomainName, Host, Reach, Target, TargetError};
 pub use time::Timestamp;
 pub use transport::{
     Carrier, EarlyData, Grpc, GrpcMode, Http2, HttpHeader, HttpUpgrade, Kcp, QuicTransport, TransportKind, WebSocket,
-    Xhttp, XhttpMode,
+    Xhttp, XhttpDownload, XhttpMode,
 };
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Canon, Canonical, Reality, Secret, Security, SecurityKind, Tls};
+use crate::{Canon, Canonical, Reality, Secret, Security, SecurityKind, Target, Tls};
 
 /// The transports by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,6 +151,19 @@ pub struct Xhttp {
     pub mode: XhttpMode,
     /// The `extra` object as compact JSON, keys in their published order.
     pub extra: Option<Box<str>>,
+    /// What `extra` says about a download that takes another way (`downloadSettings`).
+    pub download: Option<Box<XhttpDownload>>,
+}
+
+/// The way of XHTTP's download, when it is not that of the upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct XhttpDownload {
+    /// Where the download comes from; absent = the node's own server.
+    pub server: Option<Target>,
+    /// Path, host and `extra` of its requests; mode and download of its own mean nothing here.
+    pub xhttp: Xhttp,
+    /// The security layer.
+    pub security: Security,
 }
 
 /// mKCP over UDP.
@@ -337,6 +350,7 @@ impl Canonical for Carrier {
                 path(canon, &xhttp.path);
                 canon.text("host", xhttp.host.as_deref().unwrap_or_default());
                 canon.text("mode", if xhttp.mode == XhttpMode::Auto { "" } else { xhttp.mode.name() });
+                // It says what the download is, too.
                 canon.text("extra", xhttp.extra.as_deref().unwrap_or_default());
                 security.canonical(canon);
             }

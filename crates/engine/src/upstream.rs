@@ -52,7 +52,7 @@ impl Upstream {
         via: Arc<dyn Dialer>,
         tls: &TlsClients,
     ) -> Result<Self, BuildError> {
-        let (security, transport) = transport::layers(carrier, server.host(), tls)?;
+        let (security, transport) = transport::layers(carrier, server, &via, tls)?;
         Ok(Self { road: Arc::new(Road::new(server.clone(), via, security)), transport })
     }
 

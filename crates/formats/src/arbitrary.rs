@@ -174,7 +174,9 @@ pub(crate) fn carrier() -> BoxedStrategy<Carrier> {
         (path(), vec(host_text(), 0..3), tls())
             .prop_map(|(path, hosts, tls)| Carrier::Http2 { http2: Http2 { path, hosts }, tls }),
         (path(), option::of(host_text()), xhttp_mode, option::of(extra()), security()).prop_map(
-            |(path, host, mode, extra, security)| Carrier::Xhttp { xhttp: Xhttp { path, host, mode, extra }, security }
+            |(path, host, mode, extra, security)| {
+                Carrier::Xhttp { xhttp: Xhttp { path, host, mode, extra, download: None }, security }
+            }
         ),
         (disguise(), option::of(secret()), tls())
             .prop_map(|(header, seed, tls)| Carrier::Kcp { kcp: Kcp { header, seed }, tls }),

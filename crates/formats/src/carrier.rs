@@ -5,7 +5,7 @@ use hezar_core::{
     SecurityKind, Tls, WebSocket, Xhttp, XhttpMode,
 };
 
-use crate::{RejectCode, field};
+use crate::{RejectCode, document, field};
 
 /// The header in which Xray puts early data.
 pub(crate) const EARLY_DATA_HEADER: &str = "Sec-WebSocket-Protocol";
@@ -135,7 +135,10 @@ impl CarrierText<'_> {
                 http2: Http2 { path: self.path().into(), hosts: self.hosts.clone() },
                 tls: security.optional_tls()?,
             },
-            "xhttp" | "splithttp" => Carrier::Xhttp { xhttp: self.xhttp(), security: security.security()? },
+            "xhttp" | "splithttp" => {
+                let download = document::xray_download(self.extra)?.map(Box::new);
+                Carrier::Xhttp { xhttp: Xhttp { download, ..self.xhttp() }, security: security.security()? }
+            }
             "kcp" | "mkcp" => Carrier::Kcp { kcp: self.kcp(), tls: security.optional_tls()? },
             "quic" => Carrier::Quic { quic: self.quic(), tls: security.optional_tls()? },
             // Like v2rayN: what is not a transport's name means raw TCP.
@@ -171,14 +174,15 @@ impl CarrierText<'_> {
         Grpc { service_name: self.service_name.into(), authority: field::filled(self.authority), mode }
     }
 
-    fn xhttp(&self) -> Xhttp {
+    /// XHTTP without a way of its own for the download.
+    pub(crate) fn xhttp(&self) -> Xhttp {
         let mode = match self.mode.trim() {
             "packet-up" => XhttpMode::PacketUp,
             "stream-up" => XhttpMode::StreamUp,
             "stream-one" => XhttpMode::StreamOne,
             _ => XhttpMode::Auto,
         };
-        Xhttp { path: self.path().into(), host: self.host(), mode, extra: field::filled(self.extra) }
+        Xhttp { path: self.path().into(), host: self.host(), mode, extra: field::filled(self.extra), download: None }
     }
 
     fn kcp(&self) -> Kcp {

@@ -11,13 +11,17 @@ mod xhttp;
 
 use std::sync::Arc;
 
-use hezar_core::{Carrier, Host, Security, Tls};
+use hezar_core::{Carrier, Security, Target, Tls};
 
 use self::{
-    grpc::GrpcClient, http_header::HttpHeaderClient, http_upgrade::HttpUpgradeClient, http2::Http2Client,
-    websocket::WebSocketClient, xhttp::XhttpClient,
+    grpc::GrpcClient,
+    http_header::HttpHeaderClient,
+    http_upgrade::HttpUpgradeClient,
+    http2::Http2Client,
+    websocket::WebSocketClient,
+    xhttp::{Version, Way, XhttpClient},
 };
-use crate::{Attempt, BoxStream, BuildError, DialError, TlsClients, security::Secure, upstream::Road};
+use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, security::Secure, upstream::Road};
 
 /// The layer between secured streams to a server and the proxy protocol.
 #[derive(Debug)]
@@ -34,16 +38,18 @@ enum Kind {
     Xhttp(Box<XhttpClient>),
 }
 
-/// The layers of `carrier`. Everything that can be wrong with the settings is found when they are put together, not
+/// The layers of `carrier` to `target` through `via`. Everything that can be wrong with the settings is found when they are put together, not
 /// when they are used.
 ///
 /// # Errors
 /// [`BuildError`] names the first layer that is not implemented.
 pub(crate) fn layers(
     carrier: &Carrier,
-    server: &Host,
+    target: &Target,
+    via: &Arc<dyn Dialer>,
     clients: &TlsClients,
 ) -> Result<(Secure, Transport), BuildError> {
+    let server = target.host();
     let unsupported = |what| Err(BuildError::Unsupported(what));
     match carrier {
         Carrier::Tcp { header, security } => {
@@ -75,12 +81,17 @@ pub(crate) fn layers(
             Ok((security, Transport(Kind::Http2(Box::new(client)))))
         }
         Carrier::Xhttp { xhttp, security } => {
-            let client = XhttpClient::new(xhttp, security, server_name(security), server)?;
-            let security = match client.version() {
-                xhttp::Version::Http1 => Secure::new(security, server, clients, &["http/1.1"])?,
-                xhttp::Version::Http2 => Secure::new(&http2_only(security), server, clients, &["h2"])?,
+            let lay = |target: &Target, security: &Security, version| {
+                let road = |secure| Arc::new(Road::new(target.clone(), Arc::clone(via), secure));
+                let server = target.host();
+                Ok(match version {
+                    Version::Http1 => Way::Http1(road(Secure::new(security, server, clients, &["http/1.1"])?)),
+                    Version::Http2 => Way::Http2(road(Secure::new(&http2_only(security), server, clients, &["h2"])?)),
+                })
             };
-            Ok((security, Transport(Kind::Xhttp(Box::new(client)))))
+            let client = XhttpClient::new(xhttp, security, target, &lay)?;
+            // The ways to its servers are its own.
+            Ok((Secure::Nothing, Transport(Kind::Xhttp(Box::new(client)))))
         }
         Carrier::Kcp { .. } => unsupported("mKCP"),
         Carrier::Quic { .. } => unsupported("the old QUIC transport"),
@@ -105,7 +116,7 @@ impl Transport {
             Kind::HttpUpgrade(client) => client.open(road.connect(attempt).await?, attempt).await,
             Kind::Grpc(client) => client.open(road, attempt).await,
             Kind::Http2(client) => client.open(road, attempt).await,
-            Kind::Xhttp(client) => client.open(road, attempt).await,
+            Kind::Xhttp(client) => client.open(attempt).await,
         }
     }
 }

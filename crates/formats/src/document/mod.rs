@@ -19,6 +19,7 @@ mod xray;
 mod yaml;
 
 use collect::Collector;
+pub(crate) use xray::download as xray_download;
 
 use crate::{Parsed, RejectCode};
 

@@ -1,8 +1,8 @@
 //! What the readers of documents promise, on small documents of every kind.
 
 use hezar_core::{
-    Carrier, Fingerprint, NodeSpec, Obfs2, Outbound, PacketEncoding, Security, SocksVersion, StreamProtocol, TuicUser,
-    Vision,
+    Carrier, Fingerprint, NodeSpec, Obfs2, Outbound, PacketEncoding, Security, SecurityKind, SocksVersion,
+    StreamProtocol, TuicUser, Vision, Xhttp,
 };
 
 use super::read;
@@ -263,6 +263,44 @@ fn xray() {
     };
     assert_eq!((xhttp.extra.as_deref(), reality.spider_x.as_deref()), (Some(r#"{"b":1,"a":"2"}"#), Some("/")));
     assert_eq!(carrier(&parsed.nodes[1].spec).tls().unwrap().server_name.as_deref(), Some("s.example"));
+}
+
+/// A node whose `xhttpSettings` are these.
+fn xhttp(settings: &str) -> Result<Xhttp, &'static str> {
+    let text = format!(
+        r#"[{{"outbounds": [{{"protocol": "trojan", "settings": {{"address": "example.org", "port": 443, "password": "p"}},
+        "streamSettings": {{"network": "xhttp", "xhttpSettings": {settings}}}}}]}}]"#
+    );
+    let parsed = read(&text).unwrap();
+    let Some(node) = parsed.nodes.first() else { return Err(parsed.rejects[0].code.code()) };
+    let Carrier::Xhttp { xhttp, .. } = carrier(&node.spec) else { panic!() };
+    Ok(xhttp.clone())
+}
+
+#[test]
+fn xhttp_downloads() {
+    let download = format!(
+        r#"{{"address": "2001:db8::1", "port": 8443, "network": "xhttp", "security": "reality",
+        "realitySettings": {{"password": "{KEY}", "serverName": "s.example"}},
+        "xhttpSettings": {{"host": "h.example", "path": "/d", "xPaddingBytes": 7}}}}"#
+    );
+    // Beside the others, or in `extra`, as an object or as a text: the same.
+    let inside = format!(r#"{{"path": "/u", "extra": {{"noGRPCHeader": true, "downloadSettings": {download}}}}}"#);
+    let beside = format!(r#"{{"path": "/u", "noGRPCHeader": true, "downloadSettings": {download}}}"#);
+    let found = xhttp(&inside).unwrap();
+    assert_eq!(xhttp(&beside).unwrap(), found);
+    let download = found.download.as_deref().unwrap();
+    assert_eq!(download.server.as_ref().unwrap().to_string(), "[2001:db8::1]:8443");
+    assert_eq!((download.xhttp.path.as_ref(), download.xhttp.host.as_deref()), ("/d", Some("h.example")));
+    assert_eq!(download.xhttp.extra.as_deref(), Some(r#"{"xPaddingBytes":7}"#));
+    assert_eq!(download.security.kind(), SecurityKind::Reality);
+    // The node's own server, in the clear.
+    let near = xhttp(r#"{"downloadSettings": {"xhttpSettings": {"path": "/d"}}}"#).unwrap().download.unwrap();
+    assert_eq!((near.server, near.security), (None, Security::None));
+    assert_eq!(xhttp(r#"{"downloadSettings": null, "mode": "auto"}"#).unwrap().download, None);
+    assert_eq!(xhttp(r#"{"downloadSettings": {"address": "b.example"}}"#), Err("bad-port"));
+    assert_eq!(xhttp(r#"{"downloadSettings": {"network": "ws"}}"#), Err("impossible-pair"));
+    assert_eq!(xhttp(r#"{"downloadSettings": {"security": "reality"}}"#), Err("bad-reality"));
 }
 
 #[test]

@@ -38,6 +38,17 @@ pub(super) fn extra_from_clash(opts: &Tree) -> String {
     if any { map.into_tree().json() } else { String::new() }
 }
 
+/// The `extra` object of Xray's `xhttpSettings`, as compact JSON: its own, or else the settings that stand beside it.
+pub(super) fn extra_of(opts: &Tree) -> String {
+    let extra = extra_text(opts.get("extra"));
+    if !extra.is_empty() {
+        return extra;
+    }
+    let other = |(name, _): &&(Box<str>, Tree)| !["host", "path", "mode", "extra"].contains(&name.as_ref());
+    let others: Vec<_> = opts.pairs().iter().filter(other).cloned().collect();
+    if others.is_empty() { String::new() } else { Tree::Map(others).json() }
+}
+
 /// An `extra` object, or a text that holds one, as compact JSON; empty when there is none.
 pub(super) fn extra_text(extra: &Tree) -> String {
     match extra {

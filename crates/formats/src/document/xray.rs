@@ -1,8 +1,10 @@
 //! One outbound of Xray or v2ray, turned into nodes: it may name several servers.
 
-use hezar_core::{Carrier, HttpProxy, Hysteria2, NodeSpec, Outbound, Secret, SecurityKind, SocksProxy, SocksVersion};
+use hezar_core::{
+    Carrier, HttpProxy, Hysteria2, NodeSpec, Outbound, Secret, SecurityKind, SocksProxy, SocksVersion, XhttpDownload,
+};
 
-use super::{clash::read::reserved_text, headers, tree::Tree, xhttp};
+use super::{clash::read::reserved_text, headers, json, tree::Tree, xhttp};
 use crate::{
     RejectCode,
     carrier::{CarrierText, SecurityText},
@@ -106,7 +108,7 @@ fn carrier(stream: &Tree) -> Result<Carrier, RejectCode> {
         "ws" | "websocket" => stream.get("wsSettings"),
         "httpupgrade" => stream.get("httpupgradeSettings"),
         "http" | "h2" => stream.get("httpSettings"),
-        "xhttp" | "splithttp" => stream.any(&["xhttpSettings", "splithttpSettings"]),
+        "xhttp" | "splithttp" => xhttp_settings(stream),
         "grpc" | "gun" => stream.any(&["grpcSettings", "gunSettings"]),
         "kcp" | "mkcp" => stream.get("kcpSettings"),
         "quic" => stream.get("quicSettings"),
@@ -121,7 +123,7 @@ fn carrier(stream: &Tree) -> Result<Carrier, RejectCode> {
     text.service_name = opts.text(&["serviceName"]);
     text.authority = opts.text(&["authority"]);
     text.mode = if opts.flag(&["multiMode"]) { "multi" } else { opts.text(&["mode"]) };
-    let extra = xhttp::extra_text(opts.get("extra"));
+    let extra = xhttp::extra_of(xhttp_settings(stream));
     text.extra = &extra;
     text.seed = opts.text(&["seed"]);
     text.quic_security = opts.text(&["security"]);
@@ -134,6 +136,35 @@ fn carrier(stream: &Tree) -> Result<Carrier, RejectCode> {
         text.paths = request.get("path").texts();
     }
     text.carrier(&security(stream))
+}
+
+fn xhttp_settings(stream: &Tree) -> &Tree {
+    stream.any(&["xhttpSettings", "splithttpSettings"])
+}
+
+/// What an `extra` object of XHTTP says about a download that takes another way (`downloadSettings`).
+pub(crate) fn download(extra: &str) -> Result<Option<XhttpDownload>, RejectCode> {
+    let trees = if extra.contains("downloadSettings") { json::read(extra).unwrap_or_default() } else { Vec::new() };
+    let Some(stream @ Tree::Map(_)) = trees.first().map(|extra| extra.get("downloadSettings")) else {
+        return Ok(None);
+    };
+    if !["", "xhttp", "splithttp"].iter().any(|name| stream.text(&["network"]).eq_ignore_ascii_case(name)) {
+        return Err(RejectCode::ImpossiblePair);
+    }
+    let server = match (stream.text(&["address"]), stream.text(&["port"])) {
+        ("", "") => None,
+        (host, port) => Some(field::server(host, port)?),
+    };
+    let opts = xhttp_settings(stream);
+    let extra = xhttp::extra_of(opts);
+    let hosts = opts.get("host").texts();
+    let text = CarrierText {
+        hosts: if hosts.is_empty() { headers::split(opts.get("headers")).0 } else { hosts },
+        paths: opts.get("path").texts(),
+        extra: &extra,
+        ..CarrierText::default()
+    };
+    Ok(Some(XhttpDownload { server, xhttp: text.xhttp(), security: security(stream).security()? }))
 }
 
 fn shadowsocks(user: &Tree) -> Result<Outbound, RejectCode> {

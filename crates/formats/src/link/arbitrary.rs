@@ -125,8 +125,19 @@ fn extra() -> impl Strategy<Value = Option<Box<str>>> {
         "{}",
         r#"{"xPaddingBytes":"100-1000"}"#,
         r#"{"headers":{"a b":"c \"d\""},"z":[1,2],"a":null}"#,
+        DOWNLOAD,
     ]))
     .prop_map(|extra| extra.map(Into::into))
+}
+
+const DOWNLOAD: &str = concat!(
+    r#"{"xPaddingBytes":7,"downloadSettings":{"address":"b.example","port":8443,"security":"tls","#,
+    r#""tlsSettings":{"serverName":"c.example","alpn":["h3"]},"xhttpSettings":{"path":"/d","noGRPCHeader":true}}}"#,
+);
+
+/// What belongs to an `extra`.
+pub(crate) fn download(extra: Option<&str>) -> Option<Box<XhttpDownload>> {
+    crate::document::xray_download(extra.unwrap_or_default()).unwrap().map(Box::new)
 }
 
 /// Any transport with any security it can have.
@@ -144,6 +155,7 @@ pub(crate) fn carrier() -> BoxedStrategy<Carrier> {
         path,
         host,
         mode,
+        download: download(extra.as_deref()),
         extra,
     });
     let kcp = (disguise(), option::of(secret())).prop_map(|(header, seed)| Kcp { header, seed });

@@ -119,7 +119,10 @@ impl Connections {
     }
 
     /// A seat on a connection.
-    async fn seat(&self, road: &Road, attempt: &Attempt) -> Result<Seat, DialError> {
+    ///
+    /// # Errors
+    /// [`DialError`] when none is free and no connection can be opened.
+    pub(super) async fn seat(&self, road: &Road, attempt: &Attempt) -> Result<Seat, DialError> {
         if let Some(seat) = self.free() {
             return Ok(seat);
         }

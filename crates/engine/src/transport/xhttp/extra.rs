@@ -65,15 +65,11 @@ impl Extra {
         let object = value.as_object().unwrap_or(&empty);
         let word = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
         let flag = |name: &str| object.get(name).is_some_and(|value| value == true || value == "true");
-        if object.get("downloadSettings").is_some_and(|settings| !settings.is_null()) {
-            return Err(BuildError::Unsupported("XHTTP's downloadSettings"));
-        }
         if !matches!(word("uplinkDataPlacement"), "" | "auto" | "body") {
             return Err(BuildError::Unsupported("XHTTP's upload in headers"));
         }
         let method = match word("uplinkHTTPMethod").to_ascii_uppercase().as_str() {
             "" => Method::POST,
-            "GET" => return Err(BuildError::Unsupported("XHTTP's upload by GET")),
             other => Method::from_bytes(other.as_bytes()).unwrap_or(Method::POST),
         };
         let hidden = flag("xPaddingObfsMode");

@@ -1,12 +1,17 @@
 //! XHTTP (Xray, formerly SplitHTTP): a stream as ordinary HTTP requests, so that it passes what lets only those through.
 //!
 //! In all modes the download is the body of one answer. The upload is the body of the same request (stream-one), of a
-//! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it:
-//! stream-one under REALITY, else packet-up. The streamed modes need HTTP/2; without TLS they begin with it at once, as
-//! Xray's server understands, because Go's HTTP/1.1 servers do not answer before they have read.
+//! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it: under
+//! REALITY stream-one, or stream-up when the download takes another way; else packet-up. The streamed modes need HTTP/2;
+//! without TLS they begin with it at once, as Xray's server understands, because Go's HTTP/1.1 servers do not answer
+//! before they have read.
+//!
+//! The download may come from another server, or through another door of the same one, than the upload goes to
+//! (`downloadSettings`): what the two have in common is the session's id.
 //!
 //! The end of our direction is told in the streamed modes. Packet-up has no sign for it.
 
+mod door;
 mod extra;
 mod http1;
 mod http2;
@@ -18,24 +23,20 @@ mod upload;
 
 use std::sync::Arc;
 
-use hezar_core::{Host, Security, Stage, Xhttp, XhttpMode};
+use hezar_core::{Security, Target, Xhttp, XhttpDownload, XhttpMode};
+use http::Method;
 
-use self::{
-    extra::Extra,
-    plan::{Plan, Purpose},
-    stream::{Download, Upload, XhttpStream},
-    upload::Packets,
-};
-use super::multiplex::{Connections, Limits, MuxStream, Raw};
-use crate::{Attempt, BoxStream, BuildError, DialError, upstream::Road};
+pub(super) use self::door::{Lay, Way};
+use self::{door::Door, extra::Extra, stream::XhttpStream};
+use crate::{Attempt, BoxStream, BuildError, DialError};
 
 /// One node's XHTTP settings, made ready, and its connections.
 #[derive(Debug)]
 pub(super) struct XhttpClient {
     mode: XhttpMode,
-    version: Version,
-    plan: Arc<Plan>,
-    connections: Arc<Connections>,
+    up: Door,
+    /// Where the download comes from, if not from there.
+    down: Option<Door>,
 }
 
 /// The versions of HTTP that it can run on.
@@ -46,75 +47,63 @@ pub(super) enum Version {
 }
 
 impl XhttpClient {
-    /// Prepares the requests.
+    /// Prepares the requests; `lay` builds the ways to the servers.
     ///
     /// # Errors
     /// [`BuildError`] for settings that need another client than this one, or that HTTP cannot carry.
     pub(super) fn new(
         settings: &Xhttp,
         security: &Security,
-        sni: Option<&str>,
-        server: &Host,
+        server: &Target,
+        lay: &Lay<'_>,
     ) -> Result<Self, BuildError> {
+        let download = settings.download.as_deref();
         let mode = match (settings.mode, security) {
+            (XhttpMode::Auto, Security::Reality(_)) if download.is_some() => XhttpMode::StreamUp,
             (XhttpMode::Auto, Security::Reality(_)) => XhttpMode::StreamOne,
             (XhttpMode::Auto, _) => XhttpMode::PacketUp,
             (mode, _) => mode,
         };
-        let version = version(mode, security)?;
+        if mode == XhttpMode::StreamOne && download.is_some() {
+            return Err(BuildError::Invalid("XHTTP's stream-one mode has no download of its own"));
+        }
         let extra = Extra::read(settings.extra.as_deref())?;
-        let streams_per_seat = match mode {
-            XhttpMode::StreamOne => 1,
-            XhttpMode::StreamUp => 2,
-            XhttpMode::PacketUp | XhttpMode::Auto => 1 + http2::AT_ONCE as u32,
+        if mode != XhttpMode::PacketUp && extra.method == Method::GET {
+            return Err(BuildError::Invalid("XHTTP uploads by GET in its packet-up mode only"));
+        }
+        let uploads = if mode == XhttpMode::PacketUp { http2::AT_ONCE } else { 1 };
+        let streams = uploads + usize::from(mode != XhttpMode::StreamOne && download.is_none());
+        let way = lay(server, security, version(mode, security)?)?;
+        let up = Door::new(settings, extra, security, server, way, streams)?;
+        let down = |download: &XhttpDownload| {
+            let XhttpDownload { xhttp, security, .. } = download;
+            let server = download.server.as_ref().unwrap_or(server);
+            // A download streams over any version.
+            let way = lay(server, security, version(XhttpMode::PacketUp, security)?)?;
+            Door::new(xhttp, Extra::read(xhttp.extra.as_deref())?, security, server, way, 1)
         };
-        let limits = Limits { streams_per_seat, ..extra.limits };
-        let secure = *security != Security::None;
-        let plan = Arc::new(Plan::new(settings, extra, sni, server, secure)?);
-        Ok(Self { mode, version, plan, connections: Arc::new(Connections::new(limits)) })
-    }
-
-    /// The version of HTTP that the security layer has to agree on.
-    pub(super) const fn version(&self) -> Version {
-        self.version
+        Ok(Self { mode, up, down: download.map(down).transpose()? })
     }
 
     /// Opens a session.
     ///
     /// # Errors
     /// [`DialError`] when there is no connection and none can be opened.
-    pub(super) async fn open(&self, road: &Arc<Road>, attempt: &Attempt) -> Result<BoxStream, DialError> {
+    pub(super) async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.mode == XhttpMode::StreamOne {
-            let head = self.plan.head(Purpose::Both, true);
-            let (seat, exchange) = self.connections.request(road, &head, false, attempt).await?;
-            return Ok(Box::new(MuxStream::new(seat, exchange, Raw)));
+            return self.up.both(attempt).await;
         }
-        let session: Arc<str> = self.plan.session().into();
-        let download = Purpose::Download { session: &session };
-        if self.version == Version::Http1 {
-            let stream = road.connect(attempt).await?;
-            let begin = http1::Download::begin(stream, self.plan.head(download, false));
-            let download = Download::Http1(attempt.stage(Stage::Transport, begin).await?);
-            let posts = http1::Posts::new(Arc::clone(&self.plan), session, Arc::clone(road));
-            let upload = Upload::Packets(Packets::start(&self.plan, posts));
-            return Ok(Box::new(XhttpStream::new(download, upload)));
-        }
-        let head = self.plan.head(download, true);
-        let (seat, exchange) = self.connections.request(road, &head, true, attempt).await?;
-        let download = Download::Http2(MuxStream::new(Arc::clone(&seat), exchange, Raw));
-        let upload = if self.mode == XhttpMode::StreamUp {
-            let head = self.plan.head(Purpose::Upload { session: &session }, true);
-            let exchange = seat.request(head, false).map_err(|cause| DialError::new(Stage::Transport, cause))?;
-            Upload::Stream(MuxStream::new(seat, exchange, Raw))
-        } else {
-            let posts = http2::Posts {
-                plan: Arc::clone(&self.plan),
-                session,
-                connections: Arc::clone(&self.connections),
-                road: Arc::clone(road),
-                seat,
-            };
-            Upload::Packets(Packets::start(&self.plan, posts))
+        let session: Arc<str> = self.up.plan.session().into();
+        let (download, upload) = match &self.down {
+            None => {
+                let (download, seat) = self.up.download(&session, attempt).await?;
+                (download, self.up.upload(self.mode, session, seat, attempt).await?)
+            }
+            Some(down) => {
+                let upload = self.up.upload(self.mode, Arc::clone(&session), None, attempt);
+                let ((download, _), upload) = tokio::try_join!(down.download(&session, attempt), upload)?;
+                (download, upload)
+            }
         };
         Ok(Box::new(XhttpStream::new(download, upload)))
     }

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use hezar_core::{Host, Reality, Security, ShortId, Target, Tls, Xhttp, XhttpMode};
+use hezar_core::{Host, Reality, Security, ShortId, Target, Tls, Xhttp, XhttpDownload, XhttpMode};
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{body::Frame, service::service_fn};
@@ -20,20 +21,51 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Version, XhttpClient, plan::Purpose};
-use crate::{Attempt, BoxStream, BuildError, Cause, security::Secure, testing::Many, upstream::Road};
+use super::{
+    Version, Way, XhttpClient,
+    door::{Door, Lines},
+    plan::Purpose,
+};
+use crate::{
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, security::Secure, testing::Many, upstream::Road,
+};
 
-fn server() -> Host {
-    Host::new("node.example").unwrap()
+fn server() -> Target {
+    Target::parse("node.example:443").unwrap()
 }
 
 fn settings(mode: XhttpMode, extra: &str) -> Xhttp {
     let extra = (!extra.is_empty()).then(|| extra.into());
-    Xhttp { path: "/x".into(), host: Some("a.example".into()), mode, extra }
+    Xhttp { path: "/x".into(), host: Some("a.example".into()), mode, extra, download: None }
+}
+
+/// A client whose connections are not secured.
+fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
+    let lay = |target: &Target, _: &Security, version| {
+        let road = Arc::new(Road::new(target.clone(), Arc::clone(&via), Secure::Nothing));
+        Ok(match version {
+            Version::Http1 => Way::Http1(road),
+            Version::Http2 => Way::Http2(road),
+        })
+    };
+    XhttpClient::new(settings, security, &server(), &lay)
 }
 
 fn built(settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
-    XhttpClient::new(settings, security, None, &server())
+    built_on(Arc::new(Many::new(1, 4096).0), settings, security)
+}
+
+fn version(door: &Door) -> Version {
+    match door.lines {
+        Lines::Http1(_) => Version::Http1,
+        Lines::Http2(..) => Version::Http2,
+    }
+}
+
+/// The download takes another way.
+fn elsewhere(xhttp: Xhttp, security: Security) -> Option<Box<XhttpDownload>> {
+    let server = Some(Target::parse("other.example:8443").unwrap());
+    Some(Box::new(XhttpDownload { server, xhttp, security }))
 }
 
 fn tls(alpn: &[&str]) -> Security {
@@ -56,7 +88,7 @@ fn reality() -> Security {
 fn auto_is_what_xray_makes_of_it() {
     let made = |mode, security: &Security| {
         let client = built(&settings(mode, ""), security).unwrap();
-        (client.mode, client.version)
+        (client.mode, version(&client.up))
     };
     assert_eq!(made(XhttpMode::Auto, &Security::None), (XhttpMode::PacketUp, Version::Http1));
     assert_eq!(made(XhttpMode::Auto, &tls(&[])), (XhttpMode::PacketUp, Version::Http2));
@@ -72,9 +104,8 @@ fn what_needs_another_client_is_refused() {
     assert_eq!(code("", &tls(&["h3"])), Some(BuildError::Unsupported("XHTTP over HTTP/3")));
     assert_eq!(code("", &tls(&["http/1.1"])), Some(BuildError::Unsupported("XHTTP's streamed modes over HTTP/1.1")));
     let plain = |extra| code(extra, &Security::None).map(|error| error.code());
-    assert_eq!(plain(r#"{"downloadSettings":{"address":"b.example"}}"#), Some("node-unsupported"));
     assert_eq!(plain(r#"{"uplinkDataPlacement":"cookie"}"#), Some("node-unsupported"));
-    assert_eq!(plain(r#"{"uplinkHTTPMethod":"get"}"#), Some("node-unsupported"));
+    assert_eq!(plain(r#"{"uplinkHTTPMethod":"get"}"#), Some("node-invalid"));
     assert_eq!(plain(r#"{"seqPlacement":"moon"}"#), Some("node-invalid"));
     assert_eq!(plain(r#"{"xPaddingObfsMode":true,"xPaddingKey":"a&b"}"#), Some("node-invalid"));
     // Nonsense is no setting.
@@ -86,7 +117,7 @@ fn what_needs_another_client_is_refused() {
 fn golden_heads() {
     let security = tls(&[]);
     let extra = r#"{"headers":{"X-Mine":"yes","Host":"no.example"},"xPaddingBytes":"3-3"}"#;
-    let plan = built(&settings(XhttpMode::PacketUp, extra), &security).unwrap().plan;
+    let plan = built(&settings(XhttpMode::PacketUp, extra), &security).unwrap().up.plan;
     let piece = plan.head(Purpose::Piece { session: "S", number: 7, length: 4 }, true);
     assert_eq!((piece.method().as_str(), piece.uri().to_string()), ("POST", "https://a.example/x/S/7".to_owned()));
     let header =
@@ -111,7 +142,7 @@ fn words_in_other_places() {
         "xPaddingObfsMode":true,"xPaddingPlacement":"header","xPaddingMethod":"tokenish","xPaddingBytes":{"from":200,"to":200},
         "sessionIDTable":"hex","sessionIDLength":"8-12","noGRPCHeader":true}"#;
     let settings = Xhttp { path: "/x?y=1".into(), ..settings(XhttpMode::PacketUp, extra) };
-    let plan = built(&settings, &tls(&[])).unwrap().plan;
+    let plan = built(&settings, &tls(&[])).unwrap().up.plan;
     let head = plan.head(Purpose::Piece { session: "S", number: 0, length: 1 }, true);
     assert_eq!((head.method().as_str(), head.uri().to_string()), ("PUT", "https://a.example/x/?y=1&n=0".to_owned()));
     assert_eq!(head.headers()["cookie"], "x_session=S");
@@ -189,7 +220,7 @@ async fn serve_http2(peer: DuplexStream, site: Arc<Site>) {
 async fn answer_http2(request: Request<h2::RecvStream>, mut respond: h2::server::SendResponse<Bytes>, site: Arc<Site>) {
     let (session, number) = words(request.uri().path());
     assert!(request.headers()["referer"].to_str().unwrap().contains("/x/?x_padding=XXX"));
-    if request.method() == "GET" {
+    if request.method() == "GET" && number.is_none() {
         let mut sending = respond.send_response(Response::new(()), false).unwrap();
         let mut download = site.with(&session.unwrap(), |session| session.download.take()).unwrap();
         while let Some(bytes) = download.recv().await {
@@ -242,13 +273,13 @@ async fn serve_http1(peer: DuplexStream, site: Arc<Site>) {
             let session = session.unwrap();
             assert_eq!(request.headers()["host"], "a.example");
             let (down, download) = mpsc::unbounded_channel();
-            let download = if request.method() == "GET" {
-                site.with(&session, |session| session.download.take()).unwrap()
-            } else {
+            let download = if let Some(number) = number {
                 let body = request.into_body().collect().await.unwrap().to_bytes();
-                site.piece(&session, number.unwrap(), body);
+                site.piece(&session, number, body);
                 drop(down);
                 download
+            } else {
+                site.with(&session, |session| session.download.take()).unwrap()
             };
             let frames = futures_util::stream::unfold(download, |mut download| async move {
                 let bytes = download.recv().await?;
@@ -260,35 +291,57 @@ async fn serve_http1(peer: DuplexStream, site: Arc<Site>) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(peer), service).await;
 }
 
+/// Dials one of two servers.
+#[derive(Debug)]
+struct Two {
+    main: Many,
+    other: Many,
+}
+
+#[async_trait]
+impl Dialer for Two {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let other = *target.host() == Host::new("other.example").unwrap();
+        if other { &self.other } else { &self.main }.connect(target, attempt).await
+    }
+}
+
 /// A client, and a server for every connection that it opens.
 struct World {
     client: XhttpClient,
-    road: Arc<Road>,
     site: Arc<Site>,
 }
 
 impl World {
     fn new(mode: XhttpMode, version: Version, extra: &str, seed: u64, most: usize) -> Self {
-        let security = if version == Version::Http1 { Security::None } else { tls(&[]) };
-        let client = built(&settings(mode, extra), &security).unwrap();
-        assert_eq!(client.version, version);
-        let (dialer, mut peers) = Many::new(seed, most);
-        let road = Road::new(Target::parse("node.example:443").unwrap(), Arc::new(dialer), Secure::Nothing);
+        let settings = settings(mode, extra);
+        Self::of(&settings, [version; 2], seed, most)
+    }
+
+    /// Versions of the main server and of the other one.
+    fn of(settings: &Xhttp, versions: [Version; 2], seed: u64, most: usize) -> Self {
+        let security = if versions[0] == Version::Http1 { Security::None } else { tls(&[]) };
+        let (main, main_peers) = Many::new(seed, most);
+        let (other, other_peers) = Many::new(seed, most);
+        let client = built_on(Arc::new(Two { main, other }), settings, &security).unwrap();
+        assert_eq!(version(&client.up), versions[0]);
         let site = Arc::<Site>::default();
-        let serving = Arc::clone(&site);
-        tokio::spawn(async move {
-            while let Some(peer) = peers.recv().await {
-                match version {
-                    Version::Http1 => tokio::spawn(serve_http1(peer, Arc::clone(&serving))),
-                    Version::Http2 => tokio::spawn(serve_http2(peer, Arc::clone(&serving))),
-                };
-            }
-        });
-        Self { client, road: Arc::new(road), site }
+        for (version, mut peers) in versions.into_iter().zip([main_peers, other_peers]) {
+            let serving = Arc::clone(&site);
+            tokio::spawn(async move {
+                while let Some(peer) = peers.recv().await {
+                    match version {
+                        Version::Http1 => tokio::spawn(serve_http1(peer, Arc::clone(&serving))),
+                        Version::Http2 => tokio::spawn(serve_http2(peer, Arc::clone(&serving))),
+                    };
+                }
+            });
+        }
+        Self { client, site }
     }
 
     async fn open(&self) -> BoxStream {
-        self.client.open(&self.road, &Attempt::within(Duration::from_secs(60))).await.unwrap()
+        self.client.open(&Attempt::within(Duration::from_secs(60))).await.unwrap()
     }
 }
 
@@ -302,8 +355,9 @@ const EVERY: [(XhttpMode, Version); 4] = [
 #[tokio::test(start_paused = true)]
 async fn questions_and_answers() {
     for (mode, version) in EVERY {
-        for (seed, most) in [(1, 50), (2, 64 * 1024)] {
-            let world = World::new(mode, version, "", seed, most);
+        let by_get = if mode == XhttpMode::PacketUp { r#"{"uplinkHTTPMethod":"get"}"# } else { "" };
+        for (seed, most, extra) in [(1, 50, ""), (2, 64 * 1024, by_get)] {
+            let world = World::new(mode, version, extra, seed, most);
             let mut stream = world.open().await;
             for _ in 0..3 {
                 stream.write_all(b"question").await.unwrap();
@@ -383,10 +437,9 @@ async fn short_writes_travel_together() {
 
 /// The code that a reader sees when every request is answered with this status.
 async fn refused(mode: XhttpMode, status: u16, method: &'static str) -> &'static str {
-    let client = built(&settings(mode, ""), &tls(&[])).unwrap();
     let (dialer, mut peers) = Many::new(1, 4096);
-    let road = Arc::new(Road::new(Target::parse("node.example:443").unwrap(), Arc::new(dialer), Secure::Nothing));
-    let mut stream = client.open(&road, &Attempt::within(Duration::from_secs(60))).await.unwrap();
+    let client = built_on(Arc::new(dialer), &settings(mode, ""), &tls(&[])).unwrap();
+    let mut stream = client.open(&Attempt::within(Duration::from_secs(60))).await.unwrap();
     let peer = peers.try_recv().unwrap();
     tokio::spawn(async move {
         let mut wire = h2::server::handshake(peer).await.unwrap();
@@ -428,5 +481,72 @@ async fn sessions_share_a_connection() {
         stream.read_exact(&mut back).await.unwrap();
     }
     assert_eq!(world.site.sessions.lock().len(), 5);
-    assert_eq!(world.client.connections.alive(), 1);
+    let Lines::Http2(_, connections) = &world.client.up.lines else { panic!() };
+    assert_eq!(connections.alive(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn downloads_take_another_way() {
+    let (one, two) = (Version::Http1, Version::Http2);
+    for (mode, versions) in [
+        (XhttpMode::StreamUp, [two, two]),
+        (XhttpMode::StreamUp, [two, one]),
+        (XhttpMode::PacketUp, [two, one]),
+        (XhttpMode::PacketUp, [one, two]),
+        (XhttpMode::PacketUp, [one, one]),
+    ] {
+        let download = settings(XhttpMode::Auto, "");
+        let security = if versions[1] == one { Security::None } else { tls(&[]) };
+        let settings = Xhttp { download: elsewhere(download, security), ..settings(mode, "") };
+        let world = World::of(&settings, versions, 1, 5000);
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let mut stream = world.open().await;
+            stream.write_all(b"question").await.unwrap();
+            stream.flush().await.unwrap();
+            streams.push(stream);
+        }
+        for stream in &mut streams {
+            let mut back = [0; 8];
+            timeout(Duration::from_secs(20), stream.read_exact(&mut back)).await.unwrap().unwrap();
+            assert_eq!(&back, b"question", "{mode:?} {versions:?}");
+        }
+    }
+}
+
+#[test]
+fn heads_of_another_way() {
+    let extra = r#"{"xPaddingBytes":2,"sessionPlacement":"header"}"#;
+    let other = Xhttp { path: "/d?q".into(), host: None, ..settings(XhttpMode::Auto, extra) };
+    let security = Security::Tls(Tls { server_name: Some("b.example".into()), ..Tls::default() });
+    let made = |mode, main: &Security| {
+        let download = elsewhere(other.clone(), security.clone());
+        built(&Xhttp { download, ..settings(mode, "") }, main)
+    };
+    let client = made(XhttpMode::Auto, &reality()).unwrap();
+    assert_eq!(client.mode, XhttpMode::StreamUp);
+    let head = client.down.as_ref().unwrap().plan.head(Purpose::Download { session: "S" }, true);
+    assert_eq!((head.method().as_str(), head.uri().to_string()), ("GET", "https://b.example/d/?q".to_owned()));
+    assert_eq!(head.headers()["x-session"], "S");
+    assert_eq!(head.headers()["referer"], "https://b.example/d/?x_padding=XX");
+    let head = client.up.plan.head(Purpose::Upload { session: "S" }, true);
+    assert_eq!(head.uri(), "https://a.example/x/S");
+    assert_eq!(made(XhttpMode::Auto, &tls(&[])).unwrap().mode, XhttpMode::PacketUp);
+    assert_eq!(made(XhttpMode::StreamOne, &reality()).err().map(|error| error.code()), Some("node-invalid"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn either_way_may_fail() {
+    for lost in ["main", "other"] {
+        let (main, main_peers) = Many::new(1, 4096);
+        let (other, other_peers) = Many::new(1, 4096);
+        // Who lets a receiver go refuses connections.
+        let (gone, _kept) = if lost == "main" { (main_peers, other_peers) } else { (other_peers, main_peers) };
+        drop(gone);
+        let download = elsewhere(settings(XhttpMode::Auto, ""), tls(&[]));
+        let settings = Xhttp { download, ..settings(XhttpMode::StreamUp, "") };
+        let client = built_on(Arc::new(Two { main, other }), &settings, &tls(&[])).unwrap();
+        let error = client.open(&Attempt::within(Duration::from_secs(60))).await.err().unwrap();
+        assert_eq!(error.cause.code(), "refused", "{lost}");
+    }
 }
