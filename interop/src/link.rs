@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
 use crate::{
     certificate::Certificate,
+    peer::Part,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
         self, Access, ECH_LIST, EXTRA, MBPS, OBFS_PASSWORD, PATH, SERVER_NAME, SERVICE, SERVICE_PATH, SHORT_ID, USER,
@@ -16,9 +18,10 @@ use crate::{
 const EARLY: u32 = 2048;
 
 /// Writes it.
-pub(crate) fn link(row: Row, server: SocketAddr, certificate: &Certificate, access: Access) -> String {
+pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> String {
+    let Part { row, address: server, door, .. } = part;
     let password = access.password();
-    let parameters = [transport(row), security(row, certificate, access)].concat().join("&");
+    let parameters = [transport(row, door, access), security(row, certificate, access)].concat().join("&");
     match row.protocol {
         Protocol::Socks4 => format!("socks4://{server}"),
         Protocol::Socks4a => format!("socks4a://{server}"),
@@ -99,7 +102,7 @@ fn quic_security(row: Row, certificate: &Certificate, access: Access) -> Vec<Str
     pairs.filter(|pair| !pair.starts_with("security=")).map(renamed).collect()
 }
 
-fn transport(row: Row) -> Vec<String> {
+fn transport(row: Row, door: SocketAddr, access: Access) -> Vec<String> {
     let early = |more: &str| vec!["type=ws".to_owned(), format!("path={PATH}&ed={EARLY}{more}")];
     match row.transport {
         Transport::Tcp => vec!["type=tcp".to_owned()],
@@ -121,16 +124,42 @@ fn transport(row: Row) -> Vec<String> {
         Transport::XhttpHttp1 => {
             ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
         }
-        Transport::XhttpPlaced => {
-            let extra: String = EXTRA.bytes().map(|byte| format!("%{byte:02x}")).collect();
-            ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", &format!("extra={extra}")]
-                .map(str::to_owned)
-                .to_vec()
-        }
+        Transport::XhttpPlaced => xhttp("packet-up", EXTRA),
+        Transport::XhttpGet => xhttp("packet-up", r#"{"uplinkHTTPMethod":"GET"}"#),
+        Transport::XhttpApart(mode) => xhttp(mode, &apart(row, door, access).to_string()),
         Transport::Http2 => {
             ["type=http", "host=disguise.interop.test", &format!("path={PATH}")].map(str::to_owned).to_vec()
         }
     }
+}
+
+fn xhttp(mode: &str, extra: &str) -> Vec<String> {
+    let extra: String = extra.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    ["type=xhttp", &format!("path={PATH}"), &format!("mode={mode}"), &format!("extra={extra}")]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// An `extra` with the way of the download.
+fn apart(row: Row, door: SocketAddr, access: Access) -> Value {
+    let mut settings = json!({
+        "address": door.ip(),
+        "port": door.port(),
+        "network": "xhttp",
+        "security": "tls",
+        "tlsSettings": { "serverName": SERVER_NAME, "alpn": ["h2", "http/1.1"], "fingerprint": "firefox" },
+        "xhttpSettings": { "path": PATH, "host": "disguise.interop.test" },
+    });
+    if matches!(row.tls, Some(Trust::Reality { .. })) {
+        settings["security"] = json!("reality");
+        settings["realitySettings"] = json!({
+            "serverName": SERVER_NAME,
+            "publicKey": secrets::reality_public_key(access),
+            "shortId": SHORT_ID,
+            "fingerprint": "chrome",
+        });
+    }
+    json!({ "downloadSettings": settings })
 }
 
 fn grpc(service: &str, mode: &str) -> Vec<String> {

@@ -91,6 +91,11 @@ pub(crate) enum Transport {
     Http2,
     /// XHTTP in this mode.
     Xhttp(&'static str),
+    /// XHTTP in this mode, whose download comes through another door of the server. Where the server has no TLS, that door
+    /// has.
+    XhttpApart(&'static str),
+    /// XHTTP in packet-up mode, uploaded by GET.
+    XhttpGet,
     /// XHTTP in packet-up mode, over HTTP/1.1 whatever the security.
     XhttpHttp1,
     /// XHTTP in packet-up mode, whose session, numbers and padding are not where they usually are.
@@ -149,13 +154,17 @@ impl Row {
 
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
     /// protocols inside only VMess has one of its own. XHTTP has one when it streams its upload.
-    pub(crate) const fn tells_half_close(self) -> bool {
+    pub(crate) fn tells_half_close(self) -> bool {
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
         let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
         let packets = match self.transport {
-            Transport::Xhttp(mode) => matches!(mode.as_bytes(), b"auto" | b"packet-up"),
-            transport => matches!(transport, Transport::XhttpHttp1 | Transport::XhttpPlaced),
+            // Under REALITY, `auto` streams.
+            Transport::Xhttp("auto") => !matches!(self.tls, Some(Trust::Reality { .. })),
+            Transport::Xhttp(mode) | Transport::XhttpApart(mode) => mode == "packet-up",
+            transport => {
+                matches!(transport, Transport::XhttpHttp1 | Transport::XhttpPlaced | Transport::XhttpGet)
+            }
         };
         !(websocket || packets || never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
@@ -224,6 +233,9 @@ impl fmt::Display for Row {
             Transport::Xhttp("packet-up") => " · xhttp packet-up",
             Transport::Xhttp("stream-up") => " · xhttp stream-up",
             Transport::Xhttp(_) => " · xhttp stream-one",
+            Transport::XhttpApart("packet-up") => " · xhttp packet-up (apart)",
+            Transport::XhttpApart(_) => " · xhttp stream-up (apart)",
+            Transport::XhttpGet => " · xhttp packet-up (get)",
             Transport::XhttpHttp1 => " · xhttp packet-up (h1)",
             Transport::XhttpPlaced => " · xhttp packet-up (extra)",
         })?;

@@ -27,7 +27,7 @@ const ENCRYPTIONS: [(&str, &str, bool); 6] = [
 ];
 const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
 /// Tried with VLESS in the clear and over TLS, with the others over TLS only.
-const MORE_TRANSPORTS: [Transport; 13] = [
+const MORE_TRANSPORTS: [Transport; 14] = [
     Transport::HttpHeader,
     Transport::HttpUpgrade,
     Transport::EarlyUpgrade,
@@ -41,6 +41,7 @@ const MORE_TRANSPORTS: [Transport; 13] = [
     Transport::Xhttp("stream-one"),
     Transport::XhttpHttp1,
     Transport::XhttpPlaced,
+    Transport::XhttpGet,
 ];
 
 /// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
@@ -99,7 +100,19 @@ fn all() -> Vec<Row> {
     rows.push(Row { tls: Some(Trust::Ech), ..Row::plain(Protocol::Vless) });
     let vision = Row::plain(Protocol::VlessVision);
     let reality = Trust::Reality { ml_dsa: false };
-    rows.push(Row { transport: Transport::Grpc, tls: Some(reality), ..Row::plain(Protocol::Vless) });
+    let vless = Row::plain(Protocol::Vless);
+    let apart = [Transport::XhttpApart("packet-up"), Transport::XhttpApart("stream-up")];
+    for tls in [None, Some(Trust::Verify)] {
+        rows.extend(apart.map(|transport| Row { transport, tls, ..vless }));
+    }
+    let carried = [
+        Transport::Grpc,
+        Transport::Xhttp("auto"),
+        Transport::Xhttp("stream-up"),
+        Transport::Xhttp("packet-up"),
+        Transport::XhttpApart("stream-up"),
+    ];
+    rows.extend(carried.map(|transport| Row { transport, tls: Some(reality), ..vless }));
     rows.extend([Trust::Verify, Trust::Browser, reality].map(|trust| Row { tls: Some(trust), ..vision }));
     for cipher in CIPHERS {
         let tcp = Row::plain(Protocol::Vmess { cipher });

@@ -59,7 +59,7 @@ pub(crate) struct Report {
 /// Runs all checks of one row.
 pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
     let mut report = Report::default();
-    let good = link(part.row, part.address, &stage.certificate, Access::Right);
+    let good = link(part, &stage.certificate, Access::Right);
     match Route::start(&[&good], &stage.outbounds, PATIENCE).await {
         Ok(route) => {
             report.check("small", small(&route, stage, part.row)).await;
@@ -84,7 +84,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
         Err(error) => report.failures.push(format!("no route: {error:#}")),
     }
     for access in wrong(part.row) {
-        let bad = link(part.row, part.address, &stage.certificate, access);
+        let bad = link(part, &stage.certificate, access);
         let code = refused(&bad, stage);
         match timeout(PATIENCE, code).await {
             Ok(Ok(code)) => report.codes.push(code),
@@ -98,7 +98,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
 impl Report {
     /// Every way of packing datagrams that the peer knows.
     async fn datagrams(&mut self, stage: &Stage, part: Part, good: &str) {
-        let bad = link(part.row, part.address, &stage.certificate, Access::WrongSecret);
+        let bad = link(part, &stage.certificate, Access::WrongSecret);
         for (packing, relays) in part.peer.relays(part.row) {
             self.datagrams.get_or_insert(*relays);
             let carried = datagrams::carried(format!("{good}{packing}"), *relays, &stage.outbounds);

@@ -63,6 +63,8 @@ pub(crate) struct Part {
     pub(crate) peer: Peer,
     pub(crate) row: Row,
     pub(crate) address: SocketAddr,
+    /// Another way to the server, for rows that have one.
+    pub(crate) door: SocketAddr,
     /// An HTTPS proxy of the same peer: the site behind REALITY, and what inner TLS goes to.
     pub(crate) site: SocketAddr,
 }
@@ -185,10 +187,13 @@ impl Peer {
         folder: &Path,
     ) -> anyhow::Result<Fleet> {
         // The last one is for the site behind REALITY.
-        let ports = free_ports(rows.len() + 1)?;
+        let ports = free_ports(2 * rows.len() + 1)?;
         let site = *ports.last().context("no port")?;
-        let parts: Vec<Part> =
-            rows.iter().zip(ports).map(|(&row, address)| Part { peer: self, row, address, site }).collect();
+        let part = |(&row, ports): (&Row, &[SocketAddr])| match *ports {
+            [address, door] => Some(Part { peer: self, row, address, door, site }),
+            _ => None,
+        };
+        let parts: Vec<Part> = rows.iter().zip(ports.chunks(2)).filter_map(part).collect();
         let mut fleet = Fleet { processes: Vec::new(), parts };
         let groups: Vec<&[Part]> = match self {
             Self::ShadowsocksLibev => fleet.parts.chunks(1).collect(),

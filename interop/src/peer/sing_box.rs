@@ -17,12 +17,13 @@ use crate::{
 /// Its Shadowsocks server has no stream ciphers. Of gRPC it has one method, of raw TCP no disguise, of XHTTP nothing, and
 /// its HTTPUpgrade knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
-    use Transport::{EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpHttp1, XhttpPlaced};
+    use Transport::{
+        EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpApart, XhttpGet, XhttpHttp1, XhttpPlaced,
+    };
     // The packaged build is without uTLS, which its REALITY server asks for.
-    let lacking =
-        matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Xhttp(_) | XhttpHttp1 | XhttpPlaced)
-            || matches!(row.tls, Some(Trust::Reality { .. }));
-    if lacking {
+    let xhttp = matches!(row.transport, Xhttp(_) | XhttpApart(_) | XhttpGet | XhttpHttp1 | XhttpPlaced);
+    let others = matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath);
+    if xhttp || others || matches!(row.tls, Some(Trust::Reality { .. })) {
         return false;
     }
     match row.protocol {
@@ -142,7 +143,8 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
         Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
         Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
-        Transport::Xhttp(_) | Transport::XhttpHttp1 | Transport::XhttpPlaced => {}
+        Transport::Xhttp(_) | Transport::XhttpApart(_) => {}
+        Transport::XhttpGet | Transport::XhttpHttp1 | Transport::XhttpPlaced => {}
     }
     inbound
 }

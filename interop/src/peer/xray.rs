@@ -45,6 +45,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::EarlyHeader | Transport::HttpUpgrade | Transport::EarlyUpgrade => xray,
         Transport::Grpc | Transport::GrpcMulti | Transport::GrpcPath => xray,
         Transport::Xhttp(_) | Transport::XhttpHttp1 | Transport::XhttpPlaced => xray,
+        Transport::XhttpApart(_) | Transport::XhttpGet => xray,
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
@@ -55,6 +56,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
 /// The whole configuration.
 pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, dialect: Dialect) -> Value {
     let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate, site, dialect)).collect();
+    inbounds.extend(parts.iter().filter_map(|part| door(part, certificate)));
     inbounds.push(json!({
         "tag": "site",
         "listen": site.ip(),
@@ -98,6 +100,24 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
     })
 }
 
+/// The other way to a row's server. It takes off TLS that the server does not have itself: by a fallback, because what
+/// a `dokodemo-door` with TLS sends back is not encrypted.
+fn door(part: &Part, certificate: &Certificate) -> Option<Value> {
+    let Transport::XhttpApart(_) = part.row.transport else { return None };
+    let mut door =
+        json!({ "tag": format!("door of {}", part.row), "listen": part.door.ip(), "port": part.door.port() });
+    if part.row.tls.is_none() {
+        let fallbacks = json!([{ "dest": part.address.to_string() }]);
+        door["protocol"] = json!("vless");
+        door["settings"] = json!({ "clients": [{ "id": ID }], "decryption": "none", "fallbacks": fallbacks });
+        door["streamSettings"] = tls(&certificate.chain, &certificate.key);
+    } else {
+        door["protocol"] = json!("dokodemo-door");
+        door["settings"] = json!({ "address": part.address.ip(), "port": part.address.port(), "network": "tcp" });
+    }
+    Some(door)
+}
+
 fn carrier(transport: Transport) -> Value {
     let grpc =
         |service: &str| json!({ "network": "grpc", "grpcSettings": { "serviceName": service, "multiMode": true } });
@@ -116,6 +136,11 @@ fn carrier(transport: Transport) -> Value {
         Transport::Grpc | Transport::GrpcMulti => grpc(SERVICE),
         Transport::GrpcPath => grpc(SERVICE_PATH),
         Transport::Xhttp(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
+        Transport::XhttpApart(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
+        Transport::XhttpGet => {
+            let settings = json!({ "path": PATH, "mode": "packet-up", "uplinkHTTPMethod": "GET" });
+            json!({ "network": "xhttp", "xhttpSettings": settings })
+        }
         Transport::XhttpHttp1 => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": "packet-up" } }),
         Transport::XhttpPlaced => {
             let extra: Value = serde_json::from_str(EXTRA).unwrap_or_default();

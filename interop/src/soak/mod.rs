@@ -123,7 +123,7 @@ async fn start(
     site: &Site,
 ) -> anyhow::Result<(Process, Client, Gauge)> {
     let parts = fleets.iter().flat_map(|fleet| &fleet.parts);
-    let links: Vec<String> = parts.map(|part| link(part.row, part.address, certificate, Access::Right)).collect();
+    let links: Vec<String> = parts.map(|part| link(*part, certificate, Access::Right)).collect();
     fs::write(folder.join("nodes.txt"), links.join("\n"))?;
     let ports = free_ports(2)?;
     let (proxy, api) = ports.first().zip(ports.get(1)).context("no free port")?;
