@@ -22,6 +22,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("grpc", outbound::grpc),
     ("xhttp", outbound::xhttp),
     ("http", outbound::http),
+    ("http3", hezar_engine::doors::http3),
     ("hysteria2", hezar_engine::doors::hysteria2),
     ("tuic", hezar_engine::doors::tuic),
     ("disguise", hezar_engine::doors::disguise),

@@ -121,6 +121,9 @@ fn transport(row: Row, door: SocketAddr, access: Access) -> Vec<String> {
         Transport::Xhttp(mode) => {
             ["type=xhttp", &format!("path={PATH}"), &format!("mode={mode}")].map(str::to_owned).to_vec()
         }
+        Transport::XhttpHttp3(mode) => {
+            ["type=xhttp", &format!("path={PATH}"), &format!("mode={mode}"), "alpn=h3"].map(str::to_owned).to_vec()
+        }
         Transport::XhttpHttp1 => {
             ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
         }

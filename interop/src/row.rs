@@ -94,6 +94,8 @@ pub(crate) enum Transport {
     /// XHTTP in this mode, whose download comes through another door of the server. Where the server has no TLS, that door
     /// has.
     XhttpApart(&'static str),
+    /// XHTTP in this mode, over HTTP/3.
+    XhttpHttp3(&'static str),
     /// XHTTP in packet-up mode, uploaded by GET.
     XhttpGet,
     /// XHTTP in packet-up mode, over HTTP/1.1 whatever the security.
@@ -161,7 +163,7 @@ impl Row {
         let packets = match self.transport {
             // Under REALITY, `auto` streams.
             Transport::Xhttp("auto") => !matches!(self.tls, Some(Trust::Reality { .. })),
-            Transport::Xhttp(mode) | Transport::XhttpApart(mode) => mode == "packet-up",
+            Transport::Xhttp(mode) | Transport::XhttpApart(mode) | Transport::XhttpHttp3(mode) => mode == "packet-up",
             transport => {
                 matches!(transport, Transport::XhttpHttp1 | Transport::XhttpPlaced | Transport::XhttpGet)
             }
@@ -172,6 +174,7 @@ impl Row {
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
         matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard)
+            || matches!(self.transport, Transport::XhttpHttp3(_))
     }
 
     /// Whether names can be asked for; SOCKS4 and WireGuard know addresses only.
@@ -235,6 +238,9 @@ impl fmt::Display for Row {
             Transport::Xhttp(_) => " · xhttp stream-one",
             Transport::XhttpApart("packet-up") => " · xhttp packet-up (apart)",
             Transport::XhttpApart(_) => " · xhttp stream-up (apart)",
+            Transport::XhttpHttp3("packet-up") => " · xhttp packet-up (h3)",
+            Transport::XhttpHttp3("stream-up") => " · xhttp stream-up (h3)",
+            Transport::XhttpHttp3(_) => " · xhttp stream-one (h3)",
             Transport::XhttpGet => " · xhttp packet-up (get)",
             Transport::XhttpHttp1 => " · xhttp packet-up (h1)",
             Transport::XhttpPlaced => " · xhttp packet-up (extra)",

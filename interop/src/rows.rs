@@ -105,6 +105,10 @@ fn all() -> Vec<Row> {
     for tls in [None, Some(Trust::Verify)] {
         rows.extend(apart.map(|transport| Row { transport, tls, ..vless }));
     }
+    for trust in [Trust::Verify, Trust::Pin] {
+        let modes = ["packet-up", "stream-up", "stream-one"].map(Transport::XhttpHttp3);
+        rows.extend(modes.map(|transport| Row { transport, tls: Some(trust), ..vless }));
+    }
     let carried = [
         Transport::Grpc,
         Transport::Xhttp("auto"),

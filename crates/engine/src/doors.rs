@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 
-use crate::{protocol, quic, security};
+use crate::{protocol, quic, security, transport};
 
 /// The answers and datagrams of a Hysteria 2 server.
 pub fn hysteria2(data: &[u8]) {
@@ -41,6 +41,13 @@ pub fn encryption(data: &[u8]) {
 /// Packets out of a WireGuard tunnel: each has its length in front.
 pub fn tunnel(data: &[u8]) {
     protocol::wireguard::decode(data);
+}
+
+/// An answer of HTTP/3; the first byte is the size of pieces.
+pub fn http3(data: &[u8]) {
+    let [piece, data @ ..] = data else { return };
+    let whole = transport::decode_http3(data, usize::MAX);
+    assert_eq!(transport::decode_http3(data, usize::from(*piece)), whole, "it depends on the pieces");
 }
 
 /// Packets under a disguise, and what comes out of them.

@@ -18,10 +18,10 @@ use crate::{
 /// its HTTPUpgrade knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
     use Transport::{
-        EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpApart, XhttpGet, XhttpHttp1, XhttpPlaced,
+        EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpApart, XhttpGet, XhttpHttp1, XhttpHttp3, XhttpPlaced,
     };
     // The packaged build is without uTLS, which its REALITY server asks for.
-    let xhttp = matches!(row.transport, Xhttp(_) | XhttpApart(_) | XhttpGet | XhttpHttp1 | XhttpPlaced);
+    let xhttp = matches!(row.transport, Xhttp(_) | XhttpApart(_) | XhttpHttp3(_) | XhttpGet | XhttpHttp1 | XhttpPlaced);
     let others = matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath);
     if xhttp || others || matches!(row.tls, Some(Trust::Reality { .. })) {
         return false;
@@ -143,7 +143,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
         Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
         Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
-        Transport::Xhttp(_) | Transport::XhttpApart(_) => {}
+        Transport::Xhttp(_) | Transport::XhttpApart(_) | Transport::XhttpHttp3(_) => {}
         Transport::XhttpGet | Transport::XhttpHttp1 | Transport::XhttpPlaced => {}
     }
     inbound

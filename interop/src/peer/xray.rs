@@ -45,7 +45,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::EarlyHeader | Transport::HttpUpgrade | Transport::EarlyUpgrade => xray,
         Transport::Grpc | Transport::GrpcMulti | Transport::GrpcPath => xray,
         Transport::Xhttp(_) | Transport::XhttpHttp1 | Transport::XhttpPlaced => xray,
-        Transport::XhttpApart(_) | Transport::XhttpGet => xray,
+        Transport::XhttpApart(_) | Transport::XhttpHttp3(_) | Transport::XhttpGet => xray,
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
     };
@@ -76,7 +76,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
     let (protocol, settings) = settings(part.row.protocol);
     let mut stream = carrier(part.row.transport);
     stream["security"] = json!("none");
-    let security = match part.row.tls {
+    let mut security = match part.row.tls {
         None => Value::Null,
         Some(Trust::Reality { ml_dsa }) => reality(site, ml_dsa),
         Some(Trust::Browser | Trust::Ech) if dialect == Dialect::Xray => {
@@ -87,6 +87,9 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
         }
         Some(_) => tls(&certificate.chain, &certificate.key),
     };
+    if let Transport::XhttpHttp3(_) = part.row.transport {
+        security["tlsSettings"]["alpn"] = json!(["h3"]);
+    }
     if let (Some(stream), Value::Object(security)) = (stream.as_object_mut(), security) {
         stream.extend(security);
     }
@@ -136,7 +139,9 @@ fn carrier(transport: Transport) -> Value {
         Transport::Grpc | Transport::GrpcMulti => grpc(SERVICE),
         Transport::GrpcPath => grpc(SERVICE_PATH),
         Transport::Xhttp(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
-        Transport::XhttpApart(mode) => json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } }),
+        Transport::XhttpApart(mode) | Transport::XhttpHttp3(mode) => {
+            json!({ "network": "xhttp", "xhttpSettings": { "path": PATH, "mode": mode } })
+        }
         Transport::XhttpGet => {
             let settings = json!({ "path": PATH, "mode": "packet-up", "uplinkHTTPMethod": "GET" });
             json!({ "network": "xhttp", "xhttpSettings": settings })

@@ -52,7 +52,7 @@ pub(super) fn cause_of_read(error: &ReadError) -> Cause {
 }
 
 /// Why a stream takes no more bytes.
-pub(super) fn cause_of_write(error: &WriteError) -> Cause {
+pub(crate) fn cause_of_write(error: &WriteError) -> Cause {
     match error {
         WriteError::ConnectionLost(lost) => cause_of(lost),
         WriteError::Stopped(_) => Cause::Reset,

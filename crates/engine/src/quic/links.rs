@@ -273,7 +273,7 @@ impl<S: Send + Sync + 'static> Links<S> {
     }
 
     /// Gives a connection no more streams; those that it has go on.
-    fn retire(&self, link: &Arc<Link<S>>) {
+    pub(crate) fn retire(&self, link: &Arc<Link<S>>) {
         self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
     }
 
@@ -281,6 +281,12 @@ impl<S: Send + Sync + 'static> Links<S> {
     #[cfg(test)]
     pub(crate) fn closing_after(idle: Duration) -> Self {
         Self { idle, ..Self::default() }
+    }
+
+    /// Whether one of the open connections is so.
+    #[cfg(test)]
+    pub(crate) fn any(&self, what: impl Fn(&Link<S>) -> bool) -> bool {
+        self.open.lock().iter().any(|link| what(link))
     }
 
     /// How many connections are open.

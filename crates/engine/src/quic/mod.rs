@@ -26,7 +26,7 @@ pub(crate) mod varint;
 pub(crate) use brutal::{Promise, negotiated};
 pub(crate) use disguise::Disguise;
 pub(crate) use disguise::uncover;
-pub(crate) use fault::cause_of;
+pub(crate) use fault::{cause_of, cause_of_write};
 pub(crate) use hop::Hop;
 pub(crate) use inboxes::{Inbox, Inboxes};
 pub(crate) use links::{Lease, Link, Links};

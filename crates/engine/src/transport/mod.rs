@@ -3,6 +3,7 @@
 mod grpc;
 mod http1;
 mod http2;
+mod http3;
 mod http_header;
 mod http_upgrade;
 mod multiplex;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use hezar_core::{Carrier, Security, Target, Tls};
 
+pub(crate) use self::http3::decode as decode_http3;
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,
@@ -21,7 +23,9 @@ use self::{
     websocket::WebSocketClient,
     xhttp::{Version, Way, XhttpClient},
 };
-use crate::{Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, security::Secure, upstream::Road};
+use crate::{
+    Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, quic::Server, security::Secure, upstream::Road,
+};
 
 /// The layer between secured streams to a server and the proxy protocol.
 #[derive(Debug)]
@@ -85,6 +89,7 @@ pub(crate) fn layers(
                 let road = |secure| Arc::new(Road::new(target.clone(), Arc::clone(via), secure));
                 let server = target.host();
                 Ok(match version {
+                    Version::Http3 => Way::Http3(Box::new(quic_server(target, security, via, clients)?)),
                     Version::Http1 => Way::Http1(road(Secure::new(security, server, clients, &["http/1.1"])?)),
                     Version::Http2 => Way::Http2(road(Secure::new(&http2_only(security), server, clients, &["h2"])?)),
                 })
@@ -119,6 +124,20 @@ impl Transport {
             Kind::Xhttp(client) => client.open(attempt).await,
         }
     }
+}
+
+/// The way to a server that speaks HTTP/3.
+fn quic_server(
+    target: &Target,
+    security: &Security,
+    via: &Arc<dyn Dialer>,
+    clients: &TlsClients,
+) -> Result<Server, BuildError> {
+    let Security::Tls(tls) = security else { return Err(BuildError::Invalid("HTTP/3 needs TLS")) };
+    // The same can be wrong with it as on a stream.
+    Secure::new(security, target.host(), clients, &[])?;
+    let (target, via, tls, clients) = (target.clone(), Arc::clone(via), tls.clone(), clients.clone());
+    Ok(Server { target, via, tls, clients, alpn: &["h3"], disguise: None, hop: None })
 }
 
 /// Settings without the protocols that cannot begin as HTTP/1.1: publishers often list `h2` by habit, and a server that

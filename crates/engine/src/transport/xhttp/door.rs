@@ -7,14 +7,16 @@ use hezar_core::{Security, Stage, Target, Xhttp, XhttpMode};
 use super::{
     Version,
     extra::Extra,
-    http1, http2,
+    http1, http2, http3,
     plan::{Plan, Purpose},
     stream::{Download, Upload},
     upload::Packets,
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
+    quic::Server,
     transport::{
+        http3::Connections as QuicConnections,
         multiplex::{Connections, Limits, MuxStream, Raw, Seat},
         server_name,
     },
@@ -29,6 +31,7 @@ pub(in crate::transport) type Lay<'a> = dyn Fn(&Target, &Security, Version) -> R
 pub(in crate::transport) enum Way {
     Http1(Arc<Road>),
     Http2(Arc<Road>),
+    Http3(Box<Server>),
 }
 
 /// One server of a node.
@@ -45,6 +48,8 @@ pub(super) enum Lines {
     Http1(Arc<Road>),
     /// Shared ones.
     Http2(Arc<Road>, Arc<Connections>),
+    /// Shared ones, over QUIC.
+    Http3(Arc<QuicConnections>),
 }
 
 impl Door {
@@ -66,6 +71,7 @@ impl Door {
         let lines = match way {
             Way::Http1(road) => Lines::Http1(road),
             Way::Http2(road) => Lines::Http2(road, Arc::new(Connections::new(limits))),
+            Way::Http3(server) => Lines::Http3(Arc::new(QuicConnections::new(*server, limits))),
         };
         Ok(Self { plan, lines })
     }
@@ -82,6 +88,10 @@ impl Door {
                 let head = self.plan.head(Purpose::Both, true);
                 let (seat, exchange) = connections.request(road, &head, false, attempt).await?;
                 Ok(Box::new(MuxStream::new(seat, exchange, Raw)))
+            }
+            Lines::Http3(connections) => {
+                let head = self.plan.head(Purpose::Both, true);
+                Ok(Box::new(connections.request(&head, false, attempt).await?))
             }
         }
     }
@@ -105,7 +115,12 @@ impl Door {
             Lines::Http2(road, connections) => {
                 let head = self.plan.head(purpose, true);
                 let (seat, exchange) = connections.request(road, &head, true, attempt).await?;
-                Ok((Download::Http2(MuxStream::new(Arc::clone(&seat), exchange, Raw)), Some(seat)))
+                let stream = MuxStream::new(Arc::clone(&seat), exchange, Raw);
+                Ok((Download::Shared(Box::new(stream)), Some(seat)))
+            }
+            Lines::Http3(connections) => {
+                let stream = connections.request(&self.plan.head(purpose, true), true, attempt).await?;
+                Ok((Download::Shared(Box::new(stream)), None))
             }
         }
     }
@@ -137,7 +152,15 @@ impl Door {
                     }
                     None => connections.request(road, &head, false, attempt).await?,
                 };
-                Ok(Upload::Stream(MuxStream::new(seat, exchange, Raw)))
+                Ok(Upload::Stream(Box::new(MuxStream::new(seat, exchange, Raw))))
+            }
+            (Lines::Http3(connections), XhttpMode::StreamUp) => {
+                let head = plan.head(Purpose::Upload { session: &session }, true);
+                Ok(Upload::Stream(Box::new(connections.request(&head, false, attempt).await?)))
+            }
+            (Lines::Http3(connections), _) => {
+                let posts = http3::Posts { plan, session, connections: Arc::clone(connections) };
+                Ok(Upload::Packets(Packets::start(&self.plan, posts)))
             }
             (Lines::Http2(road, connections), _) => {
                 let seat = match seat {

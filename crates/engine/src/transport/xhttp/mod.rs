@@ -2,8 +2,8 @@
 //!
 //! In all modes the download is the body of one answer. The upload is the body of the same request (stream-one), of a
 //! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it: under
-//! REALITY stream-one, or stream-up when the download takes another way; else packet-up. The streamed modes need HTTP/2;
-//! without TLS they begin with it at once, as Xray's server understands, because Go's HTTP/1.1 servers do not answer
+//! REALITY stream-one, or stream-up when the download takes another way; else packet-up. The streamed modes need HTTP/2
+//! or HTTP/3; without TLS they begin with HTTP/2 at once, as Xray's server understands, because Go's HTTP/1.1 servers do not answer
 //! before they have read.
 //!
 //! The download may come from another server, or through another door of the same one, than the upload goes to
@@ -15,6 +15,7 @@ mod door;
 mod extra;
 mod http1;
 mod http2;
+mod http3;
 mod plan;
 mod stream;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub(super) struct XhttpClient {
 pub(super) enum Version {
     Http1,
     Http2,
+    Http3,
 }
 
 impl XhttpClient {
@@ -121,7 +123,7 @@ fn version(mode: XhttpMode, security: &Security) -> Result<Version, BuildError> 
         Security::None => "h2",
     };
     match only {
-        "h3" => Err(BuildError::Unsupported("XHTTP over HTTP/3")),
+        "h3" => Ok(Version::Http3),
         "http/1.1" if mode == XhttpMode::PacketUp => Ok(Version::Http1),
         "http/1.1" => Err(BuildError::Unsupported("XHTTP's streamed modes over HTTP/1.1")),
         _ => Ok(Version::Http2),

@@ -9,21 +9,19 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{http1, upload::Packets};
-use crate::{
-    Stream,
-    transport::multiplex::{MuxStream, Raw},
-};
+use crate::{BoxStream, Stream};
 
 /// Where the bytes come from.
 pub(super) enum Download {
     Http1(http1::Download),
-    Http2(MuxStream<Raw>),
+    /// On a connection that others share.
+    Shared(BoxStream),
 }
 
 /// Where they go.
 pub(super) enum Upload {
     /// One long request.
-    Stream(MuxStream<Raw>),
+    Stream(BoxStream),
     /// Many short ones.
     Packets(Packets),
 }
@@ -79,7 +77,7 @@ impl AsyncRead for XhttpStream {
         }
         match &mut this.download {
             Download::Http1(download) => download.poll_read(cx, buf),
-            Download::Http2(download) => Pin::new(download).poll_read(cx, buf),
+            Download::Shared(download) => Pin::new(download).poll_read(cx, buf),
         }
     }
 }

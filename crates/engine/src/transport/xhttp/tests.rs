@@ -46,6 +46,7 @@ fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Resu
         Ok(match version {
             Version::Http1 => Way::Http1(road),
             Version::Http2 => Way::Http2(road),
+            Version::Http3 => return Err(BuildError::Unsupported("sockets")),
         })
     };
     XhttpClient::new(settings, security, &server(), &lay)
@@ -59,6 +60,7 @@ fn version(door: &Door) -> Version {
     match door.lines {
         Lines::Http1(_) => Version::Http1,
         Lines::Http2(..) => Version::Http2,
+        Lines::Http3(_) => Version::Http3,
     }
 }
 
@@ -101,7 +103,7 @@ fn auto_is_what_xray_makes_of_it() {
 #[test]
 fn what_needs_another_client_is_refused() {
     let code = |extra: &str, security: &Security| built(&settings(XhttpMode::StreamUp, extra), security).err();
-    assert_eq!(code("", &tls(&["h3"])), Some(BuildError::Unsupported("XHTTP over HTTP/3")));
+    assert_eq!(code("", &tls(&["h3"])), Some(BuildError::Unsupported("sockets")));
     assert_eq!(code("", &tls(&["http/1.1"])), Some(BuildError::Unsupported("XHTTP's streamed modes over HTTP/1.1")));
     let plain = |extra| code(extra, &Security::None).map(|error| error.code());
     assert_eq!(plain(r#"{"uplinkDataPlacement":"cookie"}"#), Some("node-unsupported"));
@@ -332,7 +334,7 @@ impl World {
                 while let Some(peer) = peers.recv().await {
                     match version {
                         Version::Http1 => tokio::spawn(serve_http1(peer, Arc::clone(&serving))),
-                        Version::Http2 => tokio::spawn(serve_http2(peer, Arc::clone(&serving))),
+                        _ => tokio::spawn(serve_http2(peer, Arc::clone(&serving))),
                     };
                 }
             });

@@ -1,0 +1,205 @@
+//! HTTP/3 connections to one server, each carrying many requests: opened on use, shared, replaced when they die, closed
+//! when idle ([`Links`]).
+//!
+//! Only what a tunnel needs of HTTP/3 is here: requests with a body, and answers of which the status matters. So the
+//! frames are our own ([`wire`]), and what a server may make us keep is bounded.
+
+mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use hezar_core::Stage;
+use http::Request;
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+pub(super) use self::stream::Http3Stream;
+use self::wire::{Front, Next};
+use super::multiplex::Limits;
+use crate::{
+    Attempt, Cause, DialError,
+    quic::{Dialled, Links, QuicStream, Server, cause_of, cause_of_write, transport},
+};
+
+/// The unidirectional streams that a server may open: control, two of QPACK, and some that say nothing.
+const SERVER_STREAMS: u32 = 8;
+/// What the server may send on one stream before we have taken it, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same for the whole connection: a stream whose client does not read cannot stop the others.
+const WINDOW: u32 = 64 << 20;
+/// Connections that turn out to take no more requests, tried before giving up.
+const TRIES: usize = 3;
+
+/// The connections to one node's server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    server: Server,
+    links: Links<Session>,
+    limits: Limits,
+}
+
+/// What is kept with a connection.
+#[derive(Debug)]
+struct Session {
+    life: Arc<Life>,
+    /// HTTP/3 ends with its control streams.
+    _control: SendStream,
+}
+
+/// How much a connection has carried, and whether it carries more.
+#[derive(Debug)]
+struct Life {
+    born: Instant,
+    used: AtomicU32,
+    leaving: AtomicBool,
+}
+
+impl Life {
+    /// Counts a request. Whether it is one too many.
+    fn worn(&self, limits: &Limits) -> bool {
+        let used = self.used.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        (limits.uses > 0 && used >= limits.uses) || limits.age.is_some_and(|age| self.born.elapsed() >= age)
+    }
+}
+
+impl Connections {
+    /// None yet.
+    pub(super) fn new(server: Server, limits: Limits) -> Self {
+        Self { server, links: Links::default(), limits }
+    }
+
+    /// Sends a request's head on a connection that is open, or on a new one; without a body when it `ends`.
+    ///
+    /// # Errors
+    /// [`DialError`] with the stage that failed.
+    pub(super) async fn request(
+        &self,
+        request: &Request<()>,
+        ends: bool,
+        attempt: &Attempt,
+    ) -> Result<Http3Stream<QuicStream>, DialError> {
+        let head = wire::head(request);
+        let mut tries = 0..TRIES;
+        loop {
+            let (stream, head, link) = self.links.stream(attempt, |_| head.clone(), || self.dial(attempt)).await?;
+            let leaving = link.session.life.leaving.load(Ordering::Relaxed);
+            if leaving || link.session.life.worn(&self.limits) {
+                // This request is its last one, if it takes any.
+                self.links.retire(&link);
+            }
+            if leaving && tries.next().is_some() {
+                continue;
+            }
+            let mut stream = Http3Stream::new(stream, head);
+            let sending = async {
+                stream.flush().await?;
+                if ends { stream.shutdown().await } else { Ok(()) }
+            };
+            attempt.stage(Stage::Transport, sending).await?;
+            return Ok(stream);
+        }
+    }
+
+    /// A new connection.
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+        let mut config = transport(SERVER_STREAMS);
+        config.stream_receive_window(VarInt::from_u32(STREAM_WINDOW)).receive_window(VarInt::from_u32(WINDOW));
+        let dialled = self.server.connect(config, attempt).await?;
+        let greeting = async {
+            let mut control = dialled.connection.open_uni().await.map_err(|error| cause_of(&error))?;
+            control.write_all(&wire::GREETING).await.map_err(|error| cause_of_write(&error))?;
+            Ok::<_, Cause>(control)
+        };
+        let control = attempt.stage(Stage::Transport, greeting).await?;
+        let life = Arc::new(Life { born: Instant::now(), used: AtomicU32::new(0), leaving: AtomicBool::new(false) });
+        tokio::spawn(listen(dialled.connection.clone(), Arc::clone(&life)));
+        Ok((dialled, Session { life, _control: control }))
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn alive(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Another time for idleness, in tests.
+    #[cfg(test)]
+    pub(super) fn closing_after(self, idle: std::time::Duration) -> Self {
+        Self { links: Links::closing_after(idle), ..self }
+    }
+}
+
+/// Takes bytes apart as an answer, in pieces of at most this length, for the fuzz targets: its payload, and whether it
+/// is whole.
+pub(crate) fn decode(mut bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
+    let (mut answer, mut payload) = (wire::Answer::new(), Vec::new());
+    while !bytes.is_empty() {
+        let next = answer.next();
+        let wanted = match next {
+            Next::Ours(wanted) => wanted,
+            Next::Payload(left) => usize::try_from(left).unwrap_or(usize::MAX),
+        };
+        let (piece, rest) = bytes.split_at(wanted.min(most.max(1)).min(bytes.len()));
+        bytes = rest;
+        if matches!(next, Next::Ours(_)) {
+            answer.take(piece).ok()?;
+        } else {
+            payload.extend_from_slice(piece);
+            answer.passed(piece.len());
+        }
+    }
+    Some((payload, answer.end().is_ok()))
+}
+
+/// Hears what the server says about the whole connection, to its end.
+async fn listen(connection: Connection, life: Arc<Life>) {
+    let mut streams = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            accepted = connection.accept_uni() => match accepted {
+                Ok(stream) => streams.push(hear(stream)),
+                Err(_) => return,
+            },
+            Some(()) = streams.next(), if !streams.is_empty() => life.leaving.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Ends when the server says that it takes no more requests. Streams that do not concern us are held open: ending one of
+/// QPACK's ends the connection.
+async fn hear(mut stream: RecvStream) {
+    if !says_goodbye(&mut stream).await {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn says_goodbye(stream: &mut RecvStream) -> bool {
+    let mut kind = [0];
+    // Types above 63 are longer, and none of ours.
+    if stream.read_exact(&mut kind).await.is_err() || u64::from(kind[0]) != wire::CONTROL {
+        return false;
+    }
+    let mut front = Front::default();
+    let mut byte = [0];
+    while stream.read_exact(&mut byte).await.is_ok() {
+        let Some((kind, mut left)) = front.take(byte[0]) else { continue };
+        if kind == wire::GOAWAY {
+            return true;
+        }
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            match stream.read_chunk(most, true).await {
+                Ok(Some(chunk)) => left = left.saturating_sub(chunk.bytes.len() as u64),
+                _ => return false,
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,65 @@
+//! XHTTP over HTTP/3: every request of a stream on the node's shared connections.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    http2,
+    plan::{Plan, Purpose},
+    upload::Post,
+};
+use crate::{
+    Attempt, Cause,
+    quic::QuicStream,
+    transport::http3::{Connections, Http3Stream},
+};
+
+/// How long a new connection for an upload may take.
+const NEW_CONNECTION: Duration = Duration::from_secs(15);
+/// The most of an answer to an upload that is read, in bytes.
+const MOST_ANSWER: usize = 64 * 1024;
+
+/// Sends pieces of one session's upload.
+pub(super) struct Posts {
+    pub(super) plan: Arc<Plan>,
+    pub(super) session: Arc<str>,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Post for Posts {
+    const AT_ONCE: usize = http2::AT_ONCE;
+
+    fn post(&mut self, number: u64, body: Bytes) -> impl Future<Output = Result<(), Cause>> + Send + 'static {
+        let purpose = Purpose::Piece { session: &self.session, number, length: body.len() };
+        let head = self.plan.head(purpose, true);
+        let connections = Arc::clone(&self.connections);
+        async move {
+            let attempt = Attempt::within(NEW_CONNECTION);
+            let mut stream = connections.request(&head, false, &attempt).await.map_err(|error| error.cause)?;
+            let sent = send(&mut stream, &body).await;
+            match (hear(&mut stream).await, sent) {
+                // A server may answer before it has heard all; what it says then counts.
+                (Ok(()), Err(error)) => Err(error.into()),
+                (heard, _) => heard,
+            }
+        }
+    }
+}
+
+async fn send(stream: &mut Http3Stream<QuicStream>, body: &[u8]) -> io::Result<()> {
+    stream.write_all(body).await?;
+    stream.shutdown().await
+}
+
+async fn hear(stream: &mut Http3Stream<QuicStream>) -> Result<(), Cause> {
+    let (mut sink, mut read) = ([0; 512], 0);
+    while read <= MOST_ANSWER {
+        match stream.read(&mut sink).await? {
+            0 => return Ok(()),
+            length => read += length,
+        }
+    }
+    Err(Cause::Protocol("the answer to an XHTTP upload does not end"))
+}
