@@ -145,7 +145,7 @@ impl VmessCipher {
 pub struct Vmess {
     /// The user.
     pub id: Uuid,
-    /// The number of alternative ids; above 0 the old MD5 header is used.
+    /// The number of alternative ids, as published: 0 says that the server is not older than AEAD headers.
     pub alter_id: u16,
     /// The body cipher.
     pub cipher: VmessCipher,
