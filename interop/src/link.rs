@@ -59,7 +59,9 @@ pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> Str
             format!("hezar-chain://{hop}.{hop}")
         }
         Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
-        Protocol::Vmess { cipher } => format!("vmess://{}@{server}?encryption={cipher}&{parameters}", access.id()),
+        Protocol::Vmess { cipher, alter } => {
+            format!("vmess://{}@{server}?encryption={cipher}&alterId={alter}&{parameters}", access.id())
+        }
         Protocol::Vless => format!("vless://{}@{server}?encryption=none&{parameters}", access.id()),
         Protocol::VlessVision => {
             format!("vless://{}@{server}?encryption=none&flow=xtls-rprx-vision&{parameters}", access.id())

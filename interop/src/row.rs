@@ -30,8 +30,10 @@ pub(crate) enum Protocol {
     },
     /// Trojan through Trojan: the server is asked for itself, and behind that for the target.
     Chain,
+    /// `alter`: the number of alternative ids that server and link name.
     Vmess {
         cipher: &'static str,
+        alter: u16,
     },
     Vless,
     VlessVision,
@@ -208,7 +210,8 @@ impl fmt::Display for Row {
                 write!(f, "ss v2ray-plugin{}", if mux { " mux" } else { "" })
             }
             Protocol::Plugged(Plugged::ShadowTls { method }) => write!(f, "ss shadow-tls {method}"),
-            Protocol::Vmess { cipher } => write!(f, "vmess {cipher}"),
+            Protocol::Vmess { cipher, alter: 0 } => write!(f, "vmess {cipher}"),
+            Protocol::Vmess { cipher, alter } => write!(f, "vmess {cipher} alterId {alter}"),
             Protocol::Vless => write!(f, "vless"),
             Protocol::VlessVision => write!(f, "vless vision"),
             Protocol::Trojan => write!(f, "trojan"),

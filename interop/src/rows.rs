@@ -73,7 +73,7 @@ fn all() -> Vec<Row> {
         let row = Row::plain(Protocol::Plugged(Plugged::V2ray { mux }));
         rows.extend([row, Row { tls: Some(Trust::Verify), ..row }]);
     }
-    for protocol in [Protocol::Vmess { cipher: "auto" }, Protocol::Vless, Protocol::Trojan] {
+    for protocol in [Protocol::Vmess { cipher: "auto", alter: 0 }, Protocol::Vless, Protocol::Trojan] {
         for transport in TRANSPORTS {
             rows.extend([None, Some(Trust::Verify)].map(|tls| Row { protocol, transport, tls }));
         }
@@ -119,10 +119,12 @@ fn all() -> Vec<Row> {
     rows.extend(carried.map(|transport| Row { transport, tls: Some(reality), ..vless }));
     rows.extend([Trust::Verify, Trust::Browser, reality].map(|trust| Row { tls: Some(trust), ..vision }));
     for cipher in CIPHERS {
-        let tcp = Row::plain(Protocol::Vmess { cipher });
+        let tcp = Row::plain(Protocol::Vmess { cipher, alter: 0 });
         let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };
         rows.extend([tcp, secured]);
     }
+    let alternative = Row::plain(Protocol::Vmess { cipher: "auto", alter: 64 });
+    rows.extend([alternative, Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..alternative }]);
     let hysteria2 = |disguise, bandwidth, trust| Row {
         tls: Some(trust),
         ..Row::plain(Protocol::Hysteria2 { disguise, bandwidth })

@@ -86,7 +86,9 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             listener
         }
         Protocol::AnyTls => json!({ "type": "anytls", "users": { USER: PASSWORD } }),
-        Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": 0 }] }),
+        Protocol::Vmess { alter, .. } => {
+            json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": alter }] })
+        }
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
         Protocol::Encrypted { looks, post_quantum, .. } => json!({
             "type": "vless", "users": [{ "username": USER, "uuid": ID }], "decryption": decryption(looks, post_quantum),

@@ -126,7 +126,7 @@ impl Peer {
         match (self, row.protocol) {
             (Self::ShadowsocksLibev, _) => AtEnd::ClosesBoth,
             // sing-box's client shows the same against it.
-            (Self::Mihomo, Protocol::Vmess { cipher }) if cipher != "zero" => AtEnd::HoldsBack,
+            (Self::Mihomo, Protocol::Vmess { cipher, .. }) if cipher != "zero" => AtEnd::HoldsBack,
             // Its own client shows the same against it, and not against sing-box.
             (Self::Xray, Protocol::Shadowsocks { method, .. }) if method.starts_with("2022-") => AtEnd::Swallows,
             _ if row.tells_half_close() => AtEnd::Passes,

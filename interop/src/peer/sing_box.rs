@@ -102,7 +102,9 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         }),
         Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
-        Protocol::Vmess { .. } => json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": 0 }] }),
+        Protocol::Vmess { alter, .. } => {
+            json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": alter }] })
+        }
         Protocol::Vless => json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID }] }),
         Protocol::VlessVision => {
             json!({ "type": "vless", "users": [{ "name": USER, "uuid": ID, "flow": "xtls-rprx-vision" }] })

@@ -34,7 +34,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         }
         Protocol::Plugged(_) | Protocol::AnyTls => false,
         Protocol::Encrypted { .. } => xray,
-        Protocol::Vmess { cipher: "zero" } | Protocol::VlessVision => xray,
+        Protocol::Vmess { cipher: "zero", .. } | Protocol::VlessVision => xray,
         Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard => false,
         _ => true,
     };
@@ -189,7 +189,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Http { password: true } => ("http", json!({ "accounts": account })),
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
         Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
-        Protocol::Vmess { .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": 0 }] })),
+        Protocol::Vmess { alter, .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": alter }] })),
         Protocol::Encrypted { looks, post_quantum, .. } => {
             ("vless", json!({ "clients": [{ "id": ID }], "decryption": decryption(looks, post_quantum) }))
         }
