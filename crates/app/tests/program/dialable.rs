@@ -15,7 +15,7 @@ use hezar_engine::{Outbounds, OutboundsConfig};
 use hezar_formats::{Hints, parse_with};
 
 /// The part of the distinct nodes that must be dialable: raised with every protocol that is built.
-const WANTED: f64 = 0.95;
+const WANTED: f64 = 0.99;
 
 #[derive(Debug, Default)]
 struct Share {

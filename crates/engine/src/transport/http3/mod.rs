@@ -62,7 +62,7 @@ struct Life {
 }
 
 impl Life {
-    /// Counts a request. Whether it is one too many.
+    /// Counts a request. Whether it is the last one.
     fn worn(&self, limits: &Limits) -> bool {
         let used = self.used.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         (limits.uses > 0 && used >= limits.uses) || limits.age.is_some_and(|age| self.born.elapsed() >= age)
@@ -91,7 +91,6 @@ impl Connections {
             let (stream, head, link) = self.links.stream(attempt, |_| head.clone(), || self.dial(attempt)).await?;
             let leaving = link.session.life.leaving.load(Ordering::Relaxed);
             if leaving || link.session.life.worn(&self.limits) {
-                // This request is its last one, if it takes any.
                 self.links.retire(&link);
             }
             if leaving && tries.next().is_some() {
@@ -167,39 +166,43 @@ async fn listen(connection: Connection, life: Arc<Life>) {
                 Ok(stream) => streams.push(hear(stream)),
                 Err(_) => return,
             },
-            Some(()) = streams.next(), if !streams.is_empty() => life.leaving.store(true, Ordering::Relaxed),
+            Some(leaving) = streams.next(), if !streams.is_empty() => {
+                life.leaving.fetch_or(leaving, Ordering::Relaxed);
+            }
         }
     }
 }
 
-/// Ends when the server says that it takes no more requests. Streams that do not concern us are held open: ending one of
-/// QPACK's ends the connection.
-async fn hear(mut stream: RecvStream) {
-    if !says_goodbye(&mut stream).await {
-        std::future::pending::<()>().await;
+/// Ends when the server says that it takes no more requests, by its control stream or by ending that; `false` for a
+/// stream that ends without a word. Streams that do not concern us are held open: ending one of QPACK's ends the
+/// connection, and those that are held count among the few that the server may open.
+async fn hear(mut stream: RecvStream) -> bool {
+    let mut kind = [0];
+    // Types above 63 are longer, and none of ours.
+    match stream.read_exact(&mut kind).await {
+        Err(_) => false,
+        Ok(()) if u64::from(kind[0]) == wire::CONTROL => {
+            goodbye(&mut stream).await;
+            true
+        }
+        Ok(()) => std::future::pending().await,
     }
 }
 
-async fn says_goodbye(stream: &mut RecvStream) -> bool {
-    let mut kind = [0];
-    // Types above 63 are longer, and none of ours.
-    if stream.read_exact(&mut kind).await.is_err() || u64::from(kind[0]) != wire::CONTROL {
-        return false;
-    }
-    let mut front = Front::default();
-    let mut byte = [0];
+/// Reads a control stream to the end, or to the word that means it.
+async fn goodbye(stream: &mut RecvStream) {
+    let (mut front, mut byte) = (Front::default(), [0]);
     while stream.read_exact(&mut byte).await.is_ok() {
         let Some((kind, mut left)) = front.take(byte[0]) else { continue };
         if kind == wire::GOAWAY {
-            return true;
+            return;
         }
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX);
             match stream.read_chunk(most, true).await {
                 Ok(Some(chunk)) => left = left.saturating_sub(chunk.bytes.len() as u64),
-                _ => return false,
+                _ => return,
             }
         }
     }
-    false
 }

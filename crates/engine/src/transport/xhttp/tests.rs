@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hezar_core::{Host, Reality, Security, ShortId, Target, Tls, Xhttp, XhttpDownload, XhttpMode};
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
@@ -27,7 +27,14 @@ use super::{
     plan::Purpose,
 };
 use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, security::Secure, testing::Many, upstream::Road,
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer,
+    quic::{
+        Server,
+        peer::{self, Peer},
+    },
+    security::Secure,
+    testing::Many,
+    upstream::Road,
 };
 
 fn server() -> Target {
@@ -550,5 +557,92 @@ async fn either_way_may_fail() {
         let client = built_on(Arc::new(Two { main, other }), &settings, &tls(&[])).unwrap();
         let error = client.open(&Attempt::within(Duration::from_secs(60))).await.err().unwrap();
         assert_eq!(error.cause.code(), "refused", "{lost}");
+    }
+}
+
+async fn serve_http3(connection: quinn::Connection, site: Arc<Site>) {
+    let mut http = h3::server::Connection::<_, Bytes>::new(h3_quinn::Connection::new(connection)).await.unwrap();
+    while let Ok(Some(resolver)) = http.accept().await {
+        let site = Arc::clone(&site);
+        tokio::spawn(async move {
+            let (request, stream) = resolver.resolve_request().await.unwrap();
+            let (session, number) = words(request.uri().path());
+            let (mut send, mut receive) = stream.split();
+            if number.is_none() {
+                send.send_response(Response::new(())).await.unwrap();
+            }
+            if request.method() == "GET" {
+                let mut download = site.with(&session.unwrap(), |session| session.download.take()).unwrap();
+                while let Some(bytes) = download.recv().await {
+                    let _ = send.send_data(bytes).await;
+                }
+                return send.finish().await;
+            }
+            let mut whole = Vec::new();
+            while let Ok(Some(mut data)) = receive.recv_data().await {
+                let bytes = data.copy_to_bytes(data.remaining());
+                match (&session, number) {
+                    (Some(_), Some(_)) => whole.extend_from_slice(&bytes),
+                    (Some(session), None) => site.push(session, bytes),
+                    (None, _) => send.send_data(bytes).await?,
+                }
+            }
+            if let (Some(session), Some(number)) = (session, number) {
+                site.piece(&session, number, whole.into());
+                send.send_response(Response::new(())).await?;
+            }
+            send.finish().await
+        });
+    }
+}
+
+#[tokio::test]
+async fn sessions_over_http3() {
+    let data: Vec<u8> = (0..600_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    let (peer, site) = (Peer::start(&["h3"], None), Arc::<Site>::default());
+    let (endpoint, serving) = (peer.endpoint.clone(), Arc::clone(&site));
+    tokio::spawn(async move {
+        while let Some(incoming) = endpoint.accept().await {
+            tokio::spawn(serve_http3(incoming.await.unwrap(), Arc::clone(&serving)));
+        }
+    });
+    let lay = |target: &Target, _: &Security, version| {
+        assert_eq!(version, Version::Http3);
+        Ok(Way::Http3(Box::new(Server {
+            target: target.clone(),
+            via: peer::sockets(),
+            tls: peer::tls(),
+            clients: peer.clients.clone(),
+            alpn: &["h3"],
+            disguise: None,
+            hop: None,
+        })))
+    };
+    let target = Target::try_from(peer.address).unwrap();
+    for (mode, apart) in [
+        (XhttpMode::StreamOne, false),
+        (XhttpMode::StreamUp, false),
+        (XhttpMode::PacketUp, false),
+        (XhttpMode::PacketUp, true),
+    ] {
+        let mut settings = settings(mode, "");
+        if apart {
+            let download = XhttpDownload { server: None, xhttp: settings.clone(), security: tls(&["h3"]) };
+            settings.download = Some(Box::new(download));
+        }
+        let client = XhttpClient::new(&settings, &tls(&["h3"]), &target, &lay).unwrap();
+        let (mut read, mut write) = split(client.open(&Attempt::within(Duration::from_secs(60))).await.unwrap());
+        let writing = async {
+            write.write_all(&data).await.unwrap();
+            write.flush().await.unwrap();
+        };
+        let reading = async {
+            let mut back = vec![0; data.len()];
+            timeout(Duration::from_secs(60), read.read_exact(&mut back)).await.unwrap().unwrap();
+            assert!(back == data, "{mode:?} damages");
+        };
+        tokio::join!(writing, reading);
+        let Lines::Http3(connections) = &client.up.lines else { panic!() };
+        assert_eq!(connections.alive(), 1);
     }
 }
