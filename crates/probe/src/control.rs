@@ -31,23 +31,64 @@ impl Controls {
         !self.uplink.is_empty()
     }
 
-    /// Asks all at once; the first answer of an uplink check decides about the uplink.
-    pub(crate) async fn ask(&self, direct: Arc<dyn Dialer>, attempt: Attempt) -> Control {
-        let mut asked = JoinSet::new();
-        for check in &self.uplink {
-            let (check, direct) = (Arc::clone(check), Arc::clone(&direct));
-            asked.spawn(async move { check.check(&*direct, &attempt).await.is_ok() });
-        }
+    /// Asks all at once; the first answer of an uplink check decides about the uplink. Where the probe URL has never
+    /// answered directly, nodes that carry the uplink checks and not the URL are what speaks against it.
+    pub(crate) async fn ask(
+        &self,
+        direct: Arc<dyn Dialer>,
+        nodes: Vec<Arc<dyn Dialer>>,
+        attempt: impl Fn() -> Attempt + Sync,
+    ) -> Control {
+        let (later, attempt) = (&attempt, attempt());
+        let asked = self.uplink_through(&direct, attempt);
         let url = self.url.check(&*direct, &attempt).await.is_ok();
         self.url_answered.fetch_or(url, Relaxed);
         if url {
             return Control::Up;
         }
-        while let Some(answered) = asked.join_next().await {
-            if matches!(answered, Ok(true)) {
-                return if self.url_answered.load(Relaxed) { Control::UrlDown } else { Control::Up };
+        if !any(asked).await {
+            return Control::UplinkDown;
+        }
+        if self.url_answered.load(Relaxed) || self.seen_by(nodes, later()).await {
+            return Control::UrlDown;
+        }
+        Control::Up
+    }
+
+    /// Whether a node is found that works for everything but the probe URL, and none that works for it.
+    async fn seen_by(&self, nodes: Vec<Arc<dyn Dialer>>, attempt: Attempt) -> bool {
+        let mut asked = JoinSet::new();
+        for node in nodes {
+            let (url, uplink) = (Arc::clone(&self.url), self.uplink_through(&node, attempt));
+            asked.spawn(async move { (url.check(&*node, &attempt).await.is_ok(), any(uplink).await) });
+        }
+        let mut works = false;
+        while let Some(found) = asked.join_next().await {
+            match found {
+                Ok((true, _)) => return false,
+                Ok((false, carried)) => works |= carried,
+                Err(_) => {}
             }
         }
-        Control::UplinkDown
+        works
     }
+
+    fn uplink_through(&self, via: &Arc<dyn Dialer>, attempt: Attempt) -> JoinSet<bool> {
+        let mut asked = JoinSet::new();
+        for check in &self.uplink {
+            let (check, via) = (Arc::clone(check), Arc::clone(via));
+            asked.spawn(async move { check.check(&*via, &attempt).await.is_ok() });
+        }
+        asked
+    }
+}
+
+/// Whether anybody says yes; the others are not waited for.
+async fn any(mut asked: JoinSet<bool>) -> bool {
+    while let Some(answer) = asked.join_next().await {
+        if matches!(answer, Ok(true)) {
+            return true;
+        }
+    }
+    false
 }

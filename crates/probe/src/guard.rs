@@ -5,10 +5,13 @@
 //!     Open ────────────────────────────────────────────────────────────────────────────► Holding
 //!      ▲ ▲                                                                               │  │  │
 //!      │ └── trust is over ── Trusting ◄── control check: up (or, without controls, ─────┘  │  │
-//!      │                                   a success that began later): failures apply      │  │
+//!      │                                   a success that began later): failures count      │  │
 //!      └── control check: up, or a success ── Outage ◄── control check: down ───────────────┘  │
 //!            (what was held is dropped)          └── failures are held ────────────────────────┘
 //! ```
+//!
+//! Of what began before the doubt was over nothing counts, however it ends: a check that finds the uplink well now says
+//! nothing about a moment ago. Those nodes are probed again instead.
 //!
 //! Without control URLs a total loss cannot be told from an outage of our own: then the nodes stay suspect, and a
 //! client gets errors from them instead of "pool empty".
@@ -27,7 +30,10 @@ use crate::GuardConfig;
 const RECENT: usize = 32;
 /// Failures in a row, over all nodes, after which the uplink is doubted even when no node was healthy.
 const DRY: u32 = 32;
-/// With fewer routable nodes than this, a total loss is ordinary.
+/// Successes remembered, and how far apart they began: enough for the pause between two probes of a suspect node.
+const WITNESSES: usize = 128;
+const APART: Duration = Duration::from_secs(1);
+/// With fewer routable nodes than this, a total loss is ordinary unless it can be checked.
 const FEW: usize = 4;
 
 /// What the guard makes of the failures at present.
@@ -59,6 +65,8 @@ pub enum Ruling {
     Apply,
     /// It is held back.
     Hold,
+    /// It says nothing: the probe began while failures were in doubt.
+    Void,
 }
 
 /// A failure and the circumstances that the guard judges by.
@@ -72,8 +80,10 @@ pub struct Doubt {
     pub was_healthy: bool,
     /// Whether it would take a routable node out of service.
     pub lethal: bool,
-    /// The first failure of the node's present streak.
-    pub failing_since: Option<Timestamp>,
+    /// When the probe began.
+    pub started: Timestamp,
+    /// The last failure of the node's present streak that a probe saw.
+    pub failed_last: Option<Timestamp>,
     /// Routable nodes in the pool.
     pub routable: usize,
 }
@@ -95,8 +105,10 @@ pub struct Guard {
     mode: Mode,
     recent: VecDeque<(Timestamp, bool)>,
     held: HashMap<NodeId, Failure, ahash::RandomState>,
-    /// When the last success began.
-    last_success: Option<Timestamp>,
+    /// When successes began, a second apart and in order.
+    successes: VecDeque<Timestamp>,
+    /// Since when failures are not in doubt.
+    sound_since: Timestamp,
     dry: u32,
     checking: bool,
     next_check: Timestamp,
@@ -112,7 +124,8 @@ impl Guard {
             mode: Mode::Open,
             recent: VecDeque::with_capacity(RECENT),
             held: HashMap::default(),
-            last_success: None,
+            successes: VecDeque::new(),
+            sound_since: Timestamp(0),
             dry: 0,
             checking: false,
             next_check: Timestamp(0),
@@ -135,7 +148,7 @@ impl Guard {
         self.held.len()
     }
 
-    /// A probe that began at `started` succeeded. Returns the failures that count now.
+    /// A probe that began at `started` succeeded. Returns the failures that are held no longer.
     pub fn success(
         &mut self,
         id: NodeId,
@@ -145,13 +158,18 @@ impl Guard {
     ) -> Vec<(NodeId, Failure)> {
         self.dry = 0;
         self.held.remove(&id);
-        self.last_success = self.last_success.max(Some(started));
+        if self.successes.back().is_none_or(|last| started.since(*last) >= APART) {
+            self.successes.push_back(started);
+            if self.successes.len() > WITNESSES {
+                self.successes.pop_front();
+            }
+        }
         if was_healthy {
             self.remember(now, true);
         }
         match self.mode {
             Mode::Outage { since } if started >= since => {
-                self.reopen();
+                self.reopen(now);
                 Vec::new()
             }
             Mode::Holding { since } if started >= since && !self.controls => self.release(now),
@@ -161,6 +179,9 @@ impl Guard {
 
     /// A probe failed by the node's fault, or so it seems.
     pub fn failure(&mut self, doubt: &Doubt, now: Timestamp) -> Ruling {
+        if doubt.started < self.sound_since {
+            return Ruling::Void;
+        }
         self.dry = self.dry.saturating_add(1);
         if doubt.was_healthy {
             self.remember(now, false);
@@ -171,17 +192,14 @@ impl Guard {
             self.mode = Mode::Open;
         }
         let hold = match self.mode {
-            Mode::Trusting { .. } => false,
             Mode::Holding { .. } | Mode::Outage { .. } => true,
-            Mode::Open => {
-                let trips = self.trips(doubt);
-                if trips {
-                    self.mode = Mode::Holding { since: now };
-                    self.next_check = now;
-                }
-                trips
-            }
+            Mode::Trusting { .. } => self.dubious(doubt),
+            Mode::Open => self.trips(doubt) || self.dubious(doubt),
         };
+        if hold && self.state() == GuardState::Open {
+            self.mode = Mode::Holding { since: now };
+            self.next_check = now;
+        }
         if !hold {
             return Ruling::Apply;
         }
@@ -192,7 +210,11 @@ impl Guard {
     /// Whether a control check should begin now; the answer must be given to [`Guard::control`].
     pub fn begin_check(&mut self, now: Timestamp) -> bool {
         let wanted = self.controls && !self.checking && self.state() != GuardState::Open && now >= self.next_check;
-        self.checking |= wanted;
+        if wanted {
+            self.checking = true;
+            // From its beginning: a check that hangs for its whole time must not put off the next one.
+            self.next_check = now.after(self.config.recheck);
+        }
         wanted
     }
 
@@ -202,14 +224,13 @@ impl Guard {
         (self.controls && !self.checking && self.state() != GuardState::Open).then_some(self.next_check)
     }
 
-    /// What a control check found. Returns the failures that count now.
+    /// What a control check found. Returns the failures that are held no longer.
     pub fn control(&mut self, found: Control, now: Timestamp) -> Vec<(NodeId, Failure)> {
         self.checking = false;
-        self.next_check = now.after(self.config.recheck);
         match (self.mode, found) {
             (Mode::Holding { .. }, Control::Up) => self.release(now),
             (Mode::Outage { .. }, Control::Up) => {
-                self.reopen();
+                self.reopen(now);
                 Vec::new()
             }
             (Mode::Holding { since }, Control::UplinkDown | Control::UrlDown) => {
@@ -224,7 +245,7 @@ impl Guard {
     /// Takes what is held at the end of a single pass, when nothing more will tell: it counts if anything succeeded.
     pub fn conclude(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
         match self.mode {
-            Mode::Holding { .. } if self.last_success.is_some() => self.release(now),
+            Mode::Holding { .. } if !self.successes.is_empty() => self.release(now),
             _ => Vec::new(),
         }
     }
@@ -234,18 +255,23 @@ impl Guard {
         self.held.remove(&id);
     }
 
-    fn trips(&mut self, doubt: &Doubt) -> bool {
+    fn trips(&self, doubt: &Doubt) -> bool {
         let total = self.recent.len();
         let failed = self.recent.iter().filter(|(_, ok)| !ok).count();
         if doubt.was_healthy && total >= self.config.least && failed as f32 > total as f32 * self.config.share {
             return true;
         }
-        // The last blow needs a witness: some probe that began after this node's first failure and succeeded.
-        let witnessed = self.last_success.is_some_and(|ok| doubt.failing_since.is_some_and(|since| ok >= since));
-        if doubt.lethal && doubt.routable >= FEW && !witnessed {
-            return true;
-        }
         self.controls && self.dry >= DRY
+    }
+
+    /// The last blow needs a witness that the uplink worked between it and the one before: a success that began then, or,
+    /// while it is fresh, the end of a doubt.
+    fn dubious(&self, doubt: &Doubt) -> bool {
+        let between = |began: &Timestamp| doubt.failed_last.is_some_and(|last| (last..=doubt.started).contains(began));
+        let trusted =
+            matches!(self.mode, Mode::Trusting { .. }) && doubt.failed_last.is_none_or(|last| self.sound_since >= last);
+        let matters = self.controls || doubt.routable >= FEW;
+        doubt.lethal && matters && !trusted && !self.successes.iter().any(between)
     }
 
     fn remember(&mut self, now: Timestamp, ok: bool) {
@@ -258,13 +284,15 @@ impl Guard {
 
     fn release(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
         self.mode = Mode::Trusting { until: now.after(self.config.trust.max(Duration::from_millis(1))) };
+        self.sound_since = now;
         self.dry = 0;
         self.recent.clear();
         self.held.drain().collect()
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, now: Timestamp) {
         self.mode = Mode::Open;
+        self.sound_since = now;
         self.dry = 0;
         self.recent.clear();
         self.held.clear();

@@ -48,6 +48,8 @@ pub enum Ended {
     Judged(State, u32),
     /// The probe says nothing about the node (our own fault, or the verdict is held back).
     Nothing,
+    /// The same, and it would say something now: the node is due again at once.
+    Again,
 }
 
 /// The order of urgency among nodes whose time has come.
@@ -87,8 +89,8 @@ struct Entry {
     running: bool,
     /// Probes in a row that proved nothing.
     misses: u32,
-    /// The first failure of the present streak.
-    failing_since: Option<Timestamp>,
+    /// The last failure of the present streak.
+    failed_last: Option<Timestamp>,
     /// A state change while it ran asks for an early next probe.
     hurry: bool,
 }
@@ -147,10 +149,10 @@ impl Schedule {
         self.entries.get(&id).is_some_and(|entry| entry.running)
     }
 
-    /// The first failure of a node's present streak, as far as probes saw it.
+    /// The last failure of a node's present streak that a probe saw.
     #[must_use]
-    pub fn failing_since(&self, id: NodeId) -> Option<Timestamp> {
-        self.entries.get(&id)?.failing_since
+    pub fn failed_last(&self, id: NodeId) -> Option<Timestamp> {
+        self.entries.get(&id)?.failed_last
     }
 
     /// Adds a node, or takes note of a change. A new one is due now, except a dead one whose pause is not over; one
@@ -161,7 +163,7 @@ impl Schedule {
                 State::Dead => subject.last_checked.map(|at| at.after(self.pause(&subject, 0, random))),
                 _ => None,
             };
-            let entry = Entry { subject, stamp: 0, running: false, misses: 0, failing_since: None, hurry: false };
+            let entry = Entry { subject, stamp: 0, running: false, misses: 0, failed_last: None, hurry: false };
             self.entries.insert(id, entry);
             self.queue(id, due.filter(|due| *due > now), now);
             return;
@@ -219,9 +221,10 @@ impl Schedule {
                 entry.subject.failures = failures;
                 entry.subject.last_checked = Some(now);
                 entry.misses = 0;
-                entry.failing_since = if failures == 0 { None } else { entry.failing_since.or(Some(now)) };
+                entry.failed_last = (failures > 0).then_some(now);
             }
             Ended::Nothing => entry.misses = entry.misses.saturating_add(1),
+            Ended::Again => entry.hurry = true,
         }
         let hurry = std::mem::take(&mut entry.hurry);
         let (subject, misses) = (entry.subject, entry.misses);
@@ -238,6 +241,21 @@ impl Schedule {
         for id in dead {
             let within = self.pace.interval.mul_f32(unit(random()));
             self.queue(id, Some(now.after(within)), now);
+        }
+    }
+
+    /// Brings forward the nodes whose last probe proved nothing: now it will. They are spread a little.
+    pub fn hurry_unproven(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
+        let within = self.pace.suspect.min(self.pace.interval) / 4;
+        let mut unproven = Vec::new();
+        for (id, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.misses > 0) {
+            entry.misses = 0;
+            if !entry.running {
+                unproven.push(*id);
+            }
+        }
+        for id in unproven {
+            self.queue(id, Some(now.after(within.mul_f32(unit(random())))), now);
         }
     }
 
@@ -268,7 +286,7 @@ impl Schedule {
         let pace = &self.pace;
         let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));
         let pause = match subject.state {
-            _ if misses > 0 => doubled(pace.suspect, misses - 1).min(pace.interval.max(pace.suspect)),
+            _ if misses > 0 => doubled(pace.suspect, misses - 1).min(pace.interval),
             State::Healthy => pace.interval,
             State::Suspect => pace.suspect.min(pace.interval),
             State::New => doubled(pace.suspect, subject.failures.saturating_sub(1)).min(pace.interval),

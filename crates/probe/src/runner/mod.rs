@@ -5,13 +5,13 @@ mod results;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{Host, NodeId, Timestamp};
-use hezar_engine::DialError;
-use hezar_pool::{Exit, Node, State, Touch, Watch};
+use hezar_engine::{BuildError, DialError};
+use hezar_pool::{Exit, Node, Query, State, Strategy, Touch, Watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Control, Guard, GuardState, Pace, Progress, Schedule, Subject,
+    Control, Guard, GuardConfig, GuardState, Pace, Progress, Schedule, Subject,
     budget::Budget,
     canary::{Sight, Suspicion},
     prober::{Payload, Shared},
@@ -20,6 +20,8 @@ use crate::{
 
 /// Probes at a time during an outage: enough to notice its end.
 const CANARIES: usize = 16;
+/// Nodes asked by a control check.
+const WITNESSES: usize = 4;
 /// Changed nodes taken in at a time.
 const CHANGES: usize = 4096;
 
@@ -88,10 +90,12 @@ impl Runner {
             per_host: config.per_host,
             dead_after: shared.pool.rules().dead_after,
         };
+        let recheck = config.guard.recheck.min(config.interval);
+        let guard = GuardConfig { recheck, ..config.guard.clone() };
         Self {
             schedule: Schedule::new(pace),
             budget: Budget::new(config.per_second, now),
-            guard: Guard::new(config.guard.clone(), shared.controls.possible()),
+            guard: Guard::new(guard, shared.controls.possible()),
             tasks: JoinSet::new(),
             flights: HashMap::new(),
             trace_after: HashMap::default(),
@@ -165,14 +169,14 @@ impl Runner {
         if self.guard.held() == 0 || cancel.is_cancelled() {
             return;
         }
-        let now = self.now();
-        let counted = if self.shared.controls.possible() {
-            let found = self.shared.controls.ask(self.shared.dialers.direct(), self.shared.attempt()).await;
+        let (before, now) = (self.guard.state(), self.now());
+        let freed = if self.shared.controls.possible() {
+            let found = ask(&self.shared).await;
             self.guard.control(found, now)
         } else {
             self.guard.conclude(now)
         };
-        self.apply(counted, now);
+        self.settle(before, freed, now);
     }
 
     /// Takes all the nodes of the pool into the schedule.
@@ -275,8 +279,7 @@ impl Runner {
 
     fn ask_controls(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.tasks
-            .spawn(async move { Done::Control(shared.controls.ask(shared.dialers.direct(), shared.attempt()).await) });
+        self.tasks.spawn(async move { Done::Control(ask(&shared).await) });
     }
 
     /// How long nothing can be started; `None` until something else happens.
@@ -294,10 +297,21 @@ impl Runner {
     }
 }
 
+/// Is it us, or the probe URL? A few nodes are asked too, in case the URL cannot be reached from here.
+async fn ask(shared: &Shared) -> Control {
+    let query = Query { strategy: Strategy::Random, ..Query::default() };
+    let drawn = (0..WITNESSES).filter_map(|_| shared.pool.pick(&query, rand::random()));
+    let nodes = drawn.filter_map(|lease| dialer(shared, &lease).ok()).collect();
+    shared.controls.ask(shared.dialers.direct(), nodes, || shared.attempt()).await
+}
+
+fn dialer(shared: &Shared, node: &Node<Payload>) -> Result<Payload, BuildError> {
+    node.payload(|node| shared.dialers.node(node.spec(), node.allow_private()))
+}
+
 /// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
 async fn probe(shared: &Shared, node: &Outbound) -> Result<Checked, Verdict> {
-    let build = |node: &Node<Payload>| shared.dialers.node(node.spec(), node.allow_private());
-    let dialer = node.payload(build).map_err(|error| Verdict::Unsupported(error.code()))?;
+    let dialer = dialer(shared, node).map_err(|error| Verdict::Unsupported(error.code()))?;
     let attempt = shared.attempt();
     match shared.check.check(&*dialer, &attempt).await {
         Ok(()) => {

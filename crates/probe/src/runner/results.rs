@@ -7,7 +7,7 @@ use hezar_engine::DialError;
 use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
-use super::{Blackout, Checked, Done, Flight, Outbound, Runner, subject_of};
+use super::{Blackout, Checked, Done, Flight, Outbound, Runner};
 use crate::{Control, Doubt, Ended, GuardState, Progress, Ruling, canary::Blame, prober::Payload, verdict::Verdict};
 
 /// A failed exit lookup is tried again after this share of the usual interval.
@@ -104,8 +104,9 @@ impl Runner {
         self.shared.metrics.ended("ok", "");
         self.shared.metrics.took(latency);
         self.shared.pool.report(id, &Outcome::success(Origin::Probe, latency), now);
-        let counted = self.guard.success(id, flight.was_healthy, flight.started, now);
-        self.apply(counted, now);
+        let before = self.guard.state();
+        let freed = self.guard.success(id, flight.was_healthy, flight.started, now);
+        self.settle(before, freed, now);
         if let Some(blackout) = self.blackout.take() {
             self.end_blackout(blackout, now);
         }
@@ -130,7 +131,8 @@ impl Runner {
             failure,
             was_healthy: flight.was_healthy,
             lethal: record.state.routable() && record.failures + 1 >= self.shared.pool.rules().dead_after,
-            failing_since: self.schedule.failing_since(node.id()),
+            started: flight.started,
+            failed_last: self.schedule.failed_last(node.id()),
             routable: self.shared.pool.snapshot().counts().routable(),
         };
         let before = self.guard.state();
@@ -147,6 +149,11 @@ impl Runner {
                 }
                 self.end_without(node, now);
             }
+            Ruling::Void => {
+                self.shared.metrics.ended("void", failure.code);
+                self.count(|pass| pass.failed += 1);
+                self.finish(node.id(), Ended::Again, now);
+            }
         }
     }
 
@@ -154,16 +161,17 @@ impl Runner {
         self.shared.pool.report(id, &Outcome { origin: Origin::Probe, result: Err(failure) }, now);
     }
 
-    /// Reports failures that the guard has let go.
-    pub(super) fn apply(&mut self, counted: Vec<(NodeId, Failure)>, now: Timestamp) {
-        if !counted.is_empty() {
-            tracing::info!(failures = counted.len(), "failures held back count now");
+    /// After a doubt, everybody who was not judged is probed again at once. In a single pass nobody will be: there the
+    /// failures that were held count, if the guard has let them go.
+    pub(super) fn settle(&mut self, before: GuardState, freed: Vec<(NodeId, Failure)>, now: Timestamp) {
+        if before == GuardState::Open || self.guard.state() != GuardState::Open {
+            return;
         }
-        for (id, failure) in counted {
-            self.report(id, failure, now);
-            if let Some(node) = self.shared.pool.node(id).filter(|_| self.pass.is_none()) {
-                self.schedule.upsert(id, subject_of(&node), now, rand::random());
-            }
+        tracing::info!(held = freed.len(), "failures count again");
+        if self.pass.is_some() {
+            freed.into_iter().for_each(|(id, failure)| self.report(id, failure, now));
+        } else {
+            self.schedule.hurry_unproven(now, rand::random);
         }
     }
 
@@ -174,13 +182,10 @@ impl Runner {
             Control::UplinkDown => "uplink-down",
             Control::UrlDown => "url-down",
         });
-        let counted = self.guard.control(found, now);
-        self.apply(counted, now);
-        let after = self.guard.state();
-        if before != after && after == GuardState::Outage {
+        let freed = self.guard.control(found, now);
+        self.settle(before, freed, now);
+        if before != GuardState::Outage && self.guard.state() == GuardState::Outage {
             tracing::warn!(?found, "outage of our own: failures do not count");
-        } else if before == GuardState::Outage && after == GuardState::Open {
-            tracing::info!("the outage is over");
         }
     }
 

@@ -12,7 +12,8 @@ fn doubt(n: u32) -> Doubt {
         failure: Failure { fault: Fault::Node, stage: Stage::Connect, code: "refused" },
         was_healthy: true,
         lethal: false,
-        failing_since: None,
+        started: at(1000),
+        failed_last: None,
         routable: 20,
     }
 }
@@ -81,8 +82,8 @@ fn an_outage_drops_what_was_held() {
         assert!(guard.control(found, at(2)).is_empty());
         assert_eq!((guard.state(), guard.held()), (GuardState::Outage, 0));
         assert_eq!(guard.failure(&doubt(1), at(3)), Ruling::Hold);
-        assert!(!guard.begin_check(at(6)), "the next look is five seconds after the last");
-        assert!(guard.begin_check(at(7)));
+        assert!(!guard.begin_check(at(5)), "the next look begins five seconds after the last");
+        assert!(guard.begin_check(at(6)));
         assert!(guard.control(Control::Up, at(7)).is_empty());
         assert_eq!((guard.state(), guard.held()), (GuardState::Open, 0));
     }
@@ -108,24 +109,62 @@ fn without_controls_a_later_success_is_the_witness() {
     (0..500).for_each(|n| assert_eq!(guard.failure(&doubt(n), at(300)), Ruling::Hold));
     assert!(guard.success(id(900), true, at(4), at(301)).is_empty(), "it began before");
     assert_eq!(guard.held(), 500);
-    let counted = guard.success(id(7), false, at(301), at(302));
-    assert_eq!(counted.len(), 499, "all but the one that works after all");
+    let freed = guard.success(id(7), false, at(301), at(302));
+    assert_eq!(freed.len(), 499, "all but the one that works after all");
     assert_eq!(guard.state(), GuardState::Open);
 }
 
 #[test]
 fn the_last_blow_needs_a_witness() {
-    let lethal = Doubt { was_healthy: false, lethal: true, failing_since: Some(at(10)), ..doubt(1) };
+    let lethal = Doubt { was_healthy: false, lethal: true, failed_last: Some(at(10)), started: at(25), ..doubt(1) };
     let mut guard = guard(false);
     guard.success(id(2), true, at(9), at(9));
-    assert_eq!(guard.failure(&lethal, at(30)), Ruling::Hold, "nothing has succeeded since it began to fail");
-    let counted = guard.success(id(2), true, at(31), at(31));
-    assert_eq!(counted.len(), 1);
+    assert_eq!(guard.failure(&lethal, at(30)), Ruling::Hold, "nothing has succeeded since it failed");
+    let freed = guard.success(id(2), true, at(31), at(31));
+    assert_eq!(freed.len(), 1);
+    assert_eq!(guard.failure(&Doubt { started: at(32), ..lethal }, at(33)), Ruling::Apply, "but now");
     let mut guard = self::guard(false);
-    guard.success(id(2), true, at(11), at(12));
+    (11..40).for_each(|second| drop(guard.success(id(2), true, at(second), at(second + 1))));
     assert_eq!(guard.failure(&lethal, at(30)), Ruling::Apply);
     let mut guard = self::guard(false);
+    guard.success(id(2), true, at(26), at(27));
+    assert_eq!(guard.failure(&lethal, at(30)), Ruling::Hold, "the probe may have begun in an outage that is over");
+    let mut guard = self::guard(false);
     assert_eq!(guard.failure(&Doubt { routable: 3, ..lethal }, at(30)), Ruling::Apply, "a handful may well die");
+    let mut guard = self::guard(true);
+    assert_eq!(guard.failure(&Doubt { routable: 1, ..lethal }, at(30)), Ruling::Hold, "unless it can be checked");
+}
+
+#[test]
+fn trust_goes_no_further_than_what_was_seen() {
+    let lethal = |failed| Doubt { was_healthy: false, lethal: true, failed_last: failed, started: at(40), ..doubt(1) };
+    let mut guard = guard(true);
+    trip(&mut guard, 30);
+    guard.control(Control::Up, at(31));
+    assert_eq!(guard.failure(&lethal(Some(at(30))), at(40)), Ruling::Apply);
+    assert_eq!(guard.failure(&lethal(None), at(40)), Ruling::Apply, "its other failures were of traffic");
+    assert_eq!(
+        guard.failure(&lethal(Some(at(35))), at(40)),
+        Ruling::Hold,
+        "it failed since the uplink was seen to work"
+    );
+    assert_eq!(guard.state(), GuardState::Holding);
+}
+
+#[test]
+fn what_began_in_doubt_proves_nothing_however_late_it_ends() {
+    for outage in [false, true] {
+        let mut guard = guard(true);
+        trip(&mut guard, 30);
+        if outage {
+            guard.control(Control::UplinkDown, at(31));
+        }
+        guard.control(Control::Up, at(60));
+        let of = |began| Doubt { lethal: true, started: at(began), ..doubt(7) };
+        assert_eq!(guard.failure(&of(59), at(64)), Ruling::Void, "outage: {outage}");
+        assert_eq!((guard.state(), guard.held()), (GuardState::Open, 0));
+        assert_ne!(guard.failure(&of(60), at(64)), Ruling::Void);
+    }
 }
 
 #[test]

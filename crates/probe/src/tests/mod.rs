@@ -2,6 +2,7 @@
 
 mod canary;
 mod guard;
+mod outage;
 mod parts;
 mod prober;
 mod schedule;
@@ -65,6 +66,10 @@ pub(super) struct World {
     pub(super) usual: Mutex<Way>,
     pub(super) uplink: Mutex<bool>,
     pub(super) url: Mutex<bool>,
+    /// Whether an uplink that is down swallows everything instead of refusing it.
+    pub(super) silent: Mutex<bool>,
+    /// Whether the probe URL can be reached only through nodes.
+    pub(super) blocked: Mutex<bool>,
     pub(super) probes: AtomicUsize,
     pub(super) direct: AtomicUsize,
     pub(super) traces: AtomicUsize,
@@ -81,6 +86,8 @@ impl World {
             usual: Mutex::new(usual),
             uplink: Mutex::new(true),
             url: Mutex::new(true),
+            silent: Mutex::new(false),
+            blocked: Mutex::new(false),
             probes: AtomicUsize::new(0),
             direct: AtomicUsize::new(0),
             traces: AtomicUsize::new(0),
@@ -115,7 +122,8 @@ impl<'a> Visit<'a> {
         let mut busy = world.busy.lock();
         let count = busy.entry(node.server.clone()).or_default();
         *count += 1;
-        assert_eq!(*count, 1, "two probes of one node at once");
+        // Where the probe URL is blocked, control checks ask through nodes too.
+        assert!(*count == 1 || *world.blocked.lock(), "two probes of one node at once");
         world.probes.fetch_add(1, Relaxed);
         world.order.lock().push(node.server.clone());
         let running = world.running.fetch_add(1, Relaxed) + 1;
@@ -140,9 +148,14 @@ impl Dialer for FakeNode {
             self.world.traces.fetch_add(1, Relaxed);
         }
         let fail = |cause| Err(DialError::new(Stage::Handshake, cause));
-        let way = if *self.world.uplink.lock() { self.world.way(&self.server) } else { Way::Refuses };
+        let way = match *self.world.uplink.lock() {
+            true => self.world.way(&self.server),
+            false if *self.world.silent.lock() => Way::Hangs,
+            false => Way::Refuses,
+        };
+        let control = target.host().to_string() == "control.test";
         let result = match way {
-            Way::Works(_) if !*self.world.url.lock() => {
+            Way::Works(_) if !control && !*self.world.url.lock() => {
                 Err(DialError::new(Stage::Exchange, Cause::UnexpectedAnswer("503".into())))
             }
             Way::Works(time) => {
@@ -167,9 +180,14 @@ struct Direct(Arc<World>);
 
 #[async_trait]
 impl Dialer for Direct {
-    async fn connect(&self, target: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         self.0.direct.fetch_add(1, Relaxed);
-        let works = *self.0.uplink.lock() && (target.host().to_string() != "url.test" || *self.0.url.lock());
+        let uplink = *self.0.uplink.lock();
+        if !uplink && *self.0.silent.lock() {
+            return attempt.stage(Stage::Connect, std::future::pending::<Result<BoxStream, Cause>>()).await;
+        }
+        let url = *self.0.url.lock() && !*self.0.blocked.lock();
+        let works = uplink && (target.host().to_string() != "url.test" || url);
         if works { Ok(Box::new(tokio::io::empty())) } else { Err(DialError::new(Stage::Connect, Cause::Unreachable)) }
     }
 }

@@ -72,7 +72,7 @@ fn pauses_follow_the_state_and_grow_for_the_dead() {
     assert_eq!(dead, [60, 120, 240, 480, 960, 1800, 1800, 1800]);
     assert_eq!(pause(Ended::Judged(State::Dead, u32::MAX)), 1800);
     let nothing: Vec<_> = (0..5).map(|_| pause(Ended::Nothing)).collect();
-    assert_eq!(nothing, [10, 20, 40, 60, 60]);
+    assert_eq!(nothing, [10, 20, 40, 60, 60], "never longer than the interval");
     assert_eq!(pause(Ended::Judged(State::Healthy, 0)), 60);
     let new: Vec<_> = (1..3).map(|failures| pause(Ended::Judged(State::New, failures))).collect();
     assert_eq!(new, [10, 20]);
@@ -143,6 +143,29 @@ fn after_a_blackout_some_of_the_dead_are_hurried() {
     assert_eq!(drain(&mut schedule, at(122)).len(), 3);
     schedule.advance(30, at(122));
     assert_eq!(drain(&mut schedule, at(122)).len(), 7);
+}
+
+#[test]
+fn after_an_outage_the_unproven_do_not_wait_out_their_pauses() {
+    let mut schedule = Schedule::new(pace());
+    (0..20).for_each(|n| schedule.upsert(id(n), subject(State::Healthy), at(0), 0));
+    for round in 0..4_u64 {
+        for node in drain(&mut schedule, at(round * 60)) {
+            schedule.finish(node, Ended::Nothing, at(round * 60), 0);
+        }
+    }
+    assert!(drain(&mut schedule, at(190)).is_empty());
+    schedule.finish(id(0), Ended::Nothing, at(190), 0);
+    schedule.hurry_unproven(at(190), || u64::MAX);
+    assert!(drain(&mut schedule, at(192)).is_empty(), "spread over a quarter of a suspect's pause");
+    let due = drain(&mut schedule, at(195));
+    assert_eq!(due.len(), 20);
+    // One that runs when the outage ends starts counting its misses anew.
+    schedule.hurry_unproven(at(195), || 0);
+    schedule.finish(due[0], Ended::Nothing, at(196), 0);
+    assert_eq!(schedule.due(at(196)), Some(at(206)));
+    schedule.finish(due[1], Ended::Again, at(196), 0);
+    assert_eq!(drain(&mut schedule, at(196)), [due[1]], "a probe that began in the outage is made again at once");
 }
 
 proptest! {
