@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 
 use shadowsocks::relay::socks5::Address;
 
-use crate::origin::{CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, SECURE_HOST};
+use crate::origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, SECURE_HOST};
 
 /// A thing behind the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     /// The HTTP origin.
     Http,
+    /// The same, as long as it is there.
+    Beacon,
     /// Sends back what it gets.
     Echo,
     /// Datagrams to the echo, beside the stream that asks for them.
@@ -47,12 +49,15 @@ impl Verdict {
         };
         match (host, port) {
             (DEMO_HOST, 80) => Self::Open(Service::Http),
+            (BEACON_HOST, 80) => Self::Open(Service::Beacon),
             (ECHO_HOST, 7) => Self::Open(Service::Echo),
             (SECURE_HOST, 443) => Self::Open(Service::Https),
             (SECURE_HOST, 7) => Self::Open(Service::SecureEcho),
             (GREET_HOST, 25) => Self::Open(Service::Greeting),
             (LEDGER_HOST, 9) => Self::Open(Service::Ledger),
-            (CLOSED_HOST | DEMO_HOST | ECHO_HOST | SECURE_HOST | GREET_HOST | LEDGER_HOST, _) => Self::TargetRefused,
+            (CLOSED_HOST | DEMO_HOST | BEACON_HOST | ECHO_HOST | SECURE_HOST | GREET_HOST | LEDGER_HOST, _) => {
+                Self::TargetRefused
+            }
             (host, _) if host.ends_with(".hezar") => Self::TargetUnknown,
             _ => Self::Forbidden,
         }

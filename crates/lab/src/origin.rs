@@ -24,6 +24,8 @@ use crate::{ledger::Ledger, secure::Certificates};
 
 /// The name of the HTTP origin, port 80.
 pub const DEMO_HOST: &str = "demo.hezar";
+/// Another name of the HTTP origin, port 80, that can be taken away: see [`World::set_beacon`](crate::World::set_beacon).
+pub const BEACON_HOST: &str = "beacon.hezar";
 /// The name of the TCP echo, port 7.
 pub const ECHO_HOST: &str = "echo.hezar";
 /// A name whose every port refuses connections.

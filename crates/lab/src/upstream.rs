@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -62,6 +62,8 @@ pub(crate) struct Upstream {
     pub(crate) seed: u64,
     pub(crate) started: Instant,
     pub(crate) max_life: Duration,
+    /// Whether the beacon is gone, for the whole world.
+    pub(crate) dark: Arc<AtomicBool>,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) salts: SharedContext,
     pub(crate) accepted: AtomicU64,
@@ -253,7 +255,9 @@ impl Upstream {
         let certificates = &self.passport.certificates;
         let acceptor = if fault == Fault::TamperTls { &certificates.false_one } else { &certificates.true_one };
         match service {
-            Service::Http => {
+            // The target is gone: what was opened ends at once.
+            Service::Beacon if self.dark.load(Ordering::Relaxed) => tunnel.shutdown().await,
+            Service::Http | Service::Beacon => {
                 let tunnel = Tampered::new(tunnel, fault == Fault::TamperBody);
                 origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
             }

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -76,6 +79,7 @@ pub struct World {
     members: Vec<Member>,
     ledger: Arc<Ledger>,
     certificates: Certificates,
+    dark: Arc<AtomicBool>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -91,6 +95,7 @@ impl World {
             members: Vec::new(),
             ledger: Arc::default(),
             certificates: Certificates::make().map_err(LabError::Certificate)?,
+            dark: Arc::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -132,6 +137,7 @@ impl World {
             seed: rng.random(),
             started: Instant::now(),
             max_life: config.max_life,
+            dark: Arc::clone(&self.dark),
             places: Arc::new(Semaphore::new(config.max_connections)),
             salts: Context::new_shared(ServerType::Server),
             accepted: AtomicU64::new(0),
@@ -194,6 +200,11 @@ impl World {
     #[must_use]
     pub fn ledger(&self) -> Vec<(String, u64)> {
         self.ledger.entries()
+    }
+
+    /// Takes [`BEACON_HOST`](crate::BEACON_HOST) away, or brings it back; the servers go on serving everything else.
+    pub fn set_beacon(&self, shines: bool) {
+        self.dark.store(!shines, Ordering::Relaxed);
     }
 
     /// How a server behaves.
