@@ -311,6 +311,9 @@ pub struct ExplainQuery {
     /// The listener that a client would come to; the first one unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
+    /// `tcp` for a connection, `udp` for an association; `tcp` unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// How many candidates, and how many examples of every reason, 1 to 100; default 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<usize>,
@@ -329,7 +332,7 @@ pub struct CandidateDto {
 /// Nodes that a request could not use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludedDto {
-    /// `new`, `dead`, `unsupported`, `quarantined`, `country`, `filter` or `site`.
+    /// `new`, `dead`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`.
     pub reason: String,
     /// How many.
     pub count: usize,

@@ -79,6 +79,11 @@ impl Desk {
         let (user, options) =
             read_name(&listener.users, name).map_err(|refusal| ApiError::BadRequest(refusal.to_string()))?;
         let host = query.host.as_deref().map(read_host).transpose()?;
+        let datagrams = match query.network.as_deref() {
+            None | Some("tcp") => false,
+            Some("udp") => true,
+            Some(other) => return Err(ApiError::BadRequest(format!("network {other:?} is not one of tcp, udp"))),
+        };
         let now = self.clock.now();
         let session = options.session.as_deref().and_then(|session| {
             let key = SessionKey { listener: &listener.name, user: &user, session };
@@ -91,6 +96,7 @@ impl Desk {
             country: options.country,
             session: session.as_ref().map(Session::pool_key),
             site: host.as_ref().map(site_key),
+            datagrams,
             ..Query::default()
         };
         let told = self.pool.explain(&asked, query.top.unwrap_or(10).clamp(1, 100));

@@ -69,6 +69,11 @@ fn sessions_are_kept_rotated_explained_and_ended() {
     assert_eq!(told["candidates"].as_array().unwrap().len(), 3);
     assert!(told["excluded"].as_array().unwrap().iter().any(|reason| reason["count"].as_u64() > Some(0)), "{told}");
 
+    let (_, told) = ask(&instance, &token, "GET", "/api/v1/explain?network=udp", "");
+    let mute = told["excluded"].as_array().unwrap().iter().find(|reason| reason["reason"] == "datagrams");
+    assert!(mute.is_some_and(|mute| mute["count"].as_u64() > Some(0)), "{told}");
+    assert_eq!(ask(&instance, &token, "GET", "/api/v1/explain?network=pigeon", "").0, 400);
+
     let (status, rotated) = ask(&instance, &token, "POST", &format!("/api/v1/sessions/{id}/rotate"), "");
     assert_eq!(status, 200, "{rotated}");
     assert_ne!(rotated["exit_ip"], session["exit_ip"], "another exit");

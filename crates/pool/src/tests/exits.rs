@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hezar_core::HttpProxy;
+
 use super::*;
 use crate::{Filter, SiteVerdict, Term, TooManyFilters, exit_key, hash_key};
 
@@ -250,4 +252,19 @@ fn an_explanation_names_the_reasons() {
     assert_eq!(told.candidates.len(), 3);
     assert!(told.candidates.windows(2).all(|pair| pair[0].score <= pair[1].score));
     assert_eq!(told.excluded["new"].examples.len(), 3);
+}
+
+#[test]
+fn an_explanation_of_an_association_names_the_nodes_that_carry_no_datagrams() {
+    let pool = healthy(3);
+    let proxy = HttpProxy { credentials: None, tls: None };
+    let spec = NodeSpec::new(Target::parse("11.9.9.9:8080").unwrap(), Outbound::Http(proxy));
+    let stream_only = spec.id();
+    let nodes = vec![(spec, Label::default())];
+    pool.apply(Change::List { source: "h".into(), allow_private: false, nodes, complete: true }, at(2));
+    pool.report(stream_only, &ok(1), at(3));
+    assert_eq!(pool.explain(&query(Strategy::Smart), 5).fitting, 4);
+    let told = pool.explain(&Query { datagrams: true, ..query(Strategy::Smart) }, 5);
+    assert_eq!((told.nodes, told.fitting), (4, 3));
+    assert_eq!(told.excluded["datagrams"].examples, [stream_only]);
 }
