@@ -13,7 +13,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ConfigError, GatewayConfig, Metrics, Refusal, inbound,
+    ConfigError, GatewayConfig, Metrics, Refusal,
+    courtesy::Courtesy,
+    inbound,
     limits::Accounts,
     metrics::Raised,
     mutes::Mutes,
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub sessions: Arc<Sessions>,
     pub accounts: Accounts,
+    /// How much refused clients are heard out.
+    pub courtesy: Courtesy,
     /// How long answers take.
     pub pace: Pace,
     /// How many hedges may start.
@@ -113,6 +117,7 @@ impl Gateway {
             metrics: self.metrics.clone(),
             sessions: self.sessions.clone(),
             accounts: Accounts::new(),
+            courtesy: Courtesy::new(),
             pace: Pace::new(config.attempt_timeout),
             budget: Budget::new(config.hedge_percent),
             associations: Arc::new(Semaphore::new(config.max_associations)),
@@ -122,7 +127,8 @@ impl Gateway {
             kill: CancellationToken::new(),
             config,
         });
-        tracing::info!(listen = %shared.config.listen, users = shared.config.users.len(), "gateway listens");
+        let name = &shared.config.name;
+        tracing::info!(listener = %name, listen = %shared.config.listen, users = shared.config.users.len(), "gateway listens");
         tokio::select! {
             () = accept(&shared, &listener) => {}
             () = drain.cancelled() => {}

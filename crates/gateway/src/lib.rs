@@ -6,6 +6,7 @@
 mod auth;
 mod config;
 mod course;
+mod courtesy;
 pub mod doors;
 mod flight;
 mod gateway;

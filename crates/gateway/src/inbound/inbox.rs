@@ -10,17 +10,19 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    courtesy::{self, Courtesy},
+};
 
 /// How long a short answer may take to be sent, and how long a refused client may take to read it.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a refused client may still send before it is cut off.
-const FAREWELL_BYTES: usize = 2 << 20;
+const FAREWELL_PIECES: usize = (2 << 20) / courtesy::PIECE;
 /// The most that is taken from a client before its node is connected.
 const EARLY_BYTES: usize = 64 * 1024;
-/// Read at a time, and while a refused client is heard out.
+/// Read at a time.
 const PIECE: usize = 4096;
-const FAREWELL_PIECE: usize = 32 * 1024;
 
 /// A client's stream and the bytes that were read from it and not yet used.
 #[derive(Debug)]
@@ -113,19 +115,23 @@ impl Inbox {
     }
 
     /// Sends a last answer and closes, so that the client can read it: closing while its bytes are still unread would
-    /// reset the connection and throw the answer away.
-    pub(super) async fn farewell(mut self, answer: &[u8]) {
+    /// reset the connection and throw the answer away. When too many clients have to be heard out, that is what happens.
+    pub(super) async fn farewell(mut self, answer: &[u8], courtesy: &Courtesy) {
         let Self { stream, bytes, .. } = &mut self;
         let polite = async {
             stream.write_all(answer).await?;
             stream.shutdown().await?;
-            let mut left = FAREWELL_BYTES;
-            while left > 0 {
+            // The head that was refused is not needed any more, and a buffer only when something comes.
+            *bytes = BytesMut::new();
+            for _ in 0..FAREWELL_PIECES {
+                stream.readable().await?;
+                if !courtesy.hears() {
+                    break;
+                }
                 bytes.clear();
-                bytes.reserve(FAREWELL_PIECE);
-                match stream.read_buf(bytes).await? {
-                    0 => break,
-                    read => left = left.saturating_sub(read),
+                bytes.reserve(courtesy::PIECE);
+                if stream.read_buf(bytes).await? == 0 {
+                    break;
                 }
             }
             Ok::<(), io::Error>(())

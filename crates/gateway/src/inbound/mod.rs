@@ -31,7 +31,9 @@ pub(crate) async fn serve(shared: &Arc<Shared>, stream: TcpStream, client: Socke
         Ok(5) => socks::serve5(shared, inbox, client).await,
         Ok(4) => socks::serve4(shared, inbox, client).await,
         Ok(TLS_HANDSHAKE) => {
-            tracing::info!(%client, code = Refusal::TlsOnPlainPort.code(), "{}", Refusal::TlsOnPlainPort);
+            if shared.courtesy.tells() {
+                tracing::info!(%client, code = Refusal::TlsOnPlainPort.code(), "{}", Refusal::TlsOnPlainPort);
+            }
             reject(shared, client, &Refusal::TlsOnPlainPort);
         }
         Ok(_) => http::serve(shared, inbox, client).await,

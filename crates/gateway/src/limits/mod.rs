@@ -21,7 +21,7 @@ mod rate;
 mod tests;
 mod throttled;
 
-use rate::Rate;
+pub(crate) use rate::Rate;
 pub(crate) use throttled::Throttled;
 
 /// The most accounts that are kept; those without an open request go first.

@@ -11,11 +11,11 @@ const BURST: u64 = 1_000_000_000;
 
 /// Nanoseconds since the beginning; all that has come is paid for up to then.
 #[derive(Debug, Default)]
-pub(super) struct Rate(AtomicU64);
+pub(crate) struct Rate(AtomicU64);
 
 impl Rate {
     /// Takes one of `rate` per second; false, and nothing taken, when there is none.
-    pub(super) fn take(&self, rate: u32, now: Duration) -> bool {
+    pub(crate) fn take(&self, rate: u32, now: Duration) -> bool {
         let now = nanoseconds(now);
         let cost = BURST / u64::from(rate.max(1));
         let update = |paid: u64| {
@@ -26,7 +26,7 @@ impl Rate {
     }
 
     /// Takes `amount` of `rate` per second, also beyond what is there; returns how long to wait until it is paid for.
-    pub(super) fn charge(&self, amount: u64, rate: u64, now: Duration) -> Duration {
+    pub(crate) fn charge(&self, amount: u64, rate: u64, now: Duration) -> Duration {
         let now = nanoseconds(now);
         let cost = u64::try_from(u128::from(amount) * u128::from(BURST) / u128::from(rate.max(1))).unwrap_or(u64::MAX);
         let update = |paid: u64| Some(paid.max(now).saturating_add(cost));

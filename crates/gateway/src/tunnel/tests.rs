@@ -130,6 +130,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
         accounts: crate::limits::Accounts::new(),
+        courtesy: crate::courtesy::Courtesy::new(),
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
         mutes: crate::mutes::Mutes::default(),
         pace: Pace::new(config.attempt_timeout),

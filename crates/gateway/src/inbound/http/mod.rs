@@ -66,7 +66,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
         Err(refusal @ Refusal::ClientGone) => return reject(shared, client, &refusal),
         Err(refusal) => {
             reject(shared, client, &refusal);
-            return inbox.farewell(&answer::bytes(&refusal)).await;
+            return inbox.farewell(&answer::bytes(&refusal), &shared.courtesy).await;
         }
     }
     let connection = Arc::new(Connection { shared: shared.clone(), client, handover: Mutex::new(None) });

@@ -38,13 +38,13 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
     journal.identity(identity);
     let mut course = Course::for_datagrams(shared, identity, client.ip());
     let Ok(_place) = shared.associations.clone().try_acquire_owned() else {
-        return refuse(journal, inbox, &Refusal::AssociationLimit, 0).await;
+        return refuse(shared, journal, inbox, &Refusal::AssociationLimit, 0).await;
     };
     let (door, address) = match open(shared, &inbox, client, port).await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(%error, "no socket for an association");
-            return refuse(journal, inbox, &Refusal::AssociationLimit, 0).await;
+            return refuse(shared, journal, inbox, &Refusal::AssociationLimit, 0).await;
         }
     };
     let flow = tokio::select! {
@@ -55,7 +55,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
     };
     let flow = match flow {
         Ok(flow) => flow,
-        Err(refusal) => return refuse(journal, inbox, &refusal, course.attempts()).await,
+        Err(refusal) => return refuse(shared, journal, inbox, &refusal, course.attempts()).await,
     };
     journal.served(flow.lease.id(), course.attempts());
     if inbox.write(&wire::associated(address)).await.is_err() {
@@ -96,9 +96,9 @@ async fn open(shared: &Shared, inbox: &Inbox, client: SocketAddr, port: u16) -> 
     Ok((door, address))
 }
 
-async fn refuse(mut journal: Journal, inbox: Inbox, refusal: &Refusal, attempts: u32) {
+async fn refuse(shared: &Shared, mut journal: Journal, inbox: Inbox, refusal: &Refusal, attempts: u32) {
     journal.refused(refusal, attempts);
-    inbox.farewell(&wire::reply(refusal.socks5_reply())).await;
+    inbox.farewell(&wire::reply(refusal.socks5_reply()), &shared.courtesy).await;
 }
 
 /// Ends when the client ends its stream; nothing that it says there means anything.

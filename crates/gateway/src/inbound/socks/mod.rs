@@ -71,7 +71,7 @@ async fn serve(
         }
         Err(Refused { refusal, answer }) => {
             version.journal(shared).refused(&refusal, 0);
-            return inbox.farewell(&answer).await;
+            return inbox.farewell(&answer, &shared.courtesy).await;
         }
     };
     let mut journal = version.journal(shared);
@@ -93,7 +93,7 @@ async fn serve(
         }
         Err(refusal) => {
             journal.refused(&refusal, course.attempts());
-            inbox.farewell(&version.refused(&refusal)).await;
+            inbox.farewell(&version.refused(&refusal), &shared.courtesy).await;
         }
     }
 }

@@ -1,0 +1,58 @@
+//! How much refused clients are heard out, all of them together: politeness that a crowd of hostile ones cannot exhaust us with.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits::Rate;
+
+/// The bytes that are read from a refused client at a time.
+pub(crate) const PIECE: usize = 32 * 1024;
+/// Such pieces per second: 32 MiB, some hundredths of one processor.
+const PIECES: u32 = 1024;
+/// Lines in the log per second about clients that speak something else.
+const LINES: u32 = 1;
+
+/// What is left of it.
+#[derive(Debug)]
+pub(crate) struct Courtesy {
+    began: Instant,
+    pieces: Rate,
+    lines: Rate,
+}
+
+impl Courtesy {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), pieces: Rate::default(), lines: Rate::default() }
+    }
+
+    /// Whether another piece may be read from a client that was refused already.
+    pub(crate) fn hears(&self) -> bool {
+        self.pieces.take(PIECES, self.age())
+    }
+
+    /// Whether the log may be told about another such client.
+    pub(crate) fn tells(&self) -> bool {
+        self.lines.take(LINES, self.age())
+    }
+
+    fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_is_heard_out_and_a_crowd_is_not() {
+        let courtesy = Courtesy::new();
+        let heard = |most: u32| (0..most).filter(|_| courtesy.hears()).count();
+        assert_eq!(heard(64), 64, "two megabytes of one client");
+        assert_eq!(heard(1_000_000), 1024 - 64, "a second's worth for everybody");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(heard(1_000_000), 512);
+        assert!(courtesy.tells() && !courtesy.tells());
+    }
+}
