@@ -12,7 +12,7 @@ use std::{
 use ahash::AHashMap;
 use hezar_pool::hash_key;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{GatewayConfig, Refusal};
 
@@ -136,6 +136,14 @@ impl Pass {
     /// Whether bytes are counted at all.
     fn counts_bytes(&self) -> bool {
         self.0.as_ref().is_some_and(|admitted| admitted.accounts.iter().any(|(_, limits)| limits.bytes.is_some()))
+    }
+
+    /// Takes in that a datagram has moved, and waits until the next one may.
+    pub(crate) async fn pace(&self, bytes: usize) {
+        let wait = self.moved(bytes);
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
     }
 
     /// Takes in that bytes have moved; returns how long the next ones have to wait.

@@ -262,6 +262,26 @@ async fn associations_are_bounded_and_end_when_idle() {
 }
 
 #[tokio::test]
+async fn bytes_per_second_are_limited_in_both_directions() {
+    let client_limits = hezar_gateway::Limits { bytes: Some(20_000), ..hezar_gateway::Limits::default() };
+    let world = world(GatewayConfig { client_limits, ..config() }, &[Does::Echo]).await;
+    let client = associate(&world).await;
+    let begun = std::time::Instant::now();
+    for number in 0..8 {
+        client.expect_echo("a.example", &[number; 5000]).await;
+    }
+    // 80,000 bytes: the first second's worth comes at once, the last answer is waited for by nobody.
+    assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
+    // A stream of the same client pays from the same purse.
+    let begun = std::time::Instant::now();
+    let mut stream = tunnel(&world, "example.com:443").await;
+    for _ in 0..4 {
+        ping(&mut stream, &[7; 5000]).await;
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1000), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn users_and_sessions_count() {
     let limits = hezar_gateway::Limits::default();
     let users = vec![hezar_gateway::User { name: "bob".into(), password: "secret".into(), limits }];

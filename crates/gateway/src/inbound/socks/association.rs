@@ -28,6 +28,7 @@ use crate::{
     course::{Course, Fail, Flow, Verdict},
     gateway::Shared,
     journal::{Inbound, Journal},
+    limits::Pass,
     meter::Meter,
     metrics::Raised,
 };
@@ -208,6 +209,7 @@ impl Association<'_> {
             metrics: &self.shared.metrics,
             answered: &self.answered,
             patience: self.shared.config.udp_patience,
+            pass: &self.identity.pass,
         };
         tokio::select! {
             end = shared.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
@@ -224,6 +226,7 @@ struct Sides<'a> {
     metrics: &'a Metrics,
     answered: &'a AtomicBool,
     patience: Duration,
+    pass: &'a Pass,
 }
 
 impl Sides<'_> {
@@ -254,7 +257,9 @@ impl Sides<'_> {
                 Err(error) if of_one_datagram(&error) => self.metrics.dropped("unsendable"),
                 Err(error) => return End::Failed(error),
             }
-            *waiting = None;
+            // Meanwhile the client's datagrams wait in the socket, as many as fit.
+            let bytes = waiting.take().map_or(0, |packet| packet.payload.len());
+            self.pass.pace(bytes).await;
         }
     }
 
@@ -269,6 +274,7 @@ impl Sides<'_> {
                     self.meter.received(length);
                     self.metrics.datagram("down");
                     self.door.send(&from, buffer.get(..length).unwrap_or_default()).await;
+                    self.pass.pace(length).await;
                 }
                 Err(error) => return error,
             }
