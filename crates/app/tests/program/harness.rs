@@ -1,11 +1,13 @@
 //! A folder of its own for each test, and the program run inside it.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -96,6 +98,7 @@ pub(crate) struct Instance {
     child: Child,
     pub(crate) proxy: SocketAddr,
     pub(crate) api: SocketAddr,
+    listeners: Arc<Mutex<HashMap<String, SocketAddr>>>,
     log: std::thread::JoinHandle<Vec<String>>,
 }
 
@@ -105,6 +108,8 @@ impl Instance {
         let mut child = command.spawn().unwrap();
         let (found, addresses) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
+        let listeners = Arc::new(Mutex::new(HashMap::new()));
+        let named = Arc::clone(&listeners);
         let log = std::thread::spawn(move || {
             let mut lines = Vec::new();
             for line in stderr.lines().map_while(Result::ok) {
@@ -112,6 +117,9 @@ impl Instance {
                     let address = event["address"].as_str().and_then(|text| text.parse::<SocketAddr>().ok());
                     if let (Some(message), Some(address)) = (event["message"].as_str(), address) {
                         let _ = found.send((message.to_owned(), address));
+                    }
+                    if let (Some(name), Some(address)) = (event["listener"].as_str(), event["listen"].as_str()) {
+                        named.lock().unwrap().insert(name.to_owned(), address.parse().unwrap());
                     }
                 }
                 lines.push(line);
@@ -131,7 +139,12 @@ impl Instance {
                 }
             }
         }
-        Self { child, proxy: proxy.unwrap(), api: api.unwrap(), log }
+        Self { child, proxy: proxy.unwrap(), api: api.unwrap(), listeners, log }
+    }
+
+    /// Where a listener other than the first one listens.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        eventually("a listener", || self.listeners.lock().unwrap().get(name).copied())
     }
 
     /// One request through the proxy: the status and the body.

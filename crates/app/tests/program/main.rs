@@ -7,6 +7,7 @@ mod demo;
 mod dialable;
 mod error_page;
 mod harness;
+mod listeners;
 mod outage;
 mod power_cut;
 mod sessions;
