@@ -260,9 +260,17 @@ fn plugin() -> BoxedStrategy<Plugin> {
         }
         Plugin { name: "v2ray-plugin".into(), options }
     });
+    let shadow_tls = (option::of(name_text()), "[a-z]{1,9}", 1..4_u8, vec("h[1-3]", 0..3), any::<bool>());
+    let shadow_tls = shadow_tls.prop_map(|(host, password, version, alpn, blind)| {
+        let mut options = vec![("version".into(), version.to_string().into()), ("password".into(), password.into())];
+        options.extend(host.map(|host| ("host".into(), host)));
+        options.extend(blind.then(|| ("skip-cert-verify".into(), "".into())));
+        options.extend((!alpn.is_empty()).then(|| ("alpn".into(), alpn.join(",").into())));
+        Plugin { name: "shadow-tls".into(), options }
+    });
     let other = (word(), vec((word(), text()), 0..3))
         .prop_map(|(name, options)| Plugin { name: format!("x-{name}").into(), options });
-    prop_oneof![obfs, v2ray, other].boxed()
+    prop_oneof![obfs, v2ray, shadow_tls, other].boxed()
 }
 
 fn shadowsocks() -> BoxedStrategy<Outbound> {

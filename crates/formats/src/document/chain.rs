@@ -70,7 +70,7 @@ impl<'a> Siblings<'a> {
         }
         match self.find(name, words) {
             // ShadowTLS beneath Shadowsocks is its plugin, and what is beneath that is the chain.
-            Some(beneath) if words == Words::SingBox && sing_box::read::is_shadow_tls(beneath) => {
+            Some(beneath) if words == Words::SingBox && sing_box::shadow_tls::is_shadow_tls(beneath) => {
                 if sing_box::read::is_shadowsocks(entry) {
                     Ok(beneath.text(&["detour"]))
                 } else {

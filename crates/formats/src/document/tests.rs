@@ -5,7 +5,7 @@ use hezar_core::{
     StreamProtocol, TuicUser, Vision, Xhttp,
 };
 
-use super::read;
+use super::{clash, read, sing_box, write};
 use crate::{Parsed, RejectCode};
 
 fn nodes(text: &str) -> Vec<NodeSpec> {
@@ -427,4 +427,28 @@ fn a_chain_is_bounded() {
     );
     let parsed = read(&text).unwrap();
     assert_eq!((parsed.nodes.len(), parsed.rejects.len()), (NodeSpec::MAX_HOPS, 21 - NodeSpec::MAX_HOPS));
+}
+
+/// sing-box has an entry of its own for what is a plugin elsewhere.
+#[test]
+fn shadow_tls_in_both_words() {
+    let link =
+        "ss://YWVzLTEyOC1nY206cA@192.0.2.7:443?plugin=shadow-tls%3Bv3%3Bpasswd%3Dq%3Bhost%3Dh.example%3Balpn%3Dh2";
+    let (spec, label) = crate::parse_link(&format!("{link}#a")).unwrap();
+    let hop = crate::parse_link("socks5://192.0.2.1:1").unwrap().0;
+    let chain = spec.clone().through(std::sync::Arc::new(hop)).unwrap();
+    let nodes = [(&spec, &label), (&chain, &label)];
+    let clash = clash::write::document(nodes.into_iter());
+    let sing_box = sing_box::write::document(nodes.into_iter());
+    for written in [&clash, &sing_box] {
+        assert_eq!(written.left_out, 0);
+        let back: Vec<_> = read(&written.text).unwrap().nodes.into_iter().map(|entry| entry.spec).collect();
+        let portable = write::portable(&chain);
+        // The hop is an entry too.
+        assert_eq!((back.len(), &back[0], back.last()), (3, &write::portable(&spec), Some(&portable)));
+    }
+    assert!(clash.text.contains("shadow-tls"), "{}", clash.text);
+    for word in [r#""type":"shadowtls""#, r#""tag":"a shadow-tls""#, r#""detour":"a shadow-tls""#, r#""version":3"#] {
+        assert!(sing_box.text.replace("\": ", "\":").contains(word), "{word} is not in {}", sing_box.text);
+    }
 }

@@ -45,6 +45,11 @@ impl Chains {
         Self { names, entry, hops: HashMap::new() }
     }
 
+    /// A name for what is beneath the entry of this name and no node of its own.
+    pub(super) fn beneath(&mut self, name: &str) -> String {
+        self.names.unique(format!("{name} shadow-tls"))
+    }
+
     /// The entries of a node: those it goes through that are not written yet, then its own. `None` when the client has no
     /// words for one of them.
     pub(super) fn entries(&mut self, spec: &NodeSpec, label: &Label) -> Option<Vec<Named>> {
@@ -73,8 +78,8 @@ impl Chains {
     }
 }
 
-/// A node without what no other client's behaviour depends on: the spider's path of REALITY, and the imitated browser
-/// inside QUIC, where none exists. REALITY's absent fingerprint is Chrome's. What a writer writes reads back as this.
+/// A node without what no other client's behaviour depends on: the spider's path of REALITY, the imitated browser
+/// inside QUIC, where none exists, and a plugin's spelling. REALITY's absent fingerprint is Chrome's. What a writer writes reads back as this.
 #[must_use]
 pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
     let outbound = match &spec.outbound {
@@ -94,6 +99,11 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
             tuic.tls.fingerprint = None;
             Outbound::Tuic(tuic)
         }
+        Outbound::Shadowsocks(shadowsocks) => {
+            let mut shadowsocks = shadowsocks.clone();
+            shadowsocks.plugin = shadowsocks.plugin.map(portable_plugin);
+            Outbound::Shadowsocks(shadowsocks)
+        }
         other => other.clone(),
     };
     let alone = NodeSpec::new(spec.server.clone(), outbound);
@@ -102,6 +112,23 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
         Some(via) => alone.clone().through(Arc::new(portable(via))).unwrap_or(alone),
         None => alone,
     }
+}
+
+/// ShadowTLS in Clash's words and one order, also where its own program's are published (`v3;passwd=…`).
+fn portable_plugin(mut plugin: Plugin) -> Plugin {
+    const ORDER: [&str; 5] = ["host", "password", "version", "alpn", "skip-cert-verify"];
+    if plugin.name.as_ref() == "shadow-tls" {
+        for (name, value) in &mut plugin.options {
+            match (name.as_ref(), value.as_ref()) {
+                ("passwd", _) => *name = "password".into(),
+                ("v3", "") => (*name, *value) = ("version".into(), "3".into()),
+                _ => {}
+            }
+        }
+        let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+        plugin.options.sort_by_key(|(name, _)| place(name));
+    }
+    plugin
 }
 
 fn portable_stream(node: &StreamNode) -> Option<Outbound> {
@@ -134,6 +161,10 @@ impl Names {
     pub(super) fn name(&mut self, spec: &NodeSpec, label: &Label) -> String {
         let base =
             if label.is_empty() { format!("{} {}", spec.scheme(), spec.server) } else { label.as_str().to_owned() };
+        self.unique(base)
+    }
+
+    fn unique(&mut self, base: String) -> String {
         let number = self.numbers.entry(base.clone()).or_insert(0);
         loop {
             *number += 1;
@@ -195,6 +226,8 @@ pub(super) fn plugin_ok(plugin: &Plugin) -> bool {
         ("v2ray-plugin", "mux", "0" | "1") | ("v2ray-plugin", "host" | "path", _) => !value.is_empty(),
         ("shadow-tls", "version", version) => matches!(version, "1" | "2" | "3"),
         ("shadow-tls", "host" | "password", _) => !value.is_empty(),
+        ("shadow-tls", "alpn", _) => value.split(',').all(|name| !name.is_empty()),
+        ("shadow-tls", "skip-cert-verify", "") => true,
         _ => false,
     })
 }

@@ -48,7 +48,7 @@ pub(super) fn write(plugin: &Plugin) -> Option<(&str, MapBuilder)> {
     let (name, known): (&str, &[&str]) = match plugin.name.as_ref() {
         "obfs-local" => ("obfs", &["obfs", "obfs-host"]),
         "v2ray-plugin" => ("v2ray-plugin", &["mode", "tls", "host", "path", "mux"]),
-        "shadow-tls" => ("shadow-tls", &["host", "password", "version"]),
+        "shadow-tls" => ("shadow-tls", &["host", "password", "version", "alpn", "skip-cert-verify"]),
         _ => return None,
     };
     let mut opts = MapBuilder::default();
@@ -63,6 +63,7 @@ pub(super) fn write(plugin: &Plugin) -> Option<(&str, MapBuilder)> {
         };
         match (key, value.as_ref()) {
             ("mux", value) => opts.put(key, Tree::Plain(field::truth(value).to_string().into())),
+            ("alpn", value) => opts.texts(key, &value.split(',').map(Into::into).collect::<Vec<_>>()),
             ("version", value) => opts.put(key, Tree::Plain(value.into())),
             (_, "") => opts.flag(key, true),
             (_, value) => opts.text(key, value),

@@ -1,4 +1,5 @@
 //! sing-box: the entries of `outbounds` and `endpoints`.
 
 pub(super) mod read;
+pub(super) mod shadow_tls;
 pub(crate) mod write;

@@ -1,15 +1,18 @@
 //! One outbound or endpoint of sing-box, turned into a node.
 
 use hezar_core::{
-    AnyTls, Carrier, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Plugin, Secret,
-    SecurityKind, SocksProxy, SocksVersion, Tls, Tuic,
+    AnyTls, Carrier, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Secret, SecurityKind,
+    SocksProxy, SocksVersion, Tls, Tuic,
 };
 
-use super::super::{
-    clash::read::{is_amnezia, reserved_text},
-    headers,
-    tree::Tree,
-    xhttp,
+use super::{
+    super::{
+        clash::read::{is_amnezia, reserved_text},
+        headers,
+        tree::Tree,
+        xhttp,
+    },
+    shadow_tls,
 };
 use crate::{
     RejectCode,
@@ -136,9 +139,9 @@ fn carrier(entry: &Tree) -> Result<Carrier, RejectCode> {
 
 fn shadowsocks(entry: &Tree, beneath: Option<&Tree>) -> Result<NodeSpec, RejectCode> {
     let mut plugin = outbound::plugin(entry.text(&["plugin"]), entry.text(&["plugin_opts"]));
-    let shadow_tls = beneath.filter(|other| is_shadow_tls(other));
+    let shadow_tls = beneath.filter(|other| shadow_tls::is_shadow_tls(other));
     if let Some(other) = shadow_tls {
-        plugin = Some(shadow_tls_plugin(other));
+        plugin = Some(shadow_tls::read(other));
     }
     let uot = entry.get("udp_over_tcp");
     let udp_over_tcp = uot.flag(&["enabled"]) || field::truth(uot.scalar());
@@ -147,26 +150,9 @@ fn shadowsocks(entry: &Tree, beneath: Option<&Tree>) -> Result<NodeSpec, RejectC
     Ok(NodeSpec::new(field::server(address.text(&["server"]), address.text(&["server_port"]))?, outbound))
 }
 
-/// Whether an entry is ShadowTLS, which is nothing without another one above it.
-pub(in super::super) fn is_shadow_tls(entry: &Tree) -> bool {
-    entry.text(&["type"]) == "shadowtls"
-}
-
 /// Whether an entry is one that ShadowTLS can be the plugin of.
 pub(in super::super) fn is_shadowsocks(entry: &Tree) -> bool {
     matches!(entry.text(&["type"]).to_ascii_lowercase().as_str(), "shadowsocks" | "ss")
-}
-
-/// sing-box writes ShadowTLS as an outbound beneath another one; elsewhere it is a plugin.
-fn shadow_tls_plugin(entry: &Tree) -> Plugin {
-    let fields = [
-        ("host", entry.get("tls").text(&["server_name"])),
-        ("password", entry.text(&["password"])),
-        ("version", entry.text(&["version"])),
-    ];
-    let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
-    let options = filled.map(|(name, value)| (name.into(), value.into())).collect();
-    Plugin { name: "shadow-tls".into(), options }
 }
 
 fn shadowsocksr(entry: &Tree) -> Result<Outbound, RejectCode> {

@@ -13,7 +13,7 @@ use super::{
         tree::{MapBuilder, Tree},
         write::{Chains, Named, Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok},
     },
-    read,
+    read, shadow_tls,
 };
 use crate::field;
 
@@ -30,7 +30,13 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
             let mut map = MapBuilder::default();
             map.text("tag", &name);
             map.append(body);
-            map.text("detour", &via);
+            let beneath = shadow_tls::write(&spec).map(|beneath| (chains.beneath(&name), beneath));
+            map.text("detour", beneath.as_ref().map_or(&via, |(tag, _)| tag));
+            if let Some((tag, beneath)) = beneath {
+                let mut map = MapBuilder::default();
+                map.text("tag", &tag).append(beneath).text("detour", &via);
+                outbounds.push(map.into_tree().json());
+            }
             let is_endpoint = matches!(spec.outbound, Outbound::WireGuard(_));
             let list = if is_endpoint { &mut endpoints } else { &mut outbounds };
             list.push(map.into_tree().json());
@@ -60,6 +66,7 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
         outbound => outbound.scheme(),
     };
     map.text("type", kind);
+    let beneath = shadow_tls::write(spec).map(MapBuilder::into_tree);
     match &spec.outbound {
         Outbound::WireGuard(node) => wireguard(&mut map, spec, node)?,
         Outbound::Hysteria2(node) => {
@@ -71,12 +78,14 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
             hysteria(&mut map, node)?;
         }
         outbound => {
-            server(&mut map, spec, &[]);
+            if beneath.is_none() {
+                server(&mut map, spec, &[]);
+            }
             body(&mut map, outbound)?;
         }
     }
     let tree = map.into_tree();
-    let faithful = matches!(read::entry(&tree, None), Ok(Some(back)) if back == *spec);
+    let faithful = matches!(read::entry(&tree, beneath.as_ref()), Ok(Some(back)) if back == *spec);
     faithful.then(|| MapBuilder::from_tree(tree))
 }
 
@@ -117,16 +126,16 @@ fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
             }
         }
         Outbound::Shadowsocks(shadowsocks) => {
-            // It speaks two plugins itself and knows no others.
-            let plugin_known = shadowsocks
-                .plugin
-                .as_ref()
-                .is_none_or(|p| matches!(p.name.as_ref(), "obfs-local" | "v2ray-plugin") && plugin_ok(p));
+            // It speaks two plugins itself, has another one beneath, and knows no others.
+            let plugin_known = shadowsocks.plugin.as_ref().is_none_or(|plugin| {
+                matches!(plugin.name.as_ref(), "obfs-local" | "v2ray-plugin" | shadow_tls::NAME) && plugin_ok(plugin)
+            });
             if !method_ok(shadowsocks) || !plugin_known {
                 return None;
             }
             map.text("method", &shadowsocks.method).required("password", shadowsocks.password.expose());
-            if let Some(plugin) = &shadowsocks.plugin {
+            if let Some(plugin) = shadowsocks.plugin.as_ref().filter(|plugin| plugin.name.as_ref() != shadow_tls::NAME)
+            {
                 map.text("plugin", &plugin.name);
                 map.text("plugin_opts", &field::plugin_options_text(&plugin.options));
             }
