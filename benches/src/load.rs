@@ -1,6 +1,13 @@
 //! The load: tunnels by SOCKS5, counted and timed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use tokio::{
@@ -18,6 +25,8 @@ use crate::{
 
 /// A step of the load that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A tunnel that cannot be opened by then ends the run.
+const TRIES: usize = 4;
 
 /// An open tunnel.
 pub type Tunnel = Box<dyn Stream>;
@@ -33,6 +42,8 @@ pub struct Way {
     socks: SocketAddr,
     target: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Tunnels that did not open at the first try, for whatever reason.
+    failed: Arc<AtomicU64>,
 }
 
 impl Way {
@@ -41,16 +52,28 @@ impl Way {
     /// # Errors
     /// When the name or the certificate is none.
     pub fn new(socks: SocketAddr, site: &Site, tls: Option<&str>) -> anyhow::Result<Self> {
-        let Some(name) = tls else { return Ok(Self { socks, target: site.clear, tls: None }) };
+        let Some(name) = tls else { return Ok(Self { socks, target: site.clear, tls: None, failed: Arc::default() }) };
         let tls = (chaos::trusting(&site.certificate)?, ServerName::try_from(name.to_owned())?);
-        Ok(Self { socks, target: site.tls, tls: Some(tls) })
+        Ok(Self { socks, target: site.tls, tls: Some(tls), failed: Arc::default() })
+    }
+
+    /// How many tunnels did not open at the first try.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
     }
 
     /// A tunnel in which the answer to the first request has begun or, for an upload, the request is sent.
     ///
     /// # Errors
-    /// When any step fails.
+    /// When it fails several times running; a single failure is counted and tried again, as a client would.
     pub async fn open(&self, verb: Verb) -> anyhow::Result<Tunnel> {
+        for _ in 1..TRIES {
+            match timeout(PATIENCE, self.try_open(verb)).await {
+                Ok(Ok(tunnel)) => return Ok(tunnel),
+                _ => self.failed.fetch_add(1, Relaxed),
+            };
+        }
         timeout(PATIENCE, self.try_open(verb)).await.context("a tunnel hangs")?
     }
 

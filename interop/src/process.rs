@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
@@ -68,10 +69,20 @@ impl Process {
 
     /// Kills it and starts it again after a pause, on the same addresses.
     pub(crate) async fn restart(&mut self, pause: Duration) -> anyhow::Result<()> {
-        self.child.kill().await?;
+        self.end();
+        self.child.wait().await?;
         sleep(pause).await;
         self.child = self.start.spawn(File::options().append(true).open(&self.log)?)?;
         self.ready().await
+    }
+
+    /// Kills it and what it started: shadowsocks-libev's plugins are processes of their own.
+    fn end(&self) {
+        let group = self.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(group) = group {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// Whether it has written this.
@@ -111,6 +122,12 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Start {
     fn spawn(&self, output: File) -> anyhow::Result<Child> {
         Command::new(&self.program)
@@ -121,6 +138,7 @@ impl Start {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))

@@ -69,16 +69,19 @@ struct Sample {
     p99: f64,
     /// KiB per idle tunnel, proportional set.
     idle: f64,
+    /// Tunnels that did not open at the first try.
+    failed: f64,
 }
 
 type Column = fn(&Sample) -> f64;
 
-const COLUMNS: [(&str, Column); 5] = [
+const COLUMNS: [(&str, Column); 6] = [
     ("CPU µs/tunnel", |sample| sample.tunnel),
     ("CPU s/GiB", |sample| sample.gib),
     ("p50 ms", |sample| sample.p50),
     ("p99 ms", |sample| sample.p99),
     ("KiB/idle", |sample| sample.idle),
+    ("failed", |sample| sample.failed),
 ];
 
 #[tokio::main]
@@ -159,6 +162,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
     let before = process.cpu();
     load::transfer(&way, options.mib << 20, STREAMS).await?;
     let gib = (process.cpu() - before).as_secs_f64() * 1024.0 / (2 * options.mib) as f64;
+    let mut failed = way.failed();
     drop(running);
 
     // A process of its own: what the transfer left behind must not hide what the tunnels need.
@@ -168,8 +172,9 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
     let before = process.proportional_kib()?;
     let open = load::tunnels(&way, options.idle, AT_ONCE, true).await?;
     sleep(REST).await;
+    failed += way.failed();
     let idle = (process.proportional_kib()? as f64 - before as f64) / open.len() as f64;
-    Ok(Sample { tunnel, gib, p50: at(0.50), p99: at(0.99), idle })
+    Ok(Sample { tunnel, gib, p50: at(0.50), p99: at(0.99), idle, failed: failed as f64 })
 }
 
 /// Starts a client and warms it up.

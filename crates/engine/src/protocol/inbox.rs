@@ -14,7 +14,7 @@ use tokio_util::io::poll_read_buf;
 /// The first size of the buffer in bytes: thousands of quiet connections cost little.
 const START: usize = 4 * 1024;
 /// The size up to which it grows because the connection keeps it full, in bytes.
-const BUSY: usize = 64 * 1024;
+const BUSY: usize = 128 * 1024;
 
 /// The buffer: `held` is text that lies open, `start..` is what comes after it.
 #[derive(Debug)]

@@ -82,10 +82,10 @@ async fn the_inbox_follows_the_traffic() {
     for _ in 0..7 {
         reads.push(turn(&mut inbox, &mut from, 1).await / 1024);
     }
-    assert_eq!(reads, [4, 8, 16, 32, 64, 64, 64]);
+    assert_eq!(reads, [4, 8, 16, 32, 64, 128, 128]);
     assert_eq!(turn(&mut inbox, &mut &b"a little"[..], 1).await, 8);
     assert_eq!(turn(&mut inbox, &mut from, 1).await, 4 * 1024);
-    assert_eq!(turn(&mut inbox, &mut from, 70_000).await, 128 * 1024);
+    assert_eq!(turn(&mut inbox, &mut from, 140_000).await, 256 * 1024);
 }
 
 #[tokio::test]

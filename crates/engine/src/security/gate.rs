@@ -16,7 +16,7 @@ use tokio_util::io::poll_read_buf;
 use crate::Stream;
 
 /// The size of a read when little comes, and when the last read was full.
-const CHUNKS: [usize; 2] = [4 * 1024, 32 * 1024];
+const CHUNKS: [usize; 2] = [4 * 1024, 64 * 1024];
 
 /// The header of a TLS record.
 const HEADER: usize = 5;

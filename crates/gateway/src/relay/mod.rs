@@ -24,7 +24,7 @@ mod splice;
 mod tests;
 
 /// Read at a time. It lies on the stack during a poll only; what the other side does not take at once is kept.
-const CHUNK: usize = 32 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// The idle time once the node has ended its side: a client that has got everything and does not hang up is gone.
 const AFTER_NODE: Duration = Duration::from_secs(60);
 /// Chunks moved before other tasks get a turn.

@@ -12,8 +12,8 @@ use tokio_util::io::poll_read_buf;
 
 use crate::Stream;
 
-/// The size of one read: two full records.
-const CHUNK: usize = 32 * 1024;
+/// The size of one read: four full records.
+const CHUNK: usize = 64 * 1024;
 
 /// What rustls asks for: a read that brings less has emptied the socket.
 const USUAL: usize = 4096;
