@@ -27,16 +27,19 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Hysteria2 { disguise, .. } => disguise != Some("gecko"),
         _ => true,
     };
-    // Of gRPC it has one method; raw TCP has no disguise, and HTTP/2 is a client's affair.
-    let transport = matches!(
-        row.transport,
-        Transport::Tcp
-            | Transport::WebSocket
-            | Transport::EarlyHeader
-            | Transport::HttpUpgrade
-            | Transport::EarlyUpgrade
-            | Transport::Grpc
-    );
+    // Of gRPC it has one method; raw TCP has no disguise, and HTTP/2 is a client's affair. XHTTP is VLESS'
+    // alone, and a GET with a body is no upload to it.
+    let xhttp = row.protocol == Protocol::Vless && xhttp(row.transport).is_some();
+    let transport = xhttp
+        || matches!(
+            row.transport,
+            Transport::Tcp
+                | Transport::WebSocket
+                | Transport::EarlyHeader
+                | Transport::HttpUpgrade
+                | Transport::EarlyUpgrade
+                | Transport::Grpc
+        );
     protocol && transport && !matches!(row.tls, Some(Trust::Reality { ml_dsa: true } | Trust::Ech))
 }
 
@@ -129,9 +132,35 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
     match row.transport {
         Transport::Tcp => {}
         Transport::Grpc => listener["grpc-service-name"] = json!(SERVICE),
-        _ => listener["ws-path"] = json!(PATH),
+        transport => match xhttp(transport) {
+            Some(settings) => listener["xhttp-config"] = settings,
+            None => listener["ws-path"] = json!(PATH),
+        },
     }
     listener
+}
+
+/// The server's side of XHTTP, in its own words.
+fn xhttp(transport: Transport) -> Option<Value> {
+    match transport {
+        Transport::Xhttp(mode) => Some(json!({ "path": PATH, "mode": mode })),
+        Transport::XhttpHttp1 => Some(json!({ "path": PATH, "mode": "packet-up" })),
+        // The same as `EXTRA`.
+        Transport::XhttpPlaced => Some(json!({
+            "path": PATH,
+            "mode": "packet-up",
+            "x-padding-obfs-mode": true,
+            "x-padding-placement": "header",
+            "x-padding-header": "X-Token",
+            "x-padding-method": "tokenish",
+            "x-padding-bytes": "50-120",
+            "session-placement": "cookie",
+            "seq-placement": "query",
+            "uplink-http-method": "PUT",
+            "sc-max-each-post-bytes": "100000",
+        })),
+        _ => None,
+    }
 }
 
 fn shadowsocks(method: &str) -> Value {
