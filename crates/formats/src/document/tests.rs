@@ -304,6 +304,29 @@ fn xhttp_downloads() {
 }
 
 #[test]
+fn xhttp_in_the_words_of_mihomo() {
+    let text = format!(
+        "proxies:\n- name: x\n  type: vless\n  server: a.example\n  port: 443\n  uuid: {ID}\n  tls: true\n  servername: s.example\n  \
+         client-fingerprint: chrome\n  network: xhttp\n  xhttp-opts:\n    path: /u\n    mode: stream-up\n    \
+         session-placement: header\n    reuse-settings:\n      max-concurrency: 16-32\n    download-settings:\n      \
+         path: /d\n      server: b.example\n      reality-opts:\n        public-key: {KEY}\n"
+    );
+    let spec = node(&text);
+    let Carrier::Xhttp { xhttp, .. } = carrier(&spec) else { panic!() };
+    let extra = xhttp.extra.as_deref().unwrap();
+    assert!(extra.starts_with(r#"{"sessionPlacement":"header","xmux":{"maxConcurrency":"16-32"},"downloadSettings":"#));
+    let download = xhttp.download.as_deref().unwrap();
+    assert_eq!(download.server.as_ref().unwrap().to_string(), "b.example:443");
+    assert_eq!(download.xhttp.path.as_ref(), "/d");
+    assert_eq!(
+        download.xhttp.extra.as_deref(),
+        Some(r#"{"sessionPlacement":"header","xmux":{"maxConcurrency":"16-32"}}"#)
+    );
+    let Security::Reality(reality) = &download.security else { panic!() };
+    assert_eq!((reality.server_name.as_deref(), reality.fingerprint), (Some("s.example"), Some(Fingerprint::Chrome)));
+}
+
+#[test]
 fn plain_json() {
     let server =
         r#"{"server": "192.0.2.1", "server_port": "8388", "password": "p", "method": "aes-256-gcm", "remarks": "r"}"#;

@@ -129,7 +129,7 @@ fn transport(entry: &Tree, security: &SecurityText<'_>) -> Result<hezar_core::Ca
             }
             text.paths = opts.get("path").texts();
             text.mode = opts.text(&["mode"]);
-            extra = xhttp::extra_from_clash(opts);
+            extra = xhttp::extra_from_clash(entry, opts);
             text.extra = &extra;
         }
         "kcp" | "mkcp" => {
