@@ -90,10 +90,10 @@ impl VisionStream {
     fn put(&mut self, payload: &[u8]) -> usize {
         let payload = payload.get(..payload.len().min(MOST_AT_ONCE)).unwrap_or_default();
         let verdict = if payload.is_empty() { Verdict::Pad } else { self.traffic.see_up(payload) };
-        let last = match verdict {
-            Verdict::Pad => Command::Continue,
-            Verdict::Stop => Command::End,
-            Verdict::Release => Command::Direct,
+        let (last, payload) = match verdict {
+            Verdict::Pad => (Command::Continue, payload),
+            Verdict::Stop => (Command::End, payload),
+            Verdict::Release(end) => (Command::Direct, payload.get(..end).unwrap_or(payload)),
         };
         let mut random = rand::rng();
         let mut request = std::mem::take(&mut self.request);
@@ -163,6 +163,7 @@ impl VisionStream {
         let before = buf.filled().len();
         loop {
             match self.reading {
+                Reading::Raw if buf.filled().len() > before => return Poll::Ready(Ok(())),
                 Reading::Raw => return self.layers.poll_read_raw(cx, buf),
                 Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
                 Reading::Leaving(0) => {
@@ -173,13 +174,19 @@ impl VisionStream {
                 }
                 _ => {}
             }
-            let chunk = ready!(self.layers.poll_chunk(cx))?;
-            if chunk.is_empty() {
-                return Poll::Ready(self.reading.at_end());
-            }
+            let given = buf.filled().len() > before;
+            let chunk = match self.layers.poll_chunk(cx) {
+                Poll::Ready(Ok(chunk)) if !chunk.is_empty() => chunk,
+                // What is there goes first; the end or the failure is met again.
+                _ if given => return Poll::Ready(Ok(())),
+                other => {
+                    ready!(other)?;
+                    return Poll::Ready(self.reading.at_end());
+                }
+            };
             let used = self.reading.digest(chunk, buf, self.id, &mut self.traffic)?;
             self.layers.consume(used);
-            if buf.filled().len() > before {
+            if buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
         }

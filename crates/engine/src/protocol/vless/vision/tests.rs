@@ -168,13 +168,13 @@ async fn relay(mut tls: Server, mut app: DuplexStream) {
                 } else {
                     traffic.see_down(bytes);
                     let verdict = traffic.see_up(bytes);
-                    let last = match verdict {
-                        Verdict::Pad => Command::Continue,
-                        Verdict::Stop => Command::End,
-                        Verdict::Release => Command::Direct,
+                    let (last, inside) = match verdict {
+                        Verdict::Pad => (Command::Continue, bytes),
+                        Verdict::Stop => (Command::End, bytes),
+                        Verdict::Release(end) => (Command::Direct, &bytes[..end]),
                     };
                     let mut wire = std::mem::take(&mut head);
-                    let pieces = bytes.chunks(MOST_CONTENT);
+                    let pieces = inside.chunks(MOST_CONTENT);
                     let count = pieces.len();
                     for (number, piece) in pieces.enumerate() {
                         let command = if number + 1 == count { last } else { Command::Continue };
@@ -182,10 +182,11 @@ async fn relay(mut tls: Server, mut app: DuplexStream) {
                     }
                     tls.write_all(&wire).await.unwrap();
                     tls.flush().await.unwrap();
+                    tls.get_mut().0.write_all(&bytes[inside.len()..]).await.unwrap();
                     down = match verdict {
                         Verdict::Pad => Half::Blocks,
                         Verdict::Stop => Half::Bare,
-                        Verdict::Release => Half::Raw,
+                        Verdict::Release(_) => Half::Raw,
                     };
                 }
             }

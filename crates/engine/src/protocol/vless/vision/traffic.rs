@@ -6,6 +6,9 @@ const MOST_OPENING: usize = 4096;
 /// The header of a TLS record.
 const HEADER: usize = 5;
 
+/// The type of a TLS record with data, or with anything encrypted in TLS 1.3.
+const DATA: u8 = 0x17;
+
 /// How many pieces of traffic that is not TLS are padded, both ways together.
 const PADDED_PIECES: u8 = 8;
 
@@ -36,15 +39,15 @@ enum Sort {
     Tls13,
 }
 
-/// What a piece that was just sent means for the padding.
+/// What a piece that is to be sent means for the padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Go on.
     Pad,
     /// Enough: the rest is bare, inside our TLS.
     Stop,
-    /// The rest may go outside our TLS.
-    Release,
+    /// What comes after so many bytes of it may go outside our TLS.
+    Release(usize),
 }
 
 impl Traffic {
@@ -68,11 +71,11 @@ impl Traffic {
     pub(super) fn see_up(&mut self, bytes: &[u8]) -> Verdict {
         self.pieces = self.pieces.saturating_sub(1);
         self.up.see(bytes, client_hello);
-        let ends_with_data = self.records.follow(bytes);
-        match self.down.sort {
-            Sort::Tls13 if ends_with_data => Verdict::Release,
+        match (self.down.sort, self.records.follow(bytes)) {
+            (Sort::Tls13, Some(end)) => Verdict::Release(end),
+            (_, Some(_)) if self.is_tls() => Verdict::Stop,
             // The receiver finishes one piece early.
-            _ if self.is_tls() && ends_with_data || self.pieces <= 1 && !self.met_server_hello() => Verdict::Stop,
+            _ if self.pieces <= 1 && !self.met_server_hello() => Verdict::Stop,
             _ => Verdict::Pad,
         }
     }
@@ -154,32 +157,37 @@ struct Records {
 }
 
 impl Records {
-    /// Takes a piece. True when it ends where a record ends, and only records with data began in it.
-    fn follow(&mut self, mut bytes: &[u8]) -> bool {
-        let mut data = false;
-        let mut other = false;
-        while !bytes.is_empty() && !self.lost {
-            let body = self.left.min(bytes.len());
-            self.left -= body;
-            bytes = bytes.get(body..).unwrap_or_default();
-            let room = self.header.get_mut(self.filled..).unwrap_or_default();
-            let length = room.len().min(bytes.len());
-            room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-            if self.filled == 0 && length > 0 {
-                let begins_data = self.header.first() == Some(&0x17);
-                data |= begins_data;
-                other |= !begins_data;
+    /// Takes a piece. Gives where in it the first record with data ends; what comes after that is followed no more.
+    fn follow(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() && !self.lost {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if self.left == 0 {
+                at += self.begin(rest);
+                continue;
             }
-            self.filled += length;
-            bytes = bytes.get(length..).unwrap_or_default();
-            if self.filled == HEADER {
-                let [kind, major, _, high, low] = self.header;
-                self.lost = !(0x14..=0x17).contains(&kind) || major != 3;
-                self.left = usize::from(u16::from_be_bytes([high, low]));
-                self.filled = 0;
+            let body = self.left.min(rest.len());
+            (self.left, at) = (self.left - body, at + body);
+            if self.left == 0 && self.header.first() == Some(&DATA) {
+                return Some(at);
             }
         }
-        data && !other && !self.lost && self.left == 0 && self.filled == 0
+        None
+    }
+
+    /// Takes bytes of a header. Gives how many.
+    fn begin(&mut self, bytes: &[u8]) -> usize {
+        let room = self.header.get_mut(self.filled..).unwrap_or_default();
+        let length = room.len().min(bytes.len());
+        room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        self.filled += length;
+        if self.filled == HEADER {
+            let [kind, major, _, high, low] = self.header;
+            self.lost = !(0x14..=DATA).contains(&kind) || major != 3;
+            self.left = usize::from(u16::from_be_bytes([high, low]));
+            self.filled = 0;
+        }
+        length
     }
 }
 
@@ -231,11 +239,10 @@ pub(super) mod tests {
             let mut traffic = Traffic::new();
             assert_eq!(traffic.see_up(CLIENT_HELLO), Verdict::Pad);
             hello.chunks(pieces).for_each(|piece| traffic.see_down(piece));
-            // The end of the handshake is no data yet.
-            assert_eq!(traffic.see_up(&[&[0x14, 3, 3, 0, 1, 1], &data[..]].concat()), Verdict::Pad);
-            assert_eq!(traffic.see_up(&data[..20]), Verdict::Pad);
-            assert_eq!(traffic.see_up(&data[20..]), Verdict::Pad);
-            assert_eq!(traffic.see_up(&data.repeat(3)), Verdict::Release);
+            assert_eq!(traffic.see_up(&[0x14, 3, 3, 0, 1]), Verdict::Pad);
+            // A record in pieces, and the beginning of the next one with its end.
+            assert_eq!(traffic.see_up(&[&[1], &data[..20]].concat()), Verdict::Pad);
+            assert_eq!(traffic.see_up(&[&data[20..], &data[..30]].concat()), Verdict::Release(25));
         }
     }
 
