@@ -178,8 +178,18 @@ pub struct Reality {
     pub mldsa65_verify: Option<Secret>,
     /// The ClientHello's shape; absent = Chrome.
     pub fingerprint: Option<Fingerprint>,
+    /// Whether the ClientHello is no browser's at all (`fp=none`).
+    pub own_hello: bool,
     /// Protocols offered by ALPN; empty = the browser's.
     pub alpn: Vec<Box<str>>,
+}
+
+impl Reality {
+    /// The name of the ClientHello's shape in links.
+    #[must_use]
+    pub fn fingerprint_name(&self) -> Option<&'static str> {
+        if self.own_hello { Some("none") } else { self.fingerprint.map(Fingerprint::name) }
+    }
 }
 
 impl Canonical for Reality {
@@ -190,7 +200,7 @@ impl Canonical for Reality {
         canon.raw("sid", self.short_id.as_bytes());
         canon.text("spx", self.spider_x.as_deref().unwrap_or_default());
         canon.text("pqv", self.mldsa65_verify.as_ref().map_or("", Secret::expose));
-        canon.text("fp", self.fingerprint.map_or("", Fingerprint::name));
+        canon.text("fp", self.fingerprint_name().unwrap_or_default());
         canon.list("alpn", self.alpn.iter().map(AsRef::as_ref));
     }
 }

@@ -60,6 +60,7 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
         spider_x: None,
         mldsa65_verify: None,
         fingerprint: None,
+        own_hello: false,
         alpn: Vec::new(),
     };
     let refused = [Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None }];

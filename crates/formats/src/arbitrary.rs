@@ -98,16 +98,17 @@ fn reality() -> BoxedStrategy<Reality> {
         vec(any::<u8>(), 0..=8),
         option::of(path().prop_filter("not empty", |path| !path.is_empty())),
         option::weighted(0.1, secret()),
-        option::of(fingerprint()),
+        (option::of(fingerprint()), prop::bool::weighted(0.1)),
         alpn(),
     )
-        .prop_map(|(server_name, public_key, short_id, spider_x, mldsa65_verify, fingerprint, alpn)| Reality {
+        .prop_map(|(server_name, public_key, short_id, spider_x, mldsa65_verify, (fingerprint, own), alpn)| Reality {
             server_name,
             public_key,
             short_id: ShortId::new(&short_id).unwrap(),
             spider_x,
             mldsa65_verify,
             fingerprint,
+            own_hello: own && fingerprint.is_none(),
             alpn,
         })
         .boxed()

@@ -73,6 +73,7 @@ impl SecurityText<'_> {
             spider_x: field::filled(self.spider_x),
             mldsa65_verify: field::secret(self.mldsa65_verify),
             fingerprint: field::fingerprint(self.fingerprint),
+            own_hello: self.fingerprint.trim().eq_ignore_ascii_case("none"),
             alpn: self.alpn.clone(),
         })
     }

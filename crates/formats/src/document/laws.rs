@@ -129,7 +129,7 @@ const BOTH: &[&str] = &[
 /// A law about reading back must not be one about nothing.
 #[test]
 fn few_are_left_out() {
-    let nodes = vec((arbitrary::node(), arbitrary::label()), 2000);
+    let nodes = vec((arbitrary::node(), arbitrary::label()), 4000);
     let nodes = nodes.new_tree(&mut TestRunner::deterministic()).unwrap().current();
     let pairs = || nodes.iter().map(|(spec, label)| (spec, label));
     for (name, written, also) in [
@@ -140,6 +140,6 @@ fn few_are_left_out() {
         let kinds: HashSet<_> = read(&written.text).unwrap().nodes.iter().map(|entry| kind(&entry.spec)).collect();
         let missing: Vec<_> = BOTH.iter().chain(also).filter(|kind| !kinds.contains(**kind)).collect();
         assert!(missing.is_empty(), "{name} lacks {missing:?}");
-        assert!(written.left_out < 1200, "{name} leaves out {} of 2000", written.left_out);
+        assert!(written.left_out < 2400, "{name} leaves out {} of 4000", written.left_out);
     }
 }

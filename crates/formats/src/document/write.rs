@@ -138,7 +138,9 @@ fn portable_stream(node: &StreamNode) -> Option<Outbound> {
     | Carrier::Xhttp { security: Security::Reality(reality), .. } = &mut carrier
     {
         reality.spider_x = None;
-        reality.fingerprint = reality.fingerprint.or(Some(Fingerprint::Chrome));
+        if !reality.own_hello {
+            reality.fingerprint = reality.fingerprint.or(Some(Fingerprint::Chrome));
+        }
     }
     Outbound::stream(node.protocol().clone(), carrier).ok()
 }

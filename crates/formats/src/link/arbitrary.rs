@@ -82,15 +82,16 @@ pub(crate) fn tls() -> BoxedStrategy<Tls> {
 fn reality() -> BoxedStrategy<Reality> {
     (
         (option::of(trimmed()), any::<[u8; 32]>(), vec(any::<u8>(), 0..=8), option::of(text())),
-        (option::of(secret()), fingerprint(), alpn()),
+        (option::of(secret()), fingerprint(), any::<bool>(), alpn()),
     )
-        .prop_map(|((server_name, public_key, short_id, spider_x), (mldsa65_verify, fingerprint, alpn))| Reality {
+        .prop_map(|((server_name, public_key, short_id, spider_x), (mldsa65_verify, fingerprint, own, alpn))| Reality {
             server_name,
             public_key,
             short_id: ShortId::new(&short_id).unwrap(),
             spider_x,
             mldsa65_verify,
             fingerprint,
+            own_hello: own && fingerprint.is_none(),
             alpn,
         })
         .boxed()

@@ -100,6 +100,6 @@ fn write_reality<'a>(reality: &'a Reality, pairs: &mut Pairs<'a>) {
     pairs.text("sid", hex::encode(reality.short_id.as_bytes()));
     pairs.optional("spx", reality.spider_x.as_deref());
     pairs.optional("pqv", reality.mldsa65_verify.as_ref().map(hezar_core::Secret::expose));
-    pairs.optional("fp", reality.fingerprint.map(Fingerprint::name));
+    pairs.optional("fp", reality.fingerprint_name());
     pairs.list("alpn", &reality.alpn);
 }

@@ -81,7 +81,7 @@ impl RealityClient {
             alpn: if settings.alpn.is_empty() { browsers.collect() } else { named.collect() },
             spider_x: settings.spider_x.clone().unwrap_or_default(),
             template,
-            own_hello: AtomicBool::new(false),
+            own_hello: AtomicBool::new(settings.own_hello),
             roots: clients.roots(),
         })
     }

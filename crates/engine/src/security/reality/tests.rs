@@ -34,6 +34,7 @@ fn settings(peer: &Peer) -> Reality {
         spider_x: Some("/start".into()),
         mldsa65_verify: None,
         fingerprint: None,
+        own_hello: false,
         alpn: Vec::new(),
     }
 }
@@ -61,9 +62,8 @@ async fn a_server_with_our_secret_is_met() {
     let peer = Peer::new(SHORT_ID);
     for fingerprint in [None, Some(Fingerprint::Firefox), Some(Fingerprint::Randomized)] {
         for (own_hello, most) in [(false, 1), (true, 1), (false, 700), (true, 700), (false, 1 << 16)] {
-            let settings = Reality { fingerprint, ..settings(&peer) };
+            let settings = Reality { fingerprint, own_hello, ..settings(&peer) };
             let client = client(&settings, &TlsClients::new(&[]));
-            client.own_hello.store(own_hello, std::sync::atomic::Ordering::Relaxed);
             let (ours, theirs) = duplex(1 << 16);
             let talk = async {
                 let mut stream = client.wrap(Chopped::new(ours, 3, most), &attempt()).await.unwrap();

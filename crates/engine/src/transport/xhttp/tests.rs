@@ -89,6 +89,7 @@ fn reality() -> Security {
         spider_x: None,
         mldsa65_verify: None,
         fingerprint: None,
+        own_hello: false,
         alpn: Vec::new(),
     })
 }

@@ -111,7 +111,8 @@ fn security(map: &mut MapBuilder, carrier: &Carrier, server_name: &str) -> Optio
 }
 
 fn reality_opts(map: &mut MapBuilder, reality: &Reality, server_name: &str) -> Option<()> {
-    if reality.mldsa65_verify.is_some() {
+    // Its hello is always a browser's.
+    if reality.mldsa65_verify.is_some() || reality.own_hello {
         return None;
     }
     map.flag("tls", true).text(server_name, reality.server_name.as_deref().unwrap_or_default());

@@ -194,7 +194,8 @@ fn security(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
     let Some(reality) = carrier.reality() else {
         return carrier.tls().map_or(Some(()), |layer| tls(map, layer, false));
     };
-    if reality.mldsa65_verify.is_some() {
+    // Its hello is always a browser's.
+    if reality.mldsa65_verify.is_some() || reality.own_hello {
         return None;
     }
     let mut keys = MapBuilder::default();
