@@ -160,7 +160,8 @@ async fn a_socket_that_breaks_while_spliced_names_its_side() {
     let much = vec![1; 1_000_000];
     let mut got = vec![0; 1_000_000];
     let (written, read) = tokio::join!(node_far.write_all(&much), client.read_exact(&mut got));
-    (written.unwrap(), read.unwrap());
+    written.unwrap();
+    read.unwrap();
     node_far.set_zero_linger().unwrap();
     drop(node_far);
     assert!(matches!(relayed.await.unwrap(), End::Node(_)));
