@@ -7,6 +7,7 @@ use anyhow::ensure;
 use clap::Parser;
 use hezar_bench::chaos::{self, Load, Tally, contestant::Contestant};
 use hezar_lab::{DEMO_HOST, ECHO_HOST, Kind, World, WorldConfig};
+use rlimit::Resource;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -32,6 +33,11 @@ struct Cli {
     seconds: u64,
 }
 
+/// Descriptors beside those of idle tunnels, in this process and in the proxy.
+const SPARE: u64 = 600;
+/// Descriptors of one tunnel: two sockets in the proxy, and two here, the client's and the node's.
+const EACH: u64 = 2;
+
 /// The proxy under load and the good client beside it.
 struct Scene {
     contestant: Contestant,
@@ -43,6 +49,7 @@ struct Scene {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    let tunnels = room(cli.idle)?;
     let mut config = WorldConfig::kinds(std::iter::repeat_n(Kind::Socks5, 50));
     config.max_connections = 8192;
     let world = World::start(config).await?;
@@ -55,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
     sleep(Duration::from_secs(5)).await;
     scene.good_client("nobody else").await?;
     let (_, before) = scene.contestant.memory();
-    let idle = open(proxy, cli.idle, idle).await?;
+    let idle = open(proxy, tunnels, idle).await?;
     let held = scene.good_client(&format!("{} idle tunnels", idle.len())).await?;
     let each = held.saturating_sub(before) as f64 / idle.len().max(1) as f64;
     println!("  {:.1} KiB for each idle tunnel, both of its sockets' buffers in the kernel not counted", each);
@@ -78,14 +85,35 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As many tunnels as both processes may hold; the proxy inherits the limit. Root may raise it.
+fn room(wanted: usize) -> anyhow::Result<usize> {
+    let needed = EACH * wanted as u64 + SPARE;
+    let (_, hard) = Resource::NOFILE.get()?;
+    if hard < needed && Resource::NOFILE.set(needed, needed).is_err() {
+        println!("the open-file limit of {hard} cannot be raised to {needed}");
+    }
+    let limit = rlimit::increase_nofile_limit(needed.max(hard))?;
+    let room = usize::try_from(limit.saturating_sub(SPARE) / EACH)?.min(wanted);
+    println!(
+        "open files: {limit} for each process, {EACH} for a tunnel, {SPARE} spare: {room} of {wanted} idle tunnels"
+    );
+    Ok(room)
+}
+
 impl Scene {
     /// Measures a good client; gives the proxy's resident memory in KiB.
     async fn good_client(&mut self, beside: &str) -> anyhow::Result<u64> {
         let limit = Duration::from_secs(30);
         let load = Load { proxy: self.proxy, rate: 40.0, time: self.time, limit, root: self.root.clone() };
+        let (cpu, begun) = (self.contestant.cpu(), Instant::now());
         let tally = Tally::of(&chaos::run(&load).await?);
         let (peak, resident) = self.contestant.memory();
-        println!("{beside:<48} {tally}  resident {:>4} MiB, peak {:>4} MiB", resident / 1024, peak / 1024);
+        let cpu = 100.0 * (self.contestant.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+        println!(
+            "{beside:<48} {tally}  CPU {cpu:>4.0} %, resident {:>4} MiB, peak {:>4} MiB",
+            resident / 1024,
+            peak / 1024
+        );
         for (reason, count) in tally.wrong.iter().take(5) {
             println!("  {count:>7} × {reason}");
         }

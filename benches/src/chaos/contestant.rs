@@ -105,6 +105,12 @@ impl Contestant {
         self.process.memory()
     }
 
+    /// The CPU time that it has used so far.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.process.cpu()
+    }
+
     /// Waits until a request comes through.
     fn ready(self) -> anyhow::Result<Self> {
         let begun = Instant::now();
