@@ -8,8 +8,8 @@ use crate::limits::Rate;
 
 /// The bytes that are read from a refused client at a time.
 pub(crate) const PIECE: usize = 32 * 1024;
-/// Such pieces per second: 32 MiB, some hundredths of one processor.
-const PIECES: u32 = 1024;
+/// Such pieces per second: 8 MiB, hardly a hundredth of one processor.
+const PIECES: u32 = 256;
 /// Lines in the log per second about clients that speak something else.
 const LINES: u32 = 1;
 
@@ -50,9 +50,9 @@ mod tests {
         let courtesy = Courtesy::new();
         let heard = |most: u32| (0..most).filter(|_| courtesy.hears()).count();
         assert_eq!(heard(64), 64, "two megabytes of one client");
-        assert_eq!(heard(1_000_000), 1024 - 64, "a second's worth for everybody");
+        assert_eq!(heard(1_000_000), 256 - 64, "a second's worth for everybody");
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(heard(1_000_000), 512);
+        assert_eq!(heard(1_000_000), 128);
         assert!(courtesy.tells() && !courtesy.tells());
     }
 }

@@ -63,7 +63,8 @@ impl Inbox {
         let read = async {
             // No buffer is held for a client that says nothing.
             self.stream.readable().await?;
-            self.bytes.reserve(PIECE);
+            // As much again as is there already: a long head costs few reads, and a short one little memory.
+            self.bytes.reserve(self.bytes.len().clamp(PIECE, courtesy::PIECE));
             self.stream.read_buf(&mut self.bytes).await
         };
         match timeout_at(self.deadline, read).await {
