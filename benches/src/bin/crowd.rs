@@ -73,12 +73,15 @@ async fn main() -> anyhow::Result<()> {
     let writers = open(proxy, cli.slow, slow_writer).await?;
     scene.good_client(&format!("{} clients that send a byte now and then", writers.len())).await?;
     drop(writers);
-    let bombs = open(proxy, cli.slow, header_bomb).await?;
+    // Their own thread, as if they were elsewhere: what a good client waits for is the proxy, not its neighbours here.
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let bombs = elsewhere.spawn(open(proxy, cli.slow, header_bomb)).await??;
     scene.good_client(&format!("{} heads without an end", bombs.len())).await?;
     drop(bombs);
-    let flood = tokio::spawn(flood(proxy, cli.garbage));
+    let flood = elsewhere.spawn(flood(proxy, cli.garbage));
     scene.good_client(&format!("{} connections of garbage a second", cli.garbage)).await?;
     flood.abort();
+    elsewhere.shutdown_background();
     sleep(Duration::from_secs(2)).await;
     scene.good_client("nobody else again").await?;
     world.shutdown().await;
