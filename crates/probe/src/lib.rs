@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod guard;
 mod metrics;
+mod pace;
 mod prober;
 mod progress;
 mod runner;
@@ -22,9 +23,10 @@ pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
 pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
 pub use guard::{Control, Doubt, Guard, GuardState, Ruling};
 pub use metrics::Metrics;
+pub use pace::Pace;
 pub use prober::{Checks, Dialers, Prober};
 pub use progress::Progress;
-pub use schedule::{Ended, Pace, Schedule, Subject};
+pub use schedule::{Ended, Schedule, Subject};
 
 #[cfg(test)]
 mod tests;

@@ -9,24 +9,9 @@ use std::{
 use hezar_core::{NodeId, Timestamp};
 use hezar_pool::State;
 
-type Map<K, V> = HashMap<K, V, ahash::RandomState>;
+use crate::pace::{Pace, unit};
 
-/// How fast nodes are probed.
-#[derive(Clone, Debug)]
-pub struct Pace {
-    /// Between probes of a healthy node; also the first pause of a new node that failed.
-    pub interval: Duration,
-    /// After a failure of a node that is not dead, and after a probe that proved nothing.
-    pub suspect: Duration,
-    /// The longest pause of a dead node.
-    pub dead_most: Duration,
-    /// The share by which a pause varies, 0 to 0.9.
-    pub jitter: f32,
-    /// Probes at a time to one server.
-    pub per_host: usize,
-    /// Failures in a row that made a node dead.
-    pub dead_after: u32,
-}
+type Map<K, V> = HashMap<K, V, ahash::RandomState>;
 
 /// What the schedule needs to know about a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +145,7 @@ impl Schedule {
     pub fn upsert(&mut self, id: NodeId, subject: Subject, now: Timestamp, random: u64) {
         let Some(entry) = self.entries.get_mut(&id) else {
             let due = match subject.state {
-                State::Dead => subject.last_checked.map(|at| at.after(self.pause(&subject, 0, random))),
+                State::Dead => subject.last_checked.map(|at| at.after(self.pace.pause(&subject, 0, random))),
                 _ => None,
             };
             let entry = Entry { subject, stamp: 0, running: false, misses: 0, failed_last: None, hurry: false };
@@ -228,7 +213,7 @@ impl Schedule {
         }
         let hurry = std::mem::take(&mut entry.hurry);
         let (subject, misses) = (entry.subject, entry.misses);
-        let pause = if hurry { Duration::ZERO } else { self.pause(&subject, misses, random) };
+        let pause = if hurry { Duration::ZERO } else { self.pace.pause(&subject, misses, random) };
         self.free(subject.server);
         self.queue(id, Some(now.after(pause)), now);
     }
@@ -279,24 +264,6 @@ impl Schedule {
             return Some(now);
         }
         self.waiting.peek().map(|Reverse((due, ..))| *due)
-    }
-
-    /// The pause after a probe, with jitter.
-    fn pause(&self, subject: &Subject, misses: u32, random: u64) -> Duration {
-        let pace = &self.pace;
-        let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));
-        let pause = match subject.state {
-            _ if misses > 0 => doubled(pace.suspect, misses - 1).min(pace.interval),
-            State::Healthy => pace.interval,
-            State::Suspect => pace.suspect.min(pace.interval),
-            State::New => doubled(pace.suspect, subject.failures.saturating_sub(1)).min(pace.interval),
-            State::Dead => {
-                let beyond = subject.failures.saturating_sub(pace.dead_after);
-                doubled(pace.interval, beyond).min(pace.dead_most.max(pace.interval))
-            }
-        };
-        let jitter = pace.jitter.clamp(0.0, 0.9);
-        pause.mul_f32(1.0 + jitter * (2.0 * unit(random) - 1.0))
     }
 
     /// Puts a node where it will be found at `due`; any earlier place becomes stale.
@@ -357,9 +324,4 @@ impl Schedule {
             self.parked.remove(&server);
         }
     }
-}
-
-/// A number from 0 to 1.
-fn unit(random: u64) -> f32 {
-    (random >> 40) as f32 / (1_u32 << 24) as f32
 }

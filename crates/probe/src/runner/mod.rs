@@ -1,27 +1,27 @@
 //! The one task that starts probes within all the limits and waits for what comes next.
 
+mod probe;
 mod results;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{Host, NodeId, Timestamp};
-use hezar_engine::{BuildError, DialError};
-use hezar_pool::{Exit, Node, Query, State, Strategy, Touch, Watch};
+use hezar_engine::DialError;
+use hezar_pool::{Exit, Node, State, Touch, Watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Control, Guard, GuardConfig, GuardState, Pace, Progress, Schedule, Subject,
     budget::Budget,
-    canary::{Sight, Suspicion},
+    canary::Suspicion,
     prober::{Payload, Shared},
     verdict::Verdict,
 };
+use probe::{Checked, ask, probe};
 
 /// Probes at a time during an outage: enough to notice its end.
 const CANARIES: usize = 16;
-/// Nodes asked by a control check.
-const WITNESSES: usize = 4;
 /// Changed nodes taken in at a time.
 const CHANGES: usize = 4096;
 
@@ -35,15 +35,6 @@ struct Flight {
     /// How long the check took, once it is over and the exit is being looked up.
     latency: Option<Duration>,
     abort: AbortHandle,
-}
-
-/// A check that succeeded.
-struct Checked {
-    took: Duration,
-    /// For the exit lookup.
-    dialer: Payload,
-    /// Whether the canary came back, when there is one.
-    intact: Option<bool>,
 }
 
 /// What a task brings back.
@@ -294,43 +285,6 @@ impl Runner {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
-    }
-}
-
-/// Is it us, or the probe URL? A few nodes are asked too, in case the URL cannot be reached from here.
-async fn ask(shared: &Shared) -> Control {
-    let query = Query { strategy: Strategy::Random, ..Query::default() };
-    let drawn = (0..WITNESSES).filter_map(|_| shared.pool.pick(&query, rand::random()));
-    let nodes = drawn.filter_map(|lease| dialer(shared, &lease).ok()).collect();
-    shared.controls.ask(shared.dialers.direct(), nodes, || shared.attempt()).await
-}
-
-fn dialer(shared: &Shared, node: &Node<Payload>) -> Result<Payload, BuildError> {
-    node.payload(|node| shared.dialers.node(node.spec(), node.allow_private()))
-}
-
-/// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
-async fn probe(shared: &Shared, node: &Outbound) -> Result<Checked, Verdict> {
-    let dialer = dialer(shared, node).map_err(|error| Verdict::Unsupported(error.code()))?;
-    let attempt = shared.attempt();
-    match shared.check.check(&*dialer, &attempt).await {
-        Ok(()) => {
-            let took = attempt.elapsed();
-            let Some(canary) = &shared.canary else { return Ok(Checked { took, dialer, intact: None }) };
-            match canary.look(&*dialer, &shared.attempt()).await {
-                Ok(Sight::Intact) => Ok(Checked { took, dialer, intact: Some(true) }),
-                Ok(Sight::Tampered(code)) => Err(Verdict::Tampered(code)),
-                // It works and brings no canary: nothing can be said.
-                Err(error) => {
-                    tracing::debug!(node = %node.id(), code = error.code(), stage = %error.stage, "no canary");
-                    Ok(Checked { took, dialer, intact: Some(false) })
-                }
-            }
-        }
-        Err(error) => {
-            tracing::trace!(node = %node.id(), code = error.code(), stage = %error.stage, "probe failed");
-            Err(Verdict::of(&error))
-        }
     }
 }
 

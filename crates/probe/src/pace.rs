@@ -1,0 +1,48 @@
+//! The pauses between the probes of a node.
+
+use std::time::Duration;
+
+use hezar_pool::State;
+
+use crate::Subject;
+
+/// How fast nodes are probed.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Between probes of a healthy node; also the first pause of a new node that failed.
+    pub interval: Duration,
+    /// After a failure of a node that is not dead, and after a probe that proved nothing.
+    pub suspect: Duration,
+    /// The longest pause of a dead node.
+    pub dead_most: Duration,
+    /// The share by which a pause varies, 0 to 0.9.
+    pub jitter: f32,
+    /// Probes at a time to one server.
+    pub per_host: usize,
+    /// Failures in a row that made a node dead.
+    pub dead_after: u32,
+}
+
+impl Pace {
+    /// The pause after a probe, with jitter.
+    pub(crate) fn pause(&self, subject: &Subject, misses: u32, random: u64) -> Duration {
+        let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));
+        let pause = match subject.state {
+            _ if misses > 0 => doubled(self.suspect, misses - 1).min(self.interval),
+            State::Healthy => self.interval,
+            State::Suspect => self.suspect.min(self.interval),
+            State::New => doubled(self.suspect, subject.failures.saturating_sub(1)).min(self.interval),
+            State::Dead => {
+                let beyond = subject.failures.saturating_sub(self.dead_after);
+                doubled(self.interval, beyond).min(self.dead_most.max(self.interval))
+            }
+        };
+        let jitter = self.jitter.clamp(0.0, 0.9);
+        pause.mul_f32(1.0 + jitter * (2.0 * unit(random) - 1.0))
+    }
+}
+
+/// A number from 0 to 1.
+pub(crate) fn unit(random: u64) -> f32 {
+    (random >> 40) as f32 / (1_u32 << 24) as f32
+}
