@@ -8,11 +8,8 @@
 
 mod change;
 mod chunked;
-mod circuit;
-mod ewma;
 mod exit;
 mod explain;
-mod facts;
 mod filter;
 mod hash;
 mod lease;

@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 
-use crate::{Applied, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, facts::Facts, roster::Roster};
+use crate::{Applied, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts, roster::Roster};
 
 /// Nodes changed per hold of the writer lock.
 const SLICE: usize = 2048;

@@ -1,34 +1,28 @@
 //! One upstream proxy in memory: its description, its health and its load.
 
+mod circuit;
+mod ewma;
+mod facts;
+mod health;
+mod listings;
+mod payload;
+mod place;
+
 use std::{
     fmt,
-    sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-    },
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{
-    Country, Listing, Quarantine, Record, Rules, SourceName, State,
-    circuit::Circuit,
-    ewma::Ewma,
-    exit::{ExitKey, exit_key},
-    facts::{Facts, Observed},
-    hash_key,
-    outcome::{Origin, Outcome},
-    snapshot::Class,
-};
-
-/// Set in the phase of a node that was caught tampering.
-const QUARANTINED: u8 = 16;
-/// Set in the phase of a node that has left the pool.
-const GONE: u8 = 8;
-/// Set in the phase of a node that no dialer can be built for.
-const UNSUPPORTED: u8 = 4;
+use crate::{Record, State, exit::exit_key, hash_key};
+use circuit::Circuit;
+use ewma::Ewma;
+pub(crate) use facts::Facts;
+use health::QUARANTINED;
+use payload::Payload;
 
 /// One upstream proxy. What picking reads is atomic; the rest is behind a lock of its own that is held for nanoseconds.
 ///
@@ -58,12 +52,6 @@ pub struct Node<D> {
     payload: Mutex<Payload<D>>,
     facts: Mutex<Facts>,
     spec: NodeSpec,
-}
-
-/// What a node carries once it is used. The generation tells a builder that its work is out of date.
-struct Payload<D> {
-    generation: u32,
-    value: Option<D>,
 }
 
 impl<D> Node<D> {
@@ -139,120 +127,10 @@ impl<D> Node<D> {
         self.facts.lock().label.clone()
     }
 
-    /// Its health.
-    #[must_use]
-    pub fn state(&self) -> State {
-        State::from_number(self.phase.load(Acquire))
-    }
-
-    /// Whether it may carry client traffic now.
-    #[must_use]
-    pub fn routable(&self) -> bool {
-        let phase = self.phase.load(Acquire);
-        phase & (GONE | UNSUPPORTED | QUARANTINED) == 0 && State::from_number(phase).routable()
-    }
-
-    /// Whether it has left the pool (someone may still hold it).
-    #[must_use]
-    pub fn gone(&self) -> bool {
-        self.phase.load(Acquire) & GONE != 0
-    }
-
-    /// The code that says why no dialer can be built for it.
-    #[must_use]
-    pub fn unsupported(&self) -> Option<&'static str> {
-        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported }
-    }
-
-    /// Why it carries no traffic whatever its health, if it was caught tampering.
-    #[must_use]
-    pub fn quarantine(&self) -> Option<Quarantine> {
-        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine }
-    }
-
-    /// What it is counted under.
-    pub(crate) fn class(&self) -> Class {
-        let phase = self.phase.load(Acquire);
-        match phase {
-            _ if phase & UNSUPPORTED != 0 => Class::Unsupported,
-            _ if phase & QUARANTINED != 0 => Class::Quarantined,
-            _ => Class::Ordinary(State::from_number(phase)),
-        }
-    }
-
-    /// The key of the exit that it takes turns under, as [`exit_key`] makes it: the address that targets see, or,
-    /// before that is known, its server.
-    #[must_use]
-    pub fn exit(&self) -> u64 {
-        match self.exit.load(Relaxed) {
-            0 => self.server_exit().exit,
-            exit => exit,
-        }
-    }
-
-    /// The exit assumed before it is known: most proxies come out where they listen.
-    pub(crate) fn server_exit(&self) -> ExitKey {
-        match self.spec.server.host() {
-            Host::Ip(ip) => ExitKey::of_ip(*ip),
-            Host::Name(_) => ExitKey::of_server(self.server_key),
-        }
-    }
-
-    /// The exit and its network.
-    pub(crate) fn exit_place(&self) -> ExitKey {
-        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts.lock().exit_ip };
-        known.map_or_else(|| self.server_exit(), ExitKey::of_ip)
-    }
-
-    /// Whether a source that lists it allows private server addresses. A node that dropped out of its source's list
-    /// keeps what that source said.
-    #[must_use]
-    pub fn allow_private(&self) -> bool {
-        self.allow_private.load(Relaxed)
-    }
-
-    /// The sources that list it; empty when none does any more.
-    #[must_use]
-    pub fn sources(&self) -> Vec<Listing> {
-        self.facts.lock().listings.to_vec()
-    }
-
-    /// Whether this source lists it.
-    #[must_use]
-    pub fn listed_by(&self, source: &str) -> bool {
-        self.facts.lock().listings.iter().any(|l| &*l.source == source)
-    }
-
-    /// Whether any of these sources lists it.
-    pub(crate) fn listed_by_any(&self, sources: &[SourceName]) -> bool {
-        self.facts.lock().listings.iter().any(|l| sources.contains(&l.source))
-    }
-
     /// The number of open leases.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
-    }
-
-    /// The smoothed duration of a probe through it.
-    #[must_use]
-    pub fn latency(&self) -> Option<Duration> {
-        self.latency.get().map(|us| Duration::from_micros(us as u64))
-    }
-
-    /// The smoothed share of failures, 0 to 1.
-    #[must_use]
-    pub fn error_rate(&self) -> f32 {
-        self.errors.get().unwrap_or(0.0)
-    }
-
-    /// The country of its exit.
-    #[must_use]
-    pub fn country(&self) -> Option<Country> {
-        match self.country.load(Relaxed) {
-            0 => None,
-            letters => Some(letters.to_be_bytes()),
-        }
     }
 
     /// Everything known about it at this moment.
@@ -277,22 +155,6 @@ impl<D> Node<D> {
         }
     }
 
-    /// Whether it is left alone for a moment after a failure.
-    #[must_use]
-    pub fn resting(&self, now: Timestamp) -> bool {
-        self.circuit.resting(now)
-    }
-
-    /// Asks its circuit for permission: after a rest only one may try it.
-    pub(crate) fn admit(&self, now: Timestamp) -> bool {
-        self.circuit.admit(now)
-    }
-
-    /// The time of its last success.
-    pub(crate) fn proven(&self) -> u64 {
-        self.proven.load(Relaxed)
-    }
-
     pub(crate) fn slot(&self) -> u32 {
         self.slot.load(Relaxed)
     }
@@ -307,145 +169,6 @@ impl<D> Node<D> {
 
     pub(crate) fn lower(&self) {
         self.in_flight.fetch_sub(1, Relaxed);
-    }
-
-    pub(crate) fn set_gone(&self) {
-        self.phase.fetch_or(GONE, Release);
-    }
-
-    /// The latency in µs by which it is compared with others; a suspect counts as four times slower.
-    pub(crate) fn weighed_latency(&self) -> u32 {
-        let Some(latency) = self.latency.get() else { return u32::MAX };
-        let factor = if self.state() == State::Suspect { 4.0 } else { 1.0 };
-        // Float to integer casts saturate; the top value is kept for "unknown".
-        ((latency * factor) as u32).min(u32::MAX - 1)
-    }
-
-    pub(crate) fn set_placed_latency(&self, micros: u32) {
-        self.placed_latency.store(micros, Relaxed);
-    }
-
-    /// Whether the latency has moved by more than an eighth from where the views hold the node.
-    fn drifted(&self) -> bool {
-        let (placed, now) = (self.placed_latency.load(Relaxed), self.weighed_latency());
-        placed.abs_diff(now) > placed.min(now) / 8
-    }
-
-    /// Changes its facts under their lock, and the permission that follows from them.
-    pub(crate) fn relist<T>(&self, change: impl FnOnce(&mut Facts) -> T) -> T {
-        let mut facts = self.facts.lock();
-        let result = change(&mut facts);
-        let allowed = facts.listings.iter().any(|l| l.allow_private);
-        // A node that merely dropped out of a list must stay reachable, or it could never be judged again.
-        let allowed = if facts.listings.is_empty() { facts.keep_permission && self.allow_private() } else { allowed };
-        drop(facts);
-        if self.allow_private.swap(allowed, Relaxed) != allowed {
-            self.reset_payload();
-        }
-        result
-    }
-
-    /// Takes in one piece of evidence.
-    pub(crate) fn observe(&self, outcome: &Outcome, now: Timestamp, rules: &Rules) -> Observed {
-        let mut facts = self.facts.lock();
-        let before = self.state();
-        let (country, exit) = (self.country(), self.exit.load(Relaxed));
-        let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
-        match &outcome.result {
-            Ok(_) => {
-                self.circuit.close();
-                self.proven.store(now.0, Relaxed);
-            }
-            Err(_) => self.circuit.trip(now),
-        }
-        self.errors.add(f32::from(u8::from(outcome.result.is_err())), now, rules.memory);
-        if let Ok(success) = &outcome.result {
-            if outcome.origin == Origin::Probe {
-                self.latency.add(micros(success.latency), now, rules.memory);
-            }
-            if let Some(exit) = success.exit {
-                self.exit.store(exit_key(exit.ip), Relaxed);
-                self.country.store(exit.country.map_or(0, u16::from_be_bytes), Relaxed);
-            }
-        }
-        self.set_state(after);
-        drop(facts);
-        if after == State::Dead {
-            self.reset_payload();
-        }
-        let state = before != after;
-        let elsewhere = country != self.country() || exit != self.exit.load(Relaxed);
-        Observed { counted: true, state, moved: state || (after.routable() && (elsewhere || self.drifted())) }
-    }
-
-    fn set_state(&self, state: State) {
-        // Only this function changes the state, under the lock of the facts; the flags may be set meanwhile.
-        let _ = self.phase.fetch_update(Release, Acquire, |phase| Some((phase & !3) | state as u8));
-    }
-
-    /// Marks it as impossible to dial; says whether that is news.
-    pub(crate) fn set_unsupported(&self, code: &'static str) -> bool {
-        let mut facts = self.facts.lock();
-        let news = facts.unsupported != Some(code);
-        facts.unsupported = Some(code);
-        self.phase.fetch_or(UNSUPPORTED, Release);
-        news
-    }
-
-    /// Puts it into quarantine, or lets it out of it; says whether that is news.
-    pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
-        let mut facts = self.facts.lock();
-        let news = facts.quarantine != quarantine;
-        facts.quarantine = quarantine;
-        match quarantine {
-            Some(_) => self.phase.fetch_or(QUARANTINED, Release),
-            None => self.phase.fetch_and(!QUARANTINED, Release),
-        };
-        news
-    }
-
-    /// Since when nothing speaks for keeping it: unlisted, and dead or never usable.
-    pub(crate) fn hopeless_since(&self) -> Option<Timestamp> {
-        let facts = self.facts.lock();
-        if !facts.listings.is_empty() {
-            return None;
-        }
-        match self.state() {
-            _ if facts.unsupported.is_some() => facts.unlisted_since,
-            State::Dead => facts.dead_since,
-            State::New => facts.unlisted_since,
-            State::Healthy | State::Suspect => None,
-        }
-    }
-
-    fn reset_payload(&self) {
-        let mut payload = self.payload.lock();
-        payload.generation = payload.generation.wrapping_add(1);
-        payload.value = None;
-    }
-}
-
-impl<D: Clone> Node<D> {
-    /// What the node carries (in practice its dialer), built on first use. It is dropped when the node dies and when
-    /// its permission to use private addresses changes; whoever holds a clone may finish with it.
-    ///
-    /// # Errors
-    /// Whatever `build` says; it is asked again the next time.
-    pub fn payload<E>(&self, build: impl FnOnce(&Self) -> Result<D, E>) -> Result<D, E> {
-        let generation = {
-            let payload = self.payload.lock();
-            if let Some(value) = &payload.value {
-                return Ok(value.clone());
-            }
-            payload.generation
-        };
-        // Built outside the lock: two may build at once, and the first one's work is kept.
-        let built = build(self)?;
-        let mut payload = self.payload.lock();
-        if payload.generation != generation {
-            return Ok(built);
-        }
-        Ok(payload.value.get_or_insert(built).clone())
     }
 }
 

@@ -1,0 +1,189 @@
+//! What a node's health is, and how evidence changes it.
+
+use std::{
+    sync::atomic::Ordering::{Acquire, Relaxed, Release},
+    time::Duration,
+};
+
+use hezar_core::Timestamp;
+
+use super::{Node, facts::Observed, micros};
+use crate::{
+    Quarantine, Rules, State,
+    exit::exit_key,
+    outcome::{Origin, Outcome},
+    snapshot::Class,
+};
+
+/// Set in the phase of a node that was caught tampering.
+pub(super) const QUARANTINED: u8 = 16;
+/// Set in the phase of a node that has left the pool.
+const GONE: u8 = 8;
+/// Set in the phase of a node that no dialer can be built for.
+const UNSUPPORTED: u8 = 4;
+
+impl<D> Node<D> {
+    /// Its health.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::from_number(self.phase.load(Acquire))
+    }
+
+    /// Whether it may carry client traffic now.
+    #[must_use]
+    pub fn routable(&self) -> bool {
+        let phase = self.phase.load(Acquire);
+        phase & (GONE | UNSUPPORTED | QUARANTINED) == 0 && State::from_number(phase).routable()
+    }
+
+    /// Whether it has left the pool (someone may still hold it).
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.phase.load(Acquire) & GONE != 0
+    }
+
+    /// The code that says why no dialer can be built for it.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<&'static str> {
+        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported }
+    }
+
+    /// Why it carries no traffic whatever its health, if it was caught tampering.
+    #[must_use]
+    pub fn quarantine(&self) -> Option<Quarantine> {
+        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine }
+    }
+
+    /// What it is counted under.
+    pub(crate) fn class(&self) -> Class {
+        let phase = self.phase.load(Acquire);
+        match phase {
+            _ if phase & UNSUPPORTED != 0 => Class::Unsupported,
+            _ if phase & QUARANTINED != 0 => Class::Quarantined,
+            _ => Class::Ordinary(State::from_number(phase)),
+        }
+    }
+
+    /// The smoothed duration of a probe through it.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.latency.get().map(|us| Duration::from_micros(us as u64))
+    }
+
+    /// The smoothed share of failures, 0 to 1.
+    #[must_use]
+    pub fn error_rate(&self) -> f32 {
+        self.errors.get().unwrap_or(0.0)
+    }
+
+    /// The latency in µs by which it is compared with others; a suspect counts as four times slower.
+    pub(crate) fn weighed_latency(&self) -> u32 {
+        let Some(latency) = self.latency.get() else { return u32::MAX };
+        let factor = if self.state() == State::Suspect { 4.0 } else { 1.0 };
+        // Float to integer casts saturate; the top value is kept for "unknown".
+        ((latency * factor) as u32).min(u32::MAX - 1)
+    }
+
+    pub(crate) fn set_placed_latency(&self, micros: u32) {
+        self.placed_latency.store(micros, Relaxed);
+    }
+
+    /// Whether the latency has moved by more than an eighth from where the views hold the node.
+    fn drifted(&self) -> bool {
+        let (placed, now) = (self.placed_latency.load(Relaxed), self.weighed_latency());
+        placed.abs_diff(now) > placed.min(now) / 8
+    }
+
+    /// Whether it is left alone for a moment after a failure.
+    #[must_use]
+    pub fn resting(&self, now: Timestamp) -> bool {
+        self.circuit.resting(now)
+    }
+
+    /// Asks its circuit for permission: after a rest only one may try it.
+    pub(crate) fn admit(&self, now: Timestamp) -> bool {
+        self.circuit.admit(now)
+    }
+
+    /// The time of its last success.
+    pub(crate) fn proven(&self) -> u64 {
+        self.proven.load(Relaxed)
+    }
+
+    /// Takes in one piece of evidence.
+    pub(crate) fn observe(&self, outcome: &Outcome, now: Timestamp, rules: &Rules) -> Observed {
+        let mut facts = self.facts.lock();
+        let before = self.state();
+        let (country, exit) = (self.country(), self.exit.load(Relaxed));
+        let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
+        match &outcome.result {
+            Ok(_) => {
+                self.circuit.close();
+                self.proven.store(now.0, Relaxed);
+            }
+            Err(_) => self.circuit.trip(now),
+        }
+        self.errors.add(f32::from(u8::from(outcome.result.is_err())), now, rules.memory);
+        if let Ok(success) = &outcome.result {
+            if outcome.origin == Origin::Probe {
+                self.latency.add(micros(success.latency), now, rules.memory);
+            }
+            if let Some(exit) = success.exit {
+                self.exit.store(exit_key(exit.ip), Relaxed);
+                self.country.store(exit.country.map_or(0, u16::from_be_bytes), Relaxed);
+            }
+        }
+        self.set_state(after);
+        drop(facts);
+        if after == State::Dead {
+            self.reset_payload();
+        }
+        let state = before != after;
+        let elsewhere = country != self.country() || exit != self.exit.load(Relaxed);
+        Observed { counted: true, state, moved: state || (after.routable() && (elsewhere || self.drifted())) }
+    }
+
+    fn set_state(&self, state: State) {
+        // Only this function changes the state, under the lock of the facts; the flags may be set meanwhile.
+        let _ = self.phase.fetch_update(Release, Acquire, |phase| Some((phase & !3) | state as u8));
+    }
+
+    /// Marks it as impossible to dial; says whether that is news.
+    pub(crate) fn set_unsupported(&self, code: &'static str) -> bool {
+        let mut facts = self.facts.lock();
+        let news = facts.unsupported != Some(code);
+        facts.unsupported = Some(code);
+        self.phase.fetch_or(UNSUPPORTED, Release);
+        news
+    }
+
+    /// Puts it into quarantine, or lets it out of it; says whether that is news.
+    pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
+        let mut facts = self.facts.lock();
+        let news = facts.quarantine != quarantine;
+        facts.quarantine = quarantine;
+        match quarantine {
+            Some(_) => self.phase.fetch_or(QUARANTINED, Release),
+            None => self.phase.fetch_and(!QUARANTINED, Release),
+        };
+        news
+    }
+
+    pub(crate) fn set_gone(&self) {
+        self.phase.fetch_or(GONE, Release);
+    }
+
+    /// Since when nothing speaks for keeping it: unlisted, and dead or never usable.
+    pub(crate) fn hopeless_since(&self) -> Option<Timestamp> {
+        let facts = self.facts.lock();
+        if !facts.listings.is_empty() {
+            return None;
+        }
+        match self.state() {
+            _ if facts.unsupported.is_some() => facts.unlisted_since,
+            State::Dead => facts.dead_since,
+            State::New => facts.unlisted_since,
+            State::Healthy | State::Suspect => None,
+        }
+    }
+}
