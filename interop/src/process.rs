@@ -1,6 +1,7 @@
 //! A peer's process: started with its configuration, ready when it accepts, killed by its id when dropped.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File},
     net::{SocketAddr, TcpListener, UdpSocket},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     net::TcpStream,
@@ -176,10 +178,18 @@ impl Door {
     }
 }
 
-/// Free ports of the loopback address, all different. Another program may take one before the peer does; then the peer
-/// fails to start and new ones are tried.
+/// Free ports of the loopback address, none of them given before: the peers of a run start at the same time. Another
+/// program may take one before the peer does; then the peer fails to start and new ones are tried.
 pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
-    let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    let held = held.context("no free port")?;
-    held.iter().map(|listener| listener.local_addr().context("no address")).collect()
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    let (mut held, mut ports) = (Vec::new(), Vec::new());
+    while ports.len() < count {
+        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+        let address = listener.local_addr().context("no address")?;
+        held.push(listener);
+        if GIVEN.lock().insert(address) {
+            ports.push(address);
+        }
+    }
+    Ok(ports)
 }

@@ -173,6 +173,11 @@ impl Row {
         !(websocket || packets || never) || matches!(self.protocol, Protocol::Vmess { .. })
     }
 
+    /// Whether there is another way to the server.
+    pub(crate) const fn has_door(self) -> bool {
+        matches!(self.transport, Transport::XhttpApart(_))
+    }
+
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
         matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard)

@@ -63,7 +63,7 @@ pub(crate) struct Part {
     pub(crate) peer: Peer,
     pub(crate) row: Row,
     pub(crate) address: SocketAddr,
-    /// Another way to the server, for rows that have one.
+    /// Another way to the server, if the row has one.
     pub(crate) door: SocketAddr,
     /// An HTTPS proxy of the same peer: the site behind REALITY, and what inner TLS goes to.
     pub(crate) site: SocketAddr,
@@ -186,14 +186,16 @@ impl Peer {
         certificate: &Certificate,
         folder: &Path,
     ) -> anyhow::Result<Fleet> {
-        // The last one is for the site behind REALITY.
-        let ports = free_ports(2 * rows.len() + 1)?;
-        let site = *ports.last().context("no port")?;
-        let part = |(&row, ports): (&Row, &[SocketAddr])| match *ports {
-            [address, door] => Some(Part { peer: self, row, address, door, site }),
-            _ => None,
-        };
-        let parts: Vec<Part> = rows.iter().zip(ports.chunks(2)).filter_map(part).collect();
+        let doors = rows.iter().filter(|row| row.has_door()).count();
+        let mut ports = free_ports(rows.len() + doors + 1)?.into_iter();
+        let mut port = || ports.next().context("no port");
+        let site = port()?;
+        let mut parts = Vec::new();
+        for &row in rows {
+            let address = port()?;
+            let door = if row.has_door() { port()? } else { address };
+            parts.push(Part { peer: self, row, address, door, site });
+        }
         let mut fleet = Fleet { processes: Vec::new(), parts };
         let groups: Vec<&[Part]> = match self {
             Self::ShadowsocksLibev => fleet.parts.chunks(1).collect(),

@@ -106,7 +106,9 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
 /// The other way to a row's server. It takes off TLS that the server does not have itself: by a fallback, because what
 /// a `dokodemo-door` with TLS sends back is not encrypted.
 fn door(part: &Part, certificate: &Certificate) -> Option<Value> {
-    let Transport::XhttpApart(_) = part.row.transport else { return None };
+    if !part.row.has_door() {
+        return None;
+    }
     let mut door =
         json!({ "tag": format!("door of {}", part.row), "listen": part.door.ip(), "port": part.door.port() });
     if part.row.tls.is_none() {
