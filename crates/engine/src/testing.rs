@@ -4,6 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -252,4 +253,14 @@ impl Dialer for Many {
         self.peers.send(theirs).map_err(|_| DialError::new(Stage::Connect, Cause::Refused))?;
         Ok(ours)
     }
+}
+
+/// Waits for something that another task brings about.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    let waiting = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap();
 }

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_core::{Obfs2, Tls};
+use hezar_core::{Obfs2, Target, Tls};
 use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
 
 use super::{
-    Disguise,
+    Disguise, Server,
     disguise::{DisguisedSocket, Ports},
     sockets,
 };
@@ -41,6 +41,19 @@ impl Peer {
             Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(config), socket, runtime).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         Self { endpoint, address, clients: TlsClients::new(&[authority.root]) }
+    }
+
+    /// The way to it, or to another port of it.
+    pub(crate) fn server(&self, target: &Target) -> Server {
+        Server {
+            target: target.clone(),
+            via: sockets(),
+            tls: tls(),
+            clients: self.clients.clone(),
+            alpn: &["h3"],
+            disguise: None,
+            hop: None,
+        }
     }
 
     /// The next connection, its handshake done.

@@ -16,7 +16,7 @@ use rand::{SeedableRng, rngs::SmallRng, seq::SliceRandom};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
     salamander::Salamander,
     *,
 };
-use crate::{Attempt, Cause, Dialer};
+use crate::{Attempt, Cause, Dialer, testing::until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -223,15 +223,6 @@ async fn echoes(links: &Links<()>, server: &Server) {
 }
 
 /// Waits for something that other tasks are about to do.
-async fn until(what: impl Fn() -> bool) {
-    let waiting = async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), waiting).await.unwrap();
-}
-
 #[tokio::test]
 async fn streams_share_a_connection_which_ends_when_idle() {
     let peer = Peer::start(&["h3"], None);

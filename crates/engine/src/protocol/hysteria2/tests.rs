@@ -11,7 +11,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     runtime::Handle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -24,10 +24,8 @@ use crate::{
         headed::AnswerHead,
         laws::{self, Served, pump},
     },
-    quic::{
-        peer::{self, Peer},
-        varint,
-    },
+    quic::{peer::Peer, varint},
+    testing::until,
     upstream::Upstream,
 };
 
@@ -201,26 +199,9 @@ async fn speak(connection: Connection, udp: bool) {
 }
 
 fn dialer(peer: &Peer, target: &Target, auth: &str) -> Hysteria2Dialer {
-    let server = Server {
-        target: target.clone(),
-        via: peer::sockets(),
-        tls: peer::tls(),
-        clients: peer.clients.clone(),
-        alpn: &["h3"],
-        disguise: None,
-        hop: None,
-    };
+    let server = peer.server(target);
     let links = Links::closing_after(Duration::from_millis(300));
     Hysteria2Dialer { server, auth: Secret::new(auth), sends: 0, receives: 0, links }
-}
-
-async fn until(what: impl Fn() -> bool) {
-    let waiting = async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), waiting).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use quinn::{Connection, RecvStream, VarInt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{wire::Packet, *};
@@ -20,6 +20,7 @@ use crate::{
         fragments,
         peer::{self, Peer},
     },
+    testing::until,
 };
 
 const ID: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
@@ -121,26 +122,9 @@ async fn speak(connection: Connection, pause: Duration) {
 }
 
 fn dialer(peer: &Peer, target: &Target, password: &str, mode: UdpRelayMode) -> TuicDialer {
-    let server = Server {
-        target: target.clone(),
-        via: peer::sockets(),
-        tls: peer::tls(),
-        clients: peer.clients.clone(),
-        alpn: &["h3"],
-        disguise: None,
-        hop: None,
-    };
+    let server = peer.server(target);
     let links = Links::closing_after(Duration::from_millis(300));
     TuicDialer { server, id: ID, password: Secret::new(password), congestion: Congestion::Cubic, mode, links }
-}
-
-async fn until(what: impl Fn() -> bool) {
-    let waiting = async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), waiting).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,13 +9,13 @@ use proptest::prelude::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::*;
 use crate::{
-    quic::peer::{self, NAME, Peer},
-    testing::chopped_pair,
+    quic::peer::{NAME, Peer},
+    testing::{chopped_pair, until},
 };
 
 fn request(path: &str) -> Request<()> {
@@ -199,15 +199,7 @@ async fn serve(connection: Connection, seen: Arc<Seen>) {
 }
 
 fn connections(peer: &Peer, target: &Target, limits: Limits) -> Connections {
-    let server = Server {
-        target: target.clone(),
-        via: peer::sockets(),
-        tls: peer::tls(),
-        clients: peer.clients.clone(),
-        alpn: &["h3"],
-        disguise: None,
-        hop: None,
-    };
+    let server = peer.server(target);
     Connections::new(server, limits).closing_after(Duration::from_millis(300))
 }
 
@@ -223,15 +215,6 @@ async fn echoed(connections: &Connections) -> Http3Stream<QuicStream> {
     stream.read_exact(&mut back).await.unwrap();
     assert_eq!(&back, b"ping");
     stream
-}
-
-async fn until(what: impl Fn() -> bool) {
-    let waiting = async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), waiting).await.unwrap();
 }
 
 #[tokio::test]

@@ -27,13 +27,7 @@ use super::{
     plan::Purpose,
 };
 use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError, Dialer,
-    quic::{
-        Server,
-        peer::{self, Peer},
-    },
-    security::Secure,
-    testing::Many,
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, quic::peer::Peer, security::Secure, testing::Many,
     upstream::Road,
 };
 
@@ -609,15 +603,7 @@ async fn sessions_over_http3() {
     });
     let lay = |target: &Target, _: &Security, version| {
         assert_eq!(version, Version::Http3);
-        Ok(Way::Http3(Box::new(Server {
-            target: target.clone(),
-            via: peer::sockets(),
-            tls: peer::tls(),
-            clients: peer.clients.clone(),
-            alpn: &["h3"],
-            disguise: None,
-            hop: None,
-        })))
+        Ok(Way::Http3(Box::new(peer.server(target))))
     };
     let target = Target::try_from(peer.address).unwrap();
     for (mode, apart) in [
