@@ -8,7 +8,7 @@ use super::Node;
 use crate::{Country, exit::ExitKey};
 
 impl<D> Node<D> {
-    /// The key of the exit that it takes turns under, as [`exit_key`] makes it: the address that targets see, or,
+    /// The key of the exit that it takes turns under, as [`exit_key`](crate::exit::exit_key) makes it: the address that targets see, or,
     /// before that is known, its server.
     #[must_use]
     pub fn exit(&self) -> u64 {
