@@ -139,10 +139,17 @@ async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTr
             if !arena.plays(client, node) {
                 continue;
             }
-            let sample = run_one(arena, options, client, node).await;
-            let sample = sample.with_context(|| format!("{} as the client of {}", client.name(), node.name()))?;
-            eprintln!("{} run {} {}: {sample:.2?}", node.name(), run + 1, client.name());
-            samples.entry(place).or_default().push(sample);
+            match run_one(arena, options, client, node).await {
+                Ok(sample) => {
+                    eprintln!("{} run {} {}: {sample:.2?}", node.name(), run + 1, client.name());
+                    samples.entry(place).or_default().push(sample);
+                }
+                // A peer that fails is left out of this run of the row; the others are still compared.
+                Err(error) if client != Client::Hezar => {
+                    println!("{} run {} {}: FAILED, {error:#}", node.name(), run + 1, client.name());
+                }
+                Err(error) => return Err(error.context(format!("hezar as the client of {}", node.name()))),
+            }
         }
     }
     Ok(samples)
