@@ -22,6 +22,9 @@ use tokio::{
 /// A peer that does not accept by then is a failure.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often a peer is started again before that is a failure.
+const STARTS: usize = 30;
+
 /// Between two knocks at a [`Door`].
 const KNOCK: Duration = Duration::from_millis(200);
 
@@ -74,6 +77,18 @@ impl Process {
         self.end();
         self.child.wait().await?;
         sleep(pause).await;
+        for _ in 1..STARTS {
+            if self.again().await.is_ok() {
+                return Ok(());
+            }
+            self.end();
+            // Meanwhile a connection of somebody may have been given one of its ports.
+            sleep(Duration::from_secs(1)).await;
+        }
+        self.again().await
+    }
+
+    async fn again(&mut self) -> anyhow::Result<()> {
         self.child = self.start.spawn(File::options().append(true).open(&self.log)?)?;
         self.ready().await
     }
