@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     net::{SocketAddr, TcpListener, UdpSocket},
+    ops::Range,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -12,6 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
+use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     net::TcpStream,
@@ -193,18 +195,23 @@ impl Door {
     }
 }
 
-/// Free ports of the loopback address, none of them given before: the peers of a run start at the same time. Another
-/// program may take one before the peer does; then the peer fails to start and new ones are tried.
+/// Below what systems lend to outgoing connections (Linux: 32768 and up): no client takes one before its peer binds it.
+const PORTS: Range<u16> = 10_000..32_768;
+
+/// Ports of the loopback address that are free for TCP and UDP, none of them given before: the peers of a run start at the
+/// same time.
 pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
-    let (mut held, mut ports) = (Vec::new(), Vec::new());
-    while ports.len() < count {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-        let address = listener.local_addr().context("no address")?;
-        held.push(listener);
-        if GIVEN.lock().insert(address) {
+    let mut ports = Vec::new();
+    for _ in 0..PORTS.len() {
+        if ports.len() == count {
+            return Ok(ports);
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], rand::rng().random_range(PORTS)));
+        let is_free = || TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok();
+        if GIVEN.lock().insert(address) && is_free() {
             ports.push(address);
         }
     }
-    Ok(ports)
+    bail!("{count} free ports are not to be had")
 }
