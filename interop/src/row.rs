@@ -106,6 +106,13 @@ pub(crate) enum Transport {
     XhttpPlaced,
 }
 
+impl Transport {
+    /// WebSocket, early data or not.
+    pub(crate) const fn is_websocket(self) -> bool {
+        matches!(self, Self::WebSocket | Self::EarlyHeader | Self::EarlyPath)
+    }
+}
+
 /// How we believe the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
@@ -161,7 +168,7 @@ impl Row {
     pub(crate) fn tells_half_close(self) -> bool {
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
-        let websocket = matches!(self.transport, Transport::WebSocket | Transport::EarlyHeader | Transport::EarlyPath);
+        let websocket = self.transport.is_websocket();
         let packets = match self.transport {
             // Under REALITY, `auto` streams.
             Transport::Xhttp("auto") => !matches!(self.tls, Some(Trust::Reality { .. })),

@@ -140,6 +140,8 @@ impl Peer {
         match (self, row.protocol) {
             // The targets are on loopback addresses, which no packet of a tunnel may have.
             (_, Protocol::WireGuard) => &[],
+            // Answers from two targets at once end the whole program: "concurrent write to websocket connection" (4.34).
+            (Self::V2ray, Protocol::Trojan) if row.transport.is_websocket() => &[],
             // v2ray keeps a path per target, and does not know XUDP.
             (Self::V2ray, Protocol::Vless | Protocol::Vmess { .. }) => &[("&packetEncoding=none", Relays::Targets)],
             (Self::V2ray, _) => &[("", Relays::Targets)],
