@@ -19,9 +19,9 @@ use crate::{
 /// The upload requests under way at the same time.
 pub(super) const AT_ONCE: usize = 4;
 /// How long a new connection for an upload may take.
-const NEW_CONNECTION: Duration = Duration::from_secs(15);
+pub(super) const NEW_CONNECTION: Duration = Duration::from_secs(15);
 /// The most of an answer to an upload that is read, in bytes.
-const MOST_ANSWER: usize = 64 * 1024;
+pub(super) const MOST_ANSWER: usize = 64 * 1024;
 
 /// Sends pieces of one session's upload.
 pub(super) struct Posts {

@@ -1,12 +1,12 @@
 //! XHTTP over HTTP/3: every request of a stream on the node's shared connections.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    http2,
+    http2::{self, MOST_ANSWER, NEW_CONNECTION},
     plan::{Plan, Purpose},
     upload::Post,
 };
@@ -15,11 +15,6 @@ use crate::{
     quic::QuicStream,
     transport::http3::{Connections, Http3Stream},
 };
-
-/// How long a new connection for an upload may take.
-const NEW_CONNECTION: Duration = Duration::from_secs(15);
-/// The most of an answer to an upload that is read, in bytes.
-const MOST_ANSWER: usize = 64 * 1024;
 
 /// Sends pieces of one session's upload.
 pub(super) struct Posts {
