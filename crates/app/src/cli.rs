@@ -43,7 +43,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  hezar probe\n  hezar probe --json > results.jsonl")]
     Probe(ProbeArgs),
     /// List the nodes of the running instance
-    #[command(after_help = "Examples:\n  hezar nodes --state healthy --limit 20\n  hezar nodes --scheme vless --json")]
+    #[command(
+        after_help = "Examples:\n  hezar nodes --state healthy --limit 20\n  hezar nodes --scheme vless --json | jq -r .id\n\n\
+                      With --json every node is a line."
+    )]
     Nodes(NodesArgs),
     /// Add links to the running instance
     #[command(after_help = "Examples:\n  hezar add 'ss://…' 'vless://…'\n  hezar add - < links.txt")]
