@@ -29,7 +29,7 @@ use crate::Cause;
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 
 /// The longest payload in one frame we send, in bytes; bounds what one write buffers.
-const MOST_PAYLOAD: usize = 32 * 1024;
+const MOST_PAYLOAD: usize = 64 * 1024;
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;
