@@ -28,11 +28,12 @@ pub enum Client {
     Hezar,
     SingBox,
     Mihomo,
+    Xray,
 }
 
 impl Client {
     /// In the order of the table; ours first.
-    pub const ALL: [Self; 3] = [Self::Hezar, Self::SingBox, Self::Mihomo];
+    pub const ALL: [Self; 4] = [Self::Hezar, Self::SingBox, Self::Mihomo, Self::Xray];
 
     /// What the table calls it.
     #[must_use]
@@ -41,6 +42,7 @@ impl Client {
             Self::Hezar => "hezar",
             Self::SingBox => "sing-box",
             Self::Mihomo => "mihomo",
+            Self::Xray => "xray",
         }
     }
 }
@@ -52,7 +54,7 @@ pub struct Arena {
     pub sing_box: PathBuf,
     /// Whether that sing-box was built with uTLS, which its REALITY needs.
     pub sing_box_reality: bool,
-    /// Xray, the REALITY server.
+    /// Xray, the REALITY server and a client of it.
     pub xray: PathBuf,
     /// mihomo.
     pub mihomo: PathBuf,
@@ -106,10 +108,14 @@ impl Arena {
         Ok(self.servers.iter().find(|(other, _)| *other == node).context("no such server")?.1)
     }
 
-    /// Whether this client can dial this node.
+    /// Whether this client dials this node: Xray only what is its own.
     #[must_use]
     pub fn plays(&self, client: Client, node: Node) -> bool {
-        self.sing_box_reality || client != Client::SingBox || node != Node::VlessRealityVision
+        match client {
+            Client::Hezar | Client::Mihomo => true,
+            Client::SingBox => self.sing_box_reality || node != Node::VlessRealityVision,
+            Client::Xray => node == Node::VlessRealityVision,
+        }
     }
 
     /// Starts a client with one node.
@@ -146,6 +152,13 @@ impl Arena {
                 command.current_dir(home.path()).arg("-d").arg(home.path()).arg("-f").arg(file);
                 // It would take a client for itself when the client's port is one that it dialled from.
                 command.env("DISABLE_LOOPBACK_DETECTOR", "1");
+                command
+            }
+            Client::Xray => {
+                let file = home.path().join("client.json");
+                fs::write(&file, Node::reality_client(socks, server, &self.keys).to_string())?;
+                let mut command = Command::new(&self.xray);
+                command.current_dir(home.path()).arg("run").arg("-c").arg(file);
                 command
             }
         };

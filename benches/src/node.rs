@@ -134,6 +134,29 @@ impl Node {
         })
     }
 
+    /// The configuration of Xray as a client of that server.
+    #[must_use]
+    pub fn reality_client(socks: SocketAddr, server: SocketAddr, keys: &RealityKeys) -> Value {
+        json!({
+            "log": { "loglevel": "none" },
+            "inbounds": [{ "listen": socks.ip(), "port": socks.port(), "protocol": "socks", "settings": { "udp": false } }],
+            "outbounds": [{
+                "protocol": "vless",
+                "settings": { "vnext": [{
+                    "address": server.ip(), "port": server.port(),
+                    "users": [{ "id": ID, "flow": "xtls-rprx-vision", "encryption": "none" }],
+                }] },
+                "streamSettings": {
+                    "network": "raw", "security": "reality",
+                    "realitySettings": {
+                        "serverName": SERVER_NAME, "fingerprint": "chrome",
+                        "publicKey": keys.public, "shortId": SHORT_ID,
+                    },
+                },
+            }],
+        })
+    }
+
     /// The outbound of sing-box as a client.
     #[must_use]
     pub fn outbound(self, server: SocketAddr, keys: &RealityKeys) -> Value {

@@ -1,4 +1,4 @@
-//! This gateway, sing-box and mihomo as clients of the same servers: CPU, latency and memory of each, as ratios.
+//! This gateway, sing-box, mihomo and Xray as clients of the same servers: CPU, latency and memory of each, as ratios.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -29,12 +29,12 @@ const REST: Duration = Duration::from_secs(2);
 const READY: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Parser)]
-#[command(about = "CPU, latency and memory beside sing-box and mihomo")]
+#[command(about = "CPU, latency and memory beside sing-box, mihomo and Xray")]
 struct Options {
     /// sing-box, which is the server of most rows as well.
     #[arg(long)]
     sing_box: PathBuf,
-    /// Xray, the REALITY server.
+    /// Xray, the REALITY server and a client of it.
     #[arg(long)]
     xray: PathBuf,
     /// mihomo.
@@ -219,7 +219,9 @@ fn table(node: Node, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
         }
         let better = medians.iter().skip(1).copied().fold(f64::INFINITY, f64::min);
         let ours = medians.first().copied().unwrap_or(f64::NAN);
-        text += &format!("{:>20.2}", ours / better);
+        // Nothing to compare with: no peer went through, or none lost anything.
+        let shown = if better.is_finite() && better > 0.0 { format!("{:.2}", ours / better) } else { "–".to_owned() };
+        text += &format!("{shown:>20}");
     }
     text
 }
