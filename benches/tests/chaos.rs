@@ -41,7 +41,13 @@ async fn gateway(world: &World, config: GatewayConfig) -> SocketAddr {
 fn faults() -> Vec<Fault> {
     let mut faults = Weather::PUBLIC.to_vec();
     faults.retain(|fault| *fault != Fault::Refused);
-    faults.extend([Fault::ResetOnData, Fault::CloseAfter(1), Fault::HangAfter(1), Fault::DieAfter(0)]);
+    faults.extend([
+        Fault::ResetOnData,
+        Fault::DenyTargets,
+        Fault::CloseAfter(1),
+        Fault::HangAfter(1),
+        Fault::DieAfter(0),
+    ]);
     faults
 }
 

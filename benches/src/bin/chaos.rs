@@ -35,7 +35,7 @@ struct Cli {
     /// The seed of the weather.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Also throttle, delay, die in mid-stream and flap.
+    /// Also throttle, delay, deny targets, die in mid-stream and flap.
     #[arg(long)]
     wild: bool,
     /// Without the peers.
@@ -84,6 +84,7 @@ async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
             Fault::HangAfter(20),
             Fault::ResetOnData,
             Fault::WrongCredential,
+            Fault::DenyTargets,
             Fault::Flapping(Duration::from_millis(300)),
         ]);
     }

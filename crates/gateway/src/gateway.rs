@@ -20,6 +20,7 @@ use crate::{
     metrics::Raised,
     mutes::Mutes,
     pace::{Budget, Pace},
+    reached::Reached,
     sessions::Sessions,
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub associations: Arc<Semaphore>,
     /// The nodes that have lately carried no datagrams.
     pub mutes: Mutes,
+    /// The targets that were reached lately.
+    pub reached: Reached,
     /// The owner of every task of the gateway.
     pub tasks: TaskTracker,
     /// Begins the drain: no new requests.
@@ -122,6 +125,7 @@ impl Gateway {
             budget: Budget::new(config.hedge_percent),
             associations: Arc::new(Semaphore::new(config.max_associations)),
             mutes: Mutes::default(),
+            reached: Reached::default(),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),

@@ -18,6 +18,7 @@ mod metrics;
 mod mutes;
 mod options;
 mod pace;
+mod reached;
 mod refusal;
 mod relay;
 mod sessions;

@@ -23,6 +23,8 @@ pub enum Fault {
     Slow(Duration),
     /// Refuses every credential, as its protocol does that; a kind without credentials refuses every client.
     WrongCredential,
+    /// Says of every target that it refuses connections, where its protocol has words for that.
+    DenyTargets,
     /// Serves, and resets the connection after this many bytes from the target to the client.
     DieAfter(u64),
     /// Serves, and goes silent after this many bytes from the target to the client.

@@ -212,7 +212,12 @@ impl Upstream {
         let resets = matches!(fault, Fault::DieAfter(_) | Fault::ResetOnData);
         let handle = if resets { Some(SockRef::from(&stream).try_clone()?) } else { None };
         let reset = || handle.as_ref().map_or(Ok(()), |handle| handle.set_linger(Some(Duration::ZERO)));
-        let desk = Desk { credential: &self.credential, refuse: fault == Fault::WrongCredential, salts: &self.salts };
+        let desk = Desk {
+            credential: &self.credential,
+            refuse: fault == Fault::WrongCredential,
+            deny: fault == Fault::DenyTargets,
+            salts: &self.salts,
+        };
         let accepted = server::accept(self.kind, BufReader::new(stream), &desk);
         let accepted = tokio::time::timeout(HANDSHAKE_LIMIT, accepted).await??;
         let Some((tunnel, service)) = accepted else {

@@ -68,7 +68,7 @@ impl Course {
             match result {
                 Ok(datagram) => {
                     let (shared, unsure) = (self.shared.clone(), self.unsure.clone());
-                    let verdict = Verdict::new(shared, (lease.id(), self.site), started.elapsed(), unsure);
+                    let verdict = Verdict::new(shared, lease.id(), self.place, started.elapsed(), unsure);
                     return Ok(Flow { datagram, lease, verdict });
                 }
                 Err(error) => self.dial_failed(&lease, &error, limit)?,

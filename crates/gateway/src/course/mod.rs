@@ -29,8 +29,10 @@ pub(crate) use verdict::Verdict;
 use verdict::{Unsure, failure, report};
 use vigil::{Ring, Vigil};
 
-/// The node's own failures and the target's, as a request may meet them: a second opinion about a target is enough.
+/// How many nodes must say that a target cannot be reached: a second opinion is enough.
 const TARGET_OPINIONS: u32 = 2;
+/// The same for a target that was reached a moment ago: those who say no may be at fault themselves.
+const DOUBTED_OPINIONS: u32 = 8;
 /// A shorter time says nothing about the node: a handshake over two continents may take as long.
 const FAIR: Duration = Duration::from_secs(2);
 
@@ -44,6 +46,21 @@ pub(crate) struct Route {
     pub verdict: Verdict,
 }
 
+/// Where a request goes, as keys; nothing for an association.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// Of the site, for evidence about nodes.
+    pub site: Option<u64>,
+    /// Of host and port.
+    pub target: Option<u64>,
+}
+
+impl Place {
+    fn of(target: &Target) -> Self {
+        Self { site: Some(site_key(target.host())), target: Some(hash_key(target)) }
+    }
+}
+
 /// The attempts of one request.
 pub(crate) struct Course {
     shared: Arc<Shared>,
@@ -52,7 +69,7 @@ pub(crate) struct Course {
     strategy: Strategy,
     country: Option<[u8; 2]>,
     session: Option<u64>,
-    site: Option<u64>,
+    place: Place,
     deadline: Instant,
     servers: Vec<u64>,
     nodes: Vec<NodeId>,
@@ -78,7 +95,7 @@ impl Course {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
         shared.budget.earn();
         Self {
-            site: target.as_ref().map(|target| site_key(target.host())),
+            place: target.as_ref().map_or_else(Place::default, Place::of),
             target,
             strategy,
             country: identity.options.country,
@@ -176,7 +193,7 @@ impl Course {
         match result {
             Ok(stream) => {
                 self.shared.pace.note(Wait::Dial, took);
-                let verdict = Verdict::new(self.shared.clone(), (lease.id(), self.site), took, self.unsure.clone());
+                let verdict = Verdict::new(self.shared.clone(), lease.id(), self.place, took, self.unsure.clone());
                 Ok(Some(Route { stream, lease, verdict }))
             }
             Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
@@ -230,7 +247,7 @@ impl Course {
     /// A node for the next attempt: on a server not tried yet, or, when there is none, at least a node not tried yet.
     fn pick(&self) -> Option<NodeLease> {
         let used_up = self.attempts >= self.shared.config.attempts
-            || self.target_faults >= TARGET_OPINIONS
+            || self.target_faults >= self.opinions()
             || self.remaining().is_zero();
         if used_up {
             return None;
@@ -243,7 +260,7 @@ impl Course {
             datagrams: self.target.is_none(),
             session: self.session,
             filter: self.shared.config.filter,
-            site: self.site,
+            site: self.place.site,
             now: Some(self.shared.clock.now()),
             proven: self.attempts > 0,
         };
@@ -278,6 +295,12 @@ impl Course {
         let again = error.retryable();
         self.note(fail);
         if again { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// How many nodes may say that the target cannot be reached before they are believed.
+    fn opinions(&self) -> u32 {
+        let reached = self.place.target.is_some_and(|key| self.shared.reached.lately(key, self.shared.clock.now()));
+        if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
     }
 
     fn note(&mut self, fail: Fail) {

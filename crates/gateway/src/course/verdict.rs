@@ -6,7 +6,7 @@ use hezar_core::{Fault, NodeId};
 use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
 
-use super::Fail;
+use super::{Fail, Place};
 use crate::gateway::Shared;
 
 /// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
@@ -38,20 +38,21 @@ impl Unsure {
 pub(crate) struct Verdict {
     shared: Arc<Shared>,
     node: NodeId,
-    site: Option<u64>,
+    place: Place,
     latency: Duration,
     unsure: Unsure,
     open: bool,
 }
 
 impl Verdict {
-    pub(super) fn new(
+    pub(super) const fn new(
         shared: Arc<Shared>,
-        (node, site): (NodeId, Option<u64>),
+        node: NodeId,
+        place: Place,
         latency: Duration,
         unsure: Unsure,
     ) -> Self {
-        Self { shared, node, site, latency, unsure, open: true }
+        Self { shared, node, place, latency, unsure, open: true }
     }
 
     /// The node has answered.
@@ -62,13 +63,16 @@ impl Verdict {
         self.shared.metrics.attempt("ok", "ok");
         report(&self.shared, self.node, &Outcome::success(Origin::Traffic, self.latency));
         let now = self.shared.clock.now();
-        if let Some(site) = self.site {
+        if let Some(target) = self.place.target {
+            self.shared.reached.note(target, now);
+        }
+        if let Some(site) = self.place.site {
             self.shared.pool.report_site(self.node, site, SiteVerdict::Works, now);
         }
         for (node, fail) in self.unsure.take().into_iter().filter(|(node, _)| *node != self.node) {
             report(&self.shared, node, &failure(&fail));
             // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
-            if let Some(site) = self.site {
+            if let Some(site) = self.place.site {
                 self.shared.pool.report_site(node, site, SiteVerdict::Fails, now);
             }
         }

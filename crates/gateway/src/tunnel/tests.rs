@@ -133,6 +133,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         courtesy: crate::courtesy::Courtesy::new(),
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
         mutes: crate::mutes::Mutes::default(),
+        reached: crate::reached::Reached::default(),
         pace: Pace::new(config.attempt_timeout),
         budget: Budget::new(config.hedge_percent),
         tasks: TaskTracker::new(),

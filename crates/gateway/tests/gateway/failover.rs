@@ -1,9 +1,13 @@
 //! Other nodes take over, within bounds, and only when that is safe; blame goes where it belongs.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use hezar_core::Timestamp;
 use hezar_gateway::GatewayConfig;
-use hezar_pool::State;
+use hezar_pool::{Origin, Outcome, State, Strategy};
 
 use crate::{
     clients::*,
@@ -106,6 +110,34 @@ async fn a_second_opinion_about_a_target_is_enough() {
     assert!(proxy_status.ends_with("details=\"target-unreachable\""), "{proxy_status}");
     assert_eq!(world.connects().iter().sum::<usize>(), 2);
     assert!((0..4).all(|node| state(&world, node) == State::Healthy));
+}
+
+#[tokio::test]
+async fn two_nodes_that_deny_a_target_are_not_believed_when_it_was_just_reached() {
+    let mut does = [Does::NoTarget; 7];
+    does[0] = Does::Echo;
+    let config = GatewayConfig { attempts: 16, strategy: Strategy::RoundRobin, ..config() };
+    let world = world(config, &does).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let mut opened = false;
+    for soon in 1..=20 {
+        // Their probes succeed: of all nodes they are the last that were seen to work.
+        let soon = Timestamp(u64::try_from(now).unwrap() + soon * 1000);
+        for liar in &world.ids[1..] {
+            world.pool.report(*liar, &Outcome::success(Origin::Probe, Duration::from_millis(5)), soon);
+        }
+        let mut stream = connect(&world).await;
+        let head = ask(&mut stream, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
+        let served = head.starts_with("HTTP/1.1 200 ");
+        assert!(served || !opened, "{head}");
+        if served {
+            expect_echo(stream, b"hello").await;
+            opened = true;
+        }
+    }
+    assert!(opened);
+    // Nobody knows why they deny it: they are passed over for this site, and healthy.
+    assert!((0..7).all(|node| state(&world, node) == State::Healthy));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
     let Some(target) = parse(authority) else {
         return refuse(wire, "400 Bad Request").await;
     };
-    match Verdict::of(&target) {
+    match desk.verdict(&target) {
         Verdict::TargetRefused | Verdict::TargetUnknown => refuse(wire, "502 Bad Gateway").await,
         Verdict::Forbidden => refuse(wire, "403 Forbidden").await,
         verdict @ Verdict::Open(_) => {

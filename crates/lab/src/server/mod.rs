@@ -41,8 +41,17 @@ pub(crate) struct Desk<'a> {
     pub(crate) credential: &'a Credential,
     /// Whether even that one is refused.
     pub(crate) refuse: bool,
+    /// Whether it says of every target that it refuses connections.
+    pub(crate) deny: bool,
     /// The memory of Shadowsocks salts.
     pub(crate) salts: &'a SharedContext,
+}
+
+impl Desk<'_> {
+    /// What a client is told that asks for this target.
+    fn verdict(&self, target: &Address) -> Verdict {
+        if self.deny { Verdict::TargetRefused } else { Verdict::of(target) }
+    }
 }
 
 /// The handshake of one connection.

@@ -8,7 +8,7 @@ use std::{
 use shadowsocks::{config::ServerConfig, crypto::CipherKind, relay::tcprelay::ProxyServerStream};
 
 use super::{Accepted, Desk, Wire, swallow};
-use crate::{Kind, gate::Verdict, steady::Steady};
+use crate::{Kind, steady::Steady};
 
 pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accepted {
     if desk.refuse {
@@ -25,5 +25,5 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accep
     let target = stream.handshake().await?;
     let stream = Steady::new(stream);
     // Shadowsocks cannot say no: the connection ends.
-    Ok(Verdict::of(&target).service().map(|service| (Box::new(stream) as Box<dyn super::Tunnel>, service)))
+    Ok(desk.verdict(&target).service().map(|service| (Box::new(stream) as Box<dyn super::Tunnel>, service)))
 }

@@ -6,7 +6,6 @@ use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, Desk, Wire, open, read_zero_ended};
-use crate::gate::Verdict;
 
 const GRANTED: u8 = 0x5a;
 const REJECTED: u8 = 0x5b;
@@ -27,7 +26,7 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     } else {
         Address::SocketAddress((address, port).into())
     };
-    let verdict = Verdict::of(&target);
+    let verdict = desk.verdict(&target);
     let code = if desk.refuse || user != desk.credential.user.as_bytes() {
         WRONG_USER
     } else if verdict.service().is_some() {

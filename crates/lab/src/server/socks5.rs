@@ -21,7 +21,7 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
         // The address is the client's own and means nothing here; the answer names the socket.
         return Ok(Some((Box::new(wire), Service::Datagrams)));
     }
-    let verdict = Verdict::of(&target);
+    let verdict = desk.verdict(&target);
     let reply = match (head, verdict) {
         ([5, 1, _], Verdict::Open(_)) => 0,
         ([5, 1, _], Verdict::Forbidden) => 2,

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha224};
 use tokio::io::AsyncReadExt;
 
 use super::{Accepted, Desk, Wire, open, read_address, swallow};
-use crate::gate::Verdict;
 
 pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     let mut given = [0; 56];
@@ -25,5 +24,5 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     if head != *b"\r\n\x01" || end != *b"\r\n" {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(open(wire, Verdict::of(&target)))
+    Ok(open(wire, desk.verdict(&target)))
 }

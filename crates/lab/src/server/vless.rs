@@ -9,7 +9,6 @@ use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, Desk, Wire, open, swallow};
-use crate::gate::Verdict;
 
 pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     let version = wire.read_u8().await?;
@@ -35,7 +34,7 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
         3 => Address::SocketAddress((Ipv6Addr::from(wire.read_u128().await?), port).into()),
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
-    let verdict = Verdict::of(&target);
+    let verdict = desk.verdict(&target);
     if verdict.service().is_some() {
         wire.write_all(&[0, 0]).await?;
     }
