@@ -1,7 +1,9 @@
 //! What the benchmarks share: a home for the program, a watched child process, and medians.
 
 pub mod chaos;
+pub mod churn;
 pub mod contest;
+pub mod crowd;
 pub mod load;
 pub mod node;
 pub mod site;
@@ -143,6 +145,13 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The time that this share of the values, which are in order, did not exceed, in ms.
+#[must_use]
+pub fn percentile(times: &[Duration], share: f64) -> f64 {
+    let place = ((times.len() as f64 * share).ceil() as usize).saturating_sub(1);
+    times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }
 
 /// The configuration of an instance that reads one list and probes inside the lab's world.

@@ -1,6 +1,6 @@
 //! One node, described once for the server that plays it and for the clients that dial it.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const METHOD: &str = "aes-256-gcm";
 const SHORT_ID: &str = "0123456789abcdef";
 
 /// A pair of X25519 keys for REALITY, base64url.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RealityKeys {
     /// The server's.
     pub private: String,
@@ -32,6 +32,18 @@ pub enum Node {
     TrojanTls,
     VlessRealityVision,
     Hysteria2,
+}
+
+/// Writes the certificate of the servers and its key into a folder, where [`Node::inbound`] looks for them.
+///
+/// # Errors
+/// When they cannot be made or written.
+pub fn certificate(folder: &Path) -> anyhow::Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()])?.self_signed(&key)?;
+    fs::write(folder.join("server.pem"), certificate.pem())?;
+    fs::write(folder.join("server.key"), key.serialize_pem())?;
+    Ok(())
 }
 
 impl Node {

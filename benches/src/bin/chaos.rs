@@ -119,7 +119,8 @@ async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
 }
 
 fn assemble(home: &Path, nodes: &[SocketAddr], alone: bool, proxy: &str) -> anyhow::Result<Vec<Contestant>> {
-    let mut contestants = vec![Contestant::hezar(home, nodes, proxy)?];
+    let list: String = nodes.iter().map(|address| format!("socks5://{address}\n")).collect();
+    let mut contestants = vec![Contestant::hezar(home, &list, proxy)?];
     if alone {
         return Ok(contestants);
     }

@@ -9,7 +9,7 @@ use hezar_bench::{
     free_address,
     load::{self, Way},
     median,
-    node::{Node, RealityKeys, SERVER_NAME},
+    node::{self, Node, RealityKeys, SERVER_NAME},
     site,
 };
 use hezar_engine::{Outbounds, OutboundsConfig};
@@ -89,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the open-file limit")?;
     let folder = tempfile::tempdir()?;
-    certificate(folder.path())?;
+    node::certificate(folder.path())?;
     let mut servers = Vec::new();
     for node in Node::ALL {
         servers.push((node, free_address()?));
@@ -224,14 +224,6 @@ fn table(node: Node, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
         text += &format!("{shown:>20}");
     }
     text
-}
-
-fn certificate(folder: &std::path::Path) -> anyhow::Result<()> {
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()])?.self_signed(&key)?;
-    std::fs::write(folder.join("server.pem"), certificate.pem())?;
-    std::fs::write(folder.join("server.key"), key.serialize_pem())?;
-    Ok(())
 }
 
 /// Whether this sing-box can play REALITY.

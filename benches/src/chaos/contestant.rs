@@ -28,15 +28,22 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// This program over SOCKS5 nodes.
+    /// This program over a list of nodes.
     ///
     /// # Errors
     /// When it has not been built or does not serve.
-    pub fn hezar(home: &Path, nodes: &[SocketAddr], extra: &str) -> anyhow::Result<Self> {
-        let list: String = nodes.iter().map(|address| format!("socks5://{address}\n")).collect();
+    pub fn hezar(home: &Path, list: &str, extra: &str) -> anyhow::Result<Self> {
         let probing = format!("interval = \"{INTERVAL_SECS}s\"\n[proxy]\nmax_connections = 100000\n{extra}");
-        configure(home, &list, &probing)?;
-        let (proxy, api) = (free_address()?, free_address()?);
+        configure(home, list, &probing)?;
+        Self::configured(home, free_address()?)
+    }
+
+    /// This program as the configuration in its home says.
+    ///
+    /// # Errors
+    /// When it has not been built or does not serve.
+    pub fn configured(home: &Path, api: SocketAddr) -> anyhow::Result<Self> {
+        let proxy = free_address()?;
         let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
         let process = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
         Self { name: "hezar".to_owned(), proxy, process }.ready()

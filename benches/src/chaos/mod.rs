@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use tokio::{
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -95,6 +97,17 @@ pub async fn run(load: &Load) -> anyhow::Result<Vec<Shot>> {
         });
     }
     Ok(running.join_all().await)
+}
+
+/// A tunnel by CONNECT.
+///
+/// # Errors
+/// When the proxy refuses it.
+pub async fn tunnel(proxy: SocketAddr, host: &str, port: u16) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(proxy).await.context("proxy")?;
+    stream.set_nodelay(true)?;
+    request::connect(&mut stream, host, port).await.context("connect")?;
+    Ok(stream)
 }
 
 /// TLS that trusts one root and nothing else.

@@ -58,7 +58,7 @@ async fn get(
     Ok(value.get("index").and_then(serde_json::Value::as_u64))
 }
 
-async fn connect(stream: &mut TcpStream, host: &str, port: u16) -> anyhow::Result<()> {
+pub(super) async fn connect(stream: &mut TcpStream, host: &str, port: u16) -> anyhow::Result<()> {
     let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();

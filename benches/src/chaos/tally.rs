@@ -52,8 +52,7 @@ impl Tally {
     /// The time that this share of the right answers did not exceed, in ms.
     #[must_use]
     pub fn percentile(&self, share: f64) -> f64 {
-        let place = ((self.took.len() as f64 * share).ceil() as usize).saturating_sub(1);
-        self.took.get(place).map_or(f64::NAN, |took| took.as_secs_f64() * 1000.0)
+        crate::percentile(&self.took, share)
     }
 }
 

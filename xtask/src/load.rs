@@ -1,4 +1,4 @@
-//! The chaos run: builds what it needs in release and hands over.
+//! The loads on the real program: builds what they need in release and hands over.
 
 use std::{env, path::Path, process::Command};
 
@@ -6,17 +6,17 @@ use anyhow::{Context, ensure};
 
 use crate::peers;
 
-/// Runs it with these arguments.
+/// Runs one of them, by the name of its program, with these arguments.
 ///
 /// # Errors
-/// When something cannot be built, or an aim was missed under `--strict`.
-pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
+/// When something cannot be built, or the load finds something.
+pub(crate) fn run(root: &Path, name: &str, arguments: &[String]) -> anyhow::Result<()> {
     // A peer that is missing is left out, and the run says so.
     let folder = peers::install(root, false)?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = ["build", "--release", "--package", "hezar", "--package", "hezar-bench"];
     succeed(Command::new(&cargo).current_dir(root).args(build))?;
-    let run = ["run", "--release", "--quiet", "--package", "hezar-bench", "--bin", "chaos", "--"];
+    let run = ["run", "--release", "--quiet", "--package", "hezar-bench", "--bin", name, "--"];
     succeed(Command::new(&cargo).current_dir(root).args(run).args(arguments).env("HEZAR_PEERS", folder))
 }
 

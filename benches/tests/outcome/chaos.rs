@@ -1,40 +1,24 @@
 //! The weather turns nodes bad and good while clients ask: nothing is lost, and nothing that may act twice arrives twice.
 
-#![allow(clippy::unwrap_used, missing_docs)] // Lint exemptions for tests stop at test functions; these are their helpers.
-
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hezar_bench::chaos::{self, Load, Tally};
-use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
-use hezar_gateway::{Gateway, GatewayConfig, Metrics};
+use hezar_gateway::GatewayConfig;
 use hezar_lab::{DEMO_HOST, Fault, LEDGER_HOST, Weather, World, WorldConfig};
-use hezar_pool::{Change, Origin, Outcome, Pool, Rules};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::JoinSet,
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+
+use crate::stage::Stage;
 
 /// A gateway over every node of the world, all of them good at first.
 async fn gateway(world: &World, config: GatewayConfig) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let pool: Arc<Pool<Arc<dyn Dialer>>> = Arc::new(Pool::new(Rules::default()));
-    let clock = Clock::start();
-    let parsed = hezar_formats::parse(world.links().as_bytes());
-    let nodes: Vec<_> = parsed.nodes.into_iter().map(|node| (node.spec, node.label)).collect();
-    assert_eq!(nodes.len(), world.nodes().len());
-    let ids: Vec<_> = nodes.iter().map(|(spec, _)| spec.id()).collect();
-    pool.apply(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true }, clock.now());
-    for id in ids {
-        pool.report(id, &Outcome::success(Origin::Probe, Duration::from_millis(5)), clock.now());
-    }
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
-    let gateway = Gateway::new(config, pool, outbounds, clock, Metrics::default());
-    tokio::spawn(async move { gateway.serve(listener, CancellationToken::new()).await.unwrap() });
-    address
+    let stage = Stage::open(config).await;
+    assert_eq!(stage.list(&world.links()).added, world.nodes().len());
+    stage.proxy
 }
 
 /// Every way to be bad that leaves open connections alone: one that dies with a request in it loses it rightly.
