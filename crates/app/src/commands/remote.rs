@@ -25,14 +25,17 @@ pub(super) async fn nodes(config: Config, args: NodesArgs) -> anyhow::Result<Exi
     };
     let (mut total, mut nodes) = (0, Vec::new());
     while nodes.len() < args.limit {
+        let most = (args.limit - nodes.len()).min(NodesQuery::MAX_LIMIT);
         query.offset = Some(args.offset + nodes.len());
-        query.limit = Some((args.limit - nodes.len()).min(NodesQuery::MAX_LIMIT));
+        query.limit = Some(most);
         let page: NodesPage = remote.get(&format!("/api/v1/nodes?{}", encode(&query)?)).await?;
         total = page.total;
-        if page.nodes.is_empty() {
+        let last = page.nodes.len() < most;
+        nodes.extend(page.nodes);
+        // A page that is asked for behind the last one may hold nodes that came to fit since, or the same ones again.
+        if last {
             break;
         }
-        nodes.extend(page.nodes);
     }
     if args.output.json {
         nodes.iter().try_for_each(output::json)?;
