@@ -7,8 +7,6 @@ mod shadow_tls;
 pub(crate) mod tls;
 mod visit;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use hezar_core::{Host, Security, Stage, Target, Tls};
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 pub(crate) use self::gate::RecordGate;
 use self::{
-    hello::Swapped,
+    hello::{OwnHello, Swapped},
     reality::RealityClient,
     tls::{ReadAhead, Secured},
 };
@@ -52,8 +50,7 @@ pub(crate) struct TlsClient {
     server: Host,
     clients: TlsClients,
     default_alpn: &'static [&'static str],
-    /// Whether a browser's hello has failed here for a reason that rustls' own does not have.
-    own_hello: AtomicBool,
+    own_hello: OwnHello,
 }
 
 impl TlsClient {
@@ -61,13 +58,10 @@ impl TlsClient {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let fingerprint = self.tls.fingerprint.filter(|_| !self.own_hello.load(Ordering::Relaxed));
+        let fingerprint = self.tls.fingerprint.filter(|_| !self.own_hello.is_due());
         let Self { tls, server, clients, default_alpn, .. } = self;
         let result = clients.handshake(stream, tls, server, default_alpn, fingerprint, attempt).await;
-        if matches!(&result, Err(DialError { cause: Cause::Hello(_), .. })) {
-            self.own_hello.store(true, Ordering::Relaxed);
-        }
-        result
+        result.inspect_err(|error| self.own_hello.learn(&error.cause))
     }
 }
 
@@ -105,7 +99,7 @@ impl Secure {
             server: server.clone(),
             clients: clients.clone(),
             default_alpn,
-            own_hello: AtomicBool::new(false),
+            own_hello: OwnHello::new(false),
         }))
     }
 

@@ -5,6 +5,8 @@
 //! the server answers is then rustls' business, as far as rustls knows the extensions that the other hello offers.
 
 mod brotli;
+mod browser;
+mod cause;
 mod grease;
 #[cfg(test)]
 pub(crate) mod ja4;
@@ -31,12 +33,15 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use self::{keys::Keys, script::Script, transcript::Substitute, wire::Fields};
 pub(crate) use self::{
+    browser::{Browser, OwnHello},
+    cause::cause_of,
     swapped::{ServerHello, Swapped, hear_server_hello},
     template::{Template, of as template_of},
     wire::SESSION_ID,
 };
+use self::{keys::Keys, script::Script, transcript::Substitute, wire::Fields};
+use crate::Cause;
 
 /// Whose hello leaves.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +52,13 @@ pub(crate) enum Shape {
     Own,
 }
 
-/// A configuration for [`Hello::connect`]: no resumption, since a hello of ours carries no tickets.
+/// Protocol names as they are offered. RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
+pub(crate) fn alpn(names: &[impl AsRef<str>]) -> Vec<Vec<u8>> {
+    let names = names.iter().map(|name| name.as_ref().as_bytes());
+    names.filter(|name| (1..=255).contains(&name.len())).map(<[u8]>::to_vec).collect()
+}
+
+/// A configuration for [`Hello::new`]: no resumption, since a hello of ours carries no tickets.
 ///
 /// # Errors
 /// Never, unless rustls changes what it asks of a provider.
@@ -102,9 +113,11 @@ impl Agree for Keys {
 /// A hello that is ready to leave.
 #[derive(Debug)]
 pub(crate) struct Hello {
+    shape: Shape,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
     script: Script,
     message: Vec<u8>,
-    swapped: bool,
     /// The server's answer to it.
     pub(crate) answer: ServerHello,
 }
@@ -116,25 +129,25 @@ impl Hello {
     /// When the system has no randomness, `seal` fails, or rustls builds its hello in an unknown way.
     pub(crate) fn new(
         shape: Shape,
-        config: &Arc<ClientConfig>,
-        name: &ServerName<'static>,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
         seal: Option<Seal<'_>>,
     ) -> Result<Self, Error> {
         let mut script = Script::new(Arc::new(Keys::generate()?))?;
         if seal.is_some() {
             script.session_id = [0; 32];
         }
-        let (mut message, swapped) = match shape {
-            Shape::Browser(template) => (written(template, &script, config, name), true),
-            Shape::Own if seal.is_some() => (own(&script, config, name)?, false),
-            Shape::Own => (Vec::new(), false),
+        let mut message = match shape {
+            Shape::Browser(template) => written(template, &script, &config, &name),
+            Shape::Own if seal.is_some() => own(&script, &config, &name)?,
+            Shape::Own => Vec::new(),
         };
         if let Some(seal) = seal {
             check_layout(&message, &script.random)?;
             script.session_id = seal(&*script.keys, &script.random, &message)?;
             message.get_mut(SESSION_ID).unwrap_or_default().copy_from_slice(&script.session_id);
         }
-        Ok(Self { script, message, swapped, answer: ServerHello::default() })
+        Ok(Self { shape, config, name, script, message, answer: ServerHello::default() })
     }
 
     /// The whole message, as it leaves.
@@ -145,21 +158,25 @@ impl Hello {
     /// Runs the handshake with this hello over `stream`.
     ///
     /// # Errors
-    /// What rustls refused (a [`rustls::Error`] inside), or what happened to the stream.
-    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
-        self,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-        stream: S,
-    ) -> io::Result<TlsStream<Swapped<S>>> {
-        let stream = if self.swapped {
-            let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
-            Swapped::swap(stream, &self.message, substitute, self.answer)
-        } else {
-            Swapped::listening(stream, self.answer)
+    /// As [`cause_of`] tells: [`Cause::Hello`] when rustls cannot follow up a browser's hello with this server.
+    pub(crate) async fn connect<S>(self, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let shape = self.shape;
+        self.handshake(stream).await.map_err(|error| cause_of(error, shape))
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<TlsStream<Swapped<S>>> {
+        let stream = match self.shape {
+            Shape::Browser(_) => {
+                let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
+                Swapped::swap(stream, &self.message, substitute, self.answer)
+            }
+            Shape::Own => Swapped::listening(stream, self.answer),
         };
-        let connector = TlsConnector::from(config);
-        let handshake = self.script.play(|| connector.connect(name, stream)).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(self.config);
+        let handshake = self.script.play(|| connector.connect(self.name, stream)).map_err(io::Error::other)?;
         let mut stream = handshake.await?;
         stream.get_mut().0.settle();
         Ok(stream)

@@ -7,19 +7,15 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Hello, Shape, config, ja4, template, template_of, transcript};
+use super::{Hello, Shape, alpn, config, ja4, template, template_of, transcript};
 use crate::{
     Cause,
-    security::tls::{cause_of, trusting},
+    security::tls::trusting,
     testing::{Authority, Chopped},
 };
 
 fn name() -> ServerName<'static> {
     ServerName::try_from("node.example").unwrap()
-}
-
-fn alpn(names: &[&str]) -> Vec<Vec<u8>> {
-    names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
 /// The first record of a connection.
@@ -36,14 +32,14 @@ async fn first_record(peer: &mut DuplexStream) -> Vec<u8> {
 async fn seen(shape: Shape, names: &[&str], server: ServerName<'static>) -> ja4::Seen {
     let authority = Authority::new();
     let config = Arc::new(config(shape, trusting(&authority.root), &alpn(names)).unwrap());
-    let hello = Hello::new(shape, &config, &server, None).unwrap();
+    let hello = Hello::new(shape, config, server, None).unwrap();
     let (ours, mut theirs) = duplex(64 * 1024);
     let record = async {
         let record = first_record(&mut theirs).await;
         drop(theirs);
         record
     };
-    let (result, record) = tokio::join!(hello.connect(config, server, ours), record);
+    let (result, record) = tokio::join!(hello.connect(ours), record);
     assert!(result.is_err());
     ja4::read(&record)
 }
@@ -96,7 +92,7 @@ async fn names_and_protocols_are_followed() {
 /// A handshake in these pieces. Returns what the client read.
 async fn talk(shape: Shape, acceptor: &TlsAcceptor, authority: &Authority, most: usize) -> Result<Vec<u8>, Cause> {
     let config = Arc::new(config(shape, trusting(&authority.root), &alpn(&["h2"])).unwrap());
-    let hello = Hello::new(shape, &config, &name(), None).unwrap();
+    let hello = Hello::new(shape, config, name(), None).unwrap();
     let random = hello.script.random;
     let (ours, theirs) = duplex(64 * 1024);
     let ours = Chopped::new(ours, 5, most);
@@ -108,7 +104,7 @@ async fn talk(shape: Shape, acceptor: &TlsAcceptor, authority: &Authority, most:
         stream.shutdown().await.ok()
     };
     let client = async {
-        let mut stream = hello.connect(config, name(), ours).await.map_err(|error| cause_of(error, shape))?;
+        let mut stream = hello.connect(ours).await?;
         assert!(!transcript::contains(&random), "a hello is forgotten after its handshake");
         stream.write_all(b"ping").await?;
         stream.flush().await?;

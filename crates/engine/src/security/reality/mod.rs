@@ -14,10 +14,7 @@ mod verifier;
 
 use std::{
     cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -25,9 +22,8 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use hezar_core::{Fingerprint, Host, Reality, Secret, ShortId, Stage};
-use rustls::{ClientConfig, Error, client::WebPkiServerVerifier};
-use rustls_pki_types::ServerName;
+use hezar_core::{Host, Reality, Secret, ShortId, Stage};
+use rustls::client::WebPkiServerVerifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 
@@ -38,8 +34,8 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{self, Agree, Hello, Shape, Swapped, Template},
-    tls::{cause_of, name},
+    hello::{Agree, Browser, Hello, Swapped},
+    tls::name,
     visit,
 };
 use crate::{Attempt, BuildError, Cause, DialError};
@@ -50,15 +46,11 @@ const ML_DSA_65_KEY: usize = 1952;
 /// One node's REALITY.
 #[derive(Debug)]
 pub(crate) struct RealityClient {
-    name: ServerName<'static>,
+    browser: Browser,
     public_key: [u8; 32],
     short_id: ShortId,
     ml_dsa: Option<Arc<[u8]>>,
-    alpn: Vec<Vec<u8>>,
     spider_x: Box<str>,
-    template: &'static Template,
-    /// Whether a browser's hello has failed here for a reason that rustls' own does not have.
-    own_hello: AtomicBool,
     roots: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -68,20 +60,13 @@ impl RealityClient {
     /// # Errors
     /// [`BuildError::Invalid`] when the ML-DSA-65 key is none.
     pub(crate) fn new(settings: &Reality, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
-        let template = hello::template_of(settings.fingerprint.unwrap_or(Fingerprint::Chrome));
-        let browsers = template.alpn.iter().map(|name| name.as_bytes().to_vec());
-        // RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
-        let sendable = settings.alpn.iter().filter(|name| (1..=255).contains(&name.len()));
-        let named = sendable.map(|name| name.as_bytes().to_vec());
+        let name = name::of(settings.server_name.as_deref(), server);
         Ok(Self {
-            name: name::of(settings.server_name.as_deref(), server),
+            browser: Browser::new(name, settings.fingerprint, &settings.alpn, settings.own_hello),
             public_key: settings.public_key,
             short_id: settings.short_id,
             ml_dsa: settings.mldsa65_verify.as_ref().map(ml_dsa_key).transpose()?,
-            alpn: if settings.alpn.is_empty() { browsers.collect() } else { named.collect() },
             spider_x: settings.spider_x.clone().unwrap_or_default(),
-            template,
-            own_hello: AtomicBool::new(settings.own_hello),
             roots: clients.roots(),
         })
     }
@@ -103,29 +88,17 @@ impl RealityClient {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let own = self.own_hello.load(Ordering::Relaxed);
-        let shape = if own { Shape::Own } else { Shape::Browser(self.template) };
         let verifier = Arc::new(OrRealSite::new(self.roots.clone()));
-        let (hello, config) = self.prepare(shape, &verifier).map_err(|error| Cause::Tls(error.to_string().into()))?;
-        let stream = match hello.connect(config, self.name.clone(), stream).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                let cause = cause_of(error, shape);
-                if matches!(cause, Cause::Hello(_)) {
-                    self.own_hello.store(true, Ordering::Relaxed);
-                }
-                return Err(cause);
-            }
-        };
+        let stream = self.browser.connect(self.hello(&verifier)?, stream).await?;
         if verifier.met_reality() {
             return Ok(stream);
         }
-        visit::visit(stream, &self.name.to_str(), &self.spider_x);
+        visit::visit(stream, &self.browser.name().to_str(), &self.spider_x);
         Err(Cause::Authentication)
     }
 
-    /// The hello and the configuration of one connection.
-    fn prepare(&self, shape: Shape, verifier: &Arc<OrRealSite>) -> Result<(Hello, Arc<ClientConfig>), Error> {
+    /// The hello of one connection; `verifier` learns what answers it.
+    fn hello(&self, verifier: &Arc<OrRealSite>) -> Result<Hello, Cause> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         // The server counts in 32 bits too.
         let now = u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default();
@@ -134,14 +107,13 @@ impl RealityClient {
             key.set(auth::key(&keys.agree(&self.public_key)?, random)?);
             auth::session_id(&key.get(), random, message, self.short_id, now)
         };
-        let config = Arc::new(hello::config(shape, Arc::<OrRealSite>::clone(verifier), &self.alpn)?);
-        let hello = Hello::new(shape, &config, &self.name, Some(&seal))?;
+        let hello = self.browser.hello(Arc::<OrRealSite>::clone(verifier), &seal)?;
         let ml_dsa = self.ml_dsa.as_ref().map(|public| {
             let hellos = Hellos { client: hello.message().into(), server: Arc::clone(&hello.answer) };
             (Arc::clone(public), hellos)
         });
         verifier.expect(Proof { key: key.get(), ml_dsa });
-        Ok((hello, config))
+        Ok(hello)
     }
 }
 

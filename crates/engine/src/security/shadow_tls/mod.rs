@@ -14,15 +14,11 @@ mod frames;
 mod tests;
 mod unmasked;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use hezar_core::{Fingerprint, Host, Secret, Stage, Tls};
+use hezar_core::{Host, Secret, Stage, Tls};
 use rand::Rng as _;
-use rustls::{ClientConfig, Error, ProtocolVersion, client::danger::ServerCertVerifier};
-use rustls_pki_types::ServerName;
+use rustls::{ProtocolVersion, client::danger::ServerCertVerifier};
 
 use self::{
     frames::{Frames, MARK, Marks},
@@ -30,8 +26,8 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{self, Agree, Hello, SESSION_ID, Shape, Template},
-    tls::{cause_of, name},
+    hello::{Agree, Browser, SESSION_ID},
+    tls::name,
     visit,
 };
 use crate::{
@@ -42,31 +38,17 @@ use crate::{
 /// One node's ShadowTLS.
 #[derive(Debug)]
 pub(crate) struct ShadowTlsClient {
-    name: ServerName<'static>,
+    browser: Browser,
     password: Secret,
-    alpn: Vec<Vec<u8>>,
-    template: &'static Template,
     verifier: Arc<dyn ServerCertVerifier>,
-    /// Whether a browser's hello has failed here for a reason that rustls' own does not have.
-    own_hello: AtomicBool,
 }
 
 impl ShadowTlsClient {
     /// The client for a site that is met as `tls` says.
     pub(crate) fn new(tls: &Tls, password: Secret, server: &Host, clients: &TlsClients) -> Self {
-        let template = hello::template_of(tls.fingerprint.unwrap_or(Fingerprint::Chrome));
-        let browsers = template.alpn.iter().map(|name| name.as_bytes().to_vec());
-        // RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
-        let sendable = tls.alpn.iter().filter(|name| (1..=255).contains(&name.len()));
-        let named = sendable.map(|name| name.as_bytes().to_vec());
-        Self {
-            name: name::of(tls.server_name.as_deref(), server),
-            password,
-            alpn: if tls.alpn.is_empty() { browsers.collect() } else { named.collect() },
-            template,
-            verifier: clients.verifier(tls),
-            own_hello: AtomicBool::new(false),
-        }
+        let name = name::of(tls.server_name.as_deref(), server);
+        let browser = Browser::new(name, tls.fingerprint, &tls.alpn, false);
+        Self { browser, password, verifier: clients.verifier(tls) }
     }
 
     /// Runs the handshake. What comes back leads to a server that knows the password and to nobody else.
@@ -79,36 +61,19 @@ impl ShadowTlsClient {
     }
 
     async fn handshake(&self, stream: BoxStream) -> Result<BoxStream, Cause> {
-        let own = self.own_hello.load(Ordering::Relaxed);
-        let shape = if own { Shape::Own } else { Shape::Browser(self.template) };
-        let (hello, config) = self.prepare(shape).map_err(|error| Cause::Tls(error.to_string().into()))?;
+        let seal = |_: &dyn Agree, _: &[u8; 32], message: &[u8]| Ok(session_id(&self.password, message));
+        let hello = self.browser.hello(Arc::clone(&self.verifier), &seal)?;
         let stream = Unmasked::new(stream, self.password.clone());
-        let mut stream = match hello.connect(config, self.name.clone(), stream).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                let cause = cause_of(error, shape);
-                if matches!(cause, Cause::Hello(_)) {
-                    self.own_hello.store(true, Ordering::Relaxed);
-                }
-                return Err(cause);
-            }
-        };
+        let mut stream = self.browser.connect(hello, stream).await?;
         if !stream.get_mut().0.inner_mut().proven() {
             let modern = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-            visit::visit(stream, &self.name.to_str(), "/");
+            visit::visit(stream, &self.browser.name().to_str(), "/");
             // Before TLS 1.3 there is nothing to mark.
             let old = || Cause::Tls("the site has no TLS 1.3, so that the server cannot show itself".into());
             return Err(if modern { Cause::Authentication } else { old() });
         }
         let (stream, frames) = stream.into_inner().0.into_inner().finish().ok_or(Cause::Authentication)?;
         Ok(Box::new(Sealed::new(Box::new(stream), frames)))
-    }
-
-    /// The hello and the configuration of one connection.
-    fn prepare(&self, shape: Shape) -> Result<(Hello, Arc<ClientConfig>), Error> {
-        let seal = |_: &dyn Agree, _: &[u8; 32], message: &[u8]| Ok(session_id(&self.password, message));
-        let config = Arc::new(hello::config(shape, Arc::clone(&self.verifier), &self.alpn)?);
-        Ok((Hello::new(shape, &config, &self.name, Some(&seal))?, config))
     }
 }
 

@@ -1,6 +1,6 @@
 //! ShadowTLS against a server written down from its definition, with a real TLS site behind it, and against sites alone.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
 use hezar_core::{Host, Secret, Tls};
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Attempt, BoxStream, Cause, DialError, TlsClients,
     protocol::sealed::{Codec, Opened},
-    security::hello::SESSION_ID,
+    security::hello::{OwnHello, SESSION_ID},
     testing::{Authority, Chopped},
 };
 
@@ -213,8 +213,8 @@ async fn a_server_with_our_password_is_met() {
     let authority = Authority::new();
     let acceptor = authority.server(&["site.example"], &["h2", "http/1.1"]).0;
     for (own_hello, most) in [(false, 1), (true, 1), (false, 700), (true, 700), (false, 1 << 16)] {
-        let client = client(PASSWORD, &authority);
-        client.own_hello.store(own_hello, Ordering::Relaxed);
+        let mut client = client(PASSWORD, &authority);
+        client.browser.own_hello = OwnHello::new(own_hello);
         let (result, met, asked) = dial(&client, &acceptor, most).await;
         let (mut stream, Met::Client(mut app)) = (result.unwrap(), met) else { panic!("we were not known") };
         assert!(asked.is_empty(), "the site was asked");

@@ -11,7 +11,7 @@ mod stream;
 mod tests;
 mod verifier;
 
-use std::{collections::HashMap, fmt, io, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use self::verifier::NodeVerifier;
 pub(super) use self::{read_ahead::ReadAhead, stream::Secured};
-use super::hello::{self, Hello, Shape, Swapped};
+use super::hello::{self, Hello, Shape, Swapped, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The most configurations kept; nodes with rarer settings share nothing.
@@ -130,9 +130,8 @@ impl TlsClients {
         if matches!(shape, Shape::Own) {
             return attempt.stage(Stage::Security, own_handshake(stream, config, name)).await;
         }
-        let hello = Hello::new(shape, &config, &name, None).map_err(failed)?;
-        let handshake = async { hello.connect(config, name, stream).await.map_err(|error| cause_of(error, shape)) };
-        attempt.stage(Stage::Security, handshake).await
+        let hello = Hello::new(shape, config, name, None).map_err(failed)?;
+        attempt.stage(Stage::Security, hello.connect(stream)).await
     }
 
     /// Checks what can be wrong with the settings before they are used.
@@ -200,9 +199,7 @@ impl TlsClients {
     fn new_config(&self, key: &Key) -> Result<ClientConfig, rustls::Error> {
         let provider = &self.0.provider;
         let verifier = Arc::new(NodeVerifier::new(self.0.verifier.clone(), Arc::clone(provider), key));
-        // RFC 7301 §3.1: a name has 1 to 255 bytes; others cannot be sent.
-        let sendable = key.alpn.iter().map(|name| name.as_bytes()).filter(|name| (1..=255).contains(&name.len()));
-        let alpn: Vec<_> = sendable.map(<[u8]>::to_vec).collect();
+        let alpn = hello::alpn(&key.alpn);
         let shape = key.shape();
         let mut config = match shape {
             Shape::Browser(_) => hello::config(shape, verifier, &alpn)?,
@@ -243,22 +240,4 @@ async fn own_handshake<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<TlsStream<Swapped<S>>, Cause> {
     let handshake = TlsConnector::from(config).connect(name, Swapped::open(stream));
     handshake.await.map_err(|error| cause_of(error, Shape::Own))
-}
-
-/// What rustls refused, if it was rustls; otherwise what happened to the stream. What rustls would not have refused in
-/// the answer to its own hello is [`Cause::Hello`].
-pub(super) fn cause_of(error: io::Error, shape: Shape) -> Cause {
-    use rustls::Error as Refused;
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
-        Some(refused @ (Refused::InvalidCertificate(_) | Refused::NoCertificatesPresented)) => {
-            Cause::Certificate(refused.to_string().into())
-        }
-        Some(refused @ (Refused::PeerMisbehaved(_) | Refused::PeerIncompatible(_)))
-            if matches!(shape, Shape::Browser(_)) =>
-        {
-            Cause::Hello(refused.to_string().into())
-        }
-        Some(other) => Cause::Tls(other.to_string().into()),
-        None => Cause::from(error),
-    }
 }

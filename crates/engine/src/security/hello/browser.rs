@@ -1,0 +1,90 @@
+//! A site as a browser meets it: what REALITY and ShadowTLS look like, whatever they say in the session id.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use hezar_core::Fingerprint;
+use rustls::client::danger::ServerCertVerifier;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::client::TlsStream;
+
+use super::{Hello, Seal, Shape, Swapped, Template, alpn, config, template_of};
+use crate::Cause;
+
+/// Whether rustls' own hello goes to a node: since a browser's has failed there for a reason that rustls' own does not
+/// have.
+#[derive(Debug)]
+pub(crate) struct OwnHello(AtomicBool);
+
+impl OwnHello {
+    /// What is known before the first connection.
+    pub(crate) const fn new(known: bool) -> Self {
+        Self(AtomicBool::new(known))
+    }
+
+    /// Whether it is the one to send.
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Remembers what a handshake failed of.
+    pub(crate) fn learn(&self, cause: &Cause) {
+        if matches!(cause, Cause::Hello(_)) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One node's browser.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    name: ServerName<'static>,
+    alpn: Vec<Vec<u8>>,
+    template: &'static Template,
+    pub(in crate::security) own_hello: OwnHello,
+}
+
+impl Browser {
+    /// Asks for `name`. Chrome unless the node says another one; offers the browser's protocols unless the node says
+    /// which.
+    pub(crate) fn new(
+        name: ServerName<'static>,
+        fingerprint: Option<Fingerprint>,
+        protocols: &[Box<str>],
+        own_hello: bool,
+    ) -> Self {
+        let template = template_of(fingerprint.unwrap_or(Fingerprint::Chrome));
+        let alpn = if protocols.is_empty() { alpn(template.alpn) } else { alpn(protocols) };
+        Self { name, alpn, template, own_hello: OwnHello::new(own_hello) }
+    }
+
+    /// The name of the site.
+    pub(crate) const fn name(&self) -> &ServerName<'static> {
+        &self.name
+    }
+
+    /// The hello of one connection; `seal` gives its session id.
+    ///
+    /// # Errors
+    /// [`Cause::Tls`] as [`Hello::new`].
+    pub(crate) fn hello(&self, verifier: Arc<dyn ServerCertVerifier>, seal: Seal<'_>) -> Result<Hello, Cause> {
+        let shape = if self.own_hello.is_due() { Shape::Own } else { Shape::Browser(self.template) };
+        let config = config(shape, verifier, &self.alpn).map(Arc::new);
+        let hello = config.and_then(|config| Hello::new(shape, config, self.name.clone(), Some(seal)));
+        hello.map_err(|error| Cause::Tls(error.to_string().into()))
+    }
+
+    /// Runs the handshake with a hello of [`Browser::hello`] over `stream`.
+    ///
+    /// # Errors
+    /// As [`Hello::connect`]: after [`Cause::Hello`] the next hello is rustls' own.
+    pub(crate) async fn connect<S>(&self, hello: Hello, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        hello.connect(stream).await.inspect_err(|cause| self.own_hello.learn(cause))
+    }
+}
