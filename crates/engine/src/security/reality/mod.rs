@@ -22,8 +22,8 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use hezar_core::{Host, Reality, Secret, ShortId, Stage};
-use rustls::client::WebPkiServerVerifier;
+use hezar_core::{Host, Reality, Secret, ShortId, Stage, Tls};
+use rustls::client::danger::ServerCertVerifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 
@@ -51,7 +51,7 @@ pub(crate) struct RealityClient {
     short_id: ShortId,
     ml_dsa: Option<Arc<[u8]>>,
     spider_x: Box<str>,
-    roots: Option<Arc<WebPkiServerVerifier>>,
+    sites: Arc<dyn ServerCertVerifier>,
 }
 
 impl RealityClient {
@@ -67,7 +67,7 @@ impl RealityClient {
             short_id: settings.short_id,
             ml_dsa: settings.mldsa65_verify.as_ref().map(ml_dsa_key).transpose()?,
             spider_x: settings.spider_x.clone().unwrap_or_default(),
-            roots: clients.roots(),
+            sites: clients.verifier(&Tls::default()),
         })
     }
 
@@ -88,7 +88,7 @@ impl RealityClient {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let verifier = Arc::new(OrRealSite::new(self.roots.clone()));
+        let verifier = Arc::new(OrRealSite::new(Arc::clone(&self.sites)));
         let stream = self.browser.connect(self.hello(&verifier)?, stream).await?;
         if verifier.met_reality() {
             return Ok(stream);

@@ -8,10 +8,7 @@ use aws_lc_rs::{
 };
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -46,16 +43,16 @@ pub(super) struct Proof {
 /// Accepts the REALITY server, or the real site as a browser would. For one connection.
 #[derive(Debug)]
 pub(super) struct OrRealSite {
-    /// The roots for real sites; without any, no site is accepted.
-    roots: Option<Arc<WebPkiServerVerifier>>,
+    /// Checks real sites.
+    sites: Arc<dyn ServerCertVerifier>,
     proof: OnceLock<Proof>,
     who: OnceLock<Who>,
 }
 
 impl OrRealSite {
-    /// Knows the roots and not yet the proof.
-    pub(super) const fn new(roots: Option<Arc<WebPkiServerVerifier>>) -> Self {
-        Self { roots, proof: OnceLock::new(), who: OnceLock::new() }
+    /// Knows how real sites are checked and not yet the proof.
+    pub(super) const fn new(sites: Arc<dyn ServerCertVerifier>) -> Self {
+        Self { sites, proof: OnceLock::new(), who: OnceLock::new() }
     }
 
     /// Says what a REALITY server must show; without, there is none.
@@ -105,8 +102,7 @@ impl ServerCertVerifier for OrRealSite {
             let _ = self.who.set(Who::Reality(*certificate.key));
             return Ok(ServerCertVerified::assertion());
         }
-        let roots = self.roots.as_ref().ok_or(CertificateError::UnknownIssuer)?;
-        let accepted = roots.verify_server_cert(leaf, chain, name, ocsp, now)?;
+        let accepted = self.sites.verify_server_cert(leaf, chain, name, ocsp, now)?;
         let _ = self.who.set(Who::RealSite);
         Ok(accepted)
     }
@@ -117,8 +113,8 @@ impl ServerCertVerifier for OrRealSite {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match (self.who.get(), &self.roots) {
-            (Some(Who::RealSite), Some(roots)) => roots.verify_tls12_signature(message, certificate, signature),
+        match self.who.get() {
+            Some(Who::RealSite) => self.sites.verify_tls12_signature(message, certificate, signature),
             // REALITY is TLS 1.3 only.
             _ => Err(CertificateError::BadSignature.into()),
         }
@@ -130,22 +126,22 @@ impl ServerCertVerifier for OrRealSite {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match (self.who.get(), &self.roots) {
+        match self.who.get() {
             // The secret was shown; this shows the key, so that nobody replays the certificate.
-            (Some(Who::Reality(key)), _) if signature.scheme == SignatureScheme::ED25519 => {
+            Some(Who::Reality(key)) if signature.scheme == SignatureScheme::ED25519 => {
                 let key = UnparsedPublicKey::new(&ED25519, key);
                 match key.verify(message, signature.signature()) {
                     Ok(()) => Ok(HandshakeSignatureValid::assertion()),
                     Err(_) => Err(CertificateError::BadSignature.into()),
                 }
             }
-            (Some(Who::Reality(_)), _) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
-            (Some(Who::RealSite), Some(roots)) => roots.verify_tls13_signature(message, certificate, signature),
-            _ => Err(CertificateError::BadSignature.into()),
+            Some(Who::Reality(_)) => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+            Some(Who::RealSite) => self.sites.verify_tls13_signature(message, certificate, signature),
+            None => Err(CertificateError::BadSignature.into()),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        self.sites.supported_verify_schemes()
     }
 }

@@ -143,11 +143,6 @@ impl TlsClients {
         ech::published(tls).map_or(Ok(()), |published| ech::mode(&published).map(drop).map_err(unusable))
     }
 
-    /// What checks real sites' certificates.
-    pub(super) fn roots(&self) -> Option<Arc<WebPkiServerVerifier>> {
-        self.0.verifier.clone()
-    }
-
     /// What checks certificates as these settings say.
     pub(super) fn verifier(&self, tls: &Tls) -> Arc<dyn ServerCertVerifier> {
         let key = Key {
@@ -223,8 +218,8 @@ impl TlsClients {
 
 /// What accepts certificates of one authority, for tests of other hellos.
 #[cfg(test)]
-pub(super) fn trusting(root: &CertificateDer<'static>) -> Arc<WebPkiServerVerifier> {
-    TlsClients::new(std::slice::from_ref(root)).roots().unwrap()
+pub(super) fn trusting(root: &CertificateDer<'static>) -> Arc<dyn ServerCertVerifier> {
+    TlsClients::new(std::slice::from_ref(root)).verifier(&Tls::default())
 }
 
 impl fmt::Debug for TlsClients {

@@ -11,7 +11,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     server::ParsedCertificate,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -45,6 +45,18 @@ impl NodeVerifier {
     /// Whether the certificate is accepted without looking at it or at the signature.
     const fn blind(&self) -> bool {
         self.skip && self.pins.is_empty()
+    }
+
+    /// Checks a signature where it says something: without a trusted certificate it proves nothing, and old self-signed
+    /// ones cannot even be read.
+    fn unless_blind<C>(&self, check: C) -> Result<HandshakeSignatureValid, Error>
+    where
+        C: FnOnce(&WebPkiSupportedAlgorithms) -> Result<HandshakeSignatureValid, Error>,
+    {
+        if self.blind() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        check(&self.provider.signature_verification_algorithms)
     }
 
     fn pinned(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -133,11 +145,7 @@ impl ServerCertVerifier for NodeVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        // Without a trusted certificate a signature proves nothing, and old self-signed ones cannot even be read.
-        if self.blind() {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        self.unless_blind(|algorithms| verify_tls12_signature(message, certificate, signature, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -146,10 +154,7 @@ impl ServerCertVerifier for NodeVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.blind() {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        self.unless_blind(|algorithms| verify_tls13_signature(message, certificate, signature, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
