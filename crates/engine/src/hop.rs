@@ -9,12 +9,12 @@ use std::{
 
 use async_trait::async_trait;
 use hezar_core::Target;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, Stream};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer,
+    read_through::{ReadThrough, Reader},
+};
 
 /// Opens streams through a node of a chain that is not its last.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ fn of_server(cause: Cause) -> Cause {
 impl Dialer for Hop {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         match self.0.connect(target, attempt).await {
-            Ok(stream) => Ok(Box::new(HopStream(stream))),
+            Ok(stream) => Ok(Box::new(ReadThrough { reader: OfServer, inner: stream })),
             Err(error) => Err(DialError::new(error.stage, of_server(error.cause))),
         }
     }
@@ -49,44 +49,21 @@ impl Dialer for Hop {
     }
 }
 
-/// A stream whose failures are told in the same way: some nodes say only at the first read what became of the target.
-struct HopStream(BoxStream);
+/// Tells a stream's failures in the same way: some nodes say only at the first read what became of the target.
+struct OfServer;
 
-impl AsyncRead for HopStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf).map_err(|error| of_server(Cause::from(error)).into())
-    }
-}
-
-impl Stream for HopStream {
-    // What becomes of the target is told before the first byte of the answer; a relay asks later.
-    fn socket(&self) -> Option<&TcpStream> {
-        self.0.socket()
-    }
-}
-
-impl AsyncWrite for HopStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+impl Reader for OfServer {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(inner).poll_read(cx, buf).map_err(|error| of_server(Cause::from(error)).into())
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    // What becomes of the target is told before the first byte of the answer; a relay asks later.
+    fn is_bare(&self) -> bool {
+        true
     }
 }

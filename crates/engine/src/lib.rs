@@ -17,6 +17,7 @@ mod outbound;
 mod prefixed;
 mod protocol;
 mod quic;
+mod read_through;
 mod security;
 mod stream;
 mod system;

@@ -1,77 +1,52 @@
 //! A stream with bytes in front that were already read from it.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::Stream;
+use crate::read_through::{ReadThrough, Reader};
 
 /// Gives out `front` first, then reads from the stream itself; writes go straight through.
+pub type Prefixed<S> = ReadThrough<Front, S>;
+
+/// What comes first.
 #[derive(Debug)]
-pub struct Prefixed<S> {
-    front: Bytes,
-    inner: S,
-}
+pub struct Front(Bytes);
 
 impl<S> Prefixed<S> {
     /// Puts `front` before what `inner` will read.
     pub const fn new(front: Bytes, inner: S) -> Self {
-        Self { front, inner }
+        Self { reader: Front(front), inner }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.front.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(cx, buf);
+impl Reader for Front {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self(front) = self;
+        if front.is_empty() {
+            return Pin::new(inner).poll_read(cx, buf);
         }
-        let length = self.front.len().min(buf.remaining());
-        buf.put_slice(&self.front[..length]);
-        self.front.advance(length);
-        if self.front.is_empty() {
+        let length = front.len().min(buf.remaining());
+        buf.put_slice(&front[..length]);
+        front.advance(length);
+        if front.is_empty() {
             // The buffer behind a front may be much larger than it; a tunnel lives long.
-            self.front = Bytes::new();
+            *front = Bytes::new();
         }
         Poll::Ready(Ok(()))
     }
-}
 
-impl<S: Stream> Stream for Prefixed<S> {
-    fn socket(&self) -> Option<&TcpStream> {
-        self.inner.socket().filter(|_| self.front.is_empty())
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, data)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    fn is_bare(&self) -> bool {
+        self.0.is_empty()
     }
 }

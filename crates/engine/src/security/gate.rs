@@ -10,10 +10,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use crate::Stream;
+use crate::read_through::{ReadThrough, Reader};
 
 /// The size of a read when little comes, and when the last read was full.
 const CHUNKS: [usize; 2] = [4 * 1024, 64 * 1024];
@@ -21,10 +21,12 @@ const CHUNKS: [usize; 2] = [4 * 1024, 64 * 1024];
 /// The header of a TLS record.
 const HEADER: usize = 5;
 
+/// The gate over a stream.
+pub(crate) type RecordGate<S> = ReadThrough<Gate, S>;
+
 /// The gate.
-#[derive(Debug)]
-pub(crate) struct RecordGate<S> {
-    inner: S,
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
     buffer: BytesMut,
     /// What is left of the record that is being given out.
     left: usize,
@@ -34,38 +36,41 @@ pub(crate) struct RecordGate<S> {
 impl<S> RecordGate<S> {
     /// Puts the gate over `inner`.
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, buffer: BytesMut::new(), left: 0, busy: false }
+        Self { reader: Gate::default(), inner }
     }
 
     /// The stream, and what was read from it and not given out.
     pub(crate) fn into_parts(self) -> (S, Bytes) {
-        (self.inner, self.buffer.freeze())
-    }
-
-    fn give(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
-        let length = most.min(self.buffer.len()).min(buf.remaining());
-        buf.put_slice(self.buffer.get(..length).unwrap_or_default());
-        self.buffer.advance(length);
-        length
+        (self.inner, self.reader.buffer.freeze())
     }
 }
 
 impl<S: AsyncRead + Unpin> RecordGate<S> {
     /// Reads past the gate: what comes from here on is not TLS.
     pub(crate) fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
-            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        let Self { reader: gate, inner } = self;
+        if gate.buffer.is_empty() {
+            gate.buffer = BytesMut::new();
+            return Pin::new(inner).poll_read(cx, buf);
         }
-        self.give(usize::MAX, buf);
+        gate.give(usize::MAX, buf);
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Gate {
+    fn give(&mut self, most: usize, buf: &mut ReadBuf<'_>) -> usize {
+        let length = most.min(self.buffer.len()).min(buf.remaining());
+        buf.put_slice(self.buffer.get(..length).unwrap_or_default());
+        self.buffer.advance(length);
+        length
     }
 
     /// Reads more into the buffer. Returns how much came; 0 at the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_fill<S: AsyncRead + Unpin>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let chunk = CHUNKS[usize::from(self.busy)];
         self.buffer.reserve(chunk);
-        let Poll::Ready(result) = poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.buffer) else {
+        let Poll::Ready(result) = poll_read_buf(Pin::new(inner), cx, &mut self.buffer) else {
             if self.buffer.is_empty() {
                 // Idle: no buffer waits for the next piece.
                 self.buffer = BytesMut::new();
@@ -78,54 +83,30 @@ impl<S: AsyncRead + Unpin> RecordGate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for RecordGate<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
+impl Reader for Gate {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        while this.left == 0 {
-            if let [_, _, _, high, low, ..] = *this.buffer {
-                this.left = HEADER + usize::from(u16::from_be_bytes([high, low]));
-            } else if ready!(this.poll_fill(cx))? == 0 {
+        while self.left == 0 {
+            if let [_, _, _, high, low, ..] = *self.buffer {
+                self.left = HEADER + usize::from(u16::from_be_bytes([high, low]));
+            } else if ready!(self.poll_fill(inner, cx))? == 0 {
                 // The end, in the middle of a header or not: rustls sees it as it is.
-                this.give(HEADER, buf);
+                self.give(HEADER, buf);
                 return Poll::Ready(Ok(()));
             }
         }
-        if this.buffer.is_empty() && ready!(this.poll_fill(cx))? == 0 {
+        if self.buffer.is_empty() && ready!(self.poll_fill(inner, cx))? == 0 {
             return Poll::Ready(Ok(()));
         }
-        let given = this.give(this.left, buf);
-        this.left -= given;
+        let given = self.give(self.left, buf);
+        self.left -= given;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Stream> Stream for RecordGate<S> {}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for RecordGate<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -15,11 +15,15 @@ use std::{
 use bytes::{Buf, BytesMut};
 use hezar_core::Secret;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::frames::{DATA, Frames, HANDSHAKE, HEADER, MARK, Marks, put_header};
-use crate::{BoxStream, prefixed::Prefixed};
+use crate::{
+    BoxStream,
+    prefixed::Prefixed,
+    read_through::{ReadThrough, Reader},
+};
 
 /// The size of a read.
 const CHUNK: usize = 8 * 1024;
@@ -103,74 +107,54 @@ impl Met {
 }
 
 /// The stream.
-pub(super) struct Unmasked {
-    io: BoxStream,
+pub(super) type Unmasked = ReadThrough<Site, BoxStream>;
+
+/// What the site says on it.
+pub(super) struct Site {
     unmask: Unmask,
     /// What rustls has not taken yet.
     record: BytesMut,
 }
 
 impl Unmasked {
-    pub(super) fn new(io: BoxStream, password: Secret) -> Self {
-        Self { io, unmask: Unmask::new(password), record: BytesMut::new() }
+    pub(super) fn new(inner: BoxStream, password: Secret) -> Self {
+        Self { reader: Site { unmask: Unmask::new(password), record: BytesMut::new() }, inner }
     }
 
     /// Whether the server has shown that it knows the password.
     pub(super) fn proven(&self) -> bool {
-        self.unmask.met.as_ref().is_some_and(|met| met.proven)
+        self.reader.unmask.met.as_ref().is_some_and(|met| met.proven)
     }
 
     /// The stream beneath, at the first byte that is not the site's, and the frames to go on with. `None` as for
     /// [`Unmasked::proven`].
     pub(super) fn finish(self) -> Option<(Prefixed<BoxStream>, Frames)> {
-        let (frames, ahead) = self.unmask.finish()?;
-        Some((Prefixed::new(ahead.freeze(), self.io), frames))
+        let (frames, ahead) = self.reader.unmask.finish()?;
+        Some((Prefixed::new(ahead.freeze(), self.inner), frames))
     }
 }
 
-impl AsyncRead for Unmasked {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        while this.record.is_empty() {
-            if let Some(record) = this.unmask.next() {
-                this.record = record;
+impl Reader for Site {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.record.is_empty() {
+            if let Some(record) = self.unmask.next() {
+                self.record = record;
                 continue;
             }
-            let raw = this.unmask.buffer();
+            let raw = self.unmask.buffer();
             raw.reserve(CHUNK);
             // An end in the middle of a record is one all the same.
-            if ready!(poll_read_buf(Pin::new(&mut this.io), cx, raw))? == 0 {
+            if ready!(poll_read_buf(Pin::new(&mut *inner), cx, raw))? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
-        let length = this.record.len().min(buf.remaining());
-        buf.put_slice(&this.record.split_to(length));
+        let length = self.record.len().min(buf.remaining());
+        buf.put_slice(&self.record.split_to(length));
         Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Unmasked {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use crate::Stream;
+use crate::read_through::{ReadThrough, Reader};
 
 /// The size of one read: four full records.
 const CHUNK: usize = 64 * 1024;
@@ -19,8 +19,10 @@ const CHUNK: usize = 64 * 1024;
 const USUAL: usize = 4096;
 
 /// Reads in large pieces when the stream is busy, and holds no buffer when it is idle.
-pub(crate) struct ReadAhead<S> {
-    inner: S,
+pub(crate) type ReadAhead<S> = ReadThrough<Ahead, S>;
+
+/// What was read and not asked for yet.
+pub(crate) struct Ahead {
     buffer: BytesMut,
     /// Whether the last read brought [`USUAL`] bytes or more: more is probably waiting.
     busy: bool,
@@ -29,9 +31,11 @@ pub(crate) struct ReadAhead<S> {
 impl<S> ReadAhead<S> {
     /// Puts a buffer over `inner`.
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, buffer: BytesMut::new(), busy: false }
+        Self { reader: Ahead { buffer: BytesMut::new(), busy: false }, inner }
     }
+}
 
+impl Ahead {
     fn take(&mut self, buf: &mut ReadBuf<'_>) {
         let length = self.buffer.len().min(buf.remaining());
         buf.put_slice(&self.buffer[..length]);
@@ -39,56 +43,32 @@ impl<S> ReadAhead<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.buffer.is_empty() {
-            this.take(buf);
+impl Reader for Ahead {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.buffer.is_empty() {
+            self.take(buf);
             return Poll::Ready(Ok(()));
         }
-        if !this.busy || buf.remaining() >= CHUNK {
+        if !self.busy || buf.remaining() >= CHUNK {
             // Quiet so far: straight through, no copy.
             let before = buf.filled().len();
-            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-            this.busy = buf.filled().len() - before >= USUAL;
+            ready!(Pin::new(inner).poll_read(cx, buf))?;
+            self.busy = buf.filled().len() - before >= USUAL;
             return Poll::Ready(Ok(()));
         }
-        this.buffer.reserve(CHUNK);
-        let Poll::Ready(result) = poll_read_buf(Pin::new(&mut this.inner), cx, &mut this.buffer) else {
+        self.buffer.reserve(CHUNK);
+        let Poll::Ready(result) = poll_read_buf(Pin::new(inner), cx, &mut self.buffer) else {
             // Idle: no buffer waits for the next piece.
-            this.buffer = BytesMut::new();
+            self.buffer = BytesMut::new();
             return Poll::Pending;
         };
-        this.busy = result? >= USUAL;
-        this.take(buf);
+        self.busy = result? >= USUAL;
+        self.take(buf);
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Stream> Stream for ReadAhead<S> {}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
