@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -23,14 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     plan::{Plan, Purpose},
-    upload::Post,
+    upload::{MOST_ANSWER, NEW_CONNECTION, Post},
 };
 use crate::{Attempt, BoxStream, Cause, upstream::Road};
 
-/// How long a new connection for an upload may take.
-const NEW_CONNECTION: Duration = Duration::from_secs(15);
-/// The most of an answer to an upload that is read, in bytes.
-const MOST_ANSWER: usize = 64 * 1024;
 /// The buffer of a connection, and the longest head of an answer, in bytes.
 const BUFFER: usize = 32 * 1024;
 

@@ -1,6 +1,6 @@
 //! XHTTP over HTTP/2: every request of a stream on the node's shared connections.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use h2::SendStream;
@@ -8,7 +8,7 @@ use http::Request;
 
 use super::{
     plan::{Plan, Purpose},
-    upload::Post,
+    upload::{Answer, NEW_CONNECTION, Post},
 };
 use crate::{
     Attempt, Cause,
@@ -18,10 +18,6 @@ use crate::{
 
 /// The upload requests under way at the same time.
 pub(super) const AT_ONCE: usize = 4;
-/// How long a new connection for an upload may take.
-pub(super) const NEW_CONNECTION: Duration = Duration::from_secs(15);
-/// The most of an answer to an upload that is read, in bytes.
-pub(super) const MOST_ANSWER: usize = 64 * 1024;
 
 /// Sends pieces of one session's upload.
 pub(super) struct Posts {
@@ -77,13 +73,10 @@ async fn send(exchange: Exchange, body: Bytes, seat: &Seat) -> Result<(), Cause>
         return Err(refusal(answer.status().as_u16()));
     }
     let mut body = answer.into_body();
-    let mut read = 0;
+    let mut said = Answer::default();
     while let Some(Ok(bytes)) = body.data().await {
         let _ = body.flow_control().release_capacity(bytes.len());
-        read += bytes.len();
-        if read > MOST_ANSWER {
-            return Err(Cause::Protocol("the answer to an XHTTP upload does not end"));
-        }
+        said.heard(bytes.len())?;
     }
     Ok(())
 }

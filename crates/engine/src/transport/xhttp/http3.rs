@@ -6,9 +6,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    http2::{self, MOST_ANSWER, NEW_CONNECTION},
+    http2,
     plan::{Plan, Purpose},
-    upload::Post,
+    upload::{Answer, NEW_CONNECTION, Post},
 };
 use crate::{
     Attempt, Cause,
@@ -49,12 +49,11 @@ async fn send(stream: &mut Http3Stream<QuicStream>, body: &[u8]) -> io::Result<(
 }
 
 async fn hear(stream: &mut Http3Stream<QuicStream>) -> Result<(), Cause> {
-    let (mut sink, mut read) = ([0; 512], 0);
-    while read <= MOST_ANSWER {
+    let (mut sink, mut said) = ([0; 512], Answer::default());
+    loop {
         match stream.read(&mut sink).await? {
             0 => return Ok(()),
-            length => read += length,
+            length => said.heard(length)?,
         }
     }
-    Err(Cause::Protocol("the answer to an XHTTP upload does not end"))
 }

@@ -27,6 +27,28 @@ const PIECE: usize = 16 * 1024;
 const WAITING: usize = 16;
 /// How long one request may take, its answer included.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a new connection for a request may take.
+pub(super) const NEW_CONNECTION: Duration = Duration::from_secs(15);
+/// The most of an answer that is read, in bytes.
+pub(super) const MOST_ANSWER: usize = 64 * 1024;
+
+/// The length of what an answer has said so far. It is padding: nobody keeps it.
+#[derive(Default)]
+pub(super) struct Answer(usize);
+
+impl Answer {
+    /// Counts what came.
+    ///
+    /// # Errors
+    /// When the answer is longer than [`MOST_ANSWER`].
+    pub(super) const fn heard(&mut self, length: usize) -> Result<(), Cause> {
+        self.0 = self.0.saturating_add(length);
+        if self.0 > MOST_ANSWER {
+            return Err(Cause::Protocol("the answer to an XHTTP upload does not end"));
+        }
+        Ok(())
+    }
+}
 
 /// Sends one piece of the upload and waits for its answer.
 pub(super) trait Post: Send + 'static {
