@@ -10,6 +10,7 @@ mod dialer;
 #[doc(hidden)]
 pub mod doors;
 mod error;
+mod fill;
 mod head;
 mod hop;
 pub mod http;

@@ -6,10 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::read_through::{ReadThrough, Reader};
+use crate::{
+    fill::pour,
+    read_through::{ReadThrough, Reader},
+};
 
 /// Gives out `front` first, then reads from the stream itself; writes go straight through.
 pub type Prefixed<S> = ReadThrough<Front, S>;
@@ -36,9 +39,7 @@ impl Reader for Front {
         if front.is_empty() {
             return Pin::new(inner).poll_read(cx, buf);
         }
-        let length = front.len().min(buf.remaining());
-        buf.put_slice(&front[..length]);
-        front.advance(length);
+        pour(front, buf);
         if front.is_empty() {
             // The buffer behind a front may be much larger than it; a tunnel lives long.
             *front = Bytes::new();

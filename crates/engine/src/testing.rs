@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, fill::copy_packet};
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
 #[derive(Debug)]
@@ -135,9 +135,7 @@ impl Datagram for Path {
 
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
         let (payload, from) = self.down.lock().await.recv().await.ok_or(Cause::Closed)?;
-        let length = payload.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&payload[..length]);
-        Ok((length, from))
+        Ok((copy_packet(&payload, buffer), from))
     }
 }
 

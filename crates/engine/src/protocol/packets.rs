@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{inbox::Inbox, outbox::Outbox};
-use crate::{BoxStream, Cause, Datagram};
+use crate::{BoxStream, Cause, Datagram, fill::copy_packet};
 
 /// A protocol's frames around datagrams, without any I/O.
 pub(crate) trait PacketCodec: Send + 'static {
@@ -103,9 +103,7 @@ impl<C: PacketCodec> Packets<C> {
                 }
                 Taken::Used(used) => inbox.consume(used),
                 Taken::Packet { used, payload, from } => {
-                    let text = inbox.bytes().get(payload).unwrap_or_default();
-                    let length = text.len().min(buffer.len());
-                    buffer[..length].copy_from_slice(&text[..length]);
+                    let length = copy_packet(inbox.bytes().get(payload).unwrap_or_default(), buffer);
                     inbox.consume(used);
                     return Ok((length, from));
                 }

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::packets::unsendable;
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, fill::copy_packet};
 
 /// The most targets at a time; the one that was quiet for the longest makes room.
 const MOST: usize = 64;
@@ -176,8 +176,6 @@ impl Datagram for PerTarget {
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
         // This association holds a sender itself, so the channel never ends before it.
         let (payload, from) = self.answers.lock().await.recv().await.ok_or(Cause::Closed)??;
-        let length = payload.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&payload[..length]);
-        Ok((length, from))
+        Ok((copy_packet(&payload, buffer), from))
     }
 }

@@ -17,7 +17,7 @@ use quinn::{
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::BoxDatagram;
+use crate::{BoxDatagram, fill::copy_packet};
 
 /// The packets that wait in each direction; more are lost, as a network loses them.
 const MOST_WAITING: usize = 256;
@@ -86,8 +86,7 @@ impl AsyncUdpSocket for CarriedSocket {
         let (Some(buffer), Some(meta)) = (bufs.first_mut(), metas.first_mut()) else { return Poll::Ready(Ok(0)) };
         match ready!(self.incoming.lock().poll_recv(cx)) {
             Some((port, packet)) => {
-                let length = packet.len().min(buffer.len());
-                buffer.get_mut(..length).unwrap_or_default().copy_from_slice(packet.get(..length).unwrap_or_default());
+                let length = copy_packet(&packet, buffer);
                 *meta = RecvMeta { addr: Self::believed(port), len: length, stride: length, ..RecvMeta::default() };
                 Poll::Ready(Ok(1))
             }

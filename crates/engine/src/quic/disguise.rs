@@ -26,7 +26,7 @@ use super::{
     gecko::{self, Pieces, Sizes},
     salamander::{SALT, Salamander},
 };
-use crate::BuildError;
+use crate::{BuildError, fill::copy_packet};
 
 thread_local! {
     static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -164,8 +164,7 @@ impl DisguisedSocket {
             let mut given = 0;
             for (buffer, meta) in bufs.iter_mut().zip(metas.iter_mut()) {
                 let Some((packet, its)) = received.whole.pop_front() else { break };
-                let length = packet.len().min(buffer.len());
-                buffer.get_mut(..length).unwrap_or_default().copy_from_slice(packet.get(..length).unwrap_or_default());
+                let length = copy_packet(&packet, buffer);
                 *meta = RecvMeta { len: length, stride: length, ..its };
                 given += 1;
             }

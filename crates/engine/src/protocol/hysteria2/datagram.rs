@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Cause, Datagram, DialError,
+    fill::copy_packet,
     quic::{
         Inbox, Lease, Link, cause_of,
         fragments::{self, Fragments},
@@ -81,9 +82,7 @@ impl Datagram for Hysteria2Datagram {
             let Message { packet, piece, pieces, address, payload, .. } = message;
             let whole = self.fragments.lock().take(packet, piece, pieces, payload);
             if let Some(whole) = whole {
-                let length = whole.len().min(buffer.len());
-                buffer.get_mut(..length).unwrap_or_default().copy_from_slice(whole.get(..length).unwrap_or_default());
-                return Ok((length, address));
+                return Ok((copy_packet(&whole, buffer), address));
             }
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{Cipher, aead2017, aead2022, packet2022, random, unix_now, wire};
 use crate::{
     BoxDatagram, Cause, Datagram,
+    fill::copy_packet,
     protocol::{
         address::{MAX_ADDRESS, may_be, put_socks, take_socks},
         packets::unsendable,
@@ -122,9 +123,7 @@ impl Datagram for ShadowsocksDatagram {
             }
             let packet = received.get_mut(..length).unwrap_or_default();
             if let Some((from, payload)) = self.packets.lock().open(packet) {
-                let length = payload.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&payload[..length]);
-                return Ok((length, from));
+                return Ok((copy_packet(payload, buffer), from));
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::{io::AsyncReadExt, sync::Mutex};
 use super::wire;
 use crate::{
     BoxDatagram, BoxStream, Cause, Datagram,
+    fill::copy_packet,
     protocol::{address::may_be, packets::unsendable},
 };
 
@@ -72,9 +73,7 @@ impl Datagram for SocksDatagram {
                 continue;
             }
             if let Some((from, payload)) = wire::open_datagram(bytes.get(..length).unwrap_or_default()) {
-                let length = payload.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&payload[..length]);
-                return Ok((length, from));
+                return Ok((copy_packet(payload, buffer), from));
             }
         }
     }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Cause, Datagram, DialError,
+    fill::copy_packet,
     quic::{
         Inbox, Lease, Link, cause_of,
         fragments::{self, Fragments},
@@ -111,9 +112,7 @@ impl Datagram for TuicDatagram {
         loop {
             let packet = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
             if let Some((whole, sender)) = self.incoming.lock().take(packet) {
-                let length = whole.len().min(buffer.len());
-                buffer.get_mut(..length).unwrap_or_default().copy_from_slice(whole.get(..length).unwrap_or_default());
-                return Ok((length, sender));
+                return Ok((copy_packet(&whole, buffer), sender));
             }
         }
     }

@@ -17,7 +17,7 @@ use smoltcp::{
 };
 
 use super::tunnel::Tunnel;
-use crate::{Cause, Datagram};
+use crate::{Cause, Datagram, fill::copy_packet};
 
 /// The association. Dropping it closes it.
 pub(super) struct TunnelDatagram {
@@ -85,10 +85,7 @@ impl TunnelDatagram {
             }
             match socket.recv() {
                 Ok((payload, from)) => {
-                    let length = payload.len().min(buffer.len());
-                    if let (Some(to), Some(payload)) = (buffer.get_mut(..length), payload.get(..length)) {
-                        to.copy_from_slice(payload);
-                    }
+                    let length = copy_packet(payload, buffer);
                     let from = SocketAddr::new(IpAddr::from(from.endpoint.addr), from.endpoint.port);
                     Poll::Ready(Ok((length, from)))
                 }

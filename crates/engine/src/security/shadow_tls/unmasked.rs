@@ -21,6 +21,7 @@ use tokio_util::io::poll_read_buf;
 use super::frames::{DATA, Frames, HANDSHAKE, HEADER, MARK, Marks, put_header};
 use crate::{
     BoxStream,
+    fill::pour,
     prefixed::Prefixed,
     read_through::{ReadThrough, Reader},
 };
@@ -153,8 +154,7 @@ impl Reader for Site {
                 return Poll::Ready(Ok(()));
             }
         }
-        let length = self.record.len().min(buf.remaining());
-        buf.put_slice(&self.record.split_to(length));
+        pour(&mut self.record, buf);
         Poll::Ready(Ok(()))
     }
 }

@@ -6,11 +6,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use crate::read_through::{ReadThrough, Reader};
+use crate::{
+    fill::pour,
+    read_through::{ReadThrough, Reader},
+};
 
 /// The size of one read: four full records.
 const CHUNK: usize = 64 * 1024;
@@ -35,14 +38,6 @@ impl<S> ReadAhead<S> {
     }
 }
 
-impl Ahead {
-    fn take(&mut self, buf: &mut ReadBuf<'_>) {
-        let length = self.buffer.len().min(buf.remaining());
-        buf.put_slice(&self.buffer[..length]);
-        self.buffer.advance(length);
-    }
-}
-
 impl Reader for Ahead {
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
@@ -51,7 +46,7 @@ impl Reader for Ahead {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.buffer.is_empty() {
-            self.take(buf);
+            pour(&mut self.buffer, buf);
             return Poll::Ready(Ok(()));
         }
         if !self.busy || buf.remaining() >= CHUNK {
@@ -68,7 +63,7 @@ impl Reader for Ahead {
             return Poll::Pending;
         };
         self.busy = result? >= USUAL;
-        self.take(buf);
+        pour(&mut self.buffer, buf);
         Poll::Ready(Ok(()))
     }
 }

@@ -8,13 +8,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use http::{HeaderMap, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Exchange, Seat};
-use crate::{Cause, Stream};
+use crate::{Cause, Stream, fill::pour};
 
 /// The most payload taken by one write, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -196,9 +196,7 @@ impl<F: Framing> AsyncRead for MuxStream<F> {
             this.input = Bytes::new();
             return Poll::Ready(Err(cause.into()));
         }
-        let length = this.ready.len().min(buf.remaining());
-        buf.put_slice(this.ready.get(..length).unwrap_or_default());
-        this.ready.advance(length);
+        pour(&mut this.ready, buf);
         Poll::Ready(Ok(()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -24,7 +24,7 @@ use super::{
     plan::{Plan, Purpose},
     upload::{MOST_ANSWER, NEW_CONNECTION, Post},
 };
-use crate::{Attempt, BoxStream, Cause, upstream::Road};
+use crate::{Attempt, BoxStream, Cause, fill::pour, upstream::Road};
 
 /// The buffer of a connection, and the longest head of an answer, in bytes.
 const BUFFER: usize = 32 * 1024;
@@ -104,9 +104,7 @@ impl Download {
             self.state = if ended.is_ok() { State::Ended } else { State::Failed };
             ended?;
         }
-        let length = self.ready.len().min(buf.remaining());
-        buf.put_slice(self.ready.get(..length).unwrap_or_default());
-        self.ready.advance(length);
+        pour(&mut self.ready, buf);
         Poll::Ready(Ok(()))
     }
 }
