@@ -6,6 +6,7 @@
 
 mod brutal;
 mod carried;
+mod datagram;
 mod disguise;
 mod fault;
 pub(crate) mod fragments;

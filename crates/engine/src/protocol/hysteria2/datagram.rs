@@ -11,7 +11,6 @@ use std::{
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 use parking_lot::Mutex;
-use quinn::SendDatagramError;
 
 use super::{
     session::{Session, deliver},
@@ -21,7 +20,7 @@ use crate::{
     Cause, Datagram, DialError,
     fill::copy_packet,
     quic::{
-        Inbox, Lease, Link, cause_of,
+        Inbox, Lease, Link,
         fragments::{self, Fragments},
     },
 };
@@ -58,19 +57,12 @@ impl Hysteria2Datagram {
 impl Datagram for Hysteria2Datagram {
     async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
         let address = target.to_string();
-        let most = self.link.connection.max_datagram_size().ok_or_else(|| io::Error::from(self.link.end()))?;
-        let room = most.saturating_sub(wire::header(&address));
+        let room = self.link.room()?.saturating_sub(wire::header(&address));
         let (count, pieces) = fragments::cut(payload, room, room).ok_or(io::ErrorKind::InvalidInput)?;
         // Number 0 is for whole packets.
         let packet = if count == 1 { 0 } else { self.packet.fetch_add(1, Ordering::Relaxed).max(1) };
         for (piece, part) in pieces {
-            let datagram = wire::message(self.inbox.id, packet, (piece, count), &address, part);
-            match self.link.connection.send_datagram(datagram) {
-                // The path became narrower just now: the packet is lost, as UDP loses them.
-                Ok(()) | Err(SendDatagramError::TooLarge) => {}
-                Err(SendDatagramError::ConnectionLost(lost)) => return Err(cause_of(&lost).into()),
-                Err(_) => return Err(Cause::Unsupported("UDP through this server").into()),
-            }
+            self.link.send(wire::message(self.inbox.id, packet, (piece, count), &address, part))?;
         }
         Ok(())
     }

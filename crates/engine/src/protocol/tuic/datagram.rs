@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use hezar_core::{Stage, Target, UdpRelayMode};
 use parking_lot::Mutex;
-use quinn::SendDatagramError;
 
 use super::{
     session::Session,
@@ -69,16 +68,11 @@ impl TuicDatagram {
     }
 
     async fn send(&self, command: Bytes) -> io::Result<()> {
-        let connection = &self.link.connection;
         match self.mode {
-            UdpRelayMode::Native => match connection.send_datagram(command) {
-                // The path became narrower just now: the packet is lost, as UDP loses them.
-                Ok(()) | Err(SendDatagramError::TooLarge) => Ok(()),
-                Err(SendDatagramError::ConnectionLost(lost)) => Err(cause_of(&lost).into()),
-                Err(_) => Err(Cause::Unsupported("UDP in datagrams through this server").into()),
-            },
+            UdpRelayMode::Native => Ok(self.link.send(command)?),
             UdpRelayMode::Quic => {
-                let mut stream = connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
+                let mut stream =
+                    self.link.connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
                 stream.write_chunk(command).await.map_err(|_| io::Error::from(self.link.end()))?;
                 // Nothing follows; the end is told or the connection is over.
                 let _ = stream.finish();
@@ -93,7 +87,7 @@ impl Datagram for TuicDatagram {
     async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
         let (first, later) = match self.mode {
             UdpRelayMode::Native => {
-                let most = self.link.connection.max_datagram_size().ok_or_else(|| io::Error::from(self.link.end()))?;
+                let most = self.link.room()?;
                 let (first, later) = wire::headers(target);
                 (most.saturating_sub(first), most.saturating_sub(later))
             }
