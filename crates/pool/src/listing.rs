@@ -37,6 +37,15 @@ impl Ledger {
     }
 }
 
+impl Applied {
+    /// Counts a node that was listed, and says what became of it.
+    fn count(&mut self, id: NodeId, new: bool, changed: bool) -> Option<Touched> {
+        self.added += usize::from(new);
+        self.updated += usize::from(changed && !new);
+        (new || changed).then_some(Touched { id, kind: if new { Touch::Added } else { Touch::Listing } })
+    }
+}
+
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub(crate) fn list(
         &self,
@@ -71,11 +80,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 if changed && roster.filters() {
                     roster.place(&node);
                 }
-                applied.added += usize::from(new);
-                applied.updated += usize::from(changed && !new);
-                if new || changed {
-                    touched.push(Touched { id, kind: if new { Touch::Added } else { Touch::Listing } });
-                }
+                touched.extend(applied.count(id, new, changed));
             }
             self.publish(&roster);
             drop(roster);
@@ -150,11 +155,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 } else {
                     ledger.unlisted.remove(&node.slot());
                 }
-                applied.added += usize::from(new);
-                applied.updated += usize::from(changed && !new);
-                if new || changed {
-                    touched.push(Touched { id, kind: if new { Touch::Added } else { Touch::Listing } });
-                }
+                touched.extend(applied.count(id, new, changed));
             }
             self.publish(&roster);
             drop(roster);
