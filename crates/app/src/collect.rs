@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use anyhow::anyhow;
 use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
-use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Refresher, Validators};
+use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Refresher, Validators, Via};
 use hezar_pool::Change as PoolChange;
 use hezar_store::{Change, SourceError, SourceRow, Writer};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     board::Board,
-    config::{SourceConfig, Via},
+    config::SourceConfig,
     control::BY_HAND,
     instance::{Base, Nodes},
     spec,

@@ -9,7 +9,7 @@ use hezar_gateway::{GatewayConfig, User};
 use hezar_pool::{Filter, FilterId, Term};
 use hezar_probe::{BodyRule, ProbeConfig};
 
-use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig, Via};
+use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
 
 /// The longest pause between two probes of a dead node.
 const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
@@ -140,10 +140,7 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
             .map(|(name, value)| (name.as_str().into(), Secret::new(value.as_str())))
             .collect(),
         max_bytes: source.max_bytes,
-        via: match source.via {
-            Via::Direct => hezar_fetch::Via::Direct,
-            Via::Pool => hezar_fetch::Via::Pool,
-        },
+        via: source.via,
         allow_private: source.allow_private,
         ..SourceSpec::new(Arc::from(source.name.as_str()), kind(&source.origin))
     }

@@ -25,7 +25,7 @@ use url::Url;
 
 pub use expression::Expression;
 pub use problem::{Problem, Problems};
-pub use source::{Origin, SourceConfig, Via};
+pub use source::{Origin, SourceConfig};
 pub use template::TEMPLATE;
 
 /// Everything that the program can be told, with every default filled in.

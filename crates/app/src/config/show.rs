@@ -1,10 +1,11 @@
 //! The effective configuration as TOML, secrets hidden.
 
+use hezar_fetch::Via;
 use hezar_gateway::Limits;
 use hezar_probe::CanaryBody;
 use toml::{Table, Value};
 
-use super::{Config, ListenerConfig, Origin, SourceConfig, User, Via, value::show_duration};
+use super::{Config, ListenerConfig, Origin, SourceConfig, User, value::show_duration};
 
 const HIDDEN: &str = "…";
 

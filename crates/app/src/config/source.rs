@@ -6,6 +6,7 @@ use std::{
 };
 
 use hezar_core::Secret;
+use hezar_fetch::Via;
 use url::Url;
 
 use super::{resolve::limits, section::Section};
@@ -56,16 +57,6 @@ impl Origin {
             Self::Telegram { .. } => "telegram",
         }
     }
-}
-
-/// What carries the fetch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Via {
-    /// Our own uplink.
-    #[default]
-    Direct,
-    /// The pool's own nodes.
-    Pool,
 }
 
 /// Reads one source; `None` when it cannot be used (its problems are noted).

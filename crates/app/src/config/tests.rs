@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use hezar_fetch::Via;
 use hezar_pool::Strategy;
 
 use super::*;
