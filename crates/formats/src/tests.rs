@@ -3,7 +3,7 @@
 use hezar_core::{Label, NodeSpec};
 use proptest::prelude::*;
 
-use crate::{Hints, Parsed, RejectCode, link::arbitrary, parse, parse_link, parse_with, to_link, write};
+use crate::{Hints, Parsed, RejectCode, arbitrary::links as arbitrary, parse, parse_link, parse_with, to_link, write};
 
 /// Real dialects to damage: one line each.
 const LINKS: &str = include_str!("../tests/fixtures/dialects.txt");

@@ -1,8 +1,6 @@
 //! Share links: one file per scheme, and the table that finds it.
 
 mod anytls;
-#[cfg(test)]
-pub(crate) mod arbitrary;
 mod chain;
 mod http;
 mod hysteria;
