@@ -3,12 +3,13 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use hezar_core::{Stage, Target};
+use hezar_core::{Carrier, Reality, ShortId, Stage, Target};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use rustls_pki_types::CertificateDer;
@@ -18,7 +19,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, fill::copy_packet};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, TlsClients, fill::copy_packet,
+    upstream::Upstream,
+};
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
 #[derive(Debug)]
@@ -146,16 +150,12 @@ pub(crate) struct Far {
 }
 
 /// An upstream whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
-pub(crate) fn datagram_upstream(seed: u64, most: usize) -> (crate::upstream::Upstream, DuplexStream, Far) {
+pub(crate) fn datagram_upstream(seed: u64, most: usize) -> (Upstream, DuplexStream, Far) {
     let (ours, theirs) = chopped_pair(seed, most);
     let ((up, heard), (says, down)) = (mpsc::channel(1000), mpsc::channel(1000));
     let once = Once::new(ours);
     *once.datagram.lock() = Some(Box::new(Path { up, down: down.into() }));
-    let server = Target::parse("192.0.2.1:443").unwrap();
-    let carrier = hezar_core::Carrier::plain();
-    let tls = crate::TlsClients::new(&[]);
-    let upstream = crate::upstream::Upstream::new(&server, &carrier, std::sync::Arc::new(once), &tls);
-    (upstream.unwrap(), theirs, Far { heard, says })
+    (plain_upstream(once), theirs, Far { heard, says })
 }
 
 /// One datagram and who sent it.
@@ -167,16 +167,28 @@ pub(crate) async fn heard(association: &dyn Datagram) -> io::Result<Flying> {
 }
 
 /// An upstream without security and transport, whose one stream is the first end of a pair; the other end is the peer.
-pub(crate) fn upstream_pair(seed: u64, most: usize) -> (crate::upstream::Upstream, DuplexStream) {
+pub(crate) fn upstream_pair(seed: u64, most: usize) -> (Upstream, DuplexStream) {
     let (ours, theirs) = chopped_pair(seed, most);
+    (plain_upstream(Once::new(ours)), theirs)
+}
+
+fn plain_upstream(once: Once) -> Upstream {
     let server = Target::parse("192.0.2.1:443").unwrap();
-    let upstream = crate::upstream::Upstream::new(
-        &server,
-        &hezar_core::Carrier::plain(),
-        std::sync::Arc::new(Once::new(ours)),
-        &crate::TlsClients::new(&[]),
-    );
-    (upstream.unwrap(), theirs)
+    Upstream::new(&server, &Carrier::plain(), Arc::new(once), &TlsClients::new(&[])).unwrap()
+}
+
+/// Settings of REALITY that no server has.
+pub(crate) fn reality() -> Reality {
+    Reality {
+        server_name: None,
+        public_key: [1; 32],
+        short_id: ShortId::default(),
+        spider_x: None,
+        mldsa65_verify: None,
+        fingerprint: None,
+        own_hello: false,
+        alpn: Vec::new(),
+    }
 }
 
 /// A certificate authority and what it signs.
@@ -219,7 +231,7 @@ impl Authority {
             .with_single_cert(vec![leaf.clone(), self.root.clone()], key.into())
             .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        (TlsAcceptor::from(std::sync::Arc::new(config)), leaf)
+        (TlsAcceptor::from(Arc::new(config)), leaf)
     }
 }
 

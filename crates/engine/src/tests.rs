@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use hezar_core::{
-    Carrier, Credentials, Fault, Grpc, Http2, HttpHeader, HttpUpgrade, NodeSpec, Outbound, Reality, Security, ShortId,
-    SocksProxy, SocksVersion, Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket, Xhttp,
+    Carrier, Credentials, Fault, Grpc, Http2, HttpHeader, HttpUpgrade, NodeSpec, Outbound, Security, SocksProxy,
+    SocksVersion, Stage, StreamProtocol, Target, Timestamp, Tls, Trojan, WebSocket, Xhttp,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use crate::{Attempt, BoxStream, Clock, DialError, Outbounds, OutboundsConfig, testing::Authority};
+use crate::{
+    Attempt, BoxStream, Clock, DialError, Outbounds, OutboundsConfig,
+    testing::{Authority, reality},
+};
 
 fn attempt() -> Attempt {
     Attempt::within(Duration::from_secs(60))
@@ -53,22 +56,12 @@ async fn every_stage_has_the_same_deadline() {
 #[test]
 fn what_is_not_implemented_is_refused_when_it_is_built() {
     let outbounds = Outbounds::new(&OutboundsConfig::default());
-    let reality = Reality {
-        server_name: None,
-        public_key: [1; 32],
-        short_id: ShortId::default(),
-        spider_x: None,
-        mldsa65_verify: None,
-        fingerprint: None,
-        own_hello: false,
-        alpn: Vec::new(),
-    };
     let refused = [Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None }];
     for carrier in refused {
         let error = outbounds.dialer(&trojan(carrier), false).unwrap_err();
         assert_eq!(error.code(), "node-unsupported");
     }
-    let reality = Carrier::Tcp { header: None, security: Security::Reality(reality) };
+    let reality = Carrier::Tcp { header: None, security: Security::Reality(reality()) };
     assert!(outbounds.dialer(&trojan(reality), false).is_ok());
     for tls in [None, Some(Tls::default())] {
         let security = tls.clone().map_or(Security::None, Security::Tls);

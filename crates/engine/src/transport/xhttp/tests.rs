@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
-use hezar_core::{Host, Reality, Security, ShortId, Target, Tls, Xhttp, XhttpDownload, XhttpMode};
+use hezar_core::{Host, Security, Target, Tls, Xhttp, XhttpDownload, XhttpMode};
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{body::Frame, service::service_fn};
@@ -76,16 +76,7 @@ fn tls(alpn: &[&str]) -> Security {
 }
 
 fn reality() -> Security {
-    Security::Reality(Reality {
-        server_name: None,
-        public_key: [1; 32],
-        short_id: ShortId::default(),
-        spider_x: None,
-        mldsa65_verify: None,
-        fingerprint: None,
-        own_hello: false,
-        alpn: Vec::new(),
-    })
+    Security::Reality(crate::testing::reality())
 }
 
 #[test]
