@@ -33,9 +33,11 @@ pub fn shadow_tls(data: &[u8]) {
     assert_eq!(security::decode_shadow_tls(data, piece), whole, "it depends on the pieces");
 }
 
-/// The settings of VLESS encryption, and its records.
+/// The settings of VLESS encryption, its records and their masked headers. The first byte is also the size of pieces.
 pub fn encryption(data: &[u8]) {
-    protocol::vless::decode_encryption(data);
+    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
+    let whole = protocol::vless::decode_encryption(data, usize::MAX);
+    assert_eq!(protocol::vless::decode_encryption(data, piece), whole, "it depends on the pieces");
 }
 
 /// Packets out of a WireGuard tunnel: each has its length in front.

@@ -55,6 +55,16 @@ impl Inbox {
         self.consume(length);
     }
 
+    /// The open text.
+    pub(crate) fn held(&self) -> &[u8] {
+        self.bytes.get(self.held.clone()).unwrap_or_default()
+    }
+
+    /// Drops open text from its front.
+    pub(crate) fn drop_held(&mut self, length: usize) {
+        self.held.start += length.min(self.held.len());
+    }
+
     /// Gives open text to the reader, as much as fits.
     pub(crate) fn give_held(&mut self, out: &mut ReadBuf<'_>) {
         let length = self.held.len().min(out.remaining());

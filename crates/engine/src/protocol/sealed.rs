@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -141,6 +142,78 @@ impl<C: Codec> Sealed<C> {
                 }
             }
         }
+    }
+
+    /// The text of one chunk at most, for a reader that may leave the codec between two; empty at the end. Only for codecs that
+    /// hold all their text. The header is the writing half's business alone.
+    ///
+    /// # Errors
+    /// The connection's and the codec's own.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.inbox.held().is_empty() {
+            match self.reading {
+                Reading::Ended => return Poll::Ready(Ok(&[])),
+                Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
+                Reading::Silent | Reading::Open => {}
+            }
+            if let Err(error) = ready!(self.poll_hold(cx)) {
+                self.reading = Reading::Failed;
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Ready(Ok(self.inbox.held()))
+    }
+
+    /// Takes bytes off the chunk.
+    pub(crate) fn consume(&mut self, length: usize) {
+        self.inbox.drop_held(length);
+    }
+
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.inbox.held().is_empty() {
+            match self.codec.open(self.inbox.bytes(), &mut ReadBuf::new(&mut []))? {
+                Opened::Used(used) => self.inbox.consume(used),
+                Opened::Held(used, range) => self.inbox.hold(used, range),
+                Opened::End => {
+                    self.reading = Reading::Ended;
+                    return Poll::Ready(Ok(()));
+                }
+                Opened::Need(length) => {
+                    if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
+                        return Poll::Ready(self.at_end());
+                    }
+                    self.reading = Reading::Open;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The connection beneath: for who writes past the codec, once everything is flushed.
+    pub(crate) const fn beneath(&mut self) -> &mut BoxStream {
+        &mut self.io
+    }
+
+    /// Reads past the codec: what comes after its last chunk.
+    ///
+    /// # Errors
+    /// The connection's own.
+    pub(crate) fn poll_read_beneath(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let waiting = self.inbox.bytes();
+        if waiting.is_empty() {
+            self.inbox = Inbox::default();
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let length = waiting.len().min(buf.remaining());
+        buf.put_slice(waiting.get(..length).unwrap_or_default());
+        self.inbox.consume(length);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The connection beneath, and what was read from it after the last chunk.
+    pub(crate) fn into_beneath(mut self) -> (BoxStream, Bytes) {
+        let waiting = Bytes::copy_from_slice(self.inbox.bytes());
+        (self.io, waiting)
     }
 
     /// The connection ended.

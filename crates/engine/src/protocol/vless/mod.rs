@@ -18,7 +18,7 @@ pub(crate) use self::vision::read_vision_answer;
 pub use self::vision::{HandedOver, handed_over};
 use self::{
     encryption::Encryption,
-    vision::{No443, VisionStream},
+    vision::{Layer, No443, VisionStream},
 };
 use super::{headed::Headed, packets::Packets, per_target::PerTarget, xudp::Xudp};
 use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
@@ -26,14 +26,10 @@ use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upst
 /// Builds the dialer; `upstream` opens streams to the server.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for Vision inside encryption and for unknown encryption, [`BuildError::Invalid`] for
-/// broken encryption.
+/// [`BuildError::Unsupported`] for unknown encryption, [`BuildError::Invalid`] for broken encryption.
 pub(crate) fn build(settings: &Vless, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
     let vision = settings.flow;
-    if vision.is_some() && encryption.is_some() {
-        return Err(BuildError::Unsupported("XTLS Vision inside VLESS encryption"));
-    }
     let road = Arc::new(Road { encryption, upstream });
     Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, vision, road }))
 }
@@ -48,15 +44,23 @@ impl Road {
     async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.upstream.open(attempt).await?;
         match &self.encryption {
-            Some(encryption) => encryption.wrap(stream, attempt).await,
+            Some(encryption) => Ok(Box::new(encryption.wrap(stream, attempt).await?)),
             None => Ok(stream),
+        }
+    }
+
+    /// The same for Vision: encryption on any carrier, or TLS on raw TCP, can be left.
+    async fn open_leavable(&self, attempt: &Attempt) -> Result<Box<dyn Layer>, DialError> {
+        match &self.encryption {
+            Some(encryption) => Ok(Box::new(encryption.wrap(self.upstream.open(attempt).await?, attempt).await?)),
+            None => Ok(Box::new(self.upstream.open_gated(attempt).await?)),
         }
     }
 }
 
-/// Reads the settings of VLESS encryption and its records, for the fuzz targets.
-pub(crate) fn decode_encryption(data: &[u8]) {
-    encryption::decode(data);
+/// Reads the settings of VLESS encryption, its records, and masked headers in pieces of this size, for the fuzz targets.
+pub(crate) fn decode_encryption(data: &[u8], piece: usize) -> Vec<u8> {
+    encryption::decode(data, piece)
 }
 
 /// Dials targets through one VLESS server.
@@ -78,7 +82,7 @@ impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.vision.is_some() {
-            let stream = self.road.upstream.open_gated(attempt).await?;
+            let stream = self.road.open_leavable(attempt).await?;
             return Ok(Box::new(VisionStream::new(stream, self.id, wire::vision(&self.id, target))));
         }
         let stream = self.road.open(attempt).await?;
@@ -88,7 +92,7 @@ impl Dialer for VlessDialer {
     /// With Vision servers take datagrams as XUDP only.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if let Some(flow) = self.vision {
-            let stream = self.road.upstream.open_gated(attempt).await?;
+            let stream = self.road.open_leavable(attempt).await?;
             let stream = VisionStream::new(stream, self.id, wire::vision_mux(&self.id));
             let packets = Packets::new(Box::new(stream), Xudp::default());
             return Ok(if flow == Vision::Plain { Box::new(No443(packets)) } else { Box::new(packets) });

@@ -16,6 +16,11 @@ use crate::{
 /// The nonce of the one message that is outside the count.
 pub(super) const LAST_NONCE: NonceBytes = [0xff; 12];
 
+/// A record's header: type, version and length.
+pub(super) const HEADER: usize = 5;
+/// How the header of every record begins: TLS 1.3's data.
+pub(super) const DATA: [u8; 3] = [23, 3, 3];
+
 /// AES-256-GCM; a server finds out which of its two AEADs we use.
 pub(super) struct Counted {
     key: AeadKey,
@@ -77,5 +82,65 @@ impl Mask {
     /// Puts it on, or takes it off.
     pub(super) fn apply(&mut self, bytes: &mut [u8]) {
         self.0.apply_keystream(bytes);
+    }
+}
+
+/// The mask of record headers in one direction, wherever the bytes are cut; what is in the records passes as it is.
+pub(super) struct Headers {
+    mask: Mask,
+    header: [u8; HEADER],
+    filled: usize,
+    /// What passes before the next header.
+    skip: usize,
+}
+
+impl Headers {
+    /// The first header comes after `skip` bytes.
+    pub(super) const fn new(mask: Mask, skip: usize) -> Self {
+        Self { mask, header: [0; HEADER], filled: 0, skip }
+    }
+
+    /// Puts the mask on bytes that go out.
+    pub(super) fn hide(&mut self, bytes: &mut [u8]) {
+        self.pass(bytes, true);
+    }
+
+    /// Takes it off bytes that come in.
+    pub(super) fn show(&mut self, bytes: &mut [u8]) {
+        self.pass(bytes, false);
+    }
+
+    fn pass(&mut self, mut rest: &mut [u8], hides: bool) {
+        while !rest.is_empty() {
+            let most = if self.skip > 0 { self.skip } else { HEADER - self.filled };
+            let (piece, later) = rest.split_at_mut(most.min(rest.len()));
+            rest = later;
+            if self.skip > 0 {
+                self.skip -= piece.len();
+                continue;
+            }
+            if hides {
+                self.collect(piece);
+            }
+            self.mask.apply(piece);
+            if !hides {
+                self.collect(piece);
+            }
+        }
+    }
+
+    /// Takes bytes of a header as they are without the mask.
+    fn collect(&mut self, bytes: &[u8]) {
+        let room = self.header.get_mut(self.filled..).unwrap_or_default();
+        room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        self.filled += bytes.len();
+        if self.filled == HEADER {
+            self.filled = 0;
+            let [kind, major, minor, high, low] = self.header;
+            // What is no record of data has no body: the next five bytes are masked too.
+            if [kind, major, minor] == DATA {
+                self.skip = usize::from(u16::from_be_bytes([high, low]));
+            }
+        }
     }
 }

@@ -4,10 +4,11 @@
 mod cipher;
 mod hello;
 mod kdf;
+mod masked;
 mod records;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,9 @@ use tokio::{
 };
 
 use self::{
+    cipher::{Headers, Mask},
     hello::{ANSWER, Hello, Ticket},
+    masked::Masked,
     records::Records,
     settings::{Looks, Settings},
 };
@@ -28,8 +31,8 @@ use crate::{
     protocol::sealed::{Sealed, open_all},
 };
 
-/// Reads settings and records.
-pub(super) fn decode(data: &[u8]) {
+/// Reads settings and records, and takes the mask off headers in pieces of this size. Gives what that leaves.
+pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Settings::read(text);
     }
@@ -37,9 +40,12 @@ pub(super) fn decode(data: &[u8]) {
     if let (Ok(seal), Ok(open)) = (key(), key()) {
         let keys = hello::Keys { united: Vec::new(), iv: [0; 16], seal };
         let padding = data.first().copied().unwrap_or_default().into();
-        let mut records = Records::fresh(keys, open, &Ticket::default(), padding, false);
+        let mut records = Records::fresh(keys, open, padding);
         open_all(&mut records, data.to_vec());
     }
+    let (mut shown, mut headers) = (data.to_vec(), Headers::new(Mask::new(b"", &[0; 16]), 0));
+    shown.chunks_mut(piece.max(1)).for_each(|piece| headers.show(piece));
+    shown
 }
 
 /// The ticket of a node, while it is good.
@@ -83,21 +89,22 @@ impl Encryption {
     ///
     /// # Errors
     /// [`DialError`] at the handshake.
-    pub(super) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let masked = self.settings.looks == Looks::Random;
+    pub(super) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<Sealed<Records>, DialError> {
         if self.settings.resumes
             && let Some(ticket) = self.tickets.get()
         {
             let resumed = ticket.resume(&self.settings, &mut rand::rng());
             let (front, keys) = resumed.map_err(|cause| DialError::new(Stage::Handshake, cause))?;
-            let ticket = (Arc::clone(&self.tickets), ticket);
-            return Ok(Box::new(Sealed::new(stream, Records::resumed(front, keys, ticket, masked))));
+            let stream: BoxStream = match self.settings.looks {
+                Looks::Random => Box::new(Masked::resumed(stream, &keys, front.len())),
+                Looks::Native | Looks::XorPub => stream,
+            };
+            return Ok(Sealed::new(stream, Records::resumed(front, keys, (Arc::clone(&self.tickets), ticket))));
         }
-        let (stream, records) = attempt.stage(Stage::Handshake, self.handshake(stream, masked)).await?;
-        Ok(Box::new(Sealed::new(stream, records)))
+        attempt.stage(Stage::Handshake, self.handshake(stream)).await
     }
 
-    async fn handshake(&self, mut stream: BoxStream, masked: bool) -> Result<(BoxStream, Records), Cause> {
+    async fn handshake(&self, mut stream: BoxStream) -> Result<Sealed<Records>, Cause> {
         let (pieces, pauses) = self.settings.padding.draw(&mut rand::rng());
         let hello = Hello::new(&self.settings, pieces.iter().sum(), &mut rand::rng())?;
         let mut rest = hello.wire.as_slice();
@@ -116,10 +123,12 @@ impl Encryption {
         let mut answer = [0; ANSWER];
         stream.read_exact(&mut answer).await?;
         let (keys, open, ticket, padding) = hello.answer(&mut answer)?;
-        let records = Records::fresh(keys, open, &ticket, padding, masked);
+        if self.settings.looks == Looks::Random {
+            stream = Box::new(Masked::fresh(stream, &keys, &ticket, padding));
+        }
         if self.settings.resumes && ticket.seconds > 0 {
             self.tickets.put(ticket);
         }
-        Ok((stream, records))
+        Ok(Sealed::new(stream, Records::fresh(keys, open, padding)))
     }
 }

@@ -1,4 +1,4 @@
-//! The records of VLESS encryption: payload behind headers that look like TLS, or like nothing.
+//! The records of VLESS encryption: payload behind headers that look like TLS.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio::io::ReadBuf;
 
 use super::{
     Tickets,
-    cipher::{Counted, Mask},
+    cipher::{Counted, DATA, HEADER},
     hello::{Keys, Ticket},
 };
 use crate::{
@@ -19,8 +19,6 @@ use crate::{
 
 /// The most payload that we put in one record.
 const MAX_PAYLOAD: usize = 8 * 1024;
-/// Type, version and length.
-const HEADER: usize = 5;
 /// The longest record: TLS allows no more (RFC 8446 §5.2).
 const MAX_RECORD: usize = 16_640;
 
@@ -36,56 +34,38 @@ enum Next {
 }
 
 /// Both directions of one connection.
-pub(super) struct Records {
+pub(in super::super) struct Records {
     /// What goes out in front of the first record.
     front: Vec<u8>,
     united: Vec<u8>,
     seal: Counted,
-    mask: Option<Mask>,
     open: Option<Counted>,
-    unmask: Option<Mask>,
     next: Next,
     /// Whose ticket it was, until the server has shown that it knows it.
     resumed: Option<(Arc<Tickets>, Ticket)>,
 }
 
 impl Records {
-    /// After a handshake; `masked` makes everything look random.
-    pub(super) fn fresh(keys: Keys, open: Counted, ticket: &Ticket, padding: usize, masked: bool) -> Self {
-        let Keys { united, iv, seal } = keys;
+    /// After a handshake; `padding` is what is left of it.
+    pub(super) fn fresh(keys: Keys, open: Counted, padding: usize) -> Self {
         Self {
             front: Vec::new(),
-            mask: masked.then(|| Mask::new(&united, &iv)),
-            unmask: masked.then(|| Mask::new(&united, ticket.bytes())),
             open: Some(open),
-            united,
-            seal,
+            united: keys.united,
+            seal: keys.seal,
             next: if padding > 0 { Next::Padding(padding) } else { Next::Header },
             resumed: None,
         }
     }
 
     /// With a ticket; `front` goes out before everything else.
-    pub(super) fn resumed(front: Vec<u8>, keys: Keys, ticket: (Arc<Tickets>, Ticket), masked: bool) -> Self {
-        let Keys { united, iv, seal } = keys;
-        Self {
-            front,
-            mask: masked.then(|| Mask::new(&united, &iv)),
-            unmask: None,
-            open: None,
-            united,
-            seal,
-            next: Next::Random,
-            resumed: Some(ticket),
-        }
+    pub(super) fn resumed(front: Vec<u8>, keys: Keys, ticket: (Arc<Tickets>, Ticket)) -> Self {
+        Self { front, open: None, united: keys.united, seal: keys.seal, next: Next::Random, resumed: Some(ticket) }
     }
 
-    fn header(&mut self, mut header: [u8; HEADER]) -> Result<Opened, Cause> {
-        if let Some(mask) = &mut self.unmask {
-            mask.apply(&mut header);
-        }
+    fn header(&mut self, header: [u8; HEADER]) -> Result<Opened, Cause> {
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        if header[..3] != [23, 3, 3] || !(TAG + 1..=MAX_RECORD).contains(&length) {
+        if header[..3] != DATA || !(TAG + 1..=MAX_RECORD).contains(&length) {
             return Err(match self.resumed.take() {
                 Some((tickets, ticket)) => {
                     tickets.forget(&ticket);
@@ -100,9 +80,6 @@ impl Records {
 
     fn random(&mut self, random: [u8; 16]) -> Result<Opened, Cause> {
         self.open = Some(Counted::new(&random, &self.united)?);
-        if self.mask.is_some() {
-            self.unmask = Some(Mask::new(&self.united, &random));
-        }
         self.next = Next::Header;
         Ok(Opened::Used(random.len()))
     }
@@ -124,17 +101,12 @@ impl Codec for Records {
             return Ok(0);
         }
         let [high, low] = u16::try_from(piece.len() + TAG).unwrap_or(u16::MAX).to_be_bytes();
-        let mut header = [23, 3, 3, high, low];
+        let [kind, major, minor] = DATA;
+        let header = [kind, major, minor, high, low];
         let at = wire.len();
         wire.extend_from_slice(&header);
         wire.extend_from_slice(piece);
         self.seal.seal(&header, wire, at + HEADER)?;
-        if let Some(mask) = &mut self.mask {
-            mask.apply(&mut header);
-            if let Some(place) = wire.get_mut(at..at + HEADER) {
-                place.copy_from_slice(&header);
-            }
-        }
         Ok(piece.len())
     }
 

@@ -16,7 +16,7 @@ const MOST_KEYS: usize = 8;
 
 /// What is hidden of the fact that this is VLESS encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Looks {
+pub(in super::super) enum Looks {
     /// Nothing.
     Native,
     /// The public keys look random.

@@ -12,25 +12,29 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 
+pub(in super::super) use super::settings::Looks;
 use super::{
     Encryption, Tickets,
-    cipher::{Counted, Mask},
-    hello::Hello,
+    cipher::{Counted, Headers, Mask},
+    hello::{Hello, Keys},
     kdf,
-    settings::{KEM_KEY, Looks, Settings},
+    masked::Masked,
+    records::Records,
+    settings::{KEM_KEY, Settings},
 };
 use crate::{
-    BuildError, Cause, Dialer,
+    BoxStream, BuildError, Cause, Dialer,
     protocol::{
         laws,
-        vless::{build, tests::serve as serve_vless},
+        sealed::Sealed,
+        vless::{build, tests::serve as serve_vless, vision::Layer},
     },
     testing::chopped_pair,
     upstream::Upstream,
 };
 
 /// A server's private keys in a row: X25519, then ML-KEM-768.
-struct Server {
+pub(in super::super) struct Server {
     x25519: PrivateKey,
     kem: DecapsulationKey,
     looks: Looks,
@@ -41,7 +45,7 @@ struct Server {
 const TICKET: [u8; 16] = [0, 100, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3];
 
 impl Server {
-    fn new(looks: Looks) -> Arc<Self> {
+    pub(in super::super) fn new(looks: Looks) -> Arc<Self> {
         let kem = DecapsulationKey::generate(&ML_KEM_768).unwrap();
         Arc::new(Self { x25519: PrivateKey::generate(&X25519).unwrap(), kem, looks, ticket: Default::default() })
     }
@@ -51,7 +55,8 @@ impl Server {
         [self.x25519.compute_public_key().unwrap().as_ref().to_vec(), kem]
     }
 
-    fn text(&self, rtt: &str) -> String {
+    /// What its clients are told.
+    pub(in super::super) fn text(&self, rtt: &str) -> String {
         let looks = match self.looks {
             Looks::Native => "native",
             Looks::XorPub => "xorpub",
@@ -85,7 +90,23 @@ impl Server {
     }
 
     /// Takes the encryption off a connection.
-    async fn accept(&self, mut peer: DuplexStream) -> DuplexStream {
+    async fn accept(&self, peer: DuplexStream) -> DuplexStream {
+        let (peer, keys, mask) = self.handshake(peer).await;
+        records(peer, keys, mask)
+    }
+
+    /// The same, but it can be left.
+    pub(in super::super) async fn accept_layer(&self, peer: DuplexStream) -> Box<dyn Layer> {
+        let (peer, (open, seal), mask) = self.handshake(peer).await;
+        let stream: BoxStream = match mask {
+            Some((incoming, out)) => Box::new(Masked::with(Box::new(peer), out, incoming)),
+            None => Box::new(peer),
+        };
+        Box::new(Sealed::new(stream, Records::fresh(Keys { united: Vec::new(), iv: [0; 16], seal }, open, 0)))
+    }
+
+    /// The keys and masks of what comes in, then of what goes out.
+    async fn handshake(&self, mut peer: DuplexStream) -> (DuplexStream, (Counted, Counted), Option<(Mask, Mask)>) {
         let (iv, relay_secret) = self.relays(&mut peer).await;
         let mut relay = Counted::new(&iv, &relay_secret).unwrap();
         let length = sealed_length(&mut relay, &mut peer).await;
@@ -100,7 +121,7 @@ impl Server {
             peer.write_all(&random).await.unwrap();
             let mask = masked.then(|| (Mask::new(&united, &iv), Mask::new(&united, &random)));
             let keys = (Counted::new(&context, &united).unwrap(), Counted::new(&random, &united).unwrap());
-            return records(peer, keys, mask);
+            return (peer, keys, mask);
         }
         assert_eq!(length, KEM_KEY + 32 + 16);
         let public = relay.open(&[], &mut public).unwrap().to_vec();
@@ -127,7 +148,7 @@ impl Server {
         assert!(relay.open(&[], &mut padding).is_some());
         let mask = masked.then(|| (Mask::new(&united, &iv), Mask::new(&united, &TICKET)));
         let keys = (Counted::new(&public, &united).unwrap(), seal);
-        records(peer, keys, mask)
+        (peer, keys, mask)
     }
 }
 
@@ -138,7 +159,7 @@ async fn sealed_length(aead: &mut Counted, peer: &mut DuplexStream) -> usize {
     usize::from(u16::from_be_bytes([length[0], length[1]]))
 }
 
-/// Records both ways; the keys and masks of what comes in, then of what goes out.
+/// Records both ways.
 fn records(peer: DuplexStream, (open, seal): (Counted, Counted), mask: Option<(Mask, Mask)>) -> DuplexStream {
     let (ours, theirs) = duplex(16 * 1024);
     let (from_peer, to_peer) = split(peer);
@@ -290,6 +311,34 @@ async fn another_key_does_not_open() {
     let encryption = Encryption::new(&other.text("1rtt")).unwrap();
     assert!(encryption.wrap(ours, &laws::attempt()).await.is_err());
     assert!(Tickets::default().get().is_none());
+}
+
+/// Bodies pass, headers of records are masked, and where no record begins everything is; in any pieces.
+#[test]
+fn masked_headers() {
+    let stream = [&[23, 3, 3, 0, 4][..], b"body", &[23, 3, 3, 0, 0], &[21, 3, 3, 0, 2], b"al", &[23, 3, 3]].concat();
+    let mask = || Mask::new(b"material", &[7; 16]);
+    let mut key = vec![0; 40];
+    mask().apply(&mut key);
+    let (mut expected, mut used) = (stream.clone(), 0);
+    for (at, byte) in expected.iter_mut().enumerate() {
+        if !(5..9).contains(&at) {
+            *byte ^= key[used];
+            used += 1;
+        }
+    }
+    for piece in 1..=stream.len() {
+        let mut wire = stream.clone();
+        let mut headers = Headers::new(mask(), 0);
+        wire.chunks_mut(piece).for_each(|piece| headers.hide(piece));
+        assert_eq!(wire, expected, "{piece}");
+        let mut headers = Headers::new(mask(), 0);
+        wire.chunks_mut(piece).for_each(|piece| headers.show(piece));
+        assert_eq!(wire, stream, "{piece}");
+    }
+    let mut behind = [&b"skipped"[..], &stream].concat();
+    Headers::new(mask(), 7).hide(&mut behind);
+    assert_eq!(behind, [&b"skipped"[..], &expected].concat());
 }
 
 proptest! {

@@ -2,10 +2,12 @@
 //!
 //! The first pieces of each direction are padded ([`wire`]), so that an inner TLS handshake does not show by its
 //! lengths. When the inner traffic turns out to be TLS 1.3 ([`traffic`]), a direction says so in its last block and leaves
-//! our TLS: what follows is the socket's, in each direction on its own.
+//! our TLS: what follows is the socket's, in each direction on its own. In the same way a direction leaves VLESS encryption
+//! ([`layer`]).
 
 mod datagram;
 mod io;
+mod layer;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -15,17 +17,17 @@ mod wire;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use self::stream::read_vision_answer;
-pub(super) use self::{datagram::No443, stream::VisionStream};
+pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};
 
 static SENDING: AtomicU64 = AtomicU64::new(0);
 static RECEIVING: AtomicU64 = AtomicU64::new(0);
 
-/// How many Vision streams of this process have left their TLS, by direction.
+/// How many Vision streams of this process have left their TLS or encryption, by direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandedOver {
-    /// Streams whose sending half is the socket's.
+    /// Streams whose sending half goes past it.
     pub sending: u64,
-    /// Streams whose receiving half is the socket's.
+    /// Streams whose receiving half goes past it.
     pub receiving: u64,
 }
 

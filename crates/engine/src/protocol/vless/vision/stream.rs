@@ -1,4 +1,4 @@
-//! The stream: blocks first, then bare payload inside TLS or outside it, each direction on its own.
+//! The stream: blocks first, then bare payload inside the layer or outside it, each direction on its own.
 
 use std::{
     io,
@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::{
     RECEIVING, SENDING,
-    io::{Layers, Writer},
+    io::Layers,
+    layer::{Layer, Writer},
     traffic::{Traffic, Verdict},
     wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
 };
@@ -25,7 +26,6 @@ use crate::{
         first_write::{FirstWrite, ReaderTask},
         outbox::Outbox,
     },
-    security::Gated,
 };
 
 /// The most payload that is taken at once while it is padded.
@@ -36,7 +36,7 @@ const MOST_AT_ONCE: usize = 64 * 1024;
 enum Writing {
     Blocks,
     Bare,
-    /// The last block is on its way through TLS.
+    /// The last block is on its way through the layer.
     Leaving,
     Raw,
 }
@@ -50,7 +50,7 @@ enum Reading {
     Addons(usize),
     Blocks(Unpadding),
     Bare,
-    /// This much of the last record inside TLS is payload.
+    /// This much of the last record inside the layer is payload.
     Leaving(usize),
     Raw,
     Failed,
@@ -64,7 +64,7 @@ pub(in super::super) struct VisionStream {
     first: FirstWrite,
     outbox: Outbox,
     writing: Writing,
-    /// Whether our side has ended: TLS itself would still take bytes, and the server would read them.
+    /// Whether our side has ended: the layer itself would still take bytes, and the server would read them.
     ended: bool,
     reading: Reading,
     traffic: Traffic,
@@ -72,9 +72,9 @@ pub(in super::super) struct VisionStream {
 
 impl VisionStream {
     /// Puts `request` in front of everything written.
-    pub(in super::super) fn new(tls: Gated, id: Uuid, request: Vec<u8>) -> Self {
+    pub(in super::super) fn new(layer: Box<dyn Layer>, id: Uuid, request: Vec<u8>) -> Self {
         Self {
-            layers: Layers::Both(Box::new(tls)),
+            layers: Layers::Both(layer),
             id,
             request,
             first: FirstWrite::new(),
@@ -120,19 +120,19 @@ impl VisionStream {
         payload.len()
     }
 
-    /// Writes the outbox out; after the last block our direction leaves TLS.
+    /// Writes the outbox out; after the last block our direction leaves the layer.
     fn poll_blocks(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.layers.poll_drain(&mut self.outbox, cx))?;
         if self.writing == Writing::Leaving {
             ready!(self.layers.inside().poll_flush(cx))?;
             self.writing = Writing::Raw;
             SENDING.fetch_add(1, Ordering::Relaxed);
-            self.leave_tls();
+            self.leave();
         }
         Poll::Ready(Ok(()))
     }
 
-    fn leave_tls(&mut self) {
+    fn leave(&mut self) {
         if self.writing == Writing::Raw && matches!(self.reading, Reading::Raw) {
             self.layers.leave();
         }
@@ -169,7 +169,7 @@ impl VisionStream {
                 Reading::Leaving(0) => {
                     self.reading = Reading::Raw;
                     RECEIVING.fetch_add(1, Ordering::Relaxed);
-                    self.leave_tls();
+                    self.leave();
                     continue;
                 }
                 _ => {}
@@ -276,9 +276,9 @@ pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
 
 #[cfg(test)]
 impl VisionStream {
-    /// Whether nothing is left but the socket.
+    /// Whether the layer is gone.
     pub(super) const fn is_raw(&self) -> bool {
-        matches!(self.layers, Layers::Socket { .. })
+        matches!(self.layers, Layers::Bare { .. })
     }
 }
 
@@ -349,7 +349,7 @@ impl AsyncWrite for VisionStream {
         this.writer().poll_flush(cx)
     }
 
-    /// A direction that has left TLS ends without `close_notify`: nobody would read it.
+    /// A direction that has left our TLS ends without `close_notify`: nobody would read it.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.writer_acts() {

@@ -1,13 +1,24 @@
 //! Vision against a server written down from its definition: plain traffic, inner TLS, and bytes that come together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use hezar_core::{Carrier, Host, PacketEncoding, Security, Target, Tls, Vision, Vless};
+use bytes::Bytes;
+use hezar_core::{Carrier, Host, PacketEncoding, Secret, Security, Target, Tls, Vision, Vless};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    io::{
+        AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf,
+        duplex,
+    },
     task::JoinHandle,
     time::sleep,
 };
@@ -15,6 +26,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
 use uuid::{Uuid, uuid};
 
 use super::{
+    layer::{Layer, Writer},
     stream::VisionStream,
     traffic::{
         Traffic, Verdict,
@@ -23,13 +35,20 @@ use super::{
     wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
 };
 use crate::{
-    BuildError, Cause, Dialer, TlsClients,
+    BoxStream, BuildError, Cause, Dialer, TlsClients,
     protocol::{
         laws::{self, Served, attempt, target},
-        vless::{build, wire::VISION},
+        vless::{
+            build,
+            encryption::{
+                Encryption,
+                tests::{Looks, Server as Encrypted},
+            },
+            wire,
+        },
     },
     security::RecordGate,
-    testing::{Authority, upstream_pair},
+    testing::{Authority, chopped_pair, upstream_pair},
     upstream::Upstream,
 };
 
@@ -62,38 +81,77 @@ impl World {
         build(&settings, self.secured(plain))
     }
 
-    /// A client's stream, and the server's application beside it.
+    /// A client's stream inside TLS, and the server's application beside it.
     async fn meet(&self, seed: u64, most: usize) -> (VisionStream, JoinHandle<Served>) {
         let (plain, peer) = upstream_pair(seed, most);
         let server = tokio::spawn(serve(self.acceptor.clone(), peer));
         let tls = self.secured(&plain).open_gated(&attempt()).await.unwrap();
-        let request = crate::protocol::vless::wire::vision(&ID, &target());
-        (VisionStream::new(tls, ID, request), server)
+        let request = wire::vision(&ID, &target());
+        (VisionStream::new(Box::new(tls), ID, request), server)
     }
 }
 
-async fn take(tls: &mut Server, length: usize) -> Vec<u8> {
+impl Layer for Server {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        match ready!(Pin::new(self).poll_fill_buf(cx)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(&[])),
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn consume(&mut self, length: usize) {
+        AsyncBufReadExt::consume(self, length);
+    }
+
+    fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().0.poll_read_raw(cx, buf)
+    }
+
+    fn inside(&mut self) -> Writer<'_> {
+        Pin::new(self)
+    }
+
+    fn outside(&mut self) -> Writer<'_> {
+        Pin::new(self.get_mut().0)
+    }
+
+    fn leave(self: Box<Self>) -> (BoxStream, Bytes) {
+        unreachable!("the server stays as it is")
+    }
+}
+
+/// The next chunk of at most this length; empty at the end.
+async fn chunk(layer: &mut dyn Layer, most: usize) -> Vec<u8> {
+    let chunk = poll_fn(|cx| layer.poll_chunk(cx).map(|chunk| chunk.map(<[u8]>::to_vec))).await;
+    let mut chunk = chunk.unwrap_or_default();
+    chunk.truncate(most);
+    layer.consume(chunk.len());
+    chunk
+}
+
+async fn take(layer: &mut dyn Layer, length: usize) -> Vec<u8> {
     let mut taken = Vec::new();
     while taken.len() < length {
-        let chunk = tls.fill_buf().await.unwrap();
+        let chunk = chunk(layer, length - taken.len()).await;
         assert!(!chunk.is_empty());
-        let part = chunk.len().min(length - taken.len());
-        taken.extend_from_slice(&chunk[..part]);
-        tls.consume(part);
+        taken.extend_from_slice(&chunk);
     }
     taken
 }
 
 /// Reads the request and serves in the background.
 async fn serve(acceptor: TlsAcceptor, peer: DuplexStream) -> Served {
-    let mut tls = acceptor.accept(RecordGate::new(peer)).await.unwrap();
-    let start = take(&mut tls, 18 + VISION.len() + 5).await;
-    assert_eq!((start[0], &start[1..17], usize::from(start[17])), (0, &ID.as_bytes()[..], VISION.len()));
-    assert_eq!((&start[18..36], start[36], start[39]), (VISION, 1, 2));
+    serve_inside(Box::new(acceptor.accept(RecordGate::new(peer)).await.unwrap())).await
+}
+
+async fn serve_inside(mut layer: Box<dyn Layer>) -> Served {
+    let start = take(&mut *layer, 18 + wire::VISION.len() + 5).await;
+    assert_eq!((start[0], &start[1..17], usize::from(start[17])), (0, &ID.as_bytes()[..], wire::VISION.len()));
+    assert_eq!((&start[18..36], start[36], start[39]), (wire::VISION, 1, 2));
     let port = u16::from_be_bytes([start[37], start[38]]);
-    let name = take(&mut tls, usize::from(start[40])).await;
+    let name = take(&mut *layer, usize::from(start[40])).await;
     let (ours, theirs) = duplex(16 * 1024);
-    tokio::spawn(relay(tls, theirs));
+    tokio::spawn(relay(layer, theirs));
     (Target::new(Host::new(std::str::from_utf8(&name).unwrap()).unwrap(), port).unwrap(), ours)
 }
 
@@ -105,29 +163,27 @@ enum Half {
     Over,
 }
 
-/// What comes next from the client: one record's payload, or what the socket has.
-async fn next(tls: &mut Server, half: Half) -> Vec<u8> {
-    if half == Half::Raw {
-        let mut bytes = vec![0; 8000];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        std::future::poll_fn(|cx| tls.get_mut().0.poll_read_raw(cx, &mut buffer)).await.unwrap();
-        let length = buffer.filled().len();
-        bytes.truncate(length);
-        return bytes;
+/// What comes next from the client: one record's payload, or what lies beneath the layer.
+async fn next(layer: &mut dyn Layer, half: Half) -> Vec<u8> {
+    if half != Half::Raw {
+        return chunk(layer, usize::MAX).await;
     }
-    let chunk = tls.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
-    tls.consume(chunk.len());
-    chunk
+    let mut bytes = vec![0; 8000];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    poll_fn(|cx| layer.poll_read_raw(cx, &mut buffer)).await.unwrap();
+    let length = buffer.filled().len();
+    bytes.truncate(length);
+    bytes
 }
 
-async fn relay(mut tls: Server, mut app: DuplexStream) {
+async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
     let (mut up, mut down) = (Half::Blocks, Half::Blocks);
     let (mut blocks, mut traffic, mut random) = (Unpadding::new(ID), Traffic::new(), StdRng::seed_from_u64(1));
     let mut buffer = vec![0; 12_000];
     let mut head = vec![0, 3, b'a', b'b', b'c'];
     while up != Half::Over || down != Half::Over {
         tokio::select! {
-            chunk = next(&mut tls, up), if up != Half::Over => {
+            chunk = next(&mut *layer, up), if up != Half::Over => {
                 if chunk.is_empty() {
                     up = Half::Over;
                     app.shutdown().await.unwrap();
@@ -154,17 +210,18 @@ async fn relay(mut tls: Server, mut app: DuplexStream) {
                 let id = (!head.is_empty()).then_some(&ID);
                 if bytes.is_empty() {
                     if down == Half::Raw {
-                        tls.get_mut().0.shutdown().await.unwrap();
+                        layer.outside().shutdown().await.unwrap();
                     } else {
-                        tls.write_all(&head).await.unwrap();
-                        tls.shutdown().await.unwrap();
+                        layer.inside().write_all(&head).await.unwrap();
+                        layer.inside().shutdown().await.unwrap();
                     }
                     down = Half::Over;
                 } else if down == Half::Raw {
-                    tls.get_mut().0.write_all(bytes).await.unwrap();
+                    layer.outside().write_all(bytes).await.unwrap();
+                    layer.outside().flush().await.unwrap();
                 } else if down == Half::Bare {
-                    tls.write_all(bytes).await.unwrap();
-                    tls.flush().await.unwrap();
+                    layer.inside().write_all(bytes).await.unwrap();
+                    layer.inside().flush().await.unwrap();
                 } else {
                     traffic.see_down(bytes);
                     let verdict = traffic.see_up(bytes);
@@ -180,9 +237,10 @@ async fn relay(mut tls: Server, mut app: DuplexStream) {
                         let command = if number + 1 == count { last } else { Command::Continue };
                         pad(&mut wire, id.filter(|_| number == 0), command, piece, true, &mut random);
                     }
-                    tls.write_all(&wire).await.unwrap();
-                    tls.flush().await.unwrap();
-                    tls.get_mut().0.write_all(&bytes[inside.len()..]).await.unwrap();
+                    layer.inside().write_all(&wire).await.unwrap();
+                    layer.inside().flush().await.unwrap();
+                    layer.outside().write_all(&bytes[inside.len()..]).await.unwrap();
+                    layer.outside().flush().await.unwrap();
                     down = match verdict {
                         Verdict::Pad => Half::Blocks,
                         Verdict::Stop => Half::Bare,
@@ -199,6 +257,20 @@ async fn keeps_the_laws() {
     let world = World::new();
     let acceptor = world.acceptor.clone();
     laws::all(|upstream| world.dialer(&upstream), |peer| serve(acceptor.clone(), peer)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_laws_inside_encryption() {
+    for looks in [Looks::Native, Looks::Random] {
+        let server = Encrypted::new(looks);
+        let encryption = Some(Secret::new(server.text("1rtt").as_str()));
+        let settings = Vless { id: ID, flow: Some(Vision::Plain), encryption, packet_encoding: PacketEncoding::Xudp };
+        let serve = |peer| {
+            let server = Arc::clone(&server);
+            async move { serve_inside(server.accept_layer(peer).await).await }
+        };
+        laws::all(|upstream| build(&settings, upstream), serve).await;
+    }
 }
 
 /// A mebibyte each way, one after the other.
@@ -221,41 +293,73 @@ async fn exchange(mut ours: impl AsyncRead + AsyncWrite + Unpin, mut theirs: imp
     tokio::join!(client, server);
 }
 
+/// TLS of these versions through the stream. Whether the stream has left its layer in the end.
+async fn leaves(
+    world: &World,
+    versions: &'static rustls::SupportedProtocolVersion,
+    (mut stream, server): (VisionStream, JoinHandle<Served>),
+) -> bool {
+    let provider = rustls::crypto::aws_lc_rs::default_provider;
+    let inner = world.authority.server_of(&["inner.example"], &[], provider(), &[versions]).0;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(world.authority.root.clone()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let site = tokio::spawn(async move { inner.accept(server.await.unwrap().1).await.unwrap() });
+    let name = ServerName::try_from("inner.example").unwrap();
+    let client = TlsConnector::from(Arc::new(config)).connect(name, &mut stream).await.unwrap();
+    // The first data is small, like a request.
+    let mut ours = client;
+    ours.write_all(b"GET /").await.unwrap();
+    ours.flush().await.unwrap();
+    let mut theirs = site.await.unwrap();
+    theirs.read_exact(&mut [0; 5]).await.unwrap();
+    theirs.write_all(b"200 OK").await.unwrap();
+    theirs.flush().await.unwrap();
+    ours.read_exact(&mut [0; 6]).await.unwrap();
+    exchange(&mut ours, &mut theirs).await;
+    drop(ours);
+    stream.is_raw()
+}
+
 #[tokio::test(start_paused = true)]
 async fn inner_tls13_leaves_our_tls_and_inner_tls12_stays() {
     let world = World::new();
     let before = super::handed_over();
-    for (versions, leaves) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
+    for (versions, expected) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
         for (seed, most) in [(1, 1000), (2, 64 * 1024)] {
-            let provider = rustls::crypto::aws_lc_rs::default_provider;
-            let inner = world.authority.server_of(&["inner.example"], &[], provider(), &[versions]).0;
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add(world.authority.root.clone()).unwrap();
-            let config = rustls::ClientConfig::builder_with_provider(provider().into())
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            let (mut stream, server) = world.meet(seed, most).await;
-            let site = tokio::spawn(async move { inner.accept(server.await.unwrap().1).await.unwrap() });
-            let name = ServerName::try_from("inner.example").unwrap();
-            let client = TlsConnector::from(Arc::new(config)).connect(name, &mut stream).await.unwrap();
-            // The first data is small, like a request.
-            let mut ours = client;
-            ours.write_all(b"GET /").await.unwrap();
-            ours.flush().await.unwrap();
-            let mut theirs = site.await.unwrap();
-            theirs.read_exact(&mut [0; 5]).await.unwrap();
-            theirs.write_all(b"200 OK").await.unwrap();
-            theirs.flush().await.unwrap();
-            ours.read_exact(&mut [0; 6]).await.unwrap();
-            exchange(&mut ours, &mut theirs).await;
-            drop(ours);
-            assert_eq!(stream.is_raw(), leaves, "{versions:?} in pieces of {most}");
+            let met = world.meet(seed, most).await;
+            assert_eq!(leaves(&world, versions, met).await, expected, "{versions:?} in pieces of {most}");
         }
     }
     let after = super::handed_over();
     assert!(after.sending >= before.sending + 2 && after.receiving >= before.receiving + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inner_tls13_leaves_encryption() {
+    let world = World::new();
+    for (looks, rtt) in
+        [(Looks::Native, "1rtt"), (Looks::XorPub, "0rtt"), (Looks::Random, "1rtt"), (Looks::Random, "0rtt")]
+    {
+        let server = Encrypted::new(looks);
+        // With a ticket from the second stream on.
+        let encryption = Encryption::new(&server.text(rtt)).unwrap();
+        for (seed, most) in [(1, 7), (2, 1000), (3, 64 * 1024)] {
+            for (versions, expected) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
+                let (ours, peer) = chopped_pair(seed, most);
+                let accepting = Arc::clone(&server);
+                let app = tokio::spawn(async move { serve_inside(accepting.accept_layer(peer).await).await });
+                let layer = encryption.wrap(ours, &attempt()).await.unwrap();
+                let stream = VisionStream::new(Box::new(layer), ID, wire::vision(&ID, &target()));
+                let left = leaves(&world, versions, (stream, app)).await;
+                assert_eq!(left, expected, "{looks:?} {rtt} {versions:?} in pieces of {most}");
+            }
+        }
+    }
 }
 
 /// Passes bytes on as networks do that collect them for a while. Counts the pieces that go to the client.
@@ -322,16 +426,16 @@ async fn datagrams_travel_as_frames_in_blocks_and_quic_is_kept_out() {
     let (plain, peer) = upstream_pair(4, 64 * 1024);
     let acceptor = world.acceptor.clone();
     let server = tokio::spawn(async move {
-        let mut tls = acceptor.accept(RecordGate::new(peer)).await.unwrap();
-        let start = take(&mut tls, 18 + VISION.len() + 1).await;
-        assert_eq!((&start[18..36], start[36]), (VISION, 3));
+        let mut tls: Server = acceptor.accept(RecordGate::new(peer)).await.unwrap();
+        let start = take(&mut tls, 18 + wire::VISION.len() + 1).await;
+        assert_eq!((&start[18..36], start[36]), (wire::VISION, 3));
         let block = take(&mut tls, 21).await;
         assert_eq!((&block[..16], block[16]), (&ID.as_bytes()[..], 0));
         take(&mut tls, usize::from(u16::from_be_bytes([block[17], block[18]]))).await
     });
     let flow = world.dialer(&plain).unwrap().associate(&attempt()).await.unwrap();
     let refused = flow.send_to(b"quic", &Target::parse("192.0.2.9:443").unwrap()).await.unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
     flow.send_to(b"query", &Target::parse("192.0.2.9:53").unwrap()).await.unwrap();
     assert!(server.await.unwrap().ends_with(b"query"));
 }
