@@ -44,9 +44,10 @@ pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> Str
             let plugin = plugin_text(plugin, row.tls.is_some(), access);
             format!("ss://{pair}@{server}?plugin={}", plugin.replace(';', "%3B").replace('=', "%3D"))
         }
-        Protocol::Encrypted { looks, rtt, post_quantum } => {
+        Protocol::Encrypted { looks, rtt, post_quantum, vision } => {
             let encryption = secrets::encryption(looks, rtt, post_quantum);
-            format!("vless://{}@{server}?encryption={encryption}&{parameters}", access.id())
+            let flow = if vision { "&flow=xtls-rprx-vision" } else { "" };
+            format!("vless://{}@{server}?encryption={encryption}{flow}&{parameters}", access.id())
         }
         Protocol::WireGuard => {
             let escape = |key: &str| key.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
@@ -177,16 +178,17 @@ fn security(row: Row, certificate: &Certificate, access: Access) -> Vec<String> 
         return vec!["security=none".to_owned()];
     };
     let wrong = access == Access::WrongCertificate;
-    let named = matches!(trust, Trust::Verify | Trust::Browser | Trust::Ech);
+    let named = matches!(trust, Trust::Verify | Trust::Browser | Trust::Own | Trust::Ech);
     let name = if wrong && named { "other.interop.test" } else { SERVER_NAME };
     let kind = if matches!(trust, Trust::Reality { .. }) { "reality" } else { "tls" };
     let mut pairs = vec![format!("security={kind}"), format!("sni={name}")];
     match trust {
         Trust::Verify => {}
         Trust::Browser => pairs.push("fp=chrome".to_owned()),
+        Trust::Own => pairs.push("fp=none".to_owned()),
         Trust::Ech => pairs.push(format!("fp=chrome&ech={}", ECH_LIST.replace('+', "%2B").replace('=', "%3D"))),
-        Trust::Reality { ml_dsa } => {
-            pairs.push(format!("fp=chrome&sid={SHORT_ID}&pbk={}", secrets::reality_public_key(access)));
+        Trust::Reality { hello, ml_dsa } => {
+            pairs.push(format!("fp={hello}&sid={SHORT_ID}&pbk={}", secrets::reality_public_key(access)));
             if ml_dsa {
                 pairs.push(format!("pqv={}", secrets::ml_dsa_public_key()));
             }

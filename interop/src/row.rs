@@ -22,11 +22,13 @@ pub(crate) enum Protocol {
     /// Shadowsocks behind a SIP003 plugin.
     Plugged(Plugged),
     AnyTls,
-    /// VLESS with its own encryption; with both kinds of keys in a row when `post_quantum`.
+    /// VLESS with its own encryption; with both kinds of keys in a row when `post_quantum`, with Vision inside when
+    /// `vision`.
     Encrypted {
         looks: &'static str,
         rtt: &'static str,
         post_quantum: bool,
+        vision: bool,
     },
     /// Trojan through Trojan: the server is asked for itself, and behind that for the target.
     Chain,
@@ -126,8 +128,10 @@ pub(crate) enum Trust {
     Pin,
     /// Unseen.
     Skip,
+    /// It verifies against a root, after a hello that is no browser's.
+    Own,
     /// It shows a REALITY server's secret, and perhaps a second signature.
-    Reality { ml_dsa: bool },
+    Reality { hello: &'static str, ml_dsa: bool },
 }
 
 /// One row.
@@ -161,6 +165,11 @@ impl Row {
             | Protocol::WireGuard
             | Protocol::Tuic { .. } => true,
         }
+    }
+
+    /// Whether Vision is spoken: the inner TLS leaves what is around it.
+    pub(crate) const fn has_vision(self) -> bool {
+        matches!(self.protocol, Protocol::VlessVision | Protocol::Encrypted { vision: true, .. })
     }
 
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
@@ -212,8 +221,9 @@ impl fmt::Display for Row {
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
             Protocol::AnyTls => write!(f, "anytls"),
             Protocol::WireGuard => write!(f, "wireguard"),
-            Protocol::Encrypted { looks, rtt, post_quantum } => {
-                write!(f, "vless encrypted {looks} {rtt}{}", if post_quantum { " pq" } else { "" })
+            Protocol::Encrypted { looks, rtt, post_quantum, vision } => {
+                let (keys, flow) = (if post_quantum { " pq" } else { "" }, if vision { " vision" } else { "" });
+                write!(f, "vless encrypted {looks} {rtt}{keys}{flow}")
             }
             Protocol::Chain => write!(f, "trojan through trojan"),
             Protocol::Plugged(Plugged::ObfsHttp) => write!(f, "ss obfs http"),
@@ -267,8 +277,10 @@ impl fmt::Display for Row {
             Some(Trust::Ech) => " · tls ech",
             Some(Trust::Pin) => " · tls pinned",
             Some(Trust::Skip) => " · tls unverified",
-            Some(Trust::Reality { ml_dsa: false }) => " · reality",
-            Some(Trust::Reality { ml_dsa: true }) => " · reality ml-dsa",
+            Some(Trust::Own) => " · tls fp=none",
+            Some(Trust::Reality { ml_dsa: true, .. }) => " · reality ml-dsa",
+            Some(Trust::Reality { hello: "none", .. }) => " · reality fp=none",
+            Some(Trust::Reality { .. }) => " · reality",
         })
     }
 }

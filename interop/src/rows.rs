@@ -26,6 +26,10 @@ const ENCRYPTIONS: [(&str, &str, bool); 6] = [
     ("random", "0rtt", true),
 ];
 const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::WebSocket, Transport::EarlyHeader, Transport::EarlyPath];
+/// REALITY as nearly all links have it.
+const REALITY: Trust = Trust::Reality { hello: "chrome", ml_dsa: false };
+/// REALITY after a hello that is no browser's.
+const REALITY_OWN: Trust = Trust::Reality { hello: "none", ml_dsa: false };
 /// Tried with VLESS in the clear and over TLS, with the others over TLS only.
 const MORE_TRANSPORTS: [Transport; 14] = [
     Transport::HttpHeader,
@@ -83,23 +87,32 @@ fn all() -> Vec<Row> {
             rows.extend([clear, secured].into_iter().flatten().map(|tls| Row { protocol, transport, tls }));
         }
         let tcp = Row::plain(protocol);
-        let reality = Trust::Reality { ml_dsa: false };
-        rows.extend([Trust::Browser, Trust::Pin, Trust::Skip, reality].map(|trust| Row { tls: Some(trust), ..tcp }));
+        rows.extend([Trust::Browser, Trust::Pin, Trust::Skip, REALITY].map(|trust| Row { tls: Some(trust), ..tcp }));
     }
     for (looks, rtt, post_quantum) in ENCRYPTIONS {
-        rows.push(Row::plain(Protocol::Encrypted { looks, rtt, post_quantum }));
+        let encrypted = |vision| Row::plain(Protocol::Encrypted { looks, rtt, post_quantum, vision });
+        rows.extend([false, true].map(encrypted));
     }
-    let encrypted = Protocol::Encrypted { looks: "native", rtt: "0rtt", post_quantum: false };
-    rows.push(Row { protocol: encrypted, transport: Transport::WebSocket, tls: Some(Trust::Verify) });
+    let encrypted = |looks, vision| Protocol::Encrypted { looks, rtt: "0rtt", post_quantum: false, vision };
+    let websocket = |vision| Row {
+        protocol: encrypted("native", vision),
+        transport: Transport::WebSocket,
+        tls: Some(Trust::Verify),
+    };
+    rows.extend([false, true].map(websocket));
+    for looks in ["native", "xorpub", "random"] {
+        let row = Row::plain(encrypted(looks, true));
+        rows.extend([Trust::Verify, REALITY].map(|trust| Row { tls: Some(trust), ..row }));
+    }
+    rows.push(Row { transport: Transport::Xhttp("auto"), tls: Some(REALITY), ..Row::plain(encrypted("random", true)) });
     rows.push(Row { tls: Some(Trust::Verify), ..Row::plain(Protocol::Chain) });
     rows.push(Row::plain(Protocol::WireGuard));
     let anytls = Row::plain(Protocol::AnyTls);
     rows.extend([Trust::Verify, Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..anytls }));
     rows.push(Row { transport: Transport::WebSocket, tls: Some(Trust::Browser), ..Row::plain(Protocol::Vless) });
-    rows.push(Row { tls: Some(Trust::Reality { ml_dsa: true }), ..Row::plain(Protocol::Vless) });
+    rows.push(Row { tls: Some(Trust::Reality { hello: "chrome", ml_dsa: true }), ..Row::plain(Protocol::Vless) });
     rows.push(Row { tls: Some(Trust::Ech), ..Row::plain(Protocol::Vless) });
     let vision = Row::plain(Protocol::VlessVision);
-    let reality = Trust::Reality { ml_dsa: false };
     let vless = Row::plain(Protocol::Vless);
     let apart = [Transport::XhttpApart("packet-up"), Transport::XhttpApart("stream-up")];
     for tls in [None, Some(Trust::Verify)] {
@@ -116,8 +129,14 @@ fn all() -> Vec<Row> {
         Transport::Xhttp("packet-up"),
         Transport::XhttpApart("stream-up"),
     ];
-    rows.extend(carried.map(|transport| Row { transport, tls: Some(reality), ..vless }));
-    rows.extend([Trust::Verify, Trust::Browser, reality].map(|trust| Row { tls: Some(trust), ..vision }));
+    rows.extend(carried.map(|transport| Row { transport, tls: Some(REALITY), ..vless }));
+    rows.extend(
+        [Trust::Verify, Trust::Browser, Trust::Own, REALITY, REALITY_OWN]
+            .map(|trust| Row { tls: Some(trust), ..vision }),
+    );
+    rows.extend([Trust::Own, REALITY_OWN].map(|trust| Row { tls: Some(trust), ..vless }));
+    rows.push(Row { transport: Transport::Grpc, tls: Some(REALITY_OWN), ..vless });
+    rows.push(Row { transport: Transport::Xhttp("auto"), tls: Some(REALITY_OWN), ..vless });
     for cipher in CIPHERS {
         let tcp = Row::plain(Protocol::Vmess { cipher, alter: 0 });
         let secured = Row { transport: Transport::WebSocket, tls: Some(Trust::Verify), ..tcp };

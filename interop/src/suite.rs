@@ -20,7 +20,7 @@ use crate::{
     link::link,
     peer::{AtEnd, Part, Relays},
     route::Route,
-    row::{Protocol, Row, Trust},
+    row::{Row, Trust},
     secrets::{Access, SERVER_NAME},
     site::{LARGE, PAGE, Site, pattern, request},
 };
@@ -74,7 +74,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if route.datagrams {
                 report.datagrams(stage, part, &good).await;
             }
-            if part.row.protocol == Protocol::VlessVision {
+            if part.row.has_vision() {
                 report.check("inner TLS", inner_tls(&good, stage, part)).await;
             }
             if matches!(part.row.tls, Some(Trust::Reality { .. })) {
@@ -173,7 +173,7 @@ async fn half_close(route: &Route, stage: &Stage, row: Row, at_end: AtEnd) -> an
     Ok(())
 }
 
-/// TLS through the node, both ways: it must have left the node's own TLS each time, in both directions.
+/// TLS through the node, both ways: it must have left the node's own TLS or encryption each time, in both directions.
 async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> {
     // The count is the process's.
     static ALONE: Mutex<()> = Mutex::const_new(());
@@ -198,8 +198,8 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     stream.read_exact(&mut verdict).await.context("no verdict")?;
     ensure!(&verdict == b"intact\n", "damaged on the way up");
     let after = handed_over();
-    ensure!(after.sending - before.sending == 2, "we did not leave our TLS");
-    ensure!(after.receiving - before.receiving == 2, "the peer did not leave our TLS");
+    ensure!(after.sending - before.sending == 2, "we did not leave what is around the inner TLS");
+    ensure!(after.receiving - before.receiving == 2, "the peer did not leave what is around the inner TLS");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub(super) fn plays(row: Row) -> bool {
                 | Transport::EarlyUpgrade
                 | Transport::Grpc
         );
-    protocol && transport && !matches!(row.tls, Some(Trust::Reality { ml_dsa: true } | Trust::Ech))
+    protocol && transport && !matches!(row.tls, Some(Trust::Reality { ml_dsa: true, .. } | Trust::Ech))
 }
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
@@ -93,9 +93,11 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             json!({ "type": "vmess", "users": [{ "username": USER, "uuid": ID, "alterId": alter }] })
         }
         Protocol::Vless => json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID }] }),
-        Protocol::Encrypted { looks, post_quantum, .. } => json!({
-            "type": "vless", "users": [{ "username": USER, "uuid": ID }], "decryption": decryption(looks, post_quantum),
-        }),
+        Protocol::Encrypted { looks, post_quantum, vision, .. } => {
+            let flow = if vision { "xtls-rprx-vision" } else { "" };
+            let users = json!([{ "username": USER, "uuid": ID, "flow": flow }]);
+            json!({ "type": "vless", "users": users, "decryption": decryption(looks, post_quantum) })
+        }
         Protocol::VlessVision => {
             json!({ "type": "vless", "users": [{ "username": USER, "uuid": ID, "flow": "xtls-rprx-vision" }] })
         }

@@ -78,7 +78,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
     stream["security"] = json!("none");
     let mut security = match part.row.tls {
         None => Value::Null,
-        Some(Trust::Reality { ml_dsa }) => reality(site, ml_dsa),
+        Some(Trust::Reality { ml_dsa, .. }) => reality(site, ml_dsa),
         Some(Trust::Browser | Trust::Ech) if dialect == Dialect::Xray => {
             // To a browser's hello, whose ECH has nothing inside, it answers with its configurations.
             let mut tls = tls(&certificate.chain, &certificate.key);
@@ -192,8 +192,10 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
         Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
         Protocol::Vmess { alter, .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": alter }] })),
-        Protocol::Encrypted { looks, post_quantum, .. } => {
-            ("vless", json!({ "clients": [{ "id": ID }], "decryption": decryption(looks, post_quantum) }))
+        Protocol::Encrypted { looks, post_quantum, vision, .. } => {
+            let flow = if vision { "xtls-rprx-vision" } else { "" };
+            let client = json!({ "id": ID, "flow": flow });
+            ("vless", json!({ "clients": [client], "decryption": decryption(looks, post_quantum) }))
         }
         Protocol::Vless => ("vless", json!({ "clients": [{ "id": ID }], "decryption": "none" })),
         Protocol::VlessVision => {
