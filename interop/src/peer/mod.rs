@@ -1,5 +1,6 @@
 //! The peers: where their programs are, what they can play, how they are configured.
 
+mod hysteria;
 mod mihomo;
 mod shadowsocks_libev;
 mod sing_box;
@@ -33,6 +34,7 @@ pub enum Peer {
     Xray,
     V2ray,
     ShadowsocksLibev,
+    Hysteria,
 }
 
 /// What becomes of the end of one direction.
@@ -85,7 +87,8 @@ struct Pinned {
 
 impl Peer {
     /// Every peer, in the order of the table's columns.
-    pub const ALL: [Self; 5] = [Self::SingBox, Self::Mihomo, Self::Xray, Self::V2ray, Self::ShadowsocksLibev];
+    pub const ALL: [Self; 6] =
+        [Self::SingBox, Self::Mihomo, Self::Xray, Self::V2ray, Self::ShadowsocksLibev, Self::Hysteria];
 
     /// The name in peers.toml.
     #[must_use]
@@ -96,6 +99,7 @@ impl Peer {
             Self::Xray => "xray",
             Self::V2ray => "v2ray",
             Self::ShadowsocksLibev => "shadowsocks-libev",
+            Self::Hysteria => "hysteria",
         }
     }
 
@@ -118,13 +122,15 @@ impl Peer {
             Self::Xray => xray::plays(row, xray::Dialect::Xray),
             Self::V2ray => xray::plays(row, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::plays(row),
+            Self::Hysteria => hysteria::plays(row),
         }
     }
 
     /// What the peer's server does when the client's direction ends before the target's.
     pub(crate) fn at_end(self, row: Row) -> AtEnd {
         match (self, row.protocol) {
-            (Self::ShadowsocksLibev, _) => AtEnd::ClosesBoth,
+            // Hysteria's server leaves its loop as soon as one direction has ended.
+            (Self::ShadowsocksLibev | Self::Hysteria, _) => AtEnd::ClosesBoth,
             // sing-box's client shows the same against it.
             (Self::Mihomo, Protocol::Vmess { cipher, .. }) if cipher != "zero" => AtEnd::HoldsBack,
             // Its own client shows the same against it, and not against sing-box.
@@ -230,6 +236,7 @@ impl Peer {
             Self::Xray => xray::render(parts, certificate, site, xray::Dialect::Xray),
             Self::V2ray => xray::render(parts, certificate, site, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),
+            Self::Hysteria => hysteria::render(parts, certificate),
         }
     }
 
@@ -240,6 +247,7 @@ impl Peer {
             Self::Mihomo => &["-d", ".", "-f"],
             Self::V2ray => &["-config"],
             Self::ShadowsocksLibev => &["-c"],
+            Self::Hysteria => &[],
         };
         words.iter().map(OsString::from).chain([file.as_os_str().to_owned()]).collect()
     }
