@@ -154,6 +154,8 @@ impl Start {
             .current_dir(&self.folder)
             // mihomo would take a client for itself when the client's port is one that it dialled from.
             .env("DISABLE_LOOPBACK_DETECTOR", "1")
+            // Ours takes every HEZAR_* variable for a key of its configuration; this one is the peers' folder.
+            .env_remove("HEZAR_PEERS")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
