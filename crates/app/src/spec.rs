@@ -28,6 +28,7 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         hedge_percent: proxy.hedge_percent,
         repeat_unsafe: proxy.repeat_unsafe,
         deadline: proxy.deadline,
+        node_wait: proxy.node_wait,
         attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),
         setup_timeout: proxy.handshake_timeout,
         idle_timeout: proxy.idle_timeout,

@@ -38,6 +38,9 @@ pub struct GatewayConfig {
     pub attempts: u32,
     /// The time from a complete request to a connected node (or the head of the answer), all attempts together.
     pub deadline: Duration,
+    /// How long a request waits for a node when none is usable and some are yet to be probed: after a start, or when all
+    /// nodes were exchanged at once. Zero: it is refused at once.
+    pub node_wait: Duration,
     /// The longest that one attempt may take, so that a mute node does not eat the deadline.
     pub attempt_timeout: Duration,
     /// How many requests in a hundred may be given to a second node because the first one is late, 0 to 100.
@@ -81,6 +84,7 @@ impl Default for GatewayConfig {
             filter: None,
             attempts: 16,
             deadline: Duration::from_secs(30),
+            node_wait: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
             hedge_percent: 5,
             repeat_unsafe: false,

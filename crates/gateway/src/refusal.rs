@@ -95,7 +95,10 @@ pub enum Refusal {
 impl Refusal {
     /// Every code of the gateway with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
-        CodeDoc::new("pool-empty", "No node is healthy; the request was refused, never sent directly."),
+        CodeDoc::new(
+            "pool-empty",
+            "No node is healthy, and none became so in time (`node_wait`); the request was refused, never sent directly.",
+        ),
         CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name and the listener."),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new("all-attempts-failed", "Every node that was tried for the request failed."),

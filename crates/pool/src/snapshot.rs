@@ -25,6 +25,14 @@ pub struct Counts {
     pub quarantined: usize,
 }
 
+impl Counts {
+    /// Whether no node is usable, and some may turn out to be.
+    #[must_use]
+    pub const fn only_new(&self) -> bool {
+        self.healthy == 0 && self.suspect == 0 && self.new > 0
+    }
+}
+
 /// What a node is counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {

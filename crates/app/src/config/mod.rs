@@ -55,6 +55,8 @@ pub struct ProxyConfig {
     pub hedge_percent: u32,
     pub repeat_unsafe: bool,
     pub deadline: Duration,
+    /// How long a request waits for the first node that is probed.
+    pub node_wait: Duration,
     pub idle_timeout: Duration,
     /// An association without a datagram is closed after this.
     pub udp_idle_timeout: Duration,

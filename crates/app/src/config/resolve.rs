@@ -91,6 +91,9 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         hedge_percent: small(&mut section, "hedge_percent", 0..=100).unwrap_or(5),
         repeat_unsafe: section.boolean("repeat_unsafe").unwrap_or(false),
         deadline: section.duration("deadline", limits.timeout.clone()).unwrap_or(Duration::from_secs(30)),
+        node_wait: section
+            .duration("node_wait", Duration::ZERO..=*limits.timeout.end())
+            .unwrap_or(Duration::from_secs(5)),
         idle_timeout: section.duration("idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(600)),
         udp_idle_timeout: section.duration("udp_idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(300)),
         handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),

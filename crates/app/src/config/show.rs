@@ -70,6 +70,7 @@ fn proxy(config: &Config) -> Value {
         ("hedge_percent", Some(number(proxy.hedge_percent))),
         ("repeat_unsafe", Some(Value::Boolean(proxy.repeat_unsafe))),
         ("deadline", text(show_duration(proxy.deadline))),
+        ("node_wait", text(show_duration(proxy.node_wait))),
         ("idle_timeout", text(show_duration(proxy.idle_timeout))),
         ("udp_idle_timeout", text(show_duration(proxy.udp_idle_timeout))),
         ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),

@@ -14,6 +14,7 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # hedge_percent = 5                 # of 100 requests so many may ask a second node because the first is late
 # repeat_unsafe = false             # true: also what may act twice (POST, unknown protocols) is sent to another node
 # deadline = "30s"                  # for all attempts together
+# node_wait = "5s"                  # for the first healthy node, while nodes are yet to be probed; "0s": refuse at once
 # idle_timeout = "10m"              # a tunnel without a byte is closed after this
 # udp_idle_timeout = "5m"           # a UDP association without a datagram is closed after this
 # handshake_timeout = "10s"         # what a client may take to say what it wants

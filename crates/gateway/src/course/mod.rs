@@ -36,6 +36,9 @@ const DOUBTED_OPINIONS: u32 = 8;
 /// A shorter time says nothing about the node: a handshake over two continents may take as long.
 const FAIR: Duration = Duration::from_secs(2);
 
+/// Between two looks for the first node that is usable.
+const LOOK: Duration = Duration::from_millis(25);
+
 /// What a dialer is called in the pool.
 pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
 
@@ -71,6 +74,8 @@ pub(crate) struct Course {
     session: Option<u64>,
     place: Place,
     deadline: Instant,
+    /// Until when it waits for a node, once there was none.
+    waits_until: Option<Instant>,
     servers: Vec<u64>,
     nodes: Vec<NodeId>,
     /// How many of these, in front, were never tried: an association passes them over while there are others.
@@ -101,6 +106,7 @@ impl Course {
             country: identity.options.country,
             session: session_key(shared, identity, strategy, client),
             deadline: Instant::now() + shared.config.deadline,
+            waits_until: None,
             servers: Vec::new(),
             nodes: Vec::new(),
             passed_over: 0,
@@ -142,13 +148,26 @@ impl Course {
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn next(&mut self) -> Result<Route, Refusal> {
         loop {
-            if !self.vigil.hopeful() && !self.start() && self.dialling.is_empty() {
+            if !self.vigil.hopeful() && !self.start() && self.dialling.is_empty() && !self.comes().await {
                 return Err(self.refusal());
             }
             if let Some(route) = self.dialled().await? {
                 return Ok(route);
             }
         }
+    }
+
+    /// Waits for the first node to be dialled at all, while some are yet to be probed; false when none came.
+    async fn comes(&mut self) -> bool {
+        let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.shared.config.node_wait);
+        let until = until.min(self.deadline);
+        while self.attempts == 0 && Instant::now() < until && self.shared.pool.snapshot().counts().only_new() {
+            sleep_until(until.min(Instant::now() + LOOK)).await;
+            if self.start() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits for the dials under way; nothing when it is time for one more.

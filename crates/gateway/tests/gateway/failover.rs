@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::Timestamp;
 use hezar_gateway::GatewayConfig;
-use hezar_pool::{Origin, Outcome, State, Strategy};
+use hezar_pool::{Origin, Outcome, State, Strategy, Success};
 
 use crate::{
     clients::*,
@@ -313,4 +313,28 @@ fn no_code_dials_without_a_leased_node() {
     dialling.sort();
     let expected = [("src/course/dial.rs", "dialer.connect("), ("src/course/flow.rs", "dialer.associate(")];
     assert_eq!(dialling, expected.map(|(file, dial)| (std::path::PathBuf::from(file), dial)));
+}
+
+#[tokio::test]
+async fn a_request_waits_for_the_first_node_that_is_probed() {
+    let world = world(config(), &[Does::Echo]).await;
+    world.exchange(Timestamp(1));
+    let probe = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(world.connects(), [0], "nothing goes through a node that nobody has probed");
+        let success = Success { latency: Duration::from_millis(50), exit: None };
+        world.pool.report(world.ids[0], &Outcome { origin: Origin::Probe, result: Ok(success) }, Timestamp(2));
+    };
+    let (stream, ()) = tokio::join!(tunnel(&world, "example.com:443"), probe);
+    expect_echo(stream, b"hello").await;
+}
+
+#[tokio::test]
+async fn a_request_waits_no_longer_than_it_may_and_not_for_nothing() {
+    for (nodes, node_wait) in [(&[Does::Echo][..], Duration::from_millis(50)), (&[], Duration::from_secs(3600))] {
+        let world = world(GatewayConfig { node_wait, deadline: Duration::from_secs(3600), ..config() }, nodes).await;
+        world.exchange(Timestamp(1));
+        let (status, proxy_status, _) = get(&world, "GET", "http://example.com/").await;
+        assert_eq!((status, proxy_status.contains("pool-empty")), (503, true), "{proxy_status}");
+    }
 }

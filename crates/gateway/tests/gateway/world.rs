@@ -15,12 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target};
+use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{
     Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig, Stream,
 };
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
-use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Rules, Strategy, Success};
+use hezar_pool::{Change, Exit, Node, Origin, Outcome, Pool, Rules, Strategy, Success};
 use http_body_util::{Either, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -273,9 +273,7 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
             targets: Mutex::default(),
             requests: Arc::default(),
         });
-        let node = pool.node(specs[n].id()).unwrap();
-        let payload: Arc<dyn Dialer> = fake.clone();
-        node.payload(|_| Ok::<_, Infallible>(payload)).unwrap();
+        let node = arm(&pool, specs[n].id(), &fake);
         let exit = Exit { ip: "192.0.2.77".parse().unwrap(), country: Some(if n % 2 == 0 { *b"DE" } else { *b"US" }) };
         let success = Success { latency: Duration::from_millis(50), exit: Some(exit) };
         pool.report(node.id(), &Outcome { origin: Origin::Probe, result: Ok(success) }, clock.now());
@@ -299,7 +297,25 @@ fn spec(server: &str, number: usize) -> NodeSpec {
     NodeSpec::new(Target::parse(server).unwrap(), Outbound::Socks(proxy))
 }
 
+fn arm(pool: &Pool<Arc<dyn Dialer>>, id: NodeId, fake: &Arc<Fake>) -> Arc<Node<Arc<dyn Dialer>>> {
+    let node = pool.node(id).unwrap();
+    let payload: Arc<dyn Dialer> = fake.clone();
+    node.payload(|_| Ok::<_, Infallible>(payload)).unwrap();
+    node
+}
+
 impl World {
+    /// Removes every node and lists it again, as one that was never probed.
+    pub(crate) fn exchange(&self, now: Timestamp) {
+        let spec = |id: &NodeId| (self.pool.node(*id).unwrap().spec().clone(), Label::default());
+        let nodes = self.ids.iter().map(spec).collect();
+        self.pool.apply(Change::Remove(self.ids.clone()), now);
+        self.pool.apply(Change::List { source: "test".into(), allow_private: false, nodes, complete: true }, now);
+        for (id, fake) in self.ids.iter().zip(&self.fakes) {
+            arm(&self.pool, *id, fake);
+        }
+    }
+
     /// How often each node was asked to connect.
     pub(crate) fn connects(&self) -> Vec<usize> {
         self.fakes.iter().map(|fake| fake.connects.load(Ordering::SeqCst)).collect()
