@@ -128,8 +128,10 @@ async fn start(
     let ports = free_ports(2)?;
     let (proxy, api) = ports.first().zip(ports.get(1)).context("no free port")?;
     let token = "a-token-of-the-soak";
+    // A tunnel whose client has left stays until then where the node's protocol has no sign for it.
     let text = format!(
-        "[proxy]\nlisten = \"{proxy}\"\n[api]\nlisten = \"{api}\"\ntoken = \"{token}\"\n[log]\nlevel = \"error\"\n\
+        "[proxy]\nlisten = \"{proxy}\"\nidle_timeout = \"1m\"\n\
+         [api]\nlisten = \"{api}\"\ntoken = \"{token}\"\n[log]\nlevel = \"error\"\n\
          [probe]\nurl = \"http://{}/\"\nexpect_status = 200\ntrace_url = \"\"\ncontrol = []\ninterval = \"10s\"\n\
          per_host = 64\n[[source]]\nname = \"soak\"\nfile = \"nodes.txt\"\nallow_private = true\n",
         site.address
