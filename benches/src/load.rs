@@ -25,8 +25,8 @@ use crate::{
 
 /// A step of the load that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A tunnel that cannot be opened by then ends the run: as many as the attempts that this gateway makes for a request.
-const TRIES: usize = 16;
+/// A tunnel that cannot be opened by then ends the run.
+const TRIES: usize = 4;
 
 /// An open tunnel.
 pub type Tunnel = Box<dyn Stream>;
