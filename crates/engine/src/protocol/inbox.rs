@@ -11,6 +11,8 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use crate::fill::pour;
+
 /// The first size of the buffer in bytes: thousands of quiet connections cost little.
 const START: usize = 4 * 1024;
 /// The size up to which it grows because the connection keeps it full, in bytes.
@@ -67,11 +69,9 @@ impl Inbox {
 
     /// Gives open text to the reader, as much as fits.
     pub(crate) fn give_held(&mut self, out: &mut ReadBuf<'_>) {
-        let length = self.held.len().min(out.remaining());
-        if length > 0 {
-            out.put_slice(self.bytes.get(self.held.start..self.held.start + length).unwrap_or_default());
-            self.held.start += length;
-        }
+        let before = out.filled().len();
+        pour(&mut self.held(), out);
+        self.drop_held(out.filled().len() - before);
     }
 
     /// Reads once, with room for `needed` closed bytes in all. Returns how many bytes came; 0 at the end. Text that

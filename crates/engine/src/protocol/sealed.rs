@@ -15,7 +15,7 @@ use super::{
     inbox::Inbox,
     outbox::Outbox,
 };
-use crate::{BoxStream, Cause, Stream};
+use crate::{BoxStream, Cause, Stream, fill::pour};
 
 /// The most wire bytes gathered for one write, in bytes; one chunk may go beyond it.
 const BATCH: usize = 64 * 1024;
@@ -123,25 +123,48 @@ impl<C: Codec> Sealed<C> {
         let before = out.filled().len();
         loop {
             self.inbox.give_held(out);
-            if out.remaining() == 0 {
+            if out.remaining() == 0 || !ready!(self.poll_step(before, out, cx))? {
                 return Poll::Ready(Ok(()));
             }
-            match self.codec.open(self.inbox.bytes(), out)? {
-                Opened::Used(used) => self.inbox.consume(used),
-                Opened::Held(used, range) => self.inbox.hold(used, range),
-                Opened::End => {
-                    self.reading = Reading::Ended;
-                    return Poll::Ready(Ok(()));
+        }
+    }
+
+    /// Opens what comes next, or reads more to open. False when nothing comes next, and when it would have to be read
+    /// though `out` has got something since it had `before` bytes.
+    fn poll_step(&mut self, before: usize, out: &mut ReadBuf<'_>, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self.codec.open(self.inbox.bytes(), out)? {
+            Opened::Used(used) => self.inbox.consume(used),
+            Opened::Held(used, range) => self.inbox.hold(used, range),
+            Opened::End => {
+                self.reading = Reading::Ended;
+                return Poll::Ready(Ok(false));
+            }
+            Opened::Need(_) if out.filled().len() > before => return Poll::Ready(Ok(false)),
+            Opened::Need(length) => {
+                if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
+                    return Poll::Ready(self.at_end().map(|()| false));
                 }
-                Opened::Need(_) if out.filled().len() > before => return Poll::Ready(Ok(())),
-                Opened::Need(length) => {
-                    if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
-                        return Poll::Ready(self.at_end());
-                    }
-                    self.reading = Reading::Open;
-                }
+                self.reading = Reading::Open;
             }
         }
+        Poll::Ready(Ok(true))
+    }
+
+    /// What every read gives from now on, if the direction is over.
+    fn over(&self) -> Option<io::Result<()>> {
+        match self.reading {
+            Reading::Ended => Some(Ok(())),
+            Reading::Failed => Some(Err(Cause::Closed.into())),
+            Reading::Silent | Reading::Open => None,
+        }
+    }
+
+    /// Remembers a failure.
+    fn noted(&mut self, result: io::Result<()>) -> io::Result<()> {
+        if result.is_err() {
+            self.reading = Reading::Failed;
+        }
+        result
     }
 
     /// The text of one chunk at most, for a reader that may leave the codec between two; empty at the end. Only for codecs that
@@ -151,15 +174,11 @@ impl<C: Codec> Sealed<C> {
     /// The connection's and the codec's own.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.inbox.held().is_empty() {
-            match self.reading {
-                Reading::Ended => return Poll::Ready(Ok(&[])),
-                Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
-                Reading::Silent | Reading::Open => {}
-            }
-            if let Err(error) = ready!(self.poll_hold(cx)) {
-                self.reading = Reading::Failed;
-                return Poll::Ready(Err(error));
-            }
+            let result = match self.over() {
+                Some(over) => over,
+                None => ready!(self.poll_hold(cx)),
+            };
+            self.noted(result)?;
         }
         Poll::Ready(Ok(self.inbox.held()))
     }
@@ -170,22 +189,9 @@ impl<C: Codec> Sealed<C> {
     }
 
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.inbox.held().is_empty() {
-            match self.codec.open(self.inbox.bytes(), &mut ReadBuf::new(&mut []))? {
-                Opened::Used(used) => self.inbox.consume(used),
-                Opened::Held(used, range) => self.inbox.hold(used, range),
-                Opened::End => {
-                    self.reading = Reading::Ended;
-                    return Poll::Ready(Ok(()));
-                }
-                Opened::Need(length) => {
-                    if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
-                        return Poll::Ready(self.at_end());
-                    }
-                    self.reading = Reading::Open;
-                }
-            }
-        }
+        // A codec that holds all its text gives none to a reader.
+        let mut nowhere = ReadBuf::new(&mut []);
+        while self.inbox.held().is_empty() && ready!(self.poll_step(0, &mut nowhere, cx))? {}
         Poll::Ready(Ok(()))
     }
 
@@ -204,9 +210,9 @@ impl<C: Codec> Sealed<C> {
             self.inbox = Inbox::default();
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
-        let length = waiting.len().min(buf.remaining());
-        buf.put_slice(waiting.get(..length).unwrap_or_default());
-        self.inbox.consume(length);
+        let before = buf.filled().len();
+        pour(&mut &*waiting, buf);
+        self.inbox.consume(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 
@@ -230,19 +236,14 @@ impl<C: Codec> Sealed<C> {
 impl<C: Codec> AsyncRead for Sealed<C> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match this.reading {
-            Reading::Ended => return Poll::Ready(Ok(())),
-            Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
-            Reading::Silent | Reading::Open => {}
+        if let Some(over) = this.over() {
+            return Poll::Ready(over);
         }
         let result = match this.reader_acts(cx) {
             Ok(()) => ready!(this.poll_open(cx, out)),
             Err(error) => Err(error),
         };
-        if result.is_err() {
-            this.reading = Reading::Failed;
-        }
-        Poll::Ready(result)
+        Poll::Ready(this.noted(result))
     }
 }
 

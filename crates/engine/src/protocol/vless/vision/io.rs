@@ -6,21 +6,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Empty, ReadBuf},
     net::TcpStream,
 };
 
 use super::layer::{Layer, Writer};
-use crate::{BoxStream, Cause, protocol::outbox::Outbox};
+use crate::{BoxStream, Cause, Stream as _, prefixed::Prefixed, protocol::outbox::Outbox};
 
 /// The two layers, as long as there are two.
 pub(super) enum Layers {
     /// The layer over the connection.
     Both(Box<dyn Layer>),
-    /// The connection, and what was read from it before the layer was gone.
-    Bare { front: Bytes, io: BoxStream },
+    /// The connection, behind what was read from it before the layer was gone.
+    Bare(Prefixed<BoxStream>),
     /// Between the two for the length of a call.
     Moving(Empty),
 }
@@ -35,7 +34,7 @@ impl Layers {
         *self = match std::mem::replace(self, Self::Moving(tokio::io::empty())) {
             Self::Both(layer) => {
                 let (io, front) = layer.leave();
-                Self::Bare { front, io }
+                Self::Bare(Prefixed::new(front, io))
             }
             other => other,
         };
@@ -44,7 +43,7 @@ impl Layers {
     /// The socket, when it is all that is left and nothing that came with the layer waits.
     pub(super) fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Bare { front, io } if front.is_empty() => io.socket(),
+            Self::Bare(io) => io.socket(),
             _ => None,
         }
     }
@@ -65,13 +64,7 @@ impl Layers {
     /// Reads outside the layer.
     pub(super) fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Bare { front, io } if front.is_empty() => Pin::new(io).poll_read(cx, buf),
-            Self::Bare { front, .. } => {
-                let length = front.len().min(buf.remaining());
-                buf.put_slice(front.get(..length).unwrap_or_default());
-                front.advance(length);
-                Poll::Ready(Ok(()))
-            }
+            Self::Bare(io) => Pin::new(io).poll_read(cx, buf),
             Self::Both(layer) => layer.poll_read_raw(cx, buf),
             Self::Moving(_) => gone(),
         }
@@ -97,7 +90,7 @@ impl Layers {
     pub(super) fn outside(&mut self) -> Writer<'_> {
         match self {
             Self::Both(layer) => layer.outside(),
-            Self::Bare { io, .. } => Pin::new(io),
+            Self::Bare(io) => Pin::new(io),
             Self::Moving(nothing) => Pin::new(nothing),
         }
     }
@@ -105,7 +98,7 @@ impl Layers {
     /// Whether the writer outside the layer takes several buffers at once.
     pub(super) fn outside_is_vectored(&self) -> bool {
         match self {
-            Self::Bare { io, .. } => io.is_write_vectored(),
+            Self::Bare(io) => io.is_write_vectored(),
             _ => false,
         }
     }
