@@ -1,7 +1,9 @@
 //! One AEAD key that seals and opens in place, for the protocols that keep their own nonces.
 
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
+use tokio::io::ReadBuf;
 
+use super::sealed::Opened;
 use crate::Cause;
 
 /// The length of the tag of every AEAD used here.
@@ -44,9 +46,30 @@ impl AeadKey {
     }
 
     /// Opens text and tag into `plain`, which is [`TAG`] bytes shorter than `sealed`; false when the tag does not match.
-    pub(crate) fn open_into(&self, nonce: NonceBytes, sealed: &[u8], plain: &mut [u8]) -> bool {
+    pub(crate) fn open_into(&self, nonce: NonceBytes, aad: &[u8], sealed: &[u8], plain: &mut [u8]) -> bool {
         let Some((text, tag)) = sealed.split_at_checked(plain.len()) else { return false };
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.0.open_separate_gather(nonce, Aad::empty(), text, tag, plain).is_ok()
+        self.0.open_separate_gather(nonce, Aad::from(aad), text, tag, plain).is_ok()
+    }
+
+    /// Opens a chunk that is text and tag and nothing else: into `out` when the whole text fits, else in place. `None` when the tag
+    /// does not match.
+    pub(crate) fn open_chunk(
+        &self,
+        nonce: NonceBytes,
+        aad: &[u8],
+        sealed: &mut [u8],
+        out: &mut ReadBuf<'_>,
+    ) -> Option<Opened> {
+        let (used, length) = (sealed.len(), sealed.len().saturating_sub(TAG));
+        if length > out.remaining() {
+            self.open(nonce, aad, sealed)?;
+            return Some(Opened::Held(used, 0..length));
+        }
+        if !self.open_into(nonce, aad, sealed, out.initialize_unfilled_to(length)) {
+            return None;
+        }
+        out.advance(length);
+        Some(Opened::Used(used))
     }
 }

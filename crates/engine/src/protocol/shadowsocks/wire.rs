@@ -150,17 +150,8 @@ impl Sealer {
     /// # Errors
     /// [`Cause::Protocol`] when it was changed on the way.
     fn open_payload(&mut self, sealed: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
-        let (used, length) = (sealed.len(), sealed.len().saturating_sub(TAG));
         let nonce = self.nonce();
-        if length > out.remaining() {
-            self.key.open(nonce, &[], sealed).ok_or(CHANGED)?;
-            return Ok(Opened::Held(used, 0..length));
-        }
-        if !self.key.open_into(nonce, sealed, out.initialize_unfilled_to(length)) {
-            return Err(CHANGED);
-        }
-        out.advance(length);
-        Ok(Opened::Used(used))
+        self.key.open_chunk(nonce, &[], sealed, out).ok_or(CHANGED)
     }
 }
 

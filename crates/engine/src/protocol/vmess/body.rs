@@ -162,7 +162,12 @@ impl Body {
         let Some(key) = &self.key else {
             return Ok(take(sealed, 0..sealed.len(), length, out));
         };
-        open_chunk(key, nonce, sealed, length, out)
+        match key.open_chunk(nonce, &[], sealed, out) {
+            // The padding goes with it.
+            Some(Opened::Held(_, text)) => Ok(Opened::Held(length, text)),
+            Some(_) => Ok(Opened::Used(length)),
+            None => Err(Cause::Protocol("a chunk does not open")),
+        }
     }
 
     /// Whether a chunk's length was read and the chunk has not come yet.
@@ -192,27 +197,6 @@ impl Body {
         self.number = self.number.wrapping_add(1);
         nonce
     }
-}
-
-/// Opens one AEAD chunk: into `out` when the whole text fits, else in place.
-fn open_chunk(
-    key: &AeadKey,
-    nonce: NonceBytes,
-    sealed: &mut [u8],
-    used: usize,
-    out: &mut ReadBuf<'_>,
-) -> Result<Opened, Cause> {
-    const CHANGED: Cause = Cause::Protocol("a chunk does not open");
-    let length = sealed.len().saturating_sub(TAG);
-    if length > out.remaining() {
-        key.open(nonce, &[], sealed).ok_or(CHANGED)?;
-        return Ok(Opened::Held(used, 0..length));
-    }
-    if !key.open_into(nonce, sealed, out.initialize_unfilled_to(length)) {
-        return Err(CHANGED);
-    }
-    out.advance(length);
-    Ok(Opened::Used(used))
 }
 
 /// Hands on text that is not encrypted.

@@ -7,10 +7,15 @@ use ctr::{
     cipher::{KeyIvInit, StreamCipher},
 };
 
+use tokio::io::ReadBuf;
+
 use super::kdf;
 use crate::{
     Cause,
-    protocol::aead::{AeadKey, NonceBytes},
+    protocol::{
+        aead::{AeadKey, NonceBytes},
+        sealed::Opened,
+    },
 };
 
 /// The nonce of the one message that is outside the count.
@@ -56,6 +61,12 @@ impl Counted {
     pub(super) fn open<'a>(&mut self, aad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let nonce = self.nonce();
         self.key.open(nonce, aad, sealed)
+    }
+
+    /// Opens a chunk, into `out` where there is room for its text.
+    pub(super) fn open_chunk(&mut self, aad: &[u8], sealed: &mut [u8], out: &mut ReadBuf<'_>) -> Option<Opened> {
+        let nonce = self.nonce();
+        self.key.open_chunk(nonce, aad, sealed, out)
     }
 
     /// Opens the message outside the count.

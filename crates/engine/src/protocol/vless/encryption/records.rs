@@ -22,6 +22,8 @@ const MAX_PAYLOAD: usize = 8 * 1024;
 /// The longest record: TLS allows no more (RFC 8446 §5.2).
 const MAX_RECORD: usize = 16_640;
 
+const CHANGED: Cause = Cause::Protocol("a record of VLESS encryption does not open");
+
 /// What comes next from the server.
 enum Next {
     /// Its random bytes; the keys depend on them.
@@ -84,11 +86,9 @@ impl Records {
         Ok(Opened::Used(random.len()))
     }
 
-    fn open_with(&mut self, aad: &[u8], sealed: &mut [u8]) -> Result<usize, Cause> {
-        let opened = self.open.as_mut().and_then(|open| open.open(aad, sealed));
-        let length = opened.ok_or(Cause::Protocol("a record of VLESS encryption does not open"))?.len();
-        self.next = Next::Header;
-        Ok(length)
+    /// What opens records now.
+    fn opener(&mut self) -> Result<&mut Counted, Cause> {
+        self.open.as_mut().ok_or(CHANGED)
     }
 }
 
@@ -116,7 +116,7 @@ impl Codec for Records {
         Ok(())
     }
 
-    fn open(&mut self, wire: &mut [u8], _: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
         match self.next {
             Next::Random => match wire.first_chunk() {
                 Some(random) => self.random(*random),
@@ -127,14 +127,18 @@ impl Codec for Records {
                 None => Ok(Opened::Need(HEADER)),
             },
             Next::Padding(length) => match wire.get_mut(..length) {
-                Some(sealed) => self.open_with(&[], sealed).map(|_| Opened::Used(length)),
+                Some(sealed) => {
+                    self.opener()?.open(&[], sealed).ok_or(CHANGED)?;
+                    self.next = Next::Header;
+                    Ok(Opened::Used(length))
+                }
                 None => Ok(Opened::Need(length)),
             },
             Next::Payload(header, length) => match wire.get_mut(..length) {
                 Some(sealed) => {
-                    let text = self.open_with(&header, sealed)?;
-                    self.resumed = None;
-                    Ok(Opened::Held(length, 0..text))
+                    let opened = self.opener()?.open_chunk(&header, sealed, out).ok_or(CHANGED)?;
+                    (self.next, self.resumed) = (Next::Header, None);
+                    Ok(opened)
                 }
                 None => Ok(Opened::Need(length)),
             },
