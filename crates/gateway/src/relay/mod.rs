@@ -1,9 +1,9 @@
 //! Bytes both ways between a client and a node: half-close kept, idle time bounded, no buffer held while idle.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io,
-    mem::MaybeUninit,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
@@ -23,9 +23,25 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
-/// Read at a time. It lies on the stack during a poll only; what the other side does not take at once is kept. A little less
-/// than four full pieces of TLS or Shadowsocks, so that with what a protocol puts around it no fifth, tiny one follows.
+/// Read at a time. A little less than four full pieces of TLS or Shadowsocks, so that with what a protocol puts around it no
+/// fifth, tiny one follows.
 const CHUNK: usize = 63 * 1024;
+
+thread_local! {
+    /// Each thread's one chunk: read into during a poll only, so that tunnels need none of their own, and written once with zeroes,
+    /// so that ciphers can write into it.
+    static SHARED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the thread's chunk.
+fn with_chunk<T>(work: impl FnOnce(&mut ReadBuf<'_>) -> T) -> T {
+    let mut chunk = SHARED.take();
+    chunk.resize(CHUNK, 0);
+    let result = work(&mut ReadBuf::new(&mut chunk));
+    SHARED.set(chunk);
+    result
+}
+
 /// The idle time once the node has ended its side: a client that has got everything and does not hang up is gone.
 const AFTER_NODE: Duration = Duration::from_secs(60);
 /// Chunks moved before other tasks get a turn.
@@ -37,11 +53,11 @@ where
     F: AsyncRead + Unpin + ?Sized,
 {
     poll_fn(|cx| {
-        let mut chunk = [MaybeUninit::uninit(); CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        ready!(Pin::new(&mut *from).poll_read(cx, &mut chunk))?;
-        into.extend_from_slice(chunk.filled());
-        Poll::Ready(Ok(chunk.filled().len()))
+        with_chunk(|chunk| {
+            ready!(Pin::new(&mut *from).poll_read(cx, chunk))?;
+            into.extend_from_slice(chunk.filled());
+            Poll::Ready(Ok(chunk.filled().len()))
+        })
     })
     .await
 }
@@ -238,9 +254,22 @@ impl Pump {
         F: AsyncRead + Unpin + ?Sized,
         T: AsyncWrite + Unpin + ?Sized,
     {
-        let mut chunk = [MaybeUninit::uninit(); CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        ready!(Pin::new(from).poll_read(cx, &mut chunk)).map_err(Side::From)?;
+        with_chunk(|chunk| self.poll_through(cx, from, to, chunk))
+    }
+
+    /// Reads into the chunk once and writes what came.
+    fn poll_through<F, T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut F,
+        to: &mut T,
+        chunk: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), Side>>
+    where
+        F: AsyncRead + Unpin + ?Sized,
+        T: AsyncWrite + Unpin + ?Sized,
+    {
+        ready!(Pin::new(from).poll_read(cx, chunk)).map_err(Side::From)?;
         let read = chunk.filled();
         if read.is_empty() {
             self.ended = true;
