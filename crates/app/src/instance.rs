@@ -20,6 +20,7 @@ use crate::{
     collect::Collector,
     config::Config,
     control::{Desk, register_pool, register_tasks},
+    files,
     geo::Countries,
     persist,
     remote::TOKEN_FILE,
@@ -57,7 +58,7 @@ pub(crate) struct Base {
 impl Base {
     /// Opens the store and fills the pool from it.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        let files = files::make_room();
         create_data_folder(&config.data)?;
         let store = hezar_store::open(&config.store.url, &config.data, hezar_store::Access::Exclusive).await?;
         let clock = Clock::start();

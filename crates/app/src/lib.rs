@@ -8,6 +8,7 @@ mod commands;
 pub mod config;
 mod control;
 mod demo;
+mod files;
 mod geo;
 mod instance;
 mod logs;
