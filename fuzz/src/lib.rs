@@ -31,6 +31,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("vision", hezar_engine::doors::vision),
     ("anytls", hezar_engine::doors::anytls),
     ("plugins", hezar_engine::doors::plugins),
+    ("tls", hezar_engine::doors::tls),
     ("shadow-tls", hezar_engine::doors::shadow_tls),
     ("encryption", hezar_engine::doors::encryption),
     ("tunnel", hezar_engine::doors::tunnel),

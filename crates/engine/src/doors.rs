@@ -26,6 +26,13 @@ pub fn plugins(data: &[u8]) {
     protocol::shadowsocks::decode_plugins(data);
 }
 
+/// The records of a TLS server after its handshake. The first byte is also the size of pieces.
+pub fn tls(data: &[u8]) {
+    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
+    let whole = security::decode_records(data, usize::MAX);
+    assert_eq!(security::decode_records(data, piece), whole, "it depends on the pieces");
+}
+
 /// What a ShadowTLS server sends, during the handshake and after it. The first byte is also the size of pieces.
 pub fn shadow_tls(data: &[u8]) {
     let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);

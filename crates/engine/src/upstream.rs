@@ -6,7 +6,7 @@ use hezar_core::{Carrier, Target};
 
 use crate::{
     Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients,
-    security::{Gated, Secure},
+    security::{Secure, TlsStream},
     transport::{self, Transport},
 };
 
@@ -73,8 +73,8 @@ impl Upstream {
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
-    pub(crate) async fn open_gated(&self, attempt: &Attempt) -> Result<Gated, DialError> {
-        self.road.security.connect_gated(&*self.road.via, &self.road.server, attempt).await
+    pub(crate) async fn open_leavable(&self, attempt: &Attempt) -> Result<TlsStream, DialError> {
+        self.road.security.connect_leavable(&*self.road.via, &self.road.server, attempt).await
     }
 
     /// The server's address.

@@ -34,6 +34,13 @@ impl Default for Inbox {
     }
 }
 
+impl From<Vec<u8>> for Inbox {
+    /// With these bytes received.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+}
+
 impl Inbox {
     /// How much memory it holds, in bytes.
     #[cfg(test)]

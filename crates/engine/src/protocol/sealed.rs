@@ -1,7 +1,7 @@
 //! A stream whose payload is encrypted in chunks or as a whole: the codec knows the bytes, this knows the connection.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -103,6 +103,17 @@ impl<C: Codec> Sealed<C> {
         }
     }
 
+    /// Goes on with a connection whose headers are through; `received` came after them.
+    pub(crate) fn underway(io: BoxStream, codec: C, received: Vec<u8>) -> Self {
+        let (first, inbox, reading) = (FirstWrite::Writer, Inbox::from(received), Reading::Open);
+        Self { io, codec, first, inbox, outbox: Outbox::default(), reading, finished: false }
+    }
+
+    /// The codec.
+    pub(crate) const fn codec(&self) -> &C {
+        &self.codec
+    }
+
     /// The reading half's share of the work on the header.
     fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.first.reader_acts(cx) {
@@ -167,8 +178,8 @@ impl<C: Codec> Sealed<C> {
         result
     }
 
-    /// The text of one chunk at most, for a reader that may leave the codec between two; empty at the end. Only for codecs that
-    /// hold all their text. The header is the writing half's business alone.
+    /// The text of one chunk at most, for a reader that may leave the codec between two; empty at the end. The header is the
+    /// writing half's business alone.
     ///
     /// # Errors
     /// The connection's and the codec's own.
@@ -189,7 +200,7 @@ impl<C: Codec> Sealed<C> {
     }
 
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A codec that holds all its text gives none to a reader.
+        // Where there is no room, all text is held.
         let mut nowhere = ReadBuf::new(&mut []);
         while self.inbox.held().is_empty() && ready!(self.poll_step(0, &mut nowhere, cx))? {}
         Poll::Ready(Ok(()))
@@ -271,6 +282,30 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
         // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
         let _ = this.outbox.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(taken))
+    }
+
+    /// Many small slices become few chunks: the codec takes them in a row.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut full = slices.iter().filter(|slice| !slice.is_empty());
+        let (first, second) = (full.next().map_or(&[][..], |slice| slice), full.next());
+        if second.is_none() || first.len() >= BATCH {
+            return self.poll_write(cx, first);
+        }
+        let this = &mut *self;
+        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        let mut row = Vec::with_capacity(slices.iter().map(|slice| slice.len()).sum::<usize>().min(BATCH));
+        for slice in slices {
+            row.extend_from_slice(slice.get(..slice.len().min(BATCH - row.len())).unwrap_or_default());
+        }
+        self.poll_write(cx, &row)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

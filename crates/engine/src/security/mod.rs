@@ -1,6 +1,5 @@
 //! The layers that protect bytes between us and a node.
 
-mod gate;
 mod hello;
 mod reality;
 mod shadow_tls;
@@ -8,16 +7,8 @@ pub(crate) mod tls;
 mod visit;
 
 use hezar_core::{Host, Security, Stage, Target, Tls};
-use rustls::ProtocolVersion;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::client::TlsStream;
 
-pub(crate) use self::gate::RecordGate;
-use self::{
-    hello::{OwnHello, Swapped},
-    reality::RealityClient,
-    tls::{ReadAhead, Secured},
-};
+use self::{hello::OwnHello, reality::RealityClient};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
 pub(crate) use self::{
@@ -26,9 +17,7 @@ pub(crate) use self::{
     shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
 };
 pub use tls::TlsClients;
-
-/// TLS or REALITY over a gate: the stream beneath can be had back in the middle of the connection.
-pub(crate) type Gated = TlsStream<Swapped<RecordGate<BoxStream>>>;
+pub(crate) use tls::{TlsStream, decode_records};
 
 /// The security layer of one node, ready to be put on streams to its server.
 #[derive(Debug)]
@@ -54,14 +43,11 @@ pub(crate) struct TlsClient {
 }
 
 impl TlsClient {
-    async fn handshake<S>(&self, stream: S, attempt: &Attempt) -> Result<TlsStream<Swapped<S>>, DialError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<TlsStream, DialError> {
         let fingerprint = self.tls.fingerprint.filter(|_| !self.own_hello.is_due());
         let Self { tls, server, clients, default_alpn, .. } = self;
         let result = clients.handshake(stream, tls, server, default_alpn, fingerprint, attempt).await;
-        result.inspect_err(|error| self.own_hello.learn(&error.cause))
+        result.map(tls::Handshaken::secured).inspect_err(|error| self.own_hello.learn(&error.cause))
     }
 }
 
@@ -113,57 +99,54 @@ impl Secure {
         server: &Target,
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        match self.wrap(via.connect(server, attempt).await?, attempt).await {
-            // The answer to a browser's hello was beyond rustls: the next stream gets rustls' own.
-            Err(DialError { cause: Cause::Hello(_), .. }) => {
-                self.wrap(via.connect(server, attempt).await?, attempt).await
-            }
-            result => result,
-        }
+        again(|| async { self.wrap(via.connect(server, attempt).await?, attempt).await }).await
     }
 
     /// A new stream to `server`, secured by TLS 1.3 or REALITY that can be left.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
-    pub(crate) async fn connect_gated(
+    pub(crate) async fn connect_leavable(
         &self,
         via: &dyn Dialer,
         server: &Target,
         attempt: &Attempt,
-    ) -> Result<Gated, DialError> {
-        let mut result = self.gate(via.connect(server, attempt).await?, attempt).await;
-        if matches!(&result, Err(DialError { cause: Cause::Hello(_), .. })) {
-            result = self.gate(via.connect(server, attempt).await?, attempt).await;
-        }
-        let stream = result?;
-        if stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
-            return Ok(stream);
-        }
-        Err(DialError::new(Stage::Security, Cause::Tls("the server has no TLS 1.3".into())))
-    }
-
-    async fn gate(&self, stream: BoxStream, attempt: &Attempt) -> Result<Gated, DialError> {
-        match self {
-            Self::Nothing | Self::ShadowTls(_) => {
-                Err(DialError::new(Stage::Security, Cause::Unsupported("Vision without TLS")))
+    ) -> Result<TlsStream, DialError> {
+        let refused = |cause| Err(DialError::new(Stage::Security, cause));
+        let stream = match self {
+            Self::Nothing | Self::ShadowTls(_) => return refused(Cause::Unsupported("Vision without TLS")),
+            Self::Tls(client) => {
+                again(|| async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await }).await?
             }
-            Self::Tls(client) => client.handshake(RecordGate::new(stream), attempt).await,
-            Self::Reality(client) => client.wrap(RecordGate::new(stream), attempt).await,
-        }
+            Self::Reality(client) => {
+                again(|| async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await }).await?
+            }
+        };
+        if stream.codec().is_tls13() { Ok(stream) } else { refused(Cause::Tls("the server has no TLS 1.3".into())) }
     }
 
-    /// Runs the handshake on a fresh stream to the server.
+    /// Runs the handshake on a fresh stream to the server. Its future is large and has a place of its own: a dial's is moved about, and
+    /// dials lie in dials.
     ///
     /// # Errors
     /// [`DialError`] at the security stage. After [`Cause::Hello`] another hello is tried on the next stream.
     pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = match self {
-            Self::Nothing => return Ok(stream),
-            Self::ShadowTls(client) => return client.wrap(stream, attempt).await,
-            Self::Tls(client) => client.handshake(ReadAhead::new(stream), attempt).await?,
-            Self::Reality(client) => client.wrap(ReadAhead::new(stream), attempt).await?,
-        };
-        Ok(Box::new(Secured::new(stream)))
+        match self {
+            Self::Nothing => Ok(stream),
+            Self::ShadowTls(client) => Box::pin(client.wrap(stream, attempt)).await,
+            Self::Tls(client) => Ok(Box::new(Box::pin(client.wrap(stream, attempt)).await?)),
+            Self::Reality(client) => Ok(Box::new(Box::pin(client.wrap(stream, attempt)).await?)),
+        }
+    }
+}
+
+/// Tries again when the answer to a browser's hello was beyond rustls: the next stream gets rustls' own.
+async fn again<T, F>(mut once: impl FnMut() -> F) -> Result<T, DialError>
+where
+    F: Future<Output = Result<T, DialError>>,
+{
+    match once().await {
+        Err(DialError { cause: Cause::Hello(_), .. }) => once().await,
+        result => result,
     }
 }

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
-use tokio_rustls::client::TlsStream;
+
+use super::tls::TlsStream;
 
 /// The most of the answer that is read.
 const MOST: usize = 256 * 1024;
@@ -23,11 +24,8 @@ const LANGUAGE: &str = "en-US,en;q=0.9";
 
 /// Asks for `path` and reads the answer. What comes of it does not matter, so nobody waits for it: the dial has failed
 /// already, and its end would cut the visit short.
-pub(super) fn visit<S>(mut stream: TlsStream<S>, host: &str, path: &str)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+pub(super) fn visit(mut stream: TlsStream, host: &str, path: &str) {
+    let h2 = stream.codec().speaks_h2();
     let path = if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) { path } else { "/" };
     let request = if h2 { http2(host, path) } else { http1(host, path) };
     let exchange = async move {

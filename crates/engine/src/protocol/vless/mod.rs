@@ -53,7 +53,7 @@ impl Road {
     async fn open_leavable(&self, attempt: &Attempt) -> Result<Box<dyn Layer>, DialError> {
         match &self.encryption {
             Some(encryption) => Ok(Box::new(encryption.wrap(self.upstream.open(attempt).await?, attempt).await?)),
-            None => Ok(Box::new(self.upstream.open_gated(attempt).await?)),
+            None => Ok(Box::new(self.upstream.open_leavable(attempt).await?)),
         }
     }
 }

@@ -9,10 +9,9 @@ use hezar_core::Fingerprint;
 use rustls::client::danger::ServerCertVerifier;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::client::TlsStream;
 
-use super::{Hello, Seal, Shape, Swapped, Template, alpn, config, template_of};
-use crate::Cause;
+use super::{Hello, Seal, Shape, Template, alpn, config, template_of};
+use crate::{Cause, security::tls::Handshaken};
 
 /// Whether rustls' own hello goes to a node: since a browser's has failed there for a reason that rustls' own does not
 /// have.
@@ -81,7 +80,7 @@ impl Browser {
     ///
     /// # Errors
     /// As [`Hello::connect`]: after [`Cause::Hello`] the next hello is rustls' own.
-    pub(crate) async fn connect<S>(&self, hello: Hello, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
+    pub(crate) async fn connect<S>(&self, hello: Hello, stream: S) -> Result<Handshaken<S>, Cause>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -26,12 +26,11 @@ use std::{
 
 use rustls::{
     ClientConfig, ClientConnection, Error, NamedGroup,
-    client::{Resumption, danger::ServerCertVerifier},
+    client::{Resumption, UnbufferedClientConnection, danger::ServerCertVerifier},
     crypto::{CryptoProvider, aws_lc_rs},
 };
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub(crate) use self::{
     browser::{Browser, OwnHello},
@@ -41,6 +40,7 @@ pub(crate) use self::{
     wire::SESSION_ID,
 };
 use self::{keys::Keys, script::Script, transcript::Substitute, wire::Fields};
+use super::tls::{Handshaken, handshake};
 use crate::Cause;
 
 /// Whose hello leaves.
@@ -85,6 +85,7 @@ pub(crate) fn config(
     };
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = alpn.to_vec();
+    config.enable_secret_extraction = true;
     config.resumption = Resumption::disabled();
     if matches!(shape, Shape::Browser(_)) {
         config.cert_decompressors = vec![&brotli::Brotli];
@@ -159,7 +160,7 @@ impl Hello {
     ///
     /// # Errors
     /// As [`cause_of`] tells: [`Cause::Hello`] when rustls cannot follow up a browser's hello with this server.
-    pub(crate) async fn connect<S>(self, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
+    pub(crate) async fn connect<S>(self, stream: S) -> Result<Handshaken<S>, Cause>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -167,19 +168,18 @@ impl Hello {
         self.handshake(stream).await.map_err(|error| cause_of(error, shape))
     }
 
-    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<TlsStream<Swapped<S>>> {
-        let stream = match self.shape {
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<Handshaken<S>> {
+        // The other hello is hashed as long as this lives.
+        let (stream, _substitute) = match self.shape {
             Shape::Browser(_) => {
                 let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
-                Swapped::swap(stream, &self.message, substitute, self.answer)
+                (Swapped::swap(stream, &self.message, self.answer), Some(substitute))
             }
-            Shape::Own => Swapped::listening(stream, self.answer),
+            Shape::Own => (Swapped::listening(stream, self.answer), None),
         };
-        let connector = TlsConnector::from(self.config);
-        let handshake = self.script.play(|| connector.connect(self.name, stream)).map_err(io::Error::other)?;
-        let mut stream = handshake.await?;
-        stream.get_mut().0.settle();
-        Ok(stream)
+        let connection = self.script.play(|| UnbufferedClientConnection::new(self.config, self.name));
+        let connection = connection.and_then(|built| built).map_err(io::Error::other)?;
+        Ok(handshake(connection, stream).await?.over(Swapped::into_inner))
     }
 }
 

@@ -9,8 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::transcript::Substitute;
-use crate::{Cause, Stream, protocol::outbox::Outbox};
+use crate::{Cause, protocol::outbox::Outbox};
 
 /// The header of a TLS record.
 const HEADER: usize = 5;
@@ -27,13 +26,12 @@ const RETRY: [u8; 32] = [
 /// The ServerHello message of a connection, once it has come.
 pub(crate) type ServerHello = Arc<OnceLock<Box<[u8]>>>;
 
-/// The stream. After the handshake everything goes straight through.
+/// The stream, for the time of the handshake.
 #[derive(Debug)]
 pub(crate) struct Swapped<S> {
     inner: S,
     out: Out,
     listening: Option<Listening>,
-    substitute: Option<Substitute>,
 }
 
 /// What becomes of written bytes.
@@ -57,41 +55,25 @@ struct Listening {
 }
 
 impl<S> Swapped<S> {
-    /// Changes nothing.
-    pub(crate) const fn open(inner: S) -> Self {
-        Self { inner, out: Out::Open, listening: None, substitute: None }
-    }
-
     /// Changes nothing, but keeps the ServerHello.
     pub(super) fn listening(inner: S, heard: ServerHello) -> Self {
         let listening = Listening { record: Vec::new(), heard, may_retry: true };
-        Self { inner, out: Out::Open, listening: Some(listening), substitute: None }
+        Self { inner, out: Out::Open, listening: Some(listening) }
     }
 
     /// Writes `hello`, a whole message, in the place of the first record written.
-    pub(super) fn swap(inner: S, hello: &[u8], substitute: Substitute, heard: ServerHello) -> Self {
+    pub(super) fn swap(inner: S, hello: &[u8], heard: ServerHello) -> Self {
         let mut ours = Outbox::default();
         let length = u16::try_from(hello.len()).unwrap_or(u16::MAX).to_be_bytes();
         ours.buffer().extend_from_slice(&[22, 3, 1, length[0], length[1]]);
         ours.buffer().extend_from_slice(hello);
         let listening = Listening { record: Vec::new(), heard, may_retry: false };
         let out = Out::Theirs { seen: 0, header: [0; HEADER], ours };
-        Self { inner, out, listening: Some(listening), substitute: Some(substitute) }
+        Self { inner, out, listening: Some(listening) }
     }
 
-    /// The handshake is over: nothing more to change or to hear.
-    pub(super) fn settle(&mut self) {
-        self.substitute = None;
-        self.listening = None;
-    }
-
-    /// The stream beneath.
-    pub(crate) const fn inner_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The stream beneath, alone.
-    pub(crate) fn into_inner(self) -> S {
+    /// The stream beneath, once the handshake is over: nothing more to change or to hear.
+    pub(super) fn into_inner(self) -> S {
         self.inner
     }
 
@@ -163,8 +145,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Swapped<S> {
         Poll::Ready(Ok(()))
     }
 }
-
-impl<S: Stream> Stream for Swapped<S> {}
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Swapped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -104,7 +104,7 @@ async fn talk(shape: Shape, acceptor: &TlsAcceptor, authority: &Authority, most:
         stream.shutdown().await.ok()
     };
     let client = async {
-        let mut stream = hello.connect(ours).await?;
+        let mut stream = hello.connect(ours).await?.boxed().secured();
         assert!(!transcript::contains(&random), "a hello is forgotten after its handshake");
         stream.write_all(b"ping").await?;
         stream.flush().await?;

@@ -24,8 +24,6 @@ use base64::{
 };
 use hezar_core::{Host, Reality, Secret, ShortId, Stage, Tls};
 use rustls::client::danger::ServerCertVerifier;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::client::TlsStream;
 
 use self::{
     auth::AuthKey,
@@ -34,11 +32,11 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{Agree, Browser, Hello, Swapped},
-    tls::name,
+    hello::{Agree, Browser, Hello},
+    tls::{TlsStream, name},
     visit,
 };
-use crate::{Attempt, BuildError, Cause, DialError};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The length of an ML-DSA-65 public key.
 const ML_DSA_65_KEY: usize = 1952;
@@ -76,20 +74,13 @@ impl RealityClient {
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when a real site answered, [`Cause::Certificate`]
     /// when somebody else did, [`Cause::Hello`] when another try has another hello.
-    pub(crate) async fn wrap<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-        &self,
-        stream: S,
-        attempt: &Attempt,
-    ) -> Result<TlsStream<Swapped<S>>, DialError> {
+    pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<TlsStream, DialError> {
         attempt.stage(Stage::Security, self.handshake(stream)).await
     }
 
-    async fn handshake<S>(&self, stream: S) -> Result<TlsStream<Swapped<S>>, Cause>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    async fn handshake(&self, stream: BoxStream) -> Result<TlsStream, Cause> {
         let verifier = Arc::new(OrRealSite::new(Arc::clone(&self.sites)));
-        let stream = self.browser.connect(self.hello(&verifier)?, stream).await?;
+        let stream = self.browser.connect(self.hello(&verifier)?, stream).await?.secured();
         if verifier.met_reality() {
             return Ok(stream);
         }

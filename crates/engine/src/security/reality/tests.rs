@@ -66,7 +66,7 @@ async fn a_server_with_our_secret_is_met() {
             let client = client(&settings, &TlsClients::new(&[]));
             let (ours, theirs) = duplex(1 << 16);
             let talk = async {
-                let mut stream = client.wrap(Chopped::new(ours, 3, most), &attempt()).await.unwrap();
+                let mut stream = client.wrap(Box::new(Chopped::new(ours, 3, most)), &attempt()).await.unwrap();
                 stream.write_all(b"ping").await.unwrap();
                 stream.flush().await.unwrap();
                 let mut answer = Vec::new();
@@ -100,7 +100,7 @@ async fn stranger(peer: &Peer, client: &RealityClient, site: &TlsAcceptor) -> (D
         heard
     };
     let attempt = attempt();
-    let (result, heard) = tokio::join!(client.wrap(ours, &attempt), serve);
+    let (result, heard) = tokio::join!(client.wrap(Box::new(ours), &attempt), serve);
     (result.err().unwrap(), heard)
 }
 
@@ -142,7 +142,7 @@ async fn a_certificate_without_its_key_is_refused() {
     let client = client(&settings(&peer), &TlsClients::new(&[]));
     let (ours, theirs) = duplex(1 << 16);
     let attempt = attempt();
-    let (result, _) = tokio::join!(client.wrap(ours, &attempt), pong(&peer, theirs));
+    let (result, _) = tokio::join!(client.wrap(Box::new(ours), &attempt), pong(&peer, theirs));
     assert_eq!(result.err().unwrap().code(), "certificate");
 }
 
@@ -155,7 +155,7 @@ async fn a_server_without_the_second_signature_is_refused() {
     let client = client(&settings, &TlsClients::new(&[]));
     let (ours, theirs) = duplex(1 << 16);
     let attempt = attempt();
-    let (result, _) = tokio::join!(client.wrap(ours, &attempt), pong(&peer, theirs));
+    let (result, _) = tokio::join!(client.wrap(Box::new(ours), &attempt), pong(&peer, theirs));
     assert_eq!(result.err().unwrap().code(), "certificate");
 }
 

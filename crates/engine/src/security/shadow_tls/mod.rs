@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use hezar_core::{Host, Secret, Stage, Tls};
 use rand::Rng as _;
-use rustls::{ProtocolVersion, client::danger::ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 
 use self::{
     frames::{Frames, MARK, Marks},
@@ -64,15 +64,15 @@ impl ShadowTlsClient {
         let seal = |_: &dyn Agree, _: &[u8; 32], message: &[u8]| Ok(session_id(&self.password, message));
         let hello = self.browser.hello(Arc::clone(&self.verifier), &seal)?;
         let stream = Unmasked::new(stream, self.password.clone());
-        let mut stream = self.browser.connect(hello, stream).await?;
-        if !stream.get_mut().0.inner_mut().proven() {
-            let modern = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-            visit::visit(stream, &self.browser.name().to_str(), "/");
+        let met = self.browser.connect(hello, stream).await?;
+        if !met.stream.proven() {
+            let modern = met.records().is_tls13();
+            visit::visit(met.boxed().secured(), &self.browser.name().to_str(), "/");
             // Before TLS 1.3 there is nothing to mark.
             let old = || Cause::Tls("the site has no TLS 1.3, so that the server cannot show itself".into());
             return Err(if modern { Cause::Authentication } else { old() });
         }
-        let (stream, frames) = stream.into_inner().0.into_inner().finish().ok_or(Cause::Authentication)?;
+        let (stream, frames) = met.stream.finish().ok_or(Cause::Authentication)?;
         Ok(Box::new(Sealed::new(Box::new(stream), frames)))
     }
 }

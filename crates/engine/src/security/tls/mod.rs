@@ -4,9 +4,9 @@
 //! server name is hidden in one of rustls' own.
 
 mod ech;
+mod handshake;
 pub(super) mod name;
-mod read_ahead;
-mod stream;
+mod records;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -17,16 +17,21 @@ use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
 use parking_lot::Mutex;
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+    client::{
+        ClientSessionMemoryCache, Resumption, UnbufferedClientConnection, WebPkiServerVerifier,
+        danger::ServerCertVerifier,
+    },
     crypto::CryptoProvider,
 };
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use self::verifier::NodeVerifier;
-pub(super) use self::{read_ahead::ReadAhead, stream::Secured};
-use super::hello::{self, Hello, Shape, Swapped, cause_of};
+pub(crate) use self::{
+    handshake::{Handshaken, TlsStream, handshake},
+    records::decode as decode_records,
+};
+use super::hello::{self, Hello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The most configurations kept; nodes with rarer settings share nothing.
@@ -93,8 +98,7 @@ impl TlsClients {
         default_alpn: &[&str],
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        let stream = self.handshake(ReadAhead::new(stream), tls, server, default_alpn, None, attempt).await?;
-        Ok(Box::new(Secured::new(stream)))
+        Ok(Box::new(self.handshake(stream, tls, server, default_alpn, None, attempt).await?.secured()))
     }
 
     /// The configuration for TLS inside QUIC to `server`, and the name to ask for.
@@ -123,12 +127,14 @@ impl TlsClients {
         default_alpn: &[&str],
         fingerprint: Option<Fingerprint>,
         attempt: &Attempt,
-    ) -> Result<TlsStream<Swapped<S>>, DialError> {
+    ) -> Result<Handshaken<S>, DialError> {
         let failed = |error: rustls::Error| DialError::new(Stage::Security, Cause::Tls(error.to_string().into()));
         let (config, shape) = self.shaped_config(tls, default_alpn, fingerprint).map_err(failed)?;
         let name = name::to_send(tls, server);
         if matches!(shape, Shape::Own) {
-            return attempt.stage(Stage::Security, own_handshake(stream, config, name)).await;
+            let connection = UnbufferedClientConnection::new(config, name).map_err(failed)?;
+            let own = async { handshake(connection, stream).await.map_err(|error| cause_of(error, shape)) };
+            return attempt.stage(Stage::Security, own).await;
         }
         let hello = Hello::new(shape, config, name, None).map_err(failed)?;
         attempt.stage(Stage::Security, hello.connect(stream)).await
@@ -207,6 +213,7 @@ impl TlsClients {
                 let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
                 let mut config = builder.with_no_client_auth();
                 config.alpn_protocols = alpn;
+                config.enable_secret_extraction = true;
                 config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(MOST_SESSIONS)));
                 config
             }
@@ -226,13 +233,4 @@ impl fmt::Debug for TlsClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsClients").finish_non_exhaustive()
     }
-}
-
-async fn own_handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-) -> Result<TlsStream<Swapped<S>>, Cause> {
-    let handshake = TlsConnector::from(config).connect(name, Swapped::open(stream));
-    handshake.await.map_err(|error| cause_of(error, Shape::Own))
 }

@@ -16,10 +16,11 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{TlsClients, name, read_ahead::ReadAhead};
+use super::{TlsClients, name};
 use crate::{
     Attempt, BoxStream, DialError, Dialer,
-    testing::{Authority, Chopped, chopped_pair},
+    security::Secure,
+    testing::{Authority, Once, chopped_pair},
     upstream::Upstream,
 };
 
@@ -339,28 +340,18 @@ proptest! {
     fn any_text_is_a_name_or_nothing(text in "\\PC{0,300}") {
         let _ = name::read(&text);
     }
+}
 
-    #[test]
-    fn reading_ahead_changes_nothing(data in proptest::collection::vec(any::<u8>(), 0..200_000), seed: u64, most in 1usize..40_000) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let got = runtime.block_on(async {
-            let (ours, mut theirs) = tokio::io::duplex(70_000);
-            let mut ours = ReadAhead::new(Chopped::new(ours, seed, 50_000));
-            let send = async {
-                theirs.write_all(&data).await.unwrap();
-                theirs.shutdown().await.unwrap();
-            };
-            let receive = async {
-                let (mut got, mut piece) = (Vec::new(), vec![0; most]);
-                loop {
-                    match ours.read(&mut piece).await.unwrap() {
-                        0 => return got,
-                        length => got.extend_from_slice(&piece[..length]),
-                    }
-                }
-            };
-            tokio::join!(send, receive).1
-        });
-        prop_assert!(got == data);
+#[test]
+fn the_future_of_a_dial_is_small() {
+    let (host, clients) = (Host::new("node.example").unwrap(), TlsClients::new(&[]));
+    let secure = Secure::tls(Some(&Tls::default()), &host, &clients, &[]);
+    let (via, server) = (Once::new(chopped_pair(1, 1).0), Target::parse("node.example:443").unwrap());
+    let attempt = Attempt::within(Duration::from_secs(60));
+    for size in [
+        size_of_val(&secure.connect(&via, &server, &attempt)),
+        size_of_val(&secure.connect_leavable(&via, &server, &attempt)),
+    ] {
+        assert!(size < 1024, "{size} bytes");
     }
 }

@@ -4,16 +4,15 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncBufRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::{
     BoxStream,
     protocol::sealed::{Codec, Sealed},
-    security::Gated,
 };
 
 /// Where bytes go.
@@ -38,35 +37,6 @@ pub(in super::super) trait Layer: Send + Sync {
 
     /// What is beneath, and what was read from it and not given out.
     fn leave(self: Box<Self>) -> (BoxStream, Bytes);
-}
-
-impl Layer for Gated {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        match ready!(Pin::new(self).poll_fill_buf(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(&[])),
-            result => Poll::Ready(result),
-        }
-    }
-
-    fn consume(&mut self, length: usize) {
-        Pin::new(self).consume(length);
-    }
-
-    fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().0.inner_mut().poll_read_raw(cx, buf)
-    }
-
-    fn inside(&mut self) -> Writer<'_> {
-        Pin::new(self)
-    }
-
-    fn outside(&mut self) -> Writer<'_> {
-        Pin::new(self.get_mut().0)
-    }
-
-    fn leave(self: Box<Self>) -> (BoxStream, Bytes) {
-        self.into_inner().0.into_inner().into_parts()
-    }
 }
 
 impl<C: Codec> Layer for Sealed<C> {

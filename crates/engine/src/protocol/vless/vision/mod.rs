@@ -6,6 +6,8 @@
 //! ([`layer`]).
 
 mod datagram;
+#[cfg(test)]
+mod gate;
 mod io;
 mod layer;
 mod stream;

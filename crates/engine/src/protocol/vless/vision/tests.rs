@@ -26,6 +26,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
 use uuid::{Uuid, uuid};
 
 use super::{
+    gate::RecordGate,
     layer::{Layer, Writer},
     stream::VisionStream,
     traffic::{
@@ -47,7 +48,6 @@ use crate::{
             wire,
         },
     },
-    security::RecordGate,
     testing::{Authority, chopped_pair, upstream_pair},
     upstream::Upstream,
 };
@@ -85,7 +85,7 @@ impl World {
     async fn meet(&self, seed: u64, most: usize) -> (VisionStream, JoinHandle<Served>) {
         let (plain, peer) = upstream_pair(seed, most);
         let server = tokio::spawn(serve(self.acceptor.clone(), peer));
-        let tls = self.secured(&plain).open_gated(&attempt()).await.unwrap();
+        let tls = self.secured(&plain).open_leavable(&attempt()).await.unwrap();
         let request = wire::vision(&ID, &target());
         (VisionStream::new(Box::new(tls), ID, request), server)
     }

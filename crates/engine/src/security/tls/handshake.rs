@@ -1,0 +1,204 @@
+//! A handshake by rustls, record by record: what comes after its last record is not read by rustls.
+//!
+//! rustls gives the keys away at the end; the records are then our own business ([`Records`]).
+
+use std::{future::poll_fn, io, pin::Pin, task::Poll};
+
+use rustls::{
+    Error,
+    client::{ClientConnectionData, UnbufferedClientConnection},
+    unbuffered::{ConnectionState, EncodeError, EncodeTlsData},
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::records::{HEADER, Records};
+use crate::{BoxStream, Stream, protocol::sealed::Sealed};
+
+/// The size of one read, in bytes.
+const CHUNK: usize = 4096;
+
+/// The most bytes of a handshake that wait for its next record: rustls takes messages of 64 KiB, and a record has 16.
+const MOST_WAITING: usize = 128 * 1024;
+
+/// TLS, as the layers above use it.
+pub(crate) type TlsStream = Sealed<Records>;
+
+/// A connection whose handshake is over.
+pub(crate) struct Handshaken<S> {
+    /// The connection.
+    pub(crate) stream: S,
+    pub(super) records: Records,
+    /// What came after the handshake.
+    received: Vec<u8>,
+}
+
+impl<S> Handshaken<S> {
+    /// The records of the connection.
+    pub(crate) const fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The same over what is beneath the connection.
+    pub(crate) fn over<T>(self, beneath: impl FnOnce(S) -> T) -> Handshaken<T> {
+        Handshaken { stream: beneath(self.stream), records: self.records, received: self.received }
+    }
+}
+
+impl<S: Stream> Handshaken<S> {
+    /// The same over any stream.
+    pub(crate) fn boxed(self) -> Handshaken<BoxStream> {
+        self.over(|stream| Box::new(stream) as BoxStream)
+    }
+}
+
+impl Handshaken<BoxStream> {
+    /// What is said on it from here on is secured.
+    pub(crate) fn secured(self) -> TlsStream {
+        Sealed::underway(self.stream, self.records, self.received)
+    }
+}
+
+/// What rustls waits for.
+enum Step {
+    Go,
+    Receive,
+    Over,
+}
+
+/// Runs the handshake.
+///
+/// # Errors
+/// The stream's own, [`io::ErrorKind::UnexpectedEof`] when it ends, and [`io::ErrorKind::InvalidData`] around a [`rustls::Error`].
+pub(crate) async fn handshake<S>(mut connection: UnbufferedClientConnection, mut stream: S) -> io::Result<Handshaken<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut incoming, mut outgoing) = (Incoming::default(), Vec::new());
+    loop {
+        let status = connection.process_tls_records(incoming.shown());
+        let (discard, state) = (status.discard, status.state.and_then(|state| step(state, &mut outgoing)));
+        incoming.discard(discard);
+        match state {
+            Ok(Step::Go) => {}
+            // What has come is read before anything is sent: it may say that nothing will be heard any more.
+            Ok(Step::Receive) => {
+                if !incoming.show()? {
+                    send(&mut outgoing, &mut stream).await?;
+                    incoming.read(&mut stream).await?;
+                }
+            }
+            Ok(Step::Over) => break,
+            Err(error) => {
+                farewell(&mut connection, &mut incoming, &mut stream).await;
+                return Err(refused(error));
+            }
+        }
+    }
+    send(&mut outgoing, &mut stream).await?;
+    let records = Records::new(connection).map_err(refused)?;
+    Ok(Handshaken { stream, records, received: incoming.bytes })
+}
+
+fn refused(error: Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn step(state: ConnectionState<'_, '_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<Step, Error> {
+    match state {
+        ConnectionState::EncodeTlsData(data) => encode(data, outgoing).map(|()| Step::Go),
+        ConnectionState::TransmitTlsData(data) => {
+            data.done();
+            Ok(Step::Go)
+        }
+        ConnectionState::BlockedHandshake => Ok(Step::Receive),
+        ConnectionState::WriteTraffic(_) => Ok(Step::Over),
+        // The server's end, or data, where rustls was shown nothing but a handshake.
+        _ => Err(Error::HandshakeNotComplete),
+    }
+}
+
+fn encode(mut data: EncodeTlsData<'_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<(), Error> {
+    let from = outgoing.len();
+    let mut encoded = data.encode(&mut []);
+    if let Err(EncodeError::InsufficientSize(short)) = &encoded {
+        outgoing.resize(from + short.required_size, 0);
+        encoded = data.encode(outgoing.get_mut(from..).unwrap_or_default());
+    }
+    let length = encoded.map_err(|error| Error::General(error.to_string()))?;
+    outgoing.truncate(from + length);
+    Ok(())
+}
+
+async fn send<S: AsyncWrite + Unpin>(outgoing: &mut Vec<u8>, stream: &mut S) -> io::Result<()> {
+    if !outgoing.is_empty() {
+        stream.write_all(outgoing).await?;
+        stream.flush().await?;
+        outgoing.clear();
+    }
+    Ok(())
+}
+
+/// Tells the server why, if the stream takes it at once.
+async fn farewell<S: AsyncWrite + Unpin>(
+    connection: &mut UnbufferedClientConnection,
+    incoming: &mut Incoming,
+    stream: &mut S,
+) {
+    let mut alert = Vec::new();
+    // Asked once: it waits in front of everything, and behind it rustls would refuse the same bytes again.
+    let Ok(ConnectionState::EncodeTlsData(data)) = connection.process_tls_records(incoming.shown()).state else {
+        return;
+    };
+    if encode(data, &mut alert).is_err() {
+        return;
+    }
+    poll_fn(|cx| {
+        if Pin::new(&mut *stream).poll_write(cx, &alert).is_ready() {
+            let _ = Pin::new(&mut *stream).poll_flush(cx);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// What came from the server.
+#[derive(Default)]
+struct Incoming {
+    bytes: Vec<u8>,
+    /// Up to here rustls has been shown it: whole records.
+    seen: usize,
+}
+
+impl Incoming {
+    fn shown(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.seen).unwrap_or_default()
+    }
+
+    fn discard(&mut self, length: usize) {
+        self.bytes.drain(..length.min(self.seen));
+        self.seen -= length.min(self.seen);
+    }
+
+    /// Shows one more record, if it is there.
+    fn show(&mut self) -> io::Result<bool> {
+        let rest = self.bytes.get(self.seen..).unwrap_or_default();
+        let Some(&[kind, _, _, high, low]) = rest.first_chunk::<HEADER>() else { return Ok(false) };
+        // A header that is none has no body: rustls refuses it as soon as it sees it.
+        let body = if matches!(kind, 20..=24) { usize::from(u16::from_be_bytes([high, low])) } else { 0 };
+        if self.seen + HEADER + body > MOST_WAITING {
+            return Err(refused(Error::General("a handshake of impossible length".into())));
+        }
+        let whole = HEADER + body <= rest.len();
+        self.seen += if whole { HEADER + body } else { 0 };
+        Ok(whole)
+    }
+
+    /// Reads more.
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        self.bytes.reserve(CHUNK);
+        if stream.read_buf(&mut self.bytes).await? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server has ended the handshake"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Records for the fuzz targets, sealed by a server whose keys are all zeroes.
+
+use rustls::{
+    ConnectionTrafficSecrets, Error,
+    crypto::cipher::{AeadKey, Iv},
+};
+use tokio::io::ReadBuf;
+
+use super::{Edition, Half, Records, Session};
+use crate::{
+    Cause,
+    protocol::sealed::{Codec as _, Opened},
+};
+
+/// A session whose keys never change.
+struct Nobody;
+
+impl Session for Nobody {
+    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+        Ok((0, zeroes()))
+    }
+
+    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+        Ok((0, zeroes()))
+    }
+
+    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
+        if ticket.is_empty() { Err(Error::General("no ticket".into())) } else { Ok(()) }
+    }
+}
+
+fn zeroes() -> ConnectionTrafficSecrets {
+    ConnectionTrafficSecrets::Chacha20Poly1305 { key: AeadKey::from([0; 32]), iv: Iv::from([0; 12]) }
+}
+
+/// Our records, and the half of a server that seals for them.
+///
+/// # Errors
+/// None: the keys are long enough.
+pub(super) fn zeroed(edition: Edition, limit: u64) -> Result<(Records, Half), Cause> {
+    let half = || Half::new(edition, 0, &zeroes());
+    Ok((Records::with(edition, (half()?, half()?), limit, Box::new(Nobody), false), half()?))
+}
+
+/// Reads what a server says, in pieces of this size: the first byte chooses the version, then come records with a type, a length
+/// and a text each, and what is cut short is on the wire as it is. Gives the payload, and how it ended.
+pub(crate) fn decode(data: &[u8], piece: usize) -> (Vec<u8>, &'static str) {
+    let Some((edition, mut rest)) = data.split_first() else { return (Vec::new(), "") };
+    let edition = if edition & 1 == 0 { Edition::Tls13 } else { Edition::Tls12 };
+    let Ok((mut records, mut server)) = zeroed(edition, u64::MAX) else { return (Vec::new(), "") };
+    let mut wire = Vec::new();
+    while let Some((&[kind, length], after)) = rest.split_first_chunk() {
+        let Some((text, after)) = after.split_at_checked(usize::from(length)) else { break };
+        if server.seal(kind, text, &mut wire).is_err() {
+            break;
+        }
+        rest = after;
+    }
+    wire.extend_from_slice(rest);
+    let mut said = Vec::new();
+    let end = read(&mut records, &wire, piece.max(1), &mut said);
+    (said, end)
+}
+
+/// Reads all of it.
+pub(super) fn read(records: &mut Records, wire: &[u8], piece: usize, said: &mut Vec<u8>) -> &'static str {
+    let (mut waiting, mut room) = (Vec::new(), [0; 100]);
+    for piece in wire.chunks(piece) {
+        waiting.extend_from_slice(piece);
+        loop {
+            let mut out = ReadBuf::new(&mut room);
+            let used = match records.open(&mut waiting, &mut out) {
+                Ok(Opened::Used(used)) => used,
+                Ok(Opened::Held(used, text)) => {
+                    said.extend_from_slice(waiting.get(text).unwrap_or_default());
+                    used
+                }
+                Ok(Opened::Need(_)) => break,
+                Ok(Opened::End) => return "end",
+                Err(cause) => return cause.code(),
+            };
+            said.extend_from_slice(out.filled());
+            waiting.drain(..used);
+        }
+    }
+    if waiting.is_empty() && records.may_end() { "may end" } else { "cut" }
+}

@@ -1,0 +1,270 @@
+//! The records of a TLS connection after its handshake (RFC 8446 §4.6, §5, §6): data, and what may come between it.
+//!
+//! rustls keeps the session: it derives the next keys and stores tickets.
+
+mod door;
+mod half;
+#[cfg(test)]
+mod tests;
+
+use rustls::{
+    AlertDescription, ConnectionTrafficSecrets, Error, SupportedCipherSuite,
+    client::{ClientConnectionData, UnbufferedClientConnection},
+    kernel::KernelConnection,
+};
+use tokio::io::ReadBuf;
+
+pub(crate) use self::door::decode;
+pub(super) use self::half::HEADER;
+use self::half::{DATA, Edition, Half, Text};
+use crate::{
+    Cause,
+    protocol::sealed::{Codec, Opened},
+};
+
+/// The most text of one record.
+const MOST_TEXT: usize = 1 << 14;
+/// The most that a record may have besides, in TLS 1.2; in TLS 1.3 it is less.
+const MOST_AROUND: usize = 2048;
+/// The longest message that may come after the handshake: a ticket has at most 64 KiB.
+const MOST_MESSAGE: usize = (1 << 16) + 512;
+/// The most records in a row that carry no data: tickets, and padding that nobody needs.
+const MOST_EMPTY: u8 = 64;
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+/// Alerts (RFC 8446 §6).
+const CLOSE_NOTIFY: u8 = 0;
+const USER_CANCELED: u8 = 90;
+/// Handshake messages (RFC 8446 §4, RFC 5246 §7.4).
+const HELLO_REQUEST: u8 = 0;
+const NEW_SESSION_TICKET: u8 = 4;
+const KEY_UPDATE: u8 = 24;
+
+const CHANGED: Cause = Cause::Protocol("a TLS record does not open");
+const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
+
+/// What goes on behind the records.
+pub(super) trait Session: Send + Sync {
+    /// The next secrets of our direction.
+    ///
+    /// # Errors
+    /// When the version has none.
+    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
+
+    /// The next secrets of the server's direction.
+    ///
+    /// # Errors
+    /// When the version has none.
+    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
+
+    /// Keeps a ticket for the next connection.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error>;
+}
+
+impl Session for KernelConnection<ClientConnectionData> {
+    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+        self.update_tx_secret()
+    }
+
+    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+        self.update_rx_secret()
+    }
+
+    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
+        self.handle_new_session_ticket(ticket)
+    }
+}
+
+/// Both directions.
+pub(crate) struct Records {
+    edition: Edition,
+    ours: Half,
+    theirs: Half,
+    /// How many records our keys may have.
+    limit: u64,
+    session: Box<dyn Session>,
+    /// A message that has begun.
+    message: Vec<u8>,
+    /// Records without data since the last one with it.
+    empty: u8,
+    /// Whether the server wants new keys from us too.
+    renewal_due: bool,
+    speaks_h2: bool,
+}
+
+impl Records {
+    /// Takes over after the handshake.
+    ///
+    /// # Errors
+    /// When the configuration does not allow to take the secrets out.
+    pub(super) fn new(connection: UnbufferedClientConnection) -> Result<Self, Error> {
+        let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
+        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
+        let edition = Edition::of(kernel.protocol_version());
+        let limit = match kernel.negotiated_cipher_suite() {
+            SupportedCipherSuite::Tls13(suite) => suite.common.confidentiality_limit,
+            SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit,
+        };
+        let half = |(sequence, secrets): (u64, ConnectionTrafficSecrets)| {
+            Half::new(edition, sequence, &secrets).map_err(|cause| Error::General(cause.to_string()))
+        };
+        let (ours, theirs) = (half(secrets.tx)?, half(secrets.rx)?);
+        Ok(Self::with(edition, (ours, theirs), limit, Box::new(kernel), speaks_h2))
+    }
+
+    fn with(
+        edition: Edition,
+        (ours, theirs): (Half, Half),
+        limit: u64,
+        session: Box<dyn Session>,
+        speaks_h2: bool,
+    ) -> Self {
+        let (message, empty, renewal_due) = (Vec::new(), 0, false);
+        Self { edition, ours, theirs, limit, session, message, empty, renewal_due, speaks_h2 }
+    }
+
+    /// Whether this is TLS 1.3.
+    pub(crate) fn is_tls13(&self) -> bool {
+        self.edition == Edition::Tls13
+    }
+
+    /// Whether HTTP/2 was agreed on.
+    pub(crate) const fn speaks_h2(&self) -> bool {
+        self.speaks_h2
+    }
+
+    /// Appends a message that new keys follow, when they are due (RFC 8446 §4.6.3, §5.5).
+    fn renew(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        let used_up = self.ours.sequence() + 1 >= self.limit;
+        if !used_up && !self.renewal_due {
+            return Ok(());
+        }
+        let (sequence, secrets) = self.session.renew_ours().map_err(failed)?;
+        self.ours.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], wire)?;
+        self.ours = Half::new(self.edition, sequence, &secrets)?;
+        self.renewal_due = false;
+        Ok(())
+    }
+
+    /// Takes what is not data.
+    fn hear(&mut self, kind: u8, text: &[u8]) -> Result<bool, Cause> {
+        match (kind, text) {
+            (ALERT, [_, CLOSE_NOTIFY]) => return Ok(false),
+            (ALERT, [_, USER_CANCELED]) => {}
+            // A warning ends nothing before TLS 1.3 (RFC 5246 §7.2.2).
+            (ALERT, [1, _]) if self.edition == Edition::Tls12 => {}
+            (ALERT, &[_, alert]) => return Err(failed(Error::AlertReceived(AlertDescription::from(alert)))),
+            (HANDSHAKE, text) if !text.is_empty() => self.read_messages(text)?,
+            _ => return Err(UNEXPECTED),
+        }
+        Ok(true)
+    }
+
+    fn read_messages(&mut self, text: &[u8]) -> Result<(), Cause> {
+        if self.message.len() + text.len() > MOST_MESSAGE {
+            return Err(UNEXPECTED);
+        }
+        self.message.extend_from_slice(text);
+        let mut messages = std::mem::take(&mut self.message);
+        let mut rest = &messages[..];
+        while let Some((&[kind, a, b, c], after)) = rest.split_first_chunk() {
+            let Some((body, after)) = after.split_at_checked(u32::from_be_bytes([0, a, b, c]) as usize) else { break };
+            self.read_message(kind, body, after.is_empty())?;
+            rest = after;
+        }
+        let used = messages.len() - rest.len();
+        messages.drain(..used);
+        if !messages.is_empty() {
+            self.message = messages;
+        }
+        Ok(())
+    }
+
+    /// Acts on one message; `last` says that nothing follows it in its record.
+    fn read_message(&mut self, kind: u8, body: &[u8], last: bool) -> Result<(), Cause> {
+        match (self.edition, kind, body) {
+            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.session.keep_ticket(ticket).map_err(failed),
+            (Edition::Tls13, KEY_UPDATE, [wants @ 0..=1]) if last => {
+                let (sequence, secrets) = self.session.renew_theirs().map_err(failed)?;
+                self.theirs = Half::new(self.edition, sequence, &secrets)?;
+                self.renewal_due |= *wants == 1;
+                Ok(())
+            }
+            // A client may pass over it (RFC 5246 §7.4.1.1).
+            (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// What an opened record is for.
+    fn digest(&mut self, Text { kind, length }: Text, text: &[u8], used: usize) -> Result<Opened, Cause> {
+        if kind == DATA && !self.message.is_empty() {
+            return Err(UNEXPECTED);
+        }
+        if kind == DATA && length > 0 {
+            self.empty = 0;
+            return Ok(Opened::Used(used));
+        }
+        self.empty += 1;
+        if self.empty > MOST_EMPTY {
+            return Err(Cause::Protocol("too many TLS records without data"));
+        }
+        if kind == DATA || self.hear(kind, text.get(..length).unwrap_or_default())? {
+            return Ok(Opened::Used(used));
+        }
+        Ok(Opened::End)
+    }
+}
+
+fn failed(error: Error) -> Cause {
+    Cause::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}
+
+impl Codec for Records {
+    fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+        let piece = payload.get(..payload.len().min(MOST_TEXT)).unwrap_or_default();
+        if !piece.is_empty() {
+            self.renew(wire)?;
+            self.ours.seal(DATA, piece, wire)?;
+        }
+        Ok(piece.len())
+    }
+
+    fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
+        self.ours.seal(ALERT, &[1, CLOSE_NOTIFY], wire)
+    }
+
+    fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
+        let Some(&[kind, 3, _, high, low]) = wire.first_chunk() else {
+            return if wire.len() < HEADER { Ok(Opened::Need(HEADER)) } else { Err(UNEXPECTED) };
+        };
+        let body = usize::from(u16::from_be_bytes([high, low]));
+        if body > MOST_TEXT + MOST_AROUND || self.is_tls13() && kind != DATA {
+            return Err(UNEXPECTED);
+        }
+        let used = HEADER + body;
+        let Some(record) = wire.get_mut(..used) else { return Ok(Opened::Need(used)) };
+        if self.theirs.room(body) <= out.remaining() {
+            let text = self.theirs.open(record, Some(out)).ok_or(CHANGED)?;
+            let (kind, length) = (text.kind, text.length);
+            let opened = self.digest(text, out.initialize_unfilled_to(length), used)?;
+            if kind == DATA {
+                out.advance(length);
+            }
+            return Ok(opened);
+        }
+        let text = self.theirs.open(record, None).ok_or(CHANGED)?;
+        let from = self.theirs.text_at();
+        let (held, range) = (text.kind == DATA && text.length > 0, from..from + text.length);
+        let opened = self.digest(text, record.get(range.clone()).unwrap_or_default(), used)?;
+        Ok(if held { Opened::Held(used, range) } else { opened })
+    }
+
+    fn may_end(&self) -> bool {
+        self.message.is_empty()
+    }
+}
