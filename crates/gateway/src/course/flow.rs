@@ -51,7 +51,10 @@ impl Course {
     pub(crate) async fn next_flow(&mut self) -> Result<Flow, Refusal> {
         let mut passed_over = 0;
         loop {
-            let Some(lease) = self.pick().or_else(|| self.pick_mute()) else { return Err(self.refusal()) };
+            let lease = match self.pick().or_else(|| self.pick_mute()) {
+                Some(lease) => lease,
+                None => self.first_to_come().await.ok_or_else(|| self.refusal())?,
+            };
             let limit = self.remaining().min(self.shared.config.attempt_timeout);
             self.nodes.push(lease.id());
             let started = Instant::now();

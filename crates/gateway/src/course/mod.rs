@@ -148,8 +148,9 @@ impl Course {
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn next(&mut self) -> Result<Route, Refusal> {
         loop {
-            if !self.vigil.hopeful() && !self.start() && self.dialling.is_empty() && !self.comes().await {
-                return Err(self.refusal());
+            if !self.vigil.hopeful() && !self.start() && self.dialling.is_empty() {
+                let Some(lease) = self.first_to_come().await else { return Err(self.refusal()) };
+                self.begin_with(lease);
             }
             if let Some(route) = self.dialled().await? {
                 return Ok(route);
@@ -157,17 +158,17 @@ impl Course {
         }
     }
 
-    /// Waits for the first node to be dialled at all, while some are yet to be probed; false when none came.
-    async fn comes(&mut self) -> bool {
+    /// Waits for the first node to be tried at all, while some are yet to be probed; `None` when none came.
+    async fn first_to_come(&mut self) -> Option<NodeLease> {
         let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.shared.config.node_wait);
         let until = until.min(self.deadline);
         while self.attempts == 0 && Instant::now() < until && self.shared.pool.snapshot().counts().only_new() {
             sleep_until(until.min(Instant::now() + LOOK)).await;
-            if self.start() {
-                return true;
+            if let Some(lease) = self.pick() {
+                return Some(lease);
             }
         }
-        false
+        None
     }
 
     /// Waits for the dials under way; nothing when it is time for one more.
@@ -194,8 +195,14 @@ impl Course {
 
     /// Begins to dial one more node; false when there is none.
     fn start(&mut self) -> bool {
-        let Some(target) = self.target.clone() else { return false };
         let Some(lease) = self.pick() else { return false };
+        self.begin_with(lease);
+        true
+    }
+
+    /// Begins to dial this node.
+    fn begin_with(&mut self, lease: NodeLease) {
+        let Some(target) = self.target.clone() else { return };
         let limit = self.remaining().min(self.shared.config.attempt_timeout);
         let patience = self.shared.pace.patience(Wait::Dial, lease.latency(), self.silences);
         self.attempts += 1;
@@ -203,7 +210,6 @@ impl Course {
         self.nodes.push(lease.id());
         self.vigil.begin(lease.id(), patience, Instant::now());
         self.dialling.push(dial(&self.shared, lease, target, limit));
-        true
     }
 
     fn ended(&mut self, dialled: Dialled) -> Result<Option<Route>, Refusal> {

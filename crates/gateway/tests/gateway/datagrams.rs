@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use hezar_core::Timestamp;
 use hezar_gateway::GatewayConfig;
 use hezar_pool::State;
 use tokio::{
@@ -150,6 +151,14 @@ async fn failover_when_the_association_begins() {
         associate(&world).await.expect_echo("a.example", b"served").await;
     }
     assert_eq!(world.connects(), [0; 22]);
+}
+
+#[tokio::test]
+async fn an_association_waits_for_the_first_node_that_is_probed() {
+    let world = world(config(), &[Does::Echo]).await;
+    world.exchange(Timestamp(1));
+    let (client, ()) = tokio::join!(associate(&world), world.first_probe());
+    client.expect_echo("a.example", b"served").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::Timestamp;
 use hezar_gateway::GatewayConfig;
-use hezar_pool::{Origin, Outcome, State, Strategy, Success};
+use hezar_pool::{Origin, Outcome, State, Strategy};
 
 use crate::{
     clients::*,
@@ -319,13 +319,7 @@ fn no_code_dials_without_a_leased_node() {
 async fn a_request_waits_for_the_first_node_that_is_probed() {
     let world = world(config(), &[Does::Echo]).await;
     world.exchange(Timestamp(1));
-    let probe = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(world.connects(), [0], "nothing goes through a node that nobody has probed");
-        let success = Success { latency: Duration::from_millis(50), exit: None };
-        world.pool.report(world.ids[0], &Outcome { origin: Origin::Probe, result: Ok(success) }, Timestamp(2));
-    };
-    let (stream, ()) = tokio::join!(tunnel(&world, "example.com:443"), probe);
+    let (stream, ()) = tokio::join!(tunnel(&world, "example.com:443"), world.first_probe());
     expect_echo(stream, b"hello").await;
 }
 

@@ -316,6 +316,14 @@ impl World {
         }
     }
 
+    /// After a while the first node is probed and healthy. Until then nothing went through it.
+    pub(crate) async fn first_probe(&self) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!((self.connects()[0], self.associates()[0]), (0, 0), "nobody has probed it");
+        let success = Success { latency: Duration::from_millis(50), exit: None };
+        self.pool.report(self.ids[0], &Outcome { origin: Origin::Probe, result: Ok(success) }, Timestamp(2));
+    }
+
     /// How often each node was asked to connect.
     pub(crate) fn connects(&self) -> Vec<usize> {
         self.fakes.iter().map(|fake| fake.connects.load(Ordering::SeqCst)).collect()
