@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use hezar_core::{Carrier, Fault, Fingerprint, Host, Pin, Security, Stage, Target, Tls};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy, split};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{TlsClients, name};
@@ -63,23 +63,21 @@ fn pin(certificate: &CertificateDer<'_>) -> Pin {
     digest(&SHA256, certificate).as_ref().try_into().unwrap()
 }
 
-#[tokio::test]
-async fn a_verified_server_carries_both_directions() {
-    let world = World::new();
-    let (client, server) = world.meet(&Tls::default(), "node.example").await;
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
-    assert_eq!(server.get_ref().1.server_name(), Some("node.example"));
-    assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    let data: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+/// Sends `data` and gets it back, while both ways are open and after ours is closed.
+pub(super) async fn exchange<C, S>(client: &mut C, server: &mut S, data: &[u8])
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let echo = async {
-        let (mut read, mut write) = tokio::io::split(&mut server);
-        tokio::io::copy(&mut read, &mut write).await.unwrap();
+        let (mut read, mut write) = split(server);
+        copy(&mut read, &mut write).await.unwrap();
         write.shutdown().await.unwrap();
     };
     let talk = async {
-        let (mut read, mut write) = tokio::io::split(&mut client);
+        let (mut read, mut write) = split(client);
         let send = async {
-            write.write_all(&data).await.unwrap();
+            write.write_all(data).await.unwrap();
             // Half-close: the echo goes on after our end.
             write.shutdown().await.unwrap();
         };
@@ -90,6 +88,17 @@ async fn a_verified_server_carries_both_directions() {
     };
     let ((), got) = tokio::join!(echo, talk);
     assert!(got == data);
+}
+
+#[tokio::test]
+async fn a_verified_server_carries_both_directions() {
+    let world = World::new();
+    let (client, server) = world.meet(&Tls::default(), "node.example").await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    assert_eq!(server.get_ref().1.server_name(), Some("node.example"));
+    assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let data: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    exchange(&mut client, &mut server, &data).await;
 }
 
 #[tokio::test]
@@ -242,8 +251,8 @@ impl Dialer for Dialled {
         let handshake = self.acceptor.0.accept(theirs);
         tokio::spawn(async move {
             if let Ok(mut stream) = handshake.await {
-                let (mut read, mut write) = tokio::io::split(&mut stream);
-                let _ = tokio::io::copy(&mut read, &mut write).await;
+                let (mut read, mut write) = split(&mut stream);
+                let _ = copy(&mut read, &mut write).await;
             }
         });
         Ok(Box::new(ours))

@@ -12,7 +12,7 @@ use rustls::{
         cipher::{AeadKey, Iv},
     },
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, copy, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio_rustls::{TlsAcceptor, server::TlsStream as ServerStream};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Attempt, TlsClients,
     protocol::sealed::Codec,
-    security::tls::{Handshaken, TlsStream},
+    security::tls::{Handshaken, tests::exchange},
     testing::{Authority, chopped_pair},
 };
 
@@ -51,28 +51,6 @@ fn only(authority: &Authority, suite: SupportedCipherSuite) -> TlsAcceptor {
 
 fn text(length: u32) -> Vec<u8> {
     (0..length).map(|number| number.to_le_bytes()[1]).collect()
-}
-
-/// Sends `data` both ways at once, and closes both ways.
-async fn exchange(client: &mut TlsStream, server: &mut ServerStream<DuplexStream>, data: &[u8]) {
-    let echo = async {
-        let (mut read, mut write) = split(server);
-        copy(&mut read, &mut write).await.unwrap();
-        write.shutdown().await.unwrap();
-    };
-    let talk = async {
-        let (mut read, mut write) = split(client);
-        let send = async {
-            write.write_all(data).await.unwrap();
-            write.shutdown().await.unwrap();
-        };
-        let mut got = Vec::new();
-        let ((), received) = tokio::join!(send, read.read_to_end(&mut got));
-        received.unwrap();
-        got
-    };
-    let ((), got) = tokio::join!(echo, talk);
-    assert!(got == data);
 }
 
 #[tokio::test]
