@@ -1,10 +1,16 @@
 //! Decoders that no stream reaches, for the fuzz targets.
 
-use std::hint::black_box;
+use std::{fmt::Debug, hint::black_box};
 
 use bytes::Bytes;
 
 use crate::{protocol, quic, security, transport};
+
+/// Decodes `data` as a whole and in pieces, whose size is its first byte and one more.
+fn same_in_pieces<T: PartialEq + Debug>(data: &[u8], decode: impl Fn(&[u8], usize) -> T) {
+    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
+    assert_eq!(decode(data, piece), decode(data, usize::MAX), "it depends on the pieces");
+}
 
 /// The answers and datagrams of a Hysteria 2 server.
 pub fn hysteria2(data: &[u8]) {
@@ -28,23 +34,17 @@ pub fn plugins(data: &[u8]) {
 
 /// The records of a TLS server after its handshake. The first byte is also the size of pieces.
 pub fn tls(data: &[u8]) {
-    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
-    let whole = security::decode_records(data, usize::MAX);
-    assert_eq!(security::decode_records(data, piece), whole, "it depends on the pieces");
+    same_in_pieces(data, security::decode_records);
 }
 
 /// What a ShadowTLS server sends, during the handshake and after it. The first byte is also the size of pieces.
 pub fn shadow_tls(data: &[u8]) {
-    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
-    let whole = security::decode_shadow_tls(data, usize::MAX);
-    assert_eq!(security::decode_shadow_tls(data, piece), whole, "it depends on the pieces");
+    same_in_pieces(data, security::decode_shadow_tls);
 }
 
 /// The settings of VLESS encryption, its records and their masked headers. The first byte is also the size of pieces.
 pub fn encryption(data: &[u8]) {
-    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
-    let whole = protocol::vless::decode_encryption(data, usize::MAX);
-    assert_eq!(protocol::vless::decode_encryption(data, piece), whole, "it depends on the pieces");
+    same_in_pieces(data, protocol::vless::decode_encryption);
 }
 
 /// Packets out of a WireGuard tunnel: each has its length in front.
@@ -78,9 +78,7 @@ pub fn fragments(data: &[u8]) {
 /// What a REALITY server shows: its certificate, and the answer to our hello. The first byte is also the size of pieces.
 pub fn reality(data: &[u8]) {
     black_box(security::read_reality_certificate(data));
-    let whole = security::hear_server_hello(data, usize::MAX);
-    let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
-    assert_eq!(security::hear_server_hello(data, piece), whole, "it depends on the pieces");
+    same_in_pieces(data, security::hear_server_hello);
 }
 
 /// An answer with Vision for the user with the id 0. The first byte is the size of the records.

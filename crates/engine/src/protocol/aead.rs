@@ -1,4 +1,4 @@
-//! One AEAD key that seals and opens in place, for the protocols that keep their own nonces.
+//! One AEAD key that seals in place and opens there or into the reader's memory, for the protocols that keep their own nonces.
 
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use tokio::io::ReadBuf;

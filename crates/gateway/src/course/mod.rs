@@ -195,9 +195,7 @@ impl Course {
 
     /// Begins to dial one more node; false when there is none.
     fn start(&mut self) -> bool {
-        let Some(lease) = self.pick() else { return false };
-        self.begin_with(lease);
-        true
+        self.pick().map(|lease| self.begin_with(lease)).is_some()
     }
 
     /// Begins to dial this node.

@@ -26,6 +26,7 @@ use rustls::{
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(super) use self::records::HEADER;
 use self::verifier::NodeVerifier;
 pub(crate) use self::{
     handshake::{Handshaken, TlsStream, handshake},

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The header of a record.
-pub(in super::super) const HEADER: usize = 5;
+pub(in crate::security) const HEADER: usize = 5;
 
 /// Application data (RFC 8446 §5.1).
 pub(super) const DATA: u8 = 23;

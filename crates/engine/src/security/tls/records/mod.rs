@@ -15,7 +15,7 @@ use rustls::{
 use tokio::io::ReadBuf;
 
 pub(crate) use self::door::decode;
-pub(super) use self::half::HEADER;
+pub(in crate::security) use self::half::HEADER;
 use self::half::{DATA, Edition, Half, Text};
 use crate::{
     Cause,
@@ -264,6 +264,8 @@ impl Codec for Records {
         Ok(if held { Opened::Held(used, range) } else { opened })
     }
 
+    /// Many servers of the field close TCP without `close_notify`: between two records that is an ordinary end. What the inner
+    /// protocol lost by it, the inner protocol notices.
     fn may_end(&self) -> bool {
         self.message.is_empty()
     }
