@@ -11,6 +11,11 @@ use prometheus_client::{
 use crate::GuardState;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProbeLabels {
     result: &'static str,
     code: &'static str,
@@ -26,6 +31,7 @@ pub struct Metrics {
     guard: Gauge,
     controls: Family<ProbeLabels, Counter>,
     canaries: Family<ProbeLabels, Counter>,
+    panics: Family<TaskLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -39,6 +45,7 @@ impl Default for Metrics {
             guard: Gauge::default(),
             controls: Family::default(),
             canaries: Family::default(),
+            panics: Family::default(),
         }
     }
 }
@@ -53,6 +60,8 @@ impl Metrics {
         let help = "Outage guard: 0 failures count, 1 failures are held back, 2 outage of our own";
         registry.register("hezar_probe_guard", help, self.guard.clone());
         registry.register("hezar_probe_canary", "Canaries by what came back", self.canaries.clone());
+        let help = "Tasks of the prober that panicked, by name; the node is probed again";
+        registry.register("hezar_probe_panics", help, self.panics.clone());
         registry.register("hezar_probe_control", "Control checks by result", self.controls.clone());
     }
 
@@ -70,6 +79,15 @@ impl Metrics {
 
     pub(crate) fn canary(&self, result: &'static str) {
         self.canaries.get_or_create(&ProbeLabels { result, code: "" }).inc();
+    }
+
+    pub(crate) fn panicked(&self, task: &'static str) {
+        self.panics.get_or_create(&TaskLabels { task }).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn panics(&self, task: &'static str) -> u64 {
+        self.panics.get_or_create(&TaskLabels { task }).get()
     }
 
     pub(crate) fn guard(&self, state: GuardState) {

@@ -1,15 +1,19 @@
 //! The prober: what it is made of, and its two ways of working, without end and one pass.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
-use hezar_core::NodeSpec;
+use hezar_core::{NodeId, NodeSpec};
 use hezar_engine::{Attempt, BuildError, Clock, Dialer, Outbounds};
 use hezar_pool::Pool;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, ProbeConfig, Progress, TraceLookup,
-    control::Controls, runner::Runner,
+    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, ProbeAnswers, ProbeConfig,
+    ProbeNowError, Progress, TraceLookup,
+    control::Controls,
+    demand::{Demand, MOST_WAITING},
+    runner::Runner,
 };
 
 /// What a node of the pool carries.
@@ -51,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) controls: Controls,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    pub(crate) demands: mpsc::Sender<Demand>,
+    /// Held by the task that probes, so that another one can take over when it ends.
+    pub(crate) demanded: Mutex<mpsc::Receiver<Demand>>,
 }
 
 impl Shared {
@@ -64,7 +71,7 @@ impl Shared {
 /// Checks the nodes of a pool and reports what it saw. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Prober {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Prober {
@@ -113,13 +120,46 @@ impl Prober {
     ) -> Self {
         let controls = Controls::new(checks.uplink, Arc::clone(&checks.check));
         let (check, trace, geo, canary) = (checks.check, checks.trace, checks.geo, checks.canary);
-        let shared = Shared { config, pool, dialers, check, trace, geo, canary, controls, clock, metrics };
-        Self { shared: Arc::new(shared) }
+        let (demands, demanded) = mpsc::channel(MOST_WAITING);
+        let demanded = Mutex::new(demanded);
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                pool,
+                dialers,
+                check,
+                trace,
+                geo,
+                canary,
+                controls,
+                clock,
+                metrics,
+                demands,
+                demanded,
+            }),
+        }
     }
 
     /// Probes until cancelled; every node again and again. Probes that run at that moment are given up.
     pub async fn run(&self, cancel: CancellationToken) {
         Runner::endless(Arc::clone(&self.shared)).run(&cancel).await;
+    }
+
+    /// Asks the task in [`Prober::run`] to probe these nodes now, before all others and within the same limits. The
+    /// answers come as the probes end; a node whose probe is on its way already is answered by that one.
+    ///
+    /// # Errors
+    /// [`ProbeNowError`]: nothing runs, or too many demands wait.
+    pub fn probe_now(&self, ids: impl IntoIterator<Item = NodeId>) -> Result<ProbeAnswers, ProbeNowError> {
+        if self.shared.demanded.try_lock().is_ok() {
+            return Err(ProbeNowError::NotRunning);
+        }
+        let ids: BTreeSet<NodeId> = ids.into_iter().collect();
+        let (answers, receiver) = mpsc::unbounded_channel();
+        let asked = ids.len();
+        let demand = Demand { ids: ids.into_iter().collect(), answers };
+        self.shared.demands.try_send(demand).map_err(|_| ProbeNowError::Busy)?;
+        Ok(ProbeAnswers::new(asked, receiver))
     }
 
     /// Probes every node of the pool once and reports the outcomes to it. `progress` is called after each; the last

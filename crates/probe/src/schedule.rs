@@ -38,18 +38,19 @@ pub enum Ended {
 }
 
 /// The order of urgency among nodes whose time has come.
-const RANKS: usize = 4;
+const RANKS: usize = 5;
 
-const fn rank(state: State) -> usize {
-    match state {
-        State::Healthy => 0,
-        State::Suspect => 1,
-        State::New => 2,
-        State::Dead => 3,
+const fn rank(entry: &Entry) -> usize {
+    match entry.subject.state {
+        _ if entry.demanded => 0,
+        State::Healthy => 1,
+        State::Suspect => 2,
+        State::New => 3,
+        State::Dead => 4,
     }
 }
 
-/// The schedule. Healthy nodes go first, then suspects, new ones and dead ones; a node that has waited for a whole
+/// The schedule. Nodes that somebody asked for go first, then healthy nodes, then suspects, new ones and dead ones; a node that has waited for a whole
 /// interval gets every second turn, so that nobody starves.
 #[derive(Debug)]
 pub struct Schedule {
@@ -78,6 +79,8 @@ struct Entry {
     failed_last: Option<Timestamp>,
     /// A state change while it ran asks for an early next probe.
     hurry: bool,
+    /// Somebody waits for its probe.
+    demanded: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +137,23 @@ impl Schedule {
         self.entries.get(&id).is_some_and(|entry| entry.running)
     }
 
+    /// The number of a node's running probe. A node that is removed and added again while its probe runs is another
+    /// one: the old probe's number is not its own.
+    #[must_use]
+    pub fn run_of(&self, id: NodeId) -> Option<u64> {
+        self.entries.get(&id).filter(|entry| entry.running).map(|entry| entry.stamp)
+    }
+
+    /// Makes a node due now and the first in line, unless its probe runs already; says whether it is in the schedule.
+    pub fn demand(&mut self, id: NodeId, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        if !entry.running {
+            entry.demanded = true;
+            self.queue(id, None, now);
+        }
+        true
+    }
+
     /// The last failure of a node's present streak that a probe saw.
     #[must_use]
     pub fn failed_last(&self, id: NodeId) -> Option<Timestamp> {
@@ -148,7 +168,15 @@ impl Schedule {
                 State::Dead => subject.last_checked.map(|at| at.after(self.pace.pause(&subject, 0, random))),
                 _ => None,
             };
-            let entry = Entry { subject, stamp: 0, running: false, misses: 0, failed_last: None, hurry: false };
+            let entry = Entry {
+                subject,
+                stamp: 0,
+                running: false,
+                misses: 0,
+                failed_last: None,
+                hurry: false,
+                demanded: false,
+            };
             self.entries.insert(id, entry);
             self.queue(id, due.filter(|due| *due > now), now);
             return;
@@ -191,6 +219,7 @@ impl Schedule {
                 *busy += 1;
             }
             entry.running = true;
+            entry.demanded = false;
             self.running += 1;
             return Some(ready.id);
         }
@@ -273,7 +302,7 @@ impl Schedule {
         entry.stamp = self.stamps;
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
-            _ => self.ready[rank(entry.subject.state)].push_back(Ready { id, stamp: self.stamps, since: now }),
+            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now }),
         }
     }
 
@@ -285,7 +314,7 @@ impl Schedule {
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry.subject.state)].push_back(Ready { id, stamp, since: due });
+                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due });
             }
         }
     }
@@ -316,7 +345,7 @@ impl Schedule {
         let Some(queue) = self.parked.get_mut(&server) else { return };
         while let Some(ready) = queue.pop_front() {
             if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry.subject.state)].push_front(ready);
+                self.ready[rank(entry)].push_front(ready);
                 break;
             }
         }

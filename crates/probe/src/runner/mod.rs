@@ -1,23 +1,30 @@
 //! The one task that starts probes within all the limits and waits for what comes next.
 
+mod demands;
 mod probe;
 mod results;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{Host, NodeId, Timestamp};
 use hezar_engine::DialError;
 use hezar_pool::{Exit, Node, State, Touch, Watch};
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::{AbortHandle, Id, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Control, Guard, GuardConfig, GuardState, Pace, Progress, Schedule, Subject,
+    Control, Guard, GuardConfig, GuardState, Pace, ProbeAnswer, Progress, Schedule, Subject,
     budget::Budget,
     canary::Suspicion,
     prober::{Payload, Shared},
     verdict::Verdict,
 };
+use demands::next_demand;
 use probe::{Checked, ask, probe};
 
 /// Probes at a time during an outage: enough to notice its end.
@@ -30,6 +37,8 @@ type Outbound = Arc<Node<Payload>>;
 /// A probe on its way.
 struct Flight {
     node: Outbound,
+    /// The schedule's number of this probe.
+    run: Option<u64>,
     started: Timestamp,
     was_healthy: bool,
     /// How long the check took, once it is over and the exit is being looked up.
@@ -59,6 +68,8 @@ pub(crate) struct Runner {
     guard: Guard,
     tasks: JoinSet<Done>,
     flights: HashMap<Id, Flight>,
+    /// Who waits for the probe of which node.
+    wanted: HashMap<NodeId, Vec<UnboundedSender<ProbeAnswer>>, ahash::RandomState>,
     /// When a failed exit lookup may be tried again.
     trace_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
     /// Who is to blame for changed pages.
@@ -89,6 +100,7 @@ impl Runner {
             guard: Guard::new(guard, shared.controls.possible()),
             tasks: JoinSet::new(),
             flights: HashMap::new(),
+            wanted: HashMap::default(),
             trace_after: HashMap::default(),
             suspicion: Suspicion::default(),
             blackout: None,
@@ -103,6 +115,8 @@ impl Runner {
 
     /// Works until cancelled.
     pub(crate) async fn run(mut self, cancel: &CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        let mut demands = shared.demanded.lock().await;
         let watch = self.shared.pool.watch_states();
         self.fill();
         if self.shared.controls.possible() {
@@ -118,9 +132,12 @@ impl Runner {
                 () = cancel.cancelled() => break,
                 Some(done) = self.tasks.join_next_with_id() => self.collect(done),
                 () = watch.changed() => {}
+                demand = next_demand(&mut demands) => self.accept(demand),
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
+        // Nobody waits for what will not come.
+        while demands.try_recv().is_ok() {}
         self.tasks.shutdown().await;
         self.shared.metrics.running.set(0);
     }
@@ -185,6 +202,9 @@ impl Runner {
             subject.last_checked = None;
         }
         self.schedule.upsert(node.id(), subject, now, rand::random());
+        if self.wanted.contains_key(&node.id()) {
+            self.schedule.demand(node.id(), now);
+        }
     }
 
     /// Takes in what changed in the pool.
@@ -221,6 +241,7 @@ impl Runner {
         if running {
             self.flights.values().filter(|flight| flight.node.id() == id).for_each(|flight| flight.abort.abort());
         }
+        self.answer_dropped(id);
     }
 
     /// Starts what is due, within all the limits.
@@ -241,7 +262,8 @@ impl Runner {
             let was_healthy = node.state() == State::Healthy;
             let probed = Arc::clone(&node);
             let abort = self.tasks.spawn(async move { Done::Checked(probe(&shared, &probed).await) });
-            let flight = Flight { node, started: now, was_healthy, latency: None, abort };
+            let run = self.schedule.run_of(id);
+            let flight = Flight { node, run, started: now, was_healthy, latency: None, abort };
             self.flights.insert(flight.abort.id(), flight);
         }
         self.shared.metrics.running.set(as_gauge(self.flights.len()));

@@ -8,7 +8,9 @@ use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
 use super::{Blackout, Checked, Done, Flight, Outbound, Runner};
-use crate::{Control, Doubt, Ended, GuardState, Progress, Ruling, canary::Blame, prober::Payload, verdict::Verdict};
+use crate::{
+    Control, Doubt, Ended, GuardState, ProbeResult, Progress, Ruling, canary::Blame, prober::Payload, verdict::Verdict,
+};
 
 /// A failed exit lookup is tried again after this share of the usual interval.
 const TRACE_RETRY: u32 = 24;
@@ -28,11 +30,28 @@ impl Runner {
         }
     }
 
-    fn checked(&mut self, id: Id, result: Result<Checked, Verdict>) {
-        let Some(mut flight) = self.flights.remove(&id) else { return };
-        if flight.node.gone() {
-            return self.drop_node(flight.node.id());
+    /// The flight of a task that has ended, when its result is about the node that is scheduled now. A node may have
+    /// left, and come back as another one, between the end of its probe and this moment.
+    fn land(&mut self, id: Id) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        let id = flight.node.id();
+        if flight.run.is_none() || self.schedule.run_of(id) != flight.run {
+            // Its place was taken away, and with it the slot was freed.
+            return None;
         }
+        if !flight.node.gone() {
+            return Some(flight);
+        }
+        self.drop_node(id);
+        if let Some(node) = self.shared.pool.node(id).filter(|node| node.unsupported().is_none()) {
+            let now = self.now();
+            self.admit(&node, now);
+        }
+        None
+    }
+
+    fn checked(&mut self, id: Id, result: Result<Checked, Verdict>) {
+        let Some(mut flight) = self.land(id) else { return };
         let now = self.now();
         match result {
             Ok(Checked { took: latency, dialer, intact }) => {
@@ -40,6 +59,7 @@ impl Runner {
                     self.seen(&flight.node, intact, now);
                 }
                 self.succeeded(&flight, latency, now);
+                self.answer(flight.node.id(), ProbeResult::Works(latency));
                 if let Some(abort) = self.trace(&flight.node, dialer, now) {
                     (flight.latency, flight.abort) = (Some(latency), abort);
                     self.flights.insert(flight.abort.id(), flight);
@@ -51,6 +71,7 @@ impl Runner {
             Err(Verdict::Tampered(code)) => self.tampered(&flight, code, now),
             Err(Verdict::Nothing(code)) => {
                 self.shared.metrics.ended("inconclusive", code);
+                self.answer(flight.node.id(), ProbeResult::Inconclusive(code));
                 self.end_without(&flight.node, now);
             }
             Err(Verdict::Unsupported(code)) => {
@@ -81,6 +102,7 @@ impl Runner {
     fn tampered(&mut self, flight: &Flight, code: &'static str, now: Timestamp) {
         self.shared.metrics.ended("tampered", code);
         self.shared.metrics.canary("tampered");
+        self.answer(flight.node.id(), ProbeResult::Tampered(code));
         match self.suspicion.tampered(flight.node.id(), code, now) {
             Blame::Node => self.quarantine(flight.node.id(), code, now),
             Blame::Nobody => {}
@@ -136,7 +158,10 @@ impl Runner {
             routable: self.shared.pool.snapshot().counts().routable(),
         };
         let before = self.guard.state();
-        match self.guard.failure(&doubt, now) {
+        let ruling = self.guard.failure(&doubt, now);
+        let Failure { stage, code, .. } = failure;
+        self.answer(node.id(), ProbeResult::Failed { stage, code, counted: ruling == Ruling::Apply });
+        match ruling {
             Ruling::Apply => {
                 self.shared.metrics.ended("failed", failure.code);
                 self.report(node.id(), failure, now);
@@ -203,7 +228,7 @@ impl Runner {
     }
 
     fn traced(&mut self, id: Id, result: Result<Exit, DialError>) {
-        let Some(flight) = self.flights.remove(&id) else { return };
+        let Some(flight) = self.land(id) else { return };
         let (node_id, now) = (flight.node.id(), self.now());
         match result {
             Ok(mut exit) => {
@@ -215,29 +240,45 @@ impl Runner {
             }
             Err(error) => {
                 tracing::debug!(node = %node_id, code = error.code(), "exit lookup failed");
-                let retry = self.shared.config.trace_interval / TRACE_RETRY;
-                self.trace_after.insert(node_id, now.after(retry));
+                self.trace_later(node_id, now);
             }
         }
+        self.answer(node_id, ProbeResult::Works(flight.latency.unwrap_or_default()));
         self.end(&flight.node, true, now);
     }
 
-    /// A task ended without a result: aborted, or it panicked.
+    /// Notes that an exit lookup failed, so that it is not tried again at every probe.
+    fn trace_later(&mut self, id: NodeId, now: Timestamp) {
+        let retry = self.shared.config.trace_interval / TRACE_RETRY;
+        self.trace_after.insert(id, now.after(retry));
+    }
+
+    /// A task ended without a result: aborted, or it panicked. Its node is probed again like one of which a probe
+    /// said nothing.
     fn lost(&mut self, error: &JoinError) {
-        let Some(flight) = self.flights.remove(&error.id()) else {
-            if !error.is_cancelled() {
-                // Only a control check flies without a flight.
-                self.controlled(Control::UplinkDown);
-            }
-            return;
+        let task = match self.flights.get(&error.id()) {
+            Some(flight) if flight.latency.is_some() => "exit-lookup",
+            Some(_) => "probe",
+            // Only a control check flies without a flight.
+            None => "control-check",
         };
         if error.is_panic() {
-            tracing::error!(node = %flight.node.id(), "a probe panicked");
+            self.shared.metrics.panicked(task);
+            let node = self.flights.get(&error.id()).map(|flight| flight.node.id());
+            tracing::error!(task, ?node, "a task of the prober panicked");
         }
-        if !error.is_cancelled() {
-            let now = self.now();
-            self.end_without(&flight.node, now);
+        if task == "control-check" && !error.is_cancelled() {
+            return self.controlled(Control::UplinkDown);
         }
+        let Some(flight) = self.land(error.id()) else { return };
+        let (id, now) = (flight.node.id(), self.now());
+        let Some(latency) = flight.latency else {
+            self.answer(id, ProbeResult::Panicked);
+            return self.end_without(&flight.node, now);
+        };
+        self.answer(id, ProbeResult::Works(latency));
+        self.trace_later(id, now);
+        self.end(&flight.node, true, now);
     }
 
     /// Plans the next probe after a verdict that counted.

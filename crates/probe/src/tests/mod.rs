@@ -1,6 +1,7 @@
 //! The prober's tests, and the world of fake nodes that they probe.
 
 mod canary;
+mod demand;
 mod guard;
 mod outage;
 mod parts;
