@@ -17,7 +17,7 @@ mod transport;
 pub use canonical::{Canon, Canonical};
 pub use code::CodeDoc;
 pub use fault::{Fault, Stage};
-pub use label::Label;
+pub use label::{Label, displayable};
 pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{
     AnyTls, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, ImpossiblePair,

@@ -154,6 +154,13 @@ impl NodeSpec {
         self.outbound.carries_datagrams() && way()
     }
 
+    /// Whether the certificate of one of its servers is accepted unseen, the nodes of its chain included: anybody on the
+    /// way can pose as that server. A pin that is checked counts as a check.
+    #[must_use]
+    pub fn skips_verification(&self) -> bool {
+        self.hops().any(|node| node.outbound.skips_verification())
+    }
+
     /// What protects them.
     #[must_use]
     pub const fn security(&self) -> SecurityKind {

@@ -4,6 +4,7 @@ mod datagrams;
 mod form;
 mod quic;
 mod stream;
+mod verification;
 
 pub use self::{
     quic::{Congestion, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, Obfs2, Tuic, TuicUser, UdpRelayMode},

@@ -112,6 +112,14 @@ pub struct Tls {
     pub ech: Option<Box<str>>,
 }
 
+impl Tls {
+    /// Whether any certificate is accepted: checks are switched off, and no pin takes their place.
+    #[must_use]
+    pub const fn skips_verification(&self) -> bool {
+        self.skip_verify && self.pins.is_empty()
+    }
+}
+
 impl Canonical for Tls {
     fn canonical(&self, canon: &mut Canon) {
         canon.group("tls");

@@ -69,6 +69,40 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
 }
 
 #[test]
+fn a_certificate_that_nobody_checks_is_told() {
+    let tls = |skip_verify, pins| Some(Tls { skip_verify, pins, ..Tls::default() });
+    let node = |tls| {
+        let http = HttpProxy { credentials: None, tls };
+        NodeSpec::new(Target::parse("192.0.2.9:1").unwrap(), Outbound::Http(http))
+    };
+    assert!(!node(None).skips_verification());
+    assert!(!node(tls(false, Vec::new())).skips_verification());
+    assert!(!node(tls(true, vec![[1; 32]])).skips_verification(), "the pin is a check");
+    let blind = node(tls(true, Vec::new()));
+    assert!(blind.skips_verification());
+    assert!(
+        node(None).through(Arc::new(blind)).unwrap().skips_verification(),
+        "a chain is as safe as its weakest part"
+    );
+
+    let security = Security::Tls(tls(true, Vec::new()).unwrap());
+    let extra = Xhttp { path: "/".into(), host: None, mode: XhttpMode::Auto, extra: None, download: None };
+    let download = XhttpDownload { server: None, xhttp: extra.clone(), security };
+    let xhttp = Xhttp { download: Some(Box::new(download)), ..extra };
+    let carrier = Carrier::Xhttp { xhttp, security: Security::None };
+    let trojan = StreamProtocol::Trojan(Trojan { password: Secret::new("x"), inner_shadowsocks: None });
+    assert!(Outbound::stream(trojan, carrier).unwrap().skips_verification());
+
+    let plugin = |name: &str, words: &[&str]| {
+        let options = words.iter().map(|word| ((*word).into(), "".into())).collect();
+        Plugin { name: name.into(), options }.skips_verification()
+    };
+    assert!(plugin("shadow-tls", &["skip-cert-verify"]));
+    assert!(plugin("v2ray-plugin", &["tls", "allowInsecure"]));
+    assert!(!plugin("v2ray-plugin", &["allowInsecure"]), "nothing to check without TLS");
+}
+
+#[test]
 fn id_round_trips_through_text() {
     let id = socks("192.0.2.1", 1080).id();
     assert_eq!(id.to_string().parse(), Ok(id));
@@ -148,6 +182,8 @@ fn vision_needs_secured_tcp() {
 fn secrets_and_labels() {
     assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
     assert_eq!(Label::new(" a\nb\u{7} ").as_str(), "a b");
+    assert_eq!(Label::new("a\u{202e}gnp.exe\u{2066}\u{61c} \u{200f}").as_str(), "agnp.exe", "no Bidi_Control");
+    assert_eq!(Label::new("a\u{2028}b").as_str(), "a b");
     assert_eq!(Label::new(&"é".repeat(1000)).as_str().len(), Label::MAX_BYTES);
 }
 

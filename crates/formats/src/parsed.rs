@@ -1,6 +1,6 @@
 //! What reading gives: nodes and refusals, each with its place.
 
-use hezar_core::{CodeDoc, Label, NodeSpec};
+use hezar_core::{CodeDoc, Label, NodeSpec, displayable};
 
 /// One node as published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Entry {
 pub struct Reject {
     /// As in [`Entry::line`].
     pub line: usize,
-    /// The first characters of the text, at most [`Reject::EXCERPT_CHARS`], control characters replaced.
+    /// The first characters of the text, at most [`Reject::EXCERPT_CHARS`], made fit to be shown ([`displayable`]).
     pub excerpt: Box<str>,
     /// Why.
     pub code: RejectCode,
@@ -31,8 +31,7 @@ impl Reject {
     /// Refuses `text` at `line`.
     #[must_use]
     pub fn new(line: usize, text: &str, code: RejectCode) -> Self {
-        let printable = |c: char| if c.is_control() { ' ' } else { c };
-        let excerpt: String = text.trim().chars().take(Self::EXCERPT_CHARS).map(printable).collect();
+        let excerpt: String = displayable(text.trim()).take(Self::EXCERPT_CHARS).collect();
         Self { line, excerpt: excerpt.into(), code }
     }
 }

@@ -100,8 +100,8 @@ impl Disguise {
 
 /// simple-obfs. A missing mode is an error there; publishers who leave it out mean HTTP.
 fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
-    let host = text(plugin, "obfs-host").map(Into::into);
-    match text(plugin, "obfs").unwrap_or("http") {
+    let host = any(plugin, &["obfs-host", "host"]).map(Into::into);
+    match any(plugin, &["obfs", "mode"]).unwrap_or("http") {
         "http" => Ok(Disguise::Http(host)),
         "tls" => Ok(Disguise::Tls(host)),
         _ => Err(BuildError::Unsupported("this mode of obfs-local")),
@@ -109,7 +109,7 @@ fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
 }
 
 fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
-    match text(plugin, "mode").unwrap_or("websocket") {
+    match any(plugin, &["mode", "obfs"]).unwrap_or("websocket") {
         "websocket" | "ws" => {}
         "quic" => return Err(BuildError::Unsupported("v2ray-plugin over QUIC")),
         "grpc" => return Err(BuildError::Unsupported("xray-plugin over gRPC")),
@@ -118,17 +118,17 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     if ["cert", "certRaw"].iter().any(|name| text(plugin, name).is_some()) {
         return Err(BuildError::Unsupported("a certificate of v2ray-plugin's own"));
     }
-    let host: Box<str> = text(plugin, "host").unwrap_or(DEFAULT_HOST).into();
+    let host: Box<str> = any(plugin, &["host", "obfs-host"]).unwrap_or(DEFAULT_HOST).into();
     let websocket = WebSocket {
-        path: text(plugin, "path").unwrap_or("/").into(),
+        path: any(plugin, &["path", "obfs-uri"]).unwrap_or("/").into(),
         host: Some(host.clone()),
         headers: Vec::new(),
         early_data: None,
     };
-    let skip_verify = ["skip-cert-verify", "allowInsecure"].iter().any(|name| flag(plugin, name));
-    let tls = flag(plugin, "tls").then(|| Tls { server_name: Some(host), skip_verify, ..Tls::default() });
+    let skip_verify = plugin.skips_verification();
+    let tls = plugin.flag("tls").then(|| Tls { server_name: Some(host), skip_verify, ..Tls::default() });
     // Absent means 1 for the plugin on both sides, and a server that expects frames understands nothing else.
-    let mux = match option(plugin, "mux") {
+    let mux = match plugin.option("mux") {
         None | Some("") => true,
         Some(value) => !matches!(value, "0" | "false"),
     };
@@ -139,9 +139,9 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
 /// Version 3 in the words of the program itself (`v3;passwd=…`) and of Clash (`version: 3`, `password: …`). Without a
 /// version both mean an older one.
 fn shadow_tls(plugin: &Plugin) -> Result<Plan, BuildError> {
-    match option(plugin, "version") {
+    match plugin.option("version") {
         Some("3") => {}
-        None if option(plugin, "v3").is_some() => {}
+        None if plugin.option("v3").is_some() => {}
         Some("1") => return Err(BuildError::Unsupported("version 1 of shadow-tls")),
         None | Some("2") => return Err(BuildError::Unsupported("version 2 of shadow-tls")),
         Some(_) => return Err(BuildError::Unsupported("this version of shadow-tls")),
@@ -157,22 +157,18 @@ fn shadow_tls(plugin: &Plugin) -> Result<Plan, BuildError> {
     let site = Tls {
         server_name: host.map(Into::into),
         alpn: alpn.map(Into::into).collect(),
-        skip_verify: flag(plugin, "skip-cert-verify"),
+        skip_verify: plugin.skips_verification(),
         ..Tls::default()
     };
     Ok(Plan::ShadowTls(site, Secret::new(password)))
 }
 
-fn option<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
-    plugin.options.iter().find(|(key, _)| key.as_ref() == name).map(|(_, value)| value.as_ref())
-}
-
 /// An option's text, unless it is empty.
 fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
-    option(plugin, name).filter(|value| !value.is_empty())
+    plugin.option(name).filter(|value| !value.is_empty())
 }
 
-/// A bare word, or a value that means yes.
-fn flag(plugin: &Plugin, name: &str) -> bool {
-    option(plugin, name).is_some_and(|value| matches!(value, "" | "1" | "true" | "tls"))
+/// The text of the first of these options that has one: links of other clients use one plugin's words for the other.
+fn any<'a>(plugin: &'a Plugin, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| text(plugin, name))
 }
