@@ -25,7 +25,7 @@ pub use outbound::{
     StreamProtocol, Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
 };
 pub use secret::Secret;
-pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls};
+pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls, UNREADABLE_PIN};
 pub use target::{DomainName, Host, Reach, Target, TargetError};
 pub use time::Timestamp;
 pub use transport::{

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
-use hezar_core::{Carrier, Fault, Fingerprint, Host, Pin, Security, Stage, Target, Tls};
+use hezar_core::{Carrier, Fault, Fingerprint, Host, Pin, Security, Stage, Target, Tls, UNREADABLE_PIN};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy, split};
@@ -135,6 +135,8 @@ async fn pins_decide() {
     assert!(world.meet(&pinned(vec![leaf], true), "node.example").await.0.is_ok());
     assert_eq!(world.refusal(&pinned(vec![[1; 32]], false), "node.example").await, "certificate");
     assert_eq!(world.refusal(&pinned(vec![[1; 32]], true), "node.example").await, "certificate");
+    // A pin was published and could not be read: the door stays shut, although checks are switched off.
+    assert_eq!(world.refusal(&pinned(vec![UNREADABLE_PIN], true), "node.example").await, "certificate");
     // A pinned issuer vouches for what it signed, under the right name.
     let root = pin(&world.authority.root);
     assert!(world.meet(&pinned(vec![root], false), "node.example").await.0.is_ok());

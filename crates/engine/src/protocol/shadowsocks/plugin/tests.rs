@@ -240,8 +240,15 @@ fn what_is_built_and_what_is_not() {
     let (carrier, disguise) = around("v2ray-plugin;mode=websocket;mux=0");
     assert_eq!((carrier.transport(), disguise), (TransportKind::WebSocket, Disguise::None));
     assert_eq!(around("obfs-local;obfs-host=x").1, Disguise::Http(Some("x".into())));
+    // Other clients write one plugin's options in the words of the other.
+    let (carrier, _) = around("v2ray-plugin;obfs=websocket;obfs-host=h.example;obfs-uri=/p;tls");
+    let Carrier::WebSocket { websocket, tls: Some(tls) } = carrier else { panic!("{carrier:?}") };
+    assert_eq!((websocket.path.as_ref(), websocket.host.as_deref()), ("/p", Some("h.example")));
+    assert_eq!(tls.server_name.as_deref(), Some("h.example"));
+    assert_eq!(around("obfs-local;mode=tls;host=x").1, Disguise::Tls(Some("x".into())));
     for text in [
         "v2ray-plugin;mode=quic",
+        "v2ray-plugin;obfs=quic",
         "v2ray-plugin;certRaw=x",
         "xray-plugin;mode=grpc",
         "obfs-local;obfs=salamander",
