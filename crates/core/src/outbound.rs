@@ -10,6 +10,8 @@ pub use self::{
     quic::{Congestion, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, Obfs2, Tuic, TuicUser, UdpRelayMode},
     stream::{ImpossiblePair, PacketEncoding, StreamNode, StreamProtocol, Trojan, Vision, Vless, Vmess, VmessCipher},
 };
+use std::fmt;
+
 use crate::{Carrier, Secret, SecurityKind, Tls, TransportKind, transport::tls_kind};
 
 /// A user name and a password; either may be empty.
@@ -52,13 +54,20 @@ pub struct HttpProxy {
     pub tls: Option<Tls>,
 }
 
-/// A SIP003 plugin: its name and its options in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A SIP003 plugin: its name and its options in their order. `Debug` shows no value of an option: shadow-tls has a password there.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Plugin {
     /// The standard name: `obfs-local`, `v2ray-plugin`, `shadow-tls`, …
     pub name: Box<str>,
     /// Options; a bare word has an empty value.
     pub options: Vec<(Box<str>, Box<str>)>,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options: Vec<&str> = self.options.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Plugin").field("name", &self.name).field("options", &options).finish()
+    }
 }
 
 /// Shadowsocks (SIP002, SIP022).
@@ -74,8 +83,8 @@ pub struct Shadowsocks {
     pub udp_over_tcp: bool,
 }
 
-/// ShadowsocksR.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// ShadowsocksR. `Debug` shows no parameter: those of some protocols are a user and a password.
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub struct ShadowsocksR {
     pub method: Box<str>,
@@ -84,6 +93,16 @@ pub struct ShadowsocksR {
     pub protocol_param: Box<str>,
     pub obfs: Box<str>,
     pub obfs_param: Box<str>,
+}
+
+impl fmt::Debug for ShadowsocksR {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShadowsocksR")
+            .field("method", &self.method)
+            .field("protocol", &self.protocol)
+            .field("obfs", &self.obfs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// AnyTLS; it has no plain form.
@@ -185,5 +204,28 @@ impl Outbound {
             Self::Stream(node) => node.carrier().security(),
             Self::AnyTls(_) | Self::Hysteria2(_) | Self::Hysteria(_) | Self::Tuic(_) => SecurityKind::Tls,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_plugins_and_parameters_tells_no_secret() {
+        let plugin = Plugin {
+            name: "shadow-tls".into(),
+            options: vec![("host".into(), "h".into()), ("password".into(), "SECRET".into())],
+        };
+        let ssr = ShadowsocksR {
+            method: "rc4-md5".into(),
+            password: "SECRET".into(),
+            protocol: "auth_chain_a".into(),
+            protocol_param: "1:SECRET".into(),
+            obfs: "plain".into(),
+            obfs_param: "SECRET".into(),
+        };
+        let told = format!("{plugin:?} {ssr:?}");
+        assert!(told.contains("password") && told.contains("auth_chain_a") && !told.contains("SECRET"), "{told}");
     }
 }
