@@ -40,7 +40,11 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
 /// An advisory lock on `<path>.lock`; the operating system frees it when the process ends, however it ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = beside(path, ".lock");
-    let mut file = private()
+    let mut options = private();
+    // Where others may write, a link would lead to a file of ours that is then emptied.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, no_follow());
+    let mut file = options
         .read(true)
         .write(true)
         .create(true)
@@ -93,6 +97,12 @@ pub(super) fn finish_backup(partial: &Path, to: &Path) -> Result<(), StoreError>
             _ => failed(to, error),
         }
     })
+}
+
+/// `O_NOFOLLOW` (open(2)).
+#[cfg(unix)]
+const fn no_follow() -> i32 {
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -146,3 +146,14 @@ async fn other_urls_are_refused_without_their_password() {
         assert_eq!(open(url, Path::new("."), Access::Exclusive).await.unwrap_err().code(), "store-url");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, victim) = (directory.path().join("hezar.db"), directory.path().join("victim.txt"));
+    fs::write(&victim, "precious content").unwrap();
+    std::os::unix::fs::symlink(&victim, directory.path().join("hezar.db.lock")).unwrap();
+    refusal(&path, Access::Exclusive).await;
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious content");
+}
