@@ -4,14 +4,16 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::listen_address;
+
 /// One proxy address in front of thousands of upstream proxies.
 #[derive(Debug, Parser)]
 #[command(name = "hezar", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
-    /// The configuration file [default: hezar.toml, when it exists]
+    /// The configuration file [default: ./hezar.toml, else ~/.config/hezar/hezar.toml, when one exists]
     #[arg(long, short, global = true, value_name = "FILE", env = "HEZAR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// The folder of the store and the API token [default: hezar-data]
+    /// The folder of the store and the API token [default: hezar-data beside the configuration file, else ~/.local/share/hezar]
     #[arg(long, global = true, value_name = "DIR", env = "HEZAR_DATA")]
     pub(crate) data: Option<PathBuf>,
     #[command(subcommand)]
@@ -82,10 +84,10 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) demo: bool,
     /// The address that clients use, instead of proxy.listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// The address of the API, instead of api.listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) api: Option<SocketAddr>,
 }
 

@@ -96,7 +96,7 @@ impl Collector {
             clock: base.clock,
             board: board.clone(),
         };
-        let readers: Vec<Reader> = base.config.sources.iter().map(reader).collect();
+        let readers: Vec<Reader> = base.config.sources.iter().filter(|source| source.enabled).map(reader).collect();
         let now = base.clock.now();
         let mut refresher = Refresher::new();
         for reader in &readers {

@@ -1,12 +1,13 @@
 //! `--demo`: a loopback world of real upstream servers, some of them dead or slow; no network needed.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use hezar_core::Label;
 use hezar_formats::parse;
 use hezar_lab::{DEMO_HOST, World, WorldConfig};
 use hezar_pool::Change;
+use tempfile::TempDir;
 use url::Url;
 
 use crate::{config::Config, instance::Base, output};
@@ -18,7 +19,7 @@ const SOURCE: &str = "demo";
 #[derive(Debug)]
 pub(crate) struct Demo {
     world: World,
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Demo {
@@ -38,9 +39,10 @@ impl Demo {
         config.probe.interval = config.probe.interval.min(Duration::from_secs(5));
         config.sources.clear();
         // The servers' ports change with every start: a store of its own keeps them out of the real one.
-        let folder = std::env::temp_dir().join(format!("hezar-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).context("cannot create a temporary folder for the demonstration")?;
-        config.store.url = format!("sqlite:{}", folder.join("demo.db").display());
+        // Its random name, its mode 0700 and that it must be new keep other users of this machine out.
+        let folder = tempfile::Builder::new().prefix("hezar-demo-").tempdir();
+        let folder = folder.context("cannot create a temporary folder for the demonstration")?;
+        config.store.url = format!("sqlite:{}", folder.path().join("demo.db").display()).into();
         output::note(format!(
             "demo: {} upstream servers on loopback, some of them dead; try\n  curl -x http://{} http://{DEMO_HOST}/\n  curl -x socks5h://{} http://{DEMO_HOST}/",
             world.nodes().len(),
@@ -65,6 +67,6 @@ impl Demo {
     /// Ends the world and removes its store.
     pub(crate) async fn end(self) {
         self.world.shutdown().await;
-        let _ = std::fs::remove_dir_all(self.folder);
+        let _ = self.folder.close();
     }
 }

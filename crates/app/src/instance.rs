@@ -23,9 +23,10 @@ use crate::{
     files,
     geo::Countries,
     persist,
-    remote::TOKEN_FILE,
+    places::UserFolders,
+    running::{Announcement, create_private_folder},
     sessions::Keeper,
-    spec,
+    spec, token,
 };
 
 /// What a node carries: its dialer, from its first use.
@@ -60,7 +61,7 @@ impl Base {
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
         let files = files::make_room();
         create_data_folder(&config.data)?;
-        let store = hezar_store::open(&config.store.url, &config.data, hezar_store::Access::Exclusive).await?;
+        let store = hezar_store::open(config.store.url.expose(), &config.data, hezar_store::Access::Exclusive).await?;
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(Rules {
             dead_after: config.probe.dead_after,
@@ -129,7 +130,10 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         let stop = stop.clone();
         serving.spawn(async move { gateway.serve(socket, stop).await });
     }
+    let mut announcement = None;
     if let Some(listener) = api {
+        let (token, api_address) = (token::load_or_make(&base.config)?, listener.local_addr()?);
+        announcement = announce(&base.config, api_address, &token);
         let desk = Desk {
             pool: Arc::clone(&base.pool),
             clock: base.clock,
@@ -141,9 +145,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             metrics,
             listeners,
         };
-        let config = hezar_api::ApiConfig { token: token(&base.config)?, hosts: base.config.api.hosts.clone() };
-        let address = listener.local_addr()?;
-        tracing::info!(%address, "api listens");
+        let config = hezar_api::ApiConfig { token: token.clone(), hosts: base.config.api.hosts.clone() };
+        tracing::info!(address = %api_address, "api listens");
         let stop = stop.clone();
         tasks.spawn(async move {
             if let Err(error) = hezar_api::serve(listener, config, Arc::new(desk), stop).await {
@@ -158,6 +161,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         served = served.and(ended.context("a gateway's task failed").and_then(|ended| Ok(ended?)));
     }
     tracing::info!("draining");
+    drop(announcement);
     tasks.close();
     tasks.wait().await;
     watched.await.context("the persisting task failed")?;
@@ -209,6 +213,18 @@ fn gateway(base: &Base, config: &GatewayConfig, metrics: &hezar_gateway::Metrics
     gateway.with_sessions(Arc::clone(sessions))
 }
 
+/// Tells the user's commands where this instance is; they find it through the configuration otherwise.
+fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announcement> {
+    let user = UserFolders::from_environment();
+    match Announcement::make(api, token, config.file.as_deref(), &config.data, &user) {
+        Ok(made) => Some(made),
+        Err(error) => {
+            tracing::warn!(%error, "no note for commands in other folders could be left");
+            None
+        }
+    }
+}
+
 async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
@@ -216,37 +232,7 @@ async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 }
 
 fn create_data_folder(data: &Path) -> anyhow::Result<()> {
-    let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(data).with_context(|| format!("cannot create the data folder {} (--data)", data.display()))
-}
-
-/// The configured token, or the one in the data folder, made at the first start.
-fn token(config: &Config) -> anyhow::Result<Secret> {
-    if let Some(token) = &config.api.token {
-        return Ok(token.clone());
-    }
-    let file = config.data.join(TOKEN_FILE);
-    if let Ok(text) = std::fs::read_to_string(&file)
-        && text.trim().len() >= 16
-    {
-        return Ok(Secret::new(text.trim()));
-    }
-    let bytes: [u8; 32] = rand::random();
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(&file, &text).with_context(|| format!("cannot write the API token to {}", file.display()))?;
-    Ok(Secret::new(text))
-}
-
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    writeln!(options.open(file)?, "{text}")
+    create_private_folder(data).with_context(|| format!("cannot create the data folder {} (--data)", data.display()))
 }
 
 /// Completes when the program is asked to end: SIGTERM, or SIGINT from the terminal.

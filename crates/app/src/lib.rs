@@ -8,15 +8,19 @@ mod commands;
 pub mod config;
 mod control;
 mod demo;
+mod exposure;
 mod files;
 mod geo;
 mod instance;
 mod logs;
 mod output;
 mod persist;
+mod places;
 mod remote;
+mod running;
 mod sessions;
 mod spec;
+mod token;
 mod via;
 mod yields;
 
@@ -32,7 +36,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::error(&error);
-            let misconfigured = error.downcast_ref::<config::Problems>().is_some();
+            let misconfigured = error.is::<config::Problems>() || error.is::<output::Misuse>();
             ExitCode::from(if misconfigured { 2 } else { 1 })
         }
     }

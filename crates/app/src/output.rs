@@ -1,6 +1,8 @@
 //! What a person reads on the terminal: tables, progress bars, and errors that say what to do.
 
 use std::{
+    error::Error,
+    fmt,
     io::{self, IsTerminal, Write},
     time::Duration,
 };
@@ -8,6 +10,18 @@ use std::{
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+
+/// A command that cannot be meant, with what to say instead. The exit code is 2, as for a wrong command line.
+#[derive(Debug)]
+pub(crate) struct Misuse(pub(crate) String);
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Misuse {}
 
 /// Prints an error with its chain of causes to standard error.
 pub(crate) fn error(error: &anyhow::Error) {

@@ -10,30 +10,52 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    places::{Places, UserFolders},
+    running::Running,
+    token::TOKEN_FILE,
+};
 
 /// The longest answer read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The file that holds the API token, in the data folder.
-pub(crate) const TOKEN_FILE: &str = "token";
-
-/// A running instance, found through the configuration.
+/// A running instance that commands can ask.
 #[derive(Debug)]
 pub(crate) struct Remote {
     address: SocketAddr,
     token: Secret,
+    /// What to add when nobody answers.
+    hint: String,
 }
 
 impl Remote {
-    pub(crate) fn find(config: &Config) -> anyhow::Result<Self> {
+    /// The instance that runs with this data folder. Another configuration file that the user has named is believed before it.
+    pub(crate) fn running(data: &Path, places: &Places) -> Option<Self> {
+        let running = Running::in_folder(data)?;
+        let named = places.file.as_ref().filter(|_| places.named);
+        let same = named.is_none_or(|file| std::path::absolute(file).ok() == running.config);
+        same.then(|| Self::from(running))
+    }
+
+    /// The instance that the user started last, wherever it was.
+    pub(crate) fn of_user(user: &UserFolders) -> Option<Self> {
+        Running::of_user(user).map(Self::from)
+    }
+
+    /// Where the configuration says that an instance listens. When none does, the user hears of the one that runs elsewhere.
+    pub(crate) fn configured(config: &Config, user: &UserFolders) -> anyhow::Result<Self> {
         let address = config.api.listen.ok_or_else(|| anyhow!("the API is switched off (api.enabled = false)"))?;
+        let elsewhere =
+            Running::of_user(user).filter(|other| std::path::absolute(&config.data).ok().as_ref() != Some(&other.data));
+        let hint = elsewhere.map(|other| format!("; another instance runs: --data {} asks it", other.data.display()));
+        let hint = hint.unwrap_or_default();
         let token = match &config.api.token {
             Some(token) => token.clone(),
-            None => token_file(&config.data)?,
+            None => token_file(&config.data, &hint)?,
         };
-        Ok(Self { address: reachable(address), token })
+        Ok(Self { address: reachable(address), token, hint })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
@@ -62,7 +84,10 @@ impl Remote {
 
     async fn exchange(&self, method: Method, path: &str, body: String) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
         let stream = TcpStream::connect(self.address).await.with_context(|| {
-            format!("no instance answers on {}: is `hezar run` running with the same configuration?", self.address)
+            format!(
+                "no instance answers on {}: is `hezar run` running with the same configuration?{}",
+                self.address, self.hint
+            )
         })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
@@ -84,6 +109,12 @@ impl Remote {
     }
 }
 
+impl From<Running> for Remote {
+    fn from(running: Running) -> Self {
+        Self { address: reachable(running.api), token: running.token, hint: String::new() }
+    }
+}
+
 /// An instance that listens on every address is asked through loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
@@ -93,11 +124,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(loopback, address.port())
 }
 
-fn token_file(data: &Path) -> anyhow::Result<Secret> {
+fn token_file(data: &Path, hint: &str) -> anyhow::Result<Secret> {
     let file = data.join(TOKEN_FILE);
     let text = std::fs::read_to_string(&file).with_context(|| {
         format!(
-            "cannot read the API token in {}: start `hezar run` first, or name its folder with --data",
+            "no instance is known here, and there is no API token in {}: start `hezar run` first, or name its data folder with --data{hint}",
             file.display()
         )
     })?;

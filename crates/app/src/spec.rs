@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::Secret;
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
 use hezar_gateway::{GatewayConfig, User};
@@ -135,11 +134,7 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
     SourceSpec {
         interval: source.interval,
         user_agent: source.user_agent.as_deref().map(Into::into),
-        headers: source
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().into(), Secret::new(value.as_str())))
-            .collect(),
+        headers: source.headers.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
         max_bytes: source.max_bytes,
         via: source.via,
         allow_private: source.allow_private,
@@ -149,9 +144,9 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
 
 fn kind(origin: &Origin) -> SourceKind {
     match origin {
-        Origin::Url(url) => SourceKind::Url(Secret::new(url.as_str())),
+        Origin::Url(url) => SourceKind::Url(url.clone()),
         Origin::File(file) => SourceKind::File(file.display().to_string().into()),
-        Origin::Links(links) => SourceKind::Inline(links.iter().map(|link| Secret::new(link.as_str())).collect()),
+        Origin::Links(links) => SourceKind::Inline(links.clone()),
         Origin::GitHub { owner, repo, branch, paths, token } => SourceKind::GitHub {
             repository: format!("{owner}/{repo}").into(),
             reference: branch.as_deref().map(Into::into),

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use super::Said;
-use crate::{cli::ConfigCommand, output};
+use crate::{cli::ConfigCommand, exposure, output};
 
 pub(super) fn config(said: &Said, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     let config = said.config()?;
     match command {
         ConfigCommand::Show => output::line(config.show().trim_end())?,
         ConfigCommand::Check => {
+            let warnings = config.warnings.iter().cloned().chain(exposure::warnings(&config));
+            warnings.for_each(|warning| output::note(format!("warning: {warning}")));
             let sources = config.sources.len();
             output::line(format!("the configuration is good: {sources} sources, proxy on {}", config.proxy.listen))?;
         }

@@ -4,13 +4,16 @@ use std::{fs::OpenOptions, io::Write, path::Path, process::ExitCode};
 
 use anyhow::Context;
 
-use super::{DEFAULT_FILE, Said};
-use crate::{cli::InitArgs, config::TEMPLATE, output};
+use super::Said;
+use crate::{cli::InitArgs, config::TEMPLATE, output, places::FILE_NAME};
 
 pub(super) fn init(said: &Said, args: &InitArgs) -> anyhow::Result<ExitCode> {
-    let file = said.file.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    let file = said.places.file.as_deref().filter(|_| said.places.named).unwrap_or_else(|| Path::new(FILE_NAME));
     let mut options = OpenOptions::new();
     options.write(true);
+    // The file will hold passwords and tokens.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     if args.force {
         options.create(true).truncate(true)
     } else {

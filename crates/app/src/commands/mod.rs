@@ -10,43 +10,45 @@ mod remote;
 mod run;
 mod top;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
 use crate::{
     cli::{Cli, Command},
     config::{Config, Layers},
+    places::{Places, UserFolders},
+    remote::Remote,
 };
 
-/// The file that is read when no other is named.
-const DEFAULT_FILE: &str = "hezar.toml";
 /// Variables that are flags, not keys.
 const FLAG_VARIABLES: [&str; 2] = ["HEZAR_CONFIG", "HEZAR_DATA"];
 
 /// What was said besides the command.
 #[derive(Debug)]
 struct Said {
-    file: Option<PathBuf>,
+    user: UserFolders,
+    places: Places,
     layers: Layers,
 }
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let mut said = Said { file: cli.config, layers: layers(cli.data) };
+    let user = UserFolders::from_environment();
+    // An empty variable says nothing.
+    let said = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+    let places = Places::find(said(cli.config).as_deref(), &user, |path| path.exists());
+    let layers = layers(said(cli.data), places.default_data.clone());
+    let mut said = Said { user, places, layers };
     match cli.command {
         Command::Run(args) => run::run(&mut said, &args),
         Command::Init(args) => init::init(&said, &args),
         Command::Fetch(args) => block_on(fetch::fetch(said.config()?, args)),
         Command::Probe(args) => block_on(probe::probe(said.config()?, args)),
-        Command::Nodes(args) => block_on(remote::nodes(said.config()?, args)),
-        Command::Add(args) => block_on(remote::add(said.config()?, args)),
-        Command::Remove(args) => block_on(remote::remove(said.config()?, args)),
-        Command::Status(args) => block_on(remote::status(said.config()?, args)),
-        Command::Top => block_on(top::top(said.config()?)),
+        Command::Nodes(args) => block_on(remote::nodes(said.remote()?, args)),
+        Command::Add(args) => block_on(remote::add(said.remote()?, args)),
+        Command::Remove(args) => block_on(remote::remove(said.remote()?, args)),
+        Command::Status(args) => block_on(remote::status(said.remote()?, args)),
+        Command::Top => block_on(top::top(said.remote()?)),
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(said.config()?, args)),
         Command::Backup(args) => block_on(export::backup(said.config()?, args)),
@@ -55,30 +57,36 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl Said {
-    /// Reads the named file, or `hezar.toml` when there is one, or nothing.
+    /// Reads the configuration file, if there is one.
     fn config(&self) -> anyhow::Result<Config> {
-        let (text, file) = self.text()?;
-        Ok(Config::read(&text, file.as_deref(), &self.layers)?)
+        let Some(file) = &self.places.file else { return Ok(Config::read("", None, &self.layers)?) };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration {} (`hezar init` writes one)", file.display()))?;
+        Ok(Config::read(&text, Some(file), &self.layers)?)
     }
 
-    fn text(&self) -> anyhow::Result<(String, Option<PathBuf>)> {
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
-            None => return Ok((String::new(), None)),
-        };
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read the configuration {} (`hezar init` writes one)", file.display()))?;
-        Ok((text, Some(file)))
+    /// The running instance that these folders belong to.
+    fn remote(&self) -> anyhow::Result<Remote> {
+        let config = self.config()?;
+        if self.layers.environment.contains_key("HEZAR_API_LISTEN") {
+            return Remote::configured(&config, &self.user);
+        }
+        match Remote::running(&config.data, &self.places) {
+            Some(remote) => Ok(remote),
+            None if self.places.file.is_none() && self.layers.data.is_none() => {
+                Remote::of_user(&self.user).map_or_else(|| Remote::configured(&config, &self.user), Ok)
+            }
+            None => Remote::configured(&config, &self.user),
+        }
     }
 }
 
-fn layers(data: Option<PathBuf>) -> Layers {
+fn layers(data: Option<PathBuf>, default_data: PathBuf) -> Layers {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("HEZAR_") && !FLAG_VARIABLES.contains(&name.as_str()))
         .collect();
-    Layers { environment, flags: BTreeMap::new(), data }
+    Layers { environment, flags: BTreeMap::new(), data, default_data }
 }
 
 fn block_on(task: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

@@ -8,13 +8,11 @@ use url::form_urlencoded;
 
 use crate::{
     cli::{AddArgs, JsonArgs, NodesArgs, RemoveArgs},
-    config::Config,
     output,
     remote::Remote,
 };
 
-pub(super) async fn nodes(config: Config, args: NodesArgs) -> anyhow::Result<ExitCode> {
-    let remote = Remote::find(&config)?;
+pub(super) async fn nodes(remote: Remote, args: NodesArgs) -> anyhow::Result<ExitCode> {
     let mut query = NodesQuery {
         state: args.state,
         scheme: args.scheme,
@@ -81,7 +79,7 @@ fn encode(query: &NodesQuery) -> anyhow::Result<String> {
     Ok(text.finish())
 }
 
-pub(super) async fn add(config: Config, args: AddArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for link in &args.links {
         if link == "-" {
@@ -91,7 +89,7 @@ pub(super) async fn add(config: Config, args: AddArgs) -> anyhow::Result<ExitCod
         }
         text.push('\n');
     }
-    let report: AddReport = Remote::find(&config)?.post("/api/v1/nodes", text).await?;
+    let report: AddReport = remote.post("/api/v1/nodes", text).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
@@ -108,9 +106,9 @@ pub(super) async fn add(config: Config, args: AddArgs) -> anyhow::Result<ExitCod
     Ok(if report.ids.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-pub(super) async fn remove(config: Config, args: RemoveArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn remove(remote: Remote, args: RemoveArgs) -> anyhow::Result<ExitCode> {
     let request = serde_json::to_string(&RemoveRequest { ids: args.ids })?;
-    let report: RemoveReport = Remote::find(&config)?.delete("/api/v1/nodes", request).await?;
+    let report: RemoveReport = remote.delete("/api/v1/nodes", request).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
@@ -119,8 +117,8 @@ pub(super) async fn remove(config: Config, args: RemoveArgs) -> anyhow::Result<E
     Ok(if report.removed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-pub(super) async fn status(config: Config, args: JsonArgs) -> anyhow::Result<ExitCode> {
-    let status: StatusDto = Remote::find(&config)?.get("/api/v1/status").await?;
+pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
+    let status: StatusDto = remote.get("/api/v1/status").await?;
     if args.json {
         output::json(&status)?;
         return Ok(ExitCode::SUCCESS);

@@ -1,15 +1,22 @@
 //! `hezar run`: everything in one process.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Said, runtime};
 use crate::{
     cli::RunArgs,
+    config::Config,
     demo::Demo,
+    exposure,
     instance::{self, Base, end_signal},
     logs,
+    output::Misuse,
+    places::{DATA_FOLDER, FILE_NAME, UserFolders},
 };
 
 pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -19,10 +26,31 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let mut config = said.config()?;
+    let idle = !args.demo && config.sources.is_empty();
+    if idle && said.places.file.is_none() && !has_store(&config) {
+        return Err(nothing_to_serve(&said.user).into());
+    }
     let _log = logs::start(&config.log)?;
+    config.warnings.iter().chain(&exposure::warnings(&config)).for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(old) = data_left_behind(&config) {
+        tracing::warn!(
+            "the data lies in {}, beside the configuration; {} of this folder is not used (--data {DATA_FOLDER} uses it)",
+            config.data.display(),
+            old.display()
+        );
+    }
     runtime()?.block_on(async {
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
         let base = Base::open(config).await?;
+        if idle && base.pool.snapshot().counts().total() == 0 {
+            if said.places.file.is_none() {
+                base.store.close().await;
+                return Err(nothing_to_serve(&said.user).into());
+            }
+            tracing::warn!(
+                "there is no source and no node: add [[source]] tables to the configuration, or links with `hezar add`"
+            );
+        }
         if let Some(demo) = &demo {
             demo.join(&base);
         }
@@ -45,4 +73,31 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
         ended.map(|()| ExitCode::SUCCESS)
     })
+}
+
+/// Whether an earlier run has left a store, which may hold nodes.
+fn has_store(config: &Config) -> bool {
+    store_file(config, &config.data).is_none_or(|file| file.exists())
+}
+
+/// The file of the store in a data folder; `None` when the store is no file.
+fn store_file(config: &Config, data: &Path) -> Option<PathBuf> {
+    config.store.url.expose().strip_prefix("sqlite:").map(|file| data.join(file))
+}
+
+/// A store in the current folder, where earlier versions kept it, when this run will not read it.
+fn data_left_behind(config: &Config) -> Option<PathBuf> {
+    let old = PathBuf::from(DATA_FOLDER);
+    let other = std::path::absolute(&old).ok()? != std::path::absolute(&config.data).ok()?;
+    (other && !has_store(config) && store_file(config, &old)?.exists()).then_some(old)
+}
+
+fn nothing_to_serve(user: &UserFolders) -> Misuse {
+    let own = user.config_file().map(|file| format!(" or {}", file.display())).unwrap_or_default();
+    Misuse(format!(
+        "there is no configuration (no {FILE_NAME} in this folder{own}) and no stored node: nothing could be served.\n  \
+         hezar init                  writes {FILE_NAME} with public sources; then start with: hezar run\n  \
+         hezar run --config FILE     uses a configuration that lies elsewhere\n  \
+         hezar run --demo            tries it out, without a network"
+    ))
 }

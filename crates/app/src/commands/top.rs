@@ -14,18 +14,17 @@ use ratatui::{
 };
 use tokio::{task::spawn_blocking, time::Instant};
 
-use crate::{config::Config, output, remote::Remote};
+use crate::{output, remote::Remote};
 
 /// The pause between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 /// Looks that the little chart remembers.
 const REMEMBERED: usize = 300;
 
-pub(super) async fn top(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn top(remote: Remote) -> anyhow::Result<ExitCode> {
     if !std::io::stdout().is_terminal() {
         bail!("`hezar top` draws on a terminal; `hezar status --json` is for programs");
     }
-    let remote = Remote::find(&config)?;
     let first = remote.get("/api/v1/status").await?;
     let mut terminal = ratatui::try_init()?;
     let ended = watch(&mut terminal, &remote, Board::new(first)).await;

@@ -8,6 +8,7 @@ use super::{
     resolve::{limits as bounds, user},
     section::Section,
 };
+use crate::exposure::is_public;
 
 /// Reads all of them; what a listener does not say, it does as `[proxy]` does.
 pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<ListenerConfig> {
@@ -56,7 +57,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     let max_latency = section.duration("max_latency", bounds().timeout);
     let top = section.integer("top", 1..=1_000_000).and_then(|number| usize::try_from(number).ok());
     let client_limits = limits(section.section("client_limits"));
-    let open = listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback());
+    let open = listen.is_some_and(is_public);
     let own_users = if users.is_empty() { config.proxy.users.clone() } else { users };
     if open && own_users.is_empty() {
         section.problem("listen", "it can be reached from other machines: add users, or listen on 127.0.0.1");

@@ -1,8 +1,11 @@
 //! The configuration: what the file, the environment and the flags say, checked as a whole.
 
+mod environment;
 mod expression;
+mod lines;
 mod listener;
 mod problem;
+mod redact;
 mod resolve;
 mod section;
 mod show;
@@ -12,6 +15,7 @@ mod value;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -27,11 +31,16 @@ pub use expression::Expression;
 pub use problem::{Problem, Problems};
 pub use source::{Origin, SourceConfig};
 pub use template::TEMPLATE;
+pub(crate) use value::listen_address;
 
 /// Everything that the program can be told, with every default filled in.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Config {
+    /// The file that was read; `None` when there was none.
+    pub file: Option<PathBuf>,
+    /// What is odd and does no harm, such as an unknown environment variable.
+    pub warnings: Vec<String>,
     pub data: PathBuf,
     pub proxy: ProxyConfig,
     pub api: ApiConfig,
@@ -160,8 +169,8 @@ pub struct GeoConfig {
 /// Where the pool is kept.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// `sqlite:FILE`; a relative file stands in the data folder.
-    pub url: String,
+    /// `sqlite:FILE`; a relative file stands in the data folder. Other kinds of URLs may hold a password.
+    pub url: Secret,
 }
 
 /// What is logged, and where.
@@ -178,7 +187,7 @@ pub struct LogConfig {
 }
 
 /// What comes before the file: flags, and the environment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Layers {
     /// `HEZAR_*` variables that name keys, e.g. `HEZAR_PROXY_LISTEN`.
     pub environment: BTreeMap<String, String>,
@@ -186,6 +195,20 @@ pub struct Layers {
     pub flags: BTreeMap<String, String>,
     /// The data folder from `--data` or `HEZAR_DATA`.
     pub data: Option<PathBuf>,
+    /// The data folder when nothing says where it is; an empty path stands for `hezar-data` beside the file.
+    pub default_data: PathBuf,
+}
+
+/// Values may be secret (`HEZAR_API_TOKEN`): only the names are shown.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers")
+            .field("environment", &self.environment.keys())
+            .field("flags", &self.flags.keys())
+            .field("data", &self.data)
+            .field("default_data", &self.default_data)
+            .finish()
+    }
 }
 
 impl Config {

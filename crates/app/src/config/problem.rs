@@ -7,12 +7,17 @@ use std::{error::Error, fmt};
 pub struct Problem {
     /// The key path, e.g. `source[2].interval`, or the name of an environment variable; empty for the whole file.
     pub path: String,
+    /// The line of the file, counted from 1, when the problem stands in the file.
+    pub line: Option<usize>,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
         if self.path.is_empty() {
             return f.write_str(&self.message);
         }

@@ -1,6 +1,11 @@
 //! From what was said to what it means: the one fallible step.
 
-use std::{ops::RangeInclusive, path::Path, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use hezar_core::Secret;
 use hezar_pool::Strategy;
@@ -8,9 +13,11 @@ use hezar_probe::CanaryBody;
 use toml::Table;
 use url::Url;
 
+use crate::{exposure::is_public, places::DATA_FOLDER};
+
 use super::{
     ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, ProbeConfig, Problem, Problems, ProxyConfig,
-    StoreConfig, User, listener,
+    StoreConfig, User, lines, listener,
     section::{Reading, Section},
     source,
 };
@@ -32,27 +39,28 @@ pub(crate) const fn limits() -> Limits {
 
 pub(crate) fn config(text: &str, path: Option<&Path>, layers: &Layers) -> Result<Config, Problems> {
     let table: Table = toml::from_str(text).map_err(|error| {
-        // The message of the toml crate already shows the line and the place.
-        Problems(vec![Problem { path: String::new(), message: error.to_string().trim_end().to_owned() }])
+        let (line, message) = lines::syntax_error(text, &error);
+        Problems(vec![Problem { path: String::new(), line, message }])
     })?;
-    let reading = Reading::new(layers);
+    let reading = Reading::new(layers, text);
     let config = root(Section::new(&reading, "", table), &reading, path, layers);
-    let problems = reading.finish();
-    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    let (problems, warnings) = reading.finish();
+    if problems.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Problems(problems)) }
 }
 
 fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layers: &Layers) -> Config {
-    let data = root.text("data").map(PathBuf::from);
     let folder = path.and_then(Path::parent);
     let config = Config {
-        data: layers.data.clone().or(data).unwrap_or_else(|| PathBuf::from("hezar-data")),
+        file: path.map(Path::to_owned),
+        warnings: Vec::new(),
+        data: data_folder(&mut root, folder, layers),
         proxy: proxy(root.section("proxy")),
         api: api(root.section("api")),
         probe: probe(root.section("probe")),
         fetch: fetch(root.section("fetch")),
         geo: geo(root.section("geo"), folder),
         store: store(root.section("store")),
-        log: log(root.section("log")),
+        log: log(root.section("log"), folder),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),
     };
@@ -60,15 +68,54 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let config = Config { listeners: listener::listeners(listeners, &config), ..config };
     root.finish();
     unique_names(&config, reading);
+    unique_addresses(&config, reading);
     config
+}
+
+/// What a flag says, else the file, else where such files have their data.
+fn data_folder(root: &mut Section<'_>, folder: Option<&Path>, layers: &Layers) -> PathBuf {
+    let key = root.text("data").filter(|data| !data.is_empty());
+    if let Some(data) = &layers.data {
+        return data.clone();
+    }
+    match key {
+        Some(data) => beside(folder, &data),
+        None if layers.default_data.as_os_str().is_empty() => beside(folder, DATA_FOLDER),
+        None => layers.default_data.clone(),
+    }
+}
+
+/// A relative path in the configuration starts at the folder of its file, not at the one that the program was started in.
+pub(super) fn beside(folder: Option<&Path>, path: &str) -> PathBuf {
+    folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
 }
 
 fn unique_names(config: &Config, reading: &Reading<'_>) {
     for (index, source) in config.sources.iter().enumerate() {
         if config.sources.iter().take(index).any(|other| other.name == source.name) {
-            reading.problem("source", format_args!("two sources are named {:?}", source.name));
+            reading.problem(format!("source[{index}].name"), format_args!("two sources are named {:?}", source.name));
         }
     }
+}
+
+/// Two sockets cannot listen on one port of one address, and one on all addresses takes the port everywhere.
+fn unique_addresses(config: &Config, reading: &Reading<'_>) {
+    let first = [("proxy.listen".to_owned(), Some(config.proxy.listen)), ("api.listen".to_owned(), config.api.listen)];
+    let others = config.listeners.iter().enumerate();
+    let others = others.map(|(index, listener)| (format!("listener[{index}].listen"), Some(listener.listen)));
+    let all: Vec<_> = first.into_iter().chain(others).filter_map(|(path, address)| Some((path, address?))).collect();
+    for (index, (path, address)) in all.iter().enumerate() {
+        if let Some((other, taken)) = all.iter().take(index).find(|(_, taken)| overlap(*taken, *address)) {
+            reading.problem(path.as_str(), format_args!("{address} is taken already: {other} is {taken}"));
+        }
+    }
+}
+
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    // `[::]` hears IPv4 too, where the system does not say otherwise.
+    let all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+    a.port() == b.port() && a.port() != 0 && (one == other || all(one, other) || all(other, one))
 }
 
 fn count(section: &mut Section<'_>, key: &'static str, range: RangeInclusive<i64>) -> Option<usize> {
@@ -103,7 +150,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         users: section.sections("users").into_iter().filter_map(user).collect(),
         client_limits: listener::limits(section.section("client_limits")),
     };
-    if !proxy.listen.ip().is_loopback() && proxy.users.is_empty() {
+    if is_public(proxy.listen) && proxy.users.is_empty() {
         section.problem(
             "listen",
             format_args!(
@@ -223,20 +270,19 @@ fn fetch(mut section: Section<'_>) -> FetchConfig {
 fn geo(mut section: Section<'_>, folder: Option<&Path>) -> GeoConfig {
     let mmdb = section.text("mmdb").filter(|file| !file.is_empty());
     section.finish();
-    // A relative file stands beside the configuration, as those of sources do.
-    GeoConfig { mmdb: mmdb.map(|file| folder.map_or_else(|| PathBuf::from(&file), |folder| folder.join(&file))) }
+    GeoConfig { mmdb: mmdb.map(|file| beside(folder, &file)) }
 }
 
 fn store(mut section: Section<'_>) -> StoreConfig {
     let expected = "\"sqlite:FILE\"";
     let url = section.parsed("url", expected, |text| {
-        text.strip_prefix("sqlite:").filter(|file| !file.is_empty()).map(|_| text.to_owned())
+        text.strip_prefix("sqlite:").filter(|file| !file.is_empty()).map(|_| Secret::new(text))
     });
     section.finish();
-    StoreConfig { url: url.unwrap_or_else(|| "sqlite:hezar.db".to_owned()) }
+    StoreConfig { url: url.unwrap_or_else(|| "sqlite:hezar.db".into()) }
 }
 
-fn log(mut section: Section<'_>) -> LogConfig {
+fn log(mut section: Section<'_>, folder: Option<&Path>) -> LogConfig {
     let log = LogConfig {
         level: section
             .parsed("level", "a filter such as \"info\" or \"hezar_probe=debug,info\"", |text| {
@@ -250,7 +296,7 @@ fn log(mut section: Section<'_>) -> LogConfig {
                 _ => None,
             })
             .unwrap_or(false),
-        folder: section.text("folder").map(PathBuf::from),
+        folder: section.text("folder").filter(|text| !text.is_empty()).map(|text| beside(folder, &text)),
         keep: count(&mut section, "keep", 1..=3650).unwrap_or(14),
     };
     section.finish();

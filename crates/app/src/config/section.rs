@@ -2,36 +2,48 @@
 
 use std::{cell::RefCell, collections::BTreeSet, fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use hezar_core::Secret;
 use toml::{Table, Value};
 use url::Url;
 
-use super::{Layers, Problem, value};
+use super::{Layers, Problem, environment::is_service_link, lines::Lines, redact, value};
 
-/// What all sections of one reading share.
-#[derive(Debug)]
+/// What all sections of one reading share. It holds secrets, so it has no `Debug`.
 pub(crate) struct Reading<'a> {
     layers: &'a Layers,
+    lines: Lines,
     problems: RefCell<Vec<Problem>>,
     used: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Reading<'a> {
-    pub(crate) const fn new(layers: &'a Layers) -> Self {
-        Self { layers, problems: RefCell::new(Vec::new()), used: RefCell::new(BTreeSet::new()) }
+    pub(crate) fn new(layers: &'a Layers, text: &str) -> Self {
+        Self { layers, lines: Lines::read(text), problems: RefCell::default(), used: RefCell::default() }
     }
 
     pub(crate) fn problem(&self, path: impl Into<String>, message: impl Display) {
-        self.problems.borrow_mut().push(Problem { path: path.into(), message: message.to_string() });
+        let path = path.into();
+        let line = self.lines.of(&path);
+        self.problems.borrow_mut().push(Problem { path, line, message: message.to_string() });
     }
 
-    /// All problems, after noting the variables and flags that no key asked for.
-    pub(crate) fn finish(self) -> Vec<Problem> {
-        for name in self.layers.environment.keys() {
-            if !self.used.borrow().contains(name) {
-                self.problem(name, "no key of the configuration has this environment variable");
+    /// All problems in the order of the file, and a warning for each variable that no key asked for.
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<String>) {
+        let used = self.used.into_inner();
+        let mut warnings = Vec::new();
+        for (name, value) in &self.layers.environment {
+            if used.contains(name) || is_service_link(name, value) {
+                continue;
             }
+            let near = nearest(used.iter().map(String::as_str), name);
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            warnings
+                .push(format!("no key of the configuration has the environment variable {name}: it is ignored{near}"));
         }
-        self.problems.into_inner()
+        let mut problems = self.problems.into_inner();
+        // What does not stand in the file comes last.
+        problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        (problems, warnings)
     }
 
     /// The text that a flag or the environment gives for a key.
@@ -41,12 +53,12 @@ impl<'a> Reading<'a> {
         if let Some(text) = self.layers.flags.get(path) {
             return Some((path.to_owned(), text.clone()));
         }
-        self.layers.environment.get(&variable).map(|text| (variable, text.clone()))
+        let text = self.layers.environment.get(&variable).filter(|text| !is_service_link(&variable, text))?;
+        Some((variable, text.clone()))
     }
 }
 
 /// A table whose keys are taken out one by one; what is left at the end is unknown.
-#[derive(Debug)]
 pub(crate) struct Section<'a> {
     reading: &'a Reading<'a>,
     path: String,
@@ -56,6 +68,7 @@ pub(crate) struct Section<'a> {
 
 /// A value and the place it came from.
 struct Given {
+    key: &'static str,
     place: String,
     value: Value,
     /// Whether it is a text from the environment or a flag, which may stand for any type.
@@ -82,16 +95,13 @@ impl<'a> Section<'a> {
         // Entries of a list have no variable of their own: their number would change with the file.
         let layered = if path.contains('[') { None } else { self.reading.layered(&path) };
         match layered {
-            Some((place, text)) => Some(Given { place, value: Value::String(text), loose: true }),
-            None => file.map(|value| Given { place: path, value, loose: false }),
+            Some((place, text)) => Some(Given { key, place, value: Value::String(text), loose: true }),
+            None => file.map(|value| Given { key, place: path, value, loose: false }),
         }
     }
 
     fn wrong(&self, given: &Given, expected: impl Display) {
-        let found = match &given.value {
-            Value::String(text) => format!("{text:?}"),
-            value => format!("{} {value}", value.type_str()),
-        };
+        let found = redact::wrong_value(given.key, &given.value);
         self.reading.problem(&given.place, format_args!("expected {expected}, found {found}"));
     }
 
@@ -150,10 +160,15 @@ impl<'a> Section<'a> {
         on
     }
 
+    /// An address to listen on; a port alone means loopback.
     pub(crate) fn address(&mut self, key: &'static str) -> Option<SocketAddr> {
-        self.parsed(key, "an address and a port, such as \"127.0.0.1:8000\" or \"[::1]:8000\"", |text| {
-            text.parse().ok().or_else(|| text.strip_prefix("localhost:")?.parse().ok().map(loopback))
-        })
+        let given = self.take(key)?;
+        let read = match &given.value {
+            Value::String(text) => value::listen_address(text),
+            Value::Integer(port) => value::listen_address(&port.to_string()),
+            value => Err(format!("{}, found {}", value::ADDRESS_EXAMPLES, redact::wrong_value(key, value))),
+        };
+        read.map_err(|message| self.reading.problem(&given.place, message)).ok()
     }
 
     pub(crate) fn url(&mut self, key: &'static str) -> Option<Url> {
@@ -199,18 +214,20 @@ impl<'a> Section<'a> {
         for text in texts {
             match http_url(&text) {
                 Some(url) => urls.push(url),
-                None => self.problem(key, format_args!("expected an http or https URL, found {text:?}")),
+                None => self
+                    .problem(key, format_args!("expected an http or https URL, found {}", redact::wrong_text(&text))),
             }
         }
         Some(urls)
     }
 
-    /// A table of texts.
-    pub(crate) fn text_table(&mut self, key: &'static str) -> Option<Vec<(String, String)>> {
+    /// A table of texts that may be secret.
+    pub(crate) fn secret_table(&mut self, key: &'static str) -> Option<Vec<(String, Secret)>> {
         let given = self.take(key)?;
-        let pairs = given.value.as_table().and_then(|table| {
-            table.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
-        });
+        let pairs = given
+            .value
+            .as_table()
+            .and_then(|table| table.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.into()))).collect());
         if pairs.is_none() {
             self.wrong(&given, "a table of texts");
         }
@@ -258,32 +275,36 @@ impl<'a> Section<'a> {
     /// Notes every key that nobody took.
     pub(crate) fn finish(self) {
         for key in self.table.keys() {
-            let near = self.known.iter().find(|known| near(known, key));
-            let known = self.known.join(", ");
-            match near {
+            match nearest(self.known.iter().copied(), key) {
                 Some(near) => self.problem(key, format_args!("unknown key; did you mean {near:?}?")),
-                None => self.problem(key, format_args!("unknown key; known here: {known}")),
+                None => self.problem(key, format_args!("unknown key; known here: {}", self.known.join(", "))),
             }
         }
     }
-}
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+    /// Whether a key stands in the file or was said otherwise, right or wrong. Keys that are taken later only.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
 }
 
 fn http_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Whether one text becomes the other by at most two edits (Levenshtein), or differs only in `-` and `_`.
-fn near(known: &str, key: &str) -> bool {
-    if known == key.replace('-', "_") {
-        return true;
-    }
+/// The known name that was most probably meant: at most two edits away, or the same but for `-` and `_`.
+fn nearest<'n>(known: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
+    let same = |known: &str| known == name.replace('-', "_");
+    let distance = |known: &str| if same(known) { 0 } else { edits(known, name) };
+    let near = known.map(|known| (distance(known), known)).filter(|(edits, known)| *edits <= 2 && *edits < known.len());
+    near.min_by_key(|(edits, _)| *edits).map(|(_, known)| known)
+}
+
+/// How many letters must be put in, left out or replaced to make one name of the other (Levenshtein); of a long name the beginning.
+fn edits(known: &str, name: &str) -> usize {
     let known: Vec<char> = known.chars().collect();
     let mut row: Vec<usize> = (0..=known.len()).collect();
-    for (i, c) in key.chars().take(64).enumerate() {
+    for (i, c) in name.chars().take(64).enumerate() {
         let mut previous = row.first().copied().unwrap_or_default();
         if let Some(first) = row.first_mut() {
             *first = i + 1;
@@ -297,5 +318,5 @@ fn near(known: &str, key: &str) -> bool {
             }
         }
     }
-    row.last().is_some_and(|&distance| distance <= 2 && distance < known.len())
+    row.last().copied().unwrap_or(usize::MAX)
 }

@@ -5,9 +5,11 @@ use hezar_gateway::Limits;
 use hezar_probe::CanaryBody;
 use toml::{Table, Value};
 
-use super::{Config, ListenerConfig, Origin, SourceConfig, User, value::show_duration};
-
-const HIDDEN: &str = "…";
+use super::{
+    Config, ListenerConfig, Origin, SourceConfig, User,
+    redact::{self, HIDDEN},
+    value::show_duration,
+};
 
 fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Value {
     Value::Array(values.into_iter().map(|text| Value::String(text.to_owned())).collect())
@@ -36,14 +38,14 @@ pub(crate) fn config(config: &Config) -> String {
         "fetch".into(),
         table([
             ("timeout", text(show_duration(fetch.timeout))),
-            ("github_api", text(&fetch.github_api)),
-            ("github_raw", text(&fetch.github_raw)),
-            ("telegram", text(&fetch.telegram)),
+            ("github_api", text(redact::url(&fetch.github_api))),
+            ("github_raw", text(redact::url(&fetch.github_raw))),
+            ("telegram", text(redact::url(&fetch.telegram))),
         ]),
     );
     let mmdb = config.geo.mmdb.as_ref().and_then(|file| text(file.display()));
     root.insert("geo".into(), table([("mmdb", mmdb)]));
-    root.insert("store".into(), table([("url", text(&config.store.url))]));
+    root.insert("store".into(), table([("url", text(redact::store_url(config.store.url.expose())))]));
     let log = &config.log;
     root.insert(
         "log".into(),
@@ -138,7 +140,7 @@ fn api(config: &Config) -> Value {
 fn probe(config: &Config) -> Value {
     let probe = &config.probe;
     table([
-        ("url", text(&probe.url)),
+        ("url", text(redact::url(&probe.url))),
         ("expect_status", Some(number(probe.expect_status))),
         ("expect_body", probe.expect_body.as_ref().and_then(text)),
         ("timeout", text(show_duration(probe.timeout))),
@@ -149,9 +151,9 @@ fn probe(config: &Config) -> Value {
         ("concurrency", probe.concurrency.map(number)),
         ("per_second", Some(number(probe.per_second))),
         ("per_host", Some(number(probe.per_host))),
-        ("trace_url", text(probe.trace_url.as_ref().map_or("", |url| url.as_str()))),
+        ("trace_url", text(probe.trace_url.as_ref().map(redact::url).unwrap_or_default())),
         ("trace_interval", text(show_duration(probe.trace_interval))),
-        ("canary_url", probe.canary.as_ref().and_then(|(url, _)| text(url))),
+        ("canary_url", probe.canary.as_ref().and_then(|(url, _)| text(redact::url(url)))),
         (
             "canary_text",
             probe.canary.as_ref().and_then(|(_, body)| match body {
@@ -167,13 +169,13 @@ fn probe(config: &Config) -> Value {
             }),
         ),
         ("quarantine", text(show_duration(probe.quarantine))),
-        ("control", Some(texts(probe.control.iter().map(url::Url::as_str)))),
+        ("control", Some(Value::Array(probe.control.iter().filter_map(|url| text(redact::url(url))).collect()))),
     ])
 }
 
 fn source(source: &SourceConfig) -> Value {
     let origin = match &source.origin {
-        Origin::Url(url) => text(url),
+        Origin::Url(url) => text(redact::source_url(url.expose())),
         Origin::File(file) => text(file.display()),
         Origin::Links(links) => Some(texts(links.iter().map(|_| HIDDEN))),
         Origin::GitHub { owner, repo, .. } => text(format_args!("{owner}/{repo}")),
@@ -194,6 +196,7 @@ fn source(source: &SourceConfig) -> Value {
     let headers = source.headers.iter().map(|(name, _)| (name.clone(), Value::String(HIDDEN.to_owned()))).collect();
     table([
         ("name", text(&source.name)),
+        ("enabled", Some(Value::Boolean(source.enabled))),
         (source.origin.kind(), origin),
         ("branch", branch),
         ("paths", paths),

@@ -9,19 +9,24 @@ use hezar_core::Secret;
 use hezar_fetch::Via;
 use url::Url;
 
-use super::{resolve::limits, section::Section};
+use super::{
+    resolve::{beside, limits},
+    section::Section,
+};
 
 /// One source of nodes.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct SourceConfig {
     pub name: String,
+    /// Whether it is read; what a source that is not has listed is not used.
+    pub enabled: bool,
     pub origin: Origin,
     pub interval: Duration,
     pub allow_private: bool,
     pub via: Via,
     pub user_agent: Option<String>,
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     pub max_bytes: u64,
     /// The scheme of bare `ip:port` lines; `None` = from the file's name, else `http`.
     pub scheme: Option<String>,
@@ -33,12 +38,12 @@ pub struct SourceConfig {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Origin {
-    /// A URL, possibly with date placeholders.
-    Url(String),
+    /// A URL, possibly with date placeholders. Subscriptions have their password or token in it.
+    Url(Secret),
     /// A file or a glob pattern.
     File(PathBuf),
     /// Links in the configuration itself.
-    Links(Vec<String>),
+    Links(Vec<Secret>),
     /// A GitHub repository.
     GitHub { owner: String, repo: String, branch: Option<String>, paths: Vec<String>, token: Option<Secret> },
     /// A public Telegram channel.
@@ -69,11 +74,12 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
     let limits = limits();
     let source = SourceConfig {
         name: name.clone().unwrap_or_default(),
+        enabled: section.boolean("enabled").unwrap_or(true),
         interval: section.duration("interval", limits.interval).unwrap_or(Duration::from_secs(1800)),
         allow_private: section.boolean("allow_private").unwrap_or(false),
         via: section.parsed("via", "\"direct\" or \"pool\"", via).unwrap_or_default(),
         user_agent: section.text("user_agent"),
-        headers: section.text_table("headers").unwrap_or_default(),
+        headers: section.secret_table("headers").unwrap_or_default(),
         max_bytes: section.bytes("max_bytes", 1..=1 << 30).unwrap_or(32 << 20),
         scheme: section.parsed("scheme", "http, socks4, socks4a or socks5", |text| {
             matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
@@ -94,9 +100,15 @@ fn via(text: &str) -> Option<Via> {
 }
 
 fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
-    let url = section.parsed("url", "an http or https URL", |text| url_template(text).then(|| text.to_owned()));
+    let kinds = ["url", "file", "github", "telegram", "links"];
+    let given = kinds.iter().filter(|kind| section.has(kind)).count();
+    if given != 1 {
+        let first = kinds.iter().find(|kind| section.has(kind)).unwrap_or(&"url");
+        section.problem(first, format_args!("a source has exactly one of {}", kinds.join(", ")));
+    }
+    let url = section.parsed("url", "an http or https URL", |text| url_template(text).then(|| Secret::new(text)));
     let file = section.text("file");
-    let links = section.texts("links");
+    let links = section.texts("links").map(|links| links.into_iter().map(Secret::new).collect());
     let repository = section.parsed("github", "\"owner/repo\"", repository);
     let channel = section.parsed("telegram", "the name of a public channel, without @", channel);
     let branch = section.text("branch");
@@ -115,21 +127,14 @@ fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
     let pages = usize::try_from(pages.unwrap_or(3)).unwrap_or(3);
     let github =
         repository.map(|(owner, repo)| Origin::GitHub { owner, repo, branch, paths: paths.unwrap_or_default(), token });
-    let mut given = [
+    let all = [
         url.map(Origin::Url),
-        file.map(|file| Origin::File(folder.map_or_else(|| PathBuf::from(&file), |folder| folder.join(&file)))),
+        file.map(|file| Origin::File(beside(folder, &file))),
         links.map(Origin::Links),
         github,
         channel.map(|channel| Origin::Telegram { channel, pages }),
-    ]
-    .into_iter()
-    .flatten();
-    let first = given.next();
-    if first.is_none() || given.next().is_some() {
-        section.problem("url", "a source has exactly one of url, file, github, telegram, links");
-        return None;
-    }
-    first
+    ];
+    all.into_iter().flatten().next().filter(|_| given == 1)
 }
 
 /// Placeholders in braces are filled in at the time of the fetch; the rest must be a URL.

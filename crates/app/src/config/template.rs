@@ -5,7 +5,7 @@ pub const TEMPLATE: &str = r#"# Hezar: one proxy address in front of thousands o
 # Every key can also be set from the environment: proxy.listen is HEZAR_PROXY_LISTEN.
 # `hezar config check` finds every mistake at once; `hezar config show` prints what is in force.
 
-# data = "hezar-data"               # the store, the API token
+# data = "hezar-data"               # the store, the API token; a relative path starts at the folder of this file
 
 [proxy]                             # the address that clients use: HTTP and SOCKS4/4a/5 on one port
 listen = "127.0.0.1:8000"           # any other address than loopback needs users
@@ -75,6 +75,7 @@ dead_after = 3                      # failures in a row
 # A source is one of: url, file, github, telegram, links.
 #   via = "pool"                    fetches through the pool's own nodes, for sites that are blocked
 #   allow_private = true            accepts nodes on private and loopback addresses
+#   enabled = false                 is not read, and its nodes are not used
 #   tags = ["paid"]                 for the expressions of listeners
 #   user_agent, headers, max_bytes, interval, scheme (of bare ip:port lines)
 

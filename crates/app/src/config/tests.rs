@@ -12,7 +12,8 @@ fn read(text: &str) -> Result<Config, Problems> {
 }
 
 fn problems(text: &str) -> Vec<String> {
-    read(text).unwrap_err().0.iter().map(ToString::to_string).collect()
+    let told = |problem: &Problem| Problem { line: None, ..problem.clone() }.to_string();
+    read(text).unwrap_err().0.iter().map(told).collect()
 }
 
 #[test]
@@ -75,15 +76,65 @@ fn what_is_shown_reads_back() {
     assert_eq!(again.sources[1].via, Via::Pool);
 }
 
+/// Every place of the configuration that may hold a secret.
+const SECRETS: &str = r#"
+    proxy.users = [{ name = "alice", password = "SECRET" }]
+    api.token = "SECRET-of-sixteen-or-more"
+    probe.url = "https://u:SECRET@probe.example/?k=SECRET"
+    probe.trace_url = "https://u:SECRET@probe.example/"
+    probe.canary_url = "https://u:SECRET@probe.example/?SECRET"
+    probe.canary_text = "x"
+    probe.control = ["http://u:SECRET@probe.example/?SECRET"]
+    fetch.github_api = "https://u:SECRET@api.example/"
+    fetch.telegram = "https://u:SECRET@api.example/"
+    listener = [{ name = "l", listen = "127.0.0.1:1", users = [{ name = "bob", password = "SECRET" }] }]
+    source = [
+        { name = "a", links = ["ss://SECRET@h:1"] },
+        { name = "b", github = "a/b", token = "SECRET" },
+        { name = "c", url = "https://u:SECRET@sub.example:81/SECRET?token=SECRET", headers = { X-Key = "SECRET" } },
+        { name = "d", url = "ssconf://sub.example/SECRET/{Ymd}" },
+    ]
+"#;
+
 #[test]
 fn secrets_are_not_shown() {
-    let text = r#"
-        proxy.users = [{ name = "alice", password = "hunter2" }]
-        api.token = "sixteen-or-more-characters"
-        source = [{ name = "x", links = ["ss://hunter2@h:1"] }, { name = "y", github = "a/b", token = "hunter2" }]
-    "#;
-    let shown = read(text).unwrap().show();
-    assert!(!shown.contains("hunter2") && !shown.contains("sixteen"), "{shown}");
+    let config = read(SECRETS).unwrap();
+    let shown = config.show();
+    assert!(!shown.contains("SECRET"), "{shown}");
+    assert!(shown.contains("https://sub.example:81/"), "{shown}");
+    assert!(read(&shown.replace("\"…\"", "\"a-token-of-this-test\"")).is_ok(), "{shown}");
+    let debug = format!("{:?} {:?} {:?}", config.sources, config.proxy.users, config.api);
+    assert!(!debug.contains("SECRET"), "{debug}");
+    let environment = [("HEZAR_API_TOKEN".to_owned(), "SECRET".to_owned())].into();
+    assert!(!format!("{:?}", Layers { environment, ..Layers::default() }).contains("SECRET"));
+}
+
+#[test]
+fn problems_tell_no_secret() {
+    for text in [
+        "api.token = \"SECRET\"",
+        "api.token = [\"SECRET\"]",
+        "proxy.users = [{ name = \"a\", password = [\"SECRET\"] }]",
+        "proxy.users = [\"alice:SECRET\"]",
+        "source = [{ name = \"a\", url = \"ht!tp://u:SECRET@x/?token=SECRET\" }]",
+        "source = [{ name = \"a\", url = [\"https://u:SECRET@x/\"] }]",
+        "source = [{ name = \"a\", links = { x = \"SECRET\" } }]",
+        "source = [{ name = \"a\", github = \"https://SECRET@github.com/a/b/c/d\" }]",
+        "source = [{ name = \"a\", links = [], headers = \"SECRET\" }]",
+        "source = [{ name = \"a\", github = \"a/b\", token = { x = \"SECRET\" } }]",
+        "store.url = \"postgres://u:SECRET@h/db\"",
+        "probe.control = [\"ftp://u:SECRET@h/\"]",
+        "probe.url = \"u:SECRET@h\"",
+        "[api]\ntoken = \"SECRET",
+        "[api]\ntoken = SECRET\n",
+        "[api]\ntoken = \"\"\"SECRET\nSECRET",
+    ] {
+        let told = read(text).unwrap_err().to_string();
+        assert!(!told.contains("SECRET"), "{text}: {told}");
+    }
+    let told =
+        with_variables(&[("HEZAR_API_TOKEN", "SECRET"), ("HEZAR_SECRET", "SECRET-value")]).unwrap_err().to_string();
+    assert!(!told.contains("\"SECRET"), "{told}");
 }
 
 #[test]
@@ -115,8 +166,8 @@ fn all_problems_at_once_with_their_paths() {
         "proxy.attempts: expected a whole number from 1 to 32, found integer 0",
         "proxy.idle-timeout: unknown key; did you mean \"idle_timeout\"?",
         "probe.timeout: expected a duration from 100ms to 10m",
-        "probe.url: expected an http or https URL, found \"ftp://x\"",
-        "source[0].url: a source has exactly one of",
+        "probe.url: expected an http or https URL, found \"ftp://…\"",
+        "source[0].url: a source has exactly one of url, file",
         "source[0].name: every source needs a name",
         "source[1].intervall: unknown key; did you mean \"interval\"?",
     ];
@@ -128,8 +179,8 @@ fn all_problems_at_once_with_their_paths() {
 
 #[test]
 fn broken_toml_names_its_line() {
-    let found = problems("[proxy]\nlisten = \n");
-    assert!(found[0].contains("line 2"), "{found:?}");
+    let problems = read("[proxy]\nlisten = \n").unwrap_err();
+    assert!(problems.to_string().contains("line 2: column 10"), "{problems}");
 }
 
 #[test]
@@ -139,7 +190,7 @@ fn flags_win_over_the_environment_and_both_over_the_file() {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
     let flags = [("proxy.listen".to_owned(), "127.0.0.1:2".to_owned())].into();
-    let layers = Layers { environment, flags, data: Some("d".into()) };
+    let layers = Layers { environment, flags, data: Some("d".into()), ..Layers::default() };
     let config = Config::read("[proxy]\nlisten = \"127.0.0.1:3\"", None, &layers).unwrap();
     assert_eq!(config.proxy.listen.port(), 2);
     assert_eq!(config.probe.dead_after, 7);
@@ -147,11 +198,115 @@ fn flags_win_over_the_environment_and_both_over_the_file() {
     assert_eq!(config.data, PathBuf::from("d"));
 }
 
+fn with_variables(variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    let environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::read("", None, &Layers { environment, ..Layers::default() })
+}
+
 #[test]
-fn an_unknown_variable_is_a_problem() {
-    let environment = [("HEZAR_PROXY_LISTN".to_owned(), "x".to_owned())].into();
-    let problems = Config::read("", None, &Layers { environment, ..Layers::default() }).unwrap_err();
-    assert!(problems.to_string().contains("HEZAR_PROXY_LISTN"));
+fn an_unknown_variable_is_a_warning_and_a_bad_value_of_a_known_one_a_problem() {
+    let config = with_variables(&[("HEZAR_PROXY_LISTN", "x"), ("HEZAR_COLOUR", "red")]).unwrap();
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings.iter().any(|text| text.contains("HEZAR_COLOUR")));
+    assert!(config.warnings.iter().any(|text| text.ends_with("did you mean HEZAR_PROXY_LISTEN?")));
+    let problems = with_variables(&[("HEZAR_PROXY_ATTEMPTS", "many")]).unwrap_err();
+    assert!(problems.to_string().contains("HEZAR_PROXY_ATTEMPTS: expected a whole number"), "{problems}");
+}
+
+#[test]
+fn what_kubernetes_makes_for_a_service_of_our_name_is_passed_over() {
+    let config = with_variables(&[
+        ("HEZAR_PORT", "tcp://10.0.0.11:8000"),
+        ("HEZAR_SERVICE_HOST", "10.0.0.11"),
+        ("HEZAR_SERVICE_PORT_PROXY", "8000"),
+        ("HEZAR_PORT_8000_TCP_ADDR", "10.0.0.11"),
+        ("HEZAR_API_PORT", "tcp://10.0.0.11:9090"),
+    ]);
+    assert_eq!(config.unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_problem_has_the_line_of_its_key() {
+    let text = "[proxy]\nattempts = 0\n\n[probe]\nurl = \"x\"\nprob = 1\n[[source]]\nname = \"a\"\nlinks = []\n[[source]]\nname = \"b\"\n";
+    let lines: Vec<_> = read(text).unwrap_err().0.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(2), Some(5), Some(6), Some(10)], "{}", read(text).unwrap_err());
+    assert!(read("\n[proxy\n").unwrap_err().to_string().contains("line 2"));
+}
+
+#[test]
+fn the_nearest_key_is_meant() {
+    assert!(problems("[prob]\n")[0].ends_with("did you mean \"probe\"?"));
+    assert!(problems("[geos]\n")[0].ends_with("did you mean \"geo\"?"));
+    assert!(problems("colours = 1\n")[0].contains("known here: data, proxy"));
+}
+
+#[test]
+fn two_sockets_on_one_port_are_a_problem() {
+    let listener = |listen: &str| {
+        format!("[[listener]]\nname = \"x\"\nlisten = \"{listen}\"\nusers = [{{ name = \"a\", password = \"b\" }}]\n")
+    };
+    for (listen, path) in [
+        ("127.0.0.1:8000", "listener[0].listen"),
+        ("0.0.0.0:8000", "listener[0].listen"),
+        ("[::]:8000", "listener[0].listen"),
+        ("[::ffff:127.0.0.1]:8000", "listener[0].listen"),
+        ("0.0.0.0:9090", "listener[0].listen"),
+    ] {
+        let found = problems(&listener(listen));
+        assert!(
+            found.len() == 1 && found[0].starts_with(path) && found[0].contains("taken already"),
+            "{listen}: {found:?}"
+        );
+    }
+    for listen in ["127.0.0.2:8000", "[::1]:8000", "127.0.0.1:0"] {
+        assert!(read(&listener(listen)).is_ok(), "{listen}");
+    }
+    assert!(problems("[api]\nlisten = \"127.0.0.1:8000\"")[0].starts_with("api.listen"));
+    assert!(read("[api]\nlisten = \"127.0.0.1:8000\"\nenabled = false").is_ok());
+}
+
+#[test]
+fn addresses_are_read_as_people_write_them() {
+    for (text, address) in [
+        ("\"8001\"", "127.0.0.1:8001"),
+        ("8001", "127.0.0.1:8001"),
+        ("\"localhost:8001\"", "127.0.0.1:8001"),
+        ("\"[::1]:8001\"", "[::1]:8001"),
+    ] {
+        assert_eq!(read(&format!("[proxy]\nlisten = {text}")).unwrap().proxy.listen.to_string(), address, "{text}");
+    }
+    for (text, part) in [
+        ("\":8001\"", "127.0.0.1:8001"),
+        ("\"*:8001\"", "0.0.0.0:8001"),
+        ("\"127.0.0.1\"", "has no port"),
+        ("\"example.org:1\"", "such as"),
+        ("70000", "such as"),
+        ("true", "such as"),
+    ] {
+        let found = problems(&format!("[proxy]\nlisten = {text}"));
+        assert!(found.len() == 1 && found[0].contains(part), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_source_of_one_kind_that_is_wrong_has_one_problem() {
+    for origin in ["url = \"x\"", "github = \"x\"", "telegram = \"x y\""] {
+        let found = problems(&format!("[[source]]\nname = \"a\"\n{origin}"));
+        assert_eq!(found.len(), 1, "{origin}: {found:?}");
+    }
+    assert!(!read("[[source]]\nname = \"a\"\nlinks = []\nenabled = false").unwrap().sources[0].enabled);
+}
+
+#[test]
+fn paths_start_at_the_folder_of_the_file() {
+    let text = "data = \"d\"\n[log]\nfolder = \"l\"\n[geo]\nmmdb = \"g\"\n[[source]]\nname = \"a\"\nfile = \"f\"\n";
+    let config = Config::read(text, Some(Path::new("/etc/x/hezar.toml")), &Layers::default()).unwrap();
+    assert_eq!(config.data, Path::new("/etc/x/d"));
+    assert_eq!(config.log.folder.as_deref(), Some(Path::new("/etc/x/l")));
+    assert_eq!(config.geo.mmdb.as_deref(), Some(Path::new("/etc/x/g")));
+    assert!(matches!(&config.sources[0].origin, Origin::File(file) if file == Path::new("/etc/x/f")));
+    let layers = Layers { default_data: "/home/a/data".into(), ..Layers::default() };
+    assert_eq!(Config::read("", None, &layers).unwrap().data, Path::new("/home/a/data"));
 }
 
 #[test]
@@ -245,9 +400,17 @@ fn mistakes_in_listeners_are_named() {
     let open = problems("[[listener]]\nname = \"x\"\nlisten = \"0.0.0.0:1\"");
     assert!(open[0].contains("add users"), "{open:?}");
     let twice = "[[listener]]\nname = \"x\"\nlisten = \"127.0.0.1:1\"\n";
-    assert_eq!(problems(&twice.repeat(2)).len(), 1);
+    assert_eq!(problems(&format!("{twice}{}", twice.replace(":1\"", ":2\""))).len(), 1);
     assert_eq!(problems("[[listener]]\nname = \"x\"").len(), 1);
-    assert_eq!(problems(&(0..20).map(|n| twice.replace("\"x\"", &format!("\"x{n}\""))).collect::<String>()).len(), 1);
+    assert_eq!(
+        problems(
+            &(0..20)
+                .map(|n| twice.replace("\"x\"", &format!("\"x{n}\"")).replace(":1\"", &format!(":{}\"", n + 1)))
+                .collect::<String>()
+        )
+        .len(),
+        1
+    );
 }
 
 #[test]

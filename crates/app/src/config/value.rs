@@ -1,6 +1,40 @@
 //! The small languages inside values: durations and sizes.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use super::redact;
+
+/// What an address to listen on looks like.
+pub(crate) const ADDRESS_EXAMPLES: &str = "expected an address and a port, such as \"127.0.0.1:8000\" (this machine only), \"0.0.0.0:8000\" (all networks) or \"[::1]:8000\"";
+
+/// Reads an address to listen on: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`, or `8000` alone for loopback.
+///
+/// # Errors
+/// What is wrong, with examples; the text is made for people.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let loopback = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if let Ok(port) = text.strip_prefix("localhost:").unwrap_or(text).parse() {
+        return Ok(loopback(port));
+    }
+    if let Some(port) = text.strip_prefix(':').or_else(|| text.strip_prefix("*:"))
+        && let Ok(port) = port.parse::<u16>()
+    {
+        return Err(format!(
+            "{text:?} does not say who may connect: \"127.0.0.1:{port}\" is for this machine only, \"0.0.0.0:{port}\" for all networks"
+        ));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(format!("{text:?} has no port; {ADDRESS_EXAMPLES}"));
+    }
+    Err(format!("{ADDRESS_EXAMPLES}, found {}", redact::wrong_text(text)))
+}
 
 /// Reads `500ms`, `5s`, `30m`, `6h`, `7d`, or several together as `1h30m`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {

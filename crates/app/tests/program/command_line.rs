@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::Home;
+use crate::harness::{Home, Said};
 
 #[test]
 fn help_has_examples() {
@@ -32,6 +32,8 @@ fn every_problem_is_named() {
         2,
         &["3 problems", "proxy.lissen: unknown key; did you mean \"listen\"?", "proxy.strategy", "source[0].url"],
     );
+    home.run(&["config", "check"])
+        .refused(2, &["line 2: proxy.lissen", "line 3: proxy.strategy", "line 4: source[0].url"]);
     home.run(&["run"]).refused(2, &["proxy.lissen"]);
 }
 
@@ -48,6 +50,7 @@ fn an_unreadable_configuration_is_named() {
 #[test]
 fn a_port_in_use_is_named() {
     let home = Home::new();
+    home.write("hezar.toml", "");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     home.run(&["run", "--listen", &address, "--api", "127.0.0.1:0"]).refused(1, &[&address, "--listen", "in use"]);
@@ -58,6 +61,53 @@ fn a_port_in_use_is_named() {
 fn an_open_address_needs_users() {
     let home = Home::new();
     home.run(&["run", "--listen", "0.0.0.0:0"]).refused(2, &["proxy.listen", "users"]);
+}
+
+#[test]
+fn a_run_without_anything_to_serve_says_what_to_do() {
+    let home = Home::new();
+    for _ in 0..2 {
+        home.run(&["run"])
+            .refused(2, &["no configuration", "hezar init", "--config", "--demo", ".config/hezar/hezar.toml"]);
+    }
+    assert!(!home.path().join("hezar-data").exists() && !home.path().join(".local").exists(), "nothing is left behind");
+    // A store without nodes is nothing to serve either.
+    home.run(&["fetch"]).good();
+    home.run(&["run"]).refused(2, &["hezar init"]);
+}
+
+#[test]
+fn addresses_on_the_command_line_have_examples() {
+    let home = Home::new();
+    for (address, part) in [(":8000", "127.0.0.1:8000"), ("example.org:1", "0.0.0.0:8000"), ("127.0.0.1", "no port")] {
+        home.run(&["run", "--listen", address]).refused(2, &[part]);
+    }
+    // A port alone is loopback; there is nothing to serve, which is said after the address was read.
+    home.run(&["run", "--listen", "8000", "--api", "localhost:9000"]).refused(2, &["hezar init"]);
+}
+
+#[test]
+fn warnings_do_not_stop_a_configuration() {
+    let home = Home::new();
+    let mut command = home.hezar(&["config", "check"]);
+    command.env("HEZAR_PORT", "tcp://10.0.0.1:8000").env("HEZAR_COLOUR", "red").env("HEZAR_API_LISTEN", "0.0.0.0:9090");
+    let said = Said::from(command.output().unwrap());
+    assert!(said.good().contains("is good"), "{said:?}");
+    let warnings = said.err.lines().filter(|line| line.starts_with("warning: ")).count();
+    for part in ["HEZAR_COLOUR", "API on 0.0.0.0:9090"] {
+        assert!(said.err.contains(part), "{said:?}");
+    }
+    assert!(!said.err.contains("HEZAR_PORT") && (2..=3).contains(&warnings), "{said:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn init_writes_a_file_that_only_its_owner_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.run(&["init"]).good();
+    let mode = std::fs::metadata(home.path().join("hezar.toml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

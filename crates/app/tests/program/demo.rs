@@ -20,7 +20,7 @@ const DEAD: usize = 7;
 fn the_demo_serves_over_both_protocols() {
     let home = Home::new();
     let instance = home.start(&["--demo"]);
-    let token = home.read("hezar-data/token");
+    let token = home.read(".local/share/hezar/token");
     eventually("a first answer", || answer(instance.get(URL)).map(drop));
     let mut used = BTreeSet::new();
     for round in 0..ROUNDS {

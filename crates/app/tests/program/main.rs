@@ -10,6 +10,7 @@ mod error_page;
 mod harness;
 mod listeners;
 mod outage;
+mod places;
 mod power_cut;
 mod sessions;
 mod sources;

@@ -45,7 +45,7 @@ fn node(instance: &Instance, login: &str) -> Option<String> {
 fn sessions_are_kept_rotated_explained_and_ended() {
     let home = Home::new();
     let instance = home.start(&["--demo"]);
-    let token = home.read("hezar-data/token").trim().to_owned();
+    let token = home.read(".local/share/hezar/token").trim().to_owned();
     // alice-session-a1:x
     let login = "YWxpY2Utc2Vzc2lvbi1hMTp4";
     eventually("many exits", || {

@@ -1,0 +1,144 @@
+//! What others on this machine or in the network could read or reach: one warning for each, at the start and in `config check`.
+
+use std::{net::SocketAddr, path::Path};
+
+use crate::config::{Config, Origin, SourceConfig};
+
+/// Every warning about a configuration and the files that belong to it.
+pub(crate) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let listeners = config.listeners.iter().map(|listener| (listener.listen, &listener.users));
+    let listeners: Vec<_> = std::iter::once((config.proxy.listen, &config.proxy.users)).chain(listeners).collect();
+    for (listen, users) in &listeners {
+        if is_public(*listen) && !users.is_empty() {
+            warnings.push(format!(
+                "the proxy on {listen} can be reached from other machines and is not encrypted: \
+                 passwords of users pass the network in clear text"
+            ));
+        }
+    }
+    if let Some(listen) = config.api.listen.filter(|listen| is_public(*listen)) {
+        warnings.push(format!(
+            "the API on {listen} can be reached from other machines in plain HTTP: its token can be read on the way, \
+             and /metrics (names of sources) is open to everybody; listen on 127.0.0.1 or put a TLS proxy in front"
+        ));
+    }
+    if is_root() && (listeners.iter().any(|(listen, _)| is_public(*listen)) || config.api.listen.is_some_and(is_public))
+    {
+        warnings.push(
+            "runs as root with an address that other machines reach: run it as a user of its own, ports above 1023 need no root".to_owned(),
+        );
+    }
+    if let Some(file) = config.file.as_deref().filter(|file| has_secrets(config) && read_by_others(file)) {
+        warnings.push(format!(
+            "{} holds passwords or tokens and can be read by other users of this machine: chmod 600 {}",
+            file.display(),
+            file.display()
+        ));
+    }
+    if written_by_others(&config.data) {
+        warnings.push(format!(
+            "other users of this machine can write to the data folder {}: chmod 700 {}",
+            config.data.display(),
+            config.data.display()
+        ));
+    }
+    warnings
+}
+
+/// Whether a socket on this address hears other machines.
+pub(crate) fn is_public(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+fn has_secrets(config: &Config) -> bool {
+    let of_source = |source: &SourceConfig| {
+        let origin = match &source.origin {
+            Origin::Url(_) | Origin::Links(_) => true,
+            Origin::GitHub { token, .. } => token.is_some(),
+            Origin::File(_) | Origin::Telegram { .. } => false,
+        };
+        origin || !source.headers.is_empty()
+    };
+    config.api.token.is_some()
+        || !config.proxy.users.is_empty()
+        || config.listeners.iter().any(|listener| !listener.users.is_empty())
+        || config.sources.iter().any(of_source)
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    // What is not there exposes nothing.
+    std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode())
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> u32 {
+    0
+}
+
+/// Whether users other than the owner may read the file.
+pub(crate) fn read_by_others(file: &Path) -> bool {
+    mode(file) & 0o044 != 0
+}
+
+/// Whether users other than the owner may change the file or what is in the folder.
+pub(crate) fn written_by_others(path: &Path) -> bool {
+    mode(path) & 0o022 != 0
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+const fn is_root() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    #![cfg(unix)]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::Layers;
+
+    fn read(text: &str, file: Option<&Path>) -> Vec<String> {
+        let data = file.and_then(Path::parent).map(|folder| folder.join("data"));
+        warnings(&Config::read(text, file, &Layers { data, ..Layers::default() }).unwrap())
+    }
+
+    #[test]
+    fn each_exposure_is_told_once() {
+        assert_eq!(read("", None), Vec::<String>::new());
+        let open = "[proxy]\nlisten = \"0.0.0.0:8000\"\nusers = [{ name = \"a\", password = \"b\" }]\n[api]\nlisten = \"[::]:9090\"\n";
+        let told = read(open, None);
+        for part in ["proxy on 0.0.0.0:8000", "API on [::]:9090"] {
+            assert_eq!(told.iter().filter(|text| text.contains(part)).count(), 1, "{told:?}");
+        }
+        assert_eq!(told.iter().any(|text| text.contains("root")), is_root());
+        assert_eq!(read("[api]\nlisten = \"[::ffff:127.0.0.1]:9090\"\n", None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn files_that_others_read_or_write_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hezar.toml");
+        std::fs::write(&file, "").unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        set(&file, 0o644);
+        set(&folder.path().join("data"), 0o700);
+        let secret = "[api]\ntoken = \"sixteen-characters\"\n";
+        assert_eq!(read("", Some(&file)), Vec::<String>::new());
+        assert!(read(secret, Some(&file))[0].contains("chmod 600"));
+        set(&file, 0o600);
+        assert_eq!(read(secret, Some(&file)), Vec::<String>::new());
+        set(&folder.path().join("data"), 0o777);
+        assert!(read(secret, Some(&file))[0].contains("chmod 700"));
+    }
+}
