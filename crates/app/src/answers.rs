@@ -93,7 +93,7 @@ impl Desk {
         let asked = Query {
             strategy,
             filter: listener.filter,
-            country: options.country,
+            country: options.countries.first().copied(),
             session: session.as_ref().map(Session::pool_key),
             site: host.as_ref().map(site_key),
             datagrams,
@@ -113,7 +113,7 @@ impl Desk {
             listener: listener.name.to_string(),
             user: user.to_string(),
             strategy: strategy.name().to_owned(),
-            country: options.country.map(country),
+            country: options.countries.first().copied().map(country),
             session: options.session.map(Into::into),
             site: host.as_ref().map(site_name),
             nodes: told.nodes,

@@ -66,6 +66,8 @@ impl Base {
         let pool = Arc::new(Pool::new(Rules {
             dead_after: config.probe.dead_after,
             forget_after: config.probe.forget_after,
+            // A session may have an exit in several countries, and others for sites that refuse it.
+            sessions: config.proxy.max_sessions.saturating_mul(2),
             ..Rules::default()
         }));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
@@ -105,7 +107,9 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         listeners.push(spec::listener(&base.config, listener, filter));
         sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
     }
-    let sessions = Arc::new(Sessions::new(GatewayConfig::default().max_sessions));
+    let bounds = &base.config.proxy;
+    let sessions = Sessions::new(bounds.max_sessions).of_user(bounds.max_sessions_per_user);
+    let sessions = Arc::new(sessions);
     let kept = std::mem::take(&mut base.sessions);
     let keeper = Keeper::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
     let metrics = hezar_gateway::Metrics::default();

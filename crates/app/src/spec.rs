@@ -35,6 +35,8 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         grace: proxy.drain,
         max_connections: proxy.max_connections,
         max_associations: proxy.max_associations,
+        max_sessions: proxy.max_sessions,
+        max_sessions_per_user: proxy.max_sessions_per_user,
         ..defaults
     }
 }

@@ -71,6 +71,8 @@ pub struct GatewayConfig {
     pub session_ttl: Duration,
     /// The most sessions kept at a time.
     pub max_sessions: usize,
+    /// The most sessions of one user; one more ends the one that was unused for longest.
+    pub max_sessions_per_user: usize,
 }
 
 impl Default for GatewayConfig {
@@ -100,6 +102,7 @@ impl Default for GatewayConfig {
             max_head: 64 * 1024,
             session_ttl: Duration::from_secs(600),
             max_sessions: 100_000,
+            max_sessions_per_user: 10_000,
         }
     }
 }
@@ -169,6 +172,7 @@ impl GatewayConfig {
             ("max_associations", self.max_associations as u64, 1, 1 << 24),
             ("max_head", self.max_head as u64, 8192, 1 << 20),
             ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
+            ("max_sessions_per_user", self.max_sessions_per_user as u64, 1, 1 << 24),
         ];
         for (key, value, min, max) in numbers {
             if !(min..=max).contains(&value) {

@@ -93,7 +93,7 @@ impl Gateway {
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
-        let sessions = Arc::new(Sessions::new(config.max_sessions));
+        let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
         Self { config, pool, outbounds, clock, metrics, sessions }
     }
 

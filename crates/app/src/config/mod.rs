@@ -73,6 +73,10 @@ pub struct ProxyConfig {
     pub max_connections: usize,
     /// The most UDP associations at a time.
     pub max_associations: usize,
+    /// The most sessions at a time, over all listeners.
+    pub max_sessions: usize,
+    /// The most sessions of one user at one listener; one more ends the one that was unused for longest.
+    pub max_sessions_per_user: usize,
     pub drain: Duration,
     pub users: Vec<User>,
     /// What one client address may have at a time.

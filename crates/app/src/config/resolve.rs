@@ -146,6 +146,8 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),
         max_connections: count(&mut section, "max_connections", 1..=1_000_000).unwrap_or(16_384),
         max_associations: count(&mut section, "max_associations", 1..=1_000_000).unwrap_or(1024),
+        max_sessions: count(&mut section, "max_sessions", 1..=10_000_000).unwrap_or(100_000),
+        max_sessions_per_user: count(&mut section, "max_sessions_per_user", 1..=10_000_000).unwrap_or(10_000),
         drain: section.duration("drain", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(Duration::from_secs(10)),
         users: section.sections("users").into_iter().filter_map(user).collect(),
         client_limits: listener::limits(section.section("client_limits")),
@@ -166,9 +168,10 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
 pub(super) fn user(mut section: Section<'_>) -> Option<User> {
     let name = section.text("name");
     let password = section.text("password");
-    let good = name.as_deref().is_some_and(|n| !n.is_empty() && n.len() <= 64 && !n.contains([':', '-']));
+    let readable = |name: &str| !name.contains(|c: char| c == ':' || c.is_control());
+    let good = name.as_deref().is_some_and(|n| !n.is_empty() && n.len() <= 64 && readable(n));
     if !good {
-        section.problem("name", "a user needs a name of 1 to 64 characters without ':' and '-' (options follow a '-')");
+        section.problem("name", "a user needs a name of 1 to 64 bytes without ':' and control characters");
     }
     let secret = password.as_deref().is_some_and(|p| !p.is_empty() && p.len() <= 255);
     if !secret {

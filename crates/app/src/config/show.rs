@@ -78,6 +78,8 @@ fn proxy(config: &Config) -> Value {
         ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),
         ("max_connections", Some(number(proxy.max_connections))),
         ("max_associations", Some(number(proxy.max_associations))),
+        ("max_sessions", Some(number(proxy.max_sessions))),
+        ("max_sessions_per_user", Some(number(proxy.max_sessions_per_user))),
         ("drain", text(show_duration(proxy.drain))),
         ("users", Some(users(&proxy.users))),
         ("client_limits", limits(&proxy.client_limits)),

@@ -20,6 +20,8 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # handshake_timeout = "10s"         # what a client may take to say what it wants
 # max_connections = 16384
 # max_associations = 1024           # UDP associations, each with a socket of its own
+# max_sessions = 100000             # sessions named in user names, over all listeners
+# max_sessions_per_user = 10000     # one more ends the user's session that was unused for longest
 # drain = "10s"                     # what open tunnels get at the end
 # users = [{ name = "alice", password = "change me", connections = 100, requests_per_second = 50, bytes_per_second = "2MiB" }]
 # client_limits = { connections = 500 }   # the same keys, for every client address

@@ -97,6 +97,25 @@ const SECRETS: &str = r#"
 "#;
 
 #[test]
+fn user_names_may_hold_what_options_begin_with() {
+    let config = read(r#"proxy.users = [{ name = "alice-b.c_d", password = "p" }]"#).unwrap();
+    assert_eq!(config.proxy.users[0].name, "alice-b.c_d");
+    for bad in ["", "a:b", "a\\nb", "a\\u009bb", &"a".repeat(65)] {
+        let text = format!(r#"proxy.users = [{{ name = "{bad}", password = "p" }}]"#);
+        assert!(problems(&text).iter().any(|problem| problem.contains("users")), "{bad:?}");
+    }
+}
+
+#[test]
+fn sessions_are_bounded_by_settings() {
+    let proxy = read("").unwrap().proxy;
+    assert_eq!((proxy.max_sessions, proxy.max_sessions_per_user), (100_000, 10_000));
+    let proxy = read("proxy.max_sessions = 7\nproxy.max_sessions_per_user = 3").unwrap().proxy;
+    assert_eq!((proxy.max_sessions, proxy.max_sessions_per_user), (7, 3));
+    assert_eq!(problems("proxy.max_sessions_per_user = 0").len(), 1);
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = read(SECRETS).unwrap();
     let shown = config.show();

@@ -26,7 +26,7 @@ impl Course {
     pub(crate) fn for_datagrams(shared: &Arc<Shared>, identity: &Identity, client: IpAddr) -> Self {
         let mut course = Self::begin(shared, identity, client, None);
         // A session's node is its node.
-        if course.session.is_none() {
+        if course.sticky.is_free() {
             course.nodes = shared.mutes.nodes(shared.clock.now());
         }
         course.passed_over = course.nodes.len();

@@ -7,15 +7,16 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Lease, Query, Strategy, hash_key};
+use hezar_pool::{Country, Lease, Query, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Refusal, SessionKey, auth::Identity, gateway::Shared, pace::Wait, site_key};
+use crate::{Refusal, auth::Identity, gateway::Shared, pace::Wait, site_key};
 
 mod dial;
 mod fail;
 mod flow;
 mod race;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -25,6 +26,7 @@ use dial::{Dialled, Dialling, dial};
 pub use fail::Fail;
 pub(crate) use flow::Flow;
 pub(crate) use race::{Broken, Errand, Won, race};
+use sticky::Sticky;
 pub(crate) use verdict::Verdict;
 use verdict::{Unsure, failure, report};
 use vigil::{Ring, Vigil};
@@ -70,8 +72,9 @@ pub(crate) struct Course {
     /// Nothing for an association, whose datagrams each name their own.
     target: Option<Target>,
     strategy: Strategy,
-    country: Option<[u8; 2]>,
-    session: Option<u64>,
+    /// Any of these; empty = all.
+    countries: Vec<Country>,
+    sticky: Sticky,
     place: Place,
     deadline: Instant,
     /// Until when it waits for a node, once there was none.
@@ -98,13 +101,20 @@ impl Course {
 
     fn begin(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
+        let sticky = Sticky::of(shared, identity, strategy, client);
+        let mut countries = identity.options.countries.clone();
+        if countries.len() > 1 {
+            // Each gets its share of the requests, and a session begins with the same one every time.
+            let first = sticky.draw() % countries.len() as u64;
+            countries.rotate_left(usize::try_from(first).unwrap_or_default());
+        }
         shared.budget.earn();
         Self {
             place: target.as_ref().map_or_else(Place::default, Place::of),
             target,
             strategy,
-            country: identity.options.country,
-            session: session_key(shared, identity, strategy, client),
+            countries,
+            sticky,
             deadline: Instant::now() + shared.config.deadline,
             waits_until: None,
             servers: Vec::new(),
@@ -228,7 +238,7 @@ impl Course {
         match ring {
             Ring::Lost(_) => true,
             // A session would come out elsewhere, only because its exit takes its time.
-            Ring::Late if self.session.is_some() => false,
+            Ring::Late if !self.sticky.is_free() => false,
             Ring::Late => {
                 let granted = self.shared.budget.take();
                 self.shared.metrics.hedge(granted);
@@ -261,27 +271,43 @@ impl Course {
             Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
             _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
             Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
-            None if self.country.is_some() || self.shared.config.filter.is_some() => Refusal::NoMatch,
+            None if !self.countries.is_empty() || self.shared.config.filter.is_some() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None => Refusal::PoolEmpty,
         }
     }
 
-    /// A node for the next attempt: on a server not tried yet, or, when there is none, at least a node not tried yet.
-    fn pick(&self) -> Option<NodeLease> {
+    /// A node for the next attempt, in the first country that has one.
+    fn pick(&mut self) -> Option<NodeLease> {
         let used_up = self.attempts >= self.shared.config.attempts
             || self.target_faults >= self.opinions()
             || self.remaining().is_zero();
         if used_up {
             return None;
         }
+        if self.countries.is_empty() {
+            return self.pick_in(None);
+        }
+        (0..self.countries.len()).find_map(|index| self.pick_in(self.countries.get(index).copied()))
+    }
+
+    fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
+        let lease = self.pick_for(country, self.sticky.key_in(country))?;
+        if self.sticky.found(&self.shared, country) {
+            return Some(lease);
+        }
+        self.pick_for(country, self.sticky.key_in(country))
+    }
+
+    /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
+    fn pick_for(&self, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
         let query = Query {
             strategy: self.strategy,
-            country: self.country,
+            country,
             exclude_servers: &self.servers,
             exclude_nodes: &self.nodes,
             datagrams: self.target.is_none(),
-            session: self.session,
+            session,
             filter: self.shared.config.filter,
             site: self.place.site,
             now: Some(self.shared.clock.now()),
@@ -331,19 +357,5 @@ impl Course {
             self.target_faults += 1;
         }
         self.last = Some(fail);
-    }
-}
-
-/// The key of the session: the one in the user name, or with the sticky strategy the user or the client's address.
-fn session_key(shared: &Shared, identity: &Identity, strategy: Strategy, client: IpAddr) -> Option<u64> {
-    if let Some(session) = &identity.options.session {
-        let ttl = identity.options.session_ttl.unwrap_or(shared.config.session_ttl);
-        let name = SessionKey { listener: &shared.config.name, user: &identity.user, session };
-        return Some(shared.sessions.key(name, identity.options.country, ttl, shared.clock.now()));
-    }
-    match strategy {
-        Strategy::Sticky if identity.user.is_empty() => Some(hash_key(&client)),
-        Strategy::Sticky => Some(hash_key(&*identity.user)),
-        _ => None,
     }
 }

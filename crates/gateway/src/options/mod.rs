@@ -2,24 +2,34 @@
 //!
 //! `-key-value` pairs in any order. The separator is the hyphen, so no value contains one, except the names of
 //! strategies (`strategy-round-robin`). Other vendors' spellings of the same things are understood too, so that a client
-//! written for one of them works as it is: see [`KEYS`] and [`UserOptions::short`].
+//! written for one of them works as it is: see [`keys`] and [`UserOptions::short`].
 
 use std::time::Duration;
 
 use hezar_pool::Strategy;
 use thiserror::Error;
 
+mod countries;
+mod keys;
 #[cfg(test)]
 mod tests;
+
+use keys::{Key, key};
+
+/// The most countries of one name.
+const MOST_COUNTRIES: usize = 16;
+/// The longest session, in seconds: 30 days.
+const LONGEST_SESSION: u64 = 30 * 86_400;
 
 /// What a client asks for in its user name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserOptions {
-    /// The country the traffic must leave from: ISO 3166-1 alpha-2, upper case.
-    pub country: Option<[u8; 2]>,
-    /// The session whose requests share one exit: 1 to 64 letters, digits or underscores.
+    /// The countries the traffic may leave from (ISO 3166-1 alpha-2, upper case), at most 16; empty = any.
+    pub countries: Vec<[u8; 2]>,
+    /// The session whose requests share one exit: 1 to 64 letters, digits or underscores, or the name of an account,
+    /// which is any text.
     pub session: Option<Box<str>>,
-    /// How long the session lasts: 1 minute to 7 days.
+    /// How long the session lasts: 1 second to 30 days.
     pub session_ttl: Option<Duration>,
     /// How a node is chosen.
     pub strategy: Option<Strategy>,
@@ -29,6 +39,9 @@ pub struct UserOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OptionError {
+    /// The whole name is too long, or holds what no name holds.
+    #[error("the user name must be at most 255 bytes long and without control characters")]
+    Name,
     /// The key is none of those known.
     #[error("unknown option; known are country, session, sesstime and strategy")]
     UnknownKey,
@@ -39,13 +52,13 @@ pub enum OptionError {
     #[error("the option {0} occurs twice")]
     Twice(&'static str),
     /// Not a country code.
-    #[error("country must be two letters (ISO 3166), for example country-de")]
+    #[error("country must be two letters (ISO 3166) or at most 16 of them, for example country-de or country-de,nl")]
     Country,
     /// Not a session name.
     #[error("session must be 1 to 64 letters, digits or underscores")]
     Session,
     /// Not a length of time.
-    #[error("sesstime must be a number of minutes from 1 to 1440, or one with a unit up to 7d: 90s, 30m, 12h")]
+    #[error("sesstime must be a number of minutes from 1 to 43200, or one with a unit up to 30d: 90s, 30m, 12h")]
     SessionTime,
     /// Not a strategy.
     #[error(
@@ -53,40 +66,9 @@ pub enum OptionError {
     )]
     Strategy,
     /// Asked of a vendor that sells places smaller than countries.
-    #[error("only countries can be chosen, not cities, states or networks")]
+    #[error("only countries can be chosen, not cities, states, networks or single addresses")]
     TooFine,
 }
-
-#[derive(Clone, Copy)]
-enum Key {
-    Country,
-    Session,
-    Time,
-    Strategy,
-    /// Means something to its vendor's billing only.
-    Ignored,
-    TooFine,
-}
-
-/// Every key: ours, then Oxylabs' (`cc`, `sessid`), Decodo's (`sessionduration`), Geonode's and IPRoyal's (`lifetime`),
-/// helodata's (`region`), Bright Data's (`zone`).
-const KEYS: [(&str, Key); 15] = [
-    ("country", Key::Country),
-    ("session", Key::Session),
-    ("sesstime", Key::Time),
-    ("strategy", Key::Strategy),
-    ("cc", Key::Country),
-    ("region", Key::Country),
-    ("sessid", Key::Session),
-    ("sessionduration", Key::Time),
-    ("lifetime", Key::Time),
-    ("zone", Key::Ignored),
-    ("city", Key::TooFine),
-    ("state", Key::TooFine),
-    ("st", Key::TooFine),
-    ("zip", Key::TooFine),
-    ("asn", Key::TooFine),
-];
 
 /// The strategy with this name, in letters of any case.
 fn strategy(name: &str) -> Option<Strategy> {
@@ -102,21 +84,37 @@ impl UserOptions {
         Self::pairs(text).or_else(|error| Self::short(text).ok_or(error))
     }
 
-    fn pairs(text: &str) -> Result<Self, OptionError> {
+    /// Reads pairs with other separators than hyphens.
+    ///
+    /// # Errors
+    /// As [`UserOptions::parse`].
+    pub(crate) fn parse_with(text: &str, separators: &[char]) -> Result<Self, OptionError> {
+        Self::pairs(&text.replace(separators, "-"))
+    }
+
+    /// Reads pairs, and nothing that has no key.
+    ///
+    /// # Errors
+    /// As [`UserOptions::parse`].
+    pub(crate) fn pairs(text: &str) -> Result<Self, OptionError> {
         let mut options = Self::default();
         let mut words = text.split('-').peekable();
         if text.is_empty() {
             return Ok(options);
         }
         while let Some(word) = words.next() {
-            let known = KEYS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            let (name, key) = known.ok_or(OptionError::UnknownKey)?;
+            let (name, key) = key(word).ok_or(OptionError::UnknownKey)?;
+            if matches!(key, Key::Flag) {
+                continue;
+            }
             let value = words.next().filter(|value| !value.is_empty()).ok_or(OptionError::MissingValue(name))?;
             match key {
-                Key::Country => set(&mut options.country, name, country(value)?)?,
+                Key::Country => set_countries(&mut options.countries, name, countries(value)?)?,
+                Key::Region => set_countries(&mut options.countries, name, region(value)?)?,
                 Key::Session => set(&mut options.session, name, session(value)?)?,
-                Key::Time => set(&mut options.session_ttl, name, time(value)?)?,
-                Key::Ignored => {}
+                Key::Minutes => set(&mut options.session_ttl, name, time(value, 60)?)?,
+                Key::Seconds => set(&mut options.session_ttl, name, time(value, 1)?)?,
+                Key::Ignored | Key::Flag => {}
                 Key::TooFine => return Err(OptionError::TooFine),
                 Key::Strategy => {
                     let two_words = words.peek().and_then(|next| strategy(&format!("{value}-{next}")));
@@ -135,7 +133,7 @@ impl UserOptions {
     /// session).
     fn short(text: &str) -> Option<Self> {
         let (first, rest) = text.split_once('-').map_or((text, None), |(first, rest)| (first, Some(rest)));
-        let land = country(first).ok();
+        let land = country(first);
         let last = if land.is_some() { rest } else { rest.is_none().then_some(text) };
         let session = match last {
             None if land.is_some() => None,
@@ -145,7 +143,7 @@ impl UserOptions {
             }
             _ => return None,
         };
-        Some(Self { country: land, session, ..Self::default() })
+        Some(Self { countries: land.into_iter().collect(), session, ..Self::default() })
     }
 
     /// These, and what `other` has that these have not.
@@ -153,7 +151,9 @@ impl UserOptions {
     /// # Errors
     /// [`OptionError::Twice`] when both say the same thing.
     pub(crate) fn with(mut self, other: Self) -> Result<Self, OptionError> {
-        merge(&mut self.country, other.country, "country")?;
+        if !other.countries.is_empty() {
+            set_countries(&mut self.countries, "country", other.countries)?;
+        }
         merge(&mut self.session, other.session, "session")?;
         merge(&mut self.session_ttl, other.session_ttl, "sesstime")?;
         merge(&mut self.strategy, other.strategy, "strategy")?;
@@ -172,35 +172,67 @@ fn set<T>(slot: &mut Option<T>, key: &'static str, value: T) -> Result<(), Optio
     }
 }
 
-fn country(value: &str) -> Result<[u8; 2], OptionError> {
-    let code: [u8; 2] = value.as_bytes().try_into().map_err(|_| OptionError::Country)?;
-    if !code.iter().all(u8::is_ascii_alphabetic) {
-        return Err(OptionError::Country);
+fn set_countries(slot: &mut Vec<[u8; 2]>, key: &'static str, value: Vec<[u8; 2]>) -> Result<(), OptionError> {
+    if !slot.is_empty() {
+        return Err(OptionError::Twice(key));
     }
-    Ok(code.map(|letter| letter.to_ascii_uppercase()))
+    *slot = value;
+    Ok(())
+}
+
+/// `de`, `de,nl`, a name as `UnitedStates`, or a word for all countries, which gives none.
+fn countries(value: &str) -> Result<Vec<[u8; 2]>, OptionError> {
+    if countries::means_any(value) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for word in value.split([',', '+']) {
+        let code = country(word).or_else(|| countries::named(word)).ok_or(OptionError::Country)?;
+        if !found.contains(&code) {
+            found.push(code);
+        }
+    }
+    if found.len() <= MOST_COUNTRIES { Ok(found) } else { Err(OptionError::Country) }
+}
+
+/// Some vendors call the country a region; with the others a region is a part of one.
+fn region(value: &str) -> Result<Vec<[u8; 2]>, OptionError> {
+    countries(value).map_err(|_| OptionError::TooFine)
+}
+
+fn country(value: &str) -> Option<[u8; 2]> {
+    let code: [u8; 2] = value.as_bytes().try_into().ok()?;
+    if !code.iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    match &code.map(|letter| letter.to_ascii_uppercase()) {
+        // Not in the standard, and everywhere in use.
+        b"UK" => Some(*b"GB"),
+        code => Some(*code),
+    }
 }
 
 /// A session name, as in the option `session`.
-pub(crate) fn session(value: &str) -> Result<Box<str>, OptionError> {
+fn session(value: &str) -> Result<Box<str>, OptionError> {
     let length = (1..=64).contains(&value.len());
     let fits = length && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if fits { Ok(value.into()) } else { Err(OptionError::Session) }
 }
 
-/// Minutes, or a number with a unit.
-fn time(value: &str) -> Result<Duration, OptionError> {
+/// A number with a unit, or a number of `bare` seconds.
+fn time(value: &str, bare: u64) -> Result<Duration, OptionError> {
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at(end);
-    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 6).ok_or(OptionError::SessionTime)?;
-    let (seconds, most) = match unit {
-        "" => (number * 60, 86_400),
-        "s" => (number, 7 * 86_400),
-        "m" => (number * 60, 7 * 86_400),
-        "h" => (number * 3600, 7 * 86_400),
-        "d" => (number * 86_400, 7 * 86_400),
+    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 7).ok_or(OptionError::SessionTime)?;
+    let seconds = match unit {
+        "" => number * bare,
+        "s" => number,
+        "m" => number * 60,
+        "h" => number * 3600,
+        "d" => number * 86_400,
         _ => return Err(OptionError::SessionTime),
     };
-    if !(1..=most).contains(&seconds) {
+    if !(1..=LONGEST_SESSION).contains(&seconds) {
         return Err(OptionError::SessionTime);
     }
     Ok(Duration::from_secs(seconds))

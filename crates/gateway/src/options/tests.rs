@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn all_options_in_any_order() {
     let expected = UserOptions {
-        country: Some(*b"DE"),
+        countries: vec![*b"DE"],
         session: Some("abc12".into()),
         session_ttl: Some(Duration::from_secs(1800)),
         strategy: Some(Strategy::Random),
@@ -30,7 +30,7 @@ fn strategies_of_two_words() {
         let name = wanted.name();
         let options = UserOptions::parse(&format!("strategy-{name}-country-us")).unwrap();
         assert_eq!(options.strategy, Some(wanted), "{name}");
-        assert_eq!(options.country, Some(*b"US"));
+        assert_eq!(options.countries, [*b"US"]);
         assert_eq!(UserOptions::parse(&format!("strategy-{name}")).unwrap().strategy, Some(wanted));
     }
 }
@@ -45,9 +45,15 @@ fn mistakes_are_named() {
         ("country-de-country-us", OptionError::Twice("country")),
         ("country-deu", OptionError::Country),
         ("country-d1", OptionError::Country),
+        ("country-de,", OptionError::Country),
+        ("country-de,Atlantis", OptionError::Country),
+        ("country-de-region-bavaria", OptionError::TooFine),
+        ("city-berlin", OptionError::TooFine),
         ("session-a b", OptionError::Session),
         ("sesstime-0", OptionError::SessionTime),
-        ("sesstime-1441", OptionError::SessionTime),
+        ("sesstime-43201", OptionError::SessionTime),
+        ("sesstime-31d", OptionError::SessionTime),
+        ("sesstime-99999999", OptionError::SessionTime),
         ("sesstime-+5", OptionError::SessionTime),
         ("strategy-best", OptionError::Strategy),
         ("strategy-round", OptionError::Strategy),
@@ -56,6 +62,16 @@ fn mistakes_are_named() {
     }
     assert_eq!(UserOptions::parse(&format!("session-{}", "a".repeat(65))), Err(OptionError::Session));
     assert_eq!(UserOptions::parse(""), Ok(UserOptions::default()));
+}
+
+#[test]
+fn countries_may_be_several() {
+    let read = |text: &str| UserOptions::parse(text).unwrap().countries;
+    assert_eq!(read("country-de,nl,de"), [*b"DE", *b"NL"]);
+    assert_eq!(read("cc-us+UnitedKingdom"), [*b"US", *b"GB"]);
+    assert_eq!(read("country-any"), [[0; 2]; 0]);
+    let many: Vec<String> = (b'a'..b'a' + 17).map(|b| format!("a{}", b as char)).collect();
+    assert_eq!(UserOptions::parse(&format!("country-{}", many.join(","))), Err(OptionError::Country));
 }
 
 proptest! {

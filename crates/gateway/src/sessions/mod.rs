@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use ahash::AHashMap;
 use hezar_core::Timestamp;
 use hezar_pool::hash_key;
 use parking_lot::Mutex;
 
+mod table;
 #[cfg(test)]
 mod tests;
 
-/// Sessions by the hash of listener, user and session name. A session lasts a fixed time from its first request; the
-/// first request after that begins a new one, which the pool sees as another name.
+use table::Table;
+
+/// The sessions of all listeners. A session lasts a fixed time from its first request; the first request after that
+/// begins a new one, which the pool sees as another name.
 #[derive(Debug)]
 pub struct Sessions {
     most: usize,
-    table: Mutex<AHashMap<u64, Session>>,
+    of_user: usize,
+    table: Mutex<Table>,
 }
 
 /// What names a session.
@@ -38,7 +41,7 @@ pub struct Session {
     pub user: Box<str>,
     /// The name of the session.
     pub session: Box<str>,
-    /// The country that was asked for last.
+    /// The country of the exit that was chosen last, if one was asked for.
     pub country: Option<[u8; 2]>,
     /// Its first request.
     pub began: Timestamp,
@@ -49,16 +52,30 @@ pub struct Session {
 }
 
 impl Session {
-    /// The number by which it is asked for. The same in every process of one build.
+    /// The number by which it is asked for. The same in every process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        SessionKey { listener: &self.listener, user: &self.user, session: &self.session }.id()
+        self.key().id()
     }
 
-    /// The key under which the pool knows it.
+    /// The key under which the pool knows it: another one for each country, so that a session that is used for two
+    /// countries has an exit in each.
     #[must_use]
     pub fn pool_key(&self) -> u64 {
-        hash_key(&(self.id(), self.began.0))
+        self.pool_key_in(self.country)
+    }
+
+    /// The key under which the pool knows it for requests to this country.
+    pub(crate) fn pool_key_in(&self, country: Option<[u8; 2]>) -> u64 {
+        hash_key(&("session", self.key(), self.began.0, country))
+    }
+
+    fn key(&self) -> SessionKey<'_> {
+        SessionKey { listener: &self.listener, user: &self.user, session: &self.session }
+    }
+
+    fn is(&self, key: SessionKey<'_>) -> bool {
+        self.key() == key
     }
 }
 
@@ -74,53 +91,67 @@ impl Sessions {
     /// At most `most` sessions at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(1), table: Mutex::default() }
+        Self { most: most.max(1), of_user: most.max(1), table: Mutex::default() }
     }
 
-    /// The key under which the pool knows this session at this moment.
-    pub(crate) fn key(&self, key: SessionKey<'_>, country: Option<[u8; 2]>, ttl: Duration, now: Timestamp) -> u64 {
-        let id = key.id();
-        let mut table = self.table.lock();
-        if let Some(running) = table.get_mut(&id).filter(|running| running.ends > now) {
-            running.country = country;
-            return hash_key(&(id, running.began.0));
+    /// At most `most` sessions of one user at one listener; one more ends the one that was unused for longest.
+    #[must_use]
+    pub fn of_user(self, most: usize) -> Self {
+        Self { of_user: most.max(1), ..self }
+    }
+
+    /// The session with these names, if it runs; else what it would be if it began now.
+    pub(crate) fn find_or_plan(&self, key: SessionKey<'_>, ttl: Duration, now: Timestamp) -> Session {
+        if let Some(running) = self.table.lock().touch(key, now) {
+            return running.clone();
         }
-        let session = Session {
+        Session {
             listener: key.listener.into(),
             user: key.user.into(),
             session: key.session.into(),
-            country,
+            country: None,
             began: now,
             ends: now.after(ttl),
             lasts: ttl,
-        };
-        insert(&mut table, self.most, id, session, now);
-        hash_key(&(id, now.0))
+        }
+    }
+
+    /// A node was found for a session in this country: a planned session begins with that. Returns the session as it
+    /// runs, which somebody else may have begun meanwhile.
+    pub(crate) fn begin(&self, planned: &Session, country: Option<[u8; 2]>, now: Timestamp) -> Session {
+        let mut table = self.table.lock();
+        if let Some(running) = table.touch(planned.key(), now) {
+            running.country = country;
+            return running.clone();
+        }
+        let session = Session { country, ..planned.clone() };
+        table.insert(session.clone(), self.most, self.of_user, now);
+        session
     }
 
     /// Takes in a session as it was before a restart.
     pub fn restore(&self, session: Session, now: Timestamp) {
         if session.ends > now {
-            insert(&mut self.table.lock(), self.most, session.id(), session, now);
+            self.table.lock().insert(session, self.most, self.of_user, now);
         }
     }
 
     /// Those that run, in no order.
     #[must_use]
     pub fn list(&self, now: Timestamp) -> Vec<Session> {
-        self.table.lock().values().filter(|session| session.ends > now).cloned().collect()
+        self.table.lock().iter().filter(|session| session.ends > now).cloned().collect()
     }
 
     /// One that runs.
     #[must_use]
     pub fn get(&self, id: u64, now: Timestamp) -> Option<Session> {
-        self.table.lock().get(&id).filter(|session| session.ends > now).cloned()
+        self.table.lock().get(id).filter(|session| session.ends > now).cloned()
     }
 
     /// Gives a session its full time again.
     pub fn renew(&self, id: u64, now: Timestamp) -> Option<Session> {
         let mut table = self.table.lock();
-        let session = table.get_mut(&id).filter(|session| session.ends > now)?;
+        let session = table.get_mut(id).filter(|session| session.ends > now)?;
         // It keeps its beginning: the pool knows it by that.
         session.ends = now.after(session.lasts);
         Some(session.clone())
@@ -128,30 +159,11 @@ impl Sessions {
 
     /// Ends a session: the next request with its name begins a new one.
     pub fn end(&self, id: u64) -> Option<Session> {
-        self.table.lock().remove(&id)
+        self.table.lock().remove(id)
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
         self.table.lock().len()
-    }
-}
-
-fn insert(table: &mut AHashMap<u64, Session>, most: usize, id: u64, session: Session, now: Timestamp) {
-    if table.len() >= most && !table.contains_key(&id) {
-        make_room(table, most, now);
-    }
-    table.insert(id, session);
-}
-
-/// Drops what has ended; when all run, an eighth goes (whichever lie first in the table), so that the sweep is rare.
-fn make_room(table: &mut AHashMap<u64, Session>, most: usize, now: Timestamp) {
-    table.retain(|_, session| session.ends > now);
-    if table.len() < most {
-        return;
-    }
-    let victims: Vec<u64> = table.keys().take(most / 8 + 1).copied().collect();
-    for victim in victims {
-        table.remove(&victim);
     }
 }

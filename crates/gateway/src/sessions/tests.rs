@@ -8,10 +8,16 @@ fn key<'a>(user: &'a str, session: &'a str) -> SessionKey<'a> {
     SessionKey { listener: "proxy", user, session }
 }
 
+/// A request of a session for which a node was found.
+fn served(sessions: &Sessions, user: &str, session: &str, country: Option<[u8; 2]>, now: u64) -> u64 {
+    let planned = sessions.find_or_plan(key(user, session), TTL, Timestamp(now));
+    sessions.begin(&planned, country, Timestamp(now)).pool_key()
+}
+
 #[test]
 fn a_session_keeps_its_key_until_it_ends() {
     let sessions = Sessions::new(100);
-    let at = |user, session, now| sessions.key(key(user, session), None, TTL, Timestamp(now));
+    let at = |user, session, now| served(&sessions, user, session, None, now);
     let first = at("alice", "s1", 1_000);
     assert_eq!(at("alice", "s1", 600_999), first);
     assert_ne!(at("alice", "s1", 601_000), first);
@@ -22,7 +28,7 @@ fn a_session_keeps_its_key_until_it_ends() {
 #[test]
 fn sessions_are_listed_ended_and_restored() {
     let sessions = Sessions::new(100);
-    let pool_key = sessions.key(key("alice", "s1"), Some(*b"DE"), TTL, Timestamp(1_000));
+    let pool_key = served(&sessions, "alice", "s1", Some(*b"DE"), 1_000);
     let listed = sessions.list(Timestamp(2_000));
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].pool_key(), listed[0].country), (pool_key, Some(*b"DE")));
@@ -31,21 +37,98 @@ fn sessions_are_listed_ended_and_restored() {
 
     let after = Sessions::new(100);
     after.restore(listed[0].clone(), Timestamp(3_000));
-    assert_eq!(after.key(key("alice", "s1"), None, TTL, Timestamp(4_000)), pool_key, "the same session goes on");
+    assert_eq!(served(&after, "alice", "s1", Some(*b"DE"), 4_000), pool_key, "the same session goes on");
     after.restore(Session { ends: Timestamp(5), ..listed[0].clone() }, Timestamp(3_000));
     assert_eq!(after.list(Timestamp(4_000)).len(), 1, "what is over does not come back");
 
     assert!(sessions.end(listed[0].id()).is_some());
     assert!(sessions.end(listed[0].id()).is_none());
-    assert_ne!(sessions.key(key("alice", "s1"), None, TTL, Timestamp(2_500)), pool_key);
+    assert_ne!(served(&sessions, "alice", "s1", Some(*b"DE"), 2_500), pool_key);
+}
+
+#[test]
+fn a_rotation_after_a_restart_gives_the_same_time_as_before() {
+    let sessions = Sessions::new(100);
+    served(&sessions, "alice", "s1", None, 0);
+    let id = key("alice", "s1").id();
+    let rotated = sessions.renew(id, Timestamp(540_000)).unwrap();
+    assert_eq!(rotated.ends, Timestamp(540_000).after(TTL));
+    let after = Sessions::new(100);
+    after.restore(rotated, Timestamp(541_000));
+    assert_eq!(after.renew(id, Timestamp(550_000)).unwrap().ends, Timestamp(550_000).after(TTL));
+}
+
+#[test]
+fn a_session_that_is_only_planned_is_in_no_table() {
+    let sessions = Sessions::new(100);
+    let planned = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_000));
+    assert_eq!(sessions.len(), 0);
+    // Two requests plan it at once; the first that finds a node begins it for both.
+    let other = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_001));
+    let begun = sessions.begin(&other, None, Timestamp(1_002));
+    assert_eq!(sessions.begin(&planned, None, Timestamp(1_003)), begun);
+    assert_eq!(sessions.len(), 1);
+}
+
+#[test]
+fn countries_of_one_session_have_keys_of_their_own() {
+    let sessions = Sessions::new(100);
+    let german = served(&sessions, "alice", "s1", Some(*b"DE"), 1_000);
+    let american = served(&sessions, "alice", "s1", Some(*b"US"), 1_000);
+    assert_ne!(german, american);
+    assert_eq!(served(&sessions, "alice", "s1", Some(*b"DE"), 1_000), german);
+}
+
+#[test]
+fn names_are_compared_when_numbers_collide() {
+    let sessions = Sessions::new(100);
+    let planned = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_000));
+    let begun = sessions.begin(&planned, None, Timestamp(1_000));
+    // As if another name had the same number: the table finds the entry and sees that it is somebody else's.
+    if let Some(session) = sessions.table.lock().get_mut(begun.id()) {
+        session.user = "mallory".into();
+    }
+    assert_ne!(sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(2_000)).began, begun.began);
 }
 
 #[test]
 fn the_table_is_bounded() {
     let sessions = Sessions::new(16);
     for number in 0..1000 {
-        sessions.key(key("u", &number.to_string()), None, TTL, Timestamp(number));
+        served(&sessions, &number.to_string(), "s", None, number);
         assert!(sessions.len() <= 16);
     }
-    assert!(sessions.len() > 8);
+    assert_eq!(sessions.len(), 16);
+}
+
+#[test]
+fn one_user_does_not_drive_out_the_others() {
+    let sessions = Sessions::new(1000).of_user(100);
+    let bob = served(&sessions, "bob", "s", None, 0);
+    let kept = served(&sessions, "alice", "kept", None, 0);
+    for number in 0..10_000_u64 {
+        served(&sessions, "alice", &number.to_string(), None, 1);
+        assert_eq!(served(&sessions, "alice", "kept", None, 1), kept, "what is in use stays");
+    }
+    assert_eq!(sessions.len(), 101);
+    assert_eq!(served(&sessions, "bob", "s", None, 2), bob);
+    // When all is full, whoever has most makes room.
+    for user in 0..2000_u64 {
+        served(&sessions, &format!("u{user}"), "s", None, 3);
+    }
+    assert_eq!(sessions.len(), 1000);
+    let users: Vec<_> = sessions.list(Timestamp(4)).into_iter().map(|session| session.user).collect();
+    assert!(users.iter().all(|user| user.starts_with('u')), "the oldest of those who have one each went");
+    assert!(users.iter().any(|user| &**user == "u1999"));
+}
+
+#[test]
+fn what_has_ended_makes_room_first() {
+    let sessions = Sessions::new(4);
+    for number in 0..4_u64 {
+        served(&sessions, "alice", &number.to_string(), None, number);
+    }
+    let late = served(&sessions, "bob", "s", None, 700_000);
+    assert_eq!(sessions.len(), 1);
+    assert_eq!(served(&sessions, "bob", "s", None, 700_001), late);
 }

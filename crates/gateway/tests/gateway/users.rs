@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hezar_core::Timestamp;
 use hezar_gateway::{ConfigError, GatewayConfig, Limits, User};
+use hezar_pool::Strategy;
 
 use crate::{
     clients::*,
@@ -96,11 +98,87 @@ async fn a_session_keeps_its_node() {
 }
 
 #[tokio::test]
+async fn accounts_keep_an_exit_each() {
+    let world = world(config(), &[Does::Web; 8]).await;
+    let mut exits = HashSet::new();
+    for account in
+        ["Default.acc-12", "Default.tmp-12", "Other.acc-12", "Default.user_tom", "Default.us-1", "Default.de"]
+    {
+        let first = who(&world, Some((account, "x"))).await.2;
+        for _ in 0..4 {
+            assert_eq!(who(&world, Some((account, "x"))).await.2, first, "{account}");
+        }
+        exits.insert(first);
+    }
+    // Round-robin gives each account that has a session of its own another node.
+    assert_eq!(exits.len(), 6);
+}
+
+#[tokio::test]
+async fn countries_of_a_sticky_client_do_not_move_each_other() {
+    let world = world(GatewayConfig { strategy: Strategy::Sticky, ..config() }, &[Does::Web; 8]).await;
+    let german = who(&world, Some(("x-country-de", ""))).await.2;
+    let american = who(&world, Some(("x-country-us", ""))).await.2;
+    for _ in 0..6 {
+        assert_eq!(who(&world, Some(("x-country-de", ""))).await.2, german);
+        assert_eq!(who(&world, Some(("x-country-us", ""))).await.2, american);
+    }
+    // The same for a session that is used for two countries.
+    let german = who(&world, Some(("x-session-s-country-de", ""))).await.2;
+    for _ in 0..6 {
+        who(&world, Some(("x-session-s-country-us", ""))).await;
+        assert_eq!(who(&world, Some(("x-session-s-country-de", ""))).await.2, german);
+    }
+}
+
+#[tokio::test]
+async fn several_countries_are_all_used_and_one_that_has_no_node_is_passed_over() {
+    let world = world(config(), &[Does::Web; 4]).await;
+    let mut all = HashSet::new();
+    for _ in 0..64 {
+        all.insert(who(&world, Some(("x-country-de,us", ""))).await.2);
+    }
+    assert_eq!(all.len(), 4);
+    for _ in 0..8 {
+        assert_eq!(who(&world, Some(("x-country-fr,de", ""))).await.0, 200);
+    }
+    assert_eq!(who(&world, Some(("x-country-fr,it", ""))).await.0, 503);
+    let first = who(&world, Some(("x-country-fr,us,de-session-s", ""))).await.2;
+    for _ in 0..8 {
+        assert_eq!(who(&world, Some(("x-country-fr,us,de-session-s", ""))).await.2, first);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_no_node_serves_leave_no_sessions_behind() {
+    let world = world(config(), &[Does::Web; 2]).await;
+    for number in 0..50 {
+        assert_eq!(who(&world, Some((&format!("x-country-zz-session-a{number}"), ""))).await.0, 503);
+    }
+    assert!(world.sessions.list(Timestamp(0)).is_empty());
+    who(&world, Some(("x-session-a", ""))).await;
+    assert_eq!(world.sessions.list(Timestamp(0)).len(), 1);
+}
+
+#[tokio::test]
+async fn names_that_harm_are_refused_over_every_protocol() {
+    let world = world(config(), &[Does::Web; 2]).await;
+    for name in [format!("x{}-session-s", "a".repeat(44_000)), "x\nforged".to_owned(), "x\x1b[31m".to_owned()] {
+        let (status, proxy_status, _) = who(&world, Some((&name, ""))).await;
+        assert_eq!((status, proxy_status.contains("bad-option")), (400, true));
+    }
+    let request = by_name("example.com", 80);
+    assert_eq!(socks5(&world, Some(("x\x1b[31m", "p")), &request).await.1, None);
+    assert_eq!(say(&world, b"\x04\x01\x00\x50\xc0\x00\x02\x09a\x1b[31m\x00").await[..2], [0, 91]);
+    assert!(world.sessions.list(Timestamp(0)).is_empty());
+}
+
+#[tokio::test]
 async fn a_session_moves_when_its_node_dies() {
     let world = world(config(), &[Does::Web; 3]).await;
     let first = who(&world, Some(("x-session-a", ""))).await.2;
     let index: usize = first.trim_start_matches("node-").parse().unwrap();
-    world.pool.apply(hezar_pool::Change::Remove(vec![world.ids[index]]), hezar_core::Timestamp(1));
+    world.pool.apply(hezar_pool::Change::Remove(vec![world.ids[index]]), Timestamp(1));
     let second = who(&world, Some(("x-session-a", ""))).await.2;
     assert_ne!(first, second);
     assert_eq!(who(&world, Some(("x-session-a", ""))).await.2, second);

@@ -19,7 +19,7 @@ use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, Soc
 use hezar_engine::{
     Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig, Stream,
 };
-use hezar_gateway::{Gateway, GatewayConfig, Metrics};
+use hezar_gateway::{Gateway, GatewayConfig, Metrics, Sessions};
 use hezar_pool::{Change, Exit, Node, Origin, Outcome, Pool, Rules, Strategy, Success};
 use http_body_util::{Either, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -232,6 +232,7 @@ pub(crate) struct World {
     pub(crate) drain: CancellationToken,
     pub(crate) serving: JoinHandle<()>,
     pub(crate) registry: Registry,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 /// Settings for tests: round-robin, so that every node gets its turn; generous times.
@@ -283,12 +284,13 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let outbounds = Outbounds::new(&OutboundsConfig::default());
-    let gateway = Gateway::new(config, pool.clone(), outbounds, clock, metrics);
+    let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
+    let gateway = Gateway::new(config, pool.clone(), outbounds, clock, metrics).with_sessions(sessions.clone());
     let drain = CancellationToken::new();
     let token = drain.clone();
     let serving = tokio::spawn(async move { gateway.serve(listener, token).await.unwrap() });
     let ids = specs.iter().map(NodeSpec::id).collect();
-    World { address, pool, fakes, ids, drain, serving, registry }
+    World { address, pool, fakes, ids, drain, serving, registry, sessions }
 }
 
 fn spec(server: &str, number: usize) -> NodeSpec {
