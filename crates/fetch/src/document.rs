@@ -8,6 +8,8 @@ use std::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::SubscriptionInfo;
+
 /// The outcome of a fetch that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
@@ -32,6 +34,8 @@ pub struct Documents {
     pub truncated: bool,
     /// For the next fetch.
     pub validators: Validators,
+    /// What the provider says about the subscription: traffic, expiry, title. Only a URL's answer has it.
+    pub subscription: Option<SubscriptionInfo>,
 }
 
 impl Documents {

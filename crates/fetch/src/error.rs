@@ -6,6 +6,8 @@ use hezar_core::{CodeDoc, Timestamp};
 use hezar_engine::{DialError, http::RequestError};
 use thiserror::Error;
 
+use crate::content::ContentError;
+
 /// A failed fetch. The text says what to do; it never holds a URL, whose path or query may be a token.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -55,6 +57,9 @@ pub enum FetchError {
     /// A redirect that leads nowhere.
     #[error("a redirect to nowhere: its Location is missing or is no http or https URL")]
     BadRedirect,
+    /// A redirect to a link-local address.
+    #[error("a redirect to a link-local address is not followed")]
+    LinkLocal,
     /// A redirect from https to http.
     #[error("a redirect from https to http is not followed; use the http URL if you trust the way to it")]
     Downgrade,
@@ -123,6 +128,7 @@ impl FetchError {
         CodeDoc::new("empty", "The source's content is empty."),
         CodeDoc::new("too-many-redirects", "The source's server redirects again and again."),
         CodeDoc::new("bad-redirect", "The source's server redirects to nowhere."),
+        CodeDoc::new("redirect-link-local", "The source's server redirects to a link-local address."),
         CodeDoc::new("redirect-downgrade", "The source's server redirects from https to http."),
         CodeDoc::new("source-encoding", "The source's content is compressed in an unknown way, or is damaged."),
         CodeDoc::new("file", "A file of the source cannot be read; the reason is in the text."),
@@ -146,6 +152,7 @@ impl FetchError {
             Self::Empty => "empty",
             Self::TooManyRedirects { .. } => "too-many-redirects",
             Self::BadRedirect => "bad-redirect",
+            Self::LinkLocal => "redirect-link-local",
             Self::Downgrade => "redirect-downgrade",
             Self::Encoding { .. } => "source-encoding",
             Self::File { .. } => "file",
@@ -155,6 +162,14 @@ impl FetchError {
             Self::Api { .. } => "bad-api-answer",
             Self::NoMessages { .. } => "no-messages",
             Self::Deadline => "file-timeout",
+        }
+    }
+
+    /// The failure to undo the compression of content of at most `limit` bytes.
+    pub(crate) fn content(error: ContentError, limit: u64) -> Self {
+        match error {
+            ContentError::TooLarge => Self::TooLarge { limit },
+            ContentError::Encoding(encoding) => Self::Encoding { encoding },
         }
     }
 

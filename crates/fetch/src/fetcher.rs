@@ -117,8 +117,9 @@ impl Fetcher {
             return Err(FetchError::Empty);
         }
         let validators = Validators { etag: answer.etag(), last_modified: answer.last_modified(), ..about };
+        let subscription = answer.subscription();
         let documents = vec![Document { name: document_name(&url), bytes: answer.body }];
-        Ok(Fetched::Documents(Documents { documents, validators, ..Documents::default() }))
+        Ok(Fetched::Documents(Documents { documents, validators, subscription, ..Documents::default() }))
     }
 }
 

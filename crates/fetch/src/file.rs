@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hezar_engine::Attempt;
 use tokio::{task::spawn_blocking, time::timeout_at};
 
-use crate::{Document, Documents, FailedDocument, FetchError, Fetched, SourceSpec, Validators};
+use crate::{Document, Documents, FailedDocument, FetchError, Fetched, SourceSpec, Validators, content};
 
 /// Reads what is new among the files that `pattern` matches.
 pub(crate) async fn fetch(
@@ -29,10 +29,32 @@ pub(crate) async fn fetch(
         let (files, more) = find(&path, pattern, most)?;
         read_all(&files, limit, before, Documents { validators: about, truncated: more, ..Documents::default() })
     });
-    match timeout_at(attempt.deadline(), reading).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(_) => Err(FetchError::Deadline),
+    let found = match timeout_at(attempt.deadline(), reading).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(_)) | Err(_) => return Err(FetchError::Deadline),
+    };
+    match found {
+        Fetched::Documents(found) => decompress(found, limit).await.map(Fetched::Documents),
+        Fetched::NotModified => Ok(Fetched::NotModified),
     }
+}
+
+/// Undoes the compression of files such as `list.txt.gz`. A damaged one fails alone when there are others.
+async fn decompress(mut found: Documents, limit: u64) -> Result<Documents, FetchError> {
+    let files = std::mem::take(&mut found.documents);
+    let alone = files.len() == 1 && found.unchanged.is_empty();
+    for file in files {
+        match content::decode(file.bytes, "", limit).await.map_err(|error| FetchError::content(error, limit)) {
+            Ok(bytes) => found.documents.push(Document { bytes, ..file }),
+            Err(error) if alone => return Err(error),
+            Err(error) => {
+                found.validators.documents.remove(&*file.name);
+                let reason = error.to_string().into();
+                found.failed.push(FailedDocument { name: file.name, code: error.code(), reason });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The files, and whether there are more than `most`.

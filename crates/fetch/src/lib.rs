@@ -4,6 +4,7 @@
 //! knows nothing of the formats inside. [`Refresher`] decides when which source is due. Everything is bounded: bytes
 //! after decompression, redirects, pages, files and time.
 
+mod content;
 mod date;
 mod document;
 mod error;
@@ -13,6 +14,7 @@ mod github;
 mod metrics;
 mod schedule;
 mod spec;
+mod subscription;
 mod telegram;
 mod web;
 
@@ -23,6 +25,7 @@ pub use fetcher::{FetchConfig, Fetcher};
 pub use metrics::Metrics;
 pub use schedule::{Ended, Refresher};
 pub use spec::{SourceKind, SourceSpec, Via};
+pub use subscription::SubscriptionInfo;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use hezar_engine::TlsClients;
 
-use super::site::{NOW, Site, ok};
+use super::{
+    content::compress,
+    site::{NOW, Site, ok},
+};
 use crate::{Documents, FetchConfig, FetchError, Fetched, Fetcher, Metrics, SourceKind, SourceSpec, Validators};
 
 fn spec(pattern: &str) -> SourceSpec {
@@ -23,6 +26,23 @@ async fn documents(directory: &Path, spec: &SourceSpec, before: &Validators) -> 
         Fetched::Documents(documents) => documents,
         Fetched::NotModified => panic!("not modified"),
     }
+}
+
+#[tokio::test]
+async fn a_compressed_file_is_read_and_a_damaged_one_fails_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let packed = compress("gzip", b"192.0.2.1:1080").await;
+    fs::write(directory.path().join("a.txt.gz"), &packed).unwrap();
+    let alone = documents(directory.path(), &spec("a.txt.gz"), &Validators::default()).await;
+    assert_eq!(alone.documents[0].bytes, "192.0.2.1:1080");
+    fs::write(directory.path().join("b.txt.gz"), &packed[..packed.len() - 12]).unwrap();
+    let both = documents(directory.path(), &spec("*.gz"), &Validators::default()).await;
+    assert_eq!((both.documents.len(), both.failed.len(), both.failed[0].code), (1, 1, "source-encoding"));
+    // What failed is read again at the next fetch.
+    let again = documents(directory.path(), &spec("*.gz"), &both.validators).await;
+    assert_eq!((again.unchanged.len(), again.failed.len()), (1, 1));
+    let error = fetch(directory.path(), &spec("b.txt.gz"), &Validators::default()).await.unwrap_err();
+    assert_eq!(error.code(), "source-encoding");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A GET with everything around it: conditions, redirects, decompression, limits.
 
 mod body;
+mod cookies;
 mod refusal;
 
 use std::time::Duration;
@@ -13,7 +14,8 @@ use hezar_engine::{
 };
 use url::Url;
 
-use crate::{FetchError, Validators};
+use self::cookies::Cookies;
+use crate::{FetchError, SubscriptionInfo, Validators};
 
 /// How many redirects are followed.
 pub(crate) const MOST_REDIRECTS: usize = 5;
@@ -49,15 +51,23 @@ impl<'a> Ask<'a> {
         Self { url, user_agent, limit, headers: Vec::new(), validators: Validators::default() }
     }
 
-    fn request(&self, url: &Url) -> Result<HttpRequest, RequestError> {
+    fn request(&self, url: &Url, cookies: &Cookies) -> Result<HttpRequest, RequestError> {
         let mut request = HttpRequest::of_url(url)?
             .with_header("user-agent", self.user_agent)?
             .with_header("accept", "*/*")?
             .with_header("accept-encoding", "gzip, br, zstd, deflate")?;
+        let mut own_cookies = None;
         if url.origin() == self.url.origin() {
             for (name, value) in &self.headers {
+                if name.eq_ignore_ascii_case("cookie") {
+                    own_cookies = Some(*value);
+                    continue;
+                }
                 request = request.with_header(name, value)?;
             }
+        }
+        if let Some(cookies) = cookies.header(url, own_cookies) {
+            request = request.with_header("cookie", &cookies)?;
         }
         if let Some(etag) = &self.validators.etag {
             request = request.with_header("if-none-match", etag)?;
@@ -84,6 +94,11 @@ impl Answer {
         self.validator("etag")
     }
 
+    /// What the provider says about the subscription.
+    pub(crate) fn subscription(&self) -> Option<SubscriptionInfo> {
+        SubscriptionInfo::read(&self.headers, &self.body)
+    }
+
     pub(crate) fn last_modified(&self) -> Option<String> {
         self.validator("last-modified")
     }
@@ -98,12 +113,14 @@ impl Web<'_> {
     /// Asks, following redirects. `None` means: not modified.
     pub(crate) async fn get(&self, ask: &Ask<'_>) -> Result<Option<Answer>, FetchError> {
         let mut url = ask.url.clone();
+        let mut cookies = Cookies::default();
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.exchange(&ask.request(&url)?).await?;
+            let response = self.exchange(&ask.request(&url, &cookies)?).await?;
+            cookies.store(&url, response.headers());
             match response.status() {
                 200..=299 => return self.read(response, ask.limit, &url).await.map(Some),
                 304 if ask.is_conditional() => return Ok(None),
-                301 | 302 | 303 | 307 | 308 => url = next(&url, response.header("location"))?,
+                301 | 302 | 303 | 307 | 308 => url = next(&url, location(response.headers()).as_deref())?,
                 status => return Err(refusal::of(host(&url), status, response.headers(), self.now)),
             }
         }
@@ -122,21 +139,46 @@ impl Web<'_> {
     async fn read(&self, response: HttpResponse, limit: u64, url: &Url) -> Result<Answer, FetchError> {
         let headers = response.headers().clone();
         let body = body::read(response, limit).await.map_err(|error| match error {
-            body::BodyError::TooLarge => FetchError::TooLarge { limit },
-            body::BodyError::Encoding(encoding) => FetchError::Encoding { encoding },
+            body::BodyError::Content(error) => FetchError::content(error, limit),
             body::BodyError::Exchange(source) => FetchError::Exchange { host: host(url), source },
         })?;
         Ok(Answer { headers, body })
     }
 }
 
-/// Where a redirect leads.
+/// The `Location` of a redirect. Browsers read bytes beyond ASCII in it as UTF-8, and so do the servers that send them.
+fn location(headers: &::http::HeaderMap) -> Option<String> {
+    let value = headers.get("location")?.as_bytes();
+    match std::str::from_utf8(value) {
+        Ok(text) => Some(text.to_owned()),
+        Err(_) => Some(value.iter().map(|byte| char::from(*byte)).collect()),
+    }
+}
+
+/// Where a redirect leads. It never leads to a link-local address, where clouds answer questions about the machine
+/// itself: not even for a source that may have private addresses.
 pub(crate) fn next(current: &Url, location: Option<&str>) -> Result<Url, FetchError> {
     let next = location.and_then(|location| current.join(location).ok()).ok_or(FetchError::BadRedirect)?;
+    if is_link_local(&next) && !is_link_local(current) {
+        return Err(FetchError::LinkLocal);
+    }
     match (current.scheme(), next.scheme()) {
         ("https", "http") => Err(FetchError::Downgrade),
         (_, "http" | "https") => Ok(next),
         _ => Err(FetchError::BadRedirect),
+    }
+}
+
+/// Whether the host is a link-local address (RFC 3927, RFC 4291 §2.5.6), in whatever notation.
+fn is_link_local(url: &Url) -> bool {
+    let address = match url.host() {
+        Some(url::Host::Ipv4(address)) => std::net::IpAddr::V4(address),
+        Some(url::Host::Ipv6(address)) => std::net::IpAddr::V6(address).to_canonical(),
+        Some(url::Host::Domain(_)) | None => return false,
+    };
+    match address {
+        std::net::IpAddr::V4(address) => address.is_link_local(),
+        std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 
