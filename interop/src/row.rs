@@ -200,9 +200,10 @@ impl Row {
             || matches!(self.transport, Transport::XhttpHttp3(_))
     }
 
-    /// Whether names can be asked for; SOCKS4 and WireGuard know addresses only.
+    /// Whether names can be asked for; WireGuard knows addresses only, and a SOCKS4 server that takes no names gets
+    /// the address.
     pub(crate) const fn takes_names(self) -> bool {
-        !matches!(self.protocol, Protocol::Socks4 | Protocol::WireGuard)
+        !matches!(self.protocol, Protocol::WireGuard)
     }
 
     /// The address under which the server reaches this process: a packet to a loopback address ends in a tunnel's stack.

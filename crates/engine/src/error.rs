@@ -36,7 +36,10 @@ impl DialError {
             Fault::Node => true,
             // A node may be wrong about a target (blocked exit, broken resolver); asking one more is cheap.
             Fault::Target => true,
-            Fault::Local => matches!(self.cause, Cause::ForbiddenAddress | Cause::Unsupported(_)),
+            // Another node may have an address of the family that this machine can reach.
+            Fault::Local => {
+                matches!(self.cause, Cause::ForbiddenAddress | Cause::Unsupported(_) | Cause::NoRoute)
+            }
             Fault::Client => false,
         }
     }
@@ -70,9 +73,12 @@ pub enum Cause {
     /// The server closed the connection in the middle of a handshake.
     #[error("connection closed")]
     Closed,
-    /// There is no route to the server.
+    /// A node of the chain has no route to the server.
     #[error("no route to the server")]
     Unreachable,
+    /// This machine has no route to the server: it is offline, or has no address of that family.
+    #[error("this machine has no route to the server; is it online?")]
+    NoRoute,
     /// This machine ran out of something (file descriptors, ports, memory).
     #[error("this machine is out of resources: {0}")]
     Exhausted(#[source] io::Error),
@@ -126,7 +132,11 @@ impl Cause {
         CodeDoc::new("refused", "The server refused the TCP connection."),
         CodeDoc::new("reset", "The server reset the connection."),
         CodeDoc::new("closed", "The server closed the connection before the handshake was over."),
-        CodeDoc::new("unreachable", "There is no route to the server."),
+        CodeDoc::new("unreachable", "There is no route to the server from the node before it in the chain."),
+        CodeDoc::new(
+            "no-route",
+            "This machine has no route to the server: it is offline, or has no address of that family (IPv6).",
+        ),
         CodeDoc::new("exhausted", "This machine is out of file descriptors, ports or memory."),
         CodeDoc::new("io", "The socket failed for another reason, given in the text."),
         CodeDoc::new("certificate", "The server's certificate does not verify or does not match the pin."),
@@ -155,6 +165,7 @@ impl Cause {
             Self::Reset => "reset",
             Self::Closed => "closed",
             Self::Unreachable => "unreachable",
+            Self::NoRoute => "no-route",
             Self::Exhausted(_) => "exhausted",
             Self::Io(_) => "io",
             Self::Certificate(_) => "certificate",
@@ -175,8 +186,19 @@ impl Cause {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::TargetUnreachable(_) => Fault::Target,
-            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress => Fault::Local,
+            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress | Self::NoRoute => Fault::Local,
             _ => Fault::Node,
+        }
+    }
+}
+
+impl Cause {
+    /// The cause of a failure to reach the first server of a node from a socket of this machine. What says nothing about
+    /// a server there says that this machine has no way to it.
+    pub(crate) fn of_own_socket(error: io::Error) -> Self {
+        match Self::from(error) {
+            Self::Unreachable => Self::NoRoute,
+            other => other,
         }
     }
 }

@@ -16,19 +16,26 @@ use crate::{
 /// # Errors
 /// [`BuildError`] when the protocol of one of its nodes, or one of its settings, cannot be dialled.
 pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
+    // Behind a chain too, names are looked up by this machine.
+    let lookup = via.system().cloned();
     let via = match spec.via() {
         // As deep as a chain is long, which is bounded.
         Some(nearer) => Arc::new(Hop::new(build(nearer, via, tls)?)),
         None => via,
     };
-    alone(spec, via, tls)
+    alone(spec, via, tls, lookup)
 }
 
-/// The dialer for the node itself.
-fn alone(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
+/// The dialer for the node itself; `lookup` finds the addresses of names for protocols that carry no names.
+fn alone(
+    spec: &NodeSpec,
+    via: Arc<dyn Dialer>,
+    tls: &TlsClients,
+    lookup: Option<SystemDialer>,
+) -> Result<Arc<dyn Dialer>, BuildError> {
     let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, Arc::clone(&via), tls);
     match &spec.outbound {
-        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?),
+        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?, lookup),
         Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Shadowsocks(settings) => {
             let upstream = protocol::shadowsocks::upstream(settings, &spec.server, Arc::clone(&via), tls)?;

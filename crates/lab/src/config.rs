@@ -8,6 +8,8 @@ use crate::Fault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
+    /// SOCKS4 with a user id: addresses only, see [`hosts`](crate::hosts).
+    Socks4,
     /// SOCKS4a with a user id.
     Socks4a,
     /// SOCKS5 without a password.
@@ -31,7 +33,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that takes names.
     pub const ALL: [Self; 10] = [
         Self::Socks5,
         Self::Http,
@@ -49,6 +51,7 @@ impl Kind {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Socks4 => "socks4",
             Self::Socks4a => "socks4a",
             Self::Socks5 => "socks5",
             Self::Socks5Auth => "socks5-auth",

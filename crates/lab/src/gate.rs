@@ -1,10 +1,18 @@
 //! What a server may open: the names of this world and nothing else.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use shadowsocks::relay::socks5::Address;
 
 use crate::origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, SECURE_HOST};
+
+/// The names of this world that have an address, for clients that look names up themselves.
+const ADDRESSED: [&str; 6] = [DEMO_HOST, BEACON_HOST, ECHO_HOST, SECURE_HOST, GREET_HOST, LEDGER_HOST];
+
+/// The address of each name: of the range for benchmarks (RFC 2544), which leads nowhere.
+pub fn hosts() -> impl Iterator<Item = (&'static str, Ipv4Addr)> {
+    ADDRESSED.into_iter().zip(1..).map(|(name, last)| (name, Ipv4Addr::new(198, 18, 0, last)))
+}
 
 /// A thing behind the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +53,11 @@ impl Verdict {
     pub(crate) fn of(target: &Address) -> Self {
         let (host, port) = match target {
             Address::DomainNameAddress(host, port) => (host.as_str(), *port),
-            Address::SocketAddress(SocketAddr::V4(_) | SocketAddr::V6(_)) => return Self::Forbidden,
+            Address::SocketAddress(SocketAddr::V4(address)) => {
+                let Some((name, _)) = hosts().find(|(_, known)| known == address.ip()) else { return Self::Forbidden };
+                (name, address.port())
+            }
+            Address::SocketAddress(SocketAddr::V6(_)) => return Self::Forbidden,
         };
         match (host, port) {
             (DEMO_HOST, 80) => Self::Open(Service::Http),

@@ -23,6 +23,7 @@ mod world;
 
 pub use config::{Kind, UpstreamConfig, WorldConfig};
 pub use fault::Fault;
+pub use gate::hosts;
 pub use mute::MuteFarm;
 pub use origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, MISSING_HOST, SECURE_HOST};
 pub use upstream::Counts;

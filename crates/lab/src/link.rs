@@ -39,6 +39,7 @@ impl Credential {
 pub(crate) fn link(kind: Kind, address: SocketAddr, credential: &Credential, name: &str) -> String {
     let Credential { user, password, id } = credential;
     match kind {
+        Kind::Socks4 => format!("socks4://{user}@{address}#{name}"),
         Kind::Socks4a => format!("socks4a://{user}@{address}#{name}"),
         Kind::Socks5 => format!("socks5://{address}#{name}"),
         Kind::Socks5Auth => format!("socks5://{user}:{password}@{address}#{name}"),

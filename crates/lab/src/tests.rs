@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     CLOSED_HOST, DEMO_HOST, ECHO_HOST, Fault, GREET_HOST, Kind, LEDGER_HOST, LabNode, MuteFarm, SECURE_HOST, Weather,
-    World, WorldConfig,
+    World, WorldConfig, hosts,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,11 +32,16 @@ async fn open(node: &LabNode, host: &str, port: u16) -> io::Result<TcpStream> {
     let (user, password) = userinfo(node);
     let refused = |reply: u8| io::Error::other(format!("reply {reply}"));
     match node.kind {
-        Kind::Socks4a => {
+        Kind::Socks4 | Kind::Socks4a => {
+            let address = hosts().find(|(name, _)| node.kind == Kind::Socks4 && *name == host);
+            let (address, name) = match address {
+                Some((_, address)) => (address.octets(), Vec::new()),
+                None => ([0, 0, 0, 1], host.bytes().chain([0]).collect()),
+            };
             let mut request = vec![4, 1];
             request.extend(port.to_be_bytes());
-            request.extend([0, 0, 0, 1]);
-            request.extend(user.bytes().chain([0]).chain(host.bytes()).chain([0]));
+            request.extend(address);
+            request.extend(user.bytes().chain([0]).chain(name));
             stream.write_all(&request).await?;
             let mut reply = [0; 8];
             stream.read_exact(&mut reply).await?;
@@ -88,7 +93,7 @@ async fn get(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), path: &str) -> 
     Ok(answer)
 }
 
-const PLAIN: [Kind; 5] = [Kind::Socks4a, Kind::Socks5, Kind::Socks5Auth, Kind::Http, Kind::HttpAuth];
+const PLAIN: [Kind; 6] = [Kind::Socks4, Kind::Socks4a, Kind::Socks5, Kind::Socks5Auth, Kind::Http, Kind::HttpAuth];
 
 async fn world(kinds: impl IntoIterator<Item = Kind>) -> World {
     World::start(WorldConfig::kinds(kinds)).await.unwrap()

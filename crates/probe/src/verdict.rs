@@ -15,22 +15,22 @@ pub(crate) enum Verdict {
     Nothing(&'static str),
     /// The node changes what passes through it; one of [`TAMPERING`](crate::TAMPERING).
     Tampered(&'static str),
-    /// The node needs something that this build cannot do.
+    /// No dialer can be built for the node.
     Unsupported(&'static str),
 }
 
 impl Verdict {
-    /// Judges a failure. Two faults that are not the node's in general are its own in a probe: the probe's target is
+    /// Judges a failure. Faults that are not the node's in general are its own in a probe: the probe's target is
     /// known to answer (else the guard steps in), so a node that cannot reach it is of no use; and a node whose
-    /// address its source does not allow can never be used.
+    /// address its source does not allow can never be used. What a protocol cannot do for one target (an IPv6 address
+    /// over SOCKS4) says nothing about others: only a dialer that cannot be built makes a node unsupported.
     pub(crate) fn of(error: &DialError) -> Self {
         if let Some(code) = intercepted(error) {
             return Self::Tampered(code);
         }
         let failed = Self::Failed(Failure { fault: Fault::Node, stage: error.stage, code: error.code() });
         match (&error.cause, error.fault()) {
-            (Cause::Unsupported(_), _) => Self::Unsupported(error.code()),
-            (Cause::ForbiddenAddress, _) | (_, Fault::Node | Fault::Target) => failed,
+            (Cause::ForbiddenAddress | Cause::NoRoute, _) | (_, Fault::Node | Fault::Target) => failed,
             (_, Fault::Local | Fault::Client) => Self::Nothing(error.code()),
         }
     }

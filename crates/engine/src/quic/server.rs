@@ -142,7 +142,7 @@ impl Server {
                 Ok(dialled) => return Ok(dialled),
                 Err(error) => error,
             };
-            let elsewhere = matches!(error.cause, Cause::Timeout | Cause::Unreachable);
+            let elsewhere = matches!(error.cause, Cause::Timeout | Cause::NoRoute);
             if !matches!(failure, Some(DialError { cause: Cause::Timeout, .. })) {
                 failure = Some(error);
             }
@@ -150,7 +150,7 @@ impl Server {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| DialError::new(Stage::Connect, Cause::Unreachable)))
+        Err(failure.unwrap_or_else(|| DialError::new(Stage::Connect, Cause::NoRoute)))
     }
 
     fn client(&self, transport: TransportConfig) -> Result<(ClientConfig, String), Cause> {
@@ -175,7 +175,7 @@ impl Server {
         let hop = hop.map(|hop| Hopping { hop, exit: exit.clone(), disguise: disguise.clone(), believed });
         let socket = async {
             if shared.is_some() {
-                routed(address)?;
+                routed(address).map_err(Cause::of_own_socket)?;
             }
             match (&hop, disguise, shared) {
                 (Some(hop), ..) => sockets::own(hop.socket()?),

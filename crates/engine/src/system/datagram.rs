@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::SystemDialer;
-use crate::{Attempt, Datagram};
+use crate::{Attempt, Cause, Datagram};
 
 /// A name in a datagram's address may take this long to be looked up.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -64,9 +64,9 @@ impl Datagram for SystemDatagram {
         let address = match address {
             Some(SocketAddr::V4(v4)) if self.dual => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
             Some(address) => *address,
-            None => return Err(io::ErrorKind::NetworkUnreachable.into()),
+            None => return Err(Cause::NoRoute.into()),
         };
-        self.socket.send_to(payload, address).await.map(drop)
+        self.socket.send_to(payload, address).await.map(drop).map_err(|error| Cause::of_own_socket(error).into())
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {

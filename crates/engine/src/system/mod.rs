@@ -100,8 +100,8 @@ impl SystemDialer {
 impl Dialer for SystemDialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let addresses = self.addresses(target, attempt).await?;
-        let stream = attempt.stage(Stage::Connect, race::first(race::interleave(&addresses), connect)).await?;
-        Ok(Box::new(stream))
+        let racing = async { race::first(race::interleave(&addresses), connect).await.map_err(Cause::of_own_socket) };
+        Ok(Box::new(attempt.stage(Stage::Connect, racing).await?))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {

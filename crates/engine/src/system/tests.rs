@@ -28,7 +28,7 @@ use super::{
     race,
     resolver::both,
 };
-use crate::{Attempt, Dialer};
+use crate::{Attempt, Cause, Dialer};
 
 fn attempt() -> Attempt {
     Attempt::within(Duration::from_secs(30))
@@ -98,6 +98,23 @@ async fn a_name_reaches_its_listener() {
     got.clear();
     ours.read_to_end(&mut got).await.unwrap();
     assert_eq!(got, b"pong");
+}
+
+/// TCP has no route to a multicast address; an IPv6 address on a machine without IPv6 is like that.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_route_is_the_fault_of_this_machine() {
+    let dialer = dialer(AddressPolicy::Any, &[]);
+    let error = dialer.connect(&Target::parse("224.0.0.1:9").unwrap(), &attempt()).await.err().unwrap();
+    assert_eq!((error.stage, error.code(), error.fault()), (Stage::Connect, "no-route", Fault::Local));
+    assert!(error.retryable(), "another node may have an address that can be reached");
+    for kind in [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkDown] {
+        assert_eq!(Cause::of_own_socket(kind.into()).fault(), Fault::Local, "{kind}");
+        // Told by a layer that does not own the first socket, it is about another machine.
+        assert_eq!(Cause::from(io::Error::from(kind)).fault(), Fault::Node, "{kind}");
+    }
+    assert_eq!(Cause::of_own_socket(io::ErrorKind::AddrNotAvailable.into()).fault(), Fault::Local);
+    assert_eq!(Cause::of_own_socket(io::ErrorKind::ConnectionRefused.into()).fault(), Fault::Node);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Fail {
             "certificate" => "tls_certificate_error",
             "tls" => "tls_protocol_error",
             "forbidden-address" => "destination_ip_prohibited",
-            "unreachable" => "destination_ip_unroutable",
+            "unreachable" | "no-route" => "destination_ip_unroutable",
             "exhausted" => "proxy_internal_error",
             _ => "destination_unavailable",
         }
@@ -66,7 +66,7 @@ impl Fail {
         match self.code {
             "refused" => 5,
             "timeout" => 6,
-            "unreachable" => 3,
+            "unreachable" | "no-route" => 3,
             _ => 4,
         }
     }

@@ -54,6 +54,23 @@ async fn attempts_are_bounded_and_each_goes_to_another_server() {
 }
 
 #[tokio::test]
+async fn being_offline_is_no_evidence_against_any_node() {
+    let world = world(config(), &[Does::Offline; 6]).await;
+    for _ in 0..3 {
+        let (status, proxy_status, _) = get(&world, "GET", "http://example.com/").await;
+        assert_eq!(status, 502);
+        assert!(proxy_status.contains("destination_ip_unroutable"), "{proxy_status}");
+    }
+    assert_eq!(world.connects().iter().sum::<usize>(), 12, "the next node may be one that can be reached");
+    for id in &world.ids {
+        let node = world.pool.node(*id).unwrap();
+        let record = node.record();
+        assert_eq!((record.state, record.failures, record.error_rate), (State::Healthy, 0, 0.0));
+        assert!(!node.resting(hezar_engine::Clock::start().now()), "a circuit has tripped");
+    }
+}
+
+#[tokio::test]
 async fn nodes_on_a_server_that_failed_are_left_out_while_there_are_others() {
     let dead = "192.0.2.1:1080";
     let nodes = [(dead, Does::Refuse), (dead, Does::Refuse), (dead, Does::Refuse), ("192.0.2.2:1", Does::Echo)];

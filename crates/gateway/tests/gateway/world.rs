@@ -57,6 +57,8 @@ pub(crate) enum Does {
     Lie,
     /// Connects and hangs up before anything can be written.
     HangUpAtOnce,
+    /// Cannot be reached, since this machine is offline.
+    Offline,
 }
 
 /// One fake node.
@@ -87,6 +89,7 @@ impl Dialer for Fake {
             }
             Does::Mute => drop(tokio::spawn(async move { copy(&mut { far }, &mut sink()).await })),
             Does::Refuse => return Err(DialError::new(Stage::Connect, Cause::Refused)),
+            Does::Offline => return Err(DialError::new(Stage::Connect, Cause::NoRoute)),
             Does::NoTarget => {
                 return Err(DialError::new(Stage::Handshake, Cause::TargetUnreachable("host unreachable")));
             }

@@ -57,7 +57,8 @@ impl Desk<'_> {
 /// The handshake of one connection.
 pub(crate) async fn accept(kind: Kind, wire: Wire, desk: &Desk<'_>) -> Accepted {
     match kind {
-        Kind::Socks4a => socks4::accept(wire, desk).await,
+        Kind::Socks4 => socks4::accept(wire, desk, false).await,
+        Kind::Socks4a => socks4::accept(wire, desk, true).await,
         Kind::Socks5 => socks5::accept(wire, desk, false).await,
         Kind::Socks5Auth => socks5::accept(wire, desk, true).await,
         Kind::Http => http::accept(wire, desk, false).await,

@@ -11,7 +11,8 @@ const GRANTED: u8 = 0x5a;
 const REJECTED: u8 = 0x5b;
 const WRONG_USER: u8 = 0x5d;
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
+/// `names` says whether it speaks 4a; without that 0.0.0.x is an address like any other.
+pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, names: bool) -> Accepted {
     let (version, command) = (wire.read_u8().await?, wire.read_u8().await?);
     let port = wire.read_u16().await?;
     let address = Ipv4Addr::from(wire.read_u32().await?);
@@ -20,7 +21,7 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     }
     let user = read_zero_ended(&mut wire).await?;
     // 0.0.0.x with x > 0 says that a name follows.
-    let target = if address.octets()[..3] == [0; 3] && address.octets()[3] != 0 {
+    let target = if names && address.octets()[..3] == [0; 3] && address.octets()[3] != 0 {
         let name = read_zero_ended(&mut wire).await?;
         Address::DomainNameAddress(String::from_utf8_lossy(&name).into_owned(), port)
     } else {

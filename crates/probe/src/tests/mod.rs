@@ -7,6 +7,7 @@ mod outage;
 mod parts;
 mod prober;
 mod schedule;
+mod socks4;
 
 use std::{
     collections::HashMap,

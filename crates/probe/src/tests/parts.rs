@@ -75,7 +75,10 @@ fn verdicts_follow_the_cause() {
     );
     let full = Cause::Exhausted(io::Error::from_raw_os_error(24));
     assert_eq!(of(Stage::Connect, full), Verdict::Nothing("exhausted"));
-    assert_eq!(of(Stage::Handshake, Cause::Unsupported("x")), Verdict::Unsupported("unsupported"));
+    let odd = of(Stage::Handshake, Cause::Unsupported("x"));
+    assert_eq!(odd, Verdict::Nothing("unsupported"), "only a dialer that cannot be built makes a node unsupported");
+    // A node that cannot be reached from here is of no use, and the guard knows when that is our own outage.
+    assert_eq!(of(Stage::Connect, Cause::NoRoute), failed(Stage::Connect, "no-route"));
 }
 
 #[tokio::test]

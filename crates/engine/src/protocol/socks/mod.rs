@@ -1,6 +1,8 @@
-//! SOCKS 4, 4a and 5 outbound (RFC 1928, RFC 1929). Names go to the server as they are; nothing is looked up here.
+//! SOCKS 4, 4a and 5 outbound (RFC 1928, RFC 1929). Names go to the server as they are, except to a SOCKS4 server that
+//! takes addresses only.
 
 mod datagram;
+mod four;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;
@@ -11,8 +13,9 @@ use async_trait::async_trait;
 use hezar_core::{Credentials, Host, SocksProxy, SocksVersion, Stage, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use self::four::NameForm;
 use super::address::take_socks;
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, SystemDialer, upstream::Upstream};
 
 /// One SOCKS server.
 #[derive(Debug)]
@@ -22,13 +25,20 @@ struct Socks {
     /// Whether the stream is inside TLS.
     secured: bool,
     upstream: Upstream,
+    /// How a SOCKS4 server is told names.
+    names: NameForm,
 }
 
-/// Builds the dialer; `upstream` opens streams to the server.
+/// Builds the dialer; `upstream` opens streams to the server, `lookup` finds the addresses of targets for a SOCKS4
+/// server that takes no names.
 ///
 /// # Errors
 /// [`BuildError::Invalid`] for credentials that do not fit into the protocol's fields.
-pub(crate) fn build(settings: &SocksProxy, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(
+    settings: &SocksProxy,
+    upstream: Upstream,
+    lookup: Option<SystemDialer>,
+) -> Result<Arc<dyn Dialer>, BuildError> {
     let credentials = settings.credentials.clone();
     if let Some(Credentials { username, password }) = &credentials {
         if username.len() > 255 || password.expose().len() > 255 {
@@ -38,18 +48,22 @@ pub(crate) fn build(settings: &SocksProxy, upstream: Upstream) -> Result<Arc<dyn
             return Err(BuildError::Invalid("a SOCKS4 user name holds a zero byte"));
         }
     }
-    Ok(Arc::new(Socks { version: settings.version, credentials, secured: settings.tls.is_some(), upstream }))
+    Ok(Arc::new(Socks {
+        version: settings.version,
+        credentials,
+        secured: settings.tls.is_some(),
+        upstream,
+        names: NameForm::new(lookup),
+    }))
 }
 
 #[async_trait]
 impl Dialer for Socks {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        if self.version != SocksVersion::V5 {
-            // Refused before anything is dialled: the server is not to blame.
-            self.request4(target).map_err(|cause| DialError::new(Stage::Handshake, cause))?;
+        match (self.version, target.host()) {
+            (SocksVersion::V4, Host::Name(_)) => self.connect_by_name(target, attempt).await,
+            _ => self.connect_as_is(target, attempt).await,
         }
-        let stream = self.upstream.open(attempt).await?;
-        attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
@@ -68,6 +82,16 @@ impl Dialer for Socks {
 }
 
 impl Socks {
+    /// Opens a stream to a target that the server is told in the form in which we have it.
+    async fn connect_as_is(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        if self.version != SocksVersion::V5 {
+            // Refused before anything is dialled: the server is not to blame.
+            self.request4(target).map_err(|cause| DialError::new(Stage::Handshake, cause))?;
+        }
+        let stream = self.upstream.open(attempt).await?;
+        attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
+    }
+
     async fn handshake(&self, mut stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
         match self.version {
             SocksVersion::V5 => drop(self.handshake5(&mut stream, &wire::request(target)).await?),
@@ -118,9 +142,6 @@ impl Socks {
     }
 
     fn request4(&self, target: &Target) -> Result<Vec<u8>, Cause> {
-        if self.version == SocksVersion::V4 && matches!(target.host(), Host::Name(_)) {
-            return Err(Cause::Unsupported("a target name over SOCKS4 (only 4a carries names)"));
-        }
         wire::request4(target, self.credentials.as_ref().map_or("", |credentials| &credentials.username))
     }
 }

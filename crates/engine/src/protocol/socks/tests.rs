@@ -2,14 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Credentials, Fault, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion, Stage, Target, Tls};
+use hezar_core::{
+    Credentials, DomainName, Fault, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion, Stage, Target, Tls,
+};
+use parking_lot::Mutex;
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    net::TcpListener,
+};
 
 use super::datagram::relay_address;
 use super::{build, wire};
 use crate::{
-    Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer,
+    AddressPolicy, Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, Outbounds, OutboundsConfig, Resolver,
+    ResolverConfig, SystemDialer,
     testing::{Far, datagram_upstream, heard, upstream_pair},
 };
 
@@ -21,7 +28,7 @@ fn proxy(version: SocksVersion, user: Option<(&str, &str)>) -> SocksProxy {
 
 fn dialer(settings: &SocksProxy, seed: u64) -> (Arc<dyn Dialer>, DuplexStream) {
     let (upstream, peer) = upstream_pair(seed, 7);
-    (build(settings, upstream).unwrap(), peer)
+    (build(settings, upstream, None).unwrap(), peer)
 }
 
 /// Expects and sends bytes in turn, as the server would.
@@ -131,9 +138,95 @@ async fn socks4_and_4a() {
     let refused: &[u8] = &[0, 91, 0, 0, 0, 0, 0, 0];
     let (result, _peer) = dial(&four_a, "example.org:80", 1, &[(ask, refused)]).await;
     assert_eq!(verdict(result), (Stage::Handshake, "target-unreachable", Fault::Target));
-    for (settings, target) in [(&four, "example.org:80"), (&four_a, "[2001:db8::1]:80")] {
-        assert_eq!(verdict(dial(settings, target, 1, &[]).await.0), (Stage::Handshake, "unsupported", Fault::Local));
+    for settings in [&four, &four_a] {
+        let result = dial(settings, "[2001:db8::1]:80", 1, &[]).await.0;
+        assert_eq!(verdict(result), (Stage::Handshake, "unsupported", Fault::Local));
     }
+}
+
+/// What a SOCKS4 server does with a request that names its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtNames {
+    Grants,
+    Refuses,
+    Closes,
+    IsSilent,
+}
+
+/// A SOCKS4 server that grants every address; returns what each connection asked for.
+async fn four_server(at_names: AtNames) -> (Target, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Target::try_from(listener.local_addr().unwrap()).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let mut request = [0; 9];
+                stream.read_exact(&mut request).await.unwrap();
+                let named = request[4..7] == [0; 3];
+                log.lock().push(if named { "name".into() } else { format!("{:?}", &request[4..8]) });
+                let code = match at_names {
+                    AtNames::Closes if named => return,
+                    AtNames::IsSilent if named => std::future::pending().await,
+                    AtNames::Refuses if named => 91,
+                    _ => 90,
+                };
+                stream.write_all(&[0, code, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                let _ = stream.read(&mut [0; 64]).await;
+            });
+        }
+    });
+    (server, asked)
+}
+
+#[tokio::test]
+async fn socks4_servers_without_names_get_the_address() {
+    let fixed = |name: &str, addresses: &[&str]| {
+        (DomainName::new(name).unwrap(), addresses.iter().map(|text| text.parse().unwrap()).collect())
+    };
+    let static_hosts =
+        vec![fixed("site.example", &["2606:4700::1", "1.2.3.4"]), fixed("six.example", &["2606:4700::1"])];
+    let servers = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 9))];
+    let resolver = ResolverConfig { servers, static_hosts };
+    let outbounds = Outbounds::new(&OutboundsConfig { resolver, extra_roots: Vec::new() });
+    let site = Target::parse("site.example:80").unwrap();
+    let attempt = || Attempt::within(Duration::from_secs(2));
+    for (at_names, expected) in [
+        (AtNames::Grants, vec!["name", "name"]),
+        (AtNames::Refuses, vec!["name", "[1, 2, 3, 4]", "[1, 2, 3, 4]"]),
+        (AtNames::Closes, vec!["name", "[1, 2, 3, 4]", "[1, 2, 3, 4]"]),
+        (AtNames::IsSilent, vec!["name", "[1, 2, 3, 4]", "[1, 2, 3, 4]"]),
+    ] {
+        let (server, asked) = four_server(at_names).await;
+        let node = NodeSpec::new(server, Outbound::Socks(proxy(SocksVersion::V4, None)));
+        let dialer = outbounds.dialer(&node, true).unwrap();
+        for _ in 0..2 {
+            assert!(dialer.connect(&site, &attempt()).await.is_ok(), "{at_names:?}");
+        }
+        assert_eq!(*asked.lock(), expected, "{at_names:?}");
+        // Known to take addresses only: a name without one is the target's fault.
+        if at_names == AtNames::Refuses {
+            let target = Target::parse("six.example:80").unwrap();
+            let said = verdict(dialer.connect(&target, &attempt()).await);
+            assert_eq!(said, (Stage::Resolve, "target-unreachable", Fault::Target));
+        }
+    }
+}
+
+#[tokio::test]
+async fn socks4_looks_up_within_the_policy_of_its_node() {
+    let static_hosts = vec![(DomainName::new("inside.example").unwrap(), vec!["10.0.0.1".parse().unwrap()])];
+    let resolver = Resolver::new(&ResolverConfig { servers: Vec::new(), static_hosts });
+    let strict = SystemDialer::new(resolver, AddressPolicy::PublicOnly);
+    let (upstream, mut peer) = upstream_pair(1, 7);
+    let dialer = build(&proxy(SocksVersion::V4, None), upstream, Some(strict)).unwrap();
+    let (target, attempt) = (Target::parse("inside.example:80").unwrap(), Attempt::within(Duration::from_secs(9)));
+    let ask: &[u8] = b"\x04\x01\0\x50\0\0\0\x01\0inside.example\0";
+    let script: [(&[u8], &[u8]); 1] = [(ask, &[0, 91, 0, 0, 0, 0, 0, 0])];
+    let (result, ()) = tokio::join!(dialer.connect(&target, &attempt), play(&mut peer, &script));
+    assert_eq!(verdict(result), (Stage::Handshake, "target-unreachable", Fault::Target));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +244,7 @@ async fn silence_garbage_and_an_early_end() {
 /// An association and what is at its other end.
 async fn associate(reply: &[u8]) -> (Result<BoxDatagram, DialError>, DuplexStream, Far) {
     let (upstream, mut peer, far) = datagram_upstream(5, 7);
-    let dialer = build(&proxy(SocksVersion::V5, Some(("user", "pass"))), upstream).unwrap();
+    let dialer = build(&proxy(SocksVersion::V5, Some(("user", "pass"))), upstream, None).unwrap();
     let script: [(&[u8], &[u8]); 3] =
         [(&[5, 2, 0, 2], &[5, 2]), (b"\x01\x04user\x04pass", &[1, 0]), (&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0], reply)];
     let attempt = Attempt::within(Duration::from_secs(30));
@@ -200,7 +293,8 @@ async fn refused_associations_say_why() {
         [proxy(SocksVersion::V4a, None), SocksProxy { tls: Some(Tls::default()), ..proxy(SocksVersion::V5, None) }]
     {
         let (upstream, ..) = datagram_upstream(1, 7);
-        let result = build(&settings, upstream).unwrap().associate(&Attempt::within(Duration::from_secs(9))).await;
+        let result =
+            build(&settings, upstream, None).unwrap().associate(&Attempt::within(Duration::from_secs(9))).await;
         assert_eq!(result.err().unwrap().code(), "unsupported");
         let server = Target::parse("192.0.2.1:1").unwrap();
         assert!(!NodeSpec::new(server, Outbound::Socks(settings)).carries_datagrams());
@@ -225,7 +319,7 @@ fn the_relay_is_where_the_server_is_unless_it_says_better() {
 fn credentials_must_fit() {
     let long = "x".repeat(256);
     let (upstream, _peer) = upstream_pair(0, 9);
-    assert_eq!(build(&proxy(SocksVersion::V5, Some((&long, ""))), upstream).unwrap_err().code(), "node-invalid");
+    assert_eq!(build(&proxy(SocksVersion::V5, Some((&long, ""))), upstream, None).unwrap_err().code(), "node-invalid");
 }
 
 proptest! {
