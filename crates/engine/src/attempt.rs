@@ -72,6 +72,22 @@ impl Attempt {
         }
     }
 
+    /// Bounds what another dialer does for this one: it names its own stages, and this holds even if it forgets the
+    /// deadline. `stage` is said of that case.
+    ///
+    /// # Errors
+    /// The future's own failure, or [`Cause::Timeout`].
+    pub(crate) async fn bound<T>(
+        &self,
+        stage: Stage,
+        dialling: impl Future<Output = Result<T, DialError>>,
+    ) -> Result<T, DialError> {
+        match timeout_at(self.deadline, dialling).await {
+            Ok(result) => result,
+            Err(_) => Err(DialError::new(stage, Cause::Timeout)),
+        }
+    }
+
     fn stage_deadline(&self, stage: Stage) -> Instant {
         let limit = match (self.limits, stage) {
             (Some((connect, _)), Stage::Resolve | Stage::Connect) => connect,

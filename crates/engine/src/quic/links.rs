@@ -222,7 +222,7 @@ impl<S: Send + Sync + 'static> Links<S> {
         if let Some(opened) = self.open_now() {
             return Ok(opened);
         }
-        let _turn = self.turn(attempt).await?;
+        let turn = self.turn(attempt).await?;
         if let Some(opened) = self.open_now() {
             return Ok(opened);
         }
@@ -231,6 +231,8 @@ impl<S: Send + Sync + 'static> Links<S> {
             Some(found) => found,
             None => self.adopt(dial().await?)?,
         };
+        // The server decides when it has room for a stream; nobody else waits for that.
+        drop(turn);
         let both = async { link.connection.open_bi().await.map_err(|error| cause_of(&error)) };
         let both = attempt.stage(Stage::Handshake, both).await?;
         Ok(Opened { link, stream: QuicStream::new(both, lease), cold: false })

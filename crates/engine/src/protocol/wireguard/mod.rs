@@ -33,7 +33,7 @@ use self::{
     stream::TunnelStream,
     tunnel::{Link, Tunnel},
 };
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer};
 
 /// The MTU of a node that names none, and the bounds of one that does (RFC 791, RFC 8200 §5).
 const MTU: u16 = 1420;
@@ -131,11 +131,13 @@ impl WireGuardDialer {
     /// The tunnel, its server heard from.
     async fn tunnel(&self, attempt: &Attempt) -> Result<Arc<Tunnel>, DialError> {
         let tunnel = {
-            let mut known = self.tunnel.lock().await;
+            let turn = async { Ok::<_, Cause>(self.tunnel.lock().await) };
+            let mut known = attempt.stage(Stage::Connect, turn).await?;
             match known.upgrade().filter(|tunnel| !tunnel.stack.lock().over) {
                 Some(tunnel) => tunnel,
                 None => {
-                    let tunnel = self.start(self.via.associate(attempt).await?);
+                    let datagrams = attempt.bound(Stage::Connect, self.via.associate(attempt)).await?;
+                    let tunnel = self.start(datagrams);
                     *known = Arc::downgrade(&tunnel);
                     tunnel
                 }

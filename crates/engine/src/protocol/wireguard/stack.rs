@@ -1,7 +1,7 @@
 //! The TCP/IP stack at our end of a tunnel: packets go in and out as bytes, sockets are polled.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use rand::RngExt;
 use smoltcp::{
     iface::{Config, Interface, SocketHandle, SocketSet},
     phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
-    socket::{tcp, udp},
+    socket::{Socket, tcp, udp},
     time::Instant as StackInstant,
     wire::{HardwareAddress, IpCidr, IpEndpoint},
 };
@@ -100,6 +100,14 @@ pub(super) struct Stack {
     started: Instant,
 }
 
+/// The port of our own that a socket has.
+fn port_of(socket: &Socket<'_>) -> Option<u16> {
+    match socket {
+        Socket::Tcp(socket) => socket.local_endpoint().map(|endpoint| endpoint.port),
+        Socket::Udp(socket) => Some(socket.endpoint().port),
+    }
+}
+
 impl Stack {
     /// A stack with these addresses, at most one of each family.
     pub(super) fn new(addresses: &[IpAddr], mtu: u16) -> Self {
@@ -142,11 +150,16 @@ impl Stack {
             .any(|own| own.address().version() == smoltcp::wire::IpAddress::from(target).version())
     }
 
-    /// The next port of our own.
+    /// The next port of our own that no socket has. There are twice as many ports as sockets.
     fn port(&mut self) -> u16 {
-        let port = self.next_port;
-        self.next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
-        port
+        let used: HashSet<u16> = self.sockets.iter().filter_map(|(_, socket)| port_of(socket)).collect();
+        loop {
+            let port = self.next_port;
+            self.next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
+            if !used.contains(&port) {
+                return port;
+            }
+        }
     }
 
     fn has_room(&self) -> Result<(), Cause> {
@@ -251,8 +264,8 @@ impl Stack {
         self.over = true;
         for (_, socket) in self.sockets.iter_mut() {
             match socket {
-                smoltcp::socket::Socket::Tcp(socket) => socket.abort(),
-                smoltcp::socket::Socket::Udp(socket) => socket.close(),
+                Socket::Tcp(socket) => socket.abort(),
+                Socket::Udp(socket) => socket.close(),
             }
         }
     }

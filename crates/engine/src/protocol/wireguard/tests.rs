@@ -325,6 +325,53 @@ fn checks_the_settings() {
     assert!(format!("{:?}", std::marker::PhantomData::<WireGuardDialer>).contains("WireGuardDialer"));
 }
 
+/// A long stream keeps its port while thousands of others come and go.
+#[test]
+fn ports_in_use_are_skipped() {
+    let mut stack = Stack::new(&[IpAddr::from([10, 0, 0, 2])], 1280);
+    let (target, mut out) = ("192.0.2.7:443".parse().unwrap(), Vec::new());
+    let port_of = |stack: &Stack, handle| stack.sockets.get::<tcp::Socket<'_>>(handle).local_endpoint().unwrap().port;
+    let long = stack.connect(target).unwrap();
+    let held = port_of(&stack, long);
+    for _ in 0..=u16::MAX - 49152 {
+        let handle = stack.connect(target).unwrap();
+        assert_ne!(port_of(&stack, handle), held);
+        stack.leave(handle);
+        stack.poll(&mut out);
+        out.clear();
+    }
+}
+
+/// Somebody else begins the tunnel and takes long: whoever waits for that keeps to its own deadline.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_tunnel_is_bounded() {
+    #[derive(Debug)]
+    struct Stuck;
+    #[async_trait]
+    impl Dialer for Stuck {
+        async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+            unreachable!("WireGuard needs datagrams only")
+        }
+        async fn associate(&self, _: &Attempt) -> Result<BoxDatagram, DialError> {
+            std::future::pending().await
+        }
+    }
+    let (server, client) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
+    let dialer =
+        build(&settings(&server, &client), &Target::parse("192.0.2.1:51820").unwrap(), Arc::new(Stuck)).unwrap();
+    let target = Target::parse("192.0.2.9:80").unwrap();
+    let begun = Instant::now();
+    let within = |seconds| {
+        let (dialer, target) = (Arc::clone(&dialer), target.clone());
+        async move {
+            let error = dialer.connect(&target, &Attempt::within(Duration::from_secs(seconds))).await.err().unwrap();
+            (error.code(), begun.elapsed().as_secs())
+        }
+    };
+    let (first, second) = tokio::join!(within(20), within(2));
+    assert_eq!((first, second), (("timeout", 20), ("timeout", 2)));
+}
+
 proptest! {
     /// What comes out of the tunnel is only as good as its server.
     #[test]
