@@ -1,15 +1,22 @@
 //! Sources into the pool: fetch when due, parse, merge, and note on the board what each source gave.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+mod rounds;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use anyhow::anyhow;
+use futures_util::FutureExt;
 use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
-use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Refresher, Validators, Via};
+use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Validators, Via};
 use hezar_pool::Change as PoolChange;
 use hezar_store::{Change, SourceError, SourceRow, Writer};
-use tokio::task::{JoinSet, spawn_blocking};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::{JoinSet, spawn_blocking},
+};
 
 use crate::{
     board::Board,
@@ -18,22 +25,29 @@ use crate::{
     instance::{Base, Nodes},
     spec,
     via::PoolDialer,
-    yields::{self, Yields},
 };
+use rounds::Demand;
+#[allow(unused_imports, reason = "the API's call comes next")]
+pub(crate) use rounds::FetchNowError;
 
 /// Sources fetched at a time.
 const AT_A_TIME: usize = 4;
-/// The longest sleep between two looks at what is due.
-const NAP: Duration = Duration::from_secs(1);
-/// How often the pool forgets what has been dead for long.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// Demands to read sources at once that wait at most.
+const MOST_DEMANDS: usize = 16;
 
 /// The codes of what can be wrong with documents that arrived whole.
-pub const SOURCE_CODES: &[CodeDoc] = &[CodeDoc::new(
-    NO_NODES,
-    "The source answered, and nothing in the answer is a node: a web page, an empty list or garbage. The nodes it listed before stay.",
-)];
+pub const SOURCE_CODES: &[CodeDoc] = &[
+    CodeDoc::new(
+        NO_NODES,
+        "The source answered, and nothing in the answer is a node: a web page, an empty list or garbage. The nodes it listed before stay.",
+    ),
+    CodeDoc::new(
+        PANICKED,
+        "Reading the source failed by a fault of this program, which its log names; it is tried again. This is a bug.",
+    ),
+];
 const NO_NODES: &str = "source-no-nodes";
+const PANICKED: &str = "source-internal";
 
 /// What one reading of a source gave.
 #[derive(Clone, Debug)]
@@ -66,14 +80,15 @@ struct Reader {
     board: Board,
 }
 
-/// Reads every source when it is due.
+/// Reads the sources. One task works in [`Collector::run`]; others may ask it, or look at the board.
 pub(crate) struct Collector {
     readers: Vec<Reader>,
-    refresher: Refresher,
     board: Board,
     pool: Arc<Nodes>,
     clock: Clock,
-    yields: Yields,
+    demands: mpsc::Sender<Demand>,
+    /// Held by the one task that works.
+    demanded: Mutex<mpsc::Receiver<Demand>>,
 }
 
 impl Collector {
@@ -98,21 +113,15 @@ impl Collector {
         };
         let readers: Vec<Reader> = base.config.sources.iter().filter(|source| source.enabled).map(reader).collect();
         let now = base.clock.now();
-        let mut refresher = Refresher::new();
-        for reader in &readers {
-            reader.adopt(now);
-            let row = reader.row();
-            let mut due = row.next_fetch.unwrap_or(now);
-            if !yields::barren(&row) {
-                // The interval may have become shorter since.
-                due = due.min(now.after(reader.source.interval));
-            }
-            refresher.set(Arc::clone(&row.name), reader.source.interval, due, row.failures);
-        }
-        let yields = Yields::new(&base.pool);
-        let collector = Self { readers, refresher, board, pool: Arc::clone(&base.pool), clock: base.clock, yields };
+        readers.iter().for_each(|reader| reader.adopt(now));
+        let collector = Self::with(readers, board, Arc::clone(&base.pool), base.clock);
         collector.drop_strangers(now).await?;
         Ok(collector)
+    }
+
+    fn with(readers: Vec<Reader>, board: Board, pool: Arc<Nodes>, clock: Clock) -> Self {
+        let (demands, demanded) = mpsc::channel(MOST_DEMANDS);
+        Self { readers, board, pool, clock, demands, demanded: Mutex::new(demanded) }
     }
 
     pub(crate) fn board(&self) -> Board {
@@ -133,66 +142,22 @@ impl Collector {
         Ok(())
     }
 
-    /// Reads sources as they become due, until `stop`.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut running: JoinSet<(Arc<str>, Reading)> = JoinSet::new();
-        let mut forgot = self.clock.now();
-        loop {
-            let now = self.clock.now();
-            for name in self.refresher.take_due(now, AT_A_TIME.saturating_sub(running.len())) {
-                if let Some(reader) = self.readers.iter().find(|reader| *reader.source.name == *name) {
-                    let reader = reader.clone();
-                    running.spawn(async move { (name, reader.read().await) });
-                }
-            }
-            if now.since(forgot) >= FORGET_EVERY {
-                self.yields.watch(&self.pool, &self.board, now.since(forgot));
-                forgot = now;
-                self.pool.tick(now);
-            }
-            let nap = self.refresher.next().map_or(NAP, |next| next.since(now)).clamp(Duration::from_millis(10), NAP);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(ended) = running.join_next(), if !running.is_empty() => {
-                    if let Ok((name, reading)) = ended {
-                        self.settle(&name, reading).await;
-                    }
-                }
-                () = tokio::time::sleep(nap) => {}
-            }
-        }
-        running.shutdown().await;
+    /// The first of these names that no source has.
+    fn unknown<'n>(&self, names: &'n [String]) -> Option<&'n String> {
+        names.iter().find(|name| !self.readers.iter().any(|reader| reader.source.name == **name))
     }
 
-    /// Notes when the source is due again.
-    async fn settle(&mut self, name: &str, reading: Reading) {
-        let mut row = reading.row;
-        row.next_fetch = self.refresher.ended(name, reading.ended, self.clock.now(), rand::random());
-        row.failures = self.refresher.failures(name);
-        if reading.ended == Ended::Good {
-            yields::judge(&mut row, &self.pool);
-        }
-        if let Some(later) = yields::rarely(&row, self.clock.now()) {
-            row.next_fetch = Some(later);
-            self.refresher.postpone(name, later);
-        }
-        // The writer only ends after this task has.
-        let _ = self.board.note(row, Vec::new()).await;
+    /// The readers of these sources; of all when none is named.
+    fn named(&self, names: &[String]) -> impl DoubleEndedIterator<Item = &Reader> {
+        self.readers.iter().filter(move |reader| names.is_empty() || names.contains(&reader.source.name))
     }
 
     /// Reads the named sources (all of them when none is named) once; `each` is told of every end.
     pub(crate) async fn once(&self, names: &[String], mut each: impl FnMut(&Reading)) -> anyhow::Result<Vec<Reading>> {
-        if let Some(unknown) = names.iter().find(|name| !self.readers.iter().any(|r| r.source.name == **name)) {
-            return Err(anyhow!("the configuration has no source named {unknown:?}"));
+        if let Some(unknown) = self.unknown(names) {
+            return Err(anyhow!("the configuration has no source named {unknown:?}, or it is switched off"));
         }
-        let mut waiting: Vec<Reader> = self
-            .readers
-            .iter()
-            .filter(|reader| names.is_empty() || names.contains(&reader.source.name))
-            .rev()
-            .cloned()
-            .collect();
+        let mut waiting: Vec<Reader> = self.named(names).rev().cloned().collect();
         let mut running = JoinSet::new();
         let mut readings = Vec::with_capacity(waiting.len());
         loop {
@@ -230,8 +195,21 @@ impl Reader {
         PoolChange::List { source, allow_private: self.source.allow_private, nodes, complete }
     }
 
-    /// Fetches, parses and merges; whatever fails, the source keeps its nodes and its row says why.
+    /// Fetches, parses and merges; whatever fails, a panic too, the source keeps its nodes and its row says why.
     async fn read(self) -> Reading {
+        let reading = AssertUnwindSafe(self.fetch_and_merge()).catch_unwind().await;
+        match reading {
+            Ok(reading) => reading,
+            Err(_) => {
+                let mut row = self.row();
+                row.last_fetch = Some(self.clock.now());
+                let text = "reading it failed by a fault of this program, which the log names";
+                self.failed(row, PANICKED, text, Ended::Failed).await
+            }
+        }
+    }
+
+    async fn fetch_and_merge(&self) -> Reading {
         let mut row = self.row();
         let validators = row.validators.as_deref().map(Validators::from_text).unwrap_or_default();
         let now = self.clock.now();
@@ -274,7 +252,9 @@ impl Reader {
         (row.last_ok, row.error) = (Some(now), None);
         row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
         row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
-        let applied = self.pool.apply(self.list(content.nodes, complete), now);
+        // Merging a long list takes a core for a while: not on a thread that carries traffic.
+        let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
+        let applied = unbroken(spawn_blocking(move || pool.apply(change, now)).await);
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );
@@ -302,6 +282,14 @@ impl Reader {
             }
             content
         });
-        parsed.await.unwrap_or_default()
+        unbroken(parsed.await)
     }
+}
+
+/// The result of a blocking task; its panic goes on here, to who reads the source. Such a task is aborted only when the runtime ends.
+fn unbroken<T: Default>(ended: Result<T, tokio::task::JoinError>) -> T {
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(payload) => std::panic::resume_unwind(payload),
+        Err(_) => T::default(),
+    })
 }

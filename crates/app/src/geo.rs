@@ -53,7 +53,7 @@ impl Countries {
                 () = sleep(EVERY) => {}
             }
             let countries = Arc::clone(&self);
-            // A task that failed has changed nothing.
+            // A refresh that panicked has changed nothing, and the panic is logged: the next one tries again.
             let _ = spawn_blocking(move || countries.refresh()).await;
         }
     }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context, bail};
+use hezar_api::Control;
 use hezar_core::Secret;
 use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
 use hezar_gateway::{Gateway, GatewayConfig, Sessions};
@@ -10,11 +11,8 @@ use hezar_pool::{Pool, Rules, Watch};
 use hezar_probe::{Geo, Prober};
 use hezar_store::{SessionRow, SourceRow, Store, WriteSummary, Writer, WriterConfig};
 use prometheus_client::registry::Registry;
-use tokio::{
-    net::TcpListener,
-    task::{JoinHandle, JoinSet},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{net::TcpListener, sync::Mutex, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     collect::Collector,
@@ -26,7 +24,9 @@ use crate::{
     places::UserFolders,
     running::{Announcement, create_private_folder},
     sessions::Keeper,
-    spec, token,
+    spec,
+    supervise::{self, Supervisor, TaskMetrics},
+    token,
 };
 
 /// What a node carries: its dialer, from its first use.
@@ -120,19 +120,48 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
 
     let address = sockets[0].local_addr()?;
     tracing::info!(%address, "proxy listens");
-    let tasks = TaskTracker::new();
-    let probing = stop.clone();
-    tasks.spawn(async move { prober.run(probing).await });
-    tasks.spawn(collector.run(stop.clone()));
+    let task_metrics = TaskMetrics::default();
+    task_metrics.register(&mut base.registry);
+    task_metrics.watch_panics();
+    let mut tasks = Supervisor::new(stop.clone(), task_metrics);
+    tasks.essential("store writer", disk.watch(stop.clone()));
+    let watching = persist::watch(Arc::clone(&base.pool), base.watch, disk.writer.clone(), stop.clone());
+    tasks.essential("persist", watching);
+    tasks.restarting(
+        "prober",
+        every_time(&stop, Arc::new(prober), |prober, stop| async move {
+            prober.run(stop).await;
+            Ok(())
+        }),
+    );
+    let collector = Arc::new(collector);
+    tasks.restarting(
+        "collector",
+        every_time(&stop, Arc::clone(&collector), |collector, stop| async move {
+            collector.run(&stop).await;
+            Ok(())
+        }),
+    );
     if let Some(geo) = base.geo.clone() {
-        tasks.spawn(geo.follow(stop.clone()));
+        tasks.restarting(
+            "geo",
+            every_time(&stop, geo, |geo, stop| async move {
+                geo.follow(stop).await;
+                Ok(())
+            }),
+        );
     }
-    tasks.spawn(keeper.run(disk.writer.clone(), stop.clone()));
-    let watched = tokio::spawn(persist::watch(Arc::clone(&base.pool), base.watch, disk.writer.clone(), stop.clone()));
-    let mut serving = JoinSet::new();
+    let keeper = Arc::new((Mutex::new(keeper), disk.writer.clone()));
+    tasks.restarting(
+        "sessions",
+        every_time(&stop, keeper, |keeper, stop| async move {
+            keeper.0.lock().await.run(&keeper.1, &stop).await;
+            Ok(())
+        }),
+    );
     for (gateway, socket) in gateways.into_iter().zip(sockets) {
         let stop = stop.clone();
-        serving.spawn(async move { gateway.serve(socket, stop).await });
+        tasks.essential("gateway", async move { Ok(gateway.serve(socket, stop).await?) });
     }
     let mut announcement = None;
     if let Some(listener) = api {
@@ -149,29 +178,30 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             metrics,
             listeners,
         };
-        let config = hezar_api::ApiConfig { token: token.clone(), hosts: base.config.api.hosts.clone() };
+        let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
         tracing::info!(address = %api_address, "api listens");
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            if let Err(error) = hezar_api::serve(listener, config, Arc::new(desk), stop).await {
-                tracing::error!(%error, "api ended");
-            }
-        });
+        let parts = Arc::new((listener.into_std()?, config, Arc::new(desk)));
+        tasks.restarting(
+            "api",
+            every_time(&stop, parts, |parts, stop| async move {
+                let (socket, config, desk) = &*parts;
+                let listener = TcpListener::from_std(socket.try_clone()?)?;
+                Ok(hezar_api::serve(listener, config.clone(), Arc::clone(desk) as Arc<dyn Control>, stop).await?)
+            }),
+        );
     }
-    // A gateway only ends before the stop when it cannot serve at all; then everything ends.
-    let mut served = Ok(());
-    while let Some(ended) = serving.join_next().await {
-        stop.cancel();
-        served = served.and(ended.context("a gateway's task failed").and_then(|ended| Ok(ended?)));
-    }
-    tracing::info!("draining");
+    let asked = stop.clone();
+    let draining = tokio::spawn(async move {
+        asked.cancelled().await;
+        tracing::info!("draining");
+    });
+    let ended = tasks.finished().await;
+    draining.abort();
     drop(announcement);
-    tasks.close();
-    tasks.wait().await;
-    watched.await.context("the persisting task failed")?;
-    disk.finish(&*base.store).await?;
+    let written = disk.finish(&*base.store).await;
+    ended.and(written)?;
     tracing::info!("stopped");
-    served
+    Ok(())
 }
 
 /// The writer and its task.
@@ -179,13 +209,32 @@ pub(crate) struct Disk {
     pub(crate) writer: Writer,
     task: JoinHandle<WriteSummary>,
     stop: CancellationToken,
+    /// Cancelled when the task ends, however it does.
+    ended: CancellationToken,
 }
 
 impl Disk {
     pub(crate) fn start(base: &Base) -> Self {
         let (writer, behind) = Writer::new(Arc::clone(&base.store), WriterConfig::default());
-        let stop = CancellationToken::new();
-        Self { writer, task: tokio::spawn(behind.run(stop.clone())), stop }
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
+        let task = tokio::spawn(supervise::named("store writer", async move {
+            let _guard = guard;
+            behind.run(stopped).await
+        }));
+        Self { writer, task, stop, ended }
+    }
+
+    /// Fails when the writing task ends before `stop`.
+    fn watch(&self, stop: CancellationToken) -> impl Future<Output = anyhow::Result<()>> + 'static {
+        let ended = self.ended.clone();
+        async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Ok(()),
+                () = ended.cancelled() => bail!("nothing is written to the store any more"),
+            }
+        }
     }
 
     /// Writes what is left and closes the store.
@@ -199,6 +248,19 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+/// What [`Supervisor::restarting`] takes: a task over parts that outlive it.
+fn every_time<P, T>(
+    stop: &CancellationToken,
+    parts: Arc<P>,
+    task: impl Fn(Arc<P>, CancellationToken) -> T + Send + Sync + 'static,
+) -> impl Fn() -> T + Send + Sync + 'static
+where
+    P: Send + Sync + 'static,
+{
+    let stop = stop.clone();
+    move || task(Arc::clone(&parts), stop.clone())
 }
 
 /// The prober, its metrics registered.

@@ -20,6 +20,7 @@ mod remote;
 mod running;
 mod sessions;
 mod spec;
+mod supervise;
 mod token;
 mod via;
 mod yields;

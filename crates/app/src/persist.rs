@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
+use anyhow::bail;
 use hezar_core::{Label, NodeId};
 use hezar_formats::{parse_link, to_link};
 use hezar_pool::{
@@ -145,7 +146,15 @@ fn row(node: &Node<Payload>) -> NodeRow {
 }
 
 /// Hands every change of the pool to the writer until `stop`, and then what is left.
-pub(crate) async fn watch(pool: Arc<Nodes>, watch: Watch, writer: Writer, stop: CancellationToken) {
+///
+/// # Errors
+/// The writer has ended before.
+pub(crate) async fn watch(
+    pool: Arc<Nodes>,
+    watch: Watch,
+    writer: Writer,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             biased;
@@ -153,7 +162,7 @@ pub(crate) async fn watch(pool: Arc<Nodes>, watch: Watch, writer: Writer, stop: 
             () = watch.changed() => {}
         }
         if !hand_over(&pool, &watch, &writer).await {
-            return;
+            bail!("the store's writer has ended: changes cannot be kept");
         }
         // Measurements come in by the thousand a second: a pause lets them gather.
         tokio::select! {
@@ -162,7 +171,11 @@ pub(crate) async fn watch(pool: Arc<Nodes>, watch: Watch, writer: Writer, stop: 
             () = sleep(EVERY) => {}
         }
     }
-    hand_over(&pool, &watch, &writer).await;
+    if hand_over(&pool, &watch, &writer).await {
+        Ok(())
+    } else {
+        bail!("the store's writer ended before the last changes")
+    }
 }
 
 /// Hands over everything that waits; false when the writer has ended.

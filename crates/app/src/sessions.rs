@@ -41,7 +41,7 @@ impl Keeper {
     }
 
     /// Writes what changes until `stop`, and then what is left.
-    pub(crate) async fn run(mut self, writer: Writer, stop: CancellationToken) {
+    pub(crate) async fn run(&mut self, writer: &Writer, stop: &CancellationToken) {
         loop {
             let stopped = tokio::select! {
                 () = stop.cancelled() => true,
@@ -57,15 +57,19 @@ impl Keeper {
     /// What is different from the store.
     fn changes(&mut self, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
-        let mut left = std::mem::take(&mut self.written);
+        let mut now_written = HashMap::new();
         for session in self.sessions.list(now) {
-            let row = self.row(&session, left.get(&name(&session)));
-            if left.remove(&row.name).as_ref() != Some(&row) {
+            let name = name(&session);
+            let old = self.written.get(&name);
+            let row = self.row(&session, old);
+            if old != Some(&row) {
                 changes.push(Change::PutSession(row.clone()));
             }
-            self.written.insert(row.name.clone(), row);
+            now_written.insert(name, row);
         }
-        changes.extend(left.into_keys().map(Change::RemoveSession));
+        let gone = self.written.keys().filter(|name| !now_written.contains_key(*name));
+        changes.extend(gone.cloned().map(Change::RemoveSession));
+        self.written = now_written;
         changes
     }
 
