@@ -115,6 +115,9 @@ pub enum Cause {
     /// The target answered, but not as expected.
     #[error("unexpected answer: {0}")]
     UnexpectedAnswer(Box<str>),
+    /// What came back is no answer of HTTP that can be read: by the target's fault or, when another node brings one, by the node's.
+    #[error("the answer is not HTTP that can be read: {0}")]
+    BadAnswer(&'static str),
     /// The protocol or this build cannot do what was asked.
     #[error("{0} not supported")]
     Unsupported(&'static str),
@@ -151,6 +154,10 @@ impl Cause {
         CodeDoc::new("target-unreachable", "The server says that it cannot reach the target."),
         CodeDoc::new("server-failure", "The server reports a failure of its own."),
         CodeDoc::new("unexpected-answer", "The target answered with another status or body than expected."),
+        CodeDoc::new(
+            "bad-answer",
+            "The answer to a plain HTTP request is not HTTP that can be read; the text says what is wrong with it.",
+        ),
         CodeDoc::new("unsupported", "The protocol or this build cannot do what was asked."),
     ];
 
@@ -177,6 +184,7 @@ impl Cause {
             Self::TargetUnreachable(_) => "target-unreachable",
             Self::ServerFailure(_) => "server-failure",
             Self::UnexpectedAnswer(_) => "unexpected-answer",
+            Self::BadAnswer(_) => "bad-answer",
             Self::Unsupported(_) => "unsupported",
         }
     }

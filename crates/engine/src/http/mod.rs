@@ -3,6 +3,8 @@
 //! No redirects, no connection kept, no decompression: a caller who wants them does them. Nothing runs in the
 //! background: dropping the [`HttpResponse`] closes the connection.
 
+mod head_end;
+mod lenient;
 mod request;
 mod response;
 #[cfg(test)]
@@ -16,12 +18,14 @@ use http_body_util::Empty;
 use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
 
+pub use head_end::head_end;
+pub use lenient::{AnswerHeads, LenientAnswers, MAX_ANSWER_HEAD};
 pub use request::{HttpRequest, Limits, RequestError};
 pub use response::HttpResponse;
 
 use crate::{Attempt, BoxStream, Cause, DialError, Dialer, TlsClients};
 
-type Wire = Connection<TokioIo<BoxStream>, Empty<Bytes>>;
+type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Empty<Bytes>>;
 
 /// Sends one GET through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
 ///
@@ -57,9 +61,11 @@ async fn exchange(
 ) -> Result<HttpResponse, Cause> {
     let builder = {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(limits.head.max(8192)).max_headers(200);
+        // The lenient reader keeps the bounds; hyper's must only not be smaller.
+        builder.max_buf_size(2 * limits.head.max(8192)).max_headers(1000);
         builder
     };
+    let stream = LenientAnswers::new(stream, limits.head);
     let (mut sender, mut wire) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| cause_of(&error))?;
     let mut answer = std::pin::pin!(sender.send_request(request.to_hyper()));
     // The connection does the work; whoever waits for the answer drives it.

@@ -124,6 +124,9 @@ fn cause_of_body(error: &hyper::Error) -> Cause {
 
 /// A cause from an I/O error that can only be looked at.
 pub(super) fn cause_of_io(error: &io::Error) -> Cause {
+    if let Some(Cause::BadAnswer(text)) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()) {
+        return Cause::UnexpectedAnswer(format!("not an answer of HTTP: {text}").into());
+    }
     if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return Cause::Tls(refused.to_string().into());
     }
