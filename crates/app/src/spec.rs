@@ -26,6 +26,7 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         attempts: proxy.attempts,
         hedge_percent: proxy.hedge_percent,
         repeat_unsafe: proxy.repeat_unsafe,
+        name_exit: proxy.name_exit,
         deadline: proxy.deadline,
         node_wait: proxy.node_wait,
         attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),

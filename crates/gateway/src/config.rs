@@ -48,6 +48,8 @@ pub struct GatewayConfig {
     /// Whether a first flight that may act twice (a POST, an unknown protocol) is repeated over another node, too, when
     /// one fails before it has answered.
     pub repeat_unsafe: bool,
+    /// Whether HTTP answers say which node and exit served them (`Proxy-Status`).
+    pub name_exit: bool,
     /// The time a client has to complete its first request.
     pub setup_timeout: Duration,
     /// The time an HTTP connection may wait for its next request.
@@ -90,6 +92,7 @@ impl Default for GatewayConfig {
             attempt_timeout: Duration::from_secs(10),
             hedge_percent: 5,
             repeat_unsafe: false,
+            name_exit: true,
             setup_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),

@@ -63,6 +63,8 @@ pub struct ProxyConfig {
     pub attempts: u32,
     pub hedge_percent: u32,
     pub repeat_unsafe: bool,
+    /// Whether HTTP answers name the node and the exit that served them.
+    pub name_exit: bool,
     pub deadline: Duration,
     /// How long a request waits for the first node that is probed.
     pub node_wait: Duration,

@@ -137,6 +137,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         attempts: small(&mut section, "attempts", 1..=32).unwrap_or(16),
         hedge_percent: small(&mut section, "hedge_percent", 0..=100).unwrap_or(5),
         repeat_unsafe: section.boolean("repeat_unsafe").unwrap_or(false),
+        name_exit: section.boolean("name_exit").unwrap_or(true),
         deadline: section.duration("deadline", limits.timeout.clone()).unwrap_or(Duration::from_secs(30)),
         node_wait: section
             .duration("node_wait", Duration::ZERO..=*limits.timeout.end())

@@ -71,6 +71,7 @@ fn proxy(config: &Config) -> Value {
         ("attempts", Some(number(proxy.attempts))),
         ("hedge_percent", Some(number(proxy.hedge_percent))),
         ("repeat_unsafe", Some(Value::Boolean(proxy.repeat_unsafe))),
+        ("name_exit", Some(Value::Boolean(proxy.name_exit))),
         ("deadline", text(show_duration(proxy.deadline))),
         ("node_wait", text(show_duration(proxy.node_wait))),
         ("idle_timeout", text(show_duration(proxy.idle_timeout))),

@@ -13,6 +13,7 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # attempts = 16                     # nodes tried for one request, each on another server
 # hedge_percent = 5                 # of 100 requests so many may ask a second node because the first is late
 # repeat_unsafe = false             # true: also what may act twice (POST, unknown protocols) is sent to another node
+# name_exit = true                  # HTTP answers say in Proxy-Status which node, exit, country and session served them
 # deadline = "30s"                  # for all attempts together
 # node_wait = "5s"                  # for the first healthy node, while nodes are yet to be probed; "0s": refuse at once
 # idle_timeout = "10m"              # a tunnel without a byte is closed after this

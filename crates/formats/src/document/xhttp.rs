@@ -1,9 +1,6 @@
 //! XHTTP's `extra` settings: Xray's JSON object, and the names that mihomo gives to its members.
 
-use super::{
-    clash,
-    tree::{MapBuilder, Tree},
-};
+use super::tree::{MapBuilder, Tree};
 
 /// mihomo's and Xray's names of the plain settings.
 const NAMES: &[(&str, &str)] = &[
@@ -97,7 +94,7 @@ fn download_settings(entry: &Tree, opts: &Tree) -> MapBuilder {
         ("reality", "realitySettings")
     } else {
         tls.put("allowInsecure", entry.get("skip-cert-verify").clone());
-        tls.text("pinnedPeerCertSha256", clash::read::pin_text(entry));
+        tls.put("pinnedPeerCertSha256", entry.get("fingerprint").clone());
         (if entry.flag(&["tls"]) { "tls" } else { "none" }, "tlsSettings")
     };
     let mut http = settings(opts.pairs());

@@ -2,14 +2,14 @@
 
 use std::{hint::black_box, net::IpAddr};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use crate::{OptionError, Refusal, User, gateway::Shared, limits::Pass, options::UserOptions};
 
+mod credentials;
 mod names;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use credentials::{Basic, basic, identify_any, readings};
 use names::Tail;
 
 /// A client that may use the proxy, and what it asks for.
@@ -98,17 +98,4 @@ fn equal(given: &[u8], expected: &[u8]) -> bool {
         difference = black_box(difference | (byte ^ other));
     }
     difference == 0
-}
-
-/// Reads the value of `Proxy-Authorization` (RFC 7617). `None`: another scheme, or not readable.
-pub(crate) fn basic(value: &[u8]) -> Option<Login> {
-    let text = std::str::from_utf8(value).ok()?.trim();
-    let (scheme, token) = text.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = STANDARD.decode(token.trim()).ok()?;
-    let decoded = String::from_utf8(decoded).ok()?;
-    let (name, password) = decoded.split_once(':')?;
-    Some(Login { name: name.into(), password: password.into() })
 }

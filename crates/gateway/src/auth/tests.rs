@@ -210,12 +210,38 @@ proptest! {
 
 #[test]
 fn basic_credentials() {
-    let read = basic(b"Basic YWxpY2U6YTpi").unwrap();
-    assert_eq!((&*read.name, &*read.password), ("alice", "a:b"));
-    assert!(basic(b"basic YWxpY2U6").is_some());
-    for bad in [&b"Bearer abc"[..], b"Basic", b"Basic !!!", b"Basic YWxpY2U=", b"\xff\xfe", b""] {
-        assert!(basic(bad).is_none());
+    let read = |value: &[u8]| match basic(value) {
+        Basic::Logins(logins) => logins.iter().map(|l| format!("{} {}", l.name, l.password)).collect::<Vec<_>>(),
+        _ => Vec::new(),
+    };
+    assert_eq!(read(b"Basic YWxpY2U6YTpi"), ["alice a:b"]);
+    assert_eq!(read(b"basic  YWxpY2U6 "), ["alice "]);
+    assert_eq!(read(b"Basic YWxpY2U6YQ"), ["alice a"], "without padding");
+    for bad in [&b"Basic"[..], b"Basic !!!", b"Basic YWxpY2U=", b"Basic "] {
+        assert!(basic(bad) == Basic::Malformed, "{bad:?}");
     }
+    for other in [&b"Bearer abc"[..], b"NTLM TlRMTVNTUAABAAAA", b"\xff\xfe", b""] {
+        assert!(basic(other) == Basic::Other, "{other:?}");
+    }
+}
+
+#[test]
+fn a_password_matches_in_utf8_and_in_latin1() {
+    let user =
+        |name: &str, password: &str| User { name: name.into(), password: password.into(), limits: Limits::default() };
+    let users = [user("bob", "café"), user("zoë", "pass"), user("carl", "Ã©")];
+    let known = |name: &[u8], password: &[u8]| identify_any(&users, &readings(name, password)).map(|found| found.user);
+    assert_eq!(&*known(b"bob", "café".as_bytes()).unwrap(), "bob");
+    assert_eq!(&*known(b"bob", b"caf\xe9").unwrap(), "bob");
+    assert_eq!(&*known("zoë".as_bytes(), b"pass").unwrap(), "zoë");
+    assert_eq!(&*known(b"zo\xeb", b"pass").unwrap(), "zoë");
+    // Latin-1 that happens to be UTF-8, too.
+    assert_eq!(&*known(b"carl", b"\xc3\xa9").unwrap(), "carl");
+    assert_eq!(&*known(b"carl", "Ã©".as_bytes()).unwrap(), "carl");
+    for (name, password) in [(&b"bob"[..], &b"caf\xe8"[..]), (b"bob", b"cafe"), (b"zoe", b"pass"), (b"", b"")] {
+        assert!(matches!(known(name, password), Err(Refusal::AuthWrong)), "{name:?}");
+    }
+    assert!(matches!(identify_any(&users, &[]), Err(Refusal::AuthMissing)));
 }
 
 #[test]

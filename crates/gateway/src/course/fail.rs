@@ -32,17 +32,27 @@ impl Fail {
         let mut kind = None;
         while let Some(error) = next {
             if let Some(cause) = error.downcast_ref::<Cause>() {
-                return Self::new(stage, cause, true);
+                return Self::told(stage, cause);
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 kind.get_or_insert(error.kind());
                 if let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()) {
-                    return Self::new(stage, cause, true);
+                    return Self::told(stage, cause);
                 }
             }
             next = error.source();
         }
         Self::new(stage, &kind.map_or(Cause::Closed, |kind| Cause::from(io::Error::from(kind))), false)
+    }
+
+    /// A cause that a layer of the engine told: certain, but for an answer that the target itself may have garbled.
+    fn told(stage: Stage, cause: &Cause) -> Self {
+        Self::new(stage, cause, !matches!(cause, Cause::BadAnswer(_)))
+    }
+
+    /// Whether the target may have done it: two nodes that say the same are believed, as when they cannot reach it.
+    pub(crate) fn may_be_of_target(&self) -> bool {
+        self.fault == Fault::Target || self.code == "bad-answer"
     }
 
     /// The error type of `Proxy-Status` (RFC 9209 §2.3).
@@ -57,6 +67,7 @@ impl Fail {
             "forbidden-address" => "destination_ip_prohibited",
             "unreachable" | "no-route" => "destination_ip_unroutable",
             "exhausted" => "proxy_internal_error",
+            "bad-answer" => "http_protocol_error",
             _ => "destination_unavailable",
         }
     }

@@ -352,8 +352,9 @@ impl Course {
         if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
     }
 
-    fn note(&mut self, fail: Fail) {
-        if fail.fault == Fault::Target {
+    fn note(&mut self, mut fail: Fail) {
+        if fail.may_be_of_target() {
+            fail.fault = Fault::Target;
             self.target_faults += 1;
         }
         self.last = Some(fail);

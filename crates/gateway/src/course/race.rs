@@ -46,11 +46,13 @@ pub(crate) struct Broken<U> {
     pub fail: Fail,
     /// What was to be sent, when not one byte of it was written.
     pub unsent: Option<U>,
+    /// Why the request ends here, when the client itself is to blame; nobody else is then.
+    pub client: Option<Refusal>,
 }
 
 impl<U> From<Fail> for Broken<U> {
     fn from(fail: Fail) -> Self {
-        Self { fail, unsent: None }
+        Self { fail, unsent: None, client: None }
     }
 }
 
@@ -178,6 +180,9 @@ impl<E: Errand> Race<'_, E> {
             }
             Err(broken) => broken,
         };
+        if let Some(refusal) = broken.client {
+            return Err(refusal);
+        }
         let again = self.errand.repeatable() || broken.unsent.is_some();
         if let Some(unsent) = broken.unsent {
             self.errand.put_back(unsent);

@@ -1,6 +1,6 @@
 //! What must come back for a flight: as long as it is not whole, nothing of it has reached the client.
 
-use crate::inbound::head_end;
+use hezar_engine::http::head_end;
 
 /// The most of an answer that is held back.
 const MOST: usize = 32 * 1024;

@@ -1,7 +1,7 @@
 //! The head of an HTTP request in clear that is safe to repeat: GET, HEAD or OPTIONS, without a body.
 
 use super::Kind;
-use crate::inbound::head_end;
+use hezar_engine::http::head_end;
 
 const SAFE: [&[u8]; 3] = [b"GET ", b"HEAD ", b"OPTIONS "];
 /// The most header lines; a head with more is somebody else's to judge.

@@ -146,6 +146,11 @@ impl Inbox {
         self.stream.local_addr()
     }
 
+    /// The client's socket, and what was read from it.
+    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.bytes)
+    }
+
     /// The client's stream, what was read too far in front.
     pub(super) fn into_client(self) -> Prefixed<TcpStream> {
         // An empty front would hold its buffer for as long as the tunnel lives.

@@ -13,7 +13,6 @@ mod http;
 mod inbox;
 mod socks;
 
-pub(crate) use http::head_end;
 use inbox::Inbox;
 pub(crate) use socks::reads_datagram;
 

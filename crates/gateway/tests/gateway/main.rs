@@ -7,6 +7,7 @@ mod datagrams;
 mod drain;
 mod failover;
 mod http;
+mod http_wild;
 mod limits;
 mod socks;
 mod users;

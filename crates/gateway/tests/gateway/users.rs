@@ -37,8 +37,8 @@ async fn missing_wrong_and_right_over_http() {
     let world = world(with_users(), &[Does::Web]).await;
     for (login, status, code) in [
         (None, 407, "auth-missing"),
-        (Some(("alice", "wrong")), 403, "auth-wrong"),
-        (Some(("bob", "s3cret")), 403, "auth-wrong"),
+        (Some(("alice", "wrong")), 407, "auth-wrong"),
+        (Some(("bob", "s3cret")), 407, "auth-wrong"),
         (Some(("alice-contry-de", "s3cret")), 400, "bad-option"),
         (Some(("alice", "s3cret")), 200, ""),
         (Some(("alice-country-de", "s3cret")), 200, ""),

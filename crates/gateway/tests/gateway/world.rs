@@ -59,6 +59,12 @@ pub(crate) enum Does {
     HangUpAtOnce,
     /// Cannot be reached, since this machine is offline.
     Offline,
+    /// Connects to a target that answers every head with these bytes and closes; what follows a request's head is not read.
+    Says(&'static [u8]),
+    /// Connects to a target that answers a head with the first bytes, waits for more of the client, and answers with the others.
+    Twice(&'static [u8], &'static [u8]),
+    /// Connects to a target that takes everything and sends an interim answer again and again.
+    Drips,
 }
 
 /// One fake node.
@@ -100,6 +106,9 @@ impl Dialer for Fake {
             })),
             Does::Lie => return Ok(Box::new(Liar)),
             Does::HangUpAtOnce => drop(far),
+            Does::Says(answer) => drop(tokio::spawn(says(far, self.requests.clone(), answer, b""))),
+            Does::Twice(first, second) => drop(tokio::spawn(says(far, self.requests.clone(), first, second))),
+            Does::Drips => drop(tokio::spawn(drips(far))),
         }
         Ok(Box::new(near))
     }
@@ -187,6 +196,36 @@ async fn echo(far: DuplexStream) {
     let (mut read, mut write) = split(far);
     let _ = copy(&mut read, &mut write).await;
     let _ = write.shutdown().await;
+}
+
+/// Reads a head and gives the first answer; then, if there is a second one, reads on and gives that.
+async fn says(mut far: DuplexStream, requests: Arc<AtomicUsize>, first: &'static [u8], second: &'static [u8]) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match far.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    requests.fetch_add(1, Ordering::SeqCst);
+    let _ = far.write_all(first).await;
+    if !second.is_empty() {
+        let _ = far.read_u8().await;
+        let _ = far.write_all(second).await;
+    }
+    let _ = far.shutdown().await;
+    let _ = copy(&mut far, &mut sink()).await;
+}
+
+async fn drips(far: DuplexStream) {
+    let (mut read, mut write) = split(far);
+    let drip = async {
+        while write.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut nowhere = sink();
+    let _ = tokio::join!(copy(&mut read, &mut nowhere), drip);
 }
 
 async fn web(far: DuplexStream, name: String, requests: Arc<AtomicUsize>, pause: Duration) {

@@ -15,9 +15,7 @@ pub(super) fn read(entry: &Tree) -> Option<Plugin> {
     }
     let opts = entry.any(&["plugin-opts", "plugin_opts"]);
     if opts.is_scalar() {
-        let mut options = field::plugin_options(opts.scalar());
-        field::plugin_words(&name, &mut options);
-        return Some(Plugin { name, options });
+        return Some(Plugin { name, options: field::plugin_options(opts.scalar()) });
     }
     let obfs = name.as_ref() == "obfs-local";
     let mut options = Options::new();
@@ -42,7 +40,6 @@ pub(super) fn read(entry: &Tree) -> Option<Plugin> {
             }
         }
     }
-    field::plugin_words(&name, &mut options);
     Some(Plugin { name, options })
 }
 

@@ -1,14 +1,18 @@
-//! The answers that the gateway gives itself: a status, plain words, and the code in `Proxy-Status` (RFC 9209).
+//! The answers that the gateway gives itself: a status, plain words, and the code in the reason, the body and `Proxy-Status`.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 
-use super::body::OutBody;
+use super::{
+    body::OutBody,
+    proxy_status::{self, PROXY_STATUS},
+};
 use crate::Refusal;
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// Names and passwords may be UTF-8 (RFC 7617 §2.1).
 const CHALLENGE: &str = "Basic realm=\"hezar\", charset=\"UTF-8\"";
 
 /// The answer as text, header by header.
@@ -19,12 +23,21 @@ fn parts(refusal: &Refusal) -> (Vec<(HeaderName, String)>, String) {
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (header::CONTENT_LENGTH, text.len().to_string()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
-        (PROXY_STATUS, format!("hezar; error={}; details=\"{code}\"", refusal.proxy_error())),
+        (PROXY_STATUS, proxy_status::refused(refusal)),
     ];
-    if matches!(refusal, Refusal::AuthMissing) {
+    if refusal.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        // A wrong password is asked for again, as a missing one is: else a browser keeps the wrong one (RFC 9110 §15.5.8).
         headers.push((header::PROXY_AUTHENTICATE, CHALLENGE.to_owned()));
+        // Whoever has no password holds no connection.
+        headers.push((header::CONNECTION, "close".to_owned()));
     }
     (headers, text)
+}
+
+/// The reason phrase. Many clients show nothing else of an answer to CONNECT.
+fn reason(refusal: &Refusal) -> String {
+    let usual = refusal.status().canonical_reason().unwrap_or("Error");
+    format!("{usual} (hezar: {})", refusal.code())
 }
 
 /// The answer to a request.
@@ -32,6 +45,9 @@ pub(super) fn response(refusal: &Refusal) -> Response<OutBody> {
     let (headers, text) = parts(refusal);
     let mut response = Response::new(OutBody::text(Bytes::from(text)));
     *response.status_mut() = refusal.status();
+    if let Ok(reason) = ReasonPhrase::try_from(reason(refusal)) {
+        response.extensions_mut().insert(reason);
+    }
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
@@ -42,11 +58,9 @@ pub(super) fn response(refusal: &Refusal) -> Response<OutBody> {
 
 /// The last answer on a connection on which HTTP never began.
 pub(super) fn bytes(refusal: &Refusal) -> Vec<u8> {
-    let status = refusal.status();
     let (headers, text) = parts(refusal);
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut answer = format!("HTTP/1.1 {} {reason}\r\nconnection: close\r\n", status.as_u16());
-    for (name, value) in headers {
+    let mut answer = format!("HTTP/1.1 {} {}\r\nconnection: close\r\n", refusal.status().as_u16(), reason(refusal));
+    for (name, value) in headers.into_iter().filter(|(name, _)| name != header::CONNECTION) {
         // Writing to a String cannot fail.
         let _ = write!(answer, "{name}: {value}\r\n");
     }

@@ -1,4 +1,4 @@
-//! Bodies: what goes up to a node, and what comes down to the client.
+//! Bodies of answers: our own words, or what comes down from a node.
 
 use std::{
     pin::Pin,
@@ -8,9 +8,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use hezar_core::Stage;
-use http_body_util::{BodyExt, Either, Empty, Full};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::upload::AnswerEnd;
 use crate::{
     course::{Fail, NodeLease},
     journal::Journal,
@@ -19,9 +20,6 @@ use crate::{
 
 /// The largest body that is waited for before its head is passed on.
 const SMALL: u64 = 32 * 1024;
-
-/// The body of a request on its way to a node.
-pub(super) type UpBody = Either<Empty<Bytes>, Incoming>;
 
 /// The body of an answer.
 pub(super) enum OutBody {
@@ -43,6 +41,7 @@ pub(super) struct Passage {
     meter: Arc<Meter>,
     journal: Journal,
     _lease: NodeLease,
+    _end: AnswerEnd,
 }
 
 impl DownBody {
@@ -76,8 +75,8 @@ impl OutBody {
         Self::Text(Full::default())
     }
 
-    pub(super) fn node(body: DownBody, meter: Arc<Meter>, journal: Journal, lease: NodeLease) -> Self {
-        Self::Node(Box::new(Passage { body, meter, journal, _lease: lease }))
+    pub(super) fn node(body: DownBody, meter: Arc<Meter>, end: AnswerEnd, journal: Journal, lease: NodeLease) -> Self {
+        Self::Node(Box::new(Passage { body, meter, journal, _lease: lease, _end: end }))
     }
 }
 

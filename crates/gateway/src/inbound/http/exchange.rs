@@ -3,34 +3,53 @@
 use std::sync::Arc;
 
 use hezar_core::Stage;
-use hezar_engine::BoxStream;
+use hezar_engine::{
+    BoxStream, Cause,
+    http::{LenientAnswers, MAX_ANSWER_HEAD},
+};
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 
-use super::body::UpBody;
+use super::{
+    request_head::MAX_LINES,
+    upload::{AnswerEnd, Stopped, UpBody},
+};
 use crate::{
+    Refusal,
     course::{Broken, Fail},
     gateway::Shared,
     limits::Throttled,
     meter::{Meter, Metered},
 };
 
-/// The most that is read ahead from a node, head of the answer included.
-const READ_AHEAD: usize = 64 * 1024;
+/// The most that is read ahead from a node: the largest head of an answer, and something of its body.
+const READ_AHEAD: usize = MAX_ANSWER_HEAD + 16 * 1024;
 
 /// What HTTP is spoken over.
-pub(super) type NodeIo = Metered<Throttled<BoxStream>>;
+pub(super) type NodeIo = LenientAnswers<Metered<Throttled<BoxStream>>>;
 
-/// Sends `request` and waits for the head of the answer, as long as bytes move at all.
+/// The head of an answer, and what belongs to its body.
+pub(super) struct Answered<B> {
+    pub response: Response<B>,
+    pub meter: Arc<Meter>,
+    pub end: AnswerEnd,
+}
+
+/// Sends `request` and waits for the head of the answer: for the time of a request's deadline from when the request has been sent,
+/// whatever trickles in meanwhile.
 pub(super) async fn exchange(
     shared: &Arc<Shared>,
     stream: Throttled<BoxStream>,
     request: Request<UpBody>,
-) -> Result<(Response<Incoming>, Arc<Meter>), Broken<Request<UpBody>>> {
-    let meter = Meter::new();
-    let stream = TokioIo::new(Metered::new(stream, meter.clone()));
-    let handshake = http1::Builder::new().max_buf_size(READ_AHEAD).handshake(stream).await;
+) -> Result<Answered<Incoming>, Broken<Request<UpBody>>> {
+    let (meter, upload) = (Meter::new(), request.body().upload());
+    let permit = upload.clone();
+    let stream =
+        LenientAnswers::new(Metered::new(stream, meter.clone()), MAX_ANSWER_HEAD).with_continue(move || permit.go());
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(READ_AHEAD).max_headers(MAX_LINES);
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| Fail::of_stream(Stage::Exchange, &error))?;
     let (watcher, watched) = (shared.clone(), meter.clone());
     shared.tasks.spawn(async move {
@@ -41,12 +60,29 @@ pub(super) async fn exchange(
             () = watcher.kill.cancelled() => {}
         }
     });
-    match sender.try_send_request(request).await {
-        Ok(response) => Ok((response, meter)),
+    let answer = tokio::select! {
+        answer = sender.try_send_request(request) => answer,
+        stopped = upload.overdue(shared.config.idle_timeout, shared.config.deadline) => return Err(given_up(stopped)),
+    };
+    match answer {
+        Ok(response) => {
+            upload.answered();
+            Ok(Answered { response, meter, end: AnswerEnd::new(upload) })
+        }
         Err(mut error) => {
             let unsent = error.take_message();
             let fail = Fail::of_stream(Stage::Exchange, error.error());
-            Err(Broken { fail, unsent })
+            let client = upload.client_failed().map(|gone| match gone {
+                true => Refusal::ClientGone,
+                false => Refusal::BadRequest("the body of the request is malformed"),
+            });
+            Err(Broken { fail, unsent, client })
         }
     }
+}
+
+fn given_up(stopped: Stopped) -> Broken<Request<UpBody>> {
+    let fail = Fail::new(Stage::Exchange, &Cause::Timeout, false);
+    let client = (stopped == Stopped::ByClient).then_some(Refusal::ClientTimeout);
+    Broken { fail, unsent: None, client }
 }

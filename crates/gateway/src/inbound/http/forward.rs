@@ -6,10 +6,9 @@ use hezar_core::Stage;
 use hezar_engine::{BoxStream, Cause};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, HOST},
+    header::{CONNECTION, EXPECT, HOST},
     request,
 };
-use http_body_util::{Either, Empty};
 use hyper::{
     body::{Body, Incoming},
     upgrade::OnUpgrade,
@@ -17,10 +16,12 @@ use hyper::{
 
 use super::{
     Connection, Handover, answer,
-    body::{DownBody, OutBody, UpBody},
-    exchange::exchange,
+    body::{DownBody, OutBody},
+    exchange::{Answered, exchange},
     headers,
-    place::{self, Place},
+    place::Place,
+    proxy_status::{self, PROXY_STATUS},
+    upload::UpBody,
 };
 use crate::{
     auth::Identity,
@@ -28,7 +29,6 @@ use crate::{
     gateway::Shared,
     journal::Journal,
     limits::{Pass, Throttled},
-    meter::Meter,
     pace::Wait,
 };
 
@@ -39,29 +39,22 @@ pub(super) struct Outgoing {
     body: Option<Incoming>,
     /// Whether it may be sent again although a node may have passed it on: a safe method (RFC 9110 §9.2.1), no body.
     repeatable: bool,
+    /// Whether the client holds the body back until the target says `100 Continue`.
+    expects_continue: bool,
     /// The client's side of the other protocol that it asks for.
     upgrade: Option<OnUpgrade>,
     pass: Pass,
     shared: Arc<Shared>,
 }
 
-/// An answer and the meter of its stream.
-type Answered = (Response<DownBody>, Arc<Meter>);
-
 impl Connection {
     pub(super) async fn forward(
         &self,
         request: Request<Incoming>,
+        place: Place,
         identity: &Identity,
         mut journal: Journal,
     ) -> Response<OutBody> {
-        let place = match place::of_absolute(request.uri()) {
-            Ok(place) => place,
-            Err(refusal) => {
-                journal.refused(&refusal, 0);
-                return answer::response(&refusal);
-            }
-        };
         journal.target(&place.target);
         let mut course = Course::new(&self.shared, identity, self.client.ip(), &place.target);
         let mut outgoing = Outgoing::new(&self.shared, request, place, &identity.pass);
@@ -69,7 +62,12 @@ impl Connection {
             Ok(won) => {
                 journal.connected(won.lease.id(), course.attempts());
                 journal.served(won.lease.id(), course.attempts());
-                self.pass_on(won, outgoing, journal)
+                let named = proxy_status::served(&self.shared, identity, &won.lease);
+                let mut response = self.pass_on(won, outgoing, journal);
+                if let Some(named) = named {
+                    response.headers_mut().insert(PROXY_STATUS, named);
+                }
+                response
             }
             Err(refusal) => {
                 journal.refused(&refusal, course.attempts());
@@ -79,18 +77,19 @@ impl Connection {
     }
 
     /// The target's answer for the client.
-    fn pass_on(&self, won: Won<Answered>, outgoing: Outgoing, mut journal: Journal) -> Response<OutBody> {
-        let Won { answer: (mut response, meter), lease, verdict } = won;
+    fn pass_on(&self, won: Won<Answered<DownBody>>, outgoing: Outgoing, mut journal: Journal) -> Response<OutBody> {
+        let Won { answer: Answered { mut response, meter, end }, lease, verdict } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
         let Some(client) = switched else {
             let (mut head, body) = response.into_parts();
-            headers::strip(&mut head.headers, false);
-            return Response::from_parts(head, OutBody::node(body, meter, journal, lease));
+            headers::strip(&mut head.headers);
+            headers::foreign_extensions(&mut head.extensions);
+            return Response::from_parts(head, OutBody::node(body, meter, end, journal, lease));
         };
         let node = hyper::upgrade::on(&mut response);
         let protocol = headers::upgrade(response.headers());
         let (mut head, _) = response.into_parts();
-        headers::strip(&mut head.headers, false);
+        headers::strip(&mut head.headers);
         if let Some(protocol) = protocol {
             headers::ask_upgrade(&mut head.headers, protocol);
         }
@@ -108,7 +107,9 @@ impl Outgoing {
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let body = Some(body).filter(|body| !body.is_end_stream());
-        headers::strip(&mut head.headers, true);
+        headers::strip(&mut head.headers);
+        let expects_continue =
+            head.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         match protocol {
             Some(protocol) => headers::ask_upgrade(&mut head.headers, protocol),
             // Every request has a stream of its own, so the target need not wait for another one on it.
@@ -120,12 +121,12 @@ impl Outgoing {
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = body.is_none() && (safe || shared.config.repeat_unsafe);
-        Self { head, body, repeatable, upgrade, pass: pass.clone(), shared: shared.clone() }
+        Self { head, body, repeatable, expects_continue, upgrade, pass: pass.clone(), shared: shared.clone() }
     }
 }
 
 impl Errand for Outgoing {
-    type Answer = Answered;
+    type Answer = Answered<DownBody>;
     type Unsent = Request<UpBody>;
 
     fn wait(&self) -> Wait {
@@ -140,31 +141,37 @@ impl Errand for Outgoing {
         false
     }
 
-    fn proves(_: &Answered) -> bool {
+    fn proves(_: &Self::Answer) -> bool {
         true
     }
 
-    fn send(&mut self, stream: BoxStream) -> impl Future<Output = Result<Answered, Broken<Self::Unsent>>> + 'static {
-        let body = self.body.take().map_or_else(|| Either::Left(Empty::new()), Either::Right);
+    fn send(
+        &mut self,
+        stream: BoxStream,
+    ) -> impl Future<Output = Result<Self::Answer, Broken<Self::Unsent>>> + 'static {
+        let body = UpBody::new(self.body.take(), self.expects_continue);
         let request = Request::from_parts(self.head.clone(), body);
         let (shared, switches, repeatable) = (self.shared.clone(), self.upgrade.is_some(), self.repeatable);
         let stream = Throttled::new(stream, &self.pass);
         async move {
-            let (response, meter) = exchange(&shared, stream, request).await?;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS && !switches {
-                let cause = Cause::Protocol("an upgrade nobody asked for");
-                return Err(Fail::new(Stage::Exchange, &cause, false).into());
+            let Answered { response, meter, end } = exchange(&shared, stream, request).await?;
+            let impossible = match response.status() {
+                StatusCode::SWITCHING_PROTOCOLS if !switches => Some("an upgrade that nobody asked for"),
+                // Only a proxy asks for a proxy's password, and towards the client that is us.
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some("status 407, which only a proxy gives"),
+                _ => None,
+            };
+            if let Some(what) = impossible {
+                return Err(Fail::new(Stage::Exchange, &Cause::BadAnswer(what), false).into());
             }
             let (head, body) = response.into_parts();
             let body = if repeatable { DownBody::settle(body).await } else { Ok(DownBody::Coming(body)) };
             let body = body.map_err(|error| Fail::of_stream(Stage::Exchange, &error))?;
-            Ok((Response::from_parts(head, body), meter))
+            Ok(Answered { response: Response::from_parts(head, body), meter, end })
         }
     }
 
     fn put_back(&mut self, unsent: Self::Unsent) {
-        if let Either::Right(body) = unsent.into_body() {
-            self.body = Some(body);
-        }
+        self.body = unsent.into_body().into_inner();
     }
 }

@@ -1,42 +1,42 @@
 //! Headers that end at a proxy (RFC 9110 §7.6.1), and those that ask for another protocol.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    Extensions, HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
+use hyper::ext::ReasonPhrase;
 
 /// Ends at the proxy whether `Connection` names it or not.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authenticate"),
-];
-
-/// The most names that a `Connection` header is believed to list.
-const MAX_NAMED: usize = 32;
+const HOP_BY_HOP: [HeaderName; 6] =
+    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
 
 /// The protocol that the message asks to switch to, when `Connection` confirms it.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     named_by_connection(headers).any(|name| name == UPGRADE).then(|| headers.get(UPGRADE).cloned()).flatten()
 }
 
-/// Removes what is not for the next hop. Of a request also everything that begins with `Proxy-`: it was for us.
-pub(super) fn strip(headers: &mut HeaderMap, request: bool) {
-    let named: Vec<HeaderName> = named_by_connection(headers).take(MAX_NAMED).collect();
+/// Removes what is not for the next hop, and everything that begins with `Proxy-`: of a request it was for us, and in an answer only we
+/// say such things (`Proxy-Status`, `Proxy-Authenticate`, …), never a node or a target.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = named_by_connection(headers).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
-    if request {
-        let ours: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with("proxy-")).cloned().collect();
-        for name in ours {
-            headers.remove(name);
-        }
+    let of_proxies: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("proxy-")).cloned().collect();
+    for name in of_proxies {
+        headers.remove(name);
+    }
+}
+
+/// What a node or a target says beside the headers: hyper's own notes stay behind, and so does a reason that names us.
+pub(super) fn foreign_extensions(extensions: &mut Extensions) {
+    let reason = extensions.remove::<ReasonPhrase>();
+    extensions.clear();
+    let is_ours =
+        |reason: &ReasonPhrase| reason.as_bytes().to_ascii_lowercase().windows(5).any(|part| part == b"hezar");
+    if let Some(reason) = reason.filter(|reason| !is_ours(reason)) {
+        extensions.insert(reason);
     }
 }
 
@@ -46,11 +46,11 @@ pub(super) fn ask_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
+/// The names in `Connection`. The head that holds them is bounded.
 fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     headers
         .get_all(CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
 }

@@ -2,8 +2,12 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
 
+use hezar_core::Target;
 use hezar_engine::{Prefixed, Stream};
-use http::{Method, Request, Response, header::PROXY_AUTHORIZATION};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, PROXY_AUTHORIZATION},
+};
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -14,11 +18,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
-use self::{body::OutBody, exchange::NodeIo};
+use self::{
+    body::OutBody,
+    client_stream::{ClientStream, Queue},
+    exchange::NodeIo,
+    place::Destination,
+    proxy_status::PROXY_STATUS,
+    request_head::Asked,
+};
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Identity, admit, basic, identify},
+    auth::{Basic, Identity, admit, basic, identify_any},
     course::{Course, NodeLease, Route, Verdict},
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -28,21 +39,22 @@ use crate::{
 
 mod answer;
 mod body;
+mod body_end;
+mod client_stream;
 mod exchange;
 mod forward;
 mod head;
 mod headers;
 mod place;
+mod proxy_status;
+mod request_head;
+mod request_line;
 #[cfg(test)]
 mod tests;
+mod upload;
 
-pub(crate) use head::end as head_end;
-
-/// Room in the read buffer beside the largest head.
+/// Room in the read buffer beside the largest head; what is written again may be longer by a few bytes a line.
 const BODY_ROOM: usize = 16 * 1024;
-
-/// What HTTP is heard on.
-type ClientIo = Prefixed<TcpStream>;
 
 /// A connection that stops being HTTP when its last answer has been sent.
 enum Handover {
@@ -57,19 +69,21 @@ struct Connection {
     shared: Arc<Shared>,
     client: SocketAddr,
     handover: Mutex<Option<Handover>>,
+    /// What the heads that hyper has read ask for.
+    queue: Queue,
 }
 
 /// Serves an HTTP client.
 pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
-    match head::first(&mut inbox, shared.config.max_head).await {
-        Ok(()) => {}
-        Err(refusal @ Refusal::ClientGone) => return reject(shared, client, &refusal),
-        Err(refusal) => {
-            reject(shared, client, &refusal);
-            return inbox.farewell(&answer::bytes(&refusal), &shared.courtesy).await;
+    if let Err(refusal) = head::first(&mut inbox, shared.config.max_head).await {
+        reject(shared, client, &refusal);
+        if matches!(refusal, Refusal::ClientGone) {
+            return;
         }
+        return inbox.farewell(&answer::bytes(&refusal), &shared.courtesy).await;
     }
-    let connection = Arc::new(Connection { shared: shared.clone(), client, handover: Mutex::new(None) });
+    let (handover, queue) = (Mutex::new(None), Queue::default());
+    let connection = Arc::new(Connection { shared: shared.clone(), client, handover, queue });
     if let Err(error) = speak(&connection, inbox).await {
         tracing::debug!(%client, %error, "HTTP connection ended");
     }
@@ -86,14 +100,18 @@ async fn speak(connection: &Arc<Connection>, inbox: Inbox) -> hyper::Result<()> 
         let connection = connection.clone();
         async move { Ok::<_, Infallible>(connection.answer(request).await) }
     });
+    let (stream, front) = inbox.into_parts();
+    let stream = ClientStream::new(stream, front, connection.shared.clone(), connection.queue.clone());
     let speaking = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(config.keep_alive)
-        .max_header_size(config.max_head)
-        .max_buf_size(config.max_head + BODY_ROOM)
+        // The client's stream keeps the bounds; hyper's must only not be smaller.
+        .max_header_size(2 * config.max_head)
+        .max_headers(request_head::MAX_LINES + 1)
+        .max_buf_size(2 * config.max_head + BODY_ROOM)
         // The answer is the target's: nothing is added to it.
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(inbox.into_client()), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut speaking = pin!(speaking);
     tokio::select! {
@@ -106,57 +124,73 @@ async fn speak(connection: &Arc<Connection>, inbox: Inbox) -> hyper::Result<()> 
 impl Connection {
     async fn answer(&self, request: Request<Incoming>) -> Response<OutBody> {
         let connect = request.method() == Method::CONNECT;
+        let asked = self.queue.lock().pop_front();
+        // hyper reads no head that was not asked about; should it ever, the connection ends.
+        let lost = || Asked { destination: Err(Refusal::BadRequest("the request has no head")), leaves_http: true };
+        let Asked { destination, leaves_http } = asked.unwrap_or_else(lost);
+        let mut response = self.serve(request, destination).await;
+        let left = response.status() == StatusCode::SWITCHING_PROTOCOLS || connect && response.status().is_success();
+        if leaves_http && !left {
+            // What follows was meant for the tunnel, and is never read as another request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn serve(&self, request: Request<Incoming>, destination: Result<Destination, Refusal>) -> Response<OutBody> {
+        let connect = request.method() == Method::CONNECT;
         let mut journal = Journal::new(&self.shared, if connect { Inbound::Connect } else { Inbound::Http });
-        let identity = match self.identify(&request) {
-            Ok(identity) => identity,
+        // Who asks for the impossible is told so before it is asked for a password.
+        let asked = destination.and_then(|destination| Ok((destination, self.identify(&request)?)));
+        let (destination, identity) = match asked {
+            Ok(asked) => asked,
             Err(refusal) => {
                 journal.refused(&refusal, 0);
                 return answer::response(&refusal);
             }
         };
         journal.identity(&identity);
-        if connect {
-            self.connect(request, &identity, journal).await
-        } else {
-            self.forward(request, &identity, journal).await
+        match destination {
+            Destination::Tunnel(target) => self.connect(request, &target, &identity, journal).await,
+            Destination::Forward(place) => self.forward(request, place, &identity, journal).await,
         }
     }
 
-    /// Who asks. A request to the proxy itself is told so before it is asked for a password.
+    /// Who asks.
     fn identify(&self, request: &Request<Incoming>) -> Result<Identity, Refusal> {
-        if request.method() != Method::CONNECT && request.uri().authority().is_none() {
-            return Err(Refusal::NotProxied);
-        }
-        let login = match request.headers().get(PROXY_AUTHORIZATION) {
-            None => None,
-            Some(value) => Some(basic(value.as_bytes()).ok_or(Refusal::AuthWrong)?),
+        let users = &self.shared.config.users;
+        let value = request.headers().get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
+        let logins = match value.map(basic) {
+            // Nobody asked for a password of another kind, and it may be meant for somebody else: as if there were none.
+            None | Some(Basic::Other) => Vec::new(),
+            Some(Basic::Logins(logins)) => logins,
+            Some(Basic::Malformed) if users.is_empty() => {
+                return Err(Refusal::BadRequest("the Basic credentials in Proxy-Authorization cannot be read"));
+            }
+            Some(Basic::Malformed) => return Err(Refusal::AuthWrong),
         };
-        let identity = identify(&self.shared.config.users, login.as_ref())?;
-        admit(&self.shared, identity, self.client.ip())
+        admit(&self.shared, identify_any(users, &logins)?, self.client.ip())
     }
 
     async fn connect(
         &self,
         request: Request<Incoming>,
+        target: &Target,
         identity: &Identity,
         mut journal: Journal,
     ) -> Response<OutBody> {
-        let target = match place::of_connect(request.uri()) {
-            Ok(target) => target,
-            Err(refusal) => {
-                journal.refused(&refusal, 0);
-                return answer::response(&refusal);
-            }
-        };
-        journal.target(&target);
-        let mut course = Course::new(&self.shared, identity, self.client.ip(), &target);
+        journal.target(target);
+        let mut course = Course::new(&self.shared, identity, self.client.ip(), target);
         match course.next().await {
             Ok(route) => {
                 journal.connected(route.lease.id(), course.attempts());
+                let named = proxy_status::served(&self.shared, identity, &route.lease);
                 let client = hyper::upgrade::on(request);
                 let course = Box::new(course);
                 *self.handover.lock() = Some(Handover::Connect { client, course, route, journal });
-                Response::new(OutBody::empty())
+                let mut response = Response::new(OutBody::empty());
+                response.headers_mut().extend(named.map(|named| (PROXY_STATUS, named)));
+                response
             }
             Err(refusal) => {
                 journal.refused(&refusal, course.attempts());
@@ -170,13 +204,13 @@ impl Handover {
     async fn run(self, shared: &Arc<Shared>) {
         match self {
             Self::Connect { client, course, route, journal } => {
-                if let Some(client) = client.await.ok().and_then(beneath::<ClientIo>) {
+                if let Some(client) = client.await.ok().and_then(client_beneath) {
                     tunnel(shared, client, *course, route, journal).await;
                 }
             }
             Self::Upgrade { client, node, lease, mut verdict, mut journal } => {
                 let (_lease, _open) = (lease, Raised::new(&shared.metrics.tunnels));
-                let client = client.await.ok().and_then(beneath::<ClientIo>);
+                let client = client.await.ok().and_then(client_beneath);
                 let node = node.await.ok().and_then(beneath::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {
                     let before = journal.counts;
@@ -187,6 +221,12 @@ impl Handover {
             }
         }
     }
+}
+
+/// The client's socket again, with what it said behind its last request in front.
+fn client_beneath(upgraded: Upgraded) -> Option<Prefixed<TcpStream>> {
+    let parts = upgraded.downcast::<TokioIo<ClientStream>>().ok()?;
+    Some(parts.io.into_inner().into_client(parts.read_buf))
 }
 
 /// The stream again, without HTTP's layers around it. Whoever began the connection put it in, so it is always found.

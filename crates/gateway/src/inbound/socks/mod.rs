@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Identity, Login, admit, identify},
+    auth::{Identity, Login, admit, identify, identify_any},
     course::Course,
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -141,8 +141,8 @@ async fn greet5(shared: &Shared, inbox: &mut Inbox) -> Result<Identity, Refused>
     if offered.login {
         let bad_login = |refusal| Refused { refusal, answer: vec![1, 1] };
         inbox.write(&[5, wire::METHOD_LOGIN]).await.map_err(bad_login)?;
-        let login = inbox.read(wire::login).await.map_err(bad_login)?;
-        let identity = identify(users, Some(&login)).map_err(bad_login)?;
+        let logins = inbox.read(wire::login).await.map_err(bad_login)?;
+        let identity = identify_any(users, &logins).map_err(bad_login)?;
         inbox.write(&[1, 0]).await.map_err(bad_login)?;
         return Ok(identity);
     }

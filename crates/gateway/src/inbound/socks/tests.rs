@@ -51,7 +51,7 @@ fn greeting_with_both_methods() {
 #[test]
 fn login_with_empty_password() {
     let (login, used) = whole(login(b"\x01\x03bob\x00rest"));
-    assert_eq!((&*login.name, &*login.password, used), ("bob", "", 6));
+    assert_eq!((&*login[0].name, &*login[0].password, used), ("bob", "", 6));
     assert!(super::wire::login(b"\x02\x01a\x00").is_err());
 }
 
@@ -116,7 +116,7 @@ proptest! {
         let four = [&[4, 1][..], &port, &[0, 0, 0, 1], user.as_bytes(), &[0], name.as_bytes(), &[0]].concat();
         split_invariant(&four, &tail, request4);
         let login_bytes = [&[1, user.len() as u8][..], user.as_bytes(), &[name.len() as u8], name.as_bytes()].concat();
-        split_invariant(&login_bytes, &tail, |bytes| Ok(login(bytes)?.map(|(l, n)| ((l.name, l.password), n))));
+        split_invariant(&login_bytes, &tail, |bytes| Ok(login(bytes)?.map(|(l, n)| (l.into_iter().map(|l| (l.name, l.password)).collect::<Vec<_>>(), n))));
     }
 
     #[test]

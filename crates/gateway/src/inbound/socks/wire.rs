@@ -19,7 +19,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hezar_core::{Host, Target};
 
-use crate::{Refusal, auth::Login};
+use crate::{
+    Refusal,
+    auth::{Login, readings},
+};
 
 /// The longest user name and host name of SOCKS4.
 pub(super) const MAX_TEXT: usize = 512;
@@ -74,8 +77,8 @@ pub(super) fn greeting(bytes: &[u8]) -> Read<Methods> {
     Ok(Some((offered, 2 + methods.len())))
 }
 
-/// The name and password of RFC 1929.
-pub(super) fn login(bytes: &[u8]) -> Read<Login> {
+/// The name and password of RFC 1929, which names no charset: every way to read them.
+pub(super) fn login(bytes: &[u8]) -> Read<Vec<Login>> {
     let Some(&[version, length]) = bytes.first_chunk() else { return Ok(None) };
     if version != 1 {
         return Err(Refusal::BadSocks("unknown version of the login"));
@@ -84,8 +87,7 @@ pub(super) fn login(bytes: &[u8]) -> Read<Login> {
     let after_name = 2 + name.len();
     let Some(&length) = bytes.get(after_name) else { return Ok(None) };
     let Some(password) = take(bytes, after_name + 1, length.into()) else { return Ok(None) };
-    let login = Login { name: text(name)?, password: text(password)? };
-    Ok(Some((login, after_name + 1 + password.len())))
+    Ok(Some((readings(name, password), after_name + 1 + password.len())))
 }
 
 fn text(bytes: &[u8]) -> Result<Box<str>, Refusal> {
