@@ -107,6 +107,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         listeners.push(spec::listener(&base.config, listener, filter));
         sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
     }
+    let own: Result<Vec<_>, _> = sockets.iter().chain(&api).map(TcpListener::local_addr).collect();
+    base.outbounds.set_own_listeners(own?);
     let bounds = &base.config.proxy;
     let sessions = Sessions::new(bounds.max_sessions).of_user(bounds.max_sessions_per_user);
     let sessions = Arc::new(sessions);

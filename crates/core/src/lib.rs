@@ -8,6 +8,7 @@ mod fault;
 mod label;
 mod node;
 mod outbound;
+mod reach;
 mod secret;
 mod security;
 mod target;
@@ -24,9 +25,10 @@ pub use outbound::{
     Obfs2, Outbound, PacketEncoding, Plugin, Shadowsocks, ShadowsocksR, SocksProxy, SocksVersion, StreamNode,
     StreamProtocol, Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
 };
+pub use reach::{Reach, leads_to};
 pub use secret::Secret;
 pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls, UNREADABLE_PIN};
-pub use target::{DomainName, Host, Reach, Target, TargetError};
+pub use target::{DomainName, Host, Target, TargetError};
 pub use time::Timestamp;
 pub use transport::{
     Carrier, EarlyData, Grpc, GrpcMode, Http2, HttpHeader, HttpUpgrade, Kcp, QuicTransport, TransportKind, WebSocket,

@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
 use thiserror::Error;
+
+use crate::Reach;
 
 /// Why a text is not a host or a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -209,75 +211,5 @@ impl TryFrom<SocketAddr> for Target {
 
     fn try_from(address: SocketAddr) -> Result<Self, TargetError> {
         Self::new(Host::Ip(address.ip()), address.port())
-    }
-}
-
-/// How far an address reaches: a node on a private one is refused unless its source allows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// An address on the public Internet.
-    Public,
-    /// Loopback, private, link-local, shared (RFC 6598), unspecified, multicast, documentation or otherwise reserved
-    /// (the IANA special-purpose address registries).
-    Private,
-}
-
-impl Reach {
-    /// Sorts an address; an IPv4 address inside IPv6 (mapped, NAT64, 6to4) counts as the IPv4 address.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
-        let private = match address {
-            IpAddr::V4(v4) => private_v4(v4),
-            IpAddr::V6(v6) => private_v6(v6),
-        };
-        if private { Self::Private } else { Self::Public }
-    }
-}
-
-fn private_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19))
-}
-
-fn private_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    if let Some(v4) = embedded_v4(address) {
-        return private_v4(v4);
-    }
-    address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || (segments[0] & 0xfe00) == 0xfc00
-        || (segments[0] & 0xffc0) == 0xfe80
-        || (segments[0] & 0xffc0) == 0xfec0
-        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
-        || segments[0] == 0x0100
-}
-
-/// The IPv4 address that an IPv6 address leads to: `::ffff:0:0/96`, `::/96`, `64:ff9b::/96` (RFC 6052), `2002::/16`.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    if address.is_loopback() || address.is_unspecified() {
-        return None;
-    }
-    let s = address.segments();
-    let [.., a, b, c, d] = address.octets();
-    let tail = Ipv4Addr::new(a, b, c, d);
-    match s {
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(tail),
-        [0x2002, high, low, ..] => {
-            let [a, b] = high.to_be_bytes();
-            let [c, d] = low.to_be_bytes();
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
-        _ => None,
     }
 }

@@ -150,17 +150,49 @@ fn reach() {
         "fd00::1",
         "ff02::1",
         "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "::ffff:0:10.0.0.1",
         "64:ff9b::7f00:1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::1.1.1.1",
+        "64:ff9b:1:a00:0:100::",
         "2002:7f00:1::",
+        "2002:c0a8:101::1",
+        // Teredo: by its server, and by the client whose bits are turned round.
+        "2001:0:7f00:1::fefe:fefe",
+        "2001:0:101:101::f5ff:fffe",
+        "2606:4700::5efe:10.0.0.1",
+        "fe80::5efe:1.1.1.1",
+        "2001:db8::1",
+        "3fff::1",
+        "5f00::1",
+        "2001:20::1",
+        "2001:2::1",
+        "100::1",
         "localhost",
         "a.localhost",
     ];
     for host in private {
         assert_eq!(Host::new(host).unwrap().reach(), Reach::Private, "{host}");
     }
-    for host in ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "example.org"] {
+    let public = [
+        "1.1.1.1",
+        "2606:4700::1111",
+        "::ffff:1.1.1.1",
+        "::ffff:0:1.1.1.1",
+        "64:ff9b::101:101",
+        "2002:101:101::1",
+        "2001:0:101:101::fefe:fefe",
+        "2001:4860:4860::8888",
+        "example.org",
+    ];
+    for host in public {
         assert_eq!(Host::new(host).unwrap().reach(), Reach::Public, "{host}");
     }
+    let led = |text: &str| leads_to(text.parse().unwrap()).to_string();
+    assert_eq!(led("2001:0:101:101::f5ff:fffe"), "10.0.0.1");
+    assert_eq!(led("64:ff9b::9.9.9.9"), "9.9.9.9");
+    assert_eq!(led("2606:4700::1111"), "2606:4700::1111");
 }
 
 #[test]

@@ -38,7 +38,10 @@ impl DialError {
             Fault::Target => true,
             // Another node may have an address of the family that this machine can reach.
             Fault::Local => {
-                matches!(self.cause, Cause::ForbiddenAddress | Cause::Unsupported(_) | Cause::NoRoute)
+                matches!(
+                    self.cause,
+                    Cause::ForbiddenAddress | Cause::OwnListener | Cause::Unsupported(_) | Cause::NoRoute
+                )
             }
             Fault::Client => false,
         }
@@ -61,9 +64,12 @@ pub enum Cause {
     /// The server's name does not exist or no resolver answered.
     #[error("the server's name could not be resolved")]
     Unresolved,
-    /// The server's address is private, loopback or link-local, and its source does not allow that.
-    #[error("the server's address is not public; its source needs allow_private = true")]
+    /// The server's address is private, loopback, link-local or this machine's own, and its source does not allow that.
+    #[error("the server's address is not public, or this machine's own; its source needs allow_private = true")]
     ForbiddenAddress,
+    /// The server is this process.
+    #[error("the server is this proxy's own listener; requests would go round in circles")]
+    OwnListener,
     /// The server refused the TCP connection.
     #[error("connection refused")]
     Refused,
@@ -130,8 +136,9 @@ impl Cause {
         CodeDoc::new("dns", "The server's name does not exist, or no resolver answered."),
         CodeDoc::new(
             "forbidden-address",
-            "The server's address is private, loopback or link-local, and its source does not set allow_private.",
+            "The server's address is private, loopback, link-local or this machine's own, and its source does not set allow_private.",
         ),
+        CodeDoc::new("own-listener", "The server is this proxy's own listener: requests would go round in circles."),
         CodeDoc::new("refused", "The server refused the TCP connection."),
         CodeDoc::new("reset", "The server reset the connection."),
         CodeDoc::new("closed", "The server closed the connection before the handshake was over."),
@@ -168,6 +175,7 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Unresolved => "dns",
             Self::ForbiddenAddress => "forbidden-address",
+            Self::OwnListener => "own-listener",
             Self::Refused => "refused",
             Self::Reset => "reset",
             Self::Closed => "closed",
@@ -194,7 +202,9 @@ impl Cause {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::TargetUnreachable(_) => Fault::Target,
-            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress | Self::NoRoute => Fault::Local,
+            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress | Self::OwnListener | Self::NoRoute => {
+                Fault::Local
+            }
             _ => Fault::Node,
         }
     }

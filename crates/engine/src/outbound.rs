@@ -1,13 +1,13 @@
 //! The one list of protocols: a node's description becomes a dialer.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
     AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, hop::Hop, protocol,
-    upstream::Upstream,
+    system::OwnListeners, upstream::Upstream,
 };
 
 /// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`
@@ -74,8 +74,10 @@ pub struct OutboundsConfig {
 /// Makes dialers that share one resolver and one set of TLS configurations. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbounds {
-    public: Arc<dyn Dialer>,
-    any: Arc<dyn Dialer>,
+    /// By `allow_private`: for nodes, and for what is asked without a node.
+    nodes: [Arc<dyn Dialer>; 2],
+    direct: [Arc<dyn Dialer>; 2],
+    own: OwnListeners,
     tls: TlsClients,
 }
 
@@ -83,27 +85,36 @@ impl Outbounds {
     /// Sets the shared parts up; reads the system's resolver configuration when `config` names no servers.
     #[must_use]
     pub fn new(config: &OutboundsConfig) -> Self {
-        let resolver = Resolver::new(&config.resolver);
+        let (resolver, own) = (Resolver::new(&config.resolver), OwnListeners::default());
+        let direct =
+            [AddressPolicy::PublicOnly, AddressPolicy::Any].map(|policy| SystemDialer::new(resolver.clone(), policy));
         Self {
-            public: Arc::new(SystemDialer::new(resolver.clone(), AddressPolicy::PublicOnly)),
-            any: Arc::new(SystemDialer::new(resolver, AddressPolicy::Any)),
+            nodes: direct.clone().map(|dialer| Arc::new(dialer.never_to(own.clone())) as Arc<dyn Dialer>),
+            direct: direct.map(|dialer| Arc::new(dialer) as Arc<dyn Dialer>),
+            own,
             tls: TlsClients::new(&config.extra_roots),
         }
     }
 
-    /// The dialer for a node; unless `allow_private`, a private, loopback or link-local server address is refused when
-    /// it is dialled.
+    /// Says where this process listens for clients: no node is dialled there, since its requests would come back. The
+    /// list takes the place of the one before, also for dialers that are already made.
+    pub fn set_own_listeners(&self, listeners: impl IntoIterator<Item = SocketAddr>) {
+        self.own.set(listeners);
+    }
+
+    /// The dialer for a node; unless `allow_private`, a server address that is private, loopback, link-local or this
+    /// machine's own is refused when it is dialled.
     ///
     /// # Errors
     /// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
     pub fn dialer(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
-        build(spec, self.direct(allow_private), &self.tls)
+        build(spec, Arc::clone(by(&self.nodes, allow_private)), &self.tls)
     }
 
     /// The dialer that uses this machine's own sockets.
     #[must_use]
     pub fn direct(&self, allow_private: bool) -> Arc<dyn Dialer> {
-        Arc::clone(if allow_private { &self.any } else { &self.public })
+        Arc::clone(by(&self.direct, allow_private))
     }
 
     /// The shared TLS configurations, for [`http::get`](crate::http::get).
@@ -111,6 +122,11 @@ impl Outbounds {
     pub const fn tls(&self) -> &TlsClients {
         &self.tls
     }
+}
+
+fn by(dialers: &[Arc<dyn Dialer>; 2], allow_private: bool) -> &Arc<dyn Dialer> {
+    let [public, any] = dialers;
+    if allow_private { any } else { public }
 }
 
 impl fmt::Debug for Outbounds {

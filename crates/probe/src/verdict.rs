@@ -30,7 +30,9 @@ impl Verdict {
         }
         let failed = Self::Failed(Failure { fault: Fault::Node, stage: error.stage, code: error.code() });
         match (&error.cause, error.fault()) {
-            (Cause::ForbiddenAddress | Cause::NoRoute, _) | (_, Fault::Node | Fault::Target) => failed,
+            (Cause::ForbiddenAddress | Cause::OwnListener | Cause::NoRoute, _) | (_, Fault::Node | Fault::Target) => {
+                failed
+            }
             (_, Fault::Local | Fault::Client) => Self::Nothing(error.code()),
         }
     }

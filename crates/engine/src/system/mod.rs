@@ -2,6 +2,7 @@
 
 mod cache;
 mod datagram;
+mod own;
 mod race;
 mod resolver;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) use datagram::udp_socket;
+pub(crate) use own::OwnListeners;
 pub use resolver::{Resolver, ResolverConfig};
 
 use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, quic::Sockets};
@@ -30,7 +32,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Which addresses a dialer may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressPolicy {
-    /// Addresses on the public Internet (see [`Reach`]).
+    /// Addresses on the public Internet (see [`Reach`]) that are not this machine's own.
     PublicOnly,
     /// Every address.
     Any,
@@ -38,7 +40,7 @@ pub enum AddressPolicy {
 
 impl AddressPolicy {
     fn allows(self, address: IpAddr) -> bool {
-        self == Self::Any || Reach::of(address) == Reach::Public
+        self == Self::Any || (Reach::of(address) == Reach::Public && !own::is_of_this_machine(address))
     }
 }
 
@@ -47,6 +49,8 @@ impl AddressPolicy {
 pub struct SystemDialer {
     resolver: Resolver,
     policy: AddressPolicy,
+    /// Never dialled, whatever the policy.
+    own: OwnListeners,
     quic: Arc<Sockets>,
 }
 
@@ -54,7 +58,12 @@ impl SystemDialer {
     /// A dialer under a policy.
     #[must_use]
     pub fn new(resolver: Resolver, policy: AddressPolicy) -> Self {
-        Self { resolver, policy, quic: Arc::default() }
+        Self { resolver, policy, own: OwnListeners::default(), quic: Arc::default() }
+    }
+
+    /// The same dialer, which refuses to dial `own`.
+    pub(crate) fn never_to(self, own: OwnListeners) -> Self {
+        Self { own, ..self }
     }
 
     /// The sockets that QUIC connections share.
@@ -92,7 +101,8 @@ impl SystemDialer {
         if addresses.is_empty() {
             return Err(forbidden);
         }
-        Ok(addresses)
+        let foreign: Vec<_> = addresses.into_iter().filter(|address| !self.own.holds(*address)).collect();
+        if foreign.is_empty() { Err(DialError::new(Stage::Resolve, Cause::OwnListener)) } else { Ok(foreign) }
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     AddressPolicy, Resolver, ResolverConfig, SystemDialer,
     cache::{Answer, Bounds, Cache},
+    own::{OwnListeners, is_of_this_machine},
     race,
     resolver::both,
 };
@@ -63,6 +64,53 @@ async fn private_addresses_are_refused_even_behind_a_name() {
         assert_eq!((error.stage, error.code()), (Stage::Resolve, "forbidden-address"), "{target}");
         assert_eq!(error.fault(), Fault::Local);
     }
+}
+
+#[tokio::test]
+async fn ways_round_to_private_addresses_are_refused_behind_a_name_too() {
+    let hosts: [(&str, &[&str]); 1] = [(
+        "round.example",
+        &["64:ff9b::127.0.0.1", "64:ff9b:1::1", "::ffff:0:10.0.0.1", "2002:7f00:1::", "2001:0:101:101::f5ff:fffe"],
+    )];
+    let dialer = dialer(AddressPolicy::PublicOnly, &hosts);
+    let error = dialer.connect(&Target::parse("round.example:80").unwrap(), &attempt()).await.err().unwrap();
+    assert_eq!((error.stage, error.code()), (Stage::Resolve, "forbidden-address"));
+}
+
+#[tokio::test]
+async fn own_listeners_are_never_dialled() {
+    let own = OwnListeners::default();
+    let dialer = dialer(AddressPolicy::Any, &[("me.example", &["127.0.0.1"])]).never_to(own.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let by_name = Target::parse(&format!("me.example:{port}")).unwrap();
+    assert!(dialer.connect(&by_name, &attempt()).await.is_ok());
+    own.set([listener.local_addr().unwrap()]);
+    for host in ["me.example", "127.0.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::127.0.0.1]"] {
+        let target = Target::parse(&format!("{host}:{port}")).unwrap();
+        let error = dialer.connect(&target, &attempt()).await.err().unwrap();
+        assert_eq!(
+            (error.stage, error.code(), error.fault()),
+            (Stage::Resolve, "own-listener", Fault::Local),
+            "{host}"
+        );
+    }
+    // A listener on every address is reached over each of them.
+    own.set([SocketAddr::from(([0, 0, 0, 0], port))]);
+    assert_eq!(dialer.connect(&by_name, &attempt()).await.err().unwrap().code(), "own-listener");
+    own.set([SocketAddr::from(([0, 0, 0, 0], port.wrapping_add(1)))]);
+    assert!(dialer.connect(&by_name, &attempt()).await.is_ok());
+}
+
+#[test]
+fn addresses_of_this_machine_are_known() {
+    for own in ["127.0.0.1", "127.9.9.9", "::ffff:127.0.0.1", "0.0.0.0"] {
+        assert!(is_of_this_machine(ip(own)), "{own}");
+    }
+    assert!(!is_of_this_machine(ip("192.0.2.99")) && !is_of_this_machine(ip("2001:db8::99")));
+    // Whatever address the system would send from is one of its own; connecting a UDP socket sends nothing.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert!(is_of_this_machine(socket.local_addr().unwrap().ip()));
 }
 
 #[tokio::test]

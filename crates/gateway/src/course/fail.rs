@@ -64,7 +64,7 @@ impl Fail {
             "reset" | "closed" => "connection_terminated",
             "certificate" => "tls_certificate_error",
             "tls" => "tls_protocol_error",
-            "forbidden-address" => "destination_ip_prohibited",
+            "forbidden-address" | "own-listener" => "destination_ip_prohibited",
             "unreachable" | "no-route" => "destination_ip_unroutable",
             "exhausted" => "proxy_internal_error",
             "bad-answer" => "http_protocol_error",
