@@ -1,4 +1,4 @@
-//! The head of an HTTP/1.1 answer, read from a stream that will not stay HTTP.
+//! The head of an HTTP/1.1 answer, read from a stream that will not stay HTTP, as leniently as browsers and curl do.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -6,10 +6,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::Cause;
 
 /// The longest head accepted, in bytes.
-pub(crate) const MOST_HEAD: usize = 16 * 1024;
+pub(crate) const MOST_HEAD: usize = 64 * 1024;
 
-/// The most header lines accepted.
-const MOST_HEADERS: usize = 100;
+/// Room for header lines: enough for nearly all heads, and for as many as [`MOST_HEAD`] holds.
+const USUAL_HEADERS: usize = 64;
+const MOST_HEADERS: usize = MOST_HEAD / 3;
+
+type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 
 /// A status and the headers after it.
 #[derive(Debug)]
@@ -30,13 +33,32 @@ impl Head {
     /// # Errors
     /// [`Cause::Protocol`] for anything but HTTP/1, or a head longer than [`MOST_HEAD`].
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Cause> {
-        let mut lines = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        match Self::parse_with(bytes, USUAL_HEADERS) {
+            Err(httparse::Error::TooManyHeaders) => Self::checked(bytes, Self::parse_with(bytes, MOST_HEADERS)),
+            parsed => Self::checked(bytes, parsed),
+        }
+    }
+
+    /// Folded lines are joined, a space before the colon is allowed, and lines that are no headers are passed over.
+    fn parse_with(bytes: &[u8], room: usize) -> Parsed {
+        let mut lines = vec![httparse::EMPTY_HEADER; room];
         let mut answer = httparse::Response::new(&mut lines);
-        match answer.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) if length <= MOST_HEAD => {
-                let headers = answer.headers.iter().map(|h| (h.name.into(), h.value.into())).collect();
-                Ok(Some((Self { status: answer.code.unwrap_or_default(), headers }, length)))
-            }
+        let mut lenient = httparse::ParserConfig::default();
+        lenient
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_multiple_spaces_in_response_status_delimiters(true)
+            .ignore_invalid_headers_in_responses(true);
+        let httparse::Status::Complete(length) = lenient.parse_response(&mut answer, bytes)? else {
+            return Ok(httparse::Status::Partial);
+        };
+        let headers = answer.headers.iter().map(|h| (h.name.into(), h.value.into())).collect();
+        Ok(httparse::Status::Complete((Self { status: answer.code.unwrap_or_default(), headers }, length)))
+    }
+
+    fn checked(bytes: &[u8], parsed: Parsed) -> Result<Option<(Self, usize)>, Cause> {
+        match parsed {
+            Ok(httparse::Status::Complete((head, length))) if length <= MOST_HEAD => Ok(Some((head, length))),
             Ok(httparse::Status::Partial) if bytes.len() < MOST_HEAD => Ok(None),
             Ok(_) => Err(Cause::Protocol("the head of the HTTP answer is too long")),
             Err(_) => Err(Cause::Protocol("the answer is not HTTP/1")),

@@ -70,6 +70,24 @@ async fn bodies_of_every_kind() {
     }
 }
 
+/// What curl and browsers read without a word.
+#[tokio::test]
+async fn odd_heads_are_read() {
+    let many = (0..500).fold(String::new(), |text, n| text + &format!("X-{n}: v\r\n"));
+    for head in [
+        "HTTP/1.1 200 OK\r\nX-Long: a\r\n b\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Odd : v\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX Odd Name: v\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno header at all\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\nContent-Length: 2\n\n",
+        &format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 2\r\n\r\n"),
+    ] {
+        let (result, _) = ask("http://a.b/", format!("{head}ok").as_bytes(), true, Limits::default()).await;
+        assert_eq!(result.unwrap(), (200, b"ok".to_vec()), "{head:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_is_bounded() {
     let limits = Limits { body: 10, ..Limits::default() };

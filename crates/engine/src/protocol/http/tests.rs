@@ -49,6 +49,32 @@ async fn a_tunnel_keeps_what_came_behind_the_head() {
     }
 }
 
+/// What curl and browsers take for an open tunnel.
+#[tokio::test]
+async fn odd_answers_open_the_tunnel() {
+    let many = (0..900).fold(String::new(), |text, n| text + &format!("X-{n}: v\r\n"));
+    for head in [
+        "HTTP/1.1 200 OK\r\nVia: a\r\n b\r\n\tc\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-Odd : v\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX Odd Name: v\r\n(bad): x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno header at all\r\n: no name\r\n\r\n",
+        "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.1 200 \r\n\r\n",
+        "HTTP/1.0  200  Connection established\r\n\r\n",
+        "HTTP/1.0 200 Connection established\n\n",
+        "\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 Verbindung steht \u{fc}ber Proxy\r\nX-\u{e9}: \u{e9}\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        &format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
+    ] {
+        let (result, _) = dial(None, 3, format!("{head}early").as_bytes()).await;
+        let mut got = String::new();
+        result.unwrap_or_else(|error| panic!("{head:?}: {error}")).read_to_string(&mut got).await.unwrap();
+        assert_eq!(got, "early", "{head:?}");
+    }
+}
+
 #[tokio::test]
 async fn statuses_say_whose_fault_it_was() {
     let expect = [

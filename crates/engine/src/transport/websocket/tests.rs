@@ -302,7 +302,7 @@ async fn refused(answer: &[u8]) -> DialError {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_opening() {
-    let long = [b"HTTP/1.1 101 Yes\r\n".to_vec(), b"A: b\r\n".repeat(9000)].concat();
+    let long = [b"HTTP/1.1 101 Yes\r\n".to_vec(), b"A: b\r\n".repeat(20_000)].concat();
     let cases: [(&[u8], &str); 6] = [
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "transport-status"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "transport-status"),
