@@ -2,7 +2,7 @@
 
 use hezar_core::{Label, NodeId, NodeSpec};
 
-use crate::{Restored, SourceName};
+use crate::{LeftOut, Restored, SourceName};
 
 /// A change to the set of nodes.
 #[derive(Clone, Debug)]
@@ -38,4 +38,6 @@ pub struct Applied {
     pub removed: usize,
     /// Nodes that no source lists since this change; they are still there.
     pub unlisted: usize,
+    /// Nodes that the list named and that were not taken in, because of the pool's bounds.
+    pub left_out: LeftOut,
 }

@@ -6,6 +6,7 @@
 //! copies one chunk of each table that it touches and the list of pointers to its chunks, so it costs microseconds
 //! with 100,000 nodes, and picking never waits for it.
 
+mod bounds;
 mod change;
 mod chunked;
 mod exit;
@@ -30,6 +31,7 @@ mod state;
 mod view;
 mod watch;
 
+pub use bounds::{Bounds, LeftOut};
 pub use change::{Applied, Change};
 pub use exit::exit_key;
 pub use explain::{Candidate, Excluded, Explanation};

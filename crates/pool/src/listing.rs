@@ -1,16 +1,18 @@
 //! Which source lists which node, and what follows when that changes.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 
-use crate::{Applied, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts, roster::Roster};
+use crate::{
+    Applied, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts, roster::Roster,
+};
 
 /// Nodes changed per hold of the writer lock.
-const SLICE: usize = 2048;
+pub(crate) const SLICE: usize = 2048;
 
 type SlotSet = HashSet<u32, ahash::RandomState>;
 
@@ -19,17 +21,52 @@ type SlotSet = HashSet<u32, ahash::RandomState>;
 pub(crate) struct Ledger {
     sources: BTreeMap<SourceName, Source>,
     unlisted: SlotSet,
+    /// Nodes per server host, by the server's key; loopback hosts are not counted.
+    servers: HashMap<u64, usize, ahash::RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Source {
     allow_private: bool,
     members: SlotSet,
+    left_out: LeftOut,
+}
+
+/// What one list still may bring.
+struct Room {
+    /// Members of its source that the source did not have.
+    source: usize,
+    /// Nodes that the pool did not have.
+    pool: usize,
 }
 
 impl Ledger {
     pub(crate) fn summary(&self) -> Vec<(SourceName, bool, usize)> {
         self.sources.iter().map(|(name, s)| (Arc::clone(name), s.allow_private, s.members.len())).collect()
+    }
+
+    pub(crate) fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
+        let sources = self.sources.iter().filter(|(_, source)| source.left_out.total() > 0);
+        sources.map(|(name, source)| (Arc::clone(name), source.left_out)).collect()
+    }
+
+    fn count_server<D>(&mut self, node: &Node<D>) {
+        if !node.on_loopback() {
+            *self.servers.entry(node.server_key()).or_default() += 1;
+        }
+    }
+
+    fn uncount_server<D>(&mut self, node: &Node<D>) {
+        if let Some(count) = self.servers.get_mut(&node.server_key()).filter(|_| !node.on_loopback()) {
+            *count -= 1;
+            if *count == 0 {
+                self.servers.remove(&node.server_key());
+            }
+        }
+    }
+
+    fn on_server<D>(&self, node: &Node<D>) -> usize {
+        self.servers.get(&node.server_key()).copied().unwrap_or(0)
     }
 
     fn source(&mut self, name: &SourceName) -> &mut Source {
@@ -60,6 +97,17 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut applied = Applied::default();
         let mut ledger = self.ledger.lock();
         let listing = Listing { source: Arc::clone(name), allow_private };
+        let source = ledger.source(name);
+        let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
+        let before = std::mem::take(&mut source.members);
+        let kept = self.kept(&nodes, &before);
+        let left: Vec<u32> = before.difference(&kept).copied().collect();
+        // What the list names no longer goes first, so that it makes room for what is new.
+        if complete {
+            applied.unlisted += self.unlist(&mut ledger, name, &left, true, now);
+        }
+        let staying = if complete { kept.len() } else { before.len() };
+        let mut room = self.room(&mut ledger, &nodes, staying);
         let mut seen = SlotSet::default();
         let mut rest = nodes.drain(..).peekable();
         while rest.peek().is_some() {
@@ -67,14 +115,22 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             let mut roster = self.roster.lock();
             for (id, spec, label) in rest.by_ref().take(SLICE) {
                 let known = self.node(id);
+                if known.as_ref().is_some_and(|node| seen.contains(&node.slot())) {
+                    continue;
+                }
                 let new = known.is_none();
                 let node = known.unwrap_or_else(|| {
                     let record = Record { first_seen: now, ..Record::default() };
-                    self.insert(&mut roster, Arc::new(Node::new(id, spec, label.clone(), &record, now)))
+                    Arc::new(Node::new(id, spec, label.clone(), &record, now))
                 });
-                if !seen.insert(node.slot()) {
+                let member = !new && before.contains(&node.slot()) && (!complete || kept.contains(&node.slot()));
+                if !member && !self.admit(&ledger, &node, new, &mut room, &mut applied.left_out) {
                     continue;
                 }
+                if new {
+                    self.insert(&mut ledger, &mut roster, &node);
+                }
+                seen.insert(node.slot());
                 ledger.unlisted.remove(&node.slot());
                 let changed = node.relist(|facts| join(facts, &listing, &label));
                 if changed && roster.filters() {
@@ -87,19 +143,64 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             self.watchers.touch(&touched);
         }
         let source = ledger.source(name);
-        let before = std::mem::take(&mut source.members);
-        let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
-        let left: Vec<u32> = before.difference(&seen).copied().collect();
+        source.left_out = applied.left_out;
         source.members = seen;
-        if complete {
-            applied.unlisted += self.unlist(&mut ledger, name, &left, true, now);
-        } else {
-            ledger.source(name).members.extend(&left);
+        if !complete {
+            source.members.extend(&left);
+            source.members.extend(&kept);
             if permission_changed {
                 applied.updated += self.relist(&left, &listing);
             }
         }
         applied
+    }
+
+    /// The slots of the source's nodes that a list names again: they come before what is new to the source.
+    fn kept(&self, nodes: &[(NodeId, NodeSpec, Label)], before: &SlotSet) -> SlotSet {
+        if before.is_empty() {
+            return SlotSet::default();
+        }
+        let slots = nodes.iter().filter_map(|(id, ..)| Some(self.node(*id)?.slot()));
+        let mut kept = SlotSet::default();
+        for slot in slots.filter(|slot| before.contains(slot)) {
+            if kept.len() >= self.rules.bounds.per_source {
+                break;
+            }
+            kept.insert(slot);
+        }
+        kept
+    }
+
+    /// What a list may bring whose source keeps `staying` nodes. When the pool is full, room is made for it.
+    fn room(&self, ledger: &mut Ledger, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
+        let bounds = &self.rules.bounds;
+        let source = bounds.per_source.saturating_sub(staying);
+        let new = nodes.iter().filter(|(id, ..)| self.node(*id).is_none()).count().min(source);
+        let total = self.snapshot().counts().total();
+        let missing = (total + new).saturating_sub(bounds.total);
+        let mut made = 0;
+        if missing > 0 {
+            let spared = nodes.iter().map(|(id, ..)| *id).collect();
+            made = self.make_room(ledger, missing, &spared);
+        }
+        Room { source, pool: (bounds.total + made).saturating_sub(total) }
+    }
+
+    /// Whether a node that is new to its source is taken in; what stands against it is counted.
+    fn admit(&self, ledger: &Ledger, node: &Node<D>, new: bool, room: &mut Room, left_out: &mut LeftOut) -> bool {
+        let why = if room.source == 0 {
+            &mut left_out.source
+        } else if new && ledger.on_server(node) >= self.rules.bounds.per_server {
+            &mut left_out.server
+        } else if new && room.pool == 0 {
+            &mut left_out.pool
+        } else {
+            room.source -= 1;
+            room.pool -= usize::from(new);
+            return true;
+        };
+        *why += 1;
+        false
     }
 
     pub(crate) fn drop_source(&self, name: &SourceName, now: Timestamp) -> Applied {
@@ -111,13 +212,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     pub(crate) fn remove(&self, ids: &[NodeId]) -> Applied {
-        let mut ledger = self.ledger.lock();
-        let mut removed = 0;
-        for slice in ids.chunks(SLICE) {
-            let nodes: Vec<_> = slice.iter().filter_map(|id| self.take(*id)).collect();
-            self.discard(&mut ledger, &nodes);
-            removed += nodes.len();
-        }
+        let removed = self.remove_all(&mut self.ledger.lock(), ids);
         Applied { removed, ..Applied::default() }
     }
 
@@ -133,7 +228,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 let known = self.node(id);
                 let new = known.is_none();
                 let node = known.unwrap_or_else(|| {
-                    self.insert(&mut roster, Arc::new(Node::new(id, spec, label.clone(), &record, now)))
+                    let node = Arc::new(Node::new(id, spec, label.clone(), &record, now));
+                    self.insert(&mut ledger, &mut roster, &node);
+                    node
                 });
                 let changed = node.relist(|facts| {
                     let changed = sources.iter().filter(|listing| join(facts, listing, &label)).count() > 0;
@@ -169,40 +266,34 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut old = Vec::new();
         {
             let roster = self.roster.lock();
-            for slot in &ledger.unlisted {
-                let Some(node) = roster.node_at(*slot) else { continue };
-                if node.hopeless_since().is_some_and(|since| now.since(since) >= self.rules.forget_after) {
-                    old.push(node.id());
-                }
-            }
+            let unlisted = ledger.unlisted.iter().filter_map(|slot| roster.node_at(*slot));
+            old.extend(unlisted.filter(|node| node.forgettable(now, &self.rules)).map(|node| node.id()));
         }
-        let mut forgotten = 0;
-        for slice in old.chunks(SLICE) {
-            let nodes: Vec<_> = slice.iter().filter_map(|id| self.take(*id)).collect();
-            self.discard(&mut ledger, &nodes);
-            forgotten += nodes.len();
-        }
-        forgotten
+        let forgotten = self.remove_all(&mut ledger, &old);
+        // The bound may have become smaller since the store was filled.
+        let beyond = self.snapshot().counts().total().saturating_sub(self.rules.bounds.total);
+        forgotten + self.make_room(&mut ledger, beyond, &HashSet::default())
     }
 
-    fn insert(&self, roster: &mut Roster<D>, node: Arc<Node<D>>) -> Arc<Node<D>> {
-        self.shard(node.id()).write().insert(node.id(), Arc::clone(&node));
-        roster.add(Arc::clone(&node));
-        node
+    fn insert(&self, ledger: &mut Ledger, roster: &mut Roster<D>, node: &Arc<Node<D>>) {
+        self.shard(node.id()).write().insert(node.id(), Arc::clone(node));
+        ledger.count_server(node);
+        roster.add(Arc::clone(node));
     }
 
-    fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {
+    pub(crate) fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {
         self.shard(id).write().remove(&id)
     }
 
     /// Frees the slots of nodes that have been taken out of the index.
-    fn discard(&self, ledger: &mut Ledger, nodes: &[Arc<Node<D>>]) {
+    pub(crate) fn discard(&self, ledger: &mut Ledger, nodes: &[Arc<Node<D>>]) {
         if nodes.is_empty() {
             return;
         }
         let mut roster = self.roster.lock();
         for node in nodes {
             ledger.unlisted.remove(&node.slot());
+            ledger.uncount_server(node);
             for listing in node.sources() {
                 ledger.source(&listing.source).members.remove(&node.slot());
             }

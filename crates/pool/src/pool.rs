@@ -7,8 +7,8 @@ use hezar_core::{NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    Applied, Change, Filter, FilterId, Lease, Node, Outcome, Pinned, Quarantine, Query, Rules, SiteVerdict, Snapshot,
-    SourceName, TooManyFilters, Touch, Touched, Watch,
+    Applied, Change, Filter, FilterId, Lease, LeftOut, Node, Outcome, Pinned, Quarantine, Query, Rules, SiteVerdict,
+    Snapshot, SourceName, TooManyFilters, Touch, Touched, Watch,
     listing::Ledger,
     pick,
     roster::Roster,
@@ -189,6 +189,12 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.ledger.lock().summary()
     }
 
+    /// What the last list of each source named beyond the bounds, for sources where that is anything.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
+        self.ledger.lock().left_out()
+    }
+
     /// A list of the nodes that change from now on, in whatever way.
     #[must_use]
     pub fn watch(&self) -> Watch {
@@ -201,8 +207,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.subscribe(Touch::State)
     }
 
-    /// Forgets the nodes that no source lists and that have been dead for long enough; returns how many. Cheap when
-    /// there is nothing to do; call it about once a minute.
+    /// Forgets the nodes that no source lists and that were dead, or never worked, for long enough, and what is beyond
+    /// the bounds; returns how many. Cheap when there is nothing to do; call it about once a minute.
     pub fn tick(&self, now: Timestamp) -> usize {
         self.sites.advance(now);
         self.forget(now)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Bounds;
+
 /// How healthy a node is.
 ///
 /// ```text
@@ -64,6 +66,11 @@ pub struct Rules {
     pub dead_after: u32,
     /// A node that no source lists is dropped after being dead (or never usable) for so long.
     pub forget_after: Duration,
+    /// A node that never worked and that no source lists is dropped after so long, if that is sooner: a list that
+    /// changes all the time must not fill the pool.
+    pub forget_unproven_after: Duration,
+    /// How many nodes there may be.
+    pub bounds: Bounds,
     /// How quickly old measurements lose weight: after this time a measurement counts 37 % (1/e) of what it did.
     pub memory: Duration,
     /// Pinned sessions kept; beyond it the least recently used ones are forgotten.
@@ -75,6 +82,8 @@ impl Default for Rules {
         Self {
             dead_after: 3,
             forget_after: Duration::from_secs(72 * 3600),
+            forget_unproven_after: Duration::from_secs(60),
+            bounds: Bounds::default(),
             memory: Duration::from_secs(300),
             sessions: 65_536,
         }

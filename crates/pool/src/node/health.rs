@@ -173,17 +173,28 @@ impl<D> Node<D> {
         self.phase.fetch_or(GONE, Release);
     }
 
-    /// Since when nothing speaks for keeping it: unlisted, and dead or never usable.
-    pub(crate) fn hopeless_since(&self) -> Option<Timestamp> {
+    /// Whether nothing speaks for keeping it any more: no source has listed it for long enough, and it is dead, was
+    /// never usable or is not to be used.
+    pub(crate) fn forgettable(&self, now: Timestamp, rules: &Rules) -> bool {
         let facts = self.facts.lock();
         if !facts.listings.is_empty() {
-            return None;
+            return false;
         }
-        match self.state() {
-            _ if facts.unsupported.is_some() => facts.unlisted_since,
-            State::Dead => facts.dead_since,
-            State::New => facts.unlisted_since,
-            State::Healthy | State::Suspect => None,
-        }
+        let (since, after) = match self.state() {
+            _ if facts.last_ok.is_none() => (facts.unlisted_since, rules.forget_unproven_after.min(rules.forget_after)),
+            _ if facts.unsupported.is_some() || facts.quarantine.is_some() => {
+                (facts.unlisted_since, rules.forget_after)
+            }
+            State::Dead => (facts.dead_since, rules.forget_after),
+            State::New => (facts.unlisted_since, rules.forget_after),
+            State::Healthy | State::Suspect => return false,
+        };
+        since.is_some_and(|since| now.since(since) >= after)
+    }
+
+    /// Whether it has ever carried anything.
+    #[must_use]
+    pub fn ever_worked(&self) -> bool {
+        self.proven() > 0
     }
 }

@@ -19,6 +19,12 @@ impl<D> Node<D> {
         self.facts.lock().listings.to_vec()
     }
 
+    /// Whether any source lists it.
+    #[must_use]
+    pub fn listed(&self) -> bool {
+        !self.facts.lock().listings.is_empty()
+    }
+
     /// Whether this source lists it.
     #[must_use]
     pub fn listed_by(&self, source: &str) -> bool {

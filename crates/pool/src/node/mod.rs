@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
 use crate::{Record, State, exit::exit_key, hash_key};
@@ -113,6 +113,15 @@ impl<D> Node<D> {
     #[must_use]
     pub const fn server_key(&self) -> u64 {
         self.server_key
+    }
+
+    /// Whether its server is this machine: bounds for the sake of others do not apply to it.
+    #[must_use]
+    pub fn on_loopback(&self) -> bool {
+        match self.spec.first_server().host() {
+            Host::Ip(address) => address.to_canonical().is_loopback(),
+            Host::Name(name) => name.as_str() == "localhost",
+        }
     }
 
     /// Whether its protocol carries datagrams.

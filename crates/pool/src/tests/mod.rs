@@ -1,5 +1,6 @@
 //! The pool's tests, and the nodes they are made with.
 
+mod bounds;
 mod circuits;
 mod exits;
 mod laws;
