@@ -170,7 +170,7 @@ impl Arena {
     fn hezar(&self, home: &Path, socks: SocketAddr, link: &str) -> anyhow::Result<Command> {
         let text = format!(
             "[proxy]\nlisten = \"{socks}\"\n[api]\nenabled = false\n[log]\nlevel = \"error\"\n\
-             [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
+             [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
              [[source]]\nname = \"node\"\nlinks = [\"{link}\"]\nallow_private = true\ninterval = \"12h\"\n",
             self.site.clear
         );

@@ -161,7 +161,7 @@ pub fn percentile(times: &[Duration], share: f64) -> f64 {
 pub fn configure(home: &Path, list: &str, extra: &str) -> anyhow::Result<()> {
     fs::write(home.join("list.txt"), list)?;
     let text = format!(
-        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncontrol = []\n{extra}\n\
+        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\n{extra}\n\
          [log]\nlevel = \"warn\"\n[[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\nmax_bytes = \"512MiB\"\n"
     );
     fs::write(home.join("hezar.toml"), text)?;

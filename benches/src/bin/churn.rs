@@ -138,7 +138,7 @@ async fn main() -> anyhow::Result<()> {
 /// Everything as it is unless told otherwise, but for where the lab is.
 fn configure(home: &Path, subscription: &str, probes: u64) -> anyhow::Result<()> {
     let text = format!(
-        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncontrol = []\nper_second = {probes}\n\
+        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\nper_second = {probes}\n\
          [api]\ntoken = \"{TOKEN}\"\n[log]\nlevel = \"warn\"\n\
          [[source]]\nname = \"subscription\"\nurl = \"{subscription}\"\ninterval = \"1s\"\nallow_private = true\n"
     );

@@ -61,6 +61,9 @@ pub struct NodeDto {
     pub transport: String,
     /// The security layer.
     pub security: String,
+    /// Whether it takes any certificate: whoever sits between can read and change what it carries.
+    #[serde(default)]
+    pub insecure: bool,
     /// The last measured latency in milliseconds.
     pub latency_ms: Option<u64>,
     /// Failures in a row.
@@ -71,6 +74,9 @@ pub struct NodeDto {
     pub last_ok: Option<u64>,
     /// The last check, in milliseconds since the Unix epoch.
     pub last_checked: Option<u64>,
+    /// The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked.
+    #[serde(default)]
+    pub next_check: Option<u64>,
     /// The code of the last failure since the last success.
     pub last_error: Option<String>,
     /// The address that sites see.
@@ -114,6 +120,9 @@ pub struct AddReport {
     pub added: usize,
     /// Nodes that were known.
     pub known: usize,
+    /// Nodes that were not taken in, because of the bounds in `[pool]`.
+    #[serde(default)]
+    pub left_out: usize,
     /// The ids of all of them, in order.
     pub ids: Vec<String>,
     /// What was refused.
@@ -177,6 +186,9 @@ pub struct SourceDto {
     pub quarantined: bool,
     /// Lines refused at the last reading.
     pub rejected: usize,
+    /// Nodes of its last list that were not taken in, because of the bounds in `[pool]`.
+    #[serde(default)]
+    pub left_out: usize,
     /// The last successful fetch, in milliseconds since the Unix epoch.
     pub last_ok: Option<u64>,
     /// The code of the last failure since then.

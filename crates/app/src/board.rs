@@ -7,7 +7,7 @@ use std::{
 
 use hezar_api::SourceDto;
 use hezar_core::{NodeId, Timestamp};
-use hezar_pool::{Node, Snapshot};
+use hezar_pool::{LeftOut, Node, Snapshot, SourceName};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
 
@@ -77,8 +77,8 @@ impl Board {
         }
     }
 
-    /// The sources with what they list now.
-    pub(crate) fn sources(&self, snapshot: &Snapshot<Payload>) -> Vec<SourceDto> {
+    /// The sources with what they list now, and with what the pool left out of their lists.
+    pub(crate) fn sources(&self, snapshot: &Snapshot<Payload>, left_out: &[(SourceName, LeftOut)]) -> Vec<SourceDto> {
         let listed = count(snapshot.nodes().map(AsRef::as_ref));
         let mut rows = self.rows.lock().clone();
         // What lists nodes without being read again, such as the demonstration's world.
@@ -87,7 +87,10 @@ impl Board {
                 rows.push(SourceRow::new(Arc::clone(name), "memory"));
             }
         }
-        rows.iter().map(|row| dto(row, listed.get(&row.name))).collect()
+        let beyond = |row: &SourceRow| {
+            left_out.iter().find(|(name, _)| *name == row.name).map_or(0, |(_, left_out)| left_out.total())
+        };
+        rows.iter().map(|row| SourceDto { left_out: beyond(row), ..dto(row, listed.get(&row.name)) }).collect()
     }
 }
 
@@ -104,6 +107,7 @@ fn dto(row: &SourceRow, listed: Option<&Listed>) -> SourceDto {
         half_life_s: yields::half_life(row).map(|half| half.as_secs()),
         quarantined: yields::barren(row),
         rejected: row.rejects as usize,
+        left_out: 0,
         last_ok: row.last_ok.map(|at| at.0),
         error: row.error.as_ref().map(|error| error.code.to_string()),
         error_text: row.error.as_ref().map(|error| error.text.to_string()),

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Validators, Via};
-use hezar_pool::Change as PoolChange;
+use hezar_pool::{Change as PoolChange, LeftOut};
 use hezar_store::{Change, SourceError, SourceRow, Writer};
 use tokio::{
     sync::{Mutex, mpsc},
@@ -248,13 +248,22 @@ impl Reader {
         Reading { row, added: 0, unchanged: false, ended }
     }
 
-    async fn merge(&self, mut row: SourceRow, content: Content, complete: bool, now: Timestamp) -> Reading {
+    async fn merge(&self, mut row: SourceRow, mut content: Content, complete: bool, now: Timestamp) -> Reading {
         (row.last_ok, row.error) = (Some(now), None);
         row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
         row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
         // Merging a long list takes a core for a while: not on a thread that carries traffic.
         let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
         let applied = unbroken(spawn_blocking(move || pool.apply(change, now)).await);
+        if applied.left_out.total() > 0 {
+            let LeftOut { source, server, pool } = applied.left_out;
+            tracing::warn!(
+                source = %row.name, source_full = source, server_full = server, pool_full = pool,
+                "nodes left out: the list is longer than [pool] allows"
+            );
+        }
+        // What was left out is not stored either.
+        content.ids.retain(|id| self.pool.node(*id).is_some_and(|node| node.listed_by(&row.name)));
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );

@@ -69,6 +69,7 @@ impl Control for Desk {
             Change::List { source: BY_HAND.into(), allow_private: false, nodes, complete: false },
             self.clock.now(),
         );
+        let ids: Vec<NodeId> = ids.into_iter().filter(|id| self.pool.node(*id).is_some()).collect();
         // What was answered for is on the disk: nothing else remembers a node that was added by hand.
         let rows = ids.iter().filter_map(|id| self.pool.node(*id)).map(|node| persist::put(&node)).collect();
         self.board.listed_by_hand(rows, ids.clone(), self.clock.now()).await.map_err(|_| ApiError::Unavailable)?;
@@ -83,7 +84,8 @@ impl Control for Desk {
             .collect();
         Ok(AddReport {
             added: applied.added,
-            known: ids.len() - applied.added,
+            known: ids.len().saturating_sub(applied.added),
+            left_out: applied.left_out.total(),
             ids: ids.iter().map(ToString::to_string).collect(),
             rejects,
         })
@@ -138,7 +140,7 @@ impl Control for Desk {
             nodes,
             exits: snapshot.exits(),
             schemes,
-            sources: self.board.sources(&snapshot),
+            sources: self.board.sources(&snapshot, &self.pool.left_out()),
             traffic: self.traffic(),
             troubles: self.troubles(),
         }
@@ -223,11 +225,13 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         port: spec.server.port(),
         transport: spec.transport().name().to_owned(),
         security: spec.security().name().to_owned(),
+        insecure: node.insecure(),
         latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
         failures: record.failures,
         in_flight: node.in_flight(),
         last_ok: record.last_ok.map(|at| at.0),
         last_checked: record.last_checked.map(|at| at.0),
+        next_check: node.next_check().filter(|_| record.unsupported.is_none()).map(|at| at.0),
         last_error: record.failure.map(|failure| failure.code.to_owned()),
         exit_ip: record.exit_ip.map(|ip| ip.to_string()),
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
@@ -304,7 +308,7 @@ impl Collector for PoolCollector {
             ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
                 .encode(family.encode_family(&[("source", &*source)])?)?;
         }
-        let sources = self.board.sources(&snapshot);
+        let sources = self.board.sources(&snapshot, &self.pool.left_out());
         let whole = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         type Reading = fn(&SourceDto) -> Option<u64>;
         let families: [(&str, &str, Reading); 4] = [

@@ -7,6 +7,7 @@ use hezar_core::Label;
 use hezar_formats::parse;
 use hezar_lab::{DEMO_HOST, World, WorldConfig};
 use hezar_pool::Change;
+use hezar_probe::{CanaryBody, CanaryPage};
 use tempfile::TempDir;
 use url::Url;
 
@@ -14,6 +15,8 @@ use crate::{config::Config, instance::Base, output};
 
 /// The name under which the world's nodes are listed.
 const SOURCE: &str = "demo";
+/// The length of the page whose bytes are known; the world serves so many times the letter h.
+const KNOWN: usize = 40;
 
 /// A running world and its share links.
 #[derive(Debug)]
@@ -31,8 +34,9 @@ impl Demo {
         config.probe.trace_url = Some(url("/cdn-cgi/trace")?);
         config.probe.expect_status = 204;
         config.probe.expect_body = None;
+        let known = CanaryBody::Text("h".repeat(KNOWN).into());
+        config.probe.canaries = vec![CanaryPage { url: url(&format!("/bytes/{KNOWN}"))?, body: known }];
         // Nothing outside this machine is asked, not even to find out whether the uplink works.
-        config.probe.canary = None;
         config.probe.control.clear();
         config.probe.timeout = config.probe.timeout.min(Duration::from_secs(2));
         config.probe.connect_timeout = config.probe.timeout;

@@ -7,7 +7,7 @@ use hezar_api::Control;
 use hezar_core::Secret;
 use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
 use hezar_gateway::{Gateway, GatewayConfig, Sessions};
-use hezar_pool::{Pool, Rules, Watch};
+use hezar_pool::{Pool, Watch};
 use hezar_probe::{Geo, Prober};
 use hezar_store::{SessionRow, SourceRow, Store, WriteSummary, Writer, WriterConfig};
 use prometheus_client::registry::Registry;
@@ -63,13 +63,7 @@ impl Base {
         create_data_folder(&config.data)?;
         let store = hezar_store::open(config.store.url.expose(), &config.data, hezar_store::Access::Exclusive).await?;
         let clock = Clock::start();
-        let pool = Arc::new(Pool::new(Rules {
-            dead_after: config.probe.dead_after,
-            forget_after: config.probe.forget_after,
-            // A session may have an exit in several countries, and others for sites that refuse it.
-            sessions: config.proxy.max_sessions.saturating_mul(2),
-            ..Rules::default()
-        }));
+        let pool = Arc::new(Pool::new(spec::rules(&config)));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
         let mut state = store.load().await?;
         let sources = std::mem::take(&mut state.sources);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
 use hezar_gateway::{GatewayConfig, User};
-use hezar_pool::{Filter, FilterId, Term};
+use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
 use hezar_probe::{BodyRule, ProbeConfig};
 
 use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
@@ -14,6 +14,28 @@ use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
 const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
 /// The longest pause after a first failure.
 const SUSPECT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What never worked and is listed no more is kept for at least this time: the shortest interval at which it is looked for.
+const UNPROVEN: Duration = Duration::from_secs(60);
+
+/// The rules of the pool.
+pub(crate) fn rules(config: &Config) -> Rules {
+    let (probe, pool) = (&config.probe, &config.pool);
+    Rules {
+        dead_after: probe.dead_after,
+        forget_after: probe.forget_after,
+        forget_unproven_after: probe.interval.max(UNPROVEN),
+        bounds: Bounds {
+            total: pool.max_nodes,
+            per_source: pool.max_nodes_per_source,
+            per_server: pool.max_nodes_per_server,
+        },
+        allow_insecure: pool.allow_insecure,
+        // A session may have an exit in several countries, and others for sites that refuse it.
+        sessions: config.proxy.max_sessions.saturating_mul(2),
+        ..Rules::default()
+    }
+}
 
 pub(crate) fn gateway(config: &Config) -> GatewayConfig {
     let proxy = &config.proxy;
@@ -76,6 +98,9 @@ pub(crate) fn filter(config: &Config, listener: &ListenerConfig) -> Filter {
     if !listener.schemes.is_empty() {
         terms.push(Term::Scheme(listener.schemes.iter().map(|scheme| scheme.as_str().into()).collect()));
     }
+    if !listener.allow_insecure {
+        terms.push(Term::Not(Box::new(Term::Insecure)));
+    }
     terms.extend(listener.tags.as_ref().map(|tags| term(config, tags)));
     Filter { term: Term::All(terms), max_latency: listener.max_latency, top: listener.top }
 }
@@ -92,6 +117,7 @@ fn term(config: &Config, expression: &Expression) -> Term {
         Expression::Country(country) => Term::Country(vec![*country]),
         Expression::Scheme(scheme) => Term::Scheme(vec![scheme.as_str().into()]),
         Expression::Source(source) => Term::Source(vec![source.as_str().into()]),
+        Expression::Insecure => Term::Insecure,
         Expression::Not(inner) => Term::Not(Box::new(term(config, inner))),
         Expression::All(terms) => Term::All(all(terms)),
         Expression::Any(terms) => Term::Any(all(terms)),
@@ -114,7 +140,7 @@ pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
         per_host: probe.per_host,
         trace_url: probe.trace_url.clone(),
         trace_interval: probe.trace_interval,
-        canary: probe.canary.clone(),
+        canaries: probe.canaries.clone(),
         quarantine: probe.quarantine,
         control: probe.control.clone(),
         ..ProbeConfig::new(probe.url.clone())

@@ -17,6 +17,8 @@ pub enum Term {
     Scheme(Vec<Box<str>>),
     /// Its label contains this text, which is in lower case.
     Label(Box<str>),
+    /// It takes any certificate.
+    Insecure,
     /// Not that.
     Not(Box<Self>),
     /// All of them; true of none.
@@ -33,6 +35,7 @@ impl Term {
             Self::Source(sources) => node.listed_by_any(sources),
             Self::Scheme(schemes) => schemes.iter().any(|scheme| **scheme == *node.spec().scheme()),
             Self::Label(text) => node.label().as_str().to_lowercase().contains(&**text),
+            Self::Insecure => node.insecure(),
             Self::Not(term) => !term.fits(node),
             Self::All(terms) => terms.iter().all(|term| term.fits(node)),
             Self::Any(terms) => terms.iter().any(|term| term.fits(node)),

@@ -49,5 +49,13 @@ pub use snapshot::{Counts, Snapshot};
 pub use state::{Rules, State};
 pub use watch::{Touch, Touched, Watch};
 
+/// The codes of nodes that could be dialled and are not to be.
+pub const REFUSED: &[hezar_core::CodeDoc] = &[hezar_core::CodeDoc::new(
+    INSECURE,
+    "The node takes any certificate, and pool.allow_insecure is false: it is kept and never used.",
+)];
+/// The code of a node that takes any certificate where that is not allowed.
+pub const INSECURE: &str = "node-insecure";
+
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@ use std::{
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 
 use crate::{
-    Applied, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts, roster::Roster,
+    Applied, INSECURE, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts,
+    roster::Roster,
 };
 
 /// Nodes changed per hold of the writer lock.
@@ -276,6 +277,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     fn insert(&self, ledger: &mut Ledger, roster: &mut Roster<D>, node: &Arc<Node<D>>) {
+        if node.insecure() && !self.rules.allow_insecure {
+            node.set_unsupported(INSECURE);
+        }
         self.shard(node.id()).write().insert(node.id(), Arc::clone(node));
         ledger.count_server(node);
         roster.add(Arc::clone(node));

@@ -71,6 +71,9 @@ pub struct Rules {
     pub forget_unproven_after: Duration,
     /// How many nodes there may be.
     pub bounds: Bounds,
+    /// Whether nodes that take any certificate are used; else they count as unsupported, with the code
+    /// [`INSECURE`](crate::INSECURE).
+    pub allow_insecure: bool,
     /// How quickly old measurements lose weight: after this time a measurement counts 37 % (1/e) of what it did.
     pub memory: Duration,
     /// Pinned sessions kept; beyond it the least recently used ones are forgotten.
@@ -84,6 +87,7 @@ impl Default for Rules {
             forget_after: Duration::from_secs(72 * 3600),
             forget_unproven_after: Duration::from_secs(60),
             bounds: Bounds::default(),
+            allow_insecure: true,
             memory: Duration::from_secs(300),
             sessions: 65_536,
         }

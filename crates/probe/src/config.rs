@@ -6,7 +6,7 @@ use hezar_engine::http::RequestError;
 use thiserror::Error;
 use url::Url;
 
-use crate::CanaryBody;
+use crate::CanaryPage;
 
 /// The settings of a prober. Every duration is a wall-clock time of at least a millisecond.
 #[derive(Clone, Debug)]
@@ -41,8 +41,9 @@ pub struct ProbeConfig {
     pub trace_url: Option<Url>,
     /// How often a node's exit is looked up.
     pub trace_interval: Duration,
-    /// A page whose bytes are known, fetched through every node that works, at every check.
-    pub canary: Option<(Url, CanaryBody)>,
+    /// Pages whose bytes are known: one of them, or a second one when the first does not come as it should, is fetched
+    /// through every node that works, at every check. Empty = tampering with plain HTTP is not looked for.
+    pub canaries: Vec<CanaryPage>,
     /// How long a node that was caught tampering stays in quarantine after it was last caught.
     pub quarantine: Duration,
     /// What is asked for directly, without any node, when failures pile up: any HTTP answer to any of them says that
@@ -75,7 +76,7 @@ impl ProbeConfig {
             per_host: 8,
             trace_url: None,
             trace_interval: Duration::from_secs(24 * 3600),
-            canary: None,
+            canaries: Vec::new(),
             quarantine: Duration::from_secs(24 * 3600),
             control: Vec::new(),
             guard: GuardConfig::default(),

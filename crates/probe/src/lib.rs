@@ -16,10 +16,11 @@ mod prober;
 mod progress;
 mod runner;
 mod schedule;
+mod suspicion;
 mod trace;
 mod verdict;
 
-pub use canary::{Canary, CanaryBody, HttpCanary, Sight, TAMPERING};
+pub use canary::{Canary, CanaryBody, CanaryPage, HttpCanary, Sight, TAMPERING};
 pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
 pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
 pub use demand::{ProbeAnswer, ProbeAnswers, ProbeNowError, ProbeResult};

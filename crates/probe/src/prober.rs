@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) check: Arc<dyn Check>,
     pub(crate) trace: Option<Arc<dyn ExitLookup>>,
     pub(crate) geo: Option<Arc<dyn Geo>>,
-    pub(crate) canary: Option<Arc<dyn Canary>>,
+    pub(crate) canaries: Vec<Arc<dyn Canary>>,
     pub(crate) controls: Controls,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -94,17 +94,16 @@ impl Prober {
         if let Some(url) = &config.trace_url {
             trace = Some(Arc::new(TraceLookup::new(url, tls.clone()).map_err(ConfigError::Trace)?));
         }
-        let mut canary: Option<Arc<dyn Canary>> = None;
-        if let Some((url, body)) = &config.canary {
-            let known = HttpCanary::new(url, body.clone(), tls.clone());
-            canary = Some(Arc::new(known.map_err(ConfigError::Canary)?));
+        let mut canaries: Vec<Arc<dyn Canary>> = Vec::new();
+        for page in &config.canaries {
+            canaries.push(Arc::new(HttpCanary::new(page, tls.clone()).map_err(ConfigError::Canary)?));
         }
         let mut uplink: Vec<Arc<dyn Check>> = Vec::new();
         for url in &config.control {
             let check = HttpCheck::new(url, None, None, tls.clone());
             uplink.push(Arc::new(check.map_err(|error| ConfigError::Control(url.as_str().into(), error))?));
         }
-        let checks = Checks { check, trace, geo, canary, uplink };
+        let checks = Checks { check, trace, geo, canaries, uplink };
         Ok(Self::with(config, pool, Arc::new(outbounds), checks, clock, metrics))
     }
 
@@ -119,7 +118,7 @@ impl Prober {
         metrics: Metrics,
     ) -> Self {
         let controls = Controls::new(checks.uplink, Arc::clone(&checks.check));
-        let (check, trace, geo, canary) = (checks.check, checks.trace, checks.geo, checks.canary);
+        let (check, trace, geo, canaries) = (checks.check, checks.trace, checks.geo, checks.canaries);
         let (demands, demanded) = mpsc::channel(MOST_WAITING);
         let demanded = Mutex::new(demanded);
         Self {
@@ -130,7 +129,7 @@ impl Prober {
                 check,
                 trace,
                 geo,
-                canary,
+                canaries,
                 controls,
                 clock,
                 metrics,
@@ -178,8 +177,8 @@ pub struct Checks {
     pub trace: Option<Arc<dyn ExitLookup>>,
     /// Nobody: what this machine knows about the addresses that the lookups bring. It is believed before them.
     pub geo: Option<Arc<dyn Geo>>,
-    /// Through every node that works: does it hand on what it was given?
-    pub canary: Option<Arc<dyn Canary>>,
+    /// Through every node that works, one or two of them: does it hand on what it was given?
+    pub canaries: Vec<Arc<dyn Canary>>,
     /// Directly, by the guard, when failures pile up.
     pub uplink: Vec<Arc<dyn Check>>,
 }

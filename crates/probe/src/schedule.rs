@@ -66,6 +66,8 @@ pub struct Schedule {
     running: usize,
     stamps: u64,
     turn: bool,
+    /// Times that were set since they were last taken, for whoever shows them.
+    planned: Vec<(NodeId, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl Schedule {
             running: 0,
             stamps: 0,
             turn: false,
+            planned: Vec::new(),
         }
     }
 
@@ -285,6 +288,11 @@ impl Schedule {
         }
     }
 
+    /// Takes the times at which nodes are due, as far as they changed since the last call; later ones count.
+    pub fn take_planned(&mut self) -> Vec<(NodeId, Timestamp)> {
+        std::mem::take(&mut self.planned)
+    }
+
     /// When [`Schedule::next`] should be asked again: at once (`now`), at a time, or only after a probe ended or a
     /// node was added.
     #[must_use]
@@ -300,6 +308,7 @@ impl Schedule {
         self.stamps += 1;
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.stamp = self.stamps;
+        self.planned.push((id, due.unwrap_or(now).max(now)));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
             _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now }),

@@ -132,7 +132,7 @@ async fn start(
     let text = format!(
         "[proxy]\nlisten = \"{proxy}\"\nidle_timeout = \"1m\"\n\
          [api]\nlisten = \"{api}\"\ntoken = \"{token}\"\n[log]\nlevel = \"error\"\n\
-         [probe]\nurl = \"http://{}/\"\nexpect_status = 200\ntrace_url = \"\"\ncontrol = []\ninterval = \"10s\"\n\
+         [probe]\nurl = \"http://{}/\"\nexpect_status = 200\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"10s\"\n\
          per_host = 64\n[[source]]\nname = \"soak\"\nfile = \"nodes.txt\"\nallow_private = true\n",
         site.address
     );

@@ -223,6 +223,7 @@ mod tests {
                 half_life_s: Some(2700),
                 quarantined: false,
                 rejected: 0,
+                left_out: 0,
                 last_ok: None,
                 error: Some("fetch-status".into()),
                 error_text: None,

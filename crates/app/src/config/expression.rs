@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   or  = and { "|" and }        word = tag of a source | "label:" text | "country:" xx | "scheme:" name | "source:" name
+//!                                                        | "is:insecure"
 //!   and = not { "&" not }        not  = "!" not | "(" or ")" | word
 //! ```
 
@@ -20,6 +21,8 @@ pub enum Expression {
     Scheme(String),
     /// This source lists it.
     Source(String),
+    /// It takes any certificate.
+    Insecure,
     /// Not that.
     Not(Box<Self>),
     /// All of them.
@@ -106,6 +109,7 @@ impl Reader<'_> {
             "label" => Some(Expression::Label(value.to_lowercase())),
             "country" => country(value).map(Expression::Country),
             "scheme" => Some(Expression::Scheme(value.to_ascii_lowercase())),
+            "is" => (value == "insecure").then_some(Expression::Insecure),
             "source" => Some(Expression::Source(value.to_owned())),
             _ => None,
         }
@@ -142,11 +146,12 @@ mod tests {
             read("scheme:SS & source:my-list"),
             Some(Expression::All(vec![Expression::Scheme("ss".into()), Expression::Source("my-list".into()),]))
         );
+        assert_eq!(read("!is:insecure"), Some(not(Expression::Insecure)));
     }
 
     #[test]
     fn what_is_none_is_refused() {
-        for text in ["", "a &", "| a", "(a", "a)", "a b", "country:deu", "colour:red", "label:", "!", "()"] {
+        for text in ["", "a &", "| a", "(a", "a)", "a b", "country:deu", "colour:red", "is:red", "label:", "!", "()"] {
             assert_eq!(read(text), None, "{text:?}");
         }
         assert_eq!(read(&"(".repeat(1000)), None);

@@ -56,6 +56,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     }
     let max_latency = section.duration("max_latency", bounds().timeout);
     let top = section.integer("top", 1..=1_000_000).and_then(|number| usize::try_from(number).ok());
+    let allow_insecure = section.boolean("allow_insecure").unwrap_or(true);
     let client_limits = limits(section.section("client_limits"));
     let open = listen.is_some_and(is_public);
     let own_users = if users.is_empty() { config.proxy.users.clone() } else { users };
@@ -76,6 +77,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
         tags_text,
         max_latency,
         top,
+        allow_insecure,
     })
 }
 

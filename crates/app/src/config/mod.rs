@@ -24,7 +24,7 @@ use std::{
 use hezar_core::Secret;
 use hezar_gateway::Limits;
 use hezar_pool::Strategy;
-use hezar_probe::CanaryBody;
+use hezar_probe::CanaryPage;
 use url::Url;
 
 pub use expression::Expression;
@@ -44,6 +44,7 @@ pub struct Config {
     pub data: PathBuf,
     pub proxy: ProxyConfig,
     pub api: ApiConfig,
+    pub pool: PoolConfig,
     pub probe: ProbeConfig,
     pub fetch: FetchConfig,
     pub geo: GeoConfig,
@@ -117,6 +118,8 @@ pub struct ListenerConfig {
     pub max_latency: Option<Duration>,
     /// Only so many nodes, the fastest ones.
     pub top: Option<usize>,
+    /// Whether it uses nodes that take any certificate.
+    pub allow_insecure: bool,
 }
 
 /// The control API.
@@ -128,6 +131,19 @@ pub struct ApiConfig {
     pub token: Option<Secret>,
     /// Host names under which the API may be asked.
     pub hosts: Vec<String>,
+}
+
+/// Which nodes are taken in, and how many.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// In all.
+    pub max_nodes: usize,
+    /// Listed by one source.
+    pub max_nodes_per_source: usize,
+    /// On one server host; loopback hosts are exempt.
+    pub max_nodes_per_server: usize,
+    /// Whether nodes that take any certificate are used.
+    pub allow_insecure: bool,
 }
 
 /// How nodes are checked.
@@ -148,8 +164,8 @@ pub struct ProbeConfig {
     pub per_host: usize,
     pub trace_url: Option<Url>,
     pub trace_interval: Duration,
-    /// A page whose bytes are known, fetched through every node that works.
-    pub canary: Option<(Url, CanaryBody)>,
+    /// Pages whose bytes are known, fetched through every node that works; empty = none.
+    pub canaries: Vec<CanaryPage>,
     pub quarantine: Duration,
     /// URLs asked directly when many nodes fail at once.
     pub control: Vec<Url>,

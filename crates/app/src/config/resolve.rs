@@ -8,16 +8,16 @@ use std::{
 };
 
 use hezar_core::Secret;
-use hezar_pool::Strategy;
-use hezar_probe::CanaryBody;
+use hezar_pool::{Bounds, Strategy};
+use hezar_probe::{CanaryBody, CanaryPage};
 use toml::Table;
 use url::Url;
 
 use crate::{exposure::is_public, places::DATA_FOLDER};
 
 use super::{
-    ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, ProbeConfig, Problem, Problems, ProxyConfig,
-    StoreConfig, User, lines, listener,
+    ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, PoolConfig, ProbeConfig, Problem, Problems,
+    ProxyConfig, StoreConfig, User, lines, listener,
     section::{Reading, Section},
     source,
 };
@@ -56,6 +56,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         data: data_folder(&mut root, folder, layers),
         proxy: proxy(root.section("proxy")),
         api: api(root.section("api")),
+        pool: pool(root.section("pool")),
         probe: probe(root.section("probe")),
         fetch: fetch(root.section("fetch")),
         geo: geo(root.section("geo"), folder),
@@ -201,6 +202,18 @@ fn api(mut section: Section<'_>) -> ApiConfig {
     api
 }
 
+fn pool(mut section: Section<'_>) -> PoolConfig {
+    let bounds = Bounds::default();
+    let pool = PoolConfig {
+        max_nodes: count(&mut section, "max_nodes", 1..=10_000_000).unwrap_or(bounds.total),
+        max_nodes_per_source: count(&mut section, "max_nodes_per_source", 1..=10_000_000).unwrap_or(bounds.per_source),
+        max_nodes_per_server: count(&mut section, "max_nodes_per_server", 1..=10_000_000).unwrap_or(bounds.per_server),
+        allow_insecure: section.boolean("allow_insecure").unwrap_or(true),
+    };
+    section.finish();
+    pool
+}
+
 fn probe(mut section: Section<'_>) -> ProbeConfig {
     let limits = limits();
     let default_url = known_url("https://www.gstatic.com/generate_204");
@@ -208,7 +221,7 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
     let trace = section.parsed("trace_url", "an http or https URL, or \"\" for none", |text| {
         if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
     });
-    let canary = canary(&mut section);
+    let canaries = canaries(&mut section);
     let probe = ProbeConfig {
         url: section.url("url").unwrap_or(default_url),
         expect_status: section
@@ -226,7 +239,7 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
         per_host: count(&mut section, "per_host", 1..=10_000).unwrap_or(8),
         trace_url: trace.unwrap_or_else(|| Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"))),
         trace_interval: section.duration("trace_interval", limits.interval).unwrap_or(Duration::from_secs(86_400)),
-        canary,
+        canaries,
         quarantine: section.duration("quarantine", limits.long).unwrap_or(Duration::from_secs(86_400)),
         control: section.urls("control").unwrap_or_else(|| {
             vec![known_url("http://cp.cloudflare.com/generate_204"), known_url("http://www.gstatic.com/generate_204")]
@@ -236,17 +249,22 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
     probe
 }
 
-/// The page that shows whether a node tampers: its URL, and its text or the hash of it.
-fn canary(section: &mut Section<'_>) -> Option<(Url, CanaryBody)> {
-    let url = section.url("canary_url");
+/// The pages that show whether a node tampers: the usual ones, none (`""`), or one by its URL and its text or the hash of
+/// it.
+fn canaries(section: &mut Section<'_>) -> Vec<CanaryPage> {
+    let url = section.parsed("canary_url", "an http or https URL, or \"\" for none", |text| {
+        if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
+    });
     let text = section.text("canary_text").map(|text| CanaryBody::Text(text.into()));
     let hash = section.parsed("canary_sha256", "64 hexadecimal digits", sha256).map(CanaryBody::Sha256);
+    let given = text.is_some() || hash.is_some();
     match (url, text.xor(hash)) {
-        (None, None) => None,
-        (Some(url), Some(body)) => Some((url, body)),
+        (None, None) if !given => CanaryPage::usual(),
+        (Some(None), None) if !given => Vec::new(),
+        (Some(Some(url)), Some(body)) => vec![CanaryPage { url, body }],
         _ => {
             section.problem("canary_url", "a canary needs canary_url and one of canary_text and canary_sha256");
-            None
+            Vec::new()
         }
     }
 }

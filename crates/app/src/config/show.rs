@@ -2,11 +2,11 @@
 
 use hezar_fetch::Via;
 use hezar_gateway::Limits;
-use hezar_probe::CanaryBody;
+use hezar_probe::{CanaryBody, CanaryPage};
 use toml::{Table, Value};
 
 use super::{
-    Config, ListenerConfig, Origin, SourceConfig, User,
+    Config, ListenerConfig, Origin, ProbeConfig, SourceConfig, User,
     redact::{self, HIDDEN},
     value::show_duration,
 };
@@ -32,6 +32,7 @@ pub(crate) fn config(config: &Config) -> String {
     root.insert("data".into(), Value::String(config.data.display().to_string()));
     root.insert("proxy".into(), proxy(config));
     root.insert("api".into(), api(config));
+    root.insert("pool".into(), pool(config));
     root.insert("probe".into(), probe(config));
     let fetch = &config.fetch;
     root.insert(
@@ -125,6 +126,7 @@ fn listener(listener: &ListenerConfig) -> Value {
         ("tags", listener.tags_text.as_ref().and_then(text)),
         ("max_latency", listener.max_latency.and_then(|most| text(show_duration(most)))),
         ("top", listener.top.map(number)),
+        ("allow_insecure", Some(Value::Boolean(listener.allow_insecure))),
         ("users", Some(users(&listener.users))),
         ("client_limits", limits(&listener.client_limits)),
     ])
@@ -137,6 +139,16 @@ fn api(config: &Config) -> Value {
         ("listen", api.listen.and_then(text)),
         ("token", api.token.as_ref().and_then(|_| text(HIDDEN))),
         ("hosts", Some(texts(api.hosts.iter().map(String::as_str)))),
+    ])
+}
+
+fn pool(config: &Config) -> Value {
+    let pool = &config.pool;
+    table([
+        ("max_nodes", Some(number(pool.max_nodes))),
+        ("max_nodes_per_source", Some(number(pool.max_nodes_per_source))),
+        ("max_nodes_per_server", Some(number(pool.max_nodes_per_server))),
+        ("allow_insecure", Some(Value::Boolean(pool.allow_insecure))),
     ])
 }
 
@@ -156,17 +168,17 @@ fn probe(config: &Config) -> Value {
         ("per_host", Some(number(probe.per_host))),
         ("trace_url", text(probe.trace_url.as_ref().map(redact::url).unwrap_or_default())),
         ("trace_interval", text(show_duration(probe.trace_interval))),
-        ("canary_url", probe.canary.as_ref().and_then(|(url, _)| text(redact::url(url)))),
+        ("canary_url", canary_url(probe)),
         (
             "canary_text",
-            probe.canary.as_ref().and_then(|(_, body)| match body {
+            own_canary(probe).and_then(|page| match &page.body {
                 CanaryBody::Text(known) => text(known),
                 CanaryBody::Sha256(_) => None,
             }),
         ),
         (
             "canary_sha256",
-            probe.canary.as_ref().and_then(|(_, body)| match body {
+            own_canary(probe).and_then(|page| match &page.body {
                 CanaryBody::Text(_) => None,
                 CanaryBody::Sha256(hash) => text(hash.map(|byte| format!("{byte:02x}")).concat()),
             }),
@@ -174,6 +186,23 @@ fn probe(config: &Config) -> Value {
         ("quarantine", text(show_duration(probe.quarantine))),
         ("control", Some(Value::Array(probe.control.iter().filter_map(|url| text(redact::url(url))).collect()))),
     ])
+}
+
+/// The one page that the configuration names itself.
+fn own_canary(probe: &ProbeConfig) -> Option<&CanaryPage> {
+    match probe.canaries.as_slice() {
+        [page] => Some(page),
+        _ => None,
+    }
+}
+
+/// Absent = the usual pages; empty = none.
+fn canary_url(probe: &ProbeConfig) -> Option<Value> {
+    match probe.canaries.as_slice() {
+        [] => text(""),
+        [page] => text(redact::url(&page.url)),
+        _ => None,
+    }
 }
 
 fn source(source: &SourceConfig) -> Value {

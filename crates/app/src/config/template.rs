@@ -31,15 +31,22 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # name = "europe"
 # listen = "127.0.0.1:8001"
 # countries = ["DE", "NL"]          # also: sources, schemes, strategy, users, client_limits
-# tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:; with & | ! ( )
+# tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:, is:insecure; with & | ! ( )
 # max_latency = "800ms"
 # top = 50                          # only the fastest ones
+# allow_insecure = false            # no nodes that take any certificate
 
 [api]                               # control and metrics
 listen = "127.0.0.1:9090"
 # enabled = true
 # token = "…"                       # at least 16 characters; made at the first start when absent
 # hosts = ["hezar.example.org"]     # names under which the API may be asked
+
+# [pool]                            # how much lists from strangers may bring; what is beyond is counted and left out
+# max_nodes = 1000000               # in all; what never worked and is listed no more goes first, then the dead
+# max_nodes_per_source = 100000
+# max_nodes_per_server = 10000      # on one host; a content network's address may stand for thousands
+# allow_insecure = true             # false: nodes that take any certificate (skip-cert-verify) are kept and never used
 
 [probe]                             # every node is checked again and again
 url = "https://www.gstatic.com/generate_204"
@@ -55,8 +62,11 @@ dead_after = 3                      # failures in a row
 # per_host = 8                      # checks at a time on one server
 # trace_url = "https://www.cloudflare.com/cdn-cgi/trace"   # exit address and country; "" for none
 # trace_interval = "1d"
-# canary_url = "https://example.org/known.txt"   # a page whose bytes you know: a node that changes it, or answers for it
-# canary_text = "the whole body"                 # with another certificate, is put into quarantine (or canary_sha256)
+# canary_url = "https://example.org/known.txt"   # a page whose bytes you know: a node that changes it, answers for it with
+# canary_text = "the whole body"                 # another certificate (or canary_sha256), or never brings it while others
+                                                 # do, carries nothing. Default: three well-known plain-HTTP pages by which
+                                                 # browsers and systems find out whether somebody stands in between; ""
+                                                 # for none. A node that tampers elsewhere alone is not seen by it.
 # quarantine = "1d"                              # after it was last caught
 # control = ["http://cp.cloudflare.com/generate_204"]      # asked directly when many nodes fail at once: is it us?
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use hezar_fetch::Via;
 use hezar_pool::Strategy;
+use hezar_probe::CanaryBody;
 
 use super::*;
 
@@ -433,15 +434,39 @@ fn mistakes_in_listeners_are_named() {
 }
 
 #[test]
-fn a_canary_is_whole_or_absent() {
+fn a_canary_is_whole_absent_or_the_usual_ones() {
+    let canaries = |text: &str| read(text).unwrap().probe.canaries;
     let known = "[probe]\ncanary_url = \"https://example.org/x\"\n";
-    let text = read(&format!("{known}canary_text = \"hello\"")).unwrap().probe.canary.unwrap();
-    assert_eq!(text.1, CanaryBody::Text("hello".into()));
-    let hash = read(&format!("{known}canary_sha256 = \"{}\"", "0f".repeat(32))).unwrap().probe.canary.unwrap();
-    assert_eq!(hash.1, CanaryBody::Sha256([15; 32]));
+    let [page] = &canaries(&format!("{known}canary_text = \"hello\""))[..] else { panic!() };
+    assert_eq!((page.url.as_str(), &page.body), ("https://example.org/x", &CanaryBody::Text("hello".into())));
+    let hash = format!("{known}canary_sha256 = \"{}\"", "0f".repeat(32));
+    assert_eq!(canaries(&hash)[0].body, CanaryBody::Sha256([15; 32]));
     for more in ["", "canary_text = \"a\"\ncanary_sha256 = \"b\""] {
-        assert!(!problems(&format!("{known}{more}")).is_empty(), "{more}");
+        assert!(!problems(&format!("{known}{more}")).is_empty());
     }
     assert!(!problems("[probe]\ncanary_text = \"a\"").is_empty());
-    assert!(read("").unwrap().probe.canary.is_none());
+    assert!(!problems("[probe]\ncanary_url = \"\"\ncanary_text = \"a\"").is_empty());
+    let usual = canaries("");
+    assert!(usual.len() >= 2 && usual.iter().all(|page| page.url.scheme() == "http"));
+    assert!(canaries("[probe]\ncanary_url = \"\"").is_empty());
+    // What is shown means the same when it is read again.
+    for text in ["", "[probe]\ncanary_url = \"\"", hash.as_str()] {
+        let shown = read(text).unwrap().show();
+        assert_eq!(canaries(&shown), canaries(text), "{shown}");
+    }
+}
+
+#[test]
+fn the_pool_is_bounded_and_may_refuse_insecure_nodes() {
+    let config = read("").unwrap();
+    assert_eq!((config.pool.max_nodes, config.pool.max_nodes_per_source), (1_000_000, 100_000));
+    assert!(config.pool.allow_insecure);
+    let text = "[pool]\nmax_nodes = 5\nmax_nodes_per_source = 4\nmax_nodes_per_server = 3\nallow_insecure = false\n\
+                [[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:1\"\nallow_insecure = false";
+    let config = read(text).unwrap();
+    let rules = crate::spec::rules(&config);
+    assert_eq!((rules.bounds.total, rules.bounds.per_source, rules.bounds.per_server), (5, 4, 3));
+    assert!(!rules.allow_insecure && !config.listeners[0].allow_insecure);
+    assert!(read(&config.show()).unwrap().show().contains("max_nodes_per_server = 3"));
+    assert_eq!(problems("[pool]\nmax_nodes = 0").len(), 1);
 }

@@ -24,7 +24,7 @@ fn tunnels_outlive_the_nodes_that_carry_them() {
     home.write("list.txt", old.links());
     home.write(
         "hezar.toml",
-        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncontrol = []\n\
+        "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\n\
          [proxy]\nstrategy = \"round-robin\"\n[api]\ntoken = \"a-token-for-this-test\"\n\
          [[source]]\nname = \"list\"\nfile = \"list.txt\"\ninterval = \"1s\"\nallow_private = true\n",
     );

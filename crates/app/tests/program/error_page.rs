@@ -9,6 +9,7 @@ fn tables() -> Vec<(&'static str, &'static [CodeDoc])> {
     vec![
         ("Connections through a node", hezar_engine::Cause::CODES),
         ("Nodes that cannot be dialled", hezar_engine::BuildError::CODES),
+        ("Nodes that are not to be dialled", hezar_pool::REFUSED),
         ("The gateway's own answers", hezar_gateway::Refusal::CODES),
         ("Refused lines of a list", hezar_formats::RejectCode::CODES),
         ("Sources", hezar_fetch::FetchError::CODES),

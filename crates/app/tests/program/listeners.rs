@@ -17,6 +17,7 @@ strategy = "sticky"
 [probe]
 url = "http://demo.hezar/generate_204"
 trace_url = "http://demo.hezar/cdn-cgi/trace"
+canary_url = ""
 control = []
 timeout = "30s"
 [[listener]]

@@ -29,7 +29,7 @@ fn an_outage_of_the_probes_target_or_the_uplink_loses_no_node() {
     home.write(
         "hezar.toml",
         format!(
-            "[probe]\nurl = \"http://{BEACON_HOST}/generate_204\"\ntrace_url = \"\"\ninterval = \"1s\"\ntimeout = \"10s\"\n\
+            "[probe]\nurl = \"http://{BEACON_HOST}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ninterval = \"1s\"\ntimeout = \"10s\"\n\
              control = [\"http://{}/\", \"http://{DEMO_HOST}/generate_204\"]\n\
              [[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n",
             uplink.address

@@ -19,6 +19,7 @@ const CONFIG: &str = r#"
 [probe]
 url = "http://demo.hezar/generate_204"
 trace_url = ""
+canary_url = ""
 control = []
 interval = "1s"
 timeout = "1s"

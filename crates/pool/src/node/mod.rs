@@ -34,6 +34,7 @@ pub struct Node<D> {
     phase: AtomicU8,
     allow_private: AtomicBool,
     datagrams: bool,
+    insecure: bool,
     /// The country's two letters; 0 = unknown.
     country: AtomicU16,
     in_flight: AtomicU32,
@@ -49,6 +50,8 @@ pub struct Node<D> {
     exit: AtomicU64,
     /// The latency, in µs, under which the views hold the node.
     placed_latency: AtomicU32,
+    /// When it is checked next, in ms; 0 = unknown.
+    next_check: AtomicU64,
     payload: Mutex<Payload<D>>,
     facts: Mutex<Facts>,
     spec: NodeSpec,
@@ -65,6 +68,7 @@ impl<D> Node<D> {
             id,
             server_key: hash_key(spec.first_server().host()),
             datagrams: spec.carries_datagrams(),
+            insecure: spec.skips_verification(),
             spec,
             phase: AtomicU8::new(record.state as u8 | if record.quarantine.is_some() { QUARANTINED } else { 0 }),
             allow_private: AtomicBool::new(false),
@@ -73,6 +77,7 @@ impl<D> Node<D> {
             in_flight: AtomicU32::new(0),
             exit: AtomicU64::new(record.exit_ip.map_or(0, exit_key)),
             placed_latency: AtomicU32::new(u32::MAX),
+            next_check: AtomicU64::new(0),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
             circuit: Circuit::default(),
@@ -128,6 +133,23 @@ impl<D> Node<D> {
     #[must_use]
     pub const fn datagrams(&self) -> bool {
         self.datagrams
+    }
+
+    /// Whether it takes any certificate on a way to it: whoever sits between can read and change what it carries.
+    #[must_use]
+    pub const fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// When it is to be checked next, as whoever checks it said last.
+    #[must_use]
+    pub fn next_check(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.next_check.load(Relaxed))).filter(|time| time.0 > 0)
+    }
+
+    /// Notes when it is to be checked next; for showing only.
+    pub fn set_next_check(&self, time: Timestamp) {
+        self.next_check.store(time.0, Relaxed);
     }
 
     /// Its display name.

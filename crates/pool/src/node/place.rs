@@ -32,6 +32,13 @@ impl<D> Node<D> {
         known.map_or_else(|| self.server_exit(), ExitKey::of_ip)
     }
 
+    /// The key of the network that it comes out of: the /24 or /48 around its exit, or, before the exit is known, around
+    /// its server. Nodes of one operator often share it.
+    #[must_use]
+    pub fn exit_network(&self) -> u64 {
+        self.exit_place().network
+    }
+
     /// The country of its exit.
     #[must_use]
     pub fn country(&self) -> Option<Country> {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use hezar_core::{HttpProxy, Tls};
+
 use super::*;
-use crate::Applied;
+use crate::{Applied, Record, Restored};
 
 const HOUR: u64 = 3600;
 
@@ -130,4 +132,36 @@ fn more_nodes_than_one_slice() {
     assert_eq!(pool.snapshot().counts().new, 7500);
     assert_eq!(pool.apply(Change::Remove((0..7500).map(id).collect()), at(2)).removed, 7500);
     check(&pool);
+}
+
+#[test]
+fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
+    let tls = Tls { skip_verify: true, ..Tls::default() };
+    let proxy = HttpProxy { credentials: None, tls: Some(tls) };
+    let blind = NodeSpec::new(Target::parse("11.9.9.9:443").unwrap(), Outbound::Http(proxy));
+    assert!(blind.skips_verification());
+    let list = || Change::List {
+        source: "s".into(),
+        allow_private: false,
+        nodes: vec![(blind.clone(), Label::default()), (spec(1), Label::default())],
+        complete: true,
+    };
+    let pool = pool();
+    pool.apply(list(), at(0));
+    pool.report(blind.id(), &ok(1), at(1));
+    assert!(pool.node(blind.id()).unwrap().routable(), "by default reach comes first");
+    let term = crate::Term::Not(Box::new(crate::Term::Insecure));
+    assert!(!term.fits(&pool.node(blind.id()).unwrap()) && term.fits(&pool.node(id(1)).unwrap()));
+    let strict = TestPool::new(Rules { allow_insecure: false, ..Rules::default() });
+    strict.apply(list(), at(0));
+    strict.report(blind.id(), &ok(1), at(1));
+    let node = strict.node(blind.id()).unwrap();
+    assert_eq!((node.unsupported(), node.routable()), (Some(crate::INSECURE), false));
+    assert_eq!((strict.snapshot().counts().unsupported, strict.snapshot().counts().new), (1, 1));
+    check(&strict);
+    let restored = TestPool::new(Rules { allow_insecure: false, ..Rules::default() });
+    let record = Record { state: State::Healthy, last_ok: Some(at(0)), ..Record::default() };
+    let kept = Restored { spec: blind.clone(), label: Label::default(), sources: Vec::new(), record };
+    restored.apply(Change::Restore(vec![kept]), at(1));
+    assert_eq!(restored.snapshot().routable().count(), 0);
 }

@@ -3,12 +3,13 @@
 mod demands;
 mod probe;
 mod results;
+mod tampering;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use hezar_core::{Host, NodeId, Timestamp};
+use hezar_core::{NodeId, Timestamp};
 use hezar_engine::DialError;
 use hezar_pool::{Exit, Node, State, Touch, Watch};
 use tokio::{
@@ -20,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Control, Guard, GuardConfig, GuardState, Pace, ProbeAnswer, Progress, Schedule, Subject,
     budget::Budget,
-    canary::Suspicion,
     prober::{Payload, Shared},
+    suspicion::Suspicion,
     verdict::Verdict,
 };
 use demands::next_demand;
-use probe::{Checked, ask, probe};
+use probe::{Checked, Look, ask, probe};
 
 /// Probes at a time during an outage: enough to notice its end.
 const CANARIES: usize = 16;
@@ -251,6 +252,11 @@ impl Runner {
             self.ask_controls();
         }
         self.watch_blackout(now);
+        for (id, due) in self.schedule.take_planned() {
+            if let Some(node) = self.shared.pool.node(id) {
+                node.set_next_check(due);
+            }
+        }
         while self.flights.len() < self.room() && self.budget.has(now) {
             let Some(id) = self.schedule.next(now) else { break };
             let Some(node) = self.shared.pool.node(id).filter(|node| node.unsupported().is_none()) else {
@@ -312,12 +318,8 @@ impl Runner {
 
 fn subject_of(node: &Node<Payload>) -> Subject {
     let record = node.record();
-    let loopback = match node.spec().first_server().host() {
-        Host::Ip(address) => address.is_loopback(),
-        Host::Name(name) => name.as_str() == "localhost",
-    };
     Subject {
-        server: (!loopback).then(|| node.server_key()),
+        server: (!node.on_loopback()).then(|| node.server_key()),
         state: record.state,
         failures: record.failures,
         last_checked: record.last_checked,

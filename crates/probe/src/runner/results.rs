@@ -7,9 +7,15 @@ use hezar_engine::DialError;
 use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
-use super::{Blackout, Checked, Done, Flight, Outbound, Runner};
+use super::{
+    Blackout, Checked, Done, Flight, Outbound, Runner,
+    tampering::{PROBE_URL, Trust, witness},
+};
 use crate::{
-    Control, Doubt, Ended, GuardState, ProbeResult, Progress, Ruling, canary::Blame, prober::Payload, verdict::Verdict,
+    Control, Doubt, Ended, GuardState, ProbeResult, Progress, Ruling,
+    prober::Payload,
+    suspicion::{Blame, digest},
+    verdict::Verdict,
 };
 
 /// A failed exit lookup is tried again after this share of the usual interval.
@@ -51,24 +57,15 @@ impl Runner {
     }
 
     fn checked(&mut self, id: Id, result: Result<Checked, Verdict>) {
-        let Some(mut flight) = self.land(id) else { return };
+        let Some(flight) = self.land(id) else { return };
         let now = self.now();
         match result {
-            Ok(Checked { took: latency, dialer, intact }) => {
-                if let Some(intact) = intact {
-                    self.seen(&flight.node, intact, now);
-                }
-                self.succeeded(&flight, latency, now);
-                self.answer(flight.node.id(), ProbeResult::Works(latency));
-                if let Some(abort) = self.trace(&flight.node, dialer, now) {
-                    (flight.latency, flight.abort) = (Some(latency), abort);
-                    self.flights.insert(flight.abort.id(), flight);
-                    return;
-                }
-                self.end(&flight.node, true, now);
-            }
+            Ok(Checked { took, dialer, looks }) => match self.trust(&flight.node, &looks, now) {
+                Trust::Fine => self.works(flight, took, dialer, now),
+                Trust::Unsure(code) | Trust::Caught(code) => self.distrusted(&flight, code, now),
+            },
             Err(Verdict::Failed(failure)) => self.failed(&flight, failure, now),
-            Err(Verdict::Tampered(code)) => self.tampered(&flight, code, now),
+            Err(Verdict::Tampered(code)) => self.intercepts(&flight, code, now),
             Err(Verdict::Nothing(code)) => {
                 self.shared.metrics.ended("inconclusive", code);
                 self.answer(flight.node.id(), ProbeResult::Inconclusive(code));
@@ -83,42 +80,36 @@ impl Runner {
         }
     }
 
-    /// A node that works was asked for the canary; `intact` says whether it brought it.
-    fn seen(&mut self, node: &Outbound, intact: bool, now: Timestamp) {
-        if !intact {
-            return self.shared.metrics.canary("missing");
+    /// A check that counts as a success; the exit lookup follows when it is due.
+    fn works(&mut self, mut flight: Flight, took: Duration, dialer: Payload, now: Timestamp) {
+        self.succeeded(&flight, took, now);
+        self.answer(flight.node.id(), ProbeResult::Works(took));
+        if let Some(abort) = self.trace(&flight.node, dialer, now) {
+            (flight.latency, flight.abort) = (Some(took), abort);
+            self.flights.insert(flight.abort.id(), flight);
+            return;
         }
-        self.shared.metrics.canary("intact");
-        for (id, code) in self.suspicion.intact(node.id(), now) {
-            self.quarantine(id, code, now);
-        }
-        let quarantine = self.shared.config.quarantine;
-        if node.quarantine().is_some_and(|caught| now.since(caught.since) >= quarantine) {
-            tracing::info!(node = %node.id(), "node leaves quarantine");
-            self.shared.pool.release(node.id());
-        }
+        self.end(&flight.node, true, now);
     }
 
-    fn tampered(&mut self, flight: &Flight, code: &'static str, now: Timestamp) {
-        self.shared.metrics.ended("tampered", code);
-        self.shared.metrics.canary("tampered");
-        self.answer(flight.node.id(), ProbeResult::Tampered(code));
-        match self.suspicion.tampered(flight.node.id(), code, now) {
-            Blame::Node => self.quarantine(flight.node.id(), code, now),
-            Blame::Nobody => {}
+    /// The node showed another certificate for the probe URL.
+    fn intercepts(&mut self, flight: &Flight, code: &'static str, now: Timestamp) {
+        match self.changed(witness(&flight.node), PROBE_URL, (code, digest(code)), now) {
+            Blame::Node | Blame::Nobody => self.distrusted(flight, code, now),
             Blame::Page => {
-                tracing::warn!(code, "every node brings another page: has the canary itself changed?");
-                self.succeeded(flight, now.since(flight.started), now);
-                return self.end(&flight.node, true, now);
+                // The probe's own certificate fails for everybody: the check says nothing.
+                self.shared.metrics.ended("inconclusive", code);
+                self.answer(flight.node.id(), ProbeResult::Inconclusive(code));
+                self.end_without(&flight.node, now);
             }
         }
-        // Neither a success nor a failure: the node works, only not for us.
-        self.end_without(&flight.node, now);
     }
 
-    fn quarantine(&self, id: NodeId, code: &'static str, now: Timestamp) {
-        tracing::warn!(node = %id, code, "node tampers: quarantined");
-        self.shared.pool.quarantine(id, code, now);
+    /// Neither a success nor a failure: the node works, only not for us.
+    fn distrusted(&mut self, flight: &Flight, code: &'static str, now: Timestamp) {
+        self.shared.metrics.ended("tampered", code);
+        self.answer(flight.node.id(), ProbeResult::Tampered(code));
+        self.end_without(&flight.node, now);
     }
 
     fn succeeded(&mut self, flight: &Flight, latency: Duration, now: Timestamp) {

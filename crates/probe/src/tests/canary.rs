@@ -7,10 +7,7 @@ use hezar_pool::{Query, State, Strategy};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{
-    CanaryBody,
-    canary::{Blame, Suspicion},
-};
+use crate::{Canary, CanaryBody, CanaryPage, Sight};
 
 const NODES: usize = 8;
 const BAD: usize = 3;
@@ -26,7 +23,7 @@ async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
     let roots = vec![lab.root().to_vec().into()];
     let outbounds = Outbounds::new(&OutboundsConfig { extra_roots: roots, ..OutboundsConfig::default() });
     let config = ProbeConfig {
-        canary: Some((Url::parse(url).unwrap(), CanaryBody::Text("h".repeat(40).into()))),
+        canaries: vec![CanaryPage { url: Url::parse(url).unwrap(), body: CanaryBody::Text("h".repeat(40).into()) }],
         // Generous: a busy machine must not make a node fail.
         timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(60),
@@ -75,17 +72,85 @@ async fn a_tampering_node_is_found_in_one_round_and_carries_nothing_afterwards()
     }
 }
 
-#[test]
-fn a_page_that_has_changed_is_no_nodes_fault() {
-    let mut suspicion = Suspicion::default();
-    for n in 0..32 {
-        assert_eq!(suspicion.tampered(id(n), "tampered-body", at(0)), Blame::Nobody);
+/// What the nodes of a lying world do with plain HTTP; the probe URL is served by all of them.
+#[derive(Debug)]
+struct Liars {
+    /// By server: refuses the canary, or hands it on.
+    refuses: Mutex<Vec<String>>,
+}
+
+/// A canary that depends on the node alone.
+#[derive(Debug)]
+struct Whether(Arc<Liars>);
+
+#[async_trait]
+impl Canary for Whether {
+    async fn look(&self, via: &dyn Dialer, _: &Attempt) -> Result<Sight, DialError> {
+        let node = format!("{via:?}");
+        let refuses =
+            self.0.refuses.lock().iter().any(|server| node.starts_with(&format!("FakeNode {{ server: {server}")));
+        if refuses { Err(DialError::new(Stage::Handshake, Cause::Forbidden)) } else { Ok(Sight::Intact) }
     }
-    assert_eq!(suspicion.tampered(id(32), "tampered-body", at(0)), Blame::Page);
-    let blamed = suspicion.intact(id(1), at(1));
-    assert_eq!(blamed.len(), 32, "all but the one that has brought the right page");
-    assert_eq!(suspicion.tampered(id(5), "tampered-body", at(2)), Blame::Node);
-    assert_eq!(suspicion.tampered(id(5), "tampered-body", at(2000)), Blame::Nobody, "that was long ago");
-    suspicion.forget(id(5));
-    assert!(suspicion.intact(id(6), at(2001)).is_empty());
+}
+
+/// Node `n`, in a network of its own.
+const fn far(n: u32) -> u32 {
+    n * 256
+}
+
+/// Sixteen nodes that work, of which some do not bring the canary.
+fn lying(refusing: std::ops::Range<u32>) -> (Arc<Nodes>, Arc<World>, Arc<Liars>, Prober) {
+    let (world, pool) = (World::new(WORKS), pool((0..16).map(far)));
+    let refuses = refusing.map(|n| format!("{:?}", spec(far(n)).server.to_string())).collect();
+    let liars = Arc::new(Liars { refuses: Mutex::new(refuses) });
+    let canaries: Vec<Arc<dyn Canary>> = vec![Arc::new(Whether(Arc::clone(&liars))); 2];
+    let check = Arc::new(Connects("url.test:80"));
+    let checks = Checks { check, trace: None, geo: None, canaries, uplink: Vec::new() };
+    let dialers = Arc::new(Fakes(Arc::clone(&world)));
+    let clock = Clock::starting_at(START);
+    let prober = Prober::with(config(), Arc::clone(&pool), dialers, checks, clock, Metrics::default());
+    (pool, world, liars, prober)
+}
+
+fn run(prober: &Prober) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    let (cancel, prober) = (CancellationToken::new(), prober.clone());
+    let stop = cancel.clone();
+    (cancel, tokio::spawn(async move { prober.run(stop).await }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_bring_what_others_bring_carries_nothing() {
+    let (pool, _world, liars, prober) = lying(3..5);
+    let (cancel, task) = run(&prober);
+    tokio::time::sleep(Duration::from_secs(400)).await;
+    for n in [3, 4] {
+        let node = pool.node(id(far(n))).unwrap();
+        assert_eq!(node.quarantine().map(|caught| caught.code), Some("canary-missing"));
+        assert!(!carries(&pool, id(far(n))));
+    }
+    let counts = pool.snapshot().counts();
+    assert_eq!((counts.healthy, counts.quarantined), (14, 2));
+    // One that has served for long begins to hide, and stops again.
+    liars.refuses.lock().push(format!("{:?}", spec(far(7)).server.to_string()));
+    tokio::time::sleep(Duration::from_secs(400)).await;
+    assert!(!carries(&pool, id(far(7))));
+    liars.refuses.lock().clear();
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    assert!(carries(&pool, id(far(7))) && carries(&pool, id(far(3))), "whoever brings it is let out at once");
+    assert_eq!(pool.snapshot().counts().healthy, 16);
+    cancel.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_most_nodes_cannot_bring_blames_nobody() {
+    for refusing in [0..16, 2..16] {
+        let (pool, _world, _liars, prober) = lying(refusing.clone());
+        let (cancel, task) = run(&prober);
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+        let counts = pool.snapshot().counts();
+        assert_eq!((counts.healthy, counts.quarantined), (16, 0), "{refusing:?}: {counts:?}");
+        cancel.cancel();
+        task.await.unwrap();
+    }
 }
