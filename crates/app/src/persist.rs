@@ -4,7 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::bail;
 use hezar_core::{Label, NodeId};
-use hezar_formats::{parse_link, to_link};
+use hezar_formats::{LinkReader, to_link};
 use hezar_pool::{
     Change as PoolChange, Listing, Node, Quarantine, Record, Restored, SourceName, State, Touch, Touched, Watch,
 };
@@ -66,16 +66,19 @@ fn read_links(rows: &[NodeRow]) -> Vec<(NodeId, Restored)> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(16);
     let share = rows.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
-        let handles: Vec<_> = rows
-            .chunks(share)
-            .map(|rows| scope.spawn(move || rows.iter().filter_map(read_row).collect::<Vec<_>>()))
-            .collect();
+        let handles: Vec<_> = rows.chunks(share).map(|rows| scope.spawn(move || read_rows(rows))).collect();
         handles.into_iter().filter_map(|handle| handle.join().ok()).flatten().collect()
     })
 }
 
-fn read_row(row: &NodeRow) -> Option<(NodeId, Restored)> {
-    let (spec, _) = parse_link(row.uri.expose()).ok()?;
+fn read_rows(rows: &[NodeRow]) -> Vec<(NodeId, Restored)> {
+    // One reader for all: nodes that go through the same chain share it.
+    let mut links = LinkReader::default();
+    rows.iter().filter_map(|row| read_row(&mut links, row)).collect()
+}
+
+fn read_row(links: &mut LinkReader, row: &NodeRow) -> Option<(NodeId, Restored)> {
+    let (spec, _) = links.read(row.uri.expose()).ok()?;
     let restored = Restored { spec, label: Label::new(&row.label), sources: Vec::new(), record: record(&row.health) };
     Some((row.id, restored))
 }

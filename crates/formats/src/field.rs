@@ -9,7 +9,10 @@ use base64::{
         general_purpose::{GeneralPurposeConfig, URL_SAFE_NO_PAD},
     },
 };
-use hezar_core::{Credentials, Fingerprint, Host, PacketEncoding, Pin, Secret, ShortId, Target, Vision, VmessCipher};
+use hezar_core::{
+    Credentials, Fingerprint, Host, PacketEncoding, Pin, Secret, ShortId, Target, UNREADABLE_PIN, Vision, VmessCipher,
+};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::RejectCode;
@@ -147,15 +150,49 @@ pub(crate) fn fingerprint(text: &str) -> Option<Fingerprint> {
     Fingerprint::ALL.into_iter().filter(|f| name.starts_with(f.name())).max_by_key(|f| f.name().len())
 }
 
-/// Certificate hashes, in hexadecimal (colons allowed) or base64, separated by commas or `~`; others are skipped.
+/// Certificate hashes, in hexadecimal (colons allowed) or base64, separated by `,`, `~`, `;`, `|` or white space. Those
+/// that cannot be read are skipped; where none can, [`UNREADABLE_PIN`] stands for them, because a pin that vanishes
+/// would let everybody in.
 pub(crate) fn pins(text: &str) -> Vec<Pin> {
-    text.split([',', '~']).filter_map(pin).collect()
+    let parts: Vec<&str> = text.split([',', '~', ';', '|']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let read = |part: &&str| match pin(part) {
+        Some(pin) => vec![pin],
+        None => part.split_whitespace().filter_map(pin).collect(),
+    };
+    or_unreadable(parts.iter().flat_map(read).collect(), parts.is_empty())
 }
 
+fn or_unreadable(pins: Vec<Pin>, absent: bool) -> Vec<Pin> {
+    if pins.is_empty() && !absent { vec![UNREADABLE_PIN] } else { pins }
+}
+
+/// One hash, perhaps behind the name of its function as OpenSSL prints it: `SHA256 Fingerprint=AB:CD…`, `sha256:…`.
 fn pin(text: &str) -> Option<Pin> {
-    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    let lower = text.to_ascii_lowercase();
+    let named = ["sha256 fingerprint", "sha-256", "sha256"].iter().find(|name| lower.starts_with(**name));
+    let text = named.and_then(|name| text.get(name.len()..)).unwrap_or(text);
+    let digits: String =
+        text.trim_start_matches([':', '=', '/', ' ']).chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
     let bytes = hex::decode(&digits).ok().or_else(|| base64_bytes(&digits))?;
     bytes.try_into().ok()
+}
+
+/// The pins of certificates in PEM, which may be texts of lines or the lines themselves. As for [`pins`], what is there
+/// and cannot be read is [`UNREADABLE_PIN`].
+pub(crate) fn pem_pins(texts: &[Box<str>]) -> Vec<Pin> {
+    let mut body: Option<String> = None;
+    let mut pins = Vec::new();
+    for line in texts.iter().flat_map(|text| text.lines()).map(str::trim) {
+        if line.starts_with("-----BEGIN CERTIFICATE") {
+            body = Some(String::new());
+        } else if line.starts_with("-----END") {
+            let der = body.take().and_then(|body| base64_bytes(&body)).filter(|der| !der.is_empty());
+            pins.extend(der.map(|der| Pin::from(Sha256::digest(der))));
+        } else if let Some(body) = &mut body {
+            body.push_str(line);
+        }
+    }
+    or_unreadable(pins, texts.is_empty())
 }
 
 /// A 32-byte key in base64 of either alphabet.
@@ -168,9 +205,10 @@ pub(crate) fn short_id(text: &str) -> Option<ShortId> {
     ShortId::new(&hex::decode(text.trim()).ok()?)
 }
 
-/// Ports and port ranges such as `443,5000-6000`, also with `:` inside and `/` between ranges; each range is put in order.
+/// Ports and port ranges such as `443,5000-6000`, also with `:` inside and `/`, `;` or `|` between ranges; each range is
+/// put in order.
 pub(crate) fn port_ranges(text: &str) -> Option<Vec<(u16, u16)>> {
-    text.split([',', '/']).map(str::trim).filter(|part| !part.is_empty()).map(port_range).collect()
+    text.split([',', '/', ';', '|']).map(str::trim).filter(|part| !part.is_empty()).map(port_range).collect()
 }
 
 fn port_range(text: &str) -> Option<(u16, u16)> {
@@ -341,6 +379,23 @@ pub(crate) fn plugin_options(text: &str) -> Vec<(Box<str>, Box<str>)> {
     }
     finish(&mut name, &mut value);
     options
+}
+
+/// A plugin's options by its own names: some clients write those of simple-obfs for v2ray-plugin and the reverse.
+pub(crate) fn plugin_words(plugin: &str, options: &mut [(Box<str>, Box<str>)]) {
+    let words: &[(&str, &str)] = match plugin {
+        "v2ray-plugin" | "xray-plugin" => &[("obfs", "mode"), ("obfs-host", "host"), ("obfs-uri", "path")],
+        "obfs-local" => &[("mode", "obfs"), ("host", "obfs-host"), ("path", "obfs-uri"), ("uri", "obfs-uri")],
+        _ => &[],
+    };
+    for (foreign, own) in words {
+        if options.iter().any(|(name, _)| name.as_ref() == *own) {
+            continue;
+        }
+        if let Some((name, _)) = options.iter_mut().find(|(name, _)| name.as_ref() == *foreign) {
+            *name = (*own).into();
+        }
+    }
 }
 
 /// The inverse of [`plugin_options`].

@@ -3,6 +3,8 @@
 //! [`parse`] never fails as a whole: it gives the nodes it understood and, for every line it refused, the place and a
 //! stable code. The law that ties reading and writing: `parse(to_link(n)) == n`.
 
+mod address;
+mod admission;
 #[cfg(test)]
 mod arbitrary;
 mod carrier;
@@ -16,6 +18,6 @@ mod tests;
 mod text;
 pub mod write;
 
-pub use link::{parse_link, to_link};
+pub use link::{LinkReader, parse_link, to_link};
 pub use parsed::{Entry, Parsed, Reject, RejectCode};
-pub use text::{Hints, ListScheme, MAX_BYTES, MAX_LINE_BYTES, parse, parse_with};
+pub use text::{Hints, ListScheme, MAX_BYTES, MAX_LINE_BYTES, decode, parse, parse_with};

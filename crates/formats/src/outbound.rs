@@ -86,7 +86,12 @@ pub(crate) fn shadowsocks(
 /// A plugin from its name and its options in the text form of SIP003; no name means no plugin.
 pub(crate) fn plugin(name: &str, options: &str) -> Option<Plugin> {
     let name = field::plugin_name(name);
-    (!name.is_empty()).then(|| Plugin { name, options: field::plugin_options(options) })
+    if name.is_empty() {
+        return None;
+    }
+    let mut options = field::plugin_options(options);
+    field::plugin_words(&name, &mut options);
+    Some(Plugin { name, options })
 }
 
 /// What a dialect says about ShadowsocksR; empty texts are absent.

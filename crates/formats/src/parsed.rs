@@ -2,6 +2,8 @@
 
 use hezar_core::{CodeDoc, Label, NodeSpec, displayable};
 
+use crate::admission;
+
 /// One node as published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -51,8 +53,17 @@ impl Parsed {
     /// The most refusals kept of one text.
     pub const MAX_REJECTS: usize = 100_000;
 
-    /// Adds a node; beyond [`Parsed::MAX_NODES`] it is dropped.
+    /// Adds a node, or a refusal if no link can carry it back ([`crate::parse_link`]); beyond [`Parsed::MAX_NODES`] it is
+    /// dropped.
     pub fn accept(&mut self, line: usize, spec: NodeSpec, label: Label) {
+        match admission::check(&spec) {
+            Ok(()) => self.push(line, spec, label),
+            Err(code) => self.refuse(line, &format!("{}://{} {label}", spec.scheme(), spec.server), code),
+        }
+    }
+
+    /// Adds a node that was checked before.
+    pub(crate) fn push(&mut self, line: usize, spec: NodeSpec, label: Label) {
         if self.nodes.len() < Self::MAX_NODES {
             self.nodes.push(Entry { line, spec, label });
         }
@@ -98,11 +109,17 @@ pub enum RejectCode {
     BadDocument,
     /// The node goes through another one that is not there, or through too many, or through itself.
     BadChain,
+    /// A certificate pin is there and cannot be read or checked.
+    BadPin,
+    /// The whole text is something else than a list or a configuration with servers.
+    UnknownDocument,
+    /// A publisher's message in the shape of a node.
+    InfoEntry,
 }
 
 impl RejectCode {
     /// Every refusal.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::UnsupportedScheme,
         Self::NotALink,
         Self::WebAddress,
@@ -117,6 +134,9 @@ impl RejectCode {
         Self::TooLong,
         Self::BadDocument,
         Self::BadChain,
+        Self::BadPin,
+        Self::UnknownDocument,
+        Self::InfoEntry,
     ];
 
     /// Every code with its meaning, for docs/errors.md.
@@ -138,6 +158,18 @@ impl RejectCode {
             "bad-chain",
             "The node is dialled through another one that the document does not have, through itself, or through too many.",
         ),
+        CodeDoc::new(
+            "bad-pin",
+            "A pinned certificate or key is named that cannot be read or checked; without it anybody could pose as the server.",
+        ),
+        CodeDoc::new(
+            "unknown-document",
+            "The text is a web page, prose, or the configuration of a program, and names no server that can be read.",
+        ),
+        CodeDoc::new(
+            "info-entry",
+            "A message of the publisher (traffic left, expiry) in the shape of a node, at the server of another entry.",
+        ),
     ];
 
     /// The stable code.
@@ -158,6 +190,9 @@ impl RejectCode {
             Self::TooLong => "too-long",
             Self::BadDocument => "bad-document",
             Self::BadChain => "bad-chain",
+            Self::BadPin => "bad-pin",
+            Self::UnknownDocument => "unknown-document",
+            Self::InfoEntry => "info-entry",
         }
     }
 }

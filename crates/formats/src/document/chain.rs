@@ -1,15 +1,36 @@
 //! Entries that are dialled through other entries of the same document, which they name: Clash's `dialer-proxy`,
-//! sing-box's `detour`.
+//! sing-box's `detour`, Xray's `proxySettings.tag` and `sockopt.dialerProxy`.
 
 use std::{collections::HashMap, sync::Arc};
 
-use hezar_core::NodeSpec;
+use hezar_core::{Label, NodeSpec};
 
-use super::{clash, sing_box, tree::Tree};
-use crate::RejectCode;
+use super::{clash, sing_box, tree::Tree, xray};
+use crate::{
+    RejectCode, admission,
+    link::{self, chain::hop_length},
+};
+
+/// What chains may add to the length of a document's links: this many bytes, or eight times the document. Every entry's
+/// link holds its whole chain, so that a short list could fill the store.
+const FREE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The node that a name means, and the length of its part in a chain's link.
+type Hop = (Arc<NodeSpec>, usize);
 
 /// The chain behind a name; none where that name means a direct connection.
-type Chain = Result<Option<Arc<NodeSpec>>, RejectCode>;
+type Chain = Result<Option<Hop>, RejectCode>;
+
+/// The bytes that chains may still add to the links of one document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance(usize);
+
+impl Allowance {
+    /// The allowance of a document of this many bytes.
+    pub(super) fn of(document: usize) -> Self {
+        Self(FREE_BYTES.max(document.saturating_mul(8)))
+    }
+}
 
 /// The entries that names can mean.
 #[derive(Default)]
@@ -25,6 +46,29 @@ pub(super) struct Siblings<'a> {
 pub(super) enum Words {
     Clash,
     SingBox,
+    Xray,
+}
+
+impl Words {
+    /// What the entry is dialled through in its own words, with the key that says so; empty for nothing.
+    pub(super) fn way(self, entry: &Tree) -> (&'static str, &str) {
+        match self {
+            Self::Clash => ("dialer-proxy", entry.text(&["dialer-proxy"])),
+            Self::SingBox => ("detour", entry.text(&["detour"])),
+            Self::Xray => match entry.get("proxySettings").text(&["tag"]) {
+                "" => ("dialerProxy", entry.get("streamSettings").get("sockopt").text(&["dialerProxy"])),
+                tag => ("proxySettings.tag", tag),
+            },
+        }
+    }
+
+    /// Whether an entry that is no server means a direct connection.
+    fn is_direct(self, entry: &Tree) -> bool {
+        match self {
+            Self::Clash | Self::SingBox => entry.text(&["type"]).eq_ignore_ascii_case("direct"),
+            Self::Xray => ["freedom", "direct"].iter().any(|name| entry.text(&["protocol"]).eq_ignore_ascii_case(name)),
+        }
+    }
 }
 
 impl<'a> Siblings<'a> {
@@ -33,38 +77,48 @@ impl<'a> Siblings<'a> {
         Self { entries: lists.iter().flat_map(|list| list.iter()).collect(), ..Self::default() }
     }
 
-    /// Reads one of them with its chain; `None` for one that is no proxy server.
-    pub(super) fn read(&mut self, entry: &'a Tree, words: Words) -> Result<Option<NodeSpec>, RejectCode> {
-        let Some(spec) = self.alone(entry, words)? else { return Ok(None) };
-        let name = self.next(entry, words)?;
-        if name.is_empty() {
-            return Ok(Some(spec));
+    /// Reads one of them with its chain: one result for each server that it names, none for one that is no proxy.
+    pub(super) fn read(
+        &mut self,
+        entry: &'a Tree,
+        words: Words,
+        allowance: &mut Allowance,
+    ) -> Vec<Result<NodeSpec, RejectCode>> {
+        let alone = self.alone(entry, words);
+        if alone.is_empty() {
+            return alone;
         }
-        let chain = self.chain(name, words);
-        self.chains.insert(name, chain.clone());
-        match chain? {
-            Some(via) => spec.through(via).map(Some).map_err(|_| RejectCode::BadChain),
-            None => Ok(Some(spec)),
+        let chain = match self.next(entry, words) {
+            Ok("") => return alone,
+            Ok(name) => {
+                let chain = self.chain(name, words);
+                self.chains.insert(name, chain.clone());
+                chain
+            }
+            Err(code) => Err(code),
+        };
+        match chain {
+            Ok(Some(via)) => alone.into_iter().map(|node| join(node?, &via, allowance)).collect(),
+            Ok(None) => alone,
+            Err(code) => vec![Err(code)],
         }
     }
 
-    fn alone(&mut self, entry: &'a Tree, words: Words) -> Result<Option<NodeSpec>, RejectCode> {
+    fn alone(&mut self, entry: &'a Tree, words: Words) -> Vec<Result<NodeSpec, RejectCode>> {
         match words {
-            Words::Clash => clash::read::entry(entry),
+            Words::Clash => clash::read::entry(entry).transpose().into_iter().collect(),
             Words::SingBox => {
                 let beneath = entry.text(&["detour"]);
                 let beneath = if beneath.is_empty() { None } else { self.find(beneath, words) };
-                sing_box::read::entry(entry, beneath)
+                sing_box::read::entry(entry, beneath).transpose().into_iter().collect()
             }
+            Words::Xray => xray::entry(entry),
         }
     }
 
     /// The name that an entry goes through; empty for none.
     fn next(&mut self, entry: &'a Tree, words: Words) -> Result<&'a str, RejectCode> {
-        let name = match words {
-            Words::Clash => entry.text(&["dialer-proxy"]),
-            Words::SingBox => entry.text(&["detour"]),
-        };
+        let (_, name) = words.way(entry);
         if words == Words::Clash && name == "DIRECT" {
             return Ok("");
         }
@@ -96,11 +150,12 @@ impl<'a> Siblings<'a> {
                 return Err(RejectCode::BadChain);
             }
             let entry = self.find(next, words).ok_or(RejectCode::BadChain)?;
-            match self.alone(entry, words) {
-                Ok(Some(spec)) => walk.push((next, spec)),
-                Ok(None) if entry.text(&["type"]).eq_ignore_ascii_case("direct") => break None,
+            let mut servers = self.alone(entry, words);
+            match (servers.pop(), servers.is_empty()) {
+                (Some(Ok(spec)), true) => walk.push((next, spec)),
+                (None, _) if words.is_direct(entry) => break None,
                 // A choice among nodes, or none of ours.
-                Ok(None) | Err(_) => {
+                _ => {
                     self.chains.insert(next, Err(RejectCode::BadChain));
                     return Err(RejectCode::BadChain);
                 }
@@ -108,11 +163,12 @@ impl<'a> Siblings<'a> {
             next = self.next(entry, words)?;
         };
         for (name, spec) in walk.into_iter().rev() {
-            let spec = match chain {
-                Some(via) => spec.through(via).map_err(|_| RejectCode::BadChain)?,
-                None => spec,
+            let own = hop_length(link::write_alone(&spec, &Label::default()).len());
+            let (spec, length) = match chain {
+                Some((via, length)) => (spec.through(via).map_err(|_| RejectCode::BadChain)?, length + own),
+                None => (spec, own),
             };
-            chain = Some(Arc::new(spec));
+            chain = Some((Arc::new(spec), length));
             self.chains.insert(name, Ok(chain.clone()));
         }
         Ok(chain)
@@ -128,4 +184,14 @@ impl<'a> Siblings<'a> {
         }
         self.index.get(name).copied().filter(|_| !name.is_empty())
     }
+}
+
+/// Puts a node behind a chain, unless its link would become too long to be read back.
+fn join(node: NodeSpec, (via, length): &Hop, allowance: &mut Allowance) -> Result<NodeSpec, RejectCode> {
+    let own = hop_length(link::write_alone(&node, &Label::default()).len());
+    if own + length + link::chain::SCHEME.len() + 3 > admission::MAX_LINK_BYTES {
+        return Err(RejectCode::TooLong);
+    }
+    allowance.0 = allowance.0.checked_sub(*length).ok_or(RejectCode::TooLong)?;
+    node.through(Arc::clone(via)).map_err(|_| RejectCode::BadChain)
 }

@@ -3,28 +3,39 @@
 use hezar_core::{Label, NodeSpec};
 
 use super::{
-    chain::{Siblings, Words},
-    plain,
+    chain::{Allowance, Siblings, Words},
+    client, plain,
     tree::Tree,
-    xray,
 };
-use crate::{Parsed, RejectCode, parse_link};
+use crate::{ListScheme, Parsed, RejectCode, admission, parse_link, text};
 
 /// How deep entries are looked for inside lists and wrapping objects.
 const MAX_WRAPPING: usize = 4;
 
 /// Keys under which lists of entries are published without a client's name.
-const WRAPPERS: &[&str] = &["servers", "configs", "nodes", "data", "proxies", "results", "result", "items", "list"];
+const WRAPPERS: &[&str] =
+    &["servers", "configs", "nodes", "data", "proxies", "proxy", "results", "result", "items", "list", "LISTA"];
+
+/// Those of them under which programs keep other addresses than proxies.
+const AMBIGUOUS: &[&str] = &["servers", "configs"];
 
 /// The nodes and refusals found so far.
-#[derive(Default)]
 pub(super) struct Collector {
     pub(super) parsed: Parsed,
     /// The 1-based index of the latest entry.
     index: usize,
+    /// What bare addresses speak; absent where they are none of proxies.
+    default: Option<ListScheme>,
+    allowance: Allowance,
 }
 
 impl Collector {
+    /// A collector for a document with this text.
+    pub(super) fn new(text: &str, default: ListScheme) -> Self {
+        let allowance = Allowance::of(text.len());
+        Self { parsed: Parsed::default(), index: 0, default: Some(default), allowance }
+    }
+
     /// Reads a whole document; `false` when nothing in it is ours.
     pub(super) fn document(&mut self, tree: &Tree) -> bool {
         self.any(tree, 0)
@@ -32,8 +43,12 @@ impl Collector {
 
     /// The entries of Clash's `proxies`, wherever they come from.
     pub(super) fn clash_entries(&mut self, entries: &[Tree]) {
-        let mut siblings = Siblings::new(&[entries]);
-        for entry in entries {
+        self.clash_lists(&[entries]);
+    }
+
+    fn clash_lists(&mut self, lists: &[&[Tree]]) {
+        let mut siblings = Siblings::new(lists);
+        for entry in lists.iter().copied().flatten() {
             self.entry(entry, Shape::of(entry).unwrap_or(Shape::Clash), &mut siblings, "");
         }
     }
@@ -41,7 +56,7 @@ impl Collector {
     fn any(&mut self, tree: &Tree, depth: usize) -> bool {
         match tree {
             _ if depth > MAX_WRAPPING => false,
-            Tree::Map(_) => self.config(tree) || self.single(tree) || self.wrapped(tree, depth),
+            Tree::Map(_) => self.config(tree) || self.single(tree, depth) || self.wrapped(tree, depth),
             // All of them are read, although one would be enough to know the answer.
             Tree::List(items) => items.iter().filter(|item| self.member(item, depth)).count() > 0,
             _ => false,
@@ -50,24 +65,21 @@ impl Collector {
 
     /// A client's whole configuration.
     fn config(&mut self, tree: &Tree) -> bool {
-        let mut ours = false;
-        for key in ["proxies", "Proxy"] {
-            let entries = tree.get(key).items();
-            if entries.iter().any(Tree::is_map) {
-                self.clash_entries(entries);
-                ours = true;
-            }
+        let proxies = ["proxies", "Proxy"].map(|key| tree.get(key).items());
+        let mut lists: Vec<&[Tree]> = proxies.into_iter().filter(|entries| entries.iter().any(Tree::is_map)).collect();
+        lists.extend(providers(tree).map(|(_, provider)| provider.get("payload").items()));
+        self.clash_lists(&lists);
+        let mut ours = !lists.is_empty();
+        for (name, provider) in providers(tree) {
+            self.provider(name, provider);
         }
         let remarks = tree.text(&["remarks", "remark"]);
-        let outbounds = tree.get("outbounds").items();
-        let endpoints = tree.get("endpoints").items();
-        let mut siblings = Siblings::new(&[outbounds, endpoints]);
-        for list in [outbounds, endpoints, tree.get("outboundDetour").items()] {
-            for entry in list {
-                let shape = if entry.get("protocol").is_null() { Shape::SingBox } else { Shape::Xray };
-                self.entry(entry, shape, &mut siblings, remarks);
-                ours = true;
-            }
+        let lists = ["outbounds", "endpoints", "outboundDetour"].map(|key| tree.get(key).items());
+        let mut siblings = Siblings::new(&lists);
+        for entry in lists.into_iter().flatten() {
+            let shape = if entry.get("protocol").is_null() { Shape::SingBox } else { Shape::Xray };
+            self.entry(entry, shape, &mut siblings, remarks);
+            ours = true;
         }
         let outbound = tree.get("outbound");
         if outbound.is_map() && !outbound.get("protocol").is_null() {
@@ -77,21 +89,66 @@ impl Collector {
         ours
     }
 
-    /// One entry alone.
-    fn single(&mut self, tree: &Tree) -> bool {
-        let Some(shape) = Shape::of(tree) else { return false };
+    /// A list that lies elsewhere cannot be followed from inside a document.
+    fn provider(&mut self, name: &str, provider: &Tree) {
+        if !provider.get("payload").items().is_empty() {
+            return;
+        }
+        self.index += 1;
+        let place = provider.text(&["url", "download_url", "path"]);
+        let code = if place.contains("://") { RejectCode::WebAddress } else { RejectCode::BadField };
+        self.parsed.refuse(self.index, &format!("provider {name}: {place}"), code);
+    }
+
+    /// One entry alone, or a client that knows one server.
+    fn single(&mut self, tree: &Tree, depth: usize) -> bool {
+        if let Some(result) = client::read(tree) {
+            self.index += 1;
+            self.result(result, tree, &label(tree, ""));
+            return true;
+        }
+        let shape = match Shape::of(tree) {
+            Some(shape) => shape,
+            // One address among many; alone it may be anything.
+            None if depth > 0 && self.default.is_some() && plain::has_address(tree) => Shape::Nameless,
+            None => return false,
+        };
         self.entry(tree, shape, &mut Siblings::default(), "");
         true
     }
 
-    /// An object around a list of entries.
+    /// An object around a list of entries, or around lists for each protocol.
     fn wrapped(&mut self, tree: &Tree, depth: usize) -> bool {
-        let is_list = |key: &str, value: &Tree| !value.items().is_empty() || (value.is_map() && key != "servers");
-        let ours = |key: &&&str| {
-            let value = tree.get(key);
-            is_list(key, value) && self.any(value, depth + 1)
-        };
-        WRAPPERS.iter().filter(ours).count() > 0
+        let default = self.default;
+        let mut ours = false;
+        // Programs name a door of their own in this way, among other settings.
+        let only_schemes = tree.pairs().iter().all(|(key, _)| ListScheme::from_name(key).is_some());
+        for (key, value) in tree.pairs() {
+            if let Some(scheme) = ListScheme::from_name(key).filter(|_| only_schemes || !value.is_scalar()) {
+                self.default = Some(scheme);
+                ours |= self.addresses(value, depth);
+            } else if let Some(key) = WRAPPERS.iter().find(|name| **name == key.as_ref()) {
+                self.default = default.filter(|_| !AMBIGUOUS.contains(key));
+                let is_list = !value.items().is_empty() || (value.is_map() && *key != "servers");
+                ours |= is_list && (self.any(value, depth + 1) || self.members(value, depth + 1));
+            }
+        }
+        self.default = default;
+        ours
+    }
+
+    /// The entries of an object that has a key of its own for each.
+    fn members(&mut self, tree: &Tree, depth: usize) -> bool {
+        let entry = |value: &Tree| matches!(Shape::of(value), Some(Shape::Address | Shape::Nameless));
+        tree.pairs().iter().filter(|(_, value)| entry(value) && self.any(value, depth)).count() > 0
+    }
+
+    /// The addresses under a protocol's name: a list, or one text.
+    fn addresses(&mut self, value: &Tree, depth: usize) -> bool {
+        if value.is_scalar() {
+            return value.scalar().split_whitespace().filter(|word| self.address(word)).count() > 0;
+        }
+        !value.items().is_empty() && self.any(value, depth + 1)
     }
 
     fn member(&mut self, item: &Tree, depth: usize) -> bool {
@@ -106,50 +163,86 @@ impl Collector {
         }
     }
 
-    /// A link as a member of a JSON list. Bare addresses are left to whoever knows which protocol they speak.
+    /// A link or an address as a member of a list.
     fn link(&mut self, text: &str) -> bool {
-        self.index += 1;
         let text = text.trim();
         match parse_link(text) {
             Ok((spec, label)) => {
-                self.parsed.accept(self.index, spec, label);
+                self.index += 1;
+                self.parsed.push(self.index, spec, label);
                 true
             }
+            Err(_) if self.address(text) => true,
             Err(code) => {
+                self.index += 1;
                 self.parsed.refuse(self.index, text, code);
                 text.contains("://") && code != RejectCode::WebAddress
             }
         }
     }
 
-    fn entry<'a>(&mut self, entry: &'a Tree, shape: Shape, siblings: &mut Siblings<'a>, remarks: &str) {
+    /// A bare address; `false` for any other text.
+    fn address(&mut self, text: &str) -> bool {
+        let nodes = self.default.map(|default| text::addresses(text, default)).unwrap_or_default();
+        if nodes.is_empty() {
+            return false;
+        }
         self.index += 1;
-        let results: Vec<Result<NodeSpec, RejectCode>> = match entry {
-            Tree::Broken(text) => return self.parsed.refuse(self.index, text, RejectCode::BadDocument),
-            Tree::Quoted(_) | Tree::Plain(_) => {
-                self.index -= 1;
-                self.link(entry.scalar());
-                return;
-            }
-            Tree::Null => return,
-            Tree::List(_) => vec![Err(RejectCode::BadField)],
-            Tree::Map(_) => match shape {
-                Shape::Clash => siblings.read(entry, Words::Clash).transpose().into_iter().collect(),
-                Shape::SingBox => siblings.read(entry, Words::SingBox).transpose().into_iter().collect(),
-                Shape::Xray => xray::entry(entry),
+        nodes.into_iter().for_each(|spec| self.parsed.accept(self.index, spec, Label::default()));
+        true
+    }
+
+    fn entry<'a>(&mut self, entry: &'a Tree, shape: Shape, siblings: &mut Siblings<'a>, remarks: &str) {
+        if entry.is_scalar() {
+            self.link(entry.scalar());
+            return;
+        }
+        self.index += 1;
+        let words = match shape {
+            Shape::Clash => Some(Words::Clash),
+            Shape::SingBox => Some(Words::SingBox),
+            Shape::Xray => Some(Words::Xray),
+            _ => None,
+        };
+        let results: Vec<Result<NodeSpec, RejectCode>> = match (entry, words) {
+            (Tree::Broken(text), _) => return self.parsed.refuse(self.index, text, RejectCode::BadDocument),
+            (Tree::Map(_), Some(words)) => siblings.read(entry, words, &mut self.allowance),
+            (Tree::Map(_), None) => match shape {
                 Shape::Sip008 => vec![plain::sip008(entry)],
                 Shape::VmessLink => vec![plain::vmess(entry)],
-                Shape::Address => plain::address(entry),
+                Shape::Nameless => vec![plain::nameless(entry, self.default)],
+                _ => plain::address(entry),
             },
+            (Tree::List(_), _) => vec![Err(RejectCode::BadField)],
+            _ => return,
         };
         let label = label(entry, remarks);
         for result in results {
-            match result {
-                Ok(spec) => self.parsed.accept(self.index, spec, label.clone()),
-                Err(code) => self.parsed.refuse(self.index, &entry.json(), code),
+            match (result, words) {
+                (Err(RejectCode::BadChain), Some(words)) => {
+                    let (key, name) = words.way(entry);
+                    let text = format!("{key} {name} of {}", entry.json());
+                    self.parsed.refuse(self.index, &text, RejectCode::BadChain);
+                }
+                (result, _) => self.result(result, entry, &label),
             }
         }
     }
+
+    fn result(&mut self, result: Result<NodeSpec, RejectCode>, entry: &Tree, label: &Label) {
+        match result.and_then(|spec| admission::check(&spec).map(|()| spec)) {
+            Ok(spec) => self.parsed.push(self.index, spec, label.clone()),
+            Err(code) => self.parsed.refuse(self.index, &entry.json(), code),
+        }
+    }
+}
+
+/// The lists that Clash's `proxy-providers` and their like in other clients name.
+fn providers(tree: &Tree) -> impl Iterator<Item = (&str, &Tree)> {
+    let named = tree.get("proxy-providers").pairs().iter().map(|(name, provider)| (name.as_ref(), provider));
+    let listed = ["outbound_providers", "providers"].map(|key| tree.get(key).items());
+    let listed = listed.into_iter().flatten().map(|provider| (provider.text(&["tag"]), provider));
+    named.chain(listed.filter(|(_, provider)| !provider.text(&["url", "download_url"]).is_empty()))
 }
 
 /// The name of an entry; Xray names the whole configuration and calls the entry `proxy`.
@@ -170,6 +263,8 @@ enum Shape {
     VmessLink,
     /// An address with a protocol's name, as free proxy lists have it.
     Address,
+    /// An address without one.
+    Nameless,
 }
 
 impl Shape {
@@ -188,6 +283,8 @@ impl Shape {
             Some(Self::VmessLink)
         } else if plain::is_address(tree) {
             Some(Self::Address)
+        } else if plain::is_proxy(tree) {
+            Some(Self::Nameless)
         } else {
             None
         }

@@ -1,5 +1,9 @@
 //! Texts of sections and `key = value` lines, and the comma-separated rows that Surge and its relatives put in them.
 
+use hezar_core::{Pin, UNREADABLE_PIN};
+
+use crate::field;
+
 /// A line that says something, with its 1-based number and the name of its section in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
@@ -92,13 +96,18 @@ impl<'a> Row<'a> {
 
     /// Whether the first of these options that is not empty is switched on.
     pub(super) fn flag(&self, keys: &[&str]) -> bool {
-        crate::field::truth(self.text(keys))
+        field::truth(self.text(keys))
     }
 
     /// Whether the first of these options that is not empty is switched off.
     pub(super) fn denied(&self, keys: &[&str]) -> bool {
         let text = self.text(keys);
-        !text.is_empty() && !crate::field::truth(text)
+        !text.is_empty() && !field::truth(text)
+    }
+
+    /// The pinned certificates under these options; a pinned key cannot be checked here.
+    pub(super) fn pins(&self, keys: &[&str]) -> Vec<Pin> {
+        if self.text(&["tls-pubkey-sha256"]).is_empty() { field::pins(self.text(keys)) } else { vec![UNREADABLE_PIN] }
     }
 
     /// A field without a key by its place; else an empty text.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use hezar_core::{Label, NodeSpec, Outbound};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{clash, json, read, sing_box, write, yaml};
+use super::{clash, json, sing_box, tests::read, write, yaml};
 use crate::arbitrary::documents as arbitrary;
 
 /// What a writer wrote, read again; the labels are all different.

@@ -2,7 +2,9 @@
 
 mod chain;
 pub(crate) mod clash;
+mod client;
 mod collect;
+mod foreign;
 mod headers;
 mod ini;
 mod json;
@@ -19,21 +21,81 @@ mod xray;
 mod yaml;
 
 use collect::Collector;
+pub(crate) use foreign::Text;
 pub(crate) use xray::download as xray_download;
 
-use crate::{Parsed, RejectCode};
+use crate::{ListScheme, Parsed, RejectCode};
 
-/// Reads a whole document; `None` when the text is not one of these formats.
-pub(crate) fn read(text: &str) -> Option<Parsed> {
+/// What a text is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// One of these formats.
+    Read(Parsed),
+    /// A document of some other program, with the texts in it that may be links.
+    Foreign(Vec<Text>),
+    /// No document.
+    None,
+}
+
+/// Reads a whole document; bare addresses in it speak `default`.
+pub(crate) fn read(text: &str, default: ListScheme) -> Document {
     let text = text.trim_start_matches('\u{feff}');
-    match first_line(text)?.chars().next()? {
-        '<' => None,
-        '{' => read_json(text).or_else(|| read_yaml(text)).or_else(|| salvage_json(text)),
-        '[' if !starts_with_section(text) => read_json(text).or_else(|| salvage_json(text)),
-        _ => {
-            let clash = salvage::is_clash(text).then(|| read_yaml(text).unwrap_or_default());
-            clash.or_else(|| read_rows(text))
+    let Some(first) = first_line(text).and_then(|line| line.chars().next()) else { return Document::None };
+    match first {
+        '<' => Document::None,
+        '{' | '[' if first == '{' || !starts_with_section(text) => Reader { text, default }.json(first == '{'),
+        _ => Reader { text, default }.lines(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    text: &'a str,
+    default: ListScheme,
+}
+
+impl Reader<'_> {
+    fn json(self, may_be_yaml: bool) -> Document {
+        if let Ok(trees) = json::read(self.text) {
+            return self.collect(&trees).unwrap_or_else(|| foreign::document(&trees));
         }
+        let yaml = if may_be_yaml { self.yaml() } else { None };
+        yaml.or_else(|| self.collect(&json::salvage(self.text))).unwrap_or(Document::None)
+    }
+
+    fn lines(self) -> Document {
+        if salvage::is_clash(self.text) {
+            return self.yaml().unwrap_or(Document::Read(Parsed::default()));
+        }
+        if let Some(parsed) = read_rows(self.text) {
+            return Document::Read(parsed);
+        }
+        if !first_line(self.text).is_some_and(foreign::is_key) {
+            return Document::None;
+        }
+        let Ok(trees) = yaml::read(self.text) else { return Document::None };
+        self.collect(&trees).unwrap_or_else(|| foreign::document(&trees))
+    }
+
+    fn yaml(self) -> Option<Document> {
+        if let Ok(documents) = yaml::read(self.text)
+            && let Some(parsed) = self.collect(&documents)
+        {
+            return Some(parsed);
+        }
+        let entries = salvage::entries(self.text);
+        if entries.is_empty() {
+            return None;
+        }
+        let mut collector = Collector::new(self.text, self.default);
+        collector.clash_entries(&entries);
+        Some(Document::Read(collector.parsed))
+    }
+
+    fn collect(self, documents: &[tree::Tree]) -> Option<Document> {
+        let mut collector = Collector::new(self.text, self.default);
+        let ours = documents.iter().filter(|document| collector.document(document)).count();
+        (ours > 0).then_some(Document::Read(collector.parsed))
     }
 }
 
@@ -44,35 +106,6 @@ fn first_line(text: &str) -> Option<&str> {
 
 fn starts_with_section(text: &str) -> bool {
     first_line(text).is_some_and(|line| ini::section(line).is_some())
-}
-
-fn read_json(text: &str) -> Option<Parsed> {
-    collect(&json::read(text).ok()?)
-}
-
-fn salvage_json(text: &str) -> Option<Parsed> {
-    collect(&json::salvage(text))
-}
-
-fn read_yaml(text: &str) -> Option<Parsed> {
-    if let Ok(documents) = yaml::read(text)
-        && let Some(parsed) = collect(&documents)
-    {
-        return Some(parsed);
-    }
-    let entries = salvage::entries(text);
-    if entries.is_empty() {
-        return None;
-    }
-    let mut collector = Collector::default();
-    collector.clash_entries(&entries);
-    Some(collector.parsed)
-}
-
-fn collect(documents: &[tree::Tree]) -> Option<Parsed> {
-    let mut collector = Collector::default();
-    let ours = documents.iter().filter(|document| collector.document(document)).count();
-    (ours > 0).then_some(collector.parsed)
 }
 
 /// Texts of lines: by their sections, or without any when most lines are such rows.

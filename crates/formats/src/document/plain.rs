@@ -1,12 +1,40 @@
 //! JSON entries without a client: SIP008 servers, the objects of `vmess://` links, and addresses of free proxy lists.
 
-use hezar_core::{HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
+use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 
 use super::tree::Tree;
-use crate::{RejectCode, field, outbound, parse_link};
+use crate::{ListScheme, RejectCode, field, outbound, parse_link};
 
-const HOST: &[&str] = &["ip", "host", "address", "addr", "server", "hostname"];
-const PROTOCOL: &[&str] = &["protocol", "protocols", "type", "types", "scheme"];
+const HOST: &[&str] = &[
+    "ip",
+    "host",
+    "address",
+    "addr",
+    "server",
+    "hostname",
+    "proxy_address",
+    "proxyAddress",
+    "proxy_ip",
+    "IP",
+    "Ip",
+    "Host",
+];
+const PORT: &[&str] = &["port", "proxy_port", "proxyPort", "PORT", "Port"];
+const PROTOCOL: &[&str] = &["protocol", "protocols", "type", "types", "scheme", "Protocol", "Type", "proxy_type"];
+const USER: &[&str] = &["username", "user", "login", "proxy_username"];
+const PASSWORD: &[&str] = &["password", "pass", "proxy_password"];
+
+/// Keys that only lists of proxies have beside an address.
+const PROXY_SIGNS: &[&str] = &[
+    "proxy_address",
+    "proxyAddress",
+    "proxy_ip",
+    "proxy_port",
+    "proxyPort",
+    "anonymity",
+    "anonymityLevel",
+    "anonymous",
+];
 
 /// One server of SIP008, or of the configuration of shadowsocks itself.
 pub(super) fn sip008(entry: &Tree) -> Result<NodeSpec, RejectCode> {
@@ -24,12 +52,35 @@ pub(super) fn vmess(entry: &Tree) -> Result<NodeSpec, RejectCode> {
 /// Whether an object names an address, a port and a protocol of free proxy lists.
 pub(super) fn is_address(tree: &Tree) -> bool {
     let known = tree.any(PROTOCOL).words().iter().any(|name| proxy(name, tree).is_some());
-    known && !tree.text(HOST).is_empty() && !tree.get("port").is_null()
+    known && has_address(tree)
+}
+
+/// Whether an object has an address and a port.
+pub(super) fn has_address(tree: &Tree) -> bool {
+    !tree.text(HOST).is_empty() && !tree.any(PORT).is_null()
+}
+
+/// Whether an object with an address says in other words than a protocol's name that it is a proxy.
+pub(super) fn is_proxy(tree: &Tree) -> bool {
+    has_address(tree) && tree.any(PROTOCOL).is_null() && PROXY_SIGNS.iter().any(|key| !tree.get(key).is_null())
+}
+
+/// A proxy whose protocol is not named; without a sign that it is one at all it is refused.
+pub(super) fn nameless(entry: &Tree, default: Option<ListScheme>) -> Result<NodeSpec, RejectCode> {
+    let server = field::server(entry.text(HOST), entry.text(PORT))?;
+    match default {
+        Some(default) if is_proxy(entry) => Ok(default.node(server, credentials(entry))),
+        _ => Err(RejectCode::BadField),
+    }
+}
+
+fn credentials(entry: &Tree) -> Option<Credentials> {
+    field::credentials(entry.text(USER), entry.text(PASSWORD))
 }
 
 /// One node for each protocol that the address speaks.
 pub(super) fn address(entry: &Tree) -> Vec<Result<NodeSpec, RejectCode>> {
-    let server = field::server(entry.text(HOST), entry.text(&["port"]));
+    let server = field::server(entry.text(HOST), entry.text(PORT));
     let mut outbounds: Vec<Outbound> =
         entry.any(PROTOCOL).words().iter().filter_map(|name| proxy(name, entry)).collect();
     outbounds.dedup();
@@ -38,7 +89,7 @@ pub(super) fn address(entry: &Tree) -> Vec<Result<NodeSpec, RejectCode>> {
 
 /// `https` in these lists says that the proxy can CONNECT to such sites, not that it speaks TLS itself.
 fn proxy(name: &str, entry: &Tree) -> Option<Outbound> {
-    let credentials = field::credentials(entry.text(&["username", "user"]), entry.text(&["password", "pass"]));
+    let credentials = credentials(entry);
     let socks = |version, credentials| Some(Outbound::Socks(SocksProxy { version, credentials, tls: None }));
     match name.to_ascii_lowercase().as_str() {
         "http" | "https" => Some(Outbound::Http(HttpProxy { credentials, tls: None })),

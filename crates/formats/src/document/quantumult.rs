@@ -79,7 +79,7 @@ fn security<'a>(row: &Row<'a>, kind: SecurityKind) -> SecurityText<'a> {
         disable_sni: row.flag(&["tls-no-sni"]),
         alpn: field::list(row.text(&["tls-alpn"])),
         skip_verify: row.denied(&["tls-verification"]),
-        pins: field::pins(row.text(&["tls-cert-sha256"])),
+        pins: row.pins(&["tls-cert-sha256"]),
         public_key: row.text(&["reality-base64-pubkey"]),
         short_id: row.text(&["reality-hex-shortid"]),
         ..SecurityText::default()

@@ -111,7 +111,7 @@ fn security<'a>(row: &Row<'a>, kind: SecurityKind) -> SecurityText<'a> {
         alpn: field::list(row.text(&["alpn"])),
         skip_verify: row.flag(&["skip-cert-verify", "allow-insecure"])
             || row.denied(&["certificate", "tls-verification"]),
-        pins: field::pins(row.text(&["server-cert-fingerprint-sha256", "tls-cert-sha256"])),
+        pins: row.pins(&["server-cert-fingerprint-sha256", "tls-cert-sha256"]),
         fingerprint: row.text(&["client-fingerprint"]),
         public_key,
         short_id: row.text(&["short-id"]),

@@ -5,8 +5,15 @@ use hezar_core::{
     StreamProtocol, TuicUser, Vision, Xhttp,
 };
 
-use super::{clash, read, sing_box, write};
-use crate::{Parsed, RejectCode};
+use super::{Document, clash, sing_box, write};
+use crate::{ListScheme, Parsed, RejectCode};
+
+pub(super) fn read(text: &str) -> Option<Parsed> {
+    match super::read(text, ListScheme::Http) {
+        Document::Read(parsed) => Some(parsed),
+        Document::Foreign(_) | Document::None => None,
+    }
+}
 
 fn nodes(text: &str) -> Vec<NodeSpec> {
     let parsed = read(text).unwrap_or_else(|| panic!("not a document: {text}"));
@@ -346,7 +353,7 @@ fn plain_json() {
     assert_eq!(found, [("trojan", "a".to_owned()), ("vmess", "b".to_owned())]);
     let nested = format!("[{},\n\"ports\":\n[443]\n}}]", server.trim_end_matches('}'));
     assert_eq!(node(&nested).scheme(), "ss");
-    assert_eq!(read(r#"["192.0.2.1:80", "192.0.2.2:80"]"#), None);
+    assert_eq!(nodes(r#"["192.0.2.1:80", "192.0.2.2:80:user:pass"]"#).len(), 2);
     assert_eq!(read(r#"["https://example.org/page"]"#), None);
 }
 

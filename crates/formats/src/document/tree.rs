@@ -22,17 +22,9 @@ pub(crate) enum Tree {
 static NULL: Tree = Tree::Null;
 
 impl Tree {
-    /// The value of a key; [`Tree::Null`] when there is none. YAML's merge key `<<` is looked through.
+    /// The value of a key; [`Tree::Null`] when there is none.
     pub(super) fn get(&self, key: &str) -> &Self {
-        let Self::Map(pairs) = self else { return &NULL };
-        let find = |pairs: &'_ [(Box<str>, Self)], key: &str| pairs.iter().position(|(name, _)| name.as_ref() == key);
-        if let Some((_, value)) = find(pairs, key).and_then(|at| pairs.get(at)) {
-            return value;
-        }
-        match find(pairs, "<<").and_then(|at| pairs.get(at)) {
-            Some((_, Self::Map(merged))) => find(merged, key).and_then(|at| merged.get(at)).map_or(&NULL, |(_, v)| v),
-            _ => &NULL,
-        }
+        self.pairs().iter().find(|(name, _)| name.as_ref() == key).map_or(&NULL, |(_, value)| value)
     }
 
     /// The first of these keys that has a value.

@@ -1,6 +1,9 @@
 //! XHTTP's `extra` settings: Xray's JSON object, and the names that mihomo gives to its members.
 
-use super::tree::{MapBuilder, Tree};
+use super::{
+    clash,
+    tree::{MapBuilder, Tree},
+};
 
 /// mihomo's and Xray's names of the plain settings.
 const NAMES: &[(&str, &str)] = &[
@@ -94,7 +97,7 @@ fn download_settings(entry: &Tree, opts: &Tree) -> MapBuilder {
         ("reality", "realitySettings")
     } else {
         tls.put("allowInsecure", entry.get("skip-cert-verify").clone());
-        tls.put("pinnedPeerCertSha256", entry.get("fingerprint").clone());
+        tls.text("pinnedPeerCertSha256", clash::read::pin_text(entry));
         (if entry.flag(&["tls"]) { "tls" } else { "none" }, "tlsSettings")
     };
     let mut http = settings(opts.pairs());

@@ -1,7 +1,8 @@
 //! One outbound of Xray or v2ray, turned into nodes: it may name several servers.
 
 use hezar_core::{
-    Carrier, HttpProxy, Hysteria2, NodeSpec, Outbound, Secret, SecurityKind, SocksProxy, SocksVersion, XhttpDownload,
+    Carrier, HttpProxy, Hysteria2, NodeSpec, Outbound, Pin, Secret, SecurityKind, SocksProxy, SocksVersion,
+    UNREADABLE_PIN, XhttpDownload,
 };
 
 use super::{clash::read::reserved_text, headers, json, tree::Tree, xhttp};
@@ -73,13 +74,12 @@ fn security(stream: &Tree) -> SecurityText<'_> {
         "reality" => (SecurityKind::Reality, stream.get("realitySettings")),
         _ => (SecurityKind::None, stream.get("tlsSettings")),
     };
-    let pins = opts.any(&["pinnedPeerCertSha256", "pinnedPeerCertificateSha256"]);
     SecurityText {
         kind,
         server_name: opts.text(&["serverName"]),
         alpn: opts.get("alpn").words(),
         skip_verify: opts.flag(&["allowInsecure"]),
-        pins: field::pins(&pins.texts().join(",")),
+        pins: pins(opts),
         verify_names: opts.any(&["verifyPeerCertByName", "verifyPeerCertInNames"]).words(),
         fingerprint: opts.text(&["fingerprint"]),
         ech: opts.text(&["echConfigList"]),
@@ -90,6 +90,21 @@ fn security(stream: &Tree) -> SecurityText<'_> {
         mldsa65_verify: opts.text(&["mldsa65Verify"]),
         ..SecurityText::default()
     }
+}
+
+/// Hashes of certificates, or the only authorities that count. Hashes of chains and of keys cannot be checked here.
+fn pins(opts: &Tree) -> Vec<Pin> {
+    let other = ["pinnedPeerCertificateChainSha256", "pinnedPeerCertificatePublicKeySha256"];
+    if !opts.any(&other).texts().is_empty() {
+        return vec![UNREADABLE_PIN];
+    }
+    let hashes = opts.any(&["pinnedPeerCertSha256", "pinnedPeerCertificateSha256"]).texts();
+    if !hashes.is_empty() || !opts.flag(&["disableSystemRoot"]) {
+        return field::pins(&hashes.join(","));
+    }
+    let authority = |certificate: &&Tree| certificate.text(&["usage"]) == "verify";
+    let authorities = opts.get("certificates").items().iter().filter(authority);
+    field::pem_pins(&authorities.flat_map(|certificate| certificate.get("certificate").texts()).collect::<Vec<_>>())
 }
 
 fn optional_tls(stream: &Tree) -> Result<Option<hezar_core::Tls>, RejectCode> {

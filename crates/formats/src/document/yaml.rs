@@ -1,6 +1,6 @@
 //! YAML into a bounded tree: no depth, alias or size in the text can cost more than the text's own length allows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -36,8 +36,49 @@ struct Open {
 
 enum Kind {
     List(Vec<Tree>),
-    /// The pairs, and the key that waits for its value.
-    Map(Vec<(Box<str>, Tree)>, Option<Box<str>>),
+    Map(Map),
+}
+
+#[derive(Default)]
+struct Map {
+    pairs: Vec<(Box<str>, Tree)>,
+    /// The key that waits for its value.
+    key: Option<Key>,
+    /// What merge keys name, in their order.
+    merged: Vec<Tree>,
+}
+
+enum Key {
+    Name(Box<str>),
+    /// `<<` without quotes.
+    Merge,
+}
+
+impl Map {
+    fn put(&mut self, tree: Tree) {
+        match self.key.take() {
+            None if matches!(&tree, Tree::Plain(text) if text.as_ref() == "<<") => self.key = Some(Key::Merge),
+            None => self.key = Some(Key::Name(tree.scalar().into())),
+            Some(Key::Name(name)) => self.pairs.push((name, tree)),
+            Some(Key::Merge) => self.merged.push(tree),
+        }
+    }
+
+    /// The map with what it merges (<https://yaml.org/type/merge.html>): its own keys win, and of several merged maps
+    /// the earlier one. Merged maps are whole already, so that theirs are in them.
+    fn finish(mut self) -> Tree {
+        if self.merged.is_empty() {
+            return Tree::Map(self.pairs);
+        }
+        let mut known: HashSet<Box<str>> = self.pairs.iter().map(|(key, _)| key.clone()).collect();
+        let maps = self.merged.into_iter().flat_map(|tree| if let Tree::List(maps) = tree { maps } else { vec![tree] });
+        for (key, value) in maps.flat_map(|tree| if let Tree::Map(pairs) = tree { pairs } else { Vec::new() }) {
+            if known.insert(key.clone()) {
+                self.pairs.push((key, value));
+            }
+        }
+        Tree::Map(self.pairs)
+    }
 }
 
 struct Builder {
@@ -61,12 +102,12 @@ impl Builder {
                 self.put(tree, anchor)
             }
             Event::SequenceStart(anchor, _) => self.push(anchor, Kind::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.push(anchor, Kind::Map(Vec::new(), None)),
+            Event::MappingStart(anchor, _) => self.push(anchor, Kind::Map(Map::default())),
             Event::SequenceEnd | Event::MappingEnd => {
                 let open = self.open.pop().ok_or(Malformed)?;
                 let tree = match open.kind {
                     Kind::List(items) => Tree::List(items),
-                    Kind::Map(pairs, _) => Tree::Map(pairs),
+                    Kind::Map(map) => map.finish(),
                 };
                 self.put(tree, open.anchor)
             }
@@ -103,10 +144,7 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.documents.push(tree),
             Some(Kind::List(items)) => items.push(tree),
-            Some(Kind::Map(pairs, waiting)) => match waiting.take() {
-                None => *waiting = Some(tree.scalar().into()),
-                Some(key) => pairs.push((key, tree)),
-            },
+            Some(Kind::Map(map)) => map.put(tree),
         }
         Ok(())
     }

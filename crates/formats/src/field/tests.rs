@@ -48,7 +48,20 @@ fn keys() {
     assert_eq!(short_id("").unwrap().as_bytes(), [0; 0]);
     assert_eq!(short_id("010"), None);
     assert_eq!(pins(&"AB:".repeat(32)).len(), 1);
-    assert_eq!(pins("chrome").len(), 0);
+    for readable in ["SHA256 Fingerprint=", "sha256:", "sha256//", ""] {
+        assert_eq!(pins(&format!("{readable}{}", "AB:".repeat(32))), [[0xab; 32]], "{readable}");
+    }
+    let hash = "ab".repeat(32);
+    assert_eq!(pins(&format!("{hash};{hash} {hash}|x")).len(), 3, "a partly readable list is what is readable");
+    // What is there and cannot be read never reads as nothing.
+    for unreadable in ["chrome", "ab:cd", &hash[1..], "sha1:00", "sha256/", "-----BEGIN"] {
+        assert_eq!(pins(unreadable), [UNREADABLE_PIN], "{unreadable}");
+    }
+    assert_eq!((pins("").len(), pins(" , ").len()), (0, 0));
+    let pem = |body: &str| vec![format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n").into()];
+    assert_eq!(pem_pins(&pem("AQID")), [<[u8; 32]>::from(Sha256::digest([1, 2, 3]))]);
+    assert_eq!(pem_pins(&pem("%")), [UNREADABLE_PIN]);
+    assert_eq!(pem_pins(&[]).len(), 0);
     assert_eq!([reserved("1, 2,3"), reserved("[1,2,3]"), reserved("AQID"), reserved("010203")], [Some([1, 2, 3]); 4]);
     assert_eq!((reserved(""), reserved("1,2"), reserved("x")), (Some([0; 3]), None, None));
 }

@@ -1,12 +1,12 @@
 //! `http://user:password@host:port` and `https://…`: a proxy only where it cannot be a web page.
 
-use hezar_core::{HttpProxy, Label, NodeSpec, Outbound, Target};
+use hezar_core::{HttpProxy, Label, NodeSpec, Outbound, SecurityKind, Target};
 
 use super::{
     Named, assemble,
     query::{Pairs, same},
     security,
-    socks::{credentials, read_telegram_query, userinfo},
+    socks::{endpoint, read_telegram_query, userinfo},
     uri::{self, Uri},
 };
 use crate::RejectCode;
@@ -28,25 +28,41 @@ const KNOWN: &[&str] = &[
     "ech",
     "tls",
     "security",
+    "remarks",
+    "remark",
+    "udp",
+    "uot",
+    "tfo",
 ];
 
 /// A proxy has an explicit port, no path and no unknown parameter.
 pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
-    let uri = Uri::split(body);
+    let uri = split(body);
     if let Some(query) = telegram_query(&uri, body) {
         return query;
     }
     // Lists write a final slash behind addresses; behind a name it is a page.
     let bare = uri.path.is_empty() || (uri.path == "/" && (uri.userinfo.is_some() || uri::is_address(uri.host)));
     let known = |key: &str| KNOWN.iter().any(|name| same(key, name));
-    if uri.port.is_empty() || !bare || !uri.query.keys().all(known) {
+    if !bare || !uri.query.keys().all(known) {
         return Err(RejectCode::WebAddress);
     }
-    let http = HttpProxy {
-        credentials: uri.userinfo.and_then(credentials),
-        tls: secure.then(|| security::read_tls(&uri.query)),
-    };
-    Ok((NodeSpec::new(uri.server()?, Outbound::Http(http)), uri.label()))
+    let endpoint = endpoint(&uri, "");
+    // Nothing but a name is a page; base64 of a server looks like a name too.
+    let (server, credentials) =
+        if uri.port.is_empty() { endpoint.map_err(|_| RejectCode::WebAddress)? } else { endpoint? };
+    let kind = security::kind(uri.query.get(&["security", "tls"]), SecurityKind::None);
+    let tls = (secure || kind == SecurityKind::Tls).then(|| security::read_tls(&uri.query));
+    Ok((NodeSpec::new(server, Outbound::Http(HttpProxy { credentials, tls })), uri.label()))
+}
+
+/// A password may hold a raw `#` or `?`, but a page's query may hold an address with `@` as well.
+fn split(body: &str) -> Uri<'_> {
+    let uri = Uri::split_password(body);
+    let login = uri.userinfo.unwrap_or_default();
+    let sign = login.find(['#', '?']).unwrap_or(login.len());
+    let is_login = login.get(..sign).unwrap_or_default().contains(':') && !login.contains('/');
+    if sign == login.len() || is_login { uri } else { Uri::split(body) }
 }
 
 /// `https://t.me/socks?…` is a SOCKS proxy, `https://t.me/proxy?…` an MTProto one.

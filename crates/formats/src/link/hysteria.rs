@@ -14,7 +14,7 @@ use crate::{RejectCode, field, outbound};
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);
     let query = &uri.query;
-    let (server, ports) = server_and_ports(&uri, "")?;
+    let (server, ports) = server_and_ports(&uri, "443")?;
     let auth = match query.get(&["auth", "authstr"]) {
         "" => uri.user(),
         auth => auth.into(),

@@ -1,13 +1,14 @@
 //! Share links: one file per scheme, and the table that finds it.
 
 mod anytls;
-mod chain;
+pub(crate) mod chain;
 mod http;
 mod hysteria;
 mod hysteria2;
 mod plugin;
 pub(crate) mod query;
 mod security;
+mod shadowrocket;
 mod shadowsocks;
 mod socks;
 mod ssr;
@@ -21,7 +22,7 @@ mod wireguard;
 
 use hezar_core::{Label, NodeSpec, Outbound, SocksVersion, StreamProtocol, Target};
 
-use crate::{RejectCode, text::markup};
+use crate::{RejectCode, admission, text::markup};
 use query::Pairs;
 
 /// The longest link read, in bytes.
@@ -44,6 +45,8 @@ pub(crate) enum Scheme {
     AnyTls,
     WireGuard,
     Socks(SocksVersion),
+    /// SOCKS inside TLS.
+    SocksTls(SocksVersion),
     Http,
     Https,
     /// Several nodes, each dialled through the one before.
@@ -72,13 +75,28 @@ impl Scheme {
             "socks" | "socks5" | "socks5h" => Self::Socks(SocksVersion::V5),
             "socks4" => Self::Socks(SocksVersion::V4),
             "socks4a" => Self::Socks(SocksVersion::V4a),
+            "socks5+tls" | "socks+tls" | "socks5h+tls" | "socks5s" | "sockss" | "socks5-tls" => {
+                Self::SocksTls(SocksVersion::V5)
+            }
+            "socks4+tls" => Self::SocksTls(SocksVersion::V4),
+            "socks4a+tls" => Self::SocksTls(SocksVersion::V4a),
             "http" => Self::Http,
-            "https" => Self::Https,
+            "https" | "http+tls" | "https+tls" => Self::Https,
             chain::SCHEME => Self::Chain,
             "tg" => Self::Telegram,
             name if FOREIGN.contains(&name) => Self::Foreign,
             _ => return None,
         })
+    }
+
+    /// Whether links of this scheme are base64 as a whole, or used to be.
+    pub(crate) const fn is_often_base64(self) -> bool {
+        matches!(self, Self::Vmess | Self::Vless | Self::Shadowsocks | Self::ShadowsocksR)
+    }
+
+    /// Whether the authority may be in base64; the other schemes have readers of their own for that.
+    const fn may_be_expanded(self) -> bool {
+        matches!(self, Self::Vless | Self::Trojan | Self::Tuic | Self::AnyTls | Self::Hysteria | Self::Hysteria2)
     }
 
     /// Whether the scheme also means things that are not proxies, so that it does not end another link.
@@ -124,13 +142,40 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 /// # Errors
 /// The stable reason why the text is not a link of a protocol that Hezar has.
 pub fn parse_link(text: &str) -> Result<(NodeSpec, Label), RejectCode> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || markup::is_invisible(c));
-    if text.len() > MAX_BYTES {
-        return Err(RejectCode::TooLong);
+    LinkReader::default().read(text)
+}
+
+/// Reads many links; those that go through the same nodes share them.
+#[derive(Debug, Default)]
+pub struct LinkReader {
+    chains: chain::Chains,
+}
+
+impl LinkReader {
+    /// As [`parse_link`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read(&mut self, text: &str) -> Result<(NodeSpec, Label), RejectCode> {
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || markup::is_invisible(c));
+        if text.len() > MAX_BYTES {
+            return Err(RejectCode::TooLong);
+        }
+        let text = markup::unescape(text);
+        let (name, body) = split_scheme(&text).ok_or(RejectCode::NotALink)?;
+        let (node, label) = match Scheme::find(name).ok_or(RejectCode::UnsupportedScheme)? {
+            Scheme::Chain => self.chains.read(body)?,
+            scheme => read_alone(scheme, body)?,
+        };
+        admission::check_text(&node, text.len())?;
+        Ok((node, label))
     }
-    let text = markup::unescape(text);
-    let (name, body) = split_scheme(&text).ok_or(RejectCode::NotALink)?;
-    let scheme = Scheme::find(name).ok_or(RejectCode::UnsupportedScheme)?;
+}
+
+/// Reads what follows the scheme, for every scheme but that of chains.
+fn read_alone(scheme: Scheme, body: &str) -> Result<Named, RejectCode> {
+    let expanded = if scheme.may_be_expanded() { shadowrocket::expanded(body) } else { None };
+    let body = expanded.as_deref().unwrap_or(body);
     match scheme {
         Scheme::Vless => vless::read(body),
         Scheme::Vmess => vmess::read(body),
@@ -142,11 +187,12 @@ pub fn parse_link(text: &str) -> Result<(NodeSpec, Label), RejectCode> {
         Scheme::Tuic => tuic::read(body),
         Scheme::AnyTls => anytls::read(body),
         Scheme::WireGuard => wireguard::read(body),
-        Scheme::Socks(version) => socks::read(body, version),
+        Scheme::Socks(version) => socks::read(body, version, false),
+        Scheme::SocksTls(version) => socks::read(body, version, true),
         Scheme::Http => http::read(body, false),
         Scheme::Https => http::read(body, true),
-        Scheme::Chain => chain::read(body),
         Scheme::Telegram => socks::read_telegram(body),
+        Scheme::Chain => Err(RejectCode::BadChain),
         Scheme::Foreign => Err(RejectCode::UnsupportedScheme),
     }
 }
@@ -159,9 +205,11 @@ pub fn parse_link(text: &str) -> Result<(NodeSpec, Label), RejectCode> {
 /// field and not in the path.
 #[must_use]
 pub fn to_link(node: &NodeSpec, label: &Label) -> String {
-    if node.via().is_some() {
-        return chain::write(node, label);
-    }
+    if node.via().is_some() { chain::write(node, label) } else { write_alone(node, label) }
+}
+
+/// Writes the node as if it were dialled directly.
+pub(crate) fn write_alone(node: &NodeSpec, label: &Label) -> String {
     let server = &node.server;
     match &node.outbound {
         Outbound::Socks(socks) => socks::write(socks, server, label),

@@ -48,6 +48,7 @@ fn sip002(text: &str) -> Found {
     let (name, _) = options.remove(0);
     let name = field::plugin_name(&name);
     options.truncate(MAX_OPTIONS);
+    field::plugin_words(&name, &mut options);
     let plugin = (name.as_ref() != "none").then_some(Plugin { name, options });
     Found { plugin, server: None }
 }

@@ -58,6 +58,13 @@ impl<'a> Query<'a> {
         ""
     }
 
+    /// Every value under any of these names, joined by commas.
+    pub(crate) fn all(&self, names: &[&str]) -> String {
+        let named = |key: &str| names.iter().any(|name| same(key, name));
+        let values: Vec<&str> = self.pairs().filter(|(key, _)| named(key)).map(|(_, value)| value).collect();
+        values.join(",")
+    }
+
     /// Whether any of these switches is on.
     pub(crate) fn flag(&self, names: &[&str]) -> bool {
         self.pairs.iter().any(|(key, value)| field::truth(value) && names.iter().any(|name| same(key, name)))

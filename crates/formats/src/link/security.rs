@@ -1,6 +1,6 @@
 //! TLS and REALITY in the parameters of a link.
 
-use hezar_core::{Fingerprint, Reality, Security, SecurityKind, Tls};
+use hezar_core::{Fingerprint, Pin, Reality, Security, SecurityKind, Tls, UNREADABLE_PIN};
 
 use super::query::{Pairs, Query};
 use crate::{carrier::SecurityText, field};
@@ -35,7 +35,7 @@ pub(super) fn read<'q>(query: &'q Query<'_>, kind: SecurityKind) -> SecurityText
         disable_sni: query.flag(&["disablesni"]),
         alpn: query.list("alpn"),
         skip_verify: query.flag(SKIP_VERIFY) || (!verified.is_empty() && !field::truth(verified)),
-        pins: field::pins(query.get(&["pcs", "pinsha256", "pinnedpeercertsha256"])),
+        pins: pins(query),
         verify_names: query.list("vcn"),
         fingerprint: query.get(&["fp", "clientfingerprint"]),
         ech: query.get(&["ech"]),
@@ -44,6 +44,15 @@ pub(super) fn read<'q>(query: &'q Query<'_>, kind: SecurityKind) -> SecurityText
         spider_x: query.get(&["spx", "spiderx"]),
         mldsa65_verify: query.get(&["pqv"]),
     }
+}
+
+/// The names of pinned certificates, and those of pins that cannot be checked here: hashes of keys and of whole chains.
+const PINS: &[&str] = &["pcs", "pinsha256", "pinnedpeercertsha256", "pinnedcertsha256"];
+const OTHER_PINS: &[&str] =
+    &["pinnedpeercertificatechainsha256", "pinnedpeercertificatepublickeysha256", "certificatepublickeysha256"];
+
+fn pins(query: &Query<'_>) -> Vec<Pin> {
+    if query.get(OTHER_PINS).is_empty() { field::pins(&query.all(PINS)) } else { vec![UNREADABLE_PIN] }
 }
 
 /// The TLS settings of a protocol that always has TLS.

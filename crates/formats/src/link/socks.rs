@@ -8,52 +8,47 @@ use super::{
     security,
     uri::{self, Uri, escape, unescape},
 };
-use crate::{RejectCode, field};
+use crate::{
+    RejectCode,
+    address::{self, Endpoint, Names},
+    field,
+};
 
-pub(super) fn read(body: &str, version: SocksVersion) -> Result<Named, RejectCode> {
-    let uri = Uri::split(body);
-    if let Some(userinfo) = uri.userinfo {
-        return finish(uri.server()?, version, credentials(userinfo), &uri);
-    }
-    if let Ok(server) = uri.server() {
-        return finish(server, version, None, &uri);
-    }
-    // base64(user:password@host:port), as v2rayN writes it.
-    let code = if uri.authority.contains(':') { RejectCode::BadHost } else { RejectCode::BadEncoding };
-    let text = field::base64_text(&unescape(uri.authority)).ok_or(code)?;
-    let (userinfo, server) = text.rsplit_once('@').unwrap_or(("", &text));
-    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    finish(Uri::split(server).server()?, version, field::credentials(user, password), &uri)
-}
+/// The port that clients take when a link names none (RFC 1928's).
+const PORT: &str = "1080";
 
-fn finish(
-    server: Target,
-    version: SocksVersion,
-    credentials: Option<Credentials>,
-    uri: &Uri<'_>,
-) -> Result<Named, RejectCode> {
+pub(super) fn read(body: &str, version: SocksVersion, tls: bool) -> Result<Named, RejectCode> {
+    let uri = Uri::split_password(body);
+    let (server, credentials) = endpoint(&uri, PORT)?;
     let kind = security::kind(uri.query.get(&["security", "tls"]), SecurityKind::None);
-    let tls = (kind == SecurityKind::Tls).then(|| security::read_tls(&uri.query));
+    let tls = (tls || kind == SecurityKind::Tls).then(|| security::read_tls(&uri.query));
     Ok((NodeSpec::new(server, Outbound::Socks(SocksProxy { version, credentials, tls })), uri.label()))
 }
 
-/// `user:password` in escapes, or both in base64 when there is no colon.
-pub(super) fn credentials(userinfo: &str) -> Option<Credentials> {
-    if let Some((user, password)) = userinfo.split_once(':') {
-        return field::credentials(&unescape(user), &unescape(password));
-    }
-    let text = unescape(userinfo);
-    let readable = |text: &String| text.contains(':') && !text.contains(char::is_control);
-    match field::base64_text(&text).filter(readable) {
-        Some(decoded) => {
-            let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
-            field::credentials(user, password)
+/// The server and the login of a SOCKS or HTTP link, in every order that lists have them, or in base64 as v2rayN and
+/// Shadowrocket write them. A missing port is `default`, unless that is empty.
+pub(super) fn endpoint(uri: &Uri<'_>, default: &str) -> Result<Endpoint, RejectCode> {
+    let text = uri.authority.trim_end_matches('/');
+    let named = uri.port.is_empty() && (uri::is_address(uri.host) || address::is_dotted(uri.host));
+    let server = if named { uri.server_or(default) } else { uri.server() };
+    match (uri.userinfo, server) {
+        (Some(login), Ok(server)) => Ok((server, address::credentials(login))),
+        (Some(login), Err(code)) => address::read(&format!("{login}@{text}"), Names::Dotted).ok_or(code),
+        (None, Ok(server)) => Ok((server, None)),
+        (None, Err(code)) => {
+            let with_login = address::with_login(text, Names::Any).filter(|(_, login)| login.is_some());
+            let code = if text.contains(':') { code } else { RejectCode::BadEncoding };
+            with_login.or_else(|| encoded(text)).ok_or(code)
         }
-        None => {
-            let (user, password) = text.split_once(':').unwrap_or((&text, ""));
-            field::credentials(user, password)
-        }
     }
+}
+
+/// `base64(user:password@host:port)`, whose parts are not escaped.
+fn encoded(text: &str) -> Option<Endpoint> {
+    let text = field::base64_text(&unescape(text))?;
+    let (login, server) = text.rsplit_once('@').unwrap_or(("", &text));
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Some((Uri::split(server).server().ok()?, field::credentials(user, password)))
 }
 
 /// `tg://socks?server=…&port=…&user=…&pass=…`; other deep links are not proxies.

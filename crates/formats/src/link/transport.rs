@@ -21,11 +21,19 @@ const NO_HEADER: &str = "-";
 
 /// Reads the transport and its security; without a `security` key it is `default`.
 pub(super) fn read(query: &Query<'_>, default: SecurityKind) -> Result<Carrier, RejectCode> {
-    let kind = security::kind(query.get(&["security", "tls"]), default);
     let network = query.get(&["type", "net", "network"]);
+    let default =
+        if default == SecurityKind::None && asks_for_reality(query, network) { SecurityKind::Reality } else { default };
+    let kind = security::kind(query.get(&["security", "tls"]), default);
     // Old Trojan links.
     let network = if network.is_empty() && query.flag(&["ws"]) { "ws" } else { network };
     read_as(query, network, kind)
+}
+
+/// Whether a link without a `security` key has a key that only REALITY uses, over a transport that REALITY can have.
+fn asks_for_reality(query: &Query<'_>, network: &str) -> bool {
+    let carries = ["", "tcp", "raw", "grpc", "xhttp"].iter().any(|name| network.eq_ignore_ascii_case(name));
+    carries && field::key32(query.get(&["pbk"])).is_some()
 }
 
 /// Reads the transport of this name.

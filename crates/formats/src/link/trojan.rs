@@ -5,7 +5,7 @@ use hezar_core::{Carrier, Label, NodeSpec, Secret, SecurityKind, Target, Trojan}
 use super::{
     Named, assemble,
     query::Pairs,
-    transport,
+    shadowrocket, transport,
     uri::{Uri, escape},
 };
 use crate::{RejectCode, outbound};
@@ -17,8 +17,11 @@ pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);
     let query = &uri.query;
     let inner = query.get(&["encryption"]).strip_prefix(INNER).filter(|inner| !inner.is_empty());
-    let server = uri.server()?;
-    let carrier = transport::read(query, SecurityKind::Tls)?;
+    let server = uri.server_or("443")?;
+    let carrier = match shadowrocket::trojan_plugin(query) {
+        Some(carrier) => carrier?,
+        None => transport::read(query, SecurityKind::Tls)?,
+    };
     let outbound = outbound::trojan(&uri.required_user()?, inner.map(Secret::new), carrier)?;
     Ok((NodeSpec::new(server, outbound), uri.label()))
 }

@@ -21,7 +21,7 @@ pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
         reduce_rtt: query.flag(&["reducertt", "zerortthandshake", "zerortt"]),
         tls: security::read_tls(query),
     };
-    Ok((NodeSpec::new(uri.server()?, Outbound::Tuic(Box::new(tuic))), uri.label()))
+    Ok((NodeSpec::new(uri.server_or("443")?, Outbound::Tuic(Box::new(tuic))), uri.label()))
 }
 
 /// The colon between user and password is met raw and escaped; the password may hold colons and `@`.
@@ -37,7 +37,8 @@ fn user(uri: &Uri<'_>) -> Result<TuicUser, RejectCode> {
         None if !query.get(&["password"]).is_empty() => {
             (if text.is_empty() { query.get(&["uuid"]) } else { text.as_ref() }, query.get(&["password"]))
         }
-        None if query.get(&["version"]) == "5" && Uuid::try_parse(&text).is_ok() => (text.as_ref(), ""),
+        // Tokens are no UUIDs, and version 5 allows an empty password.
+        None if Uuid::try_parse(&text).is_ok() => (text.as_ref(), ""),
         None => {
             let token = if text.is_empty() { query.get(&["token"]) } else { &text };
             return match token {

@@ -58,10 +58,11 @@ impl<'a> Uri<'a> {
     }
 
     /// As [`Uri::split`], for links whose password may hold a raw `#` or `?`: when there is no server in front of the
-    /// first of them, the first `@host:port` behind it is taken.
+    /// first of them, the first `@host:port` behind it is taken. `user:1234#…` is a server only if nothing else is.
     pub(crate) fn split_password(body: &'a str) -> Self {
         let uri = Self::split(body);
-        if uri.userinfo.is_some() || Target::parse(uri.authority.trim_end_matches('/')).is_ok() {
+        let firm = |target: Target| is_address(&target.host().to_string()) || target.host().to_string().contains('.');
+        if uri.userinfo.is_some() || Target::parse(uri.authority.trim_end_matches('/')).is_ok_and(firm) {
             return uri;
         }
         let server_end = |rest: &str| rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -106,9 +107,12 @@ impl<'a> Uri<'a> {
         server(self.host, if self.port.is_empty() { default } else { self.port })
     }
 
-    /// The name.
+    /// The name; Shadowrocket has it in a parameter.
     pub(crate) fn label(&self) -> Label {
-        label(self.fragment)
+        match self.query.get(&["remarks", "remark"]) {
+            name if self.fragment.is_empty() => Label::new(name),
+            _ => label(self.fragment),
+        }
     }
 
     /// The userinfo, decoded; empty when absent.

@@ -2,22 +2,33 @@
 
 use hezar_core::{Carrier, Label, NodeSpec, PacketEncoding, Secret, SecurityKind, Target, Vision, Vless};
 
-use super::{Named, assemble, query::Pairs, transport, uri::Uri};
+use super::{Named, assemble, query::Pairs, shadowrocket, transport, uri::Uri};
 use crate::{RejectCode, field, outbound::UserText};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split(body);
     let query = &uri.query;
     let server = uri.server()?;
+    let user = uri.required_user()?;
     let user = UserText {
-        id: &uri.required_user()?,
-        flow: query.get(&["flow"]),
+        id: without_cipher(&user),
+        flow: if shadowrocket::is_vision(query) { "xtls-rprx-vision" } else { query.get(&["flow"]) },
         encryption: encryption(query.get(&["encryption"])),
         packet_encoding: query.get(&["packetencoding"]),
         ..UserText::default()
     };
-    let outbound = user.vless(transport::read(query, SecurityKind::None)?)?;
+    let carrier = if shadowrocket::is_spoken(query) {
+        shadowrocket::carrier(query)?
+    } else {
+        transport::read(query, SecurityKind::None)?
+    };
+    let outbound = user.vless(carrier)?;
     Ok((NodeSpec::new(server, outbound), uri.label()))
+}
+
+/// Shadowrocket writes VMess's cipher in front of the id.
+fn without_cipher(user: &str) -> &str {
+    user.split_once(':').map_or(user, |(_, id)| id)
 }
 
 /// Every VLESS encryption has dots in its name; other words (`auto`, `zero`) are left-overs of VMess links.

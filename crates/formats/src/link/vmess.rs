@@ -12,7 +12,7 @@ use hezar_core::{Carrier, Label, NodeSpec, PacketEncoding, SecurityKind, Target,
 use super::{
     Named,
     query::{Pairs, Query},
-    security, transport,
+    security, shadowrocket, transport,
     uri::{self, Uri},
 };
 use crate::{RejectCode, field, outbound::UserText};
@@ -97,24 +97,7 @@ fn read_decoded(text: &str, rest: &str) -> Result<Named, RejectCode> {
     let outer = Uri::split(rest);
     let query = &outer.query;
     let user = UserText { id, alter_id: query.get(&["alterid", "aid"]), cipher, ..UserText::default() };
-    let network = match query.get(&["obfs", "type", "net"]) {
-        "websocket" => "ws",
-        "none" => "tcp",
-        other => other,
-    };
-    // obfsParam is a host or a JSON object of headers.
-    let host = query.get(&["obfsparam"]);
-    let headers = json::read(host);
-    let host = headers.as_ref().map_or(host, |headers| headers.get(&["host"])).to_owned();
-    let kind = security::kind(query.get(&["tls", "security"]), SecurityKind::None);
-    let carrier = if headers.is_some() {
-        let pairs = ["path", "sni", "peer", "alpn", "fp", "allowInsecure"];
-        let mut pairs: Vec<_> = pairs.map(|key| (Cow::from(key), Cow::from(query.get(&[&key.to_lowercase()])))).into();
-        pairs.push(("host".into(), host.into()));
-        transport::read_as(&Query::from_pairs(pairs), network, kind)?
-    } else {
-        transport::read_as(query, network, kind)?
-    };
+    let carrier = shadowrocket::carrier(query)?;
     let label = Label::new(query.get(&["remarks", "remark"]));
     Ok((node(inner.server()?, user, carrier)?, label))
 }

@@ -30,7 +30,7 @@ pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
         mtu: query.get(&["mtu"]),
         keepalive: query.get(&["keepalive", "persistentkeepalive", "keepaliveinterval", "persistentkeepaliveinterval"]),
     };
-    Ok((NodeSpec::new(uri.server()?, wireguard.outbound()?), uri.label()))
+    Ok((NodeSpec::new(uri.server_or("51820")?, wireguard.outbound()?), uri.label()))
 }
 
 pub(super) fn write(wireguard: &WireGuard, server: &Target, label: &Label) -> String {

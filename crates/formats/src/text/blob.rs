@@ -10,10 +10,22 @@ fn is_base64(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'='))
 }
 
+/// Decodes base64 in which spaces stand for line ends or for `+`. Prose looks the same, so links must come out.
+fn spaced(text: &str) -> Option<String> {
+    if text.len() < MIN_LINE || !text.split([' ', '\t']).all(is_base64) {
+        return None;
+    }
+    let joined = |sign: &str| content(&text.split_whitespace().collect::<Vec<_>>().join(sign));
+    ["", "+"].iter().find_map(|sign| joined(sign).filter(|inner| inner.contains("://")))
+}
+
 /// Decodes a text that is base64 as a whole, one line or wrapped, metadata lines around it allowed.
 pub(super) fn whole(text: &str) -> Option<String> {
     let lines = || text.lines().map(trim).filter(|line| !line.is_empty() && !super::is_comment(line));
     let first = lines().next()?;
+    if lines().all(|line| line.split([' ', '\t']).all(is_base64)) && lines().any(|line| line.contains([' ', '\t'])) {
+        return spaced(&lines().collect::<Vec<_>>().join(" "));
+    }
     if !lines().all(is_base64) || (lines().nth(1).is_none() && first.len() < MIN_LINE) {
         return None;
     }
@@ -27,7 +39,10 @@ pub(super) fn whole(text: &str) -> Option<String> {
 
 /// Decodes a line that is a list of its own.
 pub(super) fn line(text: &str) -> Option<String> {
-    (text.len() >= MIN_LINE && is_base64(text)).then(|| content(text)).flatten()
+    if text.len() < MIN_LINE {
+        return None;
+    }
+    if is_base64(text) { content(text) } else { spaced(text) }
 }
 
 fn trim(line: &str) -> &str {

@@ -1,5 +1,7 @@
 //! What a file's name tells about entries that do not name their protocol.
 
+use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion, Target};
+
 /// The protocol of a list of bare addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ListScheme {
@@ -28,6 +30,18 @@ impl ListScheme {
             ("socks", ListScheme::Socks5),
         ];
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, scheme)| *scheme)
+    }
+
+    /// The node at this address.
+    pub(crate) fn node(self, server: Target, credentials: Option<Credentials>) -> NodeSpec {
+        let socks = |version, credentials| Outbound::Socks(SocksProxy { version, credentials, tls: None });
+        let outbound = match self {
+            Self::Http => Outbound::Http(HttpProxy { credentials, tls: None }),
+            Self::Socks4 => socks(SocksVersion::V4, credentials),
+            Self::Socks4a => socks(SocksVersion::V4a, credentials),
+            Self::Socks5 => socks(SocksVersion::V5, credentials),
+        };
+        NodeSpec::new(server, outbound)
     }
 }
 

@@ -1,133 +1,318 @@
-//! Plain lists: `ip:port`, `ip:port:user:pass`, `user:pass@ip:port`, columns, and free text around them.
+//! One row of a plain list: an address with its columns, and whether a line is such a row at all.
 
-use hezar_core::{Credentials, Host, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion, Target};
+use hezar_core::{Credentials, Host, NodeSpec};
 
 use super::hints::ListScheme;
-use crate::{RejectCode, field, link::uri};
+use crate::{
+    RejectCode,
+    address::{self, Endpoint, Names},
+    field,
+    link::uri,
+};
 
 /// The most words of one line that are looked at.
 const MAX_WORDS: usize = 4096;
+/// The most columns in front of the address.
+const MAX_LEADING: usize = 4;
 
-type Endpoint = (Target, Option<Credentials>);
+/// What a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    /// One or more addresses with columns about them.
+    Nodes(Vec<NodeSpec>),
+    /// An address that cannot be read.
+    Spoilt(RejectCode),
+    /// Nothing but signs.
+    Blank,
+    /// Anything else, even with an address in it: a sentence, a setting, a line of a log.
+    Prose,
+}
 
-/// Reads the endpoints of a line; the column that names a protocol wins over `default`.
-pub(super) fn read(line: &str, default: ListScheme) -> Result<Vec<NodeSpec>, RejectCode> {
-    let separator = |c: char| {
-        c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '|' | '"' | '\'' | '<' | '>' | '(' | ')' | '`')
-    };
-    let words: Vec<&str> = line.split(separator).filter(|word| !word.is_empty()).take(MAX_WORDS).collect();
-    let mut scheme = default;
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    let mut fault = RejectCode::NotALink;
-    let mut words = words.into_iter().peekable();
-    let mut first = true;
+/// Reads a line; the column that names a protocol wins over `default`.
+pub(super) fn read(line: &str, default: ListScheme) -> Row {
+    if !line.contains(|c: char| c.is_alphanumeric()) {
+        return Row::Blank;
+    }
+    let fields: Vec<&str> = line.split(is_hard).collect();
+    let leading = if fields.len() > 2 { leading_columns(&fields) } else { 0 };
+    let mut row = Reading { scheme: default, endpoints: Vec::new(), rest: Vec::new(), first: true };
+    let mut words = fields.iter().skip(leading).flat_map(|field| words(field)).take(MAX_WORDS).peekable();
+    row.first = leading == 0;
     while let Some(word) = words.next() {
-        if let Some(named) = ListScheme::from_name(word.trim_end_matches(':')) {
-            scheme = named;
-            continue;
+        match row.word(word, words.peek().copied()) {
+            Step::Next => {}
+            Step::Both => drop(words.next()),
+            Step::Stop(row) => return row,
+        }
+    }
+    row.end(&fields)
+}
+
+/// Signs between columns; white space may also stand inside one.
+fn is_hard(c: char) -> bool {
+    c.is_control() || matches!(c, ',' | ';' | '|')
+}
+
+/// The words of a column without their quotes and the brackets of a list around them.
+fn words(field: &str) -> impl Iterator<Item = &str> {
+    let quote = |c: char| matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | '`');
+    field.split(move |c: char| c.is_whitespace() || quote(c)).map(without_bracket).filter(|word| !word.is_empty())
+}
+
+/// Takes off a bracket that has no partner inside the word, as the one around an IPv6 address has.
+fn without_bracket(word: &str) -> &str {
+    match (word.strip_prefix('['), word.strip_suffix(']')) {
+        (Some(inner), _) if !word.contains(']') => inner,
+        (_, Some(inner)) if !word.contains('[') => inner,
+        _ => word,
+    }
+}
+
+/// How many columns stand in front of one that is an address and nothing else.
+fn leading_columns(fields: &[&str]) -> usize {
+    let key = |word: &str| word.ends_with(':') || word.contains('=');
+    let label = |field: &str| !words(field).any(key) && words(field).count() <= 3;
+    let alone = |field: &str| {
+        let mut words = words(field);
+        let word = words.next().unwrap_or_default();
+        words.next().is_none() && (uri::is_address(word) || named(word, Names::No).is_some())
+    };
+    let found = fields.iter().take(MAX_LEADING + 1).position(|field| alone(field)).unwrap_or(0);
+    if fields.iter().take(found).all(|field| label(field)) { found } else { 0 }
+}
+
+struct Reading<'a> {
+    scheme: ListScheme,
+    endpoints: Vec<Endpoint>,
+    /// What follows the addresses.
+    rest: Vec<&'a str>,
+    /// Whether no word has come yet: only there a name can be a host.
+    first: bool,
+}
+
+enum Step {
+    Next,
+    /// The next word belongs to this one.
+    Both,
+    Stop(Row),
+}
+
+impl<'a> Reading<'a> {
+    fn word(&mut self, word: &'a str, next: Option<&str>) -> Step {
+        if let Some(scheme) = ListScheme::from_name(word.trim_end_matches(':')) {
+            self.scheme = scheme;
+            return Step::Next;
         }
         // A column of its own for the port.
         if let Ok(Host::Ip(_)) = Host::new(word) {
-            let port = words.peek().copied().unwrap_or_default();
-            if let Ok(server) = field::server(word, port) {
-                endpoints.push((server, None));
-                words.next();
-            } else if first && words.peek().is_none() {
-                fault = RejectCode::BadPort;
+            if let Ok(server) = field::server(word, next.unwrap_or_default()) {
+                self.endpoints.push((server, None));
+                return Step::Both;
             }
-            first = false;
-            continue;
+            if self.endpoints.is_empty() {
+                return Step::Stop(if next.is_none() { Row::Spoilt(RejectCode::BadPort) } else { Row::Prose });
+            }
         }
-        match endpoint(word, first) {
-            Ok(Some(endpoint)) => endpoints.push(endpoint),
-            Ok(None) => {}
-            Err(code) if first => fault = code,
-            Err(_) => {}
+        let names = if self.first { Names::Dotted } else { Names::No };
+        if let Some((scheme, endpoint)) = named(word, names) {
+            self.scheme = scheme.unwrap_or(self.scheme);
+            self.endpoints.push(endpoint);
+            return Step::Next;
         }
-        // Flags and bullets may stand in front of a name.
-        first &= !word.contains(|c: char| c.is_ascii_alphanumeric());
+        if !self.endpoints.is_empty() {
+            self.rest.push(word);
+            return Step::Next;
+        }
+        if let Some(code) = spoilt(word) {
+            return Step::Stop(Row::Spoilt(code));
+        }
+        if !may_lead(word) {
+            return Step::Stop(Row::Prose);
+        }
+        self.first &= !word.contains(|c: char| c.is_ascii_alphabetic());
+        Step::Next
     }
-    if endpoints.is_empty() {
-        return Err(fault);
+
+    fn end(mut self, fields: &[&str]) -> Row {
+        if self.endpoints.is_empty() || self.rest.iter().any(|word| is_sentence(word)) {
+            return Row::Prose;
+        }
+        if let [(_, login @ None)] = self.endpoints.as_mut_slice() {
+            *login = login_columns(&self.rest, fields);
+        }
+        Row::Nodes(self.endpoints.into_iter().map(|(server, login)| self.scheme.node(server, login)).collect())
     }
-    Ok(endpoints.into_iter().map(|(server, credentials)| scheme.node(server, credentials)).collect())
 }
 
-/// A word as an endpoint; `None` when it is just a word. Names count only in front of a line.
-fn endpoint(word: &str, first: bool) -> Result<Option<Endpoint>, RejectCode> {
+/// An address with its login, and the protocol that stands at it: `ip:port@socks5`, `socks5:ip:port`, `ip:port:http`.
+fn named(word: &str, names: Names) -> Option<(Option<ListScheme>, Endpoint)> {
     if !word.contains(':') {
-        return Ok(None);
-    }
-    if let Some((left, right)) = word.rsplit_once('@') {
-        if let Some(server) = server(right, true) {
-            let (user, password) = left.split_once(':').unwrap_or((left, ""));
-            return Ok(Some((server, field::credentials(&uri::unescape(user), &uri::unescape(password)))));
-        }
-        let (user, password) = right.split_once(':').unwrap_or((right, ""));
-        return Ok(server(left, true).map(|server| (server, field::credentials(user, password))));
-    }
-    if let Some(server) = server(word, first) {
-        return Ok(Some((server, None)));
-    }
-    if let Some(found) = with_login(word, first) {
-        return Ok(Some(found));
-    }
-    // What looks like an address is a spoilt entry, not prose.
-    let (host, port) = word.rsplit_once(':').unwrap_or((word, ""));
-    let dotted =
-        host.bytes().filter(|b| *b == b'.').count() == 3 && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if !dotted {
-        return Ok(None);
-    }
-    Err(if Host::new(host).is_err() || port.is_empty() && host.is_empty() {
-        RejectCode::BadHost
-    } else {
-        RejectCode::BadPort
-    })
-}
-
-/// `host:port:user:pass`, `user:pass:host:port`, `ip:port:anything`, and Resin's `ipv6:port:user:pass` without brackets.
-fn with_login(word: &str, first: bool) -> Option<Endpoint> {
-    let mut fields = word.splitn(4, ':');
-    let (a, b, c) = (fields.next()?, fields.next()?, fields.next()?);
-    let d = fields.next();
-    let pair = |host: &str, port: &str| server(&format!("{host}:{port}"), first);
-    if let Some(server) = pair(a, b) {
-        return Some((server, d.and_then(|password| field::credentials(c, password))));
-    }
-    if let Some(server) = d.filter(|d| !d.contains(':')).and_then(|d| pair(c, d)) {
-        return Some((server, field::credentials(a, b)));
-    }
-    let mut fields = word.rsplitn(4, ':');
-    let (password, user, port, host) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    if host.matches(':').count() < 2 || !uri::is_address(host) {
         return None;
     }
-    Some((field::server(host, port).ok()?, field::credentials(user, password)))
-}
-
-/// `host:port` with an address, or with a name that has a dot where names are allowed.
-fn server(text: &str, names: bool) -> Option<Target> {
-    let target = Target::parse(text).ok()?;
-    match target.host() {
-        Host::Ip(_) => Some(target),
-        Host::Name(name) => {
-            let top = name.as_str().rsplit_once('.').map(|(_, top)| top)?;
-            let letters = top.len() >= 2 && (top.starts_with("xn--") || top.bytes().all(|b| b.is_ascii_alphabetic()));
-            (names && letters).then_some(target)
+    let behind = word.rsplit_once(['@', ':', '#']).map(|(rest, name)| (name, rest));
+    let front = word.split_once(['@', ':']);
+    for (name, rest) in behind.into_iter().chain(front) {
+        if let Some(scheme) = ListScheme::from_name(name)
+            && let Some(endpoint) = address::read(rest, names)
+        {
+            return Some((Some(scheme), endpoint));
         }
     }
+    address::read(word, names).map(|endpoint| (None, endpoint))
 }
 
-impl ListScheme {
-    fn node(self, server: Target, credentials: Option<Credentials>) -> NodeSpec {
-        let socks = |version| Outbound::Socks(SocksProxy { version, credentials: credentials.clone(), tls: None });
-        let outbound = match self {
-            Self::Http => Outbound::Http(HttpProxy { credentials, tls: None }),
-            Self::Socks4 => socks(SocksVersion::V4),
-            Self::Socks4a => socks(SocksVersion::V4a),
-            Self::Socks5 => socks(SocksVersion::V5),
-        };
-        NodeSpec::new(server, outbound)
-    }
+/// What looks like an address is a spoilt entry, not prose.
+fn spoilt(word: &str) -> Option<RejectCode> {
+    let (host, port) = word.rsplit_once(':')?;
+    let dotted =
+        host.bytes().filter(|b| *b == b'.').count() == 3 && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let empty = port.is_empty() && host.is_empty();
+    dotted.then(|| if Host::new(host).is_err() || empty { RejectCode::BadHost } else { RejectCode::BadPort })
+}
+
+/// Whether a word may stand in front of a row's address: signs and flags, a number, a country's code.
+fn may_lead(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let number = bare.len() <= 6 && bare.bytes().all(|b| b.is_ascii_digit());
+    let country = (2..=3).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_uppercase());
+    number || country
+}
+
+/// Whether text in front of and behind a link leaves it a row of a list.
+pub(super) fn is_row_around(front: &str, behind: &str) -> bool {
+    let name = |word: &str| ListScheme::from_name(word.trim_end_matches(':')).is_some();
+    words(front).all(|word| may_lead(word.trim_matches(is_hard)) || name(word)) && !words(behind).any(is_sentence)
+}
+
+/// Whether text in front of a link only says what it is: `Proxy:`, `New SOCKS:`.
+pub(super) fn is_label(front: &str) -> bool {
+    let mut words: Vec<&str> = words(front).filter(|word| word.contains(char::is_alphanumeric)).collect();
+    let last = words.pop().unwrap_or(":");
+    words.len() < 3 && last.ends_with(':') && !words.iter().any(|word| is_sentence(word) || word.ends_with(':'))
+}
+
+/// Words and signs that columns of lists do not have: those of sentences and of logs.
+fn is_sentence(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "accepted",
+        "already",
+        "and",
+        "are",
+        "because",
+        "can",
+        "closed",
+        "connected",
+        "connecting",
+        "connection",
+        "does",
+        "error",
+        "failed",
+        "for",
+        "from",
+        "has",
+        "have",
+        "into",
+        "listen",
+        "listening",
+        "not",
+        "refused",
+        "that",
+        "the",
+        "then",
+        "this",
+        "use",
+        "via",
+        "was",
+        "will",
+        "with",
+        "you",
+        "your",
+        "GET",
+        "POST",
+        "CONNECT",
+        "->",
+        "=>",
+        "-->",
+    ];
+    let bare = word.trim_end_matches(['.', ':', '!', '?']);
+    WORDS.contains(&bare) || bare.starts_with("HTTP/")
+}
+
+/// A user and a password in the two columns behind the address, where neither says something about a proxy instead.
+fn login_columns(rest: &[&str], fields: &[&str]) -> Option<Credentials> {
+    // A column that is a phrase is no part of a login.
+    let phrases = fields.len() > 2 && fields.iter().skip(1).any(|field| words(field).count() > 1);
+    let &[user, password] = rest else { return None };
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let login = !phrases
+        && !number(user)
+        && (!number(password) || password.len() > 3)
+        && !is_property(user)
+        && !is_property(password);
+    if login { field::credentials(user, password) } else { None }
+}
+
+/// Whether a column tells something about a proxy: its country, speed, anonymity, when it was seen.
+fn is_property(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "alive",
+        "anonymity",
+        "anonymous",
+        "broadband",
+        "datacenter",
+        "dead",
+        "dedicated",
+        "distorting",
+        "down",
+        "elite",
+        "false",
+        "fast",
+        "free",
+        "google",
+        "high",
+        "hia",
+        "hosting",
+        "isp",
+        "live",
+        "low",
+        "medium",
+        "mobile",
+        "n/a",
+        "no",
+        "noa",
+        "none",
+        "null",
+        "ok",
+        "online",
+        "premium",
+        "private",
+        "public",
+        "residential",
+        "rotating",
+        "shared",
+        "slow",
+        "ssl",
+        "static",
+        "tls",
+        "transparent",
+        "true",
+        "unknown",
+        "up",
+        "valid",
+        "working",
+        "yes",
+    ];
+    let upper = text.bytes().filter(|b| b.is_ascii_uppercase()).count();
+    let letters = text.bytes().all(|b| b.is_ascii_alphabetic());
+    let country = letters && upper == text.len() && text.len() <= 3;
+    let place = letters && upper == 1 && text.starts_with(|c: char| c.is_ascii_uppercase());
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let measure = digits > 0
+        && text.bytes().skip(digits).all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'%' | b'/' | b'-'))
+        && text.len() - digits <= 4
+        && digits < text.len();
+    let bracketed = text.starts_with(['[', '{']) || !text.is_ascii() || text.contains([':', '/']);
+    let word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) || ListScheme::from_name(text).is_some();
+    let address = uri::is_address(text);
+    country || place || measure || bracketed || word || address || !text.contains(|c: char| c.is_ascii_alphanumeric())
 }

@@ -7,6 +7,9 @@ use memchr::memmem;
 /// What a block tag becomes: nothing continues across it.
 pub(crate) const BREAK: char = '\u{0}';
 
+/// What the tag of a table's cell becomes: only a row continues across it.
+pub(crate) const CELL: char = '\u{1}';
+
 /// Tags inside running text: links go on across them.
 const INLINE: &[&str] = &[
     "a", "abbr", "b", "bdi", "del", "em", "font", "i", "img", "ins", "mark", "s", "small", "span", "strong", "strike",
@@ -69,6 +72,9 @@ const BLOCK: &[&str] = &[
     "video",
 ];
 
+/// The cells of a table; they are among [`BLOCK`] too.
+const CELLS: &[&str] = &["td", "th"];
+
 /// Whether a sign has no width and no meaning inside a link.
 pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{ad}')
@@ -113,7 +119,9 @@ pub(crate) fn strip_tags(line: &str, keep: impl Fn(&str) -> bool) -> String {
             rest = &rest[open + 1..];
             continue;
         };
-        if BLOCK.contains(&name.as_str()) {
+        if CELLS.contains(&name.as_str()) {
+            plain.push(CELL);
+        } else if BLOCK.contains(&name.as_str()) {
             plain.push(BREAK);
         }
         // The anchor's own text usually repeats the address.

@@ -9,6 +9,10 @@ use crate::link::Scheme;
 pub(super) struct Found<'a> {
     /// From the scheme to where the link ends.
     pub(super) text: &'a str,
+    /// The same with the words behind it, which may belong to it.
+    pub(super) whole: &'a str,
+    /// Where in the line it begins.
+    pub(super) at: usize,
     /// The scheme; `None` when nobody knows it.
     pub(super) scheme: Option<Scheme>,
 }
@@ -64,7 +68,8 @@ fn start(line: &str, colon: usize, first: bool) -> Option<Start> {
         return None;
     }
     let known = |name: &str| Scheme::find(name).map(|scheme| (name.len(), scheme));
-    let behind_sign = || word.rsplit(['-', '.', '+']).next().and_then(known);
+    // `+` belongs to the name: `quic+socks5` is not SOCKS5.
+    let behind_sign = || word.rsplit(['-', '.']).next().and_then(known);
     let sticky = || {
         let lower = word.to_ascii_lowercase();
         let name = STICKY.iter().find(|name| lower.ends_with(**name) && !first)?;
@@ -123,7 +128,7 @@ fn found<'a>(line: &'a str, start: &Start, end: usize) -> Found<'a> {
         Some((_, _)) => text,
         None => text.trim_end_matches([',', ';', '"', '\'', '|', '\\', '，', '。']),
     };
-    Found { text: without_prose(text).trim_end(), scheme: start.scheme }
+    Found { text: without_prose(text).trim_end(), whole: text.trim_end(), at: start.at, scheme: start.scheme }
 }
 
 /// Cuts at the sign that closes the one in front of the link.

@@ -15,7 +15,9 @@ pub(super) fn read(entry: &Tree) -> Option<Plugin> {
     }
     let opts = entry.any(&["plugin-opts", "plugin_opts"]);
     if opts.is_scalar() {
-        return Some(Plugin { name, options: field::plugin_options(opts.scalar()) });
+        let mut options = field::plugin_options(opts.scalar());
+        field::plugin_words(&name, &mut options);
+        return Some(Plugin { name, options });
     }
     let obfs = name.as_ref() == "obfs-local";
     let mut options = Options::new();
@@ -40,6 +42,7 @@ pub(super) fn read(entry: &Tree) -> Option<Plugin> {
             }
         }
     }
+    field::plugin_words(&name, &mut options);
     Some(Plugin { name, options })
 }
 

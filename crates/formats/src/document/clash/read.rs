@@ -1,8 +1,8 @@
 //! One entry of Clash's `proxies`, turned into a node.
 
 use hezar_core::{
-    AnyTls, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Secret, SecurityKind,
-    SocksProxy, SocksVersion, Tls, Tuic,
+    AnyTls, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret, SecurityKind,
+    SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
 use super::{
@@ -49,12 +49,36 @@ fn security(entry: &Tree, kind: SecurityKind) -> SecurityText<'_> {
         disable_sni: entry.flag(&["disable-sni"]),
         alpn: entry.get("alpn").words(),
         skip_verify: entry.flag(&["skip-cert-verify", "allowInsecure", "allow-insecure", "insecure"]),
-        pins: field::pins(entry.text(&["fingerprint"])),
-        fingerprint: entry.text(&["client-fingerprint"]),
+        pins: pins(entry),
+        fingerprint: browser(entry),
         ech: if ech.flag(&["enable"]) { ech.text(&["config"]) } else { "" },
         public_key: reality.text(&["public-key"]),
         short_id: reality.text(&["short-id"]),
         ..SecurityText::default()
+    }
+}
+
+/// The pinned certificate's hash. Old configurations name a browser here, as `client-fingerprint` does now.
+pub(in super::super) fn pin_text(entry: &Tree) -> &str {
+    let text = entry.text(&["fingerprint"]);
+    if field::fingerprint(text).is_some() || text.eq_ignore_ascii_case("none") { "" } else { text }
+}
+
+/// A pinned certificate, or the authority that an entry brings along; a path of its publisher's machine is neither.
+fn pins(entry: &Tree) -> Vec<Pin> {
+    let authority = entry.get("ca-str").texts();
+    match (pin_text(entry), authority.is_empty(), entry.text(&["ca"])) {
+        ("", true, "") => Vec::new(),
+        ("", true, _) => vec![UNREADABLE_PIN],
+        ("", false, _) => field::pem_pins(&authority),
+        (pin, _, _) => field::pins(pin),
+    }
+}
+
+fn browser(entry: &Tree) -> &str {
+    match entry.text(&["client-fingerprint"]) {
+        "" if pin_text(entry).is_empty() => entry.text(&["fingerprint"]),
+        name => name,
     }
 }
 

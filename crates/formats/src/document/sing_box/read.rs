@@ -1,8 +1,8 @@
 //! One outbound or endpoint of sing-box, turned into a node.
 
 use hezar_core::{
-    AnyTls, Carrier, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Secret, SecurityKind,
-    SocksProxy, SocksVersion, Tls, Tuic,
+    AnyTls, Carrier, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret,
+    SecurityKind, SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
 use super::{
@@ -63,12 +63,21 @@ fn security(entry: &Tree, always: bool) -> SecurityText<'_> {
         disable_sni: tls.flag(&["disable_sni"]),
         alpn: tls.get("alpn").words(),
         skip_verify: tls.flag(&["insecure"]),
+        pins: pins(tls),
         // uTLS may be configured and switched off.
         fingerprint: if utls.flag(&["enabled"]) { utls.text(&["fingerprint"]) } else { "" },
         public_key: reality.text(&["public_key"]),
         short_id: reality.text(&["short_id"]),
         ..SecurityText::default()
     }
+}
+
+/// The certificates that an entry brings along. Hashes of keys, and files of the publisher's machine, cannot be checked.
+fn pins(tls: &Tree) -> Vec<Pin> {
+    if shadow_tls::has_other_pin(tls) {
+        return vec![UNREADABLE_PIN];
+    }
+    field::pem_pins(&tls.get("certificate").texts())
 }
 
 /// The ECH configuration: the base64 between the PEM lines, which may be one text or a list of lines.

@@ -12,6 +12,11 @@ pub(in super::super) fn is_shadow_tls(entry: &Tree) -> bool {
     entry.text(&["type"]) == "shadowtls"
 }
 
+/// Whether TLS settings pin a server in a way that cannot be checked here.
+pub(super) fn has_other_pin(tls: &Tree) -> bool {
+    ["certificate_public_key_sha256", "certificate_path"].iter().any(|key| !tls.get(key).texts().is_empty())
+}
+
 /// The plugin that an entry stands for.
 pub(super) fn read(entry: &Tree) -> Plugin {
     let tls = entry.get("tls");
@@ -24,7 +29,10 @@ pub(super) fn read(entry: &Tree) -> Plugin {
     ];
     let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
     let blind = tls.flag(&["insecure"]).then_some(("skip-cert-verify", ""));
-    let options = filled.chain(blind).map(|(name, value)| (name.into(), value.into())).collect();
+    // The engine has no pinned site for this plugin and says so.
+    let pinned = has_other_pin(tls) || !tls.get("certificate").texts().is_empty();
+    let pinned = pinned.then_some(("fingerprint", "certificate"));
+    let options = filled.chain(blind).chain(pinned).map(|(name, value)| (name.into(), value.into())).collect();
     Plugin { name: NAME.into(), options }
 }
 

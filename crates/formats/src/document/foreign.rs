@@ -1,0 +1,56 @@
+//! Documents of other programs: what in them may still be a link.
+
+use super::{Document, tree::Tree};
+
+/// A text inside a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: Box<str>,
+    /// Whether its key says that it is a link, and not the address of some door or page.
+    pub(crate) is_link: bool,
+}
+
+/// Keys under which links are published.
+const LINK_KEYS: &[&str] =
+    &["url", "uri", "link", "links", "share", "share_link", "sharelink", "subscription", "config", "raw", "v2ray"];
+
+/// The shortest text that may be a list in base64.
+const MIN_BASE64: usize = 24;
+
+/// The document, unless it is one bare word.
+pub(super) fn document(trees: &[Tree]) -> Document {
+    if !trees.iter().any(|tree| matches!(tree, Tree::Map(_) | Tree::List(_))) {
+        return Document::None;
+    }
+    let mut texts = Vec::new();
+    trees.iter().for_each(|tree| collect(tree, false, &mut texts));
+    Document::Foreign(texts)
+}
+
+fn collect(tree: &Tree, is_link: bool, texts: &mut Vec<Text>) {
+    match tree {
+        Tree::Null | Tree::Broken(_) => {}
+        Tree::Plain(text) | Tree::Quoted(text) => {
+            if text.contains("://") || text.len() >= MIN_BASE64 && !text.contains(' ') {
+                texts.push(Text { text: text.clone(), is_link });
+            }
+        }
+        Tree::List(items) => items.iter().for_each(|item| collect(item, is_link, texts)),
+        Tree::Map(pairs) => {
+            for (key, value) in pairs {
+                let named = LINK_KEYS.iter().any(|name| name.eq_ignore_ascii_case(key));
+                collect(value, named, texts);
+            }
+        }
+    }
+}
+
+/// Whether a line opens a YAML map.
+pub(super) fn is_key(line: &str) -> bool {
+    let Some((key, value)) = line.split_once(':') else { return line == "---" };
+    let key = key.trim_end().trim_matches(['"', '\'']);
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key.chars().all(word)
+        && (value.is_empty() || value.starts_with([' ', '\t']))
+}

@@ -1,0 +1,69 @@
+//! The first line of a table that says what its columns are.
+
+use hezar_core::NodeSpec;
+
+use super::hints::ListScheme;
+use crate::field;
+
+/// The places of the columns that matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    separator: char,
+    host: usize,
+    port: usize,
+    user: Option<usize>,
+    password: Option<usize>,
+    scheme: Option<usize>,
+}
+
+const HOST: &[&str] = &["ip", "ipaddress", "host", "hostname", "address", "server", "proxyaddress", "proxyip"];
+const PORT: &[&str] = &["port", "proxyport"];
+const USER: &[&str] = &["user", "username", "login", "proxyuser", "proxyusername"];
+const PASSWORD: &[&str] = &["pass", "password", "pwd", "proxypass", "proxypassword"];
+const SCHEME: &[&str] = &["protocol", "protocols", "type", "scheme", "proxytype"];
+
+impl Columns {
+    /// Reads a line that names at least a host's and a port's column.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let separator = ['|', '\t', ';', ','].into_iter().max_by_key(|sign| line.matches(*sign).count())?;
+        let names: Vec<String> = fields(line, separator).map(letters).collect();
+        let place = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
+        Some(Self {
+            separator,
+            host: place(HOST)?,
+            port: place(PORT)?,
+            user: place(USER),
+            password: place(PASSWORD),
+            scheme: place(SCHEME),
+        })
+    }
+
+    /// Reads a row beneath it; `None` for one that is something else.
+    pub(super) fn read(&self, line: &str, default: ListScheme) -> Option<NodeSpec> {
+        let fields: Vec<&str> = fields(line, self.separator).collect();
+        let at = |place: usize| fields.get(place).copied().unwrap_or_default();
+        let text = |place: Option<usize>| place.map(at).unwrap_or_default();
+        let server = field::server(at(self.host), at(self.port)).ok()?;
+        let mut names = text(self.scheme).split(|c: char| !c.is_ascii_alphanumeric());
+        let scheme = names.find_map(ListScheme::from_name).unwrap_or(default);
+        Some(scheme.node(server, field::credentials(text(self.user), text(self.password))))
+    }
+}
+
+/// The letters of a column's name in lower case: `IP Address` and `ip_address` are one.
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The columns without their quotes; a separator inside quotes does not count.
+fn fields(line: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c: char| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })
+    .map(|field| {
+        let field = field.trim();
+        field.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(field)
+    })
+}

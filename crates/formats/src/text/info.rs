@@ -1,0 +1,74 @@
+//! Messages of publishers in the shape of nodes: `Remaining traffic: 10 GB`, `套餐到期：2030-01-01`.
+
+use std::collections::HashSet;
+
+use hezar_core::Target;
+
+use crate::{Entry, Parsed, RejectCode};
+
+/// What such names hold, in lower case.
+const MARKS: &[&str] = &[
+    "剩余流量",
+    "流量剩余",
+    "已用流量",
+    "总流量",
+    "套餐到期",
+    "套餐过期",
+    "到期时间",
+    "过期时间",
+    "有效期",
+    "到期：",
+    "到期:",
+    "过期：",
+    "过期:",
+    "距离下次重置",
+    "下次重置",
+    "重置剩余",
+    "官网",
+    "客服",
+    "traffic:",
+    "traffic：",
+    "remaining:",
+    "remaining traffic",
+    "traffic left",
+    "data left",
+    "expire:",
+    "expire：",
+    "expires:",
+    "expiry:",
+    "expire date",
+    "expiration",
+    "days left",
+    "reset in",
+    "حجم باقی",
+    "باقی‌مانده",
+    "باقیمانده",
+    "انقضا",
+    "осталось",
+    "истекает",
+];
+
+fn is_info(entry: &Entry) -> bool {
+    let name = entry.label.as_str().to_lowercase();
+    MARKS.iter().any(|mark| name.contains(mark))
+}
+
+/// Refuses the messages whose server another entry names as well: the server is a real one, and the message would
+/// take its name. A message alone stays, because it may be a node with an odd name.
+pub(super) fn without(parsed: Parsed) -> Parsed {
+    if !parsed.nodes.iter().any(is_info) {
+        return parsed;
+    }
+    let real: HashSet<Target> =
+        parsed.nodes.iter().filter(|entry| !is_info(entry)).map(|entry| entry.spec.server.clone()).collect();
+    let mut kept = Parsed { nodes: Vec::new(), rejects: parsed.rejects };
+    for entry in parsed.nodes {
+        if is_info(&entry) && real.contains(&entry.spec.server) {
+            kept.refuse(entry.line, entry.label.as_str(), RejectCode::InfoEntry);
+        } else {
+            kept.nodes.push(entry);
+        }
+    }
+    kept.rejects.sort_by_key(|reject| reject.line);
+    kept
+}
