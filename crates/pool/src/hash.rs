@@ -41,6 +41,11 @@ impl Draws {
         mix(self.0)
     }
 
+    /// A number from 0 up to 1.
+    pub(crate) const fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1_u32 << 24) as f32
+    }
+
     /// A number below `bound`, which is at least 1 (Lemire's multiplication; its bias is below 2^-32 here).
     pub(crate) const fn below(&mut self, bound: usize) -> usize {
         ((self.next() as u128 * bound as u128) >> 64) as usize

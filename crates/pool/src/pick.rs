@@ -20,6 +20,8 @@ const DRAWS: usize = 16;
 const TURNS: usize = 64;
 /// Nodes that may have lost their trial to somebody else before circuits are not looked at any more.
 const TRIALS: usize = 4;
+/// Times that a session is looked up again because somebody else has pinned it meanwhile.
+const PINS: usize = 4;
 /// Nodes behind one exit that are looked at in one turn.
 const BEHIND: usize = 8;
 /// Nodes up to which all are compared for their load.
@@ -109,33 +111,34 @@ impl<'s, D> Choice<'s, '_, D> {
     }
 
     /// The session's node as long as it lives, then another one behind the same exit, then any. While the caller
-    /// excludes it, another one helps out unpinned.
+    /// excludes it, another one helps out unpinned. The table is not locked while nodes are looked at: when somebody
+    /// else pins the session meanwhile, that pin counts.
     fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
-        let mut shard = sessions.shard(session);
-        let Some(pin) = shard.get(session) else {
-            let node = self.by_strategy(session)?;
-            shard.set(session, pin_of(node));
-            return Some(node);
-        };
-        let node = self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id);
-        if let Some(node) = node.filter(|node| self.belongs(node)) {
-            if node.exit() != pin.exit {
-                // It comes out elsewhere now, or only now it is known where.
-                let learned = pin.exit == node.server_exit().exit;
-                let twin = if learned { None } else { self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit)) };
-                let node = twin.unwrap_or(node);
-                shard.set(session, pin_of(node));
-                return self.fitting_or_help(node, session);
+        let mut home = None;
+        for _ in 0..PINS {
+            let pin = sessions.shard(session).get(session);
+            let node = self.home(pin, session)?;
+            home = Some(node);
+            let wanted = pin_of(node);
+            if pin == Some(wanted) || sessions.shard(session).replace(session, pin, wanted) {
+                break;
             }
-            return self.fitting_or_help(node, session);
         }
-        let Some(twin) = self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit)) else {
-            let node = self.by_strategy(session)?;
-            shard.set(session, pin_of(node));
+        self.fitting_or_help(home?, session)
+    }
+
+    /// Where a session belongs.
+    fn home(&mut self, pin: Option<Pin>, session: u64) -> Option<&'s Arc<Node<D>>> {
+        let Some(pin) = pin else { return self.by_strategy(session) };
+        let node = self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id && self.belongs(node));
+        // It may come out elsewhere now, or only now it is known where.
+        if let Some(node) = node
+            && (node.exit() == pin.exit || pin.exit == node.server_exit().exit)
+        {
             return Some(node);
-        };
-        shard.set(session, pin_of(twin));
-        self.fitting_or_help(twin, session)
+        }
+        let twin = self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit));
+        twin.or(node).or_else(|| self.by_strategy(session))
     }
 
     /// A node behind an exit that lives and does not fit just now: the session stays with it all the same.
@@ -189,10 +192,30 @@ impl<'s, D> Choice<'s, '_, D> {
         drawn.or_else(|| self.scan())
     }
 
+    /// Two exits are compared, and each wins with a chance that falls with what it costs: the worse one gets its share,
+    /// also when there are only two.
     fn smart(&mut self) -> Option<&'s Arc<Node<D>>> {
         let first = self.draw()?;
-        let second = (0..DRAWS).find_map(|_| self.draw_once().filter(|node| node.id() != first.id()));
-        Some(second.filter(|second| score(second) < score(first)).unwrap_or(first))
+        let Some(second) = self.another(first) else { return Some(first) };
+        let (one, other) = (score(first), score(second));
+        Some(if self.draws.unit() * (one + other) < other { first } else { second })
+    }
+
+    /// A fitting node behind another exit if there is one, else another node behind the same.
+    fn another(&mut self, first: &Node<D>) -> Option<&'s Arc<Node<D>>> {
+        if self.view.len() < 2 {
+            return None;
+        }
+        if self.view.seats.len() > 1 {
+            let elsewhere = |node: &&'s Arc<Node<D>>| node.exit() != first.exit();
+            let drawn = (0..DRAWS).find_map(|_| self.draw_once().filter(elsewhere));
+            let start = self.draws.below(self.view.len());
+            let found = drawn.or_else(|| self.scan_from(start, elsewhere));
+            if found.is_some() {
+                return found;
+            }
+        }
+        (0..DRAWS).find_map(|_| self.draw_once().filter(|node| node.id() != first.id()))
     }
 
     fn random(&mut self) -> Option<&'s Arc<Node<D>>> {
@@ -225,7 +248,7 @@ impl<'s, D> Choice<'s, '_, D> {
                 suspect = suspect.or(Some(node));
             }
         }
-        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len()))
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len(), |_| true))
     }
 
     fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
@@ -251,7 +274,7 @@ impl<'s, D> Choice<'s, '_, D> {
             let index = self.draws.below(count);
             self.member(index)
         });
-        drawn.min_by_key(load).or_else(|| self.scan_from(start))
+        drawn.min_by_key(load).or_else(|| self.scan_from(start, |_| true))
     }
 
     /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the
@@ -290,12 +313,13 @@ impl<'s, D> Choice<'s, '_, D> {
 
     fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
         let start = self.draws.below(self.view.len());
-        self.scan_from(start)
+        self.scan_from(start, |_| true)
     }
 
-    fn scan_from(&self, start: usize) -> Option<&'s Arc<Node<D>>> {
+    /// The first fitting node from an index on that is also `wanted`.
+    fn scan_from(&self, start: usize, wanted: impl Fn(&&'s Arc<Node<D>>) -> bool) -> Option<&'s Arc<Node<D>>> {
         let count = self.view.len();
-        (0..count).find_map(|i| self.member((start + i) % count))
+        (0..count).find_map(|i| self.member((start + i) % count).filter(&wanted))
     }
 
     /// The member at an index, if it fits.

@@ -10,7 +10,8 @@ use crate::{Country, FilterId};
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// Two exits are drawn at random, and a node behind each; the better product of latency, error rate and load wins.
+    /// Two exits are drawn at random, and a node behind each. The chance of each to win falls with the product of its
+    /// latency, error rate and load, so that every exit gets its share.
     #[default]
     Smart,
     /// One exit after the other, neighbours in different networks; the nodes behind one exit share its turns. A

@@ -85,6 +85,15 @@ impl Shard {
         self.entries[at] = entry;
     }
 
+    /// Pins a session, unless its pin is another one than it was `before`; says whether it was done.
+    pub(crate) fn replace(&mut self, session: u64, before: Option<Pin>, pin: Pin) -> bool {
+        let same = self.get(session) == before;
+        if same {
+            self.set(session, pin);
+        }
+        same
+    }
+
     /// Forgets a session; says whether it was there.
     pub(crate) fn end(&mut self, session: u64) -> bool {
         let Some(at) = self.index.remove(&session) else { return false };

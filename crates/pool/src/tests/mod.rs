@@ -6,6 +6,7 @@ mod exits;
 mod laws;
 mod listing;
 mod parts;
+mod smart;
 mod states;
 mod strategies;
 mod threads;

@@ -102,17 +102,18 @@ fn datagrams_go_to_nodes_that_carry_them() {
 #[test]
 fn smart_prefers_fast_reliable_and_idle_nodes() {
     let pool = healthy(2);
-    let counts = shares(&pool, &query(Strategy::Smart), 100);
-    assert_eq!(counts[&id(0)], 100, "10 ms beats 20 ms");
-    let leases: Vec<_> = (0..3).map(|rng| pool.pick(&query(Strategy::Smart), rng).unwrap()).collect();
+    let counts = shares(&pool, &query(Strategy::Smart), 3000);
+    assert!((1850..2150).contains(&counts[&id(0)]), "10 ms against 20 ms: two of three, {counts:?}");
+    let leases: Vec<_> = (0..30).map(|rng| pool.pick(&query(Strategy::Smart), rng).unwrap()).collect();
     let loads: Vec<_> = (0..2).map(|n| pool.node(id(n)).unwrap().in_flight()).collect();
-    assert_eq!(loads, [2, 1], "load is shared after the latency");
+    assert!(loads.iter().all(|load| (7..24).contains(load)), "load counts as well: {loads:?}");
     drop(leases);
     for _ in 0..20 {
         pool.report(id(0), &bad(Origin::Traffic), at(2));
         pool.report(id(0), &Outcome::success(Origin::Traffic, Duration::ZERO), at(2));
     }
-    assert_eq!(picked(&pool, &query(Strategy::Smart), 1), Some(id(1)), "errors cost more than 10 ms");
+    let counts = shares(&pool, &query(Strategy::Smart), 3000);
+    assert!(counts[&id(1)] > 2 * counts[&id(0)], "errors cost more than 10 ms: {counts:?}");
 }
 
 #[test]

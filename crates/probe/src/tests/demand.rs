@@ -19,6 +19,10 @@ async fn all(mut answers: ProbeAnswers) -> HashMap<NodeId, ProbeResult> {
 async fn every_node_that_is_asked_for_is_answered_once() {
     let world = World::new(WORKS);
     let pool = pool(0..10);
+    let mut odd = spec(70);
+    odd.server = Target::parse("11.0.0.70:9").unwrap();
+    let nodes = vec![(odd.clone(), Label::default())];
+    pool.apply(Change::List { source: "t".into(), allow_private: false, nodes, complete: true }, START);
     (1..3).for_each(|n| world.set(n, Way::Refuses));
     world.set(3, Way::Exhausted);
     world.set(4, Way::CannotDial);
@@ -32,16 +36,17 @@ async fn every_node_that_is_asked_for_is_answered_once() {
     // A dead node is looked at long before its time, and everybody who asks is told.
     world.set(1, WORKS);
     let before = world.probes.load(Relaxed);
-    let ids = (0..6).chain([0, 77]).map(id);
+    let ids = (0..6).chain([0, 77]).map(id).chain([odd.id()]);
     let (first, second) = (prober.probe_now(ids.clone()).unwrap(), prober.probe_now(ids).unwrap());
-    assert_eq!(first.asked(), 7);
+    assert_eq!(first.asked(), 8);
     let (found, again) = tokio::join!(all(first), all(second));
     assert_eq!(found, again);
     assert_eq!(found[&id(0)], ProbeResult::Works(Duration::from_millis(100)));
     assert_eq!(found[&id(1)], ProbeResult::Works(Duration::from_millis(100)));
     assert_eq!(found[&id(2)], ProbeResult::Failed { stage: Stage::Handshake, code: "refused", counted: true });
     assert_eq!(found[&id(3)], ProbeResult::Inconclusive("exhausted"));
-    assert_eq!(found[&id(4)], ProbeResult::Unsupported("unsupported"));
+    assert_eq!(found[&id(4)], ProbeResult::Inconclusive("unsupported"));
+    assert_eq!(found[&odd.id()], ProbeResult::Unsupported("node-unsupported"));
     assert_eq!(found[&id(5)], ProbeResult::Panicked);
     assert_eq!(found[&id(77)], ProbeResult::Gone);
     assert!(world.probes.load(Relaxed) - before <= 6, "both are served by one probe of each");

@@ -1,0 +1,97 @@
+//! `smart` gives every exit its share, the better ones more.
+
+use std::{collections::HashMap, sync::Barrier};
+
+use super::*;
+use crate::SiteVerdict;
+
+const PICKS: u64 = 6000;
+
+/// How often each node is picked.
+fn shares(pool: &TestPool, query: &Query<'_>, picks: u64) -> HashMap<NodeId, f64> {
+    let mut shares: HashMap<NodeId, f64> = HashMap::new();
+    for rng in 0..picks {
+        *shares.entry(picked(pool, query, rng).unwrap()).or_default() += 1.0 / picks as f64;
+    }
+    shares
+}
+
+/// Nodes with these latencies, each with an exit of its own.
+fn with(latencies: &[u64]) -> TestPool {
+    let pool = pool();
+    pool.apply(listing("s", 0..latencies.len() as u32), at(0));
+    for (n, latency) in (0..).zip(latencies) {
+        pool.report(id(n), &ok(*latency), at(1));
+    }
+    pool
+}
+
+#[test]
+fn of_two_exits_both_serve_by_their_merit() {
+    for (fast, slow) in [(50, 60), (50, 100), (50, 200), (100, 2000)] {
+        let pool = with(&[fast, slow]);
+        let shares = shares(&pool, &query(Strategy::Smart), PICKS);
+        let (better, worse) = (shares[&id(0)], shares.get(&id(1)).copied().unwrap_or(0.0));
+        assert!(worse > 0.02, "{fast} and {slow}: the worse one had {worse}");
+        assert!(better > worse, "{fast} and {slow}: {better} and {worse}");
+        let expected = fast as f64 / (fast + slow) as f64;
+        assert!((worse - expected).abs() < 0.03, "{fast} and {slow}: {worse}, not {expected}");
+    }
+}
+
+#[test]
+fn of_many_exits_all_serve_and_the_better_ones_more() {
+    for count in [3, 5, 10, 40_u64] {
+        let latencies: Vec<_> = (1..=count).map(|n| n * 40).collect();
+        let pool = with(&latencies);
+        let shares = shares(&pool, &query(Strategy::Smart), PICKS * 4);
+        assert_eq!(shares.len(), count as usize, "{count}: everybody serves");
+        let half = count as u32 / 2;
+        let sum = |nodes: std::ops::Range<u32>| nodes.map(|n| shares[&id(n)]).sum::<f64>();
+        assert!(sum(0..half) > sum(count as u32 - half..count as u32), "{count}");
+        assert!(shares[&id(0)] > shares[&id(count as u32 - 1)], "{count}");
+    }
+}
+
+#[test]
+fn two_that_fit_among_many_share_as_well() {
+    // 300 nodes, of which a site refuses all but two, wherever they stand.
+    for (one, other) in [(0, 1), (0, 299), (10, 150)] {
+        let pool = with(&[100; 300]);
+        (0..300).filter(|n| *n != one && *n != other).for_each(|n| {
+            pool.report_site(id(n), 5, SiteVerdict::Blocked, at(2));
+        });
+        let shares = shares(&pool, &Query { site: Some(5), ..query(Strategy::Smart) }, 2000);
+        assert_eq!(shares.len(), 2);
+        assert!((shares[&id(one)] - 0.5).abs() < 0.06, "{one} and {other}: {shares:?}");
+    }
+}
+
+#[test]
+fn load_moves_requests_away() {
+    let pool = with(&[50, 60]);
+    let busy: Vec<_> = (0..400).filter_map(|rng| pool.pick(&query(Strategy::Smart), rng)).collect();
+    let (one, other) = (pool.node(id(0)).unwrap().in_flight(), pool.node(id(1)).unwrap().in_flight());
+    assert!(one.abs_diff(other) < 120, "{one} and {other}");
+    drop(busy);
+    check(&pool);
+}
+
+#[test]
+fn requests_of_a_new_session_that_come_at_once_agree_on_its_exit() {
+    const THREADS: u64 = 8;
+    let pool = with(&[100; 50]);
+    for session in 0..200 {
+        let start = Barrier::new(THREADS as usize);
+        let ask = |thread| {
+            start.wait();
+            picked(&pool, &Query { session: Some(session), ..query(Strategy::Random) }, session * THREADS + thread)
+        };
+        let nodes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || ask(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        assert!(nodes.iter().all(|node| *node == nodes[0]), "session {session}");
+        assert_eq!(pool.pinned(session).unwrap().node, nodes[0]);
+    }
+}
