@@ -12,6 +12,7 @@ mod exposure;
 mod files;
 mod geo;
 mod instance;
+mod log_files;
 mod logs;
 mod output;
 mod persist;

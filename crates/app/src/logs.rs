@@ -1,13 +1,10 @@
 //! Logging: to the terminal, and to daily files when asked.
 
 use anyhow::Context;
-use tracing_appender::{
-    non_blocking::WorkerGuard,
-    rolling::{RollingFileAppender, Rotation},
-};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::LogConfig;
+use crate::{config::LogConfig, log_files::LogFiles};
 
 /// Keeps the background writer alive; what is still buffered is written when it is dropped.
 #[must_use]
@@ -29,12 +26,7 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogGuard> {
     let mut layers = vec![terminal(config)?];
     let mut writer = None;
     if let Some(folder) = &config.folder {
-        let files = RollingFileAppender::builder()
-            .rotation(Rotation::DAILY)
-            .filename_prefix("hezar")
-            .filename_suffix("log")
-            .max_log_files(config.keep)
-            .build(folder)
+        let files = LogFiles::open(folder, config.keep, config.max_bytes)
             .with_context(|| format!("cannot write logs to the folder {} (log.folder)", folder.display()))?;
         let (files, guard) = tracing_appender::non_blocking(files);
         layers.push(format(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(files), config)?);

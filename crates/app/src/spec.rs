@@ -57,6 +57,7 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
         udp_idle_timeout: proxy.udp_idle_timeout,
         grace: proxy.drain,
         max_connections: proxy.max_connections,
+        max_pending_per_client: proxy.max_pending_per_client,
         max_associations: proxy.max_associations,
         max_sessions: proxy.max_sessions,
         max_sessions_per_user: proxy.max_sessions_per_user,

@@ -63,8 +63,12 @@ pub struct GatewayConfig {
     pub udp_patience: Duration,
     /// How long running tunnels may go on after a drain began.
     pub grace: Duration,
-    /// The most connections at a time; further ones are closed at once.
+    /// The most connections at a time. A further one takes the place of one that has not logged in; when all have, it is
+    /// closed at once.
     pub max_connections: usize,
+    /// The most connections of one client address (in IPv6: of a /64) that have not logged in, or not made a request;
+    /// the oldest one is closed for one more. Loopback addresses have no such limit.
+    pub max_pending_per_client: usize,
     /// The most UDP associations at a time; further ones are refused.
     pub max_associations: usize,
     /// The largest head of an HTTP request, in bytes; at least 8192.
@@ -101,6 +105,7 @@ impl Default for GatewayConfig {
             udp_patience: Duration::from_secs(4),
             grace: Duration::from_secs(10),
             max_connections: 10_000,
+            max_pending_per_client: 256,
             max_associations: 1024,
             max_head: 64 * 1024,
             session_ttl: Duration::from_secs(600),
@@ -172,6 +177,7 @@ impl GatewayConfig {
             ("attempts", u64::from(self.attempts), 1, 32),
             ("hedge_percent", u64::from(self.hedge_percent), 0, 100),
             ("max_connections", self.max_connections as u64, 1, 1 << 24),
+            ("max_pending_per_client", self.max_pending_per_client as u64, 1, 1 << 24),
             ("max_associations", self.max_associations as u64, 1, 1 << 24),
             ("max_head", self.max_head as u64, 8192, 1 << 20),
             ("max_sessions", self.max_sessions as u64, 1, 1 << 24),

@@ -10,30 +10,22 @@ use crate::limits::Rate;
 pub(crate) const PIECE: usize = 32 * 1024;
 /// Such pieces per second: 8 MiB, hardly a hundredth of one processor.
 const PIECES: u32 = 256;
-/// Lines in the log per second about clients that speak something else.
-const LINES: u32 = 1;
 
 /// What is left of it.
 #[derive(Debug)]
 pub(crate) struct Courtesy {
     began: Instant,
     pieces: Rate,
-    lines: Rate,
 }
 
 impl Courtesy {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), pieces: Rate::default(), lines: Rate::default() }
+        Self { began: Instant::now(), pieces: Rate::default() }
     }
 
     /// Whether another piece may be read from a client that was refused already.
     pub(crate) fn hears(&self) -> bool {
         self.pieces.take(PIECES, self.age())
-    }
-
-    /// Whether the log may be told about another such client.
-    pub(crate) fn tells(&self) -> bool {
-        self.lines.take(LINES, self.age())
     }
 
     fn age(&self) -> Duration {
@@ -53,6 +45,5 @@ mod tests {
         assert_eq!(heard(1_000_000), 256 - 64, "a second's worth for everybody");
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(heard(1_000_000), 128);
-        assert!(courtesy.tells() && !courtesy.tells());
     }
 }

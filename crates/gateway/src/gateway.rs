@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal,
+    access::{FailedLogins, LogLimit, Visitors},
     courtesy::Courtesy,
     inbound,
     limits::Accounts,
@@ -29,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A peer that vanished without a word is noticed after this silence.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The time between two counts of what was left out of the log.
+const LEFT_OUT: Duration = Duration::from_secs(60);
 
 /// What all connections share.
 #[derive(Debug)]
@@ -40,6 +43,11 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub sessions: Arc<Sessions>,
     pub accounts: Accounts,
+    /// The connections, and which of them have not logged in.
+    pub visitors: Arc<Visitors>,
+    pub failed_logins: FailedLogins,
+    /// How often the log is told the same.
+    pub log: LogLimit,
     /// How much refused clients are heard out.
     pub courtesy: Courtesy,
     /// How long answers take.
@@ -120,6 +128,9 @@ impl Gateway {
             metrics: self.metrics.clone(),
             sessions: self.sessions.clone(),
             accounts: Accounts::new(),
+            visitors: Visitors::new(config.max_connections, config.max_pending_per_client),
+            failed_logins: FailedLogins::new(),
+            log: LogLimit::new(),
             courtesy: Courtesy::new(),
             pace: Pace::new(config.attempt_timeout),
             budget: Budget::new(config.hedge_percent),
@@ -133,6 +144,7 @@ impl Gateway {
         });
         let name = &shared.config.name;
         tracing::info!(listener = %name, listen = %shared.config.listen, users = shared.config.users.len(), "gateway listens");
+        shared.tasks.spawn(tell_left_out(shared.clone()));
         tokio::select! {
             () = accept(&shared, &listener) => {}
             () = drain.cancelled() => {}
@@ -141,6 +153,19 @@ impl Gateway {
         finish(&shared).await;
         Ok(())
     }
+}
+
+/// Tells the log now and then how many lines it was spared.
+async fn tell_left_out(shared: Arc<Shared>) {
+    let tell = || {
+        for (code, left_out) in shared.log.take_left_out() {
+            tracing::info!(listener = %shared.config.name, code, left_out, "more requests ended so; their lines were left out");
+        }
+    };
+    while timeout(LEFT_OUT, shared.drain.cancelled()).await.is_err() {
+        tell();
+    }
+    tell();
 }
 
 /// Waits for the running tasks: politely for the grace period, then by ending them.
@@ -156,7 +181,6 @@ async fn finish(shared: &Shared) {
 
 /// Accepts for ever.
 async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
-    let slots = Arc::new(Semaphore::new(shared.config.max_connections));
     let mut pause = FIRST_PAUSE;
     loop {
         let (stream, client) = match listener.accept().await {
@@ -171,19 +195,20 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             }
         };
         pause = FIRST_PAUSE;
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
+        let Some(visit) = shared.visitors.arrive(client) else {
             reject(shared, client, &Refusal::ConnectionLimit);
             continue;
         };
-        prepare(&stream);
+        prepare(&stream, shared.config.idle_timeout);
         let (shared, open) = (shared.clone(), Raised::new(&shared.metrics.connections));
         let owner = shared.tasks.clone();
         owner.spawn(async move {
             tokio::select! {
                 () = inbound::serve(&shared, stream, client) => {}
                 () = shared.kill.cancelled() => {}
+                () = visit.close.cancelled() => reject(&shared, client, &Refusal::ConnectionLimit),
             }
-            drop((slot, open));
+            drop((visit, open));
         });
     }
 }
@@ -194,11 +219,17 @@ fn of_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
 }
 
-fn prepare(stream: &TcpStream) {
+/// Sets the bounds that the system keeps: a client that is gone, or takes nothing of what it is sent for `stalled`, is
+/// given up.
+fn prepare(stream: &TcpStream, stalled: Duration) {
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-    // Neither is needed for correctness: a socket that refuses them still works.
+    // None of them is needed for correctness: a socket that refuses them still works.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stalled));
+    #[cfg(not(target_os = "linux"))]
+    let _ = stalled;
 }
 
 /// Notes a connection that ended before it had made a request.

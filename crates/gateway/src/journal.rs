@@ -1,12 +1,17 @@
 //! The story of one request: counted when it is answered, one log line when it is over.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use hezar_core::{NodeId, Target};
-use hezar_pool::hash_key;
 use tokio::time::Instant;
 
-use crate::{Refusal, Trouble, auth::Identity, gateway::Shared, limits::Pass, relay::Counts};
+use crate::{
+    Refusal, SessionKey, Trouble, access::Escaped, auth::Identity, gateway::Shared, limits::Pass, relay::Counts,
+};
 
 /// The way a request came in; a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +40,9 @@ impl Inbound {
 pub(crate) struct Journal {
     shared: Arc<Shared>,
     inbound: Inbound,
+    client: IpAddr,
     user: Box<str>,
-    session: Option<u64>,
+    session: Option<SessionId>,
     pass: Pass,
     target: Option<Target>,
     started: Instant,
@@ -50,10 +56,11 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Begins with what is known when the head of the request has been read.
-    pub(crate) fn new(shared: &Arc<Shared>, inbound: Inbound) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, inbound: Inbound, client: SocketAddr) -> Self {
         Self {
             shared: shared.clone(),
             inbound,
+            client: client.ip().to_canonical(),
             user: "".into(),
             session: None,
             pass: Pass::default(),
@@ -63,7 +70,7 @@ impl Journal {
             attempts: 0,
             answered: false,
             code: "client-gone",
-            counts: Counts { up: 0, down: 0 },
+            counts: Counts::default(),
         }
     }
 
@@ -71,8 +78,10 @@ impl Journal {
     pub(crate) fn identity(&mut self, identity: &Identity) {
         self.user = identity.user.clone();
         self.pass = identity.pass.clone();
-        // Session names may be account names of the user's own; the log shows only which requests belong together.
-        self.session = identity.options.session.as_deref().map(hash_key);
+        // Session names may be account names of the user's own; the log says the number by which the API knows them.
+        let listener = &*self.shared.config.name;
+        let key = |session| SessionKey { listener, user: &identity.user, session }.id();
+        self.session = identity.options.session.as_deref().map(|session| SessionId(key(session)));
     }
 
     /// The right to this request, which ends with the journal.
@@ -110,37 +119,64 @@ impl Journal {
     }
 }
 
+/// A session as the API names it.
+#[derive(Clone, Copy, Debug)]
+struct SessionId(u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 impl Drop for Journal {
     fn drop(&mut self) {
         if !self.answered {
             self.shared.metrics.request(self.inbound.name(), "refused", self.code);
         }
-        self.shared.metrics.moved(self.counts.up, self.counts.down);
-        if self.code != "ok" {
-            self.shared.metrics.trouble(Trouble {
-                at: self.shared.clock.now(),
-                inbound: self.inbound.name(),
-                user: self.user.clone(),
-                target: self.target.clone(),
-                node: self.node,
-                code: self.code,
-            });
-        }
-        let target = self.target.as_ref().map(tracing::field::display);
-        let node = self.node.as_ref().map(tracing::field::display);
-        let (up, down) = (self.counts.up, self.counts.down);
-        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // A success is worth a line only to whoever looks for it: a busy gateway serves thousands a second.
+        self.counts.tell(&self.shared.metrics);
         if self.code == "ok" {
-            tracing::debug!(
-                inbound = self.inbound.name(), user = %self.user, session = self.session, target, node,
-                attempts = self.attempts, code = self.code, up, down, milliseconds, "request"
-            );
-        } else {
-            tracing::info!(
-                inbound = self.inbound.name(), user = %self.user, session = self.session, target, node,
-                attempts = self.attempts, code = self.code, up, down, milliseconds, "request"
-            );
+            // Worth a line only to whoever looks for it: a busy gateway serves thousands a second.
+            return self.tell_quietly(0);
         }
+        // A wrong password has had its line when it was looked at.
+        let told =
+            if self.code == Refusal::AuthWrong.code() { None } else { self.shared.log.tells(self.code, self.client) };
+        let Some(left_out) = told else { return self.tell_quietly(0) };
+        self.shared.metrics.trouble(Trouble {
+            at: self.shared.clock.now(),
+            inbound: self.inbound.name(),
+            user: self.user.clone(),
+            target: self.target.clone(),
+            node: self.node,
+            code: self.code,
+        });
+        self.tell(left_out);
+    }
+}
+
+/// Writes the line of a request: its event, with the same fields at every level.
+macro_rules! line {
+    ($level:ident, $journal:expr, $left_out:expr) => {{
+        let journal = $journal;
+        let show = |target: &Target| target.to_string();
+        let milliseconds = u64::try_from(journal.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::$level!(
+            client = %journal.client, listener = %journal.shared.config.name, inbound = journal.inbound.name(),
+            user = %Escaped(&journal.user), session = journal.session.map(tracing::field::display),
+            destination = journal.target.as_ref().map(show), node = journal.node.map(tracing::field::display),
+            attempts = journal.attempts, code = journal.code, up = journal.counts.up, down = journal.counts.down,
+            milliseconds, left_out = $left_out, "request"
+        );
+    }};
+}
+
+impl Journal {
+    fn tell(&self, left_out: u64) {
+        line!(info, self, left_out);
+    }
+
+    fn tell_quietly(&self, left_out: u64) {
+        line!(debug, self, left_out);
     }
 }

@@ -3,6 +3,7 @@
 //! [`Gateway::serve`] accepts connections, finds out the protocol by the first byte, reads who asks for which target,
 //! and sends each request over a node of its own, with failover. Nothing is ever dialled without a leased node.
 
+mod access;
 mod auth;
 mod config;
 mod course;

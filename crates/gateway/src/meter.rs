@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::relay::Counts;
+use crate::{Metrics, relay::Counts};
 
 /// The counts of one metered stream, shared with whoever watches it.
 #[derive(Debug)]
@@ -27,17 +27,40 @@ pub(crate) struct Meter {
     written: AtomicU64,
     /// Milliseconds after `started`.
     moved: AtomicU64,
+    /// Where the bytes are counted while they move, and how many of them are.
+    live: OnceLock<Metrics>,
+    told_read: AtomicU64,
+    told_written: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new() -> Arc<Self> {
         let (read, written, moved) = Default::default();
-        Arc::new(Self { started: Instant::now(), read, written, moved })
+        let (told_read, told_written) = Default::default();
+        Arc::new(Self { started: Instant::now(), read, written, moved, live: OnceLock::new(), told_read, told_written })
+    }
+
+    /// From now on the metrics count what has moved and what moves.
+    pub(crate) fn count_in(&self, metrics: &Metrics) {
+        self.live.get_or_init(|| metrics.clone());
+        self.tell();
     }
 
     /// Up = written, down = read.
     pub(crate) fn counts(&self) -> Counts {
-        Counts { up: self.written.load(Relaxed), down: self.read.load(Relaxed) }
+        self.tell();
+        let (up, down) = (self.written.load(Relaxed), self.read.load(Relaxed));
+        if self.live.get().is_some() { Counts::told(up, down) } else { Counts::untold(up, down) }
+    }
+
+    fn tell(&self) {
+        let Some(metrics) = self.live.get() else { return };
+        // Whoever raises what was told tells the difference, so that nothing is told twice.
+        let news = |count: &AtomicU64, told: &AtomicU64| {
+            let count = count.load(Relaxed);
+            count.saturating_sub(told.fetch_max(count, Relaxed))
+        };
+        metrics.moved(news(&self.written, &self.told_written), news(&self.read, &self.told_read));
     }
 
     /// Ends when nothing has moved for `idle`.
@@ -65,6 +88,7 @@ impl Meter {
         if bytes > 0 {
             counter.fetch_add(bytes as u64, Relaxed);
             self.moved.store(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
+            self.tell();
         }
     }
 }

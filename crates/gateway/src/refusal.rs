@@ -81,6 +81,9 @@ pub enum Refusal {
     /// The user has as much open, or begins as much per second, as the configuration allows.
     #[error("this user has reached a limit: try again in a moment")]
     UserLimit,
+    /// Too many wrong passwords came from the client's address.
+    #[error("too many logins from this address have failed: try again in a moment")]
+    LoginLimit,
     /// The client's address has.
     #[error("this client has reached a limit: try again in a moment")]
     ClientLimit,
@@ -115,11 +118,18 @@ impl Refusal {
         CodeDoc::new("tls-on-plain-port", "The client began a TLS handshake on the plain port."),
         CodeDoc::new("unsupported-command", "A SOCKS command other than CONNECT and UDP ASSOCIATE."),
         CodeDoc::new("bad-socks", "The client sent bytes that SOCKS does not allow."),
-        CodeDoc::new("connection-limit", "As many clients are connected as the configuration allows."),
+        CodeDoc::new(
+            "connection-limit",
+            "As many clients are connected as the configuration allows; one that has not logged in is closed for a new one.",
+        ),
         CodeDoc::new("user-limit", "The user has reached its limit of open requests or requests per second."),
         CodeDoc::new(
             "client-limit",
             "The client's address has reached its limit of open requests or requests per second.",
+        ),
+        CodeDoc::new(
+            "login-limit",
+            "Too many wrong passwords came from the client's address; this login was not looked at.",
         ),
         CodeDoc::new(
             "association-limit",
@@ -154,6 +164,7 @@ impl Refusal {
             Self::ConnectionLimit => "connection-limit",
             Self::UserLimit => "user-limit",
             Self::ClientLimit => "client-limit",
+            Self::LoginLimit => "login-limit",
             Self::AssociationLimit => "association-limit",
             Self::ShuttingDown => "shutting-down",
         }
@@ -170,7 +181,7 @@ impl Refusal {
             | Self::AssociationLimit
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::AllFailed { .. } | Self::Target(_) => StatusCode::BAD_GATEWAY,
-            Self::UserLimit | Self::ClientLimit => StatusCode::TOO_MANY_REQUESTS,
+            Self::UserLimit | Self::ClientLimit | Self::LoginLimit => StatusCode::TOO_MANY_REQUESTS,
             Self::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::AuthMissing | Self::AuthWrong => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -193,7 +204,7 @@ impl Refusal {
             Self::PoolEmpty | Self::NoMatch | Self::NoDatagrams | Self::ShuttingDown => "destination_unavailable",
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
-            Self::AuthMissing | Self::AuthWrong => "http_request_denied",
+            Self::AuthMissing | Self::AuthWrong | Self::LoginLimit => "http_request_denied",
             Self::ConnectionLimit | Self::AssociationLimit | Self::UserLimit | Self::ClientLimit => {
                 "connection_limit_reached"
             }

@@ -74,6 +74,8 @@ pub struct ProxyConfig {
     pub udp_idle_timeout: Duration,
     pub handshake_timeout: Duration,
     pub max_connections: usize,
+    /// The most connections of one client address that have not logged in.
+    pub max_pending_per_client: usize,
     /// The most UDP associations at a time.
     pub max_associations: usize,
     /// The most sessions at a time, over all listeners.
@@ -204,8 +206,10 @@ pub struct LogConfig {
     pub json: bool,
     /// A folder for daily files besides the terminal.
     pub folder: Option<PathBuf>,
-    /// How many daily files are kept.
+    /// For how many days files are kept.
     pub keep: usize,
+    /// The most bytes of all files together; the oldest file goes first.
+    pub max_bytes: u64,
 }
 
 /// What comes before the file: flags, and the environment.

@@ -147,6 +147,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         udp_idle_timeout: section.duration("udp_idle_timeout", limits.long.clone()).unwrap_or(Duration::from_secs(300)),
         handshake_timeout: section.duration("handshake_timeout", limits.timeout).unwrap_or(Duration::from_secs(10)),
         max_connections: count(&mut section, "max_connections", 1..=1_000_000).unwrap_or(16_384),
+        max_pending_per_client: count(&mut section, "max_pending_per_client", 1..=1_000_000).unwrap_or(256),
         max_associations: count(&mut section, "max_associations", 1..=1_000_000).unwrap_or(1024),
         max_sessions: count(&mut section, "max_sessions", 1..=10_000_000).unwrap_or(100_000),
         max_sessions_per_user: count(&mut section, "max_sessions_per_user", 1..=10_000_000).unwrap_or(10_000),
@@ -320,6 +321,7 @@ fn log(mut section: Section<'_>, folder: Option<&Path>) -> LogConfig {
             .unwrap_or(false),
         folder: section.text("folder").filter(|text| !text.is_empty()).map(|text| beside(folder, &text)),
         keep: count(&mut section, "keep", 1..=3650).unwrap_or(14),
+        max_bytes: section.bytes("max_bytes", 1 << 20..=1 << 40).unwrap_or(1 << 30),
     };
     section.finish();
     log

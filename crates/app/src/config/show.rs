@@ -55,6 +55,7 @@ pub(crate) fn config(config: &Config) -> String {
             ("format", text(if log.json { "json" } else { "pretty" })),
             ("folder", log.folder.as_ref().and_then(|folder| text(folder.display()))),
             ("keep", Some(number(log.keep))),
+            ("max_bytes", Some(number(log.max_bytes))),
         ]),
     );
     if !config.listeners.is_empty() {
@@ -79,6 +80,7 @@ fn proxy(config: &Config) -> Value {
         ("udp_idle_timeout", text(show_duration(proxy.udp_idle_timeout))),
         ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),
         ("max_connections", Some(number(proxy.max_connections))),
+        ("max_pending_per_client", Some(number(proxy.max_pending_per_client))),
         ("max_associations", Some(number(proxy.max_associations))),
         ("max_sessions", Some(number(proxy.max_sessions))),
         ("max_sessions_per_user", Some(number(proxy.max_sessions_per_user))),

@@ -20,6 +20,7 @@ listen = "127.0.0.1:8000"           # any other address than loopback needs user
 # udp_idle_timeout = "5m"           # a UDP association without a datagram is closed after this
 # handshake_timeout = "10s"         # what a client may take to say what it wants
 # max_connections = 16384
+# max_pending_per_client = 256      # connections of one address that have not logged in; the oldest makes room
 # max_associations = 1024           # UDP associations, each with a socket of its own
 # max_sessions = 100000             # sessions named in user names, over all listeners
 # max_sessions_per_user = 10000     # one more ends the user's session that was unused for longest
@@ -82,8 +83,9 @@ dead_after = 3                      # failures in a row
 # [log]
 # level = "info"
 # format = "pretty"                 # or json
-# folder = "logs"                   # daily files besides the terminal
-# keep = 14
+# folder = "logs"                   # daily files besides the terminal, readable by their owner alone
+# keep = 14                         # days
+# max_bytes = "1GiB"                # of all files together
 
 # A source is one of: url, file, github, telegram, links.
 #   via = "pool"                    fetches through the pool's own nodes, for sites that are blocked

@@ -114,6 +114,15 @@ fn sessions_are_bounded_by_settings() {
     let proxy = read("proxy.max_sessions = 7\nproxy.max_sessions_per_user = 3").unwrap().proxy;
     assert_eq!((proxy.max_sessions, proxy.max_sessions_per_user), (7, 3));
     assert_eq!(problems("proxy.max_sessions_per_user = 0").len(), 1);
+    assert_eq!(read("").unwrap().proxy.max_pending_per_client, 256);
+    assert_eq!(read("proxy.max_pending_per_client = 4").unwrap().proxy.max_pending_per_client, 4);
+}
+
+#[test]
+fn the_log_is_bounded_by_a_setting() {
+    assert_eq!(read("").unwrap().log.max_bytes, 1 << 30);
+    assert_eq!(read(r#"log.max_bytes = "20MiB""#).unwrap().log.max_bytes, 20 << 20);
+    assert_eq!(problems(r#"log.max_bytes = "20KiB""#).len(), 1);
 }
 
 #[test]

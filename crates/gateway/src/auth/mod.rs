@@ -47,7 +47,12 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
     Ok(Identity { user: user.into(), options, pass: Pass::default() })
 }
 
-/// Lets somebody who is known begin a request.
+/// The configured users that the readings of a login name, whatever the password.
+pub(crate) fn users_of<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
+    logins.iter().filter_map(|login| names::of_user(users, &login.name)).map(|(user, _)| &*user.name)
+}
+
+/// Lets somebody who is known, and whose client was charged, begin a request.
 ///
 /// # Errors
 /// [`Refusal::UserLimit`], [`Refusal::ClientLimit`].

@@ -241,6 +241,7 @@ fn a_password_matches_in_utf8_and_in_latin1() {
     for (name, password) in [(&b"bob"[..], &b"caf\xe8"[..]), (b"bob", b"cafe"), (b"zoe", b"pass"), (b"", b"")] {
         assert!(matches!(known(name, password), Err(Refusal::AuthWrong)), "{name:?}");
     }
+    assert!(matches!(known("علی".as_bytes(), b"x"), Err(Refusal::AuthWrong)), "its Latin-1 reading has controls");
     assert!(matches!(identify_any(&users, &[]), Err(Refusal::AuthMissing)));
 }
 

@@ -30,10 +30,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, stream: TcpStream, client: Socke
         Ok(5) => socks::serve5(shared, inbox, client).await,
         Ok(4) => socks::serve4(shared, inbox, client).await,
         Ok(TLS_HANDSHAKE) => {
-            if shared.courtesy.tells() {
-                tracing::info!(%client, code = Refusal::TlsOnPlainPort.code(), "{}", Refusal::TlsOnPlainPort);
+            let refusal = Refusal::TlsOnPlainPort;
+            if let Some(left_out) = shared.log.tells(refusal.code(), client.ip()) {
+                tracing::info!(%client, code = refusal.code(), left_out, "{refusal}");
             }
-            reject(shared, client, &Refusal::TlsOnPlainPort);
+            reject(shared, client, &refusal);
         }
         Ok(_) => http::serve(shared, inbox, client).await,
         Err(refusal) => reject(shared, client, &refusal),

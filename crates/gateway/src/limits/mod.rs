@@ -10,11 +10,10 @@ use std::{
 };
 
 use ahash::AHashMap;
-use hezar_pool::hash_key;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::{GatewayConfig, Refusal};
+use crate::{GatewayConfig, Refusal, access::client_key};
 
 mod rate;
 #[cfg(test)]
@@ -58,7 +57,14 @@ struct Account {
 #[derive(Debug)]
 pub(crate) struct Accounts {
     began: Instant,
-    table: Mutex<AHashMap<u64, Arc<Account>>>,
+    table: Mutex<AHashMap<Holder, Arc<Account>>>,
+}
+
+/// Whose account it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    User(Box<str>),
+    Client(IpAddr),
 }
 
 /// The right to one request; it counts as open until the last clone is dropped.
@@ -93,18 +99,29 @@ impl Accounts {
         Self { began: Instant::now(), table: Mutex::default() }
     }
 
-    /// Lets a request in, or says which limit it meets.
+    /// Charges the client for something that it begins, before anything else is known of it.
+    ///
+    /// # Errors
+    /// [`Refusal::ClientLimit`].
+    pub(crate) fn charge(&self, config: &GatewayConfig, client: IpAddr) -> Result<(), Refusal> {
+        let Some(rate) = config.client_limits.requests else { return Ok(()) };
+        let account = self.account(Holder::Client(client_key(client))).ok_or(Refusal::ConnectionLimit)?;
+        if account.requests.take(rate, self.began.elapsed()) { Ok(()) } else { Err(Refusal::ClientLimit) }
+    }
+
+    /// Lets a request in that was charged, or says which limit it meets.
     pub(crate) fn admit(&self, config: &GatewayConfig, user: &str, client: IpAddr) -> Result<Pass, Refusal> {
         let of_user = config.users.iter().find(|known| *known.name == *user).map(|user| user.limits);
         let of_user = of_user.filter(|limits| !limits.none());
-        let of_client = Some(config.client_limits).filter(|limits| !limits.none());
+        // Its requests are charged already.
+        let of_client = Some(Limits { requests: None, ..config.client_limits }).filter(|limits| !limits.none());
         if of_user.is_none() && of_client.is_none() {
             return Ok(Pass::default());
         }
         let mut admitted = Admitted { began: self.began, accounts: Vec::with_capacity(2) };
         let asked = [
-            of_user.map(|limits| (hash_key(&("user", user)), limits, Refusal::UserLimit)),
-            of_client.map(|limits| (hash_key(&("client", client.to_canonical())), limits, Refusal::ClientLimit)),
+            of_user.map(|limits| (Holder::User(user.into()), limits, Refusal::UserLimit)),
+            of_client.map(|limits| (Holder::Client(client_key(client)), limits, Refusal::ClientLimit)),
         ];
         for (key, limits, refusal) in asked.into_iter().flatten() {
             let account = self.account(key).ok_or(Refusal::ConnectionLimit)?;
@@ -119,7 +136,7 @@ impl Accounts {
         Ok(Pass(Some(Arc::new(admitted))))
     }
 
-    fn account(&self, key: u64) -> Option<Arc<Account>> {
+    fn account(&self, key: Holder) -> Option<Arc<Account>> {
         let mut table = self.table.lock();
         if table.len() >= MOST && !table.contains_key(&key) {
             // An account that is held by nobody is forgotten, and with it less than a second's worth.

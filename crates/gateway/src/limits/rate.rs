@@ -25,6 +25,12 @@ impl Rate {
         self.0.fetch_update(Relaxed, Relaxed, update).is_ok()
     }
 
+    /// Whether there is one of `rate` per second.
+    pub(crate) fn has(&self, rate: u32, now: Duration) -> bool {
+        let now = nanoseconds(now);
+        self.0.load(Relaxed).max(now).saturating_add(BURST / u64::from(rate.max(1))) <= now.saturating_add(BURST)
+    }
+
     /// Takes `amount` of `rate` per second, also beyond what is there; returns how long to wait until it is paid for.
     pub(crate) fn charge(&self, amount: u64, rate: u64, now: Duration) -> Duration {
         let now = nanoseconds(now);

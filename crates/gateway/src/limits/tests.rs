@@ -34,10 +34,11 @@ async fn requests_per_second_and_client() {
     let accounts = Accounts::new();
     let ten = Limits { requests: Some(10), ..Limits::default() };
     let config = config(Limits::default(), ten);
-    let let_in = |count: usize| (0..count).filter(|_| accounts.admit(&config, "alice", CLIENT).is_ok()).count();
+    let let_in = |count: usize| (0..count).filter(|_| accounts.charge(&config, CLIENT).is_ok()).count();
     assert_eq!(let_in(50), 10);
-    assert!(matches!(accounts.admit(&config, "alice", CLIENT), Err(Refusal::ClientLimit)));
-    assert!(accounts.admit(&config, "alice", [10, 0, 0, 1].into()).is_ok());
+    assert!(matches!(accounts.charge(&config, CLIENT), Err(Refusal::ClientLimit)));
+    assert!(accounts.charge(&config, [10, 0, 0, 1].into()).is_ok());
+    assert!(accounts.admit(&config, "alice", CLIENT).is_ok(), "nothing is charged twice");
     tokio::time::advance(Duration::from_millis(500)).await;
     assert_eq!(let_in(50), 5);
     tokio::time::advance(Duration::from_secs(60)).await;
@@ -67,16 +68,20 @@ async fn bytes_wait() {
     assert!(!Pass::default().counts_bytes());
 }
 
+fn holder(number: u32) -> Holder {
+    Holder::Client(number.to_be_bytes().into())
+}
+
 #[test]
 fn accounts_are_bounded() {
     let accounts = Accounts::new();
-    let kept: Vec<_> = (0..10).map(|key| accounts.account(key).unwrap()).collect();
+    let kept: Vec<_> = (0..10).map(|key| accounts.account(holder(key)).unwrap()).collect();
     for account in &kept {
         account.open.fetch_add(1, Relaxed);
     }
     for key in 0..200_000 {
-        assert!(accounts.account(key).is_some());
+        assert!(accounts.account(holder(key)).is_some());
         assert!(accounts.table.lock().len() <= MOST);
     }
-    assert!(Arc::ptr_eq(&accounts.account(3).unwrap(), &kept[3]), "whoever has open requests stays");
+    assert!(Arc::ptr_eq(&accounts.account(holder(3)).unwrap(), &kept[3]), "whoever has open requests stays");
 }

@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::Metrics;
+
 #[cfg(target_os = "linux")]
 mod splice;
 #[cfg(test)]
@@ -66,13 +68,33 @@ where
 #[cfg(target_os = "linux")]
 const WORTH_A_PIPE: u64 = 128 * 1024;
 
-/// Bytes moved so far, and when.
-#[derive(Clone, Copy, Debug)]
+/// Bytes moved so far, and how many of them the metrics know already.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Client to node.
     pub up: u64,
     /// Node to client.
     pub down: u64,
+    told_up: u64,
+    told_down: u64,
+}
+
+impl Counts {
+    /// Counts that the metrics know.
+    pub(crate) const fn told(up: u64, down: u64) -> Self {
+        Self { up, down, told_up: up, told_down: down }
+    }
+
+    /// Counts that they do not know.
+    pub(crate) const fn untold(up: u64, down: u64) -> Self {
+        Self { up, down, told_up: 0, told_down: 0 }
+    }
+
+    /// Tells the metrics what they do not know.
+    pub(crate) fn tell(&mut self, metrics: &Metrics) {
+        metrics.moved(self.up.saturating_sub(self.told_up), self.down.saturating_sub(self.told_down));
+        (self.told_up, self.told_down) = (self.up, self.down);
+    }
 }
 
 /// How a relay ended.
@@ -111,31 +133,32 @@ struct Pump {
     copying: bool,
 }
 
-/// Moves bytes until both directions have ended. `first` is called when the node's first byte arrives; `counts` are
-/// kept up to date, so that they hold even when this future is dropped.
+/// Moves bytes until both directions have ended. They are added to `counts` while they move, so that those hold even when
+/// this future is dropped, and `moved` is called with them; the second argument says that the node's first bytes came.
 pub(crate) async fn relay<C, N>(
     client: &mut C,
     node: &mut N,
     idle: Duration,
     counts: &mut Counts,
-    mut first: impl FnMut(),
+    mut moved: impl FnMut(&mut Counts, bool),
 ) -> End
 where
     C: Stream + ?Sized,
     N: Stream + ?Sized,
 {
     let (mut up, mut down) = (Pump::default(), Pump::default());
+    let (mut up_before, mut down_before) = (0, 0);
     let mut last_move = Instant::now();
     let mut bound = idle;
     let mut alarm = pin!(sleep_until(last_move + bound));
     poll_fn(|cx| {
         let up_result = up.poll(cx, client, node);
         let down_result = down.poll(cx, node, client);
-        if counts.down == 0 && down.moved > 0 {
-            first();
-        }
-        if (counts.up, counts.down) != (up.moved, down.moved) {
-            *counts = Counts { up: up.moved, down: down.moved };
+        if (up_before, down_before) != (up.moved, down.moved) {
+            counts.up += up.moved - up_before;
+            counts.down += down.moved - down_before;
+            moved(counts, down_before == 0 && down.moved > 0);
+            (up_before, down_before) = (up.moved, down.moved);
             last_move = Instant::now();
         }
         match (up_result, down_result) {

@@ -14,8 +14,8 @@ async fn half_close_reaches_the_other_side_and_the_answer_comes_back() {
     let (mut client, mut client_far) = duplex(1000);
     let (mut node, mut node_far) = duplex(1000);
     let relayed = tokio::spawn(async move {
-        let (mut counts, mut firsts) = (Counts { up: 0, down: 0 }, 0);
-        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, || firsts += 1).await;
+        let (mut counts, mut firsts) = (Counts::default(), 0);
+        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, |_, first| firsts += u32::from(first)).await;
         (end, counts, firsts)
     });
     let server = tokio::spawn(async move {
@@ -41,8 +41,8 @@ async fn megabytes_cross_both_ways_at_once() {
     let (client, mut client_far) = duplex(5000);
     let (mut node, node_far) = duplex(3000);
     tokio::spawn(async move {
-        let mut counts = Counts { up: 0, down: 0 };
-        relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await
+        let mut counts = Counts::default();
+        relay(&mut client_far, &mut node, IDLE, &mut counts, |_, _| ()).await
     });
     let (mut echo_read, mut echo_write) = tokio::io::split(node_far);
     tokio::spawn(async move {
@@ -67,8 +67,8 @@ async fn idle_tunnels_end_and_busy_ones_do_not() {
     let (mut node, _node_far) = duplex(1000);
     let started = Instant::now();
     let relayed = tokio::spawn(async move {
-        let mut counts = Counts { up: 0, down: 0 };
-        relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await
+        let mut counts = Counts::default();
+        relay(&mut client_far, &mut node, IDLE, &mut counts, |_, _| ()).await
     });
     for _ in 0..5 {
         tokio::time::sleep(IDLE * 3 / 4).await;
@@ -82,8 +82,8 @@ async fn idle_tunnels_end_and_busy_ones_do_not() {
 async fn errors_name_their_side() {
     let (mut client, _client_far) = duplex(1000);
     let mut node = Broken;
-    let mut counts = Counts { up: 0, down: 0 };
-    let end = relay(&mut client, &mut node, IDLE, &mut counts, || ()).await;
+    let mut counts = Counts::default();
+    let end = relay(&mut client, &mut node, IDLE, &mut counts, |_, _| ()).await;
     assert!(matches!(end, End::Node(error) if error.kind() == io::ErrorKind::ConnectionReset));
 }
 
@@ -122,8 +122,8 @@ async fn sockets() -> (TcpStream, TcpStream) {
 async fn the_kernel_moves_what_is_much_between_two_sockets() {
     let ((client, mut client_far), (mut node, node_far)) = (sockets().await, sockets().await);
     let relayed = tokio::spawn(async move {
-        let mut counts = Counts { up: 0, down: 0 };
-        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, || ()).await;
+        let mut counts = Counts::default();
+        let end = relay(&mut client_far, &mut node, IDLE, &mut counts, |_, _| ()).await;
         (end, counts)
     });
     tokio::spawn(async move {
@@ -154,9 +154,7 @@ async fn the_kernel_moves_what_is_much_between_two_sockets() {
 async fn a_socket_that_breaks_while_spliced_names_its_side() {
     let ((mut client, mut client_far), (mut node, mut node_far)) = (sockets().await, sockets().await);
     let relayed =
-        tokio::spawn(
-            async move { relay(&mut client_far, &mut node, IDLE, &mut Counts { up: 0, down: 0 }, || ()).await },
-        );
+        tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, &mut Counts::default(), |_, _| ()).await });
     let much = vec![1; 1_000_000];
     let mut got = vec![0; 1_000_000];
     let (written, read) = tokio::join!(node_far.write_all(&much), client.read_exact(&mut got));

@@ -45,8 +45,8 @@ where
     match opened {
         Ok(Opened { mut client, mut node, lease, mut verdict, sent }) => {
             journal.served(lease.id(), attempts);
-            journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
             journal.counts.up += sent;
+            journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
         }
         Err(Unopened::Silent(code)) => {
             journal.served(node, attempts);
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// The bytes of a tunnel; returns how it ended.
+/// The bytes of a tunnel, added to `counts` and to the metrics while they move; returns how it ended.
 pub(crate) async fn carry<C, N>(
     shared: &Shared,
     client: &mut C,
@@ -69,8 +69,15 @@ where
     C: Stream + ?Sized,
     N: Stream + ?Sized,
 {
+    counts.tell(&shared.metrics);
+    let moved = |counts: &mut Counts, first| {
+        counts.tell(&shared.metrics);
+        if first {
+            verdict.good();
+        }
+    };
     let end = tokio::select! {
-        end = relay(client, node, shared.config.idle_timeout, counts, || verdict.good()) => end,
+        end = relay(client, node, shared.config.idle_timeout, counts, moved) => end,
         () = shared.kill.cancelled() => return Refusal::ShuttingDown.code(),
     };
     match end {

@@ -130,6 +130,9 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
         accounts: crate::limits::Accounts::new(),
+        visitors: crate::access::Visitors::new(16, 16),
+        failed_logins: crate::access::FailedLogins::new(),
+        log: crate::access::LogLimit::new(),
         courtesy: crate::courtesy::Courtesy::new(),
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
         mutes: crate::mutes::Mutes::default(),
@@ -145,7 +148,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
     let target = Target::parse("example.com:443").unwrap();
     let mut course = Course::new(&shared, &Identity::default(), [127, 0, 0, 1].into(), &target);
     let route = course.next().await.unwrap();
-    let journal = Journal::new(&shared, Inbound::Socks5);
+    let journal = Journal::new(&shared, Inbound::Socks5, ([127, 0, 0, 1], 1).into());
     let owned = shared.clone();
     let running = tokio::spawn(async move { tunnel(&owned, far, course, route, journal).await });
     Table { client, shared, ids: specs.iter().map(NodeSpec::id).collect(), told, running }

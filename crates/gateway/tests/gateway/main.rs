@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Lint exemptions for tests stop at test functions; these are their helpers.
 
+mod attacks;
 mod clients;
 mod datagrams;
 mod drain;

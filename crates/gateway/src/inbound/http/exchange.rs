@@ -7,8 +7,11 @@ use hezar_engine::{
     BoxStream, Cause,
     http::{LenientAnswers, MAX_ANSWER_HEAD},
 };
-use http::{Request, Response};
-use hyper::{body::Incoming, client::conn::http1};
+use http::{Request, Response, header::UPGRADE};
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 
 use super::{
@@ -44,6 +47,10 @@ pub(super) async fn exchange(
     request: Request<UpBody>,
 ) -> Result<Answered<Incoming>, Broken<Request<UpBody>>> {
     let (meter, upload) = (Meter::new(), request.body().upload());
+    if !request.body().is_end_stream() && !request.headers().contains_key(UPGRADE) {
+        // It goes to one node only, and may take long.
+        meter.count_in(&shared.metrics);
+    }
     let permit = upload.clone();
     let stream =
         LenientAnswers::new(Metered::new(stream, meter.clone()), MAX_ANSWER_HEAD).with_continue(move || permit.go());

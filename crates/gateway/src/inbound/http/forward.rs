@@ -84,6 +84,7 @@ impl Connection {
             let (mut head, body) = response.into_parts();
             headers::strip(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
+            meter.count_in(&self.shared.metrics);
             return Response::from_parts(head, OutBody::node(body, meter, end, journal, lease));
         };
         let node = hyper::upgrade::on(&mut response);

@@ -29,7 +29,8 @@ use self::{
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Basic, Identity, admit, basic, identify_any},
+    access::{failed_login, log_in},
+    auth::{Basic, Identity, admit, basic},
     course::{Course, NodeLease, Route, Verdict},
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -138,15 +139,19 @@ impl Connection {
     }
 
     async fn serve(&self, request: Request<Incoming>, destination: Result<Destination, Refusal>) -> Response<OutBody> {
-        let connect = request.method() == Method::CONNECT;
-        let mut journal = Journal::new(&self.shared, if connect { Inbound::Connect } else { Inbound::Http });
+        let inbound = if request.method() == Method::CONNECT { Inbound::Connect } else { Inbound::Http };
+        let mut journal = Journal::new(&self.shared, inbound, self.client);
+        let login = self.login(&request);
         // Who asks for the impossible is told so before it is asked for a password.
-        let asked = destination.and_then(|destination| Ok((destination, self.identify(&request)?)));
+        let asked = match destination {
+            Ok(destination) => self.identify(login).await.map(|identity| (destination, identity)),
+            Err(refusal) => Err(refusal),
+        };
         let (destination, identity) = match asked {
             Ok(asked) => asked,
             Err(refusal) => {
                 journal.refused(&refusal, 0);
-                return answer::response(&refusal);
+                return self.refuse(&refusal);
             }
         };
         journal.identity(&identity);
@@ -156,20 +161,35 @@ impl Connection {
         }
     }
 
-    /// Who asks.
-    fn identify(&self, request: &Request<Incoming>) -> Result<Identity, Refusal> {
-        let users = &self.shared.config.users;
+    /// The name and password that a request brings.
+    fn login(&self, request: &Request<Incoming>) -> Basic {
         let value = request.headers().get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
-        let logins = match value.map(basic) {
+        value.map_or(Basic::Other, basic)
+    }
+
+    /// Who asks.
+    async fn identify(&self, login: Basic) -> Result<Identity, Refusal> {
+        let logins = match login {
             // Nobody asked for a password of another kind, and it may be meant for somebody else: as if there were none.
-            None | Some(Basic::Other) => Vec::new(),
-            Some(Basic::Logins(logins)) => logins,
-            Some(Basic::Malformed) if users.is_empty() => {
+            Basic::Other => Vec::new(),
+            Basic::Logins(logins) => logins,
+            Basic::Malformed if self.shared.config.users.is_empty() => {
                 return Err(Refusal::BadRequest("the Basic credentials in Proxy-Authorization cannot be read"));
             }
-            Some(Basic::Malformed) => return Err(Refusal::AuthWrong),
+            Basic::Malformed => return Err(failed_login(&self.shared, &[], self.client)),
         };
-        admit(&self.shared, identify_any(users, &logins)?, self.client.ip())
+        let identity = log_in(&self.shared, &logins, self.client).await?;
+        admit(&self.shared, identity, self.client.ip())
+    }
+
+    /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.
+    fn refuse(&self, refusal: &Refusal) -> Response<OutBody> {
+        let mut response = answer::response(refusal);
+        let failed = matches!(refusal, Refusal::AuthWrong | Refusal::LoginLimit);
+        if failed || self.shared.visitors.is_stranger(self.client) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 
     async fn connect(
@@ -213,10 +233,7 @@ impl Handover {
                 let client = client.await.ok().and_then(client_beneath);
                 let node = node.await.ok().and_then(beneath::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {
-                    let before = journal.counts;
                     journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
-                    journal.counts.up += before.up;
-                    journal.counts.down += before.down;
                 }
             }
         }

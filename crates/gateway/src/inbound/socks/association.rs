@@ -35,7 +35,7 @@ use crate::{
 
 /// Serves one association to its end.
 pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr, identity: &Identity, port: u16) {
-    let mut journal = Journal::new(shared, Inbound::Udp);
+    let mut journal = Journal::new(shared, Inbound::Udp, client);
     journal.identity(identity);
     let mut course = Course::for_datagrams(shared, identity, client.ip());
     let Ok(_place) = shared.associations.clone().try_acquire_owned() else {
@@ -80,6 +80,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: Socket
     };
     let mut control = inbox.into_client();
     let meter = association.meter.clone();
+    meter.count_in(&shared.metrics);
     let code = tokio::select! {
         code = association.run() => code,
         () = ended(&mut control) => "ok",

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use super::Inbox;
 use crate::{
     Refusal,
-    auth::{Identity, Login, admit, identify, identify_any},
+    access::log_in,
+    auth::{Identity, Login, admit},
     course::Course,
     gateway::{Shared, reject},
     journal::{Inbound, Journal},
@@ -40,13 +41,13 @@ enum Version {
 
 /// Serves a SOCKS5 client.
 pub(super) async fn serve5(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
-    let asked = negotiate5(shared, &mut inbox).await;
+    let asked = negotiate5(shared, &mut inbox, client).await;
     serve(shared, inbox, client, Version::Five, asked).await;
 }
 
 /// Serves a SOCKS4 or SOCKS4a client.
 pub(super) async fn serve4(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
-    let asked = negotiate4(shared, &mut inbox).await;
+    let asked = negotiate4(shared, &mut inbox, client).await;
     serve(shared, inbox, client, Version::Four, asked).await;
 }
 
@@ -70,11 +71,11 @@ async fn serve(
             return reject(shared, client, &refusal);
         }
         Err(Refused { refusal, answer }) => {
-            version.journal(shared).refused(&refusal, 0);
+            version.journal(shared, client).refused(&refusal, 0);
             return inbox.farewell(&answer, &shared.courtesy).await;
         }
     };
-    let mut journal = version.journal(shared);
+    let mut journal = version.journal(shared, client);
     journal.identity(&identity);
     journal.target(&target);
     let mut course = Course::new(shared, &identity, client.ip(), &target);
@@ -99,12 +100,12 @@ async fn serve(
 }
 
 impl Version {
-    fn journal(self, shared: &Arc<Shared>) -> Journal {
+    fn journal(self, shared: &Arc<Shared>, client: SocketAddr) -> Journal {
         let inbound = match self {
             Self::Four => Inbound::Socks4,
             Self::Five => Inbound::Socks5,
         };
-        Journal::new(shared, inbound)
+        Journal::new(shared, inbound, client)
     }
 
     fn granted(self) -> Vec<u8> {
@@ -126,42 +127,40 @@ impl Version {
     }
 }
 
-async fn negotiate5(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Wanted), Refused> {
-    let identity = greet5(shared, inbox).await?;
+async fn negotiate5(shared: &Shared, inbox: &mut Inbox, client: SocketAddr) -> Result<(Identity, Wanted), Refused> {
+    let identity = greet5(shared, inbox, client).await?;
     let asked = inbox.read(wire::request).await.map_err(|refusal| Version::Five.refuse(refusal))?;
     let wanted = asked.wanted.map_err(|refusal| Version::Five.refuse(refusal))?;
     Ok((identity, wanted))
 }
 
 /// Greeting and login. A client that offers to log in is always asked to: its name may carry options.
-async fn greet5(shared: &Shared, inbox: &mut Inbox) -> Result<Identity, Refused> {
+async fn greet5(shared: &Shared, inbox: &mut Inbox, client: SocketAddr) -> Result<Identity, Refused> {
     let no_method = |refusal| Refused { refusal, answer: vec![5, wire::METHOD_REFUSED] };
     let offered = inbox.read(wire::greeting).await.map_err(no_method)?;
-    let users = &shared.config.users;
     if offered.login {
         let bad_login = |refusal| Refused { refusal, answer: vec![1, 1] };
         inbox.write(&[5, wire::METHOD_LOGIN]).await.map_err(bad_login)?;
         let logins = inbox.read(wire::login).await.map_err(bad_login)?;
-        let identity = identify_any(users, &logins).map_err(bad_login)?;
+        let identity = log_in(shared, &logins, client).await.map_err(bad_login)?;
         inbox.write(&[1, 0]).await.map_err(bad_login)?;
         return Ok(identity);
     }
     if !offered.none {
         return Err(no_method(Refusal::BadSocks("no login method that fits")));
     }
-    let identity = identify(users, None).map_err(no_method)?;
+    let identity = log_in(shared, &[], client).await.map_err(no_method)?;
     inbox.write(&[5, wire::METHOD_NONE]).await.map_err(no_method)?;
     Ok(identity)
 }
 
 /// SOCKS4 has a name and no password: with users configured nobody can log in, without them the name carries options.
-async fn negotiate4(shared: &Shared, inbox: &mut Inbox) -> Result<(Identity, Wanted), Refused> {
+async fn negotiate4(shared: &Shared, inbox: &mut Inbox, client: SocketAddr) -> Result<(Identity, Wanted), Refused> {
     let refuse = |refusal| Version::Four.refuse(refusal);
     let asked = inbox.read(wire::request4).await.map_err(refuse)?;
-    if !shared.config.users.is_empty() {
-        return Err(refuse(Refusal::AuthMissing));
-    }
-    let login = asked.user.map(|name| Login { name, password: "".into() });
-    let identity = identify(&[], login.as_ref()).map_err(refuse)?;
+    let open = shared.config.users.is_empty();
+    let logins = asked.user.filter(|_| open).map(|name| [Login { name, password: "".into() }]);
+    let logins = logins.as_ref().map_or(&[][..], |logins| logins);
+    let identity = log_in(shared, logins, client).await.map_err(refuse)?;
     Ok((identity, asked.wanted.map_err(refuse)?))
 }
