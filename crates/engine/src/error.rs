@@ -141,7 +141,7 @@ impl Cause {
         CodeDoc::new("own-listener", "The server is this proxy's own listener: requests would go round in circles."),
         CodeDoc::new("refused", "The server refused the TCP connection."),
         CodeDoc::new("reset", "The server reset the connection."),
-        CodeDoc::new("closed", "The server closed the connection before the handshake was over."),
+        CodeDoc::new("closed", "The server closed the connection before the handshake or the answer was over."),
         CodeDoc::new("unreachable", "There is no route to the server from the node before it in the chain."),
         CodeDoc::new(
             "no-route",

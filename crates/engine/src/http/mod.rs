@@ -13,7 +13,7 @@ mod tests;
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use hezar_core::{Host, Stage, Tls};
+use hezar_core::Stage;
 use http_body_util::Empty;
 use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
@@ -30,7 +30,8 @@ type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Empty<Bytes>>;
 /// Sends one GET through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
 ///
 /// For `https` the certificate is fully verified against the public roots and those that `tls` was made with; the name
-/// of the URL goes to the dialer unresolved. The attempt bounds everything, the body included.
+/// of the URL goes to the dialer unresolved. The attempt bounds everything, the body included. No TLS session is resumed:
+/// a target could tell by one that the requests of several nodes, and our own, come from one client.
 ///
 /// # Errors
 /// [`DialError`]: the dialer's own, or at [`Stage::Exchange`] what went wrong between us and the target
@@ -43,14 +44,9 @@ pub async fn get(
     limits: Limits,
 ) -> Result<HttpResponse, DialError> {
     let stream = dialer.connect(request.target(), attempt).await?;
-    let stream = if request.is_https() { secure(stream, tls, request.target().host(), attempt).await? } else { stream };
+    let stream =
+        if request.is_https() { tls.wrap_target(stream, request.target().host(), attempt).await? } else { stream };
     attempt.stage(Stage::Exchange, exchange(stream, request, *attempt, limits)).await
-}
-
-/// TLS with the target. Its failures belong to the exchange: the security stage is that of the node's server.
-async fn secure(stream: BoxStream, tls: &TlsClients, host: &Host, attempt: &Attempt) -> Result<BoxStream, DialError> {
-    let secured = tls.wrap(stream, &Tls::default(), host, &["http/1.1"], attempt).await;
-    secured.map_err(|error| DialError::new(Stage::Exchange, error.cause))
 }
 
 async fn exchange(
@@ -77,7 +73,7 @@ async fn exchange(
         answer.as_mut().poll(cx)
     });
     let answer = answer.await.map_err(|error| cause_of(&error))?;
-    Ok(HttpResponse::new(answer, running.then_some(wire), attempt, limits))
+    Ok(HttpResponse::new(answer, running.then_some(wire), request.is_https(), attempt, limits))
 }
 
 /// What hyper stumbled over: the stream's own failure, or an answer that is not HTTP.

@@ -27,12 +27,28 @@ pub struct HttpResponse {
     attempt: Attempt,
     limits: Limits,
     received: u64,
+    end_is_certain: bool,
 }
 
 impl HttpResponse {
-    pub(super) fn new(answer: Response<Incoming>, wire: Option<Wire>, attempt: Attempt, limits: Limits) -> Self {
+    pub(super) fn new(
+        answer: Response<Incoming>,
+        wire: Option<Wire>,
+        secured: bool,
+        attempt: Attempt,
+        limits: Limits,
+    ) -> Self {
         let (head, body) = answer.into_parts();
-        Self { status: head.status.as_u16(), headers: head.headers, body, wire, attempt, limits, received: 0 }
+        let end_is_certain = secured || body.size_hint().exact().is_some() || is_chunked(&head.headers);
+        let (status, headers) = (head.status.as_u16(), head.headers);
+        Self { status, headers, body, wire, attempt, limits, received: 0, end_is_certain }
+    }
+
+    /// Whether a body that was read to its end is whole: it has a length or a last chunk, or TLS says where it ends. Otherwise the
+    /// end of the connection is the end of the body (RFC 9112 §6.3), and anybody on the way can bring that about.
+    #[must_use]
+    pub const fn end_is_certain(&self) -> bool {
+        self.end_is_certain
     }
 
     /// The status code.
@@ -112,6 +128,13 @@ impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpResponse").field("status", &self.status).field("received", &self.received).finish()
     }
+}
+
+/// Whether chunks, of which one is the last, carry the body (RFC 9112 §6.3).
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(http::header::TRANSFER_ENCODING).iter().next_back();
+    let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// What happened to a body.

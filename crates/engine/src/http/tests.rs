@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hezar_core::{Fault, Stage};
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
 
 use super::{HttpRequest, HttpResponse, Limits, RequestError, get};
 use crate::{
@@ -141,6 +143,94 @@ async fn https_is_verified() {
             }
         }
         assert_eq!(dialer.asked.lock().as_ref().unwrap().port(), 443);
+    }
+}
+
+/// One exchange over TLS with a server that says `answer` and ends the connection with or without `close_notify`.
+async fn ask_secured(
+    tls: &TlsClients,
+    acceptor: &TlsAcceptor,
+    answer: &[u8],
+    notifies: bool,
+) -> (Result<Vec<u8>, DialError>, Option<HandshakeKind>) {
+    let (ours, theirs) = chopped_pair(4, 1000);
+    let dialer = Once::new(ours);
+    let (request, attempt) =
+        (HttpRequest::get("https://demo.hezar/").unwrap(), Attempt::within(Duration::from_secs(60)));
+    let client = async {
+        let response = get(&dialer, tls, &request, &attempt, Limits::default()).await?;
+        assert!(response.end_is_certain());
+        Ok(response.bytes().await?.to_vec())
+    };
+    let server = async {
+        let mut peer = acceptor.accept(theirs).await.ok()?;
+        serve(&mut peer, answer, true).await;
+        if notifies {
+            let _ = peer.shutdown().await;
+        }
+        peer.get_ref().1.handshake_kind()
+    };
+    tokio::join!(client, server)
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_is_an_error() {
+    let authority = Authority::new();
+    let tls = TlsClients::new(std::slice::from_ref(&authority.root));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let acceptor = authority.server_of(&["demo.hezar"], &["http/1.1"], provider, &[version]).0;
+        for (answer, notifies, whole) in [
+            ("HTTP/1.0 200 OK\r\n\r\nlist", true, true),
+            ("HTTP/1.0 200 OK\r\n\r\nlist", false, false),
+            ("HTTP/1.1 200 OK\r\nETag: \"a\"\r\n\r\nlist", false, false),
+            ("HTTP/1.1 200 OK\r\n\r\n", false, false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlist", false, true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlist", false, false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlist", true, false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlist\r\n0\r\n\r\n", false, true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlist\r\n", false, false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlist\r\n", true, false),
+        ] {
+            let (result, _) = ask_secured(&tls, &acceptor, answer.as_bytes(), notifies).await;
+            match result {
+                Ok(body) => assert!(whole && body == b"list", "{answer:?} {notifies}"),
+                Err(error) => assert!(!whole && error.code() == "closed", "{answer:?} {notifies}: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_body_ends_may_be_uncertain() {
+    for (answer, certain) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", true),
+        ("HTTP/1.1 204 No Content\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\n\r\nab", false),
+        ("HTTP/1.0 200 OK\r\n\r\nab", false),
+    ] {
+        let (ours, theirs) = chopped_pair(4, 100);
+        let (dialer, tls) = (Once::new(ours), TlsClients::new(&[]));
+        let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
+        let client = get(&dialer, &tls, &request, &attempt, Limits::default());
+        let (response, _) = tokio::join!(client, serve(theirs, answer.as_bytes(), true));
+        assert_eq!(response.unwrap().end_is_certain(), certain, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_with_a_target() {
+    let authority = Authority::new();
+    let tls = TlsClients::new(std::slice::from_ref(&authority.root));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let acceptor = authority.server_of(&["demo.hezar"], &["http/1.1"], provider, &[version]).0;
+        for _ in 0..3 {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            let (result, kind) = ask_secured(&tls, &acceptor, answer, true).await;
+            assert_eq!((result.unwrap(), kind), (b"ok".to_vec(), Some(HandshakeKind::Full)));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the fetcher against a server on loopback.
 
 mod content;
+mod cut;
 mod dates;
 mod files;
 mod github;

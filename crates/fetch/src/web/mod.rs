@@ -86,6 +86,8 @@ impl<'a> Ask<'a> {
 /// A good answer, read to its end.
 pub(crate) struct Answer {
     headers: ::http::HeaderMap,
+    /// Whether the body may have been cut without anybody noticing.
+    may_be_cut: bool,
     pub(crate) body: Bytes,
 }
 
@@ -103,7 +105,11 @@ impl Answer {
         self.validator("last-modified")
     }
 
+    /// None for a body that may have been cut: "not modified" would keep what is missing away until the source changes.
     fn validator(&self, name: &str) -> Option<String> {
+        if self.may_be_cut {
+            return None;
+        }
         let text = self.headers.get(name)?.to_str().ok()?;
         (text.len() <= LONGEST_VALIDATOR).then(|| text.to_owned())
     }
@@ -137,12 +143,12 @@ impl Web<'_> {
     }
 
     async fn read(&self, response: HttpResponse, limit: u64, url: &Url) -> Result<Answer, FetchError> {
-        let headers = response.headers().clone();
+        let (headers, may_be_cut) = (response.headers().clone(), !response.end_is_certain());
         let body = body::read(response, limit).await.map_err(|error| match error {
             body::BodyError::Content(error) => FetchError::content(error, limit),
             body::BodyError::Exchange(source) => FetchError::Exchange { host: host(url), source },
         })?;
-        Ok(Answer { headers, body })
+        Ok(Answer { headers, may_be_cut, body })
     }
 }
 

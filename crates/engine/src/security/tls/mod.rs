@@ -7,39 +7,39 @@ mod ech;
 mod handshake;
 pub(super) mod name;
 mod records;
+mod sessions;
+mod target;
 #[cfg(test)]
 mod tests;
 mod verifier;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
 use parking_lot::Mutex;
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{
-        ClientSessionMemoryCache, Resumption, UnbufferedClientConnection, WebPkiServerVerifier,
-        danger::ServerCertVerifier,
-    },
+    client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::CryptoProvider,
 };
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(super) use self::records::HEADER;
-use self::verifier::NodeVerifier;
 pub(crate) use self::{
     handshake::{Handshaken, TlsStream, handshake},
     records::decode as decode_records,
 };
+use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
 use super::hello::{self, Hello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
-/// The most configurations kept; nodes with rarer settings share nothing.
+/// The most configurations kept; nodes with rarer settings share nothing and resume nothing.
 const MOST_CONFIGS: usize = 1024;
-
-/// The most servers whose sessions a configuration remembers for resumption.
-const MOST_SESSIONS: usize = 512;
 
 /// Client configurations that nodes with equal settings share. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +50,10 @@ struct Inner {
     /// Verifies against the public roots and the extra ones; absent when there is no root at all.
     verifier: Option<Arc<WebPkiServerVerifier>>,
     configs: Mutex<HashMap<Key, Arc<ClientConfig>>>,
+    /// What all configurations resume.
+    sessions: Sessions,
+    /// TLS with targets, made on first use.
+    target: OnceLock<TargetTls>,
 }
 
 /// The settings that a configuration depends on. The server's name is not among them.
@@ -83,23 +87,40 @@ impl TlsClients {
             }
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-        Self(Arc::new(Inner { provider, verifier: verifier.ok(), configs: Mutex::default() }))
+        Self(Arc::new(Inner {
+            provider,
+            verifier: verifier.ok(),
+            configs: Mutex::default(),
+            sessions: Sessions::default(),
+            target: OnceLock::new(),
+        }))
     }
 
-    /// Secures a stream to `server` with rustls' own hello, whatever the node's fingerprint. `default_alpn` is offered
-    /// when the node names no protocols of its own.
+    /// Secures a stream to a target itself, whose certificate is checked against the roots.
     ///
     /// # Errors
-    /// [`DialError`] at the security stage: [`Cause::Certificate`], [`Cause::Tls`] or a failure of the stream.
-    pub(crate) async fn wrap(
+    /// [`DialError`] at the exchange stage: [`Cause::Certificate`], [`Cause::Tls`] or a failure of the stream.
+    pub(crate) async fn wrap_target(
         &self,
         stream: BoxStream,
-        tls: &Tls,
-        server: &Host,
-        default_alpn: &[&str],
+        target: &Host,
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        Ok(Box::new(self.handshake(stream, tls, server, default_alpn, None, attempt).await?.secured()))
+        let made = match self.0.target.get() {
+            Some(made) => made,
+            None => {
+                let made = TargetTls::new(&self.0.provider, self.verifier(&Tls::default()));
+                let made = made.map_err(|error| DialError::new(Stage::Exchange, target::refused(&error)))?;
+                self.0.target.get_or_init(|| made)
+            }
+        };
+        attempt.stage(Stage::Exchange, made.secure(stream, target)).await
+    }
+
+    /// The sessions that can be resumed.
+    #[cfg(test)]
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     /// The configuration for TLS inside QUIC to `server`, and the name to ask for.
@@ -116,10 +137,12 @@ impl TlsClients {
         Ok((config, name::to_send(tls, server).to_str().into_owned()))
     }
 
-    /// Runs the handshake on `stream`, with a browser's hello if one is named.
+    /// Runs the handshake on `stream`, with a browser's hello if one is named. `default_alpn` is offered when the node names no
+    /// protocols of its own.
     ///
     /// # Errors
-    /// As [`TlsClients::wrap`], and [`Cause::Hello`] when rustls cannot follow up a browser's hello with this server.
+    /// [`DialError`] at the security stage: [`Cause::Certificate`], [`Cause::Tls`], a failure of the stream, or [`Cause::Hello`] when
+    /// rustls cannot follow up a browser's hello with this server.
     pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -190,12 +213,14 @@ impl TlsClients {
         if let Some(config) = self.0.configs.lock().get(&key) {
             return Ok((Arc::clone(config), shape));
         }
-        let config = Arc::new(self.new_config(&key)?);
+        let mut config = self.new_config(&key)?;
         let mut configs = self.0.configs.lock();
         if configs.len() < MOST_CONFIGS {
-            return Ok((Arc::clone(configs.entry(key).or_insert(config)), shape));
+            return Ok((Arc::clone(configs.entry(key).or_insert_with(|| Arc::new(config))), shape));
         }
-        Ok((config, shape))
+        // It lives for one connection: nobody would ever take up its sessions.
+        config.resumption = Resumption::disabled();
+        Ok((Arc::new(config), shape))
     }
 
     fn new_config(&self, key: &Key) -> Result<ClientConfig, rustls::Error> {
@@ -215,7 +240,7 @@ impl TlsClients {
                 let mut config = builder.with_no_client_auth();
                 config.alpn_protocols = alpn;
                 config.enable_secret_extraction = true;
-                config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(MOST_SESSIONS)));
+                config.resumption = Resumption::store(self.0.sessions.for_configuration());
                 config
             }
         };

@@ -43,9 +43,9 @@ impl World {
     async fn meet(&self, tls: &Tls, host: &str) -> (Result<BoxStream, DialError>, Option<TlsStream<DuplexStream>>) {
         let (ours, theirs) = chopped_pair(7, 3000);
         let (host, attempt) = (Host::new(host).unwrap(), Attempt::within(Duration::from_secs(60)));
-        let wrap = self.clients.wrap(ours, tls, &host, &["http/1.1"], &attempt);
-        let (client, server) = tokio::join!(wrap, self.acceptor.accept(theirs));
-        (client, server.ok())
+        let handshake = self.clients.handshake(ours, tls, &host, &["http/1.1"], None, &attempt);
+        let (client, server) = tokio::join!(handshake, self.acceptor.accept(theirs));
+        (client.map(|client| Box::new(client.secured()) as BoxStream), server.ok())
     }
 
     async fn refusal(&self, tls: &Tls, host: &str) -> &'static str {
@@ -216,7 +216,7 @@ async fn silence_garbage_and_an_early_end() {
     {
         let (ours, mut theirs) = chopped_pair(1, 500);
         let (tls, attempt) = (Tls::default(), Attempt::within(Duration::from_secs(5)));
-        let wrap = world.clients.wrap(ours, &tls, &host, &[], &attempt);
+        let handshake = world.clients.handshake(ours, &tls, &host, &[], None, &attempt);
         let server = async {
             let _ = theirs.read_u8().await;
             let _ = theirs.write_all(answer.as_bytes()).await;
@@ -224,7 +224,7 @@ async fn silence_garbage_and_an_early_end() {
                 let _ = theirs.shutdown().await;
             }
         };
-        let (result, ()) = tokio::join!(wrap, server);
+        let (result, ()) = tokio::join!(handshake, server);
         let error = result.err().unwrap();
         assert_eq!((error.stage, error.code(), error.fault()), (Stage::Security, code, Fault::Node));
     }

@@ -17,6 +17,7 @@ use tokio::io::ReadBuf;
 pub(crate) use self::door::decode;
 pub(in crate::security) use self::half::HEADER;
 use self::half::{DATA, Edition, Half, Text};
+use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,
     protocol::sealed::{Codec, Opened},
@@ -65,17 +66,30 @@ pub(super) trait Session: Send + Sync {
     fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error>;
 }
 
-impl Session for KernelConnection<ClientConnectionData> {
+/// rustls' session behind the records.
+struct Kernel {
+    connection: KernelConnection<ClientConnectionData>,
+    /// The length of the server's certificates, which go with every ticket.
+    chain: usize,
+    tickets: u8,
+}
+
+impl Session for Kernel {
     fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.update_tx_secret()
+        self.connection.update_tx_secret()
     }
 
     fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.update_rx_secret()
+        self.connection.update_rx_secret()
     }
 
+    /// Passes over what is too long, and over what comes when enough has come.
     fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
-        self.handle_new_session_ticket(ticket)
+        if ticket.len() > LONGEST_TICKET || self.tickets >= MOST_TICKETS {
+            return Ok(());
+        }
+        self.tickets += 1;
+        sessions::announced(ticket.len() + self.chain, || self.connection.handle_new_session_ticket(ticket))
     }
 }
 
@@ -103,6 +117,7 @@ impl Records {
     /// When the configuration does not allow to take the secrets out.
     pub(super) fn new(connection: UnbufferedClientConnection) -> Result<Self, Error> {
         let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
+        let chain = connection.peer_certificates().into_iter().flatten().map(|certificate| certificate.len()).sum();
         let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
         let edition = Edition::of(kernel.protocol_version());
         let limit = match kernel.negotiated_cipher_suite() {
@@ -113,6 +128,7 @@ impl Records {
             Half::new(edition, sequence, &secrets).map_err(|cause| Error::General(cause.to_string()))
         };
         let (ours, theirs) = (half(secrets.tx)?, half(secrets.rx)?);
+        let kernel = Kernel { connection: kernel, chain, tickets: 0 };
         Ok(Self::with(edition, (ours, theirs), limit, Box::new(kernel), speaks_h2))
     }
 
