@@ -71,7 +71,11 @@ fn all(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(doors)
 }
 
-fn host() -> anyhow::Result<String> {
+/// The triple of this machine.
+///
+/// # Errors
+/// When there is no rustc.
+pub(crate) fn host() -> anyhow::Result<String> {
     let output = Command::new("rustc").arg("-vV").output().context("cannot run rustc")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));

@@ -4,7 +4,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::Context;
 
-use crate::{peers, step::Steps, tidy};
+use crate::{deny, peers, step::Steps, tidy};
 
 /// Runs all of it.
 ///
@@ -31,6 +31,7 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     steps.tests("tests", &mut cargo(&tests))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
     steps.command("docs", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    steps.inside("deny", || deny::run(root, require_peers))?;
     let mut folder = None;
     steps.inside("peers", || {
         folder = Some(peers::install(root, require_peers)?);

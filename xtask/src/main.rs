@@ -1,7 +1,9 @@
 //! The chores of this repository: `cargo xtask test` is the whole gate.
 
+mod deny;
 mod fuzz;
 mod gate;
+mod graph;
 mod load;
 mod measure;
 mod peers;
@@ -25,7 +27,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole gate: format, tidy, clippy, tests, docs, interoperability.
+    /// The whole gate: format, tidy, clippy, tests, docs, licences, interoperability.
     Test {
         /// A peer that cannot be installed is a failure instead of a skipped line.
         #[arg(long)]
@@ -33,6 +35,10 @@ enum Command {
     },
     /// Checks the rows of the workspace and the shape of its files.
     Tidy,
+    /// Checks licences, bans, sources and known vulnerabilities of all crates by deny.toml; what cannot be reached is skipped.
+    Deny,
+    /// Writes the licence texts of all crates in the program to THIRD-PARTY-NOTICES.txt in the target folder.
+    Notices,
     /// Fuzzes decoders with libFuzzer; the kept corpus is replayed in the tests without it.
     Fuzz {
         /// The decoders, by the names of the folders in fuzz/corpus; all when none is named.
@@ -103,6 +109,8 @@ fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Test { require_peers } => gate::run(&root, require_peers),
         Command::Tidy => tidy::run(&root),
+        Command::Deny => deny::run(&root, false),
+        Command::Notices => deny::notices(&root),
         Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),

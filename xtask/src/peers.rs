@@ -61,6 +61,20 @@ pub(crate) fn install(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// A program of xtask/tools.toml, installed where the peers are.
+///
+/// # Errors
+/// When it cannot be installed.
+pub(crate) fn tool(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let list = fs::read_to_string(root.join("xtask/tools.toml"))?;
+    let tools: BTreeMap<String, Peer> = toml::from_str(&list).context("xtask/tools.toml")?;
+    let tool = tools.get(name).with_context(|| format!("{name} is not in xtask/tools.toml"))?;
+    let folder = folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    println!("tool {name}: {}", one(root, &folder, name, tool)?);
+    Ok(tool.program(&folder, name))
+}
+
 /// The program of an installed peer.
 ///
 /// # Errors
