@@ -8,7 +8,10 @@ mod visit;
 
 use hezar_core::{Host, Security, Stage, Target, Tls};
 
-use self::{hello::OwnHello, reality::RealityClient};
+use self::{
+    hello::{OwnHello, Shape},
+    reality::RealityClient,
+};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
 pub(crate) use self::{
@@ -17,7 +20,7 @@ pub(crate) use self::{
     shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
 };
 pub use tls::TlsClients;
-pub(crate) use tls::{TlsStream, decode_records};
+pub(crate) use tls::{TlsStream, compare_records, decode_records};
 
 /// The security layer of one node, ready to be put on streams to its server.
 #[derive(Debug)]
@@ -44,10 +47,14 @@ pub(crate) struct TlsClient {
 
 impl TlsClient {
     async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<TlsStream, DialError> {
-        let fingerprint = self.tls.fingerprint.filter(|_| !self.own_hello.is_due());
         let Self { tls, server, clients, default_alpn, .. } = self;
+        let fingerprint = tls.fingerprint.filter(|_| !self.own_hello.is_due());
         let result = clients.handshake(stream, tls, server, default_alpn, fingerprint, attempt).await;
-        result.map(tls::Handshaken::secured).inspect_err(|error| self.own_hello.learn(&error.cause))
+        if tls.fingerprint.is_some() {
+            let sent = fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(hello::template_of(fingerprint)));
+            self.own_hello.learn(sent, result.as_ref().err().map(|error| &error.cause));
+        }
+        result.map(tls::Handshaken::secured)
     }
 }
 
@@ -85,8 +92,22 @@ impl Secure {
             server: server.clone(),
             clients: clients.clone(),
             default_alpn,
-            own_hello: OwnHello::new(false),
+            own_hello: OwnHello::when_needed(),
         }))
+    }
+
+    /// When the hello is rustls' own.
+    const fn own_hello(&self) -> Option<&OwnHello> {
+        match self {
+            Self::Tls(client) => Some(&client.own_hello),
+            Self::ShadowTls(client) => Some(client.own_hello()),
+            Self::Nothing | Self::Reality(_) => None,
+        }
+    }
+
+    /// Whether the stream is secured at all.
+    pub(crate) const fn is_secured(&self) -> bool {
+        !matches!(self, Self::Nothing)
     }
 
     /// A new stream to `server`, secured.
@@ -99,7 +120,7 @@ impl Secure {
         server: &Target,
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        again(|| async { self.wrap(via.connect(server, attempt).await?, attempt).await }).await
+        again(self.own_hello(), || async { self.wrap(via.connect(server, attempt).await?, attempt).await }).await
     }
 
     /// A new stream to `server`, secured by TLS 1.3 or REALITY that can be left.
@@ -116,11 +137,10 @@ impl Secure {
         let stream = match self {
             Self::Nothing | Self::ShadowTls(_) => return refused(Cause::Unsupported("Vision without TLS")),
             Self::Tls(client) => {
-                again(|| async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await }).await?
+                let once = || async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await };
+                again(self.own_hello(), once).await?
             }
-            Self::Reality(client) => {
-                again(|| async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await }).await?
-            }
+            Self::Reality(client) => Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await?,
         };
         if stream.codec().is_tls13() { Ok(stream) } else { refused(Cause::Tls("the server has no TLS 1.3".into())) }
     }
@@ -129,7 +149,7 @@ impl Secure {
     /// dials lie in dials.
     ///
     /// # Errors
-    /// [`DialError`] at the security stage. After [`Cause::Hello`] another hello is tried on the next stream.
+    /// [`DialError`] at the security stage. After [`Cause::Hello`] another try may have another hello.
     pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<BoxStream, DialError> {
         match self {
             Self::Nothing => Ok(stream),
@@ -140,13 +160,16 @@ impl Secure {
     }
 }
 
-/// Tries again when the answer to a browser's hello was beyond rustls: the next stream gets rustls' own.
-async fn again<T, F>(mut once: impl FnMut() -> F) -> Result<T, DialError>
+/// Tries again as long as the answer to a browser's hello is beyond rustls and the next stream may fare better.
+async fn again<T, F>(own_hello: Option<&OwnHello>, mut once: impl FnMut() -> F) -> Result<T, DialError>
 where
     F: Future<Output = Result<T, DialError>>,
 {
-    match once().await {
-        Err(DialError { cause: Cause::Hello(_), .. }) => once().await,
-        result => result,
+    for _ in 0..2 {
+        match once().await {
+            Err(DialError { cause: Cause::Hello(_), .. }) if own_hello.is_some_and(OwnHello::may_follow) => {}
+            result => return result,
+        }
     }
+    once().await
 }

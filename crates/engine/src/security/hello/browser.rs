@@ -1,41 +1,14 @@
 //! A site as a browser meets it: what REALITY and ShadowTLS look like, whatever they say in the session id.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use hezar_core::Fingerprint;
 use rustls::client::danger::ServerCertVerifier;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Hello, Seal, Shape, Template, alpn, config, template_of};
+use super::{Hello, OwnHello, Seal, Shape, Template, alpn, config, template_of};
 use crate::{Cause, security::tls::Handshaken};
-
-/// Whether rustls' own hello goes to a node: since a browser's has failed there for a reason that rustls' own does not
-/// have.
-#[derive(Debug)]
-pub(crate) struct OwnHello(AtomicBool);
-
-impl OwnHello {
-    /// What is known before the first connection.
-    pub(crate) const fn new(known: bool) -> Self {
-        Self(AtomicBool::new(known))
-    }
-
-    /// Whether it is the one to send.
-    pub(crate) fn is_due(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Remembers what a handshake failed of.
-    pub(crate) fn learn(&self, cause: &Cause) {
-        if matches!(cause, Cause::Hello(_)) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
 
 /// One node's browser.
 #[derive(Debug)]
@@ -48,16 +21,16 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Asks for `name`. Chrome unless the node says another one; offers the browser's protocols unless the node says
-    /// which.
+    /// which. `own_hello` says when the hello is not the browser's.
     pub(crate) fn new(
         name: ServerName<'static>,
         fingerprint: Option<Fingerprint>,
         protocols: &[Box<str>],
-        own_hello: bool,
+        own_hello: OwnHello,
     ) -> Self {
         let template = template_of(fingerprint.unwrap_or(Fingerprint::Chrome));
         let alpn = if protocols.is_empty() { alpn(template.alpn) } else { alpn(protocols) };
-        Self { name, alpn, template, own_hello: OwnHello::new(own_hello) }
+        Self { name, alpn, template, own_hello }
     }
 
     /// The name of the site.
@@ -79,11 +52,14 @@ impl Browser {
     /// Runs the handshake with a hello of [`Browser::hello`] over `stream`.
     ///
     /// # Errors
-    /// As [`Hello::connect`]: after [`Cause::Hello`] the next hello is rustls' own.
+    /// As [`Hello::connect`].
     pub(crate) async fn connect<S>(&self, hello: Hello, stream: S) -> Result<Handshaken<S>, Cause>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        hello.connect(stream).await.inspect_err(|cause| self.own_hello.learn(cause))
+        let sent = hello.shape();
+        let result = hello.connect(stream).await;
+        self.own_hello.learn(sent, result.as_ref().err());
+        result
     }
 }

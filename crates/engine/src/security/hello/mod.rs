@@ -11,6 +11,9 @@ mod grease;
 #[cfg(test)]
 pub(crate) mod ja4;
 mod keys;
+mod own;
+#[cfg(test)]
+mod rules;
 mod script;
 mod swapped;
 mod template;
@@ -33,8 +36,9 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::{
-    browser::{Browser, OwnHello},
+    browser::Browser,
     cause::cause_of,
+    own::OwnHello,
     swapped::{ServerHello, Swapped, hear_server_hello},
     template::{Template, of as template_of},
     wire::SESSION_ID,
@@ -134,12 +138,16 @@ impl Hello {
         name: ServerName<'static>,
         seal: Option<Seal<'_>>,
     ) -> Result<Self, Error> {
-        let mut script = Script::new(Arc::new(Keys::generate()?))?;
+        let keys = match shape {
+            Shape::Browser(_) => Keys::of_browser()?,
+            Shape::Own => Keys::of_rustls()?,
+        };
+        let mut script = Script::new(Arc::new(keys))?;
         if seal.is_some() {
             script.session_id = [0; 32];
         }
         let mut message = match shape {
-            Shape::Browser(template) => written(template, &script, &config, &name),
+            Shape::Browser(template) => written(template, &script, &config, &name)?,
             Shape::Own if seal.is_some() => own(&script, &config, &name)?,
             Shape::Own => Vec::new(),
         };
@@ -149,6 +157,11 @@ impl Hello {
             message.get_mut(SESSION_ID).unwrap_or_default().copy_from_slice(&script.session_id);
         }
         Ok(Self { shape, config, name, script, message, answer: ServerHello::default() })
+    }
+
+    /// Whose hello it is.
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// The whole message, as it leaves.
@@ -184,7 +197,12 @@ impl Hello {
 }
 
 /// A browser's hello.
-fn written(template: &Template, script: &Script, config: &ClientConfig, name: &ServerName<'_>) -> Vec<u8> {
+fn written(
+    template: &Template,
+    script: &Script,
+    config: &ClientConfig,
+    name: &ServerName<'_>,
+) -> Result<Vec<u8>, Error> {
     let server_name = match name {
         ServerName::DnsName(name) if config.enable_sni => Some(name.as_ref()),
         _ => None,
@@ -196,8 +214,9 @@ fn written(template: &Template, script: &Script, config: &ClientConfig, name: &S
         alpn: &config.alpn_protocols,
         hybrid: script.keys.hybrid_share(),
         x25519: script.keys.x25519_share(),
+        ech: &keys::nobodys()?,
     };
-    wire::hello(template, &fields, &mut rand::rng())
+    Ok(wire::hello(template, &fields, &mut rand::rng()))
 }
 
 /// The hello that rustls will build with this script.

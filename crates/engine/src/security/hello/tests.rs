@@ -14,7 +14,7 @@ use crate::{
     testing::{Authority, Chopped},
 };
 
-fn name() -> ServerName<'static> {
+pub(super) fn name() -> ServerName<'static> {
     ServerName::try_from("node.example").unwrap()
 }
 
@@ -29,7 +29,7 @@ async fn first_record(peer: &mut DuplexStream) -> Vec<u8> {
 }
 
 /// What leaves for these settings.
-async fn seen(shape: Shape, names: &[&str], server: ServerName<'static>) -> ja4::Seen {
+pub(super) async fn seen(shape: Shape, names: &[&str], server: ServerName<'static>) -> ja4::Seen {
     let authority = Authority::new();
     let config = Arc::new(config(shape, trusting(&authority.root), &alpn(names)).unwrap());
     let hello = Hello::new(shape, config, server, None).unwrap();

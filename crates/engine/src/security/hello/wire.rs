@@ -33,6 +33,8 @@ pub(super) struct Fields<'a> {
     pub(super) hybrid: &'a [u8],
     /// The share of X25519.
     pub(super) x25519: &'a [u8],
+    /// The X25519 key that is said to have sealed what ECH hides.
+    pub(super) ech: &'a [u8; 32],
 }
 
 /// Writes a ClientHello message, without a record around it.
@@ -136,21 +138,21 @@ fn put_extension(
                 put(hello, number, |hello| within::<2>(hello, |hello| put_names(hello, &[b"h2".to_vec()])));
             }
         }
-        Extension::GreaseEch => put(hello, ENCRYPTED_CLIENT_HELLO, |hello| put_ech(hello, random)),
+        Extension::GreaseEch => put(hello, ENCRYPTED_CLIENT_HELLO, |hello| put_ech(hello, fields.ech, random)),
     }
 }
 
-/// An outer hello's ECH for HKDF-SHA256 and AES-128-GCM under a random key, with a payload as long as a real one's.
-fn put_ech(hello: &mut Vec<u8>, random: &mut impl Rng) {
+/// An outer hello's ECH for HKDF-SHA256 and AES-128-GCM under a key, which is a real one as in BoringSSL: half of all random bytes
+/// are no X25519 key. The payload is as long as a real one's.
+fn put_ech(hello: &mut Vec<u8>, key: &[u8; 32], random: &mut impl Rng) {
     hello.extend_from_slice(&[0, 0, 1, 0, 1, random.random()]);
+    within::<2>(hello, |hello| hello.extend_from_slice(key));
     let payload = 16 + 32 * random.random_range(4..8_usize);
-    for length in [32, payload] {
-        within::<2>(hello, |hello| {
-            let from = hello.len();
-            hello.resize(from + length, 0);
-            random.fill_bytes(hello.get_mut(from..).unwrap_or_default());
-        });
-    }
+    within::<2>(hello, |hello| {
+        let from = hello.len();
+        hello.resize(from + payload, 0);
+        random.fill_bytes(hello.get_mut(from..).unwrap_or_default());
+    });
 }
 
 fn put_names(hello: &mut Vec<u8>, names: &[Vec<u8>]) {

@@ -13,6 +13,7 @@ use aws_lc_rs::{
 };
 use hezar_core::ShortId;
 use rustls::Error;
+use zeroize::Zeroizing;
 
 use crate::protocol::aead::AeadKey;
 
@@ -20,7 +21,7 @@ use crate::protocol::aead::AeadKey;
 pub(super) const CLIENT_VERSION: [u8; 3] = [26, 3, 27];
 
 /// The secret that client and server share for one connection.
-pub(super) type AuthKey = [u8; 32];
+pub(super) type AuthKey = Zeroizing<[u8; 32]>;
 
 struct Length;
 
@@ -36,10 +37,10 @@ impl KeyType for Length {
 /// Never: the lengths are fixed.
 pub(super) fn key(secret: &[u8; 32], random: &[u8; 32]) -> Result<AuthKey, Error> {
     let failed = |_| Error::General("HKDF failed".into());
-    let mut key = [0; 32];
+    let mut key = AuthKey::default();
     let salt = random.get(..20).unwrap_or_default();
     let derived = Salt::new(HKDF_SHA256, salt).extract(secret);
-    derived.expand(&[b"REALITY"], Length).map_err(failed)?.fill(&mut key).map_err(failed)?;
+    derived.expand(&[b"REALITY"], Length).map_err(failed)?.fill(&mut *key).map_err(failed)?;
     Ok(key)
 }
 
@@ -61,7 +62,7 @@ pub(super) fn session_id(
     id.push(0);
     id.extend_from_slice(&now.to_be_bytes());
     id.extend_from_slice(&short_id.padded());
-    let aead = AeadKey::new(&AES_256_GCM, key).map_err(|_| failed())?;
+    let aead = AeadKey::new(&AES_256_GCM, &**key).map_err(|_| failed())?;
     aead.seal(nonce, hello, &mut id, 0).map_err(|_| failed())?;
     id.try_into().map_err(|_| failed())
 }

@@ -13,7 +13,7 @@ mod tests;
 mod verifier;
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -24,6 +24,7 @@ use base64::{
 };
 use hezar_core::{Host, Reality, Secret, ShortId, Stage, Tls};
 use rustls::client::danger::ServerCertVerifier;
+use zeroize::Zeroizing;
 
 use self::{
     auth::AuthKey,
@@ -32,7 +33,7 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{Agree, Browser, Hello},
+    hello::{Agree, Browser, Hello, OwnHello},
     tls::{TlsStream, name},
     visit,
 };
@@ -60,7 +61,7 @@ impl RealityClient {
     pub(crate) fn new(settings: &Reality, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
         let name = name::of(settings.server_name.as_deref(), server);
         Ok(Self {
-            browser: Browser::new(name, settings.fingerprint, &settings.alpn, settings.own_hello),
+            browser: Browser::new(name, settings.fingerprint, &settings.alpn, OwnHello::only_when(settings.own_hello)),
             public_key: settings.public_key,
             short_id: settings.short_id,
             ml_dsa: settings.mldsa65_verify.as_ref().map(ml_dsa_key).transpose()?,
@@ -73,7 +74,7 @@ impl RealityClient {
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when a real site answered, [`Cause::Certificate`]
-    /// when somebody else did, [`Cause::Hello`] when another try has another hello.
+    /// when somebody else did, [`Cause::Hello`] when a site said what only the browser understands.
     pub(crate) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<TlsStream, DialError> {
         attempt.stage(Stage::Security, self.handshake(stream)).await
     }
@@ -93,17 +94,19 @@ impl RealityClient {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         // The server counts in 32 bits too.
         let now = u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default();
-        let key = Cell::new(AuthKey::default());
+        let shared = RefCell::new(AuthKey::default());
         let seal = |keys: &dyn Agree, random: &[u8; 32], message: &[u8]| {
-            key.set(auth::key(&keys.agree(&self.public_key)?, random)?);
-            auth::session_id(&key.get(), random, message, self.short_id, now)
+            let key = auth::key(&Zeroizing::new(keys.agree(&self.public_key)?), random)?;
+            let id = auth::session_id(&key, random, message, self.short_id, now);
+            shared.replace(key);
+            id
         };
         let hello = self.browser.hello(Arc::<OrRealSite>::clone(verifier), &seal)?;
         let ml_dsa = self.ml_dsa.as_ref().map(|public| {
             let hellos = Hellos { client: hello.message().into(), server: Arc::clone(&hello.answer) };
             (Arc::clone(public), hellos)
         });
-        verifier.expect(Proof { key: key.get(), ml_dsa });
+        verifier.expect(Proof { key: shared.into_inner(), ml_dsa });
         Ok(hello)
     }
 }

@@ -83,14 +83,14 @@ impl Peer {
         let theirs = UnparsedPublicKey::new(&X25519, &shares[shares.len() - 32..]);
         let secret: [u8; 32] = agree(&self.key, theirs, (), |secret| secret.try_into().map_err(drop)).ok()?;
         let key = auth::key(&secret, &random).unwrap();
-        let aead = AeadKey::new(&AES_256_GCM, &key).unwrap();
+        let aead = AeadKey::new(&AES_256_GCM, &*key).unwrap();
         let shown = aead.open(random[20..].try_into().unwrap(), &message, &mut sealed)?;
         Some((key, (&*shown).try_into().unwrap()))
     }
 
     fn certificate(&self, key: &auth::AuthKey) -> CertifiedKey {
         let public = self.ed25519.public_key().as_ref();
-        let tag = hmac::sign(&hmac::Key::new(HMAC_SHA512, key), public);
+        let tag = hmac::sign(&hmac::Key::new(HMAC_SHA512, &**key), public);
         let certificate = certificate(public, tag.as_ref(), None);
         let key = Signature { key: Arc::clone(&self.ed25519), honest: self.honest };
         CertifiedKey::new(vec![certificate.into()], Arc::new(key))

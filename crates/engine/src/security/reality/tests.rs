@@ -173,7 +173,7 @@ fn the_second_signature_is_over_both_hellos() {
             heard.set(server.into()).unwrap();
         }
         let hellos = Hellos { client: client.into(), server: heard };
-        let proof = Proof { key, ml_dsa: Some((pair.public_key().as_ref().into(), hellos)) };
+        let proof = Proof { key: key.into(), ml_dsa: Some((pair.public_key().as_ref().into(), hellos)) };
         let der = peer::certificate(&[1; 32], &[2; 64], extension);
         proof.check_ml_dsa(&Certificate::parse(&der).unwrap()).is_ok()
     };
@@ -215,4 +215,13 @@ proptest! {
         der[place] = value;
         let _ = Certificate::parse(&der);
     }
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let proof = Proof { key: zeroize::Zeroizing::new([0xab; 32]), ml_dsa: None };
+    let verifier = super::OrRealSite::new(TlsClients::new(&[]).verifier(&hezar_core::Tls::default()));
+    verifier.expect(proof);
+    let printed = format!("{verifier:?}");
+    assert!(!printed.contains("171") && !printed.contains("ab, ab"), "{printed}");
 }

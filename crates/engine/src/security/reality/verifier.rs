@@ -1,6 +1,9 @@
 //! Who answered the hello: a REALITY server that knows our secret, or the real site that it hides behind.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use aws_lc_rs::{
     hmac::{self, HMAC_SHA512},
@@ -32,12 +35,18 @@ pub(super) struct Hellos {
 }
 
 /// What a REALITY server must show on one connection.
-#[derive(Debug)]
 pub(super) struct Proof {
     /// The shared secret.
     pub(super) key: AuthKey,
     /// The ML-DSA-65 key that must have signed the certificate too, and what it signed.
     pub(super) ml_dsa: Option<(Arc<[u8]>, Hellos)>,
+}
+
+impl fmt::Debug for Proof {
+    /// Without the secret: it hangs in a configuration that anybody may print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof").field("ml_dsa", &self.ml_dsa.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Accepts the REALITY server, or the real site as a browser would. For one connection.
@@ -68,7 +77,7 @@ impl OrRealSite {
 
 impl Proof {
     fn is_shown_by(&self, certificate: &Certificate<'_>) -> bool {
-        let secret = hmac::Key::new(HMAC_SHA512, &self.key);
+        let secret = hmac::Key::new(HMAC_SHA512, &*self.key);
         hmac::verify(&secret, certificate.key, certificate.signature).is_ok()
     }
 
@@ -76,7 +85,7 @@ impl Proof {
     pub(super) fn check_ml_dsa(&self, certificate: &Certificate<'_>) -> Result<(), Error> {
         let Some((public, hellos)) = &self.ml_dsa else { return Ok(()) };
         let refused = || Error::InvalidCertificate(CertificateError::BadSignature);
-        let mut message = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA512, &self.key));
+        let mut message = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA512, &*self.key));
         message.update(certificate.key);
         message.update(&hellos.client);
         message.update(hellos.server.get().ok_or_else(refused)?);

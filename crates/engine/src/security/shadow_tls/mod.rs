@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{Agree, Browser, SESSION_ID},
+    hello::{Agree, Browser, OwnHello, SESSION_ID},
     tls::name,
     visit,
 };
@@ -47,8 +47,13 @@ impl ShadowTlsClient {
     /// The client for a site that is met as `tls` says.
     pub(crate) fn new(tls: &Tls, password: Secret, server: &Host, clients: &TlsClients) -> Self {
         let name = name::of(tls.server_name.as_deref(), server);
-        let browser = Browser::new(name, tls.fingerprint, &tls.alpn, false);
+        let browser = Browser::new(name, tls.fingerprint, &tls.alpn, OwnHello::when_needed());
         Self { browser, password, verifier: clients.verifier(tls) }
+    }
+
+    /// When its hello is rustls' own.
+    pub(super) const fn own_hello(&self) -> &OwnHello {
+        &self.browser.own_hello
     }
 
     /// Runs the handshake. What comes back leads to a server that knows the password and to nobody else.

@@ -267,7 +267,7 @@ async fn a_browsers_hello_gives_way_to_our_own_where_it_must() {
     let clients = TlsClients::new(std::slice::from_ref(&authority.root));
     let server = Target::parse("node.example:443").unwrap();
     let attempt = Attempt::within(Duration::from_secs(60));
-    for (versions, dials) in [(&[&rustls::version::TLS13], [1, 2]), (&[&rustls::version::TLS12], [2, 3])] {
+    for (versions, dials) in [(&[&rustls::version::TLS13], [1, 2]), (&[&rustls::version::TLS12], [3, 4])] {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let acceptor = Acceptor(authority.server_of(&["node.example"], &["h2"], provider, versions).0);
         let dialled = Arc::new(Dialled { acceptor, times: AtomicUsize::new(0) });
