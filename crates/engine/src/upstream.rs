@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hezar_core::{Carrier, Target};
+use hezar_core::{Carrier, SecurityKind, Target};
 
 use crate::{
     Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients,
@@ -39,6 +39,7 @@ impl Road {
 pub(crate) struct Upstream {
     road: Arc<Road>,
     transport: Transport,
+    secured: bool,
 }
 
 impl Upstream {
@@ -53,12 +54,15 @@ impl Upstream {
         tls: &TlsClients,
     ) -> Result<Self, BuildError> {
         let (security, transport) = transport::layers(carrier, server, &via, tls)?;
-        Ok(Self { road: Arc::new(Road::new(server.clone(), via, security)), transport })
+        // The transport may bring TLS of its own: HTTP/3 does.
+        let secured = security.is_secured() || carrier.security() != SecurityKind::None;
+        Ok(Self { road: Arc::new(Road::new(server.clone(), via, security)), transport, secured })
     }
 
     /// The way to `server` through `via` under a security layer that no carrier has.
     pub(crate) fn secured(server: &Target, security: Secure, via: Arc<dyn Dialer>) -> Self {
-        Self { road: Arc::new(Road::new(server.clone(), via, security)), transport: Transport::none() }
+        let secured = security.is_secured();
+        Self { road: Arc::new(Road::new(server.clone(), via, security)), transport: Transport::none(), secured }
     }
 
     /// A new stream to the server, security and transport handshakes done. It may share a connection with others.
@@ -75,6 +79,11 @@ impl Upstream {
     /// [`DialError`] with the stage that failed.
     pub(crate) async fn open_leavable(&self, attempt: &Attempt) -> Result<TlsStream, DialError> {
         self.road.security.connect_leavable(&*self.road.via, &self.road.server, attempt).await
+    }
+
+    /// Whether TLS, REALITY or ShadowTLS lies around every stream.
+    pub(crate) const fn is_secured(&self) -> bool {
+        self.secured
     }
 
     /// The server's address.

@@ -7,6 +7,10 @@
 //! Mask and padding come from SHAKE-128 of the body's nonce, two bytes at a time: the padding's length first (modulo
 //! 64), then the mask. A chunk's AEAD nonce is its 16-bit number followed by bytes 2..12 of the body's nonce.
 //! Without encryption (`none`) there is no tag and no padding; `zero` has no chunks at all.
+//!
+//! The number has 16 bits, so after 65,536 chunks the nonces would come again under the same key, which gives away what AES-GCM and
+//! ChaCha20-Poly1305 hide. The protocol has no new keys and other implementations go on; a stream of ours ends, unless TLS lies
+//! around it: then nobody sees the chunks but the server, who has the key, and a download of a GiB is worth more.
 
 use std::ops::Range;
 
@@ -28,6 +32,12 @@ use crate::{
 const MAX_PADDING: usize = 64;
 /// The most payload in one chunk: with tag and padding it stays within 2^14 bytes, which every peer accepts.
 pub(super) const MAX_PAYLOAD: usize = (1 << 14) - TAG - MAX_PADDING;
+
+/// How many chunks have a nonce of their own.
+const MOST_CHUNKS: u32 = 1 << 16;
+
+/// Why a stream ends.
+const USED_UP: Cause = Cause::Unsupported("more data in one VMess stream without TLS");
 
 /// Cipher and framing of the bodies, both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +97,9 @@ pub(super) struct Body {
     kind: BodyKind,
     key: Option<AeadKey>,
     nonce: [u8; 16],
-    number: u16,
+    number: u32,
+    /// Whether nonces may come again.
+    wraps: bool,
     shake: Shake128Reader,
     /// The length of the chunk that comes, and of the padding in it.
     pending: Option<(usize, usize)>,
@@ -102,20 +114,39 @@ impl Body {
         let mut shake = Shake128::default();
         shake.update(nonce);
         let shake = shake.finalize_xof();
-        Ok(Self { kind, key: kind.key(key)?, nonce: *nonce, number: 0, shake, pending: None })
+        Ok(Self { kind, key: kind.key(key)?, nonce: *nonce, number: 0, wraps: false, shake, pending: None })
+    }
+
+    /// Lets nonces come again, as other implementations do: for streams inside TLS.
+    pub(super) const fn allow_wrap(&mut self) {
+        self.wraps = true;
+    }
+
+    /// Goes on as if so many chunks had gone.
+    #[cfg(test)]
+    pub(super) const fn skip_to(&mut self, number: u32) {
+        self.number = number;
+    }
+
+    /// Whether no chunk but these last ones has a nonce left.
+    const fn is_used_up(&self, last: u32) -> bool {
+        self.key.is_some() && !self.wraps && self.number + last >= MOST_CHUNKS
     }
 
     /// Appends one chunk, of at most [`MAX_PAYLOAD`] bytes; returns how much of `payload` is in it. An empty payload
     /// makes the chunk that ends the direction.
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] never happens: a chunk is short.
+    /// [`Cause::Unsupported`] when the nonces are used up; the chunk that ends the direction has one left.
     pub(super) fn seal(&mut self, payload: &[u8], random: &mut StdRng, wire: &mut Vec<u8>) -> Result<usize, Cause> {
         if self.kind == BodyKind::Raw {
             wire.extend_from_slice(payload);
             return Ok(payload.len());
         }
         let payload = payload.get(..payload.len().min(MAX_PAYLOAD)).unwrap_or_default();
+        if self.is_used_up(u32::from(!payload.is_empty())) {
+            return Err(USED_UP);
+        }
         let padding = self.padding();
         let length = payload.len() + self.tag() + padding;
         let masked = u16::try_from(length).unwrap_or(u16::MAX) ^ self.next();
@@ -137,19 +168,22 @@ impl Body {
     /// Takes one step through received chunks.
     ///
     /// # Errors
-    /// [`Cause::Protocol`] when a chunk was changed on the way or is too short.
+    /// [`Cause::Protocol`] when a chunk was changed on the way or is too short, [`Cause::Unsupported`] when the nonces are used up.
     pub(super) fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
         if self.kind == BodyKind::Raw {
             return Ok(take(wire, 0..wire.len(), wire.len(), out));
         }
         let Some((length, padding)) = self.pending else {
+            if self.is_used_up(0) {
+                return Err(USED_UP);
+            }
             let Some(&masked) = wire.first_chunk() else { return Ok(Opened::Need(2)) };
             let padding = self.padding();
             let length = usize::from(u16::from_be_bytes(masked) ^ self.next());
             if length < self.tag() + padding {
                 return Err(Cause::Protocol("a chunk is shorter than its tag and padding"));
             }
-            if length == self.tag() + padding {
+            if length == 0 {
                 return Ok(Opened::End);
             }
             self.pending = Some((length, padding));
@@ -162,6 +196,11 @@ impl Body {
         let Some(key) = &self.key else {
             return Ok(take(sealed, 0..sealed.len(), length, out));
         };
+        // An end is only as good as its tag: its length alone can be changed on the way.
+        if sealed.len() == TAG {
+            let end = key.open(nonce, &[], sealed).map(|_| Opened::End);
+            return end.ok_or(Cause::Protocol("a stream's end does not open"));
+        }
         match key.open_chunk(nonce, &[], sealed, out) {
             // The padding goes with it.
             Some(Opened::Held(_, text)) => Ok(Opened::Held(length, text)),
@@ -189,10 +228,11 @@ impl Body {
         u16::from_be_bytes(bytes)
     }
 
-    /// The nonce of the next chunk; the number wraps, as in the protocol.
+    /// The nonce of the next chunk.
     fn chunk_nonce(&mut self) -> NonceBytes {
         let mut nonce = NonceBytes::default();
-        nonce[..2].copy_from_slice(&self.number.to_be_bytes());
+        let [_, _, number @ ..] = self.number.to_be_bytes();
+        nonce[..2].copy_from_slice(&number);
         nonce[2..].copy_from_slice(&self.nonce[2..12]);
         self.number = self.number.wrapping_add(1);
         nonce

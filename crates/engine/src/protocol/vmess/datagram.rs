@@ -45,6 +45,7 @@ impl Leads for Streams {
         // Without chunks nothing would tell where a datagram ends.
         let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
         let session = session(&self.user, kind, Command::Datagrams(target))?;
+        let session = session.inside_tls(self.upstream.is_secured());
         Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::of(target) })))
     }
 }

@@ -77,13 +77,14 @@ impl Dialer for VmessDialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.upstream.open(attempt).await?;
         let session = session(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
-        Ok(Box::new(Sealed::new(stream, session)))
+        Ok(Box::new(Sealed::new(stream, session.inside_tls(self.upstream.is_secured()))))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if self.packets == PacketEncoding::Xudp {
             let stream = self.upstream.open(attempt).await?;
             let session = session(&self.user, self.kind, Command::Mux).map_err(failed)?;
+            let session = session.inside_tls(self.upstream.is_secured());
             return Ok(Box::new(Packets::new(Box::new(Sealed::new(stream, session)), Xudp::default())));
         }
         let upstream = Arc::clone(&self.upstream);

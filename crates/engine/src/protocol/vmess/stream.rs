@@ -66,6 +66,22 @@ impl Session {
         })
     }
 
+    /// The same for a stream inside TLS, where nonces may come again.
+    pub(super) fn inside_tls(mut self, inside: bool) -> Self {
+        if inside {
+            self.ours.allow_wrap();
+            self.theirs.allow_wrap();
+        }
+        self
+    }
+
+    /// Goes on as if so many chunks had gone both ways.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, number: u32) {
+        self.ours.skip_to(number);
+        self.theirs.skip_to(number);
+    }
+
     fn put_header(&mut self, wire: &mut Vec<u8>) {
         let header = std::mem::take(&mut self.header);
         wire.extend_from_slice(&header);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hezar_core::{PacketEncoding, Vmess, VmessCipher};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use uuid::{Uuid, uuid};
 
 use super::{
@@ -15,7 +15,12 @@ use super::{
 };
 use crate::{
     BuildError, Cause, Dialer,
-    protocol::{datagram_laws, laws, packet_addr::Addressing, packets::PacketCodec, sealed::Opened},
+    protocol::{
+        datagram_laws, laws,
+        packet_addr::Addressing,
+        packets::PacketCodec,
+        sealed::{Opened, Sealed},
+    },
     upstream::Upstream,
 };
 
@@ -210,6 +215,101 @@ proptest! {
                     break;
                 }
                 Ok(Opened::End) | Err(_) => break,
+            }
+        }
+    }
+}
+
+/// A chunk's nonce has 16 bits of number: 65,536 chunks, of which the last is left for the end.
+#[test]
+fn a_direction_ends_before_a_nonce_comes_again() {
+    for cipher in [VmessCipher::Aes128Gcm, VmessCipher::Chacha20Poly1305] {
+        let body = |number| {
+            let mut body = Body::new(kind(cipher), &[7; 16], &[9; 16]).unwrap();
+            body.skip_to(number);
+            body
+        };
+        let mut random = StdRng::seed_from_u64(1);
+        let (mut ours, mut wire) = (body(65_534), Vec::new());
+        assert_eq!(ours.seal(b"last", &mut random, &mut wire).unwrap(), 4);
+        let whole = wire.len();
+        assert!(matches!(ours.seal(b"more", &mut random, &mut wire), Err(Cause::Unsupported(_))));
+        assert_eq!(wire.len(), whole, "nothing of it leaves");
+        ours.seal(b"", &mut random, &mut wire).unwrap();
+        assert!(ours.seal(b"", &mut random, &mut wire).is_err());
+        let (mut theirs, mut at, mut room) = (body(65_534), 0, [0; 100]);
+        let mut out = ReadBuf::new(&mut room);
+        while let Opened::Used(used) = theirs.open(&mut wire[at..], &mut out).unwrap() {
+            at += used;
+        }
+        assert_eq!(out.filled(), b"last");
+
+        // Other implementations use all numbers and then go on.
+        let (mut server, mut wire) = (body(65_535), Vec::new());
+        server.allow_wrap();
+        for word in [&b"last"[..], b"again"] {
+            server.seal(word, &mut random, &mut wire).unwrap();
+        }
+        let read = |mut client: Body| {
+            let (mut wire, mut at, mut room) = (wire.clone(), 0, [0; 100]);
+            let mut out = ReadBuf::new(&mut room);
+            loop {
+                match client.open(&mut wire[at..], &mut out) {
+                    Ok(Opened::Used(used)) => at += used,
+                    Ok(_) => return (out.filled().to_vec(), None),
+                    Err(cause) => return (out.filled().to_vec(), Some(cause.code())),
+                }
+            }
+        };
+        assert_eq!(read(body(65_535)), (b"last".to_vec(), Some("unsupported")));
+        let mut inside_tls = body(65_535);
+        inside_tls.allow_wrap();
+        assert_eq!(read(inside_tls), (b"lastagain".to_vec(), None));
+    }
+    // What is not encrypted has no nonces.
+    let mut plain = Body::new(BodyKind::Plain, &[7; 16], &[9; 16]).unwrap();
+    plain.skip_to(65_536);
+    assert!(plain.seal(b"more", &mut StdRng::seed_from_u64(1), &mut Vec::new()).is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_used_up_ends_cleanly() {
+    for (inside, whole) in [(false, MAX_PAYLOAD), (true, 3 * MAX_PAYLOAD)] {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+        let kind = BodyKind::Aes128Gcm;
+        let command = wire::Command::Connect(&laws::target());
+        let mut session = super::session(&User::new(&ID), kind, command).unwrap().inside_tls(inside);
+        session.skip_to(65_534);
+        let mut stream = Sealed::new(Box::new(ours), session);
+        let sent = stream.write(&vec![1; 3 * MAX_PAYLOAD]).await.unwrap();
+        assert_eq!(sent, whole);
+        assert_eq!(stream.write(b"more").await.is_ok(), inside);
+        stream.shutdown().await.unwrap();
+        let mut wire = Vec::new();
+        theirs.read_to_end(&mut wire).await.unwrap();
+        assert!(wire.len() > whole);
+    }
+}
+
+#[test]
+fn an_end_without_its_tag_is_none() {
+    for cipher in [VmessCipher::Aes128Gcm, VmessCipher::Chacha20Poly1305] {
+        for changed in 0..18 {
+            let body = || Body::new(kind(cipher), &[7; 16], &[9; 16]).unwrap();
+            let (mut theirs, mut ours, mut wire) = (body(), body(), Vec::new());
+            theirs.seal(b"", &mut StdRng::seed_from_u64(1), &mut wire).unwrap();
+            let mut room = [0; 100];
+            let mut open = |from: usize, to: usize, wire: &mut [u8]| {
+                ours.open(&mut wire[from..to], &mut ReadBuf::new(&mut room)).map_err(|cause| cause.code())
+            };
+            let whole = wire.len();
+            assert_eq!(open(0, whole, &mut wire), Ok(Opened::Used(2)));
+            assert!(matches!(open(2, whole - 1, &mut wire), Ok(Opened::Need(_))), "its length alone is no end");
+            if changed < 2 {
+                assert_eq!(open(2, whole, &mut wire), Ok(Opened::End));
+            } else {
+                wire[changed] ^= 1;
+                assert_eq!(open(2, whole, &mut wire), Err("protocol"), "{changed}");
             }
         }
     }
