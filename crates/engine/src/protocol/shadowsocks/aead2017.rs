@@ -4,6 +4,11 @@
 //! request: | salt | chunk: address, payload | chunk: payload …      answer: | salt | chunk: payload …
 //! ```
 //! The session key is HKDF-SHA-1 of the password's key with the salt, info `ss-subkey`. The salt is as long as the key.
+//!
+//! Nothing in the key says who has sealed: whoever sends our own bytes back, without any key, would be opened as the server. So
+//! an answer under a salt of ours is refused; for packets as long as the salt is remembered.
+
+use std::collections::VecDeque;
 
 use aws_lc_rs::hkdf::{HKDF_SHA1_FOR_LEGACY_USE_ONLY, KeyType, Salt};
 use tokio::io::ReadBuf;
@@ -60,10 +65,33 @@ pub(super) fn open_packet<'a>(cipher: Aead, key: &[u8], packet: &'a mut [u8]) ->
     Sealer::new(cipher, &session_key(key, salt).ok()?).ok()?.open(sealed)
 }
 
+/// The last salts of our packets.
+#[derive(Default)]
+pub(super) struct Salts(VecDeque<Box<[u8]>>);
+
+impl Salts {
+    /// How many are remembered: what is sent back arrives while they are fresh.
+    pub(super) const MOST: usize = 256;
+
+    /// Remembers one.
+    pub(super) fn note(&mut self, salt: &[u8]) {
+        if self.0.len() >= Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(salt.into());
+    }
+
+    /// Whether a packet begins with one.
+    pub(super) fn begin(&self, packet: &[u8]) -> bool {
+        self.0.iter().any(|salt| packet.starts_with(salt))
+    }
+}
+
 /// Both halves of one stream.
 pub(super) struct Session {
     cipher: Aead,
     key: Box<[u8]>,
+    salt: Box<[u8]>,
     /// Salt and address, until they are sent.
     opening: Option<(Vec<u8>, Vec<u8>)>,
     ours: Sealer,
@@ -77,7 +105,8 @@ impl Session {
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
     pub(super) fn new(cipher: Aead, key: &[u8], address: Vec<u8>, salt: Vec<u8>) -> Result<Self, Cause> {
         let ours = Sealer::new(cipher, &session_key(key, &salt)?)?;
-        Ok(Self { cipher, key: key.into(), opening: Some((salt, address)), ours, theirs: None })
+        let (key, own) = (key.into(), salt.as_slice().into());
+        Ok(Self { cipher, key, salt: own, opening: Some((salt, address)), ours, theirs: None })
     }
 }
 
@@ -109,6 +138,9 @@ impl Codec for Session {
         }
         let length = self.cipher.key_length();
         let Some(salt) = wire.get(..length) else { return Ok(Opened::Need(length)) };
+        if *salt == *self.salt {
+            return Err(Cause::Protocol("the server sends our own bytes back"));
+        }
         let sealer = Sealer::new(self.cipher, &session_key(&self.key, salt)?)?;
         self.theirs = Some(Chunks::new(sealer, MAX_PAYLOAD, None, false));
         Ok(Opened::Used(length))

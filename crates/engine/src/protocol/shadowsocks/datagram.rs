@@ -28,7 +28,7 @@ const DNS: u16 = 53;
 /// How packets are sealed and opened.
 enum Packets {
     None,
-    Aead(wire::Aead, Box<[u8]>),
+    Aead(wire::Aead, Box<[u8]>, aead2017::Salts),
     Aead2022(Box<packet2022::Session>),
     #[cfg(feature = "stream-cipher")]
     Legacy(super::legacy::LegacyKey),
@@ -51,7 +51,7 @@ impl ShadowsocksDatagram {
     pub(super) fn new(cipher: &Cipher, server: Target, outer: BoxDatagram) -> Result<Self, Cause> {
         let packets = match cipher {
             Cipher::None => Packets::None,
-            Cipher::Aead(cipher, key) => Packets::Aead(*cipher, key.clone()),
+            Cipher::Aead(cipher, key) => Packets::Aead(*cipher, key.clone(), aead2017::Salts::default()),
             Cipher::Aead2022(keys) => {
                 let session = packet2022::Session::new(keys.clone(), rand::rng().random(), unix_now)?;
                 Packets::Aead2022(Box::new(session))
@@ -71,8 +71,10 @@ impl Packets {
         let mut wire = Vec::with_capacity(address.len() + payload.len() + OVERHEAD);
         match self {
             Self::None => wire.extend(text.concat()),
-            Self::Aead(cipher, key) => {
-                aead2017::seal_packet(*cipher, key, &random(cipher.key_length()), &text, &mut wire)?;
+            Self::Aead(cipher, key, salts) => {
+                let salt = random(cipher.key_length());
+                aead2017::seal_packet(*cipher, key, &salt, &text, &mut wire)?;
+                salts.note(&salt);
             }
             Self::Aead2022(session) => {
                 let most = usize::from(aead2022::MAX_PADDING).saturating_sub(payload.len());
@@ -90,7 +92,8 @@ impl Packets {
     fn open<'a>(&mut self, packet: &'a mut [u8]) -> Option<(Target, &'a [u8])> {
         let text = match self {
             Self::None => packet,
-            Self::Aead(cipher, key) => aead2017::open_packet(*cipher, key, packet)?,
+            Self::Aead(_, _, salts) if salts.begin(packet) => return None,
+            Self::Aead(cipher, key, _) => aead2017::open_packet(*cipher, key, packet)?,
             Self::Aead2022(session) => {
                 let range = session.open(packet)?;
                 packet.get_mut(range)?

@@ -232,3 +232,16 @@ proptest! {
         }
     }
 }
+
+/// Nothing in the key of 2017 says who has sealed.
+#[test]
+fn our_own_bytes_are_no_answer() {
+    for cipher in [wire::Aead::Aes128Gcm, wire::Aead::Aes256Gcm, wire::Aead::Chacha20Poly1305] {
+        let key = vec![7; cipher.key_length()];
+        let mut session = aead2017::Session::new(cipher, &key, vec![1, 1, 2, 3, 4, 0, 80], vec![9; key.len()]).unwrap();
+        let mut bytes = Vec::new();
+        session.seal(b"hello", &mut bytes).unwrap();
+        let answer = session.open(&mut bytes, &mut tokio::io::ReadBuf::new(&mut [0; 100]));
+        assert!(matches!(answer, Err(Cause::Protocol(_))), "{answer:?}");
+    }
+}

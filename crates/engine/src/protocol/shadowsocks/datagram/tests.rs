@@ -305,3 +305,19 @@ proptest! {
         }
     }
 }
+
+/// Whoever sends our packets back has no key and is not opened, as long as we remember.
+#[test]
+fn our_own_packets_are_no_answer() {
+    let cipher = Aead::Aes128Gcm;
+    let packets = || super::Packets::Aead(cipher, vec![7; cipher.key_length()].into(), Default::default());
+    let (mut ours, mut server) = (packets(), packets());
+    let target = at("192.0.2.1:53");
+    let sent: Vec<_> = (0..300_usize).map(|_| ours.seal(b"question", &target).unwrap()).collect();
+    for (number, packet) in sent.iter().enumerate() {
+        let opened = ours.open(&mut packet.clone()).is_some();
+        assert_eq!(opened, number < 300 - super::aead2017::Salts::MOST, "{number}");
+    }
+    let mut answer = server.seal(b"answer", &target).unwrap();
+    assert_eq!(ours.open(&mut answer).map(|(from, text)| (from, text.to_vec())), Some((target, b"answer".to_vec())));
+}
