@@ -9,11 +9,14 @@
 //! record: | 17 03 03 | length 2 | payload n+16 |
 //! ```
 
+use std::fmt;
+
 use aws_lc_rs::{
     agreement::{PrivateKey, UnparsedPublicKey, X25519, agree},
     kem::{Ciphertext, DecapsulationKey, EncapsulationKey, ML_KEM_768},
 };
 use rand::Rng;
+use zeroize::Zeroizing;
 
 use super::{
     cipher::{Counted, Mask},
@@ -35,25 +38,31 @@ const NO_KEYS: Cause = Cause::Unsupported("a key for VLESS encryption");
 
 /// The keys of one connection and what stands in front of its records.
 pub(super) struct Keys {
-    pub(super) united: Vec<u8>,
+    pub(super) united: Zeroizing<Vec<u8>>,
     pub(super) iv: [u8; 16],
     pub(super) seal: Counted,
 }
 
 /// What a server gave us for the next connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ticket {
-    pub(super) secret: Box<[u8]>,
+    pub(super) secret: Zeroizing<Box<[u8]>>,
     ticket: [u8; 16],
     pub(super) seconds: u64,
 }
 
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("seconds", &self.seconds).finish_non_exhaustive()
+    }
+}
+
 /// Shares for every key of the server in a row; returns the last one's secret.
-fn relays(settings: &Settings, iv: &[u8; 16], wire: &mut Vec<u8>) -> Result<Vec<u8>, Cause> {
-    let (mut secret, mut last): (Vec<u8>, Option<Mask>) = (Vec::new(), None);
+fn relays(settings: &Settings, iv: &[u8; 16], wire: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>, Cause> {
+    let (mut secret, mut last) = (Zeroizing::new(Vec::new()), None::<Mask>);
     for (index, key) in settings.keys.iter().enumerate() {
         let from = wire.len();
-        secret = share(key, wire)?;
+        secret = Zeroizing::new(share(key, wire)?);
         let share = wire.get_mut(from..).unwrap_or_default();
         if settings.looks != Looks::Native {
             Mask::new(key.bytes(), iv).apply(share);
@@ -106,7 +115,7 @@ pub(super) struct Hello {
     /// Where the padding begins.
     pub(super) padding_from: usize,
     iv: [u8; 16],
-    relay_secret: Vec<u8>,
+    relay_secret: Zeroizing<Vec<u8>>,
     relay: Counted,
     kem: DecapsulationKey,
     x25519: PrivateKey,
@@ -149,9 +158,11 @@ impl Hello {
         let share = self.relay.open_last(share).ok_or(Cause::Authentication)?;
         let (ciphertext, theirs) = share.split_at_checked(CIPHERTEXT).ok_or(Cause::Authentication)?;
         let secret = self.kem.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| Cause::Authentication)?;
-        let mut united = secret.as_ref().to_vec();
+        // All of its room at once: a buffer that grows leaves a copy behind.
+        let mut united = Zeroizing::new(Vec::with_capacity(64 + self.relay_secret.len()));
+        united.extend_from_slice(secret.as_ref());
         united.extend_from_slice(&agreed(&self.x25519, theirs)?);
-        let forward: Box<[u8]> = united.as_slice().into();
+        let forward: Zeroizing<Box<[u8]>> = Zeroizing::new(united.as_slice().into());
         united.extend_from_slice(&self.relay_secret);
         let seal = Counted::new(&self.public, &united)?;
         let mut open = Counted::new(share, &united)?;
@@ -170,7 +181,7 @@ impl Ticket {
     /// A ticket that no server gave.
     #[cfg(test)]
     pub(super) fn for_tests(ticket: [u8; 16]) -> Self {
-        Self { secret: [0; 64].into(), ticket, seconds: 100 }
+        Self { secret: Zeroizing::new([0; 64].into()), ticket, seconds: 100 }
     }
 
     /// The ticket itself; the mask of the answer's records is made from it.
@@ -190,7 +201,7 @@ impl Ticket {
         let from = wire.len();
         wire.extend_from_slice(&self.ticket);
         relay.seal(&[], &mut wire, from)?;
-        let united = [&self.secret, relay_secret.as_slice()].concat();
+        let united = Zeroizing::new([&**self.secret, relay_secret.as_slice()].concat());
         let seal = Counted::new(wire.get(from..).unwrap_or_default(), &united)?;
         Ok((wire, Keys { united, iv, seal }))
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use zeroize::Zeroizing;
 
 use super::{
     cipher::{Headers, Mask},
@@ -23,7 +24,7 @@ const AT_ONCE: usize = 128 * 1024;
 enum Incoming {
     /// Its random bytes come first, this many of them came; the mask is made from them and these secrets.
     Random {
-        united: Vec<u8>,
+        united: Zeroizing<Vec<u8>>,
         random: [u8; 16],
         filled: usize,
     },

@@ -38,7 +38,7 @@ pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
     }
     let key = || cipher::Counted::new(b"", b"");
     if let (Ok(seal), Ok(open)) = (key(), key()) {
-        let keys = hello::Keys { united: Vec::new(), iv: [0; 16], seal };
+        let keys = hello::Keys { united: Default::default(), iv: [0; 16], seal };
         let padding = data.first().copied().unwrap_or_default().into();
         let mut records = Records::fresh(keys, open, padding);
         open_all(&mut records, data.to_vec());

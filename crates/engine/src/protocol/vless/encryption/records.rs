@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::ReadBuf;
+use zeroize::Zeroizing;
 
 use super::{
     Tickets,
@@ -39,7 +40,7 @@ enum Next {
 pub(in super::super) struct Records {
     /// What goes out in front of the first record.
     front: Vec<u8>,
-    united: Vec<u8>,
+    united: Zeroizing<Vec<u8>>,
     seal: Counted,
     open: Option<Counted>,
     next: Next,

@@ -102,7 +102,7 @@ impl Server {
             Some((incoming, out)) => Box::new(Masked::with(Box::new(peer), out, incoming)),
             None => Box::new(peer),
         };
-        Box::new(Sealed::new(stream, Records::fresh(Keys { united: Vec::new(), iv: [0; 16], seal }, open, 0)))
+        Box::new(Sealed::new(stream, Records::fresh(Keys { united: Default::default(), iv: [0; 16], seal }, open, 0)))
     }
 
     /// The keys and masks of what comes in, then of what goes out.
