@@ -32,6 +32,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("anytls", hezar_engine::doors::anytls),
     ("plugins", hezar_engine::doors::plugins),
     ("tls", hezar_engine::doors::tls),
+    ("tls-records", hezar_engine::doors::tls_records),
     ("shadow-tls", hezar_engine::doors::shadow_tls),
     ("encryption", hezar_engine::doors::encryption),
     ("tunnel", hezar_engine::doors::tunnel),

@@ -37,6 +37,11 @@ pub fn tls(data: &[u8]) {
     same_in_pieces(data, security::decode_records);
 }
 
+/// Records that rustls seals and opens beside us.
+pub fn tls_records(data: &[u8]) {
+    security::compare_records(data);
+}
+
 /// What a ShadowTLS server sends, during the handshake and after it. The first byte is also the size of pieces.
 pub fn shadow_tls(data: &[u8]) {
     same_in_pieces(data, security::decode_shadow_tls);

@@ -213,7 +213,7 @@ impl Authority {
         self.server_of(names, alpn, rustls::crypto::aws_lc_rs::default_provider(), rustls::ALL_VERSIONS)
     }
 
-    /// The same with a provider and versions of its own.
+    /// The same with a provider and versions of its own; the key is one of RSA where all suites ask for that.
     pub(crate) fn server_of(
         &self,
         names: &[&str],
@@ -222,7 +222,9 @@ impl Authority {
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> (TlsAcceptor, CertificateDer<'static>) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let key = rcgen::KeyPair::generate().unwrap();
+        let rsa = provider.cipher_suites.iter().all(|suite| format!("{:?}", suite.suite()).contains("_RSA_"));
+        let kind = if rsa { &rcgen::PKCS_RSA_SHA256 } else { &rcgen::PKCS_ECDSA_P256_SHA256 };
+        let key = rcgen::KeyPair::generate_for(kind).unwrap();
         let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap().der().clone();
         let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
             .with_protocol_versions(versions)

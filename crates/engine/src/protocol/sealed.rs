@@ -43,6 +43,12 @@ pub(crate) trait Codec: Send + Sync + Unpin + 'static {
 
     /// Whether the connection may end here, between two chunks and after the answer's header.
     fn may_end(&self) -> bool;
+
+    /// Whether our side is over too after [`Codec::open`] has failed of `cause`; appends what the protocol says then.
+    fn refuse(&mut self, cause: &Cause, wire: &mut Vec<u8>) -> bool {
+        let _ = (cause, wire);
+        false
+    }
 }
 
 /// Opens everything that `wire` holds, for the fuzz targets.
@@ -86,7 +92,11 @@ pub(crate) struct Sealed<C> {
     inbox: Inbox,
     outbox: Outbox,
     reading: Reading,
+    /// What the next read fails of: text of the same call came before it.
+    failure: Option<io::Error>,
     finished: bool,
+    /// Whether somebody writes past the codec.
+    is_left: bool,
 }
 
 impl<C: Codec> Sealed<C> {
@@ -99,19 +109,28 @@ impl<C: Codec> Sealed<C> {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             reading: Reading::Silent,
+            failure: None,
             finished: false,
+            is_left: false,
         }
     }
 
     /// Goes on with a connection whose headers are through; `received` came after them.
     pub(crate) fn underway(io: BoxStream, codec: C, received: Vec<u8>) -> Self {
-        let (first, inbox, reading) = (FirstWrite::Writer, Inbox::from(received), Reading::Open);
-        Self { io, codec, first, inbox, outbox: Outbox::default(), reading, finished: false }
+        let mut sealed = Self::new(io, codec);
+        (sealed.first, sealed.inbox, sealed.reading) = (FirstWrite::Writer, Inbox::from(received), Reading::Open);
+        sealed
     }
 
     /// The codec.
     pub(crate) const fn codec(&self) -> &C {
         &self.codec
+    }
+
+    /// The codec, to change it.
+    #[cfg(test)]
+    pub(crate) const fn codec_mut(&mut self) -> &mut C {
+        &mut self.codec
     }
 
     /// The reading half's share of the work on the header.
@@ -134,8 +153,17 @@ impl<C: Codec> Sealed<C> {
         let before = out.filled().len();
         loop {
             self.inbox.give_held(out);
-            if out.remaining() == 0 || !ready!(self.poll_step(before, out, cx))? {
+            if out.remaining() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            match ready!(self.poll_step(before, out, cx)) {
+                Ok(true) => {}
+                // A read that fails has read nothing: what is authentic goes first.
+                Err(failure) if out.filled().len() > before => {
+                    self.failure = Some(failure);
+                    return Poll::Ready(Ok(()));
+                }
+                result => return Poll::Ready(result.map(drop)),
             }
         }
     }
@@ -143,7 +171,14 @@ impl<C: Codec> Sealed<C> {
     /// Opens what comes next, or reads more to open. False when nothing comes next, and when it would have to be read
     /// though `out` has got something since it had `before` bytes.
     fn poll_step(&mut self, before: usize, out: &mut ReadBuf<'_>, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        match self.codec.open(self.inbox.bytes(), out)? {
+        let opened = match self.codec.open(self.inbox.bytes(), out) {
+            Ok(opened) => opened,
+            Err(cause) => {
+                self.refuse(&cause, cx);
+                return Poll::Ready(Err(cause.into()));
+            }
+        };
+        match opened {
             Opened::Used(used) => self.inbox.consume(used),
             Opened::Held(used, range) => self.inbox.hold(used, range),
             Opened::End => {
@@ -161,8 +196,22 @@ impl<C: Codec> Sealed<C> {
         Poll::Ready(Ok(true))
     }
 
+    /// Ends our side where the protocol says so, and tells the server why if the connection takes it at once.
+    fn refuse(&mut self, cause: &Cause, cx: &mut Context<'_>) {
+        if self.finished || self.is_left || !self.codec.refuse(cause, self.outbox.buffer()) {
+            return;
+        }
+        self.finished = true;
+        if self.outbox.poll_drain(&mut self.io, cx).is_ready() {
+            let _ = Pin::new(&mut self.io).poll_flush(cx);
+        }
+    }
+
     /// What every read gives from now on, if the direction is over.
-    fn over(&self) -> Option<io::Result<()>> {
+    fn over(&mut self) -> Option<io::Result<()>> {
+        if let Some(failure) = self.failure.take() {
+            return Some(self.noted(Err(failure)));
+        }
         match self.reading {
             Reading::Ended => Some(Ok(())),
             Reading::Failed => Some(Err(Cause::Closed.into())),
@@ -208,6 +257,7 @@ impl<C: Codec> Sealed<C> {
 
     /// The connection beneath: for who writes past the codec, once everything is flushed.
     pub(crate) const fn beneath(&mut self) -> &mut BoxStream {
+        self.is_left = true;
         &mut self.io
     }
 
@@ -244,6 +294,24 @@ impl<C: Codec> Sealed<C> {
     }
 }
 
+/// Seals as much of `payload` as one batch holds. What was sealed counts, even when the next piece fails: its failure comes again.
+fn seal(codec: &mut impl Codec, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
+    let mut taken = 0;
+    loop {
+        let from = wire.len();
+        match codec.seal(payload.get(taken..).unwrap_or_default(), wire) {
+            Ok(more) => taken += more,
+            Err(cause) => {
+                wire.truncate(from);
+                return if taken > 0 { Ok(taken) } else { Err(cause) };
+            }
+        }
+        if taken >= payload.len() || wire.len() >= BATCH {
+            return Ok(taken);
+        }
+    }
+}
+
 impl<C: Codec> AsyncRead for Sealed<C> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -275,10 +343,7 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
         // One piece of memory for all of it: a chunk has some tens of bytes around it.
         let part = payload.len().min(BATCH);
         wire.reserve(part + part / 64 + 128);
-        let mut taken = this.codec.seal(payload, wire)?;
-        while taken < payload.len() && wire.len() < BATCH {
-            taken += this.codec.seal(payload.get(taken..).unwrap_or_default(), wire)?;
-        }
+        let taken = seal(&mut this.codec, payload, wire)?;
         // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
         let _ = this.outbox.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(taken))

@@ -32,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(super) use self::records::HEADER;
 pub(crate) use self::{
     handshake::{Handshaken, TlsStream, handshake},
-    records::decode as decode_records,
+    records::{compare as compare_records, decode as decode_records},
 };
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
 use super::hello::{self, Hello, Shape, cause_of};

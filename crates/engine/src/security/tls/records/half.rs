@@ -12,6 +12,7 @@
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
 use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 use tokio::io::ReadBuf;
+use zeroize::Zeroize;
 
 use crate::{
     Cause,
@@ -48,6 +49,13 @@ pub(super) struct Half {
     iv: NonceBytes,
     explicit: usize,
     sequence: u64,
+}
+
+impl Drop for Half {
+    /// The key wipes itself.
+    fn drop(&mut self) {
+        self.iv.zeroize();
+    }
 }
 
 /// Where the text of an opened record lies, and its type.

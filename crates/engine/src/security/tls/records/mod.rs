@@ -2,8 +2,13 @@
 //!
 //! rustls keeps the session: it derives the next keys and stores tickets.
 
+mod beside;
 mod door;
+#[cfg(test)]
+mod edges;
 mod half;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +19,9 @@ use rustls::{
 };
 use tokio::io::ReadBuf;
 
-pub(crate) use self::door::decode;
 pub(in crate::security) use self::half::HEADER;
 use self::half::{DATA, Edition, Half, Text};
+pub(crate) use self::{beside::compare, door::decode};
 use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,
@@ -25,8 +30,9 @@ use crate::{
 
 /// The most text of one record.
 const MOST_TEXT: usize = 1 << 14;
-/// The most that a record may have besides, in TLS 1.2; in TLS 1.3 it is less.
-const MOST_AROUND: usize = 2048;
+/// The most that a record may have besides (RFC 8446 §5.2, RFC 5246 §6.2.3).
+const MOST_AROUND: usize = 256;
+const MOST_AROUND_TLS12: usize = 2048;
 /// The longest message that may come after the handshake: a ticket has at most 64 KiB.
 const MOST_MESSAGE: usize = (1 << 16) + 512;
 /// The most records in a row that carry no data: tickets, and padding that nobody needs.
@@ -42,7 +48,14 @@ const HELLO_REQUEST: u8 = 0;
 const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE: u8 = 24;
 
-const CHANGED: Cause = Cause::Protocol("a TLS record does not open");
+const UNEXPECTED_MESSAGE: u8 = 10;
+const BAD_RECORD_MAC: u8 = 20;
+const RECORD_OVERFLOW: u8 = 22;
+const DECODE_ERROR: u8 = 50;
+const FATAL: u8 = 2;
+
+const CHANGED: &str = "a TLS record does not open";
+const TOO_LONG: &str = "a TLS record is too long";
 const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
 
 /// What goes on behind the records.
@@ -216,9 +229,21 @@ impl Records {
         }
     }
 
+    /// How long the body of a record may be.
+    fn most_body(&self) -> usize {
+        MOST_TEXT + if self.is_tls13() { MOST_AROUND } else { MOST_AROUND_TLS12 }
+    }
+
+    /// Refuses a record whose text is too long, in TLS 1.3 with type and padding (RFC 8446 §5.4).
+    fn check_length(&self, body: usize) -> Result<(), Cause> {
+        let most = MOST_TEXT + usize::from(self.is_tls13());
+        if self.theirs.room(body) > most { Err(Cause::Protocol(TOO_LONG)) } else { Ok(()) }
+    }
+
     /// What an opened record is for.
     fn digest(&mut self, Text { kind, length }: Text, text: &[u8], used: usize) -> Result<Opened, Cause> {
-        if kind == DATA && !self.message.is_empty() {
+        // Nothing comes between the parts of a message (RFC 8446 §5.1).
+        if kind != HANDSHAKE && !self.message.is_empty() {
             return Err(UNEXPECTED);
         }
         if kind == DATA && length > 0 {
@@ -259,13 +284,17 @@ impl Codec for Records {
             return if wire.len() < HEADER { Ok(Opened::Need(HEADER)) } else { Err(UNEXPECTED) };
         };
         let body = usize::from(u16::from_be_bytes([high, low]));
-        if body > MOST_TEXT + MOST_AROUND || self.is_tls13() && kind != DATA {
+        if self.is_tls13() && kind != DATA {
             return Err(UNEXPECTED);
+        }
+        if body > self.most_body() {
+            return Err(Cause::Protocol(TOO_LONG));
         }
         let used = HEADER + body;
         let Some(record) = wire.get_mut(..used) else { return Ok(Opened::Need(used)) };
         if self.theirs.room(body) <= out.remaining() {
-            let text = self.theirs.open(record, Some(out)).ok_or(CHANGED)?;
+            let text = self.theirs.open(record, Some(out)).ok_or(Cause::Protocol(CHANGED))?;
+            self.check_length(body)?;
             let (kind, length) = (text.kind, text.length);
             let opened = self.digest(text, out.initialize_unfilled_to(length), used)?;
             if kind == DATA {
@@ -273,7 +302,8 @@ impl Codec for Records {
             }
             return Ok(opened);
         }
-        let text = self.theirs.open(record, None).ok_or(CHANGED)?;
+        let text = self.theirs.open(record, None).ok_or(Cause::Protocol(CHANGED))?;
+        self.check_length(body)?;
         let from = self.theirs.text_at();
         let (held, range) = (text.kind == DATA && text.length > 0, from..from + text.length);
         let opened = self.digest(text, record.get(range.clone()).unwrap_or_default(), used)?;
@@ -285,4 +315,26 @@ impl Codec for Records {
     fn may_end(&self) -> bool {
         self.message.is_empty()
     }
+
+    /// Both sides are over after a failure (RFC 8446 §6.2), and the server is told which it was unless it has told us.
+    fn refuse(&mut self, cause: &Cause, wire: &mut Vec<u8>) -> bool {
+        let alert = match cause {
+            Cause::Protocol(CHANGED) => BAD_RECORD_MAC,
+            Cause::Protocol(TOO_LONG) => RECORD_OVERFLOW,
+            Cause::Protocol(_) => UNEXPECTED_MESSAGE,
+            Cause::Io(error) if is_alert(error) => return true,
+            _ => DECODE_ERROR,
+        };
+        let from = wire.len();
+        if self.ours.seal(ALERT, &[FATAL, alert], wire).is_err() {
+            wire.truncate(from);
+        }
+        true
+    }
+}
+
+/// Whether the server has ended the connection by an alert.
+fn is_alert(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::AlertReceived(_)))
 }
