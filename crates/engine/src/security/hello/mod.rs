@@ -12,8 +12,6 @@ mod grease;
 pub(crate) mod ja4;
 mod keys;
 mod own;
-#[cfg(test)]
-mod rules;
 mod script;
 mod swapped;
 mod template;

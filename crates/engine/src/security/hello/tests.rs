@@ -1,5 +1,7 @@
 //! Hellos as they leave, and handshakes that go on after them.
 
+mod rules;
+
 use std::{collections::HashSet, sync::Arc};
 
 use hezar_core::Fingerprint;
@@ -14,7 +16,7 @@ use crate::{
     testing::{Authority, Chopped},
 };
 
-pub(super) fn name() -> ServerName<'static> {
+fn name() -> ServerName<'static> {
     ServerName::try_from("node.example").unwrap()
 }
 
@@ -29,7 +31,7 @@ async fn first_record(peer: &mut DuplexStream) -> Vec<u8> {
 }
 
 /// What leaves for these settings.
-pub(super) async fn seen(shape: Shape, names: &[&str], server: ServerName<'static>) -> ja4::Seen {
+async fn seen(shape: Shape, names: &[&str], server: ServerName<'static>) -> ja4::Seen {
     let authority = Authority::new();
     let config = Arc::new(config(shape, trusting(&authority.root), &alpn(names)).unwrap());
     let hello = Hello::new(shape, config, server, None).unwrap();

@@ -4,11 +4,7 @@
 
 mod beside;
 mod door;
-#[cfg(test)]
-mod edges;
 mod half;
-#[cfg(test)]
-mod oracle;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,8 @@
 //! Records against rustls servers of every suite, against golden bytes, and against servers that do what they may not.
 
+mod edges;
+mod oracle;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::aead::AES_128_GCM;
@@ -27,7 +30,7 @@ use crate::{
 };
 
 /// A handshake, of which the client's end is cut into pieces.
-pub(super) async fn meet(
+async fn meet(
     clients: &TlsClients,
     acceptor: &TlsAcceptor,
     most: usize,
@@ -49,7 +52,7 @@ fn only(authority: &Authority, suite: SupportedCipherSuite) -> TlsAcceptor {
     authority.server_of(&["node.example"], &["h2"], provider, &versions.collect::<Vec<_>>()).0
 }
 
-pub(super) fn text(length: u32) -> Vec<u8> {
+fn text(length: u32) -> Vec<u8> {
     (0..length).map(|number| number.to_le_bytes()[1]).collect()
 }
 

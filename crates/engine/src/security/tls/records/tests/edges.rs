@@ -7,10 +7,12 @@ use rustls::{Error, crypto::aws_lc_rs::default_provider};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{
-    ALERT, BAD_RECORD_MAC, DATA, Edition, HANDSHAKE, HEADER, Half, KEY_UPDATE, MOST_EMPTY, MOST_TEXT, RECORD_OVERFLOW,
-    UNEXPECTED_MESSAGE,
-    door::{read, zeroed},
-    tests::{meet, text},
+    super::{
+        ALERT, BAD_RECORD_MAC, DATA, Edition, HANDSHAKE, HEADER, Half, KEY_UPDATE, MOST_EMPTY, MOST_TEXT,
+        RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
+        door::{read, zeroed},
+    },
+    meet, text,
 };
 use crate::{
     TlsClients,
@@ -266,7 +268,7 @@ fn a_wire_that_is_cut_anywhere_says_what_was_whole() {
 }
 
 /// Servers of both versions, and what went over the wire beneath them.
-async fn pair(tls13: bool) -> (super::super::TlsStream, tokio_rustls::server::TlsStream<tokio::io::DuplexStream>) {
+async fn pair(tls13: bool) -> (crate::security::TlsStream, tokio_rustls::server::TlsStream<tokio::io::DuplexStream>) {
     let authority = Authority::new();
     let clients = TlsClients::new(std::slice::from_ref(&authority.root));
     let version = if tls13 { &rustls::version::TLS13 } else { &rustls::version::TLS12 };
@@ -386,10 +388,10 @@ async fn a_write_that_is_cut_at_every_byte_is_whole() {
 #[tokio::test]
 async fn rustls_is_the_one_that_was_read() {
     const READ: &str = "0.23.46";
-    let lock = include_str!("../../../../../../Cargo.lock");
+    let lock = include_str!("../../../../../../../Cargo.lock");
     assert_eq!(lock.matches("name = \"rustls\"\n").count(), 1);
     assert!(lock.contains(&format!("name = \"rustls\"\nversion = \"{READ}\"\n")));
-    let manifest = include_str!("../../../../../../Cargo.toml");
+    let manifest = include_str!("../../../../../../../Cargo.toml");
     assert!(manifest.contains(&format!("rustls = {{ version = \"={READ}\"")));
     let provider = default_provider();
     assert_eq!(provider.cipher_suites.len(), 9);

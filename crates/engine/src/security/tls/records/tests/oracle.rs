@@ -20,7 +20,7 @@ use rustls::{
     ffdhe_groups::FfdheGroup,
 };
 
-use super::{Records, door::read};
+use super::super::{Records, door::read};
 use crate::testing::Authority;
 
 thread_local! {
@@ -144,7 +144,7 @@ fn meet(world: &World, seed: u64) -> Twins {
     let twin = UnbufferedClientConnection::new(Arc::clone(&world.client), name()).unwrap();
     let stream = tokio::io::join(Cursor::new(heard), tokio::io::sink());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let ours = runtime.block_on(super::super::handshake(twin, stream)).unwrap().records;
+    let ours = runtime.block_on(crate::security::tls::handshake(twin, stream)).unwrap().records;
     Twins { server, rustls, ours }
 }
 

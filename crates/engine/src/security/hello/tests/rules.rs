@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 
 use super::{
-    template::CHROME,
-    tests::{name, seen},
-    *,
+    super::{Shape, keys, template::CHROME},
+    name, seen,
 };
 use crate::security::hello::ja4::Seen;
 
