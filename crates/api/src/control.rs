@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    AddReport, ApiError, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto, NodesPage, NodesQuery,
-    RemoveReport, RemoveRequest, SessionDto, StatusDto,
+    AddReport, ApiError, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto, NodesPage,
+    NodesQuery, RemoveReport, RemoveRequest, Saved, SessionDto, StatusDto,
 };
 
 /// What the API can ask of a running instance; the application implements it.
@@ -22,17 +22,17 @@ pub trait Control: Send + Sync + 'static {
     /// [`ApiError::BadRequest`] when the id is malformed.
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError>;
 
-    /// Adds the links in `text` (any form that the parser reads).
+    /// Adds the links in `text` (any form that the parser reads), and waits a moment until they are in the store.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] while the instance shuts down.
-    async fn add(&self, text: &str) -> Result<AddReport, ApiError>;
+    /// [`ApiError::Unavailable`] while the instance shuts down, [`ApiError::StoreOverflow`], [`ApiError::StoreRefused`].
+    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError>;
 
-    /// Removes nodes by id.
+    /// Removes nodes by id, and waits a moment until that is in the store.
     ///
     /// # Errors
-    /// [`ApiError::BadRequest`] when an id is malformed.
-    async fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, ApiError>;
+    /// [`ApiError::BadRequest`] when an id is malformed, and those of [`Control::add`].
+    async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError>;
 
     /// The sessions that run, those that end first in front.
     fn sessions(&self) -> Vec<SessionDto>;
@@ -40,16 +40,17 @@ pub trait Control: Send + Sync + 'static {
     /// Gives a session another exit and its full time; `None` when there is no such session.
     ///
     /// # Errors
-    /// [`ApiError::BadRequest`] when the id is malformed, [`ApiError::NoExit`] when no node fits it.
-    fn rotate(&self, id: &str) -> Result<Option<SessionDto>, ApiError>;
+    /// [`ApiError::BadRequest`] when the id is malformed, [`ApiError::NoExit`] when no node fits it, and those
+    /// of [`Control::add`].
+    async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError>;
 
-    /// Ends a session; says whether it ran.
+    /// Ends a session; `None` when there is no such session.
     ///
     /// # Errors
-    /// [`ApiError::BadRequest`] when the id is malformed.
-    fn end_session(&self, id: &str) -> Result<bool, ApiError>;
+    /// [`ApiError::BadRequest`] when the id is malformed, and those of [`Control::add`].
+    async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError>;
 
-    /// Notes what a client saw.
+    /// Notes what a client saw. That is kept in memory for some hours and not in the store.
     ///
     /// # Errors
     /// [`ApiError::BadRequest`] when a value is malformed, [`ApiError::NotFound`] when there is no such node or session.

@@ -146,6 +146,13 @@ pub struct RemoveReport {
     pub missing: usize,
 }
 
+/// The answer to `DELETE /api/v1/sessions/{id}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndReport {
+    /// Whether it ran until now.
+    pub ended: bool,
+}
+
 /// Nodes per state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -223,6 +230,32 @@ pub struct StatusDto {
     /// The last requests that were not served, the newest in front.
     #[serde(default)]
     pub troubles: Vec<TroubleDto>,
+    /// How the writing to the store goes.
+    #[serde(default)]
+    pub store: StoreDto,
+}
+
+/// How the writing to the store goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoreDto {
+    /// For how many seconds writing has failed; `null` while the store can be written.
+    pub behind_s: Option<u64>,
+    /// Rows that wait in memory to be written, roughly.
+    pub pending: usize,
+    /// The code of the last failed write, also when writing has succeeded again.
+    pub last_error: Option<String>,
+    /// Its text.
+    pub last_error_text: Option<String>,
+    /// Changes written since the start.
+    pub written: u64,
+    /// Writes that failed and were tried again.
+    pub retries: u64,
+    /// Changes that the database refused for good: each was dropped alone and named in the log.
+    pub lost: u64,
+    /// Stored nodes that this version cannot read, by the code of the reason; they are not used, and deleted after 30
+    /// days.
+    pub unreadable: BTreeMap<String, usize>,
 }
 
 /// What has passed through since the start.

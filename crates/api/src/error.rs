@@ -28,6 +28,14 @@ pub enum ApiError {
     /// No node that works fits the session.
     #[error("no healthy upstream proxy fits this session")]
     NoExit,
+    /// So much waits to be written that nothing more fits.
+    #[error(
+        "the store has not been written for so long that no further change can be kept: see store in /api/v1/status"
+    )]
+    StoreOverflow,
+    /// The store can never write this.
+    #[error("the store refused the change for good: it is in force until the instance ends; see its log")]
+    StoreRefused,
     /// The instance is shutting down.
     #[error("the instance is shutting down")]
     Unavailable,
@@ -44,6 +52,14 @@ impl ApiError {
         CodeDoc::new("api-bad-request", "A parameter or the body of an API request is malformed (HTTP 400)."),
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new("api-no-exit", "No healthy node fits the session that was to be rotated (HTTP 503)."),
+        CodeDoc::new(
+            "api-store-overflow",
+            "The store has not been written for so long that a further change cannot be kept until it is (HTTP 503).",
+        ),
+        CodeDoc::new(
+            "api-store-refused",
+            "The database refused the change for good: it is in force and will be forgotten at the next start (HTTP 500).",
+        ),
         CodeDoc::new("api-unavailable", "The instance is shutting down (HTTP 503)."),
     ];
 
@@ -56,6 +72,8 @@ impl ApiError {
             Self::BadRequest(_) => "api-bad-request",
             Self::NotFound => "api-not-found",
             Self::NoExit => "api-no-exit",
+            Self::StoreOverflow => "api-store-overflow",
+            Self::StoreRefused => "api-store-refused",
             Self::Unavailable => "api-unavailable",
         }
     }
@@ -66,7 +84,8 @@ impl ApiError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::NoExit | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoExit | Self::StoreOverflow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -7,15 +7,17 @@ mod dto;
 mod error;
 mod guard;
 mod routes;
+mod saved;
 mod serve;
 
 pub use control::Control;
 pub use dto::{
-    AddReport, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto,
-    NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts, StatusDto,
-    TrafficDto, TroubleDto,
+    AddReport, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
+    NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts,
+    StatusDto, StoreDto, TrafficDto, TroubleDto,
 };
 pub use error::ApiError;
+pub use saved::Saved;
 pub use serve::{ApiConfig, ServeError, serve};
 
 #[cfg(test)]

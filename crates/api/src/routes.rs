@@ -13,8 +13,8 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    AddReport, ApiError, Control, ExplainDto, ExplainQuery, FeedbackReport, NodeDto, NodesPage, NodesQuery,
-    RemoveReport, RemoveRequest, SessionDto, StatusDto, guard::Guard,
+    AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, NodeDto, NodesPage, NodesQuery,
+    RemoveReport, RemoveRequest, Saved, SessionDto, StatusDto, guard::Guard,
 };
 
 /// The most bytes of links in one request.
@@ -88,35 +88,31 @@ async fn node(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<N
     door.control.node(&id)?.map(Json).ok_or(ApiError::NotFound)
 }
 
-async fn add(State(door): State<Door>, body: String) -> Result<Json<AddReport>, ApiError> {
-    door.control.add(&body).await.map(Json)
+async fn add(State(door): State<Door>, body: String) -> Result<Saved<AddReport>, ApiError> {
+    door.control.add(&body).await
 }
 
-async fn remove(State(door): State<Door>, body: String) -> Result<Json<RemoveReport>, ApiError> {
+async fn remove(State(door): State<Door>, body: String) -> Result<Saved<RemoveReport>, ApiError> {
     let request: RemoveRequest =
         serde_json::from_str(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    door.control.remove(&request).await.map(Json)
+    door.control.remove(&request).await
 }
 
-async fn remove_one(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<RemoveReport>, ApiError> {
+async fn remove_one(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<RemoveReport>, ApiError> {
     let report = door.control.remove(&RemoveRequest { ids: vec![id] }).await?;
-    if report.removed == 0 { Err(ApiError::NotFound) } else { Ok(Json(report)) }
+    if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }
 
 async fn sessions(State(door): State<Door>) -> Json<Vec<SessionDto>> {
     Json(door.control.sessions())
 }
 
-async fn rotate(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<SessionDto>, ApiError> {
-    door.control.rotate(&id)?.map(Json).ok_or(ApiError::NotFound)
+async fn rotate(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<SessionDto>, ApiError> {
+    door.control.rotate(&id).await?.ok_or(ApiError::NotFound)
 }
 
-async fn end_session(State(door): State<Door>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    if door.control.end_session(&id)? {
-        Ok(Json(json!({ "ended": true })).into_response())
-    } else {
-        Err(ApiError::NotFound)
-    }
+async fn end_session(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<EndReport>, ApiError> {
+    door.control.end_session(&id).await?.ok_or(ApiError::NotFound)
 }
 
 async fn feedback(State(door): State<Door>, body: String) -> Result<Json<FeedbackReport>, ApiError> {

@@ -66,25 +66,26 @@ impl Control for Fake {
         Ok((id == node().id).then(node))
     }
 
-    async fn add(&self, text: &str) -> Result<AddReport, ApiError> {
-        Ok(AddReport { added: text.lines().count(), ..AddReport::default() })
+    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError> {
+        let report = AddReport { added: text.lines().count(), ..AddReport::default() };
+        Ok(Saved { done: report, stored: !text.contains("behind") })
     }
 
-    async fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, ApiError> {
+    async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         let removed = request.ids.iter().filter(|id| **id == node().id).count();
-        Ok(RemoveReport { removed, missing: request.ids.len() - removed })
+        Ok(Saved { done: RemoveReport { removed, missing: request.ids.len() - removed }, stored: true })
     }
 
     fn sessions(&self) -> Vec<SessionDto> {
         vec![session()]
     }
 
-    fn rotate(&self, id: &str) -> Result<Option<SessionDto>, ApiError> {
-        Ok((id == session().id).then(session))
+    async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
+        Ok((id == session().id).then(|| Saved { done: session(), stored: true }))
     }
 
-    fn end_session(&self, id: &str) -> Result<bool, ApiError> {
-        Ok(id == session().id)
+    async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
+        Ok((id == session().id).then_some(Saved { done: EndReport { ended: true }, stored: true }))
     }
 
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
@@ -121,6 +122,7 @@ impl Control for Fake {
             sources: Vec::new(),
             traffic: TrafficDto::default(),
             troubles: Vec::new(),
+            store: StoreDto::default(),
         }
     }
 
@@ -183,6 +185,10 @@ async fn adds_and_removes() {
     let (status, body) = ask(&request("DELETE", "/api/v1/nodes", r#"{"ids":["x"]}"#)).await;
     assert_eq!((status, serde_json::from_str::<RemoveReport>(&body).unwrap().missing), (200, 1));
     assert_eq!(ask(&request("DELETE", "/api/v1/nodes", "no json")).await.0, 400);
+    // What is not on the disk yet is accepted, and says so.
+    let (status, body) = ask(&request("POST", "/api/v1/nodes", "behind\n")).await;
+    let report: Saved<AddReport> = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, report.stored, report.done.added), (202, false, 1));
 }
 
 #[tokio::test]

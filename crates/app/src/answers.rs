@@ -1,14 +1,17 @@
 //! The answers about sessions, feedback and explanations.
 
 use hezar_api::{
-    ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, SessionDto,
-    TrafficDto, TroubleDto,
+    ApiError, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, Saved,
+    SessionDto, TrafficDto, TroubleDto,
 };
 use hezar_core::{Host, NodeId};
 use hezar_gateway::{GatewayConfig, Session, SessionKey, Traffic, read_name, site_key, site_name};
 use hezar_pool::{Query, SiteVerdict, Strategy, exit_key};
 
-use crate::control::{Desk, dto, read_id};
+use crate::{
+    control::{Desk, dto, read_id},
+    sessions,
+};
 
 impl Desk {
     pub(crate) fn all_sessions(&self) -> Vec<SessionDto> {
@@ -17,21 +20,27 @@ impl Desk {
         sessions.iter().map(|session| self.session_dto(session)).collect()
     }
 
-    pub(crate) fn rotate_session(&self, id: &str) -> Result<Option<SessionDto>, ApiError> {
+    pub(crate) async fn rotate_session(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
         let (id, now) = (read_session(id)?, self.clock.now());
         let Some(session) = self.sessions.get(id, now) else { return Ok(None) };
         let filter = self.listeners.iter().find(|listener| listener.name == session.listener);
         let filter = filter.and_then(|listener| listener.filter);
         let query = Query { filter, country: session.country, strategy: Strategy::Random, ..Query::default() };
         self.pool.rotate(session.pool_key(), &query, rand::random()).ok_or(ApiError::NoExit)?;
-        Ok(self.sessions.renew(id, now).map(|session| self.session_dto(&session)))
+        let Some(session) = self.sessions.renew(id, now) else { return Ok(None) };
+        let row = sessions::row(&self.pool, &session, None);
+        let stored = self.board.save(vec![hezar_store::Change::PutSession(row)]).await?;
+        Ok(Some(Saved { done: self.session_dto(&session), stored }))
     }
 
-    pub(crate) fn forget_session(&self, id: &str) -> Result<bool, ApiError> {
+    pub(crate) async fn forget_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
         let (id, now) = (read_session(id)?, self.clock.now());
-        let Some(session) = self.sessions.end(id) else { return Ok(false) };
+        let Some(session) = self.sessions.end(id) else { return Ok(None) };
         self.pool.end_session(session.pool_key());
-        Ok(session.ends > now)
+        let gone = hezar_store::Change::RemoveSession(sessions::name(&session));
+        let stored = self.board.save(vec![gone]).await?;
+        // One that had run out before was no session any more.
+        Ok((session.ends > now).then_some(Saved { done: EndReport { ended: true }, stored }))
     }
 
     fn session_dto(&self, session: &Session) -> SessionDto {

@@ -1,28 +1,42 @@
 //! What every source gave last: shown by the API, and kept in the store.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use hezar_api::SourceDto;
-use hezar_core::{NodeId, Timestamp};
+use hezar_api::{ApiError, SourceDto, StoreDto};
+use hezar_core::Timestamp;
 use hezar_pool::{LeftOut, Node, Snapshot, SourceName};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
-use crate::{control::BY_HAND, instance::Payload, yields};
+use crate::{control::BY_HAND, instance::Payload, persist::Handover, store_status, yields};
 
 /// The rows of all sources. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Board {
     rows: Arc<Mutex<Vec<SourceRow>>>,
     writer: Writer,
+    /// Rows of the store that could not be read, by reason.
+    unreadable: Arc<BTreeMap<&'static str, usize>>,
+    handover: Option<Arc<Handover>>,
 }
 
 impl Board {
     pub(crate) fn new(rows: Vec<SourceRow>, writer: Writer) -> Self {
-        Self { rows: Arc::new(Mutex::new(rows)), writer }
+        Self { rows: Arc::new(Mutex::new(rows)), writer, unreadable: Arc::default(), handover: None }
+    }
+
+    /// The same board, which writes what has changed in the pool before what it notes.
+    pub(crate) fn handing_over(self, handover: Arc<Handover>) -> Self {
+        Self { handover: Some(handover), ..self }
+    }
+
+    /// The same board, which also tells what of the store could not be read.
+    pub(crate) fn with_unreadable(self, unreadable: BTreeMap<&'static str, usize>) -> Self {
+        Self { unreadable: Arc::new(unreadable), ..self }
     }
 
     /// The row of a source as it was last noted.
@@ -41,33 +55,51 @@ impl Board {
         self.writer.put(vec![Change::RemoveSource(Arc::clone(name))]).await
     }
 
-    /// Notes a row, and writes it behind.
-    pub(crate) async fn note(&self, row: SourceRow, more: Vec<Change>) -> Result<(), WriterClosed> {
-        {
-            let mut rows = self.rows.lock();
-            match rows.iter_mut().find(|known| known.name == row.name) {
-                Some(known) => *known = row.clone(),
-                None => rows.push(row.clone()),
-            }
-        }
-        let mut changes = vec![Change::PutSource(row)];
-        changes.extend(more);
-        self.writer.put(changes).await
+    /// Notes a row, and writes it behind whatever has changed in the pool until now.
+    pub(crate) async fn note(&self, row: SourceRow) -> Result<(), WriterClosed> {
+        let row = self.remember(row);
+        self.hand_over().await?;
+        self.writer.put(vec![Change::PutSource(row)]).await
     }
 
-    /// Notes nodes that were added by hand, and returns when they are in the store.
-    pub(crate) async fn listed_by_hand(
-        &self,
-        mut changes: Vec<Change>,
-        ids: Vec<NodeId>,
-        now: Timestamp,
-    ) -> Result<(), WriterClosed> {
+    fn remember(&self, row: SourceRow) -> SourceRow {
+        let mut rows = self.rows.lock();
+        match rows.iter_mut().find(|known| known.name == row.name) {
+            Some(known) => *known = row.clone(),
+            None => rows.push(row.clone()),
+        }
+        row
+    }
+
+    /// Notes that nodes were added by hand, and says whether they are in the store; false when the store is behind.
+    pub(crate) async fn noted_by_hand(&self, now: Timestamp) -> Result<bool, ApiError> {
         let mut row = self.row(BY_HAND).unwrap_or_else(|| SourceRow::new(BY_HAND, "manual"));
         row.last_ok = Some(now);
         row.last_fetch = Some(now);
-        changes.push(Change::SetListing { source: BY_HAND.into(), ids, complete: false });
-        self.note(row, changes).await?;
-        self.writer.flush().await
+        let row = self.remember(row);
+        self.save(vec![Change::PutSource(row)]).await
+    }
+
+    /// Hands over what has changed in the pool, and these changes, and waits a moment until all is in the store; false
+    /// when the store is behind.
+    pub(crate) async fn save(&self, changes: Vec<Change>) -> Result<bool, ApiError> {
+        match timeout(store_status::DURABLE_WAIT, self.hand_over()).await {
+            Ok(Ok(())) => store_status::save(&self.writer, changes).await,
+            Ok(Err(WriterClosed)) => Err(ApiError::Unavailable),
+            Err(_) => Err(ApiError::StoreOverflow),
+        }
+    }
+
+    async fn hand_over(&self) -> Result<(), WriterClosed> {
+        match &self.handover {
+            Some(handover) => handover.all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// How the writing goes.
+    pub(crate) fn store(&self) -> StoreDto {
+        store_status::dto(self.writer.status(), &self.unreadable)
     }
 
     /// Changes the row of a source, if it has one; it is written with its next note.

@@ -12,7 +12,7 @@ use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Validators, Via};
 use hezar_pool::{Change as PoolChange, LeftOut};
-use hezar_store::{Change, SourceError, SourceRow, Writer};
+use hezar_store::{SourceError, SourceRow};
 use tokio::{
     sync::{Mutex, mpsc},
     task::{JoinSet, spawn_blocking},
@@ -22,9 +22,10 @@ use crate::{
     board::Board,
     config::SourceConfig,
     control::BY_HAND,
-    instance::{Base, Nodes},
+    instance::{Base, Disk, Nodes},
     spec,
     via::PoolDialer,
+    yields,
 };
 use rounds::Demand;
 #[allow(unused_imports, reason = "the API's call comes next")]
@@ -93,11 +94,12 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// Takes the sources of the configuration; those that left it list nothing any more.
-    pub(crate) async fn new(base: &mut Base, writer: Writer) -> anyhow::Result<Self> {
+    pub(crate) async fn new(base: &mut Base, disk: &Disk) -> anyhow::Result<Self> {
         let metrics = Metrics::default();
         metrics.register(&mut base.registry);
         let fetcher = Arc::new(Fetcher::new(spec::fetch(&base.config), base.outbounds.tls().clone(), metrics));
-        let board = Board::new(base.sources.clone(), writer);
+        let board = Board::new(base.sources.clone(), disk.writer.clone()).handing_over(Arc::clone(&disk.handover));
+        let board = board.with_unreadable(std::mem::take(&mut base.loaded.unreadable));
         let via: Arc<dyn Dialer> =
             Arc::new(PoolDialer { pool: Arc::clone(&base.pool), outbounds: base.outbounds.clone(), clock: base.clock });
         let reader = |source: &SourceConfig| Reader {
@@ -128,13 +130,14 @@ impl Collector {
         self.board.clone()
     }
 
-    /// Sources that were taken out of the configuration.
+    /// Sources that were taken out of the configuration: nothing of them stays in use.
     async fn drop_strangers(&self, now: Timestamp) -> anyhow::Result<()> {
         let known: HashSet<&str> =
             self.readers.iter().map(|reader| reader.source.name.as_str()).chain([BY_HAND]).collect();
         for name in self.board.names() {
             if !known.contains(&*name) {
                 tracing::info!(source = %name, "source left the configuration");
+                self.pool.apply(PoolChange::Remove(only_from(&self.pool, &name)), now);
                 self.pool.apply(PoolChange::DropSource(Arc::clone(&name)), now);
                 self.board.forget(&name).await.map_err(|_| anyhow!("the store's writer has ended"))?;
             }
@@ -175,14 +178,41 @@ impl Collector {
     }
 }
 
+/// The nodes that this source alone lists, or was the last to list.
+fn only_from(pool: &Nodes, name: &str) -> Vec<NodeId> {
+    let snapshot = pool.snapshot();
+    let only = snapshot.nodes().filter(|node| match node.sources().as_slice() {
+        [] => node.kept_from().is_some_and(|kept| &*kept.source == name),
+        [listing] => &*listing.source == name,
+        _ => false,
+    });
+    only.map(|node| node.id()).collect()
+}
+
 impl Reader {
     fn row(&self) -> SourceRow {
         let kind = self.source.origin.kind();
         let mut row =
             self.board.row(&self.source.name).unwrap_or_else(|| SourceRow::new(self.source.name.as_str(), kind));
+        let origin = spec::source(&self.source).origin();
+        if row.origin.as_ref().is_some_and(|known| *known != origin) {
+            // Another URL, file, repository or channel under the old name: nothing that was learned is about it.
+            row = SourceRow::new(self.source.name.as_str(), kind);
+        }
         row.kind = kind.into();
+        row.origin = Some(origin);
         row.allow_private = self.source.allow_private;
         row
+    }
+
+    /// The row at the start, and when the source is due.
+    fn scheduled(&self, now: Timestamp) -> (SourceRow, Timestamp) {
+        let row = self.row();
+        // The interval may have become shorter since, and a stored time may come from a clock that was ahead.
+        let longest =
+            if yields::barren(&row) { yields::RAREST.max(self.source.interval) } else { self.source.interval };
+        let due = row.next_fetch.unwrap_or(now).min(now.after(longest));
+        (row, due)
     }
 
     /// The configuration decides what the source's stored nodes may do, from the start.
@@ -215,7 +245,9 @@ impl Reader {
         let now = self.clock.now();
         row.last_fetch = Some(now);
         let spec = spec::source(&self.source);
-        let reading = match self.fetcher.fetch(&spec, &*self.via, &validators, now).await {
+        // Dates in URLs and the times that servers name are those of the wall clock.
+        let wall = self.clock.wall();
+        let reading = match self.fetcher.fetch(&spec, &*self.via, &validators, wall).await {
             Ok(Fetched::NotModified) => {
                 (row.last_ok, row.error) = (Some(now), None);
                 Reading { row, added: 0, unchanged: true, ended: Ended::Good }
@@ -233,18 +265,20 @@ impl Reader {
                 return self.merge(row, content, complete, now).await;
             }
             Err(error) => {
-                let ended = error.retry_at().map_or(Ended::Failed, |until| Ended::Limited { until });
+                let ended = error
+                    .retry_at()
+                    .map_or(Ended::Failed, |until| Ended::Limited { until: now.after(until.since(wall)) });
                 return self.failed(row, error.code(), &error.to_string(), ended).await;
             }
         };
-        let _ = self.board.note(reading.row.clone(), Vec::new()).await;
+        let _ = self.board.note(reading.row.clone()).await;
         reading
     }
 
     async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {
         tracing::warn!(source = %row.name, code, "source keeps its nodes: {text}");
         row.error = Some(SourceError { code: code.into(), text: text.into() });
-        let _ = self.board.note(row.clone(), Vec::new()).await;
+        let _ = self.board.note(row.clone()).await;
         Reading { row, added: 0, unchanged: false, ended }
     }
 
@@ -267,8 +301,8 @@ impl Reader {
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );
-        let listing = Change::SetListing { source: Arc::clone(&row.name), ids: content.ids, complete };
-        let _ = self.board.note(row.clone(), vec![listing]).await;
+        // The row comes after the nodes: its validators say that they need not be read again.
+        let _ = self.board.note(row.clone()).await;
         Reading { row, added: applied.added, unchanged: false, ended: Ended::Good }
     }
 

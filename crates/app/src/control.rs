@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddReport, ApiError, Control, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto, NodesPage,
-    NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts, StatusDto,
+    AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto,
+    NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, Saved, SessionDto, SourceDto, StateCounts,
+    StatusDto,
 };
 use hezar_core::{NodeId, Timestamp};
 use hezar_gateway::{GatewayConfig, Sessions};
@@ -21,7 +22,6 @@ use tokio::runtime::Handle;
 use crate::{
     board::Board,
     instance::{Nodes, Payload},
-    persist,
 };
 
 /// The source name of nodes that were added by hand.
@@ -61,7 +61,7 @@ impl Control for Desk {
         Ok(self.pool.node(read_id(id)?).map(|node| dto(&node)))
     }
 
-    async fn add(&self, text: &str) -> Result<AddReport, ApiError> {
+    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError> {
         let parsed = hezar_formats::parse(text.as_bytes());
         let ids: Vec<NodeId> = parsed.nodes.iter().map(|entry| entry.spec.id()).collect();
         let nodes = parsed.nodes.into_iter().map(|entry| (entry.spec, entry.label)).collect();
@@ -71,8 +71,7 @@ impl Control for Desk {
         );
         let ids: Vec<NodeId> = ids.into_iter().filter(|id| self.pool.node(*id).is_some()).collect();
         // What was answered for is on the disk: nothing else remembers a node that was added by hand.
-        let rows = ids.iter().filter_map(|id| self.pool.node(*id)).map(|node| persist::put(&node)).collect();
-        self.board.listed_by_hand(rows, ids.clone(), self.clock.now()).await.map_err(|_| ApiError::Unavailable)?;
+        let stored = self.board.noted_by_hand(self.clock.now()).await?;
         let rejects = parsed
             .rejects
             .into_iter()
@@ -82,32 +81,34 @@ impl Control for Desk {
                 excerpt: reject.excerpt.into(),
             })
             .collect();
-        Ok(AddReport {
+        let done = AddReport {
             added: applied.added,
             known: ids.len().saturating_sub(applied.added),
             left_out: applied.left_out.total(),
             ids: ids.iter().map(ToString::to_string).collect(),
             rejects,
-        })
+        };
+        Ok(Saved { done, stored })
     }
 
-    async fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, ApiError> {
+    async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         let ids = request.ids.iter().map(|id| read_id(id)).collect::<Result<Vec<_>, _>>()?;
         let asked = ids.len();
         let applied = self.pool.apply(Change::Remove(ids), self.clock.now());
-        Ok(RemoveReport { removed: applied.removed, missing: asked - applied.removed })
+        let done = RemoveReport { removed: applied.removed, missing: asked - applied.removed };
+        Ok(Saved { done, stored: self.board.save(Vec::new()).await? })
     }
 
     fn sessions(&self) -> Vec<SessionDto> {
         self.all_sessions()
     }
 
-    fn rotate(&self, id: &str) -> Result<Option<SessionDto>, ApiError> {
-        self.rotate_session(id)
+    async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
+        self.rotate_session(id).await
     }
 
-    fn end_session(&self, id: &str) -> Result<bool, ApiError> {
-        self.forget_session(id)
+    async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
+        self.forget_session(id).await
     }
 
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
@@ -143,6 +144,7 @@ impl Control for Desk {
             sources: self.board.sources(&snapshot, &self.pool.left_out()),
             traffic: self.traffic(),
             troubles: self.troubles(),
+            store: self.board.store(),
         }
     }
 

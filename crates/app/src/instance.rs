@@ -17,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     collect::Collector,
     config::Config,
-    control::{Desk, register_pool, register_tasks},
+    control::{BY_HAND, Desk, register_pool, register_tasks},
     files,
     geo::Countries,
-    persist,
+    persist::Handover,
     places::UserFolders,
+    restore::{self, Loaded},
     running::{Announcement, create_private_folder},
     sessions::Keeper,
-    spec,
+    spec, store_status,
     supervise::{self, Supervisor, TaskMetrics},
     token,
 };
@@ -45,12 +46,14 @@ pub(crate) struct Base {
     pub(crate) pool: Arc<Nodes>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Registry,
+    /// What came of the store's rows.
+    pub(crate) loaded: Loaded,
     /// The sources as the store knew them.
     pub(crate) sources: Vec<SourceRow>,
     /// The sessions as the store knew them.
     pub(crate) sessions: Vec<SessionRow>,
     /// Everything that changes in the pool from its first moment.
-    pub(crate) watch: Watch,
+    watch: Option<Watch>,
     /// Countries of addresses, when a database is configured.
     pub(crate) geo: Option<Arc<Countries>>,
     files: u64,
@@ -66,14 +69,21 @@ impl Base {
         let pool = Arc::new(Pool::new(spec::rules(&config)));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
         let mut state = store.load().await?;
-        let sources = std::mem::take(&mut state.sources);
-        let sessions = std::mem::take(&mut state.sessions);
-        let loaded = persist::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
-        let watch = pool.watch();
-        tracing::info!(nodes = loaded.nodes, unreadable = loaded.unreadable, "store loaded");
+        let mut sources = std::mem::take(&mut state.sources);
+        for row in &mut sources {
+            // What a source may do is said by the configuration, not by the store.
+            let configured = config.sources.iter().find(|source| *source.name == *row.name);
+            let by_hand = &*row.name == BY_HAND && row.allow_private;
+            row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
+        }
+        let mut loaded = restore::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
+        let sessions = loaded.rename_sessions(state.sessions);
+        let watch = Some(pool.watch());
+        tracing::info!(nodes = loaded.nodes, "store loaded");
+        loaded.warn();
         let outbounds = Outbounds::new(&OutboundsConfig::default());
         let registry = Registry::default();
-        Ok(Self { config, clock, outbounds, pool, store, registry, sources, sessions, watch, geo, files })
+        Ok(Self { config, clock, outbounds, pool, store, loaded, registry, sources, sessions, watch, geo, files })
     }
 
     /// Probes at a time: what the configuration says, else a share of the open-file limit.
@@ -90,8 +100,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         Some(address) => Some(listen(address, "api.listen or --api").await?),
         None => None,
     };
-    let disk = Disk::start(&base);
-    let collector = Collector::new(&mut base, disk.writer.clone()).await?;
+    let disk = Disk::start(&mut base);
+    let collector = Collector::new(&mut base, &disk).await?;
     let board = collector.board();
     let prober = prober(&mut base)?;
     let mut listeners = vec![spec::gateway(&base.config)];
@@ -113,6 +123,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     let gateways: Vec<_> = listeners.iter().map(|config| gateway(&base, config, &metrics, &sessions)).collect();
     register_pool(&mut base.registry, Arc::clone(&base.pool), board.clone());
     register_tasks(&mut base.registry);
+    store_status::register(&mut base.registry, disk.writer.clone());
 
     let address = sockets[0].local_addr()?;
     tracing::info!(%address, "proxy listens");
@@ -121,8 +132,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     task_metrics.watch_panics();
     let mut tasks = Supervisor::new(stop.clone(), task_metrics);
     tasks.essential("store writer", disk.watch(stop.clone()));
-    let watching = persist::watch(Arc::clone(&base.pool), base.watch, disk.writer.clone(), stop.clone());
-    tasks.essential("persist", watching);
+    let (handover, persisting) = (Arc::clone(&disk.handover), stop.clone());
+    tasks.essential("persist", async move { handover.run(persisting).await });
     tasks.restarting(
         "prober",
         every_time(&stop, Arc::new(prober), |prober, stop| async move {
@@ -203,6 +214,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
 /// The writer and its task.
 pub(crate) struct Disk {
     pub(crate) writer: Writer,
+    pub(crate) handover: Arc<Handover>,
     task: JoinHandle<WriteSummary>,
     stop: CancellationToken,
     /// Cancelled when the task ends, however it does.
@@ -210,15 +222,18 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn start(base: &Base) -> Self {
+    pub(crate) fn start(base: &mut Base) -> Self {
         let (writer, behind) = Writer::new(Arc::clone(&base.store), WriterConfig::default());
+        let behind = behind.beginning_with(std::mem::take(&mut base.loaded.repairs));
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
         let task = tokio::spawn(supervise::named("store writer", async move {
             let _guard = guard;
             behind.run(stopped).await
         }));
-        Self { writer, task, stop, ended }
+        let watch = base.watch.take().unwrap_or_else(|| base.pool.watch());
+        let handover = Arc::new(Handover::new(Arc::clone(&base.pool), watch, writer.clone()));
+        Self { writer, handover, task, stop, ended }
     }
 
     /// Fails when the writing task ends before `stop`.

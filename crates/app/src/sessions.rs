@@ -28,7 +28,7 @@ impl Keeper {
     pub(crate) fn new(sessions: Arc<Sessions>, pool: Arc<Nodes>, clock: Clock, rows: Vec<SessionRow>) -> Self {
         let now = clock.now();
         for row in &rows {
-            let session = session(row);
+            let session = session(row, now);
             let node = row.node.and_then(|id| pool.node(id));
             let exit = row.exit_ip.map(exit_key).or_else(|| node.map(|node| node.exit()));
             if let (Some(node), Some(exit)) = (row.node, exit) {
@@ -61,7 +61,7 @@ impl Keeper {
         for session in self.sessions.list(now) {
             let name = name(&session);
             let old = self.written.get(&name);
-            let row = self.row(&session, old);
+            let row = row(&self.pool, &session, old);
             if old != Some(&row) {
                 changes.push(Change::PutSession(row.clone()));
             }
@@ -72,37 +72,42 @@ impl Keeper {
         self.written = now_written;
         changes
     }
+}
 
-    fn row(&self, session: &Session, old: Option<&SessionRow>) -> SessionRow {
-        let pinned = self.pool.pinned(session.pool_key());
-        let node = pinned.and_then(|pinned| self.pool.node(pinned.node));
-        let known = node.and_then(|node| node.record().exit_ip);
-        let exit = known.or(old.and_then(|old| old.exit_ip));
-        SessionRow {
-            name: name(session),
-            country: session.country,
-            began: session.began,
-            ends: session.ends,
-            // A node that is gone no longer says where it came out; what was written before does.
-            exit_ip: exit.filter(|ip| pinned.is_some_and(|pinned| pinned.exit == exit_key(*ip))),
-            node: pinned.map(|pinned| pinned.node),
-        }
+/// What the store keeps of a session; `old` is what it kept before. Without `..`: a field that is added must be kept.
+pub(crate) fn row(pool: &Nodes, session: &Session, old: Option<&SessionRow>) -> SessionRow {
+    let Session { listener: _, user: _, session: _, country, began, ends, lasts } = session;
+    let pinned = pool.pinned(session.pool_key());
+    let node = pinned.and_then(|pinned| pool.node(pinned.node));
+    let known = node.and_then(|node| node.record().exit_ip);
+    let exit = known.or(old.and_then(|old| old.exit_ip));
+    SessionRow {
+        name: name(session),
+        country: *country,
+        began: *began,
+        ends: *ends,
+        lasts: *lasts,
+        // A node that is gone no longer says where it came out; what was written before does.
+        exit_ip: exit.filter(|ip| pinned.is_some_and(|pinned| pinned.exit == exit_key(*ip))),
+        node: pinned.map(|pinned| pinned.node),
     }
 }
 
-fn name(session: &Session) -> SessionName {
+pub(crate) fn name(session: &Session) -> SessionName {
     SessionName { listener: session.listener.clone(), user: session.user.clone(), session: session.session.clone() }
 }
 
-fn session(row: &SessionRow) -> Session {
+/// The session that was kept. What a wrong clock put into the future is brought back: no session outlasts its time.
+fn session(row: &SessionRow, now: Timestamp) -> Session {
+    let SessionRow { name, country, began, ends, lasts, exit_ip: _, node: _ } = row;
     Session {
-        listener: row.name.listener.clone(),
-        user: row.name.user.clone(),
-        session: row.name.session.clone(),
-        country: row.country,
-        began: row.began,
-        ends: row.ends,
-        lasts: row.ends.since(row.began),
+        listener: name.listener.clone(),
+        user: name.user.clone(),
+        session: name.session.clone(),
+        country: *country,
+        began: (*began).min(now),
+        ends: (*ends).min(now.after(*lasts)),
+        lasts: *lasts,
     }
 }
 

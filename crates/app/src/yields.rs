@@ -17,7 +17,7 @@ const BARREN: u32 = 3;
 /// How much longer the pauses of such a source are, …
 const RARER: u32 = 12;
 /// … and the longest of them.
-const RAREST: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const RAREST: Duration = Duration::from_secs(7 * 86_400);
 /// After this time what was watched counts 37 % (1/e) of what it did.
 const MEMORY: Duration = Duration::from_secs(7 * 86_400);
 /// With fewer deaths a half-life is a guess.

@@ -22,6 +22,16 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] =
+        [Self::Resolve, Self::Connect, Self::Security, Self::Transport, Self::Handshake, Self::Exchange, Self::Relay];
+
+    /// Reads [`Stage::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
     /// The stage's name in logs, metrics and JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

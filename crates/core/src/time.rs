@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Milliseconds since the Unix epoch.
 ///
 /// The rooms that decide (pool, schedule) take it as an argument, so that a test can move time by hand. The
-/// application makes it from one wall-clock reading at start plus a monotonic clock: it never runs backwards.
+/// application takes it from a clock that follows the wall clock forwards and never runs backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 

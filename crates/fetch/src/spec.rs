@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use hezar_core::Secret;
 
+use crate::document::digest;
+
 /// A place where nodes are published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SourceKind {
     /// One document behind `http`, `https` or `ssconf` (which is `https`). Dates in braces are filled in, see
     /// [`expand_dates`](crate::expand_dates). The URL may hold a token.
@@ -83,6 +85,12 @@ pub struct SourceSpec {
 }
 
 impl SourceSpec {
+    /// A fingerprint of what and where it is: another one means that it has to be read again.
+    #[must_use]
+    pub fn origin(&self) -> Box<str> {
+        format!("{:016x}", digest(&self.kind)).into()
+    }
+
     /// The most pages that are read of one channel.
     pub const MOST_PAGES: u32 = 100;
 

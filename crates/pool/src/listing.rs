@@ -105,7 +105,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let left: Vec<u32> = before.difference(&kept).copied().collect();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
-            applied.unlisted += self.unlist(&mut ledger, name, &left, true, now);
+            applied.unlisted += self.unlist(&mut ledger, name, &left, Some(&listing), now);
         }
         let staying = if complete { kept.len() } else { before.len() };
         let mut room = self.room(&mut ledger, &nodes, staying);
@@ -146,7 +146,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let source = ledger.source(name);
         source.left_out = applied.left_out;
         source.members = seen;
+        if permission_changed {
+            self.change_kept(&ledger, name, Some(&listing));
+        }
         if !complete {
+            let source = ledger.source(name);
             source.members.extend(&left);
             source.members.extend(&kept);
             if permission_changed {
@@ -208,7 +212,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut ledger = self.ledger.lock();
         let Some(source) = ledger.sources.remove(name) else { return Applied::default() };
         let members: Vec<u32> = source.members.into_iter().collect();
-        let unlisted = self.unlist(&mut ledger, name, &members, false, now);
+        self.change_kept(&ledger, name, None);
+        let unlisted = self.unlist(&mut ledger, name, &members, None, now);
         Applied { unlisted, ..Applied::default() }
     }
 
@@ -225,18 +230,20 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         while rest.peek().is_some() {
             let mut touched = Vec::new();
             let mut roster = self.roster.lock();
-            for (id, Restored { spec, label, sources, record }) in rest.by_ref().take(SLICE) {
+            for (id, Restored { spec, label, sources, kept_from, record }) in rest.by_ref().take(SLICE) {
                 let known = self.node(id);
                 let new = known.is_none();
                 let node = known.unwrap_or_else(|| {
+                    let record = record.no_later_than(now);
                     let node = Arc::new(Node::new(id, spec, label.clone(), &record, now));
                     self.insert(&mut ledger, &mut roster, &node);
                     node
                 });
                 let changed = node.relist(|facts| {
+                    facts.kept_from = kept_from.filter(|_| new).or_else(|| facts.kept_from.take());
                     let changed = sources.iter().filter(|listing| join(facts, listing, &label)).count() > 0;
                     if facts.listings.is_empty() {
-                        facts.unlisted_since = Some(now);
+                        facts.unlisted_since.get_or_insert(now);
                     }
                     changed
                 });
@@ -309,15 +316,15 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.touch(&touched);
     }
 
-    /// Takes a source off nodes; returns how many are listed by none now.
-    fn unlist(&self, ledger: &mut Ledger, name: &str, slots: &[u32], keep: bool, now: Timestamp) -> usize {
+    /// Takes a source off nodes; returns how many are listed by none now. They remember the listing in `keep`.
+    fn unlist(&self, ledger: &mut Ledger, name: &str, slots: &[u32], keep: Option<&Listing>, now: Timestamp) -> usize {
         let (mut unlisted, mut moved) = (0, false);
         let mut touched = Vec::with_capacity(slots.len());
         for slot in slots {
             let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
             let alone = node.relist(|facts| {
                 facts.listings.retain(|listing| &*listing.source != name);
-                facts.keep_permission = keep;
+                facts.kept_from = keep.cloned();
                 if facts.listings.is_empty() {
                     facts.unlisted_since = Some(now);
                 }
@@ -337,6 +344,25 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
         self.watchers.touch(&touched);
         unlisted
+    }
+
+    /// Changes what nodes keep from a source that listed them last: its permission, or nothing when it is gone.
+    fn change_kept(&self, ledger: &Ledger, name: &str, kept: Option<&Listing>) {
+        let mut touched = Vec::new();
+        for slot in &ledger.unlisted {
+            let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
+            let changed = node.relist(|facts| {
+                let concerned = facts.kept_from.as_ref().is_some_and(|known| &*known.source == name);
+                if concerned {
+                    facts.kept_from = kept.cloned();
+                }
+                concerned
+            });
+            if changed {
+                touched.push(Touched { id: node.id(), kind: Touch::Listing });
+            }
+        }
+        self.watchers.touch(&touched);
     }
 
     /// Gives nodes the new permission of one of their sources; returns how many changed.

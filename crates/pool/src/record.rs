@@ -27,6 +27,8 @@ pub struct Record {
     pub last_checked: Option<Timestamp>,
     /// Since when it has been dead; only in [`State::Dead`].
     pub dead_since: Option<Timestamp>,
+    /// Since when no source lists it; `None` while one does.
+    pub unlisted_since: Option<Timestamp>,
     /// Smoothed duration of a probe through it, in microseconds' precision.
     pub latency: Option<Duration>,
     /// Smoothed share of failures, 0 to 1.
@@ -43,6 +45,25 @@ pub struct Record {
     pub unsupported: Option<&'static str>,
     /// Why and since when it carries no traffic whatever its health: it was caught tampering.
     pub quarantine: Option<Quarantine>,
+}
+
+impl Record {
+    /// The same record with no point in time behind `now`: a stored time that lies in the future comes from a clock that
+    /// was wrong, and waiting for it could take weeks.
+    #[must_use]
+    pub(crate) fn no_later_than(self, now: Timestamp) -> Self {
+        let past = |time: Option<Timestamp>| time.map(|time| time.min(now));
+        Self {
+            first_seen: self.first_seen.min(now),
+            last_ok: past(self.last_ok),
+            last_checked: past(self.last_checked),
+            dead_since: past(self.dead_since),
+            unlisted_since: past(self.unlisted_since),
+            exit_seen: past(self.exit_seen),
+            quarantine: self.quarantine.map(|caught| Quarantine { since: caught.since.min(now), ..caught }),
+            ..self
+        }
+    }
 }
 
 /// A node was caught changing what passes through it.
@@ -81,6 +102,8 @@ pub struct Restored {
     pub label: Label,
     /// The sources that listed it.
     pub sources: Vec<Listing>,
+    /// The source that listed it last, when none does any more; its permission is kept.
+    pub kept_from: Option<Listing>,
     /// What was known about it; `unsupported` is not believed (a newer build may support it).
     pub record: Record,
 }

@@ -28,6 +28,8 @@ fn changes() -> Vec<Change> {
              host=cdn.example&sni=cdn.example&fp=chrome&alpn=h2%2Chttp%2F1.1"
         )),
         label: format!("node {n}").into(),
+        kept_from: None,
+        unreadable_since: None,
         health: health.clone(),
     };
     let mut changes: Vec<Change> = (0..NODES).map(|n| Change::PutNode(row(n))).collect();

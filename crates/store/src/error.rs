@@ -126,19 +126,31 @@ impl StoreError {
         CodeDoc::new("store-url", "The store URL names no kind of store that this program has."),
         CodeDoc::new("store-directory", "The directory of the store file does not exist."),
         CodeDoc::new("store-missing", "There is no store file, and the command does not create one."),
-        CodeDoc::new("store-not-a-database", "The store file is not an SQLite database."),
+        CodeDoc::new(
+            "store-not-a-database",
+            "The store file is not an SQLite database. When that happens while it is in use, the program serves on from memory, and writing is tried again every minute.",
+        ),
         CodeDoc::new("store-foreign", "The store file is a database of another program."),
         CodeDoc::new("store-newer", "The store file was written by a newer version of this program."),
         CodeDoc::new("store-older", "The store file needs an upgrade, and the command only reads it."),
-        CodeDoc::new("store-read-only", "The store file or its directory cannot be written."),
+        CodeDoc::new(
+            "store-read-only",
+            "The store file or its directory cannot be written; while it is in use writing is tried again.",
+        ),
         CodeDoc::new("store-in-use", "Another instance has the store file open."),
         CodeDoc::new("store-full", "The disk that holds the store file is full; writing is tried again."),
-        CodeDoc::new("store-corrupt", "The store file is damaged."),
+        CodeDoc::new(
+            "store-corrupt",
+            "The store file is damaged. While it is in use the program serves on from memory, and writing is tried again every minute.",
+        ),
         CodeDoc::new("store-busy", "Another program holds a lock on the store file; writing is tried again."),
         CodeDoc::new("store-backup-exists", "The target of a backup exists already."),
         CodeDoc::new("store-closed", "The store was used after it had been closed."),
         CodeDoc::new("store-io", "The operating system failed on the store file; writing is tried again."),
-        CodeDoc::new("store-query", "The database refused a statement; the change is dropped. This is a bug."),
+        CodeDoc::new(
+            "store-query",
+            "The database refused a change for good; it alone is dropped, counted and named in the log. This is a bug.",
+        ),
         CodeDoc::new("store-migrate", "The schema of the store could not be brought up to date."),
     ];
 
@@ -166,9 +178,35 @@ impl StoreError {
         }
     }
 
-    /// Whether the same write may succeed later without anything changing in the program.
+    /// Whether and when the write that failed with it is tried again.
     #[must_use]
-    pub const fn transient(&self) -> bool {
-        !matches!(self, Self::Query(_) | Self::Closed)
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Query(_) | Self::Closed | Self::Url { .. } | Self::BackupExists { .. } => Retry::Never,
+            Self::Corrupt { .. }
+            | Self::NotADatabase { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Migrate { .. } => Retry::Seldom,
+            Self::DirectoryMissing { .. }
+            | Self::Missing { .. }
+            | Self::ReadOnly { .. }
+            | Self::InUse { .. }
+            | Self::Full { .. }
+            | Self::Busy { .. }
+            | Self::Io { .. } => Retry::Soon,
+        }
     }
+}
+
+/// When a write that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Soon and until it succeeds: the reason passes (disk full, locked, I/O error, read-only file system).
+    Soon,
+    /// Seldom: the file is damaged or not ours any more, and a person has to act.
+    Seldom,
+    /// Never: the same change can never be written.
+    Never,
 }

@@ -10,14 +10,21 @@ mod pending;
 mod row;
 mod sqlite;
 mod store;
+mod write_behind;
 mod writer;
+mod writer_status;
 
-pub use error::StoreError;
+pub use error::{Retry, StoreError};
 pub use open::open;
-pub use row::{Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
+pub use row::{
+    BanRow, Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State,
+    StrangeRow,
+};
 pub use sqlite::{Access, Sqlite};
 pub use store::Store;
-pub use writer::{WriteBehind, WriteSummary, Writer, WriterClosed, WriterConfig};
+pub use write_behind::WriteBehind;
+pub use writer::{Durability, Writer, WriterClosed, WriterConfig, WriterPlace};
+pub use writer_status::{WriteFailure, WriteSummary, WriterStatus};
 
 #[cfg(test)]
 mod tests;

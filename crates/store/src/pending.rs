@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use hezar_core::NodeId;
+use hezar_core::{NodeId, Timestamp};
 
-use crate::{Change, Health, NodeRow, SessionName, SessionRow, SourceRow};
+use crate::{BanRow, Change, Health, NodeRow, SessionName, SessionRow, SourceRow};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -17,8 +17,14 @@ pub(crate) struct Pending {
     nodes: BTreeMap<NodeId, NodeNews>,
     sources: BTreeMap<Arc<str>, SourceNews>,
     listings: BTreeMap<Arc<str>, ListingNews>,
+    /// Newer than `listings`.
+    listed: BTreeMap<NodeId, Vec<Arc<str>>>,
     /// `None` = removed.
     sessions: BTreeMap<SessionName, Option<SessionRow>>,
+    /// `None` = lifted.
+    bans: BTreeMap<NodeId, Option<BanRow>>,
+    /// `None` = given up.
+    unreadable: BTreeMap<Box<str>, Option<Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +56,8 @@ impl Pending {
     /// Rows that wait, roughly.
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
-        self.nodes.len() + self.sources.len() + self.sessions.len() + listed
+        let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.unreadable.len();
+        self.nodes.len() + self.listed.len() + listed + rest
     }
 
     pub(crate) fn add(&mut self, change: Change) {
@@ -67,14 +74,30 @@ impl Pending {
             }
             Change::RemoveSource(name) => {
                 self.listings.remove(&name);
+                self.listed.values_mut().for_each(|sources| sources.retain(|source| *source != name));
                 *self.sources.entry(name).or_default() = SourceNews { removed: true, put: None };
             }
             Change::SetListing { source, ids, complete } => self.set_listing(source, ids, complete),
+            Change::ListNode { id, sources } => {
+                self.listed.insert(id, sources);
+            }
             Change::PutSession(row) => {
                 self.sessions.insert(row.name.clone(), Some(row));
             }
             Change::RemoveSession(name) => {
                 self.sessions.insert(name, None);
+            }
+            Change::PutBan(row) => {
+                self.bans.insert(row.id, Some(row));
+            }
+            Change::RemoveBan(id) => {
+                self.bans.insert(id, None);
+            }
+            Change::MarkUnreadable(id, since) => {
+                self.unreadable.insert(id, Some(since));
+            }
+            Change::RemoveUnreadable(id) => {
+                self.unreadable.insert(id, None);
             }
         }
     }
@@ -92,12 +115,21 @@ impl Pending {
 
     fn remove_node(&mut self, id: NodeId) {
         *self.nodes.entry(id).or_default() = NodeNews { removed: true, put: None };
+        self.listed.remove(&id);
         for listing in self.listings.values_mut() {
             listing.ids.remove(&id);
         }
     }
 
     fn set_listing(&mut self, source: Arc<str>, ids: Vec<NodeId>, complete: bool) {
+        if complete {
+            self.listed.values_mut().for_each(|sources| sources.retain(|known| *known != source));
+        }
+        for id in &ids {
+            if let Some(sources) = self.listed.get_mut(id).filter(|sources| !sources.contains(&source)) {
+                sources.push(Arc::clone(&source));
+            }
+        }
         let listing = self.listings.entry(source).or_default();
         if complete {
             listing.complete = true;
@@ -106,12 +138,19 @@ impl Pending {
         listing.ids.extend(ids);
     }
 
-    /// Everything, ordered: nodes go, come and change; then sources; then what they list; then sessions.
+    /// Everything, ordered: unreadable rows first, so that a node that is put is readable again; nodes go, come and change; then sources; then what they list; then sessions.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         let (nodes, sources, listings) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));
+        let unreadable = std::mem::take(&mut self.unreadable).into_iter();
+        let mut changes: Vec<Change> = unreadable
+            .map(|(id, since)| match since {
+                Some(since) => Change::MarkUnreadable(id, since),
+                None => Change::RemoveUnreadable(id),
+            })
+            .collect();
         let gone = nodes.iter().filter(|(_, news)| news.removed).map(|(id, _)| Change::RemoveNode(*id));
-        let mut changes: Vec<Change> = gone.collect();
+        changes.extend(gone);
         let mut measured = Vec::new();
         for (id, news) in nodes {
             match news.put {
@@ -130,8 +169,12 @@ impl Pending {
             ids: news.ids.into_iter().collect(),
             complete: news.complete,
         }));
+        let listed = std::mem::take(&mut self.listed).into_iter();
+        changes.extend(listed.map(|(id, sources)| Change::ListNode { id, sources }));
         let sessions = std::mem::take(&mut self.sessions).into_iter();
         changes.extend(sessions.map(|(name, row)| row.map_or(Change::RemoveSession(name), Change::PutSession)));
+        let bans = std::mem::take(&mut self.bans).into_iter();
+        changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
         changes
     }
 }

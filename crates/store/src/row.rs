@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hezar_core::{NodeId, Secret, Timestamp};
+use hezar_core::{NodeId, Secret, Stage, Timestamp};
 
 /// What the prober has made of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,8 +47,8 @@ impl NodeState {
     }
 }
 
-/// What is measured about a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is measured about a node: everything that decides, so that a restart changes nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
     /// The verdict.
     pub state: NodeState,
@@ -60,14 +60,22 @@ pub struct Health {
     pub last_checked: Option<Timestamp>,
     /// When the node was first listed.
     pub first_seen: Timestamp,
-    /// Smoothed latency; kept in whole milliseconds, rounded up.
+    /// Since when it has been dead.
+    pub dead_since: Option<Timestamp>,
+    /// Since when no source lists it.
+    pub unlisted_since: Option<Timestamp>,
+    /// Smoothed latency, in whole microseconds.
     pub latency: Option<Duration>,
+    /// Smoothed share of failures, 0 to 1.
+    pub error_rate: f32,
     /// The address that targets see.
     pub exit_ip: Option<IpAddr>,
+    /// When the exit was last looked up.
+    pub exit_seen: Option<Timestamp>,
     /// The country of the exit: two ASCII letters (ISO 3166-1).
     pub country: Option<[u8; 2]>,
-    /// The code of the last failure.
-    pub last_error: Option<Box<str>>,
+    /// The last failure that it has not recovered from: the stage and the code.
+    pub failure: Option<(Stage, Box<str>)>,
     /// Why the node is kept and never dialled.
     pub unsupported: Option<Box<str>>,
     /// The code of how it was caught tampering, and when.
@@ -75,7 +83,7 @@ pub struct Health {
 }
 
 /// One row of `proxies`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeRow {
     /// Its identity.
     pub id: NodeId,
@@ -83,8 +91,34 @@ pub struct NodeRow {
     pub uri: Secret,
     /// The name that its publisher gave it.
     pub label: Box<str>,
+    /// The source that listed it last, when none does any more.
+    pub kept_from: Option<Arc<str>>,
+    /// Since when no build has understood its link, as far as this was noted.
+    pub unreadable_since: Option<Timestamp>,
     /// What is measured.
     pub health: Health,
+}
+
+/// A node that must not come back, whatever lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanRow {
+    /// Its identity.
+    pub id: NodeId,
+    /// The share link, from which the identity can be made anew. It holds credentials.
+    pub uri: Secret,
+    /// The name that its publisher gave it.
+    pub label: Box<str>,
+    /// When it was banned.
+    pub since: Timestamp,
+}
+
+/// A row of `proxies` that is none of ours: its id or its state cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrangeRow {
+    /// The text in its column `id`.
+    pub id: Box<str>,
+    /// Since when that has been noted.
+    pub since: Option<Timestamp>,
 }
 
 /// Why the last fetch of a source failed.
@@ -103,6 +137,8 @@ pub struct SourceRow {
     pub name: Arc<str>,
     /// What it is: `url`, `file`, `inline`, `github`, `telegram`, `manual`, …
     pub kind: Box<str>,
+    /// A fingerprint of what exactly it is (its URL, path, repository or channel); `None` in rows of older versions.
+    pub origin: Option<Box<str>>,
     /// Whether its nodes may have private server addresses.
     pub allow_private: bool,
     /// The last fetch, whatever came of it.
@@ -136,6 +172,7 @@ impl SourceRow {
         Self {
             name: name.into(),
             kind: kind.into(),
+            origin: None,
             allow_private: false,
             last_fetch: None,
             last_ok: None,
@@ -183,6 +220,8 @@ pub struct SessionRow {
     pub began: Timestamp,
     /// When it ends.
     pub ends: Timestamp,
+    /// How long it lasts from its first request, or from its last rotation; whole milliseconds.
+    pub lasts: Duration,
     /// The address it came out of, when that was known.
     pub exit_ip: Option<IpAddr>,
     /// The node it used last.
@@ -190,7 +229,7 @@ pub struct SessionRow {
 }
 
 /// Everything that a store holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Every node.
     pub nodes: Vec<NodeRow>,
@@ -200,12 +239,14 @@ pub struct State {
     pub listings: Vec<Listing>,
     /// Every session.
     pub sessions: Vec<SessionRow>,
-    /// Rows that could not be understood and were left out.
-    pub skipped: u64,
+    /// Every ban.
+    pub bans: Vec<BanRow>,
+    /// Rows of nodes that could not be understood and were left out.
+    pub strange: Vec<StrangeRow>,
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A node is new or has changed: the whole row replaces what was there.
     PutNode(NodeRow),
@@ -226,18 +267,54 @@ pub enum Change {
         /// Whether this is all it lists, or to be added to what it listed before.
         complete: bool,
     },
+    /// Which sources list a node: these and no others. Like [`Change::SetListing`], from the node's side.
+    ListNode {
+        /// The node.
+        id: NodeId,
+        /// Its sources.
+        sources: Vec<Arc<str>>,
+    },
     /// A session is new or has changed.
     PutSession(SessionRow),
     /// A session is over.
     RemoveSession(SessionName),
+    /// A node must not come back.
+    PutBan(BanRow),
+    /// A ban is lifted.
+    RemoveBan(NodeId),
+    /// A row of `proxies` with this text as its id cannot be understood, noted now. A row that is put again can.
+    MarkUnreadable(Box<str>, Timestamp),
+    /// Such a row is given up.
+    RemoveUnreadable(Box<str>),
 }
 
 impl Change {
+    /// What it is about, for the log: the kind and the name, no link and no password.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::PutNode(row) => format!("node {}", row.id),
+            Self::PutHealth(id, _) => format!("health of node {id}"),
+            Self::RemoveNode(id) => format!("removal of node {id}"),
+            Self::PutSource(row) => format!("source {:?}", row.name),
+            Self::RemoveSource(name) => format!("removal of source {name:?}"),
+            Self::SetListing { source, .. } => format!("list of source {source:?}"),
+            Self::ListNode { id, .. } => format!("sources of node {id}"),
+            Self::PutSession(row) => format!("session {:?} of user {:?}", row.name.session, row.name.user),
+            Self::RemoveSession(name) => format!("end of session {:?} of user {:?}", name.session, name.user),
+            Self::PutBan(row) => format!("ban of node {}", row.id),
+            Self::RemoveBan(id) => format!("end of the ban of node {id}"),
+            Self::MarkUnreadable(id, _) => format!("mark on the unreadable row {id:?}"),
+            Self::RemoveUnreadable(id) => format!("removal of the unreadable row {id:?}"),
+        }
+    }
+
     /// How many rows it touches, roughly: what a batch is measured in.
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
             Self::SetListing { ids, .. } => ids.len().max(1),
+            Self::ListNode { sources, .. } => sources.len().max(1),
             _ => 1,
         }
     }

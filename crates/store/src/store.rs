@@ -11,7 +11,7 @@ use crate::{Change, State, StoreError};
 pub trait Store: Debug + Send + Sync {
     /// Reads everything.
     ///
-    /// A row that cannot be understood is left out and counted in [`State::skipped`]; it stays in the store.
+    /// A row that cannot be understood is left out and named in [`State::strange`]; it stays in the store.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
@@ -20,7 +20,8 @@ pub trait Store: Debug + Send + Sync {
     /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreError::transient`] says whether the same batch may succeed later.
+    /// [`StoreError`]; [`StoreError::retry`] says whether the same batch may succeed later. After any error the next
+    /// write starts on a fresh connection.
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError>;
 
     /// Writes a complete, consistent copy to a new file while the store stays in use.

@@ -1,15 +1,18 @@
-//! Writing behind: changes gather in memory and go to the store in batches, one transaction each.
+//! The handle on the write-behind queue: where changes are handed over, and where it is asked how the writing goes.
 
 use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::timeout,
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::{Change, Store, StoreError, pending::Pending};
+use crate::{
+    Change, Store,
+    write_behind::WriteBehind,
+    writer_status::{SharedStatus, WriterStatus},
+};
 
 /// How changes are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +21,14 @@ pub struct WriterConfig {
     pub every: Duration,
     /// Rows in one transaction, roughly; a single longer listing still goes as a whole.
     pub batch: usize,
-    /// The first pause after a failed write; it doubles up to a minute.
+    /// The first pause after a failed write; it doubles up to [`WriterConfig::longest_pause`].
     pub retry: Duration,
+    /// The longest pause between two tries while the store fails for a reason that passes (disk full, locked, I/O).
+    pub longest_pause: Duration,
+    /// The pause between two tries while the store is damaged: nothing but a person can mend that.
+    pub damaged_pause: Duration,
+    /// Rows that may wait in memory; beyond that [`Writer::put`] waits.
+    pub most_pending: usize,
     /// How long the last flush may keep trying at shutdown.
     pub shutdown: Duration,
 }
@@ -30,6 +39,9 @@ impl Default for WriterConfig {
             every: Duration::from_millis(500),
             batch: 20_000,
             retry: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(5),
+            damaged_pause: Duration::from_secs(60),
+            most_pending: 2_000_000,
             shutdown: Duration::from_secs(10),
         }
     }
@@ -40,35 +52,60 @@ impl Default for WriterConfig {
 #[error("the writer has ended")]
 pub struct WriterClosed;
 
+/// What is known about changes when [`Writer::durable`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// They are in the store.
+    Durable,
+    /// They wait in memory, since the store cannot be written now; they are written as soon as it can.
+    Behind,
+    /// Too much waits already: they were not taken.
+    Overflow,
+    /// The store refused a change of the same moment for good; [`WriterStatus::lost`] counts it and the log names it.
+    Refused,
+}
+
 /// Where changes are handed over. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Message>,
+    status: SharedStatus,
+}
+
+/// Room for one hand-over, for changes that must not be lost between being taken from somewhere and being handed over.
+#[derive(Debug)]
+pub struct WriterPlace<'a>(mpsc::Permit<'a, Message>);
+
+impl WriterPlace<'_> {
+    /// Hands the changes over.
+    pub fn put(self, changes: Vec<Change>) {
+        self.0.send(Message::Changes(changes));
+    }
 }
 
 #[derive(Debug)]
-enum Message {
+pub(crate) enum Message {
     Changes(Vec<Change>),
-    Flush(oneshot::Sender<()>),
+    Flush(Waiter),
+    /// Changes of which somebody wants to know when they are in the store.
+    Durable(Vec<Change>, Waiter),
 }
+
+/// Answered when everything handed over before is in the store: whether nothing of it was refused.
+pub(crate) type Waiter = oneshot::Sender<bool>;
 
 impl Writer {
     /// A writer and the task that works for it; the caller runs [`WriteBehind::run`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: WriterConfig) -> (Self, WriteBehind) {
         let (queue, messages) = mpsc::channel(16);
-        let behind = WriteBehind {
-            store,
-            config,
-            messages,
-            pending: Pending::default(),
-            waiting: Vec::new(),
-            summary: WriteSummary::default(),
-        };
-        (Self { queue }, behind)
+        let status = SharedStatus::default();
+        let behind = WriteBehind::new(store, config, messages, status.clone());
+        (Self { queue, status }, behind)
     }
 
-    /// Hands changes over. Waits when sixteen batches wait already, as they do while a disk is full: memory is bounded.
+    /// Hands changes over. While the store fails they gather in memory, at most one per node, source and session; it
+    /// waits only when [`WriterConfig::most_pending`] rows wait already.
     ///
     /// # Errors
     /// [`WriterClosed`] after shutdown.
@@ -76,165 +113,46 @@ impl Writer {
         self.queue.send(Message::Changes(changes)).await.map_err(|_| WriterClosed)
     }
 
-    /// Returns when everything handed over before is in the store.
+    /// Waits until there is room for changes, as [`Writer::put`] does, and keeps it.
+    ///
+    /// # Errors
+    /// [`WriterClosed`] after shutdown.
+    pub async fn place(&self) -> Result<WriterPlace<'_>, WriterClosed> {
+        self.queue.reserve().await.map(WriterPlace).map_err(|_| WriterClosed)
+    }
+
+    /// Hands changes over and waits, at most for `wait`, until they are in the store.
+    ///
+    /// # Errors
+    /// [`WriterClosed`] after shutdown, or when shutdown could not write them.
+    pub async fn durable(&self, changes: Vec<Change>, wait: Duration) -> Result<Durability, WriterClosed> {
+        let (done, written) = oneshot::channel();
+        let begun = tokio::time::Instant::now();
+        let Ok(sent) = timeout(wait, self.queue.send(Message::Durable(changes, done))).await else {
+            return Ok(Durability::Overflow);
+        };
+        sent.map_err(|_| WriterClosed)?;
+        match timeout(wait.saturating_sub(begun.elapsed()), written).await {
+            Err(_) => Ok(Durability::Behind),
+            Ok(Ok(true)) => Ok(Durability::Durable),
+            Ok(Ok(false)) => Ok(Durability::Refused),
+            Ok(Err(_)) => Err(WriterClosed),
+        }
+    }
+
+    /// Returns when everything handed over before is in the store, however long that takes.
     ///
     /// # Errors
     /// [`WriterClosed`] after shutdown, or when shutdown could not write it.
     pub async fn flush(&self) -> Result<(), WriterClosed> {
         let (done, written) = oneshot::channel();
         self.queue.send(Message::Flush(done)).await.map_err(|_| WriterClosed)?;
-        written.await.map_err(|_| WriterClosed)
-    }
-}
-
-/// What a writer has done, told when it ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WriteSummary {
-    /// Changes written.
-    pub written: u64,
-    /// Transactions.
-    pub batches: u64,
-    /// Writes that failed and were tried again.
-    pub retries: u64,
-    /// Changes that the store refused for good, or that were left when the shutdown time was over.
-    pub lost: u64,
-}
-
-/// The task behind a [`Writer`].
-#[derive(Debug)]
-pub struct WriteBehind {
-    store: Arc<dyn Store>,
-    config: WriterConfig,
-    messages: mpsc::Receiver<Message>,
-    pending: Pending,
-    waiting: Vec<oneshot::Sender<()>>,
-    summary: WriteSummary,
-}
-
-impl WriteBehind {
-    /// Writes until `stop` is cancelled or every [`Writer`] is dropped, then writes what is left.
-    pub async fn run(mut self, stop: CancellationToken) -> WriteSummary {
-        while self.gather(&stop).await {
-            self.write_all(&stop, None).await;
-        }
-        self.messages.close();
-        let end = Instant::now() + self.config.shutdown;
-        while let Some(message) = self.messages.recv().await {
-            self.accept(message);
-        }
-        self.write_all(&stop, Some(end)).await;
-        self.summary.lost += self.pending.weight() as u64;
-        tracing::debug!(written = self.summary.written, lost = self.summary.lost, "writer ended");
-        self.summary
+        written.await.map(drop).map_err(|_| WriterClosed)
     }
 
-    /// Collects until it is time to write; false when the end has come.
-    async fn gather(&mut self, stop: &CancellationToken) -> bool {
-        let first = tokio::select! {
-            biased;
-            () = stop.cancelled() => return false,
-            message = self.messages.recv() => message,
-        };
-        let Some(first) = first else { return false };
-        self.accept(first);
-        let due = Instant::now() + self.config.every;
-        while self.waiting.is_empty() && self.pending.weight() < self.config.batch {
-            let next = tokio::select! {
-                biased;
-                () = stop.cancelled() => return false,
-                next = timeout_at(due, self.messages.recv()) => next,
-            };
-            match next {
-                Ok(Some(message)) => self.accept(message),
-                Ok(None) => return false,
-                Err(_) => break,
-            }
-        }
-        true
+    /// How the writing goes at this moment.
+    #[must_use]
+    pub fn status(&self) -> WriterStatus {
+        self.status.read()
     }
-
-    fn accept(&mut self, message: Message) {
-        match message {
-            Message::Changes(changes) => changes.into_iter().for_each(|change| self.pending.add(change)),
-            Message::Flush(done) => self.waiting.push(done),
-        }
-    }
-
-    /// Writes everything that waits. `end` bounds the trying; without it a stop does.
-    async fn write_all(&mut self, stop: &CancellationToken, end: Option<Instant>) {
-        let mut changes = self.pending.take();
-        while !changes.is_empty() {
-            let rest = changes.split_off(batch_length(&changes, self.config.batch));
-            if !self.write(&changes, stop, end).await {
-                // Older than anything that comes later, and `pending` is empty here: putting it back keeps the order.
-                changes.into_iter().chain(rest).for_each(|change| self.pending.add(change));
-                return;
-            }
-            changes = rest;
-        }
-        for done in self.waiting.drain(..) {
-            let _ = done.send(());
-        }
-    }
-
-    /// Writes one batch, however often that takes; false when time is over.
-    async fn write(&mut self, batch: &[Change], stop: &CancellationToken, end: Option<Instant>) -> bool {
-        let mut pause = self.config.retry;
-        loop {
-            let error = match bounded(self.store.write(batch), end).await {
-                None => return false,
-                Some(Ok(())) => break,
-                Some(Err(error)) => error,
-            };
-            if !error.transient() {
-                self.write_singly(batch, &error).await;
-                return true;
-            }
-            self.summary.retries += 1;
-            tracing::warn!(code = error.code(), %error, changes = batch.len(), "store write failed, trying again");
-            if end.is_none_or(|end| Instant::now() + pause < end) {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = stop.cancelled(), if end.is_none() => return false,
-                }
-                pause = (pause * 2).min(Duration::from_secs(60));
-            } else {
-                return false;
-            }
-        }
-        self.summary.written += batch.len() as u64;
-        self.summary.batches += 1;
-        true
-    }
-
-    /// One bad row must not take its neighbours with it.
-    async fn write_singly(&mut self, batch: &[Change], error: &StoreError) {
-        tracing::error!(code = error.code(), %error, changes = batch.len(), "store refused a batch, writing singly");
-        for change in batch {
-            match self.store.write(std::slice::from_ref(change)).await {
-                Ok(()) => self.summary.written += 1,
-                Err(error) => {
-                    self.summary.lost += 1;
-                    tracing::error!(code = error.code(), %error, "change dropped");
-                }
-            }
-        }
-    }
-}
-
-async fn bounded<T>(future: impl Future<Output = T>, end: Option<Instant>) -> Option<T> {
-    match end {
-        None => Some(future.await),
-        Some(end) => timeout(end.saturating_duration_since(Instant::now()), future).await.ok(),
-    }
-}
-
-/// How many changes make a batch of about `limit` rows; at least one.
-fn batch_length(changes: &[Change], limit: usize) -> usize {
-    let mut weight = 0;
-    let full = changes.iter().position(|change| {
-        weight += change.weight();
-        weight > limit
-    });
-    full.unwrap_or(changes.len()).max(1)
 }

@@ -104,12 +104,7 @@ impl<'a> Rounds<'a> {
         let now = collector.clock.now();
         let mut refresher = Refresher::new();
         for reader in &collector.readers {
-            let row = reader.row();
-            let mut due = row.next_fetch.unwrap_or(now);
-            if !yields::barren(&row) {
-                // The interval may have become shorter since.
-                due = due.min(now.after(reader.source.interval));
-            }
+            let (row, due) = reader.scheduled(now);
             refresher.set(Arc::clone(&row.name), reader.source.interval, due, row.failures);
         }
         Self {
@@ -166,6 +161,6 @@ impl<'a> Rounds<'a> {
             let _ = answers.send(reading.clone());
         }
         // The writer only ends after this task has.
-        let _ = self.collector.board.note(row, Vec::new()).await;
+        let _ = self.collector.board.note(row).await;
     }
 }

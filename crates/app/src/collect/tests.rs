@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hezar_core::Target;
 use hezar_engine::{Attempt, BoxStream, DialError, Outbounds, OutboundsConfig};
 use hezar_pool::Rules;
-use hezar_store::{Access, WriterConfig};
+use hezar_store::{Access, Writer, WriterConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::*;

@@ -10,14 +10,14 @@ use crate::{
     collect::{Collector, Reading},
     config::Config,
     instance::{Base, Disk},
-    logs, output, persist,
+    logs, output,
 };
 
 pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<ExitCode> {
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
-    let disk = Disk::start(&base);
-    let collector = Collector::new(&mut base, disk.writer.clone()).await?;
+    let disk = Disk::start(&mut base);
+    let collector = Collector::new(&mut base, &disk).await?;
     let asked = if args.sources.is_empty() { base.config.sources.len() } else { args.sources.len() };
     if asked == 0 {
         output::note("no sources: `hezar init` writes a configuration with some, or add [[source]] tables");
@@ -30,7 +30,7 @@ pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<Exi
         })
         .await;
     bar.finish_and_clear();
-    persist::hand_over(&base.pool, &base.watch, &disk.writer).await;
+    disk.handover.all().await?;
     disk.finish(&*base.store).await?;
     let readings = read?;
     if args.output.json {

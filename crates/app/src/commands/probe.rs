@@ -9,13 +9,13 @@ use crate::{
     cli::ProbeArgs,
     config::Config,
     instance::{Base, Disk, end_signal, prober},
-    logs, output, persist,
+    logs, output,
 };
 
 pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
-    let disk = Disk::start(&base);
+    let disk = Disk::start(&mut base);
     let prober = prober(&mut base)?;
     let total = base.pool.snapshot().counts().total();
     if total == 0 {
@@ -46,7 +46,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
             progress.done, progress.total, progress.ok, progress.failed, progress.unsupported
         ))?;
     }
-    persist::hand_over(&base.pool, &base.watch, &disk.writer).await;
+    disk.handover.all().await?;
     disk.finish(&*base.store).await?;
     Ok(if total > 0 && progress.ok == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

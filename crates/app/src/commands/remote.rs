@@ -3,13 +3,14 @@
 use std::{io::Read, process::ExitCode};
 
 use anyhow::Context;
-use hezar_api::{AddReport, NodesPage, NodesQuery, RemoveReport, RemoveRequest, StatusDto};
+use hezar_api::{AddReport, NodesPage, NodesQuery, RemoveReport, RemoveRequest, Saved, StatusDto};
 use url::form_urlencoded;
 
 use crate::{
     cli::{AddArgs, JsonArgs, NodesArgs, RemoveArgs},
     output,
     remote::Remote,
+    store_status,
 };
 
 pub(super) async fn nodes(remote: Remote, args: NodesArgs) -> anyhow::Result<ExitCode> {
@@ -89,10 +90,11 @@ pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCod
         }
         text.push('\n');
     }
-    let report: AddReport = remote.post("/api/v1/nodes", text).await?;
+    let report: Saved<AddReport> = remote.post("/api/v1/nodes", text).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
+        let Saved { done: report, stored } = &report;
         for reject in &report.rejects {
             output::line(format!("line {}: refused ({}): {}", reject.line, reject.reject, reject.excerpt))?;
         }
@@ -102,19 +104,28 @@ pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCod
             report.known,
             report.rejects.len()
         ))?;
+        say_if_behind(*stored);
     }
-    Ok(if report.ids.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.done.ids.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 pub(super) async fn remove(remote: Remote, args: RemoveArgs) -> anyhow::Result<ExitCode> {
     let request = serde_json::to_string(&RemoveRequest { ids: args.ids })?;
-    let report: RemoveReport = remote.delete("/api/v1/nodes", request).await?;
+    let report: Saved<RemoveReport> = remote.delete("/api/v1/nodes", request).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
-        output::line(format!("{} removed, {} not found", report.removed, report.missing))?;
+        output::line(format!("{} removed, {} not found", report.done.removed, report.done.missing))?;
+        say_if_behind(report.stored);
     }
-    Ok(if report.removed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.done.removed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the instance accepted and could not write yet.
+fn say_if_behind(stored: bool) {
+    if !stored {
+        output::note("accepted, and not in the store yet: it cannot be written now (`hezar status` says why)");
+    }
 }
 
 pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
@@ -129,6 +140,7 @@ pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<Exi
         "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported, {} in quarantine; {} exits",
         nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported, nodes.quarantined, status.exits
     ))?;
+    store_status::troubles(&status.store).into_iter().try_for_each(output::line)?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
     let mut table = output::table([
         "source",

@@ -238,6 +238,7 @@ mod tests {
                 node: None,
                 code: "all-attempts-failed".into(),
             }],
+            store: Default::default(),
         }
     }
 

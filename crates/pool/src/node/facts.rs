@@ -16,8 +16,9 @@ pub(crate) struct Facts {
     pub(crate) label: Label,
     pub(crate) listings: SmallVec<[Listing; 1]>,
     pub(crate) failures: u32,
-    /// Whether the node's permission outlives its listings: it dropped out of a list, its source was not dropped.
-    pub(crate) keep_permission: bool,
+    /// The listing that it dropped out of last: its permission for private addresses outlives it. Absent when the source
+    /// itself was dropped.
+    pub(crate) kept_from: Option<Listing>,
     pub(crate) first_seen: Timestamp,
     pub(crate) last_ok: Option<Timestamp>,
     pub(crate) last_checked: Option<Timestamp>,

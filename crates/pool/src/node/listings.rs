@@ -25,6 +25,13 @@ impl<D> Node<D> {
         !self.facts.lock().listings.is_empty()
     }
 
+    /// The source that listed it last, when none does any more, with the permission that it keeps.
+    #[must_use]
+    pub fn kept_from(&self) -> Option<Listing> {
+        let facts = self.facts.lock();
+        facts.kept_from.clone().filter(|_| facts.listings.is_empty())
+    }
+
     /// Whether this source lists it.
     #[must_use]
     pub fn listed_by(&self, source: &str) -> bool {
@@ -42,7 +49,11 @@ impl<D> Node<D> {
         let result = change(&mut facts);
         let allowed = facts.listings.iter().any(|l| l.allow_private);
         // A node that merely dropped out of a list must stay reachable, or it could never be judged again.
-        let allowed = if facts.listings.is_empty() { facts.keep_permission && self.allow_private() } else { allowed };
+        let allowed = if facts.listings.is_empty() {
+            facts.kept_from.as_ref().is_some_and(|kept| kept.allow_private)
+        } else {
+            allowed
+        };
         drop(facts);
         if self.allow_private.swap(allowed, Relaxed) != allowed {
             self.reset_payload();

@@ -86,12 +86,12 @@ impl<D> Node<D> {
                 label,
                 listings: smallvec::SmallVec::new(),
                 failures: record.failures,
-                keep_permission: false,
+                kept_from: None,
                 first_seen: record.first_seen,
                 last_ok: record.last_ok,
                 last_checked: record.last_checked,
                 dead_since: (record.state == State::Dead).then_some(dead_since),
-                unlisted_since: None,
+                unlisted_since: record.unlisted_since,
                 exit_ip: record.exit_ip,
                 exit_seen: record.exit_seen,
                 failure: record.failure,
@@ -175,6 +175,7 @@ impl<D> Node<D> {
             last_ok: facts.last_ok,
             last_checked: facts.last_checked,
             dead_since: facts.dead_since,
+            unlisted_since: facts.unlisted_since,
             latency: self.latency(),
             error_rate: self.error_rate(),
             exit_ip: facts.exit_ip,
@@ -213,6 +214,7 @@ impl<D> fmt::Debug for Node<D> {
     }
 }
 
+/// Rounded once, so that whole microseconds which came out of a node go into it unchanged.
 fn micros(duration: Duration) -> f32 {
-    duration.as_secs_f32() * 1e6
+    (duration.as_secs_f64() * 1e6) as f32
 }

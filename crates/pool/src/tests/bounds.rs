@@ -131,7 +131,13 @@ fn a_bound_that_became_smaller_is_met_soon() {
         1 => Record { state: State::Dead, failures: 9, last_checked: Some(at(1)), ..Record::default() },
         _ => Record::default(),
     };
-    let restored = |n| Restored { spec: spec(n), label: Label::default(), sources: Vec::new(), record: record(n) };
+    let restored = |n| Restored {
+        spec: spec(n),
+        label: Label::default(),
+        sources: Vec::new(),
+        kept_from: None,
+        record: record(n),
+    };
     pool.apply(Change::Restore((0..150).map(restored).collect()), at(2));
     let watch = pool.watch();
     assert_eq!(pool.tick(at(3)), 50);

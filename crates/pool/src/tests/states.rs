@@ -156,6 +156,7 @@ fn a_restored_node_serves_at_once() {
         spec: spec(n),
         label: Label::new("kept"),
         sources: vec![crate::Listing { source: "s".into(), allow_private: true }],
+        kept_from: None,
         record: record.clone(),
     };
     let dead = Record { state: State::Dead, failures: 5, dead_since: Some(at(0)), ..Record::default() };

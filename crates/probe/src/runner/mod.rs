@@ -30,6 +30,8 @@ use probe::{Checked, Look, ask, probe};
 
 /// Probes at a time during an outage: enough to notice its end.
 const CANARIES: usize = 16;
+/// The longest sleep until the next look at what is due: a machine that was suspended finds out soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Changed nodes taken in at a time.
 const CHANGES: usize = 4096;
 
@@ -127,7 +129,7 @@ impl Runner {
         loop {
             self.absorb(&watch);
             self.start();
-            let pause = self.pause();
+            let pause = self.pause().map(|pause| pause.min(LONGEST_PAUSE));
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,

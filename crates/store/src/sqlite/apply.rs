@@ -1,22 +1,31 @@
 //! Writing a batch: neighbours of the same kind share a statement.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use hezar_core::NodeId;
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, queries};
-use crate::{Change, Health, NodeRow, SessionRow, SourceRow};
+use crate::{BanRow, Change, Health, NodeRow, SessionRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
+/// Writes all the changes in their order, or nothing.
+pub(super) async fn transaction(connection: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+    // IMMEDIATE takes the write lock now: a lock met half-way could not be waited for.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    batch(&mut transaction, changes).await?;
+    transaction.commit().await
+}
+
 /// Applies the changes in their order.
-pub(super) async fn batch(connection: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+async fn batch(connection: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
     for run in changes.chunk_by(|a, b| std::mem::discriminant(a) == std::mem::discriminant(b)) {
         match run.first() {
             Some(Change::PutNode(_)) => put_nodes(connection, run).await?,
             Some(Change::PutHealth(..)) => put_health(connection, run).await?,
             Some(Change::RemoveNode(_)) => remove_nodes(connection, run).await?,
+            Some(Change::ListNode { .. }) => list_nodes(connection, run).await?,
             _ => one_by_one(connection, run).await?,
         }
     }
@@ -29,8 +38,10 @@ async fn put_nodes(connection: &mut SqliteConnection, run: &[Change]) -> Result<
         _ => None,
     }));
     in_sizes(connection, &rows, &queries::PUT_NODES, |query, row: &&NodeRow| {
-        let query = query.bind(row.id.to_string()).bind(row.uri.expose().to_owned()).bind(row.label.to_string());
-        bind_health(query, &row.health)
+        let NodeRow { id, uri, label, kept_from, unreadable_since, health } = row;
+        let query = query.bind(id.to_string()).bind(uri.expose().to_owned()).bind(label.to_string());
+        let query = query.bind(kept_from.as_deref().map(str::to_owned)).bind(unreadable_since.map(convert::from_time));
+        bind_health(query, health)
     })
     .await
 }
@@ -56,6 +67,24 @@ async fn remove_nodes(connection: &mut SqliteConnection, run: &[Change]) -> Resu
     Ok(())
 }
 
+async fn list_nodes(connection: &mut SqliteConnection, run: &[Change]) -> Result<(), sqlx::Error> {
+    let nodes = last_of_each(run.iter().filter_map(|change| match change {
+        Change::ListNode { id, sources } => Some((*id, (id, sources))),
+        _ => None,
+    }));
+    let ids = convert::id_array(nodes.iter().map(|(id, _)| *id));
+    sqlx::query(queries::DELETE_NODES_LISTED).bind(ids.as_str()).execute(&mut *connection).await?;
+    let mut by_source: BTreeMap<&str, Vec<&NodeId>> = BTreeMap::new();
+    for (id, sources) in nodes {
+        sources.iter().for_each(|source| by_source.entry(source).or_default().push(id));
+    }
+    for (source, ids) in by_source {
+        let ids = convert::id_array(ids);
+        sqlx::query(queries::GROW_LISTING).bind(source).bind(ids.as_str()).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result<(), sqlx::Error> {
     for change in run {
         match change {
@@ -72,46 +101,86 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
                 let query = sqlx::query(queries::DELETE_SESSION).bind(&*name.listener).bind(&*name.user);
                 query.bind(&*name.session).execute(&mut *connection).await?;
             }
-            Change::PutNode(_) | Change::PutHealth(..) | Change::RemoveNode(_) => {}
+            Change::PutBan(row) => put_ban(connection, row).await?,
+            Change::RemoveBan(id) => {
+                sqlx::query(queries::DELETE_BAN).bind(id.to_string()).execute(&mut *connection).await?;
+            }
+            Change::MarkUnreadable(id, since) => {
+                let query = sqlx::query(queries::MARK_UNREADABLE).bind(convert::from_time(*since)).bind(&**id);
+                query.execute(&mut *connection).await?;
+            }
+            Change::RemoveUnreadable(id) => {
+                sqlx::query(queries::DELETE_UNREADABLE_LISTED).bind(&**id).execute(&mut *connection).await?;
+                sqlx::query(queries::DELETE_UNREADABLE).bind(&**id).execute(&mut *connection).await?;
+            }
+            Change::PutNode(_) | Change::PutHealth(..) | Change::RemoveNode(_) | Change::ListNode { .. } => {}
         }
     }
     Ok(())
 }
 
 async fn put_source(connection: &mut SqliteConnection, row: &SourceRow) -> Result<(), sqlx::Error> {
+    // Without `..`: a field that is added must be written here.
+    let SourceRow {
+        name,
+        kind,
+        origin,
+        allow_private,
+        last_fetch,
+        last_ok,
+        next_fetch,
+        validators,
+        error,
+        failures,
+        nodes,
+        rejects,
+        lived,
+        deaths_milli,
+        barren,
+    } = row;
     sqlx::query(queries::PUT_SOURCE)
-        .bind(&*row.name)
-        .bind(&*row.kind)
-        .bind(row.allow_private)
-        .bind(row.last_fetch.map(convert::from_time))
-        .bind(row.last_ok.map(convert::from_time))
-        .bind(row.next_fetch.map(convert::from_time))
-        .bind(row.validators.as_deref())
-        .bind(row.error.as_ref().map(|error| &*error.code))
-        .bind(row.error.as_ref().map(|error| &*error.text))
-        .bind(i64::from(row.failures))
-        .bind(i64::from(row.nodes))
-        .bind(i64::from(row.rejects))
-        .bind(convert::from_latency(row.lived))
-        .bind(i64::from(row.deaths_milli))
-        .bind(i64::from(row.barren))
+        .bind(&**name)
+        .bind(&**kind)
+        .bind(*allow_private)
+        .bind(last_fetch.map(convert::from_time))
+        .bind(last_ok.map(convert::from_time))
+        .bind(next_fetch.map(convert::from_time))
+        .bind(validators.as_deref())
+        .bind(error.as_ref().map(|error| &*error.code))
+        .bind(error.as_ref().map(|error| &*error.text))
+        .bind(i64::from(*failures))
+        .bind(i64::from(*nodes))
+        .bind(i64::from(*rejects))
+        .bind(convert::from_duration(*lived))
+        .bind(i64::from(*deaths_milli))
+        .bind(i64::from(*barren))
+        .bind(origin.as_deref())
         .execute(connection)
         .await?;
     Ok(())
 }
 
 async fn put_session(connection: &mut SqliteConnection, row: &SessionRow) -> Result<(), sqlx::Error> {
+    let SessionRow { name, country, began, ends, lasts, exit_ip, node } = row;
     sqlx::query(queries::PUT_SESSION)
-        .bind(&*row.name.listener)
-        .bind(&*row.name.user)
-        .bind(&*row.name.session)
-        .bind(row.country.map(|letters| String::from_utf8_lossy(&letters).into_owned()))
-        .bind(convert::from_time(row.began))
-        .bind(convert::from_time(row.ends))
-        .bind(row.exit_ip.map(|ip| ip.to_string()))
-        .bind(row.node.map(|id| id.to_string()))
+        .bind(&*name.listener)
+        .bind(&*name.user)
+        .bind(&*name.session)
+        .bind(country.map(|letters| String::from_utf8_lossy(&letters).into_owned()))
+        .bind(convert::from_time(*began))
+        .bind(convert::from_time(*ends))
+        .bind(exit_ip.map(|ip| ip.to_string()))
+        .bind(node.map(|id| id.to_string()))
+        .bind(convert::from_duration(*lasts))
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+async fn put_ban(connection: &mut SqliteConnection, row: &BanRow) -> Result<(), sqlx::Error> {
+    let BanRow { id, uri, label, since } = row;
+    let query = sqlx::query(queries::PUT_BAN).bind(id.to_string()).bind(uri.expose()).bind(&**label);
+    query.bind(convert::from_time(*since)).execute(connection).await?;
     Ok(())
 }
 
@@ -152,21 +221,42 @@ async fn in_sizes<T>(
     Ok(())
 }
 
-/// Must follow `queries::HEALTH`.
+/// Must follow `queries::HEALTH`. Without `..`: a field that is added must be written here.
 fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
-    let country = health.country.map(|letters| String::from_utf8_lossy(&letters).into_owned());
+    let Health {
+        state,
+        failures,
+        last_ok,
+        last_checked,
+        first_seen,
+        dead_since,
+        unlisted_since,
+        latency,
+        error_rate,
+        exit_ip,
+        exit_seen,
+        country,
+        failure,
+        unsupported,
+        quarantine,
+    } = health;
     query
-        .bind(health.state.healthy())
-        .bind(health.state.name())
-        .bind(i64::from(health.failures))
-        .bind(health.last_ok.map(convert::from_time))
-        .bind(health.last_checked.map(convert::from_time))
-        .bind(convert::from_time(health.first_seen))
-        .bind(health.latency.map(convert::from_latency))
-        .bind(health.exit_ip.map(|ip| ip.to_string()))
-        .bind(country)
-        .bind(health.last_error.as_deref().map(str::to_owned))
-        .bind(health.unsupported.as_deref().map(str::to_owned))
-        .bind(health.quarantine.as_ref().map(|(code, _)| code.to_string()))
-        .bind(health.quarantine.as_ref().map(|(_, at)| convert::from_time(*at)))
+        .bind(state.healthy())
+        .bind(state.name())
+        .bind(i64::from(*failures))
+        .bind(last_ok.map(convert::from_time))
+        .bind(last_checked.map(convert::from_time))
+        .bind(convert::from_time(*first_seen))
+        .bind(latency.map(convert::from_latency))
+        .bind(exit_ip.map(|ip| ip.to_string()))
+        .bind(country.map(|letters| String::from_utf8_lossy(&letters).into_owned()))
+        .bind(failure.as_ref().map(|(_, code)| code.to_string()))
+        .bind(unsupported.as_deref().map(str::to_owned))
+        .bind(quarantine.as_ref().map(|(code, _)| code.to_string()))
+        .bind(quarantine.as_ref().map(|(_, at)| convert::from_time(*at)))
+        .bind(dead_since.map(convert::from_time))
+        .bind(unlisted_since.map(convert::from_time))
+        .bind(f64::from(*error_rate))
+        .bind(exit_seen.map(convert::from_time))
+        .bind(failure.as_ref().map(|(stage, _)| stage.name()))
 }

@@ -1,6 +1,9 @@
 //! Between our values and SQLite's: integers, texts, error codes.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use hezar_core::{NodeId, Timestamp};
 
@@ -14,12 +17,21 @@ pub(super) fn to_time(number: i64) -> Timestamp {
     Timestamp(u64::try_from(number).unwrap_or(0))
 }
 
-/// Whole milliseconds, rounded up: a latency of 0.3 ms must not become "none at all".
+/// Whole microseconds.
 pub(super) fn from_latency(latency: Duration) -> i64 {
-    i64::try_from(latency.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+    i64::try_from(latency.as_micros()).unwrap_or(i64::MAX)
 }
 
 pub(super) fn to_latency(number: i64) -> Duration {
+    Duration::from_micros(u64::try_from(number).unwrap_or(0))
+}
+
+/// Whole milliseconds, rounded up: what lasts 0.3 ms must not last no time at all.
+pub(super) fn from_duration(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+pub(super) fn to_duration(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or(0))
 }
 
@@ -48,19 +60,30 @@ pub(super) fn error(path: &Path, error: sqlx::Error) -> StoreError {
         sqlx::Error::Io(source) => return StoreError::Io { path, source },
         error => error,
     };
-    let Some(database) = error.as_database_error() else { return StoreError::Query(Box::new(error)) };
+    let Some(database) = error.as_database_error() else { return not_from_database(path, error) };
     let extended: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+    let text = || database.message().to_owned();
     // The low byte is the primary result code (SQLite result codes §4).
     match extended & 0xff {
-        5 | 6 => StoreError::Busy { path },
+        5 | 6 | 15 => StoreError::Busy { path },
         3 | 8 => StoreError::ReadOnly { path },
-        11 => StoreError::Corrupt { path, detail: database.message().into() },
+        11 => StoreError::Corrupt { path, detail: text().into() },
         13 => StoreError::Full { path },
         26 => StoreError::NotADatabase { path },
-        10 | 14 => {
-            let text = database.message().to_owned();
-            StoreError::Io { path, source: std::io::Error::other(text) }
-        }
+        // Out of memory, interrupted, I/O, cannot open, no large files: the machine's state, not the change's.
+        7 | 9 | 10 | 14 | 22 => StoreError::Io { path, source: std::io::Error::other(text()) },
         _ => StoreError::Query(Box::new(error)),
+    }
+}
+
+/// A value that cannot be written stays so; everything else is about the connection, and the next one may do better.
+fn not_from_database(path: PathBuf, error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Encode(_)
+        | sqlx::Error::InvalidArgument(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Configuration(_) => StoreError::Query(Box::new(error)),
+        error => StoreError::Io { path, source: std::io::Error::other(error.to_string()) },
     }
 }

@@ -3,11 +3,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures_util::TryStreamExt;
-use hezar_core::{NodeId, Secret};
+use hezar_core::{NodeId, Secret, Stage};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{convert, queries};
-use crate::{Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
+use crate::{
+    BanRow, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State, StrangeRow,
+};
 
 /// Reads the whole store in one consistent view.
 pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<State, sqlx::Error> {
@@ -17,8 +19,8 @@ pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Stat
         let mut rows = sqlx::query(queries::SELECT_NODES).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await? {
             match node(&row)? {
-                Some(node) => state.nodes.push(node),
-                None => state.skipped += 1,
+                Ok(node) => state.nodes.push(node),
+                Err(strange) => state.strange.push(strange),
             }
         }
     }
@@ -27,6 +29,9 @@ pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Stat
     }
     for row in sqlx::query(queries::SELECT_SESSIONS).fetch_all(&mut *transaction).await? {
         state.sessions.push(session(&row)?);
+    }
+    for row in sqlx::query(queries::SELECT_BANS).fetch_all(&mut *transaction).await? {
+        state.bans.extend(ban(&row)?);
     }
     let known: HashSet<NodeId> = state.nodes.iter().map(|node| node.id).collect();
     let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *transaction);
@@ -41,29 +46,44 @@ pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Stat
     Ok(state)
 }
 
-/// `None` for a row that someone else must have written.
-fn node(row: &SqliteRow) -> Result<Option<NodeRow>, sqlx::Error> {
-    let id: Option<NodeId> = row.try_get::<&str, _>(0)?.parse().ok();
+/// A row of `proxies`; of one that someone else must have written, what names it.
+fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
+    let text = |column: usize| row.try_get::<Option<&str>, _>(column);
+    let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(convert::to_time));
+    let name: &str = row.try_get(0)?;
+    let unreadable_since = time(21)?;
+    let id: Option<NodeId> = name.parse().ok();
     let state = NodeState::from_name(row.try_get(3)?);
-    let (Some(id), Some(state)) = (id, state) else { return Ok(None) };
+    let (Some(id), Some(state)) = (id, state) else {
+        return Ok(Err(StrangeRow { id: name.into(), since: unreadable_since }));
+    };
+    let stage = text(19)?.and_then(Stage::from_name);
     let health = Health {
         state,
         failures: convert::to_u32(row.try_get(4)?),
-        last_ok: row.try_get::<Option<i64>, _>(5)?.map(convert::to_time),
-        last_checked: row.try_get::<Option<i64>, _>(6)?.map(convert::to_time),
+        last_ok: time(5)?,
+        last_checked: time(6)?,
         first_seen: convert::to_time(row.try_get(7)?),
+        dead_since: time(15)?,
+        unlisted_since: time(16)?,
         latency: row.try_get::<Option<i64>, _>(8)?.map(convert::to_latency),
-        exit_ip: row.try_get::<Option<&str>, _>(9)?.and_then(|text| text.parse().ok()),
-        country: row.try_get::<Option<&str>, _>(10)?.and_then(|text| text.as_bytes().try_into().ok()),
-        last_error: row.try_get::<Option<&str>, _>(11)?.map(Into::into),
-        unsupported: row.try_get::<Option<&str>, _>(12)?.map(Into::into),
-        quarantine: match (row.try_get::<Option<&str>, _>(13)?, row.try_get::<Option<i64>, _>(14)?) {
-            (Some(code), at) => Some((code.into(), convert::to_time(at.unwrap_or(0)))),
-            (None, _) => None,
-        },
+        error_rate: row.try_get::<f64, _>(17)? as f32,
+        exit_ip: text(9)?.and_then(|text| text.parse().ok()),
+        exit_seen: time(18)?,
+        country: text(10)?.and_then(|text| text.as_bytes().try_into().ok()),
+        failure: stage.zip(text(11)?.map(Into::into)),
+        unsupported: text(12)?.map(Into::into),
+        quarantine: text(13)?.map(Box::<str>::from).zip(Some(time(14)?.unwrap_or_default())),
     };
     let uri = Secret::new(row.try_get::<&str, _>(1)?);
-    Ok(Some(NodeRow { id, uri, label: row.try_get::<&str, _>(2)?.into(), health }))
+    let label = row.try_get::<&str, _>(2)?.into();
+    Ok(Ok(NodeRow { id, uri, label, kept_from: text(20)?.map(Into::into), unreadable_since, health }))
+}
+
+fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {
+    let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
+    let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
+    Ok(Some(BanRow { id, uri, label, since: convert::to_time(row.try_get(3)?) }))
 }
 
 fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
@@ -77,6 +97,7 @@ fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
     Ok(SourceRow {
         name: row.try_get::<&str, _>(0)?.into(),
         kind: row.try_get::<&str, _>(1)?.into(),
+        origin: text(15)?,
         allow_private: row.try_get(2)?,
         last_fetch: time(3)?,
         last_ok: time(4)?,
@@ -86,7 +107,7 @@ fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
         failures: number(9)?,
         nodes: number(10)?,
         rejects: number(11)?,
-        lived: convert::to_latency(row.try_get(12)?),
+        lived: convert::to_duration(row.try_get(12)?),
         deaths_milli: number(13)?,
         barren: number(14)?,
     })
@@ -99,6 +120,7 @@ fn session(row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
         country: row.try_get::<Option<&str>, _>(3)?.and_then(|text| text.as_bytes().try_into().ok()),
         began: convert::to_time(row.try_get(4)?),
         ends: convert::to_time(row.try_get(5)?),
+        lasts: convert::to_duration(row.try_get(8)?),
         exit_ip: row.try_get::<Option<&str>, _>(6)?.and_then(|text| text.parse().ok()),
         node: row.try_get::<Option<&str>, _>(7)?.and_then(|text| text.parse().ok()),
     })

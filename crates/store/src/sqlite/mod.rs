@@ -17,10 +17,16 @@ use std::{
 use async_trait::async_trait;
 use sqlx::{
     ConnectOptions, SqlitePool,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::time::timeout;
+
 use crate::{Change, State, Store, StoreError};
+
+/// How long closing the connections may take.
+const LONGEST_CLOSE: Duration = Duration::from_secs(10);
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +37,8 @@ pub enum Access {
     ReadOnly,
 }
 
-/// A store in one SQLite file (write-ahead log, `synchronous = NORMAL`): what has been committed survives `kill -9`; a
-/// power failure may lose the last moments, never the file.
+/// A store in one SQLite file (write-ahead log, `synchronous = FULL`): what has been committed survives `kill -9` and a
+/// power failure. Changes come in batches, so the disk is asked to sync once a batch.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -74,6 +80,20 @@ impl Sqlite {
         Ok(store)
     }
 
+    /// Gives a connection back after a success and closes it after a failure: SQLite rolls back by itself on some errors
+    /// (a full disk, I/O), SQLx goes on counting the transaction as open, and every later one on that connection fails.
+    async fn keep_if_sound<T>(
+        &self,
+        connection: PoolConnection<sqlx::Sqlite>,
+        result: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        if result.is_err() {
+            // Whatever closing says, the next connection starts afresh.
+            let _ = connection.close().await;
+        }
+        result.map_err(|error| self.error(error))
+    }
+
     fn error(&self, error: sqlx::Error) -> StoreError {
         convert::error(&self.path, error)
     }
@@ -91,7 +111,7 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
     match access {
         Access::Exclusive => options
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", "67108864"),
         Access::ReadOnly => options.read_only(true),
     }
@@ -101,17 +121,17 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
 impl Store for Sqlite {
     async fn load(&self) -> Result<State, StoreError> {
         let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
-        load::everything(&mut connection).await.map_err(|e| self.error(e))
+        let loaded = load::everything(&mut connection).await;
+        self.keep_if_sound(connection, loaded).await
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         if self.access == Access::ReadOnly {
             return Err(StoreError::ReadOnly { path: self.path.clone() });
         }
-        // IMMEDIATE takes the write lock now: a lock met half-way could not be waited for.
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.error(e))?;
-        apply::batch(&mut transaction, changes).await.map_err(|e| self.error(e))?;
-        transaction.commit().await.map_err(|e| self.error(e))
+        let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
+        let written = apply::transaction(&mut connection, changes).await;
+        self.keep_if_sound(connection, written).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
@@ -128,8 +148,12 @@ impl Store for Sqlite {
     }
 
     async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        // A connection that hangs on a dead disk must not keep the program from ending; the process's end closes it.
+        let closed = async {
+            self.reader.close().await;
+            self.writer.close().await;
+        };
+        let _ = timeout(LONGEST_CLOSE, closed).await;
         // The file lock goes last: until here the write-ahead log was ours.
         drop(self.lock.lock().map(|mut lock| lock.take()));
     }

@@ -16,18 +16,26 @@ pub(super) const BACKUP: &str = "VACUUM INTO ?";
 
 /// Must follow the order in which `load::node` reads.
 pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, last_ok, last_checked, first_seen, \
-     latency_ms, exit_ip, country, last_error, unsupported, quarantine, quarantined_at FROM proxies";
+     latency_us, exit_ip, country, last_error, unsupported, quarantine, quarantined_at, dead_since, unlisted_since, \
+     error_rate, exit_seen, failure_stage, kept_from, unreadable_since FROM proxies";
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
-     validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren \
-     FROM sources ORDER BY name";
+     validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, \
+     origin FROM sources ORDER BY name";
 /// Must follow the order in which `load::session` reads.
 pub(super) const SELECT_SESSIONS: &str =
-    "SELECT listener, username, session, country, began, ends, exit_ip, proxy FROM sessions";
+    "SELECT listener, username, session, country, began, ends, exit_ip, proxy, lasts_ms FROM sessions";
 pub(super) const PUT_SESSION: &str = "INSERT INTO sessions (listener, username, session, country, began, ends, \
-     exit_ip, proxy) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (listener, username, session) DO UPDATE SET \
+     exit_ip, proxy, lasts_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (listener, username, session) DO UPDATE SET \
      country = excluded.country, began = excluded.began, ends = excluded.ends, exit_ip = excluded.exit_ip, \
-     proxy = excluded.proxy";
+     proxy = excluded.proxy, lasts_ms = excluded.lasts_ms";
+pub(super) const SELECT_BANS: &str = "SELECT id, uri, label, since FROM bans";
+pub(super) const PUT_BAN: &str = "INSERT INTO bans (id, uri, label, since) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
+     UPDATE SET uri = excluded.uri, label = excluded.label, since = excluded.since";
+pub(super) const DELETE_BAN: &str = "DELETE FROM bans WHERE id = ?";
+pub(super) const MARK_UNREADABLE: &str = "UPDATE proxies SET unreadable_since = ? WHERE id = ?";
+pub(super) const DELETE_UNREADABLE: &str = "DELETE FROM proxies WHERE id = ?";
+pub(super) const DELETE_UNREADABLE_LISTED: &str = "DELETE FROM listings WHERE proxy = ?";
 pub(super) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE listener = ? AND username = ? AND session = ?";
 /// One row per source: the ids in one text, 32 digits each.
 pub(super) const SELECT_LISTINGS: &str = "SELECT source, group_concat(proxy, '') FROM listings GROUP BY source";
@@ -36,13 +44,14 @@ pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT v
 pub(super) const DELETE_NODES_LISTED: &str = "DELETE FROM listings WHERE proxy IN (SELECT value FROM json_each(?))";
 
 pub(super) const PUT_SOURCE: &str = "INSERT INTO sources (name, kind, allow_private, last_fetch, last_ok, \
-     next_fetch, validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     next_fetch, validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, origin) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, allow_private = excluded.allow_private, \
      last_fetch = excluded.last_fetch, last_ok = excluded.last_ok, next_fetch = excluded.next_fetch, \
      validators = excluded.validators, error_code = excluded.error_code, error_text = excluded.error_text, \
      failures = excluded.failures, nodes = excluded.nodes, rejects = excluded.rejects, \
-     lived_ms = excluded.lived_ms, deaths_milli = excluded.deaths_milli, barren = excluded.barren";
+     lived_ms = excluded.lived_ms, deaths_milli = excluded.deaths_milli, barren = excluded.barren, \
+     origin = excluded.origin";
 pub(super) const DELETE_SOURCE: &str = "DELETE FROM sources WHERE name = ?";
 pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE source = ?";
 /// Only what is gone: most of a list is the same as the last time.
@@ -58,10 +67,11 @@ pub(super) const SIZES: [usize; 3] = [128, 16, 1];
 pub(super) static PUT_NODES: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|rows| {
         format!(
-            "INSERT INTO proxies (id, uri, label, {}) VALUES {} ON CONFLICT (id) DO UPDATE SET \
-             uri = excluded.uri, label = excluded.label, {}",
+            "INSERT INTO proxies (id, uri, label, kept_from, unreadable_since, {}) VALUES {} ON CONFLICT (id) DO UPDATE \
+             SET uri = excluded.uri, label = excluded.label, kept_from = excluded.kept_from, \
+             unreadable_since = excluded.unreadable_since, {}",
             HEALTH.join(", "),
-            tuples(rows, 3 + HEALTH.len()),
+            tuples(rows, 5 + HEALTH.len()),
             assignments("excluded"),
         )
     })
@@ -80,20 +90,25 @@ pub(super) static PUT_HEALTH: LazyLock<[String; 3]> = LazyLock::new(|| {
 });
 
 /// The measured columns, in the order of `apply::bind_health`.
-const HEALTH: [&str; 13] = [
+const HEALTH: [&str; 18] = [
     "healthy",
     "state",
     "failures",
     "last_ok",
     "last_checked",
     "first_seen",
-    "latency_ms",
+    "latency_us",
     "exit_ip",
     "country",
     "last_error",
     "unsupported",
     "quarantine",
     "quarantined_at",
+    "dead_since",
+    "unlisted_since",
+    "error_rate",
+    "exit_seen",
+    "failure_stage",
 ];
 
 fn assignments(from: &str) -> String {

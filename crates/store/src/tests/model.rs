@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{NodeId, Secret, Timestamp};
+use hezar_core::{NodeId, Secret, Stage, Timestamp};
 use proptest::prelude::*;
 
-use crate::{Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State};
+use crate::{
+    BanRow, Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
@@ -17,6 +19,7 @@ pub(super) struct Model {
     sources: BTreeMap<Arc<str>, SourceRow>,
     listings: BTreeMap<Arc<str>, BTreeSet<NodeId>>,
     sessions: BTreeMap<SessionName, SessionRow>,
+    bans: BTreeMap<NodeId, BanRow>,
 }
 
 impl Model {
@@ -48,11 +51,33 @@ impl Model {
                 }
                 listing.extend(ids);
             }
+            Change::ListNode { id, sources } => {
+                self.listings.values_mut().for_each(|ids| ids.retain(|listed| *listed != id));
+                for source in sources {
+                    self.listings.entry(source).or_default().insert(id);
+                }
+            }
             Change::PutSession(row) => {
                 self.sessions.insert(row.name.clone(), row);
             }
             Change::RemoveSession(name) => {
                 self.sessions.remove(&name);
+            }
+            Change::PutBan(row) => {
+                self.bans.insert(row.id, row);
+            }
+            Change::RemoveBan(id) => {
+                self.bans.remove(&id);
+            }
+            Change::MarkUnreadable(id, since) => {
+                if let Some(row) = id.parse().ok().and_then(|id| self.nodes.get_mut(&id)) {
+                    row.unreadable_since = Some(since);
+                }
+            }
+            Change::RemoveUnreadable(id) => {
+                if let Ok(id) = id.parse() {
+                    self.apply(&Change::RemoveNode(id));
+                }
             }
         }
     }
@@ -66,7 +91,8 @@ impl Model {
             sources: self.sources.values().cloned().collect(),
             listings: listings.filter(|listing| !listing.ids.is_empty()).collect(),
             sessions: self.sessions.values().cloned().collect(),
-            skipped: 0,
+            bans: self.bans.values().cloned().collect(),
+            strange: Vec::new(),
         }
     }
 }
@@ -77,6 +103,7 @@ pub(super) fn sorted(mut state: State) -> State {
     state.sources.sort_by(|a, b| a.name.cmp(&b.name));
     state.listings.sort_by(|a, b| a.source.cmp(&b.source));
     state.sessions.sort_by(|a, b| a.name.cmp(&b.name));
+    state.bans.sort_by_key(|row| row.id);
     state.listings.iter_mut().for_each(|listing| listing.ids.sort());
     state
 }
@@ -93,6 +120,8 @@ pub(super) fn node(number: u64) -> NodeRow {
         id: id(number),
         uri: Secret::new(format!("trojan://password-{number}@node-{number}.example:443?sni=cdn.example#n")),
         label: format!("node {number} 🇩🇪 'quoted\"").into(),
+        kept_from: None,
+        unreadable_since: None,
         health: Health { first_seen: Timestamp(1_700_000_000_000 + number), ..Health::default() },
     }
 }
@@ -107,41 +136,40 @@ pub(super) fn healthy(number: u64) -> Health {
         latency: Some(Duration::from_millis(number)),
         exit_ip: "2001:db8::1".parse().ok(),
         country: Some(*b"DE"),
-        last_error: None,
-        unsupported: None,
-        quarantine: None,
+        ..Health::default()
     }
 }
 
 fn health() -> impl Strategy<Value = Health> {
-    let state =
-        prop_oneof![Just(NodeState::New), Just(NodeState::Healthy), Just(NodeState::Suspect), Just(NodeState::Dead)];
+    let states = vec![NodeState::New, NodeState::Healthy, NodeState::Suspect, NodeState::Dead];
+    let state = proptest::sample::select(states);
     let time = || 0..(1_u64 << 62);
-    let times = (proptest::option::of(time()), proptest::option::of(time()), time());
+    let times = proptest::array::uniform6(proptest::option::of(time().prop_map(Timestamp)));
     let exit = (proptest::option::of(any::<std::net::IpAddr>()), proptest::option::of("[A-Z]{2}"));
     let quarantine = proptest::option::of(("[a-z-]{1,12}", time()));
-    let texts = (proptest::option::of("[a-z-]{1,12}"), proptest::option::of(".{0,12}"), quarantine);
-    let latency = proptest::option::of(1..100_000_u64);
-    (state, any::<u32>(), times, latency, exit, texts).prop_map(
-        |(
-            state,
-            failures,
-            (last_ok, last_checked, first_seen),
-            latency,
-            (exit_ip, country),
-            (error, reason, caught),
-        )| Health {
-            state,
-            failures,
-            last_ok: last_ok.map(Timestamp),
-            last_checked: last_checked.map(Timestamp),
-            first_seen: Timestamp(first_seen),
-            latency: latency.map(Duration::from_millis),
-            exit_ip,
-            country: country.and_then(|text| text.as_bytes().try_into().ok()),
-            last_error: error.map(Into::into),
-            unsupported: reason.map(|text| text.replace('\0', "").into()),
-            quarantine: caught.map(|(code, at)| (code.into(), Timestamp(at))),
+    let failure = proptest::option::of((proptest::sample::select(Stage::ALL.to_vec()), "[a-z-]{1,12}"));
+    let texts = (failure, proptest::option::of(".{0,12}"), quarantine);
+    let latency = proptest::option::of(1..100_000_000_u64);
+    (state, any::<u32>(), times, (latency, 0.0..=1.0_f32), exit, texts).prop_map(
+        |(state, failures, times, (latency, error_rate), (exit_ip, country), (failure, reason, caught))| {
+            let [last_ok, last_checked, first_seen, dead_since, unlisted_since, exit_seen] = times;
+            Health {
+                state,
+                failures,
+                last_ok,
+                last_checked,
+                first_seen: first_seen.unwrap_or_default(),
+                dead_since,
+                unlisted_since,
+                latency: latency.map(Duration::from_micros),
+                error_rate,
+                exit_ip,
+                exit_seen,
+                country: country.and_then(|text| text.as_bytes().try_into().ok()),
+                failure: failure.map(|(stage, code)| (stage, code.into())),
+                unsupported: reason.map(|text| text.replace('\0', "").into()),
+                quarantine: caught.map(|(code, at)| (code.into(), Timestamp(at))),
+            }
         },
     )
 }
@@ -163,6 +191,7 @@ fn source() -> impl Strategy<Value = SourceRow> {
             lived: Duration::from_millis(u64::from(nodes) * 7),
             deaths_milli: failures,
             barren: rejects,
+            origin: allow_private.then(|| format!("{failures:x}").into()),
             ..SourceRow::new(source_name(name), "url")
         },
     )
@@ -180,8 +209,8 @@ fn session() -> impl Strategy<Value = SessionRow> {
     let exit = proptest::option::of(any::<std::net::IpAddr>());
     (0..4_u8, 0..(1_u64 << 62), exit, proptest::option::of(0..9_u64)).prop_map(|(number, began, exit_ip, node)| {
         let country = exit_ip.map(|_| *b"DE");
-        let (began, ends) = (Timestamp(began), Timestamp(began + 1));
-        SessionRow { name: session_name(number), country, began, ends, exit_ip, node: node.map(id) }
+        let (began, ends, lasts) = (Timestamp(began), Timestamp(began + 1), Duration::from_millis(began % 977));
+        SessionRow { name: session_name(number), country, began, ends, lasts, exit_ip, node: node.map(id) }
     })
 }
 
@@ -193,7 +222,18 @@ fn source_name(number: u8) -> Arc<str> {
 pub(super) fn change() -> impl Strategy<Value = Change> {
     let number = || 0..12_u64;
     prop_oneof![
-        4 => (number(), health()).prop_map(|(n, health)| Change::PutNode(NodeRow { health, ..node(n) })),
+        4 => (number(), health()).prop_map(|(n, health)| {
+            let kept_from = (n % 3 == 0).then(|| source_name(1));
+            Change::PutNode(NodeRow { health, kept_from, ..node(n) })
+        }),
+        2 => (number(), proptest::collection::btree_set(0..4_u8, 0..4)).prop_map(|(n, sources)| {
+            Change::ListNode { id: id(n), sources: sources.into_iter().map(source_name).collect() }
+        }),
+        1 => (number(), any::<u32>()).prop_map(|(n, since)| {
+            let NodeRow { id, uri, label, .. } = node(n);
+            Change::PutBan(BanRow { id, uri, label, since: Timestamp(since.into()) })
+        }),
+        1 => number().prop_map(|n| Change::RemoveBan(id(n))),
         4 => (number(), health()).prop_map(|(n, health)| Change::PutHealth(id(n), health)),
         2 => number().prop_map(|n| Change::RemoveNode(id(n))),
         2 => source().prop_map(Change::PutSource),
