@@ -1,5 +1,7 @@
 //! Texts of sections and `key = value` lines, and the comma-separated rows that Surge and its relatives put in them.
 
+use std::{borrow::Cow, collections::HashMap};
+
 use hezar_core::{Pin, UNREADABLE_PIN};
 
 use crate::field;
@@ -40,39 +42,92 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// Splits at commas outside double quotes, brackets and braces; spaces around a field are dropped.
+/// Splits at commas outside quotes, brackets and braces; spaces around a field are dropped. A quote counts where a value
+/// begins, and a bracket when its partner follows, so that a password with one of them does not swallow the row.
 fn fields(text: &str) -> Vec<&str> {
-    let (mut fields, mut start, mut quoted, mut depth) = (Vec::new(), 0, false, 0_usize);
-    for (at, c) in text.char_indices() {
+    let partners = partners(text);
+    let (mut fields, mut start, mut at) = (Vec::new(), 0, 0);
+    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         match c {
-            '"' => quoted = !quoted,
-            '[' | '{' | '(' if !quoted => depth += 1,
-            ']' | '}' | ')' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
+            '"' | '\'' if begins_value(&text[start..at]) => at = end_of_quote(text, at, c).unwrap_or(at),
+            '[' | '{' | '(' => at = partners.get(&at).copied().unwrap_or(at),
+            ',' => {
                 fields.push(text.get(start..at).unwrap_or_default().trim());
                 start = at + 1;
             }
             _ => {}
         }
+        at += text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
     }
     fields.push(text.get(start..).unwrap_or_default().trim());
-    // An unbalanced quote or bracket must not swallow the row.
-    if (quoted || depth > 0) && fields.len() < 3 { text.split(',').map(str::trim).collect() } else { fields }
+    fields
 }
 
-fn unquote(text: &str) -> &str {
+/// Whether a value can begin behind this part of a field.
+fn begins_value(front: &str) -> bool {
+    let front = front.trim_end();
+    front.is_empty() || front.ends_with('=')
+}
+
+/// The place of the quote that ends a value: a comma or the end follows.
+fn end_of_quote(text: &str, open: usize, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.get(open + 1..)?.char_indices() {
+        if c == quote && !escaped {
+            let behind = text.get(open + 1 + at + 1..).unwrap_or_default().trim_start();
+            if behind.is_empty() || behind.starts_with([',', ')', ']', '}']) {
+                return Some(open + 1 + at);
+            }
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    None
+}
+
+/// The closing bracket of every opening one that has one.
+fn partners(text: &str) -> HashMap<usize, usize> {
+    let (mut open, mut partners) = (Vec::new(), HashMap::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' | '{' | '(' => open.push((at, c)),
+            ']' | '}' | ')' => {
+                let wanted = if c == ')' {
+                    '('
+                } else if c == ']' {
+                    '['
+                } else {
+                    '{'
+                };
+                if let Some(found) = open.iter().rposition(|(_, sign)| *sign == wanted) {
+                    partners.insert(open[found].0, at);
+                    open.truncate(found);
+                }
+            }
+            _ => {}
+        }
+    }
+    partners
+}
+
+/// A value without its quotes, and without the backslashes in front of those inside.
+fn unquote(text: &str) -> Cow<'_, str> {
     let text = text.trim();
-    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+    let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    match inner('"').or_else(|| inner('\'')) {
+        Some(inner) if inner.contains('\\') => inner.replace("\\\"", "\"").replace("\\'", "'").into(),
+        Some(inner) => inner.into(),
+        None => text.into(),
+    }
 }
 
 /// `left = a, b, key=value, …`.
 #[derive(Clone, Debug)]
 pub(super) struct Row<'a> {
     /// What stands before the first `=`: a name, or Quantumult X's type.
-    pub(super) left: &'a str,
+    pub(super) left: Cow<'a, str>,
     /// The fields without a key, quotes removed.
-    pub(super) plain: Vec<&'a str>,
-    options: Vec<(String, &'a str)>,
+    pub(super) plain: Vec<Cow<'a, str>>,
+    options: Vec<(String, Cow<'a, str>)>,
 }
 
 impl<'a> Row<'a> {
@@ -89,7 +144,7 @@ impl<'a> Row<'a> {
     }
 
     /// The first of these options that is not empty; else an empty text.
-    pub(super) fn text(&self, keys: &[&str]) -> &'a str {
+    pub(super) fn text(&self, keys: &[&str]) -> &str {
         let find = |key: &&str| self.options.iter().find(|(name, value)| name == key && !value.is_empty());
         keys.iter().find_map(find).map_or("", |(_, value)| value)
     }
@@ -111,8 +166,8 @@ impl<'a> Row<'a> {
     }
 
     /// A field without a key by its place; else an empty text.
-    pub(super) fn at(&self, place: usize) -> &'a str {
-        self.plain.get(place).copied().unwrap_or_default()
+    pub(super) fn at(&self, place: usize) -> &str {
+        self.plain.get(place).map_or("", AsRef::as_ref)
     }
 }
 
@@ -127,8 +182,10 @@ pub(super) fn headers(text: &str) -> (Vec<Box<str>>, super::headers::Headers) {
     let (mut hosts, mut others) = (Vec::new(), Vec::new());
     for header in text.replace("[Rr][Nn]", "|").split('|').map(str::trim).filter(|header| !header.is_empty()) {
         match header.split_once(':') {
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("host") => hosts.push(unquote(value).into()),
-            Some((name, value)) => others.push((name.trim().into(), unquote(value).into())),
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("host") => {
+                hosts.push(unquote(value).as_ref().into())
+            }
+            Some((name, value)) => others.push((name.trim().into(), unquote(value).as_ref().into())),
             None => hosts.push(header.into()),
         }
     }

@@ -54,7 +54,7 @@ fn node(row: &Row<'_>) -> Result<NodeSpec, RejectCode> {
     Ok(NodeSpec::new(field::server(host, port)?, outbound))
 }
 
-fn user<'a>(row: &Row<'a>, alter_id: &'a str) -> UserText<'a> {
+fn user<'a>(row: &'a Row<'_>, alter_id: &'a str) -> UserText<'a> {
     UserText {
         id: row.text(&["password"]),
         flow: row.text(&["vless-flow"]),
@@ -72,7 +72,7 @@ fn has_tls(row: &Row<'_>) -> bool {
     row.flag(&["over-tls"]) || matches!(row.text(&["obfs"]), "over-tls" | "wss")
 }
 
-fn security<'a>(row: &Row<'a>, kind: SecurityKind) -> SecurityText<'a> {
+fn security<'a>(row: &'a Row<'_>, kind: SecurityKind) -> SecurityText<'a> {
     SecurityText {
         kind,
         server_name: row.text(&["tls-host", "obfs-host"]),

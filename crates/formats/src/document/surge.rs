@@ -48,7 +48,7 @@ pub(super) fn is_row(line: &str) -> bool {
 pub(super) fn line(parsed: &mut Parsed, number: usize, text: &str) {
     let Some(row) = Row::parse(text) else { return parsed.refuse(number, text, RejectCode::BadField) };
     match node(&row) {
-        Ok(Some(spec)) => parsed.accept(number, spec, Label::new(row.left)),
+        Ok(Some(spec)) => parsed.accept(number, spec, Label::new(&row.left)),
         Ok(None) => {}
         Err(code) => parsed.refuse(number, text, code),
     }
@@ -84,7 +84,7 @@ fn node(row: &Row<'_>) -> Result<Option<NodeSpec>, RejectCode> {
 }
 
 /// An option, or the field at this place, as the older rows have it.
-fn keyed<'a>(row: &Row<'a>, keys: &[&str], place: usize) -> &'a str {
+fn keyed<'a>(row: &'a Row<'_>, keys: &[&str], place: usize) -> &'a str {
     match row.text(keys) {
         "" => row.at(place),
         text => text,
@@ -99,7 +99,7 @@ fn over_tls(row: &Row<'_>) -> bool {
     row.flag(&["tls", "over-tls"])
 }
 
-fn security<'a>(row: &Row<'a>, kind: SecurityKind) -> SecurityText<'a> {
+fn security<'a>(row: &'a Row<'_>, kind: SecurityKind) -> SecurityText<'a> {
     let public_key = row.text(&["public-key", "reality-public-key"]);
     let kind = if kind == SecurityKind::Tls && !public_key.is_empty() { SecurityKind::Reality } else { kind };
     let sni = row.text(&["sni", "tls-name", "tls-host"]);

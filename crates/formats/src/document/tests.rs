@@ -482,3 +482,144 @@ fn shadow_tls_in_both_words() {
         assert!(sing_box.text.replace("\": ", "\":").contains(word), "{word} is not in {}", sing_box.text);
     }
 }
+
+/// <https://yaml.org/type/merge.html>: own keys win, then the earlier of the merged maps, and merged maps merge.
+#[test]
+fn merge_keys() {
+    let text = "a: &a {type: trojan, port: 443, password: first}\nb: &b\n  <<: *a\n  password: second\n  sni: s.example.test\n\
+                c: &c {server: 192.0.2.9, sni: other.example.test, ws-opts: {path: /c}}\nproxies:\n\
+                - {name: p1, server: 192.0.2.1, <<: [*b, *c]}\n\
+                - {<<: *a, <<: *c, name: p2, password: own}\n\
+                - {name: p3, server: 192.0.2.3, \"<<\": *a, type: http, port: 80}\n\
+                - {name: p4, <<: [*c, {<<: *b, port: 8443}]}\n";
+    let links: Vec<String> =
+        nodes(text).iter().map(|node| crate::to_link(node, &hezar_core::Label::default())).collect();
+    assert_eq!(
+        links,
+        [
+            "trojan://second@192.0.2.1:443?type=tcp&security=tls&sni=s.example.test",
+            "trojan://own@192.0.2.9:443?type=tcp&security=tls&sni=other.example.test",
+            "http://192.0.2.3:80",
+            "trojan://second@192.0.2.9:8443?type=tcp&security=tls&sni=other.example.test",
+        ]
+    );
+    // Merging copies, and copies are bounded.
+    let mut bomb = String::from("a0: &a0 {k0: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}\n");
+    for level in 1..40 {
+        let last = level - 1;
+        bomb.push_str(&format!("a{level}: &a{level} {{k{level}: {{<<: *a{last}}}, <<: [*a{last}, *a{last}]}}\n"));
+    }
+    bomb.push_str("proxies:\n- {name: a, type: http, server: 192.0.2.1, port: 80}\n");
+    assert_eq!(node(&bomb).scheme(), "http");
+}
+
+#[test]
+fn chains_of_xray() {
+    let proxy = |tag: &str, port: u16, rest: &str| {
+        format!(
+            r#"{{"protocol": "socks", "tag": "{tag}", "settings": {{"servers": [{{"address": "192.0.2.1", "port": {port}}}]}}{rest}}}"#
+        )
+    };
+    let dialer = |name: &str| format!(r#", "streamSettings": {{"sockopt": {{"dialerProxy": "{name}"}}}}"#);
+    let text = format!(
+        r#"{{"remarks": "r", "outbounds": [{}, {}, {}, {}, {}, {}, {},
+        {{"protocol": "freedom", "tag": "fragment", "settings": {{"fragment": {{"packets": "tlshello"}}}}}},
+        {{"protocol": "blackhole", "tag": "block"}},
+        {{"protocol": "socks", "tag": "two", "settings": {{"servers": [{{"address": "192.0.2.1", "port": 20}}, {{"address": "192.0.2.1", "port": 21}}]}},
+         "proxySettings": {{"tag": "b"}}}}]}}"#,
+        proxy("a", 1, r#", "proxySettings": {"tag": "b"}"#),
+        proxy("b", 2, &dialer("c")),
+        proxy("c", 3, &dialer("fragment")),
+        proxy("d", 4, r#", "proxySettings": {"tag": "nobody"}"#),
+        proxy("e", 5, &dialer("block")),
+        proxy("f", 6, &dialer("f")),
+        proxy("g", 7, r#", "proxySettings": {"tag": "two"}"#),
+    );
+    let parsed = read(&text).unwrap();
+    let hops = |spec: &NodeSpec| spec.hops().map(|hop| hop.server.port()).collect::<Vec<_>>();
+    let found: Vec<_> = parsed.nodes.iter().map(|entry| hops(&entry.spec)).collect();
+    assert_eq!(found, [vec![1, 2, 3], vec![2, 3], vec![3], vec![20, 2, 3], vec![21, 2, 3]]);
+    let refused: Vec<_> = parsed.rejects.iter().map(|one| (one.line, one.code)).collect();
+    assert_eq!(refused, [4, 5, 6, 7].map(|line| (line, RejectCode::BadChain)));
+    assert!(parsed.rejects[0].excerpt.starts_with("proxySettings.tag nobody of {"), "{}", parsed.rejects[0].excerpt);
+    assert!(parsed.rejects[1].excerpt.starts_with("dialerProxy block of {"));
+}
+
+/// Every node that is accepted is readable later, and a short document cannot become a long list.
+#[test]
+fn what_a_document_can_cost() {
+    let long = |bytes: usize| {
+        format!(
+            "- {{name: base, type: vless, server: 192.0.2.1, port: 1, uuid: {ID}, network: ws, ws-opts: {{path: /{}}}}}\n",
+            "x".repeat(bytes)
+        )
+    };
+    assert_eq!(codes(&read(&format!("proxies:\n{}", long(70_000))).unwrap()), [(1, "too-long")]);
+    // Its link has three characters for each.
+    assert_eq!(codes(&read(&format!("proxies:\n{}", long(30_000).replace('x', "é"))).unwrap()), [(1, "too-long")]);
+
+    let entry =
+        |n: usize| format!("- {{name: n{n}, type: socks5, server: 192.0.2.2, port: {}, dialer-proxy: base}}\n", n + 1);
+    let text = format!("proxies:\n{}{}", long(40_000), (0..2000).map(entry).collect::<String>());
+    let parsed = read(&text).unwrap();
+    let cost: usize = parsed.nodes.iter().map(|entry| crate::to_link(&entry.spec, &entry.label).len()).sum();
+    assert!(cost < 5 << 20, "{cost} bytes of links out of {} bytes", text.len());
+    assert!(parsed.nodes.len() > 50 && parsed.rejects.iter().all(|one| one.code == RejectCode::TooLong));
+    assert_eq!(parsed.nodes.len() + parsed.rejects.len(), 2001);
+    let mut reader = crate::LinkReader::default();
+    for entry in &parsed.nodes {
+        assert_eq!(
+            reader.read(&crate::to_link(&entry.spec, &entry.label)),
+            Ok((entry.spec.clone(), entry.label.clone()))
+        );
+    }
+    // One copy of the chain serves all of them, out of documents and out of links.
+    let shared = |nodes: &[NodeSpec]| std::ptr::eq(nodes[1].via().unwrap(), nodes[2].via().unwrap());
+    let specs: Vec<NodeSpec> = parsed.nodes.iter().map(|entry| entry.spec.clone()).collect();
+    let links: Vec<NodeSpec> =
+        parsed.nodes.iter().map(|entry| reader.read(&crate::to_link(&entry.spec, &entry.label)).unwrap().0).collect();
+    assert!(shared(&specs) && shared(&links));
+    // Short chains are as many as the list is long.
+    let text = format!(
+        "proxies:\n- {{name: base, type: socks5, server: 192.0.2.1, port: 1}}\n{}",
+        (0..2000).map(entry).collect::<String>()
+    );
+    assert_eq!(nodes(&text).len(), 2001);
+    // A chain whose links together are too long for one.
+    let hop = |n: usize| {
+        format!(
+            "- {{name: h{n}, type: vless, server: 192.0.2.1, port: 1, uuid: {ID}, network: ws, ws-opts: {{path: /{}}}, dialer-proxy: h{}}}\n",
+            "x".repeat(20_000),
+            n + 1
+        )
+    };
+    let text = format!(
+        "proxies:\n{}- {{name: h3, type: socks5, server: 192.0.2.1, port: 1}}\n",
+        (0..3).map(hop).collect::<String>()
+    );
+    assert_eq!(codes(&read(&text).unwrap()), [(1, "too-long")]);
+}
+
+#[test]
+fn rows_with_quotes_and_brackets() {
+    let text = "[Proxy]\nA = trojan, 192.0.2.1, 443, password='a,b', sni=s.example.test\n\
+                B = trojan, 192.0.2.1, 443, password=\"a,\\\"b\", sni=s.example.test\n\
+                C = trojan, 192.0.2.1, 443, password=a(b, sni=s.example.test\n\
+                D = trojan, 192.0.2.1, 443, password=it's, sni=s.example.test\n\
+                E = trojan, 192.0.2.1, 443, password=a\"b, sni=s.example.test\n\
+                F = vmess, 192.0.2.1, 443, username=b831381d-6324-4d53-ad4f-8cda48b30811, ws=true, ws-headers=\"Host:h.example.test|X:a,b\", tls=true, sni=s.example.test\n";
+    let password = |spec: &NodeSpec| match &spec.outbound {
+        Outbound::Stream(node) => match node.protocol() {
+            StreamProtocol::Trojan(trojan) => trojan.password.expose().to_owned(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    let nodes = nodes(text);
+    assert_eq!(nodes.iter().map(password).collect::<Vec<_>>(), ["a,b", "a,\"b", "a(b", "it's", "a\"b", ""]);
+    for node in &nodes {
+        assert_eq!(carrier(node).tls().unwrap().server_name.as_deref(), Some("s.example.test"));
+    }
+    let Carrier::WebSocket { websocket, .. } = carrier(&nodes[5]) else { panic!() };
+    assert_eq!(websocket.headers, [("X".into(), "a,b".into())]);
+}

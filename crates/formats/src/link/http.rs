@@ -42,7 +42,8 @@ pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
         return query;
     }
     // Lists write a final slash behind addresses; behind a name it is a page.
-    let bare = uri.path.is_empty() || (uri.path == "/" && (uri.userinfo.is_some() || uri::is_address(uri.host)));
+    let server = uri.userinfo.is_some() || uri::is_address(uri.host) || uri.host.contains(':');
+    let bare = uri.path.is_empty() || (uri.path == "/" && server);
     let known = |key: &str| KNOWN.iter().any(|name| same(key, name));
     if !bare || !uri.query.keys().all(known) {
         return Err(RejectCode::WebAddress);
