@@ -131,6 +131,7 @@ fn a_client_that_knows_one_server_is_that_server() {
             r#"{"server": "hysteria2://p@hy.example.test:443/?sni=s.test", "http": {"listen": "127.0.0.1:8080"}, "tls": {}}"#,
             "hysteria2://p@hy.example.test:443?sni=s.test",
         ),
+        ("server: hy.example.test\nauth: a:b\n", "hysteria2://a%3Ab@hy.example.test:443"),
         (
             r#"{"server": "203.0.113.1:4430", "auth_str": "a", "up_mbps": 10, "down_mbps": 50, "server_name": "s.test",
                 "insecure": true, "socks5": {"listen": "127.0.0.1:1080"}}"#,
@@ -174,6 +175,7 @@ fn lists_stay_lists() {
         ("http://203.0.113.1:80\nsocks5://203.0.113.2:1080", 2),
         ("# proxies\n\n1. 203.0.113.1:80\n2. 203.0.113.2:80", 2),
         ("Proxy: socks5://203.0.113.1:1080 (fresh)", 1),
+        ("ip:port\n203.0.113.1:80", 1),
         ("HTTP:\n203.0.113.1:80\n203.0.113.2:80\n", 2),
         ("http:\n  - 203.0.113.1:80\nsocks5:\n  - 203.0.113.2:1080\n  - 203.0.113.3:1080\n", 3),
         (r#"{"http": ["203.0.113.1:80"], "socks5": "203.0.113.2:1080 203.0.113.3:1080"}"#, 3),
@@ -193,6 +195,14 @@ fn lists_stay_lists() {
     for (text, count) in cases {
         let found = links(text);
         assert_eq!(found.len(), *count, "{text}: {found:?}");
+    }
+    for text in [
+        "## HTTP\n203.0.113.1:80\n203.0.113.3:80\n\n## SOCKS5\n203.0.113.2:1080\n203.0.113.4:1080\n",
+        "HTTP:\n203.0.113.1:80\n203.0.113.3:80\nSocks5 🔥\n203.0.113.2:1080\n203.0.113.4:1080\n",
+    ] {
+        let schemes: Vec<_> = parse(text.as_bytes()).nodes.iter().map(|entry| entry.spec.scheme()).collect();
+        assert_eq!(schemes, ["http", "http", "socks5", "socks5"], "{text}");
+        assert_eq!(codes(text), []);
     }
     let found = links("http:\n  - 203.0.113.1:80\nsocks5:\n  - 203.0.113.2:1080\n");
     assert_eq!(found, ["http://203.0.113.1:80", "socks5://203.0.113.2:1080"]);
@@ -236,6 +246,7 @@ fn logins_in_columns() {
         "203.0.113.5:8080;alice;s3cret",
         "203.0.113.5:8080 alice s3cret",
         "203.0.113.5\t8080\talice\ts3cret",
+        "203.0.113.5:8080 | alice | s3cret | DE | 120ms",
         "alice:s3cret:203.0.113.5:8080",
         "alice:s3cret@203.0.113.5:8080",
         "203.0.113.5:8080@alice:s3cret",

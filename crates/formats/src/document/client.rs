@@ -11,6 +11,28 @@ use crate::{
     field, outbound, parse_link,
 };
 
+/// The keys of Hysteria 2's client.
+const HYSTERIA2: &[&str] = &[
+    "server",
+    "auth",
+    "tls",
+    "obfs",
+    "bandwidth",
+    "transport",
+    "quic",
+    "congestion",
+    "fastOpen",
+    "lazy",
+    "socks5",
+    "http",
+    "tcpForwarding",
+    "udpForwarding",
+    "tcpTProxy",
+    "udpTProxy",
+    "tcpRedirect",
+    "tun",
+];
+
 /// Reads the one server of a client's configuration; `None` for any other map.
 pub(super) fn read(tree: &Tree) -> Option<Result<NodeSpec, RejectCode>> {
     let has = |key: &str| !tree.get(key).is_null();
@@ -37,8 +59,8 @@ pub(super) fn read(tree: &Tree) -> Option<Result<NodeSpec, RejectCode>> {
     if first.into_iter().any(has) {
         return Some(hysteria(tree));
     }
-    let doors = ["socks5", "http", "tcpForwarding", "udpForwarding", "tun", "tcpTProxy", "tcpRedirect"];
-    let ours = second.iter().any(|key| tree.get(key).is_map()) || (has("auth") && doors.into_iter().any(has));
+    let ours = second.iter().any(|key| tree.get(key).is_map())
+        || (has("auth") && tree.pairs().iter().all(|(key, _)| HYSTERIA2.contains(&key.as_ref())));
     ours.then(|| hysteria2(tree))
 }
 

@@ -50,6 +50,14 @@ impl Columns {
     }
 }
 
+/// Whether a line only says how the rows beneath it are written: `ip:port:user:pass`.
+pub(super) fn is_title(line: &str) -> bool {
+    let names: Vec<String> =
+        line.split([':', '@', ' ', '|', ',', ';']).map(letters).filter(|name| !name.is_empty()).collect();
+    let known = |name: &String| [HOST, PORT, USER, PASSWORD, SCHEME].iter().any(|names| names.contains(&name.as_str()));
+    names.len() > 1 && names.iter().all(known)
+}
+
 /// The letters of a column's name in lower case: `IP Address` and `ip_address` are one.
 fn letters(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect()

@@ -24,6 +24,8 @@ pub(super) enum Row {
     Spoilt(RejectCode),
     /// Nothing but signs.
     Blank,
+    /// A protocol's name above the rows that speak it.
+    Heading(ListScheme),
     /// Anything else, even with an address in it: a sentence, a setting, a line of a log.
     Prose,
 }
@@ -35,6 +37,11 @@ pub(super) fn read(line: &str, default: ListScheme) -> Row {
     }
     let fields: Vec<&str> = line.split(is_hard).collect();
     let leading = if fields.len() > 2 { leading_columns(&fields) } else { 0 };
+    if let [word] = words(line).filter(|word| word.contains(char::is_alphanumeric)).take(2).collect::<Vec<_>>()[..]
+        && let Some(scheme) = ListScheme::from_name(word.trim_matches(|c: char| !c.is_alphanumeric()))
+    {
+        return Row::Heading(scheme);
+    }
     let mut row = Reading { scheme: default, endpoints: Vec::new(), rest: Vec::new(), first: true };
     let mut words = fields.iter().skip(leading).flat_map(|field| words(field)).take(MAX_WORDS).peekable();
     row.first = leading == 0;
@@ -239,10 +246,14 @@ fn is_sentence(word: &str) -> bool {
 }
 
 /// A user and a password in the two columns behind the address, where neither says something about a proxy instead.
+/// Further columns must do so, and stand apart from each other by more than spaces.
 fn login_columns(rest: &[&str], fields: &[&str]) -> Option<Credentials> {
     // A column that is a phrase is no part of a login.
     let phrases = fields.len() > 2 && fields.iter().skip(1).any(|field| words(field).count() > 1);
-    let &[user, password] = rest else { return None };
+    let (&[user, password], others) = rest.split_first_chunk::<2>()?;
+    if !others.iter().all(|text| fields.len() > 3 && is_property(text)) {
+        return None;
+    }
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let login = !phrases
         && !number(user)

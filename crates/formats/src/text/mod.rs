@@ -173,7 +173,7 @@ impl<'h> Reader<'h> {
             return rows.blank(&mut self.parsed);
         }
         if is_comment(line) {
-            return;
+            return rows.remark(line);
         }
         if depth < MAX_DEPTH
             && let Some(inner) = blob::line(line)

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hezar_core::{Host, Label, NodeSpec, Outbound};
 
 use super::{
-    columns::Columns,
+    columns::{self, Columns},
     hints::ListScheme,
     list::{self, Row},
     markup::{CELL, Dress},
@@ -59,9 +59,16 @@ impl<'t> Rows<'t> {
             }
             Row::Spoilt(code) => Found::Refused(code),
             Row::Blank => Found::Nothing,
+            Row::Heading(scheme) => {
+                self.default = scheme;
+                Found::Nothing
+            }
             Row::Prose => {
                 if let Some(columns) = Columns::parse(line) {
                     self.columns = Some(columns);
+                    return Found::Nothing;
+                }
+                if columns::is_title(line) {
                     return Found::Nothing;
                 }
                 self.others += 1;
@@ -78,6 +85,13 @@ impl<'t> Rows<'t> {
         }
         self.waiting.push(Waiting { number, text, nodes });
         Found::Pending
+    }
+
+    /// Reads a remark, which may be the heading of rows.
+    pub(super) fn remark(&mut self, line: &str) {
+        if let Row::Heading(scheme) = list::read(line.trim_start_matches(['#', '/', ';']), self.default) {
+            self.default = scheme;
+        }
     }
 
     /// Counts a line that holds an address in a sentence.

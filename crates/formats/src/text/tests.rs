@@ -89,6 +89,11 @@ fn a_base64_line_stands_at_its_own_line() {
 fn other_encodings() {
     let utf16: Vec<u8> = "\u{feff}trojan://pw@192.0.2.1:443#ü".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(parse(&utf16).nodes[0].label.as_str(), "ü");
+    let bare: Vec<u8> = "trojan://pw@192.0.2.1:443#ü\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(parse(&bare).nodes[0].label.as_str(), "ü");
+    // GBK: what is in ASCII is read, and only the name suffers.
+    let gbk: &[u8] = b"trojan://pw@192.0.2.1:443#\xcf\xe3\xb8\xdb 1\nproxies";
+    assert_eq!(parse(gbk).nodes[0].spec.server.to_string(), "192.0.2.1:443");
     let latin: &[u8] = b"trojan://pw@192.0.2.1:443#\xfc\ntrojan://pw@192.0.2.2:443";
     assert_eq!(parse(latin).nodes.len(), 2);
 }
