@@ -139,6 +139,7 @@ pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
         concurrency,
         per_second: probe.per_second,
         per_host: probe.per_host,
+        per_host_per_second: probe.per_host_per_second,
         trace_url: probe.trace_url.clone(),
         trace_interval: probe.trace_interval,
         canaries: probe.canaries.clone(),

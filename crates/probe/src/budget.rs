@@ -39,6 +39,12 @@ impl Budget {
         self.per_second == 0 || self.level >= 1000
     }
 
+    /// Whether nothing was taken for a while.
+    pub(crate) fn is_full(&mut self, now: Timestamp) -> bool {
+        self.fill(now);
+        self.per_second == 0 || self.level >= self.most()
+    }
+
     /// Takes a token.
     pub(crate) const fn take(&mut self) {
         self.level = self.level.saturating_sub(1000);

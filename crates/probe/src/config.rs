@@ -37,6 +37,8 @@ pub struct ProbeConfig {
     pub per_second: u32,
     /// Probes at a time to one server host, at least 1. Loopback hosts are exempt.
     pub per_host: usize,
+    /// Probes started per second at one server host; 0 = no limit. Loopback hosts are exempt.
+    pub per_host_per_second: u32,
     /// Where the exit address is read: a page of `key=value` lines with `ip` and `loc`, as `/cdn-cgi/trace` serves.
     pub trace_url: Option<Url>,
     /// How often a node's exit is looked up.
@@ -74,6 +76,7 @@ impl ProbeConfig {
             concurrency: 256,
             per_second: 500,
             per_host: 8,
+            per_host_per_second: 16,
             trace_url: None,
             trace_interval: Duration::from_secs(24 * 3600),
             canaries: Vec::new(),

@@ -16,6 +16,7 @@ mod prober;
 mod progress;
 mod runner;
 mod schedule;
+mod servers;
 mod suspicion;
 mod trace;
 mod verdict;
@@ -30,6 +31,7 @@ pub use pace::Pace;
 pub use prober::{Checks, Dialers, Prober};
 pub use progress::Progress;
 pub use schedule::{Ended, Schedule, Subject};
+pub use servers::Answer;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,8 @@ pub struct Pace {
     pub jitter: f32,
     /// Probes at a time to one server.
     pub per_host: usize,
+    /// Probes started per second at one server; 0 = no limit.
+    pub per_host_per_second: u32,
     /// Failures in a row that made a node dead.
     pub dead_after: u32,
 }

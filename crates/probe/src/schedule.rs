@@ -9,7 +9,10 @@ use std::{
 use hezar_core::{NodeId, Timestamp};
 use hezar_pool::State;
 
-use crate::pace::{Pace, unit};
+use crate::{
+    pace::{Pace, unit},
+    servers::{Answer, Servers},
+};
 
 type Map<K, V> = HashMap<K, V, ahash::RandomState>;
 
@@ -60,9 +63,8 @@ pub struct Schedule {
     waiting: BinaryHeap<Reverse<(Timestamp, u64, NodeId)>>,
     /// Nodes whose time has come, by rank.
     ready: [VecDeque<Ready>; RANKS],
-    /// Nodes whose time has come, but whose server is busy.
-    parked: Map<u64, VecDeque<Ready>>,
-    busy: Map<u64, usize>,
+    /// The hosts, with the nodes whose time has come and that wait for their host.
+    servers: Servers<Ready>,
     running: usize,
     stamps: u64,
     turn: bool,
@@ -90,6 +92,8 @@ struct Ready {
     id: NodeId,
     stamp: u64,
     since: Timestamp,
+    /// It has waited for its host already.
+    parked: bool,
 }
 
 impl Schedule {
@@ -97,12 +101,11 @@ impl Schedule {
     #[must_use]
     pub fn new(pace: Pace) -> Self {
         Self {
+            servers: Servers::new(pace.per_host, pace.per_host_per_second),
             pace,
             entries: Map::default(),
             waiting: BinaryHeap::new(),
             ready: std::array::from_fn(|_| VecDeque::new()),
-            parked: Map::default(),
-            busy: Map::default(),
             running: 0,
             stamps: 0,
             turn: false,
@@ -213,18 +216,23 @@ impl Schedule {
             let Some(entry) = self.entries.get_mut(&ready.id).filter(|e| e.stamp == ready.stamp && !e.running) else {
                 continue;
             };
-            if let Some(server) = entry.subject.server {
-                let busy = self.busy.entry(server).or_default();
-                if *busy >= self.pace.per_host.max(1) {
-                    self.parked.entry(server).or_default().push_back(ready);
-                    continue;
-                }
-                *busy += 1;
+            if let Some(host) = entry.subject.server
+                && self.servers.start(host, ready, entry.demanded || ready.parked, now).is_none()
+            {
+                continue;
             }
             entry.running = true;
             entry.demanded = false;
             self.running += 1;
             return Some(ready.id);
+        }
+    }
+
+    /// Notes what a probe that is still running showed about the node's host.
+    pub fn note_answer(&mut self, id: NodeId, answer: Answer) {
+        let host = self.entries.get(&id).filter(|entry| entry.running).and_then(|entry| entry.subject.server);
+        if let Some(host) = host {
+            self.servers.note(host, answer);
         }
     }
 
@@ -300,7 +308,8 @@ impl Schedule {
         if self.ready.iter().any(|queue| !queue.is_empty()) {
             return Some(now);
         }
-        self.waiting.peek().map(|Reverse((due, ..))| *due)
+        let waiting = self.waiting.peek().map(|Reverse((due, ..))| *due);
+        waiting.into_iter().chain(self.servers.next_alarm()).min()
     }
 
     /// Puts a node where it will be found at `due`; any earlier place becomes stale.
@@ -311,19 +320,22 @@ impl Schedule {
         self.planned.push((id, due.unwrap_or(now).max(now)));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
-            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now }),
+            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now, parked: false }),
         }
     }
 
     /// Moves the nodes whose time has come.
     fn wake(&mut self, now: Timestamp) {
+        while let Some(host) = self.servers.woken(now) {
+            self.unpark(host);
+        }
         while let Some(Reverse((due, stamp, id))) = self.waiting.peek().copied() {
             if due > now {
                 return;
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due });
+                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due, parked: false });
             }
         }
     }
@@ -344,22 +356,20 @@ impl Schedule {
     /// A probe to this server is over: one that waited for it may go.
     fn free(&mut self, server: Option<u64>) {
         self.running = self.running.saturating_sub(1);
-        let Some(server) = server else { return };
-        if let Some(busy) = self.busy.get_mut(&server) {
-            *busy = busy.saturating_sub(1);
-            if *busy == 0 {
-                self.busy.remove(&server);
+        if let Some(host) = server {
+            if self.servers.end(host) {
+                self.unpark(host);
             }
         }
-        let Some(queue) = self.parked.get_mut(&server) else { return };
-        while let Some(ready) = queue.pop_front() {
+    }
+
+    /// Lets one node that waited for its host try again.
+    fn unpark(&mut self, host: u64) {
+        while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry)].push_front(ready);
-                break;
+                self.ready[rank(entry)].push_front(Ready { parked: true, ..ready });
+                return;
             }
-        }
-        if queue.is_empty() {
-            self.parked.remove(&server);
         }
     }
 }

@@ -164,6 +164,8 @@ pub struct ProbeConfig {
     pub concurrency: Option<usize>,
     pub per_second: u32,
     pub per_host: usize,
+    /// Probes started per second at one server host; 0 = no limit.
+    pub per_host_per_second: u32,
     pub trace_url: Option<Url>,
     pub trace_interval: Duration,
     /// Pages whose bytes are known, fetched through every node that works; empty = none.

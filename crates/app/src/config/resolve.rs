@@ -238,6 +238,7 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
         concurrency: count(&mut section, "concurrency", 1..=100_000),
         per_second: small(&mut section, "per_second", 1..=1_000_000).unwrap_or(500),
         per_host: count(&mut section, "per_host", 1..=10_000).unwrap_or(8),
+        per_host_per_second: small(&mut section, "per_host_per_second", 0..=1_000_000).unwrap_or(16),
         trace_url: trace.unwrap_or_else(|| Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"))),
         trace_interval: section.duration("trace_interval", limits.interval).unwrap_or(Duration::from_secs(86_400)),
         canaries,

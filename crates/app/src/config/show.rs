@@ -168,6 +168,7 @@ fn probe(config: &Config) -> Value {
         ("concurrency", probe.concurrency.map(number)),
         ("per_second", Some(number(probe.per_second))),
         ("per_host", Some(number(probe.per_host))),
+        ("per_host_per_second", Some(number(probe.per_host_per_second))),
         ("trace_url", text(probe.trace_url.as_ref().map(redact::url).unwrap_or_default())),
         ("trace_interval", text(show_duration(probe.trace_interval))),
         ("canary_url", canary_url(probe)),

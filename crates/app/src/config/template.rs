@@ -61,6 +61,7 @@ dead_after = 3                      # failures in a row
 # concurrency = 1000                # default: from the open-file limit
 # per_second = 500                  # checks started per second
 # per_host = 8                      # checks at a time on one server
+# per_host_per_second = 16          # checks started per second on one server; far fewer while nothing there answers
 # trace_url = "https://www.cloudflare.com/cdn-cgi/trace"   # exit address and country; "" for none
 # trace_interval = "1d"
 # canary_url = "https://example.org/known.txt"   # a page whose bytes you know: a node that changes it, answers for it with

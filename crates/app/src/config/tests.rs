@@ -478,4 +478,6 @@ fn the_pool_is_bounded_and_may_refuse_insecure_nodes() {
     assert!(!rules.allow_insecure && !config.listeners[0].allow_insecure);
     assert!(read(&config.show()).unwrap().show().contains("max_nodes_per_server = 3"));
     assert_eq!(problems("[pool]\nmax_nodes = 0").len(), 1);
+    let probe = |text: &str| crate::spec::probe(&read(text).unwrap(), 1).per_host_per_second;
+    assert_eq!((probe(""), probe("[probe]\nper_host_per_second = 0")), (16, 0));
 }

@@ -93,6 +93,7 @@ impl Runner {
             dead_most: config.dead_interval,
             jitter: config.jitter,
             per_host: config.per_host,
+            per_host_per_second: config.per_host_per_second,
             dead_after: shared.pool.rules().dead_after,
         };
         let recheck = config.guard.recheck.min(config.interval);

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{NodeId, Timestamp};
-use hezar_engine::DialError;
+use hezar_core::{NodeId, Stage, Timestamp};
+use hezar_engine::{Cause, DialError};
 use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
@@ -12,7 +12,7 @@ use super::{
     tampering::{PROBE_URL, Trust, witness},
 };
 use crate::{
-    Control, Doubt, Ended, GuardState, ProbeResult, Progress, Ruling,
+    Answer, Control, Doubt, Ended, GuardState, ProbeResult, Progress, Ruling,
     prober::Payload,
     suspicion::{Blame, digest},
     verdict::Verdict,
@@ -59,6 +59,9 @@ impl Runner {
     fn checked(&mut self, id: Id, result: Result<Checked, Verdict>) {
         let Some(flight) = self.land(id) else { return };
         let now = self.now();
+        if let Ok(_) | Err(Verdict::Tampered(_)) = &result {
+            self.schedule.note_answer(flight.node.id(), Answer::Works);
+        }
         match result {
             Ok(Checked { took, dialer, looks }) => match self.trust(&flight.node, &looks, now) {
                 Trust::Fine => self.works(flight, took, dialer, now),
@@ -155,6 +158,7 @@ impl Runner {
         match ruling {
             Ruling::Apply => {
                 self.shared.metrics.ended("failed", failure.code);
+                self.schedule.note_answer(node.id(), answer_of(&failure));
                 self.report(node.id(), failure, now);
                 self.end(node, false, now);
             }
@@ -299,4 +303,11 @@ impl Runner {
             pass.done += 1;
         }
     }
+}
+
+/// Whether anything at the node's host answered: nothing did when its name was not found or the connection was not
+/// opened, nor when only silence came before the node's own handshake was over.
+fn answer_of(failure: &Failure) -> Answer {
+    let silence = failure.code == Cause::Timeout.code() && failure.stage <= Stage::Handshake;
+    if failure.stage <= Stage::Connect || silence { Answer::Silent } else { Answer::Speaks }
 }

@@ -7,6 +7,7 @@ mod outage;
 mod parts;
 mod prober;
 mod schedule;
+mod servers;
 mod socks4;
 mod suspicion;
 
@@ -49,7 +50,10 @@ pub(super) fn id(n: u32) -> NodeId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Works(Duration),
+    /// Something at the server says no.
     Refuses,
+    /// Nothing is at the server.
+    Unreached,
     Hangs,
     /// Says that it cannot reach the target.
     NoTarget,
@@ -166,6 +170,7 @@ impl Dialer for FakeNode {
                 Ok(Box::new(tokio::io::empty()) as BoxStream)
             }
             Way::Refuses => fail(Cause::Refused),
+            Way::Unreached => Err(DialError::new(Stage::Connect, Cause::Refused)),
             Way::Hangs => attempt.stage(Stage::Connect, std::future::pending::<Result<BoxStream, Cause>>()).await,
             Way::NoTarget => fail(Cause::TargetUnreachable("host unreachable")),
             Way::Exhausted => fail(Cause::Exhausted(std::io::Error::from_raw_os_error(24))),

@@ -15,6 +15,7 @@ fn pace() -> Pace {
         dead_most: Duration::from_secs(1800),
         jitter: 0.0,
         per_host: 4,
+        per_host_per_second: 0,
         dead_after: 3,
     }
 }
