@@ -17,6 +17,8 @@ pub const DOORS: &[(&str, Door)] = &[
     ("outbound", outbound::answer),
     ("datagrams", datagrams::answer),
     ("socks-datagram", hezar_gateway::doors::datagram),
+    ("http-request", hezar_gateway::doors::http_request),
+    ("http-answer", hezar_engine::doors::http_answer),
     ("grpc", outbound::grpc),
     ("xhttp", outbound::xhttp),
     ("http", outbound::http),

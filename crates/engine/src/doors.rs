@@ -4,12 +4,17 @@ use std::{fmt::Debug, hint::black_box};
 
 use bytes::Bytes;
 
-use crate::{protocol, quic, security, transport};
+use crate::{http, protocol, quic, security, transport};
 
 /// Decodes `data` as a whole and in pieces, whose size is its first byte and one more.
 fn same_in_pieces<T: PartialEq + Debug>(data: &[u8], decode: impl Fn(&[u8], usize) -> T) {
     let piece = data.first().map_or(1, |byte| usize::from(*byte) + 1);
     assert_eq!(decode(data, piece), decode(data, usize::MAX), "it depends on the pieces");
+}
+
+/// The answer of an HTTP server that is read leniently. The first byte is also the size of pieces.
+pub fn http_answer(data: &[u8]) {
+    same_in_pieces(data, http::decode_answer);
 }
 
 /// The answers and datagrams of a Hysteria 2 server.

@@ -108,6 +108,15 @@ fn user_names_may_hold_what_options_begin_with() {
 }
 
 #[test]
+fn exits_are_named_unless_that_is_switched_off() {
+    assert!(read("").unwrap().proxy.name_exit);
+    let config = read("proxy.name_exit = false").unwrap();
+    assert!(!config.proxy.name_exit && !crate::spec::gateway(&config).name_exit);
+    assert!(config.show().contains("name_exit = false"));
+    assert_eq!(problems("proxy.name_exit = \"no\"").len(), 1);
+}
+
+#[test]
 fn sessions_are_bounded_by_settings() {
     let proxy = read("").unwrap().proxy;
     assert_eq!((proxy.max_sessions, proxy.max_sessions_per_user), (100_000, 10_000));

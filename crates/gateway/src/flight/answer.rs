@@ -61,7 +61,9 @@ fn record(bytes: &[u8]) -> Answer {
 }
 
 fn http(bytes: &[u8], body: bool) -> Answer {
-    if bytes.iter().zip(b"HTTP/1.").any(|(byte, wanted)| byte != wanted) {
+    let begins = |wanted: &[u8]| bytes.iter().zip(wanted).all(|(byte, wanted)| byte == wanted);
+    // Old radio servers say ICY, and players understand them.
+    if !begins(b"HTTP/1.") && !begins(b"ICY ") {
         return Answer::Wrong;
     }
     let Some(head) = head_end(bytes, 0) else {

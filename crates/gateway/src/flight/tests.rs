@@ -114,6 +114,7 @@ fn answers() {
     answered(Expect::Tls, b"\x15\x03\x01\x00\x02\x02\x28 and more", 7);
     answered(Expect::Http { body: true }, OK, OK.len());
     answered(Expect::Http { body: true }, b"HTTP/1.0 404 No\n\nbody", 17);
+    answered(Expect::Http { body: true }, b"ICY 200 OK\r\n\r\nmusic", 14);
     answered(Expect::Any, b"\x00", 1);
     let endless = [b"HTTP/1.1 200 OK\r\nA: ", &vec![b'a'; 40_000][..]].concat();
     assert_eq!(Expect::Http { body: true }.judge(&endless), Answer::Whole, "what is held back is bounded");

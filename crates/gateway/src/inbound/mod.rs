@@ -13,6 +13,7 @@ mod http;
 mod inbox;
 mod socks;
 
+pub(crate) use http::reads_request;
 use inbox::Inbox;
 pub(crate) use socks::reads_datagram;
 

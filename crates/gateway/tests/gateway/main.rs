@@ -10,6 +10,7 @@ mod failover;
 mod http;
 mod http_wild;
 mod limits;
+mod real_clients;
 mod socks;
 mod users;
 mod world;

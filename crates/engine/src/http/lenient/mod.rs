@@ -103,6 +103,21 @@ impl AnswerHeads {
     }
 }
 
+/// What is left of an answer that comes in pieces of `piece` bytes; `None` when it is refused.
+pub(crate) fn decode(data: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let LenientAnswers { mut reader, .. } = LenientAnswers::new((), 1024);
+    let mut body = Vec::new();
+    for piece in data.chunks(piece.max(1)) {
+        if reader.is_final {
+            body.extend_from_slice(piece);
+            continue;
+        }
+        reader.raw.extend_from_slice(piece);
+        reader.needs_more().ok()?;
+    }
+    reader.is_final.then(|| [&reader.ready[..], &reader.raw, &body].concat())
+}
+
 impl Reader for AnswerHeads {
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,

@@ -73,7 +73,7 @@ pub(super) async fn exchange(
     };
     match answer {
         Ok(response) => {
-            upload.answered();
+            upload.answered(response.status());
             Ok(Answered { response, meter, end: AnswerEnd::new(upload) })
         }
         Err(mut error) => {

@@ -54,6 +54,8 @@ mod request_line;
 mod tests;
 mod upload;
 
+pub(crate) use request_head::reads_request;
+
 /// Room in the read buffer beside the largest head; what is written again may be longer by a few bytes a line.
 const BODY_ROOM: usize = 16 * 1024;
 

@@ -14,6 +14,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// The most header lines.
 pub(super) const MAX_LINES: usize = 1000;
 
+/// The longest name of a header; hyper takes no longer ones than 64 KiB.
+const MAX_NAME: usize = 1024;
+
 /// What the service is told about a request beside hyper's reading of it.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -56,6 +59,9 @@ impl RequestHead {
             Ok(httparse::Status::Partial) => return Err(Refusal::BadRequest("the head of the request is cut short")),
             Err(error) => return Err(malformed(error)),
         };
+        if fields.iter().any(|field| field.name.len() > MAX_NAME) {
+            return Err(Refusal::HeaderTooLarge);
+        }
         let body = body_end(&line, fields)?;
         let leaves_http = line.is_connect() || !line.is_http10 && asks_upgrade(fields);
         let bytes = strict(&line, fields);
@@ -67,6 +73,13 @@ impl RequestHead {
         let bytes = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
         Self { asked: Asked { destination: Err(refusal), leaves_http: true }, bytes, body: BodyEnd::none() }
     }
+}
+
+/// Reads a head and where the body behind it ends, for the fuzz targets.
+pub(crate) fn reads_request(data: &[u8]) -> bool {
+    let end = hezar_engine::http::head_end(data, 0).unwrap_or(data.len());
+    let (head, rest) = data.split_at_checked(end).unwrap_or((data, b""));
+    RequestHead::read(head).is_ok_and(|mut head| head.body.take(rest).is_ok())
 }
 
 fn malformed(error: httparse::Error) -> Refusal {

@@ -27,6 +27,8 @@ fn heads_that_are_not_http1() {
     assert!(matches!(read(b"PRI * HTTP/2.0\r\n\r\n"), Err(Refusal::Http2)));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1001));
     assert!(matches!(read(many.as_bytes()), Err(Refusal::HeaderTooLarge)));
+    let long = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(70_000));
+    assert!(matches!(read(long.as_bytes()), Err(Refusal::HeaderTooLarge)));
     let enough = format!("GET http://a/ HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(900));
     assert!(read(enough.as_bytes()).unwrap().asked.destination.is_ok());
     assert!(matches!(read(b"GET / HTTP/1.1\r\n\r\n").unwrap().asked.destination, Err(Refusal::NotProxied)));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Expect: 100-continue: Wait ──100 from the target, or a second──► Go ──► Sent
-//!                           └──an answer has begun──► Answered ──the answer is over──► Over: the body is given up
+//!                           └──an error is answered──► Answered ──the answer is over──► Over: the body is given up
 //! ```
 
 use std::{
@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
 use tokio::{
@@ -79,9 +80,10 @@ impl Upload {
         self.permit_if_waiting(Permit::Go);
     }
 
-    /// The answer has begun. A body that still waits is not sent while the answer is read.
-    pub(super) fn answered(&self) {
-        self.permit_if_waiting(Permit::Answered);
+    /// The answer has begun. A body that still waits is not sent when it is an error; else the target goes on to read it.
+    pub(super) fn answered(&self, status: StatusCode) {
+        let is_error = status.is_client_error() || status.is_server_error();
+        self.permit_if_waiting(if is_error { Permit::Answered } else { Permit::Go });
     }
 
     fn permit_if_waiting(&self, next: Permit) {
