@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 
+use hyper::body::Bytes;
+
 use crate::{
-    AddReport, ApiError, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto, NodesPage,
-    NodesQuery, RemoveReport, RemoveRequest, Saved, SessionDto, StatusDto,
+    AddQuery, AddReport, ApiError, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
+    FetchRequest, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport, RemoveRequest,
+    Saved, SessionDto, SessionsQuery, StatusDto,
 };
 
 /// What the API can ask of a running instance; the application implements it.
@@ -22,11 +25,23 @@ pub trait Control: Send + Sync + 'static {
     /// [`ApiError::BadRequest`] when the id is malformed.
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError>;
 
-    /// Adds the links in `text` (any form that the parser reads), and waits a moment until they are in the store.
+    /// Adds the links in `text` (any form and encoding that the parser reads), and waits a moment until they are in the store.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] while the instance shuts down, [`ApiError::StoreOverflow`], [`ApiError::StoreRefused`].
-    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError>;
+    async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError>;
+
+    /// Probes nodes now, and waits for the results as long as the request says.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a filter's value is not known, [`ApiError::Busy`] when too much is asked for.
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError>;
+
+    /// Reads sources now, and waits for the results as long as the request says.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when there is no such source, [`ApiError::Busy`] when too much is asked for.
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError>;
 
     /// Removes nodes by id, and waits a moment until that is in the store.
     ///
@@ -34,8 +49,8 @@ pub trait Control: Send + Sync + 'static {
     /// [`ApiError::BadRequest`] when an id is malformed, and those of [`Control::add`].
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError>;
 
-    /// The sessions that run, those that end first in front.
-    fn sessions(&self) -> Vec<SessionDto>;
+    /// The sessions that run and fit, those that end first in front.
+    fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto>;
 
     /// Gives a session another exit and its full time; `None` when there is no such session.
     ///
@@ -61,6 +76,9 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when a value is malformed.
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError>;
+
+    /// Whether nodes carry traffic, in a time that does not depend on how many there are.
+    fn health(&self) -> HealthDto;
 
     /// The state of the whole instance.
     fn status(&self) -> StatusDto;

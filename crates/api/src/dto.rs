@@ -1,6 +1,6 @@
 //! The shapes of requests and answers: what programs rely on, so a field never changes its meaning.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct NodesQuery {
     /// A text that the label or the server contains; letter case does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
+    /// `best` (those that work in front, the fastest first), `latency`, `country`, `name` or `checked` (the last check in front);
+    /// as they are stored unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
     /// The first node to return, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
@@ -111,6 +115,157 @@ pub struct RejectDto {
     pub reject: String,
     /// Its first characters.
     pub excerpt: String,
+    /// What to do instead, when there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// The parameters of `POST /api/v1/nodes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AddQuery {
+    /// Whether nodes on private, loopback and link-local addresses are taken.
+    pub allow_private: bool,
+}
+
+/// The body of `POST /api/v1/probe`: which nodes to probe now. All that is given must fit; without any, all nodes are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeRequest {
+    /// Node ids.
+    pub ids: Vec<String>,
+    /// As in [`NodesQuery::state`].
+    pub state: Option<String>,
+    /// A link scheme.
+    pub scheme: Option<String>,
+    /// The name of a source.
+    pub source: Option<String>,
+    /// An ISO 3166-1 alpha-2 country of the exit.
+    pub country: Option<String>,
+    /// A text that the label or the server contains.
+    pub search: Option<String>,
+    /// How many seconds to wait for the results, at most 600; 30 unless said.
+    pub wait: Option<u64>,
+}
+
+/// The body of `POST /api/v1/fetch`: which sources to read now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchRequest {
+    /// Their names; all sources unless said.
+    pub sources: Vec<String>,
+    /// How many seconds to wait for the results, at most 600; 30 unless said.
+    pub wait: Option<u64>,
+}
+
+/// The longest wait for the results of work that was asked for, in seconds.
+pub(crate) const LONGEST_WAIT: u64 = 600;
+
+impl ProbeRequest {
+    /// How long to wait for the results.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        patience(self.wait)
+    }
+}
+
+impl FetchRequest {
+    /// How long to wait for the results.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        patience(self.wait)
+    }
+}
+
+fn patience(seconds: Option<u64>) -> Duration {
+    Duration::from_secs(seconds.unwrap_or(30).min(LONGEST_WAIT))
+}
+
+/// The answer to `POST /api/v1/probe`: 200 when all results are in, 202 when some probes go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Nodes that were asked for.
+    pub asked: usize,
+    /// Those that work.
+    pub works: usize,
+    /// Those that do not.
+    pub failed: usize,
+    /// Those whose probes go on, or were given up.
+    pub pending: usize,
+    /// The results, at most [`ProbeReport::MOST_RESULTS`].
+    pub nodes: Vec<ProbedDto>,
+}
+
+impl ProbeReport {
+    /// The most results in one answer; the numbers count all of them.
+    pub const MOST_RESULTS: usize = 10_000;
+}
+
+/// What the probe of one node found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedDto {
+    /// The node.
+    pub id: String,
+    /// Whether it answered as it should.
+    pub works: bool,
+    /// How long it took, in milliseconds.
+    pub latency_ms: Option<u64>,
+    /// Why it does not work: a stable code.
+    pub error: Option<String>,
+    /// How far the probe came.
+    pub stage: Option<String>,
+}
+
+/// The answer to `POST /api/v1/fetch`: 200 when all sources were read, 202 when some are being read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchReport {
+    /// Sources that were asked for.
+    pub asked: usize,
+    /// Those that are being read.
+    pub pending: usize,
+    /// What the others gave.
+    pub sources: Vec<FetchedDto>,
+}
+
+/// What reading one source gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedDto {
+    /// Its name.
+    pub source: String,
+    /// Nodes it lists.
+    pub nodes: u32,
+    /// Nodes that were not known before.
+    pub added: usize,
+    /// Refused lines.
+    pub refused: u32,
+    /// Whether nothing had changed since the last time.
+    pub unchanged: bool,
+    /// The code of the failure.
+    pub error: Option<String>,
+    /// Its text.
+    pub message: Option<String>,
+}
+
+/// The answer to `GET /healthz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthDto {
+    /// Whether any node carries traffic.
+    pub serving: bool,
+}
+
+/// Filters of `GET /api/v1/sessions`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionsQuery {
+    /// The name that clients gave the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The user's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The name of a listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
 }
 
 /// The answer to `POST /api/v1/nodes`.
@@ -215,6 +370,9 @@ pub struct StatusDto {
     pub uptime_s: u64,
     /// The address clients use.
     pub proxy: String,
+    /// Why no request can be served now, in one line for people; absent while nodes carry traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Nodes per state.
     pub nodes: StateCounts,
     /// The different exits behind the nodes that carry traffic.

@@ -22,6 +22,24 @@ pub enum ApiError {
     /// A parameter is malformed.
     #[error("{0}")]
     BadRequest(String),
+    /// The path knows other methods.
+    #[error("this path does not know the method; the header Allow names those that it knows")]
+    Method,
+    /// The body is longer than the limit.
+    #[error("the body is longer than {} MiB", crate::body::MAX_BODY >> 20)]
+    TooLarge,
+    /// The body is of a kind that is not read.
+    #[error("{0}")]
+    UnsupportedMedia(&'static str),
+    /// The body did not come in time.
+    #[error("the body was not complete in time")]
+    BodyTimeout,
+    /// As much of this work is under way as there may be.
+    #[error("{0}; try again in a moment")]
+    Busy(&'static str),
+    /// A bug of this program.
+    #[error("the answer could not be made, by a bug of this program that its log names")]
+    Internal,
     /// There is no such page, node or session.
     #[error("not found")]
     NotFound,
@@ -49,7 +67,16 @@ impl ApiError {
             "api-foreign-host",
             "The Host header is not an address of the API, as in a DNS rebinding attack (HTTP 421).",
         ),
-        CodeDoc::new("api-bad-request", "A parameter or the body of an API request is malformed (HTTP 400)."),
+        CodeDoc::new(
+            "api-bad-request",
+            "The request, a parameter or the body of an API request is malformed (HTTP 400; 414 or 431 when its head is too long).",
+        ),
+        CodeDoc::new("api-method", "The path does not know the method (HTTP 405)."),
+        CodeDoc::new("api-too-large", "The body of an API request is longer than 32 MiB (HTTP 413)."),
+        CodeDoc::new("api-media-type", "The body is compressed, or wrapped as a form (HTTP 415)."),
+        CodeDoc::new("api-timeout", "The body of an API request did not come in time (HTTP 408)."),
+        CodeDoc::new("api-busy", "As much of the work that was asked for is under way as there may be (HTTP 503)."),
+        CodeDoc::new("api-internal", "The answer could not be made; the log says why. This is a bug (HTTP 500)."),
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new("api-no-exit", "No healthy node fits the session that was to be rotated (HTTP 503)."),
         CodeDoc::new(
@@ -70,6 +97,12 @@ impl ApiError {
             Self::Unauthorized => "api-unauthorized",
             Self::ForeignHost => "api-foreign-host",
             Self::BadRequest(_) => "api-bad-request",
+            Self::Method => "api-method",
+            Self::TooLarge => "api-too-large",
+            Self::UnsupportedMedia(_) => "api-media-type",
+            Self::BodyTimeout => "api-timeout",
+            Self::Busy(_) => "api-busy",
+            Self::Internal => "api-internal",
             Self::NotFound => "api-not-found",
             Self::NoExit => "api-no-exit",
             Self::StoreOverflow => "api-store-overflow",
@@ -83,11 +116,36 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoExit | Self::StoreOverflow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
+}
+
+/// The answers that hyper gives itself, to heads that it cannot read, have no body: this gives the same head with the JSON of
+/// other errors behind it. `None` for everything else.
+pub(crate) fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
+    const EMPTY: &str = "content-length: 0\r\n";
+    if !answer.starts_with(b"HTTP/1.1 4") || answer.len() > 1024 {
+        return None;
+    }
+    let head = std::str::from_utf8(answer).ok().filter(|head| head.ends_with("\r\n\r\n") && head.contains(EMPTY))?;
+    let message = match head.split(' ').nth(1)? {
+        "400" => "the request is not HTTP/1.1 as RFC 9112 has it",
+        "414" => "the path is too long",
+        "431" => "the head of the request is too long",
+        _ => "the request was refused",
+    };
+    let error = ApiError::BadRequest(message.to_owned());
+    let body = json!({ "error": error.code(), "message": error.to_string() }).to_string();
+    let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    Some((head.replace(EMPTY, &length) + &body).into_bytes())
 }
 
 impl IntoResponse for ApiError {

@@ -2,18 +2,23 @@
 //!
 //! Nothing here knows the engine or the pool: the application implements [`Control`], the one door.
 
+mod body;
 mod control;
 mod dto;
 mod error;
 mod guard;
+mod page;
+mod places;
 mod routes;
 mod saved;
 mod serve;
+mod stream;
 
 pub use control::Control;
 pub use dto::{
-    AddReport, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
-    NodeDto, NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, SessionDto, SourceDto, StateCounts,
+    AddQuery, AddReport, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport,
+    ProbeRequest, ProbedDto, RejectDto, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts,
     StatusDto, StoreDto, TrafficDto, TroubleDto,
 };
 pub use error::ApiError;

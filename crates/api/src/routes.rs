@@ -4,33 +4,52 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, Query, Request, State, rejection::QueryRejection},
-    http::header,
+    extract::{
+        Path, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
-    AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, NodeDto, NodesPage, NodesQuery,
-    RemoveReport, RemoveRequest, Saved, SessionDto, StatusDto, guard::Guard,
+    AddQuery, AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FetchRequest, NodeDto,
+    NodesPage, NodesQuery, ProbeRequest, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, StatusDto,
+    body::WholeBody, guard::Guard, page::MetricsPage,
 };
 
-/// The most bytes of links in one request.
-const MAX_BODY: usize = 32 << 20;
+/// Answers that walk over all nodes and are made at a time; each takes a core.
+const HEAVY: usize = 2;
 
 #[derive(Clone)]
 struct Door {
     control: Arc<dyn Control>,
     guard: Arc<Guard>,
+    metrics: Arc<MetricsPage>,
+    heavy: Arc<Semaphore>,
 }
 
+type Parameters<T> = Result<Query<T>, QueryRejection>;
+type Segment = Result<Path<String>, PathRejection>;
+
+/// Of a request that takes no parameters: one that is given anyway is a mistake.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
 pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> Router {
-    let door = Door { control, guard: Arc::new(guard) };
+    let heavy = Arc::new(Semaphore::new(HEAVY));
+    let door = Door { control, guard: Arc::new(guard), metrics: Arc::default(), heavy };
     let guarded = Router::new()
         .route("/nodes", get(nodes).post(add).delete(remove))
         .route("/nodes/{id}", get(node).delete(remove_one))
+        .route("/probe", post(probe))
+        .route("/fetch", post(fetch))
         .route("/status", get(status))
         .route("/sessions", get(sessions))
         .route("/sessions/{id}", delete(end_session))
@@ -43,9 +62,41 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> Router {
         .route("/metrics", get(metrics))
         .nest("/api/v1", guarded)
         .fallback(async || ApiError::NotFound)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .method_not_allowed_fallback(async || ApiError::Method)
         .layer(middleware::from_fn_with_state(door.clone(), need_host))
         .with_state(door)
+}
+
+impl Door {
+    /// Makes an answer that takes long, off the threads that carry traffic and a few at a time.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&dyn Control) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = Arc::clone(&self.heavy).acquire_owned().await.map_err(|_| ApiError::Unavailable)?;
+        let control = Arc::clone(&self.control);
+        let made = spawn_blocking(move || {
+            // The work goes on when its client hangs up, and so does its place.
+            let _permit = permit;
+            answer(&*control)
+        });
+        made.await.map_err(|_| ApiError::Internal)
+    }
+}
+
+/// Reads the parameters in a request's path; what is not known is refused.
+fn parameters<T>(given: Parameters<T>) -> Result<T, ApiError> {
+    given.map(|Query(read)| read).map_err(|error| ApiError::BadRequest(error.body_text()))
+}
+
+fn segment(given: Segment) -> Result<String, ApiError> {
+    given.map(|Path(read)| read).map_err(|error| ApiError::BadRequest(error.body_text()))
+}
+
+/// Reads a body of JSON; an empty one says nothing.
+fn json_body<T: DeserializeOwned>(WholeBody(body): &WholeBody) -> Result<T, ApiError> {
+    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(text).map_err(|error| ApiError::BadRequest(error.to_string()))
 }
 
 async fn need_host(State(door): State<Door>, request: Request, next: Next) -> Response {
@@ -63,67 +114,124 @@ async fn need_token(State(door): State<Door>, request: Request, next: Next) -> R
 }
 
 async fn healthz(State(door): State<Door>) -> Response {
-    let nodes = door.control.status().nodes;
-    Json(json!({ "status": "ok", "serving": nodes.healthy + nodes.suspect > 0 })).into_response()
+    Json(json!({ "status": "ok", "serving": door.control.health().serving })).into_response()
 }
 
-async fn metrics(State(door): State<Door>) -> Response {
+async fn metrics(State(door): State<Door>) -> Result<Response, ApiError> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], door.control.metrics()).into_response()
+    Ok(([(header::CONTENT_TYPE, kind)], door.metrics.get(&door.control).await?).into_response())
 }
 
-async fn status(State(door): State<Door>) -> Json<StatusDto> {
-    Json(door.control.status())
+async fn status(State(door): State<Door>, query: Parameters<NoParameters>) -> Result<Json<StatusDto>, ApiError> {
+    parameters(query)?;
+    door.off_thread(|control| control.status()).await.map(Json)
 }
 
-async fn nodes(
+async fn nodes(State(door): State<Door>, query: Parameters<NodesQuery>) -> Result<Json<NodesPage>, ApiError> {
+    let query = parameters(query)?;
+    door.off_thread(move |control| control.nodes(&query)).await?.map(Json)
+}
+
+async fn node(
     State(door): State<Door>,
-    query: Result<Query<NodesQuery>, QueryRejection>,
-) -> Result<Json<NodesPage>, ApiError> {
-    let Query(query) = query.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    door.control.nodes(&query).map(Json)
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Json<NodeDto>, ApiError> {
+    parameters(query)?;
+    door.control.node(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
 }
 
-async fn node(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<NodeDto>, ApiError> {
-    door.control.node(&id)?.map(Json).ok_or(ApiError::NotFound)
+async fn add(
+    State(door): State<Door>,
+    query: Parameters<AddQuery>,
+    WholeBody(body): WholeBody,
+) -> Result<Saved<AddReport>, ApiError> {
+    door.control.add(body, &parameters(query)?).await
 }
 
-async fn add(State(door): State<Door>, body: String) -> Result<Saved<AddReport>, ApiError> {
-    door.control.add(&body).await
-}
-
-async fn remove(State(door): State<Door>, body: String) -> Result<Saved<RemoveReport>, ApiError> {
-    let request: RemoveRequest =
-        serde_json::from_str(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+async fn remove(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<RemoveReport>, ApiError> {
+    parameters(query)?;
+    let request: RemoveRequest = json_body(&body)?;
     door.control.remove(&request).await
 }
 
-async fn remove_one(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<RemoveReport>, ApiError> {
-    let report = door.control.remove(&RemoveRequest { ids: vec![id] }).await?;
+async fn remove_one(
+    State(door): State<Door>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Saved<RemoveReport>, ApiError> {
+    parameters(query)?;
+    let report = door.control.remove(&RemoveRequest { ids: vec![segment(id)?] }).await?;
     if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }
 
-async fn sessions(State(door): State<Door>) -> Json<Vec<SessionDto>> {
-    Json(door.control.sessions())
-}
-
-async fn rotate(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<SessionDto>, ApiError> {
-    door.control.rotate(&id).await?.ok_or(ApiError::NotFound)
-}
-
-async fn end_session(State(door): State<Door>, Path(id): Path<String>) -> Result<Saved<EndReport>, ApiError> {
-    door.control.end_session(&id).await?.ok_or(ApiError::NotFound)
-}
-
-async fn feedback(State(door): State<Door>, body: String) -> Result<Json<FeedbackReport>, ApiError> {
-    let request = serde_json::from_str(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    door.control.feedback(&request).map(Json)
-}
-
-async fn explain(
+async fn probe(
     State(door): State<Door>,
-    query: Result<Query<ExplainQuery>, QueryRejection>,
-) -> Result<Json<ExplainDto>, ApiError> {
-    let Query(query) = query.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    door.control.explain(&query).map(Json)
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Response, ApiError> {
+    parameters(query)?;
+    let request: ProbeRequest = json_body(&body)?;
+    let report = door.control.probe(&request).await?;
+    Ok((done_or_accepted(report.pending), Json(report)).into_response())
+}
+
+async fn fetch(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Response, ApiError> {
+    parameters(query)?;
+    let request: FetchRequest = json_body(&body)?;
+    let report = door.control.fetch(&request).await?;
+    Ok((done_or_accepted(report.pending), Json(report)).into_response())
+}
+
+/// 202 while something of what was asked for goes on.
+const fn done_or_accepted(pending: usize) -> StatusCode {
+    if pending == 0 { StatusCode::OK } else { StatusCode::ACCEPTED }
+}
+
+async fn sessions(
+    State(door): State<Door>,
+    query: Parameters<SessionsQuery>,
+) -> Result<Json<Vec<SessionDto>>, ApiError> {
+    let query = parameters(query)?;
+    door.off_thread(move |control| control.sessions(&query)).await.map(Json)
+}
+
+async fn rotate(
+    State(door): State<Door>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Saved<SessionDto>, ApiError> {
+    parameters(query)?;
+    door.control.rotate(&segment(id)?).await?.ok_or(ApiError::NotFound)
+}
+
+async fn end_session(
+    State(door): State<Door>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Saved<EndReport>, ApiError> {
+    parameters(query)?;
+    door.control.end_session(&segment(id)?).await?.ok_or(ApiError::NotFound)
+}
+
+async fn feedback(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Json<FeedbackReport>, ApiError> {
+    parameters(query)?;
+    door.control.feedback(&json_body(&body)?).map(Json)
+}
+
+async fn explain(State(door): State<Door>, query: Parameters<ExplainQuery>) -> Result<Json<ExplainDto>, ApiError> {
+    let query = parameters(query)?;
+    door.off_thread(move |control| control.explain(&query)).await?.map(Json)
 }

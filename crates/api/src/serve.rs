@@ -11,11 +11,17 @@ use hyper_util::{
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Control, guard::Guard, routes};
+use crate::{
+    Control,
+    guard::Guard,
+    places::{Place, Places},
+    routes,
+    stream::ApiStream,
+};
 
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 256;
@@ -52,15 +58,15 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
     let router = routes::router(control, guard);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::default();
     let tasks = TaskTracker::new();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "api accept failed");
@@ -68,12 +74,12 @@ pub async fn serve(
                 continue;
             }
         };
-        let router = router.clone();
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            connection(stream, peer, router, stop).await;
-            drop(place);
-        });
+        let Some(place) = places.take(peer.ip()) else {
+            tracing::debug!(%peer, "api connection refused: its address has too many open");
+            continue;
+        };
+        let open = connection(stream, peer, router.clone(), stop.clone());
+        tasks.spawn(holding((slot, place), open));
     }
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -82,10 +88,25 @@ pub async fn serve(
     Ok(())
 }
 
+/// The next connection, as soon as there is room for one.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+/// Keeps a connection's place until it has ended, also by a panic.
+async fn holding(_place: (OwnedSemaphorePermit, Place), connection: impl Future<Output = ()>) {
+    connection.await;
+}
+
 async fn connection(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let served = http.serve_connection(TokioIo::new(ApiStream::new(stream)), TowerToHyperService::new(router));
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,

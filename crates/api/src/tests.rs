@@ -1,8 +1,16 @@
 //! The API as a program sees it, over a real socket.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use hyper::body::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -11,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::*;
 
-struct Fake;
+/// Counts how often the metrics are made.
+#[derive(Default)]
+struct Fake(AtomicUsize);
 
 fn node() -> NodeDto {
     NodeDto {
@@ -66,9 +76,20 @@ impl Control for Fake {
         Ok((id == node().id).then(node))
     }
 
-    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError> {
-        let report = AddReport { added: text.lines().count(), ..AddReport::default() };
-        Ok(Saved { done: report, stored: !text.contains("behind") })
+    async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        let report = AddReport { added: if query.allow_private { 0 } else { lines }, ..AddReport::default() };
+        Ok(Saved { done: report, stored: !text.starts_with(b"behind") })
+    }
+
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
+        let pending = usize::from(request.wait == Some(0));
+        Ok(ProbeReport { asked: 1, pending, ..ProbeReport::default() })
+    }
+
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        let pending = usize::from(request.wait == Some(0));
+        Ok(FetchReport { asked: request.sources.len(), pending, ..FetchReport::default() })
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
@@ -76,8 +97,9 @@ impl Control for Fake {
         Ok(Saved { done: RemoveReport { removed, missing: request.ids.len() - removed }, stored: true })
     }
 
-    fn sessions(&self) -> Vec<SessionDto> {
-        vec![session()]
+    fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
+        let fits = query.session.as_ref().is_none_or(|asked| *asked == session().session);
+        if fits { vec![session()] } else { Vec::new() }
     }
 
     async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
@@ -111,11 +133,16 @@ impl Control for Fake {
         })
     }
 
+    fn health(&self) -> HealthDto {
+        HealthDto { serving: true }
+    }
+
     fn status(&self) -> StatusDto {
         StatusDto {
             version: "0".into(),
             uptime_s: 1,
             proxy: "127.0.0.1:8000".into(),
+            reason: None,
             nodes: StateCounts { healthy: 1, ..StateCounts::default() },
             exits: 1,
             schemes: BTreeMap::new(),
@@ -127,19 +154,24 @@ impl Control for Fake {
     }
 
     fn metrics(&self) -> String {
+        self.0.fetch_add(1, Ordering::Relaxed);
         "# EOF\n".into()
     }
 }
 
 /// One request to a fresh listener; gives the status line's number and the body.
 async fn ask(request: &str) -> (u16, String) {
+    ask_bytes(request.as_bytes()).await
+}
+
+async fn ask_bytes(request: &[u8]) -> (u16, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let config = ApiConfig { token: "secret".into(), hosts: vec!["hezar.example".into()] };
-    let served = tokio::spawn(serve(listener, config, Arc::new(Fake), stop.clone()));
+    let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     // A refused head leaves bytes unread, so the close may come as a reset after the answer.
     let _ = stream.read_to_end(&mut answer).await;
@@ -246,6 +278,123 @@ async fn refuses_foreign_hosts() {
 async fn an_oversized_head_is_refused() {
     let text = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "a".repeat(400_000));
     assert_eq!(ask(&text).await.0, 431);
+}
+
+/// A status, and a code in a JSON body, for everything that can be wrong with a request.
+#[tokio::test]
+async fn every_error_is_json_with_a_code() {
+    let with = |method: &str, path: &str, more: &str| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nConnection: close\r\n{more}\r\n"
+        )
+    };
+    let too_long = format!("Content-Length: {}\r\n", (32 << 20) + 1);
+    for (text, status, code) in [
+        (with("PUT", "/api/v1/nodes", ""), 405, "api-method"),
+        (with("POST", "/healthz", ""), 405, "api-method"),
+        (with("BREW", "/api/v1/status", ""), 405, "api-method"),
+        (with("POST", "/api/v1/nodes", &too_long), 413, "api-too-large"),
+        (with("POST", "/api/v1/nodes", "Content-Encoding: gzip\r\nContent-Length: 0\r\n"), 415, "api-media-type"),
+        (with("POST", "/api/v1/nodes", "Content-Type: multipart/form-data; boundary=x\r\n"), 415, "api-media-type"),
+        (with("POST", "/api/v1/nodes", "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"), 400, "api-bad-request"),
+        (request("POST", "/api/v1/feedback", "\u{fffd}{"), 400, "api-bad-request"),
+        (request("GET", "/api/v1/nodes/%FF", ""), 400, "api-bad-request"),
+        (request("GET", "/api/v1/nodes?limit=many", ""), 400, "api-bad-request"),
+        (request("GET", "/api/v1/status?colour=red", ""), 400, "api-bad-request"),
+        (request("GET", "/api/v1/sessions?colour=red", ""), 400, "api-bad-request"),
+        (request("POST", "/api/v1/nodes?colour=red", "ss://a"), 400, "api-bad-request"),
+        (request("POST", "/api/v1/fetch", "{\"colour\":1}"), 400, "api-bad-request"),
+        (request("GET", "/api/v1", ""), 404, "api-not-found"),
+        ("nonsense\r\n\r\n".to_owned(), 400, "api-bad-request"),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost\x01: b\r\n\r\n".to_owned(), 400, "api-bad-request"),
+        (with("GET", &format!("/{}", "a".repeat(70_000)), ""), 431, "api-bad-request"),
+        (with("GET", "/healthz", &format!("X: {}\r\n", "a".repeat(100_000))), 431, "api-bad-request"),
+    ] {
+        let (got, body) = ask(&text).await;
+        let line = text.lines().next().unwrap_or_default();
+        let line: String = line.chars().take(60).collect();
+        let json: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|e| panic!("{line}: {got} {e}: {body:?}"));
+        assert_eq!((got, json["error"].as_str()), (status, Some(code)), "{line}");
+        assert!(json["message"].as_str().is_some_and(|text| !text.is_empty()), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_bytes_in_any_encoding() {
+    let body = b"ss://a#\xc4\xe3\n\xff\xfe\n";
+    let mut text = format!("POST /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    text.extend_from_slice(body);
+    let (status, answer) = ask_bytes(&text).await;
+    assert_eq!((status, serde_json::from_str::<AddReport>(&answer).unwrap().added), (200, 2));
+}
+
+#[tokio::test]
+async fn work_that_goes_on_is_accepted() {
+    for path in ["/api/v1/probe", "/api/v1/fetch"] {
+        assert_eq!(ask(&request("POST", path, "")).await.0, 200, "{path}");
+        assert_eq!(ask(&request("POST", path, "{\"wait\":0}")).await.0, 202, "{path}");
+    }
+    assert_eq!(ask(&request("GET", "/api/v1/sessions?session=other", "")).await.1, "[]");
+}
+
+/// One request over an open connection, its answer read up to the end of the body.
+async fn ask_again(stream: &mut TcpStream, path: &str) {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"# EOF\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_made_at_most_once_a_second_however_many_ask() {
+    let (listener, control) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(Fake::default()));
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let served = tokio::spawn(serve(listener, config, Arc::clone(&control) as Arc<dyn Control>, stop.clone()));
+    let began = tokio::time::Instant::now();
+    let asking = (0..8).map(|_| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..50 {
+            ask_again(&mut stream, "/metrics").await;
+        }
+    });
+    let asking: Vec<_> = asking.map(tokio::spawn).collect();
+    for one in asking {
+        one.await.unwrap();
+    }
+    let most = began.elapsed().as_secs() as usize + 1;
+    let made = control.0.load(Ordering::Relaxed);
+    assert!((1..=most).contains(&made), "{made} pages in {:?}", began.elapsed());
+    stop.cancel();
+    served.await.unwrap().unwrap();
+}
+
+/// Peers that pipeline and never read, and peers that never finish a head, leave places for others and lose theirs.
+#[tokio::test]
+async fn one_address_never_takes_all_places_and_who_does_not_read_is_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
+    let mut hostile = Vec::new();
+    for number in 0..300 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let text = if number % 2 == 0 { "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" } else { "GET /metr" };
+        // The refused ones are closed already.
+        let _ = stream.write_all(text.as_bytes()).await;
+        hostile.push(stream);
+    }
+    // Another address of this machine is served at once.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let served_in_time = tokio::time::timeout(Duration::from_secs(5), ask_again(&mut stream, "/metrics")).await;
+    assert!(served_in_time.is_ok(), "another address waits");
+    stop.cancel();
+    drop(hostile);
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]
