@@ -240,6 +240,9 @@ pub struct FetchedDto {
     pub refused: u32,
     /// Whether nothing had changed since the last time.
     pub unchanged: bool,
+    /// The last successful fetch, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub last_ok: Option<u64>,
     /// The code of the failure.
     pub error: Option<String>,
     /// Its text.

@@ -2,7 +2,7 @@
 
 use hezar_api::{
     ApiError, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, Saved,
-    SessionDto, TrafficDto, TroubleDto,
+    SessionDto, SessionsQuery, TrafficDto, TroubleDto,
 };
 use hezar_core::{Host, NodeId};
 use hezar_gateway::{GatewayConfig, Session, SessionKey, Traffic, read_name, site_key, site_name};
@@ -14,8 +14,14 @@ use crate::{
 };
 
 impl Desk {
-    pub(crate) fn all_sessions(&self) -> Vec<SessionDto> {
+    pub(crate) fn fitting_sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
+        let is = |asked: &Option<String>, name: &str| asked.as_deref().is_none_or(|asked| asked == name);
         let mut sessions = self.sessions.list(self.clock.now());
+        sessions.retain(|session| {
+            is(&query.session, &session.session)
+                && is(&query.user, &session.user)
+                && is(&query.listener, &session.listener)
+        });
         sessions.sort_by(|a, b| (a.ends, &a.user, &a.session).cmp(&(b.ends, &b.user, &b.session)));
         sessions.iter().map(|session| self.session_dto(session)).collect()
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use hezar_api::{ApiError, SourceDto, StoreDto};
@@ -12,7 +13,10 @@ use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::{control::BY_HAND, instance::Payload, persist::Handover, store_status, yields};
+use crate::{by_hand::BY_HAND_PRIVATE, instance::Payload, persist::Handover, store_status, yields};
+
+/// How old the counts over all nodes may be: making them walks over every node.
+const CENSUS_AGE: Duration = Duration::from_secs(1);
 
 /// The rows of all sources. Cheap to clone.
 #[derive(Clone)]
@@ -22,11 +26,26 @@ pub(crate) struct Board {
     /// Rows of the store that could not be read, by reason.
     unreadable: Arc<BTreeMap<&'static str, usize>>,
     handover: Option<Arc<Handover>>,
+    census: Arc<Mutex<Option<(Instant, Arc<Census>)>>>,
+}
+
+/// Counts over all nodes at a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    pub(crate) listed: HashMap<Arc<str>, Listed>,
+    /// Nodes by scheme.
+    pub(crate) schemes: HashMap<&'static str, usize>,
 }
 
 impl Board {
     pub(crate) fn new(rows: Vec<SourceRow>, writer: Writer) -> Self {
-        Self { rows: Arc::new(Mutex::new(rows)), writer, unreadable: Arc::default(), handover: None }
+        Self {
+            rows: Arc::new(Mutex::new(rows)),
+            writer,
+            unreadable: Arc::default(),
+            handover: None,
+            census: Arc::default(),
+        }
     }
 
     /// The same board, which writes what has changed in the pool before what it notes.
@@ -72,8 +91,9 @@ impl Board {
     }
 
     /// Notes that nodes were added by hand, and says whether they are in the store; false when the store is behind.
-    pub(crate) async fn noted_by_hand(&self, now: Timestamp) -> Result<bool, ApiError> {
-        let mut row = self.row(BY_HAND).unwrap_or_else(|| SourceRow::new(BY_HAND, "manual"));
+    pub(crate) async fn noted_by_hand(&self, source: &str, now: Timestamp) -> Result<bool, ApiError> {
+        let mut row = self.row(source).unwrap_or_else(|| SourceRow::new(source, "manual"));
+        row.allow_private = source == BY_HAND_PRIVATE;
         row.last_ok = Some(now);
         row.last_fetch = Some(now);
         let row = self.remember(row);
@@ -109,9 +129,24 @@ impl Board {
         }
     }
 
-    /// The sources with what they list now, and with what the pool left out of their lists.
-    pub(crate) fn sources(&self, snapshot: &Snapshot<Payload>, left_out: &[(SourceName, LeftOut)]) -> Vec<SourceDto> {
-        let listed = count(snapshot.nodes().map(AsRef::as_ref));
+    /// The counts over all nodes, made at most once a second. It may walk over every node: not on a thread that carries traffic.
+    pub(crate) fn census(&self, snapshot: &Snapshot<Payload>) -> Arc<Census> {
+        let mut last = self.census.lock();
+        if let Some((made, census)) = &*last
+            && made.elapsed() < CENSUS_AGE
+        {
+            return Arc::clone(census);
+        }
+        let mut schemes: HashMap<&'static str, usize> = HashMap::new();
+        snapshot.nodes().for_each(|node| *schemes.entry(node.spec().scheme()).or_default() += 1);
+        let census = Arc::new(Census { listed: count(snapshot.nodes().map(AsRef::as_ref)), schemes });
+        *last = Some((Instant::now(), Arc::clone(&census)));
+        census
+    }
+
+    /// The sources with what they list, and with what the pool left out of their lists.
+    pub(crate) fn sources(&self, census: &Census, left_out: &[(SourceName, LeftOut)]) -> Vec<SourceDto> {
+        let listed = &census.listed;
         let mut rows = self.rows.lock().clone();
         // What lists nodes without being read again, such as the demonstration's world.
         for name in listed.keys() {

@@ -38,11 +38,13 @@ pub(crate) enum Command {
     /// Write a commented hezar.toml with well-known public sources
     #[command(after_help = "Example:\n  hezar init && hezar config check")]
     Init(InitArgs),
-    /// Read every source once into the store, and say what each gave
+    /// Read every source now, and say what each gave; a running instance is asked to do it
     #[command(after_help = "Examples:\n  hezar fetch\n  hezar fetch --source mine --json")]
     Fetch(FetchArgs),
-    /// Check every stored node once, and say which work
-    #[command(after_help = "Examples:\n  hezar probe\n  hezar probe --json > results.jsonl")]
+    /// Check nodes now, and say which work; a running instance is asked to do it
+    #[command(
+        after_help = "Examples:\n  hezar probe\n  hezar probe --state dead\n  hezar probe --json > results.jsonl"
+    )]
     Probe(ProbeArgs),
     /// List the nodes of the running instance
     #[command(
@@ -109,6 +111,21 @@ pub(crate) struct FetchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
+    /// Only these nodes; a choice of nodes needs a running instance
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Only nodes in this state
+    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "quarantined"])]
+    pub(crate) state: Option<String>,
+    /// Only nodes of this scheme, e.g. vless
+    #[arg(long)]
+    pub(crate) scheme: Option<String>,
+    /// Only nodes that this source lists
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Only nodes with an exit in this country, e.g. DE
+    #[arg(long)]
+    pub(crate) country: Option<String>,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
 }
@@ -152,6 +169,9 @@ pub(crate) struct AddArgs {
     /// Share links, or - for standard input
     #[arg(required = true, value_name = "LINK")]
     pub(crate) links: Vec<String>,
+    /// Also take nodes on private, loopback and link-local addresses
+    #[arg(long)]
+    pub(crate) allow_private: bool,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
 }

@@ -20,15 +20,14 @@ use tokio::{
 
 use crate::{
     board::Board,
+    by_hand,
     config::SourceConfig,
-    control::BY_HAND,
     instance::{Base, Disk, Nodes},
     spec,
     via::PoolDialer,
     yields,
 };
 use rounds::Demand;
-#[allow(unused_imports, reason = "the API's call comes next")]
 pub(crate) use rounds::FetchNowError;
 
 /// Sources fetched at a time.
@@ -133,7 +132,7 @@ impl Collector {
     /// Sources that were taken out of the configuration: nothing of them stays in use.
     async fn drop_strangers(&self, now: Timestamp) -> anyhow::Result<()> {
         let known: HashSet<&str> =
-            self.readers.iter().map(|reader| reader.source.name.as_str()).chain([BY_HAND]).collect();
+            self.readers.iter().map(|reader| reader.source.name.as_str()).chain(by_hand::NAMES).collect();
         for name in self.board.names() {
             if !known.contains(&*name) {
                 tracing::info!(source = %name, "source left the configuration");

@@ -1,18 +1,20 @@
 //! What the API asks, answered from the pool.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, NodeDto,
-    NodesPage, NodesQuery, RejectDto, RemoveReport, RemoveRequest, Saved, SessionDto, SourceDto, StateCounts,
-    StatusDto,
+    AddQuery, AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
+    FetchReport, FetchRequest, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport,
+    RemoveRequest, Saved, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto,
 };
 use hezar_core::{NodeId, Timestamp};
 use hezar_gateway::{GatewayConfig, Sessions};
 use hezar_pool::{Change, Node, State};
+use hezar_probe::Prober;
+use hyper::body::Bytes;
 use prometheus_client::{
-    collector::Collector,
+    collector::Collector as MetricsCollector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
     registry::Registry,
@@ -21,11 +23,11 @@ use tokio::runtime::Handle;
 
 use crate::{
     board::Board,
+    collect::Collector,
+    diagnosis::Diagnosis,
     instance::{Nodes, Payload},
+    order,
 };
-
-/// The source name of nodes that were added by hand.
-pub(crate) const BY_HAND: &str = "manual";
 
 /// The running instance as the API sees it.
 pub(crate) struct Desk {
@@ -39,56 +41,37 @@ pub(crate) struct Desk {
     pub(crate) metrics: hezar_gateway::Metrics,
     /// The listeners, the first one in front.
     pub(crate) listeners: Vec<GatewayConfig>,
+    pub(crate) prober: Arc<Prober>,
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) diagnosis: Diagnosis,
 }
 
 #[async_trait]
 impl Control for Desk {
     fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
-        let filter = Filter::new(query)?;
-        let offset = query.offset.unwrap_or(0);
+        let (filter, order) = (Filter::new(query)?, order::read(query.sort.as_deref())?);
+        let (offset, size) = (query.offset.unwrap_or(0), query.page_size());
         let snapshot = self.pool.snapshot();
-        let (mut total, mut nodes) = (0, Vec::new());
-        for node in snapshot.nodes().filter(|node| filter.fits(node)) {
-            if total >= offset && nodes.len() < query.page_size() {
-                nodes.push(dto(node));
-            }
-            total += 1;
-        }
-        Ok(NodesPage { total, offset, nodes })
+        let mut fitting: Vec<_> = snapshot.nodes().filter(|node| filter.fits(node)).collect();
+        order.sort(&mut fitting);
+        let nodes = fitting.iter().skip(offset).take(size).map(|node| dto(node)).collect();
+        Ok(NodesPage { total: fitting.len(), offset, nodes })
     }
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
         Ok(self.pool.node(read_id(id)?).map(|node| dto(&node)))
     }
 
-    async fn add(&self, text: &str) -> Result<Saved<AddReport>, ApiError> {
-        let parsed = hezar_formats::parse(text.as_bytes());
-        let ids: Vec<NodeId> = parsed.nodes.iter().map(|entry| entry.spec.id()).collect();
-        let nodes = parsed.nodes.into_iter().map(|entry| (entry.spec, entry.label)).collect();
-        let applied = self.pool.apply(
-            Change::List { source: BY_HAND.into(), allow_private: false, nodes, complete: false },
-            self.clock.now(),
-        );
-        let ids: Vec<NodeId> = ids.into_iter().filter(|id| self.pool.node(*id).is_some()).collect();
-        // What was answered for is on the disk: nothing else remembers a node that was added by hand.
-        let stored = self.board.noted_by_hand(self.clock.now()).await?;
-        let rejects = parsed
-            .rejects
-            .into_iter()
-            .map(|reject| RejectDto {
-                line: reject.line,
-                reject: reject.code.code().to_owned(),
-                excerpt: reject.excerpt.into(),
-            })
-            .collect();
-        let done = AddReport {
-            added: applied.added,
-            known: ids.len().saturating_sub(applied.added),
-            left_out: applied.left_out.total(),
-            ids: ids.iter().map(ToString::to_string).collect(),
-            rejects,
-        };
-        Ok(Saved { done, stored })
+    async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
+        self.add_by_hand(text, *query).await
+    }
+
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
+        self.probe_on_demand(request).await
+    }
+
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        self.fetch_on_demand(request).await
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
@@ -99,8 +82,8 @@ impl Control for Desk {
         Ok(Saved { done, stored: self.board.save(Vec::new()).await? })
     }
 
-    fn sessions(&self) -> Vec<SessionDto> {
-        self.all_sessions()
+    fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
+        self.fitting_sessions(query)
     }
 
     async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
@@ -119,13 +102,14 @@ impl Control for Desk {
         self.explain_request(query)
     }
 
+    fn health(&self) -> HealthDto {
+        HealthDto { serving: self.pool.snapshot().counts().routable() > 0 }
+    }
+
     fn status(&self) -> StatusDto {
         let snapshot = self.pool.snapshot();
         let counts = snapshot.counts();
-        let mut schemes = BTreeMap::new();
-        for node in snapshot.nodes() {
-            *schemes.entry(node.spec().scheme().to_owned()).or_default() += 1;
-        }
+        let census = self.board.census(&snapshot);
         let nodes = StateCounts {
             new: counts.new,
             healthy: counts.healthy,
@@ -138,10 +122,11 @@ impl Control for Desk {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.proxy.to_string(),
+            reason: self.diagnosis.refresh().map(|line| line.to_string()),
             nodes,
             exits: snapshot.exits(),
-            schemes,
-            sources: self.board.sources(&snapshot, &self.pool.left_out()),
+            schemes: census.schemes.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
+            sources: self.board.sources(&census, &self.pool.left_out()),
             traffic: self.traffic(),
             troubles: self.troubles(),
             store: self.board.store(),
@@ -161,7 +146,7 @@ pub(crate) fn read_id(text: &str) -> Result<NodeId, ApiError> {
 }
 
 /// The filters of one query, read once.
-struct Filter {
+pub(crate) struct Filter {
     state: Option<&'static str>,
     scheme: Option<String>,
     source: Option<String>,
@@ -170,7 +155,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(query: &NodesQuery) -> Result<Self, ApiError> {
+    pub(crate) fn new(query: &NodesQuery) -> Result<Self, ApiError> {
         let state = query.state.as_deref().map(|asked| {
             let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED, QUARANTINED]);
             states.into_iter().find(|state| *state == asked).ok_or_else(|| {
@@ -191,7 +176,7 @@ impl Filter {
         })
     }
 
-    fn fits(&self, node: &Node<Payload>) -> bool {
+    pub(crate) fn fits(&self, node: &Node<Payload>) -> bool {
         self.state.is_none_or(|state| state_name(node) == state)
             && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
             && self.source.as_deref().is_none_or(|source| node.listed_by(source))
@@ -207,7 +192,7 @@ const UNSUPPORTED: &str = "unsupported";
 /// The state of a node that was caught tampering.
 const QUARANTINED: &str = "quarantined";
 
-fn state_name(node: &Node<Payload>) -> &'static str {
+pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
     match node.unsupported() {
         Some(_) => UNSUPPORTED,
         None if node.quarantine().is_some() => QUARANTINED,
@@ -256,7 +241,7 @@ pub(crate) fn register_tasks(registry: &mut Registry) {
 #[derive(Debug)]
 struct TaskCollector(Handle);
 
-impl Collector for TaskCollector {
+impl MetricsCollector for TaskCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let tasks = i64::try_from(self.0.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
         let gauge = ConstGauge::new(tasks);
@@ -276,7 +261,7 @@ impl std::fmt::Debug for PoolCollector {
     }
 }
 
-impl Collector for PoolCollector {
+impl MetricsCollector for PoolCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let snapshot = self.pool.snapshot();
         let counts = snapshot.counts();
@@ -310,7 +295,7 @@ impl Collector for PoolCollector {
             ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
                 .encode(family.encode_family(&[("source", &*source)])?)?;
         }
-        let sources = self.board.sources(&snapshot, &self.pool.left_out());
+        let sources = self.board.sources(&self.board.census(&snapshot), &self.pool.left_out());
         let whole = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         type Reading = fn(&SourceDto) -> Option<u64>;
         let families: [(&str, &str, Reading); 4] = [

@@ -15,9 +15,11 @@ use tokio::{net::TcpListener, sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    by_hand::BY_HAND_PRIVATE,
     collect::Collector,
     config::Config,
-    control::{BY_HAND, Desk, register_pool, register_tasks},
+    control::{Desk, register_pool, register_tasks},
+    diagnosis::Diagnosis,
     files,
     geo::Countries,
     persist::Handover,
@@ -73,7 +75,7 @@ impl Base {
         for row in &mut sources {
             // What a source may do is said by the configuration, not by the store.
             let configured = config.sources.iter().find(|source| *source.name == *row.name);
-            let by_hand = &*row.name == BY_HAND && row.allow_private;
+            let by_hand = *row.name == *BY_HAND_PRIVATE;
             row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
         }
         let mut loaded = restore::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
@@ -103,7 +105,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     let disk = Disk::start(&mut base);
     let collector = Collector::new(&mut base, &disk).await?;
     let board = collector.board();
-    let prober = prober(&mut base)?;
+    let prober = Arc::new(prober(&mut base)?);
     let mut listeners = vec![spec::gateway(&base.config)];
     let mut sockets = vec![proxy];
     for listener in &base.config.listeners {
@@ -120,7 +122,20 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     let keeper = Keeper::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
     let metrics = hezar_gateway::Metrics::default();
     metrics.register(&mut base.registry);
-    let gateways: Vec<_> = listeners.iter().map(|config| gateway(&base, config, &metrics, &sessions)).collect();
+    let diagnosis = Diagnosis {
+        pool: Arc::clone(&base.pool),
+        board: board.clone(),
+        clock: base.clock,
+        prober: Arc::clone(&prober),
+        sources: base.config.sources.iter().filter(|source| source.enabled).map(|source| source.name.clone()).collect(),
+        line: Arc::default(),
+    };
+    let line = Arc::clone(&diagnosis.line);
+    let gateway = |config| {
+        let line = Arc::clone(&line);
+        gateway(&base, config, &metrics, &sessions).with_explanation(move || line.read().clone())
+    };
+    let gateways: Vec<_> = listeners.iter().map(gateway).collect();
     register_pool(&mut base.registry, Arc::clone(&base.pool), board.clone());
     register_tasks(&mut base.registry);
     store_status::register(&mut base.registry, disk.writer.clone());
@@ -136,7 +151,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     tasks.essential("persist", async move { handover.run(persisting).await });
     tasks.restarting(
         "prober",
-        every_time(&stop, Arc::new(prober), |prober, stop| async move {
+        every_time(&stop, Arc::clone(&prober), |prober, stop| async move {
             prober.run(stop).await;
             Ok(())
         }),
@@ -146,6 +161,13 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         "collector",
         every_time(&stop, Arc::clone(&collector), |collector, stop| async move {
             collector.run(&stop).await;
+            Ok(())
+        }),
+    );
+    tasks.restarting(
+        "diagnosis",
+        every_time(&stop, Arc::new(diagnosis.clone()), |diagnosis, stop| async move {
+            diagnosis.watch(stop).await;
             Ok(())
         }),
     );
@@ -184,6 +206,9 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             sessions,
             metrics,
             listeners,
+            prober,
+            collector,
+            diagnosis,
         };
         let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
         tracing::info!(address = %api_address, "api listens");
@@ -326,4 +351,20 @@ pub(crate) async fn end_signal() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Tells what a hangup does not do, for as long as it runs: the program goes on when its terminal is closed, and the
+/// configuration is read at the start only.
+pub(crate) async fn ignore_hangups() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+            while hangup.recv().await.is_some() {
+                tracing::warn!(
+                    "SIGHUP: the configuration is read at the start only, restart to apply a change; this instance goes on"
+                );
+            }
+        }
+    }
 }

@@ -2,18 +2,22 @@
 
 mod answers;
 mod board;
+mod by_hand;
 mod cli;
 mod collect;
 mod commands;
 pub mod config;
 mod control;
 mod demo;
+mod diagnosis;
 mod exposure;
 mod files;
 mod geo;
 mod instance;
 mod log_files;
 mod logs;
+mod on_demand;
+mod order;
 mod output;
 mod persist;
 mod places;

@@ -55,6 +55,8 @@ where
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(&config.level)?;
+    // A terminal that was closed cannot be written to, and saying so on that terminal would panic.
+    let layer = layer.log_internal_errors(false);
     Ok(if config.json {
         layer.json().flatten_event(true).with_filter(filter).boxed()
     } else {

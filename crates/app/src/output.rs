@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt,
     io::{self, IsTerminal, Write},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -74,6 +74,12 @@ pub(crate) fn progress(length: u64, what: &'static str, quiet: bool) -> Progress
     bar.set_prefix(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// The time of this machine's clock, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long ago a moment was, in one unit.

@@ -66,13 +66,34 @@ impl Remote {
         self.ask(Method::POST, path, body).await
     }
 
+    /// As [`Remote::post`], for work that takes up to `longest`.
+    pub(crate) async fn post_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: String,
+        longest: Duration,
+    ) -> anyhow::Result<T> {
+        self.ask_for(Method::POST, path, body, longest + TIMEOUT).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
         self.ask(Method::DELETE, path, body).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: String) -> anyhow::Result<T> {
-        let answer = timeout(TIMEOUT, self.exchange(method, path, body)).await;
-        let (status, body) = answer.map_err(|_| anyhow!("{} did not answer within 30 s", self.address))??;
+        self.ask_for(method, path, body, TIMEOUT).await
+    }
+
+    async fn ask_for<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        longest: Duration,
+    ) -> anyhow::Result<T> {
+        let answer = timeout(longest, self.exchange(method, path, body)).await;
+        let late = || anyhow!("{} did not answer within {} s", self.address, longest.as_secs());
+        let (status, body) = answer.map_err(|_| late())??;
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .context("the answer has another shape: is the instance another version?");

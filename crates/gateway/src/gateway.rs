@@ -16,6 +16,7 @@ use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal,
     access::{FailedLogins, LogLimit, Visitors},
     courtesy::Courtesy,
+    explanation::Explanation,
     inbound,
     limits::Accounts,
     metrics::Raised,
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub metrics: Metrics,
     pub sessions: Arc<Sessions>,
+    /// Why there is no node, when there is none.
+    pub explanation: Explanation,
     pub accounts: Accounts,
     /// The connections, and which of them have not logged in.
     pub visitors: Arc<Visitors>,
@@ -89,6 +92,7 @@ pub struct Gateway {
     clock: Clock,
     metrics: Metrics,
     sessions: Arc<Sessions>,
+    explanation: Explanation,
 }
 
 impl Gateway {
@@ -102,13 +106,19 @@ impl Gateway {
         metrics: Metrics,
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
-        Self { config, pool, outbounds, clock, metrics, sessions }
+        Self { config, pool, outbounds, clock, metrics, sessions, explanation: Explanation::default() }
     }
 
     /// The same gateway with a table of sessions that others look into.
     #[must_use]
     pub fn with_sessions(self, sessions: Arc<Sessions>) -> Self {
         Self { sessions, ..self }
+    }
+
+    /// The same gateway, which tells clients why there is no node; the line must hold nothing that clients may not know.
+    #[must_use]
+    pub fn with_explanation(self, explain: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        Self { explanation: Explanation::new(explain), ..self }
     }
 
     /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and
@@ -127,6 +137,7 @@ impl Gateway {
             clock: self.clock,
             metrics: self.metrics.clone(),
             sessions: self.sessions.clone(),
+            explanation: self.explanation.clone(),
             accounts: Accounts::new(),
             visitors: Visitors::new(config.max_connections, config.max_pending_per_client),
             failed_logins: FailedLogins::new(),

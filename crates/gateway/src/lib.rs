@@ -9,6 +9,7 @@ mod config;
 mod course;
 mod courtesy;
 pub mod doors;
+mod explanation;
 mod flight;
 mod gateway;
 mod inbound;

@@ -1,5 +1,7 @@
 //! Why a request was not served, and how each protocol says so.
 
+use std::sync::Arc;
+
 use hezar_core::{CodeDoc, Fault};
 use http::StatusCode;
 use thiserror::Error;
@@ -11,8 +13,11 @@ use crate::{course::Fail, options::OptionError};
 #[non_exhaustive]
 pub enum Refusal {
     /// No node is healthy.
-    #[error("no healthy upstream proxy is available; nothing is ever sent directly")]
-    PoolEmpty,
+    #[error("no healthy upstream proxy is available, and nothing is ever sent directly{}", because(.why.as_deref()))]
+    PoolEmpty {
+        /// Why that is so, when the application knows.
+        why: Option<Arc<str>>,
+    },
     /// Nodes are healthy, but none fits the options in the user name and the listener.
     #[error("no healthy upstream proxy matches the options in the user name and this listener")]
     NoMatch,
@@ -95,6 +100,11 @@ pub enum Refusal {
     ShuttingDown,
 }
 
+/// The cause behind a text, if it is known.
+fn because(why: Option<&str>) -> String {
+    why.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
 impl Refusal {
     /// Every code of the gateway with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
@@ -143,7 +153,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::PoolEmpty => "pool-empty",
+            Self::PoolEmpty { .. } => "pool-empty",
             Self::NoMatch => "no-match",
             Self::NoDatagrams => "no-datagrams",
             Self::AllFailed { .. } => "all-attempts-failed",
@@ -174,7 +184,7 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::PoolEmpty
+            Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
             | Self::ConnectionLimit
@@ -201,7 +211,9 @@ impl Refusal {
     #[must_use]
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::PoolEmpty | Self::NoMatch | Self::NoDatagrams | Self::ShuttingDown => "destination_unavailable",
+            Self::PoolEmpty { .. } | Self::NoMatch | Self::NoDatagrams | Self::ShuttingDown => {
+                "destination_unavailable"
+            }
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
             Self::AuthMissing | Self::AuthWrong | Self::LoginLimit => "http_request_denied",
@@ -241,9 +253,11 @@ impl Refusal {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::PoolEmpty | Self::NoMatch | Self::NoDatagrams | Self::AllFailed { .. } | Self::Deadline { .. } => {
-                Fault::Node
-            }
+            Self::PoolEmpty { .. }
+            | Self::NoMatch
+            | Self::NoDatagrams
+            | Self::AllFailed { .. }
+            | Self::Deadline { .. } => Fault::Node,
             Self::Target(_) => Fault::Target,
             Self::ConnectionLimit | Self::AssociationLimit | Self::ShuttingDown => Fault::Local,
             _ => Fault::Client,

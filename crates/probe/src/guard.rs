@@ -58,6 +58,15 @@ pub enum Control {
     UrlDown,
 }
 
+/// What is down on our side during an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// No control URL answers: this machine's own network.
+    Uplink,
+    /// The probe URL does not answer directly any more.
+    ProbeUrl,
+}
+
 /// What becomes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {

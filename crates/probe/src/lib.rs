@@ -25,7 +25,7 @@ pub use canary::{Canary, CanaryBody, CanaryPage, HttpCanary, Sight, TAMPERING};
 pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
 pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
 pub use demand::{ProbeAnswer, ProbeAnswers, ProbeNowError, ProbeResult};
-pub use guard::{Control, Doubt, Guard, GuardState, Ruling};
+pub use guard::{Control, Doubt, Guard, GuardState, Outage, Ruling};
 pub use metrics::Metrics;
 pub use pace::Pace;
 pub use prober::{Checks, Dialers, Prober};

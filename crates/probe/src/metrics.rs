@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::GuardState;
+use crate::{Control, GuardState, Outage};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TaskLabels {
@@ -29,6 +29,8 @@ pub struct Metrics {
     pub(crate) running: Gauge,
     pub(crate) scheduled: Gauge,
     guard: Gauge,
+    /// What the last control check found: 0 all is well, 1 the uplink is down, 2 the probe URL is.
+    last_control: Gauge,
     controls: Family<ProbeLabels, Counter>,
     canaries: Family<ProbeLabels, Counter>,
     panics: Family<TaskLabels, Counter>,
@@ -43,6 +45,7 @@ impl Default for Metrics {
             running: Gauge::default(),
             scheduled: Gauge::default(),
             guard: Gauge::default(),
+            last_control: Gauge::default(),
             controls: Family::default(),
             canaries: Family::default(),
             panics: Family::default(),
@@ -88,6 +91,23 @@ impl Metrics {
     #[cfg(test)]
     pub(crate) fn panics(&self, task: &'static str) -> u64 {
         self.panics.get_or_create(&TaskLabels { task }).get()
+    }
+
+    pub(crate) fn found(&self, found: Control) {
+        self.last_control.set(match found {
+            Control::Up => 0,
+            Control::UplinkDown => 1,
+            Control::UrlDown => 2,
+        });
+    }
+
+    /// What is down on our side, as far as the guard knows.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        match (self.guard.get(), self.last_control.get()) {
+            (2, 1) => Some(Outage::Uplink),
+            (2, 2) => Some(Outage::ProbeUrl),
+            _ => None,
+        }
     }
 
     pub(crate) fn guard(&self, state: GuardState) {

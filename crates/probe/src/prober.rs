@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, ProbeAnswers, ProbeConfig,
+    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, Outage, ProbeAnswers, ProbeConfig,
     ProbeNowError, Progress, TraceLookup,
     control::Controls,
     demand::{Demand, MOST_WAITING},
@@ -159,6 +159,12 @@ impl Prober {
         let demand = Demand { ids: ids.into_iter().collect(), answers };
         self.shared.demands.try_send(demand).map_err(|_| ProbeNowError::Busy)?;
         Ok(ProbeAnswers::new(asked, receiver))
+    }
+
+    /// What is down on our side while no failure counts; `None` while failures count.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        self.shared.metrics.outage()
     }
 
     /// Probes every node of the pool once and reports the outcomes to it. `progress` is called after each; the last

@@ -1,17 +1,22 @@
-//! `hezar fetch`: every source once, into the store.
+//! `hezar fetch`: every source once, into the store or by the running instance.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use hezar_core::Timestamp;
-use serde_json::json;
+use hezar_api::{FetchReport, FetchRequest, FetchedDto};
 
 use crate::{
     cli::FetchArgs,
-    collect::{Collector, Reading},
+    collect::Collector,
     config::Config,
     instance::{Base, Disk},
-    logs, output,
+    logs,
+    on_demand::fetched,
+    output,
+    remote::Remote,
 };
+
+/// How long the running instance may take.
+const LONGEST: Duration = Duration::from_secs(600);
 
 pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<ExitCode> {
     let _log = logs::quiet(&config.log)?;
@@ -32,43 +37,51 @@ pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<Exi
     bar.finish_and_clear();
     disk.handover.all().await?;
     disk.finish(&*base.store).await?;
-    let readings = read?;
-    if args.output.json {
-        readings.iter().try_for_each(|reading| output::json(&value(reading)))?;
-    } else {
-        table(&readings, base.clock.now())?;
+    let sources: Vec<_> = read?.iter().map(fetched).collect();
+    print(&sources, args.output.json)?;
+    if !args.output.json {
         output::line(format!("{} nodes in the store", base.pool.snapshot().counts().total()))?;
     }
-    let all_failed = !readings.is_empty() && readings.iter().all(|reading| reading.row.error.is_some());
-    Ok(if all_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(code(&sources))
 }
 
-fn value(reading: &Reading) -> serde_json::Value {
-    json!({
-        "source": &*reading.row.name,
-        "nodes": reading.row.nodes,
-        "added": reading.added,
-        "refused": reading.row.rejects,
-        "unchanged": reading.unchanged,
-        "error": reading.row.error.as_ref().map(|error| &*error.code),
-        "message": reading.row.error.as_ref().map(|error| &*error.text),
-    })
+/// Asks the running instance, which has the store, to do it.
+pub(super) async fn fetch_remotely(remote: Remote, args: FetchArgs) -> anyhow::Result<ExitCode> {
+    let request = FetchRequest { sources: args.sources, wait: Some(LONGEST.as_secs()) };
+    let body = serde_json::to_string(&request)?;
+    let report: FetchReport = remote.post_for("/api/v1/fetch", body, LONGEST).await?;
+    print(&report.sources, args.output.json)?;
+    if report.pending > 0 {
+        output::note(format!("{} sources are still being read", report.pending));
+    }
+    Ok(code(&report.sources))
 }
 
-fn table(readings: &[Reading], now: Timestamp) -> anyhow::Result<()> {
+fn code(sources: &[FetchedDto]) -> ExitCode {
+    let all_failed = !sources.is_empty() && sources.iter().all(|source| source.error.is_some());
+    if all_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn print(sources: &[FetchedDto], json: bool) -> anyhow::Result<()> {
+    if json {
+        return sources.iter().try_for_each(output::json);
+    }
+    table(sources)
+}
+
+fn table(sources: &[FetchedDto]) -> anyhow::Result<()> {
     let mut table = output::table(["source", "nodes", "new", "refused lines", "last good fetch", "result"]);
-    for reading in readings {
-        let row = &reading.row;
+    for source in sources {
         table.add_row([
-            row.name.to_string(),
-            row.nodes.to_string(),
-            reading.added.to_string(),
-            row.rejects.to_string(),
-            output::ago(now.0, row.last_ok.map(|at| at.0)),
-            match &row.error {
-                Some(error) => format!("{}: {}", error.code, error.text),
-                None if reading.unchanged => "not modified".to_owned(),
-                None => "ok".to_owned(),
+            source.source.clone(),
+            source.nodes.to_string(),
+            source.added.to_string(),
+            source.refused.to_string(),
+            output::ago(output::now_ms(), source.last_ok),
+            match (&source.error, &source.message) {
+                (Some(code), text) => format!("{code}: {}", text.as_deref().unwrap_or_default()),
+                (None, _) if source.unchanged => "not modified".to_owned(),
+                (None, _) => "ok".to_owned(),
             },
         ]);
     }

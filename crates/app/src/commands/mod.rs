@@ -42,8 +42,14 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(&mut said, &args),
         Command::Init(args) => init::init(&said, &args),
-        Command::Fetch(args) => block_on(fetch::fetch(said.config()?, args)),
-        Command::Probe(args) => block_on(probe::probe(said.config()?, args)),
+        Command::Fetch(args) => match said.running()? {
+            Some(remote) => block_on(fetch::fetch_remotely(remote, args)),
+            None => block_on(fetch::fetch(said.config()?, args)),
+        },
+        Command::Probe(args) => match said.running()? {
+            Some(remote) => block_on(probe::probe_remotely(remote, args)),
+            None => block_on(probe::probe(said.config()?, args)),
+        },
         Command::Nodes(args) => block_on(remote::nodes(said.remote()?, args)),
         Command::Add(args) => block_on(remote::add(said.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(said.remote()?, args)),
@@ -63,6 +69,11 @@ impl Said {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the configuration {} (`hezar init` writes one)", file.display()))?;
         Ok(Config::read(&text, Some(file), &self.layers)?)
+    }
+
+    /// The instance that runs with the data folder of this configuration, if one does.
+    fn running(&self) -> anyhow::Result<Option<Remote>> {
+        Ok(Remote::running(&self.config()?.data, &self.places))
     }
 
     /// The running instance that these folders belong to.

@@ -1,7 +1,9 @@
-//! `hezar probe`: every stored node once.
+//! `hezar probe`: every stored node once, or nodes that the running instance probes now.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
+use anyhow::bail;
+use hezar_api::{ProbeReport, ProbeRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -10,9 +12,17 @@ use crate::{
     config::Config,
     instance::{Base, Disk, end_signal, prober},
     logs, output,
+    remote::Remote,
 };
 
+/// How long the running instance may take.
+const LONGEST: Duration = Duration::from_secs(600);
+
 pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<ExitCode> {
+    let chosen = [&args.state, &args.scheme, &args.source, &args.country].iter().any(|choice| choice.is_some());
+    if chosen || !args.ids.is_empty() {
+        bail!("only a running instance probes a choice of nodes: start `hezar run`, or leave the choice out");
+    }
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
     let disk = Disk::start(&mut base);
@@ -49,6 +59,33 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
     disk.handover.all().await?;
     disk.finish(&*base.store).await?;
     Ok(if total > 0 && progress.ok == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Asks the running instance, which has the store, to do it.
+pub(super) async fn probe_remotely(remote: Remote, args: ProbeArgs) -> anyhow::Result<ExitCode> {
+    let ProbeArgs { ids, state, scheme, source, country, output } = args;
+    let wait = Some(LONGEST.as_secs());
+    let request = ProbeRequest { ids, state, scheme, source, country, search: None, wait };
+    let body = serde_json::to_string(&request)?;
+    let report: ProbeReport = remote.post_for("/api/v1/probe", body, LONGEST).await?;
+    if output.json {
+        report.nodes.iter().try_for_each(output::json)?;
+    } else {
+        let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+        for node in &report.nodes {
+            if let Some(code) = &node.error {
+                let stage = node.stage.as_ref().map(|stage| format!(" ({stage})")).unwrap_or_default();
+                *causes.entry(format!("{code}{stage}")).or_default() += 1;
+            }
+        }
+        print_causes(causes)?;
+        let (asked, done) = (report.asked, report.works + report.failed);
+        output::line(format!("{done} of {asked} nodes checked: {} work, {} do not", report.works, report.failed))?;
+    }
+    if report.pending > 0 {
+        output::note(format!("{} probes go on", report.pending));
+    }
+    Ok(if report.asked > 0 && report.works == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn print_json(base: &Base) -> anyhow::Result<()> {
@@ -90,6 +127,11 @@ fn print_table(base: &Base) -> anyhow::Result<()> {
         table.add_row([scheme.to_owned(), nodes.to_string(), work.to_string()]);
     }
     output::line(table.to_string())?;
+    print_causes(causes)
+}
+
+/// What stopped nodes, the most frequent cause in front.
+fn print_causes(causes: BTreeMap<String, usize>) -> anyhow::Result<()> {
     let mut table = output::table(["cause", "nodes"]);
     let mut causes: Vec<_> = causes.into_iter().collect();
     causes.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));

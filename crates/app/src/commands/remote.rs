@@ -90,13 +90,15 @@ pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCod
         }
         text.push('\n');
     }
-    let report: Saved<AddReport> = remote.post("/api/v1/nodes", text).await?;
+    let report: Saved<AddReport> =
+        remote.post(&format!("/api/v1/nodes?allow_private={}", args.allow_private), text).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
         let Saved { done: report, stored } = &report;
         for reject in &report.rejects {
             output::line(format!("line {}: refused ({}): {}", reject.line, reject.reject, reject.excerpt))?;
+            reject.hint.iter().try_for_each(|hint| output::line(format!("  {}", hint.replace('\n', "\n  "))))?;
         }
         output::line(format!(
             "{} added, {} already known, {} refused",
@@ -136,12 +138,15 @@ pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<Exi
     }
     let nodes = status.nodes;
     output::line(format!("hezar {} on {}, up {} s", status.version, status.proxy, status.uptime_s))?;
+    if let Some(reason) = &status.reason {
+        output::line(format!("no request can be served: {reason}"))?;
+    }
     output::line(format!(
         "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported, {} in quarantine; {} exits",
         nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported, nodes.quarantined, status.exits
     ))?;
     store_status::troubles(&status.store).into_iter().try_for_each(output::line)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    let now = output::now_ms();
     let mut table = output::table([
         "source",
         "kind",

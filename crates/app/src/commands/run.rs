@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -13,11 +14,14 @@ use crate::{
     config::Config,
     demo::Demo,
     exposure,
-    instance::{self, Base, end_signal},
+    instance::{self, Base, end_signal, ignore_hangups},
     logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
 };
+
+/// What work on other threads gets when everything else has ended.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
     for (key, address) in [("proxy.listen", args.listen), ("api.listen", args.api)] {
@@ -39,7 +43,9 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
             old.display()
         );
     }
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let hangups = tokio::spawn(ignore_hangups());
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
         let base = Base::open(config).await?;
         if idle && base.pool.snapshot().counts().total() == 0 {
@@ -58,21 +64,28 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
         let running = instance::run(base, stop.clone());
         tokio::pin!(running);
         let ended = tokio::select! {
-            ended = running.as_mut() => ended,
+            ended = running.as_mut() => ended.map(|()| ExitCode::SUCCESS),
             () = end_signal() => {
                 stop.cancel();
-                // A second signal does not wait for the drain.
                 tokio::select! {
-                    ended = running => ended,
-                    () = end_signal() => Ok(()),
+                    ended = running => ended.map(|()| ExitCode::SUCCESS),
+                            // A second signal does not wait for the drain, nor for what is not written yet.
+                    () = end_signal() => {
+                        tracing::warn!("ended at once by a second signal: open tunnels were cut, the last seconds may be lost");
+                        Ok(ExitCode::FAILURE)
+                    }
                 }
             }
         };
         if let Some(demo) = demo {
             demo.end().await;
         }
-        ended.map(|()| ExitCode::SUCCESS)
-    })
+        hangups.abort();
+        ended
+    });
+    // Whatever still runs on other threads does not hold the end up.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }
 
 /// Whether an earlier run has left a store, which may hold nodes.

@@ -210,6 +210,7 @@ mod tests {
             version: "1.2.3".into(),
             uptime_s: 7200,
             proxy: "127.0.0.1:8000".into(),
+            reason: None,
             nodes: StateCounts { healthy: 120, dead: 7, quarantined: 2, ..StateCounts::default() },
             exits: 88,
             schemes: Default::default(),

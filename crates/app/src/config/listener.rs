@@ -44,7 +44,9 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     }
     let sources = section.texts("sources").unwrap_or_default();
     for source in &sources {
-        if !config.sources.iter().any(|known| known.name == *source) && source != crate::control::BY_HAND {
+        if !config.sources.iter().any(|known| known.name == *source)
+            && !crate::by_hand::NAMES.contains(&source.as_str())
+        {
             section.problem("sources", format_args!("there is no source named {source:?}"));
         }
     }

@@ -160,6 +160,10 @@ impl Instance {
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without a warning, as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

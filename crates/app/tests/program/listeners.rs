@@ -83,7 +83,7 @@ fn each_listener_has_its_own_strategy_nodes_users_and_limits() {
 
     // Users: hers alone, and at her door alone.
     assert_eq!(ask(german, "").0, 407);
-    assert_eq!(ask(german, "Proxy-Authorization: Basic YW5uYTpi\r\n").0, 403);
+    assert_eq!(ask(german, "Proxy-Authorization: Basic YW5uYTpi\r\n").0, 407);
 
     // Limits: one open request for each client, at one of the three.
     let mut tunnel = eventually("a tunnel", || {

@@ -4,6 +4,7 @@
 
 mod churn;
 mod command_line;
+mod control;
 mod demo;
 mod dialable;
 mod error_page;

@@ -271,9 +271,12 @@ impl Course {
             Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
             _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
             Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
+            None if self.shared.pool.snapshot().counts().routable() == 0 => {
+                Refusal::PoolEmpty { why: self.shared.explanation.now() }
+            }
             None if !self.countries.is_empty() || self.shared.config.filter.is_some() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
-            None => Refusal::PoolEmpty,
+            None => Refusal::PoolEmpty { why: self.shared.explanation.now() },
         }
     }
 

@@ -129,6 +129,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
+        explanation: crate::explanation::Explanation::default(),
         accounts: crate::limits::Accounts::new(),
         visitors: crate::access::Visitors::new(16, 16),
         failed_logins: crate::access::FailedLogins::new(),

@@ -202,6 +202,7 @@ impl Runner {
             Control::UplinkDown => "uplink-down",
             Control::UrlDown => "url-down",
         });
+        self.shared.metrics.found(found);
         let freed = self.guard.control(found, now);
         self.settle(before, freed, now);
         if before != GuardState::Outage && self.guard.state() == GuardState::Outage {

@@ -69,6 +69,9 @@ mod tests {
         let mut value = String::new();
         parameter(&mut value, "a", "b \"c\\ é\n");
         assert_eq!(value, "; a=\"b \\\"c\\\\ ??\"");
-        assert_eq!(refused(&Refusal::PoolEmpty), "hezar; error=destination_unavailable; details=\"pool-empty\"");
+        assert_eq!(
+            refused(&Refusal::PoolEmpty { why: None }),
+            "hezar; error=destination_unavailable; details=\"pool-empty\""
+        );
     }
 }

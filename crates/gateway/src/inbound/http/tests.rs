@@ -327,10 +327,12 @@ fn nobody_else_speaks_in_our_name() {
 
 #[test]
 fn answers_carry_the_code() {
-    let text = String::from_utf8(answer::bytes(&Refusal::PoolEmpty)).unwrap();
+    let text = String::from_utf8(answer::bytes(&Refusal::PoolEmpty { why: None })).unwrap();
     assert!(text.starts_with("HTTP/1.1 503 Service Unavailable (hezar: pool-empty)\r\n"));
     assert!(text.contains("proxy-status: hezar; error=destination_unavailable; details=\"pool-empty\"\r\n"));
     assert!(text.ends_with("\ncode: pool-empty\n"));
+    let text = answer::bytes(&Refusal::PoolEmpty { why: Some("all 7 nodes are dead".into()) });
+    assert!(String::from_utf8(text).unwrap().contains("nothing is ever sent directly: all 7 nodes are dead\n"));
     for refusal in [Refusal::AuthMissing, Refusal::AuthWrong] {
         let response = answer::response(&refusal);
         assert_eq!((response.status().as_u16(), &response.headers()["connection"]), (407, &"close".parse().unwrap()));

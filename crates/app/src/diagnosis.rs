@@ -1,0 +1,228 @@
+//! Why no request can be served, in one line: for `hezar status`, the log, and the clients that are refused.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hezar_core::Timestamp;
+use hezar_engine::Clock;
+use hezar_pool::{Counts, State};
+use hezar_probe::{Outage, Prober};
+use hezar_store::SourceRow;
+use parking_lot::RwLock;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{board::Board, instance::Nodes, output};
+
+/// How often the line is made anew.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many nodes are looked at for what stops most of them.
+const SAMPLE: usize = 512;
+
+/// What the line is made from. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Diagnosis {
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) board: Board,
+    pub(crate) clock: Clock,
+    pub(crate) prober: Arc<Prober>,
+    /// The names of the sources that are read.
+    pub(crate) sources: Arc<[String]>,
+    /// The line as it was made last.
+    pub(crate) line: Arc<RwLock<Option<Arc<str>>>>,
+}
+
+/// The facts at one moment.
+struct Facts<'a> {
+    counts: Counts,
+    outage: Option<Outage>,
+    /// The sources that are read, with what is known about each.
+    sources: &'a [Option<SourceRow>],
+    /// What stops most dead nodes, a code and a stage.
+    failure: Option<String>,
+    now: Timestamp,
+}
+
+impl Diagnosis {
+    /// Makes the line anew, again and again, and logs what changes.
+    pub(crate) async fn watch(&self, stop: CancellationToken) {
+        loop {
+            self.refresh();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// The line as it is now; `None` while requests can be served.
+    pub(crate) fn refresh(&self) -> Option<Arc<str>> {
+        let line: Option<Arc<str>> = self.make().map(Into::into);
+        let old = std::mem::replace(&mut *self.line.write(), line.clone());
+        match (&old, &line) {
+            (Some(_), None) => tracing::info!("requests can be served"),
+            // The same reason with other numbers is no news.
+            (old, Some(new)) if old.as_deref().map(without_digits) != Some(without_digits(new)) => {
+                tracing::warn!("no request can be served: {new}");
+            }
+            _ => {}
+        }
+        line
+    }
+
+    fn make(&self) -> Option<String> {
+        let snapshot = self.pool.snapshot();
+        let (counts, outage) = (snapshot.counts(), self.prober.outage());
+        if counts.routable() > 0 && outage.is_none() {
+            return None;
+        }
+        let sources: Vec<_> = self.sources.iter().map(|name| self.board.row(name)).collect();
+        let failure = (counts.dead > 0).then(|| self.common_failure()).flatten();
+        reason(&Facts { counts, outage, sources: &sources, failure, now: self.clock.now() })
+    }
+
+    /// What stops most of the dead nodes, judged by some of them.
+    fn common_failure(&self) -> Option<String> {
+        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        let snapshot = self.pool.snapshot();
+        for node in snapshot.nodes().take(SAMPLE).filter(|node| node.state() == State::Dead) {
+            if let Some(failure) = node.record().failure {
+                *seen.entry((failure.code, failure.stage.name())).or_default() += 1;
+            }
+        }
+        let ((code, stage), _) = seen.into_iter().max_by_key(|(_, number)| *number)?;
+        Some(format!("{code} at {stage}"))
+    }
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// The one line; no name of a source, no address and no secret is in it, as clients read it too.
+fn reason(facts: &Facts<'_>) -> Option<String> {
+    match facts.outage {
+        Some(Outage::Uplink) => {
+            return Some(
+                "this machine's own network seems to be down (no URL of probe.control can be reached directly); \
+                 nodes are judged again when it is back"
+                    .to_owned(),
+            );
+        }
+        Some(Outage::ProbeUrl) if facts.counts.routable() == 0 => {
+            return Some(
+                "the page of probe.url does not answer, so no node can be judged; another one can be configured"
+                    .to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let counts = facts.counts;
+    if counts.routable() > 0 {
+        return None;
+    }
+    let total = counts.total();
+    if total == 0 {
+        return Some(without_nodes(facts));
+    }
+    Some(if counts.new > 0 {
+        let checked = total - counts.new;
+        format!("the first nodes are being checked: {checked} of {total} so far, and none of them works")
+    } else if counts.unsupported == total {
+        format!("none of the {total} nodes can be dialled: this program does not speak their protocols")
+    } else if counts.dead == 0 {
+        format!(
+            "all {} nodes that can be dialled are in quarantine, since they change what passes through them",
+            counts.quarantined
+        )
+    } else {
+        let most = facts.failure.as_ref().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
+        let sources = next_fetch(facts).map(|next| format!("; sources are read again in {next}")).unwrap_or_default();
+        format!(
+            "all {} nodes that can be dialled are dead{most}; each is tried again after a growing pause of at most 30 min, \
+             all of them now by `hezar probe`{sources}",
+            counts.dead + counts.quarantined
+        )
+    })
+}
+
+/// Why there is not even a node.
+fn without_nodes(facts: &Facts<'_>) -> String {
+    let by_hand = "links can be added by hand with `hezar add`";
+    let sources = facts.sources;
+    if sources.is_empty() {
+        return format!("there is no source and no node: add a [[source]] to the configuration; {by_hand}");
+    }
+    let read = |row: &&Option<SourceRow>| row.as_ref().is_some_and(|row| row.last_fetch.is_some());
+    let errors: Vec<_> = sources.iter().flatten().filter_map(|row| row.error.as_ref()).collect();
+    let next = next_fetch(facts).map(|next| format!("; next try in {next}")).unwrap_or_default();
+    if errors.len() == sources.len() {
+        let code = errors.last().map_or("", |error| &*error.code);
+        let number = sources.len();
+        return format!("none of the {number} sources can be read (the last failure: {code}){next}; {by_hand}");
+    }
+    if sources.iter().filter(read).count() < sources.len() {
+        return format!("the sources are being read for the first time; {by_hand}");
+    }
+    format!("the sources list no node{next}; {by_hand}")
+}
+
+/// How long until the next source is read.
+fn next_fetch(facts: &Facts<'_>) -> Option<String> {
+    let next = facts.sources.iter().flatten().filter_map(|row| row.next_fetch).min()?;
+    Some(output::span(next.since(facts.now).as_secs().max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_store::SourceError;
+
+    use super::*;
+
+    fn row(error: Option<&str>, fetched: bool) -> Option<SourceRow> {
+        let mut row = SourceRow::new("secret-name", "url");
+        row.error = error.map(|code| SourceError { code: code.into(), text: "text with secret-name".into() });
+        row.last_fetch = fetched.then_some(Timestamp(1));
+        row.next_fetch = Some(Timestamp(25_000));
+        Some(row)
+    }
+
+    fn told(counts: Counts, outage: Option<Outage>, sources: &[Option<SourceRow>]) -> Option<String> {
+        let failure = (counts.dead > 0).then(|| "refused at connect".to_owned());
+        reason(&Facts { counts, outage, sources, failure, now: Timestamp(1000) })
+    }
+
+    #[test]
+    fn each_cause_has_its_line() {
+        let none = Counts::default();
+        let failed = [row(Some("dns"), true), row(Some("timeout"), true)];
+        for (counts, outage, sources, part) in [
+            (none, None, &[][..], "no source and no node"),
+            (
+                none,
+                None,
+                &failed[..],
+                "none of the 2 sources can be read (the last failure: timeout); next try in 24 s",
+            ),
+            (none, None, &[row(None, false), row(Some("dns"), true)], "read for the first time"),
+            (none, None, &[None], "read for the first time"),
+            (none, None, &[row(None, true)], "list no node"),
+            (Counts { new: 3, dead: 7, ..none }, None, &failed, "7 of 10 so far"),
+            (
+                Counts { dead: 7, unsupported: 3, ..none },
+                None,
+                &failed,
+                "all 7 nodes that can be dialled are dead, most of them: refused at connect",
+            ),
+            (Counts { unsupported: 3, ..none }, None, &failed, "none of the 3 nodes can be dialled"),
+            (Counts { quarantined: 3, ..none }, None, &failed, "in quarantine"),
+            (Counts { suspect: 3, ..none }, Some(Outage::Uplink), &failed, "own network"),
+            (Counts { dead: 3, ..none }, Some(Outage::ProbeUrl), &failed, "probe.url"),
+        ] {
+            let line = told(counts, outage, sources).unwrap();
+            assert!(line.contains(part), "{line}");
+            assert!(!line.contains("secret-name") && !line.contains('\n'), "{line}");
+        }
+        assert_eq!(told(Counts { healthy: 1, dead: 9, ..none }, None, &failed), None);
+        assert_eq!(told(Counts { suspect: 1, ..none }, Some(Outage::ProbeUrl), &failed), None);
+    }
+}
