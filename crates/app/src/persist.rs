@@ -96,6 +96,6 @@ pub(crate) fn changes(pool: &Nodes, touched: Touched) -> Vec<Change> {
     match touched.kind {
         Touch::Record | Touch::State => vec![Change::PutHealth(touched.id, records::to_health(node.record()))],
         // A node that was removed and added again in between must come back whole.
-        Touch::Listing | Touch::Added | Touch::Removed => put(&node),
+        Touch::Listing | Touch::Relisted | Touch::Added | Touch::Removed => put(&node),
     }
 }

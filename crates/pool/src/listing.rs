@@ -132,12 +132,15 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     self.insert(&mut ledger, &mut roster, &node);
                 }
                 seen.insert(node.slot());
-                ledger.unlisted.remove(&node.slot());
+                let relisted = ledger.unlisted.remove(&node.slot());
                 let changed = node.relist(|facts| join(facts, &listing, &label));
                 if changed && roster.filters() {
                     roster.place(&node);
                 }
-                touched.extend(applied.count(id, new, changed));
+                let touch = applied.count(id, new, changed);
+                touched.extend(
+                    touch.map(|touch| if relisted { Touched { kind: Touch::Relisted, ..touch } } else { touch }),
+                );
             }
             self.publish(&roster);
             drop(roster);

@@ -20,6 +20,8 @@ pub enum Touch {
     State,
     /// Its sources, its permission or its display name.
     Listing,
+    /// The same, and no source had listed it before: somebody says again that it works.
+    Relisted,
     /// It is new in the pool.
     Added,
     /// It has left the pool.

@@ -26,6 +26,11 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// The longest of all pauses.
+    pub(crate) fn longest(&self) -> Duration {
+        self.dead_most.max(self.interval).max(self.suspect).mul_f32(1.0 + self.jitter.clamp(0.0, 0.9))
+    }
+
     /// The pause after a probe, with jitter.
     pub(crate) fn pause(&self, subject: &Subject, misses: u32, random: u64) -> Duration {
         let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));

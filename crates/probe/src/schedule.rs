@@ -76,6 +76,8 @@ pub struct Schedule {
 struct Entry {
     subject: Subject,
     stamp: u64,
+    /// When it is due, or was.
+    due: Timestamp,
     running: bool,
     /// Probes in a row that proved nothing.
     misses: u32,
@@ -171,12 +173,14 @@ impl Schedule {
     pub fn upsert(&mut self, id: NodeId, subject: Subject, now: Timestamp, random: u64) {
         let Some(entry) = self.entries.get_mut(&id) else {
             let due = match subject.state {
-                State::Dead => subject.last_checked.map(|at| at.after(self.pace.pause(&subject, 0, random))),
+                // A time that has not come yet is none: the clock was wrong when it was noted.
+                State::Dead => subject.last_checked.map(|at| at.min(now).after(self.pace.pause(&subject, 0, random))),
                 _ => None,
             };
             let entry = Entry {
                 subject,
                 stamp: 0,
+                due: now,
                 running: false,
                 misses: 0,
                 failed_last: None,
@@ -269,6 +273,15 @@ impl Schedule {
         }
     }
 
+    /// Brings a dead node forward because somebody says that it works: it is looked at within one interval.
+    pub fn hurry_one(&mut self, id: NodeId, now: Timestamp, random: u64) {
+        let soon = now.after(self.pace.interval.mul_f32(unit(random)));
+        let waits = |entry: &&Entry| !entry.running && entry.subject.state == State::Dead && entry.due > soon;
+        if self.entries.get(&id).filter(waits).is_some() {
+            self.queue(id, Some(soon), now);
+        }
+    }
+
     /// Brings forward the nodes whose last probe proved nothing: now it will. They are spread a little.
     pub fn hurry_unproven(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
         let within = self.pace.suspect.min(self.pace.interval) / 4;
@@ -317,7 +330,10 @@ impl Schedule {
         self.stamps += 1;
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.stamp = self.stamps;
-        self.planned.push((id, due.unwrap_or(now).max(now)));
+        // Nobody waits longer than the longest pause, whatever the clock did.
+        let due = due.map(|due| due.min(now.after(self.pace.longest())));
+        entry.due = due.unwrap_or(now).max(now);
+        self.planned.push((id, entry.due));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
             _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now, parked: false }),

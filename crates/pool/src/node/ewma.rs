@@ -35,6 +35,11 @@ impl Ewma {
 
     /// Adds a sample. Its weight grows with the time since the last one: `1 - exp(-elapsed / memory)`.
     pub(crate) fn add(&self, sample: f32, now: Timestamp, memory: Duration) {
+        self.add_at_most(sample, 1.0, now, memory);
+    }
+
+    /// The same, with no more weight than `most`, 0.05 to 1: for samples of which one alone says little.
+    pub(crate) fn add_at_most(&self, sample: f32, most: f32, now: Timestamp, memory: Duration) {
         let now = ticks(now);
         let update = |word: u64| {
             let old = f32::from_bits((word >> 32) as u32);
@@ -44,7 +49,8 @@ impl Ewma {
             // A time before the last sample's wraps to a huge number; it means "no time at all".
             let elapsed = now.wrapping_sub(word as u32);
             let elapsed = if elapsed > u32::MAX / 2 { 0.0 } else { elapsed as f32 * 0.064 };
-            let weight = (1.0 - (-elapsed / memory.as_secs_f32().max(0.001)).exp()).clamp(LEAST_WEIGHT, 1.0);
+            let weight =
+                (1.0 - (-elapsed / memory.as_secs_f32().max(0.001)).exp()).clamp(LEAST_WEIGHT, most.max(LEAST_WEIGHT));
             Some(pack(old + (sample - old) * weight, now))
         };
         // The closure never declines, so this cannot fail.

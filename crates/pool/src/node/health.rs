@@ -22,6 +22,9 @@ const GONE: u8 = 8;
 /// Set in the phase of a node that no dialer can be built for.
 const UNSUPPORTED: u8 = 4;
 
+/// The most that one failure weighs in the error rate.
+const ONE_FAILURE: f32 = 0.2;
+
 impl<D> Node<D> {
     /// Its health.
     #[must_use]
@@ -123,7 +126,11 @@ impl<D> Node<D> {
             }
             Err(_) => self.circuit.trip(now),
         }
-        self.errors.add(f32::from(u8::from(outcome.result.is_err())), now, rules.memory);
+        // One failure after a quiet time is one failure, not the whole past; a success after it clears what is old.
+        match &outcome.result {
+            Ok(_) => self.errors.add(0.0, now, rules.memory),
+            Err(_) => self.errors.add_at_most(1.0, ONE_FAILURE, now, rules.memory),
+        }
         if let Ok(success) = &outcome.result {
             if outcome.origin == Origin::Probe {
                 self.latency.add(micros(success.latency), now, rules.memory);

@@ -188,3 +188,24 @@ fn a_payload_is_built_once_and_dropped_when_it_is_out_of_date() {
     assert!(node.allow_private());
     assert_eq!(&*build("fourth"), "fourth");
 }
+
+#[test]
+fn what_traffic_says_against_a_node_is_cleared_by_its_next_good_evidence() {
+    let pool = healthy(1);
+    let node = pool.node(id(0)).unwrap();
+    // A quiet quarter of an hour, and one failure.
+    pool.report(id(0), &bad(Origin::Traffic), at(900));
+    assert_eq!(node.state(), State::Suspect);
+    assert!(node.error_rate() <= 0.21, "{}", node.error_rate());
+    pool.report(id(0), &ok(10), at(901));
+    assert_eq!(node.state(), State::Healthy);
+    assert!(node.error_rate() < 0.2);
+    pool.report(id(0), &ok(10), at(1201));
+    assert!(node.error_rate() < 0.1, "and fades: {}", node.error_rate());
+    // One that fails half of what it carries is known as such.
+    for _ in 0..200 {
+        pool.report(id(0), &bad(Origin::Traffic), at(1300));
+        pool.report(id(0), &Outcome::success(Origin::Traffic, Duration::ZERO), at(1300));
+    }
+    assert!(node.error_rate() > 0.4, "{}", node.error_rate());
+}

@@ -82,3 +82,14 @@ fn a_dropped_watch_costs_nothing() {
     pool.report(id(0), &ok(1), at(2));
     assert_eq!(watch.len(), 1);
 }
+
+#[test]
+fn a_node_that_is_listed_again_is_told_from_one_that_still_is() {
+    let pool = healthy(2);
+    pool.apply(listing("s", [1]), at(2));
+    let watch = pool.watch_states();
+    pool.apply(listing("s", [0, 1]), at(3));
+    assert_eq!(watch.take(9), [Touched { id: id(0), kind: Touch::Relisted }]);
+    pool.apply(listing("t", [0]), at(4));
+    assert_eq!(watch.take(9), [Touched { id: id(0), kind: Touch::Listing }]);
+}

@@ -221,6 +221,9 @@ impl Runner {
                         self.replace(touched.id, &node);
                     }
                     self.admit(&node, now);
+                    if touched.kind == Touch::Relisted {
+                        self.schedule.hurry_one(touched.id, now, rand::random());
+                    }
                 }
                 _ => self.drop_node(touched.id),
             }

@@ -229,3 +229,28 @@ proptest! {
         prop_assert_eq!(reached, known.iter().map(|n| id(*n)).collect::<HashSet<_>>());
     }
 }
+
+#[test]
+fn no_clock_makes_a_node_wait_longer_than_the_longest_pause() {
+    let mut schedule = Schedule::new(pace());
+    // Stored by a machine whose clock was a month ahead.
+    let ahead = Subject { failures: 4, last_checked: Some(at(30 * 86_400)), ..subject(State::Dead) };
+    schedule.upsert(id(0), ahead, at(0), 0);
+    assert!(schedule.due(at(0)).unwrap() <= at(1800));
+    assert_eq!(schedule.next(at(1800)), Some(id(0)));
+    schedule.finish(id(0), Ended::Judged(State::Dead, u32::MAX), at(1800), 0);
+    assert!(schedule.due(at(1800)).unwrap() <= at(3600));
+}
+
+#[test]
+fn a_dead_node_that_is_listed_again_is_looked_at_within_one_interval() {
+    let mut schedule = Schedule::new(pace());
+    let dead = Subject { failures: 16, last_checked: Some(at(0)), ..subject(State::Dead) };
+    (0..100).for_each(|n| schedule.upsert(id(n), dead, at(0), 0));
+    assert!(drain(&mut schedule, at(240)).is_empty());
+    (0..50).for_each(|n| schedule.hurry_one(id(n), at(240), u64::from(n) << 58));
+    let looked: HashSet<_> = (240..=300).flat_map(|second| drain(&mut schedule, at(second))).collect();
+    assert_eq!(looked, (0..50).map(id).collect());
+    schedule.hurry_one(id(0), at(301), 0);
+    assert_eq!(schedule.running(), 50, "a running probe is enough");
+}
