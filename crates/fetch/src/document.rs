@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::SubscriptionInfo;
 
 /// The outcome of a fetch that did not fail.
+#[allow(clippy::large_enum_variant, reason = "there is one for each fetch, and it is taken apart at once")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
     /// Everything is as it was; the validators passed in stay good.

@@ -22,6 +22,9 @@ pub(super) const HEADER: usize = 5;
 /// The most payload in a frame of ours, as in TLS; peers go up to what the length can say.
 const MAX_PAYLOAD: usize = 16 * 1024;
 
+/// The most alerts in a row: nothing in them is authentic, and nobody may keep a connection busy with them.
+const MOST_ALERTS: u8 = 64;
+
 /// The types of records.
 pub(super) const ALERT: u8 = 21;
 pub(super) const HANDSHAKE: u8 = 22;
@@ -66,13 +69,15 @@ pub(super) struct Frames {
     theirs: Marks,
     /// Knows what the site still sends, until the first frame.
     site: Option<Marks>,
+    /// Alerts since the last record that bears a mark.
+    alerts: u8,
 }
 
 impl Frames {
     /// After a handshake with this ServerRandom; `site` has taken in all that the site sent.
     pub(super) fn new(password: &Secret, random: &[u8; 32], site: Marks) -> Self {
         let marks = |label| Marks::new(password, &[random, label]);
-        Self { ours: marks(b"C"), theirs: marks(b"S"), site: Some(site) }
+        Self { ours: marks(b"C"), theirs: marks(b"S"), site: Some(site), alerts: 0 }
     }
 }
 
@@ -98,8 +103,13 @@ impl Codec for Frames {
         let Some(frame) = wire.get(HEADER..whole) else { return Ok(Opened::Need(whole)) };
         match (kind, frame.split_first_chunk()) {
             // Anybody can write one, and servers do when our side has ended, with more to come on theirs.
-            (ALERT, _) => Ok(Opened::Used(whole)),
+            (ALERT, _) if self.alerts < MOST_ALERTS => {
+                self.alerts += 1;
+                Ok(Opened::Used(whole))
+            }
+            (ALERT, _) => Err(Cause::Protocol("too many alerts between frames of ShadowTLS")),
             (DATA, Some((mark, payload))) => {
+                self.alerts = 0;
                 if self.site.as_mut().is_some_and(|site| site.mark(payload) == *mark) {
                     return Ok(Opened::Used(whole));
                 }

@@ -348,6 +348,11 @@ fn what_comes_in_frames() {
     // An empty frame is one; nobody is told of it.
     let second = hmac(&[&random, b"S", b"one", &first]);
     assert_eq!(open(&mut frames, &data(&[&second])).unwrap(), Opened::Held(9, 9..9));
+    // Alerts are passed over, but not for ever.
+    for _ in 0..64 {
+        assert_eq!(open(&mut frames, &[ALERT, 3, 3, 0, 2, 1, 0]).unwrap(), Opened::Used(7));
+    }
+    assert!(matches!(open(&mut frames, &[ALERT, 3, 3, 0, 2, 1, 0]), Err(Cause::Protocol(_))));
     // After the first frame the site says no more, and no frame comes twice.
     for wrong in [&late, &wire, &data(&[b"abc"]), &vec![22, 3, 3, 0, 0], &vec![DATA, 3, 3, 0, 0]] {
         assert!(matches!(open(&mut frames, wrong), Err(Cause::Protocol(_))));

@@ -96,8 +96,8 @@ impl Field {
 
     fn plus(&self, other: &Self) -> Self {
         let mut wide = [0; 64];
-        for i in 0..32 {
-            wide[i] = self.0[i] + other.0[i];
+        for (sum, (a, b)) in wide.iter_mut().zip(self.0.iter().zip(&other.0)) {
+            *sum = a + b;
         }
         Self::reduced(wide)
     }
