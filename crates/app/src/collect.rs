@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use hezar_core::{CodeDoc, Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Document, Ended, Fetched, Fetcher, Metrics, Validators, Via};
+use hezar_formats::RejectCode;
 use hezar_pool::{Change as PoolChange, LeftOut};
 use hezar_store::{SourceError, SourceRow};
 use tokio::{
@@ -67,6 +68,7 @@ struct Content {
     nodes: Vec<(NodeSpec, Label)>,
     ids: Vec<NodeId>,
     rejects: usize,
+    first_reject: Option<RejectCode>,
 }
 
 /// One source with what reading it needs. Cheap to clone.
@@ -257,7 +259,8 @@ impl Reader {
                 let changed = !found.documents.is_empty();
                 let content = self.parse(found.documents).await;
                 if content.ids.is_empty() && (changed || complete) {
-                    let text = format!("no node in {} refused lines: is this a list?", content.rejects);
+                    let first = content.first_reject.map_or("nothing in it", RejectCode::code);
+                    let text = format!("no node, {} refused ({first}): is this a list?", content.rejects);
                     return self.failed(row, NO_NODES, &text, Ended::Failed).await;
                 }
                 row.validators = Some(validators.into());
@@ -314,6 +317,8 @@ impl Reader {
             for document in documents {
                 let parsed = hezar_formats::parse_with(&document.bytes, &spec::hints(&source, &document.name));
                 content.rejects += parsed.rejects.len();
+                content.first_reject =
+                    content.first_reject.or_else(|| parsed.rejects.first().map(|reject| reject.code));
                 for entry in parsed.nodes {
                     let id = entry.spec.id();
                     if seen.insert(id) {

@@ -1,5 +1,8 @@
 //! Single values as published, in every dialect's spelling, turned into the words of core.
 
+mod pins;
+mod plugin;
+
 use std::net::IpAddr;
 
 use base64::{
@@ -9,12 +12,13 @@ use base64::{
         general_purpose::{GeneralPurposeConfig, URL_SAFE_NO_PAD},
     },
 };
-use hezar_core::{
-    Credentials, Fingerprint, Host, PacketEncoding, Pin, Secret, ShortId, Target, UNREADABLE_PIN, Vision, VmessCipher,
-};
-use sha2::{Digest as _, Sha256};
+use hezar_core::{Credentials, Fingerprint, Host, PacketEncoding, Secret, ShortId, Target, Vision, VmessCipher};
 use uuid::Uuid;
 
+pub(crate) use self::{
+    pins::{pem_pins, pins},
+    plugin::{plugin_name, plugin_options, plugin_options_text, plugin_words},
+};
 use crate::RejectCode;
 
 /// Standard alphabet; padding and stray last bits do not matter.
@@ -148,51 +152,6 @@ pub(crate) fn fingerprint(text: &str) -> Option<Fingerprint> {
     let name = text.trim().to_ascii_lowercase();
     let name = name.strip_prefix("hello").unwrap_or(&name);
     Fingerprint::ALL.into_iter().filter(|f| name.starts_with(f.name())).max_by_key(|f| f.name().len())
-}
-
-/// Certificate hashes, in hexadecimal (colons allowed) or base64, separated by `,`, `~`, `;`, `|` or white space. Those
-/// that cannot be read are skipped; where none can, [`UNREADABLE_PIN`] stands for them, because a pin that vanishes
-/// would let everybody in.
-pub(crate) fn pins(text: &str) -> Vec<Pin> {
-    let parts: Vec<&str> = text.split([',', '~', ';', '|']).map(str::trim).filter(|part| !part.is_empty()).collect();
-    let read = |part: &&str| match pin(part) {
-        Some(pin) => vec![pin],
-        None => part.split_whitespace().filter_map(pin).collect(),
-    };
-    or_unreadable(parts.iter().flat_map(read).collect(), parts.is_empty())
-}
-
-fn or_unreadable(pins: Vec<Pin>, absent: bool) -> Vec<Pin> {
-    if pins.is_empty() && !absent { vec![UNREADABLE_PIN] } else { pins }
-}
-
-/// One hash, perhaps behind the name of its function as OpenSSL prints it: `SHA256 Fingerprint=AB:CD…`, `sha256:…`.
-fn pin(text: &str) -> Option<Pin> {
-    let lower = text.to_ascii_lowercase();
-    let named = ["sha256 fingerprint", "sha-256", "sha256"].iter().find(|name| lower.starts_with(**name));
-    let text = named.and_then(|name| text.get(name.len()..)).unwrap_or(text);
-    let digits: String =
-        text.trim_start_matches([':', '=', '/', ' ']).chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
-    let bytes = hex::decode(&digits).ok().or_else(|| base64_bytes(&digits))?;
-    bytes.try_into().ok()
-}
-
-/// The pins of certificates in PEM, which may be texts of lines or the lines themselves. As for [`pins`], what is there
-/// and cannot be read is [`UNREADABLE_PIN`].
-pub(crate) fn pem_pins(texts: &[Box<str>]) -> Vec<Pin> {
-    let mut body: Option<String> = None;
-    let mut pins = Vec::new();
-    for line in texts.iter().flat_map(|text| text.lines()).map(str::trim) {
-        if line.starts_with("-----BEGIN CERTIFICATE") {
-            body = Some(String::new());
-        } else if line.starts_with("-----END") {
-            let der = body.take().and_then(|body| base64_bytes(&body)).filter(|der| !der.is_empty());
-            pins.extend(der.map(|der| Pin::from(Sha256::digest(der))));
-        } else if let Some(body) = &mut body {
-            body.push_str(line);
-        }
-    }
-    or_unreadable(pins, texts.is_empty())
 }
 
 /// A 32-byte key in base64 of either alphabet.
@@ -346,80 +305,6 @@ pub(crate) fn method(text: &str) -> Result<Box<str>, RejectCode> {
         name => name,
     };
     if METHODS.contains(&name) { Ok(name.into()) } else { Err(RejectCode::BadMethod) }
-}
-
-/// A SIP003 plugin's standard name.
-pub(crate) fn plugin_name(text: &str) -> Box<str> {
-    match text.trim() {
-        "obfs" | "simple-obfs" => "obfs-local".into(),
-        name => name.into(),
-    }
-}
-
-/// SIP003 options `k=v;word;…`; a backslash takes the next character as it is.
-pub(crate) fn plugin_options(text: &str) -> Vec<(Box<str>, Box<str>)> {
-    let mut options = Vec::new();
-    let (mut name, mut value): (String, Option<String>) = (String::new(), None);
-    let mut finish = |name: &mut String, value: &mut Option<String>| {
-        let pair = (std::mem::take(name), value.take().unwrap_or_default());
-        if !pair.0.is_empty() {
-            options.push((pair.0.into(), pair.1.into()));
-        }
-    };
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ';' => finish(&mut name, &mut value),
-            '=' if value.is_none() => value = Some(String::new()),
-            c => {
-                let c = if c == '\\' { chars.next().unwrap_or('\\') } else { c };
-                value.as_mut().unwrap_or(&mut name).push(c);
-            }
-        }
-    }
-    finish(&mut name, &mut value);
-    options
-}
-
-/// A plugin's options by its own names: some clients write those of simple-obfs for v2ray-plugin and the reverse.
-pub(crate) fn plugin_words(plugin: &str, options: &mut [(Box<str>, Box<str>)]) {
-    let words: &[(&str, &str)] = match plugin {
-        "v2ray-plugin" | "xray-plugin" => &[("obfs", "mode"), ("obfs-host", "host"), ("obfs-uri", "path")],
-        "obfs-local" => &[("mode", "obfs"), ("host", "obfs-host"), ("path", "obfs-uri"), ("uri", "obfs-uri")],
-        _ => &[],
-    };
-    for (foreign, own) in words {
-        if options.iter().any(|(name, _)| name.as_ref() == *own) {
-            continue;
-        }
-        if let Some((name, _)) = options.iter_mut().find(|(name, _)| name.as_ref() == *foreign) {
-            *name = (*own).into();
-        }
-    }
-}
-
-/// The inverse of [`plugin_options`].
-pub(crate) fn plugin_options_text(options: &[(Box<str>, Box<str>)]) -> String {
-    let escape = |out: &mut String, text: &str| {
-        for c in text.chars() {
-            if matches!(c, ';' | '=' | '\\') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-    };
-    let mut out = String::new();
-    for (name, value) in options {
-        if !out.is_empty() {
-            out.push(';');
-        }
-        escape(&mut out, name);
-        if !value.is_empty() {
-            out.push('=');
-            escape(&mut out, value);
-        }
-    }
-    out
 }
 
 /// A user and a password; both empty means that none are asked for.

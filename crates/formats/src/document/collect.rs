@@ -67,7 +67,8 @@ impl Collector {
     fn config(&mut self, tree: &Tree) -> bool {
         let proxies = ["proxies", "Proxy"].map(|key| tree.get(key).items());
         let mut lists: Vec<&[Tree]> = proxies.into_iter().filter(|entries| entries.iter().any(Tree::is_map)).collect();
-        lists.extend(providers(tree).map(|(_, provider)| provider.get("payload").items()));
+        let payloads: Vec<Vec<Tree>> = providers(tree).map(|(_, provider)| payload(provider)).collect();
+        lists.extend(payloads.iter().map(Vec::as_slice));
         self.clash_lists(&lists);
         let mut ours = !lists.is_empty();
         for (name, provider) in providers(tree) {
@@ -243,6 +244,16 @@ fn providers(tree: &Tree) -> impl Iterator<Item = (&str, &Tree)> {
     let listed = ["outbound_providers", "providers"].map(|key| tree.get(key).items());
     let listed = listed.into_iter().flatten().map(|provider| (provider.text(&["tag"]), provider));
     named.chain(listed.filter(|(_, provider)| !provider.text(&["url", "download_url"]).is_empty()))
+}
+
+/// The entries of a provider that brings its list along, with what it says about all of them.
+fn payload(provider: &Tree) -> Vec<Tree> {
+    let over = provider.get("override").pairs();
+    let entry = |entry: &Tree| match entry {
+        Tree::Map(pairs) => Tree::Map(over.iter().chain(pairs).cloned().collect()),
+        other => other.clone(),
+    };
+    provider.get("payload").items().iter().map(entry).collect()
 }
 
 /// The name of an entry; Xray names the whole configuration and calls the entry `proxy`.

@@ -47,6 +47,11 @@ pub(super) fn is_row(line: &str) -> bool {
 /// Reads one row.
 pub(super) fn line(parsed: &mut Parsed, number: usize, text: &str) {
     let Some(row) = Row::parse(text) else { return parsed.refuse(number, text, RejectCode::BadField) };
+    let chain = row.text(&["underlying-proxy"]);
+    if !chain.is_empty() {
+        let text = format!("underlying-proxy {chain} of {text}");
+        return parsed.refuse(number, &text, RejectCode::BadChain);
+    }
     match node(&row) {
         Ok(Some(spec)) => parsed.accept(number, spec, Label::new(&row.left)),
         Ok(None) => {}

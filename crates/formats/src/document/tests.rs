@@ -513,6 +513,24 @@ fn merge_keys() {
     assert_eq!(node(&bomb).scheme(), "http");
 }
 
+/// What is dialled through another node is never dialled directly.
+#[test]
+fn chains_in_other_words() {
+    let text = "proxies:\n- {name: a, type: socks5, server: 192.0.2.1, port: 1}\nproxy-providers:\n  p:\n    type: inline\n    \
+                override: {dialer-proxy: a, skip-cert-verify: true}\n    payload:\n    \
+                - {name: b, type: trojan, server: 192.0.2.2, port: 2, password: p, skip-cert-verify: false}\n";
+    let nodes = nodes(text);
+    assert_eq!(nodes[1].hops().map(|hop| hop.server.port()).collect::<Vec<_>>(), [2, 1]);
+    assert!(nodes[1].skips_verification());
+    let surge =
+        "[Proxy]\nA = trojan, 192.0.2.1, 443, password=p\nB = trojan, 192.0.2.2, 443, password=p, underlying-proxy=A\n";
+    let parsed = read(surge).unwrap();
+    assert_eq!((parsed.nodes.len(), codes(&parsed)), (1, vec![(3, "bad-chain")]));
+    assert!(parsed.rejects[0].excerpt.starts_with("underlying-proxy A of B"));
+    let link = "trojan://p@192.0.2.1:443#a&&detour=trojan://p@192.0.2.2:443#b";
+    assert_eq!(crate::parse_link(link), Err(RejectCode::BadChain));
+}
+
 #[test]
 fn chains_of_xray() {
     let proxy = |tag: &str, port: u16, rest: &str| {

@@ -1,7 +1,8 @@
 //! What single fields mean, in every spelling met in the wild.
 
-use hezar_core::{Fingerprint, Vision};
+use hezar_core::{Fingerprint, UNREADABLE_PIN, Vision};
 use proptest::{collection::vec, prelude::*};
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 

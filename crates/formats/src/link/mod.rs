@@ -162,6 +162,10 @@ impl LinkReader {
             return Err(RejectCode::TooLong);
         }
         let text = markup::unescape(text);
+        // Hiddify's way to say that a node is dialled through another one; alone it would be dialled directly.
+        if text.contains("&&detour=") {
+            return Err(RejectCode::BadChain);
+        }
         let (name, body) = split_scheme(&text).ok_or(RejectCode::NotALink)?;
         let (node, label) = match Scheme::find(name).ok_or(RejectCode::UnsupportedScheme)? {
             Scheme::Chain => self.chains.read(body)?,
