@@ -47,9 +47,14 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 fn fields(text: &str) -> Vec<&str> {
     let partners = partners(text);
     let (mut fields, mut start, mut at) = (Vec::new(), 0, 0);
+    // Where one quote has no end, a later one has none either: nobody looks again.
+    let mut endless = Vec::new();
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         match c {
-            '"' | '\'' if begins_value(&text[start..at]) => at = end_of_quote(text, at, c).unwrap_or(at),
+            '"' | '\'' if !endless.contains(&c) && begins_value(&text[start..at]) => match end_of_quote(text, at, c) {
+                Some(end) => at = end,
+                None => endless.push(c),
+            },
             '[' | '{' | '(' => at = partners.get(&at).copied().unwrap_or(at),
             ',' => {
                 fields.push(text.get(start..at).unwrap_or_default().trim());

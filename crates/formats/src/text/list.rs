@@ -1,6 +1,6 @@
 //! One row of a plain list: an address with its columns, and whether a line is such a row at all.
 
-use hezar_core::{Credentials, Host, NodeSpec};
+use hezar_core::{Credentials, Host, NodeSpec, Target};
 
 use super::hints::ListScheme;
 use crate::{
@@ -32,6 +32,12 @@ pub(super) enum Row {
 
 /// Reads a line; the column that names a protocol wins over `default`.
 pub(super) fn read(line: &str, default: ListScheme) -> Row {
+    // Most lines of most lists are nothing else.
+    if let Ok(server) = Target::parse(line)
+        && matches!(server.host(), Host::Ip(_))
+    {
+        return Row::Nodes(vec![default.node(server, None)]);
+    }
     if !line.contains(|c: char| c.is_alphanumeric()) {
         return Row::Blank;
     }

@@ -121,10 +121,27 @@ fn nothing_is_nothing() {
 fn odd_lines_cost_no_more_than_their_length() {
     // Quadratic work on a megabyte would take minutes; the test only has to end.
     let size = 1 << 20;
-    for unit in ["x?http://", "vless://", "<a \"", "&amp", "=/ss://", "1.2.3.4:", "@", "|", "dm1lc3M6Ly8", "(", "://"] {
+    for unit in [
+        "x?http://",
+        "vless://",
+        "<a \"",
+        "&amp",
+        "=/ss://",
+        "1.2.3.4:",
+        "@",
+        "|",
+        "dm1lc3M6Ly8",
+        "(",
+        "://",
+        ",'a",
+        "'a,",
+        "[",
+    ] {
         let line = format!("vless://x?{}", unit.repeat(size / unit.len()));
         assert_eq!(parse(line.as_bytes()).nodes, [], "{unit}");
         let text = format!("</p>{}", unit.repeat(size / unit.len()));
         assert!(parse(text.as_bytes()).nodes.is_empty(), "{unit}");
+        let row = format!("[Proxy]\na = trojan, {}", unit.repeat(size / unit.len()));
+        assert!(parse(row.as_bytes()).nodes.is_empty(), "{unit}");
     }
 }
