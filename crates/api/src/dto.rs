@@ -351,6 +351,9 @@ pub struct SourceDto {
     pub quarantined: bool,
     /// Lines refused at the last reading.
     pub rejected: usize,
+    /// What the provider says about the subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionDto>,
     /// Nodes of its last list that were not taken in, because of the bounds in `[pool]`.
     #[serde(default)]
     pub left_out: usize,
@@ -417,6 +420,26 @@ pub struct StoreDto {
     /// Stored nodes that this version cannot read, by the code of the reason; they are not used, and deleted after 30
     /// days.
     pub unreadable: BTreeMap<String, usize>,
+}
+
+/// What a provider says about a subscription; all of it is the provider's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubscriptionDto {
+    /// Its name.
+    pub title: Option<String>,
+    /// Bytes used so far, both ways.
+    pub used: Option<u64>,
+    /// Bytes that may be used in all.
+    pub total: Option<u64>,
+    /// Bytes that are left.
+    pub left: Option<u64>,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub expires: Option<u64>,
+    /// The provider's page for it.
+    pub web_page: Option<String>,
+    /// Where the provider can be asked for help.
+    pub support: Option<String>,
 }
 
 /// What has passed through since the start.

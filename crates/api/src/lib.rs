@@ -19,7 +19,7 @@ pub use dto::{
     AddQuery, AddReport, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
     FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport,
     ProbeRequest, ProbedDto, RejectDto, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts,
-    StatusDto, StoreDto, TrafficDto, TroubleDto,
+    StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
 };
 pub use error::ApiError;
 pub use saved::Saved;

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hezar_api::{ApiError, SourceDto, StoreDto};
+use hezar_api::{ApiError, SourceDto, StoreDto, SubscriptionDto};
 use hezar_core::Timestamp;
+use hezar_fetch::SubscriptionInfo;
 use hezar_pool::{LeftOut, Node, Snapshot, SourceName};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
@@ -174,11 +175,25 @@ fn dto(row: &SourceRow, listed: Option<&Listed>) -> SourceDto {
         half_life_s: yields::half_life(row).map(|half| half.as_secs()),
         quarantined: yields::barren(row),
         rejected: row.rejects as usize,
+        subscription: row.subscription.as_deref().and_then(SubscriptionInfo::from_text).map(subscription),
         left_out: 0,
         last_ok: row.last_ok.map(|at| at.0),
         error: row.error.as_ref().map(|error| error.code.to_string()),
         error_text: row.error.as_ref().map(|error| error.text.to_string()),
         next: row.next_fetch.map(|at| at.0),
+    }
+}
+
+fn subscription(info: SubscriptionInfo) -> SubscriptionDto {
+    let used = info.upload.unwrap_or(0).saturating_add(info.download.unwrap_or(0));
+    SubscriptionDto {
+        used: (info.upload.is_some() || info.download.is_some()).then_some(used),
+        total: info.total,
+        left: info.left(),
+        expires: info.expires_ms,
+        title: info.title.map(Into::into),
+        web_page: info.web_page.map(Into::into),
+        support: info.support.map(Into::into),
     }
 }
 

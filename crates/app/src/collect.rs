@@ -25,7 +25,7 @@ use crate::{
     config::SourceConfig,
     instance::{Base, Disk, Nodes},
     spec,
-    via::PoolDialer,
+    via::{FetchRoutes, PoolDialer},
     yields,
 };
 use rounds::Demand;
@@ -71,11 +71,38 @@ struct Content {
     first_reject: Option<RejectCode>,
 }
 
+/// What one fetch brought.
+enum Brought {
+    /// Everything is as it was.
+    Unchanged,
+    /// Nodes.
+    Content {
+        content: Content,
+        /// Whether they are all that the source lists.
+        complete: bool,
+        validators: Box<str>,
+        subscription: Option<Box<str>>,
+    },
+}
+
+/// Why a fetch brought nothing useful.
+struct Failure {
+    code: &'static str,
+    text: String,
+    ended: Ended,
+}
+
+impl Failure {
+    const fn new(code: &'static str, text: String) -> Self {
+        Self { code, text, ended: Ended::Failed }
+    }
+}
+
 /// One source with what reading it needs. Cheap to clone.
 #[derive(Clone)]
 struct Reader {
     source: Arc<SourceConfig>,
-    via: Arc<dyn Dialer>,
+    routes: FetchRoutes,
     fetcher: Arc<Fetcher>,
     pool: Arc<Nodes>,
     clock: Clock,
@@ -104,9 +131,13 @@ impl Collector {
         let via: Arc<dyn Dialer> =
             Arc::new(PoolDialer { pool: Arc::clone(&base.pool), outbounds: base.outbounds.clone(), clock: base.clock });
         let reader = |source: &SourceConfig| Reader {
-            via: match source.via {
-                Via::Direct => base.outbounds.direct(source.allow_private),
-                Via::Pool => Arc::clone(&via),
+            routes: match source.via {
+                Via::Pool => FetchRoutes::only(Arc::clone(&via)),
+                // A node is a stranger: over it goes only what TLS protects.
+                Via::Auto if source.origin.is_protected(&base.config.fetch) => {
+                    FetchRoutes::either(base.outbounds.direct(source.allow_private), Arc::clone(&via))
+                }
+                Via::Direct | Via::Auto => FetchRoutes::only(base.outbounds.direct(source.allow_private)),
             },
             source: Arc::new(source.clone()),
             fetcher: Arc::clone(&fetcher),
@@ -245,36 +276,72 @@ impl Reader {
         let validators = row.validators.as_deref().map(Validators::from_text).unwrap_or_default();
         let now = self.clock.now();
         row.last_fetch = Some(now);
+        match self.bring_somehow(&validators, now).await {
+            Ok(Brought::Unchanged) => {
+                (row.last_ok, row.error) = (Some(now), None);
+                let _ = self.board.note(row.clone()).await;
+                Reading { row, added: 0, unchanged: true, ended: Ended::Good }
+            }
+            Ok(Brought::Content { content, complete, validators, subscription }) => {
+                row.validators = Some(validators);
+                row.subscription = subscription;
+                self.merge(row, content, complete, now).await
+            }
+            Err(failure) => self.failed(row, failure.code, &failure.text, failure.ended).await,
+        }
+    }
+
+    /// Brings what the source holds over the first route that gives anything useful. When none does, the failure of the
+    /// first one counts: it is the one that a person can do something about.
+    async fn bring_somehow(&self, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
+        let mut first_failure = None;
+        for (place, dialer) in self.routes.in_order().iter().enumerate() {
+            match self.bring(&**dialer, validators, now).await {
+                Ok(brought) => {
+                    self.routes.worked(place);
+                    return Ok(brought);
+                }
+                // A server that asks us to come back later is not asked again by another way.
+                Err(failure) if matches!(failure.ended, Ended::Limited { .. }) => return Err(failure),
+                Err(failure) => {
+                    tracing::debug!(source = %self.source.name, place, code = failure.code, "fetch route failed");
+                    first_failure.get_or_insert(failure);
+                }
+            }
+        }
+        Err(first_failure.unwrap_or_else(|| Failure::new(NO_NODES, "there is no way to fetch it".to_owned())))
+    }
+
+    async fn bring(&self, via: &dyn Dialer, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
         let spec = spec::source(&self.source);
         // Dates in URLs and the times that servers name are those of the wall clock.
         let wall = self.clock.wall();
-        let reading = match self.fetcher.fetch(&spec, &*self.via, &validators, wall).await {
-            Ok(Fetched::NotModified) => {
-                (row.last_ok, row.error) = (Some(now), None);
-                Reading { row, added: 0, unchanged: true, ended: Ended::Good }
-            }
-            Ok(Fetched::Documents(found)) => {
-                let complete = found.is_complete();
-                let validators = found.validators.to_text();
-                let changed = !found.documents.is_empty();
-                let content = self.parse(found.documents).await;
-                if content.ids.is_empty() && (changed || complete) {
-                    let first = content.first_reject.map_or("nothing in it", RejectCode::code);
-                    let text = format!("no node, {} refused ({first}): is this a list?", content.rejects);
-                    return self.failed(row, NO_NODES, &text, Ended::Failed).await;
-                }
-                row.validators = Some(validators.into());
-                return self.merge(row, content, complete, now).await;
-            }
+        let found = match self.fetcher.fetch(&spec, via, validators, wall).await {
+            Ok(Fetched::NotModified) => return Ok(Brought::Unchanged),
+            Ok(Fetched::Documents(found)) => found,
             Err(error) => {
-                let ended = error
-                    .retry_at()
-                    .map_or(Ended::Failed, |until| Ended::Limited { until: now.after(until.since(wall)) });
-                return self.failed(row, error.code(), &error.to_string(), ended).await;
+                let until = error.retry_at().map(|until| now.after(until.since(wall)));
+                let ended = until.map_or(Ended::Failed, |until| Ended::Limited { until });
+                return Err(Failure { ended, ..Failure::new(error.code(), error.to_string()) });
             }
         };
-        let _ = self.board.note(reading.row.clone()).await;
-        reading
+        let complete = found.is_complete();
+        let validators = found.validators.to_text().into();
+        let subscription = found.subscription.map(|info| info.to_text().into());
+        let changed = !found.documents.is_empty();
+        let is_page = found.documents.iter().any(|document| document.bytes.trim_ascii_start().starts_with(b"<"));
+        let content = self.parse(found.documents).await;
+        if content.ids.is_empty() && (changed || complete) {
+            let first = content.first_reject.map_or("nothing in it", RejectCode::code);
+            let hint = if is_page {
+                "it is a web page; a panel may want user_agent = \"v2rayN/7\" or \"clash.meta\""
+            } else {
+                "is this a list?"
+            };
+            let text = format!("no node, {} refused ({first}): {hint}", content.rejects);
+            return Err(Failure::new(NO_NODES, text));
+        }
+        Ok(Brought::Content { content, complete, validators, subscription })
     }
 
     async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {

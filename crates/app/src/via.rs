@@ -1,6 +1,13 @@
-//! The pool as a dialer: what `via = "pool"` fetches through.
+//! What carries the fetches of a source: this machine's own sockets, the nodes of the pool, or whichever of them works.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
@@ -8,6 +15,44 @@ use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbound
 use hezar_pool::{Origin, Outcome, Query, Strategy};
 
 use crate::instance::Nodes;
+
+/// The dialers that a source is fetched through, one after the other until something useful comes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct FetchRoutes {
+    first: Arc<dyn Dialer>,
+    second: Option<Arc<dyn Dialer>>,
+    /// Whether the second one is tried first, because it was the one that worked last.
+    swapped: Arc<AtomicBool>,
+}
+
+impl FetchRoutes {
+    /// One dialer and no other.
+    pub(crate) fn only(dialer: Arc<dyn Dialer>) -> Self {
+        Self { first: dialer, second: None, swapped: Arc::default() }
+    }
+
+    /// A dialer, and another one that is tried when the first brings nothing useful.
+    pub(crate) fn either(first: Arc<dyn Dialer>, second: Arc<dyn Dialer>) -> Self {
+        Self { first, second: Some(second), swapped: Arc::default() }
+    }
+
+    /// The dialers in the order in which they are tried. A blocked way may take a minute to fail, so that the one that
+    /// worked last comes first.
+    pub(crate) fn in_order(&self) -> Vec<Arc<dyn Dialer>> {
+        let mut dialers: Vec<_> = iter::once(&self.first).chain(&self.second).cloned().collect();
+        if self.swapped.load(Ordering::Relaxed) {
+            dialers.reverse();
+        }
+        dialers
+    }
+
+    /// Notes which of [`FetchRoutes::in_order`] brought something useful.
+    pub(crate) fn worked(&self, place: usize) {
+        if place > 0 {
+            self.swapped.fetch_xor(true, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Nodes tried for one connection.
 const ATTEMPTS: usize = 4;

@@ -59,6 +59,27 @@ pub enum Via {
     Direct,
     /// A healthy node of the pool: sites with lists are often blocked.
     Pool,
+    /// This machine's own sockets, and a node of the pool when nothing useful comes that way. Over nodes only what is
+    /// protected by TLS: a node is a stranger, who would see a token in a plain URL and could change the list.
+    Auto,
+}
+
+impl Via {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Pool => "pool",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// The way with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Direct, Self::Pool, Self::Auto].into_iter().find(|way| way.name() == name)
+    }
 }
 
 /// One source with its settings.

@@ -139,6 +139,8 @@ pub struct SourceRow {
     pub kind: Box<str>,
     /// A fingerprint of what exactly it is (its URL, path, repository or channel); `None` in rows of older versions.
     pub origin: Option<Box<str>>,
+    /// What the provider says about the subscription, as the fetcher wrote it.
+    pub subscription: Option<Box<str>>,
     /// Whether its nodes may have private server addresses.
     pub allow_private: bool,
     /// The last fetch, whatever came of it.
@@ -173,6 +175,7 @@ impl SourceRow {
             name: name.into(),
             kind: kind.into(),
             origin: None,
+            subscription: None,
             allow_private: false,
             last_fetch: None,
             last_ok: None,

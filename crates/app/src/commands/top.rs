@@ -224,6 +224,7 @@ mod tests {
                 half_life_s: Some(2700),
                 quarantined: false,
                 rejected: 0,
+                subscription: None,
                 left_out: 0,
                 last_ok: None,
                 error: Some("fetch-status".into()),

@@ -1,6 +1,5 @@
 //! The effective configuration as TOML, secrets hidden.
 
-use hezar_fetch::Via;
 use hezar_gateway::Limits;
 use hezar_probe::{CanaryBody, CanaryPage};
 use toml::{Table, Value};
@@ -239,7 +238,7 @@ fn source(source: &SourceConfig) -> Value {
         ("pages", pages),
         ("interval", text(show_duration(source.interval))),
         ("allow_private", Some(Value::Boolean(source.allow_private))),
-        ("via", text(if source.via == Via::Pool { "pool" } else { "direct" })),
+        ("via", text(source.via.name())),
         ("user_agent", source.user_agent.as_ref().and_then(text)),
         ("headers", (!source.headers.is_empty()).then_some(Value::Table(headers))),
         ("max_bytes", Some(number(source.max_bytes))),

@@ -10,6 +10,7 @@ use hezar_fetch::Via;
 use url::Url;
 
 use super::{
+    FetchConfig,
     resolve::{beside, limits},
     section::Section,
 };
@@ -51,6 +52,18 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether TLS protects what is asked for and what comes, so that it may pass through a stranger's hands.
+    #[must_use]
+    pub(crate) fn is_protected(&self, places: &FetchConfig) -> bool {
+        let is_https = |url: &Url| url.scheme() == "https";
+        match self {
+            Self::Url(url) => ["https://", "ssconf://"].iter().any(|scheme| url.expose().trim().starts_with(scheme)),
+            Self::GitHub { .. } => is_https(&places.github_api) && is_https(&places.github_raw),
+            Self::Telegram { .. } => is_https(&places.telegram),
+            Self::File(_) | Self::Links(_) => false,
+        }
+    }
+
     /// The kind's name, the key that names it in the file.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -77,7 +90,7 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
         enabled: section.boolean("enabled").unwrap_or(true),
         interval: section.duration("interval", limits.interval).unwrap_or(Duration::from_secs(1800)),
         allow_private: section.boolean("allow_private").unwrap_or(false),
-        via: section.parsed("via", "\"direct\" or \"pool\"", via).unwrap_or_default(),
+        via: section.parsed("via", "\"auto\", \"direct\" or \"pool\"", Via::parse).unwrap_or(Via::Auto),
         user_agent: section.text("user_agent"),
         headers: section.secret_table("headers").unwrap_or_default(),
         max_bytes: section.bytes("max_bytes", 1..=1 << 30).unwrap_or(32 << 20),
@@ -89,14 +102,6 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
     };
     section.finish();
     (name.is_some() && origin.is_some()).then_some(source)
-}
-
-fn via(text: &str) -> Option<Via> {
-    match text {
-        "direct" => Some(Via::Direct),
-        "pool" => Some(Via::Pool),
-        _ => None,
-    }
 }
 
 fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {

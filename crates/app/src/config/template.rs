@@ -89,7 +89,7 @@ dead_after = 3                      # failures in a row
 # max_bytes = "1GiB"                # of all files together
 
 # A source is one of: url, file, github, telegram, links.
-#   via = "pool"                    fetches through the pool's own nodes, for sites that are blocked
+#   via = "auto"                    directly, and over the pool's nodes when that fails (https only); "direct"; "pool"
 #   allow_private = true            accepts nodes on private and loopback addresses
 #   enabled = false                 is not read, and its nodes are not used
 #   tags = ["paid"]                 for the expressions of listeners
@@ -140,7 +140,6 @@ interval = "30m"
 # name = "channel"
 # telegram = "name_of_a_public_channel"
 # pages = 3
-# via = "pool"
 
 # [[source]]
 # name = "mine"

@@ -125,6 +125,7 @@ async fn put_source(connection: &mut SqliteConnection, row: &SourceRow) -> Resul
         name,
         kind,
         origin,
+        subscription,
         allow_private,
         last_fetch,
         last_ok,
@@ -155,6 +156,7 @@ async fn put_source(connection: &mut SqliteConnection, row: &SourceRow) -> Resul
         .bind(i64::from(*deaths_milli))
         .bind(i64::from(*barren))
         .bind(origin.as_deref())
+        .bind(subscription.as_deref())
         .execute(connection)
         .await?;
     Ok(())

@@ -98,6 +98,7 @@ fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
         name: row.try_get::<&str, _>(0)?.into(),
         kind: row.try_get::<&str, _>(1)?.into(),
         origin: text(15)?,
+        subscription: text(16)?,
         allow_private: row.try_get(2)?,
         last_fetch: time(3)?,
         last_ok: time(4)?,

@@ -21,7 +21,7 @@ pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, l
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
      validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, \
-     origin FROM sources ORDER BY name";
+     origin, subscription FROM sources ORDER BY name";
 /// Must follow the order in which `load::session` reads.
 pub(super) const SELECT_SESSIONS: &str =
     "SELECT listener, username, session, country, began, ends, exit_ip, proxy, lasts_ms FROM sessions";
@@ -44,14 +44,15 @@ pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT v
 pub(super) const DELETE_NODES_LISTED: &str = "DELETE FROM listings WHERE proxy IN (SELECT value FROM json_each(?))";
 
 pub(super) const PUT_SOURCE: &str = "INSERT INTO sources (name, kind, allow_private, last_fetch, last_ok, \
-     next_fetch, validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, origin) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     next_fetch, validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, origin, \
+     subscription) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, allow_private = excluded.allow_private, \
      last_fetch = excluded.last_fetch, last_ok = excluded.last_ok, next_fetch = excluded.next_fetch, \
      validators = excluded.validators, error_code = excluded.error_code, error_text = excluded.error_text, \
      failures = excluded.failures, nodes = excluded.nodes, rejects = excluded.rejects, \
      lived_ms = excluded.lived_ms, deaths_milli = excluded.deaths_milli, barren = excluded.barren, \
-     origin = excluded.origin";
+     origin = excluded.origin, subscription = excluded.subscription";
 pub(super) const DELETE_SOURCE: &str = "DELETE FROM sources WHERE name = ?";
 pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE source = ?";
 /// Only what is gone: most of a list is the same as the last time.

@@ -192,6 +192,7 @@ fn source() -> impl Strategy<Value = SourceRow> {
             deaths_milli: failures,
             barren: rejects,
             origin: allow_private.then(|| format!("{failures:x}").into()),
+            subscription: allow_private.then(|| format!("{{\"total\":{nodes}}}").into()),
             ..SourceRow::new(source_name(name), "url")
         },
     )
