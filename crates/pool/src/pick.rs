@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use hezar_core::Timestamp;
+use hezar_core::{NodeId, Timestamp};
 use smallvec::SmallVec;
 
 use crate::{
@@ -22,6 +22,8 @@ const TURNS: usize = 64;
 const TRIALS: usize = 4;
 /// Times that a session is looked up again because somebody else has pinned it meanwhile.
 const PINS: usize = 4;
+/// Exits that a session may have besides its first one at a site that refuses that.
+const OTHER_EXITS: u32 = 8;
 /// Nodes behind one exit that are looked at in one turn.
 const BEHIND: usize = 8;
 /// Nodes up to which all are compared for their load.
@@ -72,6 +74,12 @@ pub(crate) fn pick_elsewhere<'s, D>(
     drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
 }
 
+/// The first `most` nodes behind an exit.
+pub(crate) fn behind<D>(snapshot: &Snapshot<D>, exit: u64, most: usize) -> impl Iterator<Item = NodeId> {
+    let slots = snapshot.view(Query::default().view()).map_or(&[][..], |view| view.seats.behind(exit));
+    slots.iter().take(most).filter_map(|slot| snapshot.node_at(*slot)).map(|node| node.id())
+}
+
 impl Query<'_> {
     pub(crate) fn view(&self) -> ViewKey {
         ViewKey { filter: self.filter.map_or(0, |id| id.0), country: self.country }
@@ -114,6 +122,12 @@ impl<'s, D> Choice<'s, '_, D> {
     /// excludes it, another one helps out unpinned. The table is not locked while nodes are looked at: when somebody
     /// else pins the session meanwhile, that pin counts.
     fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
+        self.pinned_or(session, sessions, OTHER_EXITS)
+    }
+
+    /// The same. Where the site refuses the session's exit, the session has a second fixed one for that site, as long as
+    /// it is refused, and a third one; at most `others`.
+    fn pinned_or(&mut self, session: u64, sessions: &Sessions, others: u32) -> Option<&'s Arc<Node<D>>> {
         let mut home = None;
         for _ in 0..PINS {
             let pin = sessions.shard(session).get(session);
@@ -124,7 +138,18 @@ impl<'s, D> Choice<'s, '_, D> {
                 break;
             }
         }
-        self.fitting_or_help(home?, session)
+        let home = home?;
+        if self.fits(home) {
+            return Some(home);
+        }
+        let twin = self.behind(home.exit());
+        match self.query.site {
+            _ if twin.is_some() => twin,
+            Some(site) if others > 0 && self.is_refused(home) => {
+                self.pinned_or(mix(session ^ mix(site)), sessions, others - 1)
+            }
+            _ => self.by_strategy(session),
+        }
     }
 
     /// Where a session belongs.
@@ -145,10 +170,6 @@ impl<'s, D> Choice<'s, '_, D> {
     fn alive_behind(&self, exit: u64) -> Option<&'s Arc<Node<D>>> {
         let mut nodes = self.view.seats.behind(exit).iter().filter_map(|slot| self.snapshot.node_at(*slot));
         nodes.find(|node| node.routable() && node.exit() == exit)
-    }
-
-    fn fitting_or_help(&mut self, node: &'s Arc<Node<D>>, session: u64) -> Option<&'s Arc<Node<D>>> {
-        if self.fits(node) { Some(node) } else { self.behind(node.exit()).or_else(|| self.by_strategy(session)) }
     }
 
     /// Whether a pinned node is still one of the view's.
@@ -331,6 +352,11 @@ impl<'s, D> Choice<'s, '_, D> {
         self.snapshot.node_at(slot).filter(|node| self.fits(node))
     }
 
+    /// Whether the site is to be spared the node.
+    fn is_refused(&self, node: &Node<D>) -> bool {
+        matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
+    }
+
     /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
     fn fits(&self, node: &Node<D>) -> bool {
         node.routable()
@@ -338,7 +364,7 @@ impl<'s, D> Choice<'s, '_, D> {
             && (node.datagrams() || !self.query.datagrams)
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
-            && !matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
+            && !self.is_refused(node)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 
 /// Parts of the index by id; a power of two.
 const SHARDS: usize = 16;
+/// The most nodes behind one exit that a site is spared at once.
+const TWINS: usize = 64;
 
 /// All known nodes, each with a payload `D` built on first use (in practice its dialer).
 ///
@@ -100,9 +102,17 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Takes in what was seen of a node at one site, `site` being the [`hash_key`](crate::hash_key) of its name. It
-    /// says nothing about the node at any other site, and is forgotten after some hours.
+    /// says nothing about the node at any other site, and is forgotten after some hours. A site that refuses a node
+    /// refuses the address it comes from, so the other nodes behind that exit are spared it, too.
     pub fn report_site(&self, id: NodeId, site: u64, verdict: SiteVerdict, now: Timestamp) {
         self.sites.note(site, id, verdict, now);
+        if verdict != SiteVerdict::Blocked {
+            return;
+        }
+        let (Some(node), snapshot) = (self.node(id), self.snapshot.load()) else { return };
+        for twin in pick::behind(&snapshot, node.exit(), TWINS).filter(|twin| *twin != id) {
+            self.sites.note(site, twin, verdict, now);
+        }
     }
 
     /// Takes a node out of service because it was caught changing what passes through it. It is still checked.

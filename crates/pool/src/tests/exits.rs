@@ -162,6 +162,44 @@ fn a_site_that_refuses_a_node_is_spared_it() {
 }
 
 #[test]
+fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
+    // Two nodes behind each of ten exits.
+    let pool = pool_with(20, |n| [9, 0, (n / 2) as u8, 1]);
+    for (day, strategy) in [Strategy::Smart, Strategy::RoundRobin, Strategy::Random].into_iter().enumerate() {
+        let start = day as u64 * 86_400;
+        let (session, site) = (Some(hash_key(&("alice", strategy.name()))), Some(hash_key(strategy.name())));
+        let (elsewhere, there) = (Query { session, ..query(strategy) }, Query { session, site, ..query(strategy) });
+        let exits = |query: &Query<'_>| (0..12).map(|rng| exit_of(&pool, query, rng)).collect::<HashSet<_>>();
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let exit: Vec<_> = exits(&there).into_iter().collect();
+            assert_eq!(exit.len(), 1, "{strategy}: twelve requests, one exit");
+            assert!(!seen.contains(&exit[0]), "{strategy}: another one than those that are refused");
+            seen.push(exit[0]);
+            let node = picked(&pool, &there, 0).unwrap();
+            pool.report_site(node, site.unwrap(), SiteVerdict::Blocked, at(start + 2));
+        }
+        assert_eq!(exits(&elsewhere), HashSet::from([seen[0]]), "{strategy}: other sites see the first exit");
+        let other = Query { session: Some(hash_key("bob")), ..there };
+        assert_eq!(exits(&other).len(), 1);
+        // The first ban is over: the session is at home again.
+        pool.tick(at(start + 7 * 3600));
+        assert_eq!(exits(&there), HashSet::from([seen[0]]), "{strategy}");
+    }
+}
+
+#[test]
+fn a_refused_exit_is_refused_with_all_nodes_behind_it() {
+    let pool = pool_with(6, |n| [9, 0, (n / 3) as u8, 1]);
+    pool.report_site(id(0), 7, SiteVerdict::Blocked, at(2));
+    let refused: Vec<_> = (0..6).map(|n| pool.sites.avoids(7, id(n))).collect();
+    assert_eq!(refused, [true, true, true, false, false, false]);
+    pool.report_site(id(3), 8, SiteVerdict::Fails, at(2));
+    pool.report_site(id(3), 8, SiteVerdict::Fails, at(3));
+    assert!(pool.sites.avoids(8, id(3)) && !pool.sites.avoids(8, id(4)), "a failure may be the node's own");
+}
+
+#[test]
 fn one_failure_at_a_site_may_be_chance() {
     let pool = healthy(2);
     let ask = Query { site: Some(5), ..query(Strategy::RoundRobin) };
