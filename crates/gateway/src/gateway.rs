@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal,
     access::{FailedLogins, LogLimit, Visitors},
+    blame::Blame,
     courtesy::Courtesy,
     explanation::Explanation,
     inbound,
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     pub mutes: Mutes,
     /// The targets that were reached lately.
     pub reached: Reached,
+    /// Whether failures speak against nodes or against targets.
+    pub blame: Blame,
     /// The owner of every task of the gateway.
     pub tasks: TaskTracker,
     /// Begins the drain: no new requests.
@@ -148,6 +151,7 @@ impl Gateway {
             associations: Arc::new(Semaphore::new(config.max_associations)),
             mutes: Mutes::default(),
             reached: Reached::default(),
+            blame: Blame::default(),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),

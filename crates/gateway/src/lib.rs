@@ -5,6 +5,7 @@
 
 mod access;
 mod auth;
+mod blame;
 mod config;
 mod course;
 mod courtesy;

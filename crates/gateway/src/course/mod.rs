@@ -261,6 +261,9 @@ impl Course {
     /// A node has been silent for too long; it may still answer.
     pub(crate) fn silent(&mut self, node: NodeId, stage: Stage) {
         self.silences += 1;
+        if let Some(target) = self.place.target {
+            self.shared.blame.failed(target);
+        }
         self.unsure.add(node, Fail::new(stage, &Cause::Timeout, false));
     }
 

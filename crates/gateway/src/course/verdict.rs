@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Fault, NodeId};
+use hezar_core::{Fault, NodeId, Timestamp};
 use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
 
@@ -65,16 +65,29 @@ impl Verdict {
         let now = self.shared.clock.now();
         if let Some(target) = self.place.target {
             self.shared.reached.note(target, now);
+            self.shared.blame.answered(target);
         }
         if let Some(site) = self.place.site {
             self.shared.pool.report_site(self.node, site, SiteVerdict::Works, now);
         }
-        for (node, fail) in self.unsure.take().into_iter().filter(|(node, _)| *node != self.node) {
-            report(&self.shared, node, &failure(&fail));
-            // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
-            if let Some(site) = self.place.site {
-                self.shared.pool.report_site(node, site, SiteVerdict::Fails, now);
+        self.judge_others(now);
+    }
+
+    /// Blames the nodes that failed at the request that this one has served, unless that speaks against its target.
+    fn judge_others(&self, now: Timestamp) {
+        let mut others = self.unsure.take();
+        others.retain(|(node, _)| *node != self.node);
+        let doubtful = self.shared.blame.doubts(self.place.target, others.len());
+        for (node, fail) in others {
+            let Some(site) = self.place.site else {
+                report(&self.shared, node, &failure(&fail));
+                continue;
+            };
+            if self.shared.blame.failed_elsewhere(node, site, now) || !doubtful {
+                report(&self.shared, node, &failure(&fail));
             }
+            // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
+            self.shared.pool.report_site(node, site, SiteVerdict::Fails, now);
         }
     }
 
@@ -88,6 +101,9 @@ impl Verdict {
             self.unsure.forget(self.node);
             report(&self.shared, self.node, &failure(fail));
         } else {
+            if let Some(target) = self.place.target {
+                self.shared.blame.failed(target);
+            }
             self.unsure.add(self.node, fail.clone());
         }
     }

@@ -138,6 +138,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
         mutes: crate::mutes::Mutes::default(),
         reached: crate::reached::Reached::default(),
+        blame: crate::blame::Blame::default(),
         pace: Pace::new(config.attempt_timeout),
         budget: Budget::new(config.hedge_percent),
         tasks: TaskTracker::new(),

@@ -348,3 +348,26 @@ async fn a_request_waits_no_longer_than_it_may_and_not_for_nothing() {
         assert_eq!((status, proxy_status.contains("pool-empty")), (503, true), "{proxy_status}");
     }
 }
+
+#[tokio::test]
+async fn a_site_that_hangs_up_on_many_makes_no_node_suspect() {
+    let mut nodes = vec![Does::HangUp; 13];
+    nodes.push(Does::Web);
+    let world = world(GatewayConfig { attempts: 16, ..config() }, &nodes).await;
+    let suspects = || {
+        let states = world.ids.iter().map(|id| world.pool.node(*id).unwrap().state());
+        states.filter(|state| *state != State::Healthy).count()
+    };
+    let mut client = http(&world).await;
+    for _ in 0..20 {
+        let response = client.send_request(request("GET", "http://one.example.org/who", "")).await.unwrap();
+        assert_eq!(whole(response).await.0, 200);
+    }
+    assert!(suspects() <= 2, "{}: one site is no witness against many nodes", suspects());
+    // A second site on which they hang up, too, is.
+    for _ in 0..20 {
+        let response = client.send_request(request("GET", "http://two.example.net/who", "")).await.unwrap();
+        assert_eq!(whole(response).await.0, 200);
+    }
+    assert!(suspects() >= 5, "{}", suspects());
+}
