@@ -21,12 +21,12 @@ pub(crate) struct LogFiles {
     days: usize,
     /// The most bytes of all files.
     most: u64,
-    open: Open,
+    open: CurrentFile,
 }
 
 /// The file of the moment.
 #[derive(Debug)]
-struct Open {
+struct CurrentFile {
     file: File,
     day: u64,
     part: u32,
@@ -51,7 +51,7 @@ impl LogFiles {
         make_folder(folder)?;
         let day = today();
         let part = last_part(folder, day);
-        let open = Open::open(folder, day, part)?;
+        let open = CurrentFile::open(folder, day, part)?;
         let files = Self { folder: folder.to_owned(), days: days.max(1), most, open };
         files.prune();
         Ok(files)
@@ -64,7 +64,7 @@ impl LogFiles {
             return Ok(());
         }
         let part = if day == self.open.day { self.open.part + 1 } else { last_part(&self.folder, day) };
-        self.open = Open::open(&self.folder, day, part)?;
+        self.open = CurrentFile::open(&self.folder, day, part)?;
         self.prune();
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Write for LogFiles {
     }
 }
 
-impl Open {
+impl CurrentFile {
     fn open(folder: &Path, day: u64, part: u32) -> io::Result<Self> {
         let path = folder.join(Name::of(day, part).text());
         let mut options = OpenOptions::new();
