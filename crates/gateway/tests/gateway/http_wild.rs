@@ -91,7 +91,8 @@ async fn a_length_beside_chunks_counts_for_nothing() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_says_what_is_wrong_and_ends_after_two_nodes() {
-    let answers: [(&'static [u8], &str); 7] = [
+    let answers: [(&'static [u8], &str); 8] = [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "ends before the length"),
         (b"<html>old</html>", "something that is not HTTP/1"),
         (b"HTTP/1.1 200 OK\r\nA: b\rSet-Cookie: c\r\n\r\n", "a lone CR or a NUL"),
         (b"HTTP/1.1 200 \x1b[31m\r\n\r\n", "status line"),

@@ -126,6 +126,15 @@ impl Outgoing {
     }
 }
 
+/// A small body that was not whole. The end of the stream within it may be the target's doing, any other failure is the node's.
+fn cut_short(error: &hyper::Error) -> Fail {
+    let fail = Fail::of_stream(Stage::Exchange, error);
+    if fail.code == Cause::Closed.code() {
+        return Fail::new(Stage::Exchange, &Cause::BadAnswer("its body ends before the length that it names"), false);
+    }
+    fail
+}
+
 impl Errand for Outgoing {
     type Answer = Answered<DownBody>;
     type Unsent = Request<UpBody>;
@@ -167,7 +176,7 @@ impl Errand for Outgoing {
             }
             let (head, body) = response.into_parts();
             let body = if repeatable { DownBody::settle(body).await } else { Ok(DownBody::Coming(body)) };
-            let body = body.map_err(|error| Fail::of_stream(Stage::Exchange, &error))?;
+            let body = body.map_err(|error| cut_short(&error))?;
             Ok(Answered { response: Response::from_parts(head, body), meter, end })
         }
     }
