@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use hyper::body::Bytes;
 
 use crate::{
-    AddQuery, AddReport, ApiError, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
-    FetchRequest, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport, RemoveRequest,
-    Saved, SessionDto, SessionsQuery, StatusDto,
+    AddQuery, AddReport, ApiError, BanDto, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
+    FetchReport, FetchRequest, HealthDto, LiftReport, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest,
+    RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, StatusDto,
 };
 
 /// What the API can ask of a running instance; the application implements it.
@@ -43,11 +43,20 @@ pub trait Control: Send + Sync + 'static {
     /// [`ApiError::BadRequest`] when there is no such source, [`ApiError::Busy`] when too much is asked for.
     async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError>;
 
-    /// Removes nodes by id, and waits a moment until that is in the store.
+    /// Removes nodes by id, bans them if that is asked, and waits a moment until that is in the store.
     ///
     /// # Errors
-    /// [`ApiError::BadRequest`] when an id is malformed, and those of [`Control::add`].
+    /// [`ApiError::BadRequest`] when an id is malformed or names several nodes, or there are too many bans, and those of [`Control::add`].
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError>;
+
+    /// Every ban, in the order of the ids.
+    fn bans(&self) -> Vec<BanDto>;
+
+    /// Lifts bans, and waits a moment until that is in the store.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when an id is malformed or names several nodes, and those of [`Control::add`].
+    async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError>;
 
     /// The sessions that run and fit, those that end first in front.
     fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto>;

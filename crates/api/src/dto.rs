@@ -291,8 +291,11 @@ pub struct AddReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveRequest {
-    /// The ids to remove.
+    /// The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node.
     pub ids: Vec<String>,
+    /// Whether they are banned too: no list brings them back until the ban is lifted.
+    #[serde(default)]
+    pub ban: bool,
 }
 
 /// The answer to a removal.
@@ -301,6 +304,37 @@ pub struct RemoveReport {
     /// How many were removed.
     pub removed: usize,
     /// How many were not there.
+    pub missing: usize,
+    /// How many were banned.
+    #[serde(default)]
+    pub banned: usize,
+}
+
+/// A node that must not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanDto {
+    /// Its id.
+    pub id: String,
+    /// The published name that it had.
+    pub name: String,
+    /// When it was banned, in milliseconds since the Unix epoch.
+    pub since: u64,
+}
+
+/// The body of `DELETE /api/v1/bans`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiftRequest {
+    /// The ids of banned nodes, in full or short.
+    pub ids: Vec<String>,
+}
+
+/// The answer to lifting bans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftReport {
+    /// How many were lifted.
+    pub lifted: usize,
+    /// How many there were not.
     pub missing: usize,
 }
 

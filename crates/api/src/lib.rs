@@ -16,10 +16,10 @@ mod stream;
 
 pub use control::Control;
 pub use dto::{
-    AddQuery, AddReport, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport,
-    ProbeRequest, ProbedDto, RejectDto, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts,
-    StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
+    AddQuery, AddReport, BanDto, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, LiftReport, LiftRequest, NodeDto, NodesPage,
+    NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, RemoveReport, RemoveRequest, SessionDto,
+    SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
 };
 pub use error::ApiError;
 pub use saved::Saved;

@@ -18,9 +18,9 @@ use serde_json::json;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
-    AddQuery, AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FetchRequest, NodeDto,
-    NodesPage, NodesQuery, ProbeRequest, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, StatusDto,
-    body::WholeBody, guard::Guard, page::MetricsPage,
+    AddQuery, AddReport, ApiError, BanDto, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FetchRequest,
+    LiftReport, LiftRequest, NodeDto, NodesPage, NodesQuery, ProbeRequest, RemoveReport, RemoveRequest, Saved,
+    SessionDto, SessionsQuery, StatusDto, body::WholeBody, guard::Guard, page::MetricsPage,
 };
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
@@ -50,6 +50,8 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> Router {
         .route("/nodes/{id}", get(node).delete(remove_one))
         .route("/probe", post(probe))
         .route("/fetch", post(fetch))
+        .route("/bans", get(bans).post(ban).delete(lift))
+        .route("/bans/{id}", delete(lift_one))
         .route("/status", get(status))
         .route("/sessions", get(sessions))
         .route("/sessions/{id}", delete(end_session))
@@ -165,8 +167,43 @@ async fn remove_one(
     query: Parameters<NoParameters>,
 ) -> Result<Saved<RemoveReport>, ApiError> {
     parameters(query)?;
-    let report = door.control.remove(&RemoveRequest { ids: vec![segment(id)?] }).await?;
+    let report = door.control.remove(&RemoveRequest { ids: vec![segment(id)?], ban: false }).await?;
     if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
+}
+
+async fn bans(State(door): State<Door>, query: Parameters<NoParameters>) -> Result<Json<Vec<BanDto>>, ApiError> {
+    parameters(query)?;
+    door.off_thread(|control| control.bans()).await.map(Json)
+}
+
+async fn ban(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<RemoveReport>, ApiError> {
+    parameters(query)?;
+    let request: RemoveRequest = json_body(&body)?;
+    door.control.remove(&RemoveRequest { ban: true, ..request }).await
+}
+
+async fn lift(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<LiftReport>, ApiError> {
+    parameters(query)?;
+    let request: LiftRequest = json_body(&body)?;
+    door.control.lift(&request.ids).await
+}
+
+async fn lift_one(
+    State(door): State<Door>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Saved<LiftReport>, ApiError> {
+    parameters(query)?;
+    let report = door.control.lift(&[segment(id)?]).await?;
+    if report.done.lifted == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }
 
 async fn probe(

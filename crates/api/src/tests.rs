@@ -94,7 +94,19 @@ impl Control for Fake {
 
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         let removed = request.ids.iter().filter(|id| **id == node().id).count();
-        Ok(Saved { done: RemoveReport { removed, missing: request.ids.len() - removed }, stored: true })
+        Ok(Saved {
+            done: RemoveReport { removed, missing: request.ids.len() - removed, banned: usize::from(request.ban) },
+            stored: true,
+        })
+    }
+
+    fn bans(&self) -> Vec<BanDto> {
+        vec![BanDto { id: node().id, name: "a".into(), since: 1 }]
+    }
+
+    async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
+        let lifted = ids.iter().filter(|id| **id == node().id).count();
+        Ok(Saved { done: LiftReport { lifted, missing: ids.len() - lifted }, stored: true })
     }
 
     fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
@@ -402,4 +414,17 @@ async fn unknown_paths_say_so() {
     let (status, body) = ask(&request("GET", "/nothing", "")).await;
     assert_eq!(status, 404);
     assert!(body.contains("api-not-found"));
+}
+
+#[tokio::test]
+async fn bans_are_made_listed_and_lifted() {
+    let id = node().id;
+    let (status, body) = ask(&request("POST", "/api/v1/bans", &format!(r#"{{"ids":["{id}"]}}"#))).await;
+    assert_eq!((status, serde_json::from_str::<RemoveReport>(&body).unwrap().banned), (200, 1));
+    let (status, body) = ask(&request("GET", "/api/v1/bans", "")).await;
+    assert_eq!((status, serde_json::from_str::<Vec<BanDto>>(&body).unwrap()[0].since), (200, 1));
+    let (status, body) = ask(&request("DELETE", "/api/v1/bans", r#"{"ids":["x"]}"#)).await;
+    assert_eq!((status, serde_json::from_str::<LiftReport>(&body).unwrap().missing), (200, 1));
+    assert_eq!(ask(&request("DELETE", &format!("/api/v1/bans/{id}"), "")).await.0, 200);
+    assert_eq!(ask(&request("DELETE", "/api/v1/bans/ff", "")).await.0, 404);
 }

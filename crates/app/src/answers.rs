@@ -9,7 +9,7 @@ use hezar_gateway::{GatewayConfig, Session, SessionKey, Traffic, read_name, site
 use hezar_pool::{Query, SiteVerdict, Strategy, exit_key};
 
 use crate::{
-    control::{Desk, dto, read_id},
+    control::{Desk, dto},
     sessions,
 };
 
@@ -76,7 +76,7 @@ impl Desk {
         let host = read_host(&request.site)?;
         let now = self.clock.now();
         let node: NodeId = match (&request.node, &request.session) {
-            (Some(node), None) => read_id(node)?,
+            (Some(node), None) => self.find(node)?.ok_or(ApiError::NotFound)?,
             (None, Some(session)) => {
                 let session = self.sessions.get(read_session(session)?, now).ok_or(ApiError::NotFound)?;
                 self.pool.pinned(session.pool_key()).ok_or(ApiError::NotFound)?.node

@@ -123,6 +123,11 @@ impl Board {
         store_status::dto(self.writer.status(), &self.unreadable)
     }
 
+    /// Lets every source be read whole the next time, also when it has not changed.
+    pub(crate) fn forget_validators(&self) {
+        self.rows.lock().iter_mut().for_each(|row| row.validators = None);
+    }
+
     /// Changes the row of a source, if it has one; it is written with its next note.
     pub(crate) fn amend(&self, name: &str, change: impl FnOnce(&mut SourceRow)) {
         if let Some(row) = self.rows.lock().iter_mut().find(|row| &*row.name == name) {

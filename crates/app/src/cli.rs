@@ -55,9 +55,12 @@ pub(crate) enum Command {
     /// Add links to the running instance
     #[command(after_help = "Examples:\n  hezar add 'ss://…' 'vless://…'\n  hezar add - < links.txt")]
     Add(AddArgs),
-    /// Remove nodes from the running instance
-    #[command(after_help = "Example:\n  hezar remove 4254ecba997a029360fbbbdc5958b2dd")]
+    /// Remove nodes from the running instance; with --ban no list brings them back
+    #[command(after_help = "Examples:\n  hezar remove 4254ecba997a029360fbbbdc5958b2dd\n  hezar remove 4254ec --ban")]
     Remove(RemoveArgs),
+    /// List the banned nodes of the running instance, or lift bans
+    #[command(after_help = "Examples:\n  hezar bans\n  hezar bans --lift 4254ec")]
+    Bans(BansArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Watch the running instance: pool, traffic, sources, last errors
@@ -178,9 +181,21 @@ pub(crate) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
-    /// Node ids, as `hezar nodes` prints them
+    /// Node ids, as `hezar nodes` prints them; the first 6 digits or more are enough where they name one node
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
+    /// Keep them away, whatever lists them, until the ban is lifted (`hezar bans --lift`)
+    #[arg(long)]
+    pub(crate) ban: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BansArgs {
+    /// Lift the bans of these nodes; they come back with the next reading of a source that lists them
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub(crate) lift: Vec<String>,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddQuery, AddReport, ApiError, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
-    FetchReport, FetchRequest, HealthDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport,
-    RemoveRequest, Saved, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto,
+    AddQuery, AddReport, ApiError, BanDto, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, HealthDto, LiftReport, NodeDto, NodesPage, NodesQuery, ProbeReport,
+    ProbeRequest, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto,
 };
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::Timestamp;
 use hezar_gateway::{GatewayConfig, Sessions};
-use hezar_pool::{Change, Node, State};
+use hezar_pool::{Node, State};
 use hezar_probe::Prober;
 use hyper::body::Bytes;
 use prometheus_client::{
@@ -22,6 +22,7 @@ use prometheus_client::{
 use tokio::runtime::Handle;
 
 use crate::{
+    bans::Bans,
     board::Board,
     collect::Collector,
     diagnosis::Diagnosis,
@@ -36,6 +37,7 @@ pub(crate) struct Desk {
     pub(crate) started: Timestamp,
     pub(crate) proxy: std::net::SocketAddr,
     pub(crate) board: Board,
+    pub(crate) bans: Bans,
     pub(crate) registry: Arc<Registry>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
@@ -59,7 +61,7 @@ impl Control for Desk {
     }
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
-        Ok(self.pool.node(read_id(id)?).map(|node| dto(&node)))
+        Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| dto(&node)))
     }
 
     async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
@@ -75,11 +77,15 @@ impl Control for Desk {
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
-        let ids = request.ids.iter().map(|id| read_id(id)).collect::<Result<Vec<_>, _>>()?;
-        let asked = ids.len();
-        let applied = self.pool.apply(Change::Remove(ids), self.clock.now());
-        let done = RemoveReport { removed: applied.removed, missing: asked - applied.removed };
-        Ok(Saved { done, stored: self.board.save(Vec::new()).await? })
+        self.remove_nodes(request).await
+    }
+
+    fn bans(&self) -> Vec<BanDto> {
+        self.all_bans()
+    }
+
+    async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
+        self.lift_bans(ids).await
     }
 
     fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
@@ -139,10 +145,6 @@ impl Control for Desk {
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
-}
-
-pub(crate) fn read_id(text: &str) -> Result<NodeId, ApiError> {
-    text.parse().map_err(|error: hezar_core::ParseNodeIdError| ApiError::BadRequest(format!("{text:?}: {error}")))
 }
 
 /// The filters of one query, read once.

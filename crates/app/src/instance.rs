@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bans::Bans,
     by_hand::BY_HAND_PRIVATE,
     collect::Collector,
     config::Config,
@@ -50,6 +51,8 @@ pub(crate) struct Base {
     pub(crate) registry: Registry,
     /// What came of the store's rows.
     pub(crate) loaded: Loaded,
+    /// Nodes that must not come back.
+    pub(crate) bans: Bans,
     /// The sources as the store knew them.
     pub(crate) sources: Vec<SourceRow>,
     /// The sessions as the store knew them.
@@ -78,14 +81,17 @@ impl Base {
             let by_hand = *row.name == *BY_HAND_PRIVATE;
             row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
         }
+        let (bans, mut repairs) = restore::bans(std::mem::take(&mut state.bans));
+        let bans = Bans::restore(bans, &pool);
         let mut loaded = restore::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
+        loaded.repairs.append(&mut repairs);
         let sessions = loaded.rename_sessions(state.sessions);
         let watch = Some(pool.watch());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();
         let outbounds = Outbounds::new(&OutboundsConfig::default());
         let registry = Registry::default();
-        Ok(Self { config, clock, outbounds, pool, store, loaded, registry, sources, sessions, watch, geo, files })
+        Ok(Self { config, clock, outbounds, pool, store, loaded, bans, registry, sources, sessions, watch, geo, files })
     }
 
     /// Probes at a time: what the configuration says, else a share of the open-file limit.
@@ -202,6 +208,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             started: base.clock.now(),
             proxy: address,
             board,
+            bans: base.bans,
             registry: Arc::new(base.registry),
             sessions,
             metrics,

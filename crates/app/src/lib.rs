@@ -1,6 +1,7 @@
 //! Hezar, put together: the command line, the configuration, and the wiring of every room.
 
 mod answers;
+mod bans;
 mod board;
 mod by_hand;
 mod cli;

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     collect::{FetchNowError, Reading},
-    control::{Desk, Filter, read_id},
+    control::{Desk, Filter},
 };
 
 impl Desk {
@@ -39,7 +39,8 @@ impl Desk {
 
     /// The nodes that a request means.
     async fn wanted(&self, request: &ProbeRequest) -> Result<Vec<NodeId>, ApiError> {
-        let named = request.ids.iter().map(|id| read_id(id)).collect::<Result<Vec<NodeId>, _>>()?;
+        let named = request.ids.iter().map(|id| self.find(id)?.ok_or(ApiError::NotFound));
+        let named = named.collect::<Result<Vec<NodeId>, _>>()?;
         let filter = Filter::new(&NodesQuery {
             state: request.state.clone(),
             scheme: request.scheme.clone(),

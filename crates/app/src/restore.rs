@@ -8,10 +8,10 @@ use std::{
 };
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
-use hezar_formats::{LinkReader, RejectCode};
+use hezar_formats::{LinkReader, RejectCode, parse_link};
 use hezar_pool::{Change as PoolChange, Listing, Restored, SourceName};
 use hezar_probe::Geo;
-use hezar_store::{Change, NodeRow, SessionRow, SourceRow, State, StrangeRow};
+use hezar_store::{BanRow, Change, NodeRow, SessionRow, SourceRow, State, StrangeRow};
 
 use crate::{geo::Countries, instance::Nodes, records};
 
@@ -220,6 +220,20 @@ fn read_links(rows: &[NodeRow]) -> Vec<Result<NodeSpec, RejectCode>> {
         });
         results.collect()
     })
+}
+
+/// The bans under the ids that this build makes, and what has to be written for that.
+pub(crate) fn bans(rows: Vec<BanRow>) -> (Vec<BanRow>, Vec<Change>) {
+    let (mut bans, mut repairs) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        let id = parse_link(row.uri.expose()).map_or(row.id, |(spec, _)| spec.id());
+        if id != row.id {
+            repairs.push(Change::RemoveBan(row.id));
+            repairs.push(Change::PutBan(BanRow { id, ..row.clone() }));
+        }
+        bans.push(BanRow { id, ..row });
+    }
+    (bans, repairs)
 }
 
 #[cfg(test)]

@@ -23,6 +23,14 @@ impl NodeId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Whether its text begins with these hexadecimal digits; letter case does not matter.
+    #[must_use]
+    pub fn starts_with(&self, digits: &str) -> bool {
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digit = |text: char| text.to_digit(16);
+        digits.len() <= 32 && digits.chars().zip(nibbles).all(|(text, nibble)| digit(text) == Some(nibble.into()))
+    }
 }
 
 impl fmt::Display for NodeId {

@@ -40,4 +40,6 @@ pub struct Applied {
     pub unlisted: usize,
     /// Nodes that the list named and that were not taken in, because of the pool's bounds.
     pub left_out: LeftOut,
+    /// Nodes that the list named and that are banned.
+    pub banned: usize,
 }

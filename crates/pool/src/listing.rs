@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     unlisted: SlotSet,
     /// Nodes per server host, by the server's key; loopback hosts are not counted.
     servers: HashMap<u64, usize, ahash::RandomState>,
+    /// Nodes that must not come back.
+    pub(crate) banned: HashSet<NodeId, ahash::RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut nodes: Vec<_> = nodes.into_iter().map(|(spec, label)| (spec.id(), spec, label)).collect();
         let mut applied = Applied::default();
         let mut ledger = self.ledger.lock();
+        let named = nodes.len();
+        nodes.retain(|(id, ..)| !ledger.banned.contains(id));
+        applied.banned = named - nodes.len();
         let listing = Listing { source: Arc::clone(name), allow_private };
         let source = ledger.source(name);
         let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
@@ -229,6 +234,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut applied = Applied::default();
         let mut nodes: Vec<_> = nodes.into_iter().map(|restored| (restored.spec.id(), restored)).collect();
         let mut ledger = self.ledger.lock();
+        nodes.retain(|(id, _)| !ledger.banned.contains(id));
         let mut rest = nodes.drain(..).peekable();
         while rest.peek().is_some() {
             let mut touched = Vec::new();

@@ -133,6 +133,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
     }
 
+    /// Keeps nodes away from now on, whatever lists them; those that are there stay until they are removed.
+    pub fn ban(&self, ids: impl IntoIterator<Item = NodeId>) {
+        self.ledger.lock().banned.extend(ids);
+    }
+
+    /// Lets a banned node come back with the next list that names it; says whether it was banned.
+    pub fn lift(&self, id: NodeId) -> bool {
+        self.ledger.lock().banned.remove(&id)
+    }
+
     /// Keeps views for a filter from now on, for [`Query::filter`].
     ///
     /// # Errors

@@ -53,6 +53,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Nodes(args) => block_on(remote::nodes(said.remote()?, args)),
         Command::Add(args) => block_on(remote::add(said.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(said.remote()?, args)),
+        Command::Bans(args) => block_on(remote::bans(said.remote()?, args)),
         Command::Status(args) => block_on(remote::status(said.remote()?, args)),
         Command::Top => block_on(top::top(said.remote()?)),
         Command::Parse(args) => parse::parse(&args),

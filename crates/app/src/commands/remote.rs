@@ -3,11 +3,13 @@
 use std::{io::Read, process::ExitCode};
 
 use anyhow::Context;
-use hezar_api::{AddReport, NodesPage, NodesQuery, RemoveReport, RemoveRequest, Saved, StatusDto};
+use hezar_api::{
+    AddReport, BanDto, LiftReport, LiftRequest, NodesPage, NodesQuery, RemoveReport, RemoveRequest, Saved, StatusDto,
+};
 use url::form_urlencoded;
 
 use crate::{
-    cli::{AddArgs, JsonArgs, NodesArgs, RemoveArgs},
+    cli::{AddArgs, BansArgs, JsonArgs, NodesArgs, RemoveArgs},
     output,
     remote::Remote,
     store_status,
@@ -112,15 +114,45 @@ pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCod
 }
 
 pub(super) async fn remove(remote: Remote, args: RemoveArgs) -> anyhow::Result<ExitCode> {
-    let request = serde_json::to_string(&RemoveRequest { ids: args.ids })?;
+    let request = serde_json::to_string(&RemoveRequest { ids: args.ids, ban: args.ban })?;
     let report: Saved<RemoveReport> = remote.delete("/api/v1/nodes", request).await?;
     if args.output.json {
         output::json(&report)?;
     } else {
-        output::line(format!("{} removed, {} not found", report.done.removed, report.done.missing))?;
+        let RemoveReport { removed, missing, banned } = report.done;
+        let banned = if args.ban { format!(", {banned} banned") } else { String::new() };
+        output::line(format!("{removed} removed, {missing} not found{banned}"))?;
         say_if_behind(report.stored);
     }
-    Ok(if report.done.removed == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.done.removed + report.done.banned == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(super) async fn bans(remote: Remote, args: BansArgs) -> anyhow::Result<ExitCode> {
+    if args.lift.is_empty() {
+        let bans: Vec<BanDto> = remote.get("/api/v1/bans").await?;
+        if args.output.json {
+            bans.iter().try_for_each(output::json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        let mut table = output::table(["id", "banned", "name"]);
+        for ban in &bans {
+            table.add_row([ban.id.clone(), output::ago(now, Some(ban.since)), ban.name.clone()]);
+        }
+        output::line(table.to_string())?;
+        output::line(format!("{} banned", bans.len()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let request = serde_json::to_string(&LiftRequest { ids: args.lift })?;
+    let report: Saved<LiftReport> = remote.delete("/api/v1/bans", request).await?;
+    if args.output.json {
+        output::json(&report)?;
+    } else {
+        output::line(format!("{} lifted, {} not found", report.done.lifted, report.done.missing))?;
+        say_if_behind(report.stored);
+    }
+    Ok(if report.done.lifted == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What the instance accepted and could not write yet.

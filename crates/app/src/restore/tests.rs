@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hezar_core::{Fault, NodeSpec, Stage};
-use hezar_formats::parse_link;
 use hezar_pool::{Exit, Origin, Outcome, Record, Rules, Success, Watch};
 use hezar_store::{Access, Store};
 use proptest::prelude::*;
@@ -407,4 +406,15 @@ async fn a_store_of_an_older_version_opens_keeps_everything_and_can_be_written()
     let (again, loaded) = restored(&store.load().await.unwrap(), now);
     assert_eq!(deciding(&again), deciding(&pool));
     assert_eq!(loaded.repairs, []);
+}
+
+#[test]
+fn a_ban_follows_the_id_of_its_node() {
+    let id = spec(2).id();
+    let uri = || hezar_formats::to_link(&spec(2), &Label::default()).into();
+    let old = BanRow { id: old_id(id), uri: uri(), label: "x".into(), since: Timestamp(1) };
+    let (found, repairs) = bans(vec![old.clone()]);
+    assert_eq!(found[0].id, id);
+    assert_eq!(repairs, [Change::RemoveBan(old.id), Change::PutBan(found[0].clone())]);
+    assert_eq!(bans(found).1, []);
 }

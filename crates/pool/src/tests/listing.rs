@@ -165,3 +165,20 @@ fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     restored.apply(Change::Restore(vec![kept]), at(1));
     assert_eq!(restored.snapshot().routable().count(), 0);
 }
+
+#[test]
+fn a_banned_node_does_not_come_back_until_it_is_let() {
+    let pool = pool();
+    pool.apply(listing("s", 0..3), at(0));
+    pool.ban([id(1)]);
+    assert_eq!(pool.apply(Change::Remove(vec![id(1)]), at(1)).removed, 1);
+    for source in ["s", "other"] {
+        let applied = pool.apply(listing(source, 0..3), at(2));
+        assert_eq!((applied.added, applied.banned), (0, 1));
+        assert!(pool.node(id(1)).is_none());
+    }
+    check(&pool);
+    assert!(pool.lift(id(1)) && !pool.lift(id(1)));
+    assert_eq!(pool.apply(listing("s", 0..3), at(3)).added, 1);
+    check(&pool);
+}

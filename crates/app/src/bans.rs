@@ -1,0 +1,181 @@
+//! Nodes that must not come back, and the ids that a person writes: in full, or as many digits as name one node.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hezar_api::{ApiError, BanDto, LiftReport, RemoveReport, RemoveRequest, Saved};
+use hezar_core::{Label, NodeId, Timestamp};
+use hezar_formats::to_link;
+use hezar_pool::Change as PoolChange;
+use hezar_store::{BanRow, Change};
+use parking_lot::Mutex;
+
+use crate::{control::Desk, instance::Nodes};
+
+/// The most bans: they are kept in memory and asked for every node of every list.
+const MOST_BANS: usize = 100_000;
+/// The fewest digits of a short id.
+const SHORTEST_ID: usize = 6;
+/// The most short ids in one request: each is looked for among all nodes.
+const MOST_SHORT_IDS: usize = 100;
+/// The most ids that an error names.
+const MOST_NAMED: usize = 5;
+
+/// Every ban. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bans(Arc<Mutex<BTreeMap<NodeId, BanRow>>>);
+
+impl Bans {
+    /// The bans that the store kept, told to the pool.
+    pub(crate) fn restore(rows: Vec<BanRow>, pool: &Nodes) -> Self {
+        pool.ban(rows.iter().map(|row| row.id));
+        Self(Arc::new(Mutex::new(rows.into_iter().map(|row| (row.id, row)).collect())))
+    }
+
+    fn list(&self) -> Vec<BanDto> {
+        let rows = self.0.lock();
+        let dto = |row: &BanRow| BanDto { id: row.id.to_string(), name: row.label.to_string(), since: row.since.0 };
+        rows.values().map(dto).collect()
+    }
+}
+
+impl Desk {
+    pub(crate) fn all_bans(&self) -> Vec<BanDto> {
+        self.bans.list()
+    }
+
+    /// Removes nodes, and keeps them away if that is asked.
+    pub(crate) async fn remove_nodes(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
+        let (ids, missing) = self.find_all(&request.ids)?;
+        let now = self.clock.now();
+        let bans = if request.ban { self.ban(&ids, now)? } else { Vec::new() };
+        let applied = self.pool.apply(PoolChange::Remove(ids.clone()), now);
+        let banned = bans.len();
+        let changes = bans.into_iter().map(Change::PutBan).collect();
+        let missing = missing + ids.len() - applied.removed;
+        let done = RemoveReport { removed: applied.removed, missing, banned };
+        Ok(Saved { done, stored: self.board.save(changes).await? })
+    }
+
+    /// Bans nodes before they are removed: a list that is merged meanwhile must not bring them back.
+    fn ban(&self, ids: &[NodeId], now: Timestamp) -> Result<Vec<BanRow>, ApiError> {
+        let mut rows = self.bans.0.lock();
+        if rows.len() + ids.len() > MOST_BANS {
+            return Err(ApiError::BadRequest(format!("there may be {MOST_BANS} bans at most; lift some first")));
+        }
+        let made: Vec<BanRow> = ids.iter().map(|id| ban_row(&self.pool, *id, now)).collect();
+        rows.extend(made.iter().map(|row| (row.id, row.clone())));
+        self.pool.ban(ids.iter().copied());
+        Ok(made)
+    }
+
+    /// Lifts bans; the nodes come back with the next reading of a source that lists them.
+    pub(crate) async fn lift_bans(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
+        let mut changes = Vec::new();
+        {
+            let mut rows = self.bans.0.lock();
+            for text in ids {
+                let id =
+                    read_full_or(text, |short| only(short, rows.keys().copied().filter(|id| id.starts_with(short))))?;
+                if let Some(id) = id.filter(|id| rows.remove(id).is_some()) {
+                    self.pool.lift(id);
+                    changes.push(Change::RemoveBan(id));
+                }
+            }
+        }
+        let lifted = changes.len();
+        // A source that has not changed would not be read again for them.
+        self.board.forget_validators();
+        let done = LiftReport { lifted, missing: ids.len() - lifted };
+        Ok(Saved { done, stored: self.board.save(changes).await? })
+    }
+
+    /// The node that an id or a short id names; `None` when there is none.
+    ///
+    /// # Errors
+    /// The text is no id, or it names several nodes.
+    pub(crate) fn find(&self, text: &str) -> Result<Option<NodeId>, ApiError> {
+        read_full_or(text, |short| {
+            let snapshot = self.pool.snapshot();
+            only(short, snapshot.nodes().map(|node| node.id()).filter(|id| id.starts_with(short)))
+        })
+    }
+
+    /// The nodes that ids name, each once, and how many name none.
+    fn find_all(&self, texts: &[String]) -> Result<(Vec<NodeId>, usize), ApiError> {
+        if texts.iter().filter(|text| text.len() < 32).count() > MOST_SHORT_IDS {
+            return Err(ApiError::BadRequest(format!("more than {MOST_SHORT_IDS} short ids: write some in full")));
+        }
+        let mut ids = Vec::with_capacity(texts.len());
+        for text in texts {
+            ids.extend(self.find(text)?);
+        }
+        let missing = texts.len() - ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok((ids, missing))
+    }
+}
+
+fn ban_row(pool: &Nodes, id: NodeId, now: Timestamp) -> BanRow {
+    let node = pool.node(id);
+    let link = node.as_ref().map(|node| to_link(node.spec(), &Label::default())).unwrap_or_default();
+    let label = node.map(|node| node.label().as_str().into()).unwrap_or_default();
+    BanRow { id, uri: link.into(), label, since: now }
+}
+
+/// Reads a full id, or asks for what a short one names.
+fn read_full_or(
+    text: &str,
+    short: impl FnOnce(&str) -> Result<Option<NodeId>, ApiError>,
+) -> Result<Option<NodeId>, ApiError> {
+    if let Ok(id) = text.parse() {
+        return Ok(Some(id));
+    }
+    if !(SHORTEST_ID..32).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let problem = "is not a node id: 32 hexadecimal digits, or the first 6 or more of them";
+        return Err(ApiError::BadRequest(format!("{text:?} {problem}")));
+    }
+    short(text)
+}
+
+/// The one id that fits, or an error that names those that do.
+fn only(short: &str, mut fitting: impl Iterator<Item = NodeId>) -> Result<Option<NodeId>, ApiError> {
+    let first = fitting.next();
+    let others: Vec<NodeId> = fitting.collect();
+    let Some(first) = first.filter(|_| !others.is_empty()) else { return Ok(first) };
+    let count = others.len() + 1;
+    let mut ids: Vec<String> = std::iter::once(first).chain(others).take(MOST_NAMED).map(|id| id.to_string()).collect();
+    if count > MOST_NAMED {
+        ids.push("…".to_owned());
+    }
+    Err(ApiError::BadRequest(format!("{short:?} fits {count} nodes, write more digits: {}", ids.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(first: u8, second: u8, third: u8, rest: u8) -> NodeId {
+        let mut bytes = [rest; 16];
+        bytes[..3].copy_from_slice(&[first, second, third]);
+        NodeId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn a_short_id_names_one_node_or_says_which_it_could_be() {
+        let ids = [id(0xab, 0xcd, 0xef, 1), id(0xab, 0xcd, 0xef, 2), id(0xab, 0xcd, 0xe0, 3)];
+        let find = |text: &str| read_full_or(text, |s| only(s, ids.into_iter().filter(|id| id.starts_with(s))));
+        assert_eq!(find("abcde0"), Ok(Some(ids[2])));
+        assert_eq!(find("ABCDEF01"), Ok(Some(ids[0])), "letter case does not matter");
+        assert_eq!(find("abcdef010"), Ok(Some(ids[0])), "an odd number of digits");
+        assert_eq!(find("123456"), Ok(None));
+        assert_eq!(find(&ids[1].to_string()), Ok(Some(ids[1])));
+        let Err(ApiError::BadRequest(text)) = find("abcdef") else { panic!() };
+        assert!(
+            text.contains("fits 2 nodes") && text.contains(&ids[0].to_string()) && text.contains(&ids[1].to_string())
+        );
+        for bad in ["", "abcde", "abcdeg", "abcdef-1", &"a".repeat(33)] {
+            assert!(matches!(find(bad), Err(ApiError::BadRequest(_))), "{bad:?}");
+        }
+    }
+}

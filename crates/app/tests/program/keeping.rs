@@ -1,0 +1,148 @@
+//! What was acknowledged is kept: over a full disk, `kill -9`, bans, and sources that change or leave the file.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
+};
+
+use crate::harness::{Home, Instance, PATIENCE, eventually};
+
+const TOKEN: &str = "a-token-for-this-test";
+
+fn config(sources: &str) -> String {
+    format!("[probe]\ncontrol = []\ninterval = \"1h\"\n[api]\ntoken = \"{TOKEN}\"\n{sources}")
+}
+
+fn source(name: &str, file: &str) -> String {
+    format!("[[source]]\nname = \"{name}\"\nfile = \"{file}\"\ninterval = \"1s\"\n")
+}
+
+/// One request to the API: the status and the body.
+fn ask(api: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(api).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {api}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap();
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+fn json(api: SocketAddr, path: &str) -> serde_json::Value {
+    serde_json::from_str(&ask(api, "GET", path, "").1).unwrap()
+}
+
+fn total(instance: &Instance, query: &str) -> u64 {
+    json(instance.api, &format!("/api/v1/nodes?{query}"))["total"].as_u64().unwrap()
+}
+
+fn id(instance: &Instance, search: &str) -> Option<String> {
+    let page = json(instance.api, &format!("/api/v1/nodes?search={search}"));
+    page["nodes"][0]["id"].as_str().map(str::to_owned)
+}
+
+/// A small file system in memory; unmounted at the end.
+struct Tmpfs(std::path::PathBuf);
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn tmpfs(home: &Home) -> Option<Tmpfs> {
+    let folder = home.path().join("full");
+    std::fs::create_dir(&folder).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=1500k", "tmpfs"]).arg(&folder).stderr(Stdio::null());
+    mount.status().is_ok_and(|status| status.success()).then_some(Tmpfs(folder))
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_acknowledged() {
+    let home = Home::new();
+    let Some(disk) = tmpfs(&home) else {
+        eprintln!("SKIPPED a_full_disk_costs_nothing_that_was_acknowledged: mounting a file system needs root");
+        return;
+    };
+    home.write("hezar.toml", config(&format!("[store]\nurl = \"sqlite:{}/p.db\"\n", disk.0.display())));
+    let instance = home.start(&[]);
+    let fill = disk.0.join("fill");
+    let _ = std::fs::write(&fill, vec![1; 4 << 20]);
+    let many: String = (0..500).map(|n| format!("trojan://pw{n}@b{n}.example.test:443#n{n}\n")).collect();
+    let (status, body) = ask(instance.api, "POST", "/api/v1/nodes", &many);
+    assert_eq!(status, 202, "{body}");
+    assert!(body.contains("\"added\":500") && body.contains("\"stored\":false"), "{body}");
+    let store = json(instance.api, "/api/v1/status")["store"].clone();
+    assert!(store["behind_s"].is_u64() && store["last_error"] == "store-full", "{store}");
+    let metrics = ask(instance.api, "GET", "/metrics", "").1;
+    assert!(metrics.contains("hezar_store_behind_seconds"), "{metrics}");
+
+    std::fs::remove_file(fill).unwrap();
+    let (status, body) = ask(instance.api, "POST", "/api/v1/nodes", "trojan://pw@keep.example.test:443#keep\n");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"added\":1") && body.contains("\"stored\":true"), "{body}");
+    assert!(json(instance.api, "/api/v1/status")["store"]["behind_s"].is_null());
+    instance.kill();
+    let instance = home.start(&[]);
+    assert_eq!((total(&instance, "search=keep"), total(&instance, "")), (1, 501));
+    instance.terminate();
+}
+
+#[test]
+fn a_banned_node_stays_away_until_the_ban_is_lifted() {
+    let home = Home::new();
+    home.write("hezar.toml", config(&source("list", "list.txt")));
+    let list = "socks5://192.0.2.1:1080#one\nsocks5://192.0.2.2:1080#two\n";
+    home.write("list.txt", list);
+    let instance = home.start(&[]);
+    let banned = eventually("the node", || id(&instance, "two"));
+    assert_eq!(ask(instance.api, "GET", &format!("/api/v1/nodes/{}", &banned[..6]), "").0, 200, "a short id");
+    let (status, body) =
+        ask(instance.api, "DELETE", "/api/v1/nodes", &format!(r#"{{"ids":["{}"],"ban":true}}"#, &banned[..8]));
+    assert_eq!(status, 200);
+    assert!(body.contains("\"removed\":1") && body.contains("\"banned\":1"), "{body}");
+    // What was answered for survives a crash, and the list cannot bring it back.
+    instance.kill();
+    home.write("list.txt", format!("{list}socks5://192.0.2.3:1080#three\n"));
+    let instance = home.start(&[]);
+    eventually("the new list", || id(&instance, "three"));
+    assert_eq!((id(&instance, "two"), total(&instance, "")), (None, 2));
+    assert_eq!(json(instance.api, "/api/v1/bans")[0]["name"], "two");
+    assert_eq!(ask(instance.api, "DELETE", &format!("/api/v1/bans/{}", &banned[..6]), "").0, 200);
+    eventually("the node after the ban", || id(&instance, "two"));
+    assert_eq!(json(instance.api, "/api/v1/bans"), serde_json::json!([]));
+    instance.terminate();
+}
+
+#[test]
+fn a_changed_source_is_read_at_once_and_one_that_left_leaves_nothing() {
+    let home = Home::new();
+    home.write("a.txt", "socks5://192.0.2.1:1080#one\nsocks5://192.0.2.2:1080#shared\n");
+    home.write("b.txt", "socks5://192.0.2.2:1080#shared\n");
+    home.write("c.txt", "socks5://192.0.2.9:1080#other\n");
+    let slow = |name: &str, file: &str| source(name, file).replace("\"1s\"", "\"30d\"");
+    home.write("hezar.toml", config(&(slow("a", "a.txt") + &slow("b", "b.txt"))));
+    let instance = home.start(&[]);
+    eventually("both lists", || (total(&instance, "source=a") == 2 && total(&instance, "source=b") == 1).then_some(()));
+    instance.terminate();
+
+    // The same name for another file: due in thirty days, and read now.
+    home.write("hezar.toml", config(&(slow("a", "c.txt") + &slow("b", "b.txt"))));
+    let instance = home.start(&[]);
+    eventually("the other file", || id(&instance, "other"));
+    assert_eq!(total(&instance, "source=a"), 1);
+    instance.terminate();
+
+    home.write("hezar.toml", config(&slow("b", "b.txt")));
+    let instance = home.start(&[]);
+    assert_eq!(total(&instance, ""), 1, "what another source lists stays, also of what it listed before");
+    assert!(id(&instance, "shared").is_some());
+    instance.terminate();
+}
