@@ -238,6 +238,9 @@ pub struct FetchedDto {
     pub added: usize,
     /// Refused lines.
     pub refused: u32,
+    /// Nodes that were not taken in, because of the bounds in `[pool]`.
+    #[serde(default)]
+    pub left_out: usize,
     /// Whether nothing had changed since the last time.
     pub unchanged: bool,
     /// The last successful fetch, in milliseconds since the Unix epoch.

@@ -57,6 +57,8 @@ pub(crate) struct Reading {
     pub(crate) row: SourceRow,
     /// Nodes that the pool did not know.
     pub(crate) added: usize,
+    /// Nodes that were left out because of the bounds in `[pool]`.
+    pub(crate) left_out: usize,
     /// Whether nothing had changed since the last time.
     pub(crate) unchanged: bool,
     ended: Ended,
@@ -69,6 +71,8 @@ struct Content {
     ids: Vec<NodeId>,
     rejects: usize,
     first_reject: Option<RejectCode>,
+    /// Nodes that were not even kept for the pool to decide about.
+    beyond: usize,
 }
 
 /// What one fetch brought.
@@ -280,7 +284,7 @@ impl Reader {
             Ok(Brought::Unchanged) => {
                 (row.last_ok, row.error) = (Some(now), None);
                 let _ = self.board.note(row.clone()).await;
-                Reading { row, added: 0, unchanged: true, ended: Ended::Good }
+                Reading { row, added: 0, left_out: 0, unchanged: true, ended: Ended::Good }
             }
             Ok(Brought::Content { content, complete, validators, subscription }) => {
                 row.validators = Some(validators);
@@ -348,36 +352,39 @@ impl Reader {
         tracing::warn!(source = %row.name, code, "source keeps its nodes: {text}");
         row.error = Some(SourceError { code: code.into(), text: text.into() });
         let _ = self.board.note(row.clone()).await;
-        Reading { row, added: 0, unchanged: false, ended }
+        Reading { row, added: 0, left_out: 0, unchanged: false, ended }
     }
 
     async fn merge(&self, mut row: SourceRow, mut content: Content, complete: bool, now: Timestamp) -> Reading {
         (row.last_ok, row.error) = (Some(now), None);
-        row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
         row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
         // Merging a long list takes a core for a while: not on a thread that carries traffic.
         let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
         let applied = unbroken(spawn_blocking(move || pool.apply(change, now)).await);
-        if applied.left_out.total() > 0 {
-            let LeftOut { source, server, pool } = applied.left_out;
+        self.pool.leave_out(&row.name, content.beyond);
+        let LeftOut { source, server, pool } = applied.left_out;
+        if applied.left_out.total() + content.beyond > 0 {
             tracing::warn!(
-                source = %row.name, source_full = source, server_full = server, pool_full = pool,
+                source = %row.name, source_full = source + content.beyond, server_full = server, pool_full = pool,
                 "nodes left out: the list is longer than [pool] allows"
             );
         }
-        // What was left out is not stored either.
         content.ids.retain(|id| self.pool.node(*id).is_some_and(|node| node.listed_by(&row.name)));
+        row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );
         // The row comes after the nodes: its validators say that they need not be read again.
         let _ = self.board.note(row.clone()).await;
-        Reading { row, added: applied.added, unchanged: false, ended: Ended::Good }
+        let left_out = applied.left_out.total() + content.beyond;
+        Reading { row, added: applied.added, left_out, unchanged: false, ended: Ended::Good }
     }
 
     /// Parsing takes a core for a while: not on a thread that carries traffic.
     async fn parse(&self, documents: Vec<Document>) -> Content {
-        let source = Arc::clone(&self.source);
+        let (source, pool) = (Arc::clone(&self.source), Arc::clone(&self.pool));
+        // Of what the pool would leave out anyway only so much is kept in memory; what it has stays, wherever it stands.
+        let most = 2 * pool.rules().bounds.per_source;
         let parsed = spawn_blocking(move || {
             let mut content = Content::default();
             let mut seen = HashSet::new();
@@ -388,7 +395,10 @@ impl Reader {
                     content.first_reject.or_else(|| parsed.rejects.first().map(|reject| reject.code));
                 for entry in parsed.nodes {
                     let id = entry.spec.id();
-                    if seen.insert(id) {
+                    let known = || pool.node(id).is_some_and(|node| node.listed_by(&source.name));
+                    if content.nodes.len() >= most && !seen.contains(&id) && !known() {
+                        content.beyond += 1;
+                    } else if seen.insert(id) {
                         content.ids.push(id);
                         content.nodes.push((entry.spec, entry.label));
                     }

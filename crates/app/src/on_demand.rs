@@ -107,6 +107,7 @@ pub(crate) fn fetched(reading: &Reading) -> FetchedDto {
         nodes: reading.row.nodes,
         added: reading.added,
         refused: reading.row.rejects,
+        left_out: reading.left_out,
         unchanged: reading.unchanged,
         last_ok: reading.row.last_ok.map(|at| at.0),
         error: reading.row.error.as_ref().map(|error| error.code.to_string()),

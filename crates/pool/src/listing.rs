@@ -53,6 +53,12 @@ impl Ledger {
         sources.map(|(name, source)| (Arc::clone(name), source.left_out)).collect()
     }
 
+    pub(crate) fn leave_out(&mut self, name: &SourceName, count: usize) {
+        if count > 0 {
+            self.source(name).left_out.source += count;
+        }
+    }
+
     fn count_server<D>(&mut self, node: &Node<D>) {
         if !node.on_loopback() {
             *self.servers.entry(node.server_key()).or_default() += 1;

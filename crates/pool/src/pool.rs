@@ -209,6 +209,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.ledger.lock().summary()
     }
 
+    /// Counts nodes of a source's last list that were not even given to the pool, because it lists too many.
+    pub fn leave_out(&self, source: &SourceName, count: usize) {
+        self.ledger.lock().leave_out(source, count);
+    }
+
     /// What the last list of each source named beyond the bounds, for sources where that is anything.
     #[must_use]
     pub fn left_out(&self) -> Vec<(SourceName, LeftOut)> {

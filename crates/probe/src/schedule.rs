@@ -372,10 +372,10 @@ impl Schedule {
     /// A probe to this server is over: one that waited for it may go.
     fn free(&mut self, server: Option<u64>) {
         self.running = self.running.saturating_sub(1);
-        if let Some(host) = server {
-            if self.servers.end(host) {
-                self.unpark(host);
-            }
+        if let Some(host) = server
+            && self.servers.end(host)
+        {
+            self.unpark(host);
         }
     }
 

@@ -80,6 +80,9 @@ fn table(sources: &[FetchedDto]) -> anyhow::Result<()> {
             output::ago(output::now_ms(), source.last_ok),
             match (&source.error, &source.message) {
                 (Some(code), text) => format!("{code}: {}", text.as_deref().unwrap_or_default()),
+                (None, _) if source.left_out > 0 => {
+                    format!("{} nodes left out: more than [pool] allows", source.left_out)
+                }
                 (None, _) if source.unchanged => "not modified".to_owned(),
                 (None, _) => "ok".to_owned(),
             },

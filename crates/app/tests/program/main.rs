@@ -14,5 +14,6 @@ mod listeners;
 mod outage;
 mod places;
 mod power_cut;
+mod rotating;
 mod sessions;
 mod sources;

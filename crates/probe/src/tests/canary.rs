@@ -103,7 +103,8 @@ fn lying(refusing: std::ops::Range<u32>) -> (Arc<Nodes>, Arc<World>, Arc<Liars>,
     let (world, pool) = (World::new(WORKS), pool((0..16).map(far)));
     let refuses = refusing.map(|n| format!("{:?}", spec(far(n)).server.to_string())).collect();
     let liars = Arc::new(Liars { refuses: Mutex::new(refuses) });
-    let canaries: Vec<Arc<dyn Canary>> = vec![Arc::new(Whether(Arc::clone(&liars))); 2];
+    let canary = || Arc::new(Whether(Arc::clone(&liars))) as Arc<dyn Canary>;
+    let canaries = vec![canary(), canary()];
     let check = Arc::new(Connects("url.test:80"));
     let checks = Checks { check, trace: None, geo: None, canaries, uplink: Vec::new() };
     let dialers = Arc::new(Fakes(Arc::clone(&world)));
