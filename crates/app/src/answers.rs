@@ -74,17 +74,19 @@ impl Desk {
             other => return Err(ApiError::BadRequest(format!("verdict {other:?} is not one of ok, failed, blocked"))),
         };
         let host = read_host(&request.site)?;
+        let site = site_key(&host);
         let now = self.clock.now();
         let node: NodeId = match (&request.node, &request.session) {
             (Some(node), None) => self.find(node)?.ok_or(ApiError::NotFound)?,
             (None, Some(session)) => {
                 let session = self.sessions.get(read_session(session)?, now).ok_or(ApiError::NotFound)?;
-                self.pool.pinned(session.pool_key()).ok_or(ApiError::NotFound)?.node
+                // The exit that the client has seen there, which is another one where the first is refused already.
+                self.pool.pinned_at(session.pool_key(), site).ok_or(ApiError::NotFound)?.node
             }
             _ => return Err(ApiError::BadRequest("give one of node and session".to_owned())),
         };
         self.pool.node(node).ok_or(ApiError::NotFound)?;
-        self.pool.report_site(node, site_key(&host), verdict, now);
+        self.pool.report_site(node, site, verdict, now);
         Ok(FeedbackReport { node: node.to_string(), site: site_name(&host) })
     }
 

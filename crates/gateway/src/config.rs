@@ -104,7 +104,7 @@ impl Default for GatewayConfig {
             // Resolvers ask again after 5 s.
             udp_patience: Duration::from_secs(4),
             grace: Duration::from_secs(10),
-            max_connections: 10_000,
+            max_connections: 16_384,
             max_pending_per_client: 256,
             max_associations: 1024,
             max_head: 64 * 1024,

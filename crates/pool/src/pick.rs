@@ -74,6 +74,16 @@ pub(crate) fn pick_elsewhere<'s, D>(
     drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
 }
 
+/// The keys under which a session has its exits for a site: the usual one, then those that follow when it is refused.
+pub(crate) fn keys_at(session: u64, site: u64) -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(session), move |key| Some(other_key(*key, site))).take(OTHER_EXITS as usize + 1)
+}
+
+/// The key of the exit that a session has at a site that refuses the one of this key.
+const fn other_key(session: u64, site: u64) -> u64 {
+    mix(session ^ mix(site))
+}
+
 /// The first `most` nodes behind an exit.
 pub(crate) fn behind<D>(snapshot: &Snapshot<D>, exit: u64, most: usize) -> impl Iterator<Item = NodeId> {
     let slots = snapshot.view(Query::default().view()).map_or(&[][..], |view| view.seats.behind(exit));
@@ -122,16 +132,24 @@ impl<'s, D> Choice<'s, '_, D> {
     /// excludes it, another one helps out unpinned. The table is not locked while nodes are looked at: when somebody
     /// else pins the session meanwhile, that pin counts.
     fn pinned(&mut self, session: u64, sessions: &Sessions) -> Option<&'s Arc<Node<D>>> {
-        self.pinned_or(session, sessions, OTHER_EXITS)
+        self.pinned_or(session, sessions, OTHER_EXITS, None)
     }
 
     /// The same. Where the site refuses the session's exit, the session has a second fixed one for that site, as long as
-    /// it is refused, and a third one; at most `others`.
-    fn pinned_or(&mut self, session: u64, sessions: &Sessions, others: u32) -> Option<&'s Arc<Node<D>>> {
+    /// it is refused, and a third one; at most `others`. A session that is pinned to nothing begins behind the exit `near`
+    /// if it can.
+    fn pinned_or(
+        &mut self,
+        session: u64,
+        sessions: &Sessions,
+        others: u32,
+        near: Option<u64>,
+    ) -> Option<&'s Arc<Node<D>>> {
         let mut home = None;
         for _ in 0..PINS {
             let pin = sessions.shard(session).get(session);
-            let node = self.home(pin, session)?;
+            let near = near.filter(|_| pin.is_none()).and_then(|exit| self.behind(exit));
+            let node = near.or_else(|| self.home(pin, session))?;
             home = Some(node);
             let wanted = pin_of(node);
             if pin == Some(wanted) || sessions.shard(session).replace(session, pin, wanted) {
@@ -142,13 +160,11 @@ impl<'s, D> Choice<'s, '_, D> {
         if self.fits(home) {
             return Some(home);
         }
-        let twin = self.behind(home.exit());
         match self.query.site {
-            _ if twin.is_some() => twin,
             Some(site) if others > 0 && self.is_refused(home) => {
-                self.pinned_or(mix(session ^ mix(site)), sessions, others - 1)
+                self.pinned_or(other_key(session, site), sessions, others - 1, Some(home.exit()))
             }
-            _ => self.by_strategy(session),
+            _ => self.behind(home.exit()).or_else(|| self.by_strategy(session)),
         }
     }
 

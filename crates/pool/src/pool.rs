@@ -103,13 +103,14 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// Takes in what was seen of a node at one site, `site` being the [`hash_key`](crate::hash_key) of its name. It
     /// says nothing about the node at any other site, and is forgotten after some hours. A site that refuses a node
-    /// refuses the address it comes from, so the other nodes behind that exit are spared it, too.
+    /// refuses the address it comes from, so the other nodes behind that exit are spared it, too, if it is known.
     pub fn report_site(&self, id: NodeId, site: u64, verdict: SiteVerdict, now: Timestamp) {
         self.sites.note(site, id, verdict, now);
         if verdict != SiteVerdict::Blocked {
             return;
         }
-        let (Some(node), snapshot) = (self.node(id), self.snapshot.load()) else { return };
+        let Some(node) = self.node(id).filter(|node| node.record().exit_ip.is_some()) else { return };
+        let snapshot = self.snapshot.load();
         for twin in pick::behind(&snapshot, node.exit(), TWINS).filter(|twin| *twin != id) {
             self.sites.note(site, twin, verdict, now);
         }
@@ -158,6 +159,20 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn pinned(&self, session: u64) -> Option<Pinned> {
         self.sessions.shard(session).get(session).map(|pin| Pinned { node: pin.id, exit: pin.exit })
+    }
+
+    /// What a session is pinned to for requests to a site: where the site refuses its exit, the other one that it has there.
+    #[must_use]
+    pub fn pinned_at(&self, session: u64, site: u64) -> Option<Pinned> {
+        let mut found = None;
+        for key in pick::keys_at(session, site) {
+            let Some(pinned) = self.pinned(key) else { break };
+            found = Some(pinned);
+            if !self.sites.avoids(site, pinned.node) {
+                break;
+            }
+        }
+        found
     }
 
     /// Pins a session, as it was before a restart. A node that is gone is none of its exits either, so the exit's key

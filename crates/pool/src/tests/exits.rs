@@ -176,7 +176,8 @@ fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
             assert_eq!(exit.len(), 1, "{strategy}: twelve requests, one exit");
             assert!(!seen.contains(&exit[0]), "{strategy}: another one than those that are refused");
             seen.push(exit[0]);
-            let node = picked(&pool, &there, 0).unwrap();
+            let node = pool.pinned_at(session.unwrap(), site.unwrap()).unwrap().node;
+            assert_eq!(Some(node), picked(&pool, &there, 0));
             pool.report_site(node, site.unwrap(), SiteVerdict::Blocked, at(start + 2));
         }
         assert_eq!(exits(&elsewhere), HashSet::from([seen[0]]), "{strategy}: other sites see the first exit");
@@ -186,6 +187,20 @@ fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
         pool.tick(at(start + 7 * 3600));
         assert_eq!(exits(&there), HashSet::from([seen[0]]), "{strategy}");
     }
+}
+
+#[test]
+fn a_session_whose_node_fails_at_a_site_keeps_another_one_behind_its_exit_there() {
+    let pool = pool_with(12, |n| [9, 0, (n / 4) as u8, 1]);
+    let (session, site) = (Some(hash_key("alice")), Some(hash_key("shop")));
+    let (elsewhere, there) =
+        (Query { session, ..query(Strategy::Random) }, Query { session, site, ..query(Strategy::Random) });
+    let (first, exit) = (picked(&pool, &there, 0).unwrap(), exit_of(&pool, &there, 0));
+    (0..2).for_each(|_| pool.report_site(first, site.unwrap(), SiteVerdict::Fails, at(2)));
+    let nodes: HashSet<_> = (0..12).map(|rng| picked(&pool, &there, rng).unwrap()).collect();
+    assert!(nodes.len() == 1 && !nodes.contains(&first));
+    assert_eq!(exit_of(&pool, &there, 0), exit);
+    assert_eq!(picked(&pool, &elsewhere, 0), Some(first));
 }
 
 #[test]
@@ -278,7 +293,7 @@ fn an_explanation_names_the_reasons() {
     pool.quarantine(id(8), "tampered-tls", at(3));
     pool.mark_unsupported(id(103), "unsupported");
     (0..6).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(3)));
-    pool.report_site(id(5), 1, SiteVerdict::Blocked, at(3));
+    (0..2).for_each(|_| pool.report_site(id(5), 1, SiteVerdict::Fails, at(3)));
     let tried = [id(4)];
     let query = Query { country: Some(*b"DE"), site: Some(1), exclude_nodes: &tried, ..query(Strategy::Smart) };
     let told = pool.explain(&query, 3);
