@@ -23,6 +23,7 @@ fn logins_of_socks_and_http_links_in_every_order() {
         ("socks5://u:Gv$s#B3@203.0.113.11:5555", "socks5://u:Gv%24s%23B3@203.0.113.11:5555"),
         ("socks5://u:a?b=c&d@203.0.113.11:5555", "socks5://u:a%3Fb%3Dc%26d@203.0.113.11:5555"),
         ("socks5://u:a/b@c@203.0.113.11:5555#n", "socks5://u:a%2Fb%40c@203.0.113.11:5555#n"),
+        ("socks5://u:p@ss#w@203.0.113.11:5555#n", "socks5://u:p%40ss%23w@203.0.113.11:5555#n"),
         ("socks5://user:1234#x@203.0.113.11:5555", "socks5://user:1234%23x@203.0.113.11:5555"),
         ("http://u:p#w@203.0.113.11:8080", "http://u:p%23w@203.0.113.11:8080"),
         ("http://u:p?w@proxy.example.test:8080", "http://u:p%3Fw@proxy.example.test:8080"),

@@ -43,6 +43,8 @@ const PAGES: &[(&str, &str)] = &[
         r#"{"inbounds": [{"protocol": "socks", "listen": "127.0.0.1", "port": 10808, "settings": {"auth": "noauth"}},
             {"protocol": "http", "listen": "127.0.0.1", "port": 10809}], "api": {"listen": "127.0.0.1:8080"}}"#,
     ),
+    ("Xray that dials directly", r#"{"inbounds": [], "outbounds": [{"protocol": "freedom", "tag": "direct"}]}"#),
+    ("Clash without nodes", "mixed-port: 7890\nproxies: []\nrules: [\"MATCH,DIRECT\"]\n"),
     ("dns servers", r#"{"servers": ["203.0.113.53:53", "203.0.113.54:53"]}"#),
     ("a server of its own", r#"{"host": "127.0.0.1", "port": 8080, "debug": true}"#),
     (

@@ -62,7 +62,12 @@ impl<'a> Uri<'a> {
     pub(crate) fn split_password(body: &'a str) -> Self {
         let uri = Self::split(body);
         let firm = |target: Target| is_address(&target.host().to_string()) || target.host().to_string().contains('.');
-        if uri.userinfo.is_some() || Target::parse(uri.authority.trim_end_matches('/')).is_ok_and(firm) {
+        // Behind an `@` of the password stands a word, not a server.
+        let has_server = match uri.userinfo {
+            Some(_) => !uri.port.is_empty() || is_address(uri.host) || uri.host.contains('.'),
+            None => Target::parse(uri.authority.trim_end_matches('/')).is_ok_and(firm),
+        };
+        if has_server {
             return uri;
         }
         let server_end = |rest: &str| rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -67,14 +67,14 @@ pub(crate) fn addresses(text: &str, default: ListScheme) -> Vec<NodeSpec> {
     if let list::Row::Nodes(nodes) = list::read(text, default) { nodes } else { Vec::new() }
 }
 
-/// One refusal for a text in which nothing looks like an entry: a page, prose, another program's settings.
+/// One refusal for a text in which nothing looks like an entry: a page, prose, another program's settings, a client's
+/// configuration without a server.
 fn refuse_whole(parsed: &mut Parsed, text: &str) {
-    let dressed = Dress::of(text).any() && parsed.rejects.is_empty();
     let prose =
         parsed.rejects.len() >= PROSE_LINES && parsed.rejects.iter().all(|one| one.code == RejectCode::NotALink);
-    if dressed || prose {
-        let line = |line: &&str| line.contains(|c: char| c.is_alphanumeric());
-        let (number, first) = (1..).zip(text.lines()).find(|(_, text)| line(text)).unwrap_or((1, ""));
+    let says = |line: &str| line.contains(|c: char| c.is_alphanumeric()) && !is_comment(line.trim_start());
+    let Some((number, first)) = (1..).zip(text.lines()).find(|(_, line)| says(line)) else { return };
+    if parsed.rejects.is_empty() || prose {
         parsed.rejects.clear();
         parsed.refuse(number, first, RejectCode::UnknownDocument);
     }
