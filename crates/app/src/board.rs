@@ -27,8 +27,11 @@ pub(crate) struct Board {
     /// Rows of the store that could not be read, by reason.
     unreadable: Arc<BTreeMap<&'static str, usize>>,
     handover: Option<Arc<Handover>>,
-    census: Arc<Mutex<Option<(Instant, Arc<Census>)>>>,
+    census: Arc<Mutex<Option<Counted>>>,
 }
+
+/// When the counts were made, and the counts.
+type Counted = (Instant, Arc<Census>);
 
 /// Counts over all nodes at a moment.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ impl Dialer for Trap {
 async fn a_source_whose_reading_panics_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
-    let (writer, behind) = Writer::new(Arc::from(store), WriterConfig::default());
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
     let stop = CancellationToken::new();
     let writing = tokio::spawn(behind.run(stop.clone()));
     let text = "[[source]]\nname = \"trap\"\nurl = \"http://192.0.2.1/\"\ninterval = \"1s\"\n\

@@ -144,7 +144,10 @@ impl Store for Sqlite {
             let _ = std::fs::remove_file(&partial);
             return Err(convert::error(to, error));
         }
-        file::finish_backup(&partial, to)
+        // Syncing a large file takes the disk's time: not on a thread that carries traffic.
+        let to = to.to_owned();
+        let finished = tokio::task::spawn_blocking(move || file::finish_backup(&partial, &to)).await;
+        finished.unwrap_or(Err(StoreError::Closed))
     }
 
     async fn close(&self) {
