@@ -78,6 +78,14 @@ pub(crate) enum Command {
     /// Copy the store to a file while it is in use
     #[command(after_help = "Example:\n  hezar backup hezar-backup.db")]
     Backup(BackupArgs),
+    /// Say which version this is, and of which commit
+    Version(JsonArgs),
+    /// Print a script that lets a shell complete commands and options
+    #[command(
+        after_help = "Examples:\n  hezar completions bash > ~/.local/share/bash-completion/completions/hezar\n  \
+                            hezar completions fish > ~/.config/fish/completions/hezar.fish"
+    )]
+    Completions(CompletionsArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -157,6 +165,9 @@ pub(crate) struct NodesArgs {
     /// Only nodes whose name or server contains this text
     #[arg(long)]
     pub(crate) search: Option<String>,
+    /// The order: best (working ones in front, the fastest first), latency, country, name, checked
+    #[arg(long, default_value = "best", value_parser = ["best", "latency", "country", "name", "checked"])]
+    pub(crate) sort: String,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
@@ -229,6 +240,13 @@ pub(crate) struct ExportArgs {
     /// Only nodes that worked at the last check
     #[arg(long)]
     pub(crate) healthy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

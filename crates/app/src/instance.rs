@@ -23,6 +23,7 @@ use crate::{
     diagnosis::Diagnosis,
     files,
     geo::Countries,
+    greeting::Greeting,
     persist::Handover,
     places::UserFolders,
     restore::{self, Loaded},
@@ -148,6 +149,13 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
 
     let address = sockets[0].local_addr()?;
     tracing::info!(%address, "proxy listens");
+    let mut greeting = Greeting {
+        proxies: sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+        api: None,
+        nodes: base.pool.snapshot().counts(),
+        sources: base.config.sources.iter().filter(|source| source.enabled).count(),
+        config: base.config.file.clone(),
+    };
     let task_metrics = TaskMetrics::default();
     task_metrics.register(&mut base.registry);
     task_metrics.watch_panics();
@@ -202,6 +210,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     if let Some(listener) = api {
         let (token, api_address) = (token::load_or_make(&base.config)?, listener.local_addr()?);
         announcement = announce(&base.config, api_address, &token);
+        let token_file = base.config.api.token.is_none().then(|| base.config.data.join(token::TOKEN_FILE));
+        greeting.api = Some((api_address, token_file));
         let desk = Desk {
             pool: Arc::clone(&base.pool),
             clock: base.clock,
@@ -228,6 +238,10 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
                 Ok(hezar_api::serve(listener, config.clone(), Arc::clone(desk) as Arc<dyn Control>, stop).await?)
             }),
         );
+    }
+    // A program that reads the log as JSON is not greeted.
+    if !base.config.log.json {
+        greeting.show();
     }
     let asked = stop.clone();
     let draining = tokio::spawn(async move {

@@ -14,6 +14,7 @@ mod diagnosis;
 mod exposure;
 mod files;
 mod geo;
+mod greeting;
 mod instance;
 mod log_files;
 mod logs;

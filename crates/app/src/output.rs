@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -53,6 +53,62 @@ pub(crate) fn line(text: impl AsRef<str>) -> io::Result<()> {
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string(value)?)?;
     Ok(())
+}
+
+/// The columns of the terminal; `None` when the output goes to a file or a program, which no line is too long for.
+fn terminal_columns() -> Option<u16> {
+    let columns = Table::new().width();
+    // A terminal that says nothing sensible counts as the usual one.
+    columns.map(|columns| if columns < 40 { 80 } else { columns })
+}
+
+/// A table in which every row is one line: the `fixed` first columns keep their width, and the others share what the
+/// terminal has left. What does not fit ends in "…".
+pub(crate) fn list<const N: usize>(header: [&str; N], fixed: usize) -> Table {
+    list_in(header, fixed, terminal_columns())
+}
+
+/// [`list`] for a terminal of so many columns.
+pub(crate) fn list_in<const N: usize>(header: [&str; N], fixed: usize, columns: Option<u16>) -> Table {
+    let mut table = table(header);
+    let mut heading = Row::from(header);
+    heading.max_height(1);
+    table.set_header(heading).set_truncation_indicator("…");
+    if let Some(columns) = columns {
+        table.set_width(columns);
+    }
+    for index in 0..N {
+        let Some(column) = table.column_mut(index) else { continue };
+        column.set_padding((0, 1));
+        if index < fixed {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table
+}
+
+/// Adds a row that is one line, however long its cells are.
+pub(crate) fn add_line<const N: usize>(table: &mut Table, cells: [String; N]) {
+    let mut row = Row::from(cells);
+    row.max_height(1);
+    table.add_row(row);
+}
+
+/// A number and the word for what it counts: "1 node", "2 nodes".
+pub(crate) fn count(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
+/// A number of bytes in the largest binary unit that keeps it above one.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut size = number as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{size:.1} {}", UNITS[unit]) }
 }
 
 /// A table that fits the terminal.

@@ -4,11 +4,14 @@ mod config;
 mod export;
 mod fetch;
 mod init;
+mod nodes;
 mod parse;
 mod probe;
 mod remote;
 mod run;
+mod status;
 mod top;
+mod version;
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
@@ -50,11 +53,13 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Some(remote) => block_on(probe::probe_remotely(remote, args)),
             None => block_on(probe::probe(said.config()?, args)),
         },
-        Command::Nodes(args) => block_on(remote::nodes(said.remote()?, args)),
+        Command::Nodes(args) => block_on(nodes::nodes(said.remote()?, args)),
         Command::Add(args) => block_on(remote::add(said.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(said.remote()?, args)),
         Command::Bans(args) => block_on(remote::bans(said.remote()?, args)),
-        Command::Status(args) => block_on(remote::status(said.remote()?, args)),
+        Command::Status(args) => block_on(status::status(said.remote()?, args)),
+        Command::Version(args) => version::version(&args),
+        Command::Completions(args) => version::completions(&args),
         Command::Top => block_on(top::top(said.remote()?)),
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(said.config()?, args)),

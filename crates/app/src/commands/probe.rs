@@ -107,8 +107,36 @@ fn print_json(base: &Base) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What works per scheme, and what stopped the rest.
+/// The most working nodes that are listed.
+const MOST_LISTED: usize = 20;
+
+/// The fastest nodes that work, what works per scheme, and what stopped the rest.
 fn print_table(base: &Base) -> anyhow::Result<()> {
+    let snapshot = base.pool.snapshot();
+    let mut working: Vec<_> = snapshot.nodes().filter(|node| node.routable()).collect();
+    working.sort_by_key(|node| node.record().latency);
+    if !working.is_empty() {
+        let mut table = output::list(["id", "scheme", "latency", "cc", "server", "name"], 4);
+        for node in working.iter().take(MOST_LISTED) {
+            let record = node.record();
+            output::add_line(
+                &mut table,
+                [
+                    node.id().to_string().chars().take(8).collect(),
+                    node.spec().scheme().to_owned(),
+                    record.latency.map(|latency| format!("{} ms", latency.as_millis())).unwrap_or_default(),
+                    record.country.map(|code| String::from_utf8_lossy(&code).into_owned()).unwrap_or_default(),
+                    node.spec().server.to_string(),
+                    node.label().as_str().to_owned(),
+                ],
+            );
+        }
+        output::line(table.to_string())?;
+        if working.len() > MOST_LISTED {
+            output::line(format!("… and {} more that work (--json lists all)", working.len() - MOST_LISTED))?;
+        }
+        output::line("")?;
+    }
     let mut schemes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for node in base.pool.snapshot().nodes() {

@@ -1,77 +1,19 @@
-//! The commands that ask the running instance: `nodes`, `add`, `remove`, `status`.
+//! The commands that change the running instance: `add`, `remove`.
 
 use std::{io::Read, process::ExitCode};
 
 use anyhow::Context;
-use hezar_api::{
-    AddReport, BanDto, LiftReport, LiftRequest, NodesPage, NodesQuery, RemoveReport, RemoveRequest, Saved, StatusDto,
-};
+use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, NodesQuery, RemoveReport, RemoveRequest, Saved};
 use url::form_urlencoded;
 
 use crate::{
-    cli::{AddArgs, BansArgs, JsonArgs, NodesArgs, RemoveArgs},
+    cli::{AddArgs, BansArgs, RemoveArgs},
     output,
     remote::Remote,
-    store_status,
 };
 
-pub(super) async fn nodes(remote: Remote, args: NodesArgs) -> anyhow::Result<ExitCode> {
-    let mut query = NodesQuery {
-        state: args.state,
-        scheme: args.scheme,
-        source: args.source,
-        country: args.country,
-        search: args.search,
-        ..NodesQuery::default()
-    };
-    let (mut total, mut nodes) = (0, Vec::new());
-    while nodes.len() < args.limit {
-        let most = (args.limit - nodes.len()).min(NodesQuery::MAX_LIMIT);
-        query.offset = Some(args.offset + nodes.len());
-        query.limit = Some(most);
-        let page: NodesPage = remote.get(&format!("/api/v1/nodes?{}", encode(&query)?)).await?;
-        total = page.total;
-        let last = page.nodes.len() < most;
-        nodes.extend(page.nodes);
-        // A page that is asked for behind the last one may hold nodes that came to fit since, or the same ones again.
-        if last {
-            break;
-        }
-    }
-    if args.output.json {
-        nodes.iter().try_for_each(output::json)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut table = output::table(["id", "state", "scheme", "server", "latency", "country", "fails", "error", "name"]);
-    for node in &nodes {
-        table.add_row([
-            node.id.clone(),
-            node.state.clone(),
-            node.scheme.clone(),
-            if node.server.contains(':') {
-                format!("[{}]:{}", node.server, node.port)
-            } else {
-                format!("{}:{}", node.server, node.port)
-            },
-            node.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
-            node.country.clone().unwrap_or_default(),
-            node.failures.to_string(),
-            node.unsupported
-                .as_ref()
-                .or(node.quarantine.as_ref())
-                .or(node.last_error.as_ref())
-                .cloned()
-                .unwrap_or_default(),
-            node.name.clone(),
-        ]);
-    }
-    output::line(table.to_string())?;
-    output::line(format!("{} of {total} nodes", nodes.len()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// The query string of the filters that are set.
-fn encode(query: &NodesQuery) -> anyhow::Result<String> {
+pub(super) fn encode(query: &NodesQuery) -> anyhow::Result<String> {
     let mut text = form_urlencoded::Serializer::new(String::new());
     if let serde_json::Value::Object(fields) = serde_json::to_value(query)? {
         for (name, value) in fields {
@@ -160,55 +102,4 @@ fn say_if_behind(stored: bool) {
     if !stored {
         output::note("accepted, and not in the store yet: it cannot be written now (`hezar status` says why)");
     }
-}
-
-pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
-    let status: StatusDto = remote.get("/api/v1/status").await?;
-    if args.json {
-        output::json(&status)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let nodes = status.nodes;
-    output::line(format!("hezar {} on {}, up {} s", status.version, status.proxy, status.uptime_s))?;
-    if let Some(reason) = &status.reason {
-        output::line(format!("no request can be served: {reason}"))?;
-    }
-    output::line(format!(
-        "nodes: {} healthy, {} suspect, {} new, {} dead, {} unsupported, {} in quarantine; {} exits",
-        nodes.healthy, nodes.suspect, nodes.new, nodes.dead, nodes.unsupported, nodes.quarantined, status.exits
-    ))?;
-    store_status::troubles(&status.store).into_iter().try_for_each(output::line)?;
-    let now = output::now_ms();
-    let mut table = output::table([
-        "source",
-        "kind",
-        "nodes",
-        "healthy",
-        "exits",
-        "of its own",
-        "half-life",
-        "refused lines",
-        "last good fetch",
-        "error",
-    ]);
-    for source in &status.sources {
-        table.add_row([
-            source.name.clone(),
-            source.kind.clone(),
-            source.nodes.to_string(),
-            source.healthy.to_string(),
-            source.exits.to_string(),
-            source.unique_exits.to_string(),
-            source.half_life_s.map(output::span).unwrap_or_default(),
-            source.rejected.to_string(),
-            output::ago(now, source.last_ok),
-            match &source.error_text {
-                Some(text) => text.clone(),
-                None if source.quarantined => "nothing in it works: fetched rarely".to_owned(),
-                None => String::new(),
-            },
-        ]);
-    }
-    output::line(table.to_string())?;
-    Ok(ExitCode::SUCCESS)
 }

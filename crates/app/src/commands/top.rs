@@ -169,7 +169,7 @@ fn draw_sources(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
 }
 
 fn draw_troubles(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    let now = output::now_ms();
     let rows = status.troubles.iter().map(|trouble| {
         Row::new([
             output::ago(now, Some(trouble.at)),

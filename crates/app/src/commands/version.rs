@@ -1,0 +1,57 @@
+//! `hezar version` and `hezar completions`: what the program knows about itself.
+
+use std::{io, process::ExitCode};
+
+use clap::CommandFactory;
+use serde_json::json;
+
+use crate::{
+    cli::{Cli, CompletionsArgs, JsonArgs},
+    output,
+};
+
+/// The version of the package.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that was built, when it was known; with a plus sign when the tree held changes.
+const COMMIT: Option<&str> = option_env!("HEZAR_COMMIT");
+
+pub(super) fn version(args: &JsonArgs) -> anyhow::Result<ExitCode> {
+    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    if args.json {
+        output::json(&json!({ "version": VERSION, "commit": COMMIT, "target": target }))?;
+    } else {
+        output::line(format!("hezar {VERSION} (commit {}, {target})", COMMIT.unwrap_or("unknown")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "hezar", &mut script);
+    // A shell that reads the script only in part (`| head`) is no failure.
+    match io::Write::write_all(&mut io::stdout().lock(), &script) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+    use clap_complete::Shell;
+
+    use super::*;
+
+    #[test]
+    fn every_shell_completes_every_command() {
+        for shell in Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "hezar", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
+    }
+}

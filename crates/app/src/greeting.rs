@@ -1,0 +1,128 @@
+//! What a person reads once everything listens: the addresses, what the store holds, and what to do next.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use hezar_pool::Counts;
+
+use crate::output;
+
+/// What the greeting is made from.
+pub(crate) struct Greeting {
+    /// The addresses of the listeners, the first one in front.
+    pub(crate) proxies: Vec<SocketAddr>,
+    /// The address of the API, and the file that holds its token when the configuration has none.
+    pub(crate) api: Option<(SocketAddr, Option<PathBuf>)>,
+    /// Nodes of the store, by state.
+    pub(crate) nodes: Counts,
+    /// Sources that are read.
+    pub(crate) sources: usize,
+    /// The configuration file.
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Greeting {
+    /// The lines of the block.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("Hezar {} is running; Ctrl-C ends it.", env!("CARGO_PKG_VERSION"))];
+        if let Some(first) = self.proxies.first() {
+            let first = reachable(*first);
+            lines.push(format!("  proxy    {first}   HTTP and SOCKS, for browsers and programs"));
+            lines.push(format!("           try it: curl -x http://{first} http://example.org/"));
+        }
+        for more in self.proxies.iter().skip(1) {
+            lines.push(format!("           {}   another listener", reachable(*more)));
+        }
+        match &self.api {
+            Some((address, Some(token))) => {
+                lines.push(format!("  API      http://{}   token in {}", reachable(*address), token.display()));
+            }
+            Some((address, None)) => lines.push(format!("  API      http://{}", reachable(*address))),
+            None => {}
+        }
+        lines.push(format!("  nodes    {}", self.nodes()));
+        let config = self.config.as_ref().map(|file| format!(" in {}", file.display())).unwrap_or_default();
+        lines.push(format!("  sources  {}{config}", self.sources));
+        lines.push(format!("  next     {}", self.next()));
+        lines
+    }
+
+    fn nodes(&self) -> String {
+        let nodes = &self.nodes;
+        let states = [
+            (nodes.healthy, "healthy"),
+            (nodes.suspect, "suspect"),
+            (nodes.new, "not checked yet"),
+            (nodes.dead, "dead"),
+            (nodes.unsupported, "unsupported"),
+            (nodes.quarantined, "in quarantine"),
+        ];
+        let states: Vec<String> =
+            states.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+        if states.is_empty() { "none stored yet".to_owned() } else { states.join(", ") }
+    }
+
+    /// What a person who has just started the program does now.
+    fn next(&self) -> &'static str {
+        let nodes = &self.nodes;
+        match (nodes.healthy + nodes.suspect, nodes.total(), self.sources) {
+            (0, 0, 0) => "add links with `hezar add LINK…`, or [[source]] tables to the configuration",
+            (0, 0, _) => "the sources are being read; `hezar status` says what they gave",
+            (0, ..) => "the nodes are being checked; the first request waits for one that works",
+            _ => "`hezar nodes` lists what works, `hezar top` watches it",
+        }
+    }
+
+    /// Shows the block on standard error, where it does not disturb what is piped on.
+    pub(crate) fn show(&self) {
+        output::note(self.lines().join("\n"));
+    }
+}
+
+/// The address as a program on this machine reaches it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v6.port())),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting(nodes: Counts, sources: usize) -> Greeting {
+        Greeting {
+            proxies: vec!["0.0.0.0:8000".parse().unwrap(), "127.0.0.1:8001".parse().unwrap()],
+            api: Some(("127.0.0.1:9090".parse().unwrap(), Some("/data/token".into()))),
+            nodes,
+            sources,
+            config: Some("/etc/hezar.toml".into()),
+        }
+    }
+
+    #[test]
+    fn the_block_names_addresses_nodes_and_the_next_step() {
+        let text = greeting(Counts { healthy: 2, dead: 1, ..Counts::default() }, 6).lines().join("\n");
+        for part in [
+            "127.0.0.1:8000   HTTP and SOCKS",
+            "curl -x http://127.0.0.1:8000 ",
+            "127.0.0.1:8001   another listener",
+            "http://127.0.0.1:9090   token in /data/token",
+            "2 healthy, 1 dead",
+            "6 in /etc/hezar.toml",
+            "`hezar nodes`",
+        ] {
+            assert!(text.contains(part), "{part} not in\n{text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn the_next_step_fits_the_state() {
+        let next = |nodes, sources| greeting(nodes, sources).next();
+        assert!(next(Counts::default(), 0).contains("hezar add"));
+        assert!(next(Counts::default(), 1).contains("being read"));
+        assert!(next(Counts { dead: 3, ..Counts::default() }, 0).contains("being checked"));
+    }
+}
