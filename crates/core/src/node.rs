@@ -154,6 +154,13 @@ impl NodeSpec {
         self.outbound.transport()
     }
 
+    /// Whether its last server is an HTTP proxy: what such a server carries (tunnels, to which ports, plain requests)
+    /// differs from one to the next.
+    #[must_use]
+    pub const fn is_http_proxy(&self) -> bool {
+        matches!(self.outbound, Outbound::Http(_))
+    }
+
     /// Whether it can carry datagrams: its protocol does, and where they travel as datagrams, so does every node of its
     /// chain that they meet on the way.
     #[must_use]

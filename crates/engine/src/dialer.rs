@@ -4,8 +4,44 @@ use std::{fmt::Debug, io};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
+use http::{HeaderValue, Request, Uri, header::PROXY_AUTHORIZATION};
 
 use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, SystemDialer};
+
+/// How the other end of a stream wants the request line of a plain HTTP request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RequestForm {
+    /// The path alone: the other end is the target (RFC 9112 §3.2.1).
+    #[default]
+    Origin,
+    /// The whole URL: the other end is an HTTP proxy (RFC 9112 §3.2.2).
+    Absolute {
+        /// The value of `Proxy-Authorization` for that proxy.
+        authorization: Option<HeaderValue>,
+    },
+}
+
+impl RequestForm {
+    /// Whether the other end is an HTTP proxy.
+    #[must_use]
+    pub const fn is_absolute(&self) -> bool {
+        matches!(self, Self::Absolute { .. })
+    }
+
+    /// Puts a request for `authority` (`host`, or `host:port`) in origin form into this form, with the proxy's
+    /// credentials if it wants any. A request that cannot be put so stays as it is.
+    pub fn apply<B>(&self, request: &mut Request<B>, authority: &str) {
+        let Self::Absolute { authorization } = self else { return };
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with('/') { path } else { "/" };
+        if let Ok(uri) = Uri::builder().scheme("http").authority(authority).path_and_query(path).build() {
+            *request.uri_mut() = uri;
+        }
+        if let Some(value) = authorization {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
+        }
+    }
+}
 
 /// Opens streams and datagram associations: the operating system, one proxy protocol, a chain of them, or a fake.
 #[async_trait]
@@ -15,6 +51,19 @@ pub trait Dialer: Debug + Send + Sync {
     /// # Errors
     /// [`DialError`]: the stage that failed and why. The attempt's deadline bounds the whole call.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError>;
+
+    /// Opens a stream for one plain HTTP exchange with `target`, and says how the request is to be sent on it. Unless the
+    /// other end is an HTTP proxy that is a stream to the target.
+    ///
+    /// # Errors
+    /// As [`Dialer::connect`].
+    async fn connect_for_http(
+        &self,
+        target: &Target,
+        attempt: &Attempt,
+    ) -> Result<(BoxStream, RequestForm), DialError> {
+        Ok((self.connect(target, attempt).await?, RequestForm::Origin))
+    }
 
     /// Opens an association that sends datagrams to any target.
     ///
@@ -45,4 +94,15 @@ pub trait Datagram: Send + Sync {
     /// # Errors
     /// When the association is gone.
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)>;
+}
+
+/// A dialer whose streams always lead to the target: an HTTP proxy is asked for a tunnel (CONNECT) for plain requests, too.
+#[derive(Debug)]
+pub struct Tunnelled<'a>(pub &'a dyn Dialer);
+
+#[async_trait]
+impl Dialer for Tunnelled<'_> {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        self.0.connect(target, attempt).await
+    }
 }

@@ -5,6 +5,8 @@ use std::io;
 use hezar_core::{CodeDoc, Fault, Stage};
 use thiserror::Error;
 
+use crate::protocol::http::wire::NO_CONNECT;
+
 /// A failed try: how far it came and what stopped it.
 #[derive(Debug, Error)]
 #[error("{stage}: {cause}")]
@@ -45,6 +47,17 @@ impl DialError {
             }
             Fault::Client => false,
         }
+    }
+
+    /// Whether an HTTP proxy refuses to open tunnels (to this port), as squid does by default for ports other than 443.
+    #[must_use]
+    pub fn refuses_tunnel(&self) -> bool {
+        let refused = match self.cause {
+            Cause::Forbidden => true,
+            Cause::ServerFailure(what) => what == NO_CONNECT,
+            _ => false,
+        };
+        refused && self.stage == Stage::Handshake
     }
 
     /// The stable code for logs, metrics, the API and `Proxy-Status`.

@@ -32,7 +32,7 @@ mod tests;
 
 pub use attempt::Attempt;
 pub use clock::Clock;
-pub use dialer::{Datagram, Dialer};
+pub use dialer::{Datagram, Dialer, RequestForm, Tunnelled};
 pub use error::{BuildError, Cause, DialError};
 pub use outbound::{Outbounds, OutboundsConfig, build};
 pub use prefixed::Prefixed;

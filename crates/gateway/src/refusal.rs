@@ -24,6 +24,9 @@ pub enum Refusal {
     /// Nodes are healthy, but none of them carries datagrams.
     #[error("no healthy upstream proxy carries datagrams")]
     NoDatagrams,
+    /// Nodes are healthy, but all of them are HTTP proxies that carry no such request.
+    #[error("no healthy upstream proxy carries requests to this port: they tunnel to port 443 only, or not at all")]
+    NotCarried,
     /// Every node that was tried failed.
     #[error("all {attempts} upstream proxies that were tried failed; the last one: {last}")]
     AllFailed {
@@ -114,6 +117,10 @@ impl Refusal {
         ),
         CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name and the listener."),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
+        CodeDoc::new(
+            "not-carried",
+            "Nodes are healthy, but all of them are HTTP proxies that tunnel to port 443 only, or not at all.",
+        ),
         CodeDoc::new("all-attempts-failed", "Every node that was tried for the request failed."),
         CodeDoc::new("deadline", "The request's deadline passed before any node had answered."),
         CodeDoc::new("auth-missing", "Users are configured and the client sent no credentials."),
@@ -156,6 +163,7 @@ impl Refusal {
             Self::PoolEmpty { .. } => "pool-empty",
             Self::NoMatch => "no-match",
             Self::NoDatagrams => "no-datagrams",
+            Self::NotCarried => "not-carried",
             Self::AllFailed { .. } => "all-attempts-failed",
             Self::Target(fail) => fail.code,
             Self::Deadline { .. } => "deadline",
@@ -187,6 +195,7 @@ impl Refusal {
             Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
+            | Self::NotCarried
             | Self::ConnectionLimit
             | Self::AssociationLimit
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -211,7 +220,7 @@ impl Refusal {
     #[must_use]
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::PoolEmpty { .. } | Self::NoMatch | Self::NoDatagrams | Self::ShuttingDown => {
+            Self::PoolEmpty { .. } | Self::NoMatch | Self::NoDatagrams | Self::NotCarried | Self::ShuttingDown => {
                 "destination_unavailable"
             }
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
@@ -256,6 +265,7 @@ impl Refusal {
             Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
+            | Self::NotCarried
             | Self::AllFailed { .. }
             | Self::Deadline { .. } => Fault::Node,
             Self::Target(_) => Fault::Target,

@@ -20,6 +20,10 @@ pub enum Kind {
     Http,
     /// HTTP CONNECT with Basic credentials.
     HttpAuth,
+    /// HTTP CONNECT to port 443 alone; nothing else.
+    HttpTunnel443,
+    /// HTTP requests in absolute form; no CONNECT.
+    HttpPlain,
     /// Shadowsocks `aes-128-gcm`.
     ShadowsocksAes128,
     /// Shadowsocks `chacha20-ietf-poly1305`.
@@ -33,7 +37,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind that takes names.
+    /// Every kind that takes names and tunnels to any port.
     pub const ALL: [Self; 10] = [
         Self::Socks5,
         Self::Http,
@@ -57,6 +61,8 @@ impl Kind {
             Self::Socks5Auth => "socks5-auth",
             Self::Http => "http",
             Self::HttpAuth => "http-auth",
+            Self::HttpTunnel443 => "http-443",
+            Self::HttpPlain => "http-plain",
             Self::ShadowsocksAes128 => "ss-aes-128-gcm",
             Self::ShadowsocksChacha20 => "ss-chacha20",
             Self::Shadowsocks2022 => "ss-2022",

@@ -118,6 +118,21 @@ async fn plain_kinds_lead_to_the_origin_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn http_kinds_carry_what_their_names_say() {
+    let world = world([Kind::HttpTunnel443, Kind::HttpPlain]).await;
+    let [tunnels, plain] = [&world.nodes()[0], &world.nodes()[1]];
+    assert!(open(tunnels, SECURE_HOST, 443).await.is_ok());
+    assert!(open(tunnels, DEMO_HOST, 80).await.is_err());
+    assert!(open(plain, SECURE_HOST, 443).await.is_err());
+    for (node, status) in [(tunnels, "405"), (plain, "200")] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        let answer = get(&mut stream, &format!("http://{DEMO_HOST}/x")).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    world.shutdown().await;
+}
+
+#[tokio::test]
 async fn echo_keeps_half_close() {
     let world = world([Kind::Socks5]).await;
     let mut stream = open(&world.nodes()[0], ECHO_HOST, 7).await.unwrap();

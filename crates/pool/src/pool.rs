@@ -7,8 +7,8 @@ use hezar_core::{NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    Applied, Change, Filter, FilterId, Lease, LeftOut, Node, Outcome, Pinned, Quarantine, Query, Rules, SiteVerdict,
-    Snapshot, SourceName, TooManyFilters, Touch, Touched, Watch,
+    Applied, Change, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned, Quarantine, Query, Rules,
+    SiteVerdict, Snapshot, SourceName, TooManyFilters, Touch, Touched, Watch,
     listing::Ledger,
     pick,
     roster::Roster,
@@ -142,6 +142,14 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Lets a banned node come back with the next list that names it; says whether it was banned.
     pub fn lift(&self, id: NodeId) -> bool {
         self.ledger.lock().banned.remove(&id)
+    }
+
+    /// Notes what an HTTP proxy was seen to carry, for [`Query::need`].
+    pub fn set_http_ability(&self, id: NodeId, ability: HttpAbility) {
+        let Some(node) = self.node(id) else { return };
+        if node.set_http_ability(ability) {
+            self.watchers.touch(&[Touched { id, kind: Touch::Record }]);
+        }
     }
 
     /// Keeps views for a filter from now on, for [`Query::filter`].

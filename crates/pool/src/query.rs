@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use hezar_core::{NodeId, Timestamp};
 use thiserror::Error;
 
-use crate::{Country, FilterId};
+use crate::{Country, FilterId, Need};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,6 +93,8 @@ pub struct Query<'a> {
     pub exclude_nodes: &'a [NodeId],
     /// Only nodes whose protocol carries datagrams.
     pub datagrams: bool,
+    /// Only nodes that may carry this; see [`HttpAbility`](crate::HttpAbility).
+    pub need: Need,
     /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
     /// chosen (by any strategy) is kept for it until that node dies; then another one behind the same exit is chosen,
     /// and only without such a one another exit. To end a session after a time, put the number of the period into

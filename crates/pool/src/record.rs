@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use hezar_core::{Label, NodeSpec, Stage, Timestamp};
 
-use crate::State;
+use crate::{HttpAbility, State};
 
 /// The name of a source, shared by all the nodes that it lists.
 pub type SourceName = std::sync::Arc<str>;
@@ -43,6 +43,8 @@ pub struct Record {
     pub failure: Option<LastFailure>,
     /// The code that says why no dialer can be built for it; such a node is kept, never probed, never routed.
     pub unsupported: Option<&'static str>,
+    /// What it carries, for an HTTP proxy.
+    pub http_ability: HttpAbility,
     /// Why and since when it carries no traffic whatever its health: it was caught tampering.
     pub quarantine: Option<Quarantine>,
 }

@@ -3,10 +3,10 @@
 use std::{fmt::Debug, net::IpAddr};
 
 use async_trait::async_trait;
-use hezar_core::Stage;
+use hezar_core::{Stage, Target};
 use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
-    http::{self, HttpRequest, Limits, RequestError},
+    http::{self, HttpRequest, HttpResponse, Limits, RequestError},
 };
 use hezar_pool::{Country, Exit};
 use url::Url;
@@ -46,6 +46,8 @@ pub struct HttpCheck {
     /// Any status when absent.
     status: Option<u16>,
     body: Option<BodyRule>,
+    /// Whether a redirect to `https` on the same host will do.
+    or_redirect: bool,
     tls: TlsClients,
 }
 
@@ -55,7 +57,25 @@ impl HttpCheck {
     /// # Errors
     /// [`RequestError`] when the URL cannot be asked for.
     pub fn new(url: &Url, status: Option<u16>, body: Option<BodyRule>, tls: TlsClients) -> Result<Self, RequestError> {
-        Ok(Self { request: HttpRequest::of_url(url)?, status, body, tls })
+        Ok(Self { request: HttpRequest::of_url(url)?, status, body, or_redirect: false, tls })
+    }
+
+    /// The same check, content with what sites answer to a plain request instead of the page: a redirect to `https` on
+    /// the same host.
+    pub(crate) fn or_its_redirect(self) -> Self {
+        Self { or_redirect: true, ..self }
+    }
+
+    fn is_redirect_to_itself(&self, answer: &HttpResponse) -> bool {
+        let location = answer.header("location").and_then(|location| location.strip_prefix("https://"));
+        let host = location.and_then(|rest| rest.split(['/', ':', '?', '#']).next());
+        matches!(answer.status(), 301 | 302 | 307 | 308)
+            && host.is_some_and(|host| host.eq_ignore_ascii_case(&self.target().host().to_string()))
+    }
+
+    /// Where it asks.
+    pub(crate) const fn target(&self) -> &Target {
+        self.request.target()
     }
 }
 
@@ -63,6 +83,9 @@ impl HttpCheck {
 impl Check for HttpCheck {
     async fn check(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<(), DialError> {
         let answer = http::get(via, &self.tls, &self.request, attempt, Limits::default()).await?;
+        if self.or_redirect && self.is_redirect_to_itself(&answer) {
+            return Ok(());
+        }
         if let Some(expected) = self.status
             && answer.status() != expected
         {

@@ -9,8 +9,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, Metrics, Outage, ProbeAnswers, ProbeConfig,
-    ProbeNowError, Progress, TraceLookup,
+    Canary, Check, ConfigError, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Metrics, Outage, ProbeAnswers,
+    ProbeConfig, ProbeNowError, Progress, TraceLookup,
     control::Controls,
     demand::{Demand, MOST_WAITING},
     runner::Runner,
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) trace: Option<Arc<dyn ExitLookup>>,
     pub(crate) geo: Option<Arc<dyn Geo>>,
     pub(crate) canaries: Vec<Arc<dyn Canary>>,
+    /// What shows the ways through an HTTP proxy.
+    pub(crate) http: Option<HttpNodeChecks>,
     pub(crate) controls: Controls,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -103,7 +105,8 @@ impl Prober {
             let check = HttpCheck::new(url, None, None, tls.clone());
             uplink.push(Arc::new(check.map_err(|error| ConfigError::Control(url.as_str().into(), error))?));
         }
-        let checks = Checks { check, trace, geo, canaries, uplink };
+        let http = Some(HttpNodeChecks::new(&config, &tls).map_err(ConfigError::Url)?);
+        let checks = Checks { check, trace, geo, canaries, uplink, http };
         Ok(Self::with(config, pool, Arc::new(outbounds), checks, clock, metrics))
     }
 
@@ -118,7 +121,8 @@ impl Prober {
         metrics: Metrics,
     ) -> Self {
         let controls = Controls::new(checks.uplink, Arc::clone(&checks.check));
-        let (check, trace, geo, canaries) = (checks.check, checks.trace, checks.geo, checks.canaries);
+        let (check, trace, geo, canaries, http) =
+            (checks.check, checks.trace, checks.geo, checks.canaries, checks.http);
         let (demands, demanded) = mpsc::channel(MOST_WAITING);
         let demanded = Mutex::new(demanded);
         Self {
@@ -130,6 +134,7 @@ impl Prober {
                 trace,
                 geo,
                 canaries,
+                http,
                 controls,
                 clock,
                 metrics,
@@ -187,4 +192,6 @@ pub struct Checks {
     pub canaries: Vec<Arc<dyn Canary>>,
     /// Directly, by the guard, when failures pile up.
     pub uplink: Vec<Arc<dyn Check>>,
+    /// What shows the ways through an HTTP proxy; without it such a node is checked as any other.
+    pub http: Option<HttpNodeChecks>,
 }

@@ -9,6 +9,7 @@ mod demo;
 mod dialable;
 mod error_page;
 mod harness;
+mod http_nodes;
 mod keeping;
 mod listeners;
 mod outage;

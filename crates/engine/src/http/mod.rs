@@ -24,14 +24,14 @@ pub use lenient::{AnswerHeads, LenientAnswers, MAX_ANSWER_HEAD};
 pub use request::{HttpRequest, Limits, RequestError};
 pub use response::HttpResponse;
 
-use crate::{Attempt, BoxStream, Cause, DialError, Dialer, TlsClients};
+use crate::{Attempt, BoxStream, Cause, DialError, Dialer, RequestForm, TlsClients};
 
 type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Empty<Bytes>>;
 
 /// Sends one GET through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
 ///
 /// For `https` the certificate is fully verified against the public roots and those that `tls` was made with; the name
-/// of the URL goes to the dialer unresolved. The attempt bounds everything, the body included. No TLS session is resumed:
+/// of the URL goes to the dialer unresolved. Through an HTTP proxy a plain request travels in absolute form. The attempt bounds everything, the body included. No TLS session is resumed:
 /// a target could tell by one that the requests of several nodes, and our own, come from one client.
 ///
 /// # Errors
@@ -44,15 +44,24 @@ pub async fn get(
     attempt: &Attempt,
     limits: Limits,
 ) -> Result<HttpResponse, DialError> {
-    let stream = dialer.connect(request.target(), attempt).await?;
-    let stream =
-        if request.is_https() { tls.wrap_target(stream, request.target().host(), attempt).await? } else { stream };
-    attempt.stage(Stage::Exchange, exchange(stream, request, *attempt, limits)).await
+    let (stream, form) = if request.is_https() {
+        let stream = dialer.connect(request.target(), attempt).await?;
+        (tls.wrap_target(stream, request.target().host(), attempt).await?, RequestForm::Origin)
+    } else {
+        dialer.connect_for_http(request.target(), attempt).await?
+    };
+    let answer = attempt.stage(Stage::Exchange, exchange(stream, request, &form, *attempt, limits)).await?;
+    if form.is_absolute() && answer.status() == 407 {
+        // Only the proxy itself asks for its password.
+        return Err(DialError::new(Stage::Handshake, Cause::Authentication));
+    }
+    Ok(answer)
 }
 
 async fn exchange(
     stream: BoxStream,
     request: &HttpRequest,
+    form: &RequestForm,
     attempt: Attempt,
     limits: Limits,
 ) -> Result<HttpResponse, Cause> {
@@ -64,7 +73,7 @@ async fn exchange(
     };
     let stream = LenientAnswers::new(stream, limits.head);
     let (mut sender, mut wire) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| cause_of(&error))?;
-    let mut answer = std::pin::pin!(sender.send_request(request.to_hyper()));
+    let mut answer = std::pin::pin!(sender.send_request(request.to_hyper(form)));
     // The connection does the work; whoever waits for the answer drives it.
     let mut running = true;
     let answer = poll_fn(|cx| {

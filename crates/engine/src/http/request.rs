@@ -8,6 +8,8 @@ use url::Url;
 
 use bytes::Bytes;
 
+use crate::RequestForm;
+
 /// Why a text is not a request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -114,11 +116,14 @@ impl HttpRequest {
     }
 
     /// The request as hyper wants it.
-    pub(super) fn to_hyper(&self) -> Request<Empty<Bytes>> {
+    pub(super) fn to_hyper(&self, form: &RequestForm) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         // A path that came out of a URL is a URI; if that is ever untrue, the root is asked for.
         *request.uri_mut() = self.path.parse().unwrap_or_default();
         *request.headers_mut() = self.headers.clone();
+        if let Some(authority) = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
+            form.apply(&mut request, authority);
+        }
         request
     }
 }

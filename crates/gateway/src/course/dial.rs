@@ -3,7 +3,8 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use hezar_core::{Stage, Target};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
+use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm};
+use hezar_pool::{HttpWay, Need};
 use tokio::time::{Instant, timeout_at};
 
 use super::NodeLease;
@@ -12,7 +13,7 @@ use crate::gateway::Shared;
 /// A dial that is over.
 pub(super) struct Dialled {
     pub lease: NodeLease,
-    pub result: Result<BoxStream, DialError>,
+    pub result: Result<(BoxStream, Way), DialError>,
     pub took: Duration,
     /// The time that it had.
     pub limit: Duration,
@@ -20,20 +21,47 @@ pub(super) struct Dialled {
 
 pub(super) type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
+/// How a request travels on a connected stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way {
+    /// What the other end wants of a plain request.
+    pub form: RequestForm,
+    /// Whether the node is not known to take that form.
+    pub untested: bool,
+}
+
 /// Begins to dial.
-pub(super) fn dial(shared: &Arc<Shared>, lease: NodeLease, target: Target, limit: Duration) -> Dialling {
+pub(super) fn dial(shared: &Arc<Shared>, lease: NodeLease, target: Target, need: Need, limit: Duration) -> Dialling {
     let shared = shared.clone();
     Box::pin(async move {
         let started = Instant::now();
-        let result = connect(&shared, &lease, &target, limit).await;
+        let result = connect(&shared, &lease, &target, need, limit).await;
         Dialled { lease, result, took: started.elapsed(), limit }
     })
 }
 
-async fn connect(shared: &Shared, lease: &NodeLease, target: &Target, limit: Duration) -> Result<BoxStream, DialError> {
+async fn connect(
+    shared: &Shared,
+    lease: &NodeLease,
+    target: &Target,
+    need: Need,
+    limit: Duration,
+) -> Result<(BoxStream, Way), DialError> {
     let dialer = dialer(shared, lease)?;
     let attempt = Attempt::within(limit);
-    bounded(&attempt, dialer.connect(target, &attempt)).await
+    let ability = lease.http_ability();
+    if matches!(need, Need::Plain(port) if ability.is_plain(port)) {
+        let (stream, form) = bounded(&attempt, dialer.connect_for_http(target, &attempt)).await?;
+        let untested = form.is_absolute() && ability.knows(HttpWay::Plain).is_none();
+        return Ok((stream, Way { form, untested }));
+    }
+    let connected = bounded(&attempt, dialer.connect(target, &attempt)).await;
+    connected.map(|stream| (stream, Way::default())).inspect_err(|error| {
+        let way = HttpWay::tunnel(target.port());
+        if lease.spec().is_http_proxy() && error.refuses_tunnel() && ability.knows(way).is_none() {
+            shared.pool.set_http_ability(lease.id(), ability.with(way, false));
+        }
+    })
 }
 
 /// The node's dialer, built on first use.

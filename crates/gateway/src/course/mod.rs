@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Country, Lease, Query, Strategy, hash_key};
+use hezar_pool::{Country, Lease, Need, Query, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{Refusal, auth::Identity, gateway::Shared, pace::Wait, site_key};
@@ -22,6 +22,7 @@ mod tests;
 mod verdict;
 mod vigil;
 
+pub(crate) use dial::Way;
 use dial::{Dialled, Dialling, dial};
 pub use fail::Fail;
 pub(crate) use flow::Flow;
@@ -47,6 +48,7 @@ pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
 /// A node, connected to the target. The lease lives as long as the connection.
 pub(crate) struct Route {
     pub stream: BoxStream,
+    pub way: Way,
     pub lease: NodeLease,
     pub verdict: Verdict,
 }
@@ -71,6 +73,8 @@ pub(crate) struct Course {
     shared: Arc<Shared>,
     /// Nothing for an association, whose datagrams each name their own.
     target: Option<Target>,
+    /// What a node must carry.
+    need: Need,
     strategy: Strategy,
     /// Any of these; empty = all.
     countries: Vec<Country>,
@@ -99,6 +103,11 @@ impl Course {
         Self::begin(shared, identity, client, Some(target.clone()))
     }
 
+    /// The course of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
+    pub(crate) fn for_http(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+        Self { need: Need::Plain(target.port()), ..Self::new(shared, identity, client, target) }
+    }
+
     fn begin(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
         let strategy = identity.options.strategy.unwrap_or(shared.config.strategy);
         let sticky = Sticky::of(shared, identity, strategy, client);
@@ -111,6 +120,7 @@ impl Course {
         shared.budget.earn();
         Self {
             place: target.as_ref().map_or_else(Place::default, Place::of),
+            need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
             target,
             strategy,
             countries,
@@ -217,17 +227,17 @@ impl Course {
         self.servers.push(lease.server_key());
         self.nodes.push(lease.id());
         self.vigil.begin(lease.id(), patience, Instant::now());
-        self.dialling.push(dial(&self.shared, lease, target, limit));
+        self.dialling.push(dial(&self.shared, lease, target, self.need, limit));
     }
 
     fn ended(&mut self, dialled: Dialled) -> Result<Option<Route>, Refusal> {
         let Dialled { lease, result, took, limit } = dialled;
         self.vigil.end(lease.id());
         match result {
-            Ok(stream) => {
+            Ok((stream, way)) => {
                 self.shared.pace.note(Wait::Dial, took);
                 let verdict = Verdict::new(self.shared.clone(), lease.id(), self.place, took, self.unsure.clone());
-                Ok(Some(Route { stream, lease, verdict }))
+                Ok(Some(Route { stream, way, lease, verdict }))
             }
             Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
         }
@@ -279,6 +289,7 @@ impl Course {
             }
             None if !self.countries.is_empty() || self.shared.config.filter.is_some() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
+            None if self.lacks_way() => Refusal::NotCarried,
             None => Refusal::PoolEmpty { why: self.shared.explanation.now() },
         }
     }
@@ -313,6 +324,7 @@ impl Course {
             exclude_servers: &self.servers,
             exclude_nodes: &self.nodes,
             datagrams: self.target.is_none(),
+            need: self.need,
             session,
             filter: self.shared.config.filter,
             site: self.place.site,
@@ -350,6 +362,11 @@ impl Course {
         let again = error.retryable();
         self.note(fail);
         if again { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Whether nodes are routable and none of them carries such a request.
+    fn lacks_way(&self) -> bool {
+        self.need != Need::Anything && self.shared.pool.snapshot().counts().routable() > 0
     }
 
     /// How many nodes may say that the target cannot be reached before they are believed.

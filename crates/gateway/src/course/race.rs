@@ -9,7 +9,7 @@ use hezar_core::Stage;
 use hezar_engine::BoxStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Course, Fail, NodeLease, Ring, Route, Verdict, Vigil};
+use super::{Course, Fail, NodeLease, Ring, Route, Verdict, Vigil, Way};
 use crate::{Refusal, gateway::Shared, pace::Wait};
 
 /// What is to be done over one node, and perhaps over another one.
@@ -31,10 +31,11 @@ pub(crate) trait Errand {
     /// Whether the answer shows that the node works.
     fn proves(answer: &Self::Answer) -> bool;
 
-    /// Does it over one node.
+    /// Does it over one node; `way` is how a plain HTTP request travels there.
     fn send(
         &mut self,
         stream: BoxStream,
+        way: Way,
     ) -> impl Future<Output = Result<Self::Answer, Broken<Self::Unsent>>> + Send + 'static;
 
     /// It was not sent at all, and is whole again.
@@ -145,12 +146,12 @@ impl<E: Errand> Race<'_, E> {
     }
 
     fn begin(&mut self, route: Route) {
-        let Route { stream, lease, verdict } = route;
+        let Route { stream, way, lease, verdict } = route;
         let now = Instant::now();
         let patience = self.shared.pace.patience(self.errand.wait(), lease.latency(), self.course.silences());
         self.vigil.begin(lease.id(), patience, now);
         self.ask = false;
-        let sending = self.errand.send(stream);
+        let sending = self.errand.send(stream, way);
         self.running.push(Box::pin(async move {
             let result = sending.await;
             Box::new(Ended { result, lease, verdict, took: now.elapsed() })

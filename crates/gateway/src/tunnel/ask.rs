@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::{io::AsyncWriteExt, sync::watch};
 
 use crate::{
-    course::{Broken, Errand, Fail},
+    course::{Broken, Errand, Fail, Way},
     flight::{Answer, Expect, Held, View},
     pace::Wait,
     relay::read_some,
@@ -62,7 +62,11 @@ impl Errand for Ask {
         answer.answered
     }
 
-    fn send(&mut self, stream: BoxStream) -> impl Future<Output = Result<Answered, Broken<()>>> + Send + 'static {
+    fn send(
+        &mut self,
+        stream: BoxStream,
+        _: Way,
+    ) -> impl Future<Output = Result<Answered, Broken<()>>> + Send + 'static {
         let (flight, expect, wrong) = (self.flight.clone(), self.expect, self.wrong.clone());
         async move { ask(stream, flight, expect, &wrong).await.map_err(Broken::from) }
     }

@@ -96,7 +96,7 @@ where
             let asking = ask(shared, party, course, route, (length, expect, early));
             timeout(limit, asking).await.unwrap_or(Err(Unopened::Silent("idle")))
         }
-        (First::Once, Some(Route { stream, lease, verdict })) => Ok(Opened {
+        (First::Once, Some(Route { stream, lease, verdict, .. })) => Ok(Opened {
             client: Prefixed::new(party.heard.freeze(), party.client),
             node: Prefixed::new(spoken.freeze(), stream),
             lease,

@@ -8,6 +8,7 @@ mod datagrams;
 mod drain;
 mod failover;
 mod http;
+mod http_nodes;
 mod http_wild;
 mod limits;
 mod real_clients;

@@ -17,7 +17,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{
-    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig, Stream,
+    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig,
+    RequestForm, Stream,
 };
 use hezar_gateway::{Gateway, GatewayConfig, Metrics, Sessions};
 use hezar_pool::{Change, Exit, Node, Origin, Outcome, Pool, Rules, Strategy, Success};
@@ -59,6 +60,12 @@ pub(crate) enum Does {
     HangUpAtOnce,
     /// Cannot be reached, since this machine is offline.
     Offline,
+    /// An HTTP proxy that takes plain requests in absolute form and opens no tunnels.
+    AbsoluteOnly,
+    /// An HTTP proxy that asks for another password.
+    Locked,
+    /// An HTTP proxy that answers plain requests with an error page of its own.
+    ErrorPage,
     /// Connects to a target that answers every head with these bytes and closes; what follows a request's head is not read.
     Says(&'static [u8]),
     /// Connects to a target that answers a head with the first bytes, waits for more of the client, and answers with the others.
@@ -95,6 +102,9 @@ impl Dialer for Fake {
             }
             Does::Mute => drop(tokio::spawn(async move { copy(&mut { far }, &mut sink()).await })),
             Does::Refuse => return Err(DialError::new(Stage::Connect, Cause::Refused)),
+            Does::AbsoluteOnly | Does::Locked | Does::ErrorPage => {
+                return Err(DialError::new(Stage::Handshake, Cause::Forbidden));
+            }
             Does::Offline => return Err(DialError::new(Stage::Connect, Cause::NoRoute)),
             Does::NoTarget => {
                 return Err(DialError::new(Stage::Handshake, Cause::TargetUnreachable("host unreachable")));
@@ -111,6 +121,32 @@ impl Dialer for Fake {
             Does::Drips => drop(tokio::spawn(drips(far))),
         }
         Ok(Box::new(near))
+    }
+
+    async fn connect_for_http(
+        &self,
+        target: &Target,
+        attempt: &Attempt,
+    ) -> Result<(BoxStream, RequestForm), DialError> {
+        let (near, far) = duplex(32 * 1024);
+        let page: &[u8] = match self.does {
+            Does::AbsoluteOnly => {
+                drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), Duration::ZERO)));
+                let authorization = Some("Basic bm9kZQ==".parse().unwrap());
+                return Ok((Box::new(near), RequestForm::Absolute { authorization }));
+            }
+            Does::Locked => b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+            Does::ErrorPage => b"HTTP/1.1 503 No\r\nX-Squid-Error: ERR_DNS_FAIL 0\r\nContent-Length: 0\r\n\r\n",
+            _ => return Ok((self.connect(target, attempt).await?, RequestForm::Origin)),
+        };
+        self.connects.fetch_add(1, Ordering::SeqCst);
+        drop(tokio::spawn(async move {
+            let mut far = far;
+            let _ = far.read(&mut [0; 4096]).await;
+            let _ = far.write_all(page).await;
+            let _ = far.read(&mut [0; 1]).await;
+        }));
+        Ok((Box::new(near), RequestForm::Absolute { authorization: None }))
     }
 
     /// Echo sends datagrams back, HangUp ends at the first one, Mute takes everything; most carry none.

@@ -1,4 +1,5 @@
-//! HTTP CONNECT (RFC 9110 §9.3.6) with and without Basic credentials (RFC 7617).
+//! HTTP CONNECT (RFC 9110 §9.3.6) with and without Basic credentials (RFC 7617), to all ports or one, and requests in
+//! absolute form (RFC 9112 §3.2.2).
 
 use std::io;
 
@@ -7,12 +8,13 @@ use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, Desk, Wire, open};
-use crate::gate::Verdict;
+use crate::{Kind, gate::Verdict};
 
 /// The longest request head.
 const MAX_HEAD: usize = 16 * 1024;
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> Accepted {
+pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accepted {
+    let password = kind == Kind::HttpAuth;
     let head = read_head(&mut wire).await?;
     let mut lines = head.lines();
     let mut words = lines.next().unwrap_or_default().split(' ');
@@ -24,8 +26,14 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
     if desk.refuse || (password && given != Some(expected(desk).as_str())) {
         return refuse(wire, "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"lab\"").await;
     }
-    if method != "CONNECT" {
+    if kind == Kind::HttpPlain && method != "CONNECT" {
+        return forward(wire, desk, &head, authority).await;
+    }
+    if method != "CONNECT" || kind == Kind::HttpPlain {
         return refuse(wire, "405 Method Not Allowed").await;
+    }
+    if kind == Kind::HttpTunnel443 && !authority.ends_with(":443") {
+        return refuse(wire, "403 Forbidden").await;
     }
     let Some(target) = parse(authority) else {
         return refuse(wire, "400 Bad Request").await;
@@ -37,6 +45,24 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
             wire.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
             Ok(open(wire, verdict))
         }
+    }
+}
+
+/// Hands the request on in origin form, over a connection to the target that ends with this one.
+async fn forward(wire: Wire, desk: &Desk<'_>, head: &str, url: &str) -> Accepted {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return refuse(wire, "400 Bad Request").await;
+    };
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let target = if authority.contains(':') { parse(authority) } else { parse(&format!("{authority}:80")) };
+    match target.map(|target| desk.verdict(&target)) {
+        Some(Verdict::Open(service)) => {
+            let head = head.replacen(url, path, 1).into_bytes();
+            let (read, write) = tokio::io::split(wire);
+            Ok(Some((Box::new(tokio::io::join(io::Cursor::new(head).chain(read), write)), service)))
+        }
+        Some(Verdict::Forbidden) | None => refuse(wire, "403 Forbidden").await,
+        Some(_) => refuse(wire, "502 Bad Gateway\r\nProxy-Agent: lab").await,
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Record, State, exit::exit_key, hash_key};
+use crate::{HttpAbility, Record, State, exit::exit_key, hash_key};
 use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
@@ -35,6 +35,8 @@ pub struct Node<D> {
     allow_private: AtomicBool,
     datagrams: bool,
     insecure: bool,
+    /// The byte of its [`HttpAbility`].
+    http_ability: AtomicU8,
     /// The country's two letters; 0 = unknown.
     country: AtomicU16,
     in_flight: AtomicU32,
@@ -69,6 +71,7 @@ impl<D> Node<D> {
             server_key: hash_key(spec.first_server().host()),
             datagrams: spec.carries_datagrams(),
             insecure: spec.skips_verification(),
+            http_ability: AtomicU8::new(record.http_ability.byte()),
             spec,
             phase: AtomicU8::new(record.state as u8 | if record.quarantine.is_some() { QUARANTINED } else { 0 }),
             allow_private: AtomicBool::new(false),
@@ -152,6 +155,17 @@ impl<D> Node<D> {
         self.next_check.store(time.0, Relaxed);
     }
 
+    /// What it carries, if its last server is an HTTP proxy.
+    #[must_use]
+    pub fn http_ability(&self) -> HttpAbility {
+        HttpAbility::from_byte(self.http_ability.load(Relaxed))
+    }
+
+    /// Notes what it carries; says whether that is news.
+    pub(crate) fn set_http_ability(&self, ability: HttpAbility) -> bool {
+        self.http_ability.swap(ability.byte(), Relaxed) != ability.byte()
+    }
+
     /// Its display name.
     #[must_use]
     pub fn label(&self) -> Label {
@@ -182,6 +196,7 @@ impl<D> Node<D> {
             exit_seen: facts.exit_seen,
             country: self.country(),
             failure: facts.failure,
+            http_ability: self.http_ability(),
             unsupported: facts.unsupported,
             quarantine: facts.quarantine,
         }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 
 use super::*;
-use crate::Strategy;
+use crate::{Need, Strategy};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -120,6 +120,7 @@ proptest! {
             happen(&pool, event, &mut now, &mut listed);
             let strategy = Strategy::ALL[index % Strategy::ALL.len()];
             let query = Query {
+                need: Need::Anything,
                 filter: None,
                 strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), proven: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
-use crate::hash_key;
+use crate::{HttpAbility, HttpWay, Need, hash_key};
 
 fn shares(pool: &TestPool, query: &Query<'_>, picks: u64) -> HashMap<NodeId, u64> {
     let mut shares = HashMap::new();
@@ -252,4 +252,51 @@ fn nodes_on_one_host_share_a_server_key() {
     pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
     let keys: HashSet<_> = pool.snapshot().nodes().map(|node| node.server_key()).collect();
     assert_eq!(keys.len(), 1);
+}
+
+#[test]
+fn nodes_that_cannot_carry_the_request_are_passed_over() {
+    use HttpWay::{Plain, Tunnel443, TunnelOther};
+    let pool = healthy(30);
+    let nothing = HttpAbility::default();
+    let plain_only = nothing.with(Plain, true).with(Tunnel443, false).with(TunnelOther, false);
+    let secure_only = nothing.with(Plain, false).with(Tunnel443, true).with(TunnelOther, false);
+    (0..10).for_each(|n| pool.set_http_ability(id(n), plain_only));
+    (10..20).for_each(|n| pool.set_http_ability(id(n), secure_only));
+    assert_eq!(pool.node(id(3)).unwrap().record().http_ability, plain_only);
+    for strategy in Strategy::ALL {
+        for (need, wrong) in [
+            (Need::Plain(80), 10..20),
+            (Need::Plain(443), 30..31),
+            (Need::Tunnel(443), 0..10),
+            (Need::Tunnel(80), 0..20),
+            (Need::Anything, 30..31),
+        ] {
+            let query = Query { need, ..query(strategy) };
+            for rng in 0..100 {
+                let node = picked(&pool, &query, rng).unwrap();
+                assert!(wrong.clone().all(|n| id(n) != node), "{strategy} {need:?}");
+            }
+        }
+    }
+    let all: Vec<_> = (20..30).map(id).collect();
+    let query = Query { need: Need::Tunnel(25), exclude_nodes: &all, ..Query::default() };
+    assert!(pool.pick(&query, 1).is_none());
+    assert_eq!(pool.explain(&query, 1).excluded["http-ability"].count, 20);
+}
+
+#[test]
+fn http_abilities_are_remembered_way_by_way() {
+    use HttpWay::{Plain, Tunnel443, TunnelOther};
+    let ability = HttpAbility::default().with(Plain, true).with(Tunnel443, false);
+    assert_eq!([Plain, Tunnel443, TunnelOther].map(|way| ability.knows(way)), [Some(true), Some(false), None]);
+    assert_eq!(HttpAbility::from_byte(ability.byte()), ability);
+    let newer = HttpAbility::default().with(Plain, false).with(TunnelOther, true);
+    assert_eq!(newer.or(ability), newer.with(Tunnel443, false));
+    for byte in 0..=u8::MAX {
+        assert_eq!(HttpAbility::from_byte(HttpAbility::from_byte(byte).byte()), HttpAbility::from_byte(byte));
+    }
+    let unknown = HttpAbility::default();
+    assert!(unknown.is_plain(80) && ability.is_plain(80) && !newer.is_plain(80));
+    assert!(!unknown.with(TunnelOther, true).is_plain(80) && unknown.with(Tunnel443, true).is_plain(80));
 }

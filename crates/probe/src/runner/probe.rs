@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use hezar_engine::BuildError;
-use hezar_pool::{Node, Query, Strategy};
+use hezar_engine::{BuildError, DialError, Dialer, Tunnelled};
+use hezar_pool::{Need, Node, Query, Strategy};
 
 use super::Outbound;
 use crate::{
     Control,
     canary::Sight,
+    http_node::ends_the_search,
     prober::{Payload, Shared},
     verdict::Verdict,
 };
@@ -47,13 +48,14 @@ fn dialer(shared: &Shared, node: &Node<Payload>) -> Result<Payload, BuildError> 
     node.payload(|node| shared.dialers.node(node.spec(), node.allow_private()))
 }
 
+/// One in so many probes of an HTTP proxy looks at all its ways again.
+const LEARN_AGAIN: u32 = 32;
+
 /// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
 pub(super) async fn probe(shared: &Shared, node: &Outbound) -> Result<Checked, Verdict> {
     let dialer = dialer(shared, node).map_err(|error| Verdict::Unsupported(error.code()))?;
-    let attempt = shared.attempt();
-    match shared.check.check(&*dialer, &attempt).await {
-        Ok(()) => {
-            let took = attempt.elapsed();
+    match check(shared, node, &dialer).await {
+        Ok(took) => {
             let looks = look(shared, node, &dialer).await;
             Ok(Checked { took, dialer, looks })
         }
@@ -67,11 +69,14 @@ pub(super) async fn probe(shared: &Shared, node: &Outbound) -> Result<Checked, V
 /// Asks for a canary, and for a second one when the first does not come as it should. Which one is first is left to
 /// chance: no node can know it before.
 async fn look(shared: &Shared, node: &Outbound, dialer: &Payload) -> Vec<Look> {
-    let count = shared.canaries.len();
+    let pages = carried(shared, node);
+    let count = pages.len();
     let first = rand::random_range(0..count.max(1));
     let mut looks = Vec::new();
-    for page in (first..first + count.min(LOOKS)).map(|page| page % count) {
-        let found = match shared.canaries[page].look(&**dialer, &shared.attempt()).await {
+    let (tunnel, direct): (Tunnelled<'_>, &dyn Dialer) = (Tunnelled(&**dialer), &**dialer);
+    let via = if node.http_ability().is_plain(80) { direct } else { &tunnel };
+    for page in (first..first + count.min(LOOKS)).map(|page| pages[page % count]) {
+        let found = match shared.canaries[page].look(via, &shared.attempt()).await {
             Ok(sight) => Some(sight),
             Err(error) => {
                 tracing::debug!(node = %node.id(), page, code = error.code(), stage = %error.stage, "no canary");
@@ -85,4 +90,37 @@ async fn look(shared: &Shared, node: &Outbound, dialer: &Payload) -> Vec<Look> {
         }
     }
     looks
+}
+
+/// The canaries that can be fetched in a way that the node has.
+fn carried(shared: &Shared, node: &Outbound) -> Vec<usize> {
+    let ability = node.http_ability();
+    let fits = |page: &usize| {
+        let Some(url) = shared.config.canaries.get(*page).map(|canary| &canary.url) else { return true };
+        let port = url.port_or_known_default().unwrap_or(80);
+        let need = if url.scheme() == "http" { Need::Plain(port) } else { Need::Tunnel(port) };
+        need.fits(ability)
+    };
+    (0..shared.canaries.len()).filter(fits).collect()
+}
+
+/// Whether the node works, and how long that took to show.
+async fn check(shared: &Shared, node: &Outbound, dialer: &Payload) -> Result<Duration, DialError> {
+    let Some(http) = shared.http.as_ref().filter(|_| node.spec().is_http_proxy()) else {
+        let attempt = shared.attempt();
+        return shared.check.check(&**dialer, &attempt).await.map(|()| attempt.elapsed());
+    };
+    let known = node.http_ability();
+    if !rand::random::<u32>().is_multiple_of(LEARN_AGAIN) {
+        match http.confirm(&**dialer, known, &shared.attempt()).await {
+            Some(Err(error)) if !ends_the_search(&error) => {}
+            Some(told) => return told,
+            None => {}
+        }
+    }
+    let found = http.learn(&**dialer, || shared.attempt()).await;
+    if found.result.is_ok() {
+        shared.pool.set_http_ability(node.id(), found.ability.or(known));
+    }
+    found.result
 }

@@ -1,22 +1,25 @@
-//! HTTP CONNECT outbound (RFC 9110 §9.3.6), plain or over TLS.
+//! HTTP proxy outbound, plain or over TLS: CONNECT (RFC 9110 §9.3.6), and absolute form for plain requests.
 
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
 use hezar_core::{HttpProxy, Stage, Target};
+use http::HeaderValue;
 use tokio::io::AsyncWriteExt;
 
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, head, prefixed::Prefixed, upstream::Upstream};
+use crate::{
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm, head, prefixed::Prefixed, upstream::Upstream,
+};
 
 /// One HTTP proxy.
 struct Http {
-    /// The whole `Proxy-Authorization` line, or nothing.
-    authorization: String,
+    /// The value of `Proxy-Authorization`.
+    authorization: Option<HeaderValue>,
     upstream: Upstream,
 }
 
@@ -29,8 +32,8 @@ pub(crate) fn build(settings: &HttpProxy, upstream: Upstream) -> Result<Arc<dyn 
         Some(credentials) if credentials.username.contains(':') => {
             return Err(BuildError::Invalid("a user name for HTTP holds a colon"));
         }
-        Some(credentials) => wire::authorization(&credentials.username, credentials.password.expose()),
-        None => String::new(),
+        Some(credentials) => Some(wire::authorization(&credentials.username, credentials.password.expose())?),
+        None => None,
     };
     Ok(Arc::new(Http { authorization, upstream }))
 }
@@ -47,11 +50,17 @@ impl Dialer for Http {
         let stream = self.upstream.open(attempt).await?;
         attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
+
+    /// The proxy itself answers a plain request, in absolute form, as with every HTTP client.
+    async fn connect_for_http(&self, _: &Target, attempt: &Attempt) -> Result<(BoxStream, RequestForm), DialError> {
+        let stream = self.upstream.open(attempt).await?;
+        Ok((stream, RequestForm::Absolute { authorization: self.authorization.clone() }))
+    }
 }
 
 impl Http {
     async fn handshake(&self, mut stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
-        stream.write_all(wire::request(target, &self.authorization).as_bytes()).await?;
+        stream.write_all(&wire::request(target, self.authorization.as_ref())).await?;
         stream.flush().await?;
         let mut rest = BytesMut::new();
         let answer = head::read(&mut stream, &mut rest).await?;

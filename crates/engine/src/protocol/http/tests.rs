@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::build;
 use crate::{
-    Attempt, BoxStream, DialError, Dialer,
+    Attempt, BoxStream, DialError, Dialer, TlsClients,
     head::{Head, MOST_HEAD},
+    http::{HttpRequest, Limits, get},
     testing::upstream_pair,
 };
 
@@ -46,6 +47,54 @@ async fn a_tunnel_keeps_what_came_behind_the_head() {
         let mut got = String::new();
         result.unwrap().read_to_string(&mut got).await.unwrap();
         assert_eq!(got, "SSH-2.0-early");
+    }
+}
+
+/// Asks for a page through a proxy that answers with `answer`; returns what the proxy was asked.
+async fn fetch(url: &str, answer: &'static [u8]) -> (Result<u16, DialError>, String) {
+    let (dialer, mut peer) = dialer(Some(("user", "pass")), 7);
+    let (request, attempt) = (HttpRequest::get(url).unwrap(), Attempt::within(Duration::from_secs(30)));
+    let tls = TlsClients::new(&[]);
+    let server = async {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(peer.read_u8().await.unwrap());
+        }
+        peer.write_all(answer).await.unwrap();
+        String::from_utf8(asked).unwrap()
+    };
+    let (answer, asked) = tokio::join!(get(&*dialer, &tls, &request, &attempt, Limits::default()), server);
+    (answer.map(|answer| answer.status()), asked)
+}
+
+#[tokio::test]
+async fn a_plain_request_goes_to_the_proxy_in_absolute_form() {
+    let page = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (url, line) in [
+        ("http://example.org/a?b=c", "GET http://example.org/a?b=c HTTP/1.1\r\n"),
+        ("http://example.org:8080", "GET http://example.org:8080/ HTTP/1.1\r\n"),
+        ("http://[2001:db8::1]/", "GET http://[2001:db8::1]/ HTTP/1.1\r\n"),
+    ] {
+        let (status, asked) = fetch(url, page).await;
+        assert_eq!(status.unwrap(), 200);
+        assert!(asked.starts_with(line), "{asked}");
+        assert!(asked.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjpwyxnz\r\n"), "{asked}");
+    }
+    let (status, _) = fetch("http://example.org/", b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n").await;
+    let error = status.unwrap_err();
+    assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, "authentication", Fault::Node));
+    // https is never asked for in clear.
+    let (_, asked) = fetch("https://example.org/", b"HTTP/1.1 403 Forbidden\r\n\r\n").await;
+    assert!(asked.starts_with("CONNECT example.org:443 "), "{asked}");
+}
+
+#[tokio::test]
+async fn a_refused_tunnel_is_told_from_a_refused_target() {
+    for (status, refuses) in
+        [("403", true), ("405", true), ("400", true), ("501", true), ("407", false), ("429", false), ("502", false)]
+    {
+        let (result, _) = dial(None, 1, format!("HTTP/1.1 {status} Text\r\n\r\n").as_bytes()).await;
+        assert_eq!(result.err().unwrap().refuses_tunnel(), refuses, "{status}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of an HTTP CONNECT, without I/O.
+//! The bytes of an HTTP CONNECT, without I/O. In absolute form HTTP is spoken by whoever asked for the stream.
 //!
 //! ```text
 //! → CONNECT host:port HTTP/1.1 ⏎ Host: host:port ⏎ [Proxy-Authorization: Basic base64(user:password) ⏎] ⏎
@@ -7,18 +7,36 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hezar_core::Target;
+use http::HeaderValue;
 
-use crate::Cause;
+use crate::{BuildError, Cause};
 
-/// The `Proxy-Authorization` line (RFC 7617).
-pub(super) fn authorization(username: &str, password: &str) -> String {
-    format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(format!("{username}:{password}")))
+/// The value of `Proxy-Authorization` (RFC 7617).
+///
+/// # Errors
+/// [`BuildError::Invalid`]: never, since base64 is always a header's value.
+pub(super) fn authorization(username: &str, password: &str) -> Result<HeaderValue, BuildError> {
+    let basic = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+    let mut value =
+        HeaderValue::try_from(basic).map_err(|_| BuildError::Invalid("credentials that no header holds"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
-/// The request for a tunnel to `target`; `authorization` is a whole line or empty.
-pub(super) fn request(target: &Target, authorization: &str) -> String {
-    format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n")
+/// The request for a tunnel to `target`.
+pub(super) fn request(target: &Target, authorization: Option<&HeaderValue>) -> Vec<u8> {
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(value) = authorization {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(value.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    request
 }
+
+/// What is said of a server that knows no CONNECT, or not to this port.
+pub(crate) const NO_CONNECT: &str = "it does not accept CONNECT";
 
 /// What a status means: `Ok` is an open tunnel.
 ///
@@ -33,9 +51,10 @@ pub(super) const fn verdict(status: u16) -> Result<(), Cause> {
         503 => Err(Cause::TargetUnreachable("HTTP status 503")),
         504 => Err(Cause::TargetUnreachable("HTTP status 504")),
         429 => Err(Cause::ServerFailure("HTTP status 429, too many requests")),
+        501 => Err(Cause::ServerFailure(NO_CONNECT)),
         500..=599 => Err(Cause::ServerFailure("an HTTP status of 500 to 599")),
         300..=399 => Err(Cause::ServerFailure("it redirects instead of connecting")),
-        400..=499 => Err(Cause::ServerFailure("it does not accept CONNECT")),
+        400..=499 => Err(Cause::ServerFailure(NO_CONNECT)),
         _ => Err(Cause::Protocol("the answer to CONNECT has an impossible status")),
     }
 }

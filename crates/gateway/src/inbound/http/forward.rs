@@ -20,12 +20,13 @@ use super::{
     exchange::{Answered, exchange},
     headers,
     place::Place,
+    proxy_answer,
     proxy_status::{self, PROXY_STATUS},
     upload::UpBody,
 };
 use crate::{
     auth::Identity,
-    course::{Broken, Course, Errand, Fail, Won, race},
+    course::{Broken, Course, Errand, Fail, Way, Won, race},
     gateway::Shared,
     journal::Journal,
     limits::{Pass, Throttled},
@@ -34,7 +35,10 @@ use crate::{
 
 /// A request ready for any node.
 pub(super) struct Outgoing {
+    /// In origin form.
     head: request::Parts,
+    /// The value of `Host`, and the authority in absolute form.
+    host: HeaderValue,
     /// The body; `None` when there is none, or when it has gone into an attempt.
     body: Option<Incoming>,
     /// Whether it may be sent again although a node may have passed it on: a safe method (RFC 9110 §9.2.1), no body.
@@ -56,8 +60,11 @@ impl Connection {
         mut journal: Journal,
     ) -> Response<OutBody> {
         journal.target(&place.target);
-        let mut course = Course::new(&self.shared, identity, self.client.ip(), &place.target);
+        let target = place.target.clone();
         let mut outgoing = Outgoing::new(&self.shared, request, place, &identity.pass);
+        // Proxies seldom switch protocols for somebody else: that is asked for in a tunnel, as browsers do.
+        let course = if outgoing.upgrade.is_some() { Course::new } else { Course::for_http };
+        let mut course = course(&self.shared, identity, self.client.ip(), &target);
         match race(&self.shared, &mut course, &mut outgoing, None).await {
             Ok(won) => {
                 journal.connected(won.lease.id(), course.attempts());
@@ -116,13 +123,14 @@ impl Outgoing {
             // Every request has a stream of its own, so the target need not wait for another one on it.
             None => drop(head.headers.insert(CONNECTION, HeaderValue::from_static("close"))),
         }
-        head.headers.insert(HOST, place.host);
+        let host = place.host;
+        head.headers.insert(HOST, host.clone());
         head.uri = place.path;
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = body.is_none() && (safe || shared.config.repeat_unsafe);
-        Self { head, body, repeatable, expects_continue, upgrade, pass: pass.clone(), shared: shared.clone() }
+        Self { head, host, body, repeatable, expects_continue, upgrade, pass: pass.clone(), shared: shared.clone() }
     }
 }
 
@@ -158,13 +166,18 @@ impl Errand for Outgoing {
     fn send(
         &mut self,
         stream: BoxStream,
+        way: Way,
     ) -> impl Future<Output = Result<Self::Answer, Broken<Self::Unsent>>> + 'static {
         let body = UpBody::new(self.body.take(), self.expects_continue);
-        let request = Request::from_parts(self.head.clone(), body);
+        let mut request = Request::from_parts(self.head.clone(), body);
+        way.form.apply(&mut request, self.host.to_str().unwrap_or_default());
         let (shared, switches, repeatable) = (self.shared.clone(), self.upgrade.is_some(), self.repeatable);
         let stream = Throttled::new(stream, &self.pass);
         async move {
             let Answered { response, meter, end } = exchange(&shared, stream, request).await?;
+            if let Some(fail) = proxy_answer::failure(&response, &way, repeatable) {
+                return Err(fail.into());
+            }
             let impossible = match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if !switches => Some("an upgrade that nobody asked for"),
                 // Only a proxy asks for a proxy's password, and towards the client that is us.

@@ -47,6 +47,7 @@ mod forward;
 mod head;
 mod headers;
 mod place;
+mod proxy_answer;
 mod proxy_status;
 mod request_head;
 mod request_line;

@@ -1,0 +1,133 @@
+//! What an HTTP proxy was seen to carry: many tunnel to port 443 only, or not at all, and serve plain requests.
+
+/// One of the ways through an HTTP proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HttpWay {
+    /// Plain requests in absolute form (RFC 9112 §3.2.2).
+    Plain,
+    /// Tunnels (CONNECT) to port 443.
+    Tunnel443,
+    /// Tunnels to other ports.
+    TunnelOther,
+}
+
+impl HttpWay {
+    /// The way of a tunnel to a port.
+    #[must_use]
+    pub const fn tunnel(port: u16) -> Self {
+        if port == 443 { Self::Tunnel443 } else { Self::TunnelOther }
+    }
+}
+
+/// What is known of each [`HttpWay`] of a node: two bits for each, 0 = nothing, 1 = it works, 2 = it does not. A node of
+/// another protocol carries everything, and nothing is known of it here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HttpAbility(u8);
+
+impl HttpAbility {
+    /// As it was stored; bits that mean nothing are dropped.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Self {
+        Self(byte & 0x3f)
+    }
+
+    /// As it is stored; 0 = nothing is known.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a way works; `None` when that is not known.
+    #[must_use]
+    pub const fn knows(self, way: HttpWay) -> Option<bool> {
+        match self.0 >> shift(way) & 3 {
+            1 => Some(true),
+            2 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The same with this known.
+    #[must_use]
+    pub const fn with(self, way: HttpWay, works: bool) -> Self {
+        let (at, bits) = (shift(way), if works { 1 } else { 2 });
+        Self(self.0 & !(3 << at) | bits << at)
+    }
+
+    /// What is known here, and for the rest what was known before.
+    #[must_use]
+    pub fn or(self, before: Self) -> Self {
+        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().fold(self, |known, way| {
+            match (known.knows(way), before.knows(way)) {
+                (None, Some(works)) => known.with(way, works),
+                _ => known,
+            }
+        })
+    }
+
+    /// Whether any way is known to work.
+    #[must_use]
+    pub fn any(self) -> bool {
+        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().any(|way| self.knows(way) == Some(true))
+    }
+
+    /// Whether a plain request to a port travels in absolute form, not in a tunnel: unless that is known not to work, or
+    /// only the tunnel is known to.
+    #[must_use]
+    pub fn is_plain(self, port: u16) -> bool {
+        match self.knows(HttpWay::Plain) {
+            Some(works) => works,
+            None => self.knows(HttpWay::tunnel(port)) != Some(true),
+        }
+    }
+
+    /// The name in the API: which ways are known to work.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let works = |way| self.knows(way) == Some(true);
+        let ways = (works(HttpWay::Plain), works(HttpWay::Tunnel443), works(HttpWay::TunnelOther));
+        match ways {
+            (true, true, true) => Some("plain,443,any-port"),
+            (true, true, false) => Some("plain,443"),
+            (true, false, true) => Some("plain,other-ports"),
+            (true, false, false) => Some("plain"),
+            (false, true, true) => Some("443,any-port"),
+            (false, true, false) => Some("443"),
+            (false, false, true) => Some("other-ports"),
+            (false, false, false) => None,
+        }
+    }
+}
+
+const fn shift(way: HttpWay) -> u8 {
+    match way {
+        HttpWay::Plain => 0,
+        HttpWay::Tunnel443 => 2,
+        HttpWay::TunnelOther => 4,
+    }
+}
+
+/// What a request asks of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing is said.
+    #[default]
+    Anything,
+    /// One plain HTTP request to a port: absolute form or a tunnel.
+    Plain(u16),
+    /// A tunnel to a port.
+    Tunnel(u16),
+}
+
+impl Need {
+    /// Whether a node may carry it; what is not known may be tried.
+    #[must_use]
+    pub fn fits(self, ability: HttpAbility) -> bool {
+        let may = |way| ability.knows(way) != Some(false);
+        match self {
+            Self::Anything => true,
+            Self::Plain(port) => may(HttpWay::Plain) || may(HttpWay::tunnel(port)),
+            Self::Tunnel(port) => may(HttpWay::tunnel(port)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What an HTTP proxy carries: plain requests, tunnels to port 443, tunnels to other ports. One that carries any of them
+//! is of use.
+
+use std::time::Duration;
+
+use hezar_core::{Host, Target};
+use hezar_engine::{
+    Attempt, Cause, DialError, Dialer, TlsClients, Tunnelled,
+    http::{HttpRequest, RequestError},
+};
+use hezar_pool::{HttpAbility, HttpWay};
+use url::Url;
+
+use crate::{BodyRule, Check, HttpCheck, ProbeConfig, canary::intercepted};
+
+/// The questions that show it, made of the URLs that the prober is given anyway.
+#[derive(Debug)]
+pub struct HttpNodeChecks {
+    /// Plain pages, the most telling one first.
+    plain: Vec<HttpCheck>,
+    /// Pages behind TLS on port 443.
+    secure: Vec<HttpCheck>,
+    /// A place on another port, and the page there, if that is known to be one.
+    other: (Target, Option<HttpCheck>),
+    /// Whether the probe URL itself is a plain one.
+    is_plain_first: bool,
+}
+
+/// Canaries asked for to find one way: a node that refuses them all is not asked for more.
+const MOST_CANARIES: usize = 1;
+
+/// What was found out about one node.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) ability: HttpAbility,
+    /// How long the first answer took, or why there was none.
+    pub(crate) result: Result<Duration, DialError>,
+}
+
+impl HttpNodeChecks {
+    /// Questions made of the probe URL and its twin of the other scheme, the canary, the trace page and the controls.
+    ///
+    /// # Errors
+    /// [`RequestError`] when the probe URL cannot be asked for.
+    pub fn new(config: &ProbeConfig, tls: &TlsClients) -> Result<Self, RequestError> {
+        let is_plain_first = config.url.scheme() == "http";
+        let page = |url: &Url| HttpCheck::new(url, Some(config.expect_status), config.expect_body.clone(), tls.clone());
+        let own = page(&config.url)?;
+        let twin = twin(&config.url).and_then(|url| page(&url).ok()).map(HttpCheck::or_its_redirect);
+        let (mut plain, mut secure) = (Vec::new(), Vec::new());
+        if is_plain_first {
+            plain.push(own);
+            secure.extend(twin);
+        } else {
+            secure.push(own);
+            plain.extend(twin);
+        }
+        let mut more = |url: &Url, status: Option<u16>, body: Option<BodyRule>| {
+            let Ok(check) = HttpCheck::new(url, status, body, tls.clone()) else { return };
+            if url.scheme() == "http" { plain.push(check) } else { secure.push(check) }
+        };
+        for canary in config.canaries.iter().take(MOST_CANARIES) {
+            more(&canary.url, None, None);
+        }
+        if let Some(url) = &config.trace_url {
+            more(url, Some(200), Some(BodyRule::Contains("ip=".into())));
+        }
+        for url in config.control.iter().filter(|url| url.scheme() == "https") {
+            more(url, None, None);
+        }
+        let target = HttpRequest::of_url(&config.url)?.target().clone();
+        let other = match target.port() {
+            443 => (at_port(target.host(), 80)?, None),
+            _ if is_plain_first => (target, Some(page(&config.url)?)),
+            _ => (target, None),
+        };
+        secure.retain(|check| check.target().port() == 443);
+        Ok(Self { plain, secure, other, is_plain_first })
+    }
+
+    /// Asks in a way that is known to work, the one of the probe URL first; `None` when no way is.
+    pub(crate) async fn confirm(
+        &self,
+        dialer: &dyn Dialer,
+        known: HttpAbility,
+        attempt: &Attempt,
+    ) -> Option<Result<Duration, DialError>> {
+        let works = |way| known.knows(way) == Some(true);
+        let tunnel = Tunnelled(dialer);
+        let plain = self.plain.first().filter(|_| works(HttpWay::Plain)).map(|check| (check, dialer));
+        let other = self.other.1.as_ref().filter(|_| works(HttpWay::TunnelOther)).map(|check| (check, &tunnel as _));
+        let secure = self.secure.first().filter(|_| works(HttpWay::Tunnel443)).map(|check| (check, &tunnel as _));
+        let ways: [Option<(&HttpCheck, &dyn Dialer)>; 3] =
+            if self.is_plain_first { [plain, other, secure] } else { [secure, plain, other] };
+        let (check, dialer) = ways.into_iter().flatten().next()?;
+        Some(check.check(dialer, attempt).await.map(|()| attempt.elapsed()))
+    }
+
+    /// Tries every way.
+    pub(crate) async fn learn(&self, dialer: &dyn Dialer, attempt: impl Fn() -> Attempt + Sync) -> Found {
+        let mut found = Found { ability: HttpAbility::default(), result: Err(no_answer()) };
+        let order = if self.is_plain_first {
+            [HttpWay::Plain, HttpWay::TunnelOther, HttpWay::Tunnel443]
+        } else {
+            [HttpWay::Tunnel443, HttpWay::Plain, HttpWay::TunnelOther]
+        };
+        let mut first_error = None;
+        for way in order {
+            let started = attempt();
+            let (works, error) = self.ask(way, dialer, &attempt).await;
+            if let Some(works) = works {
+                found.ability = found.ability.with(way, works);
+            }
+            match error {
+                // An opened tunnel alone does not show that anything comes through it.
+                None if works == Some(true) && found.result.is_err() && self.is_proof(way) => {
+                    found.result = Ok(started.elapsed());
+                }
+                Some(error) => {
+                    let hopeless = ends_the_search(&error);
+                    first_error.get_or_insert(error);
+                    if hopeless {
+                        break;
+                    }
+                }
+                None => {}
+            }
+        }
+        if let (Err(_), Some(error)) = (&found.result, first_error) {
+            found.result = Err(error);
+        }
+        if found.result.is_ok() && found.ability.knows(HttpWay::Plain).is_none() {
+            // It answers to CONNECT and to no plain request.
+            found.ability = found.ability.with(HttpWay::Plain, false);
+        }
+        found
+    }
+
+    fn is_proof(&self, way: HttpWay) -> bool {
+        way != HttpWay::TunnelOther || self.other.1.is_some()
+    }
+
+    /// Whether one way works, if that becomes clear, and the first failure.
+    async fn ask(
+        &self,
+        way: HttpWay,
+        dialer: &dyn Dialer,
+        attempt: &(impl Fn() -> Attempt + Sync),
+    ) -> (Option<bool>, Option<DialError>) {
+        let tunnel = Tunnelled(dialer);
+        let (checks, via): (&[HttpCheck], &dyn Dialer) = match way {
+            HttpWay::Plain => (&self.plain, dialer),
+            HttpWay::Tunnel443 => (&self.secure, &tunnel),
+            HttpWay::TunnelOther => match &self.other {
+                (_, Some(check)) => (std::slice::from_ref(check), &tunnel),
+                (target, None) => return settled(dialer.connect(target, &attempt()).await.map(drop)),
+            },
+        };
+        let mut first = None;
+        for check in checks {
+            match settled(check.check(via, &attempt()).await) {
+                (None, Some(error)) => {
+                    let hopeless = ends_the_search(&error);
+                    first.get_or_insert(error);
+                    if hopeless {
+                        break;
+                    }
+                }
+                told => return told,
+            }
+        }
+        (None, first)
+    }
+}
+
+fn settled(result: Result<(), DialError>) -> (Option<bool>, Option<DialError>) {
+    match result {
+        Ok(()) => (Some(true), None),
+        Err(error) => (error.refuses_tunnel().then_some(false), Some(error)),
+    }
+}
+
+/// A server that cannot be reached, does not know us, is silent or breaks TLS open is so in every way.
+pub(crate) fn ends_the_search(error: &DialError) -> bool {
+    error.stage < hezar_core::Stage::Handshake
+        || matches!(error.cause, Cause::Timeout | Cause::Authentication)
+        || intercepted(error).is_some()
+}
+
+fn no_answer() -> DialError {
+    DialError::new(hezar_core::Stage::Exchange, Cause::Closed)
+}
+
+/// The same page of the other scheme on its usual port; nothing for a URL with a port of its own.
+fn twin(url: &Url) -> Option<Url> {
+    let mut twin = url.clone();
+    let other = if url.scheme() == "http" { "https" } else { "http" };
+    (url.port().is_none() && twin.set_scheme(other).is_ok()).then_some(twin)
+}
+
+fn at_port(host: &Host, port: u16) -> Result<Target, RequestError> {
+    Target::new(host.clone(), port).map_err(|_| RequestError::Host)
+}
