@@ -4,7 +4,7 @@
 //! compile.
 
 use hezar_core::CodeDoc;
-use hezar_pool::{LastFailure, Quarantine, Record, State};
+use hezar_pool::{HttpAbility, LastFailure, Quarantine, Record, State};
 use hezar_store::{Health, NodeState};
 use parking_lot::Mutex;
 
@@ -24,6 +24,7 @@ pub(crate) fn to_health(record: Record) -> Health {
         exit_seen,
         country,
         failure,
+        http_ability,
         unsupported,
         quarantine,
     } = record;
@@ -46,6 +47,7 @@ pub(crate) fn to_health(record: Record) -> Health {
         exit_seen,
         country,
         failure: failure.map(|failure| (failure.stage, failure.code.into())),
+        http_ability: http_ability.byte(),
         unsupported: unsupported.map(Into::into),
         quarantine: quarantine.map(|caught| (caught.code.into(), caught.since)),
     }
@@ -67,6 +69,7 @@ pub(crate) fn to_record(health: &Health) -> Record {
         exit_seen,
         country,
         failure,
+        http_ability,
         unsupported,
         quarantine,
     } = health;
@@ -89,6 +92,7 @@ pub(crate) fn to_record(health: &Health) -> Record {
         exit_seen: *exit_seen,
         country: *country,
         failure: failure.as_ref().map(|(stage, code)| LastFailure { stage: *stage, code: known_code(code) }),
+        http_ability: HttpAbility::from_byte(*http_ability),
         unsupported: unsupported.as_deref().map(known_code),
         quarantine: quarantine.as_ref().map(|(code, since)| Quarantine { code: known_code(code), since: *since }),
     }

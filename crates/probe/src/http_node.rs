@@ -11,7 +11,7 @@ use hezar_engine::{
 use hezar_pool::{HttpAbility, HttpWay};
 use url::Url;
 
-use crate::{BodyRule, Check, HttpCheck, ProbeConfig, canary::intercepted};
+use crate::{BodyRule, CanaryBody, Check, HttpCheck, ProbeConfig, canary::intercepted};
 
 /// The questions that show it, made of the URLs that the prober is given anyway.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl HttpNodeChecks {
             if url.scheme() == "http" { plain.push(check) } else { secure.push(check) }
         };
         for canary in config.canaries.iter().take(MOST_CANARIES) {
-            more(&canary.url, None, None);
+            more(&canary.url, Some(200), canary_rule(&canary.body));
         }
         if let Some(url) = &config.trace_url {
             more(url, Some(200), Some(BodyRule::Contains("ip=".into())));
@@ -196,6 +196,13 @@ fn twin(url: &Url) -> Option<Url> {
     let mut twin = url.clone();
     let other = if url.scheme() == "http" { "https" } else { "http" };
     (url.port().is_none() && twin.set_scheme(other).is_ok()).then_some(twin)
+}
+
+fn canary_rule(body: &CanaryBody) -> Option<BodyRule> {
+    match body {
+        CanaryBody::Text(text) => Some(BodyRule::StartsWith(text.clone())),
+        CanaryBody::Sha256(_) => None,
+    }
 }
 
 fn at_port(host: &Host, port: u16) -> Result<Target, RequestError> {

@@ -76,6 +76,8 @@ pub struct Health {
     pub country: Option<[u8; 2]>,
     /// The last failure that it has not recovered from: the stage and the code.
     pub failure: Option<(Stage, Box<str>)>,
+    /// What it carries, for an HTTP proxy; 0 = nothing is known.
+    pub http_ability: u8,
     /// Why the node is kept and never dialled.
     pub unsupported: Option<Box<str>>,
     /// The code of how it was caught tampering, and when.

@@ -239,6 +239,7 @@ fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
         exit_seen,
         country,
         failure,
+        http_ability,
         unsupported,
         quarantine,
     } = health;
@@ -261,4 +262,5 @@ fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
         .bind(f64::from(*error_rate))
         .bind(exit_seen.map(convert::from_time))
         .bind(failure.as_ref().map(|(stage, _)| stage.name()))
+        .bind(i64::from(*http_ability))
 }

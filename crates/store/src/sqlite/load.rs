@@ -72,6 +72,7 @@ fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
         exit_seen: time(18)?,
         country: text(10)?.and_then(|text| text.as_bytes().try_into().ok()),
         failure: stage.zip(text(11)?.map(Into::into)),
+        http_ability: u8::try_from(row.try_get::<i64, _>(22)?).unwrap_or_default(),
         unsupported: text(12)?.map(Into::into),
         quarantine: text(13)?.map(Box::<str>::from).zip(Some(time(14)?.unwrap_or_default())),
     };

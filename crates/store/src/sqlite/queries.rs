@@ -17,7 +17,7 @@ pub(super) const BACKUP: &str = "VACUUM INTO ?";
 /// Must follow the order in which `load::node` reads.
 pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, last_ok, last_checked, first_seen, \
      latency_us, exit_ip, country, last_error, unsupported, quarantine, quarantined_at, dead_since, unlisted_since, \
-     error_rate, exit_seen, failure_stage, kept_from, unreadable_since FROM proxies";
+     error_rate, exit_seen, failure_stage, kept_from, unreadable_since, http_ability FROM proxies";
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
      validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, \
@@ -91,7 +91,7 @@ pub(super) static PUT_HEALTH: LazyLock<[String; 3]> = LazyLock::new(|| {
 });
 
 /// The measured columns, in the order of `apply::bind_health`.
-const HEALTH: [&str; 18] = [
+const HEALTH: [&str; 19] = [
     "healthy",
     "state",
     "failures",
@@ -110,6 +110,7 @@ const HEALTH: [&str; 18] = [
     "error_rate",
     "exit_seen",
     "failure_stage",
+    "http_ability",
 ];
 
 fn assignments(from: &str) -> String {

@@ -150,8 +150,15 @@ fn health() -> impl Strategy<Value = Health> {
     let failure = proptest::option::of((proptest::sample::select(Stage::ALL.to_vec()), "[a-z-]{1,12}"));
     let texts = (failure, proptest::option::of(".{0,12}"), quarantine);
     let latency = proptest::option::of(1..100_000_000_u64);
-    (state, any::<u32>(), times, (latency, 0.0..=1.0_f32), exit, texts).prop_map(
-        |(state, failures, times, (latency, error_rate), (exit_ip, country), (failure, reason, caught))| {
+    (state, (any::<u32>(), any::<u8>()), times, (latency, 0.0..=1.0_f32), exit, texts).prop_map(
+        |(
+            state,
+            (failures, http_ability),
+            times,
+            (latency, error_rate),
+            (exit_ip, country),
+            (failure, reason, caught),
+        )| {
             let [last_ok, last_checked, first_seen, dead_since, unlisted_since, exit_seen] = times;
             Health {
                 state,
@@ -167,6 +174,7 @@ fn health() -> impl Strategy<Value = Health> {
                 exit_seen,
                 country: country.and_then(|text| text.as_bytes().try_into().ok()),
                 failure: failure.map(|(stage, code)| (stage, code.into())),
+                http_ability,
                 unsupported: reason.map(|text| text.replace('\0', "").into()),
                 quarantine: caught.map(|(code, at)| (code.into(), Timestamp(at))),
             }
