@@ -112,7 +112,7 @@ impl Dialer for Site {
 async fn a_blocked_source_is_read_over_the_other_route() {
     let folder = tempfile::tempdir().unwrap();
     let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
-    let (writer, behind) = Writer::new(Arc::from(store), WriterConfig::default());
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
     let stop = CancellationToken::new();
     let writing = tokio::spawn(behind.run(stop.clone()));
     let blocked = Site::new("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n<p>blocked</p>");
