@@ -184,6 +184,14 @@ pub(crate) fn udp_relay(text: &str) -> UdpRelayMode {
     if text.trim().eq_ignore_ascii_case("quic") { UdpRelayMode::Quic } else { UdpRelayMode::Native }
 }
 
+/// Hysteria 1's login: in plain words, or in base64 under a key of its own.
+pub(crate) fn hysteria_auth(plain: &str, base64: &str) -> Result<Secret, RejectCode> {
+    if !plain.is_empty() || base64.is_empty() {
+        return Ok(Secret::new(plain));
+    }
+    field::base64_text(base64).map(Secret::new).ok_or(RejectCode::BadCredential)
+}
+
 /// TUIC's user: a UUID with a password, or version 4's token.
 pub(crate) fn tuic_user(id: &str, password: &str, token: &str) -> Result<TuicUser, RejectCode> {
     if id.is_empty() {

@@ -107,6 +107,23 @@ const PAGES: &[(&str, &str)] = &[
          | Port | Use |\n|---|---|\n| 127.0.0.1:1080 | SOCKS |\n| 127.0.0.1:8080 | HTTP |\n",
     ),
     (
+        "netstat of Windows",
+        "Active Connections\n\n  Proto  Local Address      Foreign Address    State\n  \
+         TCP    10.0.0.5:49670     203.0.113.1:443    ESTABLISHED\n  TCP    10.0.0.5:49671     203.0.113.2:443    \
+         TIME_WAIT\n",
+    ),
+    ("a playlist", "#EXTM3U\n#EXTINF:-1,One\nhttp://203.0.113.2:8000/\n#EXTINF:-1,Two\nhttp://203.0.113.3:8000\n"),
+    (
+        "a log in JSON",
+        "{\"level\": \"info\", \"remote\": \"203.0.113.1:443\", \"proxy\": \"socks5://203.0.113.9:1080\"}\n\
+         {\"level\": \"info\", \"remote\": \"203.0.113.2:443\"}\n",
+    ),
+    (
+        "docker compose with a proxy",
+        "services:\n  web:\n    environment:\n      HTTP_PROXY: http://203.0.113.9:3128\n      ALL_PROXY: \
+         socks5://203.0.113.9:1080\n",
+    ),
+    (
         "prose",
         "The service is reachable at 203.0.113.9:8080 from everywhere.\nPlease use 203.0.113.10:8080 instead.\n\
          We are sorry for the trouble.\n",
@@ -279,11 +296,12 @@ fn logins_in_columns() {
 #[test]
 fn messages_of_the_publisher_do_not_take_a_nodes_name() {
     let text = "trojan://pw@a.example.test:443#剩余流量：10 GB\ntrojan://pw@a.example.test:443#套餐到期：2030-01-01\n\
-                trojan://pw@a.example.test:443#Tokyo 1\ntrojan://pw@b.example.test:443#Traffic: 1 GB\n";
+                trojan://pw@a.example.test:443#Tokyo 1\ntrojan://pw@b.example.test:443#Traffic: 1 GB\n\
+                trojan://pw@a.example.test:443#📊 10.5GB / 100GB\n";
     let parsed = parse(text.as_bytes());
     let names: Vec<_> = parsed.nodes.iter().map(|entry| entry.label.as_str()).collect();
     assert_eq!(names, ["Tokyo 1", "Traffic: 1 GB"]);
-    assert_eq!(codes(text), [RejectCode::InfoEntry; 2]);
+    assert_eq!(codes(text), [RejectCode::InfoEntry; 3]);
 }
 
 #[test]
@@ -304,4 +322,55 @@ fn base64_broken_by_spaces() {
     assert_eq!(links(&format!("vmess://{}", blob.replace('+', " "))).len(), 1);
     // Words behind a link stay words.
     assert_eq!(links(&format!("vmess://{blob} and more words")).len(), 1);
+}
+
+#[test]
+fn interfaces_of_lists() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            r#"[{"proxy": "203.0.113.7:1080", "protocol": "socks5"}, {"proxy": "u:p@203.0.113.8:80", "protocol": "http"}]"#,
+            &["socks5://203.0.113.7:1080", "http://u:p@203.0.113.8:80"],
+        ),
+        (r#"{"data": [{"ipPort": "203.0.113.7:8080", "type": "http"}]}"#, &["http://203.0.113.7:8080"]),
+        (
+            r#"{"http": [{"ip": "203.0.113.1", "port": 80}], "socks5": [{"ip": "203.0.113.2", "port": 1080}]}"#,
+            &["http://203.0.113.1:80", "socks5://203.0.113.2:1080"],
+        ),
+        (
+            "ip,port,protocols\n203.0.113.1,4145,\"socks4,socks5\"\n203.0.113.2,80,\"http,https\"\n",
+            &["socks4://203.0.113.1:4145", "socks5://203.0.113.1:4145", "http://203.0.113.2:80"],
+        ),
+        (
+            "host,port,login,password\n203.0.113.1,8080,\"al,ice\",\"p,w\"\"x\"\n",
+            &["http://al%2Cice:p%2Cw%22x@203.0.113.1:8080"],
+        ),
+        ("\"203.0.113.1:80\\n203.0.113.2:80\"", &["http://203.0.113.1:80", "http://203.0.113.2:80"]),
+        (
+            "\"dHJvamFuOi8vcHdAMjAzLjAuMTEzLjE6NDQzI29uZQo=\"",
+            &["trojan://pw@203.0.113.1:443?type=tcp&security=tls#one"],
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(links(text), *expected, "{text}");
+        assert_eq!(codes(text), [], "{text}");
+    }
+}
+
+#[test]
+fn a_spoilt_entry_among_others_is_refused() {
+    for text in [
+        r#"[{"ip": "203.0.113.7", "protocol": "http"}, {"ip": "203.0.113.8", "port": 80, "protocol": "http"}]"#,
+        "{\"ip\": \"203.0.113.7\", \"protocol\": \"http\"}\n{\"ip\": \"203.0.113.8\", \"port\": 80, \"protocol\": \"http\"}\n",
+    ] {
+        assert_eq!(links(text), ["http://203.0.113.8:80"], "{text}");
+        assert_eq!(codes(text), [RejectCode::BadPort], "{text}");
+    }
+}
+
+#[test]
+fn logins_of_hysteria_in_base64() {
+    let text =
+        |auth: &str| format!(r#"{{"server": "203.0.113.1:3000", "auth": "{auth}", "up_mbps": 10, "down_mbps": 50}}"#);
+    assert_eq!(links(&text("cGFzcw==")), ["hysteria://203.0.113.1:3000?protocol=udp&auth=pass&upmbps=10&downmbps=50"]);
+    assert_eq!(codes(&text("!")), [RejectCode::BadCredential]);
 }

@@ -127,7 +127,7 @@ fn obfs2(obfs: &Tree) -> Result<Option<Obfs2>, RejectCode> {
 fn hysteria(tree: &Tree) -> Result<NodeSpec, RejectCode> {
     let (server, ports) = server(tree.text(&["server"]))?;
     let hysteria = Hysteria {
-        auth: Secret::new(tree.text(&["auth_str"])),
+        auth: outbound::hysteria_auth(tree.text(&["auth_str"]), tree.text(&["auth"]))?,
         ports,
         transport: outbound::hysteria_transport(tree.text(&["protocol"])),
         obfs: field::secret(tree.text(&["obfs"])).map(HysteriaObfs),

@@ -26,6 +26,8 @@ pub(super) struct Collector {
     index: usize,
     /// What bare addresses speak; absent where they are none of proxies.
     default: Option<ListScheme>,
+    /// Whether the key around the entries names a protocol.
+    named: bool,
     allowance: Allowance,
 }
 
@@ -33,12 +35,35 @@ impl Collector {
     /// A collector for a document with this text.
     pub(super) fn new(text: &str, default: ListScheme) -> Self {
         let allowance = Allowance::of(text.len());
-        Self { parsed: Parsed::default(), index: 0, default: Some(default), allowance }
+        Self { parsed: Parsed::default(), index: 0, default: Some(default), named: false, allowance }
     }
 
-    /// Reads a whole document; `false` when nothing in it is ours.
-    pub(super) fn document(&mut self, tree: &Tree) -> bool {
-        self.any(tree, 0)
+    /// Reads the documents of a text; `false` when nothing in them is ours.
+    pub(super) fn documents(&mut self, trees: &[Tree]) -> bool {
+        self.each(trees, |collector, tree| collector.any(tree, 0))
+    }
+
+    /// Reads each of `trees`; `false` when nothing in them is ours. Among entries of ours, one that nothing was found in
+    /// is refused, because it is a spoilt entry.
+    fn each(&mut self, trees: &[Tree], read: impl Fn(&mut Self, &Tree) -> bool) -> bool {
+        let (mut ours, mut unread) = (false, Vec::new());
+        for tree in trees {
+            let before = self.index;
+            let found = read(self, tree);
+            ours |= found;
+            if !found && tree.is_map() && self.index == before {
+                self.index += 1;
+                unread.push((self.index, tree));
+            }
+        }
+        if ours && !unread.is_empty() {
+            for (index, tree) in unread {
+                let code = if plain::lacks_port(tree) { RejectCode::BadPort } else { RejectCode::BadField };
+                self.parsed.refuse(index, &tree.json(), code);
+            }
+            self.parsed.rejects.sort_by_key(|reject| reject.line);
+        }
+        ours
     }
 
     /// The entries of Clash's `proxies`, wherever they come from.
@@ -57,8 +82,7 @@ impl Collector {
         match tree {
             _ if depth > MAX_WRAPPING => false,
             Tree::Map(_) => self.config(tree) || self.single(tree, depth) || self.wrapped(tree, depth),
-            // All of them are read, although one would be enough to know the answer.
-            Tree::List(items) => items.iter().filter(|item| self.member(item, depth)).count() > 0,
+            Tree::List(items) => self.each(items, |collector, item| collector.member(item, depth)),
             _ => false,
         }
     }
@@ -127,7 +151,9 @@ impl Collector {
         for (key, value) in tree.pairs() {
             if let Some(scheme) = ListScheme::from_name(key).filter(|_| only_schemes || !value.is_scalar()) {
                 self.default = Some(scheme);
+                let outer = std::mem::replace(&mut self.named, true);
                 ours |= self.addresses(value, depth);
+                self.named = outer;
             } else if let Some(key) = WRAPPERS.iter().find(|name| **name == key.as_ref()) {
                 self.default = default.filter(|_| !AMBIGUOUS.contains(key));
                 let is_list = !value.items().is_empty() || (value.is_map() && *key != "servers");
@@ -211,7 +237,7 @@ impl Collector {
             (Tree::Map(_), None) => match shape {
                 Shape::Sip008 => vec![plain::sip008(entry)],
                 Shape::VmessLink => vec![plain::vmess(entry)],
-                Shape::Nameless => vec![plain::nameless(entry, self.default)],
+                Shape::Nameless => vec![plain::nameless(entry, self.default, self.named)],
                 _ => plain::address(entry),
             },
             (Tree::List(_), _) => vec![Err(RejectCode::BadField)],

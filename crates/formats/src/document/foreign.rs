@@ -22,9 +22,20 @@ pub(super) fn document(trees: &[Tree]) -> Document {
     if !trees.iter().any(|tree| matches!(tree, Tree::Map(_) | Tree::List(_))) {
         return Document::None;
     }
+    // A link with one word in front, such as `Proxy: socks5://…`, is no setting among others.
     let mut texts = Vec::new();
-    trees.iter().for_each(|tree| collect(tree, false, &mut texts));
+    match trees {
+        // A link with one word in front, such as `Proxy: socks5://…`, is no setting among others.
+        [Tree::Map(pairs)] if pairs.len() == 1 => {
+            pairs.iter().for_each(|(key, value)| collect(value, value.is_scalar() || is_link_key(key), &mut texts));
+        }
+        _ => trees.iter().for_each(|tree| collect(tree, false, &mut texts)),
+    }
     Document::Foreign(texts)
+}
+
+fn is_link_key(key: &str) -> bool {
+    LINK_KEYS.iter().any(|name| name.eq_ignore_ascii_case(key))
 }
 
 fn collect(tree: &Tree, is_link: bool, texts: &mut Vec<Text>) {
@@ -38,8 +49,7 @@ fn collect(tree: &Tree, is_link: bool, texts: &mut Vec<Text>) {
         Tree::List(items) => items.iter().for_each(|item| collect(item, is_link, texts)),
         Tree::Map(pairs) => {
             for (key, value) in pairs {
-                let named = LINK_KEYS.iter().any(|name| name.eq_ignore_ascii_case(key));
-                collect(value, named, texts);
+                collect(value, is_link_key(key), texts);
             }
         }
     }

@@ -37,10 +37,27 @@ pub(crate) enum Document {
     None,
 }
 
+/// The first words of a playlist, whose addresses are those of films.
+const PLAYLIST: &str = "#EXTM3U";
+
+/// The text that a whole document of JSON quotes, as some interfaces answer with their lists.
+pub(crate) fn quoted(text: &str) -> Option<Box<str>> {
+    if !text.trim_start().starts_with('"') {
+        return None;
+    }
+    match json::read(text).ok()?.as_slice() {
+        [tree::Tree::Quoted(inner)] => Some(inner.clone()),
+        _ => None,
+    }
+}
+
 /// Reads a whole document; bare addresses in it speak `default`.
 pub(crate) fn read(text: &str, default: ListScheme) -> Document {
     let text = text.trim_start_matches('\u{feff}');
     let Some(first) = first_line(text).and_then(|line| line.chars().next()) else { return Document::None };
+    if text.trim_start().starts_with(PLAYLIST) {
+        return Document::Foreign(Vec::new());
+    }
     match first {
         '<' => Document::None,
         '{' | '[' if first == '{' || !starts_with_section(text) => Reader { text, default }.json(first == '{'),
@@ -94,8 +111,7 @@ impl Reader<'_> {
 
     fn collect(self, documents: &[tree::Tree]) -> Option<Document> {
         let mut collector = Collector::new(self.text, self.default);
-        let ours = documents.iter().filter(|document| collector.document(document)).count();
-        (ours > 0).then_some(Document::Read(collector.parsed))
+        collector.documents(documents).then_some(Document::Read(collector.parsed))
     }
 }
 

@@ -3,7 +3,11 @@
 use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 
 use super::tree::Tree;
-use crate::{ListScheme, RejectCode, field, outbound, parse_link};
+use crate::{
+    ListScheme, RejectCode,
+    address::{self, Endpoint, Names},
+    field, outbound, parse_link,
+};
 
 const HOST: &[&str] = &[
     "ip",
@@ -19,6 +23,8 @@ const HOST: &[&str] = &[
     "Ip",
     "Host",
 ];
+/// Keys under which address and port stand in one text; those of [`HOST`] may hold both as well.
+const HOST_PORT: &[&str] = &["proxy", "Proxy", "ipPort", "ip_port", "ipport"];
 const PORT: &[&str] = &["port", "proxy_port", "proxyPort", "PORT", "Port"];
 const PROTOCOL: &[&str] = &["protocol", "protocols", "type", "types", "scheme", "Protocol", "Type", "proxy_type"];
 const USER: &[&str] = &["username", "user", "login", "proxy_username"];
@@ -51,13 +57,37 @@ pub(super) fn vmess(entry: &Tree) -> Result<NodeSpec, RejectCode> {
 
 /// Whether an object names an address, a port and a protocol of free proxy lists.
 pub(super) fn is_address(tree: &Tree) -> bool {
-    let known = tree.any(PROTOCOL).words().iter().any(|name| proxy(name, tree).is_some());
+    let known = tree.any(PROTOCOL).words().iter().any(|name| proxy(name, None).is_some());
     known && has_address(tree)
 }
 
 /// Whether an object has an address and a port.
 pub(super) fn has_address(tree: &Tree) -> bool {
-    !tree.text(HOST).is_empty() && !tree.any(PORT).is_null()
+    (!tree.text(HOST).is_empty() && !tree.any(PORT).is_null()) || joined(tree).is_some()
+}
+
+/// Whether an object that names a protocol of free proxy lists and an address has no port.
+pub(super) fn lacks_port(tree: &Tree) -> bool {
+    let known = tree.any(PROTOCOL).words().iter().any(|name| proxy(name, None).is_some());
+    known && !tree.text(HOST).is_empty() && tree.any(PORT).is_null()
+}
+
+/// Address and port in one text, perhaps with a login.
+fn joined(tree: &Tree) -> Option<Endpoint> {
+    if !tree.any(PORT).is_null() {
+        return None;
+    }
+    let texts = HOST_PORT.iter().chain(HOST).map(|key| tree.get(key).scalar());
+    texts.filter(|text| text.contains(':')).find_map(|text| address::read(text.trim(), Names::Dotted))
+}
+
+/// The server and the login of an entry, wherever they stand.
+fn endpoint(entry: &Tree) -> Result<Endpoint, RejectCode> {
+    let login = field::credentials(entry.text(USER), entry.text(PASSWORD));
+    match joined(entry) {
+        Some((server, own)) => Ok((server, login.or(own))),
+        None => Ok((field::server(entry.text(HOST), entry.text(PORT))?, login)),
+    }
 }
 
 /// Whether an object with an address says in other words than a protocol's name that it is a proxy.
@@ -65,31 +95,31 @@ pub(super) fn is_proxy(tree: &Tree) -> bool {
     has_address(tree) && tree.any(PROTOCOL).is_null() && PROXY_SIGNS.iter().any(|key| !tree.get(key).is_null())
 }
 
-/// A proxy whose protocol is not named; without a sign that it is one at all it is refused.
-pub(super) fn nameless(entry: &Tree, default: Option<ListScheme>) -> Result<NodeSpec, RejectCode> {
-    let server = field::server(entry.text(HOST), entry.text(PORT))?;
+/// A proxy whose protocol it does not name itself. Without a sign that it is one at all, or a key around it that names
+/// the protocol, it is refused.
+pub(super) fn nameless(entry: &Tree, default: Option<ListScheme>, named: bool) -> Result<NodeSpec, RejectCode> {
+    let (server, login) = endpoint(entry)?;
+    let named = named && entry.any(PROTOCOL).is_null();
     match default {
-        Some(default) if is_proxy(entry) => Ok(default.node(server, credentials(entry))),
+        Some(default) if named || is_proxy(entry) => Ok(default.node(server, login)),
         _ => Err(RejectCode::BadField),
     }
 }
 
-fn credentials(entry: &Tree) -> Option<Credentials> {
-    field::credentials(entry.text(USER), entry.text(PASSWORD))
-}
-
 /// One node for each protocol that the address speaks.
 pub(super) fn address(entry: &Tree) -> Vec<Result<NodeSpec, RejectCode>> {
-    let server = field::server(entry.text(HOST), entry.text(PORT));
+    let (server, login) = match endpoint(entry) {
+        Ok(endpoint) => endpoint,
+        Err(code) => return vec![Err(code)],
+    };
     let mut outbounds: Vec<Outbound> =
-        entry.any(PROTOCOL).words().iter().filter_map(|name| proxy(name, entry)).collect();
+        entry.any(PROTOCOL).words().iter().filter_map(|name| proxy(name, login.clone())).collect();
     outbounds.dedup();
-    outbounds.into_iter().map(|outbound| server.clone().map(|server| NodeSpec::new(server, outbound))).collect()
+    outbounds.into_iter().map(|outbound| Ok(NodeSpec::new(server.clone(), outbound))).collect()
 }
 
 /// `https` in these lists says that the proxy can CONNECT to such sites, not that it speaks TLS itself.
-fn proxy(name: &str, entry: &Tree) -> Option<Outbound> {
-    let credentials = credentials(entry);
+fn proxy(name: &str, credentials: Option<Credentials>) -> Option<Outbound> {
     let socks = |version, credentials| Some(Outbound::Socks(SocksProxy { version, credentials, tls: None }));
     match name.to_ascii_lowercase().as_str() {
         "http" | "https" => Some(Outbound::Http(HttpProxy { credentials, tls: None })),

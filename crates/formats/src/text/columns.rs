@@ -1,5 +1,7 @@
 //! The first line of a table that says what its columns are.
 
+use std::borrow::Cow;
+
 use hezar_core::NodeSpec;
 
 use super::hints::ListScheme;
@@ -26,7 +28,7 @@ impl Columns {
     /// Reads a line that names at least a host's and a port's column.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let separator = ['|', '\t', ';', ','].into_iter().max_by_key(|sign| line.matches(*sign).count())?;
-        let names: Vec<String> = fields(line, separator).map(letters).collect();
+        let names: Vec<String> = fields(line, separator).map(|name| letters(&name)).collect();
         let place = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
         Some(Self {
             separator,
@@ -38,15 +40,20 @@ impl Columns {
         })
     }
 
-    /// Reads a row beneath it; `None` for one that is something else.
-    pub(super) fn read(&self, line: &str, default: ListScheme) -> Option<NodeSpec> {
-        let fields: Vec<&str> = fields(line, self.separator).collect();
-        let at = |place: usize| fields.get(place).copied().unwrap_or_default();
+    /// Reads a row beneath it, a node for each protocol that it names; `None` for one that is something else.
+    pub(super) fn read(&self, line: &str, default: ListScheme) -> Option<Vec<NodeSpec>> {
+        let fields: Vec<Cow<'_, str>> = fields(line, self.separator).collect();
+        let at = |place: usize| fields.get(place).map(AsRef::as_ref).unwrap_or_default();
         let text = |place: Option<usize>| place.map(at).unwrap_or_default();
         let server = field::server(at(self.host), at(self.port)).ok()?;
-        let mut names = text(self.scheme).split(|c: char| !c.is_ascii_alphanumeric());
-        let scheme = names.find_map(ListScheme::from_name).unwrap_or(default);
-        Some(scheme.node(server, field::credentials(text(self.user), text(self.password))))
+        let login = field::credentials(text(self.user), text(self.password));
+        let names = text(self.scheme).split(|c: char| !c.is_ascii_alphanumeric());
+        let mut schemes: Vec<ListScheme> = names.filter_map(ListScheme::from_name).collect();
+        schemes.dedup();
+        if schemes.is_empty() {
+            schemes.push(default);
+        }
+        Some(schemes.into_iter().map(|scheme| scheme.node(server.clone(), login.clone())).collect())
     }
 }
 
@@ -63,8 +70,8 @@ fn letters(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The columns without their quotes; a separator inside quotes does not count.
-fn fields(line: &str, separator: char) -> impl Iterator<Item = &str> {
+/// The columns without their quotes; a separator inside quotes does not count, and two quotes there are one (RFC 4180).
+fn fields(line: &str, separator: char) -> impl Iterator<Item = Cow<'_, str>> {
     let mut quoted = false;
     line.split(move |c: char| {
         quoted ^= c == '"';
@@ -72,6 +79,10 @@ fn fields(line: &str, separator: char) -> impl Iterator<Item = &str> {
     })
     .map(|field| {
         let field = field.trim();
-        field.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(field)
+        match field.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+            Some(inner) if inner.contains("\"\"") => inner.replace("\"\"", "\"").into(),
+            Some(inner) => inner.into(),
+            None => field.into(),
+        }
     })
 }

@@ -26,6 +26,12 @@ const MARKS: &[&str] = &[
     "重置剩余",
     "官网",
     "客服",
+    "剩余天数",
+    "请更新",
+    "续费",
+    "防失联",
+    "bandwidth:",
+    "days remaining",
     "traffic:",
     "traffic：",
     "remaining:",
@@ -48,9 +54,25 @@ const MARKS: &[&str] = &[
     "истекает",
 ];
 
+/// Units of traffic, in lower case.
+const UNITS: &[&str] = &["gib", "mib", "tib", "gb", "mb", "tb"];
+
 fn is_info(entry: &Entry) -> bool {
     let name = entry.label.as_str().to_lowercase();
-    MARKS.iter().any(|mark| name.contains(mark))
+    MARKS.iter().any(|mark| name.contains(mark)) || is_quota(&name)
+}
+
+/// Whether a name in lower case tells how much of how much was used: `10.5GB/100 GB`.
+fn is_quota(name: &str) -> bool {
+    let name: String = name.split_whitespace().collect();
+    name.match_indices('/').any(|(at, _)| {
+        let (used, total) = (&name[..at], &name[at + 1..]);
+        let amount = UNITS.iter().find_map(|unit| used.strip_suffix(unit)).unwrap_or_default();
+        let behind = total.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        amount.ends_with(|c: char| c.is_ascii_digit())
+            && behind.len() < total.len()
+            && UNITS.iter().any(|unit| behind.starts_with(unit))
+    })
 }
 
 /// Refuses the messages whose server another entry names as well: the server is a real one, and the message would

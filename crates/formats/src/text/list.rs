@@ -187,8 +187,10 @@ fn spoilt(word: &str) -> Option<RejectCode> {
 fn may_lead(word: &str) -> bool {
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
     let number = bare.len() <= 6 && bare.bytes().all(|b| b.is_ascii_digit());
+    // Tables of a machine's connections begin with these.
+    let transport = matches!(bare, "TCP" | "UDP");
     let country = (2..=3).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_uppercase());
-    number || country
+    number || (country && !transport)
 }
 
 /// Whether text in front of and behind a link leaves it a row of a list.

@@ -103,7 +103,9 @@ impl Mode {
         match (self, &node.outbound) {
             (Self::List, _) => true,
             (Self::Foreign { is_link }, Outbound::Http(http)) => is_link && http.credentials.is_some(),
-            (Self::Foreign { .. }, Outbound::Socks(_)) => !rows::is_inside(node),
+            (Self::Foreign { is_link }, Outbound::Socks(socks)) => {
+                (is_link || socks.credentials.is_some()) && !rows::is_inside(node)
+            }
             (Self::Foreign { .. }, _) => true,
         }
     }
@@ -122,6 +124,11 @@ impl<'h> Reader<'h> {
     }
 
     fn text(&mut self, text: &str, depth: usize) {
+        if depth < MAX_DEPTH
+            && let Some(inner) = document::quoted(text)
+        {
+            return self.text(&inner, depth + 1);
+        }
         match document::read(text, self.hints.default_scheme) {
             Document::Read(parsed) => return self.merge(parsed, None),
             Document::Foreign(texts) => return self.foreign(text, &texts, depth),

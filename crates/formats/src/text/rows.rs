@@ -49,13 +49,14 @@ impl<'t> Rows<'t> {
     /// Reads a line, or a piece of one; `text` is what a refusal would show.
     pub(super) fn read(&mut self, number: usize, line: &str, text: &'t str) -> Found {
         let table = line.contains(CELL);
-        if let Some(node) = self.columns.and_then(|columns| columns.read(line, self.default)) {
-            return self.take(number, text, vec![(node, Label::default())]);
+        let unnamed = |nodes: Vec<NodeSpec>| nodes.into_iter().map(|node| (node, Label::default())).collect();
+        if let Some(nodes) = self.columns.and_then(|columns| columns.read(line, self.default)) {
+            return self.take(number, text, unnamed(nodes));
         }
         match list::read(line, self.default) {
             Row::Nodes(nodes) => {
                 self.table |= table;
-                self.take(number, text, nodes.into_iter().map(|node| (node, Label::default())).collect())
+                self.take(number, text, unnamed(nodes))
             }
             Row::Spoilt(code) => Found::Refused(code),
             Row::Blank => Found::Nothing,

@@ -205,13 +205,8 @@ fn hopping(entry: &Tree) -> Result<(hezar_core::Target, Vec<(u16, u16)>), Reject
 
 fn hysteria(entry: &Tree) -> Result<NodeSpec, RejectCode> {
     let (server, ports) = hopping(entry)?;
-    let auth = match entry.text(&["auth_str"]) {
-        // The other spelling is base64.
-        "" => field::base64_bytes(entry.text(&["auth"])).and_then(|bytes| String::from_utf8(bytes).ok()),
-        text => Some(text.to_owned()),
-    };
     let hysteria = Hysteria {
-        auth: Secret::new(auth.unwrap_or_default()),
+        auth: outbound::hysteria_auth(entry.text(&["auth_str"]), entry.text(&["auth"]))?,
         ports,
         transport: outbound::hysteria_transport(entry.text(&["protocol"])),
         obfs: field::secret(entry.text(&["obfs"])).map(HysteriaObfs),
