@@ -113,13 +113,18 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
         let before = std::mem::take(&mut source.members);
         let kept = self.kept(&nodes, &before);
-        let left: Vec<u32> = before.difference(&kept).copied().collect();
+        let mut left: Vec<u32> = before.difference(&kept).copied().collect();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
             applied.unlisted += self.unlist(&mut ledger, name, &left, Some(&listing), now);
         }
         let staying = if complete { kept.len() } else { before.len() };
         let mut room = self.room(&mut ledger, &nodes, staying);
+        if !complete {
+            // Making room may have removed some of them; their slots belong to nobody, or soon to other nodes.
+            let roster = self.roster.lock();
+            left.retain(|slot| roster.node_at(*slot).is_some_and(|node| node.listed_by(name)));
+        }
         let mut seen = SlotSet::default();
         let mut rest = nodes.drain(..).peekable();
         while rest.peek().is_some() {

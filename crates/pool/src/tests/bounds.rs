@@ -124,6 +124,24 @@ fn what_is_worth_least_goes_first_and_the_living_stay() {
 }
 
 #[test]
+fn nodes_that_make_room_for_an_addition_leave_their_source() {
+    let pool = bounded(4, 100, 1);
+    pool.apply(listing("s", 0..4), at(0));
+    (0..4).for_each(|n| kill(&pool, n, 1));
+    // Room is made for three; one of them is taken in, since they are all on one host.
+    let nodes = on_host("one.example", 1..4);
+    let addition = Change::List { source: "s".into(), allow_private: false, nodes, complete: false };
+    let applied = pool.apply(addition, at(2));
+    assert_eq!((applied.added, applied.left_out.server, total(&pool)), (1, 2, 2));
+    assert_eq!(pool.sources(), [("s".into(), false, 2)]);
+    // Whoever gets a slot that came free is not taken for a node of that source.
+    pool.apply(listing("t", 10..12), at(3));
+    assert_eq!(pool.sources(), [("s".into(), false, 2), ("t".into(), false, 2)]);
+    assert_eq!(pool.apply(listing("s", []), at(4)).unlisted, 2);
+    check(&pool);
+}
+
+#[test]
 fn a_bound_that_became_smaller_is_met_soon() {
     let pool = bounded(100, 100, 100);
     let record = |n: u32| match n % 3 {
