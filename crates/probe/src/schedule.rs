@@ -53,8 +53,8 @@ const fn rank(entry: &Entry) -> usize {
     }
 }
 
-/// The schedule. Nodes that somebody asked for go first, then healthy nodes, then suspects, new ones and dead ones; a node that has waited for a whole
-/// interval gets every second turn, so that nobody starves.
+/// The schedule. Nodes that somebody asked for go first, then healthy nodes, then suspects, new ones and dead ones; a node
+/// that has waited for a whole interval gets every second turn, so that nobody starves.
 #[derive(Debug)]
 pub struct Schedule {
     pace: Pace,
@@ -94,8 +94,8 @@ struct Ready {
     id: NodeId,
     stamp: u64,
     since: Timestamp,
-    /// It has waited for its host already.
-    parked: bool,
+    /// The host for which it has waited already.
+    waited_for: Option<u64>,
 }
 
 impl Schedule {
@@ -218,10 +218,15 @@ impl Schedule {
         loop {
             let ready = self.pop(now)?;
             let Some(entry) = self.entries.get_mut(&ready.id).filter(|e| e.stamp == ready.stamp && !e.running) else {
+                // It has left its place since it was let go: the next one that waits for the same host has its turn.
+                if let Some(host) = ready.waited_for {
+                    self.unpark(host);
+                }
                 continue;
             };
+            let urgent = entry.demanded || ready.waited_for.is_some();
             if let Some(host) = entry.subject.server
-                && self.servers.start(host, ready, entry.demanded || ready.parked, now).is_none()
+                && self.servers.start(host, ready, urgent, now).is_none()
             {
                 continue;
             }
@@ -336,7 +341,7 @@ impl Schedule {
         self.planned.push((id, entry.due));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
-            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now, parked: false }),
+            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now, waited_for: None }),
         }
     }
 
@@ -351,7 +356,7 @@ impl Schedule {
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due, parked: false });
+                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due, waited_for: None });
             }
         }
     }
@@ -383,7 +388,7 @@ impl Schedule {
     fn unpark(&mut self, host: u64) {
         while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry)].push_front(Ready { parked: true, ..ready });
+                self.ready[rank(entry)].push_front(Ready { waited_for: Some(host), ..ready });
                 return;
             }
         }

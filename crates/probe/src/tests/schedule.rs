@@ -254,3 +254,18 @@ fn a_dead_node_that_is_listed_again_is_looked_at_within_one_interval() {
     schedule.hurry_one(id(0), at(301), 0);
     assert_eq!(schedule.running(), 50, "a running probe is enough");
 }
+
+#[test]
+fn a_node_that_leaves_when_its_turn_has_come_gives_it_to_the_next_one_of_its_host() {
+    let mut schedule = Schedule::new(Pace { per_host: 1, ..pace() });
+    let on_host = Subject { server: Some(7), ..subject(State::New) };
+    (0..4).for_each(|n| schedule.upsert(id(n), on_host, at(0), 0));
+    assert_eq!(drain(&mut schedule, at(0)), [id(0)], "the others wait for their host");
+    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(1), 0);
+    // The next one has its turn, and leaves before it is started.
+    schedule.remove(id(1));
+    assert_eq!(drain(&mut schedule, at(1)), [id(2)]);
+    schedule.remove(id(2));
+    schedule.remove(id(3));
+    assert_eq!(drain(&mut schedule, at(1)), []);
+}
