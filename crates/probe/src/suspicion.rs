@@ -81,10 +81,15 @@ impl<S: Copy + PartialEq> Voices<S> {
         voice.last = now;
     }
 
+    /// The voices that still count, by network.
+    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (u64, &Voice<S>)> {
+        let fresh = move |voice: &Voice<S>| now.since(voice.last) < FRESH;
+        self.heard.iter().filter(move |(_, voice)| fresh(voice)).map(|(network, voice)| (*network, voice))
+    }
+
     /// The voices of other networks that still count.
     fn others(&self, network: u64, now: Timestamp) -> impl Iterator<Item = &Voice<S>> {
-        let fresh = move |voice: &&Voice<S>| now.since(voice.last) < FRESH;
-        self.heard.iter().filter(move |(other, _)| **other != network).map(|(_, voice)| voice).filter(fresh)
+        self.fresh(now).filter(move |(other, _)| *other != network).map(|(_, voice)| voice)
     }
 }
 
@@ -117,6 +122,13 @@ pub(crate) struct Consequences {
     pub(crate) release: Vec<NodeId>,
     /// The page turned out to have changed just now; to be said once.
     pub(crate) page_changed: bool,
+}
+
+/// How many networks bring the pages, and how many do not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    bring: usize,
+    miss: usize,
 }
 
 /// Everything that is suspected.
@@ -189,8 +201,10 @@ impl Suspicion {
         self.misses.remove(&who.id);
         self.missing.remove(&who.id);
         let mut guilty = Vec::new();
+        // Many may wait: the voices are counted once for all of them.
+        let tally = self.tally(now);
         for (id, network) in std::mem::take(&mut self.missing) {
-            if !self.others_bring(Witness { id, network }, now) {
+            if !self.others_bring_in(tally, network, now) {
                 continue;
             }
             let misses = self.misses.entry(id).or_default();
@@ -210,9 +224,25 @@ impl Suspicion {
 
     /// Whether other networks bring the pages, more of them than not.
     pub(crate) fn others_bring(&self, who: Witness, now: Timestamp) -> bool {
-        let others = || self.arrivals.others(who.network, now);
-        let (bring, miss) = (others().filter(|voice| voice.saw).count(), others().filter(|voice| !voice.saw).count());
-        bring > miss
+        self.others_bring_in(self.tally(now), who.network, now)
+    }
+
+    /// How many networks bring the pages.
+    fn tally(&self, now: Timestamp) -> Tally {
+        self.arrivals.fresh(now).fold(Tally::default(), |tally, (_, voice)| match voice.saw {
+            true => Tally { bring: tally.bring + 1, ..tally },
+            false => Tally { miss: tally.miss + 1, ..tally },
+        })
+    }
+
+    /// Whether in a tally of all networks more of the others bring the pages than not.
+    fn others_bring_in(&self, Tally { bring, miss }: Tally, network: u64, now: Timestamp) -> bool {
+        let own = self.arrivals.heard.get(&network).filter(|voice| now.since(voice.last) < FRESH);
+        match own.map(|voice| voice.saw) {
+            Some(true) => bring > miss + 1,
+            Some(false) => bring + 1 > miss,
+            None => bring > miss,
+        }
     }
 
     /// A node has left the pool.
