@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +163,7 @@ impl WriteBehind {
         while let Some(batch) = batches.front() {
             // A store that refuses change by change must not hold up a stop.
             let stopped = end.is_none() && stop.is_cancelled();
-            let written = if stopped { Written::Late } else { self.write(batch, end).await };
+            let written = if stopped { Written::Late } else { self.write(batch, stop, end).await };
             let failed = match written {
                 Written::Yes => {
                     self.note_success(batch);
@@ -188,11 +188,17 @@ impl WriteBehind {
         Ok(())
     }
 
-    /// Writes one batch once, and takes in what comes meanwhile.
-    async fn write(&mut self, batch: &[Change], end: Option<Instant>) -> Written {
+    /// Writes one batch once, and takes in what comes meanwhile. After a stop it takes [`WriterConfig::shutdown`] at most:
+    /// a disk that never answers must not keep the program from ending.
+    async fn write(&mut self, batch: &[Change], stop: &CancellationToken, end: Option<Instant>) -> Written {
         let store = Arc::clone(&self.store);
         let write = bounded(store.write(batch), end);
-        tokio::pin!(write);
+        let shutdown = self.config.shutdown;
+        let overdue = async {
+            stop.cancelled().await;
+            sleep(shutdown).await;
+        };
+        tokio::pin!(write, overdue);
         loop {
             tokio::select! {
                 biased;
@@ -201,6 +207,7 @@ impl WriteBehind {
                     Some(Ok(())) => Written::Yes,
                     Some(Err(error)) => Written::No(error),
                 },
+                () = &mut overdue, if end.is_none() => return Written::Late,
                 message = self.messages.recv(), if end.is_none() && self.has_room() => {
                     self.take_in(message);
                 }

@@ -288,3 +288,16 @@ async fn shutdown_is_bounded_while_every_change_is_refused_slowly() {
     assert!(begun.elapsed() <= Duration::from_secs(16), "{:?}", begun.elapsed());
     assert!(summary.lost > 0 && summary.lost + summary.written == 2000, "{summary:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_is_bounded_while_a_write_never_returns() {
+    let store = failing(0);
+    store.0.lock().unwrap().slow = Duration::from_secs(1_000_000);
+    let (writer, stop, task) = start(&store, WriterConfig::default());
+    writer.put(vec![Change::PutNode(node(1))]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let begun = tokio::time::Instant::now();
+    stop.cancel();
+    assert_eq!(task.await.unwrap().lost, 1);
+    assert!(begun.elapsed() <= 2 * WriterConfig::default().shutdown, "{:?}", begun.elapsed());
+}
