@@ -70,6 +70,8 @@ impl Visitors {
     pub(crate) fn arrive(self: &Arc<Self>, address: SocketAddr) -> Option<Visit> {
         let client = client_key(address.ip());
         let mut table = self.table.lock();
+        // A client may use its port again before the end of its older connection is noticed here.
+        table.leave(address, None);
         let theirs = table.strangers.get(&client).map_or(0, BTreeMap::len);
         let slot = if theirs >= self.pending && !client.is_loopback() {
             table.drive_out(client)
@@ -206,5 +208,17 @@ mod tests {
         assert_eq!(visitors.table.lock().places.len(), 1);
         drop(second);
         assert_eq!(visitors.slots.available_permits(), 1);
+    }
+
+    #[test]
+    fn ports_that_are_used_again_never_shut_a_client_out() {
+        let visitors = Visitors::new(100, 4);
+        for _ in 0..20 {
+            let (first, second) = (visitors.arrive(at(1, 1)), visitors.arrive(at(1, 1)));
+            assert!(first.is_some() && second.is_some());
+            drop((first, second));
+        }
+        let table = visitors.table.lock();
+        assert!(table.places.is_empty() && table.strangers.is_empty() && table.ranks.is_empty());
     }
 }
