@@ -1,4 +1,4 @@
-//! Why there is no node to use: the application knows, and clients that are refused hear of it.
+//! The reason why no node can be used: the application works it out, and the gateway tells it to clients that it refuses.
 
 use std::{fmt, sync::Arc};
 
