@@ -89,9 +89,15 @@ impl Diagnosis {
                 *seen.entry((failure.code, failure.stage.name())).or_default() += 1;
             }
         }
-        let ((code, stage), _) = seen.into_iter().max_by_key(|(_, number)| *number)?;
-        Some(format!("{code} at {stage}"))
+        commonest(seen)
     }
+}
+
+/// What was seen most often, a code and a stage; among equals always the same one, so that the line does not change by
+/// itself.
+fn commonest(seen: HashMap<(&str, &str), usize>) -> Option<String> {
+    let ((code, stage), _) = seen.into_iter().max_by_key(|(what, number)| (*number, *what))?;
+    Some(format!("{code} at {stage}"))
 }
 
 fn without_digits(text: &str) -> String {
@@ -189,6 +195,16 @@ mod tests {
     fn told(counts: Counts, outage: Option<Outage>, sources: &[Option<SourceRow>]) -> Option<String> {
         let failure = (counts.dead > 0).then(|| "refused at connect".to_owned());
         reason(&Facts { counts, outage, sources, failure, now: Timestamp(1000) })
+    }
+
+    #[test]
+    fn of_two_causes_that_are_as_common_it_is_always_the_same_one() {
+        let causes = [("refused", "connect"), ("timeout", "connect"), ("dns", "resolve"), ("tls", "handshake")];
+        for _ in 0..64 {
+            // Every map has an order of its own.
+            let seen = causes.into_iter().map(|cause| (cause, 3)).collect();
+            assert_eq!(commonest(seen).as_deref(), Some("tls at handshake"));
+        }
     }
 
     #[test]
