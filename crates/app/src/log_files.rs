@@ -71,8 +71,10 @@ impl LogFiles {
 
     /// Removes the oldest files until the others are within the bounds. A file that cannot be removed is tried again later.
     fn prune(&self) {
+        let current = Name::of(self.open.day, self.open.part);
         let mut names = names(&self.folder);
-        names.sort_unstable();
+        // What is being written stays, also when a clock that was wrong has left files of days to come.
+        names.sort_unstable_by_key(|name| (*name == current, *name));
         let mut days = 0;
         let mut bytes = 0;
         let mut last = None;
@@ -82,7 +84,7 @@ impl LogFiles {
             let file = self.folder.join(name.text());
             let size = file.symlink_metadata().map_or(0, |about| about.len());
             // What is being written may grow to a whole file.
-            bytes += if name == Name::of(self.open.day, self.open.part) { self.most / FILES } else { size };
+            bytes += if name == current { self.most / FILES } else { size };
             if days > self.days || bytes > self.most {
                 let _ = fs::remove_file(file);
             }
@@ -249,6 +251,21 @@ mod tests {
         let today = Name::of(files.open.day, 0).text();
         assert_eq!(left, ["hezar.2020-01-08.log".to_owned(), "hezar.2020-01-09.log".to_owned(), today]);
         assert!(folder.path().join("notes.log").exists());
+    }
+
+    #[test]
+    fn files_of_days_to_come_do_not_push_out_what_is_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for day in 1..=5 {
+            fs::write(folder.path().join(format!("hezar.9999-01-0{day}.log")), vec![b'x'; 1000]).unwrap();
+        }
+        for (days, most) in [(3, 1 << 20), (14, 4000)] {
+            let mut files = LogFiles::open(folder.path(), days, most).unwrap();
+            writeln!(files, "a line").unwrap();
+            let current = Name::of(files.open.day, files.open.part).text();
+            assert!(fs::read_to_string(folder.path().join(current)).unwrap().ends_with("a line\n"));
+            assert!(total(folder.path()) <= most);
+        }
     }
 
     #[test]
