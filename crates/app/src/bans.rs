@@ -36,6 +36,21 @@ impl Bans {
         let dto = |row: &BanRow| BanDto { id: row.id.to_string(), name: row.label.to_string(), since: row.since.0 };
         rows.values().map(dto).collect()
     }
+
+    /// Lifts the bans that full or short ids name, and returns which these were; none when one of the texts is no id.
+    fn lift(&self, texts: &[String], pool: &Nodes) -> Result<Vec<NodeId>, ApiError> {
+        bound_short_ids(texts)?;
+        let mut rows = self.0.lock();
+        let named = |text: &String| {
+            read_full_or(text, |short| only(short, rows.keys().copied().filter(|id| id.starts_with(short))))
+        };
+        let named: Vec<Option<NodeId>> = texts.iter().map(named).collect::<Result<_, _>>()?;
+        let lifted: Vec<NodeId> = named.into_iter().flatten().filter(|id| rows.remove(id).is_some()).collect();
+        for id in &lifted {
+            pool.lift(*id);
+        }
+        Ok(lifted)
+    }
 }
 
 impl Desk {
@@ -70,22 +85,11 @@ impl Desk {
 
     /// Lifts bans; the nodes come back with the next reading of a source that lists them.
     pub(crate) async fn lift_bans(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
-        let mut changes = Vec::new();
-        {
-            let mut rows = self.bans.0.lock();
-            for text in ids {
-                let id =
-                    read_full_or(text, |short| only(short, rows.keys().copied().filter(|id| id.starts_with(short))))?;
-                if let Some(id) = id.filter(|id| rows.remove(id).is_some()) {
-                    self.pool.lift(id);
-                    changes.push(Change::RemoveBan(id));
-                }
-            }
-        }
-        let lifted = changes.len();
+        let lifted = self.bans.lift(ids, &self.pool)?;
+        let done = LiftReport { lifted: lifted.len(), missing: ids.len() - lifted.len() };
         // A source that has not changed would not be read again for them.
-        self.board.forget_validators();
-        let done = LiftReport { lifted, missing: ids.len() - lifted };
+        let mut changes = self.board.forget_validators();
+        changes.extend(lifted.into_iter().map(Change::RemoveBan));
         Ok(Saved { done, stored: self.board.save(changes).await? })
     }
 
@@ -102,9 +106,7 @@ impl Desk {
 
     /// The nodes that ids name, each once, and how many name none.
     fn find_all(&self, texts: &[String]) -> Result<(Vec<NodeId>, usize), ApiError> {
-        if texts.iter().filter(|text| text.len() < 32).count() > MOST_SHORT_IDS {
-            return Err(ApiError::BadRequest(format!("more than {MOST_SHORT_IDS} short ids: write some in full")));
-        }
+        bound_short_ids(texts)?;
         let mut ids = Vec::with_capacity(texts.len());
         for text in texts {
             ids.extend(self.find(text)?);
@@ -121,6 +123,17 @@ fn ban_row(pool: &Nodes, id: NodeId, now: Timestamp) -> BanRow {
     let link = node.as_ref().map(|node| to_link(node.spec(), &Label::default())).unwrap_or_default();
     let label = node.map(|node| node.label().as_str().into()).unwrap_or_default();
     BanRow { id, uri: link.into(), label, since: now }
+}
+
+/// Refuses a request with so many short ids that looking for them takes long.
+///
+/// # Errors
+/// [`ApiError::BadRequest`]: more than [`MOST_SHORT_IDS`].
+pub(crate) fn bound_short_ids(texts: &[String]) -> Result<(), ApiError> {
+    if texts.iter().filter(|text| text.len() < 32).count() > MOST_SHORT_IDS {
+        return Err(ApiError::BadRequest(format!("more than {MOST_SHORT_IDS} short ids: write some in full")));
+    }
+    Ok(())
 }
 
 /// Reads a full id, or asks for what a short one names.
@@ -159,6 +172,21 @@ mod tests {
         let mut bytes = [rest; 16];
         bytes[..3].copy_from_slice(&[first, second, third]);
         NodeId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn one_bad_id_lifts_no_ban_and_so_leaves_none_that_only_the_store_knows() {
+        let pool = Nodes::new(hezar_pool::Rules::default());
+        let row = |id| BanRow { id, uri: String::new().into(), label: "".into(), since: Timestamp(1) };
+        let ids = [id(0xab, 0xcd, 0xef, 1), id(0xab, 0xcd, 0xe0, 2)];
+        let bans = Bans::restore(ids.map(row).into(), &pool);
+        let texts = |texts: [&str; 2]| texts.map(str::to_owned);
+        assert!(bans.lift(&texts(["abcdef", "no id"]), &pool).is_err());
+        assert_eq!(bans.list().len(), 2);
+        assert_eq!(bans.lift(&texts(["abcdef", &ids[0].to_string()]), &pool), Ok(vec![ids[0]]));
+        assert_eq!(bans.list().len(), 1);
+        assert!(bans.lift(&vec!["abcde0".to_owned(); MOST_SHORT_IDS + 1], &pool).is_err());
+        assert_eq!(bans.lift(&vec!["abcde0".to_owned(); MOST_SHORT_IDS], &pool), Ok(vec![ids[1]]));
     }
 
     #[test]

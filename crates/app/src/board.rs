@@ -126,9 +126,12 @@ impl Board {
         store_status::dto(self.writer.status(), &self.unreadable)
     }
 
-    /// Lets every source be read whole the next time, also when it has not changed.
-    pub(crate) fn forget_validators(&self) {
-        self.rows.lock().iter_mut().for_each(|row| row.validators = None);
+    /// Lets every source be read whole the next time, also when it has not changed; returns what has to be written for
+    /// that, so that a restart does not bring the validators back.
+    pub(crate) fn forget_validators(&self) -> Vec<Change> {
+        let mut rows = self.rows.lock();
+        let forgotten = rows.iter_mut().filter_map(|row| row.validators.take().map(|_| Change::PutSource(row.clone())));
+        forgotten.collect()
     }
 
     /// Changes the row of a source, if it has one; it is written with its next note.

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    bans::bound_short_ids,
     collect::{FetchNowError, Reading},
     control::{Desk, Filter},
 };
@@ -39,6 +40,7 @@ impl Desk {
 
     /// The nodes that a request means.
     async fn wanted(&self, request: &ProbeRequest) -> Result<Vec<NodeId>, ApiError> {
+        bound_short_ids(&request.ids)?;
         let named = request.ids.iter().map(|id| self.find(id)?.ok_or(ApiError::NotFound));
         let named = named.collect::<Result<Vec<NodeId>, _>>()?;
         let filter = Filter::new(&NodesQuery {
