@@ -1,7 +1,7 @@
 //! Changes that wait to be written, at most one per node, source and session, however often they change.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -177,4 +177,22 @@ impl Pending {
         changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
         changes
     }
+}
+
+/// Cuts changes into batches of about `limit` rows, each of at least one change.
+pub(crate) fn split(changes: Vec<Change>, limit: usize) -> VecDeque<Vec<Change>> {
+    let mut batches = VecDeque::new();
+    let (mut batch, mut weight) = (Vec::new(), 0);
+    for change in changes {
+        if !batch.is_empty() && weight + change.weight() > limit {
+            batches.push_back(std::mem::take(&mut batch));
+            weight = 0;
+        }
+        weight += change.weight();
+        batch.push(change);
+    }
+    if !batch.is_empty() {
+        batches.push_back(batch);
+    }
+    batches
 }

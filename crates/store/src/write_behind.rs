@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Change, Retry, Store, StoreError, WriteSummary, WriterConfig,
-    pending::Pending,
+    pending::{Pending, split},
     writer::{Message, Waiter},
     writer_status::SharedStatus,
 };
@@ -333,22 +333,4 @@ async fn bounded<T>(future: impl Future<Output = T>, end: Option<Instant>) -> Op
         None => Some(future.await),
         Some(end) => timeout(end.saturating_duration_since(Instant::now()), future).await.ok(),
     }
-}
-
-/// Cuts changes into batches of about `limit` rows, each of at least one change.
-fn split(changes: Vec<Change>, limit: usize) -> VecDeque<Vec<Change>> {
-    let mut batches = VecDeque::new();
-    let (mut batch, mut weight) = (Vec::new(), 0);
-    for change in changes {
-        if !batch.is_empty() && weight + change.weight() > limit {
-            batches.push_back(std::mem::take(&mut batch));
-            weight = 0;
-        }
-        weight += change.weight();
-        batch.push(change);
-    }
-    if !batch.is_empty() {
-        batches.push_back(batch);
-    }
-    batches
 }
