@@ -72,6 +72,10 @@ pub struct NodeDto {
     /// Whether it takes any certificate: whoever sits between can read and change what it carries.
     #[serde(default)]
     pub insecure: bool,
+    /// What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
+    /// absent while nothing is known, and for other protocols.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carries: Option<String>,
     /// The last measured latency in milliseconds.
     pub latency_ms: Option<u64>,
     /// Failures in a row.

@@ -33,6 +33,7 @@ fn node() -> NodeDto {
         port: 8388,
         transport: "tcp".into(),
         security: "none".into(),
+        carries: None,
         insecure: false,
         latency_ms: Some(12),
         failures: 0,

@@ -215,6 +215,7 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         transport: spec.transport().name().to_owned(),
         security: spec.security().name().to_owned(),
         insecure: node.insecure(),
+        carries: node.http_ability().name().map(Into::into),
         latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
         failures: record.failures,
         in_flight: node.in_flight(),
