@@ -28,7 +28,8 @@ pub(crate) fn read(text: &str, names: Names) -> Option<Endpoint> {
         return Some(found);
     }
     if text.contains('@') {
-        return None;
+        // A password with that sign; behind a name it is rather a mail address.
+        return with_login(text, Names::No).filter(|(_, login)| login.is_some());
     }
     server(text, names).map(|server| (server, None)).or_else(|| with_login(text, names))
 }

@@ -344,6 +344,14 @@ fn interfaces_of_lists() {
             "host,port,login,password\n203.0.113.1,8080,\"al,ice\",\"p,w\"\"x\"\n",
             &["http://al%2Cice:p%2Cw%22x@203.0.113.1:8080"],
         ),
+        (
+            "socks5,203.0.113.1,1080,user,pass\nhttp,203.0.113.2,80,,\n",
+            &["socks5://user:pass@203.0.113.1:1080", "http://203.0.113.2:80"],
+        ),
+        (
+            "user:p@ss@203.0.113.1:80\n203.0.113.1:80:user:p@ss\nuser:p@ss:203.0.113.1:80\n",
+            &["http://user:p%40ss@203.0.113.1:80"; 3],
+        ),
         ("\"203.0.113.1:80\\n203.0.113.2:80\"", &["http://203.0.113.1:80", "http://203.0.113.2:80"]),
         (
             "\"dHJvamFuOi8vcHdAMjAzLjAuMTEzLjE6NDQzI29uZQo=\"",
@@ -373,4 +381,38 @@ fn logins_of_hysteria_in_base64() {
         |auth: &str| format!(r#"{{"server": "203.0.113.1:3000", "auth": "{auth}", "up_mbps": 10, "down_mbps": 50}}"#);
     assert_eq!(links(&text("cGFzcw==")), ["hysteria://203.0.113.1:3000?protocol=udp&auth=pass&upmbps=10&downmbps=50"]);
     assert_eq!(codes(&text("!")), [RejectCode::BadCredential]);
+}
+
+#[test]
+fn anchors_of_long_lists_are_no_bomb() {
+    let mut text = String::from(
+        "x: &x {type: trojan, password: p, sni: s.test, skip-cert-verify: true, network: ws, ws-opts: {path: /w}}\nproxies:\n",
+    );
+    for port in 1..=3000 {
+        text.push_str(&format!("- {{<<: *x, name: n{port}, server: 203.0.113.1, port: {port}}}\n"));
+    }
+    assert_eq!((links(&text).len(), codes(&text).len()), (3000, 0));
+}
+
+#[test]
+fn shadowsocks_in_the_words_of_its_programs() {
+    let client = r#"{"servers": [{"address": "203.0.113.1", "port": 8388, "method": "aes-256-gcm", "password": "p"}]}"#;
+    assert_eq!(links(client), ["ss://YWVzLTI1Ni1nY206cA@203.0.113.1:8388"]);
+    let server = r#"{"server": "0.0.0.0", "server_port": 8388, "method": "aes-256-gcm", "password": "p"}"#;
+    assert_eq!((links(server).len(), codes(server)), (0, vec![RejectCode::BadHost]));
+    let with_protocol = r#"{"configs": [{"server": "203.0.113.1", "server_port": 8388, "password": "p",
+        "method": "aes-256-cfb", "protocol": "auth_sha1_v4", "obfs": "plain"}]}"#;
+    assert_eq!(parse(with_protocol.as_bytes()).nodes[0].spec.scheme(), "ssr");
+}
+
+#[test]
+fn pins_in_the_words_of_other_clients() {
+    for key in ["server-cert-fingerprint", "tls-fingerprint"] {
+        let text = |pin: &str| {
+            format!("proxies:\n- {{type: trojan, server: 203.0.113.1, port: 443, password: p, {key}: {pin}}}\n")
+        };
+        assert_eq!(codes(&text("nothing")), [RejectCode::BadPin], "{key}");
+        assert!(links(&text(&"ab".repeat(32)))[0].contains("pcs="), "{key}");
+    }
+    assert_eq!(codes("anytls://p@203.0.113.1:443?hpkp=nothing"), [RejectCode::BadPin]);
 }

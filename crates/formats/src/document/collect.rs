@@ -99,7 +99,10 @@ impl Collector {
             self.provider(name, provider);
         }
         let remarks = tree.text(&["remarks", "remark"]);
-        let lists = ["outbounds", "endpoints", "outboundDetour"].map(|key| tree.get(key).items());
+        // What the server of Hysteria 2 calls so are its own ways out.
+        let is_server = !tree.get("listen").is_null();
+        let lists =
+            ["outbounds", "endpoints", "outboundDetour"].map(|key| if is_server { &[] } else { tree.get(key).items() });
         let mut siblings = Siblings::new(&lists);
         for entry in lists.into_iter().flatten() {
             let shape = if entry.get("protocol").is_null() { Shape::SingBox } else { Shape::Xray };
@@ -314,7 +317,7 @@ impl Shape {
             Some(Self::SingBox)
         } else if has("type") && server && (has("port") || has("ports")) {
             Some(Self::Clash)
-        } else if server && has("method") && has("password") {
+        } else if (server || has("address")) && has("method") && has("password") {
             Some(Self::Sip008)
         } else if has("add") && has("port") && has("id") {
             Some(Self::VmessLink)

@@ -1,12 +1,14 @@
 //! JSON entries without a client: SIP008 servers, the objects of `vmess://` links, and addresses of free proxy lists.
 
-use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
+use hezar_core::{Credentials, Host, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 
 use super::tree::Tree;
 use crate::{
     ListScheme, RejectCode,
     address::{self, Endpoint, Names},
-    field, outbound, parse_link,
+    field, outbound,
+    outbound::ShadowsocksRText,
+    parse_link,
 };
 
 const HOST: &[&str] = &[
@@ -44,9 +46,28 @@ const PROXY_SIGNS: &[&str] = &[
 
 /// One server of SIP008, or of the configuration of shadowsocks itself.
 pub(super) fn sip008(entry: &Tree) -> Result<NodeSpec, RejectCode> {
+    let server = field::server(entry.text(&["server", "address"]), entry.text(&["server_port", "port"]))?;
+    // A server's own configuration names the address that it listens at.
+    if matches!(server.host(), Host::Ip(ip) if ip.is_unspecified()) {
+        return Err(RejectCode::BadHost);
+    }
+    let (method, password) = (entry.text(&["method"]), entry.text(&["password"]));
     let plugin = outbound::plugin(entry.text(&["plugin"]), entry.text(&["plugin_opts"]));
-    let outbound = outbound::shadowsocks(entry.text(&["method"]), entry.text(&["password"]), plugin, false)?;
-    Ok(NodeSpec::new(field::server(entry.text(&["server"]), entry.text(&["server_port", "port"]))?, outbound))
+    let outbound = if plugin.is_some() {
+        outbound::shadowsocks(method, password, plugin, false)?
+    } else {
+        // ShadowsocksR's clients use the same keys and add two.
+        let text = ShadowsocksRText {
+            method,
+            password,
+            protocol: entry.text(&["protocol"]),
+            protocol_param: entry.text(&["protocol_param", "protocolparam"]),
+            obfs: entry.text(&["obfs"]),
+            obfs_param: entry.text(&["obfs_param", "obfsparam"]),
+        };
+        text.outbound()?
+    };
+    Ok(NodeSpec::new(server, outbound))
 }
 
 /// The object that `vmess://` links hold in base64.

@@ -10,8 +10,8 @@ use super::tree::{MAX_DEPTH, Tree};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// What aliases may add: this many bytes, or four times the text.
-const FREE_COPIES: usize = 1 << 20;
+/// What aliases may add: this many bytes, or four times the text. Lists of many thousand nodes share one anchor.
+const FREE_COPIES: usize = 16 << 20;
 
 /// Reads every document of a text.
 pub(super) fn read(text: &str) -> Result<Vec<Tree>, Malformed> {

@@ -47,7 +47,7 @@ pub(super) fn read<'q>(query: &'q Query<'_>, kind: SecurityKind) -> SecurityText
 }
 
 /// The names of pinned certificates, and those of pins that cannot be checked here: hashes of keys and of whole chains.
-const PINS: &[&str] = &["pcs", "pinsha256", "pinnedpeercertsha256", "pinnedcertsha256"];
+const PINS: &[&str] = &["pcs", "pinsha256", "pinnedpeercertsha256", "pinnedcertsha256", "hpkp"];
 const OTHER_PINS: &[&str] =
     &["pinnedpeercertificatechainsha256", "pinnedpeercertificatepublickeysha256", "certificatepublickeysha256"];
 

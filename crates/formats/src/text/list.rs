@@ -48,9 +48,10 @@ pub(super) fn read(line: &str, default: ListScheme) -> Row {
     {
         return Row::Heading(scheme);
     }
-    let mut row = Reading { scheme: default, endpoints: Vec::new(), rest: Vec::new(), first: true };
+    let named = fields.iter().take(leading).flat_map(|field| words(field)).find_map(ListScheme::from_name);
+    let scheme = named.unwrap_or(default);
+    let mut row = Reading { scheme, endpoints: Vec::new(), rest: Vec::new(), first: leading == 0 };
     let mut words = fields.iter().skip(leading).flat_map(|field| words(field)).take(MAX_WORDS).peekable();
-    row.first = leading == 0;
     while let Some(word) = words.next() {
         match row.word(word, words.peek().copied()) {
             Step::Next => {}

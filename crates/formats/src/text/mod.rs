@@ -72,8 +72,10 @@ pub(crate) fn addresses(text: &str, default: ListScheme) -> Vec<NodeSpec> {
 fn refuse_whole(parsed: &mut Parsed, text: &str) {
     let prose =
         parsed.rejects.len() >= PROSE_LINES && parsed.rejects.iter().all(|one| one.code == RejectCode::NotALink);
-    let says = |line: &str| line.contains(|c: char| c.is_alphanumeric()) && !is_comment(line.trim_start());
-    let Some((number, first)) = (1..).zip(text.lines()).find(|(_, line)| says(line)) else { return };
+    let says = |line: &str| line.contains(|c: char| c.is_alphanumeric());
+    let lines =
+        || (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !is_comment(line.trim_start()));
+    let Some((number, first)) = lines().find(|(_, line)| says(line)).or_else(|| lines().next()) else { return };
     if parsed.rejects.is_empty() || prose {
         parsed.rejects.clear();
         parsed.refuse(number, first, RejectCode::UnknownDocument);

@@ -60,8 +60,9 @@ fn security(entry: &Tree, kind: SecurityKind) -> SecurityText<'_> {
 
 /// The pinned certificate's hash. Old configurations name a browser here, as `client-fingerprint` does now.
 pub(in super::super) fn pin_text(entry: &Tree) -> &str {
-    let text = entry.text(&["fingerprint"]);
-    if field::fingerprint(text).is_some() || text.eq_ignore_ascii_case("none") { "" } else { text }
+    let is_browser = |text: &str| field::fingerprint(text).is_some() || text.eq_ignore_ascii_case("none");
+    let texts = ["fingerprint", "server-cert-fingerprint", "tls-fingerprint"].map(|key| entry.text(&[key]));
+    texts.into_iter().find(|text| !text.is_empty() && !is_browser(text)).unwrap_or_default()
 }
 
 /// A pinned certificate, or the authority that an entry brings along; a path of its publisher's machine is neither.
@@ -262,8 +263,8 @@ fn hysteria2(entry: &Tree) -> Result<NodeSpec, RejectCode> {
         ports,
         hop_interval: field::seconds(entry.text(&["hop-interval"])),
         obfs: outbound::obfs2(entry.text(&["obfs"]), entry.text(&["obfs-password"]), min, max),
-        up_mbps: field::mbps(entry.text(&["up"])),
-        down_mbps: field::mbps(entry.text(&["down"])),
+        up_mbps: field::mbps(entry.text(&["up", "up-speed"])),
+        down_mbps: field::mbps(entry.text(&["down", "down-speed"])),
         tls: tls(entry),
     };
     let port = if port.is_empty() { "443" } else { port.as_ref() };
