@@ -112,6 +112,12 @@ const PAGES: &[(&str, &str)] = &[
          TCP    10.0.0.5:49670     203.0.113.1:443    ESTABLISHED\n  TCP    10.0.0.5:49671     203.0.113.2:443    \
          TIME_WAIT\n",
     ),
+    (
+        "the server of Hysteria 2",
+        "listen: :443\nauth: {type: password, password: p}\noutbounds:\n  - {name: v, type: socks5, socks5: {addr: \
+         203.0.113.9:1080}}\n  - {name: h, type: http, http: {url: \"http://u:p@203.0.113.9:8080\"}}\n",
+    ),
+    ("brackets", "[[[[[[[["),
     ("a playlist", "#EXTM3U\n#EXTINF:-1,One\nhttp://203.0.113.2:8000/\n#EXTINF:-1,Two\nhttp://203.0.113.3:8000\n"),
     (
         "a log in JSON",
@@ -352,6 +358,8 @@ fn interfaces_of_lists() {
             "user:p@ss@203.0.113.1:80\n203.0.113.1:80:user:p@ss\nuser:p@ss:203.0.113.1:80\n",
             &["http://user:p%40ss@203.0.113.1:80"; 3],
         ),
+        ("\"203.0.113.1\",\"8080\",\"alice\",\"p,w\"\n", &["http://alice:p%2Cw@203.0.113.1:8080"]),
+        (r#"{"data": {"count": 1, "proxy_list": ["203.0.113.1:80"]}}"#, &["http://203.0.113.1:80"]),
         ("\"203.0.113.1:80\\n203.0.113.2:80\"", &["http://203.0.113.1:80", "http://203.0.113.2:80"]),
         (
             "\"dHJvamFuOi8vcHdAMjAzLjAuMTEzLjE6NDQzI29uZQo=\"",
@@ -415,4 +423,14 @@ fn pins_in_the_words_of_other_clients() {
         assert!(links(&text(&"ab".repeat(32)))[0].contains("pcs="), "{key}");
     }
     assert_eq!(codes("anytls://p@203.0.113.1:443?hpkp=nothing"), [RejectCode::BadPin]);
+}
+
+#[test]
+fn sections_that_are_not_read_are_named() {
+    let text = "[Proxy]\na = http,203.0.113.1,80\n[Remote Proxy]\nb = https://example.test/sub,udp=true\n[Proxy Chain]\n\
+                c = a,b\n[Proxy Group]\nd = select, policy-path=https://example.test/sub\ne = select, a\n";
+    assert_eq!(links(text), ["http://203.0.113.1:80#a"]);
+    assert_eq!(codes(text), [RejectCode::WebAddress, RejectCode::BadChain, RejectCode::WebAddress]);
+    let text = "[server_remote]\nhttps://example.test/sub, tag=x\n[server_local]\nhttp=203.0.113.1:80, tag=a\n";
+    assert_eq!((links(text).len(), codes(text)), (1, vec![RejectCode::WebAddress]));
 }

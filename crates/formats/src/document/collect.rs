@@ -13,8 +13,21 @@ use crate::{ListScheme, Parsed, RejectCode, admission, parse_link, text};
 const MAX_WRAPPING: usize = 4;
 
 /// Keys under which lists of entries are published without a client's name.
-const WRAPPERS: &[&str] =
-    &["servers", "configs", "nodes", "data", "proxies", "proxy", "results", "result", "items", "list", "LISTA"];
+const WRAPPERS: &[&str] = &[
+    "servers",
+    "configs",
+    "nodes",
+    "data",
+    "proxies",
+    "proxy",
+    "results",
+    "result",
+    "items",
+    "list",
+    "LISTA",
+    "proxy_list",
+    "proxyList",
+];
 
 /// Those of them under which programs keep other addresses than proxies.
 const AMBIGUOUS: &[&str] = &["servers", "configs"];

@@ -136,6 +136,11 @@ fn read_rows(text: &str) -> Option<Parsed> {
             match line.section.as_str() {
                 "proxy" | "server" => surge::line(&mut parsed, line.number, line.text),
                 "server_local" => quantumult::line(&mut parsed, line.number, line.text),
+                "server_remote" | "remote proxy" => parsed.refuse(line.number, line.text, RejectCode::WebAddress),
+                "proxy chain" => parsed.refuse(line.number, line.text, RejectCode::BadChain),
+                "proxy group" if line.text.contains("policy-path") => {
+                    parsed.refuse(line.number, line.text, RejectCode::WebAddress);
+                }
                 _ => {}
             }
         }

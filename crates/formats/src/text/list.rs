@@ -41,7 +41,7 @@ pub(super) fn read(line: &str, default: ListScheme) -> Row {
     if !line.contains(|c: char| c.is_alphanumeric()) {
         return Row::Blank;
     }
-    let fields: Vec<&str> = line.split(is_hard).collect();
+    let fields = columns(line);
     let leading = if fields.len() > 2 { leading_columns(&fields) } else { 0 };
     if let [word] = words(line).filter(|word| word.contains(char::is_alphanumeric)).take(2).collect::<Vec<_>>()[..]
         && let Some(scheme) = ListScheme::from_name(word.trim_matches(|c: char| !c.is_alphanumeric()))
@@ -60,6 +60,17 @@ pub(super) fn read(line: &str, default: ListScheme) -> Row {
         }
     }
     row.end(&fields)
+}
+
+/// The columns of a line. A sign inside quotes separates nothing where the quotes are those of a table with logins.
+fn columns(line: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let outside = |c: char| {
+        quoted ^= c == '"';
+        is_hard(c) && !quoted
+    };
+    let fields: Vec<&str> = if line.starts_with('"') { line.split(outside).collect() } else { Vec::new() };
+    if fields.len() > 3 { fields } else { line.split(is_hard).collect() }
 }
 
 /// Signs between columns; white space may also stand inside one.
