@@ -2,7 +2,15 @@
 
 use anyhow::Context;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    fmt::{
+        format::{DefaultFields, Format, Full},
+        time::{ChronoLocal, FormatTime},
+    },
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{config::LogConfig, log_files::LogFiles};
 
@@ -37,22 +45,27 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogGuard> {
     Ok(LogGuard { _writer: writer })
 }
 
+/// RFC 3339 in the time of this machine's zone, to the millisecond.
+const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f%:z";
+
+/// A person reads the terminal and finds the times of the wall clock there. Programs read files and JSON, which keep to UTC.
 fn terminal(config: &LogConfig) -> anyhow::Result<BoxLayer> {
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    format(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr), config)
+    let layer = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
+    if config.json { format(layer, config) } else { format(layer.with_timer(local_time()), config) }
 }
 
-fn format<W>(
-    layer: tracing_subscriber::fmt::Layer<
-        Registry,
-        tracing_subscriber::fmt::format::DefaultFields,
-        tracing_subscriber::fmt::format::Format,
-        W,
-    >,
+fn local_time() -> ChronoLocal {
+    ChronoLocal::new(LOCAL_TIME.to_owned())
+}
+
+fn format<W, T>(
+    layer: tracing_subscriber::fmt::Layer<Registry, DefaultFields, Format<Full, T>, W>,
     config: &LogConfig,
 ) -> anyhow::Result<BoxLayer>
 where
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
+    T: FormatTime + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(&config.level)?;
     // A terminal that was closed cannot be written to, and saying so on that terminal would panic.
@@ -62,4 +75,20 @@ where
     } else {
         layer.with_filter(filter).boxed()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::fmt::format::Writer;
+
+    use super::*;
+
+    #[test]
+    fn the_times_of_the_terminal_name_their_zone() {
+        let mut text = String::new();
+        local_time().format_time(&mut Writer::new(&mut text)).unwrap();
+        let (time, zone) = text.split_at(23);
+        assert!(time.as_bytes()[10] == b'T' && time.as_bytes()[19] == b'.', "{text}");
+        assert!(zone.len() == 6 && zone.starts_with(['+', '-']) && zone.as_bytes()[3] == b':', "{text}");
+    }
 }
