@@ -5,7 +5,7 @@ use hezar_pool::{Strategy, TooManyFilters};
 
 use super::{
     Config, ListenerConfig, expression,
-    resolve::{limits as bounds, user},
+    resolve::{limits as bounds, users},
     section::Section,
 };
 use crate::exposure::is_public;
@@ -36,7 +36,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     }
     let names = Strategy::ALL.map(Strategy::name).join(", ");
     let strategy = section.parsed("strategy", &format!("one of {names}"), |text| text.parse().ok());
-    let users: Vec<_> = section.sections("users").into_iter().filter_map(user).collect();
+    let users = users(&mut section);
     let countries = section.texts("countries").unwrap_or_default();
     let letters: Vec<_> = countries.iter().filter_map(|text| expression::country(text)).collect();
     if letters.len() < countries.len() {

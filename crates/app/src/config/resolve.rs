@@ -13,12 +13,12 @@ use hezar_probe::{CanaryBody, CanaryPage};
 use toml::Table;
 use url::Url;
 
-use crate::{exposure::is_public, places::DATA_FOLDER};
+use crate::{by_hand, exposure::is_public, places::DATA_FOLDER};
 
 use super::{
     ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, PoolConfig, ProbeConfig, Problem, Problems,
     ProxyConfig, StoreConfig, User, lines, listener,
-    section::{Reading, Section},
+    section::{Reading, Section, http_url},
     source,
 };
 
@@ -93,6 +93,13 @@ pub(super) fn beside(folder: Option<&Path>, path: &str) -> PathBuf {
 
 fn unique_names(config: &Config, reading: &Reading<'_>) {
     for (index, source) in config.sources.iter().enumerate() {
+        if by_hand::NAMES.contains(&source.name.as_str()) {
+            let name = &source.name;
+            reading.problem(
+                format!("source[{index}].name"),
+                format_args!("{name:?} is the name under which nodes added by hand are kept: choose another one"),
+            );
+        }
         if config.sources.iter().take(index).any(|other| other.name == source.name) {
             reading.problem(format!("source[{index}].name"), format_args!("two sources are named {:?}", source.name));
         }
@@ -152,7 +159,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         max_sessions: count(&mut section, "max_sessions", 1..=10_000_000).unwrap_or(100_000),
         max_sessions_per_user: count(&mut section, "max_sessions_per_user", 1..=10_000_000).unwrap_or(10_000),
         drain: section.duration("drain", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(Duration::from_secs(10)),
-        users: section.sections("users").into_iter().filter_map(user).collect(),
+        users: users(&mut section),
         client_limits: listener::limits(section.section("client_limits")),
     };
     if is_public(proxy.listen) && proxy.users.is_empty() {
@@ -168,7 +175,19 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
     proxy
 }
 
-pub(super) fn user(mut section: Section<'_>) -> Option<User> {
+/// Reads the users of a listener. Of two with one name only one could ever log in.
+pub(super) fn users(section: &mut Section<'_>) -> Vec<User> {
+    let mut users: Vec<User> = Vec::new();
+    for user in section.sections("users").into_iter().filter_map(user) {
+        if users.iter().any(|other| other.name == user.name) {
+            section.problem("users", format_args!("two users are named {:?}", user.name));
+        }
+        users.push(user);
+    }
+    users
+}
+
+fn user(mut section: Section<'_>) -> Option<User> {
     let name = section.text("name");
     let password = section.text("password");
     let readable = |name: &str| !name.contains(|c: char| c == ':' || c.is_control());
@@ -219,9 +238,7 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
     let limits = limits();
     let default_url = known_url("https://www.gstatic.com/generate_204");
     let timeout = section.duration("timeout", limits.timeout.clone()).unwrap_or(Duration::from_secs(5));
-    let trace = section.parsed("trace_url", "an http or https URL, or \"\" for none", |text| {
-        if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
-    });
+    let trace = section.parsed("trace_url", "an http or https URL, or \"\" for none", url_or_none);
     let canaries = canaries(&mut section);
     let probe = ProbeConfig {
         url: section.url("url").unwrap_or(default_url),
@@ -251,12 +268,15 @@ fn probe(mut section: Section<'_>) -> ProbeConfig {
     probe
 }
 
+/// Reads a URL, or the empty text that stands for none.
+fn url_or_none(text: &str) -> Option<Option<Url>> {
+    if text.is_empty() { Some(None) } else { http_url(text).map(Some) }
+}
+
 /// The pages that show whether a node tampers: the usual ones, none (`""`), or one by its URL and its text or the hash of
 /// it.
 fn canaries(section: &mut Section<'_>) -> Vec<CanaryPage> {
-    let url = section.parsed("canary_url", "an http or https URL, or \"\" for none", |text| {
-        if text.is_empty() { Some(None) } else { Url::parse(text).ok().filter(Url::has_host).map(Some) }
-    });
+    let url = section.parsed("canary_url", "an http or https URL, or \"\" for none", url_or_none);
     let text = section.text("canary_text").map(|text| CanaryBody::Text(text.into()));
     let hash = section.parsed("canary_sha256", "64 hexadecimal digits", sha256).map(CanaryBody::Sha256);
     let given = text.is_some() || hash.is_some();
@@ -309,9 +329,11 @@ fn store(mut section: Section<'_>) -> StoreConfig {
 fn log(mut section: Section<'_>, folder: Option<&Path>) -> LogConfig {
     let log = LogConfig {
         level: section
-            .parsed("level", "a filter such as \"info\" or \"hezar_probe=debug,info\"", |text| {
-                tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned())
-            })
+            .parsed(
+                "level",
+                "error, warn, info, debug, trace, or a filter such as \"hezar_probe=debug,info\"",
+                |text| is_log_filter(text).then(|| text.to_owned()),
+            )
             .unwrap_or_else(|| "info".to_owned()),
         json: section
             .parsed("format", "\"pretty\" or \"json\"", |text| match text {
@@ -326,6 +348,14 @@ fn log(mut section: Section<'_>, folder: Option<&Path>) -> LogConfig {
     };
     section.finish();
     log
+}
+
+/// Whether a text says what is logged. One word that is no level would name a module and silence all the others.
+fn is_log_filter(text: &str) -> bool {
+    let is_level =
+        |word: &str| !word.trim().is_empty() && word.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let is_word = |part: &str| part.trim().bytes().all(|byte| byte.is_ascii_alphanumeric());
+    tracing_subscriber::EnvFilter::try_new(text).is_ok() && text.split(',').all(|part| is_level(part) || !is_word(part))
 }
 
 /// A URL written in this file.

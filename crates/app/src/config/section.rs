@@ -288,7 +288,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn http_url(text: &str) -> Option<Url> {
+pub(super) fn http_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 

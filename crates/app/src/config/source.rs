@@ -7,6 +7,7 @@ use std::{
 
 use hezar_core::Secret;
 use hezar_fetch::Via;
+use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
@@ -92,7 +93,7 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
         allow_private: section.boolean("allow_private").unwrap_or(false),
         via: section.parsed("via", "\"auto\", \"direct\" or \"pool\"", Via::parse).unwrap_or(Via::Auto),
         user_agent: section.text("user_agent"),
-        headers: section.secret_table("headers").unwrap_or_default(),
+        headers: headers(&mut section),
         max_bytes: section.bytes("max_bytes", 1..=1 << 30).unwrap_or(32 << 20),
         scheme: section.parsed("scheme", "http, socks4, socks4a or socks5", |text| {
             matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
@@ -104,18 +105,43 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
     (name.is_some() && origin.is_some()).then_some(source)
 }
 
+/// More request headers, by name.
+fn headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
+    let headers = section.secret_table("headers").unwrap_or_default();
+    for (name, value) in &headers {
+        let good = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value.expose()).is_ok();
+        if !good {
+            section.problem(
+                "headers",
+                format_args!(
+                    "{name:?} cannot be sent as a header: its name or its value has characters that HTTP does not allow"
+                ),
+            );
+        }
+    }
+    headers
+}
+
 fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
     let kinds = ["url", "file", "github", "telegram", "links"];
-    let given = kinds.iter().filter(|kind| section.has(kind)).count();
-    if given != 1 {
-        let first = kinds.iter().find(|kind| section.has(kind)).unwrap_or(&"url");
-        section.problem(first, format_args!("a source has exactly one of {}", kinds.join(", ")));
+    let found: Vec<&str> = kinds.into_iter().filter(|kind| section.has(kind)).collect();
+    let given = found.len();
+    match &found[..] {
+        [_] => {}
+        [] => section.problem("url", format_args!("a source needs one of {}", kinds.join(", "))),
+        [first, ..] => section.problem(
+            first,
+            format_args!(
+                "a source is read from one place, and this one has {}: make it two sources",
+                found.join(" and ")
+            ),
+        ),
     }
     let url = section.parsed("url", "an http or https URL", |text| url_template(text).then(|| Secret::new(text)));
     let file = section.text("file");
     let links = section.texts("links").map(|links| links.into_iter().map(Secret::new).collect());
     let repository = section.parsed("github", "\"owner/repo\"", repository);
-    let channel = section.parsed("telegram", "the name of a public channel, without @", channel);
+    let channel = section.parsed("telegram", "the name of a public channel, such as \"my_channel\"", channel);
     let branch = section.text("branch");
     let paths = section.texts("paths");
     let token = section.text("token").map(Secret::new);
@@ -158,7 +184,11 @@ fn repository(text: &str) -> Option<(String, String)> {
 }
 
 fn channel(text: &str) -> Option<String> {
-    let name = text.trim_start_matches('@');
+    let name = ["https://t.me/s/", "https://t.me/", "t.me/", "@"]
+        .iter()
+        .find_map(|start| text.strip_prefix(start))
+        .unwrap_or(text)
+        .trim_end_matches('/');
     let good = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     good.then(|| name.to_owned())
 }

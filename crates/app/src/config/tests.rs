@@ -8,6 +8,8 @@ use hezar_probe::CanaryBody;
 
 use super::*;
 
+mod mistakes;
+
 fn read(text: &str) -> Result<Config, Problems> {
     Config::read(text, None, &Layers::default())
 }
@@ -205,7 +207,7 @@ fn all_problems_at_once_with_their_paths() {
         "proxy.idle-timeout: unknown key; did you mean \"idle_timeout\"?",
         "probe.timeout: expected a duration from 100ms to 10m",
         "probe.url: expected an http or https URL, found \"ftp://…\"",
-        "source[0].url: a source has exactly one of url, file",
+        "source[0].url: a source is read from one place, and this one has url and file",
         "source[0].name: every source needs a name",
         "source[1].intervall: unknown key; did you mean \"interval\"?",
     ];

@@ -1,0 +1,59 @@
+//! Mistakes that would otherwise be found late or never: at the first fetch, at the first login, or in a silent log.
+
+use super::{problems, read};
+
+#[test]
+fn a_log_level_that_is_none_is_refused() {
+    for level in ["loud", "information", "info,verbose", ""] {
+        let found = problems(&format!("[log]\nlevel = \"{level}\""));
+        assert!(found[0].contains("log.level: expected error, warn, info, debug, trace"), "{level:?}: {found:?}");
+    }
+    for level in ["info", "WARN", "off", "hezar_probe=debug,info", "info,hezar_pool=trace", "hezar_probe"] {
+        read(&format!("[log]\nlevel = \"{level}\"")).unwrap_or_else(|problems| panic!("{level:?}: {problems}"));
+    }
+}
+
+#[test]
+fn pages_of_the_prober_are_read_over_http() {
+    for key in ["trace_url", "canary_text = \"x\"\ncanary_url"] {
+        let found = problems(&format!("[probe]\n{key} = \"ftp://a.test/x\""));
+        assert!(found.iter().any(|problem| problem.contains("expected an http or https URL")), "{found:?}");
+    }
+}
+
+#[test]
+fn of_two_users_with_one_name_one_could_never_log_in() {
+    let users = "users = [{ name = \"a\", password = \"x\" }, { name = \"a\", password = \"y\" }]\n";
+    let listener = format!("[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:1\"\n{users}");
+    for text in [format!("[proxy]\n{users}"), listener] {
+        let found = problems(&text);
+        assert!(found.len() == 1 && found[0].ends_with("users: two users are named \"a\""), "{found:?}");
+    }
+}
+
+#[test]
+fn a_source_says_one_place_and_headers_that_can_be_sent() {
+    let one = |keys: &str| problems(&format!("[[source]]\nname = \"s\"\n{keys}"));
+    assert!(one("")[0].contains("a source needs one of url, file, github, telegram, links"));
+    assert!(one("file = \"f\"\ngithub = \"a/b\"")[0].contains("this one has file and github"));
+    for headers in ["{ \"bad name\" = \"x\" }", "{ Authorization = \"Bearer secret\\n\" }"] {
+        let found = one(&format!("url = \"https://a.test/\"\nheaders = {headers}"));
+        assert!(found.len() == 1 && found[0].contains("cannot be sent as a header"), "{found:?}");
+        assert!(!found[0].contains("secret"), "{found:?}");
+    }
+    for reserved in ["manual", "manual-private"] {
+        let found = problems(&format!("[[source]]\nname = \"{reserved}\"\nlinks = []"));
+        assert!(found.len() == 1 && found[0].contains("nodes added by hand"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_channel_is_known_by_its_address_too() {
+    for name in
+        ["my_channel", "@my_channel", "https://t.me/my_channel", "https://t.me/s/my_channel/", "t.me/my_channel"]
+    {
+        let config = read(&format!("[[source]]\nname = \"s\"\ntelegram = \"{name}\"")).unwrap();
+        assert!(config.show().contains("telegram = \"my_channel\""), "{name}: {}", config.show());
+    }
+    assert_eq!(problems("[[source]]\nname = \"s\"\ntelegram = \"https://t.me/+invitation\"").len(), 1);
+}
