@@ -57,7 +57,8 @@ impl Demo {
     }
 
     /// Lists the world's nodes in the pool.
-    pub(crate) fn join(&self, base: &Base) {
+    pub(crate) fn join(&self, base: &mut Base) {
+        base.demo = true;
         let nodes: Vec<_> = parse(self.world.links().as_bytes())
             .nodes
             .into_iter()

@@ -56,20 +56,26 @@ impl Diagnosis {
 
     /// The line as it is now; `None` while requests can be served.
     pub(crate) fn refresh(&self) -> Option<Arc<str>> {
-        let line: Option<Arc<str>> = self.make().map(Into::into);
+        let reason = self.make();
+        let starting = reason.as_ref().is_some_and(|reason| reason.starting);
+        let line: Option<Arc<str>> = reason.map(|reason| reason.text.into());
         let old = std::mem::replace(&mut *self.line.write(), line.clone());
         match (&old, &line) {
             (Some(_), None) => tracing::info!("requests can be served"),
             // The same reason with other numbers is no news.
             (old, Some(new)) if old.as_deref().map(without_digits) != Some(without_digits(new)) => {
-                tracing::warn!("no request can be served: {new}");
+                if starting {
+                    tracing::info!("no request can be served yet: {new}");
+                } else {
+                    tracing::warn!("no request can be served: {new}");
+                }
             }
             _ => {}
         }
         line
     }
 
-    fn make(&self) -> Option<String> {
+    fn make(&self) -> Option<Reason> {
         let snapshot = self.pool.snapshot();
         let (counts, outage) = (snapshot.counts(), self.prober.outage());
         if counts.routable() > 0 && outage.is_none() {
@@ -104,21 +110,36 @@ fn without_digits(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
+/// Why no request can be served.
+struct Reason {
+    text: String,
+    /// Whether it is so at every first start, and passes without anybody's doing.
+    starting: bool,
+}
+
+impl Reason {
+    fn starting(text: String) -> Self {
+        Self { text, starting: true }
+    }
+
+    fn fault(text: impl Into<String>) -> Self {
+        Self { text: text.into(), starting: false }
+    }
+}
+
 /// The one line; no name of a source, no address and no secret is in it, as clients read it too.
-fn reason(facts: &Facts<'_>) -> Option<String> {
+fn reason(facts: &Facts<'_>) -> Option<Reason> {
     match facts.outage {
         Some(Outage::Uplink) => {
-            return Some(
+            return Some(Reason::fault(
                 "this machine's own network seems to be down (no URL of probe.control can be reached directly); \
-                 nodes are judged again when it is back"
-                    .to_owned(),
-            );
+                 nodes are judged again when it is back",
+            ));
         }
         Some(Outage::ProbeUrl) if facts.counts.routable() == 0 => {
-            return Some(
-                "the page of probe.url does not answer, so no node can be judged; another one can be configured"
-                    .to_owned(),
-            );
+            return Some(Reason::fault(
+                "the page of probe.url does not answer, so no node can be judged; another one can be configured",
+            ));
         }
         _ => {}
     }
@@ -130,33 +151,42 @@ fn reason(facts: &Facts<'_>) -> Option<String> {
     if total == 0 {
         return Some(without_nodes(facts));
     }
-    Some(if counts.new > 0 {
+    if counts.new > 0 {
         let checked = total - counts.new;
-        format!("the first nodes are being checked: {checked} of {total} so far, and none of them works")
-    } else if counts.unsupported == total {
-        format!("none of the {total} nodes can be dialled: this program does not speak their protocols")
+        let text = format!("the first nodes are being checked: {checked} of {total} so far, and none of them works");
+        return Some(Reason::starting(text));
+    }
+    let all = |number: usize| if number == 1 { "the only node".to_owned() } else { format!("all {number} nodes") };
+    let are = |number: usize| if number == 1 { "is" } else { "are" };
+    Some(Reason::fault(if counts.unsupported == total {
+        format!("no node can be dialled: this program does not speak the protocol of {}", all(total))
     } else if counts.dead == 0 {
         format!(
-            "all {} nodes that can be dialled are in quarantine, since they change what passes through them",
-            counts.quarantined
+            "{} that can be dialled {} in quarantine, for changing what passes through",
+            all(counts.quarantined),
+            are(counts.quarantined)
         )
     } else {
         let most = facts.failure.as_ref().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
         let sources = next_fetch(facts).map(|next| format!("; sources are read again in {next}")).unwrap_or_default();
+        let number = counts.dead + counts.quarantined;
         format!(
-            "all {} nodes that can be dialled are dead{most}; each is tried again after a growing pause of at most 30 min, \
-             all of them now by `hezar probe`{sources}",
-            counts.dead + counts.quarantined
+            "{} that can be dialled {} dead{most}; the next try comes after a growing pause of at most 30 min, \
+             or now by `hezar probe`{sources}",
+            all(number),
+            are(number)
         )
-    })
+    }))
 }
 
 /// Why there is not even a node.
-fn without_nodes(facts: &Facts<'_>) -> String {
+fn without_nodes(facts: &Facts<'_>) -> Reason {
     let by_hand = "links can be added by hand with `hezar add`";
     let sources = facts.sources;
     if sources.is_empty() {
-        return format!("there is no source and no node: add a [[source]] to the configuration; {by_hand}");
+        return Reason::fault(format!(
+            "there is no source and no node: add a [[source]] to the configuration; {by_hand}"
+        ));
     }
     let read = |row: &&Option<SourceRow>| row.as_ref().is_some_and(|row| row.last_fetch.is_some());
     let errors: Vec<_> = sources.iter().flatten().filter_map(|row| row.error.as_ref()).collect();
@@ -164,12 +194,17 @@ fn without_nodes(facts: &Facts<'_>) -> String {
     if errors.len() == sources.len() {
         let code = errors.last().map_or("", |error| &*error.code);
         let number = sources.len();
-        return format!("none of the {number} sources can be read (the last failure: {code}){next}; {by_hand}");
+        let who = match number {
+            1 => "the source cannot be read".to_owned(),
+            _ => format!("none of the {number} sources can be read"),
+        };
+        let way = "is the network up? Where sources are blocked, `hezar add LINK` gives a node to read them over";
+        return Reason::fault(format!("{who} (the last failure: {code}){next}; {way}"));
     }
     if sources.iter().filter(read).count() < sources.len() {
-        return format!("the sources are being read for the first time; {by_hand}");
+        return Reason::starting(format!("the sources are being read for the first time; {by_hand}"));
     }
-    format!("the sources list no node{next}; {by_hand}")
+    Reason::fault(format!("the sources list no node{next}; {by_hand}"))
 }
 
 /// How long until the next source is read.
@@ -194,7 +229,9 @@ mod tests {
 
     fn told(counts: Counts, outage: Option<Outage>, sources: &[Option<SourceRow>]) -> Option<String> {
         let failure = (counts.dead > 0).then(|| "refused at connect".to_owned());
-        reason(&Facts { counts, outage, sources, failure, now: Timestamp(1000) })
+        let reason = reason(&Facts { counts, outage, sources, failure, now: Timestamp(1000) })?;
+        assert_eq!(reason.starting, reason.text.contains("are being"), "{}", reason.text);
+        Some(reason.text)
     }
 
     #[test]
@@ -229,8 +266,10 @@ mod tests {
                 &failed,
                 "all 7 nodes that can be dialled are dead, most of them: refused at connect",
             ),
-            (Counts { unsupported: 3, ..none }, None, &failed, "none of the 3 nodes can be dialled"),
+            (Counts { unsupported: 3, ..none }, None, &failed, "does not speak the protocol of all 3 nodes"),
             (Counts { quarantined: 3, ..none }, None, &failed, "in quarantine"),
+            (Counts { dead: 1, ..none }, None, &failed, "the only node that can be dialled is dead"),
+            (none, None, &failed[..1], "the source cannot be read (the last failure: dns)"),
             (Counts { suspect: 3, ..none }, Some(Outage::Uplink), &failed, "own network"),
             (Counts { dead: 3, ..none }, Some(Outage::ProbeUrl), &failed, "probe.url"),
         ] {

@@ -18,6 +18,8 @@ pub(crate) struct Greeting {
     pub(crate) sources: usize,
     /// The configuration file.
     pub(crate) config: Option<PathBuf>,
+    /// Whether the nodes are those of `--demo`, which reach the demonstration's own page and nothing else.
+    pub(crate) demo: bool,
 }
 
 impl Greeting {
@@ -27,7 +29,8 @@ impl Greeting {
         if let Some(first) = self.proxies.first() {
             let first = reachable(*first);
             lines.push(format!("  proxy    {first}   HTTP and SOCKS, for browsers and programs"));
-            lines.push(format!("           try it: curl -x http://{first} http://example.org/"));
+            let page = if self.demo { hezar_lab::DEMO_HOST } else { "example.org" };
+            lines.push(format!("           try it: curl -x http://{first} http://{page}/"));
         }
         for more in self.proxies.iter().skip(1) {
             lines.push(format!("           {}   another listener", reachable(*more)));
@@ -41,7 +44,9 @@ impl Greeting {
         }
         lines.push(format!("  nodes    {}", self.nodes()));
         let config = self.config.as_ref().map(|file| format!(" in {}", file.display())).unwrap_or_default();
-        lines.push(format!("  sources  {}{config}", self.sources));
+        let sources =
+            if self.demo { "the demonstration alone".to_owned() } else { format!("{}{config}", self.sources) };
+        lines.push(format!("  sources  {sources}"));
         lines.push(format!("  next     {}", self.next()));
         lines
     }
@@ -65,9 +70,9 @@ impl Greeting {
     fn next(&self) -> &'static str {
         let nodes = &self.nodes;
         match (nodes.healthy + nodes.suspect, nodes.total(), self.sources) {
-            (0, 0, 0) => "add links with `hezar add LINK…`, or [[source]] tables to the configuration",
+            (0, 0, 0) => "`hezar add LINK…` adds a node, a [[source]] table a list of them",
             (0, 0, _) => "the sources are being read; `hezar status` says what they gave",
-            (0, ..) => "the nodes are being checked; the first request waits for one that works",
+            (0, ..) => "the nodes are being checked; the first request waits for a good one",
             _ => "`hezar nodes` lists what works, `hezar top` watches it",
         }
     }
@@ -98,6 +103,7 @@ mod tests {
             nodes,
             sources,
             config: Some("/etc/hezar.toml".into()),
+            demo: false,
         }
     }
 
@@ -119,8 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn the_demonstration_is_tried_with_its_own_page() {
+        let text = Greeting { demo: true, ..greeting(Counts { new: 2, ..Counts::default() }, 0) }.lines().join("\n");
+        assert!(text.contains("http://demo.hezar/") && !text.contains("example.org"), "{text}");
+        assert!(text.contains("sources  the demonstration"), "{text}");
+    }
+
+    #[test]
     fn the_next_step_fits_the_state() {
         let next = |nodes, sources| greeting(nodes, sources).next();
+        for (nodes, sources) in [(0, 0), (0, 1), (1, 1)] {
+            let block = greeting(Counts { dead: nodes, ..Counts::default() }, sources).lines();
+            assert!(block.iter().all(|line| line.chars().count() <= 80), "{block:?}");
+        }
         assert!(next(Counts::default(), 0).contains("hezar add"));
         assert!(next(Counts::default(), 1).contains("being read"));
         assert!(next(Counts { dead: 3, ..Counts::default() }, 0).contains("being checked"));

@@ -62,6 +62,8 @@ pub(crate) struct Base {
     watch: Option<Watch>,
     /// Countries of addresses, when a database is configured.
     pub(crate) geo: Option<Arc<Countries>>,
+    /// Whether the nodes are those of `--demo`.
+    pub(crate) demo: bool,
     files: u64,
 }
 
@@ -92,7 +94,22 @@ impl Base {
         loaded.warn();
         let outbounds = Outbounds::new(&OutboundsConfig::default());
         let registry = Registry::default();
-        Ok(Self { config, clock, outbounds, pool, store, loaded, bans, registry, sources, sessions, watch, geo, files })
+        Ok(Self {
+            config,
+            clock,
+            outbounds,
+            pool,
+            store,
+            loaded,
+            bans,
+            registry,
+            sources,
+            sessions,
+            watch,
+            geo,
+            demo: false,
+            files,
+        })
     }
 
     /// Probes at a time: what the configuration says, else a share of the open-file limit.
@@ -155,6 +172,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         nodes: base.pool.snapshot().counts(),
         sources: base.config.sources.iter().filter(|source| source.enabled).count(),
         config: base.config.file.clone(),
+        demo: base.demo,
     };
     let task_metrics = TaskMetrics::default();
     task_metrics.register(&mut base.registry);

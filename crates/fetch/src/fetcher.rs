@@ -90,7 +90,8 @@ impl Fetcher {
                 source = %spec.name, documents = found.documents.len(), unchanged = found.unchanged.len(),
                 failed = found.failed.len(), bytes = found.bytes(), truncated = found.truncated, "source fetched"
             ),
-            Err(error) => tracing::warn!(source = %spec.name, code = error.code(), %error, "source failed"),
+            // Whoever asked says what comes of it, and whether another way is tried.
+            Err(error) => tracing::debug!(source = %spec.name, code = error.code(), %error, "source failed"),
         }
         result
     }

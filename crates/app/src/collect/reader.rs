@@ -187,7 +187,8 @@ impl Reader {
     }
 
     async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {
-        tracing::warn!(source = %row.name, code, "source keeps its nodes: {text}");
+        let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
+        tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
         row.error = Some(SourceError { code: code.into(), text: text.into() });
         let _ = self.board.note(row.clone()).await;
         Reading { row, added: 0, left_out: 0, unchanged: false, ended }

@@ -47,7 +47,7 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(async {
         let hangups = tokio::spawn(ignore_hangups());
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
-        let base = Base::open(config).await?;
+        let mut base = Base::open(config).await?;
         if idle && base.pool.snapshot().counts().total() == 0 {
             if said.places.file.is_none() {
                 base.store.close().await;
@@ -58,7 +58,7 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
             );
         }
         if let Some(demo) = &demo {
-            demo.join(&base);
+            demo.join(&mut base);
         }
         let stop = CancellationToken::new();
         let running = instance::run(base, stop.clone());

@@ -26,8 +26,8 @@ pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<Exi
             output::line(format!("{}: {text}", source.name))?;
         }
     }
-    output::line("exits: different addresses behind the healthy nodes (and those that no other source gives)")?;
-    output::line("refused: lines that are no node, or none that could be read; `hezar parse` names them")?;
+    output::line("exits: addresses behind the healthy nodes (those that no other source gives)")?;
+    output::line("refused: lines that give no node; `hezar parse` says why")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -37,7 +37,7 @@ fn summary(status: &StatusDto) -> Vec<String> {
     let counts = [
         (nodes.healthy, "healthy"),
         (nodes.suspect, "suspect (failed lately, still used)"),
-        (nodes.new, "not checked yet"),
+        (nodes.new, "new (not judged yet)"),
         (nodes.dead, "dead"),
         (nodes.unsupported, "unsupported"),
         (nodes.quarantined, "in quarantine (caught tampering)"),

@@ -10,7 +10,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::{Color, Style, Stylize},
     text::{Line, Span},
-    widgets::{Block, Borders, Paragraph, Row, Sparkline, Table},
+    widgets::{Block, Borders, Paragraph, Row, Sparkline, Table, Wrap},
 };
 use tokio::{task::spawn_blocking, time::Instant};
 
@@ -18,6 +18,8 @@ use crate::{output, remote::Remote};
 
 /// The pause between two looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// Lines that the reason why nothing is served may take.
+const MAX_REASON_LINES: u16 = 4;
 /// Looks that the little chart remembers.
 const REMEMBERED: usize = 300;
 
@@ -102,17 +104,27 @@ impl Board {
 }
 
 fn draw(frame: &mut Frame<'_>, board: &Board) {
-    let rows = [Constraint::Length(1), Constraint::Length(5), Constraint::Min(6), Constraint::Length(10)];
-    let [head, middle, sources, troubles] = Layout::vertical(rows).areas(frame.area());
+    let reason = board.status.reason.as_ref().map(|reason| format!("no request can be served: {reason}"));
+    let reason = reason.unwrap_or_default();
+    let rows = [1, reason_lines(&reason, frame.area().width), 5].map(Constraint::Length).into_iter();
+    let rows = rows.chain([Constraint::Min(6), Constraint::Length(10)]);
+    let [head, why, middle, sources, troubles] = Layout::vertical(rows).areas(frame.area());
     let [pool, traffic] = Layout::horizontal([Constraint::Length(44), Constraint::Min(30)]).areas(middle);
     let status = &board.status;
     let title = format!("hezar {}  {}  up {}", status.version, status.proxy, output::span(status.uptime_s));
     let lost = board.lost.as_ref().map_or_else(|| "q quits".dark_gray(), |lost| lost.as_str().red());
     frame.render_widget(Line::from(vec![title.bold(), Span::raw("  "), lost]), head);
+    frame.render_widget(Paragraph::new(reason.red()).wrap(Wrap { trim: true }), why);
     draw_pool(frame, pool, status);
     draw_traffic(frame, traffic, board);
     draw_sources(frame, sources, status);
     draw_troubles(frame, troubles, status);
+}
+
+/// How many lines a text takes when it is wrapped at words, which leaves some columns of each line empty.
+fn reason_lines(reason: &str, columns: u16) -> u16 {
+    let columns = usize::from(columns.saturating_sub(10).max(10));
+    u16::try_from(reason.chars().count().div_ceil(columns)).unwrap_or(u16::MAX).min(MAX_REASON_LINES)
 }
 
 fn draw_pool(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
@@ -124,7 +136,7 @@ fn draw_pool(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
             format!("  {} dead", nodes.dead).red(),
         ]),
         Line::from(format!("{} new  {} unsupported  {} quarantined", nodes.new, nodes.unsupported, nodes.quarantined)),
-        Line::from(format!("{} exits", status.exits)),
+        Line::from(output::count(status.exits, "exit")),
     ];
     frame.render_widget(Paragraph::new(lines).block(block("pool")), area);
 }
@@ -283,6 +295,19 @@ mod tests {
         assert!(screen(120, 30, &board).contains("no instance answers"));
         board.next(status(0), Duration::from_secs(1));
         assert!(screen(120, 30, &board).contains(" 0 ok/s") || screen(120, 30, &board).contains("0 ok/s"), "a restart");
+    }
+
+    #[test]
+    fn the_reason_why_nothing_is_served_is_on_the_screen() {
+        let reason =
+            "none of the 6 sources can be read (the last failure: dns); next try in 24 s; links can be added by hand";
+        let board = Board::new(StatusDto { reason: Some(reason.into()), ..status(1) });
+        let shown = screen(80, 24, &board);
+        assert!(
+            shown.contains("no request can be served: none of the 6 sources") && shown.contains("by hand"),
+            "{shown}"
+        );
+        assert!(!screen(80, 24, &Board::new(status(1))).contains("no request can be served"));
     }
 
     #[test]
