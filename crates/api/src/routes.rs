@@ -88,7 +88,13 @@ impl Door {
 
 /// Reads the parameters in a request's path; what is not known is refused.
 fn parameters<T>(given: Parameters<T>) -> Result<T, ApiError> {
-    given.map(|Query(read)| read).map_err(|error| ApiError::BadRequest(error.body_text()))
+    given.map(|Query(read)| read).map_err(|error| {
+        let text = error.body_text();
+        ApiError::BadRequest(format!(
+            "the query: {}",
+            text.rsplit_once("query string: ").map_or(&*text, |(_, what)| what)
+        ))
+    })
 }
 
 fn segment(given: Segment) -> Result<String, ApiError> {
@@ -98,6 +104,10 @@ fn segment(given: Segment) -> Result<String, ApiError> {
 /// Reads a body of JSON; an empty one says nothing.
 fn json_body<T: DeserializeOwned>(WholeBody(body): &WholeBody) -> Result<T, ApiError> {
     let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    // An array would be read as the fields of an object in their order, and an empty one as every default.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::BadRequest("the body is not a JSON object".to_owned()));
+    }
     serde_json::from_slice(text).map_err(|error| ApiError::BadRequest(error.to_string()))
 }
 

@@ -317,6 +317,7 @@ async fn every_error_is_json_with_a_code() {
         (request("GET", "/api/v1/sessions?colour=red", ""), 400, "api-bad-request"),
         (request("POST", "/api/v1/nodes?colour=red", "ss://a"), 400, "api-bad-request"),
         (request("POST", "/api/v1/fetch", "{\"colour\":1}"), 400, "api-bad-request"),
+        (request("POST", "/api/v1/probe", "[]"), 400, "api-bad-request"),
         (request("GET", "/api/v1", ""), 404, "api-not-found"),
         ("nonsense\r\n\r\n".to_owned(), 400, "api-bad-request"),
         ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost\x01: b\r\n\r\n".to_owned(), 400, "api-bad-request"),
