@@ -22,11 +22,11 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  hezar run --demo                                  try it: a loopback world, no network needed
+  hezar run --demo                                  try it, no network needed
   curl -x http://127.0.0.1:8000 http://demo.hezar/  one request through it
-  hezar init && hezar run                           the same with public sources
+  hezar init && hezar run                           for real, public sources
   hezar nodes --state healthy                       what carries traffic now
-  hezar parse list.txt                              what the parser reads in a file";
+  hezar parse list.txt                              what is read in a file";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

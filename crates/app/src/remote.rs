@@ -59,11 +59,11 @@ impl Remote {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        self.ask(Method::GET, path, String::new()).await
+        self.ask(Method::GET, path, Bytes::new()).await
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
-        self.ask(Method::POST, path, body).await
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: impl Into<Bytes>) -> anyhow::Result<T> {
+        self.ask(Method::POST, path, body.into()).await
     }
 
     /// As [`Remote::post`], for work that takes up to `longest`.
@@ -73,14 +73,14 @@ impl Remote {
         body: String,
         longest: Duration,
     ) -> anyhow::Result<T> {
-        self.ask_for(Method::POST, path, body, longest + TIMEOUT).await
+        self.ask_for(Method::POST, path, body.into(), longest + TIMEOUT).await
     }
 
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
-        self.ask(Method::DELETE, path, body).await
+        self.ask(Method::DELETE, path, body.into()).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: String) -> anyhow::Result<T> {
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<T> {
         self.ask_for(method, path, body, TIMEOUT).await
     }
 
@@ -88,7 +88,7 @@ impl Remote {
         &self,
         method: Method,
         path: &str,
-        body: String,
+        body: Bytes,
         longest: Duration,
     ) -> anyhow::Result<T> {
         let answer = timeout(longest, self.exchange(method, path, body)).await;
@@ -103,7 +103,7 @@ impl Remote {
         bail!("the instance refused ({status}): {message}")
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: String) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
         let stream = TcpStream::connect(self.address).await.with_context(|| {
             format!(
                 "no instance answers on {}: is `hezar run` running with the same configuration?{}",
@@ -117,7 +117,7 @@ impl Remote {
             .header("host", self.address.to_string())
             .header("connection", "close")
             .header("authorization", format!("Bearer {}", self.token.expose()))
-            .body(Full::new(Bytes::from(body)))?;
+            .body(Full::new(body))?;
         let exchange = async {
             let answer = sender.send_request(request).await?;
             let status = answer.status();
@@ -147,11 +147,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn token_file(data: &Path, hint: &str) -> anyhow::Result<Secret> {
     let file = data.join(TOKEN_FILE);
-    let text = std::fs::read_to_string(&file).with_context(|| {
-        format!(
-            "no instance is known here, and there is no API token in {}: start `hezar run` first, or name its data folder with --data{hint}",
+    let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => anyhow!(
+            "no running instance was found: start one with `hezar run`, or name its data folder with --data (there is no API token {}){hint}",
             file.display()
-        )
+        ),
+        _ => anyhow!("cannot read the API token {}: {error}; is the instance another user's?{hint}", file.display()),
     })?;
     Ok(Secret::new(text.trim()))
 }

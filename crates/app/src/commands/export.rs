@@ -20,12 +20,10 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
     let state = store.load().await?;
     store.close().await;
     let wanted = |row: &&NodeRow| !args.healthy || row.health.state.healthy() == Some(true);
-    let nodes: Vec<_> = state
-        .nodes
-        .iter()
-        .filter(wanted)
-        .filter_map(|row| Some((parse_link(row.uri.expose()).ok()?.0, Label::new(&row.label))))
-        .collect();
+    let rows: Vec<&NodeRow> = state.nodes.iter().filter(wanted).collect();
+    let nodes: Vec<_> =
+        rows.iter().filter_map(|row| Some((parse_link(row.uri.expose()).ok()?.0, Label::new(&row.label)))).collect();
+    let unreadable = rows.len() - nodes.len();
     let borrowed = nodes.iter().map(|(spec, label)| (spec, label));
     let written = match args.format {
         ExportFormat::Links => Written { text: write::links(borrowed), left_out: 0 },
@@ -34,8 +32,15 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
         ExportFormat::SingBox => write::sing_box(borrowed),
     };
     output::line(written.text.trim_end())?;
-    if written.left_out > 0 {
-        output::note(format!("{} nodes cannot be written in this form and were left out", written.left_out));
+    for (left_out, why) in
+        [(written.left_out, "cannot be written in this form"), (unreadable, "cannot be read any more")]
+    {
+        if left_out > 0 {
+            output::note(format!("left out: {} that {why}", output::count(left_out, "node")));
+        }
+    }
+    if nodes.is_empty() {
+        output::note("no node fits: `hezar status` says what the sources gave");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,7 @@ pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<Exi
     let sources: Vec<_> = read?.iter().map(fetched).collect();
     print(&sources, args.output.json)?;
     if !args.output.json {
-        output::line(format!("{} nodes in the store", base.pool.snapshot().counts().total()))?;
+        output::line(format!("{} in the store", output::count(base.pool.snapshot().counts().total(), "node")))?;
     }
     Ok(code(&sources))
 }
@@ -52,7 +52,7 @@ pub(super) async fn fetch_remotely(remote: Remote, args: FetchArgs) -> anyhow::R
     let report: FetchReport = remote.post_for("/api/v1/fetch", body, LONGEST).await?;
     print(&report.sources, args.output.json)?;
     if report.pending > 0 {
-        output::note(format!("{} sources are still being read", report.pending));
+        output::note(format!("still to be read: {}", output::count(report.pending, "source")));
     }
     Ok(code(&report.sources))
 }
@@ -81,7 +81,7 @@ fn table(sources: &[FetchedDto]) -> anyhow::Result<()> {
             match (&source.error, &source.message) {
                 (Some(code), text) => format!("{code}: {}", text.as_deref().unwrap_or_default()),
                 (None, _) if source.left_out > 0 => {
-                    format!("{} nodes left out: more than [pool] allows", source.left_out)
+                    format!("{} left out: more than [pool] allows", output::count(source.left_out, "node"))
                 }
                 (None, _) if source.unchanged => "not modified".to_owned(),
                 (None, _) => "ok".to_owned(),

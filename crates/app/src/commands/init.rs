@@ -23,6 +23,7 @@ pub(super) fn init(said: &Said, args: &InitArgs) -> anyhow::Result<ExitCode> {
         format!("cannot write {} (an existing file is only overwritten with --force)", file.display())
     })?;
     written.write_all(TEMPLATE.as_bytes())?;
-    output::line(format!("wrote {}; start with: hezar run --config {}", file.display(), file.display()))?;
+    let named = if said.places.named { format!(" --config {}", file.display()) } else { String::new() };
+    output::line(format!("wrote {}; start with: hezar run{named}", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }

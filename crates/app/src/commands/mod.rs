@@ -13,15 +13,21 @@ mod status;
 mod top;
 mod version;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use crate::{
     cli::{Cli, Command},
     config::{Config, Layers},
     places::{Places, UserFolders},
     remote::Remote,
+    running::Running,
 };
 
 /// Variables that are flags, not keys.
@@ -42,6 +48,11 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let places = Places::find(said(cli.config).as_deref(), &user, |path| path.exists());
     let layers = layers(said(cli.data), places.default_data.clone());
     let mut said = Said { user, places, layers };
+    let wants_store =
+        matches!(cli.command, Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_));
+    if wants_store {
+        said.follow_running()?;
+    }
     match cli.command {
         Command::Run(args) => run::run(&mut said, &args),
         Command::Init(args) => init::init(&said, &args),
@@ -72,14 +83,26 @@ impl Said {
     /// Reads the configuration file, if there is one.
     fn config(&self) -> anyhow::Result<Config> {
         let Some(file) = &self.places.file else { return Ok(Config::read("", None, &self.layers)?) };
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the configuration {} (`hezar init` writes one)", file.display()))?;
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
         Ok(Config::read(&text, Some(file), &self.layers)?)
     }
 
     /// The instance that runs with the data folder of this configuration, if one does.
     fn running(&self) -> anyhow::Result<Option<Remote>> {
         Ok(Remote::running(&self.config()?.data, &self.places))
+    }
+
+    /// Where nothing names a configuration or a data folder, those of the instance that the user runs are meant, whatever
+    /// its folder.
+    fn follow_running(&mut self) -> anyhow::Result<()> {
+        if self.places.file.is_some() || self.layers.data.is_some() || self.running()?.is_some() {
+            return Ok(());
+        }
+        if let Some(running) = Running::of_user(&self.user) {
+            self.places.file = running.config;
+            self.layers.data = Some(running.data);
+        }
+        Ok(())
     }
 
     /// The running instance that these folders belong to.
@@ -96,6 +119,16 @@ impl Said {
             None => Remote::configured(&config, &self.user),
         }
     }
+}
+
+/// What to do about a configuration file that cannot be read.
+fn unreadable(file: &Path, error: &io::Error) -> anyhow::Error {
+    let help = match error.kind() {
+        io::ErrorKind::NotFound => "no such file; `hezar init` writes one".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text; save it as UTF-8 with an editor".to_owned(),
+        _ => error.to_string(),
+    };
+    anyhow!("cannot read the configuration {}: {help}", file.display())
 }
 
 fn layers(data: Option<PathBuf>, default_data: PathBuf) -> Layers {

@@ -111,10 +111,10 @@ fn table(parsed: &Parsed) -> anyhow::Result<()> {
     let distinct: std::collections::HashSet<_> = parsed.nodes.iter().map(|entry| entry.spec.id()).collect();
     output::line(table.to_string())?;
     output::line(format!(
-        "{} nodes ({} distinct), {} lines refused",
-        parsed.nodes.len(),
+        "{} ({} distinct), {} refused",
+        output::count(parsed.nodes.len(), "node"),
         distinct.len(),
-        parsed.rejects.len()
+        output::count(parsed.rejects.len(), "line")
     ))?;
     Ok(())
 }

@@ -52,8 +52,12 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
     } else {
         print_table(&base)?;
         output::line(format!(
-            "{} of {} nodes checked: {} work, {} do not, {} cannot be dialled",
-            progress.done, progress.total, progress.ok, progress.failed, progress.unsupported
+            "{} of {} checked: {} work, {} do not, {} cannot be dialled",
+            progress.done,
+            output::count(progress.total, "node"),
+            progress.ok,
+            progress.failed,
+            progress.unsupported
         ))?;
     }
     disk.handover.all().await?;
@@ -70,6 +74,8 @@ pub(super) async fn probe_remotely(remote: Remote, args: ProbeArgs) -> anyhow::R
     let report: ProbeReport = remote.post_for("/api/v1/probe", body, LONGEST).await?;
     if output.json {
         report.nodes.iter().try_for_each(output::json)?;
+    } else if report.asked == 0 {
+        output::line("no node fits, so none was checked")?;
     } else {
         let mut causes: BTreeMap<String, usize> = BTreeMap::new();
         for node in &report.nodes {
@@ -80,10 +86,15 @@ pub(super) async fn probe_remotely(remote: Remote, args: ProbeArgs) -> anyhow::R
         }
         print_causes(causes)?;
         let (asked, done) = (report.asked, report.works + report.failed);
-        output::line(format!("{done} of {asked} nodes checked: {} work, {} do not", report.works, report.failed))?;
+        output::line(format!(
+            "{done} of {} checked: {} work, {} do not",
+            output::count(asked, "node"),
+            report.works,
+            report.failed
+        ))?;
     }
     if report.pending > 0 {
-        output::note(format!("{} probes go on", report.pending));
+        output::note(format!("still going on: {}", output::count(report.pending, "probe")));
     }
     Ok(if report.asked > 0 && report.works == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -160,6 +171,9 @@ fn print_table(base: &Base) -> anyhow::Result<()> {
 
 /// What stopped nodes, the most frequent cause in front.
 fn print_causes(causes: BTreeMap<String, usize>) -> anyhow::Result<()> {
+    if causes.is_empty() {
+        return Ok(());
+    }
     let mut table = output::table(["cause", "nodes"]);
     let mut causes: Vec<_> = causes.into_iter().collect();
     causes.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));

@@ -2,7 +2,7 @@
 
 use std::{io::Read, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, NodesQuery, RemoveReport, RemoveRequest, Saved};
 use url::form_urlencoded;
 
@@ -11,6 +11,9 @@ use crate::{
     output,
     remote::Remote,
 };
+
+/// The most that is added at a time, in bytes: what the API takes.
+const MAX_INPUT: u64 = 32 << 20;
 
 /// The query string of the filters that are set.
 pub(super) fn encode(query: &NodesQuery) -> anyhow::Result<String> {
@@ -25,14 +28,18 @@ pub(super) fn encode(query: &NodesQuery) -> anyhow::Result<String> {
 }
 
 pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCode> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     for link in &args.links {
         if link == "-" {
-            std::io::stdin().take(32 << 20).read_to_string(&mut text).context("cannot read standard input")?;
+            // Chats and lists come in any encoding; the instance reads them as it reads sources.
+            std::io::stdin().take(MAX_INPUT + 1).read_to_end(&mut text).context("cannot read standard input")?;
         } else {
-            text.push_str(link);
+            text.extend_from_slice(link.as_bytes());
         }
-        text.push('\n');
+        text.push(b'\n');
+    }
+    if text.len() as u64 > MAX_INPUT {
+        bail!("there are more than {} to add: split them, or make them a [[source]]", output::bytes(MAX_INPUT));
     }
     let report: Saved<AddReport> =
         remote.post(&format!("/api/v1/nodes?allow_private={}", args.allow_private), text).await?;
@@ -76,8 +83,11 @@ pub(super) async fn bans(remote: Remote, args: BansArgs) -> anyhow::Result<ExitC
             bans.iter().try_for_each(output::json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let now =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        if bans.is_empty() {
+            output::line("no node is banned; `hezar remove ID --ban` bans one")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let now = output::now_ms();
         let mut table = output::table(["id", "banned", "name"]);
         for ban in &bans {
             table.add_row([ban.id.clone(), output::ago(now, Some(ban.since)), ban.name.clone()]);

@@ -105,7 +105,8 @@ fn warnings_do_not_stop_a_configuration() {
 fn init_writes_a_file_that_only_its_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
-    home.run(&["init"]).good();
+    let said = home.run(&["init"]);
+    assert_eq!(said.good().trim(), "wrote hezar.toml; start with: hezar run");
     let mode = std::fs::metadata(home.path().join("hezar.toml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -134,8 +135,17 @@ fn parse_prints_nodes_and_refusals() {
     );
     assert_eq!((&lines[1]["line"], lines[1]["reject"].is_string()), (&2.into(), true));
     assert_eq!((&lines[2]["line"], &lines[2]["security"]), (&3.into(), &"tls".into()));
-    assert!(home.run(&["parse", "list.txt"]).good().contains("2 nodes (2 distinct), 1 lines refused"));
+    assert!(home.run(&["parse", "list.txt"]).good().contains("2 nodes (2 distinct), 1 line refused"));
     home.run(&["parse", "missing.txt"]).refused(1, &["missing.txt"]);
+}
+
+#[test]
+fn a_configuration_that_is_no_text_is_not_said_to_be_missing() {
+    let home = Home::new();
+    std::fs::write(home.path().join("hezar.toml"), b"[proxy]\xff").unwrap();
+    let said = home.run(&["config", "check"]);
+    said.refused(1, &["hezar.toml", "not UTF-8"]);
+    assert!(!said.err.contains("hezar init"), "{said:?}");
 }
 
 #[test]

@@ -30,6 +30,11 @@ fn an_instance_is_found_from_any_folder_and_on_any_port() {
     }
     assert!(home.run(&["status", "--json"]).good().contains(&instance.proxy.to_string()));
     assert!(home.path().join("hezar-data/hezar.db").exists(), "the data lies beside the configuration");
+    // Commands that open the store themselves take that of the running instance, and make none where they are called.
+    eventually("the stored node", || (elsewhere(&home, &["export"]).good().lines().count() == 1).then_some(()));
+    elsewhere(&home, &["backup", "copy.db"]).good();
+    assert!(home.path().join("elsewhere/copy.db").exists());
+    assert!(elsewhere(&home, &["fetch", "--json"]).good().contains("\"source\":\"a\""));
 
     // Another configuration is another instance: where the running one is, is said, and it is not asked.
     std::fs::write(home.path().join("elsewhere/hezar.toml"), "").unwrap();
