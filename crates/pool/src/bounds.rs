@@ -4,10 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use hezar_core::NodeId;
 
-use crate::{
-    Node, Pool, State,
-    listing::{Ledger, SLICE},
-};
+use crate::{Node, Pool, State, ledger::Ledger, listing::SLICE};
 
 /// How many nodes there may be. Lists come from strangers: without bounds one of them fills memory and disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

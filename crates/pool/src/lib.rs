@@ -15,6 +15,7 @@ mod filter;
 mod hash;
 mod http_ability;
 mod lease;
+mod ledger;
 mod listing;
 mod node;
 mod outcome;

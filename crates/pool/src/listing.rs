@@ -1,39 +1,18 @@
-//! Which source lists which node, and what follows when that changes.
+//! Merging lists: what follows for the nodes when a source lists them, or lists them no longer.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 
 use crate::{
-    Applied, INSECURE, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched, node::Facts,
+    Applied, INSECURE, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched,
+    ledger::{Ledger, SlotSet},
+    node::Facts,
     roster::Roster,
 };
 
 /// Nodes changed per hold of the writer lock.
 pub(crate) const SLICE: usize = 2048;
-
-type SlotSet = HashSet<u32, ahash::RandomState>;
-
-/// The sources and what they list. Slots are given back only under its lock, so they are safe to remember here.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    sources: BTreeMap<SourceName, Source>,
-    unlisted: SlotSet,
-    /// Nodes per server host, by the server's key; loopback hosts are not counted.
-    servers: HashMap<u64, usize, ahash::RandomState>,
-    /// Nodes that must not come back.
-    pub(crate) banned: HashSet<NodeId, ahash::RandomState>,
-}
-
-#[derive(Debug, Default)]
-struct Source {
-    allow_private: bool,
-    members: SlotSet,
-    left_out: LeftOut,
-}
 
 /// What one list still may bring.
 struct Room {
@@ -41,46 +20,6 @@ struct Room {
     source: usize,
     /// Nodes that the pool did not have.
     pool: usize,
-}
-
-impl Ledger {
-    pub(crate) fn summary(&self) -> Vec<(SourceName, bool, usize)> {
-        self.sources.iter().map(|(name, s)| (Arc::clone(name), s.allow_private, s.members.len())).collect()
-    }
-
-    pub(crate) fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
-        let sources = self.sources.iter().filter(|(_, source)| source.left_out.total() > 0);
-        sources.map(|(name, source)| (Arc::clone(name), source.left_out)).collect()
-    }
-
-    pub(crate) fn leave_out(&mut self, name: &SourceName, count: usize) {
-        if count > 0 {
-            self.source(name).left_out.source += count;
-        }
-    }
-
-    fn count_server<D>(&mut self, node: &Node<D>) {
-        if !node.on_loopback() {
-            *self.servers.entry(node.server_key()).or_default() += 1;
-        }
-    }
-
-    fn uncount_server<D>(&mut self, node: &Node<D>) {
-        if let Some(count) = self.servers.get_mut(&node.server_key()).filter(|_| !node.on_loopback()) {
-            *count -= 1;
-            if *count == 0 {
-                self.servers.remove(&node.server_key());
-            }
-        }
-    }
-
-    fn on_server<D>(&self, node: &Node<D>) -> usize {
-        self.servers.get(&node.server_key()).copied().unwrap_or(0)
-    }
-
-    fn source(&mut self, name: &SourceName) -> &mut Source {
-        self.sources.entry(Arc::clone(name)).or_default()
-    }
 }
 
 impl Applied {

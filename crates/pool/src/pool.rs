@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::{
     Applied, Change, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned, Quarantine, Query, Rules,
     SiteVerdict, Snapshot, SourceName, TooManyFilters, Touch, Touched, Watch,
-    listing::Ledger,
+    ledger::Ledger,
     pick,
     roster::Roster,
     sessions::{Pin, Sessions},
