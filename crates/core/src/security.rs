@@ -92,7 +92,7 @@ impl Fingerprint {
 pub type Pin = [u8; 32];
 
 /// The pin that stands for one which could not be read: no certificate is known to have this hash, so that a node which
-/// carries it meets nobody, whatever else its settings allow.
+/// carries it accepts no server, whatever else its settings allow.
 pub const UNREADABLE_PIN: Pin = [0; 32];
 
 /// TLS as the link describes it.

@@ -138,7 +138,8 @@ impl Pending {
         listing.ids.extend(ids);
     }
 
-    /// Everything, ordered: unreadable rows first, so that a node that is put is readable again; nodes go, come and change; then sources; then what they list; then sessions.
+    /// Takes everything, in the order in which it has to be written: unreadable rows first, so that a node that is put is
+    /// readable again; then nodes are removed, put and changed; then sources, what they list, sessions and bans.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         let (nodes, sources, listings) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));

@@ -40,7 +40,7 @@ fn binds(ip: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
-/// Whether sockets bind to addresses of nobody (RFC 5737), as with `net.ipv4.ip_nonlocal_bind`.
+/// Whether sockets bind to addresses that no interface has (tried with one of RFC 5737), as with `net.ipv4.ip_nonlocal_bind`.
 fn binds_anything() -> bool {
     static ANYTHING: OnceLock<bool> = OnceLock::new();
     *ANYTHING.get_or_init(|| binds(IpAddr::from([192, 0, 2, 1])))

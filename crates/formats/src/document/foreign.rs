@@ -6,7 +6,7 @@ use super::{Document, tree::Tree};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     pub(crate) text: Box<str>,
-    /// Whether its key says that it is a link, and not the address of some door or page.
+    /// Whether its key says that it is a link, and not the address of a web page or of an API.
     pub(crate) is_link: bool,
 }
 

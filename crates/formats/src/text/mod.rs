@@ -92,7 +92,7 @@ fn is_comment(line: &str) -> bool {
 enum Mode {
     /// Links, and addresses where they make a list.
     List,
-    /// A text inside a document of another program: what cannot be the address of a page or of the program's own door.
+    /// A text inside a document of another program: only what cannot be the address of a web page or of the program's own API.
     Foreign {
         /// Whether its key says that it is a link.
         is_link: bool,
@@ -302,7 +302,7 @@ impl<'h> Reader<'h> {
     }
 }
 
-/// Whether a node's link may as well be the address of a page or of a program's own door.
+/// Whether a node's link may as well be the address of a web page or of a program's own API.
 fn is_doubtful(node: &NodeSpec, scheme: Option<Scheme>) -> bool {
     match (&node.outbound, scheme) {
         (Outbound::Http(http), _) => http.credentials.is_none(),

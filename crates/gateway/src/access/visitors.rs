@@ -1,7 +1,7 @@
 //! Every client connection, and the order in which those that have not logged in make room for new ones.
 //!
 //! A new connection always finds a place as long as somebody who has not logged in has one: the oldest connection of the
-//! address with most of them is closed for it. So whoever only opens connections drives out his own.
+//! address with most of them is closed for it. A client that only opens connections therefore loses connections of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -89,7 +89,8 @@ impl Visitors {
         Some(Visit { visitors: self.clone(), address, arrival, close })
     }
 
-    /// The client has logged in: its connection is nobody's any more. Says whether it was a stranger's until now.
+    /// Notes that the client has logged in, so that its connection makes no room for others. Returns whether it had not
+    /// logged in before.
     pub(crate) fn welcome(&self, address: SocketAddr) -> bool {
         let mut table = self.table.lock();
         let Some(place) = table.places.get_mut(&address) else { return false };

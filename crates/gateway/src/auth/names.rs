@@ -88,7 +88,7 @@ fn split(
     read.find(|(_, options)| *options != UserOptions::default())
 }
 
-/// The name of somebody whom nobody knows, as it is, or, when that does not read, behind a vendor's prefix.
+/// Reads a name that no configured user has: as it is, or, when it cannot be read so, behind a vendor's prefix.
 ///
 /// # Errors
 /// [`OptionError`]: what stands behind the name is no options.

@@ -6,10 +6,10 @@ use hezar_pool::{Country, Strategy, hash_key};
 
 use crate::{Session, SessionKey, auth::Identity, gateway::Shared};
 
-/// Whose requests share an exit with this one.
+/// Which requests share an exit with this one.
 #[derive(Clone, Debug)]
 pub(super) enum Sticky {
-    /// Nobody's.
+    /// No other request.
     Free,
     /// Those with this key, one exit for each country.
     Client(u64),

@@ -5,8 +5,8 @@
 //! ```
 //! The session key is HKDF-SHA-1 of the password's key with the salt, info `ss-subkey`. The salt is as long as the key.
 //!
-//! Nothing in the key says who has sealed: whoever sends our own bytes back, without any key, would be opened as the server. So
-//! an answer under a salt of ours is refused; for packets as long as the salt is remembered.
+//! Both directions have the same key, so our own bytes would open as the server's if somebody without the key sent them back.
+//! An answer under a salt of ours is therefore refused; for packets as long as the salt is remembered.
 
 use std::collections::VecDeque;
 
