@@ -174,6 +174,7 @@ impl Collector {
                 self.default = default.filter(|_| !AMBIGUOUS.contains(key));
                 let is_list = !value.items().is_empty() || (value.is_map() && *key != "servers");
                 ours |= is_list && (self.any(value, depth + 1) || self.members(value, depth + 1));
+                ours |= self.is_list_text(value) && self.addresses(value, depth);
             }
         }
         self.default = default;
@@ -184,6 +185,14 @@ impl Collector {
     fn members(&mut self, tree: &Tree, depth: usize) -> bool {
         let entry = |value: &Tree| matches!(Shape::of(value), Some(Shape::Address | Shape::Nameless));
         tree.pairs().iter().filter(|(_, value)| entry(value) && self.any(value, depth)).count() > 0
+    }
+
+    /// Whether a text is addresses and nothing else; one alone may be that of anything.
+    fn is_list_text(&self, value: &Tree) -> bool {
+        let Some(default) = self.default.filter(|_| value.is_scalar()) else { return false };
+        let mut words = value.scalar().split_whitespace();
+        value.scalar().split_whitespace().nth(1).is_some()
+            && words.all(|word| !text::addresses(word, default).is_empty())
     }
 
     /// The addresses under a protocol's name: a list, or one text.

@@ -255,12 +255,22 @@ impl<'h> Reader<'h> {
 
     /// One link; white space inside base64 was a line's end once, or a `+`.
     fn link(&mut self, link: &scan::Found<'_>) -> Result<(NodeSpec, Label), RejectCode> {
-        let result = self.links.read(link.text);
+        let result = self.links.read(link.text).or_else(|code| self.in_column(link).ok_or(code));
         if result.is_ok() || link.whole == link.text || !link.scheme.is_some_and(Scheme::is_often_base64) {
             return result;
         }
         let joined = |sign: &str| link.whole.split_whitespace().collect::<Vec<_>>().join(sign);
         ["", "+"].iter().find_map(|sign| self.links.read(&joined(sign)).ok()).map_or(result, Ok)
+    }
+
+    /// The link of a table in front of its other columns.
+    fn in_column(&mut self, link: &scan::Found<'_>) -> Option<(NodeSpec, Label)> {
+        if !matches!(link.scheme, Some(Scheme::Http | Scheme::Https | Scheme::Socks(_) | Scheme::SocksTls(_))) {
+            return None;
+        }
+        let ends = link.text.match_indices([',', ';']).map(|(at, _)| (&link.text[..at], &link.text[at + 1..]));
+        let columns = ends.filter(|(_, behind)| !behind.starts_with(|c: char| c.is_ascii_digit())).take(4);
+        columns.into_iter().find_map(|(front, _)| self.links.read(front).ok())
     }
 
     /// `http://host:port` and its like without a login: a proxy in a list, and anything in a sentence.
