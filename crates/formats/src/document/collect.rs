@@ -5,6 +5,7 @@ use hezar_core::{Label, NodeSpec};
 use super::{
     chain::{Allowance, Siblings, Words},
     client, plain,
+    shape::Shape,
     tree::Tree,
 };
 use crate::{ListScheme, Parsed, RejectCode, admission, parse_link, text};
@@ -312,43 +313,4 @@ fn label(entry: &Tree, remarks: &str) -> Label {
     let own = entry.text(&["name", "tag", "remarks", "remark", "ps"]);
     let nameless = own.is_empty() || own == "proxy" || own == "outbound";
     Label::new(if nameless && !remarks.is_empty() { remarks } else { own })
-}
-
-/// Which client's words an entry uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Clash,
-    SingBox,
-    Xray,
-    Sip008,
-    /// The object inside a `vmess://` link.
-    VmessLink,
-    /// An address with a protocol's name, as free proxy lists have it.
-    Address,
-    /// An address without one.
-    Nameless,
-}
-
-impl Shape {
-    fn of(tree: &Tree) -> Option<Self> {
-        let has = |key: &str| !tree.get(key).is_null();
-        let server = has("server");
-        if has("protocol") && (tree.get("settings").is_map() || tree.get("streamSettings").is_map()) {
-            Some(Self::Xray)
-        } else if has("type") && (has("server_port") || has("server_ports") || (has("tag") && server)) {
-            Some(Self::SingBox)
-        } else if has("type") && server && (has("port") || has("ports")) {
-            Some(Self::Clash)
-        } else if (server || has("address")) && has("method") && has("password") {
-            Some(Self::Sip008)
-        } else if has("add") && has("port") && has("id") {
-            Some(Self::VmessLink)
-        } else if plain::is_address(tree) {
-            Some(Self::Address)
-        } else if plain::is_proxy(tree) {
-            Some(Self::Nameless)
-        } else {
-            None
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod json;
 mod plain;
 mod quantumult;
 mod salvage;
+mod shape;
 pub(crate) mod sing_box;
 mod surge;
 mod tree;
