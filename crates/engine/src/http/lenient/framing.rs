@@ -25,8 +25,8 @@ impl Framing {
     /// # Errors
     /// [`Cause::BadAnswer`]: lengths that differ or are no numbers, a coding other than `chunked`.
     pub(super) fn read(fields: &[Field<'_>]) -> Result<Self, Cause> {
-        let mut codings =
-            elements(fields, b"transfer-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let mut codings = elements(fields, b"transfer-encoding")
+            .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
         if let Some(first) = codings.next() {
             // Some servers say it twice and chunk once.
             let known = std::iter::once(first).chain(codings).all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
@@ -58,8 +58,11 @@ fn elements<'a>(fields: &'a [Field<'_>], name: &'static [u8]) -> impl Iterator<I
         .flat_map(|field| field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii))
 }
 
+/// The longest body: a signed number holds it, as everywhere else, and no reader takes it for a mark of its own.
+const MAX_LENGTH: u64 = i64::MAX as u64;
+
 /// Decimal digits only.
 fn length(text: &[u8]) -> Option<u64> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
+    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok().filter(|length| *length <= MAX_LENGTH)
 }

@@ -16,6 +16,8 @@ const MAX_LINES: usize = 1000;
 pub(super) struct Head {
     /// The status code, 100 to 999.
     pub(super) status: u16,
+    /// Whether the body behind it is chunked.
+    pub(super) is_chunked: bool,
     /// The head as RFC 9112 wants it.
     pub(super) bytes: Vec<u8>,
 }
@@ -111,7 +113,9 @@ impl<'a> StatusLine<'a> {
         }
         framing.write(&mut bytes);
         bytes.extend_from_slice(b"\r\n");
-        Ok(Head { status: self.status, bytes })
+        // These have no body, whatever their headers say (RFC 9112 §6.3).
+        let is_chunked = framing == Framing::Chunked && !matches!(self.status, 100..=199 | 204 | 304);
+        Ok(Head { status: self.status, is_chunked, bytes })
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   bytes ──► Head: whole? ──1xx──► dropped (100 is told)      ──► the next head
-//!                          └─final─► written again, strictly    ──► everything after it passes as it is
+//!                          └─final─► written again, strictly    ──► Chunks: written again, too; any other body passes as it is
 //! ```
 //! Only for a stream that carries one exchange: what is lenient here must never decide where a second answer begins.
 
+mod chunks;
 mod framing;
 mod head;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use self::chunks::Chunks;
 use crate::{
     Cause,
     fill::pour,
@@ -46,11 +48,13 @@ pub struct AnswerHeads {
     raw: BytesMut,
     /// How many of them hold no end of a head for certain.
     searched: usize,
-    /// The final head, as far as it has not been given out.
+    /// The final head, or what stands between two chunks, as far as it has not been given out.
     ready: Bytes,
     interim: u32,
     /// Whether the final head has been read.
     is_final: bool,
+    /// How far the body has come when it is chunked.
+    chunks: Option<Chunks>,
     on_continue: Option<OnContinue>,
 }
 
@@ -60,7 +64,8 @@ impl<S> LenientAnswers<S> {
     /// A head that cannot be read fails the stream with [`Cause::BadAnswer`].
     pub fn new(inner: S, limit: usize) -> Self {
         let (raw, ready) = (BytesMut::new(), Bytes::new());
-        let reader = AnswerHeads { limit, raw, searched: 0, ready, interim: 0, is_final: false, on_continue: None };
+        let (is_final, chunks, on_continue) = (false, None, None);
+        let reader = AnswerHeads { limit, raw, searched: 0, ready, interim: 0, is_final, chunks, on_continue };
         Self { reader, inner }
     }
 
@@ -89,6 +94,7 @@ impl AnswerHeads {
             self.searched = 0;
             if head.status == 101 || head.status >= 200 {
                 self.is_final = true;
+                self.chunks = head.is_chunked.then_some(Chunks::Size);
                 self.ready = head.bytes.into();
                 return Ok(false);
             }
@@ -103,19 +109,60 @@ impl AnswerHeads {
     }
 }
 
+/// Reads a chunked body: data goes where it is wanted at once, what stands between it is written again.
+fn poll_chunks<S: AsyncRead + Unpin>(
+    chunks: &mut Chunks,
+    raw: &mut BytesMut,
+    inner: &mut S,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<Bytes>> {
+    loop {
+        let room = buf.remaining().min(raw.len());
+        let data = chunks.pass(raw.get(..room).unwrap_or_default());
+        if data > 0 {
+            buf.put_slice(&raw.split_to(data));
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+        let between = chunks.between(raw)?;
+        if !between.is_empty() || *chunks == Chunks::Over {
+            return Poll::Ready(Ok(between.into()));
+        }
+        if raw.is_empty() {
+            // A body that is waited for holds no buffer.
+            *raw = BytesMut::new();
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut *inner).poll_read(cx, buf))?;
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        if fresh.is_empty() {
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+        // What is behind an unfinished line is not looked at before the line.
+        let data = if raw.is_empty() { chunks.pass(fresh) } else { 0 };
+        raw.extend_from_slice(fresh.get(data..).unwrap_or_default());
+        buf.set_filled(before + data);
+        if data > 0 {
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+    }
+}
+
 /// What is left of an answer that comes in pieces of `piece` bytes; `None` when it is refused.
 pub(crate) fn decode(data: &[u8], piece: usize) -> Option<Vec<u8>> {
     let LenientAnswers { mut reader, .. } = LenientAnswers::new((), 1024);
-    let mut body = Vec::new();
+    let mut out = Vec::new();
     for piece in data.chunks(piece.max(1)) {
-        if reader.is_final {
-            body.extend_from_slice(piece);
-            continue;
-        }
         reader.raw.extend_from_slice(piece);
-        reader.needs_more().ok()?;
+        if reader.is_final || !reader.needs_more().ok()? {
+            out.extend_from_slice(&std::mem::take(&mut reader.ready));
+            match &mut reader.chunks {
+                Some(chunks) => chunks.rewrite(&mut reader.raw, &mut out).ok()?,
+                None => out.extend_from_slice(&reader.raw.split()),
+            }
+        }
     }
-    reader.is_final.then(|| [&reader.ready[..], &reader.raw, &body].concat())
+    reader.is_final.then_some(out)
 }
 
 impl Reader for AnswerHeads {
@@ -141,6 +188,11 @@ impl Reader for AnswerHeads {
             pour(&mut self.ready, buf);
             return Poll::Ready(Ok(()));
         }
+        if let Some(chunks) = &mut self.chunks {
+            self.ready = ready!(poll_chunks(chunks, &mut self.raw, inner, cx, buf))?;
+            pour(&mut self.ready, buf);
+            return Poll::Ready(Ok(()));
+        }
         if self.raw.is_empty() {
             return Pin::new(inner).poll_read(cx, buf);
         }
@@ -152,7 +204,7 @@ impl Reader for AnswerHeads {
     }
 
     fn is_bare(&self) -> bool {
-        self.is_final && self.ready.is_empty() && self.raw.is_empty()
+        self.is_final && self.chunks.is_none() && self.ready.is_empty() && self.raw.is_empty()
     }
 }
 

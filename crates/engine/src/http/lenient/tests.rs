@@ -74,6 +74,10 @@ fn what_browsers_take_is_written_strictly() {
             "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+        ),
         // A control character in a value: the line is left out.
         ("HTTP/1.1 200 OK\r\nA: \x1b[31m\r\nB: c\r\n\r\n", "HTTP/1.1 200 OK\r\nB: c\r\n\r\n"),
     ] {
@@ -126,6 +130,7 @@ fn what_stays_refused() {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\x0b\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\x0b\r\nContent-Length: 2\r\n\r\n",
@@ -157,6 +162,30 @@ async fn interim_answers_are_dropped_and_the_body_passes_as_it_is() {
         read.unwrap();
         assert_eq!(all, "HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody\r\n\r\nHTTP/1.1 200 OK\n\n");
         assert_eq!(continued.load(SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_written_again() {
+    for chop in [1, 2, 7, 1000] {
+        let (ours, mut theirs) = chopped_pair(chop, usize::try_from(chop).unwrap());
+        let mut stream = LenientAnswers::new(ours, 1000);
+        let server = async {
+            theirs
+                .write_all(b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n04 ;x\nbody\n0\nX: y\n\nmore")
+                .await
+                .unwrap();
+            theirs.shutdown().await.unwrap();
+        };
+        let mut all = String::new();
+        let ((), read) = tokio::join!(server, stream.read_to_string(&mut all));
+        read.unwrap();
+        assert_eq!(all, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
+    }
+    // After a switch of protocols, and without a body, there are no chunks.
+    for status in [101, 204, 304] {
+        let bytes = format!("HTTP/1.1 {status} x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(!head::read(bytes.as_bytes(), 0, 1000).unwrap().unwrap().0.is_chunked);
     }
 }
 
