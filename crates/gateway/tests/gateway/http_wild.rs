@@ -41,7 +41,7 @@ fn coded(head: &str, status: u16, code: &str) {
 
 #[tokio::test]
 async fn answers_that_browsers_accept_pass() {
-    let answers: [(&'static [u8], &str); 14] = [
+    let answers: [(&'static [u8], &str); 17] = [
         (b"HTTP/1.1 200 OK\r\nX-Long: a\r\n b\r\nContent-Length: 2\r\n\r\nok", "x-long: a b"),
         (b"HTTP/1.1 200 OK\r\nX-Odd : v\r\nContent-Length: 2\r\n\r\nok", "x-odd: v"),
         (b"HTTP/1.1 200 OK\r\nX Odd Name: v\r\nContent-Length: 2\r\n\r\nok", "200"),
@@ -53,6 +53,9 @@ async fn answers_that_browsers_accept_pass() {
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", "content-length: 2"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok", "content-length: 2"),
         (b"HTTP/1.0 200 OK\r\n\r\nok", "200"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 2\r\n\r\nok", "content-length: 2"),
+        (b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nok\n0\n\n", "transfer-encoding: chunked"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0002 \r\nok\r\n0\r\n", "transfer-encoding: chunked"),
         (b"ICY 200 OK\r\nicy-name: r\r\n\r\nok", "icy-name: r"),
         (b"HTTP/1.1 999 Request denied\r\nContent-Length: 2\r\n\r\nok", "999 request denied"),
         (b"\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "200 ok"),
@@ -90,13 +93,29 @@ async fn a_length_beside_chunks_counts_for_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_body_breaks_is_cut_and_not_withheld() {
+    for (answer, wanted) in [
+        (&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n<html>"[..], ""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\nzz\r\nok\r\n", ""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2\r\nok\r\n", "2\r\nok\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2\r\nok\r\nzz\r\n", "2\r\nok\r\n"),
+    ] {
+        let world = world(config(), &[Does::Says(answer)]).await;
+        let (head, body) = get(&world).await;
+        assert!(head.starts_with("http/1.1 200 ok") && head.contains("a: b"), "{head}");
+        assert_eq!(body, wanted, "no last chunk says that this were all");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_read_says_what_is_wrong_and_ends_after_two_nodes() {
-    let answers: [(&'static [u8], &str); 8] = [
+    let answers: [(&'static [u8], &str); 9] = [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "ends before the length"),
         (b"<html>old</html>", "something that is not HTTP/1"),
         (b"HTTP/1.1 200 OK\r\nA: b\rSet-Cookie: c\r\n\r\n", "a lone CR or a NUL"),
         (b"HTTP/1.1 200 \x1b[31m\r\n\r\n", "status line"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", "two lengths that differ"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nab", "is no number"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nabc", "transfer coding"),
         (b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "nobody asked for"),
         (
@@ -262,6 +281,8 @@ async fn a_wrong_password_is_asked_for_again_and_other_schemes_are_nobodys() {
         ("Basic !!!".to_owned(), 407, "auth-wrong"),
         ("Bearer abc".to_owned(), 407, "auth-missing"),
         ("NTLM TlRMTVNTUAAB".to_owned(), 407, "auth-missing"),
+        // Of two headers the one that can be meant for us.
+        (format!("Bearer abc\r\nProxy-Authorization: Basic {latin1}"), 200, ""),
     ] {
         let request = format!(
             "GET http://origin.test/who HTTP/1.1\r\nHost: x\r\nConnection: close\r\nProxy-Authorization: {value}\r\n\r\n"

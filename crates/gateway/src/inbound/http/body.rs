@@ -40,6 +40,8 @@ pub(super) struct Passage {
     body: DownBody,
     meter: Arc<Meter>,
     journal: Journal,
+    /// What ends the body before its time, until the client has been sent everything before it.
+    broken: Option<hyper::Error>,
     _lease: NodeLease,
     _end: AnswerEnd,
 }
@@ -66,6 +68,25 @@ impl DownBody {
     }
 }
 
+impl Passage {
+    /// The next part. hyper throws away what it has not yet sent, the head too, when a body fails: it gets a turn to send it first, so
+    /// that the client sees an answer that is cut short, and not none.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match self.body.poll_frame(cx) {
+            Poll::Ready(Some(Err(error))) => {
+                self.journal.code = Fail::of_stream(Stage::Relay, &error).code;
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => frame,
+        }
+    }
+}
+
 impl OutBody {
     pub(super) fn text(text: Bytes) -> Self {
         Self::Text(Full::new(text))
@@ -76,7 +97,7 @@ impl OutBody {
     }
 
     pub(super) fn node(body: DownBody, meter: Arc<Meter>, end: AnswerEnd, journal: Journal, lease: NodeLease) -> Self {
-        Self::Node(Box::new(Passage { body, meter, journal, _lease: lease, _end: end }))
+        Self::Node(Box::new(Passage { body, meter, journal, broken: None, _lease: lease, _end: end }))
     }
 }
 
@@ -87,13 +108,7 @@ impl Body for OutBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.get_mut() {
             Self::Text(text) => Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
-            Self::Node(passage) => {
-                let frame = passage.body.poll_frame(cx);
-                if let Poll::Ready(Some(Err(error))) = &frame {
-                    passage.journal.code = Fail::of_stream(Stage::Relay, error).code;
-                }
-                frame
-            }
+            Self::Node(passage) => passage.poll_frame(cx),
         }
     }
 

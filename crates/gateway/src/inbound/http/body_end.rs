@@ -7,7 +7,7 @@
 
 /// The longest size line, and the longest trailer section, in bytes.
 const MAX_LINES: usize = 16 * 1024;
-/// The most digits of a size.
+/// The most digits of a size, without leading zeros.
 const MAX_DIGITS: u8 = 15;
 
 /// How far the body has come.
@@ -106,7 +106,8 @@ impl Chunks {
         }
         self.part = match (self.part, byte) {
             (Part::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < MAX_DIGITS => {
-                self.digits += 1;
+                // Zeros in front are counted as one.
+                self.digits = if self.size == 0 { 1 } else { self.digits + 1 };
                 self.size = self.size << 4 | u64::from(char::from(byte).to_digit(16).unwrap_or_default());
                 Part::Size
             }

@@ -164,10 +164,10 @@ impl Connection {
         }
     }
 
-    /// The name and password that a request brings.
+    /// The name and password that a request brings: the first ones, behind headers of other schemes or not.
     fn login(&self, request: &Request<Incoming>) -> Basic {
-        let value = request.headers().get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
-        value.map_or(Basic::Other, basic)
+        let mut logins = request.headers().get_all(PROXY_AUTHORIZATION).iter().map(|value| basic(value.as_bytes()));
+        logins.find(|login| !matches!(login, Basic::Other)).unwrap_or(Basic::Other)
     }
 
     /// Who asks.

@@ -249,6 +249,7 @@ fn the_end_of_a_body() {
         (BodyEnd::chunked(), b"0\r\n\r\nGET", Some(5)),
         (BodyEnd::chunked(), b"4\r\nbody\r\n00;x=\"y\"\r\nA: b\r\nC: d\r\n\r\nGET", Some(33)),
         (BodyEnd::chunked(), b"A \r\n0\r\n\r\n0\r\n0x\r\n0\r\n\r\nGET", Some(21)),
+        (BodyEnd::chunked(), b"00000000000000000004\r\nbody\r\n0000\r\n\r\nGET", Some(36)),
         (BodyEnd::chunked(), b"4\r\nbody\r\n", None),
     ] {
         for size in 1..=bytes.len() {
