@@ -61,7 +61,8 @@ pub enum Durability {
     Behind,
     /// Too much waits already: they were not taken.
     Overflow,
-    /// The store refused a change of the same moment for good; [`WriterStatus::lost`] counts it and the log names it.
+    /// The store refused a change of the same moment for good; [`WriteSummary::lost`](crate::WriteSummary::lost) counts it
+    /// and the log names it.
     Refused,
 }
 

@@ -32,7 +32,7 @@ pub struct AddQuery {
 pub struct ProbeRequest {
     /// Node ids.
     pub ids: Vec<String>,
-    /// As in [`NodesQuery::state`].
+    /// As in [`NodesQuery::state`](crate::NodesQuery::state).
     pub state: Option<String>,
     /// A link scheme.
     pub scheme: Option<String>,
