@@ -19,11 +19,25 @@ pub struct Fail {
     /// Whether the fault is certain. A node that connected and then fell silent or hung up may only have passed on
     /// what the target did: it is blamed when another node serves the same request.
     pub sure: bool,
+    /// Whether an HTTP proxy that was never probed refused the absolute form: the same node is asked for a tunnel then.
+    pub(crate) wants_tunnel: bool,
 }
 
 impl Fail {
     pub(crate) fn new(stage: Stage, cause: &Cause, sure: bool) -> Self {
-        Self { stage, fault: cause.fault(), code: cause.code(), text: cause.to_string().into(), sure }
+        Self {
+            stage,
+            fault: cause.fault(),
+            code: cause.code(),
+            text: cause.to_string().into(),
+            sure,
+            wants_tunnel: false,
+        }
+    }
+
+    /// A plain request that an HTTP proxy, of which nothing is known yet, did not take.
+    pub(crate) fn refuses_plain(cause: &Cause) -> Self {
+        Self { wants_tunnel: true, ..Self::new(Stage::Handshake, cause, false) }
     }
 
     /// A failure of an open stream. Only a cause that a layer of the engine put there is certain.

@@ -85,6 +85,8 @@ pub(crate) struct Course {
     waits_until: Option<Instant>,
     servers: Vec<u64>,
     nodes: Vec<NodeId>,
+    /// HTTP proxies that refused the absolute form and are asked for a tunnel when they are tried again.
+    tunnel_only: Vec<NodeId>,
     /// How many of these, in front, were never tried: an association passes them over while there are others.
     passed_over: usize,
     attempts: u32,
@@ -129,6 +131,7 @@ impl Course {
             waits_until: None,
             servers: Vec::new(),
             nodes: Vec::new(),
+            tunnel_only: Vec::new(),
             passed_over: 0,
             attempts: 0,
             target_faults: 0,
@@ -227,7 +230,8 @@ impl Course {
         self.servers.push(lease.server_key());
         self.nodes.push(lease.id());
         self.vigil.begin(lease.id(), patience, Instant::now());
-        self.dialling.push(dial(&self.shared, lease, target, self.need, limit));
+        let need = if self.tunnel_only.contains(&lease.id()) { Need::Tunnel(target.port()) } else { self.need };
+        self.dialling.push(dial(&self.shared, lease, target, need, limit));
     }
 
     fn ended(&mut self, dialled: Dialled) -> Result<Option<Route>, Refusal> {
@@ -264,8 +268,25 @@ impl Course {
 
     /// A connected node failed before it had answered, and the request may be repeated: [`Course::next`] goes on.
     pub(crate) fn failed(&mut self, mut verdict: Verdict, fail: Fail) {
-        verdict.bad(&fail);
+        if fail.wants_tunnel {
+            self.ask_for_a_tunnel(verdict.node());
+        }
+        // To know CONNECT alone is no fault; to let us in nowhere is one.
+        if !fail.wants_tunnel || fail.code == Cause::Forbidden.code() {
+            verdict.bad(&fail);
+        }
         self.note(fail);
+    }
+
+    /// Lets a node be tried again, for a tunnel this time: an HTTP proxy that was never probed may know CONNECT alone. Only
+    /// the prober decides what it takes in general, since the target may have given the same answer.
+    fn ask_for_a_tunnel(&mut self, node: NodeId) {
+        self.tunnel_only.push(node);
+        let place = self.nodes.iter().position(|tried| *tried == node);
+        if let Some(place) = place.filter(|place| *place < self.servers.len()) {
+            self.nodes.remove(place);
+            self.servers.remove(place);
+        }
     }
 
     /// A node has been silent for too long; it may still answer.

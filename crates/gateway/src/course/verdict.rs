@@ -55,6 +55,10 @@ impl Verdict {
         Self { shared, node, place, latency, unsure, open: true }
     }
 
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
     /// The node has answered.
     pub(crate) fn good(&mut self) {
         if !std::mem::take(&mut self.open) {

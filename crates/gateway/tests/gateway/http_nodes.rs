@@ -48,6 +48,24 @@ async fn a_proxy_that_answers_for_itself_is_left_for_another_node() {
     }
 }
 
+/// Nothing is known of a node that was restored from an older store: it is asked for a tunnel within the same request.
+#[tokio::test]
+async fn a_proxy_that_knows_connect_alone_serves_before_it_was_probed() {
+    let world = world(config(), &[Does::TunnelOnly]).await;
+    assert_eq!(get(&world, "http://example.com/who").await, (200, "node-0".to_owned()));
+    assert_eq!(world.pool.node(world.ids[0]).unwrap().state(), State::Healthy);
+}
+
+/// A node that accepts nobody is blamed although it does not say that the refusal is its own.
+#[tokio::test]
+async fn a_proxy_that_lets_nobody_in_is_never_taken_for_the_target() {
+    let world = world(config(), &[Does::Closed, Does::TunnelOnly]).await;
+    for _ in 0..6 {
+        assert_eq!(get(&world, "http://example.com/who").await, (200, "node-1".to_owned()));
+    }
+    assert_ne!(world.pool.node(world.ids[0]).unwrap().state(), State::Healthy);
+}
+
 #[tokio::test]
 async fn nodes_that_cannot_carry_a_request_are_not_asked() {
     let world = world(config(), &[Does::Web, Does::AbsoluteOnly, Does::Echo]).await;

@@ -62,6 +62,10 @@ pub(crate) enum Does {
     Offline,
     /// An HTTP proxy that takes plain requests in absolute form and opens no tunnels.
     AbsoluteOnly,
+    /// An HTTP proxy that knows CONNECT alone, behind which is the web server of [`Does::Web`].
+    TunnelOnly,
+    /// An HTTP proxy that lets nobody in and does not say that it is one.
+    Closed,
     /// An HTTP proxy that asks for another password.
     Locked,
     /// An HTTP proxy that answers plain requests with an error page of its own.
@@ -95,14 +99,16 @@ impl Dialer for Fake {
         let (near, far) = duplex(32 * 1024);
         match self.does {
             Does::Echo => drop(tokio::spawn(echo(far))),
-            Does::Web => drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), Duration::ZERO))),
+            Does::Web | Does::TunnelOnly => {
+                drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), Duration::ZERO)))
+            }
             Does::Slow => {
                 let pause = Duration::from_millis(300);
                 drop(tokio::spawn(web(far, self.name.clone(), self.requests.clone(), pause)));
             }
             Does::Mute => drop(tokio::spawn(async move { copy(&mut { far }, &mut sink()).await })),
             Does::Refuse => return Err(DialError::new(Stage::Connect, Cause::Refused)),
-            Does::AbsoluteOnly | Does::Locked | Does::ErrorPage => {
+            Does::AbsoluteOnly | Does::Locked | Does::ErrorPage | Does::Closed => {
                 return Err(DialError::new(Stage::Handshake, Cause::Forbidden));
             }
             Does::Offline => return Err(DialError::new(Stage::Connect, Cause::NoRoute)),
@@ -135,6 +141,8 @@ impl Dialer for Fake {
                 let authorization = Some("Basic bm9kZQ==".parse().unwrap());
                 return Ok((Box::new(near), RequestForm::Absolute { authorization }));
             }
+            Does::TunnelOnly => b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n",
+            Does::Closed => b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
             Does::Locked => b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
             Does::ErrorPage => b"HTTP/1.1 503 No\r\nX-Squid-Error: ERR_DNS_FAIL 0\r\nContent-Length: 0\r\n\r\n",
             _ => return Ok((self.connect(target, attempt).await?, RequestForm::Origin)),

@@ -30,9 +30,14 @@ pub(super) fn failure<B>(response: &Response<B>, way: &Way, repeatable: bool) ->
     if !repeatable {
         return None;
     }
-    // A node that knows CONNECT alone; the target would have no reason to say so of a request that may be repeated.
-    if way.untested && matches!(status.as_u16(), 400 | 405 | 501) {
-        return Some(Fail::new(Stage::Handshake, &Cause::ServerFailure("it does not accept plain requests"), false));
+    // A node that knows CONNECT alone, or does not accept us at all; if it was the target, the tunnel brings the same answer.
+    let untaken = match status.as_u16() {
+        400 | 405 | 501 => Some(Cause::ServerFailure("it does not accept plain requests")),
+        403 => Some(Cause::Forbidden),
+        _ => None,
+    };
+    if let Some(cause) = untaken.filter(|_| way.untested) {
+        return Some(Fail::refuses_plain(&cause));
     }
     let cause = match status.as_u16() {
         403 => Cause::Forbidden,
