@@ -41,13 +41,13 @@ fn listed(lab: &World, clock: Clock) -> Arc<Nodes> {
     pool
 }
 
-async fn probed(lab: &World, url: &str) -> (Arc<Nodes>, Outbounds, Clock) {
+async fn probed(lab: &World, url: &str, trace: &str) -> (Arc<Nodes>, Outbounds, Clock) {
     let clock = Clock::start();
     let pool = listed(lab, clock);
     let outbounds =
         Outbounds::new(&OutboundsConfig { extra_roots: vec![lab.root().to_vec().into()], ..Default::default() });
     let config = ProbeConfig {
-        trace_url: Some(Url::parse(&format!("https://{SECURE_HOST}/cdn-cgi/trace")).unwrap()),
+        trace_url: Some(Url::parse(trace).unwrap()),
         canaries: vec![hezar_probe::CanaryPage {
             url: Url::parse(&format!("http://{DEMO_HOST}/bytes/40")).unwrap(),
             body: hezar_probe::CanaryBody::Text("h".repeat(40).into()),
@@ -75,11 +75,28 @@ fn known(lab: &World, pool: &Nodes) -> Vec<(State, [Option<bool>; 3])> {
     lab.nodes().iter().map(|node| of(&node.link)).collect()
 }
 
+fn secure_trace() -> String {
+    format!("https://{SECURE_HOST}/cdn-cgi/trace")
+}
+
+#[tokio::test]
+async fn a_plain_page_tells_the_exit_of_every_proxy_that_reaches_it() {
+    let lab = lab().await;
+    let (pool, ..) =
+        probed(&lab, &format!("http://{DEMO_HOST}/generate_204"), &format!("http://{DEMO_HOST}/cdn-cgi/trace")).await;
+    for (place, node) in lab.nodes().iter().enumerate() {
+        let exit = pool.node(parse_link(&node.link).unwrap().0.id()).unwrap().record().exit_ip;
+        // Those that tunnel to any port, in a tunnel; those that take plain requests, in absolute form.
+        assert_eq!(exit.is_some(), matches!(place / EACH, 0 | 2), "{place}");
+    }
+    lab.shutdown().await;
+}
+
 #[tokio::test]
 async fn the_prober_finds_out_what_http_nodes_carry_whatever_its_url() {
     let lab = lab().await;
     for url in [format!("http://{DEMO_HOST}/generate_204"), format!("https://{SECURE_HOST}/generate_204")] {
-        let (pool, ..) = probed(&lab, &url).await;
+        let (pool, ..) = probed(&lab, &url, &secure_trace()).await;
         let known = known(&lab, &pool);
         for (place, (state, [plain, secure, other])) in known.into_iter().enumerate() {
             match place / EACH {
@@ -107,7 +124,7 @@ async fn the_prober_finds_out_what_http_nodes_carry_whatever_its_url() {
 #[tokio::test]
 async fn every_http_node_serves_what_it_can() {
     let lab = lab().await;
-    let (pool, outbounds, clock) = probed(&lab, &format!("http://{DEMO_HOST}/generate_204")).await;
+    let (pool, outbounds, clock) = probed(&lab, &format!("http://{DEMO_HOST}/generate_204"), &secure_trace()).await;
     let before: Vec<_> = lab.nodes().iter().map(|node| lab.counts(node.index).unwrap().requests).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

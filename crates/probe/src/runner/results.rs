@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Stage, Timestamp};
-use hezar_engine::{Cause, DialError};
+use hezar_engine::{Cause, DialError, Dialer, Tunnelled};
 use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id, JoinError};
 
@@ -220,7 +220,12 @@ impl Runner {
             return None;
         }
         let attempt = self.shared.attempt();
-        Some(self.tasks.spawn(async move { Done::Traced(lookup.exit(&*dialer, &attempt).await) }))
+        let takes_plain = node.http_ability().is_plain(80);
+        Some(self.tasks.spawn(async move {
+            // An HTTP proxy that knows CONNECT alone is asked for a tunnel to a plain page, too.
+            let (tunnel, direct): (Tunnelled<'_>, &dyn Dialer) = (Tunnelled(&*dialer), &*dialer);
+            Done::Traced(lookup.exit(if takes_plain { direct } else { &tunnel }, &attempt).await)
+        }))
     }
 
     fn traced(&mut self, id: Id, result: Result<Exit, DialError>) {
