@@ -340,7 +340,7 @@ where
 
 /// The prober, its metrics registered.
 pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
-    let metrics = hezar_probe::Metrics::default();
+    let metrics = hezar_probe::ProbeMetrics::default();
     metrics.register(&mut base.registry);
     let config = spec::probe(&base.config, base.probe_concurrency());
     let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());

@@ -11,7 +11,7 @@ use hezar_engine::{
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::suspicion::digest;
+use crate::tamper_tracker::digest;
 
 /// What a node is put into quarantine for.
 pub const TAMPERING: &[CodeDoc] = &[
@@ -29,7 +29,7 @@ pub(crate) const MISSING: &str = "canary-missing";
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum CanaryResult {
     /// Everything as it should be.
     Intact,
     /// Changed on the way.
@@ -48,7 +48,7 @@ pub trait Canary: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`DialError`] when nothing can be said, because it did not arrive.
-    async fn look(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Sight, DialError>;
+    async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<CanaryResult, DialError>;
 }
 
 /// What the body of the page must be.
@@ -107,11 +107,11 @@ impl HttpCanary {
 
 #[async_trait]
 impl Canary for HttpCanary {
-    async fn look(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Sight, DialError> {
+    async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<CanaryResult, DialError> {
         let answer = match http::get(via, &self.tls, &self.request, attempt, Limits::default()).await {
             Ok(answer) => answer,
             Err(error) => {
-                let tampered = |code| Sight::Tampered { code, digest: digest(code) };
+                let tampered = |code| CanaryResult::Tampered { code, digest: digest(code) };
                 return intercepted(&error).map(tampered).ok_or(error);
             }
         };
@@ -125,7 +125,7 @@ impl Canary for HttpCanary {
             CanaryBody::Text(text) => body.trim_ascii_end() == text.as_bytes().trim_ascii_end(),
             CanaryBody::Sha256(hash) => Sha256::digest(&body)[..] == hash[..],
         };
-        Ok(if intact { Sight::Intact } else { Sight::Tampered { code: BODY, digest: digest(&body[..]) } })
+        Ok(if intact { CanaryResult::Intact } else { CanaryResult::Tampered { code: BODY, digest: digest(&body[..]) } })
     }
 }
 

@@ -126,7 +126,7 @@ impl Default for GuardConfig {
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum ProbeConfigError {
     /// The probe URL cannot be asked for.
     #[error("the probe URL cannot be used: {0}")]
     Url(#[source] RequestError),

@@ -8,11 +8,11 @@ use std::sync::{
 use hezar_engine::{Attempt, Dialer};
 use tokio::task::JoinSet;
 
-use crate::{Check, Control};
+use crate::{Check, ControlResult};
 
 /// The control checks.
 #[derive(Debug)]
-pub(crate) struct Controls {
+pub(crate) struct ControlChecks {
     uplink: Vec<Arc<dyn Check>>,
     url: Arc<dyn Check>,
     /// Whether the probe URL has ever answered directly. Where it is blocked it never does, and then its silence
@@ -20,7 +20,7 @@ pub(crate) struct Controls {
     url_answered: AtomicBool,
 }
 
-impl Controls {
+impl ControlChecks {
     /// Checks of the uplink, and of the probe URL.
     pub(crate) fn new(uplink: Vec<Arc<dyn Check>>, url: Arc<dyn Check>) -> Self {
         Self { uplink, url, url_answered: AtomicBool::new(false) }
@@ -33,26 +33,26 @@ impl Controls {
 
     /// Asks all at once; the first answer of an uplink check decides about the uplink. Where the probe URL has never
     /// answered directly, nodes that carry the uplink checks and not the URL are what speaks against it.
-    pub(crate) async fn ask(
+    pub(crate) async fn run(
         &self,
         direct: Arc<dyn Dialer>,
         nodes: Vec<Arc<dyn Dialer>>,
         attempt: impl Fn() -> Attempt + Sync,
-    ) -> Control {
+    ) -> ControlResult {
         let (later, attempt) = (&attempt, attempt());
         let asked = self.uplink_through(&direct, attempt);
         let url = self.url.check(&*direct, &attempt).await.is_ok();
         self.url_answered.fetch_or(url, Relaxed);
         if url {
-            return Control::Up;
+            return ControlResult::Up;
         }
-        if !any(asked).await {
-            return Control::UplinkDown;
+        if !any_true(asked).await {
+            return ControlResult::UplinkDown;
         }
         if self.url_answered.load(Relaxed) || self.seen_by(nodes, later()).await {
-            return Control::UrlDown;
+            return ControlResult::UrlDown;
         }
-        Control::Up
+        ControlResult::Up
     }
 
     /// Whether a node is found that works for everything but the probe URL, and none that works for it.
@@ -60,7 +60,7 @@ impl Controls {
         let mut asked = JoinSet::new();
         for node in nodes {
             let (url, uplink) = (Arc::clone(&self.url), self.uplink_through(&node, attempt));
-            asked.spawn(async move { (url.check(&*node, &attempt).await.is_ok(), any(uplink).await) });
+            asked.spawn(async move { (url.check(&*node, &attempt).await.is_ok(), any_true(uplink).await) });
         }
         let mut works = false;
         while let Some(found) = asked.join_next().await {
@@ -84,7 +84,7 @@ impl Controls {
 }
 
 /// Whether anybody says yes; the others are not waited for.
-async fn any(mut asked: JoinSet<bool>) -> bool {
+async fn any_true(mut asked: JoinSet<bool>) -> bool {
     while let Some(answer) = asked.join_next().await {
         if matches!(answer, Ok(true)) {
             return true;

@@ -49,7 +49,7 @@ pub enum GuardState {
 
 /// What a control check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
+pub enum ControlResult {
     /// Everything that can be checked without a node works.
     Up,
     /// No control URL answers.
@@ -69,18 +69,18 @@ pub enum Outage {
 
 /// What becomes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruling {
+pub enum Decision {
     /// It counts.
     Apply,
     /// It is held back.
     Hold,
-    /// It says nothing: the probe began while failures were in doubt.
-    Void,
+    /// It says nothing: the probe began while failures were in evidence.
+    Discard,
 }
 
 /// A failure and the circumstances that the guard judges by.
 #[derive(Clone, Copy, Debug)]
-pub struct Doubt {
+pub struct FailureEvidence {
     /// The node.
     pub id: NodeId,
     /// What happened.
@@ -98,7 +98,7 @@ pub struct Doubt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum GuardMode {
     Open,
     Trusting { until: Timestamp },
     Holding { since: Timestamp },
@@ -111,12 +111,12 @@ pub struct Guard {
     config: GuardConfig,
     /// Whether control checks are possible.
     controls: bool,
-    mode: Mode,
+    mode: GuardMode,
     recent: VecDeque<(Timestamp, bool)>,
     held: HashMap<NodeId, Failure, ahash::RandomState>,
     /// When successes began, a second apart and in order.
     successes: VecDeque<Timestamp>,
-    /// Since when failures are not in doubt.
+    /// Since when failures are not in evidence.
     sound_since: Timestamp,
     dry: u32,
     checking: bool,
@@ -130,7 +130,7 @@ impl Guard {
         Self {
             config,
             controls,
-            mode: Mode::Open,
+            mode: GuardMode::Open,
             recent: VecDeque::with_capacity(RECENT),
             held: HashMap::default(),
             successes: VecDeque::new(),
@@ -145,9 +145,9 @@ impl Guard {
     #[must_use]
     pub const fn state(&self) -> GuardState {
         match self.mode {
-            Mode::Open | Mode::Trusting { .. } => GuardState::Open,
-            Mode::Holding { .. } => GuardState::Holding,
-            Mode::Outage { .. } => GuardState::Outage,
+            GuardMode::Open | GuardMode::Trusting { .. } => GuardState::Open,
+            GuardMode::Holding { .. } => GuardState::Holding,
+            GuardMode::Outage { .. } => GuardState::Outage,
         }
     }
 
@@ -177,43 +177,43 @@ impl Guard {
             self.remember(now, true);
         }
         match self.mode {
-            Mode::Outage { since } if started >= since => {
+            GuardMode::Outage { since } if started >= since => {
                 self.reopen(now);
                 Vec::new()
             }
-            Mode::Holding { since } if started >= since && !self.controls => self.release(now),
+            GuardMode::Holding { since } if started >= since && !self.controls => self.release(now),
             _ => Vec::new(),
         }
     }
 
     /// A probe failed by the node's fault, or so it seems.
-    pub fn failure(&mut self, doubt: &Doubt, now: Timestamp) -> Ruling {
-        if doubt.started < self.sound_since {
-            return Ruling::Void;
+    pub fn failure(&mut self, evidence: &FailureEvidence, now: Timestamp) -> Decision {
+        if evidence.started < self.sound_since {
+            return Decision::Discard;
         }
         self.dry = self.dry.saturating_add(1);
-        if doubt.was_healthy {
+        if evidence.was_healthy {
             self.remember(now, false);
         }
-        if let Mode::Trusting { until } = self.mode
+        if let GuardMode::Trusting { until } = self.mode
             && now >= until
         {
-            self.mode = Mode::Open;
+            self.mode = GuardMode::Open;
         }
         let hold = match self.mode {
-            Mode::Holding { .. } | Mode::Outage { .. } => true,
-            Mode::Trusting { .. } => self.dubious(doubt),
-            Mode::Open => self.trips(doubt) || self.dubious(doubt),
+            GuardMode::Holding { .. } | GuardMode::Outage { .. } => true,
+            GuardMode::Trusting { .. } => self.dubious(evidence),
+            GuardMode::Open => self.trips(evidence) || self.dubious(evidence),
         };
         if hold && self.state() == GuardState::Open {
-            self.mode = Mode::Holding { since: now };
+            self.mode = GuardMode::Holding { since: now };
             self.next_check = now;
         }
         if !hold {
-            return Ruling::Apply;
+            return Decision::Apply;
         }
-        self.held.insert(doubt.id, doubt.failure);
-        Ruling::Hold
+        self.held.insert(evidence.id, evidence.failure);
+        Decision::Hold
     }
 
     /// Whether a control check should begin now; the answer must be given to [`Guard::control`].
@@ -234,16 +234,16 @@ impl Guard {
     }
 
     /// What a control check found. Returns the failures that are held no longer.
-    pub fn control(&mut self, found: Control, now: Timestamp) -> Vec<(NodeId, Failure)> {
+    pub fn control(&mut self, found: ControlResult, now: Timestamp) -> Vec<(NodeId, Failure)> {
         self.checking = false;
         match (self.mode, found) {
-            (Mode::Holding { .. }, Control::Up) => self.release(now),
-            (Mode::Outage { .. }, Control::Up) => {
+            (GuardMode::Holding { .. }, ControlResult::Up) => self.release(now),
+            (GuardMode::Outage { .. }, ControlResult::Up) => {
                 self.reopen(now);
                 Vec::new()
             }
-            (Mode::Holding { since }, Control::UplinkDown | Control::UrlDown) => {
-                self.mode = Mode::Outage { since };
+            (GuardMode::Holding { since }, ControlResult::UplinkDown | ControlResult::UrlDown) => {
+                self.mode = GuardMode::Outage { since };
                 self.held.clear();
                 Vec::new()
             }
@@ -254,7 +254,7 @@ impl Guard {
     /// Takes what is held at the end of a single pass, when nothing more will tell: it counts if anything succeeded.
     pub fn conclude(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
         match self.mode {
-            Mode::Holding { .. } if !self.successes.is_empty() => self.release(now),
+            GuardMode::Holding { .. } if !self.successes.is_empty() => self.release(now),
             _ => Vec::new(),
         }
     }
@@ -264,23 +264,24 @@ impl Guard {
         self.held.remove(&id);
     }
 
-    fn trips(&self, doubt: &Doubt) -> bool {
+    fn trips(&self, evidence: &FailureEvidence) -> bool {
         let total = self.recent.len();
         let failed = self.recent.iter().filter(|(_, ok)| !ok).count();
-        if doubt.was_healthy && total >= self.config.least && failed as f32 > total as f32 * self.config.share {
+        if evidence.was_healthy && total >= self.config.least && failed as f32 > total as f32 * self.config.share {
             return true;
         }
         self.controls && self.dry >= DRY
     }
 
     /// The last blow needs a witness that the uplink worked between it and the one before: a success that began then, or,
-    /// while it is fresh, the end of a doubt.
-    fn dubious(&self, doubt: &Doubt) -> bool {
-        let between = |began: &Timestamp| doubt.failed_last.is_some_and(|last| (last..=doubt.started).contains(began));
-        let trusted =
-            matches!(self.mode, Mode::Trusting { .. }) && doubt.failed_last.is_none_or(|last| self.sound_since >= last);
-        let matters = self.controls || doubt.routable >= FEW;
-        doubt.lethal && matters && !trusted && !self.successes.iter().any(between)
+    /// while it is fresh, the end of a evidence.
+    fn dubious(&self, evidence: &FailureEvidence) -> bool {
+        let between =
+            |began: &Timestamp| evidence.failed_last.is_some_and(|last| (last..=evidence.started).contains(began));
+        let trusted = matches!(self.mode, GuardMode::Trusting { .. })
+            && evidence.failed_last.is_none_or(|last| self.sound_since >= last);
+        let matters = self.controls || evidence.routable >= FEW;
+        evidence.lethal && matters && !trusted && !self.successes.iter().any(between)
     }
 
     fn remember(&mut self, now: Timestamp, ok: bool) {
@@ -292,7 +293,7 @@ impl Guard {
     }
 
     fn release(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
-        self.mode = Mode::Trusting { until: now.after(self.config.trust.max(Duration::from_millis(1))) };
+        self.mode = GuardMode::Trusting { until: now.after(self.config.trust.max(Duration::from_millis(1))) };
         self.sound_since = now;
         self.dry = 0;
         self.recent.clear();
@@ -300,7 +301,7 @@ impl Guard {
     }
 
     fn reopen(&mut self, now: Timestamp) {
-        self.mode = Mode::Open;
+        self.mode = GuardMode::Open;
         self.sound_since = now;
         self.dry = 0;
         self.recent.clear();

@@ -31,7 +31,7 @@ const MOST_CANARIES: usize = 1;
 
 /// What was found out about one node.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LearnedAbility {
     pub(crate) ability: HttpAbility,
     /// How long the first answer took, or why there was none.
     pub(crate) result: Result<Duration, DialError>,
@@ -97,8 +97,8 @@ impl HttpNodeChecks {
     }
 
     /// Tries every way.
-    pub(crate) async fn learn(&self, dialer: &dyn Dialer, attempt: impl Fn() -> Attempt + Sync) -> Found {
-        let mut found = Found { ability: HttpAbility::default(), result: Err(no_answer()) };
+    pub(crate) async fn learn(&self, dialer: &dyn Dialer, attempt: impl Fn() -> Attempt + Sync) -> LearnedAbility {
+        let mut found = LearnedAbility { ability: HttpAbility::default(), result: Err(no_answer()) };
         let order = if self.is_plain_first {
             [HttpWay::Plain, HttpWay::TunnelOther, HttpWay::Tunnel443]
         } else {

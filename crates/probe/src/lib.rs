@@ -3,37 +3,39 @@
 //! One task decides ([`Prober`]); the decisions themselves are free of I/O and clocks: [`Schedule`] says who is next,
 //! [`Guard`] says whether a failure may count. A running probe is a task of its own, an idle node is none.
 
-mod budget;
 mod canary;
 mod check;
 mod config;
+mod context;
 mod control;
 mod demand;
 mod guard;
+mod host_limits;
 mod http_node;
+mod intervals;
 mod metrics;
-mod pace;
+mod probe_error;
 mod prober;
 mod progress;
 mod runner;
 mod schedule;
-mod servers;
-mod suspicion;
+mod tamper_tracker;
+mod token_bucket;
 mod trace;
-mod verdict;
 
-pub use canary::{Canary, CanaryBody, CanaryPage, HttpCanary, Sight, TAMPERING};
+pub use canary::{Canary, CanaryBody, CanaryPage, CanaryResult, HttpCanary, TAMPERING};
 pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
-pub use config::{BodyRule, ConfigError, GuardConfig, ProbeConfig};
+pub use config::{BodyRule, GuardConfig, ProbeConfig, ProbeConfigError};
+pub use context::{Checks, Dialers};
 pub use demand::{ProbeAnswer, ProbeAnswers, ProbeNowError, ProbeResult};
-pub use guard::{Control, Doubt, Guard, GuardState, Outage, Ruling};
+pub use guard::{ControlResult, Decision, FailureEvidence, Guard, GuardState, Outage};
+pub use host_limits::HostResponse;
 pub use http_node::HttpNodeChecks;
-pub use metrics::Metrics;
-pub use pace::Pace;
-pub use prober::{Checks, Dialers, Prober};
+pub use intervals::{Intervals, NodeHealth};
+pub use metrics::ProbeMetrics;
+pub use prober::Prober;
 pub use progress::Progress;
-pub use schedule::{Ended, Schedule, Subject};
-pub use servers::Answer;
+pub use schedule::{ProbeEnd, Schedule};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{Control, GuardState, Outage};
+use crate::{ControlResult, GuardState, Outage};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TaskLabels {
@@ -23,7 +23,7 @@ struct ProbeLabels {
 
 /// The prober's counters; clones share them.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct ProbeMetrics {
     probes: Family<ProbeLabels, Counter>,
     seconds: Histogram,
     pub(crate) running: Gauge,
@@ -36,7 +36,7 @@ pub struct Metrics {
     panics: Family<TaskLabels, Counter>,
 }
 
-impl Default for Metrics {
+impl Default for ProbeMetrics {
     fn default() -> Self {
         let buckets = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
         Self {
@@ -53,7 +53,7 @@ impl Default for Metrics {
     }
 }
 
-impl Metrics {
+impl ProbeMetrics {
     /// Registers everything; the registry's prefix comes in front of the names.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("hezar_probe", "Probes by result and code", self.probes.clone());
@@ -93,11 +93,11 @@ impl Metrics {
         self.panics.get_or_create(&TaskLabels { task }).get()
     }
 
-    pub(crate) fn found(&self, found: Control) {
+    pub(crate) fn found(&self, found: ControlResult) {
         self.last_control.set(match found {
-            Control::Up => 0,
-            Control::UplinkDown => 1,
-            Control::UrlDown => 2,
+            ControlResult::Up => 0,
+            ControlResult::UplinkDown => 1,
+            ControlResult::UrlDown => 2,
         });
     }
 

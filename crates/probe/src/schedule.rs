@@ -10,41 +10,28 @@ use hezar_core::{NodeId, Timestamp};
 use hezar_pool::State;
 
 use crate::{
-    pace::{Pace, unit},
-    servers::{Answer, Servers},
+    host_limits::{HostLimits, HostResponse},
+    intervals::{Intervals, NodeHealth, fraction},
 };
 
 type Map<K, V> = HashMap<K, V, ahash::RandomState>;
 
-/// What the schedule needs to know about a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// The hash of its server; `None` = the cap per host does not apply.
-    pub server: Option<u64>,
-    /// Its health.
-    pub state: State,
-    /// Failures in a row.
-    pub failures: u32,
-    /// When it was last judged.
-    pub last_checked: Option<Timestamp>,
-}
-
 /// How a probe ended, for the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ProbeEnd {
     /// The node was judged: this is its state now, and its failures in a row.
-    Judged(State, u32),
+    Decided(State, u32),
     /// The probe says nothing about the node (our own fault, or the verdict is held back).
-    Nothing,
+    Inconclusive,
     /// The same, and it would say something now: the node is due again at once.
-    Again,
+    Retry,
 }
 
 /// The order of urgency among nodes whose time has come.
 const RANKS: usize = 5;
 
-const fn rank(entry: &Entry) -> usize {
-    match entry.subject.state {
+const fn rank(entry: &ScheduledNode) -> usize {
+    match entry.health.state {
         _ if entry.demanded => 0,
         State::Healthy => 1,
         State::Suspect => 2,
@@ -57,14 +44,14 @@ const fn rank(entry: &Entry) -> usize {
 /// that has waited for a whole interval gets every second turn, so that nobody starves.
 #[derive(Debug)]
 pub struct Schedule {
-    pace: Pace,
-    entries: Map<NodeId, Entry>,
+    intervals: Intervals,
+    entries: Map<NodeId, ScheduledNode>,
     /// Nodes whose time has not come, the earliest on top. An item whose stamp is not the entry's is stale.
     waiting: BinaryHeap<Reverse<(Timestamp, u64, NodeId)>>,
     /// Nodes whose time has come, by rank.
-    ready: [VecDeque<Ready>; RANKS],
+    ready: [VecDeque<ReadyNode>; RANKS],
     /// The hosts, with the nodes whose time has come and that wait for their host.
-    servers: Servers<Ready>,
+    servers: HostLimits<ReadyNode>,
     running: usize,
     stamps: u64,
     turn: bool,
@@ -73,8 +60,8 @@ pub struct Schedule {
 }
 
 #[derive(Debug)]
-struct Entry {
-    subject: Subject,
+struct ScheduledNode {
+    health: NodeHealth,
     stamp: u64,
     /// When it is due, or was.
     due: Timestamp,
@@ -84,13 +71,13 @@ struct Entry {
     /// The last failure of the present streak.
     failed_last: Option<Timestamp>,
     /// A state change while it ran asks for an early next probe.
-    hurry: bool,
+    expedite: bool,
     /// Somebody waits for its probe.
     demanded: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Ready {
+struct ReadyNode {
     id: NodeId,
     stamp: u64,
     since: Timestamp,
@@ -101,10 +88,10 @@ struct Ready {
 impl Schedule {
     /// An empty schedule.
     #[must_use]
-    pub fn new(pace: Pace) -> Self {
+    pub fn new(intervals: Intervals) -> Self {
         Self {
-            servers: Servers::new(pace.per_host, pace.per_host_per_second),
-            pace,
+            servers: HostLimits::new(intervals.per_host, intervals.per_host_per_second),
+            intervals,
             entries: Map::default(),
             waiting: BinaryHeap::new(),
             ready: std::array::from_fn(|_| VecDeque::new()),
@@ -170,35 +157,37 @@ impl Schedule {
 
     /// Adds a node, or takes note of a change. A new one is due now, except a dead one whose pause is not over; one
     /// that became suspect by itself (by its traffic) is due now too. `random` decides the jitter.
-    pub fn upsert(&mut self, id: NodeId, subject: Subject, now: Timestamp, random: u64) {
+    pub fn upsert(&mut self, id: NodeId, health: NodeHealth, now: Timestamp, random: u64) {
         let Some(entry) = self.entries.get_mut(&id) else {
-            let due = match subject.state {
+            let due = match health.state {
                 // A time that has not come yet is none: the clock was wrong when it was noted.
-                State::Dead => subject.last_checked.map(|at| at.min(now).after(self.pace.pause(&subject, 0, random))),
+                State::Dead => {
+                    health.last_checked.map(|at| at.min(now).after(self.intervals.pause(&health, 0, random)))
+                }
                 _ => None,
             };
-            let entry = Entry {
-                subject,
+            let entry = ScheduledNode {
+                health,
                 stamp: 0,
                 due: now,
                 running: false,
                 misses: 0,
                 failed_last: None,
-                hurry: false,
+                expedite: false,
                 demanded: false,
             };
             self.entries.insert(id, entry);
             self.queue(id, due.filter(|due| *due > now), now);
             return;
         };
-        let changed = entry.subject.state != subject.state;
-        entry.subject = Subject { server: entry.subject.server, ..subject };
+        let changed = entry.health.state != health.state;
+        entry.health = NodeHealth { server: entry.health.server, ..health };
         if !changed {
             return;
         }
         if entry.running {
-            entry.hurry = subject.state == State::Suspect;
-        } else if subject.state == State::Suspect {
+            entry.expedite = health.state == State::Suspect;
+        } else if health.state == State::Suspect {
             entry.misses = 0;
             self.queue(id, None, now);
         }
@@ -208,7 +197,7 @@ impl Schedule {
     pub fn remove(&mut self, id: NodeId) {
         let Some(entry) = self.entries.remove(&id) else { return };
         if entry.running {
-            self.free(entry.subject.server);
+            self.free(entry.health.server);
         }
     }
 
@@ -225,7 +214,7 @@ impl Schedule {
                 continue;
             };
             let urgent = entry.demanded || ready.waited_for.is_some();
-            if let Some(host) = entry.subject.server
+            if let Some(host) = entry.health.server
                 && self.servers.start(host, ready, urgent, now).is_none()
             {
                 continue;
@@ -238,58 +227,58 @@ impl Schedule {
     }
 
     /// Notes what a probe that is still running showed about the node's host.
-    pub fn note_answer(&mut self, id: NodeId, answer: Answer) {
-        let host = self.entries.get(&id).filter(|entry| entry.running).and_then(|entry| entry.subject.server);
+    pub fn note_answer(&mut self, id: NodeId, answer: HostResponse) {
+        let host = self.entries.get(&id).filter(|entry| entry.running).and_then(|entry| entry.health.server);
         if let Some(host) = host {
             self.servers.note(host, answer);
         }
     }
 
     /// Notes the end of a node's probe and plans the next one.
-    pub fn finish(&mut self, id: NodeId, ended: Ended, now: Timestamp, random: u64) {
+    pub fn finish(&mut self, id: NodeId, ended: ProbeEnd, now: Timestamp, random: u64) {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.running) else { return };
         entry.running = false;
         match ended {
-            Ended::Judged(state, failures) => {
-                entry.subject.state = state;
-                entry.subject.failures = failures;
-                entry.subject.last_checked = Some(now);
+            ProbeEnd::Decided(state, failures) => {
+                entry.health.state = state;
+                entry.health.failures = failures;
+                entry.health.last_checked = Some(now);
                 entry.misses = 0;
                 entry.failed_last = (failures > 0).then_some(now);
             }
-            Ended::Nothing => entry.misses = entry.misses.saturating_add(1),
-            Ended::Again => entry.hurry = true,
+            ProbeEnd::Inconclusive => entry.misses = entry.misses.saturating_add(1),
+            ProbeEnd::Retry => entry.expedite = true,
         }
-        let hurry = std::mem::take(&mut entry.hurry);
-        let (subject, misses) = (entry.subject, entry.misses);
-        let pause = if hurry { Duration::ZERO } else { self.pace.pause(&subject, misses, random) };
-        self.free(subject.server);
+        let expedite = std::mem::take(&mut entry.expedite);
+        let (health, misses) = (entry.health, entry.misses);
+        let pause = if expedite { Duration::ZERO } else { self.intervals.pause(&health, misses, random) };
+        self.free(health.server);
         self.queue(id, Some(now.after(pause)), now);
     }
 
     /// Brings forward the dead nodes that `fits` names: after a time without any working node the first success says
     /// that the others may be back too. They are spread over one interval.
-    pub fn hurry_dead(&mut self, now: Timestamp, fits: impl Fn(NodeId) -> bool, mut random: impl FnMut() -> u64) {
-        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.subject.state == State::Dead);
+    pub fn expedite_dead(&mut self, now: Timestamp, fits: impl Fn(NodeId) -> bool, mut random: impl FnMut() -> u64) {
+        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.health.state == State::Dead);
         let dead: Vec<_> = dead.map(|(id, _)| *id).filter(|id| fits(*id)).collect();
         for id in dead {
-            let within = self.pace.interval.mul_f32(unit(random()));
+            let within = self.intervals.interval.mul_f32(fraction(random()));
             self.queue(id, Some(now.after(within)), now);
         }
     }
 
     /// Brings a dead node forward because somebody says that it works: it is looked at within one interval.
-    pub fn hurry_one(&mut self, id: NodeId, now: Timestamp, random: u64) {
-        let soon = now.after(self.pace.interval.mul_f32(unit(random)));
-        let waits = |entry: &&Entry| !entry.running && entry.subject.state == State::Dead && entry.due > soon;
+    pub fn expedite_one(&mut self, id: NodeId, now: Timestamp, random: u64) {
+        let soon = now.after(self.intervals.interval.mul_f32(fraction(random)));
+        let waits = |entry: &&ScheduledNode| !entry.running && entry.health.state == State::Dead && entry.due > soon;
         if self.entries.get(&id).filter(waits).is_some() {
             self.queue(id, Some(soon), now);
         }
     }
 
     /// Brings forward the nodes whose last probe proved nothing: now it will. They are spread a little.
-    pub fn hurry_unproven(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
-        let within = self.pace.suspect.min(self.pace.interval) / 4;
+    pub fn expedite_undecided(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
+        let within = self.intervals.suspect.min(self.intervals.interval) / 4;
         let mut unproven = Vec::new();
         for (id, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.misses > 0) {
             entry.misses = 0;
@@ -298,7 +287,7 @@ impl Schedule {
             }
         }
         for id in unproven {
-            self.queue(id, Some(now.after(within.mul_f32(unit(random())))), now);
+            self.queue(id, Some(now.after(within.mul_f32(fraction(random())))), now);
         }
     }
 
@@ -336,12 +325,12 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.stamp = self.stamps;
         // Nobody waits longer than the longest pause, whatever the clock did.
-        let due = due.map(|due| due.min(now.after(self.pace.longest())));
+        let due = due.map(|due| due.min(now.after(self.intervals.longest())));
         entry.due = due.unwrap_or(now).max(now);
         self.planned.push((id, entry.due));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
-            _ => self.ready[rank(entry)].push_back(Ready { id, stamp: self.stamps, since: now, waited_for: None }),
+            _ => self.ready[rank(entry)].push_back(ReadyNode { id, stamp: self.stamps, since: now, waited_for: None }),
         }
     }
 
@@ -356,16 +345,17 @@ impl Schedule {
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(Ready { id, stamp, since: due, waited_for: None });
+                self.ready[rank(entry)].push_back(ReadyNode { id, stamp, since: due, waited_for: None });
             }
         }
     }
 
-    fn pop(&mut self, now: Timestamp) -> Option<Ready> {
+    fn pop(&mut self, now: Timestamp) -> Option<ReadyNode> {
         self.turn = !self.turn;
         if self.turn {
-            let patience = self.pace.interval;
-            let overdue = |queue: &VecDeque<Ready>| queue.front().map(|r| r.since).filter(|s| now.since(*s) > patience);
+            let patience = self.intervals.interval;
+            let overdue =
+                |queue: &VecDeque<ReadyNode>| queue.front().map(|r| r.since).filter(|s| now.since(*s) > patience);
             let oldest = (0..RANKS).filter_map(|r| overdue(&self.ready[r]).map(|since| (since, r))).min();
             if let Some((_, rank)) = oldest {
                 return self.ready[rank].pop_front();
@@ -388,7 +378,7 @@ impl Schedule {
     fn unpark(&mut self, host: u64) {
         while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry)].push_front(Ready { waited_for: Some(host), ..ready });
+                self.ready[rank(entry)].push_front(ReadyNode { waited_for: Some(host), ..ready });
                 return;
             }
         }

@@ -58,7 +58,7 @@ async fn probed(lab: &World, url: &str, trace: &str) -> (Arc<Nodes>, Outbounds, 
         handshake_timeout: PATIENCE,
         ..ProbeConfig::new(Url::parse(url).unwrap())
     };
-    let metrics = hezar_probe::Metrics::default();
+    let metrics = hezar_probe::ProbeMetrics::default();
     let prober = Prober::new(config, Arc::clone(&pool), outbounds.clone(), None, clock, metrics).unwrap();
     prober.sweep(&CancellationToken::new(), |_| {}).await;
     (pool, outbounds, clock)

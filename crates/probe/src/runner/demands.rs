@@ -20,7 +20,7 @@ impl Runner {
 
     /// A node that is not in the schedule: it is gone, unsupported, or so new that it was not taken in yet.
     fn answer_absent(&mut self, id: NodeId, now: Timestamp) {
-        match self.shared.pool.node(id) {
+        match self.context.pool.node(id) {
             Some(node) if node.unsupported().is_none() => self.admit(&node, now),
             _ => self.answer_dropped(id),
         }
@@ -31,7 +31,7 @@ impl Runner {
         if !self.wanted.contains_key(&id) {
             return;
         }
-        match self.shared.pool.node(id).map(|node| node.unsupported()) {
+        match self.context.pool.node(id).map(|node| node.unsupported()) {
             None => self.answer(id, ProbeResult::Gone),
             Some(Some(code)) => self.answer(id, ProbeResult::Unsupported(code)),
             Some(None) => {}

@@ -19,14 +19,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Control, Guard, GuardConfig, GuardState, Pace, ProbeAnswer, Progress, Schedule, Subject,
-    budget::Budget,
-    prober::{Payload, Shared},
-    suspicion::Suspicion,
-    verdict::Verdict,
+    ControlResult, Guard, GuardConfig, GuardState, Intervals, NodeHealth, ProbeAnswer, Progress, Schedule,
+    context::{Payload, ProbeContext},
+    probe_error::ProbeError,
+    tamper_tracker::TamperTracker,
+    token_bucket::TokenBucket,
 };
 use demands::next_demand;
-use probe::{Checked, Look, ask, probe};
+use probe::{CanaryFetch, Checked, probe, run_control_checks};
 
 /// Probes at a time during an outage: enough to notice its end.
 const CANARIES: usize = 16;
@@ -35,11 +35,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Changed nodes taken in at a time.
 const CHANGES: usize = 4096;
 
-type Outbound = Arc<Node<Payload>>;
+type PoolNode = Arc<Node<Payload>>;
 
 /// A probe on its way.
-struct Flight {
-    node: Outbound,
+struct RunningProbe {
+    node: PoolNode,
     /// The schedule's number of this probe.
     run: Option<u64>,
     started: Timestamp,
@@ -50,10 +50,10 @@ struct Flight {
 }
 
 /// What a task brings back.
-enum Done {
-    Checked(Result<Checked, Verdict>),
+enum TaskResult {
+    Checked(Result<Checked, ProbeError>),
     Traced(Result<Exit, DialError>),
-    Control(Control),
+    Control(ControlResult),
 }
 
 /// A time without any working node.
@@ -65,18 +65,18 @@ struct Blackout {
 
 /// The state of the prober's task.
 pub(crate) struct Runner {
-    shared: Arc<Shared>,
+    context: Arc<ProbeContext>,
     schedule: Schedule,
-    budget: Budget,
+    bucket: TokenBucket,
     guard: Guard,
-    tasks: JoinSet<Done>,
-    flights: HashMap<Id, Flight>,
+    tasks: JoinSet<TaskResult>,
+    running: HashMap<Id, RunningProbe>,
     /// Who waits for the probe of which node.
     wanted: HashMap<NodeId, Vec<UnboundedSender<ProbeAnswer>>, ahash::RandomState>,
     /// When a failed exit lookup may be tried again.
     trace_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
     /// Who is to blame for changed pages.
-    suspicion: Suspicion,
+    tamper_tracker: TamperTracker,
     /// Since when no node has been routable, and when the next dead ones are tried before their time.
     blackout: Option<Blackout>,
     /// The progress of a single pass; absent when working without end.
@@ -84,48 +84,48 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn endless(shared: Arc<Shared>) -> Self {
-        let now = shared.clock.now();
-        let config = &shared.config;
-        let pace = Pace {
+    pub(crate) fn endless(context: Arc<ProbeContext>) -> Self {
+        let now = context.clock.now();
+        let config = &context.config;
+        let intervals = Intervals {
             interval: config.interval,
             suspect: config.suspect_interval,
             dead_most: config.dead_interval,
             jitter: config.jitter,
             per_host: config.per_host,
             per_host_per_second: config.per_host_per_second,
-            dead_after: shared.pool.rules().dead_after,
+            dead_after: context.pool.rules().dead_after,
         };
         let recheck = config.guard.recheck.min(config.interval);
         let guard = GuardConfig { recheck, ..config.guard.clone() };
         Self {
-            schedule: Schedule::new(pace),
-            budget: Budget::new(config.per_second, now),
-            guard: Guard::new(guard, shared.controls.possible()),
+            schedule: Schedule::new(intervals),
+            bucket: TokenBucket::new(config.per_second, now),
+            guard: Guard::new(guard, context.controls.possible()),
             tasks: JoinSet::new(),
-            flights: HashMap::new(),
+            running: HashMap::new(),
             wanted: HashMap::default(),
             trace_after: HashMap::default(),
-            suspicion: Suspicion::default(),
+            tamper_tracker: TamperTracker::default(),
             blackout: None,
             pass: None,
-            shared,
+            context,
         }
     }
 
-    pub(crate) fn once(shared: Arc<Shared>) -> Self {
-        Self { pass: Some(Progress::default()), ..Self::endless(shared) }
+    pub(crate) fn once(context: Arc<ProbeContext>) -> Self {
+        Self { pass: Some(Progress::default()), ..Self::endless(context) }
     }
 
     /// Works until cancelled.
     pub(crate) async fn run(mut self, cancel: &CancellationToken) {
-        let shared = Arc::clone(&self.shared);
-        let mut demands = shared.demanded.lock().await;
-        let watch = self.shared.pool.watch_states();
+        let context = Arc::clone(&self.context);
+        let mut demands = context.demanded.lock().await;
+        let watch = self.context.pool.watch_states();
         self.fill();
-        if self.shared.controls.possible() {
+        if self.context.controls.possible() {
             // What answers directly in good times is worth asking in bad ones.
-            self.ask_controls();
+            self.start_control_check();
         }
         loop {
             self.absorb(&watch);
@@ -143,7 +143,7 @@ impl Runner {
         // Nobody waits for what will not come.
         while demands.try_recv().is_ok() {}
         self.tasks.shutdown().await;
-        self.shared.metrics.running.set(0);
+        self.context.metrics.running.set(0);
     }
 
     /// Works through all the nodes once.
@@ -157,7 +157,7 @@ impl Runner {
         if let Some(pass) = &mut self.pass {
             pass.total = total;
         }
-        while !(self.schedule.is_empty() && self.flights.is_empty()) {
+        while !(self.schedule.is_empty() && self.running.is_empty()) {
             self.start();
             let pause = self.pause();
             tokio::select! {
@@ -172,7 +172,7 @@ impl Runner {
         }
         self.conclude(cancel).await;
         self.tasks.shutdown().await;
-        self.shared.metrics.running.set(0);
+        self.context.metrics.running.set(0);
         self.pass.unwrap_or_default()
     }
 
@@ -182,8 +182,8 @@ impl Runner {
             return;
         }
         let (before, now) = (self.guard.state(), self.now());
-        let freed = if self.shared.controls.possible() {
-            let found = ask(&self.shared).await;
+        let freed = if self.context.controls.possible() {
+            let found = run_control_checks(&self.context).await;
             self.guard.control(found, now)
         } else {
             self.guard.conclude(now)
@@ -193,19 +193,19 @@ impl Runner {
 
     /// Takes all the nodes of the pool into the schedule.
     fn fill(&mut self) {
-        let (snapshot, now) = (self.shared.pool.snapshot(), self.now());
+        let (snapshot, now) = (self.context.pool.snapshot(), self.now());
         for node in snapshot.nodes().filter(|node| node.unsupported().is_none()) {
             self.admit(node, now);
         }
     }
 
-    fn admit(&mut self, node: &Outbound, now: Timestamp) {
-        let mut subject = subject_of(node);
+    fn admit(&mut self, node: &PoolNode, now: Timestamp) {
+        let mut health = health_of(node);
         if self.pass.is_some() {
             // A single pass waits for no dead node's pause.
-            subject.last_checked = None;
+            health.last_checked = None;
         }
-        self.schedule.upsert(node.id(), subject, now, rand::random());
+        self.schedule.upsert(node.id(), health, now, rand::random());
         if self.wanted.contains_key(&node.id()) {
             self.schedule.demand(node.id(), now);
         }
@@ -215,26 +215,26 @@ impl Runner {
     fn absorb(&mut self, watch: &Watch) {
         let now = self.now();
         for touched in watch.take(CHANGES) {
-            match self.shared.pool.node(touched.id) {
+            match self.context.pool.node(touched.id) {
                 Some(node) if node.unsupported().is_none() => {
                     if touched.kind == Touch::Added && self.schedule.contains(touched.id) {
                         self.replace(touched.id, &node);
                     }
                     self.admit(&node, now);
                     if touched.kind == Touch::Relisted {
-                        self.schedule.hurry_one(touched.id, now, rand::random());
+                        self.schedule.expedite_one(touched.id, now, rand::random());
                     }
                 }
                 _ => self.drop_node(touched.id),
             }
         }
-        self.shared.metrics.scheduled.set(as_gauge(self.schedule.len()));
+        self.context.metrics.scheduled.set(as_gauge(self.schedule.len()));
     }
 
     /// A node that left and came back is another one: what is known about the old one does not hold.
-    fn replace(&mut self, id: NodeId, node: &Outbound) {
-        let flight = self.flights.values().find(|flight| flight.node.id() == id);
-        if flight.is_none_or(|flight| !Arc::ptr_eq(&flight.node, node)) {
+    fn replace(&mut self, id: NodeId, node: &PoolNode) {
+        let probe = self.running.values().find(|probe| probe.node.id() == id);
+        if probe.is_none_or(|probe| !Arc::ptr_eq(&probe.node, node)) {
             self.drop_node(id);
         }
     }
@@ -244,9 +244,9 @@ impl Runner {
         self.schedule.remove(id);
         self.guard.forget(id);
         self.trace_after.remove(&id);
-        self.suspicion.forget(id);
+        self.tamper_tracker.forget(id);
         if running {
-            self.flights.values().filter(|flight| flight.node.id() == id).for_each(|flight| flight.abort.abort());
+            self.running.values().filter(|probe| probe.node.id() == id).for_each(|probe| probe.abort.abort());
         }
         self.answer_dropped(id);
     }
@@ -255,40 +255,40 @@ impl Runner {
     fn start(&mut self) {
         let now = self.now();
         if self.guard.begin_check(now) {
-            self.ask_controls();
+            self.start_control_check();
         }
         self.watch_blackout(now);
         for (id, due) in self.schedule.take_planned() {
-            if let Some(node) = self.shared.pool.node(id) {
+            if let Some(node) = self.context.pool.node(id) {
                 node.set_next_check(due);
             }
         }
-        while self.flights.len() < self.room() && self.budget.has(now) {
+        while self.running.len() < self.room() && self.bucket.has(now) {
             let Some(id) = self.schedule.next(now) else { break };
-            let Some(node) = self.shared.pool.node(id).filter(|node| node.unsupported().is_none()) else {
+            let Some(node) = self.context.pool.node(id).filter(|node| node.unsupported().is_none()) else {
                 self.drop_node(id);
                 continue;
             };
-            self.budget.take();
-            let shared = Arc::clone(&self.shared);
+            self.bucket.take();
+            let context = Arc::clone(&self.context);
             let was_healthy = node.state() == State::Healthy;
             let probed = Arc::clone(&node);
-            let abort = self.tasks.spawn(async move { Done::Checked(probe(&shared, &probed).await) });
+            let abort = self.tasks.spawn(async move { TaskResult::Checked(probe(&context, &probed).await) });
             let run = self.schedule.run_of(id);
-            let flight = Flight { node, run, started: now, was_healthy, latency: None, abort };
-            self.flights.insert(flight.abort.id(), flight);
+            let probe = RunningProbe { node, run, started: now, was_healthy, latency: None, abort };
+            self.running.insert(probe.abort.id(), probe);
         }
-        self.shared.metrics.running.set(as_gauge(self.flights.len()));
-        self.shared.metrics.guard(self.guard.state());
+        self.context.metrics.running.set(as_gauge(self.running.len()));
+        self.context.metrics.guard(self.guard.state());
     }
 
     /// While nothing works, a few dead nodes are tried before their time: the pauses of all may have grown long.
     fn watch_blackout(&mut self, now: Timestamp) {
-        if self.pass.is_some() || self.schedule.is_empty() || self.shared.pool.snapshot().counts().routable() > 0 {
+        if self.pass.is_some() || self.schedule.is_empty() || self.context.pool.snapshot().counts().routable() > 0 {
             self.blackout = None;
             return;
         }
-        let pause = self.shared.config.suspect_interval;
+        let pause = self.context.config.suspect_interval;
         let blackout = self.blackout.get_or_insert(Blackout { since: now, next_try: now.after(pause) });
         if now >= blackout.next_try {
             blackout.next_try = now.after(pause);
@@ -297,34 +297,34 @@ impl Runner {
     }
 
     fn room(&self) -> usize {
-        let most = self.shared.config.concurrency.max(1);
+        let most = self.context.config.concurrency.max(1);
         let outage = self.guard.state() == GuardState::Outage && self.pass.is_none();
         if outage { most.min(CANARIES) } else { most }
     }
 
-    fn ask_controls(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { Done::Control(ask(&shared).await) });
+    fn start_control_check(&mut self) {
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn(async move { TaskResult::Control(run_control_checks(&context).await) });
     }
 
     /// How long nothing can be started; `None` until something else happens.
     fn pause(&self) -> Option<Duration> {
         let now = self.now();
-        let next = (self.flights.len() < self.room()).then(|| self.schedule.due(now)).flatten();
-        let probe = next.map(|due| due.since(now).max(self.budget.wait()));
+        let next = (self.running.len() < self.room()).then(|| self.schedule.due(now)).flatten();
+        let probe = next.map(|due| due.since(now).max(self.bucket.wait()));
         let check = self.guard.next_check().map(|due| due.since(now));
         let blackout = self.blackout.map(|blackout| blackout.next_try.since(now));
         probe.into_iter().chain(check).chain(blackout).min()
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.context.clock.now()
     }
 }
 
-fn subject_of(node: &Node<Payload>) -> Subject {
+fn health_of(node: &Node<Payload>) -> NodeHealth {
     let record = node.record();
-    Subject {
+    NodeHealth {
         server: (!node.on_loopback()).then(|| node.server_key()),
         state: record.state,
         failures: record.failures,

@@ -3,11 +3,11 @@
 use hezar_core::{NodeId, Timestamp};
 use hezar_pool::{State, hash_key};
 
-use super::{Look, Outbound, Runner};
+use super::{CanaryFetch, PoolNode, Runner};
 use crate::{
-    Sight,
+    CanaryResult,
     canary::MISSING,
-    suspicion::{Blame, Consequences, Witness},
+    tamper_tracker::{Blame, Consequences, Observer},
 };
 
 /// The number that the probe URL has among the canaries: a node that shows another certificate for it tampers too.
@@ -26,47 +26,49 @@ pub(super) enum Trust {
 
 impl Runner {
     /// Judges what a node that works made of the canaries.
-    pub(super) fn trust(&mut self, node: &Outbound, looks: &[Look], now: Timestamp) -> Trust {
-        let who = witness(node);
-        let consequences = self.suspicion.intact(who, PROBE_URL, now);
+    pub(super) fn trust(&mut self, node: &PoolNode, canaries: &[CanaryFetch], now: Timestamp) -> Trust {
+        let who = observer_of(node);
+        let consequences = self.tamper_tracker.intact(who, PROBE_URL, now);
         self.follow(consequences, now);
-        match looks {
+        match canaries {
             [] => Trust::Fine,
-            looks if looks.iter().all(|look| look.found.is_none()) => self.missed(node, who, now),
-            looks => self.brought(node, who, looks, now),
+            canaries if canaries.iter().all(|fetch| fetch.found.is_none()) => self.missed(node, who, now),
+            canaries => self.brought(node, who, canaries, now),
         }
     }
 
     /// It brought none. That says nothing against it unless others bring them; a node that never brought any is not
     /// used before it does.
-    fn missed(&mut self, node: &Outbound, who: Witness, now: Timestamp) -> Trust {
-        self.shared.metrics.canary("missing");
-        self.suspicion.missed(who, now);
+    fn missed(&mut self, node: &PoolNode, who: Observer, now: Timestamp) -> Trust {
+        self.context.metrics.canary("missing");
+        self.tamper_tracker.missed(who, now);
         let unproven = node.state() == State::New;
-        if unproven && self.suspicion.others_bring(who, now) { Trust::Unsure(MISSING) } else { Trust::Fine }
+        if unproven && self.tamper_tracker.others_bring(who, now) { Trust::Unsure(MISSING) } else { Trust::Fine }
     }
 
-    fn brought(&mut self, node: &Outbound, who: Witness, looks: &[Look], now: Timestamp) -> Trust {
-        for id in self.suspicion.arrived(who, now) {
-            if self.shared.pool.node(id).is_some_and(|node| node.quarantine().is_none()) {
+    fn brought(&mut self, node: &PoolNode, who: Observer, canaries: &[CanaryFetch], now: Timestamp) -> Trust {
+        for id in self.tamper_tracker.arrived(who, now) {
+            if self.context.pool.node(id).is_some_and(|node| node.quarantine().is_none()) {
                 self.quarantine(id, MISSING, now);
             }
         }
         let (mut right, mut caught, mut unsure) = (false, None, None);
-        for look in looks {
-            match look.found {
+        for fetch in canaries {
+            match fetch.found {
                 None => {}
-                Some(Sight::Intact) => {
+                Some(CanaryResult::Intact) => {
                     right = true;
-                    self.shared.metrics.canary("intact");
-                    let consequences = self.suspicion.intact(who, look.page, now);
+                    self.context.metrics.canary("intact");
+                    let consequences = self.tamper_tracker.intact(who, fetch.page, now);
                     self.follow(consequences, now);
                 }
-                Some(Sight::Tampered { code, digest }) => match self.changed(who, look.page, (code, digest), now) {
-                    Blame::Node => caught = Some(code),
-                    Blame::Nobody => unsure = Some(code),
-                    Blame::Page => {}
-                },
+                Some(CanaryResult::Tampered { code, digest }) => {
+                    match self.changed(who, fetch.page, (code, digest), now) {
+                        Blame::Node => caught = Some(code),
+                        Blame::Nobody => unsure = Some(code),
+                        Blame::Page => {}
+                    }
+                }
             }
         }
         if let Some(code) = caught {
@@ -78,9 +80,9 @@ impl Runner {
     }
 
     /// A node brought other bytes, or another certificate.
-    pub(super) fn changed(&mut self, who: Witness, page: usize, what: (&'static str, u64), now: Timestamp) -> Blame {
-        self.shared.metrics.canary("tampered");
-        let (blame, consequences) = self.suspicion.changed(who, page, what, now);
+    pub(super) fn changed(&mut self, who: Observer, page: usize, what: (&'static str, u64), now: Timestamp) -> Blame {
+        self.context.metrics.canary("tampered");
+        let (blame, consequences) = self.tamper_tracker.changed(who, page, what, now);
         self.follow(consequences, now);
         if blame == Blame::Node {
             self.quarantine(who.id, what.0, now);
@@ -89,12 +91,12 @@ impl Runner {
     }
 
     /// Lets a node out of quarantine: at once when it only never brought a page, after a time when it tampered.
-    fn release(&self, node: &Outbound, right: bool, now: Timestamp) {
+    fn release(&self, node: &PoolNode, right: bool, now: Timestamp) {
         let Some(caught) = node.quarantine() else { return };
-        let over = now.since(caught.since) >= self.shared.config.quarantine;
+        let over = now.since(caught.since) >= self.context.config.quarantine;
         if right && (caught.code == MISSING || over) {
             tracing::info!(node = %node.id(), code = caught.code, "node leaves quarantine");
-            self.shared.pool.release(node.id());
+            self.context.pool.release(node.id());
         }
     }
 
@@ -103,7 +105,7 @@ impl Runner {
             self.quarantine(id, code, now);
         }
         for id in consequences.release {
-            self.shared.pool.release(id);
+            self.context.pool.release(id);
         }
         if consequences.page_changed {
             tracing::warn!(
@@ -114,13 +116,13 @@ impl Runner {
 
     fn quarantine(&self, id: NodeId, code: &'static str, now: Timestamp) {
         tracing::warn!(node = %id, code, "node put into quarantine");
-        self.shared.pool.quarantine(id, code, now);
+        self.context.pool.quarantine(id, code, now);
     }
 }
 
-/// A node's voice is that of the network it comes out of. On this machine every server counts for itself: there one
-/// address says nothing about who runs it.
-pub(super) fn witness(node: &Outbound) -> Witness {
+/// A node observes for the network that it comes out of. On loopback every server counts for itself: there an address says
+/// nothing about who runs it.
+pub(super) fn observer_of(node: &PoolNode) -> Observer {
     let alone = node.on_loopback() && node.record().exit_ip.is_none();
-    Witness { id: node.id(), network: if alone { hash_key(&node.id()) } else { node.exit_network() } }
+    Observer { id: node.id(), network: if alone { hash_key(&node.id()) } else { node.exit_network() } }
 }

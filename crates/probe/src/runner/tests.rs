@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn runner(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>) -> Runner {
-    Runner::endless(prober(config, pool, world, false).shared)
+    Runner::endless(prober(config, pool, world, false).context)
 }
 
 /// Starts what is due, and waits until the tasks have ended, without taking in what they found.
@@ -58,7 +58,7 @@ async fn a_node_that_comes_back_while_its_old_probe_is_not_taken_in_stays_in_the
             probes_end(&mut runner).await;
             take_in(&mut runner).await;
             assert_eq!(pool.node(id(1)).unwrap().state(), State::Healthy);
-            assert!(runner.flights.is_empty());
+            assert!(runner.running.is_empty());
         }
     }
 }
@@ -91,8 +91,8 @@ async fn a_panic_costs_neither_the_node_nor_its_slot() {
     runner.fill();
     probes_end(&mut runner).await;
     take_in(&mut runner).await;
-    assert_eq!((runner.schedule.running(), runner.flights.len(), runner.schedule.len()), (0, 0, 4));
-    assert_eq!(runner.shared.metrics.panics("probe"), 4);
+    assert_eq!((runner.schedule.running(), runner.running.len(), runner.schedule.len()), (0, 0, 4));
+    assert_eq!(runner.context.metrics.panics("probe"), 4);
     *world.usual.lock() = WORKS;
     tokio::time::sleep(Duration::from_secs(60)).await;
     probes_end(&mut runner).await;

@@ -7,7 +7,7 @@ use hezar_pool::{Query, State, Strategy};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{Canary, CanaryBody, CanaryPage, Sight};
+use crate::{Canary, CanaryBody, CanaryPage, CanaryResult};
 
 const NODES: usize = 8;
 const BAD: usize = 3;
@@ -31,7 +31,7 @@ async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
         ..ProbeConfig::new(Url::parse(&format!("http://{DEMO_HOST}/generate_204")).unwrap())
     };
     let clock = Clock::starting_at(START);
-    let prober = Prober::new(config, Arc::clone(&pool), outbounds, None, clock, Metrics::default()).unwrap();
+    let prober = Prober::new(config, Arc::clone(&pool), outbounds, None, clock, ProbeMetrics::default()).unwrap();
     (lab, pool, ids, prober)
 }
 
@@ -85,11 +85,11 @@ struct Whether(Arc<Liars>);
 
 #[async_trait]
 impl Canary for Whether {
-    async fn look(&self, via: &dyn Dialer, _: &Attempt) -> Result<Sight, DialError> {
+    async fn fetch(&self, via: &dyn Dialer, _: &Attempt) -> Result<CanaryResult, DialError> {
         let node = format!("{via:?}");
         let refuses =
             self.0.refuses.lock().iter().any(|server| node.starts_with(&format!("FakeNode {{ server: {server}")));
-        if refuses { Err(DialError::new(Stage::Handshake, Cause::Forbidden)) } else { Ok(Sight::Intact) }
+        if refuses { Err(DialError::new(Stage::Handshake, Cause::Forbidden)) } else { Ok(CanaryResult::Intact) }
     }
 }
 
@@ -109,7 +109,7 @@ fn lying(refusing: std::ops::Range<u32>) -> (Arc<Nodes>, Arc<World>, Arc<Liars>,
     let checks = Checks { check, trace: None, geo: None, canaries, uplink: Vec::new(), http: None };
     let dialers = Arc::new(Fakes(Arc::clone(&world)));
     let clock = Clock::starting_at(START);
-    let prober = Prober::with(config(), Arc::clone(&pool), dialers, checks, clock, Metrics::default());
+    let prober = Prober::with(config(), Arc::clone(&pool), dialers, checks, clock, ProbeMetrics::default());
     (pool, world, liars, prober)
 }
 

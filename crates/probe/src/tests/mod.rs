@@ -3,13 +3,13 @@
 mod canary;
 mod demand;
 mod guard;
+mod host_limits;
 mod outage;
 mod parts;
 mod prober;
 mod schedule;
-mod servers;
 mod socks4;
-mod suspicion;
+mod tamper_tracker;
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ use hezar_pool::{Change, Exit, Pool, Rules};
 use parking_lot::Mutex;
 use url::Url;
 
-use crate::{Check, Checks, Dialers, ExitLookup, Metrics, ProbeConfig, Prober};
+use crate::{Check, Checks, Dialers, ExitLookup, ProbeConfig, ProbeMetrics, Prober};
 
 pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -259,5 +259,5 @@ pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>,
     let checks =
         Checks { check: Arc::new(Connects("url.test:80")), trace, geo: None, canaries: Vec::new(), uplink, http: None };
     let dialers = Arc::new(Fakes(Arc::clone(world)));
-    Prober::with(config, Arc::clone(pool), dialers, checks, Clock::starting_at(START), Metrics::default())
+    Prober::with(config, Arc::clone(pool), dialers, checks, Clock::starting_at(START), ProbeMetrics::default())
 }

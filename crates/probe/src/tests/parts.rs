@@ -1,4 +1,4 @@
-//! The small parts: budget, trace page, verdicts, settings.
+//! The small parts: bucket, trace page, verdicts, settings.
 
 use std::io;
 
@@ -7,30 +7,32 @@ use hezar_engine::{Outbounds, OutboundsConfig};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BodyRule, ConfigError, HttpCheck, budget::Budget, trace::parse_trace, verdict::Verdict};
+use crate::{
+    BodyRule, HttpCheck, ProbeConfigError, probe_error::ProbeError, token_bucket::TokenBucket, trace::parse_trace,
+};
 
 #[test]
 fn the_budget_limits_starts_per_second() {
-    let mut budget = Budget::new(100, at(0));
+    let mut bucket = TokenBucket::new(100, at(0));
     let mut started = 0;
     for ms in 0..10_000 {
         let now = Timestamp(at(0).0 + ms);
-        while budget.has(now) {
-            budget.take();
+        while bucket.has(now) {
+            bucket.take();
             started += 1;
         }
-        assert!(budget.wait() <= Duration::from_millis(10));
+        assert!(bucket.wait() <= Duration::from_millis(10));
     }
     assert!((1000..=1030).contains(&started), "{started}");
     let mut idle = 0;
-    while budget.has(at(3600)) {
-        budget.take();
+    while bucket.has(at(3600)) {
+        bucket.take();
         idle += 1;
     }
     assert_eq!(idle, 25, "a pause is not followed by a flood");
-    let mut free = Budget::new(0, at(0));
+    let mut free = TokenBucket::new(0, at(0));
     assert!(free.has(at(0)) && free.wait().is_zero());
-    let mut slow = Budget::new(1, at(0));
+    let mut slow = TokenBucket::new(1, at(0));
     assert!(slow.has(at(0)));
     slow.take();
     assert!(!slow.has(at(0)));
@@ -58,15 +60,15 @@ proptest! {
 
 #[test]
 fn verdicts_follow_the_cause() {
-    let of = |stage, cause| Verdict::of(&DialError::new(stage, cause));
-    let failed = |stage, code| Verdict::Failed(hezar_pool::Failure { fault: Fault::Node, stage, code });
+    let of = |stage, cause| ProbeError::classify(&DialError::new(stage, cause));
+    let failed = |stage, code| ProbeError::Failed(hezar_pool::Failure { fault: Fault::Node, stage, code });
     assert_eq!(of(Stage::Connect, Cause::Refused), failed(Stage::Connect, "refused"));
     assert_eq!(of(Stage::Handshake, Cause::Authentication), failed(Stage::Handshake, "authentication"));
     let unreachable = Cause::TargetUnreachable("no");
     assert_eq!(of(Stage::Handshake, unreachable), failed(Stage::Handshake, "target-unreachable"), "of no use");
     assert_eq!(of(Stage::Resolve, Cause::ForbiddenAddress), failed(Stage::Resolve, "forbidden-address"));
     let broken = Cause::Certificate("self-signed".into());
-    assert_eq!(of(Stage::Exchange, broken), Verdict::Tampered("tampered-tls"), "a node that breaks TLS open");
+    assert_eq!(of(Stage::Exchange, broken), ProbeError::Tampered("tampered-tls"), "a node that breaks TLS open");
     let own = Cause::Certificate("self-signed".into());
     assert_eq!(
         of(Stage::Security, own),
@@ -74,9 +76,13 @@ fn verdicts_follow_the_cause() {
         "its own certificate is another thing"
     );
     let full = Cause::Exhausted(io::Error::from_raw_os_error(24));
-    assert_eq!(of(Stage::Connect, full), Verdict::Nothing("exhausted"));
+    assert_eq!(of(Stage::Connect, full), ProbeError::Inconclusive("exhausted"));
     let odd = of(Stage::Handshake, Cause::Unsupported("x"));
-    assert_eq!(odd, Verdict::Nothing("unsupported"), "only a dialer that cannot be built makes a node unsupported");
+    assert_eq!(
+        odd,
+        ProbeError::Inconclusive("unsupported"),
+        "only a dialer that cannot be built makes a node unsupported"
+    );
     // A node that cannot be reached from here is of no use, and the guard knows when that is our own outage.
     assert_eq!(of(Stage::Connect, Cause::NoRoute), failed(Stage::Connect, "no-route"));
 }
@@ -87,16 +93,17 @@ async fn unusable_urls_are_named() {
     let pool = pool([]);
     let make = |config| {
         let outbounds = Outbounds::new(&OutboundsConfig::default());
-        Prober::new(config, Arc::clone(&pool), outbounds, None, Clock::starting_at(START), Metrics::default()).map(drop)
+        Prober::new(config, Arc::clone(&pool), outbounds, None, Clock::starting_at(START), ProbeMetrics::default())
+            .map(drop)
     };
     let good = ProbeConfig::new(url(ProbeConfig::URL));
     assert_eq!(make(good.clone()), Ok(()));
     let bad = url("ftp://example.test/");
-    assert!(matches!(make(ProbeConfig::new(bad.clone())), Err(ConfigError::Url(_))));
+    assert!(matches!(make(ProbeConfig::new(bad.clone())), Err(ProbeConfigError::Url(_))));
     let trace = ProbeConfig { trace_url: Some(bad.clone()), ..good.clone() };
-    assert!(matches!(make(trace), Err(ConfigError::Trace(_))));
+    assert!(matches!(make(trace), Err(ProbeConfigError::Trace(_))));
     let control = ProbeConfig { control: vec![bad], ..good };
-    assert!(matches!(make(control), Err(ConfigError::Control(..))));
+    assert!(matches!(make(control), Err(ProbeConfigError::Control(..))));
 }
 
 /// Answers every request with fixed bytes.

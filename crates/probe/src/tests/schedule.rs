@@ -6,10 +6,10 @@ use hezar_pool::State;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Ended, Pace, Schedule, Subject};
+use crate::{Intervals, NodeHealth, ProbeEnd, Schedule};
 
-fn pace() -> Pace {
-    Pace {
+fn intervals() -> Intervals {
+    Intervals {
         interval: Duration::from_secs(60),
         suspect: Duration::from_secs(10),
         dead_most: Duration::from_secs(1800),
@@ -20,9 +20,9 @@ fn pace() -> Pace {
     }
 }
 
-fn subject(state: State) -> Subject {
+fn health(state: State) -> NodeHealth {
     let failures = if state == State::Dead { 3 } else { 0 };
-    Subject { server: None, state, failures, last_checked: None }
+    NodeHealth { server: None, state, failures, last_checked: None }
 }
 
 fn drain(schedule: &mut Schedule, now: Timestamp) -> Vec<NodeId> {
@@ -31,10 +31,10 @@ fn drain(schedule: &mut Schedule, now: Timestamp) -> Vec<NodeId> {
 
 #[test]
 fn known_good_ones_go_first() {
-    let mut schedule = Schedule::new(pace());
+    let mut schedule = Schedule::new(intervals());
     let states = [State::Dead, State::New, State::Suspect, State::Healthy];
     for (n, state) in (0..).zip(states) {
-        schedule.upsert(id(n), subject(state), at(0), 0);
+        schedule.upsert(id(n), health(state), at(0), 0);
     }
     assert_eq!(schedule.due(at(0)), Some(at(0)));
     assert_eq!(drain(&mut schedule, at(0)), [id(3), id(2), id(1), id(0)]);
@@ -44,19 +44,19 @@ fn known_good_ones_go_first() {
 
 #[test]
 fn a_node_that_waited_long_gets_its_turn() {
-    let mut schedule = Schedule::new(pace());
-    schedule.upsert(id(0), subject(State::Dead), at(0), 0);
-    (1..100).for_each(|n| schedule.upsert(id(n), subject(State::Healthy), at(61), 0));
+    let mut schedule = Schedule::new(intervals());
+    schedule.upsert(id(0), health(State::Dead), at(0), 0);
+    (1..100).for_each(|n| schedule.upsert(id(n), health(State::Healthy), at(61), 0));
     let first: Vec<_> = (0..2).filter_map(|_| schedule.next(at(61))).collect();
     assert!(first.contains(&id(0)));
 }
 
 #[test]
 fn pauses_follow_the_state_and_grow_for_the_dead() {
-    let mut schedule = Schedule::new(pace());
-    schedule.upsert(id(0), subject(State::New), at(0), 0);
+    let mut schedule = Schedule::new(intervals());
+    schedule.upsert(id(0), health(State::New), at(0), 0);
     let mut now = at(0);
-    let mut pause = |ended: Ended| {
+    let mut pause = |ended: ProbeEnd| {
         assert_eq!(schedule.next(now), Some(id(0)));
         assert_eq!(schedule.next(now), None);
         schedule.finish(id(0), ended, now, 0);
@@ -66,23 +66,23 @@ fn pauses_follow_the_state_and_grow_for_the_dead() {
         now = due;
         pause
     };
-    assert_eq!(pause(Ended::Judged(State::Healthy, 0)), 60);
-    assert_eq!(pause(Ended::Judged(State::Suspect, 1)), 10);
-    assert_eq!(pause(Ended::Judged(State::Suspect, 2)), 10);
-    let dead: Vec<_> = (3..11).map(|failures| pause(Ended::Judged(State::Dead, failures))).collect();
+    assert_eq!(pause(ProbeEnd::Decided(State::Healthy, 0)), 60);
+    assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 1)), 10);
+    assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 2)), 10);
+    let dead: Vec<_> = (3..11).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
     assert_eq!(dead, [60, 120, 240, 480, 960, 1800, 1800, 1800]);
-    assert_eq!(pause(Ended::Judged(State::Dead, u32::MAX)), 1800);
-    let nothing: Vec<_> = (0..5).map(|_| pause(Ended::Nothing)).collect();
+    assert_eq!(pause(ProbeEnd::Decided(State::Dead, u32::MAX)), 1800);
+    let nothing: Vec<_> = (0..5).map(|_| pause(ProbeEnd::Inconclusive)).collect();
     assert_eq!(nothing, [10, 20, 40, 60, 60], "never longer than the interval");
-    assert_eq!(pause(Ended::Judged(State::Healthy, 0)), 60);
-    let new: Vec<_> = (1..3).map(|failures| pause(Ended::Judged(State::New, failures))).collect();
+    assert_eq!(pause(ProbeEnd::Decided(State::Healthy, 0)), 60);
+    let new: Vec<_> = (1..3).map(|failures| pause(ProbeEnd::Decided(State::New, failures))).collect();
     assert_eq!(new, [10, 20]);
 }
 
 #[test]
 fn a_dead_node_from_the_last_run_waits_for_its_pause() {
-    let mut schedule = Schedule::new(pace());
-    let dead = Subject { failures: 5, last_checked: Some(at(0)), ..subject(State::Dead) };
+    let mut schedule = Schedule::new(intervals());
+    let dead = NodeHealth { failures: 5, last_checked: Some(at(0)), ..health(State::Dead) };
     schedule.upsert(id(0), dead, at(100), 0);
     assert_eq!(schedule.next(at(239)), None);
     assert_eq!(schedule.next(at(240)), Some(id(0)));
@@ -90,48 +90,48 @@ fn a_dead_node_from_the_last_run_waits_for_its_pause() {
 
 #[test]
 fn a_node_that_traffic_made_suspect_is_due_now() {
-    let mut schedule = Schedule::new(pace());
-    schedule.upsert(id(0), subject(State::Healthy), at(0), 0);
+    let mut schedule = Schedule::new(intervals());
+    schedule.upsert(id(0), health(State::Healthy), at(0), 0);
     assert_eq!(schedule.next(at(0)), Some(id(0)));
-    schedule.upsert(id(0), subject(State::Suspect), at(1), 0);
+    schedule.upsert(id(0), health(State::Suspect), at(1), 0);
     assert_eq!(schedule.next(at(1)), None, "it is being probed");
-    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(2), 0);
+    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(2), 0);
     assert_eq!(schedule.next(at(2)), Some(id(0)), "and again, because traffic disagreed meanwhile");
-    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(3), 0);
+    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(3), 0);
     assert_eq!(schedule.next(at(3)), None);
-    schedule.upsert(id(0), subject(State::Suspect), at(4), 0);
+    schedule.upsert(id(0), health(State::Suspect), at(4), 0);
     assert_eq!(schedule.next(at(4)), Some(id(0)));
 }
 
 #[test]
 fn a_host_is_probed_by_a_few_at_a_time() {
-    let mut schedule = Schedule::new(pace());
-    let on = |server| Subject { server: Some(server), ..subject(State::New) };
+    let mut schedule = Schedule::new(intervals());
+    let on = |server| NodeHealth { server: Some(server), ..health(State::New) };
     (0..10).for_each(|n| schedule.upsert(id(n), on(1), at(0), 0));
     schedule.upsert(id(10), on(2), at(0), 0);
     let first = drain(&mut schedule, at(0));
     assert_eq!(first.len(), 5, "four on one host, one on the other");
     assert_eq!(schedule.due(at(0)), None);
-    schedule.finish(first[0], Ended::Judged(State::Healthy, 0), at(1), 0);
+    schedule.finish(first[0], ProbeEnd::Decided(State::Healthy, 0), at(1), 0);
     assert_eq!(schedule.due(at(1)), Some(at(1)));
     assert_eq!(drain(&mut schedule, at(1)).len(), 1);
     schedule.remove(first[1]);
     assert_eq!(drain(&mut schedule, at(1)).len(), 1, "a removed node frees its place");
-    schedule.finish(first[1], Ended::Nothing, at(1), 0);
+    schedule.finish(first[1], ProbeEnd::Inconclusive, at(1), 0);
     assert_eq!(drain(&mut schedule, at(1)).len(), 0, "but only once");
 }
 
 #[test]
 fn after_a_blackout_some_of_the_dead_are_hurried() {
-    let mut schedule = Schedule::new(pace());
+    let mut schedule = Schedule::new(intervals());
     for n in 0..20 {
-        let dead = Subject { failures: 5, last_checked: Some(at(0)), ..subject(State::Dead) };
+        let dead = NodeHealth { failures: 5, last_checked: Some(at(0)), ..health(State::Dead) };
         schedule.upsert(id(n), dead, at(0), 0);
     }
     assert!(drain(&mut schedule, at(60)).is_empty());
     let mut random = 0_u64;
     let hurried: HashSet<_> = (0..10).map(id).collect();
-    schedule.hurry_dead(
+    schedule.expedite_dead(
         at(60),
         |id| hurried.contains(&id),
         || {
@@ -148,34 +148,34 @@ fn after_a_blackout_some_of_the_dead_are_hurried() {
 
 #[test]
 fn after_an_outage_the_unproven_do_not_wait_out_their_pauses() {
-    let mut schedule = Schedule::new(pace());
-    (0..20).for_each(|n| schedule.upsert(id(n), subject(State::Healthy), at(0), 0));
+    let mut schedule = Schedule::new(intervals());
+    (0..20).for_each(|n| schedule.upsert(id(n), health(State::Healthy), at(0), 0));
     for round in 0..4_u64 {
         for node in drain(&mut schedule, at(round * 60)) {
-            schedule.finish(node, Ended::Nothing, at(round * 60), 0);
+            schedule.finish(node, ProbeEnd::Inconclusive, at(round * 60), 0);
         }
     }
     assert!(drain(&mut schedule, at(190)).is_empty());
-    schedule.finish(id(0), Ended::Nothing, at(190), 0);
-    schedule.hurry_unproven(at(190), || u64::MAX);
+    schedule.finish(id(0), ProbeEnd::Inconclusive, at(190), 0);
+    schedule.expedite_undecided(at(190), || u64::MAX);
     assert!(drain(&mut schedule, at(192)).is_empty(), "spread over a quarter of a suspect's pause");
     let due = drain(&mut schedule, at(195));
     assert_eq!(due.len(), 20);
     // One that runs when the outage ends starts counting its misses anew.
-    schedule.hurry_unproven(at(195), || 0);
-    schedule.finish(due[0], Ended::Nothing, at(196), 0);
+    schedule.expedite_undecided(at(195), || 0);
+    schedule.finish(due[0], ProbeEnd::Inconclusive, at(196), 0);
     assert_eq!(schedule.due(at(196)), Some(at(206)));
-    schedule.finish(due[1], Ended::Again, at(196), 0);
+    schedule.finish(due[1], ProbeEnd::Retry, at(196), 0);
     assert_eq!(drain(&mut schedule, at(196)), [due[1]], "a probe that began in the outage is made again at once");
 }
 
 proptest! {
     #[test]
     fn jitter_stays_in_its_range(random in any::<u64>(), jitter in 0.0..0.9_f32) {
-        let mut schedule = Schedule::new(Pace { jitter, ..pace() });
-        schedule.upsert(id(0), subject(State::Healthy), at(0), random);
+        let mut schedule = Schedule::new(Intervals { jitter, ..intervals() });
+        schedule.upsert(id(0), health(State::Healthy), at(0), random);
         schedule.next(at(0));
-        schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(0), random);
+        schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(0), random);
         let pause = schedule.due(at(0)).unwrap().since(at(0)).as_secs_f32();
         prop_assert!((pause - 60.0).abs() <= 60.0 * jitter + 0.01, "{}", pause);
     }
@@ -185,12 +185,12 @@ proptest! {
     fn nobody_runs_twice_and_nobody_is_lost(
         steps in prop::collection::vec((0..6_u8, 0..20_u32, 0..4_usize, 0..30_u64, any::<u64>()), 0..300)
     ) {
-        let mut schedule = Schedule::new(Pace { jitter: 0.2, per_host: 2, ..pace() });
+        let mut schedule = Schedule::new(Intervals { jitter: 0.2, per_host: 2, ..intervals() });
         let (mut known, mut running, mut now) = (HashSet::new(), HashSet::new(), at(0));
         for (step, n, state, seconds, random) in steps {
             now = now.after(Duration::from_secs(seconds));
             let state = State::ALL[state];
-            let of = |n: u32| Subject { server: Some(u64::from(n % 5)), ..subject(state) };
+            let of = |n: u32| NodeHealth { server: Some(u64::from(n % 5)), ..health(state) };
             match step {
                 0 => {
                     schedule.upsert(id(n), of(n), now, random);
@@ -201,8 +201,8 @@ proptest! {
                     known.remove(&n);
                     running.remove(&n);
                 }
-                2 if running.remove(&n) => schedule.finish(id(n), Ended::Judged(state, 1), now, random),
-                3 if running.remove(&n) => schedule.finish(id(n), Ended::Nothing, now, random),
+                2 if running.remove(&n) => schedule.finish(id(n), ProbeEnd::Decided(state, 1), now, random),
+                3 if running.remove(&n) => schedule.finish(id(n), ProbeEnd::Inconclusive, now, random),
                 _ => {
                     if let Some(next) = schedule.next(now) {
                         let n = (0..20).find(|n| id(*n) == next).unwrap();
@@ -218,13 +218,13 @@ proptest! {
         }
         // When everything ends and time passes, everyone gets a turn.
         for n in running.drain() {
-            schedule.finish(id(n), Ended::Nothing, now, 0);
+            schedule.finish(id(n), ProbeEnd::Inconclusive, now, 0);
         }
         let mut reached = HashSet::new();
         now = now.after(Duration::from_secs(4000));
         while let Some(next) = schedule.next(now) {
             reached.insert(next);
-            schedule.finish(next, Ended::Judged(State::Healthy, 0), now, 0);
+            schedule.finish(next, ProbeEnd::Decided(State::Healthy, 0), now, 0);
         }
         prop_assert_eq!(reached, known.iter().map(|n| id(*n)).collect::<HashSet<_>>());
     }
@@ -232,36 +232,36 @@ proptest! {
 
 #[test]
 fn no_clock_makes_a_node_wait_longer_than_the_longest_pause() {
-    let mut schedule = Schedule::new(pace());
+    let mut schedule = Schedule::new(intervals());
     // Stored by a machine whose clock was a month ahead.
-    let ahead = Subject { failures: 4, last_checked: Some(at(30 * 86_400)), ..subject(State::Dead) };
+    let ahead = NodeHealth { failures: 4, last_checked: Some(at(30 * 86_400)), ..health(State::Dead) };
     schedule.upsert(id(0), ahead, at(0), 0);
     assert!(schedule.due(at(0)).unwrap() <= at(1800));
     assert_eq!(schedule.next(at(1800)), Some(id(0)));
-    schedule.finish(id(0), Ended::Judged(State::Dead, u32::MAX), at(1800), 0);
+    schedule.finish(id(0), ProbeEnd::Decided(State::Dead, u32::MAX), at(1800), 0);
     assert!(schedule.due(at(1800)).unwrap() <= at(3600));
 }
 
 #[test]
 fn a_dead_node_that_is_listed_again_is_looked_at_within_one_interval() {
-    let mut schedule = Schedule::new(pace());
-    let dead = Subject { failures: 16, last_checked: Some(at(0)), ..subject(State::Dead) };
+    let mut schedule = Schedule::new(intervals());
+    let dead = NodeHealth { failures: 16, last_checked: Some(at(0)), ..health(State::Dead) };
     (0..100).for_each(|n| schedule.upsert(id(n), dead, at(0), 0));
     assert!(drain(&mut schedule, at(240)).is_empty());
-    (0..50).for_each(|n| schedule.hurry_one(id(n), at(240), u64::from(n) << 58));
+    (0..50).for_each(|n| schedule.expedite_one(id(n), at(240), u64::from(n) << 58));
     let looked: HashSet<_> = (240..=300).flat_map(|second| drain(&mut schedule, at(second))).collect();
     assert_eq!(looked, (0..50).map(id).collect());
-    schedule.hurry_one(id(0), at(301), 0);
+    schedule.expedite_one(id(0), at(301), 0);
     assert_eq!(schedule.running(), 50, "a running probe is enough");
 }
 
 #[test]
 fn a_node_that_leaves_when_its_turn_has_come_gives_it_to_the_next_one_of_its_host() {
-    let mut schedule = Schedule::new(Pace { per_host: 1, ..pace() });
-    let on_host = Subject { server: Some(7), ..subject(State::New) };
+    let mut schedule = Schedule::new(Intervals { per_host: 1, ..intervals() });
+    let on_host = NodeHealth { server: Some(7), ..health(State::New) };
     (0..4).for_each(|n| schedule.upsert(id(n), on_host, at(0), 0));
     assert_eq!(drain(&mut schedule, at(0)), [id(0)], "the others wait for their host");
-    schedule.finish(id(0), Ended::Judged(State::Healthy, 0), at(1), 0);
+    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(1), 0);
     // The next one has its turn, and leaves before it is started.
     schedule.remove(id(1));
     assert_eq!(drain(&mut schedule, at(1)), [id(2)]);

@@ -30,7 +30,8 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
         ..ProbeConfig::new(Url::parse(&format!("http://{DEMO_HOST}/generate_204")).unwrap())
     };
     let clock = Clock::starting_at(START);
-    let prober = Prober::new(config, Arc::clone(&pool), outbounds.clone(), None, clock, Metrics::default()).unwrap();
+    let prober =
+        Prober::new(config, Arc::clone(&pool), outbounds.clone(), None, clock, ProbeMetrics::default()).unwrap();
     prober.sweep(&CancellationToken::new(), |_| {}).await;
     assert_eq!(pool.snapshot().counts(), Counts { healthy: 3, ..Counts::default() });
     let request = HttpRequest::get(&format!("http://{DEMO_HOST}/")).unwrap();

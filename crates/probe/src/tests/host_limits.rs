@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{Answer, Ended, Pace, Schedule, Subject};
+use crate::{HostResponse, Intervals, NodeHealth, ProbeEnd, Schedule};
 use hezar_pool::State;
 
 /// A node on one of the ports of a host.
@@ -66,7 +66,7 @@ async fn a_host_that_answers_is_probed_at_its_rate() {
 }
 
 fn schedule(nodes: u32) -> Schedule {
-    let mut schedule = Schedule::new(Pace {
+    let mut schedule = Schedule::new(Intervals {
         interval: Duration::from_secs(60),
         suspect: Duration::from_secs(10),
         dead_most: Duration::from_secs(1800),
@@ -75,18 +75,18 @@ fn schedule(nodes: u32) -> Schedule {
         per_host_per_second: 16,
         dead_after: 3,
     });
-    let subject = Subject { server: Some(1), state: State::New, failures: 0, last_checked: None };
-    (0..nodes).for_each(|n| schedule.upsert(id(n), subject, at(0), 0));
+    let health = NodeHealth { server: Some(1), state: State::New, failures: 0, last_checked: None };
+    (0..nodes).for_each(|n| schedule.upsert(id(n), health, at(0), 0));
     schedule
 }
 
 /// Starts and ends everything that may start until a time; returns how many that were.
-fn pass(schedule: &mut Schedule, from: Timestamp, until: Timestamp, answer: Answer) -> usize {
+fn pass(schedule: &mut Schedule, from: Timestamp, until: Timestamp, answer: HostResponse) -> usize {
     let (mut now, mut count) = (from, 0);
     while now <= until {
         while let Some(id) = schedule.next(now) {
             schedule.note_answer(id, answer);
-            schedule.finish(id, Ended::Judged(State::New, 1), now, 0);
+            schedule.finish(id, ProbeEnd::Decided(State::New, 1), now, 0);
             count += 1;
         }
         now = schedule.due(now).unwrap().max(now.after(Duration::from_millis(1)));
@@ -97,11 +97,11 @@ fn pass(schedule: &mut Schedule, from: Timestamp, until: Timestamp, answer: Answ
 #[test]
 fn silence_slows_down_and_an_answer_settles_it() {
     let mut schedule = schedule(5000);
-    let silent = pass(&mut schedule, at(0), at(600), Answer::Silent);
+    let silent = pass(&mut schedule, at(0), at(600), HostResponse::Silent);
     assert!((30..120).contains(&silent), "{silent}");
     // It comes back: after the next probe everything goes at the usual rate again.
-    assert_eq!(pass(&mut schedule, at(601), at(661), Answer::Works).min(500), 500);
-    let rate = pass(&mut schedule, at(662), at(672), Answer::Works);
+    assert_eq!(pass(&mut schedule, at(601), at(661), HostResponse::Works).min(500), 500);
+    let rate = pass(&mut schedule, at(662), at(672), HostResponse::Works);
     assert!((150..=170).contains(&rate), "{rate} in ten seconds");
     assert_eq!(schedule.running(), 0);
 }

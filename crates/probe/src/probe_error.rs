@@ -8,23 +8,23 @@ use crate::canary::intercepted;
 
 /// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ProbeError {
     /// It counts against the node, unless the guard holds it back.
     Failed(Failure),
     /// It says nothing about the node.
-    Nothing(&'static str),
+    Inconclusive(&'static str),
     /// The node changes what passes through it; one of [`TAMPERING`](crate::TAMPERING).
     Tampered(&'static str),
     /// No dialer can be built for the node.
     Unsupported(&'static str),
 }
 
-impl Verdict {
+impl ProbeError {
     /// Judges a failure. Faults that are not the node's in general are its own in a probe: the probe's target is
     /// known to answer (else the guard steps in), so a node that cannot reach it is of no use; and a node whose
     /// address its source does not allow can never be used. What a protocol cannot do for one target (an IPv6 address
     /// over SOCKS4) says nothing about others: only a dialer that cannot be built makes a node unsupported.
-    pub(crate) fn of(error: &DialError) -> Self {
+    pub(crate) fn classify(error: &DialError) -> Self {
         if let Some(code) = intercepted(error) {
             return Self::Tampered(code);
         }
@@ -33,7 +33,7 @@ impl Verdict {
             (Cause::ForbiddenAddress | Cause::OwnListener | Cause::NoRoute, _) | (_, Fault::Node | Fault::Target) => {
                 failed
             }
-            (_, Fault::Local | Fault::Client) => Self::Nothing(error.code()),
+            (_, Fault::Local | Fault::Client) => Self::Inconclusive(error.code()),
         }
     }
 }

@@ -7,19 +7,19 @@ use hezar_core::Timestamp;
 /// The bucket. It holds at most what a quarter of a second brings (at least one token), so that a pause is not
 /// followed by a flood.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct TokenBucket {
     per_second: u32,
     /// Thousandths of a token.
     level: u64,
     filled: Timestamp,
 }
 
-impl Budget {
+impl TokenBucket {
     /// A full bucket; 0 per second means that nothing is limited.
     pub(crate) fn new(per_second: u32, now: Timestamp) -> Self {
-        let mut budget = Self { per_second, level: 0, filled: now };
-        budget.level = budget.most();
-        budget
+        let mut bucket = Self { per_second, level: 0, filled: now };
+        bucket.level = bucket.most();
+        bucket
     }
 
     fn most(&self) -> u64 {

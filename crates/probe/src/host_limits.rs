@@ -9,7 +9,7 @@ use std::{
 
 use hezar_core::Timestamp;
 
-use crate::budget::Budget;
+use crate::token_bucket::TokenBucket;
 
 /// Probes in a row without an answer after which a host rests between two probes.
 pub(crate) const SILENT: u32 = 16;
@@ -21,11 +21,11 @@ const FEW: usize = 1024;
 
 /// What is known about one host.
 #[derive(Debug)]
-struct Server<T> {
+struct HostState<T> {
     running: usize,
     /// What waits for its turn here.
     parked: VecDeque<T>,
-    starts: Budget,
+    starts: TokenBucket,
     /// Probes without an answer, less those with one.
     silent: u32,
     rests_until: Timestamp,
@@ -35,16 +35,16 @@ struct Server<T> {
 
 /// All hosts; `T` is what waits.
 #[derive(Debug)]
-pub(crate) struct Servers<T> {
+pub(crate) struct HostLimits<T> {
     at_a_time: usize,
     per_second: u32,
-    known: HashMap<u64, Server<T>, ahash::RandomState>,
+    known: HashMap<u64, HostState<T>, ahash::RandomState>,
     alarms: BinaryHeap<Reverse<(Timestamp, u64)>>,
     /// The number of hosts at which the table is cleared next.
     clear_at: usize,
 }
 
-impl<T> Server<T> {
+impl<T> HostState<T> {
     /// The time from which on the next probe may start; `None` when it has to wait for the end of another one.
     fn free_at(&mut self, at_a_time: usize, now: Timestamp) -> Option<Timestamp> {
         if self.running >= at_a_time {
@@ -66,7 +66,7 @@ impl<T> Server<T> {
     }
 }
 
-impl<T> Servers<T> {
+impl<T> HostLimits<T> {
     /// No hosts yet; `per_second` = 0 means that starts are not limited.
     pub(crate) fn new(at_a_time: usize, per_second: u32) -> Self {
         Self {
@@ -83,10 +83,10 @@ impl<T> Servers<T> {
     pub(crate) fn start(&mut self, host: u64, item: T, urgent: bool, now: Timestamp) -> Option<T> {
         self.clear(now);
         let per_second = self.per_second;
-        let server = self.known.entry(host).or_insert_with(|| Server {
+        let server = self.known.entry(host).or_insert_with(|| HostState {
             running: 0,
             parked: VecDeque::new(),
-            starts: Budget::new(per_second, now),
+            starts: TokenBucket::new(per_second, now),
             silent: 0,
             rests_until: Timestamp(0),
             alarm: false,
@@ -124,12 +124,12 @@ impl<T> Servers<T> {
     }
 
     /// Notes whether a probe at a host was answered, by whatever; a success settles all doubts.
-    pub(crate) fn note(&mut self, host: u64, answer: Answer) {
+    pub(crate) fn note(&mut self, host: u64, answer: HostResponse) {
         let Some(server) = self.known.get_mut(&host) else { return };
         server.silent = match answer {
-            Answer::Works => 0,
-            Answer::Speaks => server.silent / 2,
-            Answer::Silent => server.silent.saturating_add(1),
+            HostResponse::Works => 0,
+            HostResponse::Speaks => server.silent / 2,
+            HostResponse::Silent => server.silent.saturating_add(1),
         };
         if server.silent < SILENT {
             server.rests_until = Timestamp(0);
@@ -166,7 +166,7 @@ impl<T> Servers<T> {
 
 /// What a probe showed about the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum HostResponse {
     /// A node there works.
     Works,
     /// Something there answers.

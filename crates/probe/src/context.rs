@@ -1,0 +1,83 @@
+//! What every probe needs, shared by the prober's task and the probes that it starts.
+
+use std::{fmt::Debug, sync::Arc};
+
+use hezar_core::NodeSpec;
+use hezar_engine::{Attempt, BuildError, Clock, Dialer, Outbounds};
+use hezar_pool::Pool;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::{
+    Canary, Check, ExitLookup, Geo, HttpNodeChecks, ProbeConfig, ProbeMetrics, control::ControlChecks, demand::Demand,
+};
+
+/// What a node of the pool carries.
+pub(crate) type Payload = Arc<dyn Dialer>;
+
+/// Makes the dialers that probes use.
+pub trait Dialers: Debug + Send + Sync {
+    /// The dialer of a node.
+    ///
+    /// # Errors
+    /// [`BuildError`] when there can be none; the node is then marked unsupported.
+    fn node(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError>;
+
+    /// The dialer of this machine, for control checks.
+    fn direct(&self) -> Arc<dyn Dialer>;
+}
+
+impl Dialers for Outbounds {
+    fn node(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
+        self.dialer(spec, allow_private)
+    }
+
+    /// Control URLs come from the operator, who may well name a private address.
+    fn direct(&self) -> Arc<dyn Dialer> {
+        Self::direct(self, true)
+    }
+}
+
+/// What a probe needs; shared by all of them.
+#[derive(Debug)]
+pub(crate) struct ProbeContext {
+    pub(crate) config: ProbeConfig,
+    pub(crate) pool: Arc<Pool<Payload>>,
+    pub(crate) dialers: Arc<dyn Dialers>,
+    pub(crate) check: Arc<dyn Check>,
+    pub(crate) trace: Option<Arc<dyn ExitLookup>>,
+    pub(crate) geo: Option<Arc<dyn Geo>>,
+    pub(crate) canaries: Vec<Arc<dyn Canary>>,
+    /// What shows the ways through an HTTP proxy.
+    pub(crate) http: Option<HttpNodeChecks>,
+    pub(crate) controls: ControlChecks,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: ProbeMetrics,
+    pub(crate) demands: mpsc::Sender<Demand>,
+    /// Held by the task that probes, so that another one can take over when it ends.
+    pub(crate) demanded: Mutex<mpsc::Receiver<Demand>>,
+}
+
+impl ProbeContext {
+    /// The bounds of one probe.
+    pub(crate) fn attempt(&self) -> Attempt {
+        let config = &self.config;
+        Attempt::within(config.timeout).with_stage_limits(config.connect_timeout, config.handshake_timeout)
+    }
+}
+
+/// The questions that a prober asks.
+#[derive(Debug)]
+pub struct Checks {
+    /// Through every node; also directly, by the guard.
+    pub check: Arc<dyn Check>,
+    /// Through a working node, rarely.
+    pub trace: Option<Arc<dyn ExitLookup>>,
+    /// Nobody: what this machine knows about the addresses that the lookups bring. It is believed before them.
+    pub geo: Option<Arc<dyn Geo>>,
+    /// Through every node that works, one or two of them: does it hand on what it was given?
+    pub canaries: Vec<Arc<dyn Canary>>,
+    /// Directly, by the guard, when failures pile up.
+    pub uplink: Vec<Arc<dyn Check>>,
+    /// What shows the ways through an HTTP proxy; without it such a node is checked as any other.
+    pub http: Option<HttpNodeChecks>,
+}
