@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hezar_api::{ApiError, BanDto, LiftReport, RemoveReport, RemoveRequest, Saved};
+use hezar_api::{ApiError, BanDto};
 use hezar_core::{Label, NodeId, Timestamp};
 use hezar_formats::to_link;
-use hezar_pool::Change as PoolChange;
-use hezar_store::{BanRow, Change};
+use hezar_store::BanRow;
 use parking_lot::Mutex;
 
-use crate::{control::Desk, instance::Nodes};
+use crate::nodes::Nodes;
 
 /// The most bans: they are kept in memory and asked for every node of every list.
 const MOST_BANS: usize = 100_000;
@@ -31,14 +30,29 @@ impl Bans {
         Self(Arc::new(Mutex::new(rows.into_iter().map(|row| (row.id, row)).collect())))
     }
 
-    fn list(&self) -> Vec<BanDto> {
+    pub(crate) fn list(&self) -> Vec<BanDto> {
         let rows = self.0.lock();
         let dto = |row: &BanRow| BanDto { id: row.id.to_string(), name: row.label.to_string(), since: row.since.0 };
         rows.values().map(dto).collect()
     }
 
+    /// Bans nodes, also in the pool, and returns the rows to be stored.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`]: there would be more than [`MOST_BANS`].
+    pub(crate) fn add(&self, ids: &[NodeId], pool: &Nodes, now: Timestamp) -> Result<Vec<BanRow>, ApiError> {
+        let mut rows = self.0.lock();
+        if rows.len() + ids.len() > MOST_BANS {
+            return Err(ApiError::BadRequest(format!("there may be {MOST_BANS} bans at most; lift some first")));
+        }
+        let made: Vec<BanRow> = ids.iter().map(|id| ban_row(pool, *id, now)).collect();
+        rows.extend(made.iter().map(|row| (row.id, row.clone())));
+        pool.ban(ids.iter().copied());
+        Ok(made)
+    }
+
     /// Lifts the bans that full or short ids name, and returns which these were; none when one of the texts is no id.
-    fn lift(&self, texts: &[String], pool: &Nodes) -> Result<Vec<NodeId>, ApiError> {
+    pub(crate) fn lift(&self, texts: &[String], pool: &Nodes) -> Result<Vec<NodeId>, ApiError> {
         bound_short_ids(texts)?;
         let mut rows = self.0.lock();
         let named = |text: &String| {
@@ -50,71 +64,6 @@ impl Bans {
             pool.lift(*id);
         }
         Ok(lifted)
-    }
-}
-
-impl Desk {
-    pub(crate) fn all_bans(&self) -> Vec<BanDto> {
-        self.bans.list()
-    }
-
-    /// Removes nodes, and keeps them away if that is asked.
-    pub(crate) async fn remove_nodes(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
-        let (ids, missing) = self.find_all(&request.ids)?;
-        let now = self.clock.now();
-        let bans = if request.ban { self.ban(&ids, now)? } else { Vec::new() };
-        let applied = self.pool.apply(PoolChange::Remove(ids.clone()), now);
-        let banned = bans.len();
-        let changes = bans.into_iter().map(Change::PutBan).collect();
-        let missing = missing + ids.len() - applied.removed;
-        let done = RemoveReport { removed: applied.removed, missing, banned };
-        Ok(Saved { done, stored: self.board.save(changes).await? })
-    }
-
-    /// Bans nodes before they are removed: a list that is merged meanwhile must not bring them back.
-    fn ban(&self, ids: &[NodeId], now: Timestamp) -> Result<Vec<BanRow>, ApiError> {
-        let mut rows = self.bans.0.lock();
-        if rows.len() + ids.len() > MOST_BANS {
-            return Err(ApiError::BadRequest(format!("there may be {MOST_BANS} bans at most; lift some first")));
-        }
-        let made: Vec<BanRow> = ids.iter().map(|id| ban_row(&self.pool, *id, now)).collect();
-        rows.extend(made.iter().map(|row| (row.id, row.clone())));
-        self.pool.ban(ids.iter().copied());
-        Ok(made)
-    }
-
-    /// Lifts bans; the nodes come back with the next reading of a source that lists them.
-    pub(crate) async fn lift_bans(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
-        let lifted = self.bans.lift(ids, &self.pool)?;
-        let done = LiftReport { lifted: lifted.len(), missing: ids.len() - lifted.len() };
-        // A source that has not changed would not be read again for them.
-        let mut changes = self.board.forget_validators();
-        changes.extend(lifted.into_iter().map(Change::RemoveBan));
-        Ok(Saved { done, stored: self.board.save(changes).await? })
-    }
-
-    /// The node that an id or a short id names; `None` when there is none.
-    ///
-    /// # Errors
-    /// The text is no id, or it names several nodes.
-    pub(crate) fn find(&self, text: &str) -> Result<Option<NodeId>, ApiError> {
-        read_full_or(text, |short| {
-            let snapshot = self.pool.snapshot();
-            only(short, snapshot.nodes().map(|node| node.id()).filter(|id| id.starts_with(short)))
-        })
-    }
-
-    /// The nodes that ids name, each once, and how many name none.
-    fn find_all(&self, texts: &[String]) -> Result<(Vec<NodeId>, usize), ApiError> {
-        bound_short_ids(texts)?;
-        let mut ids = Vec::with_capacity(texts.len());
-        for text in texts {
-            ids.extend(self.find(text)?);
-        }
-        let missing = texts.len() - ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        Ok((ids, missing))
     }
 }
 
@@ -137,7 +86,7 @@ pub(crate) fn bound_short_ids(texts: &[String]) -> Result<(), ApiError> {
 }
 
 /// Reads a full id, or asks for what a short one names.
-fn read_full_or(
+pub(crate) fn read_full_or(
     text: &str,
     short: impl FnOnce(&str) -> Result<Option<NodeId>, ApiError>,
 ) -> Result<Option<NodeId>, ApiError> {
@@ -152,7 +101,7 @@ fn read_full_or(
 }
 
 /// The one id that fits, or an error that names those that do.
-fn only(short: &str, mut fitting: impl Iterator<Item = NodeId>) -> Result<Option<NodeId>, ApiError> {
+pub(crate) fn only(short: &str, mut fitting: impl Iterator<Item = NodeId>) -> Result<Option<NodeId>, ApiError> {
     let first = fitting.next();
     let others: Vec<NodeId> = fitting.collect();
     let Some(first) = first.filter(|_| !others.is_empty()) else { return Ok(first) };

@@ -11,7 +11,7 @@ use hezar_probe::{CanaryBody, CanaryPage};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::{config::Config, instance::Base, output};
+use crate::{base::Base, config::Config, output};
 
 /// The name under which the world's nodes are listed.
 const SOURCE: &str = "demo";

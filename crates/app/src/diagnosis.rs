@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{board::Board, instance::Nodes, output};
+use crate::{nodes::Nodes, output, sources::status::SourceTable};
 
 /// How often the line is made anew.
 const EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const SAMPLE: usize = 512;
 #[derive(Clone)]
 pub(crate) struct Diagnosis {
     pub(crate) pool: Arc<Nodes>,
-    pub(crate) board: Board,
+    pub(crate) table: SourceTable,
     pub(crate) clock: Clock,
     pub(crate) prober: Arc<Prober>,
     /// The names of the sources that are read.
@@ -81,7 +81,7 @@ impl Diagnosis {
         if counts.routable() > 0 && outage.is_none() {
             return None;
         }
-        let sources: Vec<_> = self.sources.iter().map(|name| self.board.row(name)).collect();
+        let sources: Vec<_> = self.sources.iter().map(|name| self.table.row(name)).collect();
         let failure = (counts.dead > 0).then(|| self.common_failure()).flatten();
         reason(&Facts { counts, outage, sources: &sources, failure, now: self.clock.now() })
     }

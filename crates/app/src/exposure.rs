@@ -1,8 +1,8 @@
 //! What others on this machine or in the network could read or reach: one warning for each, at the start and in `config check`.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
-use crate::config::{Config, Origin, SourceConfig};
+use crate::config::{Config, Origin, SourceConfig, is_public};
 
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
@@ -44,11 +44,6 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// Whether a socket on this address hears other machines.
-pub(crate) fn is_public(address: SocketAddr) -> bool {
-    !address.ip().to_canonical().is_loopback()
 }
 
 fn has_secrets(config: &Config) -> bool {

@@ -1,44 +1,33 @@
 //! Hezar, put together: the command line, the configuration, and the wiring of every room.
 
-mod answers;
+mod api;
 mod bans;
-mod board;
-mod by_hand;
+mod base;
 mod cli;
-mod collect;
 mod commands;
 pub mod config;
-mod control;
+mod convert;
 mod demo;
 mod diagnosis;
 mod exposure;
-mod files;
 mod geo;
 mod greeting;
 mod instance;
-mod log_files;
 mod logs;
-mod on_demand;
-mod order;
+mod nodes;
 mod output;
-mod persist;
 mod places;
-mod records;
 mod remote;
-mod restore;
+mod rlimit;
 mod running;
-mod sessions;
-mod spec;
-mod store_status;
-mod supervise;
+mod sources;
+mod store_sync;
 mod token;
-mod via;
-mod yields;
 
 use std::process::ExitCode;
 
 pub use cli::Cli;
-pub use collect::SOURCE_CODES;
+pub use sources::SOURCE_CODES;
 
 /// Runs one command. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or configuration.
 #[must_use]

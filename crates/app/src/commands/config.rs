@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::Said;
+use super::GlobalArgs;
 use crate::{cli::ConfigCommand, exposure, output};
 
-pub(super) fn config(said: &Said, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
-    let config = said.config()?;
+pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    let config = global.config()?;
     match command {
         ConfigCommand::Show => output::line(config.show().trim_end())?,
         ConfigCommand::Check => {

@@ -5,14 +5,8 @@ use std::{process::ExitCode, time::Duration};
 use hezar_api::{FetchReport, FetchRequest, FetchedDto};
 
 use crate::{
-    cli::FetchArgs,
-    collect::Collector,
-    config::Config,
-    instance::{Base, Disk},
-    logs,
-    on_demand::fetched,
-    output,
-    remote::Remote,
+    api::on_demand::fetched, base::Base, cli::FetchArgs, config::Config, instance::StoreTask, logs, output,
+    remote::Remote, sources::Collector,
 };
 
 /// How long the running instance may take.
@@ -21,8 +15,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<ExitCode> {
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
-    let disk = Disk::start(&mut base);
-    let collector = Collector::new(&mut base, &disk).await?;
+    let store_task = StoreTask::start(&mut base);
+    let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
     let asked = if args.sources.is_empty() { base.config.sources.len() } else { args.sources.len() };
     if asked == 0 {
         output::note("no sources: `hezar init` writes a configuration with some, or add [[source]] tables");
@@ -35,8 +29,8 @@ pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<Exi
         })
         .await;
     bar.finish_and_clear();
-    disk.handover.all().await?;
-    disk.finish(&*base.store).await?;
+    store_task.node_sync.all().await?;
+    store_task.finish(&*base.store).await?;
     let sources: Vec<_> = read?.iter().map(fetched).collect();
     print(&sources, args.output.json)?;
     if !args.output.json {

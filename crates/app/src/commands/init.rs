@@ -4,11 +4,11 @@ use std::{fs::OpenOptions, io::Write, path::Path, process::ExitCode};
 
 use anyhow::Context;
 
-use super::Said;
+use super::GlobalArgs;
 use crate::{cli::InitArgs, config::TEMPLATE, output, places::FILE_NAME};
 
-pub(super) fn init(said: &Said, args: &InitArgs) -> anyhow::Result<ExitCode> {
-    let file = said.places.file.as_deref().filter(|_| said.places.named).unwrap_or_else(|| Path::new(FILE_NAME));
+pub(super) fn init(global: &GlobalArgs, args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let file = global.places.file.as_deref().filter(|_| global.places.named).unwrap_or_else(|| Path::new(FILE_NAME));
     let mut options = OpenOptions::new();
     options.write(true);
     // The file will hold passwords and tokens.
@@ -23,7 +23,7 @@ pub(super) fn init(said: &Said, args: &InitArgs) -> anyhow::Result<ExitCode> {
         format!("cannot write {} (an existing file is only overwritten with --force)", file.display())
     })?;
     written.write_all(TEMPLATE.as_bytes())?;
-    let named = if said.places.named { format!(" --config {}", file.display()) } else { String::new() };
+    let named = if global.places.named { format!(" --config {}", file.display()) } else { String::new() };
     output::line(format!("wrote {}; start with: hezar run{named}", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }

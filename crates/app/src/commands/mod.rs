@@ -33,9 +33,9 @@ use crate::{
 /// Variables that are flags, not keys.
 const FLAG_VARIABLES: [&str; 2] = ["HEZAR_CONFIG", "HEZAR_DATA"];
 
-/// What was said besides the command.
+/// What the command line and the environment say besides the command itself.
 #[derive(Debug)]
-struct Said {
+struct GlobalArgs {
     user: UserFolders,
     places: Places,
     layers: Layers,
@@ -43,43 +43,43 @@ struct Said {
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let user = UserFolders::from_environment();
-    // An empty variable says nothing.
-    let said = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
-    let places = Places::find(said(cli.config).as_deref(), &user, |path| path.exists());
-    let layers = layers(said(cli.data), places.default_data.clone());
-    let mut said = Said { user, places, layers };
+    // An empty variable counts as absent.
+    let given = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+    let places = Places::find(given(cli.config).as_deref(), &user, |path| path.exists());
+    let layers = layers(given(cli.data), places.default_data.clone());
+    let mut global = GlobalArgs { user, places, layers };
     let wants_store =
         matches!(cli.command, Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_));
     if wants_store {
-        said.follow_running()?;
+        global.follow_running()?;
     }
     match cli.command {
-        Command::Run(args) => run::run(&mut said, &args),
-        Command::Init(args) => init::init(&said, &args),
-        Command::Fetch(args) => match said.running()? {
+        Command::Run(args) => run::run(&mut global, &args),
+        Command::Init(args) => init::init(&global, &args),
+        Command::Fetch(args) => match global.running()? {
             Some(remote) => block_on(fetch::fetch_remotely(remote, args)),
-            None => block_on(fetch::fetch(said.config()?, args)),
+            None => block_on(fetch::fetch(global.config()?, args)),
         },
-        Command::Probe(args) => match said.running()? {
+        Command::Probe(args) => match global.running()? {
             Some(remote) => block_on(probe::probe_remotely(remote, args)),
-            None => block_on(probe::probe(said.config()?, args)),
+            None => block_on(probe::probe(global.config()?, args)),
         },
-        Command::Nodes(args) => block_on(nodes::nodes(said.remote()?, args)),
-        Command::Add(args) => block_on(remote::add(said.remote()?, args)),
-        Command::Remove(args) => block_on(remote::remove(said.remote()?, args)),
-        Command::Bans(args) => block_on(remote::bans(said.remote()?, args)),
-        Command::Status(args) => block_on(status::status(said.remote()?, args)),
+        Command::Nodes(args) => block_on(nodes::nodes(global.remote()?, args)),
+        Command::Add(args) => block_on(remote::add(global.remote()?, args)),
+        Command::Remove(args) => block_on(remote::remove(global.remote()?, args)),
+        Command::Bans(args) => block_on(remote::bans(global.remote()?, args)),
+        Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
-        Command::Top => block_on(top::top(said.remote()?)),
+        Command::Top => block_on(top::top(global.remote()?)),
         Command::Parse(args) => parse::parse(&args),
-        Command::Export(args) => block_on(export::export(said.config()?, args)),
-        Command::Backup(args) => block_on(export::backup(said.config()?, args)),
-        Command::Config(command) => config::config(&said, &command),
+        Command::Export(args) => block_on(export::export(global.config()?, args)),
+        Command::Backup(args) => block_on(export::backup(global.config()?, args)),
+        Command::Config(command) => config::config(&global, &command),
     }
 }
 
-impl Said {
+impl GlobalArgs {
     /// Reads the configuration file, if there is one.
     fn config(&self) -> anyhow::Result<Config> {
         let Some(file) = &self.places.file else { return Ok(Config::read("", None, &self.layers)?) };

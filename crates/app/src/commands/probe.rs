@@ -8,9 +8,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    base::Base,
     cli::ProbeArgs,
     config::Config,
-    instance::{Base, Disk, end_signal, prober},
+    instance::{StoreTask, end_signal, prober},
     logs, output,
     remote::Remote,
 };
@@ -25,7 +26,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
     }
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
-    let disk = Disk::start(&mut base);
+    let store_task = StoreTask::start(&mut base);
     let prober = prober(&mut base)?;
     let total = base.pool.snapshot().counts().total();
     if total == 0 {
@@ -60,8 +61,8 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
             progress.unsupported
         ))?;
     }
-    disk.handover.all().await?;
-    disk.finish(&*base.store).await?;
+    store_task.node_sync.all().await?;
+    store_task.finish(&*base.store).await?;
     Ok(if total > 0 && progress.ok == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -8,13 +8,14 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Said, runtime};
+use super::{GlobalArgs, runtime};
 use crate::{
+    base::Base,
     cli::RunArgs,
     config::Config,
     demo::Demo,
     exposure,
-    instance::{self, Base, end_signal, ignore_hangups},
+    instance::{self, end_signal, ignore_hangups},
     logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
@@ -23,16 +24,16 @@ use crate::{
 /// What work on other threads gets when everything else has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<ExitCode> {
     for (key, address) in [("proxy.listen", args.listen), ("api.listen", args.api)] {
         if let Some(address) = address {
-            said.layers.flags.insert(key.to_owned(), address.to_string());
+            global.layers.flags.insert(key.to_owned(), address.to_string());
         }
     }
-    let mut config = said.config()?;
+    let mut config = global.config()?;
     let idle = !args.demo && config.sources.is_empty();
-    if idle && said.places.file.is_none() && !has_store(&config) {
-        return Err(nothing_to_serve(&said.user).into());
+    if idle && global.places.file.is_none() && !has_store(&config) {
+        return Err(nothing_to_serve(&global.user).into());
     }
     let _log = logs::start(&config.log)?;
     config.warnings.iter().chain(&exposure::warnings(&config)).for_each(|warning| tracing::warn!("{warning}"));
@@ -49,9 +50,9 @@ pub(super) fn run(said: &mut Said, args: &RunArgs) -> anyhow::Result<ExitCode> {
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
         let mut base = Base::open(config).await?;
         if idle && base.pool.snapshot().counts().total() == 0 {
-            if said.places.file.is_none() {
+            if global.places.file.is_none() {
                 base.store.close().await;
-                return Err(nothing_to_serve(&said.user).into());
+                return Err(nothing_to_serve(&global.user).into());
             }
             tracing::warn!(
                 "there is no source and no node: add [[source]] tables to the configuration, or links with `hezar add`"

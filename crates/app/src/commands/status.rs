@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use comfy_table::Table;
 use hezar_api::{SourceDto, StatusDto, SubscriptionDto};
 
-use crate::{cli::JsonArgs, output, remote::Remote, store_status};
+use crate::{cli::JsonArgs, output, remote::Remote, store_sync::status as store_status};
 
 pub(super) async fn status(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
     let status: StatusDto = remote.get("/api/v1/status").await?;

@@ -29,15 +29,15 @@ pub(super) async fn top(remote: Remote) -> anyhow::Result<ExitCode> {
     }
     let first = remote.get("/api/v1/status").await?;
     let mut terminal = ratatui::try_init()?;
-    let ended = watch(&mut terminal, &remote, Board::new(first)).await;
+    let ended = watch(&mut terminal, &remote, TopState::new(first)).await;
     ratatui::restore();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn watch(terminal: &mut DefaultTerminal, remote: &Remote, mut board: Board) -> anyhow::Result<()> {
+async fn watch(terminal: &mut DefaultTerminal, remote: &Remote, mut state: TopState) -> anyhow::Result<()> {
     let mut looked = Instant::now();
     loop {
-        terminal.draw(|frame| draw(frame, &board))?;
+        terminal.draw(|frame| draw(frame, &state))?;
         // Waiting for a key blocks a thread, so it is not one of the runtime's.
         if spawn_blocking(|| asked_to_end(EVERY)).await?? {
             return Ok(());
@@ -46,8 +46,8 @@ async fn watch(terminal: &mut DefaultTerminal, remote: &Remote, mut board: Board
             let elapsed = looked.elapsed();
             looked = Instant::now();
             match remote.get("/api/v1/status").await {
-                Ok(status) => board.next(status, elapsed),
-                Err(error) => board.lost = Some(error.to_string()),
+                Ok(status) => state.next(status, elapsed),
+                Err(error) => state.lost = Some(error.to_string()),
             }
         }
     }
@@ -64,7 +64,7 @@ fn asked_to_end(limit: Duration) -> std::io::Result<bool> {
 }
 
 /// What is shown.
-struct Board {
+struct TopState {
     status: StatusDto,
     /// Per second, over the last look.
     rates: Rates,
@@ -82,7 +82,7 @@ struct Rates {
     down: f64,
 }
 
-impl Board {
+impl TopState {
     const fn new(status: StatusDto) -> Self {
         Self { status, rates: Rates { ok: 0.0, failed: 0.0, up: 0.0, down: 0.0 }, history: Vec::new(), lost: None }
     }
@@ -103,20 +103,20 @@ impl Board {
     }
 }
 
-fn draw(frame: &mut Frame<'_>, board: &Board) {
-    let reason = board.status.reason.as_ref().map(|reason| format!("no request can be served: {reason}"));
+fn draw(frame: &mut Frame<'_>, state: &TopState) {
+    let reason = state.status.reason.as_ref().map(|reason| format!("no request can be served: {reason}"));
     let reason = reason.unwrap_or_default();
     let rows = [1, reason_lines(&reason, frame.area().width), 5].map(Constraint::Length).into_iter();
     let rows = rows.chain([Constraint::Min(6), Constraint::Length(10)]);
     let [head, why, middle, sources, troubles] = Layout::vertical(rows).areas(frame.area());
     let [pool, traffic] = Layout::horizontal([Constraint::Length(44), Constraint::Min(30)]).areas(middle);
-    let status = &board.status;
+    let status = &state.status;
     let title = format!("hezar {}  {}  up {}", status.version, status.proxy, output::span(status.uptime_s));
-    let lost = board.lost.as_ref().map_or_else(|| "q quits".dark_gray(), |lost| lost.as_str().red());
+    let lost = state.lost.as_ref().map_or_else(|| "q quits".dark_gray(), |lost| lost.as_str().red());
     frame.render_widget(Line::from(vec![title.bold(), Span::raw("  "), lost]), head);
     frame.render_widget(Paragraph::new(reason.red()).wrap(Wrap { trim: true }), why);
     draw_pool(frame, pool, status);
-    draw_traffic(frame, traffic, board);
+    draw_traffic(frame, traffic, state);
     draw_sources(frame, sources, status);
     draw_troubles(frame, troubles, status);
 }
@@ -141,8 +141,8 @@ fn draw_pool(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
     frame.render_widget(Paragraph::new(lines).block(block("pool")), area);
 }
 
-fn draw_traffic(frame: &mut Frame<'_>, area: Rect, board: &Board) {
-    let (rates, traffic) = (board.rates, board.status.traffic);
+fn draw_traffic(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
+    let (rates, traffic) = (state.rates, state.status.traffic);
     let frame_of = block("traffic");
     let inner = frame_of.inner(area);
     frame.render_widget(frame_of, area);
@@ -153,7 +153,7 @@ fn draw_traffic(frame: &mut Frame<'_>, area: Rect, board: &Board) {
         Line::from(format!("{} tunnels  {} connections", traffic.tunnels, traffic.connections)),
     ];
     frame.render_widget(Paragraph::new(lines), text);
-    let newest: Vec<u64> = board.history.iter().take(usize::from(chart.width)).rev().copied().collect();
+    let newest: Vec<u64> = state.history.iter().take(usize::from(chart.width)).rev().copied().collect();
     frame.render_widget(Sparkline::default().data(&newest).style(Style::default().fg(Color::Cyan)), chart);
 }
 
@@ -256,9 +256,9 @@ mod tests {
         }
     }
 
-    fn screen(width: u16, height: u16, board: &Board) -> String {
+    fn screen(width: u16, height: u16, state: &TopState) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, board)).unwrap();
+        terminal.draw(|frame| draw(frame, state)).unwrap();
         let buffer = terminal.backend().buffer().clone();
         let rows = buffer.content.chunks(usize::from(width));
         rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
@@ -266,9 +266,9 @@ mod tests {
 
     #[test]
     fn everything_is_on_the_screen() {
-        let mut board = Board::new(status(100));
-        board.next(status(350), Duration::from_secs(2));
-        let shown = screen(120, 30, &board);
+        let mut state = TopState::new(status(100));
+        state.next(status(350), Duration::from_secs(2));
+        let shown = screen(120, 30, &state);
         for text in [
             "hezar 1.2.3",
             "127.0.0.1:8000",
@@ -291,30 +291,30 @@ mod tests {
         ] {
             assert!(shown.contains(text), "{text:?} is missing:\n{shown}");
         }
-        board.lost = Some("no instance answers".into());
-        assert!(screen(120, 30, &board).contains("no instance answers"));
-        board.next(status(0), Duration::from_secs(1));
-        assert!(screen(120, 30, &board).contains(" 0 ok/s") || screen(120, 30, &board).contains("0 ok/s"), "a restart");
+        state.lost = Some("no instance answers".into());
+        assert!(screen(120, 30, &state).contains("no instance answers"));
+        state.next(status(0), Duration::from_secs(1));
+        assert!(screen(120, 30, &state).contains(" 0 ok/s") || screen(120, 30, &state).contains("0 ok/s"), "a restart");
     }
 
     #[test]
     fn the_reason_why_nothing_is_served_is_on_the_screen() {
         let reason =
             "none of the 6 sources can be read (the last failure: dns); next try in 24 s; links can be added by hand";
-        let board = Board::new(StatusDto { reason: Some(reason.into()), ..status(1) });
-        let shown = screen(80, 24, &board);
+        let state = TopState::new(StatusDto { reason: Some(reason.into()), ..status(1) });
+        let shown = screen(80, 24, &state);
         assert!(
             shown.contains("no request can be served: none of the 6 sources") && shown.contains("by hand"),
             "{shown}"
         );
-        assert!(!screen(80, 24, &Board::new(status(1))).contains("no request can be served"));
+        assert!(!screen(80, 24, &TopState::new(status(1))).contains("no request can be served"));
     }
 
     #[test]
     fn small_terminals_do_not_panic() {
-        let board = Board::new(status(1));
+        let state = TopState::new(status(1));
         for (width, height) in [(1, 1), (10, 3), (40, 8), (300, 100)] {
-            screen(width, height, &board);
+            screen(width, height, &state);
         }
     }
 }

@@ -7,8 +7,9 @@ use super::{
     Config, ListenerConfig, expression,
     resolve::{limits as bounds, users},
     section::Section,
+    source::MANUAL_SOURCES,
+    value::is_public,
 };
-use crate::exposure::is_public;
 
 /// Reads all of them; what a listener does not say, it does as `[proxy]` does.
 pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<ListenerConfig> {
@@ -44,9 +45,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     }
     let sources = section.texts("sources").unwrap_or_default();
     for source in &sources {
-        if !config.sources.iter().any(|known| known.name == *source)
-            && !crate::by_hand::NAMES.contains(&source.as_str())
-        {
+        if !config.sources.iter().any(|known| known.name == *source) && !MANUAL_SOURCES.contains(&source.as_str()) {
             section.problem("sources", format_args!("there is no source named {source:?}"));
         }
     }

@@ -29,9 +29,9 @@ use url::Url;
 
 pub use expression::Expression;
 pub use problem::{Problem, Problems};
-pub use source::{Origin, SourceConfig};
+pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, Origin, SourceConfig};
 pub use template::TEMPLATE;
-pub(crate) use value::listen_address;
+pub(crate) use value::{is_public, listen_address};
 
 /// Everything that the program can be told, with every default filled in.
 #[derive(Clone, Debug)]

@@ -13,13 +13,14 @@ use hezar_probe::{CanaryBody, CanaryPage};
 use toml::Table;
 use url::Url;
 
-use crate::{by_hand, exposure::is_public, places::DATA_FOLDER};
+use crate::places::DATA_FOLDER;
 
 use super::{
     ApiConfig, Config, FetchConfig, GeoConfig, Layers, LogConfig, PoolConfig, ProbeConfig, Problem, Problems,
     ProxyConfig, StoreConfig, User, lines, listener,
     section::{Reading, Section, http_url},
-    source,
+    source::{self, MANUAL_SOURCES},
+    value::is_public,
 };
 
 /// The bounds that several keys share.
@@ -93,7 +94,7 @@ pub(super) fn beside(folder: Option<&Path>, path: &str) -> PathBuf {
 
 fn unique_names(config: &Config, reading: &Reading<'_>) {
     for (index, source) in config.sources.iter().enumerate() {
-        if by_hand::NAMES.contains(&source.name.as_str()) {
+        if MANUAL_SOURCES.contains(&source.name.as_str()) {
             let name = &source.name;
             reading.problem(
                 format!("source[{index}].name"),

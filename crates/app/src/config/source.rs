@@ -16,6 +16,13 @@ use super::{
     section::Section,
 };
 
+/// The source that lists the nodes that were added by hand. No configured source may have this name.
+pub const MANUAL: &str = "manual";
+/// The source of those on private addresses, which whoever added them has allowed.
+pub const MANUAL_PRIVATE: &str = "manual-private";
+/// The names of sources that are in no configuration.
+pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
+
 /// One source of nodes.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]

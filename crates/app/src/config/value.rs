@@ -36,6 +36,11 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     Err(format!("{ADDRESS_EXAMPLES}, found {}", redact::wrong_text(text)))
 }
 
+/// Whether a socket on this address accepts connections from other machines.
+pub(crate) fn is_public(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
 /// Reads `500ms`, `5s`, `30m`, `6h`, `7d`, or several together as `1h30m`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();

@@ -1,0 +1,79 @@
+//! Which nodes a request could use, and why not the others.
+
+use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery};
+use hezar_core::Host;
+use hezar_gateway::{GatewayConfig, Session, SessionKey, read_name, site_key, site_name};
+use hezar_pool::Query;
+
+use super::{ApiBackend, nodes::dto};
+
+impl ApiBackend {
+    pub(crate) fn explain_request(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
+        let listener = self.listener(query.listener.as_deref())?;
+        let name = query.user.as_deref().unwrap_or_default();
+        let (user, options) =
+            read_name(&listener.users, name).map_err(|refusal| ApiError::BadRequest(refusal.to_string()))?;
+        let host = query.host.as_deref().map(read_host).transpose()?;
+        let datagrams = match query.network.as_deref() {
+            None | Some("tcp") => false,
+            Some("udp") => true,
+            Some(other) => return Err(ApiError::BadRequest(format!("network {other:?} is not one of tcp, udp"))),
+        };
+        let now = self.clock.now();
+        let session = options.session.as_deref().and_then(|session| {
+            let key = SessionKey { listener: &listener.name, user: &user, session };
+            self.sessions.get(key.id(), now)
+        });
+        let strategy = options.strategy.unwrap_or(listener.strategy);
+        let asked = Query {
+            strategy,
+            filter: listener.filter,
+            country: options.countries.first().copied(),
+            session: session.as_ref().map(Session::pool_key),
+            site: host.as_ref().map(site_key),
+            datagrams,
+            ..Query::default()
+        };
+        let told = self.pool.explain(&asked, query.top.unwrap_or(10).clamp(1, 100));
+        let candidate = |candidate: &hezar_pool::Candidate| {
+            let node = self.pool.node(candidate.node)?;
+            Some(CandidateDto { node: dto(&node), score: candidate.score })
+        };
+        let excluded = told.excluded.into_iter().map(|(reason, excluded)| ExcludedDto {
+            reason: reason.to_owned(),
+            count: excluded.count,
+            examples: excluded.examples.iter().map(ToString::to_string).collect(),
+        });
+        Ok(ExplainDto {
+            listener: listener.name.to_string(),
+            user: user.to_string(),
+            strategy: strategy.name().to_owned(),
+            country: options.countries.first().copied().map(country),
+            session: options.session.map(Into::into),
+            site: host.as_ref().map(site_name),
+            nodes: told.nodes,
+            fitting: told.fitting,
+            exits: told.exits,
+            pinned: told.pinned.map(|(node, _)| node.to_string()),
+            pinned_fits: told.pinned.map(|(_, fits)| fits),
+            candidates: told.candidates.iter().filter_map(candidate).collect(),
+            excluded: excluded.collect(),
+        })
+    }
+
+    fn listener(&self, name: Option<&str>) -> Result<&GatewayConfig, ApiError> {
+        let found = match name {
+            Some(name) => self.listeners.iter().find(|listener| *listener.name == *name),
+            None => self.listeners.first(),
+        };
+        found.ok_or_else(|| ApiError::BadRequest(format!("there is no listener {:?}", name.unwrap_or_default())))
+    }
+}
+
+pub(super) fn country(letters: [u8; 2]) -> String {
+    String::from_utf8_lossy(&letters).into_owned()
+}
+
+pub(super) fn read_host(text: &str) -> Result<Host, ApiError> {
+    Host::new(text).map_err(|error| ApiError::BadRequest(format!("{text:?} is not a host: {error}")))
+}

@@ -1,0 +1,150 @@
+//! The program behind the API: answers its questions from the pool and does what it asks.
+
+mod bans;
+mod explain;
+mod live;
+mod manual;
+pub(crate) mod metrics;
+mod nodes;
+pub(crate) mod on_demand;
+mod order;
+mod sessions;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hezar_api::{
+    AddQuery, AddReport, ApiError, BanDto, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, HealthDto, LiftReport, NodeDto, NodesPage, NodesQuery, ProbeReport,
+    ProbeRequest, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, StateCounts, StatusDto,
+};
+use hezar_core::Timestamp;
+use hezar_gateway::{GatewayConfig, Sessions};
+use hezar_probe::Prober;
+use hyper::body::Bytes;
+use prometheus_client::registry::Registry;
+
+use crate::{
+    bans::Bans,
+    diagnosis::Diagnosis,
+    nodes::Nodes,
+    sources::{Collector, status::SourceTable},
+};
+use nodes::{Filter, dto};
+
+/// The running instance as the API sees it.
+pub(crate) struct ApiBackend {
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) clock: hezar_engine::Clock,
+    pub(crate) started: Timestamp,
+    pub(crate) proxy: std::net::SocketAddr,
+    pub(crate) table: SourceTable,
+    pub(crate) bans: Bans,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) metrics: hezar_gateway::Metrics,
+    /// The listeners, the first one in front.
+    pub(crate) listeners: Vec<GatewayConfig>,
+    pub(crate) prober: Arc<Prober>,
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) diagnosis: Diagnosis,
+}
+
+#[async_trait]
+impl Control for ApiBackend {
+    fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
+        let (filter, order) = (Filter::new(query)?, order::read(query.sort.as_deref())?);
+        let (offset, size) = (query.offset.unwrap_or(0), query.page_size());
+        let snapshot = self.pool.snapshot();
+        let mut fitting: Vec<_> = snapshot.nodes().filter(|node| filter.fits(node)).collect();
+        order.sort(&mut fitting);
+        let nodes = fitting.iter().skip(offset).take(size).map(|node| dto(node)).collect();
+        Ok(NodesPage { total: fitting.len(), offset, nodes })
+    }
+
+    fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
+        Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| dto(&node)))
+    }
+
+    async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
+        self.add_by_hand(text, *query).await
+    }
+
+    async fn probe(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
+        self.probe_on_demand(request).await
+    }
+
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        self.fetch_on_demand(request).await
+    }
+
+    async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
+        self.remove_nodes(request).await
+    }
+
+    fn bans(&self) -> Vec<BanDto> {
+        self.all_bans()
+    }
+
+    async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
+        self.lift_bans(ids).await
+    }
+
+    fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
+        self.fitting_sessions(query)
+    }
+
+    async fn rotate(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
+        self.rotate_session(id).await
+    }
+
+    async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
+        self.forget_session(id).await
+    }
+
+    fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
+        self.note_feedback(request)
+    }
+
+    fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
+        self.explain_request(query)
+    }
+
+    fn health(&self) -> HealthDto {
+        HealthDto { serving: self.pool.snapshot().counts().routable() > 0 }
+    }
+
+    fn status(&self) -> StatusDto {
+        let snapshot = self.pool.snapshot();
+        let counts = snapshot.counts();
+        let census = self.table.census(&snapshot);
+        let nodes = StateCounts {
+            new: counts.new,
+            healthy: counts.healthy,
+            suspect: counts.suspect,
+            dead: counts.dead,
+            unsupported: counts.unsupported,
+            quarantined: counts.quarantined,
+        };
+        StatusDto {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.clock.now().since(self.started).as_secs(),
+            proxy: self.proxy.to_string(),
+            reason: self.diagnosis.refresh().map(|line| line.to_string()),
+            nodes,
+            exits: snapshot.exits(),
+            schemes: census.schemes.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
+            sources: self.table.sources(&census, &self.pool.left_out()),
+            traffic: self.traffic(),
+            troubles: self.troubles(),
+            store: self.table.store(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,90 @@
+//! Nodes as the API shows them, and the filters of its lists.
+
+use hezar_api::{ApiError, NodeDto, NodesQuery};
+use hezar_pool::{Node, State};
+
+use crate::nodes::Payload;
+
+/// The filters of one query, read once.
+pub(crate) struct Filter {
+    state: Option<&'static str>,
+    scheme: Option<String>,
+    source: Option<String>,
+    country: Option<[u8; 2]>,
+    search: Option<String>,
+}
+
+impl Filter {
+    pub(crate) fn new(query: &NodesQuery) -> Result<Self, ApiError> {
+        let state = query.state.as_deref().map(|asked| {
+            let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED, QUARANTINED]);
+            states.into_iter().find(|state| *state == asked).ok_or_else(|| {
+                let known = "new, healthy, suspect, dead, unsupported, quarantined";
+                ApiError::BadRequest(format!("state {asked:?} is not one of {known}"))
+            })
+        });
+        let country = query.country.as_deref().map(|text| {
+            <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
+                .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
+        });
+        Ok(Self {
+            state: state.transpose()?,
+            scheme: query.scheme.clone(),
+            source: query.source.clone(),
+            country: country.transpose()?,
+            search: query.search.as_ref().map(|text| text.to_lowercase()),
+        })
+    }
+
+    pub(crate) fn fits(&self, node: &Node<Payload>) -> bool {
+        self.state.is_none_or(|state| state_name(node) == state)
+            && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
+            && self.source.as_deref().is_none_or(|source| node.listed_by(source))
+            && self.country.is_none_or(|country| node.country() == Some(country))
+            && self.search.as_deref().is_none_or(|text| {
+                node.label().as_str().to_lowercase().contains(text) || node.spec().server.to_string().contains(text)
+            })
+    }
+}
+
+/// The state of a node that no dialer can be built for: it counts in no other.
+const UNSUPPORTED: &str = "unsupported";
+/// The state of a node that was caught tampering.
+const QUARANTINED: &str = "quarantined";
+
+pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
+    match node.unsupported() {
+        Some(_) => UNSUPPORTED,
+        None if node.quarantine().is_some() => QUARANTINED,
+        None => node.state().name(),
+    }
+}
+
+pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
+    let spec = node.spec();
+    let record = node.record();
+    NodeDto {
+        id: node.id().to_string(),
+        name: node.label().as_str().to_owned(),
+        state: state_name(node).to_owned(),
+        scheme: spec.scheme().to_owned(),
+        server: spec.server.host().to_string(),
+        port: spec.server.port(),
+        transport: spec.transport().name().to_owned(),
+        security: spec.security().name().to_owned(),
+        insecure: node.insecure(),
+        carries: node.http_ability().name().map(Into::into),
+        latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        failures: record.failures,
+        in_flight: node.in_flight(),
+        last_ok: record.last_ok.map(|at| at.0),
+        last_checked: record.last_checked.map(|at| at.0),
+        next_check: node.next_check().filter(|_| record.unsupported.is_none()).map(|at| at.0),
+        last_error: record.failure.map(|failure| failure.code.to_owned()),
+        exit_ip: record.exit_ip.map(|ip| ip.to_string()),
+        country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
+        sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
+        unsupported: record.unsupported.map(str::to_owned),
+        quarantine: record.quarantine.map(|caught| caught.code.to_owned()),
+    }
+}

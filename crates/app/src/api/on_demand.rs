@@ -1,0 +1,118 @@
+//! Work that the API asks for at once: probing nodes and reading sources, with a bounded wait for the results.
+
+use std::sync::Arc;
+
+use hezar_api::{ApiError, FetchReport, FetchRequest, FetchedDto, NodesQuery, ProbeReport, ProbeRequest, ProbedDto};
+use hezar_core::NodeId;
+use hezar_probe::{ProbeAnswer, ProbeNowError, ProbeResult};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
+
+use super::{ApiBackend, nodes::Filter};
+use crate::{
+    bans::bound_short_ids,
+    sources::{FetchNowError, Reading},
+};
+
+impl ApiBackend {
+    pub(crate) async fn probe_on_demand(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
+        let end = Instant::now() + request.patience();
+        let ids = self.wanted(request).await?;
+        let mut answers = self.prober.probe_now(ids).map_err(|error| match error {
+            ProbeNowError::NotRunning => ApiError::Unavailable,
+            _ => ApiError::Busy("too many probes are asked for"),
+        })?;
+        let mut report = ProbeReport { asked: answers.asked(), pending: answers.asked(), ..ProbeReport::default() };
+        while report.pending > 0
+            && let Ok(Some(answer)) = timeout_at(end, answers.next()).await
+        {
+            let probed = probed(&answer);
+            report.pending -= 1;
+            *(if probed.works { &mut report.works } else { &mut report.failed }) += 1;
+            if report.nodes.len() < ProbeReport::MOST_RESULTS {
+                report.nodes.push(probed);
+            }
+        }
+        Ok(report)
+    }
+
+    /// The nodes that a request means.
+    async fn wanted(&self, request: &ProbeRequest) -> Result<Vec<NodeId>, ApiError> {
+        bound_short_ids(&request.ids)?;
+        let named = request.ids.iter().map(|id| self.find(id)?.ok_or(ApiError::NotFound));
+        let named = named.collect::<Result<Vec<NodeId>, _>>()?;
+        let filter = Filter::new(&NodesQuery {
+            state: request.state.clone(),
+            scheme: request.scheme.clone(),
+            source: request.source.clone(),
+            country: request.country.clone(),
+            search: request.search.clone(),
+            ..NodesQuery::default()
+        })?;
+        let pool = Arc::clone(&self.pool);
+        let fitting = spawn_blocking(move || {
+            if named.is_empty() {
+                return pool.snapshot().nodes().filter(|node| filter.fits(node)).map(|node| node.id()).collect();
+            }
+            // A node that is not there is answered for as well.
+            named.into_iter().filter(|id| pool.node(*id).is_none_or(|node| filter.fits(&node))).collect()
+        });
+        fitting.await.map_err(|_| ApiError::Internal)
+    }
+
+    pub(crate) async fn fetch_on_demand(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        let end = Instant::now() + request.patience();
+        let (asked, mut readings) = self.collector.fetch_now(&request.sources).map_err(|error| match error {
+            FetchNowError::Unknown(name) => {
+                ApiError::BadRequest(format!("the configuration has no source named {name:?}, or it is switched off"))
+            }
+            FetchNowError::Busy => ApiError::Busy("too many sources are asked for"),
+            FetchNowError::Ended => ApiError::Unavailable,
+        })?;
+        let mut report = FetchReport { asked, pending: asked, ..FetchReport::default() };
+        while report.pending > 0
+            && let Ok(Some(reading)) = timeout_at(end, readings.recv()).await
+        {
+            report.pending -= 1;
+            report.sources.push(fetched(&reading));
+        }
+        Ok(report)
+    }
+}
+
+fn probed(answer: &ProbeAnswer) -> ProbedDto {
+    let mut probed = ProbedDto { id: answer.id.to_string(), works: false, latency_ms: None, error: None, stage: None };
+    let code = match answer.result {
+        ProbeResult::Works(latency) => {
+            probed.works = true;
+            probed.latency_ms = Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+            return probed;
+        }
+        ProbeResult::Failed { stage, code, .. } => {
+            probed.stage = Some(stage.name().to_owned());
+            code
+        }
+        ProbeResult::Tampered(code) | ProbeResult::Inconclusive(code) | ProbeResult::Unsupported(code) => code,
+        ProbeResult::Panicked => ApiError::Internal.code(),
+        ProbeResult::Gone => ApiError::NotFound.code(),
+    };
+    probed.error = Some(code.to_owned());
+    probed
+}
+
+/// What reading a source gave, as the API and `hezar fetch --json` say it.
+pub(crate) fn fetched(reading: &Reading) -> FetchedDto {
+    FetchedDto {
+        source: reading.row.name.to_string(),
+        nodes: reading.row.nodes,
+        added: reading.added,
+        refused: reading.row.rejects,
+        left_out: reading.left_out,
+        unchanged: reading.unchanged,
+        last_ok: reading.row.last_ok.map(|at| at.0),
+        error: reading.row.error.as_ref().map(|error| error.code.to_string()),
+        message: reading.row.error.as_ref().map(|error| error.text.to_string()),
+    }
+}

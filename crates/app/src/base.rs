@@ -1,0 +1,104 @@
+//! What every command that uses the store needs: the configuration, the store, and the pool filled from it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use hezar_engine::{Clock, Outbounds, OutboundsConfig};
+use hezar_pool::{Pool, Watch};
+use hezar_store::{SessionRow, SourceRow, Store};
+use prometheus_client::registry::Registry;
+
+use crate::{
+    bans::Bans,
+    config::{Config, MANUAL_PRIVATE},
+    convert,
+    geo::Countries,
+    nodes::Nodes,
+    rlimit,
+    running::create_private_folder,
+    store_sync::restore::{self, Loaded},
+};
+
+/// Descriptors kept for everything that is not a probe or a tunnel.
+const SPARE_FILES: u64 = 256;
+
+/// The rooms that every command with a store needs.
+pub(crate) struct Base {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) outbounds: Outbounds,
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Registry,
+    /// What came of the store's rows.
+    pub(crate) loaded: Loaded,
+    /// Nodes that must not come back.
+    pub(crate) bans: Bans,
+    /// The sources as the store knew them.
+    pub(crate) sources: Vec<SourceRow>,
+    /// The sessions as the store knew them.
+    pub(crate) sessions: Vec<SessionRow>,
+    /// Everything that changes in the pool from its first moment.
+    pub(crate) watch: Option<Watch>,
+    /// Countries of addresses, when a database is configured.
+    pub(crate) geo: Option<Arc<Countries>>,
+    /// Whether the nodes are those of `--demo`.
+    pub(crate) demo: bool,
+    files: u64,
+}
+
+impl Base {
+    /// Opens the store and fills the pool from it.
+    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+        let files = rlimit::raise_open_file_limit();
+        create_data_folder(&config.data)?;
+        let store = hezar_store::open(config.store.url.expose(), &config.data, hezar_store::Access::Exclusive).await?;
+        let clock = Clock::start();
+        let pool = Arc::new(Pool::new(convert::rules(&config)));
+        let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
+        let mut state = store.load().await?;
+        let mut sources = std::mem::take(&mut state.sources);
+        for row in &mut sources {
+            // What a source may do is said by the configuration, not by the store.
+            let configured = config.sources.iter().find(|source| *source.name == *row.name);
+            let by_hand = *row.name == *MANUAL_PRIVATE;
+            row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
+        }
+        let (bans, mut repairs) = restore::bans(std::mem::take(&mut state.bans));
+        let bans = Bans::restore(bans, &pool);
+        let mut loaded = restore::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
+        loaded.repairs.append(&mut repairs);
+        let sessions = loaded.rename_sessions(state.sessions);
+        let watch = Some(pool.watch());
+        tracing::info!(nodes = loaded.nodes, "store loaded");
+        loaded.warn();
+        let outbounds = Outbounds::new(&OutboundsConfig::default());
+        let registry = Registry::default();
+        Ok(Self {
+            config,
+            clock,
+            outbounds,
+            pool,
+            store,
+            loaded,
+            bans,
+            registry,
+            sources,
+            sessions,
+            watch,
+            geo,
+            demo: false,
+            files,
+        })
+    }
+
+    /// Probes at a time: what the configuration says, else a share of the open-file limit.
+    pub(crate) fn probe_concurrency(&self) -> usize {
+        let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
+        self.config.probe.concurrency.unwrap_or(share.clamp(16, 2000))
+    }
+}
+
+fn create_data_folder(data: &Path) -> anyhow::Result<()> {
+    create_private_folder(data).with_context(|| format!("cannot create the data folder {} (--data)", data.display()))
+}

@@ -1,0 +1,238 @@
+//! From the configuration's words to the rooms' own settings.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
+use hezar_formats::{Hints, ListScheme};
+use hezar_gateway::{GatewayConfig, User};
+use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
+use hezar_probe::{BodyRule, ProbeConfig};
+
+use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
+
+/// The longest pause between two probes of a dead node.
+const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
+/// The longest pause after a first failure.
+const SUSPECT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What never worked and is listed no more is kept for at least this time: the shortest interval at which it is looked for.
+const UNPROVEN: Duration = Duration::from_secs(60);
+
+/// The rules of the pool.
+pub(crate) fn rules(config: &Config) -> Rules {
+    let (probe, pool) = (&config.probe, &config.pool);
+    Rules {
+        dead_after: probe.dead_after,
+        forget_after: probe.forget_after,
+        forget_unproven_after: probe.interval.max(UNPROVEN),
+        bounds: Bounds {
+            total: pool.max_nodes,
+            per_source: pool.max_nodes_per_source,
+            per_server: pool.max_nodes_per_server,
+        },
+        allow_insecure: pool.allow_insecure,
+        // A session may have an exit in several countries, and others for sites that refuse it.
+        sessions: config.proxy.max_sessions.saturating_mul(2),
+        ..Rules::default()
+    }
+}
+
+pub(crate) fn gateway(config: &Config) -> GatewayConfig {
+    let proxy = &config.proxy;
+    let defaults = GatewayConfig::default();
+    GatewayConfig {
+        listen: proxy.listen,
+        users: users(&proxy.users),
+        client_limits: proxy.client_limits,
+        strategy: proxy.strategy,
+        attempts: proxy.attempts,
+        hedge_percent: proxy.hedge_percent,
+        repeat_unsafe: proxy.repeat_unsafe,
+        name_exit: proxy.name_exit,
+        deadline: proxy.deadline,
+        node_wait: proxy.node_wait,
+        attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),
+        setup_timeout: proxy.handshake_timeout,
+        idle_timeout: proxy.idle_timeout,
+        udp_idle_timeout: proxy.udp_idle_timeout,
+        grace: proxy.drain,
+        max_connections: proxy.max_connections,
+        max_pending_per_client: proxy.max_pending_per_client,
+        max_associations: proxy.max_associations,
+        max_sessions: proxy.max_sessions,
+        max_sessions_per_user: proxy.max_sessions_per_user,
+        ..defaults
+    }
+}
+
+fn users(users: &[crate::config::User]) -> Vec<User> {
+    let user = |user: &crate::config::User| User {
+        name: user.name.as_str().into(),
+        password: user.password.clone(),
+        limits: user.limits,
+    };
+    users.iter().map(user).collect()
+}
+
+/// A further listener; all that it does not say is as `[proxy]` says.
+pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: FilterId) -> GatewayConfig {
+    GatewayConfig {
+        name: listener.name.as_str().into(),
+        listen: listener.listen,
+        users: users(&listener.users),
+        strategy: listener.strategy,
+        client_limits: listener.client_limits,
+        filter: Some(filter),
+        ..gateway(config)
+    }
+}
+
+/// The nodes of a listener.
+pub(crate) fn filter(config: &Config, listener: &ListenerConfig) -> Filter {
+    let mut terms = Vec::new();
+    if !listener.countries.is_empty() {
+        terms.push(Term::Country(listener.countries.clone()));
+    }
+    if !listener.sources.is_empty() {
+        terms.push(Term::Source(listener.sources.iter().map(|name| name.as_str().into()).collect()));
+    }
+    if !listener.schemes.is_empty() {
+        terms.push(Term::Scheme(listener.schemes.iter().map(|scheme| scheme.as_str().into()).collect()));
+    }
+    if !listener.allow_insecure {
+        terms.push(Term::Not(Box::new(Term::Insecure)));
+    }
+    terms.extend(listener.tags.as_ref().map(|tags| term(config, tags)));
+    Filter { term: Term::All(terms), max_latency: listener.max_latency, top: listener.top }
+}
+
+/// An expression in the pool's words: a tag stands for the sources that have it.
+fn term(config: &Config, expression: &Expression) -> Term {
+    let all = |terms: &[Expression]| terms.iter().map(|inner| term(config, inner)).collect();
+    match expression {
+        Expression::Tag(tag) => {
+            let tagged = config.sources.iter().filter(|source| source.tags.contains(tag));
+            Term::Source(tagged.map(|source| source.name.as_str().into()).collect())
+        }
+        Expression::Label(text) => Term::Label(text.as_str().into()),
+        Expression::Country(country) => Term::Country(vec![*country]),
+        Expression::Scheme(scheme) => Term::Scheme(vec![scheme.as_str().into()]),
+        Expression::Source(source) => Term::Source(vec![source.as_str().into()]),
+        Expression::Insecure => Term::Insecure,
+        Expression::Not(inner) => Term::Not(Box::new(term(config, inner))),
+        Expression::All(terms) => Term::All(all(terms)),
+        Expression::Any(terms) => Term::Any(all(terms)),
+    }
+}
+
+pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
+    let probe = &config.probe;
+    ProbeConfig {
+        expect_status: probe.expect_status,
+        expect_body: probe.expect_body.as_deref().map(|text| BodyRule::Contains(text.into())),
+        timeout: probe.timeout,
+        connect_timeout: probe.connect_timeout,
+        handshake_timeout: probe.timeout,
+        interval: probe.interval,
+        suspect_interval: SUSPECT_INTERVAL.min(probe.interval),
+        dead_interval: DEAD_INTERVAL.max(probe.interval),
+        concurrency,
+        per_second: probe.per_second,
+        per_host: probe.per_host,
+        per_host_per_second: probe.per_host_per_second,
+        trace_url: probe.trace_url.clone(),
+        trace_interval: probe.trace_interval,
+        canaries: probe.canaries.clone(),
+        quarantine: probe.quarantine,
+        control: probe.control.clone(),
+        ..ProbeConfig::new(probe.url.clone())
+    }
+}
+
+pub(crate) fn fetch(config: &Config) -> FetchConfig {
+    let fetch = &config.fetch;
+    FetchConfig {
+        request: fetch.timeout,
+        total: fetch.timeout.saturating_mul(5),
+        github_api: fetch.github_api.as_str().trim_end_matches('/').into(),
+        github_raw: fetch.github_raw.as_str().trim_end_matches('/').into(),
+        telegram: fetch.telegram.as_str().trim_end_matches('/').into(),
+        ..FetchConfig::default()
+    }
+}
+
+pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
+    SourceSpec {
+        interval: source.interval,
+        user_agent: source.user_agent.as_deref().map(Into::into),
+        headers: source.headers.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
+        max_bytes: source.max_bytes,
+        via: source.via,
+        allow_private: source.allow_private,
+        ..SourceSpec::new(Arc::from(source.name.as_str()), kind(&source.origin))
+    }
+}
+
+fn kind(origin: &Origin) -> SourceKind {
+    match origin {
+        Origin::Url(url) => SourceKind::Url(url.clone()),
+        Origin::File(file) => SourceKind::File(file.display().to_string().into()),
+        Origin::Links(links) => SourceKind::Inline(links.clone()),
+        Origin::GitHub { owner, repo, branch, paths, token } => SourceKind::GitHub {
+            repository: format!("{owner}/{repo}").into(),
+            reference: branch.as_deref().map(Into::into),
+            patterns: paths.iter().map(|path| path.as_str().into()).collect(),
+            token: token.clone(),
+        },
+        Origin::Telegram { channel, pages } => SourceKind::Telegram {
+            channel: channel.as_str().into(),
+            pages: u32::try_from(*pages).unwrap_or(SourceSpec::MOST_PAGES),
+        },
+    }
+}
+
+/// What bare addresses in a document are: what the source says, else what the document's name hints at.
+pub(crate) fn hints(source: &SourceConfig, document: &str) -> Hints {
+    let default_scheme = match source.scheme.as_deref() {
+        Some("http") => ListScheme::Http,
+        Some("socks4") => ListScheme::Socks4,
+        Some("socks4a") => ListScheme::Socks4a,
+        Some("socks5") => ListScheme::Socks5,
+        _ => return Hints::from_file_name(document),
+    };
+    Hints { default_scheme }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    fn read(text: &str) -> Config {
+        Config::read(text, None, &Layers::default()).unwrap()
+    }
+
+    #[test]
+    fn a_listener_becomes_a_filter_of_the_pool() {
+        let config = read(
+            "[[listener]]\nname = \"europe\"\nlisten = \"127.0.0.1:8001\"\ncountries = [\"de\", \"NL\"]\n\
+             schemes = [\"SS\"]\ntags = \"paid & !slow\"\nmax_latency = \"800ms\"\ntop = 50\nallow_insecure = false",
+        );
+        let filter = filter(&config, &config.listeners[0]);
+        assert_eq!((filter.top, filter.max_latency), (Some(50), Some(Duration::from_millis(800))));
+        let Term::All(terms) = filter.term else { panic!("{:?}", filter.term) };
+        assert_eq!(terms.len(), 4);
+    }
+
+    #[test]
+    fn settings_reach_the_parts_that_use_them() {
+        let rules = rules(&read(
+            "[pool]\nmax_nodes = 5\nmax_nodes_per_source = 4\nmax_nodes_per_server = 3\nallow_insecure = false",
+        ));
+        assert_eq!((rules.bounds.total, rules.bounds.per_source, rules.bounds.per_server), (5, 4, 3));
+        assert!(!rules.allow_insecure);
+        let per_second = |text: &str| probe(&read(text), 1).per_host_per_second;
+        assert_eq!((per_second(""), per_second("[probe]\nper_host_per_second = 0")), (16, 0));
+        assert!(!gateway(&read("proxy.name_exit = false")).name_exit);
+    }
+}

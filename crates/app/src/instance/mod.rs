@@ -1,0 +1,268 @@
+//! One running instance: builds every part, connects them, and stops them in order.
+
+mod store_task;
+pub(crate) mod supervise;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use hezar_api::Control;
+use hezar_core::Secret;
+use hezar_gateway::{Gateway, GatewayConfig, Sessions};
+use hezar_probe::{Geo, Prober};
+use tokio::{net::TcpListener, sync::Mutex};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{
+        ApiBackend,
+        metrics::{register_pool, register_tasks},
+    },
+    base::Base,
+    config::Config,
+    convert,
+    diagnosis::Diagnosis,
+    greeting::Greeting,
+    places::UserFolders,
+    running::Announcement,
+    sources::Collector,
+    store_sync::{sessions::SessionSync, status as store_status},
+    token,
+};
+pub(crate) use store_task::StoreTask;
+use supervise::{Supervisor, TaskMetrics};
+
+/// Runs everything until `stop` is cancelled.
+pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Result<()> {
+    let proxy = listen(base.config.proxy.listen, "proxy.listen or --listen").await?;
+    let api = match base.config.api.listen {
+        Some(address) => Some(listen(address, "api.listen or --api").await?),
+        None => None,
+    };
+    let store_task = StoreTask::start(&mut base);
+    let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
+    let table = collector.table();
+    let prober = Arc::new(prober(&mut base)?);
+    let mut listeners = vec![convert::gateway(&base.config)];
+    let mut sockets = vec![proxy];
+    for listener in &base.config.listeners {
+        let filter = base.pool.add_filter(convert::filter(&base.config, listener))?;
+        listeners.push(convert::listener(&base.config, listener, filter));
+        sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
+    }
+    let own: Result<Vec<_>, _> = sockets.iter().chain(&api).map(TcpListener::local_addr).collect();
+    base.outbounds.set_own_listeners(own?);
+    let bounds = &base.config.proxy;
+    let sessions = Sessions::new(bounds.max_sessions).of_user(bounds.max_sessions_per_user);
+    let sessions = Arc::new(sessions);
+    let kept = std::mem::take(&mut base.sessions);
+    let session_sync = SessionSync::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
+    let metrics = hezar_gateway::Metrics::default();
+    metrics.register(&mut base.registry);
+    let diagnosis = Diagnosis {
+        pool: Arc::clone(&base.pool),
+        table: table.clone(),
+        clock: base.clock,
+        prober: Arc::clone(&prober),
+        sources: base.config.sources.iter().filter(|source| source.enabled).map(|source| source.name.clone()).collect(),
+        line: Arc::default(),
+    };
+    let line = Arc::clone(&diagnosis.line);
+    let gateway = |config| {
+        let line = Arc::clone(&line);
+        gateway(&base, config, &metrics, &sessions).with_explanation(move || line.read().clone())
+    };
+    let gateways: Vec<_> = listeners.iter().map(gateway).collect();
+    register_pool(&mut base.registry, Arc::clone(&base.pool), table.clone());
+    register_tasks(&mut base.registry);
+    store_status::register(&mut base.registry, store_task.writer.clone());
+
+    let address = sockets[0].local_addr()?;
+    tracing::info!(%address, "proxy listens");
+    let mut greeting = Greeting {
+        proxies: sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+        api: None,
+        nodes: base.pool.snapshot().counts(),
+        sources: base.config.sources.iter().filter(|source| source.enabled).count(),
+        config: base.config.file.clone(),
+        demo: base.demo,
+    };
+    let task_metrics = TaskMetrics::default();
+    task_metrics.register(&mut base.registry);
+    task_metrics.watch_panics();
+    let mut tasks = Supervisor::new(stop.clone(), task_metrics);
+    tasks.essential("store writer", store_task.fails_early(stop.clone()));
+    let (node_sync, persisting) = (Arc::clone(&store_task.node_sync), stop.clone());
+    tasks.essential("persist", async move { node_sync.run(persisting).await });
+    tasks.restarting(
+        "prober",
+        every_time(&stop, Arc::clone(&prober), |prober, stop| async move {
+            prober.run(stop).await;
+            Ok(())
+        }),
+    );
+    let collector = Arc::new(collector);
+    tasks.restarting(
+        "collector",
+        every_time(&stop, Arc::clone(&collector), |collector, stop| async move {
+            collector.run(&stop).await;
+            Ok(())
+        }),
+    );
+    tasks.restarting(
+        "diagnosis",
+        every_time(&stop, Arc::new(diagnosis.clone()), |diagnosis, stop| async move {
+            diagnosis.watch(stop).await;
+            Ok(())
+        }),
+    );
+    if let Some(geo) = base.geo.clone() {
+        tasks.restarting(
+            "geo",
+            every_time(&stop, geo, |geo, stop| async move {
+                geo.follow(stop).await;
+                Ok(())
+            }),
+        );
+    }
+    let session_sync = Arc::new((Mutex::new(session_sync), store_task.writer.clone()));
+    tasks.restarting(
+        "sessions",
+        every_time(&stop, session_sync, |session_sync, stop| async move {
+            session_sync.0.lock().await.run(&session_sync.1, &stop).await;
+            Ok(())
+        }),
+    );
+    for (gateway, socket) in gateways.into_iter().zip(sockets) {
+        let stop = stop.clone();
+        tasks.essential("gateway", async move { Ok(gateway.serve(socket, stop).await?) });
+    }
+    let mut announcement = None;
+    if let Some(listener) = api {
+        let (token, api_address) = (token::load_or_make(&base.config)?, listener.local_addr()?);
+        announcement = announce(&base.config, api_address, &token);
+        let token_file = base.config.api.token.is_none().then(|| base.config.data.join(token::TOKEN_FILE));
+        greeting.api = Some((api_address, token_file));
+        let desk = ApiBackend {
+            pool: Arc::clone(&base.pool),
+            clock: base.clock,
+            started: base.clock.now(),
+            proxy: address,
+            table,
+            bans: base.bans,
+            registry: Arc::new(base.registry),
+            sessions,
+            metrics,
+            listeners,
+            prober,
+            collector,
+            diagnosis,
+        };
+        let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
+        tracing::info!(address = %api_address, "api listens");
+        let parts = Arc::new((listener.into_std()?, config, Arc::new(desk)));
+        tasks.restarting(
+            "api",
+            every_time(&stop, parts, |parts, stop| async move {
+                let (socket, config, desk) = &*parts;
+                let listener = TcpListener::from_std(socket.try_clone()?)?;
+                Ok(hezar_api::serve(listener, config.clone(), Arc::clone(desk) as Arc<dyn Control>, stop).await?)
+            }),
+        );
+    }
+    // A program that reads the log as JSON is not greeted.
+    if !base.config.log.json {
+        greeting.show();
+    }
+    let asked = stop.clone();
+    let draining = tokio::spawn(async move {
+        asked.cancelled().await;
+        tracing::info!("draining");
+    });
+    let ended = tasks.finished().await;
+    draining.abort();
+    drop(announcement);
+    let written = store_task.finish(&*base.store).await;
+    ended.and(written)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What [`Supervisor::restarting`] takes: a task over parts that outlive it.
+fn every_time<P, T>(
+    stop: &CancellationToken,
+    parts: Arc<P>,
+    task: impl Fn(Arc<P>, CancellationToken) -> T + Send + Sync + 'static,
+) -> impl Fn() -> T + Send + Sync + 'static
+where
+    P: Send + Sync + 'static,
+{
+    let stop = stop.clone();
+    move || task(Arc::clone(&parts), stop.clone())
+}
+
+/// The prober, its metrics registered.
+pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
+    let metrics = hezar_probe::ProbeMetrics::default();
+    metrics.register(&mut base.registry);
+    let config = convert::probe(&base.config, base.probe_concurrency());
+    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
+    let geo = base.geo.clone().map(|geo| geo as Arc<dyn Geo>);
+    Prober::new(config, pool, outbounds, geo, base.clock, metrics).context("probe")
+}
+
+fn gateway(base: &Base, config: &GatewayConfig, metrics: &hezar_gateway::Metrics, sessions: &Arc<Sessions>) -> Gateway {
+    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
+    let gateway = Gateway::new(config.clone(), pool, outbounds, base.clock, metrics.clone());
+    gateway.with_sessions(Arc::clone(sessions))
+}
+
+/// Tells the user's commands where this instance is; they find it through the configuration otherwise.
+fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announcement> {
+    let user = UserFolders::from_environment();
+    match Announcement::make(api, token, config.file.as_deref(), &config.data, &user) {
+        Ok(made) => Some(made),
+        Err(error) => {
+            tracing::warn!(%error, "no note for commands in other folders could be left");
+            None
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
+    })
+}
+
+/// Completes when the program is asked to end: SIGTERM, or SIGINT from the terminal.
+pub(crate) async fn end_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Tells what a hangup does not do, for as long as it runs: the program goes on when its terminal is closed, and the
+/// configuration is read at the start only.
+pub(crate) async fn ignore_hangups() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+            while hangup.recv().await.is_some() {
+                tracing::warn!(
+                    "SIGHUP: the configuration is read at the start only, restart to apply a change; this instance goes on"
+                );
+            }
+        }
+    }
+}

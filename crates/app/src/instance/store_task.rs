@@ -1,0 +1,61 @@
+//! The task that writes to the store, with what feeds it.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use hezar_store::{Store, WriteSummary, Writer, WriterConfig};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::supervise;
+use crate::{base::Base, store_sync::nodes::NodeSync};
+
+/// The writer and its task.
+pub(crate) struct StoreTask {
+    pub(crate) writer: Writer,
+    pub(crate) node_sync: Arc<NodeSync>,
+    task: JoinHandle<WriteSummary>,
+    stop: CancellationToken,
+    /// Cancelled when the task ends, however it does.
+    ended: CancellationToken,
+}
+
+impl StoreTask {
+    pub(crate) fn start(base: &mut Base) -> Self {
+        let (writer, behind) = Writer::new(Arc::clone(&base.store), WriterConfig::default());
+        let behind = behind.beginning_with(std::mem::take(&mut base.loaded.repairs));
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
+        let task = tokio::spawn(supervise::named("store writer", async move {
+            let _guard = guard;
+            behind.run(stopped).await
+        }));
+        let watch = base.watch.take().unwrap_or_else(|| base.pool.watch());
+        let node_sync = Arc::new(NodeSync::new(Arc::clone(&base.pool), watch, writer.clone()));
+        Self { writer, node_sync, task, stop, ended }
+    }
+
+    /// Fails when the writing task ends before `stop`.
+    pub(super) fn fails_early(&self, stop: CancellationToken) -> impl Future<Output = anyhow::Result<()>> + 'static {
+        let ended = self.ended.clone();
+        async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Ok(()),
+                () = ended.cancelled() => bail!("nothing is written to the store any more"),
+            }
+        }
+    }
+
+    /// Writes what is left and closes the store.
+    pub(crate) async fn finish(self, store: &dyn Store) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let summary = self.task.await.context("the writing task failed")?;
+        store.close().await;
+        tracing::info!(written = summary.written, batches = summary.batches, lost = summary.lost, "store closed");
+        if summary.lost > 0 {
+            bail!("{} changes could not be written to the store", summary.lost);
+        }
+        Ok(())
+    }
+}

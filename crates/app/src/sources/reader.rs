@@ -1,0 +1,261 @@
+//! Reads one source: fetches it, parses what came, merges it into the pool, and notes on the table how that went.
+
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_engine::{Clock, Dialer};
+use hezar_fetch::{Document, Ended, Fetched, Fetcher, Validators};
+use hezar_formats::RejectCode;
+use hezar_pool::{Change as PoolChange, LeftOut};
+use hezar_store::{SourceError, SourceRow};
+use tokio::task::spawn_blocking;
+
+use super::{NO_NODES, PANICKED, Reading, pool_dialer::FetchRoutes, quality, status::SourceTable};
+use crate::{config::SourceConfig, convert, nodes::Nodes};
+
+/// What is in the documents of one fetch.
+#[derive(Default)]
+struct Content {
+    nodes: Vec<(NodeSpec, Label)>,
+    ids: Vec<NodeId>,
+    rejects: usize,
+    first_reject: Option<RejectCode>,
+    /// Nodes that were not even kept for the pool to decide about.
+    beyond: usize,
+}
+
+/// What one fetch brought.
+enum Brought {
+    /// Everything is as it was.
+    Unchanged,
+    /// Nodes.
+    Content {
+        content: Content,
+        /// Whether they are all that the source lists.
+        complete: bool,
+        validators: Box<str>,
+        subscription: Option<Box<str>>,
+    },
+}
+
+/// Why a fetch brought nothing useful.
+struct Failure {
+    code: &'static str,
+    text: String,
+    ended: Ended,
+}
+
+impl Failure {
+    const fn new(code: &'static str, text: String) -> Self {
+        Self { code, text, ended: Ended::Failed }
+    }
+}
+
+/// One source with what reading it needs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) source: Arc<SourceConfig>,
+    pub(super) routes: FetchRoutes,
+    pub(super) fetcher: Arc<Fetcher>,
+    pub(super) pool: Arc<Nodes>,
+    pub(super) clock: Clock,
+    pub(super) table: SourceTable,
+}
+
+impl Reader {
+    fn row(&self) -> SourceRow {
+        let kind = self.source.origin.kind();
+        let mut row =
+            self.table.row(&self.source.name).unwrap_or_else(|| SourceRow::new(self.source.name.as_str(), kind));
+        let origin = convert::source(&self.source).origin();
+        if row.origin.as_ref().is_some_and(|known| *known != origin) {
+            // Another URL, file, repository or channel under the old name: nothing that was learned is about it.
+            row = SourceRow::new(self.source.name.as_str(), kind);
+        }
+        row.kind = kind.into();
+        row.origin = Some(origin);
+        row.allow_private = self.source.allow_private;
+        row
+    }
+
+    /// The row at the start, and when the source is due.
+    pub(super) fn scheduled(&self, now: Timestamp) -> (SourceRow, Timestamp) {
+        let row = self.row();
+        // The interval may have become shorter since, and a stored time may come from a clock that was ahead.
+        let longest = if quality::is_unproductive(&row) {
+            quality::LONGEST_BACKOFF.max(self.source.interval)
+        } else {
+            self.source.interval
+        };
+        let due = row.next_fetch.unwrap_or(now).min(now.after(longest));
+        (row, due)
+    }
+
+    /// The configuration decides what the source's stored nodes may do, from the start.
+    pub(super) fn adopt(&self, now: Timestamp) {
+        self.pool.apply(self.list(Vec::new(), false), now);
+    }
+
+    fn list(&self, nodes: Vec<(NodeSpec, Label)>, complete: bool) -> PoolChange {
+        let source = Arc::from(self.source.name.as_str());
+        PoolChange::List { source, allow_private: self.source.allow_private, nodes, complete }
+    }
+
+    /// Fetches, parses and merges; whatever fails, a panic too, the source keeps its nodes and its row says why.
+    pub(super) async fn read(self) -> Reading {
+        let reading = AssertUnwindSafe(self.fetch_and_merge()).catch_unwind().await;
+        match reading {
+            Ok(reading) => reading,
+            Err(_) => {
+                let mut row = self.row();
+                row.last_fetch = Some(self.clock.now());
+                let text = "reading it failed by a fault of this program, which the log names";
+                self.failed(row, PANICKED, text, Ended::Failed).await
+            }
+        }
+    }
+
+    async fn fetch_and_merge(&self) -> Reading {
+        let mut row = self.row();
+        let validators = row.validators.as_deref().map(Validators::from_text).unwrap_or_default();
+        let now = self.clock.now();
+        row.last_fetch = Some(now);
+        match self.bring_somehow(&validators, now).await {
+            Ok(Brought::Unchanged) => {
+                (row.last_ok, row.error) = (Some(now), None);
+                let _ = self.table.note(row.clone()).await;
+                Reading { row, added: 0, left_out: 0, unchanged: true, ended: Ended::Good }
+            }
+            Ok(Brought::Content { content, complete, validators, subscription }) => {
+                row.validators = Some(validators);
+                row.subscription = subscription;
+                self.merge(row, content, complete, now).await
+            }
+            Err(failure) => self.failed(row, failure.code, &failure.text, failure.ended).await,
+        }
+    }
+
+    /// Brings what the source holds over the first route that gives anything useful. When none does, the failure of the
+    /// first one counts: it is the one that a person can do something about.
+    async fn bring_somehow(&self, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
+        let mut first_failure = None;
+        for (place, dialer) in self.routes.in_order().iter().enumerate() {
+            match self.bring(&**dialer, validators, now).await {
+                Ok(brought) => {
+                    self.routes.worked(place);
+                    return Ok(brought);
+                }
+                // A server that asks us to come back later is not asked again by another way.
+                Err(failure) if matches!(failure.ended, Ended::Limited { .. }) => return Err(failure),
+                Err(failure) => {
+                    tracing::debug!(source = %self.source.name, place, code = failure.code, "fetch route failed");
+                    first_failure.get_or_insert(failure);
+                }
+            }
+        }
+        Err(first_failure.unwrap_or_else(|| Failure::new(NO_NODES, "there is no way to fetch it".to_owned())))
+    }
+
+    async fn bring(&self, via: &dyn Dialer, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
+        let spec = convert::source(&self.source);
+        // Dates in URLs and the times that servers name are those of the wall clock.
+        let wall = self.clock.wall();
+        let found = match self.fetcher.fetch(&spec, via, validators, wall).await {
+            Ok(Fetched::NotModified) => return Ok(Brought::Unchanged),
+            Ok(Fetched::Documents(found)) => found,
+            Err(error) => {
+                let until = error.retry_at().map(|until| now.after(until.since(wall)));
+                let ended = until.map_or(Ended::Failed, |until| Ended::Limited { until });
+                return Err(Failure { ended, ..Failure::new(error.code(), error.to_string()) });
+            }
+        };
+        let complete = found.is_complete();
+        let validators = found.validators.to_text().into();
+        let subscription = found.subscription.map(|info| info.to_text().into());
+        let changed = !found.documents.is_empty();
+        let is_page = found.documents.iter().any(|document| document.bytes.trim_ascii_start().starts_with(b"<"));
+        let content = self.parse(found.documents).await;
+        if content.ids.is_empty() && (changed || complete) {
+            let first = content.first_reject.map_or("nothing in it", RejectCode::code);
+            let hint = if is_page {
+                "it is a web page; a panel may want user_agent = \"v2rayN/7\" or \"clash.meta\""
+            } else {
+                "is this a list?"
+            };
+            let text = format!("no node, {} refused ({first}): {hint}", content.rejects);
+            return Err(Failure::new(NO_NODES, text));
+        }
+        Ok(Brought::Content { content, complete, validators, subscription })
+    }
+
+    async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {
+        let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
+        tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
+        row.error = Some(SourceError { code: code.into(), text: text.into() });
+        let _ = self.table.note(row.clone()).await;
+        Reading { row, added: 0, left_out: 0, unchanged: false, ended }
+    }
+
+    async fn merge(&self, mut row: SourceRow, mut content: Content, complete: bool, now: Timestamp) -> Reading {
+        (row.last_ok, row.error) = (Some(now), None);
+        row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
+        // Merging a long list takes a core for a while: not on a thread that carries traffic.
+        let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
+        let applied = unbroken(spawn_blocking(move || pool.apply(change, now)).await);
+        self.pool.leave_out(&row.name, content.beyond);
+        let LeftOut { source, server, pool } = applied.left_out;
+        if applied.left_out.total() + content.beyond > 0 {
+            tracing::warn!(
+                source = %row.name, source_full = source + content.beyond, server_full = server, pool_full = pool,
+                "nodes left out: the list is longer than [pool] allows"
+            );
+        }
+        content.ids.retain(|id| self.pool.node(*id).is_some_and(|node| node.listed_by(&row.name)));
+        row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
+        tracing::info!(
+            source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
+        );
+        // The row comes after the nodes: its validators say that they need not be read again.
+        let _ = self.table.note(row.clone()).await;
+        let left_out = applied.left_out.total() + content.beyond;
+        Reading { row, added: applied.added, left_out, unchanged: false, ended: Ended::Good }
+    }
+
+    /// Parsing takes a core for a while: not on a thread that carries traffic.
+    async fn parse(&self, documents: Vec<Document>) -> Content {
+        let (source, pool) = (Arc::clone(&self.source), Arc::clone(&self.pool));
+        // Of what the pool would leave out anyway only so much is kept in memory; what it has stays, wherever it stands.
+        let most = 2 * pool.rules().bounds.per_source;
+        let parsed = spawn_blocking(move || {
+            let mut content = Content::default();
+            let mut seen = HashSet::new();
+            for document in documents {
+                let parsed = hezar_formats::parse_with(&document.bytes, &convert::hints(&source, &document.name));
+                content.rejects += parsed.rejects.len();
+                content.first_reject =
+                    content.first_reject.or_else(|| parsed.rejects.first().map(|reject| reject.code));
+                for entry in parsed.nodes {
+                    let id = entry.spec.id();
+                    let known = || pool.node(id).is_some_and(|node| node.listed_by(&source.name));
+                    if content.nodes.len() >= most && !seen.contains(&id) && !known() {
+                        content.beyond += 1;
+                    } else if seen.insert(id) {
+                        content.ids.push(id);
+                        content.nodes.push((entry.spec, entry.label));
+                    }
+                }
+            }
+            content
+        });
+        unbroken(parsed.await)
+    }
+}
+
+/// The result of a blocking task; its panic goes on here, to who reads the source. Such a task is aborted only when the runtime ends.
+fn unbroken<T: Default>(ended: Result<T, tokio::task::JoinError>) -> T {
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(payload) => std::panic::resume_unwind(payload),
+        Err(_) => T::default(),
+    })
+}

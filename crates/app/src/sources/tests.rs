@@ -1,0 +1,166 @@
+//! Sources that are read over several routes, and a panic while one is read.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use hezar_core::Target;
+use hezar_engine::{Attempt, BoxStream, DialError, Outbounds, OutboundsConfig};
+use hezar_pool::Rules;
+use hezar_store::{Access, WriterConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::config::{Config, Layers};
+
+/// Panics whenever it is used.
+#[derive(Debug, Default)]
+struct Trap(AtomicU32);
+
+#[async_trait]
+impl Dialer for Trap {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_source_whose_reading_panics_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let text = "[[source]]\nname = \"trap\"\nurl = \"http://192.0.2.1/\"\ninterval = \"1s\"\n\
+                [[source]]\nname = \"good\"\nlinks = [\"socks5://11.0.0.1:1\"]\n";
+    let config = Config::read(text, None, &Layers::default()).unwrap();
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let fetcher = Arc::new(Fetcher::new(convert::fetch(&config), outbounds.tls().clone(), Metrics::default()));
+    let (pool, clock, trap) = (Arc::new(Nodes::new(Rules::default())), Clock::start(), Arc::new(Trap::default()));
+    let table = SourceTable::new(Vec::new(), writer);
+    let reader = |source: &SourceConfig| Reader {
+        source: Arc::new(source.clone()),
+        routes: FetchRoutes::only(Arc::clone(&trap) as Arc<dyn Dialer>),
+        fetcher: Arc::clone(&fetcher),
+        pool: Arc::clone(&pool),
+        clock,
+        table: table.clone(),
+    };
+    let readers = config.sources.iter().map(reader).collect();
+    let collector = Arc::new(Collector::with(readers, table.clone(), Arc::clone(&pool), clock));
+    assert_eq!(collector.fetch_now(&["absent".into()]).unwrap_err(), FetchNowError::Unknown("absent".into()));
+
+    let (running, ended) = (Arc::clone(&collector), stop.clone());
+    let running = tokio::spawn(async move { running.run(&ended).await });
+    // It was read when the collector began; asked for again, it is read again, and fails with its code again.
+    for _ in 0..2 {
+        let (asked, mut readings) = collector.fetch_now(&["trap".into()]).unwrap();
+        let reading = readings.recv().await.unwrap();
+        assert_eq!((asked, &*reading.row.error.unwrap().code), (1, PANICKED));
+    }
+    assert!(trap.0.load(Ordering::Relaxed) >= 2);
+    let (asked, mut readings) = collector.fetch_now(&[]).unwrap();
+    let mut names = Vec::new();
+    while let Some(reading) = readings.recv().await {
+        names.push(reading.row.name.to_string());
+    }
+    names.sort();
+    assert_eq!((asked, names), (2, vec!["good".to_owned(), "trap".to_owned()]));
+    assert_eq!(pool.snapshot().counts().total(), 1);
+    let row = table.row("trap").unwrap();
+    assert!(row.next_fetch.is_some() && row.failures >= 2, "{row:?}");
+    stop.cancel();
+    running.await.unwrap();
+    writing.await.unwrap();
+}
+
+/// A web server behind every name, which answers every request with the same bytes, after counting it.
+#[derive(Debug)]
+struct Site {
+    answer: &'static str,
+    asked: AtomicU32,
+}
+
+impl Site {
+    fn new(answer: &'static str) -> Arc<Self> {
+        Arc::new(Self { answer, asked: AtomicU32::new(0) })
+    }
+
+    fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Dialer for Site {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let answer = self.answer;
+        tokio::spawn(async move {
+            let mut request = [0; 1024];
+            let _ = theirs.read(&mut request).await;
+            let _ = theirs.write_all(answer.as_bytes()).await;
+        });
+        Ok(Box::new(ours))
+    }
+}
+
+/// The direct way gives a blocked page, so that the pool's way is taken, and comes first from then on.
+#[tokio::test]
+async fn a_blocked_source_is_read_over_the_other_route() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let blocked = Site::new("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n<p>blocked</p>");
+    let list = Site::new(
+        "HTTP/1.1 200 OK\r\nSubscription-Userinfo: total=5\r\nContent-Length: 22\r\n\r\nsocks5://11.0.0.1:1080",
+    );
+    let text = "[[source]]\nname = \"mine\"\nurl = \"http://lists.test/\"\n";
+    let config = Config::read(text, None, &Layers::default()).unwrap();
+    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let mut reader = Reader {
+        source: Arc::new(config.sources[0].clone()),
+        routes: FetchRoutes::either(blocked.clone(), list.clone()),
+        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), outbounds.tls().clone(), Metrics::default())),
+        pool: Arc::new(Nodes::new(Rules::default())),
+        clock: Clock::start(),
+        table: SourceTable::new(Vec::new(), writer),
+    };
+    for expected in [(1, 1), (1, 2)] {
+        let reading = reader.clone().read().await;
+        assert_eq!((reading.row.nodes, reading.row.error), (1, None));
+        assert_eq!(reading.row.subscription.as_deref(), Some("{\"total\":5}"));
+        assert_eq!((blocked.asked(), list.asked()), expected);
+    }
+    // When no route gives anything, the failure of the one that was tried first is told.
+    reader.routes = FetchRoutes::either(blocked.clone(), Site::new("HTTP/1.1 404 Not Found\r\n\r\n"));
+    let error = reader.clone().read().await.row.error.unwrap();
+    assert_eq!(&*error.code, NO_NODES);
+    assert!(error.text.contains("web page"), "{}", error.text);
+    // Who asks to be left alone is not asked again by another way.
+    let limited = Site::new("HTTP/1.1 429 Too Many Requests\r\n\r\n");
+    reader.routes = FetchRoutes::either(limited, list.clone());
+    let before = list.asked();
+    assert_eq!(&*reader.clone().read().await.row.error.unwrap().code, "rate-limited");
+    assert_eq!(list.asked(), before);
+    drop(reader);
+    stop.cancel();
+    writing.await.unwrap();
+}
+
+/// A stranger never sees the token of a plain URL.
+#[test]
+fn only_what_tls_protects_goes_over_the_pool_by_itself() {
+    let text = "[[source]]\nname = \"a\"\nurl = \"https://lists.test/\"\n\
+                [[source]]\nname = \"b\"\nurl = \"http://lists.test/?token=1\"\n\
+                [[source]]\nname = \"c\"\ngithub = \"a/b\"\n\
+                [[source]]\nname = \"d\"\nfile = \"list.txt\"\n";
+    let config = Config::read(text, None, &Layers::default()).unwrap();
+    let protected: Vec<bool> = config.sources.iter().map(|source| source.origin.is_protected(&config.fetch)).collect();
+    assert_eq!(protected, [true, false, true, false]);
+    assert!(config.sources.iter().all(|source| source.via == Via::Auto));
+}
