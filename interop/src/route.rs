@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use hezar_core::NodeId;
 use hezar_engine::{Clock, Dialer, Outbounds};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
-use hezar_pool::{Change, Origin, Outcome, Pool, Record, Rules, Strategy};
+use hezar_pool::{Origin, Outcome, Pool, PoolChange, Record, Rules, Strategy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
@@ -71,7 +71,10 @@ impl Route {
         let node = *ids.first().context("no link")?;
         let pool = Arc::new(Pool::new(Rules::default()));
         let clock = Clock::start();
-        pool.apply(Change::List { source: "interop".into(), allow_private: true, nodes, complete: true }, clock.now());
+        pool.apply(
+            PoolChange::List { source: "interop".into(), allow_private: true, nodes, complete: true },
+            clock.now(),
+        );
         for id in ids {
             pool.report(id, &Outcome::success(Origin::Probe, Duration::from_millis(1)), clock.now());
         }

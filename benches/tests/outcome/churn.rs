@@ -8,7 +8,7 @@ use hezar_bench::{
 };
 use hezar_gateway::GatewayConfig;
 use hezar_lab::{DEMO_HOST, ECHO_HOST, Kind, World, WorldConfig};
-use hezar_pool::{Change, Strategy};
+use hezar_pool::{PoolChange, Strategy};
 use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::interval};
 
 use crate::stage::Stage;
@@ -34,13 +34,13 @@ async fn a_tunnel_outlives_its_node_whatever_that_speaks() {
     let nodes: Vec<_> = stage.pool.snapshot().nodes().map(|node| node.id()).collect();
 
     // Out of the configuration, with which the permission for these addresses ends; out of the list; out of the pool.
-    stage.change(Change::DropSource("lab".into()));
+    stage.change(PoolChange::DropSource("lab".into()));
     exchange_all(&mut tunnels, 1).await;
     stage.list(&world.links());
     let unlisted = stage.list("socks5://127.0.0.1:9\n").unlisted;
     exchange_all(&mut tunnels, 2).await;
-    stage.change(Change::DropSource("lab".into()));
-    let removed = stage.change(Change::Remove(nodes.clone())).removed;
+    stage.change(PoolChange::DropSource("lab".into()));
+    let removed = stage.change(PoolChange::Remove(nodes.clone())).removed;
     exchange_all(&mut tunnels, 3).await;
     assert_eq!((unlisted, removed, stage.pool.snapshot().counts().total()), (nodes.len(), nodes.len(), 1));
     assert!(chaos::tunnel(stage.proxy, DEMO_HOST, 80).await.is_err(), "what is gone carries nothing new");
@@ -71,7 +71,7 @@ async fn nothing_breaks_while_the_nodes_are_exchanged() {
             _ = turns.tick() => {
                 stage.list(&text());
                 let left = known.nodes().filter(|node| !node.listed_by("lab")).map(|node| node.id()).collect();
-                gone += stage.change(Change::Remove(left)).removed;
+                gone += stage.change(PoolChange::Remove(left)).removed;
                 known = stage.pool.snapshot();
             }
         }

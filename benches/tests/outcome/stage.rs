@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
-use hezar_pool::{Applied, Change, Origin, Outcome, Pool, Rules};
+use hezar_pool::{Applied, Origin, Outcome, Pool, PoolChange, Rules};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,14 +32,15 @@ impl Stage {
         assert_eq!(parsed.nodes.len(), links.lines().count());
         let nodes: Vec<_> = parsed.nodes.into_iter().map(|node| (node.spec, node.label)).collect();
         let ids: Vec<_> = nodes.iter().map(|(spec, _)| spec.id()).collect();
-        let applied = self.change(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true });
+        let applied =
+            self.change(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true });
         for id in ids {
             self.pool.report(id, &Outcome::success(Origin::Probe, Duration::from_millis(5)), self.clock.now());
         }
         applied
     }
 
-    pub(crate) fn change(&self, change: Change) -> Applied {
+    pub(crate) fn change(&self, change: PoolChange) -> Applied {
         self.pool.apply(change, self.clock.now())
     }
 }

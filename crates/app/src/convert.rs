@@ -24,7 +24,7 @@ pub(crate) fn rules(config: &Config) -> Rules {
     Rules {
         dead_after: probe.dead_after,
         forget_after: probe.forget_after,
-        forget_unproven_after: probe.interval.max(UNPROVEN),
+        forget_unused_after: probe.interval.max(UNPROVEN),
         bounds: Bounds {
             total: pool.max_nodes,
             per_source: pool.max_nodes_per_source,

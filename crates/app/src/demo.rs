@@ -6,7 +6,7 @@ use anyhow::Context;
 use hezar_core::Label;
 use hezar_formats::parse;
 use hezar_lab::{DEMO_HOST, World, WorldConfig};
-use hezar_pool::Change;
+use hezar_pool::PoolChange;
 use hezar_probe::{CanaryBody, CanaryPage};
 use tempfile::TempDir;
 use url::Url;
@@ -64,7 +64,7 @@ impl Demo {
             .into_iter()
             .map(|entry| (entry.spec, Label::new(entry.label.as_str())))
             .collect();
-        let list = Change::List { source: SOURCE.into(), allow_private: true, nodes, complete: true };
+        let list = PoolChange::List { source: SOURCE.into(), allow_private: true, nodes, complete: true };
         let applied = base.pool.apply(list, base.clock.now());
         tracing::info!(nodes = applied.added, "demo world joined");
     }

@@ -15,7 +15,7 @@ pub enum Reach {
 impl Reach {
     /// Sorts an address; an IPv6 address that leads to a private IPv4 address, see [`leads_to`], is private.
     #[must_use]
-    pub fn of(address: IpAddr) -> Self {
+    pub fn of_address(address: IpAddr) -> Self {
         let private = match address {
             IpAddr::V4(v4) => private_v4(v4),
             // The server of a Teredo address is contacted too.

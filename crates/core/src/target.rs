@@ -109,7 +109,7 @@ impl Host {
     #[must_use]
     pub fn reach(&self) -> Reach {
         match self {
-            Self::Ip(address) => Reach::of(*address),
+            Self::Ip(address) => Reach::of_address(*address),
             Self::Name(name) if name.as_str() == "localhost" || name.as_str().ends_with(".localhost") => Reach::Private,
             Self::Name(_) => Reach::Public,
         }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Target, Timestamp};
-use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Query, Rules, Strategy, Success};
+use hezar_pool::{Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success};
 
 type Nodes = Pool<Arc<str>>;
 
@@ -33,7 +33,7 @@ fn list(pool: &Nodes, nodes: std::ops::Range<u32>, now: Timestamp) -> Vec<NodeId
     let nodes: Vec<_> = nodes.map(|n| (n, spec(n))).collect();
     let ids: Vec<_> = nodes.iter().map(|(n, spec)| (*n, spec.id())).collect();
     let nodes = nodes.into_iter().map(|(_, spec)| (spec, Label::default())).collect();
-    pool.apply(Change::List { source: "churn".into(), allow_private: false, nodes, complete: false }, now);
+    pool.apply(PoolChange::List { source: "churn".into(), allow_private: false, nodes, complete: false }, now);
     for (n, id) in &ids {
         // Three nodes behind every exit.
         let exit = Some(Exit { ip: (0x0900_0000 + n / 3).to_be_bytes().into(), country: Some(*b"DE") });
@@ -93,7 +93,7 @@ fn main() {
         stop.store(true, Relaxed);
         picking.join().unwrap_or_default()
     });
-    print("standing still", &still);
+    print("placement still", &still);
     stop.store(false, Relaxed);
     let (begun, before) = (Instant::now(), ticks());
     let (mut longest, mut changing) = (Duration::ZERO, Duration::ZERO);
@@ -105,7 +105,7 @@ fn main() {
             let now = Timestamp(1_000_000 + u64::from(second) * 1000);
             let added = list(&pool, first..first + MOVED, now);
             let old: Vec<_> = ids.drain(..MOVED as usize).collect();
-            pool.apply(Change::Remove(old), now);
+            pool.apply(PoolChange::Remove(old), now);
             ids.extend(added);
             longest = longest.max(change.elapsed());
             changing += change.elapsed();

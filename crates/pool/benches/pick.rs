@@ -6,7 +6,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, Secret, Shadowsocks, Target, Timestamp};
-use hezar_pool::{Change, Exit, Origin, Outcome, Pool, Query, Rules, Strategy, Success, hash_key};
+use hezar_pool::{Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success, hash_key};
 
 type Nodes = Pool<Arc<str>>;
 
@@ -22,9 +22,9 @@ fn spec(n: u32) -> NodeSpec {
     NodeSpec::new(server, Outbound::Shadowsocks(settings))
 }
 
-fn listing(count: u32) -> Change {
+fn listing(count: u32) -> PoolChange {
     let nodes = (0..count).map(|n| (spec(n), Label::new(&format!("node number {n}")))).collect();
-    Change::List { source: "bench".into(), allow_private: false, nodes, complete: true }
+    PoolChange::List { source: "bench".into(), allow_private: false, nodes, complete: true }
 }
 
 fn outcome(n: u32) -> Outcome {

@@ -6,7 +6,7 @@ use crate::{LeftOut, Restored, SourceName};
 
 /// A change to the set of nodes.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum PoolChange {
     /// A source lists nodes.
     List {
         /// The source.

@@ -1,6 +1,6 @@
 //! Which nodes a listener uses: an expression over what a node is, a ceiling of latency, the fastest few.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -73,60 +73,4 @@ pub struct TooManyFilters;
 impl TooManyFilters {
     /// The most filters of a pool.
     pub const MOST: usize = 16;
-}
-
-/// A filter with the race for its first places.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    pub(crate) filter: Filter,
-    /// By weighed latency, then slot: the fastest ones, as many as the filter lets through …
-    inside: BTreeSet<(u32, u32)>,
-    /// … and all others that fit.
-    outside: BTreeSet<(u32, u32)>,
-}
-
-impl Gate {
-    pub(crate) const fn new(filter: Filter) -> Self {
-        Self { filter, inside: BTreeSet::new(), outside: BTreeSet::new() }
-    }
-
-    /// Takes a node out of the race.
-    pub(crate) fn withdraw(&mut self, latency: u32, slot: u32, shifted: &mut Vec<u32>) {
-        if !self.inside.remove(&(latency, slot)) {
-            self.outside.remove(&(latency, slot));
-        }
-        self.settle(shifted);
-    }
-
-    /// Lets a node into the race and says whether it gets through; the slots of others that get through, or no
-    /// longer do, are added to `shifted`.
-    pub(crate) fn enter(&mut self, latency: u32, slot: u32, shifted: &mut Vec<u32>) -> bool {
-        if self.filter.top.is_none() {
-            return true;
-        }
-        if !self.inside.contains(&(latency, slot)) {
-            self.outside.insert((latency, slot));
-        }
-        self.settle(shifted);
-        self.inside.contains(&(latency, slot))
-    }
-
-    fn settle(&mut self, shifted: &mut Vec<u32>) {
-        let Some(top) = self.filter.top else { return };
-        while self.inside.len() < top
-            && let Some(next) = self.outside.pop_first()
-        {
-            shifted.push(next.1);
-            self.inside.insert(next);
-        }
-        while let (Some(worst), Some(best)) = (self.inside.last().copied(), self.outside.first().copied())
-            && best < worst
-        {
-            self.inside.remove(&worst);
-            self.outside.remove(&best);
-            self.inside.insert(best);
-            self.outside.insert(worst);
-            shifted.extend([worst.1, best.1]);
-        }
-    }
 }

@@ -29,9 +29,9 @@ impl Hasher for KeyHasher {
 
 /// Numbers grown from one seed (SplitMix64, Steele, Lea and Flood 2014).
 #[derive(Clone, Debug)]
-pub(crate) struct Draws(u64);
+pub(crate) struct SplitMix64(u64);
 
-impl Draws {
+impl SplitMix64 {
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -39,7 +39,7 @@ impl HttpAbility {
 
     /// Whether a way works; `None` when that is not known.
     #[must_use]
-    pub const fn knows(self, way: HttpWay) -> Option<bool> {
+    pub const fn works_through(self, way: HttpWay) -> Option<bool> {
         match self.0 >> shift(way) & 3 {
             1 => Some(true),
             2 => Some(false),
@@ -58,7 +58,7 @@ impl HttpAbility {
     #[must_use]
     pub fn or(self, before: Self) -> Self {
         [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().fold(self, |known, way| {
-            match (known.knows(way), before.knows(way)) {
+            match (known.works_through(way), before.works_through(way)) {
                 (None, Some(works)) => known.with(way, works),
                 _ => known,
             }
@@ -67,24 +67,26 @@ impl HttpAbility {
 
     /// Whether any way is known to work.
     #[must_use]
-    pub fn any(self) -> bool {
-        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().any(|way| self.knows(way) == Some(true))
+    pub fn any_works(self) -> bool {
+        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther]
+            .into_iter()
+            .any(|way| self.works_through(way) == Some(true))
     }
 
     /// Whether a plain request to a port travels in absolute form, not in a tunnel: unless that is known not to work, or
     /// only the tunnel is known to.
     #[must_use]
     pub fn is_plain(self, port: u16) -> bool {
-        match self.knows(HttpWay::Plain) {
+        match self.works_through(HttpWay::Plain) {
             Some(works) => works,
-            None => self.knows(HttpWay::tunnel(port)) != Some(true),
+            None => self.works_through(HttpWay::tunnel(port)) != Some(true),
         }
     }
 
     /// The name in the API: which ways are known to work.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        let works = |way| self.knows(way) == Some(true);
+        let works = |way| self.works_through(way) == Some(true);
         let ways = (works(HttpWay::Plain), works(HttpWay::Tunnel443), works(HttpWay::TunnelOther));
         match ways {
             (true, true, true) => Some("plain,443,any-port"),
@@ -123,7 +125,7 @@ impl Need {
     /// Whether a node may carry it; what is not known may be tried.
     #[must_use]
     pub fn fits(self, ability: HttpAbility) -> bool {
-        let may = |way| ability.knows(way) != Some(false);
+        let may = |way| ability.works_through(way) != Some(false);
         match self {
             Self::Anything => true,
             Self::Plain(port) => may(HttpWay::Plain) || may(HttpWay::tunnel(port)),

@@ -6,51 +6,43 @@
 //! copies one chunk of each table that it touches and the list of pointers to its chunks, so it costs microseconds
 //! with 100,000 nodes, and picking never waits for it.
 
-mod bounds;
 mod change;
-mod chunked;
 mod exit;
-mod explain;
 mod filter;
 mod hash;
 mod http_ability;
+mod index;
 mod lease;
-mod ledger;
-mod listing;
 mod node;
 mod outcome;
 mod pick;
 mod pool;
 mod query;
 mod record;
-mod roster;
-mod seats;
+mod rules;
 mod sessions;
 mod sites;
-mod snapshot;
-mod sorted;
+mod sources;
 mod state;
-mod view;
 mod watch;
 
-pub use bounds::{Bounds, LeftOut};
-pub use change::{Applied, Change};
+pub use change::{Applied, PoolChange};
 pub use exit::exit_key;
-pub use explain::{Candidate, Excluded, Explanation};
 pub use filter::{Filter, FilterId, Term, TooManyFilters};
 pub use hash::hash_key;
 pub use http_ability::{HttpAbility, HttpWay, Need};
+pub use index::{Counts, Snapshot};
 pub use lease::Lease;
 pub use node::Node;
 pub use outcome::{Exit, Failure, Origin, Outcome, Success};
-pub use pool::Pool;
+pub use pool::{Candidate, Excluded, Explanation, Pool};
 pub use query::{ParseStrategyError, Query, Strategy};
 pub use record::{Country, LastFailure, Listing, Quarantine, Record, Restored, SourceName};
+pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;
 pub use sites::SiteVerdict;
-pub use snapshot::{Counts, Snapshot};
-pub use state::{Rules, State};
-pub use watch::{Touch, Touched, Watch};
+pub use state::State;
+pub use watch::{ChangeKind, ChangedNode, Watch};
 
 /// The codes of nodes that could be dialled and are not to be.
 pub const REFUSED: &[hezar_core::CodeDoc] = &[hezar_core::CodeDoc::new(

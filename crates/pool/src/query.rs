@@ -108,5 +108,5 @@ pub struct Query<'a> {
     pub now: Option<Timestamp>,
     /// Prefer the node whose last success is the youngest among a few drawn at random, whatever the strategy: for a
     /// request that has failed once already.
-    pub proven: bool,
+    pub prefer_recent_success: bool,
 }

@@ -9,7 +9,7 @@ const SHARDS: usize = 16;
 
 /// The table of pinned sessions.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionTable {
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -26,13 +26,13 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 struct Entry {
     session: u64,
-    pin: Pin,
+    pin: SessionPin,
     used: bool,
 }
 
 /// The node of a session. The slot finds it, the id says whether it is still the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pin {
+pub(crate) struct SessionPin {
     pub(crate) slot: u32,
     pub(crate) id: NodeId,
     /// The key of the exit that the session came out of.
@@ -48,7 +48,7 @@ pub struct Pinned {
     pub exit: u64,
 }
 
-impl Sessions {
+impl SessionTable {
     pub(crate) fn new(most: usize) -> Self {
         let most = most.div_ceil(SHARDS).max(1);
         let shard = || Shard { most, index: HashMap::default(), entries: Vec::new(), hand: 0 };
@@ -61,13 +61,13 @@ impl Sessions {
 }
 
 impl Shard {
-    pub(crate) fn get(&mut self, session: u64) -> Option<Pin> {
+    pub(crate) fn get(&mut self, session: u64) -> Option<SessionPin> {
         let entry = self.entries.get_mut(*self.index.get(&session)? as usize)?;
         entry.used = true;
         Some(entry.pin)
     }
 
-    pub(crate) fn set(&mut self, session: u64, pin: Pin) {
+    pub(crate) fn set(&mut self, session: u64, pin: SessionPin) {
         if let Some(index) = self.index.get(&session) {
             self.entries[*index as usize].pin = pin;
             return;
@@ -86,7 +86,7 @@ impl Shard {
     }
 
     /// Pins a session, unless its pin is another one than it was `before`; says whether it was done.
-    pub(crate) fn replace(&mut self, session: u64, before: Option<Pin>, pin: Pin) -> bool {
+    pub(crate) fn replace(&mut self, session: u64, before: Option<SessionPin>, pin: SessionPin) -> bool {
         let same = self.get(session) == before;
         if same {
             self.set(session, pin);

@@ -41,7 +41,7 @@ pub enum SiteVerdict {
 
 /// The table.
 #[derive(Debug)]
-pub(crate) struct Sites {
+pub(crate) struct SiteTable {
     words: Box<[AtomicU64]>,
     /// The newest time that any writer came with: picking has no clock.
     now: AtomicU32,
@@ -49,7 +49,7 @@ pub(crate) struct Sites {
     used: AtomicU32,
 }
 
-impl Sites {
+impl SiteTable {
     pub(crate) fn new() -> Self {
         let words = (0..BUCKETS * WAYS).map(|_| AtomicU64::new(0)).collect();
         Self { words, now: AtomicU32::new(0), used: AtomicU32::new(0) }

@@ -1,8 +1,4 @@
-//! The health of a node, and the rules by which it changes.
-
-use std::time::Duration;
-
-use crate::Bounds;
+//! The health of a node.
 
 /// How healthy a node is.
 ///
@@ -54,42 +50,6 @@ impl State {
             1 => Self::Healthy,
             2 => Self::Suspect,
             _ => Self::Dead,
-        }
-    }
-}
-
-/// The thresholds of the pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Failures in a row after which a node is dead; at least 1. The last of them must be a probe's: traffic alone
-    /// makes a node suspect, never dead, because only a probe knows whether our own uplink is the culprit.
-    pub dead_after: u32,
-    /// A node that no source lists is dropped after being dead (or never usable) for so long.
-    pub forget_after: Duration,
-    /// A node that never worked and that no source lists is dropped after so long, if that is sooner: a list that
-    /// changes all the time must not fill the pool.
-    pub forget_unproven_after: Duration,
-    /// How many nodes there may be.
-    pub bounds: Bounds,
-    /// Whether nodes that take any certificate are used; else they count as unsupported, with the code
-    /// [`INSECURE`](crate::INSECURE).
-    pub allow_insecure: bool,
-    /// How quickly old measurements lose weight: after this time a measurement counts 37 % (1/e) of what it did.
-    pub memory: Duration,
-    /// Pinned sessions kept; beyond it the least recently used ones are forgotten.
-    pub sessions: usize,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            dead_after: 3,
-            forget_after: Duration::from_secs(72 * 3600),
-            forget_unproven_after: Duration::from_secs(60),
-            bounds: Bounds::default(),
-            allow_insecure: true,
-            memory: Duration::from_secs(300),
-            sessions: 65_536,
         }
     }
 }

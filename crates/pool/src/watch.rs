@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 /// How much of a node changed. Each word includes those before it, except that a removed node has nothing left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Touch {
+pub enum ChangeKind {
     /// A measurement in its record.
     Record,
     /// Its state, or whether it is supported.
@@ -30,11 +30,11 @@ pub enum Touch {
 
 /// A node that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touched {
+pub struct ChangedNode {
     /// Which one.
     pub id: NodeId,
     /// How much of it, over all the changes since it was last taken.
-    pub kind: Touch,
+    pub kind: ChangeKind,
 }
 
 /// The changed nodes since the last [`Watch::take`], each once. It grows to the number of nodes at most, plus those
@@ -46,28 +46,28 @@ pub struct Watch {
 
 #[derive(Debug)]
 struct Queue {
-    least: Touch,
+    least: ChangeKind,
     pending: Mutex<Pending>,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
     order: VecDeque<NodeId>,
-    kinds: HashMap<NodeId, Touch, ahash::RandomState>,
+    kinds: HashMap<NodeId, ChangeKind, ahash::RandomState>,
     waker: Option<Waker>,
 }
 
 impl Watch {
     /// Takes at most `limit` changed nodes, those that changed first in front.
     #[must_use]
-    pub fn take(&self, limit: usize) -> Vec<Touched> {
+    pub fn take(&self, limit: usize) -> Vec<ChangedNode> {
         let mut pending = self.queue.pending.lock();
         let count = limit.min(pending.order.len());
         let mut taken = Vec::with_capacity(count);
         for _ in 0..count {
             let Some(id) = pending.order.pop_front() else { break };
             if let Some(kind) = pending.kinds.remove(&id) {
-                taken.push(Touched { id, kind });
+                taken.push(ChangedNode { id, kind });
             }
         }
         if pending.order.is_empty() {
@@ -115,7 +115,7 @@ impl Watchers {
     }
 
     /// A new watch for changes of at least this size.
-    pub(crate) fn subscribe(&self, least: Touch) -> Watch {
+    pub(crate) fn subscribe(&self, least: ChangeKind) -> Watch {
         let queue = Arc::new(Queue { least, pending: Mutex::default() });
         self.list.rcu(|list| {
             let mut list: Vec<_> = list.iter().filter(|q| q.strong_count() > 0).cloned().collect();
@@ -126,21 +126,21 @@ impl Watchers {
     }
 
     /// Tells every watch about changed nodes.
-    pub(crate) fn touch(&self, touched: &[Touched]) {
-        if touched.is_empty() {
+    pub(crate) fn notify(&self, changed: &[ChangedNode]) {
+        if changed.is_empty() {
             return;
         }
         for queue in self.list.load().iter().filter_map(Weak::upgrade) {
-            queue.add(touched);
+            queue.add(changed);
         }
     }
 }
 
 impl Queue {
-    fn add(&self, touched: &[Touched]) {
+    fn add(&self, changed: &[ChangedNode]) {
         let mut pending = self.pending.lock();
-        for touched in touched.iter().filter(|t| t.kind >= self.least) {
-            pending.add(*touched);
+        for node in changed.iter().filter(|node| node.kind >= self.least) {
+            pending.add(*node);
         }
         let waker = if pending.order.is_empty() { None } else { pending.waker.take() };
         drop(pending);
@@ -151,19 +151,19 @@ impl Queue {
 }
 
 impl Pending {
-    fn add(&mut self, touched: Touched) {
-        match self.kinds.entry(touched.id) {
+    fn add(&mut self, changed: ChangedNode) {
+        match self.kinds.entry(changed.id) {
             Entry::Vacant(entry) => {
-                entry.insert(touched.kind);
-                self.order.push_back(touched.id);
+                entry.insert(changed.kind);
+                self.order.push_back(changed.id);
             }
             Entry::Occupied(mut entry) => {
                 let known = *entry.get();
                 // Removed and added again: the consumer must look at it anew. Evidence that comes late for a node
                 // that is gone changes nothing.
-                let back = known == Touch::Removed && touched.kind == Touch::Added;
-                if back || touched.kind > known {
-                    entry.insert(touched.kind);
+                let back = known == ChangeKind::Removed && changed.kind == ChangeKind::Added;
+                if back || changed.kind > known {
+                    entry.insert(changed.kind);
                 }
             }
         }

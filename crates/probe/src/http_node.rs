@@ -85,7 +85,7 @@ impl HttpNodeChecks {
         known: HttpAbility,
         attempt: &Attempt,
     ) -> Option<Result<Duration, DialError>> {
-        let works = |way| known.knows(way) == Some(true);
+        let works = |way| known.works_through(way) == Some(true);
         let tunnel = Tunnelled(dialer);
         let plain = self.plain.first().filter(|_| works(HttpWay::Plain)).map(|check| (check, dialer));
         let other = self.other.1.as_ref().filter(|_| works(HttpWay::TunnelOther)).map(|check| (check, &tunnel as _));
@@ -129,7 +129,7 @@ impl HttpNodeChecks {
         if let (Err(_), Some(error)) = (&found.result, first_error) {
             found.result = Err(error);
         }
-        if found.result.is_ok() && found.ability.knows(HttpWay::Plain).is_none() {
+        if found.result.is_ok() && found.ability.works_through(HttpWay::Plain).is_none() {
             // It answers to CONNECT and to no plain request.
             found.ability = found.ability.with(HttpWay::Plain, false);
         }

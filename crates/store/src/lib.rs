@@ -6,25 +6,22 @@
 
 mod error;
 mod open;
-mod pending;
 mod row;
 mod sqlite;
 mod store;
-mod write_behind;
 mod writer;
-mod writer_status;
 
 pub use error::{Retry, StoreError};
 pub use open::open;
 pub use row::{
-    BanRow, Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State,
+    BanRow, Change, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
     StrangeRow,
 };
 pub use sqlite::{Access, Sqlite};
 pub use store::Store;
-pub use write_behind::WriteBehind;
-pub use writer::{Durability, Writer, WriterClosed, WriterConfig, WriterPlace};
-pub use writer_status::{WriteFailure, WriteSummary, WriterStatus};
+pub use writer::{
+    Durability, WriteBehind, WriteFailure, WriteSummary, Writer, WriterClosed, WriterConfig, WriterPlace, WriterStatus,
+};
 
 #[cfg(test)]
 mod tests;

@@ -196,10 +196,10 @@ impl SourceRow {
 
 /// The nodes that one source lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
+pub struct SourceNodes {
     /// The source.
     pub source: Arc<str>,
-    /// Its nodes, in no particular order, each once; all of them are in [`State::nodes`].
+    /// Its nodes, in no particular order, each once; all of them are in [`Contents::nodes`].
     pub ids: Vec<NodeId>,
 }
 
@@ -235,13 +235,13 @@ pub struct SessionRow {
 
 /// Everything that a store holds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
+pub struct Contents {
     /// Every node.
     pub nodes: Vec<NodeRow>,
     /// Every source.
     pub sources: Vec<SourceRow>,
     /// Who lists what; a source without nodes does not appear.
-    pub listings: Vec<Listing>,
+    pub listings: Vec<SourceNodes>,
     /// Every session.
     pub sessions: Vec<SessionRow>,
     /// Every ban.

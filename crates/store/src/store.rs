@@ -4,18 +4,18 @@ use std::{fmt::Debug, path::Path};
 
 use async_trait::async_trait;
 
-use crate::{Change, State, StoreError};
+use crate::{Change, Contents, StoreError};
 
 /// A pool on disk. All methods may be called from several tasks at once.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
     /// Reads everything.
     ///
-    /// A row that cannot be understood is left out and named in [`State::strange`]; it stays in the store.
+    /// A row that cannot be understood is left out and named in [`Contents::strange`]; it stays in the store.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
-    async fn load(&self) -> Result<State, StoreError>;
+    async fn load(&self) -> Result<Contents, StoreError>;
 
     /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
     ///

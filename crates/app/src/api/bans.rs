@@ -2,7 +2,7 @@
 
 use hezar_api::{ApiError, BanDto, LiftReport, RemoveReport, RemoveRequest, Saved};
 use hezar_core::NodeId;
-use hezar_pool::Change as PoolChange;
+use hezar_pool::PoolChange;
 use hezar_store::Change;
 
 use super::ApiBackend;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hezar_api::{AddQuery, AddReport, ApiError, RejectDto, Saved};
 use hezar_core::{Label, NodeId, NodeSpec, Reach};
 use hezar_formats::{Parsed, Reject, RejectCode};
-use hezar_pool::Change;
+use hezar_pool::PoolChange;
 use tokio::task::spawn_blocking;
 use url::Url;
 
@@ -35,7 +35,7 @@ impl ApiBackend {
         let work = spawn_blocking(move || {
             let Read { nodes, ids, rejects } = read(&text, query.allow_private);
             let list =
-                Change::List { source: source.into(), allow_private: query.allow_private, nodes, complete: false };
+                PoolChange::List { source: source.into(), allow_private: query.allow_private, nodes, complete: false };
             let applied = pool.apply(list, now);
             // The pool leaves out what is beyond its bounds.
             let ids: Vec<NodeId> = ids.into_iter().filter(|id| pool.node(*id).is_some()).collect();

@@ -15,7 +15,7 @@ use anyhow::anyhow;
 use hezar_core::{CodeDoc, NodeId, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Ended, Fetcher, Metrics, Via};
-use hezar_pool::Change as PoolChange;
+use hezar_pool::PoolChange;
 use hezar_store::{SourceRow, Writer};
 use tokio::{
     sync::{Mutex, mpsc},

@@ -210,7 +210,7 @@ mod tests {
 
     use hezar_core::Timestamp;
     use hezar_engine::{BuildError, OutboundsConfig};
-    use hezar_pool::{Change, Rules, State};
+    use hezar_pool::{PoolChange, Rules, State};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -244,7 +244,10 @@ mod tests {
         let parsed = hezar_formats::parse(b"socks5://11.0.0.1:1080\nsocks5://11.0.0.2:1080\n");
         let nodes: Vec<_> = parsed.nodes.into_iter().map(|entry| (entry.spec, entry.label)).collect();
         let ids: Vec<_> = nodes.iter().map(|(spec, _)| spec.id()).collect();
-        pool.apply(Change::List { source: "test".into(), allow_private: false, nodes, complete: true }, clock.now());
+        pool.apply(
+            PoolChange::List { source: "test".into(), allow_private: false, nodes, complete: true },
+            clock.now(),
+        );
         let fakes = [false, true].map(|works| Arc::new(Fake { works, asked: AtomicUsize::new(0) }));
         for (id, fake) in ids.iter().zip(&fakes) {
             let latency = Duration::from_millis(if fake.works { 1000 } else { 1 });

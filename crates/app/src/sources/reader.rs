@@ -7,7 +7,7 @@ use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Document, Ended, Fetched, Fetcher, Validators};
 use hezar_formats::RejectCode;
-use hezar_pool::{Change as PoolChange, LeftOut};
+use hezar_pool::{LeftOut, PoolChange};
 use hezar_store::{SourceError, SourceRow};
 use tokio::task::spawn_blocking;
 

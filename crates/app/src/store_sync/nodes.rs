@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use hezar_core::Label;
 use hezar_formats::to_link;
-use hezar_pool::{Node, Touch, Touched, Watch};
+use hezar_pool::{ChangeKind, ChangedNode, Node, Watch};
 use hezar_store::{Change, NodeRow, Writer, WriterClosed};
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -79,21 +79,23 @@ impl NodeSync {
         let _alone = self.order.lock().await;
         loop {
             let place = self.writer.place().await?;
-            let touched = self.watch.take(BATCH);
-            if touched.is_empty() {
+            let changed = self.watch.take(BATCH);
+            if changed.is_empty() {
                 return Ok(());
             }
-            place.put(touched.into_iter().flat_map(|touched| changes(&self.pool, touched)).collect());
+            place.put(changed.into_iter().flat_map(|changed| changes(&self.pool, changed)).collect());
         }
     }
 }
 
 /// What has to be written about a node that changed.
-pub(crate) fn changes(pool: &Nodes, touched: Touched) -> Vec<Change> {
-    let Some(node) = pool.node(touched.id) else { return vec![Change::RemoveNode(touched.id)] };
-    match touched.kind {
-        Touch::Record | Touch::State => vec![Change::PutHealth(touched.id, records::to_health(node.record()))],
+pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
+    let Some(node) = pool.node(changed.id) else { return vec![Change::RemoveNode(changed.id)] };
+    match changed.kind {
+        ChangeKind::Record | ChangeKind::State => {
+            vec![Change::PutHealth(changed.id, records::to_health(node.record()))]
+        }
         // A node that was removed and added again in between must come back whole.
-        Touch::Listing | Touch::Relisted | Touch::Added | Touch::Removed => put(&node),
+        ChangeKind::Listing | ChangeKind::Relisted | ChangeKind::Added | ChangeKind::Removed => put(&node),
     }
 }

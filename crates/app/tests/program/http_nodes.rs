@@ -11,7 +11,7 @@ use hezar_engine::{
 use hezar_formats::parse_link;
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_lab::{DEMO_HOST, Fault, Kind, SECURE_HOST, World, WorldConfig};
-use hezar_pool::{Change, HttpWay, Pool, Rules, State};
+use hezar_pool::{HttpWay, Pool, PoolChange, Rules, State};
 use hezar_probe::{ProbeConfig, Prober};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ async fn lab() -> World {
 fn listed(lab: &World, clock: Clock) -> Arc<Nodes> {
     let pool = Arc::new(Nodes::new(Rules::default()));
     let nodes = lab.nodes().iter().map(|node| (parse_link(&node.link).unwrap().0, Label::default())).collect();
-    pool.apply(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true }, clock.now());
+    pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, clock.now());
     pool
 }
 
@@ -69,7 +69,7 @@ fn known(lab: &World, pool: &Nodes) -> Vec<(State, [Option<bool>; 3])> {
     let of = |link: &str| {
         let node = pool.node(parse_link(link).unwrap().0.id()).unwrap();
         let ability = node.http_ability();
-        let ways = [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].map(|way| ability.knows(way));
+        let ways = [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].map(|way| ability.works_through(way));
         (node.state(), ways)
     };
     lab.nodes().iter().map(|node| of(&node.link)).collect()

@@ -40,7 +40,7 @@ pub enum AddressPolicy {
 
 impl AddressPolicy {
     fn allows(self, address: IpAddr) -> bool {
-        self == Self::Any || (Reach::of(address) == Reach::Public && !own::is_of_this_machine(address))
+        self == Self::Any || (Reach::of_address(address) == Reach::Public && !own::is_of_this_machine(address))
     }
 }
 

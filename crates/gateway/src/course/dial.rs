@@ -52,13 +52,13 @@ async fn connect(
     let ability = lease.http_ability();
     if matches!(need, Need::Plain(port) if ability.is_plain(port)) {
         let (stream, form) = bounded(&attempt, dialer.connect_for_http(target, &attempt)).await?;
-        let untested = form.is_absolute() && ability.knows(HttpWay::Plain).is_none();
+        let untested = form.is_absolute() && ability.works_through(HttpWay::Plain).is_none();
         return Ok((stream, Way { form, untested }));
     }
     let connected = bounded(&attempt, dialer.connect(target, &attempt)).await;
     connected.map(|stream| (stream, Way::default())).inspect_err(|error| {
         let way = HttpWay::tunnel(target.port());
-        if lease.spec().is_http_proxy() && error.refuses_tunnel() && ability.knows(way).is_none() {
+        if lease.spec().is_http_proxy() && error.refuses_tunnel() && ability.works_through(way).is_none() {
             shared.pool.set_http_ability(lease.id(), ability.with(way, false));
         }
     })

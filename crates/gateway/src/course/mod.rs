@@ -350,7 +350,7 @@ impl Course {
             filter: self.shared.config.filter,
             site: self.place.site,
             now: Some(self.shared.clock.now()),
-            proven: self.attempts > 0,
+            prefer_recent_success: self.attempts > 0,
         };
         let other_server = self.shared.pool.pick(&query, rand::random());
         if other_server.is_some() || self.servers.is_empty() {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbounds, OutboundsConfig};
-use hezar_pool::{Change, Origin, Outcome, Pool, Rules, State, Strategy};
+use hezar_pool::{Origin, Outcome, Pool, PoolChange, Rules, State, Strategy};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -112,7 +112,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
     let (pool, clock) = (Arc::new(Pool::new(Rules::default())), Clock::start());
     let specs: Vec<_> = (0..scripts.len()).map(|n| spec(&format!("192.0.2.{}:1080", n + 1))).collect();
     let nodes = specs.iter().cloned().map(|spec| (spec, Label::default())).collect();
-    pool.apply(Change::List { source: "test".into(), allow_private: false, nodes, complete: true }, clock.now());
+    pool.apply(PoolChange::List { source: "test".into(), allow_private: false, nodes, complete: true }, clock.now());
     let mut told = Vec::new();
     for (number, (spec, acts)) in specs.iter().zip(scripts).enumerate() {
         let actor = Actor { acts, told: Arc::default() };

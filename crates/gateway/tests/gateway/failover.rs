@@ -224,7 +224,7 @@ async fn nodes_come_and_go_without_touching_a_tunnel() {
     let mut stream = tunnel(&world, "example.com:443").await;
     ping(&mut stream, b"before").await;
     assert_eq!(world.pool.node(world.ids[0]).unwrap().in_flight(), 1);
-    world.pool.apply(hezar_pool::Change::Remove(world.ids.clone()), Timestamp(1));
+    world.pool.apply(hezar_pool::PoolChange::Remove(world.ids.clone()), Timestamp(1));
     assert!(world.pool.node(world.ids[0]).is_none());
     ping(&mut stream, b"after").await;
     expect_echo(stream, b"and the end").await;

@@ -178,7 +178,7 @@ async fn a_session_moves_when_its_node_dies() {
     let world = world(config(), &[Does::Web; 3]).await;
     let first = who(&world, Some(("x-session-a", ""))).await.2;
     let index: usize = first.trim_start_matches("node-").parse().unwrap();
-    world.pool.apply(hezar_pool::Change::Remove(vec![world.ids[index]]), Timestamp(1));
+    world.pool.apply(hezar_pool::PoolChange::Remove(vec![world.ids[index]]), Timestamp(1));
     let second = who(&world, Some(("x-session-a", ""))).await.2;
     assert_ne!(first, second);
     assert_eq!(who(&world, Some(("x-session-a", ""))).await.2, second);

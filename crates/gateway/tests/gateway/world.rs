@@ -21,7 +21,7 @@ use hezar_engine::{
     RequestForm, Stream,
 };
 use hezar_gateway::{Gateway, GatewayConfig, Metrics, Sessions};
-use hezar_pool::{Change, Exit, Node, Origin, Outcome, Pool, Rules, Strategy, Success};
+use hezar_pool::{Exit, Node, Origin, Outcome, Pool, PoolChange, Rules, Strategy, Success};
 use http_body_util::{Either, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -349,7 +349,7 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let specs: Vec<NodeSpec> = nodes.iter().enumerate().map(|(n, (server, _))| spec(server, n)).collect();
     let listed = specs.iter().cloned().map(|spec| (spec, Label::default())).collect();
     let source = "test".into();
-    pool.apply(Change::List { source, allow_private: false, nodes: listed, complete: true }, clock.now());
+    pool.apply(PoolChange::List { source, allow_private: false, nodes: listed, complete: true }, clock.now());
     let mut fakes = Vec::new();
     for (n, (_, does)) in nodes.iter().enumerate() {
         let fake = Arc::new(Fake {
@@ -397,8 +397,8 @@ impl World {
     pub(crate) fn exchange(&self, now: Timestamp) {
         let spec = |id: &NodeId| (self.pool.node(*id).unwrap().spec().clone(), Label::default());
         let nodes = self.ids.iter().map(spec).collect();
-        self.pool.apply(Change::Remove(self.ids.clone()), now);
-        self.pool.apply(Change::List { source: "test".into(), allow_private: false, nodes, complete: true }, now);
+        self.pool.apply(PoolChange::Remove(self.ids.clone()), now);
+        self.pool.apply(PoolChange::List { source: "test".into(), allow_private: false, nodes, complete: true }, now);
         for (id, fake) in self.ids.iter().zip(&self.fakes) {
             arm(&self.pool, *id, fake);
         }

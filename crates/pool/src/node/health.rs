@@ -12,7 +12,6 @@ use crate::{
     Quarantine, Rules, State,
     exit::exit_key,
     outcome::{Origin, Outcome},
-    snapshot::Class,
 };
 
 /// Set in the phase of a node that was caught tampering.
@@ -21,6 +20,14 @@ pub(super) const QUARANTINED: u8 = 16;
 const GONE: u8 = 8;
 /// Set in the phase of a node that no dialer can be built for.
 const UNSUPPORTED: u8 = 4;
+
+/// What a node is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Ordinary(State),
+    Unsupported,
+    Quarantined,
+}
 
 /// The most that one failure weighs in the error rate.
 const ONE_FAILURE: f32 = 0.2;
@@ -108,9 +115,9 @@ impl<D> Node<D> {
         self.circuit.admit(now)
     }
 
-    /// The time of its last success.
-    pub(crate) fn proven(&self) -> u64 {
-        self.proven.load(Relaxed)
+    /// The time of its last success, in ms; 0 = it never worked.
+    pub(crate) fn last_success(&self) -> u64 {
+        self.last_success.load(Relaxed)
     }
 
     /// Takes in one piece of evidence.
@@ -122,7 +129,7 @@ impl<D> Node<D> {
         match &outcome.result {
             Ok(_) => {
                 self.circuit.close();
-                self.proven.store(now.0, Relaxed);
+                self.last_success.store(now.0, Relaxed);
             }
             Err(_) => self.circuit.trip(now),
         }
@@ -188,7 +195,7 @@ impl<D> Node<D> {
             return false;
         }
         let (since, after) = match self.state() {
-            _ if facts.last_ok.is_none() => (facts.unlisted_since, rules.forget_unproven_after.min(rules.forget_after)),
+            _ if facts.last_ok.is_none() => (facts.unlisted_since, rules.forget_unused_after.min(rules.forget_after)),
             _ if facts.unsupported.is_some() || facts.quarantine.is_some() => {
                 (facts.unlisted_since, rules.forget_after)
             }
@@ -202,6 +209,6 @@ impl<D> Node<D> {
     /// Whether it has ever carried anything.
     #[must_use]
     pub fn ever_worked(&self) -> bool {
-        self.proven() > 0
+        self.last_success() > 0
     }
 }

@@ -21,6 +21,7 @@ use crate::{HttpAbility, Record, State, exit::exit_key, hash_key};
 use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
+pub(crate) use health::Class;
 use health::QUARANTINED;
 use payload::Payload;
 
@@ -43,8 +44,8 @@ pub struct Node<D> {
     latency: Ewma,
     errors: Ewma,
     circuit: Circuit,
-    /// The time of the last success, in ms.
-    proven: AtomicU64,
+    /// The time of the last success, in ms; 0 = it never worked.
+    last_success: AtomicU64,
     server_key: u64,
     id: NodeId,
     slot: AtomicU32,
@@ -84,7 +85,7 @@ impl<D> Node<D> {
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
             circuit: Circuit::default(),
-            proven: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
+            last_success: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
             facts: Mutex::new(Facts {
                 label,
                 listings: smallvec::SmallVec::new(),

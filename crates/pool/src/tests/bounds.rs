@@ -70,8 +70,8 @@ fn a_source_lists_so_many_and_the_same_ones_stay() {
     // Additions count as well, also of nodes that another source lists.
     pool.apply(listing("t", 300..310), at(3));
     for nodes in [150..160, 300..310] {
-        let Change::List { source, nodes, .. } = listing("s", nodes) else { unreachable!() };
-        let applied = pool.apply(Change::List { source, allow_private: false, nodes, complete: false }, at(4));
+        let PoolChange::List { source, nodes, .. } = listing("s", nodes) else { unreachable!() };
+        let applied = pool.apply(PoolChange::List { source, allow_private: false, nodes, complete: false }, at(4));
         assert_eq!((applied.added, applied.left_out.source), (0, 10));
     }
     assert_eq!(pool.sources(), [("s".into(), false, 100), ("t".into(), false, 10)]);
@@ -83,7 +83,7 @@ fn one_host_has_so_many_nodes_and_this_machine_any_number() {
     let pool = bounded(1000, 1000, 20);
     let list = |host: &str, ports, at_s| {
         let nodes = on_host(host, ports);
-        pool.apply(Change::List { source: host.into(), allow_private: true, nodes, complete: true }, at(at_s))
+        pool.apply(PoolChange::List { source: host.into(), allow_private: true, nodes, complete: true }, at(at_s))
     };
     assert_eq!(list("victim.example", 1..101, 0).left_out, LeftOut { server: 80, ..LeftOut::default() });
     assert_eq!(list("127.0.0.1", 1..101, 0).added, 100);
@@ -130,7 +130,7 @@ fn nodes_that_make_room_for_an_addition_leave_their_source() {
     (0..4).for_each(|n| kill(&pool, n, 1));
     // Room is made for three; one of them is taken in, since they are all on one host.
     let nodes = on_host("one.example", 1..4);
-    let addition = Change::List { source: "s".into(), allow_private: false, nodes, complete: false };
+    let addition = PoolChange::List { source: "s".into(), allow_private: false, nodes, complete: false };
     let applied = pool.apply(addition, at(2));
     assert_eq!((applied.added, applied.left_out.server, total(&pool)), (1, 2, 2));
     assert_eq!(pool.sources(), [("s".into(), false, 2)]);
@@ -156,7 +156,7 @@ fn a_bound_that_became_smaller_is_met_soon() {
         kept_from: None,
         record: record(n),
     };
-    pool.apply(Change::Restore((0..150).map(restored).collect()), at(2));
+    pool.apply(PoolChange::Restore((0..150).map(restored).collect()), at(2));
     let watch = pool.watch();
     assert_eq!(pool.tick(at(3)), 50);
     assert_eq!((total(&pool), pool.snapshot().counts().healthy), (100, 50));

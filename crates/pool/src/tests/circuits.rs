@@ -85,7 +85,7 @@ fn what_is_not_the_nodes_fault_opens_nothing() {
 fn a_request_that_failed_once_goes_to_a_node_that_has_just_worked() {
     let pool = healthy(10);
     pool.report(id(3), &ok(50), at_ms(0));
-    let query = Query { proven: true, now: Some(at_ms(1)), ..Query::default() };
+    let query = Query { prefer_recent_success: true, now: Some(at_ms(1)), ..Query::default() };
     assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(id(3))));
     let elsewhere = Query { exclude_nodes: &[id(3)], ..query };
     assert!((0..100).all(|rng| picked(&pool, &elsewhere, rng).is_some_and(|node| node != id(3))));

@@ -63,7 +63,7 @@ fn an_exit_that_moves_takes_its_seat_along() {
     assert_eq!(pool.snapshot().exits(), 2);
     kill(&pool, 3, 3);
     assert_eq!(pool.snapshot().exits(), 1);
-    pool.apply(Change::Remove((0..10).map(id).collect()), at(4));
+    pool.apply(PoolChange::Remove((0..10).map(id).collect()), at(4));
     assert_eq!(pool.snapshot().exits(), 0);
     check(&pool);
 }
@@ -112,7 +112,7 @@ fn a_thousand_sessions_keep_their_exits_through_deaths_and_a_restart() {
     assert_eq!(check_all(&after, &dead), (kept, moved));
     // The pinned nodes are gone altogether, others behind their exits have come back.
     (330..360).for_each(|n| after.report(id(n), &ok_at(50, ip(n)), at(22)));
-    after.apply(Change::Remove((30..60).map(id).collect()), at(23));
+    after.apply(PoolChange::Remove((30..60).map(id).collect()), at(23));
     let gone = |n: u32| n < 60 || (n >= 300 && !(330..360).contains(&n));
     assert_eq!(check_all(&after, &gone), (kept, moved));
 }
@@ -275,10 +275,10 @@ fn filters_keep_views_of_their_own() {
     assert_eq!(nodes(other, 20), [100, 102, 103].map(id).into(), "the next one moves up");
     pool.report(id(109), &ok(1), at(9_000));
     assert_eq!(nodes(other, 20), [109, 100, 102].map(id).into(), "and a faster one pushes the last one out");
-    let Change::List { source, nodes: more, .. } = listing("s", 100..101) else { unreachable!() };
-    pool.apply(Change::List { source, allow_private: false, nodes: more, complete: false }, at(9_001));
+    let PoolChange::List { source, nodes: more, .. } = listing("s", 100..101) else { unreachable!() };
+    pool.apply(PoolChange::List { source, allow_private: false, nodes: more, complete: false }, at(9_001));
     assert_eq!(nodes(other, 20), [109, 102, 103].map(id).into(), "listings count at once");
-    pool.apply(Change::Remove(vec![id(109)]), at(9_002));
+    pool.apply(PoolChange::Remove(vec![id(109)]), at(9_002));
     assert_eq!(nodes(other, 20), [102, 103, 104].map(id).into());
     let everything = Filter { term: Term::All(Vec::new()), max_latency: None, top: None };
     let most = (0..).take_while(|_| pool.add_filter(everything.clone()).is_ok()).count();
@@ -314,7 +314,7 @@ fn an_explanation_of_an_association_names_the_nodes_that_carry_no_datagrams() {
     let spec = NodeSpec::new(Target::parse("11.9.9.9:8080").unwrap(), Outbound::Http(proxy));
     let stream_only = spec.id();
     let nodes = vec![(spec, Label::default())];
-    pool.apply(Change::List { source: "h".into(), allow_private: false, nodes, complete: true }, at(2));
+    pool.apply(PoolChange::List { source: "h".into(), allow_private: false, nodes, complete: true }, at(2));
     pool.report(stream_only, &ok(1), at(3));
     assert_eq!(pool.explain(&query(Strategy::Smart), 5).fitting, 4);
     let told = pool.explain(&Query { datagrams: true, ..query(Strategy::Smart) }, 5);

@@ -48,17 +48,17 @@ fn happen(pool: &TestPool, event: &Event, now: &mut u64, listed: &mut HashMap<u8
             }
             set.extend(&nodes);
             let nodes = nodes.into_iter().map(|n| (spec(n), Label::default())).collect();
-            pool.apply(Change::List { source: source(number), allow_private, nodes, complete }, time);
+            pool.apply(PoolChange::List { source: source(number), allow_private, nodes, complete }, time);
         }
         Event::Drop { source: number } => {
             listed.remove(&number);
-            pool.apply(Change::DropSource(source(number)), time);
+            pool.apply(PoolChange::DropSource(source(number)), time);
         }
         Event::Remove { n } => {
             listed.values_mut().for_each(|set| {
                 set.remove(&n);
             });
-            pool.apply(Change::Remove(vec![id(n)]), time);
+            pool.apply(PoolChange::Remove(vec![id(n)]), time);
         }
         Event::Report { n, outcome, country } => {
             let outcome = match outcome {
@@ -122,7 +122,7 @@ proptest! {
             let query = Query {
                 need: Need::Anything,
                 filter: None,
-                strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), proven: rng & 2 == 0,
+                strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },
                 exclude_servers: if by_server { &servers } else { &[] },
             };

@@ -9,9 +9,9 @@ use crate::{Applied, Record, Restored};
 
 const HOUR: u64 = 3600;
 
-fn list(source: &str, allow_private: bool, complete: bool, nodes: &[(u32, &str)]) -> Change {
+fn list(source: &str, allow_private: bool, complete: bool, nodes: &[(u32, &str)]) -> PoolChange {
     let nodes = nodes.iter().map(|(n, label)| (spec(*n), Label::new(label))).collect();
-    Change::List { source: source.into(), allow_private, nodes, complete }
+    PoolChange::List { source: source.into(), allow_private, nodes, complete }
 }
 
 fn sources(pool: &TestPool, n: u32) -> Vec<String> {
@@ -68,7 +68,7 @@ fn any_source_may_allow_private_addresses() {
     pool.apply(list("a", true, true, &[]), at(3));
     assert!(allowed(1), "a node that fell out of its list stays reachable");
     pool.apply(list("a", true, true, &[(1, ""), (2, "")]), at(4));
-    pool.apply(Change::DropSource("a".into()), at(5));
+    pool.apply(PoolChange::DropSource("a".into()), at(5));
     assert!(!allowed(1) && !allowed(2), "a source taken away allows nothing");
     assert!(pool.sources().iter().all(|(name, ..)| &**name != "a"));
 }
@@ -106,7 +106,7 @@ fn what_never_worked_is_forgotten_too_once_unlisted() {
 fn removed_nodes_are_gone_and_may_come_back() {
     let pool = healthy(3);
     let lease = pool.pick(&Query { exclude_nodes: &[id(0), id(2)], ..Query::default() }, 1).unwrap();
-    let applied = pool.apply(Change::Remove(vec![id(1), id(1), id(9)]), at(5));
+    let applied = pool.apply(PoolChange::Remove(vec![id(1), id(1), id(9)]), at(5));
     assert_eq!(applied, Applied { removed: 1, ..Applied::default() });
     assert!(lease.gone() && !lease.routable());
     pool.report(id(1), &ok(1), at(6));
@@ -116,7 +116,7 @@ fn removed_nodes_are_gone_and_may_come_back() {
     assert_eq!(applied.added, 1);
     assert_eq!(pool.node(id(1)).unwrap().state(), State::New);
     check(&pool);
-    pool.apply(Change::Remove((0..3).map(id).collect()), at(8));
+    pool.apply(PoolChange::Remove((0..3).map(id).collect()), at(8));
     assert_eq!(pool.snapshot().counts(), Counts::default());
     check(&pool);
 }
@@ -130,7 +130,7 @@ fn more_nodes_than_one_slice() {
         Applied { added: 2500, unlisted: 2500, ..Applied::default() }
     );
     assert_eq!(pool.snapshot().counts().new, 7500);
-    assert_eq!(pool.apply(Change::Remove((0..7500).map(id).collect()), at(2)).removed, 7500);
+    assert_eq!(pool.apply(PoolChange::Remove((0..7500).map(id).collect()), at(2)).removed, 7500);
     check(&pool);
 }
 
@@ -140,7 +140,7 @@ fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     let proxy = HttpProxy { credentials: None, tls: Some(tls) };
     let blind = NodeSpec::new(Target::parse("11.9.9.9:443").unwrap(), Outbound::Http(proxy));
     assert!(blind.skips_verification());
-    let list = || Change::List {
+    let list = || PoolChange::List {
         source: "s".into(),
         allow_private: false,
         nodes: vec![(blind.clone(), Label::default()), (spec(1), Label::default())],
@@ -162,7 +162,7 @@ fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     let restored = TestPool::new(Rules { allow_insecure: false, ..Rules::default() });
     let record = Record { state: State::Healthy, last_ok: Some(at(0)), ..Record::default() };
     let kept = Restored { spec: blind.clone(), label: Label::default(), sources: Vec::new(), kept_from: None, record };
-    restored.apply(Change::Restore(vec![kept]), at(1));
+    restored.apply(PoolChange::Restore(vec![kept]), at(1));
     assert_eq!(restored.snapshot().routable().count(), 0);
 }
 
@@ -171,7 +171,7 @@ fn a_banned_node_does_not_come_back_until_it_is_let() {
     let pool = pool();
     pool.apply(listing("s", 0..3), at(0));
     pool.ban([id(1)]);
-    assert_eq!(pool.apply(Change::Remove(vec![id(1)]), at(1)).removed, 1);
+    assert_eq!(pool.apply(PoolChange::Remove(vec![id(1)]), at(1)).removed, 1);
     for source in ["s", "other"] {
         let applied = pool.apply(listing(source, 0..3), at(2));
         assert_eq!((applied.added, applied.banned), (0, 1));

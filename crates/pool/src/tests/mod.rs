@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use hezar_core::{Fault, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 
-use crate::{Change, Counts, Exit, Lease, Node, Origin, Outcome, Pool, Query, Rules, State, Strategy, Success};
+use crate::{Counts, Exit, Lease, Node, Origin, Outcome, Pool, PoolChange, Query, Rules, State, Strategy, Success};
 
 /// The payload of a test node.
 pub(super) type TestPool = Pool<Arc<str>>;
@@ -44,8 +44,8 @@ pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp(1_000_000 + seconds * 1000)
 }
 
-pub(super) fn listing(source: &str, nodes: impl IntoIterator<Item = u32>) -> Change {
-    Change::List {
+pub(super) fn listing(source: &str, nodes: impl IntoIterator<Item = u32>) -> PoolChange {
+    PoolChange::List {
         source: source.into(),
         allow_private: false,
         nodes: nodes.into_iter().map(|n| (spec(n), Label::new(&format!("node {n}")))).collect(),
@@ -90,7 +90,7 @@ pub(super) fn check(pool: &TestPool) {
     let mut counts = Counts::default();
     let mut routable = Vec::new();
     for node in snapshot.nodes() {
-        *counts.of(node.class()) += 1;
+        *counts.class_mut(node.class()) += 1;
         assert!(!node.gone());
         assert!(Arc::ptr_eq(node, &pool.node(node.id()).unwrap()));
         if node.routable() {

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use crate::{
-    chunked::Chunked,
-    sessions::{Pin, Sessions},
-    sorted::Sorted,
+    index::{chunked::Chunked, sorted::Sorted},
+    sessions::{SessionPin, SessionTable},
 };
 
 proptest! {
@@ -67,8 +66,8 @@ fn a_sorted_set_leaves_no_dust() {
 
 #[test]
 fn sessions_are_bounded_and_keep_the_used_ones() {
-    let sessions = Sessions::new(16 * 100);
-    let pin = |slot| Pin { slot, id: hezar_core::NodeId::from_bytes([0; 16]), exit: 1 };
+    let sessions = SessionTable::new(16 * 100);
+    let pin = |slot| SessionPin { slot, id: hezar_core::NodeId::from_bytes([0; 16]), exit: 1 };
     // All in one part of the table: the top bits choose it.
     for session in 0..1000_u64 {
         let mut shard = sessions.shard(session);

@@ -160,7 +160,7 @@ fn a_restored_node_serves_at_once() {
         record: record.clone(),
     };
     let dead = Record { state: State::Dead, failures: 5, dead_since: Some(at(0)), ..Record::default() };
-    let applied = pool.apply(Change::Restore(vec![restored(1, &record), restored(2, &dead)]), at(9));
+    let applied = pool.apply(PoolChange::Restore(vec![restored(1, &record), restored(2, &dead)]), at(9));
     assert_eq!(applied.added, 2);
     check(&pool);
     let lease = pool.pick(&Query { country: Some(*b"NL"), ..Query::default() }, 3).unwrap();
@@ -183,8 +183,8 @@ fn a_payload_is_built_once_and_dropped_when_it_is_out_of_date() {
     assert_eq!(&*build("second"), "first");
     kill(&pool, 0, 5);
     assert_eq!(&*build("third"), "third");
-    let Change::List { source, nodes, .. } = listing("s", [0]) else { unreachable!() };
-    pool.apply(Change::List { source, allow_private: true, nodes, complete: true }, at(6));
+    let PoolChange::List { source, nodes, .. } = listing("s", [0]) else { unreachable!() };
+    pool.apply(PoolChange::List { source, allow_private: true, nodes, complete: true }, at(6));
     assert!(node.allow_private());
     assert_eq!(&*build("fourth"), "fourth");
 }

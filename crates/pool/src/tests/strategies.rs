@@ -80,7 +80,7 @@ fn datagrams_go_to_nodes_that_carry_them() {
     let streams: Vec<_> = (0..200).map(|n| socks(n, SocksVersion::V4a)).collect();
     let carriers: Vec<_> = (200..203).map(|n| socks(n, SocksVersion::V5)).collect();
     let nodes = streams.iter().chain(&carriers).map(|spec| (spec.clone(), Label::default())).collect();
-    pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
+    pool.apply(PoolChange::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
     streams.iter().chain(&carriers).for_each(|spec| pool.report(spec.id(), &ok(10), at(1)));
     let carriers: HashSet<_> = carriers.iter().map(NodeSpec::id).collect();
     for strategy in Strategy::ALL {
@@ -207,7 +207,7 @@ fn a_session_keeps_its_node_until_it_dies() {
         assert_ne!(second, first);
         pool.report(first, &ok(1), at(5));
         assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(second)), "{strategy}: it stays where it went");
-        pool.apply(Change::Remove((1000..1100).map(id).collect()), at(6));
+        pool.apply(PoolChange::Remove((1000..1100).map(id).collect()), at(6));
     }
 }
 
@@ -249,7 +249,7 @@ fn exclusions_leave_the_one_that_remains() {
 fn nodes_on_one_host_share_a_server_key() {
     let pool = pool();
     let nodes = vec![(spec_on(1, 80), Label::default()), (spec_on(1, 81), Label::default())];
-    pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
+    pool.apply(PoolChange::List { source: "s".into(), allow_private: false, nodes, complete: true }, at(0));
     let keys: HashSet<_> = pool.snapshot().nodes().map(|node| node.server_key()).collect();
     assert_eq!(keys.len(), 1);
 }
@@ -289,7 +289,7 @@ fn nodes_that_cannot_carry_the_request_are_passed_over() {
 fn http_abilities_are_remembered_way_by_way() {
     use HttpWay::{Plain, Tunnel443, TunnelOther};
     let ability = HttpAbility::default().with(Plain, true).with(Tunnel443, false);
-    assert_eq!([Plain, Tunnel443, TunnelOther].map(|way| ability.knows(way)), [Some(true), Some(false), None]);
+    assert_eq!([Plain, Tunnel443, TunnelOther].map(|way| ability.works_through(way)), [Some(true), Some(false), None]);
     assert_eq!(HttpAbility::from_byte(ability.byte()), ability);
     let newer = HttpAbility::default().with(Plain, false).with(TunnelOther, true);
     assert_eq!(newer.or(ability), newer.with(Tunnel443, false));

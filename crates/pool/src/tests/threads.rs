@@ -41,7 +41,7 @@ fn pick_while_writers_apply() {
                     _ => {}
                 }
             }
-            pool.apply(Change::Remove((400..450).map(id).collect()), now);
+            pool.apply(PoolChange::Remove((400..450).map(id).collect()), now);
             pool.apply(listing("s", 0..500), now);
         }
         done.store(true, Relaxed);

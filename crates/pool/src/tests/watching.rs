@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::*;
-use crate::{Touch, Touched};
+use crate::{ChangeKind, ChangedNode};
 
-fn kinds(watch: &crate::Watch) -> Vec<Touch> {
-    watch.take(usize::MAX).into_iter().map(|touched| touched.kind).collect()
+fn kinds(watch: &crate::Watch) -> Vec<ChangeKind> {
+    watch.take(usize::MAX).into_iter().map(|changed| changed.kind).collect()
 }
 
 #[test]
@@ -21,25 +21,25 @@ fn changes_coalesce_per_node() {
     pool.apply(listing("s", 0..3), at(0));
     pool.report(id(0), &ok(5), at(1));
     assert_eq!(all.len(), 3);
-    assert_eq!(all.take(2), [id(0), id(1)].map(|id| Touched { id, kind: Touch::Added }));
-    assert_eq!(kinds(&all), [Touch::Added]);
+    assert_eq!(all.take(2), [id(0), id(1)].map(|id| ChangedNode { id, kind: ChangeKind::Added }));
+    assert_eq!(kinds(&all), [ChangeKind::Added]);
     assert!(all.is_empty());
     let _ = states.take(9);
     pool.report(id(0), &ok(5), at(2));
     assert!(states.is_empty(), "a measurement only");
     pool.report(id(1), &ok(5), at(2));
     pool.mark_unsupported(id(2), "x");
-    assert_eq!(kinds(&states), [Touch::State, Touch::State]);
-    assert_eq!(kinds(&all), [Touch::Record, Touch::State, Touch::State]);
+    assert_eq!(kinds(&states), [ChangeKind::State, ChangeKind::State]);
+    assert_eq!(kinds(&all), [ChangeKind::Record, ChangeKind::State, ChangeKind::State]);
     pool.apply(listing("s", [0, 1]), at(3));
-    assert_eq!(states.take(9), [Touched { id: id(2), kind: Touch::Listing }]);
-    pool.apply(Change::Remove(vec![id(0)]), at(4));
-    assert_eq!(kinds(&states), [Touch::Removed]);
+    assert_eq!(states.take(9), [ChangedNode { id: id(2), kind: ChangeKind::Listing }]);
+    pool.apply(PoolChange::Remove(vec![id(0)]), at(4));
+    assert_eq!(kinds(&states), [ChangeKind::Removed]);
     pool.apply(listing("s", [0, 1]), at(5));
-    assert_eq!(kinds(&states), [Touch::Added]);
-    pool.apply(Change::Remove(vec![id(0)]), at(6));
+    assert_eq!(kinds(&states), [ChangeKind::Added]);
+    pool.apply(PoolChange::Remove(vec![id(0)]), at(6));
     pool.apply(listing("s", [0, 1]), at(6));
-    assert_eq!(kinds(&states), [Touch::Added], "the new one counts");
+    assert_eq!(kinds(&states), [ChangeKind::Added], "the new one counts");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_node_that_is_listed_again_is_told_from_one_that_still_is() {
     pool.apply(listing("s", [1]), at(2));
     let watch = pool.watch_states();
     pool.apply(listing("s", [0, 1]), at(3));
-    assert_eq!(watch.take(9), [Touched { id: id(0), kind: Touch::Relisted }]);
+    assert_eq!(watch.take(9), [ChangedNode { id: id(0), kind: ChangeKind::Relisted }]);
     pool.apply(listing("t", [0]), at(4));
-    assert_eq!(watch.take(9), [Touched { id: id(0), kind: Touch::Listing }]);
+    assert_eq!(watch.take(9), [ChangedNode { id: id(0), kind: ChangeKind::Listing }]);
 }

@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Timestamp};
 use hezar_engine::DialError;
-use hezar_pool::{Exit, Node, State, Touch, Watch};
+use hezar_pool::{ChangeKind, Exit, Node, State, Watch};
 use tokio::{
     sync::mpsc::UnboundedSender,
     task::{AbortHandle, Id, JoinSet},
@@ -217,11 +217,11 @@ impl Runner {
         for touched in watch.take(CHANGES) {
             match self.context.pool.node(touched.id) {
                 Some(node) if node.unsupported().is_none() => {
-                    if touched.kind == Touch::Added && self.schedule.contains(touched.id) {
+                    if touched.kind == ChangeKind::Added && self.schedule.contains(touched.id) {
                         self.replace(touched.id, &node);
                     }
                     self.admit(&node, now);
-                    if touched.kind == Touch::Relisted {
+                    if touched.kind == ChangeKind::Relisted {
                         self.schedule.expedite_one(touched.id, now, rand::random());
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use hezar_pool::{Change, State};
+use hezar_pool::{PoolChange, State};
 use url::Url;
 
 use super::*;
@@ -45,7 +45,7 @@ async fn a_node_that_comes_back_while_its_old_probe_is_not_taken_in_stays_in_the
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            pool.apply(Change::Remove(vec![id(1)]), START);
+            pool.apply(PoolChange::Remove(vec![id(1)]), START);
             list(&pool, 0..3, START);
             if absorbed {
                 runner.absorb(&watch);
@@ -70,7 +70,7 @@ async fn an_old_probe_does_not_end_the_new_nodes_probe() {
     let watch = pool.watch_states();
     runner.fill();
     probes_end(&mut runner).await;
-    pool.apply(Change::Remove(vec![id(0)]), START);
+    pool.apply(PoolChange::Remove(vec![id(0)]), START);
     list(&pool, 0..1, START);
     runner.absorb(&watch);
     // The new node's probe runs when the old one's result is taken in.

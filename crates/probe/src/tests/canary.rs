@@ -19,7 +19,7 @@ async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
     let specs: Vec<NodeSpec> = lab.nodes().iter().map(|node| parse_link(&node.link).unwrap().0).collect();
     let ids = specs.iter().map(NodeSpec::id).collect();
     let nodes = specs.into_iter().map(|spec| (spec, Label::default())).collect();
-    pool.apply(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
+    pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
     let roots = vec![lab.root().to_vec().into()];
     let outbounds = Outbounds::new(&OutboundsConfig { extra_roots: roots, ..OutboundsConfig::default() });
     let config = ProbeConfig {

@@ -22,7 +22,7 @@ async fn every_node_that_is_asked_for_is_answered_once() {
     let mut odd = spec(70);
     odd.server = Target::parse("11.0.0.70:9").unwrap();
     let nodes = vec![(odd.clone(), Label::default())];
-    pool.apply(Change::List { source: "t".into(), allow_private: false, nodes, complete: true }, START);
+    pool.apply(PoolChange::List { source: "t".into(), allow_private: false, nodes, complete: true }, START);
     (1..3).for_each(|n| world.set(n, Way::Refuses));
     world.set(3, Way::Exhausted);
     world.set(4, Way::CannotDial);
@@ -54,7 +54,7 @@ async fn every_node_that_is_asked_for_is_answered_once() {
     world.set(0, Way::Hangs);
     let waiting = prober.probe_now([id(0)]).unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    pool.apply(Change::Remove(vec![id(0)]), at(300));
+    pool.apply(PoolChange::Remove(vec![id(0)]), at(300));
     assert_eq!(all(waiting).await[&id(0)], ProbeResult::Gone);
     // At the end nobody waits for ever.
     world.set(6, Way::Hangs);

@@ -16,7 +16,7 @@ fn port(host: u8, port: u16) -> NodeSpec {
 fn list_host(pool: &Nodes, host: u8, ports: std::ops::Range<u16>) {
     let nodes = ports.map(|number| (port(host, number), Label::default())).collect();
     let source = format!("host {host}").as_str().into();
-    pool.apply(Change::List { source, allow_private: false, nodes, complete: true }, START);
+    pool.apply(PoolChange::List { source, allow_private: false, nodes, complete: true }, START);
 }
 
 fn probes_of(world: &World, host: u8) -> usize {

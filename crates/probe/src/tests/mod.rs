@@ -23,7 +23,7 @@ use std::{
 use async_trait::async_trait;
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer};
-use hezar_pool::{Change, Exit, Pool, Rules};
+use hezar_pool::{Exit, Pool, PoolChange, Rules};
 use parking_lot::Mutex;
 use url::Url;
 
@@ -245,7 +245,7 @@ pub(super) fn pool(nodes: impl IntoIterator<Item = u32>) -> Arc<Nodes> {
 
 pub(super) fn list(pool: &Nodes, nodes: impl IntoIterator<Item = u32>, now: Timestamp) {
     let nodes = nodes.into_iter().map(|n| (spec(n), Label::default())).collect();
-    pool.apply(Change::List { source: "s".into(), allow_private: false, nodes, complete: true }, now);
+    pool.apply(PoolChange::List { source: "s".into(), allow_private: false, nodes, complete: true }, now);
 }
 
 pub(super) fn config() -> ProbeConfig {

@@ -74,7 +74,7 @@ async fn changes_of_the_pool_are_followed() {
     assert_eq!(counts(&pool).healthy, 5);
     world.set(2, Way::Hangs);
     seconds(61).await;
-    pool.apply(Change::Remove(vec![id(2)]), at(170));
+    pool.apply(PoolChange::Remove(vec![id(2)]), at(170));
     list(&pool, 0..5, at(170));
     world.set(2, WORKS);
     seconds(2).await;
@@ -97,7 +97,7 @@ async fn what_cannot_be_dialled_is_marked_and_left_alone() {
     let mut odd = spec(7);
     odd.server = Target::parse("11.0.0.7:9").unwrap();
     let nodes = vec![(odd.clone(), Label::default())];
-    pool.apply(Change::List { source: "t".into(), allow_private: false, nodes, complete: true }, START);
+    pool.apply(PoolChange::List { source: "t".into(), allow_private: false, nodes, complete: true }, START);
     let running = run(prober(config(), &pool, &world, false));
     seconds(1000).await;
     assert_eq!(counts(&pool), Counts { new: 1, healthy: 2, unsupported: 1, ..Counts::default() });

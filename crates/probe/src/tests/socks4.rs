@@ -18,7 +18,7 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
     let pool = Arc::new(Nodes::new(Rules::default()));
     let said = lab.nodes().iter().map(|node| parse_link(&node.link.replace("socks4a://", "socks4://")).unwrap().0);
     let nodes = said.map(|spec| (spec, Label::default())).collect();
-    pool.apply(Change::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
+    pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
     let static_hosts =
         hezar_lab::hosts().map(|(name, address)| (DomainName::new(name).unwrap(), vec![address.into()])).collect();
     let resolver = ResolverConfig { servers: vec![([127, 0, 0, 1], 9).into()], static_hosts };

@@ -8,13 +8,14 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{convert, queries};
 use crate::{
-    BanRow, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State, StrangeRow,
+    BanRow, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
+    StrangeRow,
 };
 
 /// Reads the whole store in one consistent view.
-pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<State, sqlx::Error> {
+pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Contents, sqlx::Error> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
-    let mut state = State::default();
+    let mut state = Contents::default();
     {
         let mut rows = sqlx::query(queries::SELECT_NODES).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await? {
@@ -128,9 +129,9 @@ fn session(row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
     })
 }
 
-fn listing(row: &SqliteRow, known: &HashSet<NodeId>) -> Result<Listing, sqlx::Error> {
+fn listing(row: &SqliteRow, known: &HashSet<NodeId>) -> Result<SourceNodes, sqlx::Error> {
     let source: Arc<str> = row.try_get::<&str, _>(0)?.into();
     let text: &str = row.try_get(1)?;
     let ids = text.as_bytes().chunks(32).filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    Ok(Listing { source, ids: ids.filter(|id| known.contains(id)).collect() })
+    Ok(SourceNodes { source, ids: ids.filter(|id| known.contains(id)).collect() })
 }

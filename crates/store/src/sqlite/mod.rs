@@ -23,7 +23,7 @@ use sqlx::{
 
 use tokio::time::timeout;
 
-use crate::{Change, State, Store, StoreError};
+use crate::{Change, Contents, Store, StoreError};
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
@@ -119,7 +119,7 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn load(&self) -> Result<State, StoreError> {
+    async fn load(&self) -> Result<Contents, StoreError> {
         let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
         let loaded = load::everything(&mut connection).await;
         self.keep_if_sound(connection, loaded).await

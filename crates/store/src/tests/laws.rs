@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::model::{Model, change, sorted};
-use crate::{Access, Change, Sqlite, Store, pending::Pending};
+use crate::{Access, Change, Sqlite, Store, writer::pending::Pending};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]

@@ -10,7 +10,7 @@ use hezar_core::{NodeId, Secret, Stage, Timestamp};
 use proptest::prelude::*;
 
 use crate::{
-    BanRow, Change, Health, Listing, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceRow, State,
+    BanRow, Change, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -82,11 +82,11 @@ impl Model {
         }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> Contents {
         let known = |ids: &BTreeSet<NodeId>| ids.iter().filter(|id| self.nodes.contains_key(id)).copied().collect();
         let listings =
-            self.listings.iter().map(|(source, ids)| Listing { source: Arc::clone(source), ids: known(ids) });
-        State {
+            self.listings.iter().map(|(source, ids)| SourceNodes { source: Arc::clone(source), ids: known(ids) });
+        Contents {
             nodes: self.nodes.values().cloned().collect(),
             sources: self.sources.values().cloned().collect(),
             listings: listings.filter(|listing| !listing.ids.is_empty()).collect(),
@@ -98,7 +98,7 @@ impl Model {
 }
 
 /// The same state in the order of [`Model::state`].
-pub(super) fn sorted(mut state: State) -> State {
+pub(super) fn sorted(mut state: Contents) -> Contents {
     state.nodes.sort_by_key(|row| row.id);
     state.sources.sort_by(|a, b| a.name.cmp(&b.name));
     state.listings.sort_by(|a, b| a.source.cmp(&b.source));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::model::{Model, healthy, id, node, sorted};
-use crate::{Access, Change, NodeState, SourceError, SourceRow, Sqlite, State, Store};
+use crate::{Access, Change, Contents, NodeState, SourceError, SourceRow, Sqlite, Store};
 
 /// Opens the same store again and again: in production this is another run of the program.
 trait Place {
@@ -34,7 +34,7 @@ async fn sqlite_takes_a_big_batch() {
 
 async fn remembers<P: Place>(place: &P, directory: &Path) {
     let store = place.open().await;
-    assert_eq!(store.load().await.unwrap(), State::default());
+    assert_eq!(store.load().await.unwrap(), Contents::default());
     let mut model = Model::default();
     let error = SourceError { code: "http-status".into(), text: "the server answered 404".into() };
     let failing = SourceRow { error: Some(error), failures: 3, ..SourceRow::new("b", "github") };

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::model::{Model, healthy, id, node};
-use crate::{Change, Durability, State, Store, StoreError, WriteSummary, Writer, WriterConfig};
+use crate::{Change, Contents, Durability, Store, StoreError, WriteSummary, Writer, WriterConfig};
 
 /// A store in memory that fails on demand.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ struct Inner {
 
 #[async_trait]
 impl Store for Shaky {
-    async fn load(&self) -> Result<State, StoreError> {
+    async fn load(&self) -> Result<Contents, StoreError> {
         Ok(self.0.lock().unwrap().model.state())
     }
 

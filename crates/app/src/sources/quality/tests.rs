@@ -1,7 +1,7 @@
 //! Sources are weighed by what works in them.
 
 use hezar_core::{Fault, Label, Stage};
-use hezar_pool::{Change, Exit, Origin, Outcome, Rules, Success};
+use hezar_pool::{Exit, Origin, Outcome, PoolChange, Rules, Success};
 use hezar_store::{Access, Writer, WriterConfig};
 
 use super::*;
@@ -17,7 +17,7 @@ fn list(pool: &Nodes, links: &[&str], source: &str) -> Vec<NodeId> {
     let nodes: Vec<_> =
         links.iter().map(|link| (hezar_formats::parse_link(link).unwrap().0, Label::default())).collect();
     let ids = nodes.iter().map(|(spec, _)| spec.id()).collect();
-    pool.apply(Change::List { source: source.into(), allow_private: false, nodes, complete: true }, Timestamp(1));
+    pool.apply(PoolChange::List { source: source.into(), allow_private: false, nodes, complete: true }, Timestamp(1));
     ids
 }
 

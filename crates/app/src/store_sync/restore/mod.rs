@@ -9,9 +9,9 @@ use std::{
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 use hezar_formats::{LinkReader, RejectCode, parse_link};
-use hezar_pool::{Change as PoolChange, Listing, Restored, SourceName};
+use hezar_pool::{Listing, PoolChange, Restored, SourceName};
 use hezar_probe::Geo;
-use hezar_store::{BanRow, Change, NodeRow, SessionRow, SourceRow, State, StrangeRow};
+use hezar_store::{BanRow, Change, Contents, NodeRow, SessionRow, SourceRow, StrangeRow};
 
 use super::records;
 use crate::{geo::Countries, nodes::Nodes};
@@ -46,7 +46,7 @@ struct Found {
 
 /// Puts everything that the store held into the pool. `sources` says which source allows private addresses now.
 pub(crate) fn restore(
-    state: &State,
+    state: &Contents,
     sources: &[SourceRow],
     pool: &Nodes,
     geo: Option<&Countries>,
@@ -89,7 +89,7 @@ pub(crate) fn restore(
 }
 
 /// Who lists which node.
-fn listings(state: &State, allows: impl Fn(&str) -> bool) -> HashMap<NodeId, Vec<Listing>> {
+fn listings(state: &Contents, allows: impl Fn(&str) -> bool) -> HashMap<NodeId, Vec<Listing>> {
     let mut listed: HashMap<NodeId, Vec<Listing>> = HashMap::new();
     for listing in &state.listings {
         let allow_private = allows(&listing.source);

@@ -183,7 +183,7 @@ fn deciding(pool: &Nodes) -> BTreeMap<NodeId, Deciding> {
     all.collect()
 }
 
-fn restored(state: &State, now: Timestamp) -> (Nodes, Loaded) {
+fn restored(state: &Contents, now: Timestamp) -> (Nodes, Loaded) {
     let pool = Nodes::new(Rules::default());
     let loaded = restore(state, &state.sources, &pool, None, now);
     (pool, loaded)
@@ -197,7 +197,7 @@ fn old_id(id: NodeId) -> NodeId {
 }
 
 /// The same store as another build would have written it: some nodes under another id.
-fn aged(mut state: State, old: &BTreeSet<NodeId>) -> State {
+fn aged(mut state: Contents, old: &BTreeSet<NodeId>) -> Contents {
     let age = |id: NodeId| if old.contains(&id) { old_id(id) } else { id };
     state.nodes.iter_mut().for_each(|row| row.id = age(row.id));
     for listing in &mut state.listings {
@@ -258,7 +258,7 @@ fn what_is_stored_is_the_pool() {
 }
 
 /// The changes that write a state whole.
-fn rewritten(state: &State) -> Vec<Change> {
+fn rewritten(state: &Contents) -> Vec<Change> {
     let mut changes: Vec<_> = state.nodes.iter().cloned().map(Change::PutNode).collect();
     changes.extend(state.sources.iter().cloned().map(Change::PutSource));
     changes.extend(state.listings.iter().map(|listing| Change::SetListing {
@@ -286,12 +286,12 @@ fn rows_that_have_become_one_node_are_merged() {
     let other = NodeId::from_bytes([7; 16]);
     let mut caught = row(3, old_id(id), 5);
     caught.health.quarantine = Some(("tampered-body".into(), Timestamp(START + 1)));
-    let listing = |source: &str, id| hezar_store::Listing { source: source.into(), ids: vec![id] };
-    let state = State {
+    let listing = |source: &str, id| hezar_store::SourceNodes { source: source.into(), ids: vec![id] };
+    let state = Contents {
         nodes: vec![caught, row(3, other, 9)],
         sources: SOURCES.map(|name| SourceRow::new(name, "url")).to_vec(),
         listings: vec![listing("one", old_id(id)), listing("two", other)],
-        ..State::default()
+        ..Contents::default()
     };
     let (pool, loaded) = restored(&state, Timestamp(START + 100));
     let node = pool.node(id).unwrap();
@@ -317,10 +317,10 @@ fn unreadable_rows_are_counted_marked_and_given_up() {
     let long =
         || NodeRow { uri: format!("trojan://{}@a.example:443", "p".repeat(70_000)).into(), ..row(1, spec(1).id(), 1) };
     let strange = StrangeRow { id: "no id".into(), since: None };
-    let state = |since: Option<Timestamp>| State {
+    let state = |since: Option<Timestamp>| Contents {
         nodes: vec![NodeRow { unreadable_since: since, ..long() }, row(2, spec(2).id(), 1)],
         strange: vec![strange.clone()],
-        ..State::default()
+        ..Contents::default()
     };
     let (_, loaded) = restored(&state(None), now);
     assert_eq!(loaded.nodes, 1);
@@ -333,8 +333,10 @@ fn unreadable_rows_are_counted_marked_and_given_up() {
     let (_, loaded) = restored(&state(Some(now)), later);
     assert!(loaded.repairs.contains(&Change::RemoveUnreadable(id)));
     // A version that reads the link again takes the mark away.
-    let again =
-        State { nodes: vec![NodeRow { unreadable_since: Some(now), ..row(2, spec(2).id(), 1) }], ..State::default() };
+    let again = Contents {
+        nodes: vec![NodeRow { unreadable_since: Some(now), ..row(2, spec(2).id(), 1) }],
+        ..Contents::default()
+    };
     let (_, loaded) = restored(&again, later);
     let marked = |change: &Change| matches!(change, Change::PutNode(row) if row.unreadable_since.is_none());
     assert!(loaded.repairs.iter().any(marked) && loaded.unreadable.is_empty());
@@ -348,7 +350,7 @@ fn times_from_a_clock_that_was_ahead_are_brought_back() {
     (ahead.health.dead_since, ahead.health.last_checked, ahead.health.last_ok) = (future, future, future);
     (ahead.health.exit_seen, ahead.health.unlisted_since) = (future, future);
     let now = Timestamp(START);
-    let (pool, _) = restored(&State { nodes: vec![ahead], ..State::default() }, now);
+    let (pool, _) = restored(&Contents { nodes: vec![ahead], ..Contents::default() }, now);
     let record = pool.node(spec(2).id()).unwrap().record();
     for time in [record.dead_since, record.last_checked, record.last_ok, record.exit_seen, record.unlisted_since] {
         assert_eq!(time, Some(now));

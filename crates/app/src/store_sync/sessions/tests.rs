@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hezar_core::{Fault, Label, NodeId, Stage};
-use hezar_pool::{Change as PoolChange, Exit, Origin, Outcome, Query, Rules, Strategy, Success};
+use hezar_pool::{Exit, Origin, Outcome, PoolChange, Query, Rules, Strategy, Success};
 use hezar_store::Access;
 
 use super::*;

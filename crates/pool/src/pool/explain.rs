@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hezar_core::NodeId;
 
-use crate::{Node, Pool, Query, pick::score, snapshot::Class};
+use super::Pool;
+use crate::{Node, Query, index::ViewKey, node::Class, pick::score};
 
 /// A node that fits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,9 +49,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn explain(&self, query: &Query<'_>, most: usize) -> Explanation {
         let snapshot = self.snapshot();
-        let filter = query.filter.and_then(|id| self.roster.lock().filter(id).cloned());
+        let filter = query.filter.and_then(|id| self.index.lock().filter(id).cloned());
         let top: Option<Vec<u32>> = filter.as_ref().and_then(|filter| filter.top).map(|_| {
-            let view = snapshot.view(crate::view::ViewKey { country: None, ..query.view() });
+            let view = snapshot.view(ViewKey { country: None, ..query.view() });
             view.map_or_else(Vec::new, |view| view.members.iter().copied().collect())
         });
         let reason = |node: &Node<D>| match node.class() {

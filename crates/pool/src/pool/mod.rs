@@ -1,5 +1,11 @@
 //! The pool: every known node, changed by listings and evidence, asked for the best one.
 
+mod explain;
+mod list;
+mod room;
+
+pub use explain::{Candidate, Excluded, Explanation};
+
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -7,13 +13,13 @@ use hezar_core::{NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    Applied, Change, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned, Quarantine, Query, Rules,
-    SiteVerdict, Snapshot, SourceName, TooManyFilters, Touch, Touched, Watch,
-    ledger::Ledger,
+    Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned, PoolChange,
+    Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
+    index::Index,
     pick,
-    roster::Roster,
-    sessions::{Pin, Sessions},
-    sites::Sites,
+    sessions::{SessionPin, SessionTable},
+    sites::SiteTable,
+    sources::SourceTable,
     watch::Watchers,
 };
 
@@ -25,35 +31,35 @@ const TWINS: usize = 64;
 /// All known nodes, each with a payload `D` built on first use (in practice its dialer).
 ///
 /// Deterministic: the time and the randomness are arguments, and no task runs inside. Lock order, outermost first:
-/// ledger, roster, a part of the index, the facts of one node, the queue of one watch. [`Pool::pick`] takes none of
+/// sources, index, a part of the table by id, the facts of one node, the queue of one watch. [`Pool::pick`] takes none of
 /// them, only a part of the table of sessions when the query has one.
 #[derive(Debug)]
 pub struct Pool<D> {
-    pub(crate) rules: Rules,
-    pub(crate) index: [RwLock<Index<D>>; SHARDS],
+    rules: Rules,
+    by_id: [RwLock<ById<D>>; SHARDS],
     snapshot: ArcSwap<Snapshot<D>>,
-    pub(crate) roster: Mutex<Roster<D>>,
-    pub(crate) ledger: Mutex<Ledger>,
-    sessions: Sessions,
-    pub(crate) sites: Sites,
-    pub(crate) watchers: Watchers,
+    index: Mutex<Index<D>>,
+    sources: Mutex<SourceTable>,
+    sessions: SessionTable,
+    pub(crate) sites: SiteTable,
+    watchers: Watchers,
 }
 
-type Index<D> = HashMap<NodeId, Arc<Node<D>>, ahash::RandomState>;
+type ById<D> = HashMap<NodeId, Arc<Node<D>>, ahash::RandomState>;
 
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// An empty pool.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let roster = Roster::new();
+        let index = Index::new();
         Self {
-            sessions: Sessions::new(rules.sessions),
-            sites: Sites::new(),
+            sessions: SessionTable::new(rules.sessions),
+            sites: SiteTable::new(),
             rules,
-            index: std::array::from_fn(|_| RwLock::default()),
-            snapshot: ArcSwap::from_pointee(roster.publish()),
-            roster: Mutex::new(roster),
-            ledger: Mutex::new(Ledger::default()),
+            by_id: std::array::from_fn(|_| RwLock::default()),
+            snapshot: ArcSwap::from_pointee(index.publish()),
+            index: Mutex::new(index),
+            sources: Mutex::new(SourceTable::default()),
             watchers: Watchers::new(),
         }
     }
@@ -65,14 +71,14 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Changes the set of nodes. Large changes are published in slices, so that reports need not wait long.
-    pub fn apply(&self, change: Change, now: Timestamp) -> Applied {
+    pub fn apply(&self, change: PoolChange, now: Timestamp) -> Applied {
         match change {
-            Change::List { source, allow_private, nodes, complete } => {
+            PoolChange::List { source, allow_private, nodes, complete } => {
                 self.list(&source, allow_private, nodes, complete, now)
             }
-            Change::DropSource(source) => self.drop_source(&source, now),
-            Change::Remove(ids) => self.remove(&ids),
-            Change::Restore(nodes) => self.restore(nodes, now),
+            PoolChange::DropSource(source) => self.drop_source(&source, now),
+            PoolChange::Remove(ids) => self.remove(&ids),
+            PoolChange::Restore(nodes) => self.restore(nodes, now),
         }
     }
 
@@ -95,10 +101,10 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             return;
         }
         if observed.moved {
-            self.replace(&node);
+            self.place(&node);
         }
-        let kind = if observed.state { Touch::State } else { Touch::Record };
-        self.watchers.touch(&[Touched { id, kind }]);
+        let kind = if observed.state { ChangeKind::State } else { ChangeKind::Record };
+        self.watchers.notify(&[ChangedNode { id, kind }]);
     }
 
     /// Takes in what was seen of a node at one site, `site` being the [`hash_key`](crate::hash_key) of its name. It
@@ -129,26 +135,26 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     fn set_quarantine(&self, id: NodeId, quarantine: Option<Quarantine>) {
         let Some(node) = self.node(id) else { return };
         if node.set_quarantine(quarantine) {
-            self.replace(&node);
-            self.watchers.touch(&[Touched { id, kind: Touch::State }]);
+            self.place(&node);
+            self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::State }]);
         }
     }
 
     /// Keeps nodes away from now on, whatever lists them; those that are there stay until they are removed.
     pub fn ban(&self, ids: impl IntoIterator<Item = NodeId>) {
-        self.ledger.lock().banned.extend(ids);
+        self.sources.lock().banned.extend(ids);
     }
 
     /// Lets a banned node come back with the next list that names it; says whether it was banned.
     pub fn lift(&self, id: NodeId) -> bool {
-        self.ledger.lock().banned.remove(&id)
+        self.sources.lock().banned.remove(&id)
     }
 
     /// Notes what an HTTP proxy was seen to carry, for [`Query::need`].
     pub fn set_http_ability(&self, id: NodeId, ability: HttpAbility) {
         let Some(node) = self.node(id) else { return };
         if node.set_http_ability(ability) {
-            self.watchers.touch(&[Touched { id, kind: Touch::Record }]);
+            self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::Record }]);
         }
     }
 
@@ -157,9 +163,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// # Errors
     /// [`TooManyFilters`]: the number of views is bounded.
     pub fn add_filter(&self, filter: Filter) -> Result<FilterId, TooManyFilters> {
-        let mut roster = self.roster.lock();
-        let id = roster.add_filter(filter)?;
-        self.publish(&roster);
+        let mut index = self.index.lock();
+        let id = index.add_filter(filter)?;
+        self.publish(&index);
         Ok(id)
     }
 
@@ -187,7 +193,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// is given too: the next pick looks for another node behind it.
     pub fn pin(&self, session: u64, pinned: Pinned) {
         let slot = self.node(pinned.node).map_or(u32::MAX, |node| node.slot());
-        self.sessions.shard(session).set(session, Pin { slot, id: pinned.node, exit: pinned.exit });
+        self.sessions.shard(session).set(session, SessionPin { slot, id: pinned.node, exit: pinned.exit });
     }
 
     /// Gives a session another exit, if there is any other that fits the query; returns the node.
@@ -209,8 +215,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub fn mark_unsupported(&self, id: NodeId, code: &'static str) {
         let Some(node) = self.node(id) else { return };
         if node.set_unsupported(code) {
-            self.replace(&node);
-            self.watchers.touch(&[Touched { id, kind: Touch::State }]);
+            self.place(&node);
+            self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::State }]);
         }
     }
 
@@ -229,30 +235,30 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// The sources, each with its permission and the number of nodes that it lists, in the order of their names.
     #[must_use]
     pub fn sources(&self) -> Vec<(SourceName, bool, usize)> {
-        self.ledger.lock().summary()
+        self.sources.lock().summary()
     }
 
     /// Counts nodes of a source's last list that were not even given to the pool, because it lists too many.
     pub fn leave_out(&self, source: &SourceName, count: usize) {
-        self.ledger.lock().leave_out(source, count);
+        self.sources.lock().leave_out(source, count);
     }
 
     /// What the last list of each source named beyond the bounds, for sources where that is anything.
     #[must_use]
     pub fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
-        self.ledger.lock().left_out()
+        self.sources.lock().left_out()
     }
 
     /// A list of the nodes that change from now on, in whatever way.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        self.watchers.subscribe(Touch::Record)
+        self.watchers.subscribe(ChangeKind::Record)
     }
 
     /// A list of the nodes that come, go, change their state or their listings from now on.
     #[must_use]
     pub fn watch_states(&self) -> Watch {
-        self.watchers.subscribe(Touch::State)
+        self.watchers.subscribe(ChangeKind::State)
     }
 
     /// Forgets the nodes that no source lists and that were dead, or never worked, for long enough, and what is beyond
@@ -263,19 +269,19 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Brings the views in line with one node.
-    fn replace(&self, node: &Node<D>) {
-        let mut roster = self.roster.lock();
-        if roster.place(node) {
-            self.publish(&roster);
+    fn place(&self, node: &Node<D>) {
+        let mut index = self.index.lock();
+        if index.place(node) {
+            self.publish(&index);
         }
     }
 
-    pub(crate) fn publish(&self, roster: &Roster<D>) {
-        self.snapshot.store(Arc::new(roster.publish()));
+    fn publish(&self, index: &Index<D>) {
+        self.snapshot.store(Arc::new(index.publish()));
     }
 
-    pub(crate) fn shard(&self, id: NodeId) -> &RwLock<Index<D>> {
+    fn shard(&self, id: NodeId) -> &RwLock<ById<D>> {
         // Identities are hashes: any byte will do, but not one that the ring sorts by.
-        &self.index[id.as_bytes()[15] as usize % SHARDS]
+        &self.by_id[id.as_bytes()[15] as usize % SHARDS]
     }
 }

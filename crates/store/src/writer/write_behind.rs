@@ -8,12 +8,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Change, Retry, Store, StoreError, WriteSummary, WriterConfig,
+use super::{
+    Message, Waiter, WriteSummary, WriterConfig,
     pending::{Pending, split},
-    writer::{Message, Waiter},
-    writer_status::SharedStatus,
+    status::SharedStatus,
 };
+use crate::{Change, Retry, Store, StoreError};
 
 /// How often the log repeats that the store is behind.
 const REMIND: Duration = Duration::from_secs(60);

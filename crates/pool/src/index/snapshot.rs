@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{
-    Country, Node, State,
+use super::{
     chunked::Chunked,
     view::{View, ViewKey},
 };
+use crate::{Country, Node, State, node::Class};
 
 /// Nodes in numbers. An unsupported or quarantined node is counted as such and not under its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,14 +33,6 @@ impl Counts {
     }
 }
 
-/// What a node is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    Ordinary(State),
-    Unsupported,
-    Quarantined,
-}
-
 impl Counts {
     /// All the nodes.
     #[must_use]
@@ -54,7 +46,7 @@ impl Counts {
         self.healthy + self.suspect
     }
 
-    pub(crate) const fn of(&mut self, class: Class) -> &mut usize {
+    pub(crate) const fn class_mut(&mut self, class: Class) -> &mut usize {
         match class {
             Class::Unsupported => &mut self.unsupported,
             Class::Quarantined => &mut self.quarantined,
@@ -115,7 +107,7 @@ impl<D> Snapshot<D> {
     /// by its server.
     #[must_use]
     pub fn exits(&self) -> usize {
-        self.view(ViewKey::ALL).map_or(0, |view| view.seats.len())
+        self.view(ViewKey::ALL).map_or(0, |view| view.exits.len())
     }
 
     fn members(&self, key: ViewKey) -> impl Iterator<Item = &Arc<Node<D>>> {

@@ -1,4 +1,4 @@
-//! The exits of a view, each with one seat, so that many nodes behind one exit take no more turns than one.
+//! The exits of a view: each takes turns as one, however many nodes are behind it.
 //!
 //! ```text
 //!   row 0   first exit of every network        10.0.0.1   10.0.1.7   10.0.2.2      a turn walks the rows: neighbours
@@ -6,18 +6,18 @@
 //!   row 2   third …                            10.0.0.4
 //! ```
 //!
-//! Readers see [`Seats`]; [`Seating`] is the writers' side of it: which exit sits where.
+//! Readers see [`ExitTable`]; [`ExitTableWriter`] knows where each exit is in it, and changes it.
 
 use std::{collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{
+use super::{
     chunked::Chunked,
-    exit::ExitKey,
     sorted::Sorted,
     view::{key, slot_of},
 };
+use crate::exit::ExitKey;
 
 /// The most rows. A /24 has no more exits; those of larger networks share the last row.
 const ROWS: usize = 256;
@@ -31,12 +31,12 @@ pub(crate) struct Group {
 
 type Row = Chunked<u32, 256>;
 
-/// The seats as readers see them.
+/// The exits of a view as readers see them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seats {
+pub(crate) struct ExitTable {
     /// Numbers of groups.
     rows: Vec<Arc<Row>>,
-    /// The number of seats before each row.
+    /// The number of exits before each row.
     starts: Vec<u32>,
     len: usize,
     groups: Groups,
@@ -53,7 +53,7 @@ impl Default for Groups {
     }
 }
 
-/// Where an exit sits: its rank in its network is its row, the last one holding all the rest.
+/// The place of an exit: its rank in its network is its row, the last one holding all the rest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     rank: u32,
@@ -62,21 +62,21 @@ struct Place {
 
 /// The writers' side.
 #[derive(Debug, Default)]
-pub(crate) struct Seating {
+pub(crate) struct ExitTableWriter {
     numbers: HashMap<u64, u32, ahash::RandomState>,
     networks: HashMap<u64, SmallVec<[u32; 4]>, ahash::RandomState>,
     places: Vec<Place>,
     free: Vec<u32>,
 }
 
-impl Seats {
+impl ExitTable {
     /// The number of exits.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// The slots behind the exit whose turn it is, `turn` being below the length.
-    pub(crate) fn at(&self, turn: usize) -> &[u32] {
+    pub(crate) fn nodes_at(&self, turn: usize) -> &[u32] {
         let row = self.starts.partition_point(|start| *start as usize <= turn).saturating_sub(1);
         let start = self.starts.get(row).map_or(0, |start| *start as usize);
         let group = self.rows.get(row).and_then(|row| row.get(turn - start)).and_then(|n| self.group(*n));
@@ -84,7 +84,7 @@ impl Seats {
     }
 
     /// The slots behind an exit.
-    pub(crate) fn behind(&self, exit: u64) -> &[u32] {
+    pub(crate) fn nodes_behind(&self, exit: u64) -> &[u32] {
         let hash = high(exit);
         let near = self.by_exit.from(key(hash, 0)).take_while(|entry| (*entry >> 32) as u32 == hash);
         let found = near.filter_map(|entry| self.group(slot_of(entry))).find(|group| group.exit == exit);
@@ -106,7 +106,7 @@ impl Seats {
         Arc::make_mut(&mut self.rows[row])
     }
 
-    /// Counts the seats again after rows have changed.
+    /// Counts the exits again after rows have changed.
     fn count(&mut self) {
         while self.rows.last().is_some_and(|row| row.len() == 0) {
             self.rows.pop();
@@ -121,18 +121,18 @@ impl Seats {
     }
 }
 
-impl Seating {
-    /// Seats a node.
-    pub(crate) fn join(&mut self, seats: &mut Seats, slot: u32, at: ExitKey) {
+impl ExitTableWriter {
+    /// Adds a node, and its exit when it is the first one behind it.
+    pub(crate) fn join(&mut self, exits: &mut ExitTable, slot: u32, at: ExitKey) {
         if let Some(number) = self.numbers.get(&at.exit) {
-            return seats.group_mut(*number, |group| group.slots.push(slot));
+            return exits.group_mut(*number, |group| group.slots.push(slot));
         }
         let number = self.free.pop().unwrap_or(self.places.len() as u32);
         if number as usize == self.places.len() {
             self.places.push(Place::default());
-            seats.groups.0.push(Group::default());
+            exits.groups.0.push(Group::default());
         }
-        seats.group_mut(number, |group| {
+        exits.group_mut(number, |group| {
             group.exit = at.exit;
             group.slots.clear();
             group.slots.push(slot);
@@ -140,19 +140,19 @@ impl Seating {
         let network = self.networks.entry(at.network).or_default();
         let rank = network.len() as u32;
         network.push(number);
-        let row = seats.row_mut(row_of(rank));
+        let row = exits.row_mut(row_of(rank));
         row.push(number);
         self.places[number as usize] = Place { rank, index: (row.len() - 1) as u32 };
         self.numbers.insert(at.exit, number);
-        seats.by_exit.insert(key(high(at.exit), number));
-        seats.count();
+        exits.by_exit.insert(key(high(at.exit), number));
+        exits.count();
     }
 
-    /// Takes a node away, and its exit's seat when it was the last one behind it.
-    pub(crate) fn leave(&mut self, seats: &mut Seats, slot: u32, at: ExitKey) {
+    /// Removes a node, and its exit when it was the last one behind it.
+    pub(crate) fn leave(&mut self, exits: &mut ExitTable, slot: u32, at: ExitKey) {
         let Some(number) = self.numbers.get(&at.exit).copied() else { return };
         let mut empty = false;
-        seats.group_mut(number, |group| {
+        exits.group_mut(number, |group| {
             group.slots.retain(|other| *other != slot);
             empty = group.slots.is_empty();
         });
@@ -160,14 +160,14 @@ impl Seating {
             return;
         }
         self.numbers.remove(&at.exit);
-        seats.by_exit.remove(key(high(at.exit), number));
-        self.vacate(seats, number, at.network);
+        exits.by_exit.remove(key(high(at.exit), number));
+        self.remove_exit(exits, number, at.network);
         self.free.push(number);
-        seats.count();
+        exits.count();
     }
 
-    /// The last exit of the network moves into the free seat, so that the ranks stay without gaps.
-    fn vacate(&mut self, seats: &mut Seats, number: u32, network: u64) {
+    /// The last exit of the network moves into the free place, so that the ranks stay without gaps.
+    fn remove_exit(&mut self, exits: &mut ExitTable, number: u32, network: u64) {
         let place = self.places[number as usize];
         let Some(members) = self.networks.get_mut(&network) else { return };
         let Some(last) = members.last().copied() else { return };
@@ -177,10 +177,10 @@ impl Seating {
         }
         let left = self.places[last as usize];
         if last != number {
-            seats.row_mut(row_of(place.rank)).set(place.index as usize, last);
+            exits.row_mut(row_of(place.rank)).set(place.index as usize, last);
             self.places[last as usize] = place;
         }
-        let row = seats.row_mut(row_of(left.rank));
+        let row = exits.row_mut(row_of(left.rank));
         row.swap_remove(left.index as usize);
         if let Some(moved) = row.get(left.index as usize).copied() {
             self.places[moved as usize].index = left.index;

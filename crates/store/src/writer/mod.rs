@@ -1,5 +1,9 @@
 //! The handle on the write-behind queue: where changes are handed over, and where it is asked how the writing goes.
 
+pub(crate) mod pending;
+mod status;
+mod write_behind;
+
 use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
@@ -8,11 +12,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    Change, Store,
-    write_behind::WriteBehind,
-    writer_status::{SharedStatus, WriterStatus},
-};
+use crate::{Change, Store};
+use status::SharedStatus;
+pub use status::{WriteFailure, WriteSummary, WriterStatus};
+pub use write_behind::WriteBehind;
 
 /// How changes are gathered.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,7 @@ pub enum Durability {
     Behind,
     /// Too much waits already: they were not taken.
     Overflow,
-    /// The store refused a change of the same moment for good; [`WriteSummary::lost`](crate::WriteSummary::lost) counts it
+    /// The store refused a change of the same moment for good; [`WriteSummary::lost`] counts it
     /// and the log names it.
     Refused,
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use hezar_core::NodeId;
 
-use crate::{Country, chunked::Chunked, seats::Seats, sorted::Sorted};
+use super::{chunked::Chunked, exits::ExitTable, sorted::Sorted};
+use crate::Country;
 
 /// Which routable nodes a view holds: those that a filter lets through (0 = all), in one country or anywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub(crate) struct View {
     /// By weighed latency in µs (high half), with the slot (low half).
     pub(crate) order: Arc<Sorted>,
     /// The exits, for taking turns and drawing lots.
-    pub(crate) seats: Arc<Seats>,
+    pub(crate) exits: Arc<ExitTable>,
     /// Whose turn it is; the same counter in all copies.
     pub(crate) turn: Arc<AtomicUsize>,
 }

@@ -1,21 +1,26 @@
-//! The writers' side of the pool: which node has which slot, and in which views it stands.
+//! The index over the nodes: which slot each node has, and which views it is in. Writers change it and publish snapshots.
+
+pub(crate) mod chunked;
+mod exits;
+mod fastest;
+mod snapshot;
+pub(crate) mod sorted;
+mod view;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::{
-    Counts, Filter, FilterId, Node, Snapshot, State, TooManyFilters,
-    exit::ExitKey,
-    filter::Gate,
-    seats::Seating,
-    snapshot::{Class, Slots, Views},
-    view::{View, ViewKey},
-};
+use crate::{Filter, FilterId, Node, State, TooManyFilters, exit::ExitKey, node::Class};
+use exits::ExitTableWriter;
+use fastest::FastestFilter;
+pub use snapshot::{Counts, Snapshot};
+use snapshot::{Slots, Views};
+pub(crate) use view::{View, ViewKey, key, slot_of};
 
-/// Where a node stands, as far as the views and counts are concerned.
+/// What decides in which views a node is and how it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Standing {
+struct Placement {
     class: Class,
     views: SmallVec<[ViewKey; 2]>,
     /// The weighed latency in µs; 0 for a node in no view.
@@ -23,38 +28,38 @@ struct Standing {
     exit: ExitKey,
 }
 
-/// A node's standing at its last placement, and its positions in those views.
+/// The placement of a node as the views hold it, and its positions in them.
 #[derive(Clone, Debug)]
 struct Placed {
-    standing: Standing,
+    placement: Placement,
     positions: SmallVec<[u32; 2]>,
 }
 
 /// The tables that only writers touch, under the pool's writer lock.
 #[derive(Debug)]
-pub(crate) struct Roster<D> {
+pub(crate) struct Index<D> {
     slots: Arc<Slots<D>>,
     free: Vec<u32>,
     placed: Vec<Option<Placed>>,
     views: Arc<Views>,
-    seating: BTreeMap<ViewKey, Seating>,
+    exit_writers: BTreeMap<ViewKey, ExitTableWriter>,
     counts: Counts,
-    gates: Vec<Gate>,
-    /// Slots of nodes that another one pushed through a gate or out of it.
-    shifted: Vec<u32>,
+    filters: Vec<FastestFilter>,
+    /// Slots of nodes that another one displaced from a filter, or into one.
+    displaced: Vec<u32>,
 }
 
-impl<D> Roster<D> {
+impl<D> Index<D> {
     pub(crate) fn new() -> Self {
         Self {
             slots: Arc::new(Slots::new()),
             free: Vec::new(),
             placed: Vec::new(),
             views: Arc::new(vec![(ViewKey::ALL, Arc::default())]),
-            seating: BTreeMap::new(),
+            exit_writers: BTreeMap::new(),
             counts: Counts::default(),
-            gates: Vec::new(),
-            shifted: Vec::new(),
+            filters: Vec::new(),
+            displaced: Vec::new(),
         }
     }
 
@@ -69,11 +74,11 @@ impl<D> Roster<D> {
 
     /// Keeps views for one more filter from now on.
     pub(crate) fn add_filter(&mut self, filter: Filter) -> Result<FilterId, TooManyFilters> {
-        if self.gates.len() >= TooManyFilters::MOST {
+        if self.filters.len() >= TooManyFilters::MOST {
             return Err(TooManyFilters);
         }
-        self.gates.push(Gate::new(filter));
-        let number = self.gates.len() as u16;
+        self.filters.push(FastestFilter::new(filter));
+        let number = self.filters.len() as u16;
         // Made now, so that an empty view is told from an unknown one.
         self.view_mut(ViewKey { filter: number, country: None });
         let slots = Arc::clone(&self.slots);
@@ -84,12 +89,12 @@ impl<D> Roster<D> {
     }
 
     pub(crate) fn filter(&self, id: FilterId) -> Option<&Filter> {
-        self.gates.get(usize::from(id.0).checked_sub(1)?).map(|gate| &gate.filter)
+        self.filters.get(usize::from(id.0).checked_sub(1)?).map(|filter| &filter.filter)
     }
 
     /// Whether what lists a node decides about its views.
-    pub(crate) const fn filters(&self) -> bool {
-        !self.gates.is_empty()
+    pub(crate) const fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
     }
 
     /// Gives a new node a slot and its places.
@@ -115,28 +120,28 @@ impl<D> Roster<D> {
         node.set_gone();
         let slot = node.slot();
         let Some(Some(placed)) = self.placed.get_mut(slot as usize).map(Option::take) else { return };
-        for (key, position) in placed.standing.views.iter().zip(&placed.positions) {
-            self.leave(node, *key, *position, &placed.standing);
+        for (key, position) in placed.placement.views.iter().zip(&placed.positions) {
+            self.leave(node, *key, *position, &placed.placement);
         }
-        for gate in &mut self.gates {
-            gate.withdraw(placed.standing.latency, slot, &mut self.shifted);
+        for filter in &mut self.filters {
+            filter.remove(placed.placement.latency, slot, &mut self.displaced);
         }
-        *self.counts.of(placed.standing.class) -= 1;
+        *self.counts.class_mut(placed.placement.class) -= 1;
         Arc::make_mut(&mut self.slots).set(slot as usize, None);
         self.free.push(slot);
-        self.place_shifted();
+        self.place_displaced();
     }
 
     /// Brings views and counts in line with the node as it is now; says whether anything changed. Whoever comes last
     /// reads the newest state, so the order in which two reports arrive here does not matter.
     pub(crate) fn place(&mut self, node: &Node<D>) -> bool {
         let changed = self.place_one(node);
-        self.place_shifted() || changed
+        self.place_displaced() || changed
     }
 
-    fn place_shifted(&mut self) -> bool {
+    fn place_displaced(&mut self) -> bool {
         let mut changed = false;
-        while let Some(slot) = self.shifted.pop() {
+        while let Some(slot) = self.displaced.pop() {
             if let Some(node) = self.node_at(slot).cloned() {
                 changed |= self.place_one(&node);
             }
@@ -150,77 +155,77 @@ impl<D> Roster<D> {
             return false;
         }
         let old = self.placed[slot as usize].take();
-        let standing = self.standing_of(node, old.as_ref().map(|old| &old.standing));
-        if old.as_ref().is_some_and(|old| old.standing == standing) {
+        let placement = self.placement_of(node, old.as_ref().map(|old| &old.placement));
+        if old.as_ref().is_some_and(|old| old.placement == placement) {
             self.placed[slot as usize] = old;
             return false;
         }
         if let Some(old) = &old {
-            *self.counts.of(old.standing.class) -= 1;
+            *self.counts.class_mut(old.placement.class) -= 1;
         }
-        *self.counts.of(standing.class) += 1;
-        let positions = self.rearrange(node, old.as_ref(), &standing);
-        node.set_placed_latency(standing.latency);
-        self.placed[slot as usize] = Some(Placed { standing, positions });
+        *self.counts.class_mut(placement.class) += 1;
+        let positions = self.rearrange(node, old.as_ref(), &placement);
+        node.set_placed_latency(placement.latency);
+        self.placed[slot as usize] = Some(Placed { placement, positions });
         true
     }
 
     /// Lets a node leave the views that it no longer belongs to, and join the others; returns its positions.
-    fn rearrange(&mut self, node: &Node<D>, old: Option<&Placed>, standing: &Standing) -> SmallVec<[u32; 2]> {
+    fn rearrange(&mut self, node: &Node<D>, old: Option<&Placed>, placement: &Placement) -> SmallVec<[u32; 2]> {
         let slot = node.slot();
-        let mut positions: SmallVec<[u32; 2]> = smallvec![0; standing.views.len()];
+        let mut positions: SmallVec<[u32; 2]> = smallvec![0; placement.views.len()];
         if let Some(old) = old {
-            for (key, position) in old.standing.views.iter().zip(&old.positions) {
-                match standing.views.iter().position(|kept| kept == key) {
-                    None => self.leave(node, *key, *position, &old.standing),
+            for (key, position) in old.placement.views.iter().zip(&old.positions) {
+                match placement.views.iter().position(|kept| kept == key) {
+                    None => self.leave(node, *key, *position, &old.placement),
                     Some(which) => {
                         positions[which] = *position;
-                        self.adjust(*key, slot, &old.standing, standing);
+                        self.adjust(*key, slot, &old.placement, placement);
                     }
                 }
             }
         }
-        for (which, key) in standing.views.iter().enumerate() {
-            if old.is_none_or(|old| !old.standing.views.contains(key)) {
-                let (view, seating) = self.view_mut(*key);
-                positions[which] = view.join(slot, node.id(), standing.latency);
-                seating.join(Arc::make_mut(&mut view.seats), slot, standing.exit);
+        for (which, key) in placement.views.iter().enumerate() {
+            if old.is_none_or(|old| !old.placement.views.contains(key)) {
+                let (view, exit_writer) = self.view_mut(*key);
+                positions[which] = view.join(slot, node.id(), placement.latency);
+                exit_writer.join(Arc::make_mut(&mut view.exits), slot, placement.exit);
             }
         }
         positions
     }
 
     /// A node stays in a view with another latency or exit.
-    fn adjust(&mut self, key: ViewKey, slot: u32, old: &Standing, new: &Standing) {
+    fn adjust(&mut self, key: ViewKey, slot: u32, old: &Placement, new: &Placement) {
         if old.latency == new.latency && old.exit == new.exit {
             return;
         }
-        let (view, seating) = self.view_mut(key);
+        let (view, exit_writer) = self.view_mut(key);
         if old.latency != new.latency {
             view.reorder(slot, old.latency, new.latency);
         }
         if old.exit != new.exit {
-            let seats = Arc::make_mut(&mut view.seats);
-            seating.leave(seats, slot, old.exit);
-            seating.join(seats, slot, new.exit);
+            let exits = Arc::make_mut(&mut view.exits);
+            exit_writer.leave(exits, slot, old.exit);
+            exit_writer.join(exits, slot, new.exit);
         }
     }
 
     /// Takes a node out of one of its views and tells the node that moves into its position.
-    fn leave(&mut self, node: &Node<D>, key: ViewKey, position: u32, standing: &Standing) {
+    fn leave(&mut self, node: &Node<D>, key: ViewKey, position: u32, placement: &Placement) {
         let slot = node.slot();
-        let (view, seating) = self.view_mut(key);
-        let moved = view.leave(position, slot, node.id(), standing.latency);
-        seating.leave(Arc::make_mut(&mut view.seats), slot, standing.exit);
+        let (view, exit_writer) = self.view_mut(key);
+        let moved = view.leave(position, slot, node.id(), placement.latency);
+        exit_writer.leave(Arc::make_mut(&mut view.exits), slot, placement.exit);
         let Some(Some(moved)) = moved.and_then(|slot| self.placed.get_mut(slot as usize)) else { return };
-        if let Some(which) = moved.standing.views.iter().position(|other| *other == key) {
+        if let Some(which) = moved.placement.views.iter().position(|other| *other == key) {
             moved.positions[which] = position;
         }
     }
 
     /// The view with this key, made if there is none. Views stay when they become empty: there are at most as many as
     /// filters times pairs of letters, and their turn counter should not start again.
-    fn view_mut(&mut self, key: ViewKey) -> (&mut View, &mut Seating) {
+    fn view_mut(&mut self, key: ViewKey) -> (&mut View, &mut ExitTableWriter) {
         let views = Arc::make_mut(&mut self.views);
         let index = match views.binary_search_by_key(&key, |(k, _)| *k) {
             Ok(index) => index,
@@ -229,10 +234,10 @@ impl<D> Roster<D> {
                 index
             }
         };
-        (Arc::make_mut(&mut views[index].1), self.seating.entry(key).or_default())
+        (Arc::make_mut(&mut views[index].1), self.exit_writers.entry(key).or_default())
     }
 
-    fn standing_of(&mut self, node: &Node<D>, old: Option<&Standing>) -> Standing {
+    fn placement_of(&mut self, node: &Node<D>, old: Option<&Placement>) -> Placement {
         let class = node.class();
         let routable = matches!(class, Class::Ordinary(State::Healthy | State::Suspect));
         let latency = if routable { node.weighed_latency() } else { 0 };
@@ -242,16 +247,16 @@ impl<D> Roster<D> {
             views.extend(node.country().map(|country| ViewKey { filter: 0, country: Some(country) }));
         }
         let slot = node.slot();
-        for (number, gate) in (1..).zip(&mut self.gates) {
-            let fits = routable && gate.filter.fits(node);
+        for (number, filter) in (1..).zip(&mut self.filters) {
+            let fits = routable && filter.filter.fits(node);
             if let Some(old) = old.filter(|old| !fits || old.latency != latency) {
-                gate.withdraw(old.latency, slot, &mut self.shifted);
+                filter.remove(old.latency, slot, &mut self.displaced);
             }
-            if fits && gate.enter(latency, slot, &mut self.shifted) {
+            if fits && filter.insert(latency, slot, &mut self.displaced) {
                 views.push(ViewKey { filter: number, country: None });
                 views.extend(node.country().map(|country| ViewKey { filter: number, country: Some(country) }));
             }
         }
-        Standing { class, views, latency, exit: node.exit_place() }
+        Placement { class, views, latency, exit: node.exit_place() }
     }
 }

@@ -4,11 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 
+use super::Pool;
 use crate::{
-    Applied, INSECURE, LeftOut, Listing, Node, Pool, Record, Restored, SourceName, Touch, Touched,
-    ledger::{Ledger, SlotSet},
+    Applied, ChangeKind, ChangedNode, INSECURE, LeftOut, Listing, Node, Record, Restored, SourceName,
+    index::Index,
     node::Facts,
-    roster::Roster,
+    sources::{SlotSet, SourceTable},
 };
 
 /// Nodes changed per hold of the writer lock.
@@ -24,10 +25,10 @@ struct Room {
 
 impl Applied {
     /// Counts a node that was listed, and says what became of it.
-    fn count(&mut self, id: NodeId, new: bool, changed: bool) -> Option<Touched> {
+    fn count(&mut self, id: NodeId, new: bool, changed: bool) -> Option<ChangedNode> {
         self.added += usize::from(new);
         self.updated += usize::from(changed && !new);
-        (new || changed).then_some(Touched { id, kind: if new { Touch::Added } else { Touch::Listing } })
+        (new || changed).then_some(ChangedNode { id, kind: if new { ChangeKind::Added } else { ChangeKind::Listing } })
     }
 }
 
@@ -43,32 +44,32 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         // Hashing is the costly part and needs no lock.
         let mut nodes: Vec<_> = nodes.into_iter().map(|(spec, label)| (spec.id(), spec, label)).collect();
         let mut applied = Applied::default();
-        let mut ledger = self.ledger.lock();
+        let mut table = self.sources.lock();
         let named = nodes.len();
-        nodes.retain(|(id, ..)| !ledger.banned.contains(id));
+        nodes.retain(|(id, ..)| !table.banned.contains(id));
         applied.banned = named - nodes.len();
         let listing = Listing { source: Arc::clone(name), allow_private };
-        let source = ledger.source(name);
+        let source = table.source(name);
         let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
         let before = std::mem::take(&mut source.members);
         let kept = self.kept(&nodes, &before);
         let mut left: Vec<u32> = before.difference(&kept).copied().collect();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
-            applied.unlisted += self.unlist(&mut ledger, name, &left, Some(&listing), now);
+            applied.unlisted += self.unlist(&mut table, name, &left, Some(&listing), now);
         }
         let staying = if complete { kept.len() } else { before.len() };
-        let mut room = self.room(&mut ledger, &nodes, staying);
+        let mut room = self.room(&mut table, &nodes, staying);
         if !complete {
             // Making room may have removed some of them; their slots belong to nobody, or soon to other nodes.
-            let roster = self.roster.lock();
-            left.retain(|slot| roster.node_at(*slot).is_some_and(|node| node.listed_by(name)));
+            let index = self.index.lock();
+            left.retain(|slot| index.node_at(*slot).is_some_and(|node| node.listed_by(name)));
         }
         let mut seen = SlotSet::default();
         let mut rest = nodes.drain(..).peekable();
         while rest.peek().is_some() {
-            let mut touched = Vec::new();
-            let mut roster = self.roster.lock();
+            let mut news = Vec::new();
+            let mut index = self.index.lock();
             for (id, spec, label) in rest.by_ref().take(SLICE) {
                 let known = self.node(id);
                 if known.as_ref().is_some_and(|node| seen.contains(&node.slot())) {
@@ -80,35 +81,35 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     Arc::new(Node::new(id, spec, label.clone(), &record, now))
                 });
                 let member = !new && before.contains(&node.slot()) && (!complete || kept.contains(&node.slot()));
-                if !member && !self.admit(&ledger, &node, new, &mut room, &mut applied.left_out) {
+                if !member && !self.admit(&table, &node, new, &mut room, &mut applied.left_out) {
                     continue;
                 }
                 if new {
-                    self.insert(&mut ledger, &mut roster, &node);
+                    self.insert(&mut table, &mut index, &node);
                 }
                 seen.insert(node.slot());
-                let relisted = ledger.unlisted.remove(&node.slot());
+                let relisted = table.unlisted.remove(&node.slot());
                 let changed = node.relist(|facts| join(facts, &listing, &label));
-                if changed && roster.filters() {
-                    roster.place(&node);
+                if changed && index.has_filters() {
+                    index.place(&node);
                 }
-                let touch = applied.count(id, new, changed);
-                touched.extend(
-                    touch.map(|touch| if relisted { Touched { kind: Touch::Relisted, ..touch } } else { touch }),
-                );
+                let change = applied.count(id, new, changed);
+                news.extend(change.map(|change| {
+                    if relisted { ChangedNode { kind: ChangeKind::Relisted, ..change } } else { change }
+                }));
             }
-            self.publish(&roster);
-            drop(roster);
-            self.watchers.touch(&touched);
+            self.publish(&index);
+            drop(index);
+            self.watchers.notify(&news);
         }
-        let source = ledger.source(name);
+        let source = table.source(name);
         source.left_out = applied.left_out;
         source.members = seen;
         if permission_changed {
-            self.change_kept(&ledger, name, Some(&listing));
+            self.change_kept(&table, name, Some(&listing));
         }
         if !complete {
-            let source = ledger.source(name);
+            let source = table.source(name);
             source.members.extend(&left);
             source.members.extend(&kept);
             if permission_changed {
@@ -135,7 +136,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// What a list may bring whose source keeps `staying` nodes. When the pool is full, room is made for it.
-    fn room(&self, ledger: &mut Ledger, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
+    fn room(&self, table: &mut SourceTable, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
         let bounds = &self.rules.bounds;
         let source = bounds.per_source.saturating_sub(staying);
         let new = nodes.iter().filter(|(id, ..)| self.node(*id).is_none()).count().min(source);
@@ -144,16 +145,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let mut made = 0;
         if missing > 0 {
             let spared = nodes.iter().map(|(id, ..)| *id).collect();
-            made = self.make_room(ledger, missing, &spared);
+            made = self.make_room(table, missing, &spared);
         }
         Room { source, pool: (bounds.total + made).saturating_sub(total) }
     }
 
     /// Whether a node that is new to its source is taken in; what stands against it is counted.
-    fn admit(&self, ledger: &Ledger, node: &Node<D>, new: bool, room: &mut Room, left_out: &mut LeftOut) -> bool {
+    fn admit(&self, table: &SourceTable, node: &Node<D>, new: bool, room: &mut Room, left_out: &mut LeftOut) -> bool {
         let why = if room.source == 0 {
             &mut left_out.source
-        } else if new && ledger.on_server(node) >= self.rules.bounds.per_server {
+        } else if new && table.on_server(node) >= self.rules.bounds.per_server {
             &mut left_out.server
         } else if new && room.pool == 0 {
             &mut left_out.pool
@@ -167,35 +168,35 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     pub(crate) fn drop_source(&self, name: &SourceName, now: Timestamp) -> Applied {
-        let mut ledger = self.ledger.lock();
-        let Some(source) = ledger.sources.remove(name) else { return Applied::default() };
+        let mut table = self.sources.lock();
+        let Some(source) = table.sources.remove(name) else { return Applied::default() };
         let members: Vec<u32> = source.members.into_iter().collect();
-        self.change_kept(&ledger, name, None);
-        let unlisted = self.unlist(&mut ledger, name, &members, None, now);
+        self.change_kept(&table, name, None);
+        let unlisted = self.unlist(&mut table, name, &members, None, now);
         Applied { unlisted, ..Applied::default() }
     }
 
     pub(crate) fn remove(&self, ids: &[NodeId]) -> Applied {
-        let removed = self.remove_all(&mut self.ledger.lock(), ids);
+        let removed = self.remove_all(&mut self.sources.lock(), ids);
         Applied { removed, ..Applied::default() }
     }
 
     pub(crate) fn restore(&self, nodes: Vec<Restored>, now: Timestamp) -> Applied {
         let mut applied = Applied::default();
         let mut nodes: Vec<_> = nodes.into_iter().map(|restored| (restored.spec.id(), restored)).collect();
-        let mut ledger = self.ledger.lock();
-        nodes.retain(|(id, _)| !ledger.banned.contains(id));
+        let mut table = self.sources.lock();
+        nodes.retain(|(id, _)| !table.banned.contains(id));
         let mut rest = nodes.drain(..).peekable();
         while rest.peek().is_some() {
-            let mut touched = Vec::new();
-            let mut roster = self.roster.lock();
+            let mut news = Vec::new();
+            let mut index = self.index.lock();
             for (id, Restored { spec, label, sources, kept_from, record }) in rest.by_ref().take(SLICE) {
                 let known = self.node(id);
                 let new = known.is_none();
                 let node = known.unwrap_or_else(|| {
                     let record = record.no_later_than(now);
                     let node = Arc::new(Node::new(id, spec, label.clone(), &record, now));
-                    self.insert(&mut ledger, &mut roster, &node);
+                    self.insert(&mut table, &mut index, &node);
                     node
                 });
                 let changed = node.relist(|facts| {
@@ -206,49 +207,49 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     }
                     changed
                 });
-                if changed && roster.filters() {
-                    roster.place(&node);
+                if changed && index.has_filters() {
+                    index.place(&node);
                 }
                 for listing in &sources {
-                    let source = ledger.source(&listing.source);
+                    let source = table.source(&listing.source);
                     source.allow_private = listing.allow_private;
                     source.members.insert(node.slot());
                 }
                 if node.relist(|facts| facts.listings.is_empty()) {
-                    ledger.unlisted.insert(node.slot());
+                    table.unlisted.insert(node.slot());
                 } else {
-                    ledger.unlisted.remove(&node.slot());
+                    table.unlisted.remove(&node.slot());
                 }
-                touched.extend(applied.count(id, new, changed));
+                news.extend(applied.count(id, new, changed));
             }
-            self.publish(&roster);
-            drop(roster);
-            self.watchers.touch(&touched);
+            self.publish(&index);
+            drop(index);
+            self.watchers.notify(&news);
         }
         applied
     }
 
     pub(crate) fn forget(&self, now: Timestamp) -> usize {
-        let mut ledger = self.ledger.lock();
+        let mut table = self.sources.lock();
         let mut old = Vec::new();
         {
-            let roster = self.roster.lock();
-            let unlisted = ledger.unlisted.iter().filter_map(|slot| roster.node_at(*slot));
+            let index = self.index.lock();
+            let unlisted = table.unlisted.iter().filter_map(|slot| index.node_at(*slot));
             old.extend(unlisted.filter(|node| node.forgettable(now, &self.rules)).map(|node| node.id()));
         }
-        let forgotten = self.remove_all(&mut ledger, &old);
+        let forgotten = self.remove_all(&mut table, &old);
         // The bound may have become smaller since the store was filled.
         let beyond = self.snapshot().counts().total().saturating_sub(self.rules.bounds.total);
-        forgotten + self.make_room(&mut ledger, beyond, &HashSet::default())
+        forgotten + self.make_room(&mut table, beyond, &HashSet::default())
     }
 
-    fn insert(&self, ledger: &mut Ledger, roster: &mut Roster<D>, node: &Arc<Node<D>>) {
+    fn insert(&self, table: &mut SourceTable, index: &mut Index<D>, node: &Arc<Node<D>>) {
         if node.insecure() && !self.rules.allow_insecure {
             node.set_unsupported(INSECURE);
         }
         self.shard(node.id()).write().insert(node.id(), Arc::clone(node));
-        ledger.count_server(node);
-        roster.add(Arc::clone(node));
+        table.count_server(node);
+        index.add(Arc::clone(node));
     }
 
     pub(crate) fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {
@@ -256,31 +257,38 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Frees the slots of nodes that have been taken out of the index.
-    pub(crate) fn discard(&self, ledger: &mut Ledger, nodes: &[Arc<Node<D>>]) {
+    pub(crate) fn discard(&self, table: &mut SourceTable, nodes: &[Arc<Node<D>>]) {
         if nodes.is_empty() {
             return;
         }
-        let mut roster = self.roster.lock();
+        let mut index = self.index.lock();
         for node in nodes {
-            ledger.unlisted.remove(&node.slot());
-            ledger.uncount_server(node);
+            table.unlisted.remove(&node.slot());
+            table.uncount_server(node);
             for listing in node.sources() {
-                ledger.source(&listing.source).members.remove(&node.slot());
+                table.source(&listing.source).members.remove(&node.slot());
             }
-            roster.remove(node);
+            index.remove(node);
         }
-        self.publish(&roster);
-        drop(roster);
-        let touched: Vec<_> = nodes.iter().map(|node| Touched { id: node.id(), kind: Touch::Removed }).collect();
-        self.watchers.touch(&touched);
+        self.publish(&index);
+        drop(index);
+        let news: Vec<_> = nodes.iter().map(|node| ChangedNode { id: node.id(), kind: ChangeKind::Removed }).collect();
+        self.watchers.notify(&news);
     }
 
     /// Takes a source off nodes; returns how many are listed by none now. They remember the listing in `keep`.
-    fn unlist(&self, ledger: &mut Ledger, name: &str, slots: &[u32], keep: Option<&Listing>, now: Timestamp) -> usize {
+    fn unlist(
+        &self,
+        table: &mut SourceTable,
+        name: &str,
+        slots: &[u32],
+        keep: Option<&Listing>,
+        now: Timestamp,
+    ) -> usize {
         let (mut unlisted, mut moved) = (0, false);
-        let mut touched = Vec::with_capacity(slots.len());
+        let mut news = Vec::with_capacity(slots.len());
         for slot in slots {
-            let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
+            let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             let alone = node.relist(|facts| {
                 facts.listings.retain(|listing| &*listing.source != name);
                 facts.kept_from = keep.cloned();
@@ -291,25 +299,25 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             });
             if alone {
                 unlisted += 1;
-                ledger.unlisted.insert(*slot);
+                table.unlisted.insert(*slot);
             }
-            let mut roster = self.roster.lock();
-            moved |= roster.filters() && roster.place(&node);
-            drop(roster);
-            touched.push(Touched { id: node.id(), kind: Touch::Listing });
+            let mut index = self.index.lock();
+            moved |= index.has_filters() && index.place(&node);
+            drop(index);
+            news.push(ChangedNode { id: node.id(), kind: ChangeKind::Listing });
         }
         if moved {
-            self.publish(&self.roster.lock());
+            self.publish(&self.index.lock());
         }
-        self.watchers.touch(&touched);
+        self.watchers.notify(&news);
         unlisted
     }
 
     /// Changes what nodes keep from a source that listed them last: its permission, or nothing when it is gone.
-    fn change_kept(&self, ledger: &Ledger, name: &str, kept: Option<&Listing>) {
-        let mut touched = Vec::new();
-        for slot in &ledger.unlisted {
-            let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
+    fn change_kept(&self, table: &SourceTable, name: &str, kept: Option<&Listing>) {
+        let mut news = Vec::new();
+        for slot in &table.unlisted {
+            let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             let changed = node.relist(|facts| {
                 let concerned = facts.kept_from.as_ref().is_some_and(|known| &*known.source == name);
                 if concerned {
@@ -318,22 +326,22 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 concerned
             });
             if changed {
-                touched.push(Touched { id: node.id(), kind: Touch::Listing });
+                news.push(ChangedNode { id: node.id(), kind: ChangeKind::Listing });
             }
         }
-        self.watchers.touch(&touched);
+        self.watchers.notify(&news);
     }
 
     /// Gives nodes the new permission of one of their sources; returns how many changed.
     fn relist(&self, slots: &[u32], listing: &Listing) -> usize {
-        let mut touched = Vec::with_capacity(slots.len());
+        let mut news = Vec::with_capacity(slots.len());
         for slot in slots {
-            let Some(node) = self.roster.lock().node_at(*slot).cloned() else { continue };
+            let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             node.relist(|facts| join(facts, listing, &Label::default()));
-            touched.push(Touched { id: node.id(), kind: Touch::Listing });
+            news.push(ChangedNode { id: node.id(), kind: ChangeKind::Listing });
         }
-        self.watchers.touch(&touched);
-        touched.len()
+        self.watchers.notify(&news);
+        news.len()
     }
 }
 

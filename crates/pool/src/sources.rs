@@ -14,7 +14,7 @@ pub(crate) type SlotSet = HashSet<u32, ahash::RandomState>;
 
 /// The sources and what they list. Slots are given back only under its lock, so they are safe to remember here.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct SourceTable {
     pub(crate) sources: BTreeMap<SourceName, Source>,
     pub(crate) unlisted: SlotSet,
     /// Nodes per server host, by the server's key; loopback hosts are not counted.
@@ -32,7 +32,7 @@ pub(crate) struct Source {
     pub(crate) left_out: LeftOut,
 }
 
-impl Ledger {
+impl SourceTable {
     pub(crate) fn summary(&self) -> Vec<(SourceName, bool, usize)> {
         self.sources.iter().map(|(name, s)| (Arc::clone(name), s.allow_private, s.members.len())).collect()
     }

@@ -1,0 +1,180 @@
+//! Choosing one node of a view: a bounded number of draws, then a bounded scan, so that a node that fits is found
+//! whenever there is one.
+
+mod pinned;
+mod strategy;
+
+use std::sync::Arc;
+
+use hezar_core::{NodeId, Timestamp};
+
+use crate::{
+    Node, Query, Snapshot,
+    hash::{SplitMix64, mix},
+    index::{View, ViewKey},
+    sessions::SessionTable,
+    sites::SiteTable,
+};
+
+/// SplitMix64 before a scan.
+const DRAWS: usize = 16;
+/// Nodes that may have lost their trial to somebody else before circuits are not looked at any more.
+const TRIALS: usize = 4;
+/// Exits that a session may have besides its first one at a site that refuses that.
+const OTHER_EXITS: u32 = 8;
+/// The latency assumed for a node that was never measured, in µs.
+const UNKNOWN_LATENCY: f32 = 1e6;
+
+/// Picks a node for a query.
+pub(crate) fn pick<'s, D>(
+    snapshot: &'s Snapshot<D>,
+    query: &Query<'_>,
+    seed: u64,
+    sessions: &SessionTable,
+    sites: &'s SiteTable,
+) -> Option<&'s Arc<Node<D>>> {
+    let view = snapshot.view(query.view())?;
+    let mut choice = Choice { snapshot, view, query, sites: Some(sites), rng: SplitMix64::new(seed), now: query.now };
+    let node = choice.admitted(seed, sessions);
+    if node.is_some() || query.site.is_none() {
+        return node;
+    }
+    // The site refuses every node that is left: one of them is still better than none.
+    (choice.sites, choice.now) = (None, query.now);
+    choice.admitted(seed, sessions)
+}
+
+/// A node for a session that is to come out elsewhere: not behind `exit` if there is any other.
+pub(crate) fn pick_elsewhere<'s, D>(
+    snapshot: &'s Snapshot<D>,
+    query: &Query<'_>,
+    seed: u64,
+    exit: Option<u64>,
+) -> Option<&'s Arc<Node<D>>> {
+    let view = snapshot.view(query.view())?;
+    if view.len() == 0 {
+        return None;
+    }
+    let mut choice = Choice { snapshot, view, query, sites: None, rng: SplitMix64::new(seed), now: None };
+    let elsewhere = |node: &&'s Arc<Node<D>>| Some(node.exit()) != exit;
+    let drawn = (0..DRAWS).find_map(|_| choice.draw_once().filter(elsewhere));
+    drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
+}
+
+/// The keys under which a session has its exits for a site: the usual one, then those that follow when it is refused.
+pub(crate) fn keys_at(session: u64, site: u64) -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(session), move |key| Some(other_key(*key, site))).take(OTHER_EXITS as usize + 1)
+}
+
+/// The key of the exit that a session has at a site that refuses the one of this key.
+const fn other_key(session: u64, site: u64) -> u64 {
+    mix(session ^ mix(site))
+}
+
+/// The first `most` nodes behind an exit.
+pub(crate) fn behind<D>(snapshot: &Snapshot<D>, exit: u64, most: usize) -> impl Iterator<Item = NodeId> {
+    let slots = snapshot.view(Query::default().view()).map_or(&[][..], |view| view.exits.nodes_behind(exit));
+    slots.iter().take(most).filter_map(|slot| snapshot.node_at(*slot)).map(|node| node.id())
+}
+
+impl Query<'_> {
+    pub(crate) fn view(&self) -> ViewKey {
+        ViewKey { filter: self.filter.map_or(0, |id| id.0), country: self.country }
+    }
+}
+
+struct Choice<'s, 'q, D> {
+    snapshot: &'s Snapshot<D>,
+    view: &'s View,
+    query: &'q Query<'q>,
+    /// What sites refuse; not asked when nothing else is left.
+    sites: Option<&'s SiteTable>,
+    rng: SplitMix64,
+    /// The time by which circuits are looked at, if they are.
+    now: Option<Timestamp>,
+}
+
+impl<'s, D> Choice<'s, '_, D> {
+    /// A node whose circuit lets this request through, or, when all of them rest, one that rests.
+    fn admitted(&mut self, seed: u64, sessions: &SessionTable) -> Option<&'s Arc<Node<D>>> {
+        for _ in 0..TRIALS {
+            let Some(node) = self.once(seed, sessions) else { break };
+            // Somebody else may have taken the trial of a node whose rest is over.
+            if self.now.is_none_or(|now| node.admit(now)) {
+                return Some(node);
+            }
+        }
+        self.now = None;
+        self.once(seed, sessions)
+    }
+
+    fn once(&mut self, seed: u64, sessions: &SessionTable) -> Option<&'s Arc<Node<D>>> {
+        match self.query.session {
+            Some(session) => self.pinned(session, sessions),
+            None => self.by_strategy(seed),
+        }
+    }
+
+    /// A fitting node at random: drawn, or found by a scan from a random place.
+    fn draw(&mut self) -> Option<&'s Arc<Node<D>>> {
+        (0..DRAWS).find_map(|_| self.draw_once()).or_else(|| self.scan())
+    }
+
+    fn draw_once(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let exit = self.rng.below(self.view.exits.len());
+        let view = self.view;
+        match view.exits.nodes_at(exit) {
+            [] => None,
+            [slot] => self.at(*slot),
+            slots => {
+                let index = self.rng.below(slots.len());
+                self.at(slots[index])
+            }
+        }
+    }
+
+    fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let start = self.rng.below(self.view.len());
+        self.scan_from(start, |_| true)
+    }
+
+    /// The first fitting node from an index on that is also `wanted`.
+    fn scan_from(&self, start: usize, wanted: impl Fn(&&'s Arc<Node<D>>) -> bool) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        (0..count).find_map(|i| self.member((start + i) % count).filter(&wanted))
+    }
+
+    /// The member at an index, if it fits.
+    fn member(&self, index: usize) -> Option<&'s Arc<Node<D>>> {
+        self.at(*self.view.members.get(index)?)
+    }
+
+    fn at(&self, slot: u32) -> Option<&'s Arc<Node<D>>> {
+        self.snapshot.node_at(slot).filter(|node| self.fits(node))
+    }
+
+    /// Whether the site is to be spared the node.
+    fn is_refused(&self, node: &Node<D>) -> bool {
+        matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
+    }
+
+    /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
+    fn fits(&self, node: &Node<D>) -> bool {
+        node.routable()
+            && self.now.is_none_or(|now| !node.resting(now))
+            && (node.datagrams() || !self.query.datagrams)
+            && self.query.need.fits(node.http_ability())
+            && !self.query.exclude_servers.contains(&node.server_key())
+            && !self.query.exclude_nodes.contains(&node.id())
+            && !self.is_refused(node)
+    }
+}
+
+/// What it costs to use a node: latency × error rate × load. Lower is better.
+pub(crate) fn score<D>(node: &Node<D>) -> f32 {
+    let latency = match node.weighed_latency() {
+        u32::MAX => UNKNOWN_LATENCY,
+        micros => (micros as f32).max(1000.0),
+    };
+    latency * (1.0 + 8.0 * node.error_rate()) * (1.0 + node.in_flight() as f32)
+}

@@ -1,0 +1,156 @@
+//! The strategies, one function each.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use smallvec::SmallVec;
+
+use super::{Choice, DRAWS, score};
+use crate::{
+    Node, State, Strategy,
+    hash::mix,
+    index::{key, slot_of},
+};
+
+/// Turns taken before a scan.
+const TURNS: usize = 64;
+/// Nodes behind one exit that are looked at in one turn.
+const BEHIND: usize = 8;
+/// Nodes up to which all are compared for their load.
+const EXACT: usize = 32;
+/// Nodes drawn and compared beyond that.
+const SAMPLE: usize = 16;
+/// Nodes compared at the head of the order of latency.
+const FASTEST: usize = 16;
+/// Points looked up on the ring per site. With one point the largest share is about ln(n) times the mean; every
+/// further point evens the shares out (multi-probe consistent hashing, Appleton and O'Reilly 2015).
+const POINTS: usize = 4;
+
+impl<'s, D> Choice<'s, '_, D> {
+    pub(super) fn by_strategy(&mut self, seed: u64) -> Option<&'s Arc<Node<D>>> {
+        if self.view.len() == 0 {
+            return None;
+        }
+        if self.query.prefer_recent_success {
+            return self.most_recent_success();
+        }
+        match self.query.strategy {
+            Strategy::Smart => self.smart(),
+            Strategy::RoundRobin => self.round_robin(),
+            Strategy::Random => self.random(),
+            Strategy::LeastLatency => self.least_latency(),
+            Strategy::LeastConnections => self.least_connections(),
+            Strategy::ConsistentHash => self.on_ring(self.query.site.or(self.query.session).unwrap_or(seed)),
+            Strategy::Sticky => self.on_ring(self.query.session.unwrap_or(seed)),
+        }
+    }
+
+    fn most_recent_success(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        if count <= EXACT {
+            return (0..count).filter_map(|index| self.member(index)).max_by_key(|node| node.last_success());
+        }
+        let drawn = (0..SAMPLE).filter_map(|_| self.draw_once()).max_by_key(|node| node.last_success());
+        drawn.or_else(|| self.scan())
+    }
+
+    /// Two exits are compared, and each wins with a chance that falls with what it costs: the worse one gets its share,
+    /// also when there are only two.
+    fn smart(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let first = self.draw()?;
+        let Some(second) = self.another(first) else { return Some(first) };
+        let (one, other) = (score(first), score(second));
+        Some(if self.rng.unit() * (one + other) < other { first } else { second })
+    }
+
+    /// A fitting node behind another exit if there is one, else another node behind the same.
+    fn another(&mut self, first: &Node<D>) -> Option<&'s Arc<Node<D>>> {
+        if self.view.len() < 2 {
+            return None;
+        }
+        if self.view.exits.len() > 1 {
+            let elsewhere = |node: &&'s Arc<Node<D>>| node.exit() != first.exit();
+            let drawn = (0..DRAWS).find_map(|_| self.draw_once().filter(elsewhere));
+            let start = self.rng.below(self.view.len());
+            let found = drawn.or_else(|| self.scan_from(start, elsewhere));
+            if found.is_some() {
+                return found;
+            }
+        }
+        (0..DRAWS).find_map(|_| self.draw_once().filter(|node| node.id() != first.id()))
+    }
+
+    fn random(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let mut suspect = None;
+        for _ in 0..DRAWS {
+            let Some(node) = self.draw_once() else { continue };
+            if node.state() != State::Suspect || self.rng.next() & 3 == 0 {
+                return Some(node);
+            }
+            suspect = Some(node);
+        }
+        suspect.or_else(|| self.scan())
+    }
+
+    fn round_robin(&self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.exits.len();
+        let mut suspect = None;
+        for _ in 0..TURNS {
+            let turn = self.view.turn.fetch_add(1, Relaxed);
+            let (exit, round) = (turn % count, turn / count);
+            let slots = self.view.exits.nodes_at(exit);
+            let (lap, start) = (round / slots.len().max(1), round % slots.len().max(1));
+            for near in 0..slots.len().min(BEHIND) {
+                let place = (start + near) % slots.len();
+                let Some(node) = self.at(slots[place]) else { continue };
+                let on_time = near == 0 && lap.wrapping_add(exit + place) & 3 == 0;
+                if node.state() != State::Suspect || on_time {
+                    return Some(node);
+                }
+                suspect = suspect.or(Some(node));
+            }
+        }
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len(), |_| true))
+    }
+
+    fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
+        let fitting = self.view.order.from(0).filter_map(|key| self.at(slot_of(key)));
+        let fastest: SmallVec<[_; FASTEST]> =
+            fitting.take(FASTEST).map(|node| (node, node.weighed_latency())).collect();
+        let least = fastest.iter().map(|(_, latency)| *latency).min()?;
+        let close = least.saturating_add(least / 10);
+        fastest.into_iter().filter(|(_, l)| *l <= close).map(|(node, _)| node).min_by_key(|node| node.in_flight())
+    }
+
+    fn least_connections(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let count = self.view.len();
+        let start = self.rng.below(count);
+        let load = |node: &&'s Arc<Node<D>>| {
+            // A suspect stands behind eight open leases.
+            u64::from(node.in_flight()) + if node.state() == State::Suspect { 8 } else { 0 }
+        };
+        if count <= EXACT {
+            return (0..count).filter_map(|i| self.member((start + i) % count)).min_by_key(load);
+        }
+        let drawn = (0..SAMPLE).filter_map(|_| {
+            let index = self.rng.below(count);
+            self.member(index)
+        });
+        drawn.min_by_key(load).or_else(|| self.scan_from(start, |_| true))
+    }
+
+    /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the
+    /// node that wins is looked at.
+    fn on_ring(&self, site: u64) -> Option<&'s Arc<Node<D>>> {
+        let mut nearest: [(u32, u32); POINTS] = std::array::from_fn(|number| {
+            let point = (mix(site ^ mix(number as u64)) >> 32) as u32;
+            let behind = self.view.ring.at_or_after(key(point, 0)).unwrap_or_default();
+            (((behind >> 32) as u32).wrapping_sub(point), slot_of(behind))
+        });
+        nearest.sort_unstable();
+        nearest.iter().find_map(|(_, slot)| self.at(*slot)).or_else(|| {
+            let start = key((mix(site) >> 32) as u32, 0);
+            let ring = self.view.ring.from(start).chain(self.view.ring.from(0));
+            ring.take(2 * self.view.len()).find_map(|key| self.at(slot_of(key)))
+        })
+    }
+}
