@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Country, Node, SourceName};
+use crate::{Anonymity, Country, Node, SourceName};
 
 /// What a node must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Term {
     Label(Box<str>),
     /// It takes any certificate.
     Insecure,
+    /// It gives away just as much to the targets of plain requests; `None` = that is not known.
+    Anonymity(Option<Anonymity>),
     /// Not that.
     Not(Box<Self>),
     /// All of them; true of none.
@@ -36,6 +38,7 @@ impl Term {
             Self::Scheme(schemes) => schemes.iter().any(|scheme| **scheme == *node.spec().scheme()),
             Self::Label(text) => node.label().as_str().to_lowercase().contains(&**text),
             Self::Insecure => node.insecure(),
+            Self::Anonymity(level) => node.anonymity() == *level,
             Self::Not(term) => !term.fits(node),
             Self::All(terms) => terms.iter().all(|term| term.fits(node)),
             Self::Any(terms) => terms.iter().any(|term| term.fits(node)),

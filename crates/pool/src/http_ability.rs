@@ -1,4 +1,7 @@
-//! What an HTTP proxy was seen to carry: many tunnel to port 443 only, or not at all, and serve plain requests.
+//! What an HTTP proxy was seen to carry, and what it gives away: many tunnel to port 443 only, or not at all, and serve
+//! plain requests, some of them with our address in a header.
+
+use crate::Anonymity;
 
 /// One of the ways through an HTTP proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,16 +22,17 @@ impl HttpWay {
     }
 }
 
-/// What is known of each [`HttpWay`] of a node: two bits for each, 0 = nothing, 1 = it works, 2 = it does not. A node of
-/// another protocol carries everything, and nothing is known of it here.
+/// What is known of each [`HttpWay`] of a node (two bits for each, 0 = nothing, 1 = it works, 2 = it does not), and in the
+/// two upper bits of its [`Anonymity`] (0 = nothing). A node of another protocol carries everything, and nothing is known
+/// of it here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HttpAbility(u8);
 
 impl HttpAbility {
-    /// As it was stored; bits that mean nothing are dropped.
+    /// As it was stored.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Self {
-        Self(byte & 0x3f)
+        Self(byte)
     }
 
     /// As it is stored; 0 = nothing is known.
@@ -54,10 +58,40 @@ impl HttpAbility {
         Self(self.0 & !(3 << at) | bits << at)
     }
 
+    /// What the target of a plain request learns; `None` while that is not known. A node that refuses the absolute form
+    /// carries plain requests in tunnels alone, to which nothing is added.
+    #[must_use]
+    pub fn anonymity(self) -> Option<Anonymity> {
+        if self.works_through(HttpWay::Plain) == Some(false) { Some(Anonymity::Elite) } else { self.seen_anonymity() }
+    }
+
+    /// The same with this seen.
+    #[must_use]
+    pub const fn with_anonymity(self, seen: Anonymity) -> Self {
+        let bits = match seen {
+            Anonymity::Elite => 1,
+            Anonymity::Anonymous => 2,
+            Anonymity::Transparent => 3,
+        };
+        Self(self.0 & !(3 << ANONYMITY_SHIFT) | bits << ANONYMITY_SHIFT)
+    }
+
+    /// What was seen of the absolute form.
+    pub(crate) const fn seen_anonymity(self) -> Option<Anonymity> {
+        match self.0 >> ANONYMITY_SHIFT {
+            1 => Some(Anonymity::Elite),
+            2 => Some(Anonymity::Anonymous),
+            3 => Some(Anonymity::Transparent),
+            _ => None,
+        }
+    }
+
     /// What is known here, and for the rest what was known before.
     #[must_use]
     pub fn or(self, before: Self) -> Self {
-        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().fold(self, |known, way| {
+        let seen = self.seen_anonymity().or(before.seen_anonymity());
+        let newest = seen.map_or(self, |seen| self.with_anonymity(seen));
+        [HttpWay::Plain, HttpWay::Tunnel443, HttpWay::TunnelOther].into_iter().fold(newest, |known, way| {
             match (known.works_through(way), before.works_through(way)) {
                 (None, Some(works)) => known.with(way, works),
                 _ => known,
@@ -101,6 +135,9 @@ impl HttpAbility {
     }
 }
 
+/// Where the bits of the anonymity stand.
+const ANONYMITY_SHIFT: u8 = 6;
+
 const fn shift(way: HttpWay) -> u8 {
     match way {
         HttpWay::Plain => 0,
@@ -115,8 +152,13 @@ pub enum Need {
     /// Nothing is said.
     #[default]
     Anything,
-    /// One plain HTTP request to a port: absolute form or a tunnel.
-    Plain(u16),
+    /// One plain HTTP request: absolute form or a tunnel.
+    Plain {
+        /// The target's port.
+        port: u16,
+        /// Whether a node that is known to tell our address may get the absolute form.
+        allow_transparent: bool,
+    },
     /// A tunnel to a port.
     Tunnel(u16),
 }
@@ -128,8 +170,30 @@ impl Need {
         let may = |way| ability.works_through(way) != Some(false);
         match self {
             Self::Anything => true,
-            Self::Plain(port) => may(HttpWay::Plain) || may(HttpWay::tunnel(port)),
+            Self::Plain { port, .. } => {
+                (may(HttpWay::Plain) && self.allows_absolute(ability)) || may(HttpWay::tunnel(port))
+            }
             Self::Tunnel(port) => may(HttpWay::tunnel(port)),
         }
+    }
+
+    /// Whether a node gets it in absolute form (RFC 9112 §3.2.2), not in a tunnel.
+    #[must_use]
+    pub fn is_absolute(self, ability: HttpAbility) -> bool {
+        matches!(self, Self::Plain { port, .. } if ability.is_plain(port)) && self.allows_absolute(ability)
+    }
+
+    /// The same, when it does not matter whether the node tells our address.
+    #[must_use]
+    pub const fn allowing_transparent(self) -> Self {
+        match self {
+            Self::Plain { port, .. } => Self::Plain { port, allow_transparent: true },
+            other => other,
+        }
+    }
+
+    fn allows_absolute(self, ability: HttpAbility) -> bool {
+        matches!(self, Self::Plain { allow_transparent: true, .. })
+            || ability.anonymity() != Some(Anonymity::Transparent)
     }
 }

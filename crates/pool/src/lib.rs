@@ -6,6 +6,7 @@
 //! copies one chunk of each table that it touches and the list of pointers to its chunks, so it costs microseconds
 //! with 100,000 nodes, and picking never waits for it.
 
+mod anonymity;
 mod change;
 mod exit;
 mod filter;
@@ -26,6 +27,7 @@ mod sources;
 mod state;
 mod watch;
 
+pub use anonymity::{Anonymity, ParseAnonymityError};
 pub use change::{Applied, PoolChange};
 pub use exit::exit_key;
 pub use filter::{Filter, FilterId, Term, TooManyFilters};

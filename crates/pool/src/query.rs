@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use hezar_core::{NodeId, Timestamp};
 use thiserror::Error;
 
-use crate::{Country, FilterId, Need};
+use crate::{Anonymity, Country, FilterId, Need};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -95,6 +95,8 @@ pub struct Query<'a> {
     pub datagrams: bool,
     /// Only nodes that may carry this; see [`HttpAbility`](crate::HttpAbility).
     pub need: Need,
+    /// Only nodes that are known to give away no more than this; see [`Node::anonymity`](crate::Node::anonymity).
+    pub anonymity: Option<Anonymity>,
     /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
     /// chosen (by any strategy) is kept for it until that node dies; then another one behind the same exit is chosen,
     /// and only without such a one another exit. To end a session after a time, put the number of the period into

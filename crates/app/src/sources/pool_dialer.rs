@@ -85,7 +85,7 @@ impl Dialer for PoolDialer {
         target: &Target,
         attempt: &Attempt,
     ) -> Result<(BoxStream, RequestForm), DialError> {
-        self.dial(target, Need::Plain(target.port()), attempt).await
+        self.dial(target, Need::Plain { port: target.port(), allow_transparent: false }, attempt).await
     }
 }
 
@@ -118,8 +118,7 @@ impl PoolDialer {
             };
             let started = Instant::now();
             let attempt = attempt.at_most(attempt.remaining() / 2);
-            let plain = matches!(need, Need::Plain(port) if lease.http_ability().is_plain(port));
-            let connected = if plain {
+            let connected = if need.is_absolute(lease.http_ability()) {
                 dialer.connect_for_http(target, &attempt).await
             } else {
                 dialer.connect(target, &attempt).await.map(|stream| (stream, RequestForm::Origin))

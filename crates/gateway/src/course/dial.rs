@@ -50,7 +50,7 @@ async fn connect(
     let dialer = dialer(shared, lease)?;
     let attempt = Attempt::within(limit);
     let ability = lease.http_ability();
-    if matches!(need, Need::Plain(port) if ability.is_plain(port)) {
+    if need.is_absolute(ability) {
         let (stream, form) = bounded(&attempt, dialer.connect_for_http(target, &attempt)).await?;
         let untested = form.is_absolute() && ability.works_through(HttpWay::Plain).is_none();
         return Ok((stream, Way { form, untested }));

@@ -107,7 +107,8 @@ impl Course {
 
     /// The course of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
     pub(crate) fn for_http(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
-        Self { need: Need::Plain(target.port()), ..Self::new(shared, identity, client, target) }
+        let need = Need::Plain { port: target.port(), allow_transparent: true };
+        Self { need, ..Self::new(shared, identity, client, target) }
     }
 
     fn begin(shared: &Arc<Shared>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
@@ -346,6 +347,7 @@ impl Course {
             exclude_nodes: &self.nodes,
             datagrams: self.target.is_none(),
             need: self.need,
+            anonymity: None,
             session,
             filter: self.shared.config.filter,
             site: self.place.site,

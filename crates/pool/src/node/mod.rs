@@ -17,7 +17,7 @@ use std::{
 use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{HttpAbility, Record, State, exit::exit_key, hash_key};
+use crate::{Anonymity, HttpAbility, Record, State, exit::exit_key, hash_key};
 use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
@@ -162,9 +162,22 @@ impl<D> Node<D> {
         HttpAbility::from_byte(self.http_ability.load(Relaxed))
     }
 
-    /// Notes what it carries; says whether that is news.
-    pub(crate) fn set_http_ability(&self, ability: HttpAbility) -> bool {
-        self.http_ability.swap(ability.byte(), Relaxed) != ability.byte()
+    /// How much it gives away to the target of a plain request; `None` while that is not known. Only an HTTP proxy can add
+    /// to a request: all others carry it in a tunnel.
+    #[must_use]
+    pub fn anonymity(&self) -> Option<Anonymity> {
+        if self.spec.is_http_proxy() { self.http_ability().anonymity() } else { Some(Anonymity::Elite) }
+    }
+
+    /// Changes what is known of what it carries. Returns what was known before, and what is known now.
+    pub(crate) fn update_http_ability(
+        &self,
+        change: impl Fn(HttpAbility) -> HttpAbility,
+    ) -> (HttpAbility, HttpAbility) {
+        let changed = |byte| change(HttpAbility::from_byte(byte));
+        let before = self.http_ability.fetch_update(Relaxed, Relaxed, |byte| Some(changed(byte).byte()));
+        let (Ok(before) | Err(before)) = before;
+        (HttpAbility::from_byte(before), changed(before))
     }
 
     /// Its display name.

@@ -164,6 +164,7 @@ impl<'s, D> Choice<'s, '_, D> {
             && self.now.is_none_or(|now| !node.resting(now))
             && (node.datagrams() || !self.query.datagrams)
             && self.query.need.fits(node.http_ability())
+            && self.query.anonymity.is_none_or(|least| least.is_met_by(node.anonymity()))
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
             && !self.is_refused(node)

@@ -13,8 +13,8 @@ use hezar_core::{NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned, PoolChange,
-    Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
+    Anonymity, Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned,
+    PoolChange, Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
     index::Index,
     pick,
     sessions::{SessionPin, SessionTable},
@@ -150,12 +150,29 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.sources.lock().banned.remove(&id)
     }
 
-    /// Notes what an HTTP proxy was seen to carry, for [`Query::need`].
+    /// Notes what an HTTP proxy was seen to carry, for [`Query::need`]. What it was seen to give away stays known.
     pub fn set_http_ability(&self, id: NodeId, ability: HttpAbility) {
+        self.update_http_ability(id, |known| {
+            known.seen_anonymity().map_or(ability, |seen| ability.with_anonymity(seen))
+        });
+    }
+
+    /// Notes how much an HTTP proxy was seen to give away to the targets of plain requests.
+    pub fn set_anonymity(&self, id: NodeId, seen: Anonymity) {
+        self.update_http_ability(id, |known| known.with_anonymity(seen));
+    }
+
+    fn update_http_ability(&self, id: NodeId, change: impl Fn(HttpAbility) -> HttpAbility) {
         let Some(node) = self.node(id) else { return };
-        if node.set_http_ability(ability) {
-            self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::Record }]);
+        let (before, now) = node.update_http_ability(change);
+        if before == now {
+            return;
         }
+        if before.anonymity() != now.anonymity() {
+            // A filter may ask for it.
+            self.place(&node);
+        }
+        self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::Record }]);
     }
 
     /// Keeps views for a filter from now on, for [`Query::filter`].

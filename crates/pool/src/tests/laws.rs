@@ -121,6 +121,7 @@ proptest! {
             let strategy = Strategy::ALL[index % Strategy::ALL.len()];
             let query = Query {
                 need: Need::Anything,
+                anonymity: None,
                 filter: None,
                 strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },

@@ -254,6 +254,10 @@ fn nodes_on_one_host_share_a_server_key() {
     assert_eq!(keys.len(), 1);
 }
 
+fn plain_to(port: u16) -> Need {
+    Need::Plain { port, allow_transparent: true }
+}
+
 #[test]
 fn nodes_that_cannot_carry_the_request_are_passed_over() {
     use HttpWay::{Plain, Tunnel443, TunnelOther};
@@ -266,8 +270,8 @@ fn nodes_that_cannot_carry_the_request_are_passed_over() {
     assert_eq!(pool.node(id(3)).unwrap().record().http_ability, plain_only);
     for strategy in Strategy::ALL {
         for (need, wrong) in [
-            (Need::Plain(80), 10..20),
-            (Need::Plain(443), 30..31),
+            (plain_to(80), 10..20),
+            (plain_to(443), 30..31),
             (Need::Tunnel(443), 0..10),
             (Need::Tunnel(80), 0..20),
             (Need::Anything, 30..31),

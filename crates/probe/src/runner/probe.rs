@@ -98,7 +98,10 @@ fn fetchable_canaries(context: &ProbeContext, node: &PoolNode) -> Vec<usize> {
     let fits = |page: &usize| {
         let Some(url) = context.config.canaries.get(*page).map(|canary| &canary.url) else { return true };
         let port = url.port_or_known_default().unwrap_or(80);
-        let need = if url.scheme() == "http" { Need::Plain(port) } else { Need::Tunnel(port) };
+        let need = match url.scheme() {
+            "http" => Need::Plain { port, allow_transparent: true },
+            _ => Need::Tunnel(port),
+        };
         need.fits(ability)
     };
     (0..context.canaries.len()).filter(fits).collect()
