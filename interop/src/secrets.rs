@@ -27,15 +27,11 @@ pub(crate) const EXTRA: &str = r#"{"xPaddingObfsMode":true,"xPaddingPlacement":"
 /// The name in the certificate of every server.
 pub(crate) const SERVER_NAME: &str = "peer.interop.test";
 
-/// The method of Shadowsocks behind a plugin.
-pub(crate) const PLUGGED_METHOD: &str = "chacha20-ietf-poly1305";
 /// What hides the packets of a disguised Hysteria 2 server.
 pub(crate) const OBFS_PASSWORD: &str = "a-lizard-on-the-wall";
 /// The bandwidth that both sides of a Hysteria 2 server promise, in Mbit/s.
 pub(crate) const MBPS: u32 = 200;
 
-/// Where clients of a tunnel find this process; the server looks on loopback instead (RFC 5737).
-pub(crate) const BEHIND_TUNNEL: &str = "203.0.113.7";
 /// The addresses of a tunnel's two ends.
 pub(crate) const TUNNEL: [&str; 2] = ["10.9.0.1/32", "10.9.0.2/32"];
 /// A tunnel's keys: the private one and the public one of the server, then of the client, then the shared one.

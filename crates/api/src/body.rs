@@ -35,7 +35,7 @@ impl<S: Sync> FromRequest<S> for WholeBody {
         let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
             hear_out(&mut body).await;
-            return Err(ApiError::TooLarge);
+            return Err(ApiError::TooLarge { limit: MAX_BODY });
         }
         let end = Instant::now() + WHOLE;
         let mut bytes = Vec::new();
@@ -47,7 +47,7 @@ impl<S: Sync> FromRequest<S> for WholeBody {
             let Ok(data) = frame.into_data() else { continue };
             if bytes.len() + data.len() > MAX_BODY {
                 hear_out(&mut body).await;
-                return Err(ApiError::TooLarge);
+                return Err(ApiError::TooLarge { limit: MAX_BODY });
             }
             bytes.extend_from_slice(&data);
         }

@@ -26,8 +26,11 @@ pub enum ApiError {
     #[error("this path does not know the method; the header Allow names those that it knows")]
     Method,
     /// The body is longer than the limit.
-    #[error("the body is longer than {} MiB", crate::body::MAX_BODY >> 20)]
-    TooLarge,
+    #[error("the body is longer than {} MiB", .limit >> 20)]
+    TooLarge {
+        /// In bytes.
+        limit: usize,
+    },
     /// The body is of a kind that is not read.
     #[error("{0}")]
     UnsupportedMedia(&'static str),
@@ -98,7 +101,7 @@ impl ApiError {
             Self::ForeignHost => "api-foreign-host",
             Self::BadRequest(_) => "api-bad-request",
             Self::Method => "api-method",
-            Self::TooLarge => "api-too-large",
+            Self::TooLarge { .. } => "api-too-large",
             Self::UnsupportedMedia(_) => "api-media-type",
             Self::BodyTimeout => "api-timeout",
             Self::Busy(_) => "api-busy",
@@ -117,7 +120,7 @@ impl ApiError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

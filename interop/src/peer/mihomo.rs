@@ -9,10 +9,10 @@ use super::Part;
 use crate::{
     certificate::Certificate,
     process::Door,
-    row::{Plugged, Protocol, Row, Transport, Trust},
+    row::{PLUGGED_METHOD, Plugged, Protocol, Row, Transport, Trust},
     secrets::{
-        ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, PLUGGED_METHOD, REALITY_KEY, SERVER_NAME, SERVICE, SHORT_ID, USER,
-        decryption, server_key,
+        ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, REALITY_KEY, SERVER_NAME, SERVICE, SHORT_ID, USER, decryption,
+        server_key,
     },
 };
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Part, on_path};
 use crate::{
     certificate::Certificate,
-    row::{Plugged, Protocol, Row},
-    secrets::{PASSWORD, PATH, PLUGGED_METHOD, SERVER_NAME},
+    row::{PLUGGED_METHOD, Plugged, Protocol, Row},
+    secrets::{PASSWORD, PATH, SERVER_NAME},
 };
 
 /// Shadowsocks of 2017 and before, behind the plugins that are installed.
