@@ -7,8 +7,10 @@ mod graph;
 mod load;
 mod measure;
 mod peers;
+mod source;
 mod step;
 mod tidy;
+mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -33,8 +35,10 @@ enum Command {
         #[arg(long)]
         require_peers: bool,
     },
-    /// Checks the rows of the workspace and the shape of its files.
+    /// Checks which crates and modules import which, and the shape of files.
     Tidy,
+    /// Lists the number of public items of each crate, and type names that stand for more than one thing.
+    Words,
     /// Checks licences, bans, sources and known vulnerabilities of all crates by deny.toml; what cannot be reached is skipped.
     Deny,
     /// Writes the licence texts of all crates in the program to THIRD-PARTY-NOTICES.txt in the target folder.
@@ -109,6 +113,7 @@ fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Test { require_peers } => gate::run(&root, require_peers),
         Command::Tidy => tidy::run(&root),
+        Command::Words => words::report(&root),
         Command::Deny => deny::run(&root, false),
         Command::Notices => deny::notices(&root),
         Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
@@ -121,8 +126,9 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The folder of the workspace.
+/// The folder of the workspace: the one that cargo runs in, since work trees may share their target folder.
 fn root() -> anyhow::Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
     here.parent().map(Path::to_path_buf).context("xtask has no parent folder")
 }

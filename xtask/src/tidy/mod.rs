@@ -1,14 +1,15 @@
-//! What neither rustc nor clippy checks: the rows of the workspace and the shape of its files.
+//! Checks what neither rustc nor clippy checks: which crates and modules import which, and the shape of files.
 
-mod files;
+mod circles;
 mod rows;
+mod shape;
+mod uses;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, ensure};
+
+use crate::source::{Crate, files::find};
 
 /// What is wrong, or only worth a look.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,20 +18,30 @@ struct Findings {
     warnings: Vec<String>,
 }
 
+/// Crates where a module's file may still lie beside the folder of its children.
+const BESIDE_FOLDER: &[&str] = &["crates/core", "crates/engine"];
+
 /// Checks the whole workspace.
 ///
 /// # Errors
 /// When anything is wrong; every finding is printed first.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let mut found = Findings::default();
-    for manifest in walk(root, "Cargo.toml")? {
+    for manifest in find(root, "Cargo.toml")? {
         let text = fs::read_to_string(&manifest)?;
         let table: toml::Table = text.parse().with_context(|| manifest.display().to_string())?;
         rows::check(&table, &mut found);
+        if let Some(source) = manifest.parent().map(|folder| Crate::read(root, folder)).transpose()?.flatten() {
+            circles::check(&source, &mut found);
+        }
     }
-    for file in walk(root, "rs")? {
+    for file in find(root, "rs")? {
         let text = fs::read_to_string(&file)?;
-        files::check(file.strip_prefix(root).unwrap_or(&file), &text, &mut found);
+        let shown = file.strip_prefix(root).unwrap_or(&file);
+        if file.with_extension("").is_dir() && !BESIDE_FOLDER.iter().any(|name| shown.starts_with(name)) {
+            found.errors.push(format!("{}: lies beside its folder; move it to mod.rs in there", shown.display()));
+        }
+        shape::check(shown, &text, &mut found);
     }
     for warning in &found.warnings {
         println!("warning: {warning}");
@@ -40,28 +51,6 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     }
     ensure!(found.errors.is_empty(), "tidy found {} mistakes", found.errors.len());
     Ok(())
-}
-
-/// Files by name or extension, sorted, without what cargo and git keep.
-fn walk(root: &Path, wanted: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let mut folders = vec![root.to_path_buf()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let (path, name) = (entry.path(), entry.file_name());
-            let name = name.to_string_lossy();
-            if entry.file_type()?.is_dir() {
-                if name != "target" && !name.starts_with('.') {
-                    folders.push(path);
-                }
-            } else if name == wanted || path.extension().is_some_and(|extension| extension == wanted) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Findings, files, rows};
+use super::{Findings, circles, rows, shape};
+use crate::source::Crate;
 
 fn manifest(name: &str, rest: &str) -> Vec<String> {
     let table = format!("[package]\nname = \"{name}\"\n{rest}").parse().unwrap();
@@ -54,7 +55,7 @@ fn rooms_keep_their_crates() {
 
 fn file(path: &str, text: &str) -> (usize, usize) {
     let mut found = Findings::default();
-    files::check(Path::new(path), text, &mut found);
+    shape::check(Path::new(path), text, &mut found);
     (found.errors.len(), found.warnings.len())
 }
 
@@ -83,5 +84,69 @@ fn this_workspace_is_found() {
     std::fs::write(root.path().join("a/target/no.rs"), "").unwrap();
     assert!(super::run(root.path()).is_ok());
     std::fs::write(root.path().join("a/bad.rs"), "").unwrap();
+    assert!(super::run(root.path()).is_err());
+}
+
+/// The circles of a crate with these files.
+fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("a");
+    for (path, text) in files {
+        let file = folder.join("src").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let mut found = Findings::default();
+    circles::check(&Crate::read(root.path(), &folder).unwrap().unwrap(), &mut found);
+    found.errors
+}
+
+#[test]
+fn a_circle_is_printed_with_a_place_for_each_arrow() {
+    let files = [
+        ("lib.rs", "mod a; mod b; mod c; mod d;"),
+        ("a.rs", "//! a\nuse crate::{b::{B, C}, d};\n"),
+        ("b/mod.rs", "mod inner;"),
+        ("b/inner.rs", "\n\nfn f() { super::super::c::g() }"),
+        ("c.rs", "use super::a::A;"),
+        ("d.rs", ""),
+    ];
+    let errors = circles_of(&files);
+    let wanted = "a: 3 arrows form circles; the shortest one:\n    \
+                  a -> b  a/src/a.rs:2\n    b -> c  a/src/b/inner.rs:3\n    c -> a  a/src/c.rs:1";
+    assert_eq!(errors, [wanted]);
+}
+
+#[test]
+fn a_name_of_the_root_stands_for_its_module() {
+    let root = "mod a; mod b; pub use a::{A as Renamed, inner::{Deep, Deeper}}; pub use b::B;";
+    let circle = |name: &str| {
+        circles_of(&[("lib.rs", root), ("a.rs", "use crate::B;"), ("b.rs", &format!("use crate::{name};"))])
+    };
+    assert!(circle("Other").is_empty());
+    for name in ["Renamed", "Deep", "Deeper", "{Deeper, Other}", "a"] {
+        assert_eq!(circle(name).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_leads_elsewhere_is_no_arrow() {
+    let files = [
+        ("lib.rs", "mod a; mod b; pub use a::A; pub use b::B;"),
+        ("a.rs", "use crate::b::B; /* crate::a */ #[cfg(test)] mod tests { use crate::b; }"),
+        // `super` is b here, and what tests and comments name does not count.
+        ("b/mod.rs", "mod a; // crate::a\n#[cfg(test)] mod tests { use crate::a::A; }"),
+        ("b/a.rs", "use super::a; fn f() { x::super::a(); \"crate::a::A\"; }"),
+    ];
+    assert!(circles_of(&files).is_empty(), "{:?}", circles_of(&files));
+}
+
+#[test]
+fn a_module_lies_in_its_folder() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("src/x")).unwrap();
+    std::fs::write(root.path().join("src/x/mod.rs"), "//! x\n").unwrap();
+    assert!(super::run(root.path()).is_ok());
+    std::fs::write(root.path().join("src/x.rs"), "//! x\n").unwrap();
     assert!(super::run(root.path()).is_err());
 }
