@@ -5,25 +5,21 @@
 //! one deadline and every failure knows where it happened and whose fault it was.
 
 mod attempt;
+mod chain;
 mod clock;
 mod dialer;
-#[doc(hidden)]
-pub mod doors;
 mod error;
-mod fill;
-mod head;
-mod hop;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
-mod outbound;
-mod prefixed;
+mod io;
+mod native;
+mod net;
 mod protocol;
 mod quic;
-mod read_through;
 mod security;
 mod stream;
-mod system;
 mod transport;
-mod upstream;
 
 #[cfg(test)]
 mod testing;
@@ -34,9 +30,9 @@ pub use attempt::Attempt;
 pub use clock::Clock;
 pub use dialer::{Datagram, Dialer, RequestForm, Tunnelled};
 pub use error::{BuildError, Cause, DialError};
-pub use outbound::{Outbounds, OutboundsConfig, build};
-pub use prefixed::Prefixed;
+pub use io::prefixed::Prefixed;
+pub use native::{Outbounds, OutboundsConfig, build};
+pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
 pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;
 pub use stream::{BoxDatagram, BoxStream, Stream};
-pub use system::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};

@@ -20,8 +20,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, TlsClients, fill::copy_packet,
-    upstream::Upstream,
+    Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, TlsClients, io::copy::copy_packet,
+    transport::connector::Upstream,
 };
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.

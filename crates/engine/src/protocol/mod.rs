@@ -3,20 +3,14 @@
 //! Each exposes `build(settings, upstream)`, which checks the settings once and returns the dialer.
 
 mod address;
-pub(crate) mod aead;
 pub(crate) mod anytls;
-mod first_write;
-pub(crate) mod headed;
 pub(crate) mod http;
 pub(crate) mod hysteria2;
-mod inbox;
-pub(crate) mod outbox;
 mod packet_addr;
 mod packets;
-mod per_target;
-pub(crate) mod sealed;
 pub(crate) mod shadowsocks;
 pub(crate) mod socks;
+mod stream_per_target;
 pub(crate) mod trojan;
 pub(crate) mod tuic;
 mod uot;
@@ -26,8 +20,8 @@ pub(crate) mod wireguard;
 mod xudp;
 
 #[cfg(test)]
-mod datagram_laws;
+mod contract;
 #[cfg(test)]
-mod laws;
+mod datagram_contract;
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,10 @@ use tokio::{
     sync::Mutex as AsyncMutex,
 };
 
-use super::{inbox::Inbox, outbox::Outbox};
-use crate::{BoxStream, Cause, Datagram, fill::copy_packet};
+use crate::{
+    BoxStream, Cause, Datagram,
+    io::{copy::copy_packet, read_buffer::Inbox, write_buffer::Outbox},
+};
 
 /// A protocol's frames around datagrams, without any I/O.
 pub(crate) trait PacketCodec: Send + 'static {

@@ -7,10 +7,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{
+use crate::io::{
     first_write::PATIENCE,
-    headed::{Headed, NoHead},
-    inbox::Inbox,
+    header_stream::{Headed, NoHead},
+    read_buffer::Inbox,
 };
 
 fn headed() -> (Headed<NoHead>, DuplexStream) {

@@ -17,7 +17,7 @@ use quinn::{
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{BoxDatagram, fill::copy_packet};
+use crate::{BoxDatagram, io::copy::copy_packet};
 
 /// The packets that wait in each direction; more are lost, as a network loses them.
 const MOST_WAITING: usize = 256;

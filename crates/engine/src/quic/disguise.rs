@@ -26,7 +26,7 @@ use super::{
     gecko::{self, Pieces, Sizes},
     salamander::{SALT, Salamander},
 };
-use crate::{BuildError, fill::copy_packet};
+use crate::{BuildError, io::copy::copy_packet};
 
 thread_local! {
     static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

@@ -8,7 +8,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, cr
 use super::{
     Disguise, Server,
     disguise::{DisguisedSocket, Ports},
-    sockets,
+    endpoints,
 };
 use crate::{AddressPolicy, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, testing::Authority};
 
@@ -33,7 +33,7 @@ impl Peer {
         let tls = QuicServerConfig::try_from(Arc::clone(acceptor.config())).unwrap();
         let config = ServerConfig::with_crypto(Arc::new(tls));
         let disguise = obfs.map(|obfs| Disguise::new(obfs).unwrap());
-        let inner = sockets::plain().unwrap();
+        let inner = endpoints::plain().unwrap();
         let port = inner.local_addr().unwrap().port();
         let socket = Arc::new(DisguisedSocket::new(inner, disguise, None::<Ports>));
         let runtime = Arc::new(TokioRuntime);

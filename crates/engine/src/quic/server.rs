@@ -17,8 +17,8 @@ use super::{
     Disguise, Hop, Sockets,
     carried::CarriedSocket,
     disguise::{DisguisedSocket, Ports},
+    endpoints,
     fault::{cause_of, cause_of_connect},
-    sockets,
 };
 use crate::{Attempt, Cause, DialError, Dialer, TlsClients};
 
@@ -83,7 +83,7 @@ enum Exit {
 impl Exit {
     fn socket(&self) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         match self {
-            Self::System => sockets::plain(),
+            Self::System => endpoints::plain(),
             Self::Carried(socket) => Ok(Arc::clone(socket) as Arc<dyn AsyncUdpSocket>),
         }
     }
@@ -178,12 +178,12 @@ impl Server {
                 routed(address).map_err(Cause::of_own_socket)?;
             }
             match (&hop, disguise, shared) {
-                (Some(hop), ..) => sockets::own(hop.socket()?),
+                (Some(hop), ..) => endpoints::own(hop.socket()?),
                 (None, Some(disguise), _) => {
-                    sockets::own(Arc::new(DisguisedSocket::new(exit.socket()?, Some(disguise), None)))
+                    endpoints::own(Arc::new(DisguisedSocket::new(exit.socket()?, Some(disguise), None)))
                 }
                 (None, None, Some(shared)) => shared.shared(),
-                (None, None, None) => sockets::own(exit.socket()?),
+                (None, None, None) => endpoints::own(exit.socket()?),
             }
         };
         let endpoint = attempt.stage(Stage::Connect, socket).await?;
@@ -203,6 +203,6 @@ fn routed(address: SocketAddr) -> io::Result<()> {
     } else {
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
     };
-    let socket = UdpSocket::bind(any).map_err(|error| crate::system::of_family(address, error))?;
-    socket.connect(address).map_err(|error| crate::system::of_family(address, error))
+    let socket = UdpSocket::bind(any).map_err(|error| crate::net::of_family(address, error))?;
+    socket.connect(address).map_err(|error| crate::net::of_family(address, error))
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     fault::{cause_of_read, cause_of_write},
-    links::Lease,
+    pool::Lease,
 };
 
 use crate::Stream;

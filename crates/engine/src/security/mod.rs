@@ -1,21 +1,21 @@
 //! The layers that protect bytes between us and a node.
 
-mod hello;
+mod client_hello;
+mod decoy;
 mod reality;
 mod shadow_tls;
 pub(crate) mod tls;
-mod visit;
 
 use hezar_core::{Host, Security, Stage, Target, Tls};
 
 use self::{
-    hello::{OwnHello, Shape},
+    client_hello::{OwnHello, Shape},
     reality::RealityClient,
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
 pub(crate) use self::{
-    hello::hear_server_hello,
+    client_hello::hear_server_hello,
     reality::read_certificate as read_reality_certificate,
     shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
 };
@@ -51,7 +51,8 @@ impl TlsClient {
         let fingerprint = tls.fingerprint.filter(|_| !self.own_hello.is_due());
         let result = clients.handshake(stream, tls, server, default_alpn, fingerprint, attempt).await;
         if tls.fingerprint.is_some() {
-            let sent = fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(hello::template_of(fingerprint)));
+            let sent =
+                fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(client_hello::template_of(fingerprint)));
             self.own_hello.learn(sent, result.as_ref().err().map(|error| &error.cause));
         }
         result.map(tls::Handshaken::secured)

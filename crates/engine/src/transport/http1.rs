@@ -6,8 +6,10 @@ use hezar_core::Host;
 
 use crate::{
     Cause,
-    head::{Head, MOST_HEAD},
-    protocol::headed::AnswerHead,
+    io::{
+        header_stream::AnswerHead,
+        http_head::{Head, MOST_HEAD},
+    },
 };
 
 /// Sent when the publisher names none: servers behind a CDN often refuse clients that say nothing or say "bot".

@@ -1,12 +1,13 @@
 //! What carries a stream protocol's bytes, and the security beneath it.
 
+pub(crate) mod connector;
 mod grpc;
 mod http1;
 mod http2;
+mod http2_pool;
 mod http3;
 mod http_header;
 mod http_upgrade;
-mod multiplex;
 mod websocket;
 mod xhttp;
 
@@ -24,7 +25,8 @@ use self::{
     xhttp::{Version, Way, XhttpClient},
 };
 use crate::{
-    Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, quic::Server, security::Secure, upstream::Road,
+    Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, quic::Server, security::Secure,
+    transport::connector::Road,
 };
 
 /// The layer between secured streams to a server and the proxy protocol.

@@ -24,8 +24,10 @@ use tokio::io::{AsyncRead, ReadBuf};
 use self::chunks::Chunks;
 use crate::{
     Cause,
-    fill::pour,
-    read_through::{ReadThrough, Reader},
+    io::{
+        copy::pour,
+        read_through::{ReadThrough, Reader},
+    },
 };
 
 /// The longest head of an answer that a proxy passes on, in bytes: browsers stop at 256 KiB, curl at 100 KiB a line.

@@ -26,7 +26,7 @@ use tokio::io::ReadBuf;
 
 use self::{pool::Pool, session::Session, stream::AnyTlsStream};
 use super::{address::put_socks, packets::Packets, uot};
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, transport::connector::Upstream};
 
 /// Builds the dialer; `upstream` opens TLS streams to the server.
 ///

@@ -15,7 +15,7 @@ use super::{
     padding::Scheme,
     wire::{self, Command, HEADER, Header, MAX_TEXT},
 };
-use crate::{BoxStream, Cause, protocol::inbox::Inbox};
+use crate::{BoxStream, Cause, io::read_buffer::Inbox};
 
 /// The scheme that a node's sessions use; its server may change it.
 pub(super) type SharedScheme = Arc<Mutex<Arc<Scheme>>>;

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError, Dialer,
-    protocol::laws::{self, Served},
+    protocol::contract::{self, Served},
     testing::Chopped,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 fn dialer(upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
@@ -117,10 +117,10 @@ async fn serve(peer: DuplexStream) -> Served {
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
     for (seed, most) in [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)] {
-        laws::answers(laws::connect(&dialer, &serve, seed, most).await).await;
-        laws::speaks_first(laws::connect(&dialer, &serve, seed, most).await).await;
+        contract::answers(contract::connect(&dialer, &serve, seed, most).await).await;
+        contract::speaks_first(contract::connect(&dialer, &serve, seed, most).await).await;
         if most > 3 {
-            laws::carries_much_down(laws::connect(&dialer, &serve, seed, most).await).await;
+            contract::carries_much_down(contract::connect(&dialer, &serve, seed, most).await).await;
         }
     }
 }
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     async fn connect(&self) -> BoxStream {
-        self.dialer.connect(&laws::target(), &laws::attempt()).await.unwrap()
+        self.dialer.connect(&contract::target(), &contract::attempt()).await.unwrap()
     }
 
     fn connections(&self) -> usize {
@@ -319,7 +319,7 @@ async fn a_reused_connection_that_went_silent_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn datagrams() {
     let bench = Bench::new();
-    let association = bench.dialer.associate(&laws::attempt()).await.unwrap();
+    let association = bench.dialer.associate(&contract::attempt()).await.unwrap();
     let (mut from, mut to) = bench.server().await;
     for _ in 0..2 {
         frame(&mut from).await.unwrap();
@@ -336,7 +336,7 @@ async fn datagrams() {
     assert_eq!((&buffer[..length], sender.to_string().as_str()), (&b"answ"[..], "192.0.2.7:53"));
     send(&mut to, Command::Push, 1, b"\x09").await;
     assert!(association.recv_from(&mut buffer).await.is_err());
-    assert!(association.send_to(&[0; 70_000], &laws::target()).await.is_err());
+    assert!(association.send_to(&[0; 70_000], &contract::target()).await.is_err());
 }
 
 #[test]
@@ -365,6 +365,6 @@ proptest! {
     #[test]
     fn garbage_does_not_panic(answer in proptest::collection::vec(any::<u8>(), 0..200), seed: u64, most in 1..300_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(laws::cause_of_answer(dialer, &answer, seed, most));
+        runtime.block_on(contract::cause_of_answer(dialer, &answer, seed, most));
     }
 }

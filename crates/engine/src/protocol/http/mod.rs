@@ -13,7 +13,9 @@ use http::HeaderValue;
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm, head, prefixed::Prefixed, upstream::Upstream,
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm,
+    io::{http_head, prefixed::Prefixed},
+    transport::connector::Upstream,
 };
 
 /// One HTTP proxy.
@@ -63,7 +65,7 @@ impl Http {
         stream.write_all(&wire::request(target, self.authorization.as_ref())).await?;
         stream.flush().await?;
         let mut rest = BytesMut::new();
-        let answer = head::read(&mut stream, &mut rest).await?;
+        let answer = http_head::read(&mut stream, &mut rest).await?;
         wire::verdict(answer.status)?;
         // A target that speaks first may already have spoken.
         Ok(if rest.is_empty() { stream } else { Box::new(Prefixed::new(rest.freeze(), stream)) })

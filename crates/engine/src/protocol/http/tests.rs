@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::build;
 use crate::{
     Attempt, BoxStream, DialError, Dialer, TlsClients,
-    head::{Head, MOST_HEAD},
     http::{HttpRequest, Limits, get},
+    io::http_head::{Head, MOST_HEAD},
     testing::upstream_pair,
 };
 

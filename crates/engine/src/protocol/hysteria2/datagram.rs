@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Cause, Datagram, DialError,
-    fill::copy_packet,
+    io::copy::copy_packet,
     quic::{
         Inbox, Lease, Link,
         fragments::{self, Fragments},

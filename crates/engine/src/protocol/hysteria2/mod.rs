@@ -14,9 +14,9 @@ use hezar_core::{Hysteria2, Secret, Target};
 use quinn::VarInt;
 
 use self::{datagram::Hysteria2Datagram, session::Session};
-use super::headed::Headed;
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
+    io::header_stream::{AnswerHead as _, Headed},
     quic::{Dialled, Disguise, Hop, Links, Promise, Server, negotiated, transport},
 };
 
@@ -56,7 +56,7 @@ pub(crate) fn build(
 
 /// Reads bytes as each thing that a server sends; for the fuzz targets.
 pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
-    (super::headed::AnswerHead::length(&wire::Answer, bytes).is_ok(), wire::Message::read(bytes).is_some())
+    (wire::Answer.length(bytes).is_ok(), wire::Message::read(bytes).is_some())
 }
 
 /// Dials targets through one Hysteria 2 server.

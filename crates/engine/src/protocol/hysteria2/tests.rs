@@ -20,13 +20,11 @@ use super::{
 };
 use crate::{
     Cause,
-    protocol::{
-        headed::AnswerHead,
-        laws::{self, Served, pump},
-    },
+    io::header_stream::AnswerHead,
+    protocol::contract::{self, Served, pump},
     quic::{peer::Peer, varint},
     testing::until,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 /// The request and answer of one stream, over any other stream.
@@ -84,12 +82,12 @@ async fn serve(mut peer: DuplexStream) -> Served {
 
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
-    laws::all(inner, serve).await;
+    contract::all(inner, serve).await;
 }
 
 #[test]
 fn golden_request() {
-    let bytes = wire::request(&laws::target(), &mut random());
+    let bytes = wire::request(&contract::target(), &mut random());
     assert_eq!(bytes[..18], *b"\x44\x01\x0fexample.com:443");
     let mut rest = &bytes[18..];
     let length = varint::take(&mut rest).unwrap();
@@ -136,7 +134,7 @@ fn rates_are_settled() {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_have_their_causes() {
-    let cause = async |bytes: &[u8]| laws::cause_of_answer(inner, bytes, 1, 64).await;
+    let cause = async |bytes: &[u8]| contract::cause_of_answer(inner, bytes, 1, 64).await;
     let said = async |message: &str| cause(&answer(1, message, 100)).await;
     assert!(matches!(
         said("dial tcp 192.0.2.1:1: connect: connection refused").await,
@@ -190,7 +188,7 @@ async fn speak(connection: Connection, udp: bool) {
     while let Ok((mut send, mut receive)) = connection.accept_bi().await {
         tokio::spawn(async move {
             assert_eq!(integer(&mut receive).await, 0x401);
-            assert_eq!(text(&mut receive).await, laws::target().to_string());
+            assert_eq!(text(&mut receive).await, contract::target().to_string());
             text(&mut receive).await;
             send.write_all(&answer(0, "", 300)).await.unwrap();
             let _ = tokio::io::copy(&mut receive, &mut send).await;
@@ -210,23 +208,23 @@ async fn a_whole_life() {
     let dialer = dialer(&peer, &target, AUTH);
     sleep(Duration::from_millis(1)).await;
     let before = Handle::current().metrics().num_alive_tasks();
-    let mut stream = dialer.connect(&laws::target(), &laws::attempt()).await.unwrap();
+    let mut stream = dialer.connect(&contract::target(), &contract::attempt()).await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     let mut buffer = [0; 4];
     stream.read_exact(&mut buffer).await.unwrap();
     assert_eq!(&buffer, b"ping");
 
-    let datagrams = dialer.associate(&laws::attempt()).await.unwrap();
+    let datagrams = dialer.associate(&contract::attempt()).await.unwrap();
     let mut buffer = vec![0; 65_536];
     for length in [1, 1000, 1200, 5000, 60_000] {
         let payload: Vec<u8> = (0..length).map(|n: u32| (n % 251) as u8).collect();
-        datagrams.send_to(&payload, &laws::target()).await.unwrap();
+        datagrams.send_to(&payload, &contract::target()).await.unwrap();
         let (received, from) = datagrams.recv_from(&mut buffer).await.unwrap();
-        assert_eq!(from, laws::target());
+        assert_eq!(from, contract::target());
         assert!(buffer[..received] == payload, "{length}");
     }
     // What does not fit is cut off.
-    datagrams.send_to(&[1; 100], &laws::target()).await.unwrap();
+    datagrams.send_to(&[1; 100], &contract::target()).await.unwrap();
     assert_eq!(datagrams.recv_from(&mut [0; 10]).await.unwrap().0, 10);
 
     drop((stream, datagrams));
@@ -237,14 +235,14 @@ async fn a_whole_life() {
 #[tokio::test]
 async fn a_wrong_password_is_named() {
     let (peer, target) = start(true);
-    let failed = dialer(&peer, &target, "wrong").connect(&laws::target(), &laws::attempt()).await.err().unwrap();
+    let failed = dialer(&peer, &target, "wrong").connect(&contract::target(), &contract::attempt()).await.err().unwrap();
     assert!(matches!(failed.cause, Cause::Authentication), "{failed}");
 }
 
 #[tokio::test]
 async fn no_datagrams_where_the_server_has_none() {
     let (peer, target) = start(false);
-    let failed = dialer(&peer, &target, AUTH).associate(&laws::attempt()).await.err().unwrap();
+    let failed = dialer(&peer, &target, AUTH).associate(&contract::attempt()).await.err().unwrap();
     assert!(matches!(failed.cause, Cause::Unsupported(_)), "{failed}");
 }
 
@@ -252,10 +250,10 @@ async fn no_datagrams_where_the_server_has_none() {
 async fn an_association_ends_with_its_connection() {
     let (peer, target) = start(true);
     let dialer = dialer(&peer, &target, AUTH);
-    let datagrams = dialer.associate(&laws::attempt()).await.unwrap();
+    let datagrams = dialer.associate(&contract::attempt()).await.unwrap();
     peer.endpoint.close(VarInt::from_u32(0), b"");
     assert!(datagrams.recv_from(&mut [0; 10]).await.is_err());
-    assert!(datagrams.send_to(&[0; 10], &laws::target()).await.is_err());
+    assert!(datagrams.send_to(&[0; 10], &contract::target()).await.is_err());
 }
 
 proptest! {

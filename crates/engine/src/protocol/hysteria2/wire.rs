@@ -18,7 +18,7 @@ use hezar_core::Target;
 use http::{HeaderMap, Request, Response};
 use rand::{Rng, RngExt};
 
-use crate::{Cause, protocol::headed::AnswerHead, quic::varint};
+use crate::{Cause, io::header_stream::AnswerHead, quic::varint};
 
 /// The status of an accepted client.
 const ACCEPTED: u16 = 233;

@@ -16,7 +16,7 @@ use tokio::io::ReadBuf;
 use super::wire::{Aead, Chunks, MAX_PAYLOAD, Sealer};
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The length of HKDF's output.

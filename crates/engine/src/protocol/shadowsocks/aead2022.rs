@@ -15,9 +15,9 @@ use tokio::io::ReadBuf;
 use super::wire::{Aead, Chunks, MAX_PAYLOAD, Sealer};
 use crate::{
     Cause,
-    protocol::{
+    io::{
         aead::TAG,
-        sealed::{Codec, Opened},
+        codec_stream::{Codec, Opened},
     },
 };
 

@@ -11,7 +11,7 @@ use tokio::io::ReadBuf;
 use super::wire::password_key;
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The longest piece encrypted at once, in bytes.

@@ -35,15 +35,17 @@ use self::{
 };
 use super::{
     address::put_socks,
-    headed::{Headed, NoHead},
     packets::Packets,
-    sealed::Sealed,
     uot::{self, Uot},
 };
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, TlsClients,
+    io::{
+        codec_stream::Sealed,
+        header_stream::{Headed, NoHead},
+    },
     security::{Secure, ShadowTlsClient},
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 /// The way to the server: a plugin may be a transport, or the security layer.

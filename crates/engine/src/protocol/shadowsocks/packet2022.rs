@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Cause,
-    protocol::aead::{AeadKey, NonceBytes},
+    io::aead::{AeadKey, NonceBytes},
 };
 
 /// A server that changes its session more often than this, in seconds, is not followed.

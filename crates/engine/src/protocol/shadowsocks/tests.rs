@@ -17,13 +17,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
 use super::{aead2017, aead2022, build, wire};
 use crate::{
     BuildError, Cause, Dialer,
+    io::codec_stream::Codec,
     protocol::{
         address::put_socks,
-        laws::{self, Served, pump},
-        sealed::Codec,
+        contract::{self, Served, pump},
     },
     testing::upstream_pair,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 fn settings(method: &str, password: &str) -> Shadowsocks {
@@ -72,7 +72,7 @@ async fn serve(method: &str, password: &str, user: Option<&str>, peer: DuplexStr
 }
 
 async fn keeps_the_laws(method: &'static str, password: &'static str) {
-    laws::all(dialer(method, password), |io| serve(method, password, None, io)).await;
+    contract::all(dialer(method, password), |io| serve(method, password, None, io)).await;
 }
 
 /// A key of `length` equal bytes.
@@ -101,7 +101,7 @@ async fn identity_headers() {
     for (method, length) in [("2022-blake3-aes-128-gcm", 16), ("2022-blake3-aes-256-gcm", 32)] {
         let (server, user) = (&*key(6, length).leak(), &*key(7, length).leak());
         let both = format!("{server}:{user}");
-        laws::all(dialer(method, &both), |io| serve(method, server, Some(user), io)).await;
+        contract::all(dialer(method, &both), |io| serve(method, server, Some(user), io)).await;
     }
 }
 
@@ -116,7 +116,7 @@ async fn stream_ciphers() {
 #[tokio::test(start_paused = true)]
 async fn no_cipher() {
     for method in ["none", "plain"] {
-        laws::all(dialer(method, ""), |io| serve("none", "", None, io)).await;
+        contract::all(dialer(method, ""), |io| serve("none", "", None, io)).await;
     }
 }
 
@@ -159,7 +159,7 @@ fn golden_requests() {
 async fn names_what_went_wrong() {
     let page = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nConnection: close\r\nContent-Length: 0\r\n\r\n0123456789";
     for (method, password) in [("aes-256-gcm", "x".to_owned()), ("2022-blake3-aes-256-gcm", key(1, 32))] {
-        let cause = |answer| laws::cause_of_answer(dialer(method, &password), answer, 1, 64);
+        let cause = |answer| contract::cause_of_answer(dialer(method, &password), answer, 1, 64);
         assert!(matches!(cause(b"").await, Some(Cause::Closed)));
         assert!(matches!(cause(b"short").await, Some(Cause::Closed)));
         assert!(matches!(cause(page).await, Some(Cause::Authentication)), "{method}");
@@ -170,7 +170,7 @@ async fn names_what_went_wrong() {
 async fn other_passwords_do_not_open() {
     let (upstream, peer) = upstream_pair(1, 64);
     let mut client = build(&settings("aes-128-gcm", "ours"), upstream).unwrap();
-    let mut client = Arc::get_mut(&mut client).unwrap().connect(&laws::target(), &laws::attempt()).await.unwrap();
+    let mut client = Arc::get_mut(&mut client).unwrap().connect(&contract::target(), &contract::attempt()).await.unwrap();
     client.write_all(b"x").await.unwrap();
     client.flush().await.unwrap();
     let kind: CipherKind = "aes-128-gcm".parse().unwrap();
@@ -227,7 +227,7 @@ proptest! {
             ("2022-blake3-aes-128-gcm", key(1, 16), true),
             ("aes-256-cfb", "x".to_owned(), answer.len() < 16),
         ] {
-            let cause = runtime.block_on(laws::cause_of_answer(dialer(method, &password), &answer, seed, most));
+            let cause = runtime.block_on(contract::cause_of_answer(dialer(method, &password), &answer, seed, most));
             prop_assert_eq!(cause.is_some(), fails);
         }
     }

@@ -11,9 +11,9 @@ use tokio::io::ReadBuf;
 
 use crate::{
     Cause,
-    protocol::{
+    io::{
         aead::{AeadKey, NonceBytes, TAG},
-        sealed::Opened,
+        codec_stream::Opened,
     },
 };
 

@@ -4,7 +4,7 @@ use aws_lc_rs::aead::CHACHA20_POLY1305;
 
 use crate::{
     Cause,
-    protocol::aead::{AeadKey, NonceBytes},
+    io::aead::{AeadKey, NonceBytes},
 };
 
 /// The length of the nonce.

@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt, sync::Mutex};
 use super::wire;
 use crate::{
     BoxDatagram, BoxStream, Cause, Datagram,
-    fill::copy_packet,
+    io::copy::copy_packet,
     protocol::{address::may_be, packets::unsendable},
 };
 

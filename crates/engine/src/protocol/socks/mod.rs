@@ -15,7 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::four::NameForm;
 use super::address::take_socks;
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, SystemDialer, upstream::Upstream};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, SystemDialer, transport::connector::Upstream,
+};
 
 /// One SOCKS server.
 #[derive(Debug)]

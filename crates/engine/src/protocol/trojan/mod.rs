@@ -11,11 +11,12 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use hezar_core::{Target, Trojan};
 
-use super::{
-    headed::{Headed, NoHead},
-    packets::Packets,
+use super::packets::Packets;
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
+    io::header_stream::{Headed, NoHead},
+    transport::connector::Upstream,
 };
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///

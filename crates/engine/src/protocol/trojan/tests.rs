@@ -10,11 +10,11 @@ use super::{build, wire};
 use crate::{
     BuildError, Cause, Dialer,
     protocol::{
-        datagram_laws,
-        laws::{self, Served, pump},
+        contract::{self, Served, pump},
+        datagram_contract,
     },
     testing::upstream_pair,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 fn settings() -> Trojan {
@@ -41,14 +41,14 @@ async fn serve(mut peer: DuplexStream) -> Served {
 
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
-    laws::all(dialer, serve).await;
+    contract::all(dialer, serve).await;
 }
 
 #[test]
 fn golden_request() {
     let expected = "643633646339313965323031643762633463383235363330643263663235666463393364346232663064343637303664323930\
                     33386430310d0a01030b6578616d706c652e636f6d01bb0d0a";
-    assert_eq!(hex::encode(wire::request(&wire::key("password"), wire::CONNECT, &laws::target())), expected);
+    assert_eq!(hex::encode(wire::request(&wire::key("password"), wire::CONNECT, &contract::target())), expected);
     let v4 = wire::request(&wire::key("x"), wire::CONNECT, &Target::parse("192.0.2.7:80").unwrap());
     assert_eq!(&v4[58..], b"\x01\x01\xc0\x00\x02\x07\x00\x50\r\n");
     let v6 = wire::request(&wire::key("x"), wire::CONNECT, &Target::parse("[2001:db8::1]:65535").unwrap());
@@ -57,8 +57,8 @@ fn golden_request() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_closed() {
-    assert!(matches!(laws::cause_of_answer(dialer, b"", 1, 64).await, Some(Cause::Closed)));
-    assert!(laws::cause_of_answer(dialer, b"x", 1, 64).await.is_none());
+    assert!(matches!(contract::cause_of_answer(dialer, b"", 1, 64).await, Some(Cause::Closed)));
+    assert!(contract::cause_of_answer(dialer, b"x", 1, 64).await.is_none());
 }
 
 #[test]
@@ -88,16 +88,16 @@ async fn datagrams_go_in_packets() {
     let expected =
         [KEY, b"\r\n\x03", name, b"\r\n", &packet(name, b"one"), &packet(v4, &[7; 1200]), &packet(name, b"")];
     let sent: [(&str, &[u8]); 3] = [("a.example:53", b"one"), ("1.2.3.4:443", &[7; 1200]), ("a.example:53", b"")];
-    datagram_laws::sends(dialer, &sent, &expected.concat()).await;
+    datagram_contract::sends(dialer, &sent, &expected.concat()).await;
 
     // A sender that is none is passed over, as is the end in the middle of a packet.
     let nobody = &b"\x01\x01\x02\x03\x04\0\0"[..];
     let answer = [packet(v4, b"two"), packet(nobody, b"x"), packet(name, b""), packet(name, &[9; 3000]), v4.to_vec()];
     let expected: [(&[u8], &str); 3] = [(b"two", "1.2.3.4:443"), (b"", "a.example:53"), (&[9; 3000], "a.example:53")];
-    let end = datagram_laws::receives(dialer, "a.example:53", &answer.concat(), &expected).await;
+    let end = datagram_contract::receives(dialer, "a.example:53", &answer.concat(), &expected).await;
     assert!(matches!(end, Cause::Closed));
     for wrong in [&b"\x05aaaa"[..], b"\x01\x01\x02\x03\x04\x01\xbb\x00\x01\n\rx", b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
-        let end = datagram_laws::receives(dialer, "a.example:53", wrong, &[]).await;
+        let end = datagram_contract::receives(dialer, "a.example:53", wrong, &[]).await;
         assert!(matches!(end, Cause::Protocol(_)), "{end:?}");
     }
 }
@@ -105,10 +105,10 @@ async fn datagrams_go_in_packets() {
 #[tokio::test(start_paused = true)]
 async fn a_datagram_too_large_is_lost_alone() {
     let (upstream, mut peer) = upstream_pair(1, 64 * 1024);
-    let association = datagram_laws::associate(&dialer, upstream).await;
-    let error = association.send_to(&[0; 70_000], &laws::target()).await.unwrap_err();
+    let association = datagram_contract::associate(&dialer, upstream).await;
+    let error = association.send_to(&[0; 70_000], &contract::target()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    association.send_to(b"x", &laws::target()).await.unwrap();
+    association.send_to(b"x", &contract::target()).await.unwrap();
     let mut start = [0; 59];
     peer.read_exact(&mut start).await.unwrap();
     assert_eq!(start[..56], *KEY);
@@ -118,10 +118,10 @@ async fn a_datagram_too_large_is_lost_alone() {
 async fn calls_that_are_given_up_lose_nothing() {
     use tokio::io::AsyncWriteExt;
     let (upstream, mut peer) = upstream_pair(3, 2);
-    let association = datagram_laws::associate(&dialer, upstream).await;
-    let target = laws::target();
+    let association = datagram_contract::associate(&dialer, upstream).await;
+    let target = contract::target();
     // The second datagram follows the first whole, however often the first call was given up.
-    datagram_laws::impatient(|| association.send_to(&[1; 300], &target)).await.unwrap();
+    datagram_contract::impatient(|| association.send_to(&[1; 300], &target)).await.unwrap();
     association.send_to(&[2; 300], &target).await.unwrap();
     let packet = |byte: u8| [&b"\x03\x0bexample.com\x01\xbb\x01\x2c\r\n"[..], &[byte; 300]].concat();
     let mut start = vec![0; 56 + 2 + 1 + 15 + 2];
@@ -139,7 +139,7 @@ async fn calls_that_are_given_up_lose_nothing() {
     assert!(ones >= 1);
     peer.write_all(&[packet(3), packet(4)].concat()).await.unwrap();
     for byte in [3, 4] {
-        let (payload, _) = datagram_laws::impatient(|| crate::testing::heard(&*association)).await.unwrap();
+        let (payload, _) = datagram_contract::impatient(|| crate::testing::heard(&*association)).await.unwrap();
         assert_eq!(payload, vec![byte; 300]);
     }
 }
@@ -147,6 +147,6 @@ async fn calls_that_are_given_up_lose_nothing() {
 proptest! {
     #[test]
     fn any_packets(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        datagram_laws::survives(super::datagram::Codec::new(wire::key("x")), bytes);
+        datagram_contract::survives(super::datagram::Codec::new(wire::key("x")), bytes);
     }
 }

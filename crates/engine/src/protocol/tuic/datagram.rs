@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Cause, Datagram, DialError,
-    fill::copy_packet,
+    io::copy::copy_packet,
     quic::{
         Inbox, Lease, Link, cause_of,
         fragments::{self, Fragments},

@@ -21,9 +21,9 @@ use self::{
     datagram::TuicDatagram,
     session::{Session, Unproven},
 };
-use super::headed::{Headed, NoHead};
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
+    io::header_stream::{Headed, NoHead},
     quic::{Dialled, Link, Links, Server, transport},
 };
 

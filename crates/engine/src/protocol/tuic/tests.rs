@@ -15,7 +15,7 @@ use tokio::{
 use super::{wire::Packet, *};
 use crate::{
     Cause,
-    protocol::laws,
+    protocol::contract,
     quic::{
         fragments,
         peer::{self, Peer},
@@ -35,7 +35,7 @@ fn golden_commands() {
     let proof = wire::authenticate(ID, &[7; 32]);
     assert_eq!(proof[..20], *b"\x05\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x07\x07");
     assert_eq!(proof.len(), 50);
-    assert_eq!(wire::connect(&laws::target()), b"\x05\x01\x00\x0bexample.com\x01\xbb");
+    assert_eq!(wire::connect(&contract::target()), b"\x05\x01\x00\x0bexample.com\x01\xbb");
     assert_eq!(wire::connect(&v4()), b"\x05\x01\x01\xc0\x00\x02\x01\x00\x35");
     let v6 = wire::connect(&Target::parse("[2001:db8::1]:53").unwrap());
     assert_eq!(v6, b"\x05\x01\x02\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x35");
@@ -115,7 +115,7 @@ async fn speak(connection: Connection, pause: Duration) {
         tokio::spawn(async move {
             let mut request = [0; 17];
             receive.read_exact(&mut request).await.unwrap();
-            assert_eq!(request[..], wire::connect(&laws::target())[..]);
+            assert_eq!(request[..], wire::connect(&contract::target())[..]);
             let _ = tokio::io::copy(&mut receive, &mut send).await;
         });
     }
@@ -135,14 +135,14 @@ async fn a_whole_life() {
         sleep(Duration::from_millis(1)).await;
         let before = Handle::current().metrics().num_alive_tasks();
         for _ in 0..2 {
-            let mut stream = dialer.connect(&laws::target(), &laws::attempt()).await.unwrap();
+            let mut stream = dialer.connect(&contract::target(), &contract::attempt()).await.unwrap();
             stream.write_all(b"ping").await.unwrap();
             stream.shutdown().await.unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.unwrap();
             assert_eq!(answer, b"ping");
         }
-        let datagrams = dialer.associate(&laws::attempt()).await.unwrap();
+        let datagrams = dialer.associate(&contract::attempt()).await.unwrap();
         let mut buffer = vec![0; 65_536];
         for length in [0, 1, 1000, 1200, 5000, 60_000] {
             let payload: Vec<u8> = (0..length).map(|n: u32| (n % 251) as u8).collect();
@@ -167,7 +167,7 @@ async fn a_wrong_password_is_named() {
 
 async fn wrong_password((peer, target): (Peer, Target)) {
     let dialer = dialer(&peer, &target, "wrong", UdpRelayMode::Native);
-    let mut stream = dialer.connect(&laws::target(), &laws::attempt()).await.unwrap();
+    let mut stream = dialer.connect(&contract::target(), &contract::attempt()).await.unwrap();
     let _ = stream.write_all(b"ping").await;
     let cause = Cause::from(stream.read(&mut [0; 4]).await.unwrap_err());
     assert!(matches!(cause, Cause::Authentication), "{cause}");
@@ -195,10 +195,10 @@ proptest! {
     fn any_packet(session: u16, packet: u16, payload in proptest::collection::vec(any::<u8>(), 0..3000), room in 20usize..4000) {
         let (count, pieces) = fragments::cut(&payload, room, room).unwrap();
         for (piece, part) in pieces {
-            let written = wire::packet(session, packet, (piece, count), &laws::target(), part);
+            let written = wire::packet(session, packet, (piece, count), &contract::target(), part);
             let read = Packet::read(&written).unwrap();
             prop_assert_eq!((read.session, read.packet, read.piece, read.pieces), (session, packet, piece, count));
-            prop_assert_eq!(read.address, (piece == 0).then(laws::target));
+            prop_assert_eq!(read.address, (piece == 0).then(contract::target));
             prop_assert_eq!(&read.payload[..], part);
         }
     }

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{Road, wire};
 use crate::{
     Attempt, BoxDatagram, BoxStream, Cause, DialError,
+    io::header_stream::Headed,
     protocol::{
-        headed::Headed,
         packet_addr::{self, Addressing},
         packets::{PacketCodec, Packets, Taken, unsendable},
-        per_target::Leads,
+        stream_per_target::Leads,
     },
 };
 

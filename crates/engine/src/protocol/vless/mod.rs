@@ -20,8 +20,11 @@ use self::{
     encryption::Encryption,
     vision::{Layer, No443, VisionStream},
 };
-use super::{headed::Headed, packets::Packets, per_target::PerTarget, xudp::Xudp};
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, upstream::Upstream};
+use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, io::header_stream::Headed,
+    transport::connector::Upstream,
+};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///

@@ -10,14 +10,14 @@ use uuid::{Uuid, uuid};
 use super::{build, wire};
 use crate::{
     BuildError, Cause, Dialer,
+    io::header_stream::AnswerHead,
     protocol::{
-        datagram_laws,
-        headed::AnswerHead,
-        laws::{self, Served, pump},
+        contract::{self, Served, pump},
+        datagram_contract,
         packet_addr::Addressing,
     },
     testing::upstream_pair,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
@@ -46,22 +46,22 @@ pub(super) async fn serve(mut peer: DuplexStream) -> Served {
 
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
-    laws::all(dialer, serve).await;
+    contract::all(dialer, serve).await;
 }
 
 #[test]
 fn golden_request() {
     let expected = "00b831381d63244d53ad4f8cda48b30811000101bb020b6578616d706c652e636f6d";
-    assert_eq!(hex::encode(wire::request(&ID, wire::CONNECT, &laws::target())), expected);
+    assert_eq!(hex::encode(wire::request(&ID, wire::CONNECT, &contract::target())), expected);
     let v6 = wire::request(&ID, wire::CONNECT, &Target::parse("[2001:db8::1]:80").unwrap());
-    let vision = wire::vision(&ID, &laws::target());
+    let vision = wire::vision(&ID, &contract::target());
     assert_eq!((&vision[17..20], &vision[36..40]), (&b"\x12\x0a\x10"[..], &b"\x01\x01\xbb\x02"[..]));
     assert_eq!(&v6[18..], b"\x01\x00\x50\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01");
 }
 
 #[tokio::test(start_paused = true)]
 async fn names_what_went_wrong() {
-    let cause = |answer| laws::cause_of_answer(dialer, answer, 1, 64);
+    let cause = |answer| contract::cause_of_answer(dialer, answer, 1, 64);
     assert!(matches!(cause(b"").await, Some(Cause::Closed)));
     assert!(matches!(cause(b"\0").await, Some(Cause::Closed)));
     assert!(matches!(cause(b"\0\x05abc").await, Some(Cause::Closed)));
@@ -106,7 +106,7 @@ async fn datagrams_in_xudp() {
         b"\0\x0c\0\0\x02\x01\x02\x01\xbb\x01\x01\x02\x03\x04\0\0",
         b"\0\x18\0\0\x02\x01\x02\x00\x01\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x05three",
     ];
-    datagram_laws::sends(xudp(), &sent, &[head(3, b""), frames.concat()].concat()).await;
+    datagram_contract::sends(xudp(), &sent, &[head(3, b""), frames.concat()].concat()).await;
 
     let answer = [
         &b"\0\x03abc"[..],
@@ -121,7 +121,7 @@ async fn datagrams_in_xudp() {
         b"never seen",
     ];
     let expected: [(&[u8], &str); 3] = [(b"two", "1.2.3.4:443"), (b"first", "a.example:53"), (b"last", "1.2.3.4:443")];
-    let end = datagram_laws::receives(xudp(), "a.example:53", &answer.concat(), &expected).await;
+    let end = datagram_contract::receives(xudp(), "a.example:53", &answer.concat(), &expected).await;
     assert!(matches!(end, Cause::Closed));
     for (wrong, code) in [
         (&b""[..], "closed"),
@@ -131,7 +131,7 @@ async fn datagrams_in_xudp() {
         (b"\0\0\0\x04\0\0\x09\0", "protocol"),
         (b"\0\0\0\x06\0\0\x02\x01\x02\0\0\0", "closed"),
     ] {
-        let end = datagram_laws::receives(xudp(), "a.example:53", wrong, &[]).await;
+        let end = datagram_contract::receives(xudp(), "a.example:53", wrong, &[]).await;
         assert_eq!(end.code(), code, "{wrong:?}");
     }
 }
@@ -140,11 +140,11 @@ async fn datagrams_in_xudp() {
 async fn datagrams_to_one_target() {
     let plain = || packing(PacketEncoding::None);
     let expected = [head(2, b"\x00\x35\x02\x09a.example"), b"\0\x03one\0\0".to_vec()].concat();
-    datagram_laws::sends(plain(), &[("a.example:53", b"one"), ("a.example:53", b"")], &expected).await;
+    datagram_contract::sends(plain(), &[("a.example:53", b"one"), ("a.example:53", b"")], &expected).await;
     let expected: [(&[u8], &str); 2] = [(b"two", "a.example:53"), (b"", "a.example:53")];
-    let end = datagram_laws::receives(plain(), "a.example:53", b"\0\0\0\x03two\0\0\0\x05cut", &expected).await;
+    let end = datagram_contract::receives(plain(), "a.example:53", b"\0\0\0\x03two\0\0\0\x05cut", &expected).await;
     assert!(matches!(end, Cause::Timeout), "a stream that ends later is opened anew: {end:?}");
-    let end = datagram_laws::receives(plain(), "a.example:53", b"", &[]).await;
+    let end = datagram_contract::receives(plain(), "a.example:53", b"", &[]).await;
     assert!(matches!(end, Cause::Closed), "a server that never answered is told: {end:?}");
 }
 
@@ -155,8 +155,8 @@ async fn packetaddr_shares_one_stream_for_addresses() {
     let v6 = b"\x02\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50";
     let sent: [(&str, &[u8]); 2] = [("1.2.3.4:53", b"one"), ("[2001:db8::1]:80", b"two")];
     let expected = [&head(2, magic)[..], b"\0\x0a\x01\x01\x02\x03\x04\x00\x35one", b"\0\x16", v6, b"two"].concat();
-    datagram_laws::sends(shared(), &sent, &expected).await;
-    datagram_laws::sends(
+    datagram_contract::sends(shared(), &sent, &expected).await;
+    datagram_contract::sends(
         shared(),
         &[("a.example:53", b"one")],
         &[head(2, b"\x00\x35\x02\x09a.example"), b"\0\x03one".to_vec()].concat(),
@@ -166,7 +166,7 @@ async fn packetaddr_shares_one_stream_for_addresses() {
         [&b"\0\0\0\x16"[..], v6, b"two\0\x01\x01\0\x0a\x01\x01\x02\x03\x04\0\0zzz\0\x07\x01\x01\x02\x03\x04\0\x01"]
             .concat();
     let expected: [(&[u8], &str); 2] = [(b"two", "[2001:db8::1]:80"), (b"", "1.2.3.4:1")];
-    datagram_laws::receives(shared(), "1.2.3.4:53", &answer, &expected).await;
+    datagram_contract::receives(shared(), "1.2.3.4:53", &answer, &expected).await;
 }
 
 /// Each target has a stream of its own, within bounds; one that ended is opened again.
@@ -175,8 +175,8 @@ async fn a_stream_for_each_target() {
     let (many, mut peers) = crate::testing::Many::new(7, 64 * 1024);
     let carrier = hezar_core::Carrier::plain();
     let tls = crate::TlsClients::new(&[]);
-    let upstream = Upstream::new(&laws::target(), &carrier, Arc::new(many), &tls).unwrap();
-    let association = datagram_laws::associate(&packing(PacketEncoding::None), upstream).await;
+    let upstream = Upstream::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
+    let association = datagram_contract::associate(&packing(PacketEncoding::None), upstream).await;
     let answer = |mut peer: DuplexStream| async move {
         let mut head = vec![0; 1 + 16 + 2 + 2 + 1 + 4];
         peer.read_exact(&mut head).await.unwrap();
@@ -187,9 +187,9 @@ async fn a_stream_for_each_target() {
     };
     let mut open = Vec::new();
     for number in 0..70_u8 {
-        association.send_to(&[number], &datagram_laws::at(&format!("1.2.3.{number}:5"))).await.unwrap();
+        association.send_to(&[number], &datagram_contract::at(&format!("1.2.3.{number}:5"))).await.unwrap();
         open.push(answer(peers.recv().await.unwrap()).await);
-        let (payload, from) = datagram_laws::next(&association).await.unwrap();
+        let (payload, from) = datagram_contract::next(&association).await.unwrap();
         assert_eq!((payload, from), (vec![number], format!("1.2.3.{number}:5")));
     }
     let mut ended = 0;
@@ -202,9 +202,9 @@ async fn a_stream_for_each_target() {
     // The last one ends, and its target gets a new stream.
     drop(open.pop());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    association.send_to(&[9], &datagram_laws::at("1.2.3.69:5")).await.unwrap();
+    association.send_to(&[9], &datagram_contract::at("1.2.3.69:5")).await.unwrap();
     answer(peers.recv().await.unwrap()).await;
-    assert_eq!(datagram_laws::next(&association).await.unwrap().0, [9]);
+    assert_eq!(datagram_contract::next(&association).await.unwrap().0, [9]);
 }
 
 proptest! {
@@ -212,10 +212,10 @@ proptest! {
     fn any_frames(bytes in proptest::collection::vec(any::<u8>(), 0..400), session in any::<bool>()) {
         // Half of them begin as frames do.
         let bytes = if session { [&[0, 12, 0, 0, 2, 1, 2][..], &bytes].concat() } else { bytes };
-        datagram_laws::survives(crate::protocol::xudp::Xudp::default(), bytes.clone());
-        datagram_laws::survives(crate::protocol::uot::Uot::opened(), bytes.clone());
-        for addressing in [Addressing::Each, Addressing::One(laws::target())] {
-            datagram_laws::survives(super::datagram::Codec { addressing }, bytes.clone());
+        datagram_contract::survives(crate::protocol::xudp::Xudp::default(), bytes.clone());
+        datagram_contract::survives(crate::protocol::uot::Uot::opened(), bytes.clone());
+        for addressing in [Addressing::Each, Addressing::One(contract::target())] {
+            datagram_contract::survives(super::datagram::Codec { addressing }, bytes.clone());
         }
     }
 }

@@ -12,10 +12,8 @@ use uuid::Uuid;
 
 use crate::{
     Cause,
-    protocol::{
-        address::{MAX_ADDRESS, put_v2ray},
-        headed::AnswerHead,
-    },
+    io::header_stream::AnswerHead,
+    protocol::address::{MAX_ADDRESS, put_v2ray},
 };
 
 const VERSION: u8 = 0;

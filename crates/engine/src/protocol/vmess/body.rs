@@ -22,9 +22,9 @@ use tokio::io::ReadBuf;
 
 use crate::{
     Cause,
-    protocol::{
+    io::{
         aead::{AeadKey, NonceBytes, TAG},
-        sealed::Opened,
+        codec_stream::Opened,
     },
 };
 

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     Attempt, BoxDatagram, BoxStream, Cause, DialError,
+    io::codec_stream::{Codec as _, Opened},
     protocol::{
         packet_addr::{self, Addressing},
         packets::{PacketCodec, Packets, Taken, unsendable},
-        per_target::Leads,
-        sealed::{Codec as _, Opened},
+        stream_per_target::Leads,
     },
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 /// Streams for single targets, and with `packetaddr` one for all addresses.

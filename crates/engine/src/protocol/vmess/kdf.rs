@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 
-use crate::protocol::aead::NonceBytes;
+use crate::io::aead::NonceBytes;
 
 const BLOCK: usize = 64;
 static ROOT: LazyLock<Key> = LazyLock::new(|| Key::new(HMAC_SHA256, b"VMess AEAD KDF"));

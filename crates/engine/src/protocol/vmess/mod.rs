@@ -28,8 +28,11 @@ use self::{
     stream::Session,
     wire::{Command, User},
 };
-use super::{packets::Packets, per_target::PerTarget, sealed::Sealed, xudp::Xudp};
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, upstream::Upstream};
+use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, io::codec_stream::Sealed,
+    transport::connector::Upstream,
+};
 
 /// Builds the dialer; `upstream` opens streams to the server.
 ///

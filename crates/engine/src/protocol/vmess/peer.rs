@@ -11,7 +11,7 @@ use shake::{ExtendableOutput, Shake128, Shake128Reader, Update, XofReader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use uuid::Uuid;
 
-use crate::protocol::{address::take_v2ray, laws::Served};
+use crate::protocol::{address::take_v2ray, contract::Served};
 
 /// The hash at a depth, as closures around closures.
 pub(super) fn kdf(key: &[u8], path: &[&[u8]]) -> Vec<u8> {

@@ -15,13 +15,9 @@ use super::{
 };
 use crate::{
     BuildError, Cause, Dialer,
-    protocol::{
-        datagram_laws, laws,
-        packet_addr::Addressing,
-        packets::PacketCodec,
-        sealed::{Opened, Sealed},
-    },
-    upstream::Upstream,
+    io::codec_stream::{Opened, Sealed},
+    protocol::{contract, datagram_contract, packet_addr::Addressing, packets::PacketCodec},
+    transport::connector::Upstream,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
@@ -36,7 +32,7 @@ fn dialer(cipher: VmessCipher) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, B
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
     for cipher in CIPHERS {
-        laws::all(dialer(cipher), |io| peer::serve(ID, io)).await;
+        contract::all(dialer(cipher), |io| peer::serve(ID, io)).await;
     }
 }
 
@@ -60,7 +56,7 @@ fn golden_request() {
     let request = wire::request(
         &User::new(&ID),
         BodyKind::Aes128Gcm,
-        wire::Command::Connect(&laws::target()),
+        wire::Command::Connect(&contract::target()),
         1_700_000_000,
         &random(),
     );
@@ -135,7 +131,7 @@ fn golden_plain_body() {
 
 #[tokio::test(start_paused = true)]
 async fn names_what_went_wrong() {
-    let cause = |answer| laws::cause_of_answer(dialer(VmessCipher::Auto), answer, 1, 64);
+    let cause = |answer| contract::cause_of_answer(dialer(VmessCipher::Auto), answer, 1, 64);
     assert!(matches!(cause(b"").await, Some(Cause::Closed)));
     assert!(matches!(cause(b"short").await, Some(Cause::Closed)));
     assert!(matches!(cause(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, Some(Cause::Authentication)));
@@ -144,7 +140,7 @@ async fn names_what_went_wrong() {
 #[tokio::test(start_paused = true)]
 async fn alternative_ids_change_nothing() {
     let settings = Vmess { id: ID, alter_id: 64, cipher: VmessCipher::Auto, packet_encoding: PacketEncoding::Xudp };
-    laws::all(|upstream| build(&settings, upstream), |io| peer::serve(ID, io)).await;
+    contract::all(|upstream| build(&settings, upstream), |io| peer::serve(ID, io)).await;
 }
 
 proptest! {
@@ -198,7 +194,7 @@ proptest! {
     fn garbage_is_an_error(answer in proptest::collection::vec(any::<u8>(), 0..200), seed: u64, most in 1..300_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for cipher in [VmessCipher::Aes128Gcm, VmessCipher::None] {
-            prop_assert!(runtime.block_on(laws::cause_of_answer(dialer(cipher), &answer, seed, most)).is_some());
+            prop_assert!(runtime.block_on(contract::cause_of_answer(dialer(cipher), &answer, seed, most)).is_some());
         }
     }
 
@@ -277,7 +273,7 @@ async fn a_stream_that_is_used_up_ends_cleanly() {
     for (inside, whole) in [(false, MAX_PAYLOAD), (true, 3 * MAX_PAYLOAD)] {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let kind = BodyKind::Aes128Gcm;
-        let command = wire::Command::Connect(&laws::target());
+        let command = wire::Command::Connect(&contract::target());
         let mut session = super::session(&User::new(&ID), kind, command).unwrap().inside_tls(inside);
         session.skip_to(65_534);
         let mut stream = Sealed::new(Box::new(ours), session);
@@ -332,14 +328,14 @@ async fn datagrams_come_back() {
                     }
                 });
                 let (carrier, tls) = (hezar_core::Carrier::plain(), crate::TlsClients::new(&[]));
-                let upstream = Upstream::new(&laws::target(), &carrier, Arc::new(many), &tls).unwrap();
+                let upstream = Upstream::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
                 let settings = Vmess { id: ID, alter_id: 0, cipher, packet_encoding };
-                let association = datagram_laws::associate(&|upstream| build(&settings, upstream), upstream).await;
+                let association = datagram_contract::associate(&|upstream| build(&settings, upstream), upstream).await;
                 for target in ["1.2.3.4:53", "a.example:53", "[2001:db8::1]:443", "1.2.3.4:53"] {
                     let sizes: &[usize] = if most < 100 { &[5, 400] } else { &[5, 1200, 9000] };
                     for payload in sizes.iter().map(|size| vec![*size as u8; *size]) {
-                        association.send_to(&payload, &datagram_laws::at(target)).await.unwrap();
-                        let (found, from) = datagram_laws::next(&association).await.unwrap();
+                        association.send_to(&payload, &datagram_contract::at(target)).await.unwrap();
+                        let (found, from) = datagram_contract::next(&association).await.unwrap();
                         assert!(found == payload && from == target, "{cipher:?} {packet_encoding:?} {target} {from}");
                     }
                 }
@@ -350,17 +346,17 @@ async fn datagrams_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn datagrams_that_no_chunk_holds_are_lost_alone() {
-    let addressing = Addressing::One(laws::target());
+    let addressing = Addressing::One(contract::target());
     let session =
-        super::session(&User::new(&ID), BodyKind::Aes128Gcm, wire::Command::Datagrams(&laws::target())).unwrap();
+        super::session(&User::new(&ID), BodyKind::Aes128Gcm, wire::Command::Datagrams(&contract::target())).unwrap();
     let mut codec = super::datagram::Codec { session, addressing };
     let mut bytes = Vec::new();
     for payload in [&b""[..], &[0; MAX_PAYLOAD + 1]] {
-        let error = codec.put(payload, &laws::target(), &mut bytes).unwrap_err();
+        let error = codec.put(payload, &contract::target(), &mut bytes).unwrap_err();
         assert_eq!((error.kind(), bytes.len()), (std::io::ErrorKind::InvalidInput, 0));
     }
-    assert!(codec.put(b"x", &datagram_laws::at("other.example:1"), &mut bytes).is_err());
-    codec.put(&[0; MAX_PAYLOAD], &laws::target(), &mut bytes).unwrap();
+    assert!(codec.put(b"x", &datagram_contract::at("other.example:1"), &mut bytes).is_err());
+    codec.put(&[0; MAX_PAYLOAD], &contract::target(), &mut bytes).unwrap();
     assert!(bytes.len() > MAX_PAYLOAD);
 }
 
@@ -369,10 +365,10 @@ async fn associations_name_what_went_wrong() {
     for packet_encoding in [PacketEncoding::Xudp, PacketEncoding::None] {
         let settings = Vmess { id: ID, alter_id: 0, cipher: VmessCipher::Auto, packet_encoding };
         let dialer = || |upstream| build(&settings, upstream);
-        let end = datagram_laws::receives(dialer(), "a.example:1", b"", &[]).await;
+        let end = datagram_contract::receives(dialer(), "a.example:1", b"", &[]).await;
         assert!(matches!(end, Cause::Closed), "{end:?}");
         let page = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-        let end = datagram_laws::receives(dialer(), "a.example:1", page, &[]).await;
+        let end = datagram_contract::receives(dialer(), "a.example:1", page, &[]).await;
         assert!(matches!(end, Cause::Authentication), "{end:?}");
     }
 }
@@ -382,6 +378,6 @@ proptest! {
     fn any_chunks_of_datagrams(bytes in proptest::collection::vec(any::<u8>(), 0..500), plain in any::<bool>()) {
         let kind = if plain { BodyKind::Plain } else { BodyKind::Aes128Gcm };
         let session = super::session(&User::new(&ID), kind, wire::Command::Mux).unwrap();
-        datagram_laws::survives(super::datagram::Codec { session, addressing: Addressing::Each }, bytes);
+        datagram_contract::survives(super::datagram::Codec { session, addressing: Addressing::Each }, bytes);
     }
 }

@@ -28,10 +28,8 @@ use super::{
 };
 use crate::{
     Cause,
-    protocol::{
-        address::{MAX_ADDRESS, put_v2ray},
-        aead::{AeadKey, TAG},
-    },
+    io::aead::{AeadKey, TAG},
+    protocol::address::{MAX_ADDRESS, put_v2ray},
 };
 
 const VERSION: u8 = 1;

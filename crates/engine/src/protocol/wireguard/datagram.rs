@@ -17,7 +17,7 @@ use smoltcp::{
 };
 
 use super::tunnel::Tunnel;
-use crate::{Cause, Datagram, fill::copy_packet};
+use crate::{Cause, Datagram, io::copy::copy_packet};
 
 /// The association. Dropping it closes it.
 pub(super) struct TunnelDatagram {

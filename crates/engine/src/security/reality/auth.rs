@@ -15,7 +15,7 @@ use hezar_core::ShortId;
 use rustls::Error;
 use zeroize::Zeroizing;
 
-use crate::protocol::aead::AeadKey;
+use crate::io::aead::AeadKey;
 
 /// The version of Xray that we say we are: servers may set bounds.
 pub(super) const CLIENT_VERSION: [u8; 3] = [26, 3, 27];

@@ -33,9 +33,9 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{Agree, Browser, Hello, OwnHello},
+    client_hello::{Agree, Browser, Hello, OwnHello},
+    decoy,
     tls::{TlsStream, name},
-    visit,
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
@@ -85,7 +85,7 @@ impl RealityClient {
         if verifier.met_reality() {
             return Ok(stream);
         }
-        visit::visit(stream, &self.browser.name().to_str(), &self.spider_x);
+        decoy::visit(stream, &self.browser.name().to_str(), &self.spider_x);
         Err(Cause::Authentication)
     }
 

@@ -18,9 +18,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::auth;
 use crate::{
-    prefixed::Prefixed,
-    protocol::aead::AeadKey,
-    security::hello::{SESSION_ID, ja4},
+    io::{aead::AeadKey, prefixed::Prefixed},
+    security::client_hello::{SESSION_ID, ja4},
 };
 
 /// The server.

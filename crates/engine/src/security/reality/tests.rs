@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Attempt, BuildError, DialError, TlsClients,
-    security::hello::ServerHello,
+    security::client_hello::ServerHello,
     testing::{Authority, Chopped},
 };
 

@@ -16,7 +16,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{auth::AuthKey, certificate::Certificate};
-use crate::security::hello::ServerHello;
+use crate::security::client_hello::ServerHello;
 
 /// Who presented an accepted certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

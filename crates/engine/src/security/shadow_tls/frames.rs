@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The length of a mark, in bytes.

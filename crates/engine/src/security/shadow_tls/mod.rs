@@ -26,13 +26,13 @@ use self::{
 };
 use super::{
     TlsClients,
-    hello::{Agree, Browser, OwnHello, SESSION_ID},
+    client_hello::{Agree, Browser, OwnHello, SESSION_ID},
+    decoy,
     tls::name,
-    visit,
 };
 use crate::{
     Attempt, BoxStream, Cause, DialError,
-    protocol::sealed::{Sealed, open_all},
+    io::codec_stream::{Sealed, open_all},
 };
 
 /// One node's ShadowTLS.
@@ -72,7 +72,7 @@ impl ShadowTlsClient {
         let met = self.browser.connect(hello, stream).await?;
         if !met.stream.proven() {
             let modern = met.records().is_tls13();
-            visit::visit(met.boxed().secured(), &self.browser.name().to_str(), "/");
+            decoy::visit(met.boxed().secured(), &self.browser.name().to_str(), "/");
             // Before TLS 1.3 there is nothing to mark.
             let old = || Cause::Tls("the site has no TLS 1.3, so that the server cannot show itself".into());
             return Err(if modern { Cause::Authentication } else { old() });

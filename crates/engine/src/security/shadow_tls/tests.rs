@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, Cause, DialError, TlsClients,
-    protocol::sealed::{Codec, Opened},
-    security::hello::{OwnHello, SESSION_ID},
+    io::codec_stream::{Codec, Opened},
+    security::client_hello::{OwnHello, SESSION_ID},
     testing::{Authority, Chopped},
 };
 

@@ -21,9 +21,11 @@ use tokio_util::io::poll_read_buf;
 use super::frames::{DATA, Frames, HANDSHAKE, HEADER, MARK, Marks, put_header};
 use crate::{
     BoxStream,
-    fill::pour,
-    prefixed::Prefixed,
-    read_through::{ReadThrough, Reader},
+    io::{
+        copy::pour,
+        prefixed::Prefixed,
+        read_through::{ReadThrough, Reader},
+    },
 };
 
 /// The size of a read.

@@ -12,7 +12,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::records::{HEADER, Records};
-use crate::{BoxStream, Stream, protocol::sealed::Sealed};
+use crate::{BoxStream, Stream, io::codec_stream::Sealed};
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 4096;

@@ -35,7 +35,7 @@ pub(crate) use self::{
     records::{compare as compare_records, decode as decode_records},
 };
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
-use super::hello::{self, Hello, Shape, cause_of};
+use super::client_hello::{self, Hello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The most configurations kept; nodes with rarer settings share nothing and resume nothing.
@@ -71,7 +71,7 @@ struct Key {
 
 impl Key {
     fn shape(&self) -> Shape {
-        self.fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(hello::template_of(fingerprint)))
+        self.fingerprint.map_or(Shape::Own, |fingerprint| Shape::Browser(client_hello::template_of(fingerprint)))
     }
 }
 
@@ -197,7 +197,7 @@ impl TlsClients {
         fingerprint: Option<Fingerprint>,
     ) -> Result<(Arc<ClientConfig>, Shape), rustls::Error> {
         let ech = ech::published(tls);
-        let browsers = fingerprint.map_or(&[][..], |fingerprint| hello::template_of(fingerprint).alpn);
+        let browsers = fingerprint.map_or(&[][..], |fingerprint| client_hello::template_of(fingerprint).alpn);
         let default_alpn = if default_alpn.is_empty() { browsers } else { default_alpn };
         let default = || default_alpn.iter().map(|name| Box::from(*name)).collect();
         let key = Key {
@@ -226,10 +226,10 @@ impl TlsClients {
     fn new_config(&self, key: &Key) -> Result<ClientConfig, rustls::Error> {
         let provider = &self.0.provider;
         let verifier = Arc::new(NodeVerifier::new(self.0.verifier.clone(), Arc::clone(provider), key));
-        let alpn = hello::alpn(&key.alpn);
+        let alpn = client_hello::alpn(&key.alpn);
         let shape = key.shape();
         let mut config = match shape {
-            Shape::Browser(_) => hello::config(shape, verifier, &alpn)?,
+            Shape::Browser(_) => client_hello::config(shape, verifier, &alpn)?,
             Shape::Own => {
                 let builder = ClientConfig::builder_with_provider(Arc::clone(provider));
                 let builder = match &key.ech {

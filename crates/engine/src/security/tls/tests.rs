@@ -21,7 +21,7 @@ use crate::{
     Attempt, BoxStream, DialError, Dialer,
     security::Secure,
     testing::{Authority, Once, chopped_pair},
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 struct World {
@@ -322,7 +322,7 @@ async fn ech_hides_the_name() {
         let handshake = clients.handshake(ours, &tls, &host, &[], fingerprint, &attempt);
         let (result, record) = tokio::join!(handshake, record);
         assert!(result.is_err());
-        let seen = crate::security::hello::ja4::read(&record);
+        let seen = crate::security::client_hello::ja4::read(&record);
         assert_eq!(seen.body(0).map(|body| &body[5..]), Some(shown.as_bytes()));
         assert_eq!(seen.body(0xfe0d).is_some(), shown == "public.example");
     }

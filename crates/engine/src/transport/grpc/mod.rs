@@ -14,8 +14,8 @@ use hezar_core::{Grpc, GrpcMode, Host};
 use http::{HeaderMap, Request};
 
 use self::wire::Decoder;
-use super::multiplex::{Connections, Framing, Limits, MuxStream, request};
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, upstream::Road};
+use super::http2_pool::{Connections, Framing, Limits, MuxStream, request};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, transport::connector::Road};
 
 /// What a gRPC client of the field calls itself.
 const USER_AGENT: &str = "grpc-go/1.76.0";

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{GrpcClient, path, wire};
-use crate::{Attempt, BoxStream, Cause, security::Secure, testing::Many, upstream::Road};
+use crate::{Attempt, BoxStream, Cause, security::Secure, testing::Many, transport::connector::Road};
 
 /// Everything that a decoder takes out of these pieces.
 fn decoded(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool), Cause> {

@@ -10,9 +10,9 @@ use http::{HeaderValue, Request, header::USER_AGENT};
 
 use super::{
     http1,
-    multiplex::{Connections, Limits, MuxStream, Raw, request},
+    http2_pool::{Connections, Limits, MuxStream, Raw, request},
 };
-use crate::{Attempt, BoxStream, BuildError, DialError, upstream::Road};
+use crate::{Attempt, BoxStream, BuildError, DialError, transport::connector::Road};
 
 /// One node's HTTP/2 settings, made ready, and its connections.
 #[derive(Debug)]

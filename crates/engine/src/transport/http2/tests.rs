@@ -8,7 +8,7 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Http2Client;
-use crate::{Attempt, Cause, security::Secure, testing::Many, upstream::Road};
+use crate::{Attempt, Cause, security::Secure, testing::Many, transport::connector::Road};
 
 fn client(path: &str, hosts: &[&str], sni: Option<&str>) -> Http2Client {
     let settings = Http2 { path: path.into(), hosts: hosts.iter().map(|host| Box::from(*host)).collect() };

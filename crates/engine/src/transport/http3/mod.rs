@@ -22,7 +22,7 @@ use tokio::{io::AsyncWriteExt, time::Instant};
 
 pub(super) use self::stream::Http3Stream;
 use self::wire::{Front, Next};
-use super::multiplex::Limits;
+use super::http2_pool::Limits;
 use crate::{
     Attempt, Cause, DialError,
     quic::{Dialled, Links, QuicStream, Server, cause_of, cause_of_write, transport},

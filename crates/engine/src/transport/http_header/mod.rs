@@ -9,7 +9,7 @@ mod tests;
 use hezar_core::{Host, HttpHeader};
 
 use super::http1::{Answered, USER_AGENT, Words};
-use crate::{BoxStream, protocol::headed::Headed};
+use crate::{BoxStream, io::header_stream::Headed};
 
 /// What an unremarkable client says besides its name, as v2ray's clients do unless told otherwise.
 const OTHERS: &str = "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nPragma: no-cache\r\n";

@@ -14,7 +14,10 @@ use hezar_core::{Host, HttpUpgrade, Stage, Tls};
 use tokio::io::AsyncWriteExt;
 
 use super::http1::{Answered, Words};
-use crate::{Attempt, BoxStream, Cause, DialError, head, prefixed::Prefixed, protocol::headed::Headed};
+use crate::{
+    Attempt, BoxStream, Cause, DialError,
+    io::{header_stream::Headed, http_head, prefixed::Prefixed},
+};
 
 /// The headers that the request sets itself. A WebSocket's key would make servers take it for one.
 const OURS: [&str; 5] = ["upgrade", "connection", "content-length", "transfer-encoding", "sec-websocket-key"];
@@ -61,7 +64,7 @@ impl HttpUpgradeClient {
     async fn shake_hands(&self, mut stream: BoxStream) -> Result<BoxStream, Cause> {
         self.send(&mut stream).await?;
         let mut rest = BytesMut::new();
-        let answer = head::read(&mut stream, &mut rest).await?;
+        let answer = http_head::read(&mut stream, &mut rest).await?;
         if answer.status != SWITCHING_PROTOCOLS {
             return Err(Cause::TransportStatus(answer.status));
         }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::{
     Cause,
-    head::{self, Head},
+    io::http_head::{self, Head},
     transport::http1::{Words, token},
 };
 
@@ -77,7 +77,7 @@ impl Opening {
         stream.write_all(self.request(&key, early).as_bytes()).await?;
         stream.flush().await?;
         let mut rest = BytesMut::new();
-        let answer = head::read(&mut stream, &mut rest).await?;
+        let answer = http_head::read(&mut stream, &mut rest).await?;
         check(&answer, &key)?;
         Ok(Opened { stream, rest })
     }

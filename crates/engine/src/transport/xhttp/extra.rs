@@ -9,7 +9,7 @@ use crate::{
     BuildError,
     transport::{
         http1::{sendable, token},
-        multiplex::Limits,
+        http2_pool::Limits,
     },
 };
 

@@ -24,7 +24,7 @@ use super::{
     plan::{Plan, Purpose},
     upload::{MOST_ANSWER, NEW_CONNECTION, Post},
 };
-use crate::{Attempt, BoxStream, Cause, fill::pour, upstream::Road};
+use crate::{Attempt, BoxStream, Cause, io::copy::pour, transport::connector::Road};
 
 /// The buffer of a connection, and the longest head of an answer, in bytes.
 const BUFFER: usize = 32 * 1024;

@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     Attempt, Cause,
-    transport::multiplex::{Connections, Exchange, Seat, cause_of},
-    upstream::Road,
+    transport::{
+        connector::Road,
+        http2_pool::{Connections, Exchange, Seat, cause_of},
+    },
 };
 
 /// The upload requests under way at the same time.

@@ -11,7 +11,7 @@
 //!
 //! The end of our direction is told in the streamed modes. Packet-up has no sign for it.
 
-mod door;
+mod endpoint;
 mod extra;
 mod http1;
 mod http2;
@@ -27,8 +27,8 @@ use std::sync::Arc;
 use hezar_core::{Security, Target, Xhttp, XhttpDownload, XhttpMode};
 use http::Method;
 
-pub(super) use self::door::{Lay, Way};
-use self::{door::Door, extra::Extra, stream::XhttpStream};
+pub(super) use self::endpoint::{Lay, Way};
+use self::{endpoint::Door, extra::Extra, stream::XhttpStream};
 use crate::{Attempt, BoxStream, BuildError, DialError};
 
 /// One node's XHTTP settings, made ready, and its connections.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::extra::{Extra, Place, pair};
 use crate::{
     BuildError,
-    transport::{http1::Words, multiplex},
+    transport::{http1::Words, http2_pool},
 };
 
 /// What a request is for.
@@ -65,7 +65,7 @@ impl Plan {
             path.push('/');
         }
         // The same check that each request's address will go through.
-        let checked = multiplex::request("GET", secure, &[Some(&words.host)], server, &path)?;
+        let checked = http2_pool::request("GET", secure, &[Some(&words.host)], server, &path)?;
         let authority = checked.uri().authority().map(ToString::to_string).unwrap_or_default();
         let query = crate::transport::http1::path(query).trim_start_matches('/').to_owned();
         let headers = words.headers.iter().filter_map(|(name, value)| pair(name, value)).collect();

@@ -23,12 +23,12 @@ use tokio::{
 
 use super::{
     Version, Way, XhttpClient,
-    door::{Door, Lines},
+    endpoint::{Door, Lines},
     plan::Purpose,
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError, Dialer, quic::peer::Peer, security::Secure, testing::Many,
-    upstream::Road,
+    transport::connector::Road,
 };
 
 fn server() -> Target {

@@ -20,7 +20,7 @@ use shadowsocks::{
 use super::super::{aead2022::Keys, build, packet2022::Session, replay::Window, wire::Aead, xchacha};
 use crate::{
     BoxDatagram,
-    protocol::laws,
+    protocol::contract,
     testing::{Far, Flying, datagram_upstream, heard},
 };
 
@@ -92,7 +92,7 @@ async fn associate(method: &str, password: &str) -> (BoxDatagram, Far) {
     let (upstream, _, far) = datagram_upstream(1, 9);
     let settings =
         Shadowsocks { method: method.into(), password: Secret::new(password), plugin: None, udp_over_tcp: false };
-    (build(&settings, upstream).unwrap().associate(&laws::attempt()).await.unwrap(), far)
+    (build(&settings, upstream).unwrap().associate(&contract::attempt()).await.unwrap(), far)
 }
 
 fn flying(bytes: Vec<u8>) -> Flying {

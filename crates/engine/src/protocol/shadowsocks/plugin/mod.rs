@@ -10,9 +10,9 @@ use hezar_core::{Carrier, Plugin, Secret, Tls, WebSocket};
 
 use crate::{
     BoxStream, BuildError,
-    protocol::{
-        headed::{AnswerHead as _, Headed},
-        sealed::{Sealed, open_all},
+    io::{
+        codec_stream::{Sealed, open_all},
+        header_stream::{AnswerHead as _, Headed},
     },
 };
 

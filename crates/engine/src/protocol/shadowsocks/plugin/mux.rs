@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The most payload in one frame.

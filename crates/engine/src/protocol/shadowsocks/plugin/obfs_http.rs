@@ -7,7 +7,10 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::{Cause, head::Head, protocol::headed::AnswerHead};
+use crate::{
+    Cause,
+    io::{header_stream::AnswerHead, http_head::Head},
+};
 
 /// The request, with a key of 16 random bytes.
 pub(super) fn request(host: &str, key: [u8; 16]) -> Vec<u8> {

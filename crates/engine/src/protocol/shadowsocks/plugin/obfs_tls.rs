@@ -11,7 +11,7 @@ use tokio::io::ReadBuf;
 
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The most payload in one record.

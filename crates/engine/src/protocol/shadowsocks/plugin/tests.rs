@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, 
 use super::{Disguise, Plan, mux, obfs_http, obfs_tls, plan};
 use crate::{
     BuildError, Cause, Dialer,
+    io::codec_stream::Codec,
     protocol::{
-        laws::{self, Served, pump},
-        sealed::Codec,
+        contract::{self, Served, pump},
         shadowsocks::build,
     },
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 fn plugin(text: &str) -> Plugin {
@@ -152,7 +152,7 @@ async fn mux_down(mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStre
 
 #[tokio::test(start_paused = true)]
 async fn http_keeps_the_laws() {
-    laws::all(dialer("obfs-local;obfs=http;obfs-host=cover.example"), serve_http).await;
+    contract::all(dialer("obfs-local;obfs=http;obfs-host=cover.example"), serve_http).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn tls_keeps_the_laws() {
         let mut app = undisguise(peer, tls_up, tls_down);
         (asked(&mut app).await, app)
     };
-    laws::all(dialer("obfs-local;obfs=tls"), serve).await;
+    contract::all(dialer("obfs-local;obfs=tls"), serve).await;
 }
 
 /// The codec of the multiplexer, whatever carries it.
@@ -172,7 +172,7 @@ async fn mux_keeps_the_laws() {
         let mut app = undisguise(peer, mux_up, mux_down);
         (asked(&mut app).await, app)
     };
-    laws::all(build, serve).await;
+    contract::all(build, serve).await;
 }
 
 fn build_with(disguise: Disguise, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
@@ -217,10 +217,10 @@ fn a_host_cannot_end_the_head() {
 
 #[tokio::test(start_paused = true)]
 async fn names_what_went_wrong() {
-    let http = |answer| laws::cause_of_answer(dialer("obfs-local;obfs=http"), answer, 1, 64);
+    let http = |answer| contract::cause_of_answer(dialer("obfs-local;obfs=http"), answer, 1, 64);
     assert!(matches!(http(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, Some(Cause::TransportStatus(400))));
     assert!(matches!(http(b"").await, Some(Cause::Closed)));
-    let tls = |answer| laws::cause_of_answer(dialer("obfs-local;obfs=tls"), answer, 1, 64);
+    let tls = |answer| contract::cause_of_answer(dialer("obfs-local;obfs=tls"), answer, 1, 64);
     assert!(matches!(tls(b"\x15\x03\x01\x00\x02\x02\x28").await, Some(Cause::Protocol(_))));
     assert!(matches!(tls(b"\x16\x03\x01\x00").await, Some(Cause::Closed)));
 }
@@ -292,8 +292,8 @@ proptest! {
     fn garbage_does_not_panic(answer in proptest::collection::vec(any::<u8>(), 0..200), seed: u64, most in 1..300_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for text in ["obfs-local;obfs=http", "obfs-local;obfs=tls"] {
-            runtime.block_on(laws::cause_of_answer(dialer(text), &answer, seed, most));
+            runtime.block_on(contract::cause_of_answer(dialer(text), &answer, seed, most));
         }
-        runtime.block_on(laws::cause_of_answer(|upstream| build_with(Disguise::Mux, upstream), &answer, seed, most));
+        runtime.block_on(contract::cause_of_answer(|upstream| build_with(Disguise::Mux, upstream), &answer, seed, most));
     }
 }

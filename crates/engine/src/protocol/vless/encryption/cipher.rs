@@ -12,9 +12,9 @@ use tokio::io::ReadBuf;
 use super::kdf;
 use crate::{
     Cause,
-    protocol::{
+    io::{
         aead::{AeadKey, NonceBytes},
-        sealed::Opened,
+        codec_stream::Opened,
     },
 };
 

@@ -22,7 +22,7 @@ use super::{
     cipher::{Counted, Mask},
     settings::{KEM_KEY, Looks, PublicKey, Settings},
 };
-use crate::{Cause, protocol::aead::TAG};
+use crate::{Cause, io::aead::TAG};
 
 /// The length of ML-KEM-768's ciphertext, in bytes.
 const CIPHERTEXT: usize = 1088;

@@ -15,7 +15,7 @@ use super::{
     cipher::{Headers, Mask},
     hello::{Keys, Ticket},
 };
-use crate::{BoxStream, Stream, protocol::outbox::Outbox};
+use crate::{BoxStream, Stream, io::write_buffer::Outbox};
 
 /// The most bytes that are masked at once.
 const AT_ONCE: usize = 128 * 1024;

@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
-    protocol::sealed::{Sealed, open_all},
+    io::codec_stream::{Sealed, open_all},
 };
 
 /// Reads settings and records, and takes the mask off headers in pieces of this size. Gives what that leaves.

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     Cause,
-    protocol::{
+    io::{
         aead::TAG,
-        sealed::{Codec, Opened},
+        codec_stream::{Codec, Opened},
     },
 };
 

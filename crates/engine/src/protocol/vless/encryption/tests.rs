@@ -24,13 +24,13 @@ use super::{
 };
 use crate::{
     BoxStream, BuildError, Cause, Dialer,
+    io::codec_stream::Sealed,
     protocol::{
-        laws,
-        sealed::Sealed,
+        contract,
         vless::{build, tests::serve as serve_vless, vision::Layer},
     },
     testing::chopped_pair,
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 /// A server's private keys in a row: X25519, then ML-KEM-768.
@@ -231,7 +231,7 @@ async fn keeps_the_laws() {
             let server = Arc::clone(&server);
             async move { serve_vless(server.accept(peer).await).await }
         };
-        laws::all(dialer(server.text("1rtt")), serve).await;
+        contract::all(dialer(server.text("1rtt")), serve).await;
     }
 }
 
@@ -246,7 +246,7 @@ async fn a_ticket_saves_the_round_trip() {
                 let server = Arc::clone(&server);
                 async move { server.accept(theirs).await }
             });
-            let mut client = encryption.wrap(ours, &laws::attempt()).await.unwrap();
+            let mut client = encryption.wrap(ours, &contract::attempt()).await.unwrap();
             client.write_all(b"ping").await.unwrap();
             client.flush().await.unwrap();
             let mut app = accepting.await.unwrap();
@@ -259,7 +259,7 @@ async fn a_ticket_saves_the_round_trip() {
         }
         // A server that forgot the ticket answers with noise, and is asked anew.
         let (ours, mut theirs) = chopped_pair(9, 100);
-        let mut client = encryption.wrap(ours, &laws::attempt()).await.unwrap();
+        let mut client = encryption.wrap(ours, &contract::attempt()).await.unwrap();
         theirs.write_all(&[1; 1300]).await.unwrap();
         assert!(matches!(Cause::from(client.read_u8().await.unwrap_err()), Cause::Protocol(_)));
         assert!(encryption.tickets.get().is_none());
@@ -309,7 +309,7 @@ async fn another_key_does_not_open() {
     let (ours, theirs) = chopped_pair(1, 100);
     drop(theirs);
     let encryption = Encryption::new(&other.text("1rtt")).unwrap();
-    assert!(encryption.wrap(ours, &laws::attempt()).await.is_err());
+    assert!(encryption.wrap(ours, &contract::attempt()).await.is_err());
     assert!(Tickets::default().get().is_none());
 }
 
@@ -361,7 +361,7 @@ proptest! {
         encryption.tickets.put(super::hello::Ticket::for_tests(TICKET));
         runtime.block_on(async {
             let (ours, mut theirs) = chopped_pair(seed, most);
-            let mut client = encryption.wrap(ours, &laws::attempt()).await.unwrap();
+            let mut client = encryption.wrap(ours, &contract::attempt()).await.unwrap();
             theirs.write_all(&answer).await.unwrap();
             theirs.shutdown().await.unwrap();
             assert!(client.read_to_end(&mut Vec::new()).await.is_err());

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use crate::read_through::{ReadThrough, Reader};
+use crate::io::read_through::{ReadThrough, Reader};
 
 /// The size of a read.
 const CHUNK: usize = 4 * 1024;

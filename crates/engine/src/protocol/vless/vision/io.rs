@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::layer::{Layer, Writer};
-use crate::{BoxStream, Cause, Stream as _, prefixed::Prefixed, protocol::outbox::Outbox};
+use crate::{
+    BoxStream, Cause, Stream as _,
+    io::{prefixed::Prefixed, write_buffer::Outbox},
+};
 
 /// The two layers, as long as there are two.
 pub(super) enum Layers {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::{
     BoxStream,
-    protocol::sealed::{Codec, Sealed},
+    io::codec_stream::{Codec, Sealed},
 };
 
 /// Where bytes go.

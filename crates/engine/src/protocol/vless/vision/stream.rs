@@ -22,9 +22,9 @@ use super::{
 };
 use crate::{
     Cause, Stream,
-    protocol::{
+    io::{
         first_write::{FirstWrite, ReaderTask},
-        outbox::Outbox,
+        write_buffer::Outbox,
     },
 };
 

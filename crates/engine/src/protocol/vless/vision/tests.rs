@@ -38,7 +38,7 @@ use super::{
 use crate::{
     BoxStream, BuildError, Cause, Dialer, TlsClients,
     protocol::{
-        laws::{self, Served, attempt, target},
+        contract::{self, Served, attempt, target},
         vless::{
             build,
             encryption::{
@@ -49,7 +49,7 @@ use crate::{
         },
     },
     testing::{Authority, chopped_pair, upstream_pair},
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
@@ -256,7 +256,7 @@ async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
 async fn keeps_the_laws() {
     let world = World::new();
     let acceptor = world.acceptor.clone();
-    laws::all(|upstream| world.dialer(&upstream), |peer| serve(acceptor.clone(), peer)).await;
+    contract::all(|upstream| world.dialer(&upstream), |peer| serve(acceptor.clone(), peer)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,7 +269,7 @@ async fn keeps_the_laws_inside_encryption() {
             let server = Arc::clone(&server);
             async move { serve_inside(server.accept_layer(peer).await).await }
         };
-        laws::all(|upstream| build(&settings, upstream), serve).await;
+        contract::all(|upstream| build(&settings, upstream), serve).await;
     }
 }
 

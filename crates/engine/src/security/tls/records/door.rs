@@ -9,7 +9,7 @@ use tokio::io::ReadBuf;
 use super::{Edition, Half, Records, Session};
 use crate::{
     Cause,
-    protocol::sealed::{Codec as _, Opened},
+    io::codec_stream::{Codec as _, Opened},
 };
 
 /// A session whose keys never change.

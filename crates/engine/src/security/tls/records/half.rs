@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 
 use crate::{
     Cause,
-    protocol::aead::{AeadKey, NonceBytes, TAG},
+    io::aead::{AeadKey, NonceBytes, TAG},
 };
 
 /// The header of a record.

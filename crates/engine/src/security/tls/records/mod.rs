@@ -21,7 +21,7 @@ pub(crate) use self::{beside::compare, door::decode};
 use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,
-    protocol::sealed::{Codec, Opened},
+    io::codec_stream::{Codec, Opened},
 };
 
 /// The most text of one record.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     TlsClients,
-    protocol::sealed::{Codec as _, Opened},
+    io::codec_stream::{Codec as _, Opened},
     testing::Authority,
 };
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
     BoxStream,
-    read_through::{ReadThrough, Reader},
+    io::read_through::{ReadThrough, Reader},
 };
 
 /// The stream.

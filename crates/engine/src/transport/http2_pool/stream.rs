@@ -14,7 +14,7 @@ use http::{HeaderMap, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Exchange, Seat};
-use crate::{Cause, Stream, fill::pour};
+use crate::{Cause, Stream, io::copy::pour};
 
 /// The most payload taken by one write, in bytes.
 const PIECE: usize = 16 * 1024;

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::packets::unsendable;
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, fill::copy_packet};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, io::copy::copy_packet};
 
 /// The most targets at a time; the one that was quiet for the longest makes room.
 const MOST: usize = 64;

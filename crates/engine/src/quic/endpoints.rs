@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use socket2::SockRef;
 
-use crate::system::udp_socket;
+use crate::net::udp_socket;
 
 /// The most sockets that connections share: one task reads each.
 const MOST_SHARED: usize = 8;

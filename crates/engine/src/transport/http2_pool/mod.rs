@@ -4,9 +4,9 @@
 //! A node that is not in use has no connection here, and so no task and no buffer. A connection in use has one task,
 //! which moves its bytes and watches over it ([`watch`](self::watch)).
 
-mod heard;
+mod activity;
 mod request;
-mod seats;
+mod slots;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -23,13 +23,13 @@ use hezar_core::Stage;
 use http::Request;
 use parking_lot::Mutex;
 
-use self::{heard::Heard, seats::Seats};
+use self::{activity::Heard, slots::Seats};
 pub(super) use self::{
     request::request,
-    seats::Seat,
+    slots::Seat,
     stream::{Framing, MuxStream, Raw, cause_of},
 };
-use crate::{Attempt, BoxStream, Cause, DialError, upstream::Road};
+use crate::{Attempt, BoxStream, Cause, DialError, transport::connector::Road};
 
 /// What the server may send on one stream before we have taken it, in bytes.
 const STREAM_WINDOW: u32 = 1 << 20;

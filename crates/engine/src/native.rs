@@ -6,8 +6,8 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, hop::Hop, protocol,
-    system::OwnListeners, upstream::Upstream,
+    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, chain::Hop,
+    net::OwnListeners, protocol, transport::connector::Upstream,
 };
 
 /// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`

@@ -15,7 +15,7 @@ use rustls::{
 
 use zeroize::Zeroizing;
 
-use super::script;
+use super::scripted_rng;
 
 /// The length of an ML-KEM-768 ciphertext.
 const CIPHERTEXT: usize = 1088;
@@ -128,7 +128,7 @@ struct Exchange(Arc<Keys>);
 
 impl SupportedKxGroup for Hybrid {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        Ok(Box::new(Exchange(script::take_keys()?)))
+        Ok(Box::new(Exchange(scripted_rng::take_keys()?)))
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {

@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use tokio::io::ReadBuf;
 
-use super::sealed::Opened;
+use super::codec_stream::Opened;
 use crate::Cause;
 
 /// The length of the tag of every AEAD used here.

@@ -17,7 +17,7 @@ use super::{
     Connections, Limits, MuxStream, Raw, request,
     watch::{IDLE, IDLE_FOR_EACH, KEEPALIVE, PATIENCE},
 };
-use crate::{Attempt, Cause, DialError, security::Secure, testing::Many, upstream::Road};
+use crate::{Attempt, Cause, DialError, security::Secure, testing::Many, transport::connector::Road};
 
 type Served = (Request<h2::RecvStream>, SendResponse<Bytes>);
 

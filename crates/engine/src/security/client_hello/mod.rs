@@ -12,8 +12,8 @@ mod grease;
 pub(crate) mod ja4;
 mod keys;
 mod own;
-mod script;
-mod swapped;
+mod rewriter;
+mod scripted_rng;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -37,11 +37,11 @@ pub(crate) use self::{
     browser::Browser,
     cause::cause_of,
     own::OwnHello,
-    swapped::{ServerHello, Swapped, hear_server_hello},
+    rewriter::{ServerHello, Swapped, hear_server_hello},
     template::{Template, of as template_of},
     wire::SESSION_ID,
 };
-use self::{keys::Keys, script::Script, transcript::Substitute, wire::Fields};
+use self::{keys::Keys, scripted_rng::Script, transcript::Substitute, wire::Fields};
 use super::tls::{Handshaken, handshake};
 use crate::Cause;
 
@@ -76,7 +76,7 @@ pub(crate) fn config(
         let others = [NamedGroup::X25519MLKEM768, NamedGroup::X25519];
         provider.kx_groups.retain(|group| !others.contains(&group.name()));
         provider.kx_groups.splice(0..0, [&keys::Hybrid as _, &keys::Classical as _]);
-        provider.secure_random = &script::Scripted;
+        provider.secure_random = &scripted_rng::Scripted;
         Arc::new(provider)
     });
     let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER));

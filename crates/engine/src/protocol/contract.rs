@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::upstream_pair, upstream::Upstream};
+use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::upstream_pair, transport::connector::Upstream};
 
 /// What a server in a test found out: the target it was asked for, and the payload's two directions.
 pub(crate) type Served = (Target, DuplexStream);

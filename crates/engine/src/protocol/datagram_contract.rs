@@ -9,13 +9,13 @@ use tokio::{
 };
 
 use super::{
-    laws::attempt,
+    contract::attempt,
     packets::{PacketCodec, Taken},
 };
 use crate::{
     BoxDatagram, BuildError, Cause, Dialer,
     testing::{heard, upstream_pair},
-    upstream::Upstream,
+    transport::connector::Upstream,
 };
 
 /// The pieces that streams are cut into.

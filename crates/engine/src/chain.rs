@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
     Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer,
-    read_through::{ReadThrough, Reader},
+    io::read_through::{ReadThrough, Reader},
 };
 
 /// Opens streams through a node of a chain that is not its last.

@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) use self::codec::{Codec, Opened, open_all};
 use super::{
     first_write::{FirstWrite, ReaderTask},
-    inbox::Inbox,
-    outbox::Outbox,
+    read_buffer::Inbox,
+    write_buffer::Outbox,
 };
-use crate::{BoxStream, Cause, Stream, fill::pour};
+use crate::{BoxStream, Cause, Stream, io::copy::pour};
 
 /// The most wire bytes gathered for one write, in bytes; one chunk may go beyond it.
 const BATCH: usize = 64 * 1024;

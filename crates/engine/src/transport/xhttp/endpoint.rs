@@ -16,11 +16,11 @@ use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
     quic::Server,
     transport::{
+        connector::Road,
+        http2_pool::{Connections, Limits, MuxStream, Raw, Seat},
         http3::Connections as QuicConnections,
-        multiplex::{Connections, Limits, MuxStream, Raw, Seat},
         server_name,
     },
-    upstream::Road,
 };
 
 /// How the way to a server is built, if its version of HTTP is this one.

@@ -12,7 +12,7 @@ use h2::{Ping, PingPong, client};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{Connection, heard::Heard, seats::Seats};
+use super::{Connection, activity::Heard, slots::Seats};
 
 /// How long a connection that nobody uses stays open, at most.
 pub(super) const IDLE: Duration = Duration::from_secs(30);

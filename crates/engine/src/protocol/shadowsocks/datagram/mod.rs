@@ -11,7 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{Cipher, aead2017, aead2022, packet2022, random, unix_now, wire};
 use crate::{
     BoxDatagram, Cause, Datagram,
-    fill::copy_packet,
+    io::copy::copy_packet,
     protocol::{
         address::{MAX_ADDRESS, may_be, put_socks, take_socks},
         packets::unsendable,

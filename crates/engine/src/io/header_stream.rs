@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     first_write::{FirstWrite, ReaderTask},
-    outbox::Outbox,
+    write_buffer::Outbox,
 };
 use crate::{BoxStream, Cause, Stream};
 

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::{
-    fill::pour,
+use crate::io::{
+    copy::pour,
     read_through::{ReadThrough, Reader},
 };
 

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Attempt, TlsClients,
-    protocol::sealed::Codec,
+    io::codec_stream::Codec,
     security::tls::{Handshaken, tests::exchange},
     testing::{Authority, chopped_pair},
 };

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{Cause, protocol::outbox::Outbox, security::tls::HEADER};
+use crate::{Cause, io::write_buffer::Outbox, security::tls::HEADER};
 
 /// The most bytes that are looked at for a ServerHello: one with the largest key share in use has less than half.
 const MOST_HEARD: usize = 4096;

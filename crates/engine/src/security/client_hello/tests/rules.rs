@@ -7,7 +7,7 @@ use super::{
     super::{Shape, keys, template::CHROME},
     name, seen,
 };
-use crate::security::hello::ja4::Seen;
+use crate::security::client_hello::ja4::Seen;
 
 const HELLOS: usize = 300;
 const MLKEM_KEY: usize = 1184;

@@ -106,7 +106,7 @@ impl OwnHello {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::hello::template;
+    use crate::security::client_hello::template;
 
     const BROWSER: Shape = Shape::Browser(&template::CHROME);
 

@@ -11,7 +11,7 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use crate::fill::pour;
+use crate::io::copy::pour;
 
 /// The first size of the buffer in bytes: thousands of quiet connections cost little.
 const START: usize = 4 * 1024;
