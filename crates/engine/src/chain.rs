@@ -18,9 +18,9 @@ use crate::{
 
 /// Opens streams through a node of a chain that is not its last.
 #[derive(Debug)]
-pub(crate) struct Hop(Arc<dyn Dialer>);
+pub(crate) struct ChainedDialer(Arc<dyn Dialer>);
 
-impl Hop {
+impl ChainedDialer {
     /// Goes through `node`.
     pub(crate) const fn new(node: Arc<dyn Dialer>) -> Self {
         Self(node)
@@ -36,7 +36,7 @@ fn of_server(cause: Cause) -> Cause {
 }
 
 #[async_trait]
-impl Dialer for Hop {
+impl Dialer for ChainedDialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         match self.0.connect(target, attempt).await {
             Ok(stream) => Ok(Box::new(ReadThrough { reader: OfServer, inner: stream })),

@@ -1,12 +1,12 @@
 //! The one face of everything that carries traffic.
 
-use std::{fmt::Debug, io};
+use std::{fmt::Debug, io, net::SocketAddr};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 use http::{HeaderValue, Request, Uri, header::PROXY_AUTHORIZATION};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, SystemDialer};
+use crate::{Attempt, BoxStream, Cause, DialError};
 
 /// How the other end of a stream wants the request line of a plain HTTP request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,10 +74,22 @@ pub trait Dialer: Debug + Send + Sync {
         Err(DialError::new(Stage::Handshake, Cause::Unsupported("datagrams")))
     }
 
-    /// This machine's own sockets, if that is what the dialer is: QUIC needs a UDP socket, not an association.
-    fn system(&self) -> Option<&SystemDialer> {
+    /// This machine's network, if the dialer uses it directly: QUIC then opens UDP sockets of its own instead of an
+    /// association, and names are looked up here.
+    fn local_network(&self) -> Option<&dyn LocalNetwork> {
         None
     }
+}
+
+/// Addresses as this machine's resolver and the dialer's address policy give them.
+#[async_trait]
+pub trait LocalNetwork: Debug + Send + Sync {
+    /// The allowed addresses of a target for trying one after another: few, and IPv4 first, since a silent address costs
+    /// its share of the time and IPv4 works from more machines.
+    ///
+    /// # Errors
+    /// As for connecting: nothing resolves, or nothing is allowed.
+    async fn candidates(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError>;
 }
 
 /// Datagrams to and from any target, over one association.
@@ -95,6 +107,9 @@ pub trait Datagram: Send + Sync {
     /// When the association is gone.
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)>;
 }
+
+/// An open datagram association, whatever carries it.
+pub type BoxDatagram = Box<dyn Datagram>;
 
 /// A dialer whose streams always lead to the target: an HTTP proxy is asked for a tunnel (CONNECT) for plain requests, too.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::io;
 use hezar_core::{CodeDoc, Fault, Stage};
 use thiserror::Error;
 
-use crate::protocol::http::wire::NO_CONNECT;
+/// What [`Cause::ServerFailure`] says when an HTTP proxy does not know the method CONNECT.
+pub(crate) const NO_CONNECT: &str = "it does not accept CONNECT";
 
 /// A failed try: how far it came and what stopped it.
 #[derive(Debug, Error)]

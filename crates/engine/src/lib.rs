@@ -28,11 +28,11 @@ mod tests;
 
 pub use attempt::Attempt;
 pub use clock::Clock;
-pub use dialer::{Datagram, Dialer, RequestForm, Tunnelled};
+pub use dialer::{BoxDatagram, Datagram, Dialer, LocalNetwork, RequestForm, Tunnelled};
 pub use error::{BuildError, Cause, DialError};
 pub use io::prefixed::Prefixed;
 pub use native::{Outbounds, OutboundsConfig, build};
 pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
 pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;
-pub use stream::{BoxDatagram, BoxStream, Stream};
+pub use stream::{BoxStream, Stream};

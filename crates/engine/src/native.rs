@@ -6,8 +6,8 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, chain::Hop,
-    net::OwnListeners, protocol, transport::connector::Upstream,
+    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, chain::ChainedDialer,
+    net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
 };
 
 /// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`
@@ -16,44 +16,52 @@ use crate::{
 /// # Errors
 /// [`BuildError`] when the protocol of one of its nodes, or one of its settings, cannot be dialled.
 pub fn build(spec: &NodeSpec, via: Arc<dyn Dialer>, tls: &TlsClients) -> Result<Arc<dyn Dialer>, BuildError> {
-    // Behind a chain too, names are looked up by this machine.
-    let lookup = via.system().cloned();
-    let via = match spec.via() {
-        // As deep as a chain is long, which is bounded.
-        Some(nearer) => Arc::new(Hop::new(build(nearer, via, tls)?)),
-        None => via,
-    };
-    alone(spec, via, tls, lookup)
+    build_chain(spec, via, &tls.clone().into())
 }
 
-/// The dialer for the node itself; `lookup` finds the addresses of names for protocols that carry no names.
-fn alone(
+/// The dialer for a node behind the chain of nodes that it names; `system` opens the connection to the first server.
+fn build_chain(
+    spec: &NodeSpec,
+    system: Arc<dyn Dialer>,
+    clients: &SharedClients,
+) -> Result<Arc<dyn Dialer>, BuildError> {
+    let via: Arc<dyn Dialer> = match spec.via() {
+        // As deep as a chain is long, which is bounded.
+        Some(nearer) => Arc::new(ChainedDialer::new(build_chain(nearer, Arc::clone(&system), clients)?)),
+        None => Arc::clone(&system),
+    };
+    build_node(spec, via, clients, system)
+}
+
+/// The dialer for the node itself. Behind a chain too, `system` finds the addresses of names for protocols that carry
+/// no names.
+fn build_node(
     spec: &NodeSpec,
     via: Arc<dyn Dialer>,
-    tls: &TlsClients,
-    lookup: Option<SystemDialer>,
+    clients: &SharedClients,
+    system: Arc<dyn Dialer>,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
-    let over = |carrier: &Carrier| Upstream::new(&spec.server, carrier, Arc::clone(&via), tls);
+    let over = |carrier: &Carrier| TransportConnector::new(&spec.server, carrier, Arc::clone(&via), clients);
     match &spec.outbound {
-        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?, lookup),
+        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?, system),
         Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
         Outbound::Shadowsocks(settings) => {
-            let upstream = protocol::shadowsocks::upstream(settings, &spec.server, Arc::clone(&via), tls)?;
-            protocol::shadowsocks::build(settings, upstream)
+            let connector = protocol::shadowsocks::connector(settings, &spec.server, Arc::clone(&via), clients)?;
+            protocol::shadowsocks::build(settings, connector)
         }
         Outbound::Stream(node) => {
-            let upstream = over(node.carrier())?;
+            let connector = over(node.carrier())?;
             match node.protocol() {
-                StreamProtocol::Vless(settings) => protocol::vless::build(settings, upstream),
-                StreamProtocol::Vmess(settings) => protocol::vmess::build(settings, upstream),
-                StreamProtocol::Trojan(settings) => protocol::trojan::build(settings, upstream),
+                StreamProtocol::Vless(settings) => protocol::vless::build(settings, connector),
+                StreamProtocol::Vmess(settings) => protocol::vmess::build(settings, connector),
+                StreamProtocol::Trojan(settings) => protocol::trojan::build(settings, connector),
             }
         }
         Outbound::ShadowsocksR(_) => Err(BuildError::Unsupported("ShadowsocksR")),
         Outbound::AnyTls(settings) => protocol::anytls::build(settings, over(&tcp(Some(&settings.tls)))?),
-        Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, tls),
+        Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, clients),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
-        Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, tls),
+        Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, clients),
         Outbound::WireGuard(settings) => protocol::wireguard::build(settings, &spec.server, via),
     }
 }
@@ -78,7 +86,7 @@ pub struct Outbounds {
     nodes: [Arc<dyn Dialer>; 2],
     direct: [Arc<dyn Dialer>; 2],
     own: OwnListeners,
-    tls: TlsClients,
+    clients: SharedClients,
 }
 
 impl Outbounds {
@@ -92,7 +100,7 @@ impl Outbounds {
             nodes: direct.clone().map(|dialer| Arc::new(dialer.never_to(own.clone())) as Arc<dyn Dialer>),
             direct: direct.map(|dialer| Arc::new(dialer) as Arc<dyn Dialer>),
             own,
-            tls: TlsClients::new(&config.extra_roots),
+            clients: TlsClients::new(&config.extra_roots).into(),
         }
     }
 
@@ -108,7 +116,7 @@ impl Outbounds {
     /// # Errors
     /// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
     pub fn dialer(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
-        build(spec, Arc::clone(by(&self.nodes, allow_private)), &self.tls)
+        build_chain(spec, Arc::clone(by(&self.nodes, allow_private)), &self.clients)
     }
 
     /// The dialer that uses this machine's own sockets.
@@ -120,7 +128,7 @@ impl Outbounds {
     /// The shared TLS configurations, for [`http::get`](crate::http::get).
     #[must_use]
     pub const fn tls(&self) -> &TlsClients {
-        &self.tls
+        &self.clients.tls
     }
 }
 

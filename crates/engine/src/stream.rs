@@ -1,11 +1,9 @@
-//! The two shapes of traffic: a stream of bytes and a flow of datagrams.
+//! A stream of bytes, whatever carries it.
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, Empty, Join},
     net::TcpStream,
 };
-
-use crate::Datagram;
 
 /// Anything that reads and writes bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
@@ -41,6 +39,3 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
 /// An open stream, whatever it is made of.
 pub type BoxStream = Box<dyn Stream>;
-
-/// An open datagram association, whatever carries it.
-pub type BoxDatagram = Box<dyn Datagram>;

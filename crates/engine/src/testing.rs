@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, Dialer, Stream, TlsClients, io::copy::copy_packet,
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// A stream that reads and writes 1 to `most` bytes at a time, and now and then is not ready at first.
@@ -149,13 +149,13 @@ pub(crate) struct Far {
     pub(crate) says: mpsc::Sender<Flying>,
 }
 
-/// An upstream whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
-pub(crate) fn datagram_upstream(seed: u64, most: usize) -> (Upstream, DuplexStream, Far) {
+/// An connector whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
+pub(crate) fn datagram_connector(seed: u64, most: usize) -> (TransportConnector, DuplexStream, Far) {
     let (ours, theirs) = chopped_pair(seed, most);
     let ((up, heard), (says, down)) = (mpsc::channel(1000), mpsc::channel(1000));
     let once = Once::new(ours);
     *once.datagram.lock() = Some(Box::new(Path { up, down: down.into() }));
-    (plain_upstream(once), theirs, Far { heard, says })
+    (plain_connector(once), theirs, Far { heard, says })
 }
 
 /// One datagram and who sent it.
@@ -166,15 +166,15 @@ pub(crate) async fn heard(association: &dyn Datagram) -> io::Result<Flying> {
     Ok((buffer, from))
 }
 
-/// An upstream without security and transport, whose one stream is the first end of a pair; the other end is the peer.
-pub(crate) fn upstream_pair(seed: u64, most: usize) -> (Upstream, DuplexStream) {
+/// An connector without security and transport, whose one stream is the first end of a pair; the other end is the peer.
+pub(crate) fn connector_pair(seed: u64, most: usize) -> (TransportConnector, DuplexStream) {
     let (ours, theirs) = chopped_pair(seed, most);
-    (plain_upstream(Once::new(ours)), theirs)
+    (plain_connector(Once::new(ours)), theirs)
 }
 
-fn plain_upstream(once: Once) -> Upstream {
+fn plain_connector(once: Once) -> TransportConnector {
     let server = Target::parse("192.0.2.1:443").unwrap();
-    Upstream::new(&server, &Carrier::plain(), Arc::new(once), &TlsClients::new(&[])).unwrap()
+    TransportConnector::new(&server, &Carrier::plain(), Arc::new(once), &TlsClients::new(&[]).into()).unwrap()
 }
 
 /// Settings of REALITY that no server has.

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     first_write::{FirstWrite, ReaderTask},
-    write_buffer::Outbox,
+    write_buffer::WriteBuffer,
 };
 use crate::{BoxStream, Cause, Stream};
 
@@ -65,27 +65,27 @@ enum Answer {
 }
 
 /// The stream: our header goes out with the first payload; the server's is taken off the answer.
-pub(crate) struct Headed<H> {
+pub(crate) struct HeaderStream<H> {
     io: BoxStream,
     head: H,
     header: Vec<u8>,
     first: FirstWrite,
-    outbox: Outbox,
+    write_buffer: WriteBuffer,
     answer: Answer,
 }
 
-impl<H: AnswerHead> Headed<H> {
+impl<H: AnswerHead> HeaderStream<H> {
     /// Puts `header` in front of everything written to `io`.
     pub(crate) fn new(io: BoxStream, header: Vec<u8>, head: H) -> Self {
         let answer =
             if H::PRESENT { Answer::Head { bytes: vec![0; ANSWER_ROOM].into(), filled: 0 } } else { Answer::Silent };
-        Self { io, head, header, first: FirstWrite::new(), outbox: Outbox::default(), answer }
+        Self { io, head, header, first: FirstWrite::new(), write_buffer: WriteBuffer::default(), answer }
     }
 
-    /// Moves the header and the payload's beginning to the outbox. Returns how much payload that was.
+    /// Moves the header and the payload's beginning to the write_buffer. Returns how much payload that was.
     fn send_header(&mut self, payload: &[u8]) -> usize {
         let taken = payload.len().min(WITH_HEADER);
-        let buffer = self.outbox.buffer();
+        let buffer = self.write_buffer.buffer();
         *buffer = std::mem::take(&mut self.header);
         buffer.extend_from_slice(payload.get(..taken).unwrap_or_default());
         taken
@@ -100,7 +100,7 @@ impl<H: AnswerHead> Headed<H> {
             }
             ReaderTask::Drive => {}
         }
-        if self.outbox.poll_drain(&mut self.io, cx)?.is_ready() {
+        if self.write_buffer.poll_drain(&mut self.io, cx)?.is_ready() {
             // Whether the flush is over is seen at the next call; pending, it wakes this task.
             let _ = Pin::new(&mut self.io).poll_flush(cx)?;
         }
@@ -162,15 +162,16 @@ impl<H: AnswerHead> Headed<H> {
     }
 }
 
-impl<H: AnswerHead> Stream for Headed<H> {
+impl<H: AnswerHead> Stream for HeaderStream<H> {
     fn socket(&self) -> Option<&TcpStream> {
-        let bare =
-            matches!(self.first, FirstWrite::Writer) && self.outbox.is_empty() && matches!(self.answer, Answer::Open);
+        let bare = matches!(self.first, FirstWrite::Writer)
+            && self.write_buffer.is_empty()
+            && matches!(self.answer, Answer::Open);
         self.io.socket().filter(|_| bare)
     }
 }
 
-impl<H: AnswerHead> AsyncRead for Headed<H> {
+impl<H: AnswerHead> AsyncRead for HeaderStream<H> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if buf.remaining() == 0 {
@@ -190,22 +191,22 @@ impl<H: AnswerHead> AsyncRead for Headed<H> {
     }
 }
 
-impl<H: AnswerHead> AsyncWrite for Headed<H> {
+impl<H: AnswerHead> AsyncWrite for HeaderStream<H> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.first.writer_acts() {
             let taken = this.send_header(buf);
             // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
-            let _ = this.outbox.poll_drain(&mut this.io, cx)?;
+            let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
             return Poll::Ready(Ok(taken));
         }
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
@@ -214,7 +215,7 @@ impl<H: AnswerHead> AsyncWrite for Headed<H> {
         if this.first.writer_acts() {
             this.send_header(&[]);
         }
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }

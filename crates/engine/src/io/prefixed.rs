@@ -1,4 +1,4 @@
-//! A stream with bytes in front that were already read from it.
+//! A stream with bytes in prefix that were already read from it.
 
 use std::{
     io,
@@ -14,35 +14,35 @@ use crate::io::{
     read_through::{ReadThrough, Reader},
 };
 
-/// Gives out `front` first, then reads from the stream itself; writes go straight through.
-pub type Prefixed<S> = ReadThrough<Front, S>;
+/// Gives out `prefix` first, then reads from the stream itself; writes go straight through.
+pub type Prefixed<S> = ReadThrough<Prefix, S>;
 
 /// What comes first.
 #[derive(Debug)]
-pub struct Front(Bytes);
+pub struct Prefix(Bytes);
 
 impl<S> Prefixed<S> {
-    /// Puts `front` before what `inner` will read.
-    pub const fn new(front: Bytes, inner: S) -> Self {
-        Self { reader: Front(front), inner }
+    /// Puts `prefix` before what `inner` will read.
+    pub const fn new(prefix: Bytes, inner: S) -> Self {
+        Self { reader: Prefix(prefix), inner }
     }
 }
 
-impl Reader for Front {
+impl Reader for Prefix {
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         inner: &mut S,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self(front) = self;
-        if front.is_empty() {
+        let Self(prefix) = self;
+        if prefix.is_empty() {
             return Pin::new(inner).poll_read(cx, buf);
         }
-        pour(front, buf);
-        if front.is_empty() {
-            // The buffer behind a front may be much larger than it; a tunnel lives long.
-            *front = Bytes::new();
+        pour(prefix, buf);
+        if prefix.is_empty() {
+            // The buffer behind a prefix may be much larger than it; a tunnel lives long.
+            *prefix = Bytes::new();
         }
         Poll::Ready(Ok(()))
     }

@@ -20,7 +20,7 @@ const BUSY: usize = 128 * 1024;
 
 /// The buffer: `held` is text that lies open, `start..` is what comes after it.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
     held: Range<usize>,
     start: usize,
@@ -28,20 +28,20 @@ pub(crate) struct Inbox {
     size: usize,
 }
 
-impl Default for Inbox {
+impl Default for ReadBuffer {
     fn default() -> Self {
         Self { bytes: Vec::new(), held: 0..0, start: 0, size: START }
     }
 }
 
-impl From<Vec<u8>> for Inbox {
+impl From<Vec<u8>> for ReadBuffer {
     /// With these bytes received.
     fn from(bytes: Vec<u8>) -> Self {
         Self { bytes, ..Self::default() }
     }
 }
 
-impl Inbox {
+impl ReadBuffer {
     /// How much memory it holds, in bytes.
     #[cfg(test)]
     pub(crate) const fn capacity(&self) -> usize {

@@ -13,12 +13,12 @@ const KEPT: usize = 512;
 
 /// A buffer that is filled as a whole and drained as a whole. What it may hold is the filler's business.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
 }
 
-impl Outbox {
+impl WriteBuffer {
     /// The buffer, to append to.
     pub(crate) const fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes

@@ -11,7 +11,6 @@ mod tests;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
@@ -24,10 +23,13 @@ pub(crate) use datagram::udp_socket;
 pub(crate) use own::OwnListeners;
 pub use resolver::{Resolver, ResolverConfig};
 
-use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, quic::Sockets};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, LocalNetwork};
 
 /// An idle connection is checked after this long, so that a vanished peer does not hold it for ever.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The most addresses of one target that are tried one after another.
+const MOST_CANDIDATES: usize = 3;
 
 /// Which addresses a dialer may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,36 +53,18 @@ pub struct SystemDialer {
     policy: AddressPolicy,
     /// Never dialled, whatever the policy.
     own: OwnListeners,
-    quic: Arc<Sockets>,
 }
 
 impl SystemDialer {
     /// A dialer under a policy.
     #[must_use]
     pub fn new(resolver: Resolver, policy: AddressPolicy) -> Self {
-        Self { resolver, policy, own: OwnListeners::default(), quic: Arc::default() }
+        Self { resolver, policy, own: OwnListeners::default() }
     }
 
     /// The same dialer, which refuses to dial `own`.
     pub(crate) fn never_to(self, own: OwnListeners) -> Self {
         Self { own, ..self }
-    }
-
-    /// The sockets that QUIC connections share.
-    pub(crate) fn quic(&self) -> &Sockets {
-        &self.quic
-    }
-
-    /// The allowed addresses of a target for trying one after another: few, and IPv4 first, since a silent address costs
-    /// its share of the time and IPv4 works from more machines.
-    ///
-    /// # Errors
-    /// As for connecting: nothing resolves, or nothing is allowed.
-    pub(crate) async fn candidates(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError> {
-        let mut addresses = self.addresses(target, attempt).await?;
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        addresses.truncate(3);
-        Ok(addresses)
     }
 
     /// The addresses of a target that the policy allows.
@@ -119,8 +103,18 @@ impl Dialer for SystemDialer {
         Ok(Box::new(attempt.stage(Stage::Connect, socket).await?))
     }
 
-    fn system(&self) -> Option<&SystemDialer> {
+    fn local_network(&self) -> Option<&dyn LocalNetwork> {
         Some(self)
+    }
+}
+
+#[async_trait]
+impl LocalNetwork for SystemDialer {
+    async fn candidates(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError> {
+        let mut addresses = self.addresses(target, attempt).await?;
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses.truncate(MOST_CANDIDATES);
+        Ok(addresses)
     }
 }
 

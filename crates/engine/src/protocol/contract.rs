@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::upstream_pair, transport::connector::Upstream};
+use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::connector_pair, transport::TransportConnector};
 
 /// What a server in a test found out: the target it was asked for, and the payload's two directions.
 pub(crate) type Served = (Target, DuplexStream);
@@ -35,20 +35,20 @@ pub(crate) fn pump<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut strea
 /// A client's stream and the server that will answer it.
 pub(crate) async fn connect<B, S, F>(build: &B, serve: &S, seed: u64, most: usize) -> (BoxStream, JoinHandle<Served>)
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
     S: Fn(DuplexStream) -> F,
     F: Future<Output = Served> + Send + 'static,
 {
-    let (upstream, peer) = upstream_pair(seed, most);
+    let (connector, peer) = connector_pair(seed, most);
     let server = tokio::spawn(serve(peer));
-    let stream = build(upstream).unwrap().connect(&target(), &attempt()).await.unwrap();
+    let stream = build(connector).unwrap().connect(&target(), &attempt()).await.unwrap();
     (stream, server)
 }
 
 /// Runs every law.
 pub(crate) async fn all<B, S, F>(build: B, serve: S)
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
     S: Fn(DuplexStream) -> F,
     F: Future<Output = Served> + Send + 'static,
 {
@@ -198,10 +198,10 @@ pub(crate) async fn carries_much_down((mut client, server): (BoxStream, JoinHand
 /// The cause of reading a server's answer that consists of these bytes and an end. Must not panic, and must end.
 pub(crate) async fn cause_of_answer<B>(build: B, answer: &[u8], seed: u64, most: usize) -> Option<Cause>
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
 {
-    let (upstream, mut peer) = upstream_pair(seed, most);
-    let mut client = build(upstream).unwrap().connect(&target(), &attempt()).await.unwrap();
+    let (connector, mut peer) = connector_pair(seed, most);
+    let mut client = build(connector).unwrap().connect(&target(), &attempt()).await.unwrap();
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     client.flush().await.unwrap();
     let answer = answer.to_vec();

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     BoxDatagram, BuildError, Cause, Dialer,
-    testing::{heard, upstream_pair},
-    transport::connector::Upstream,
+    testing::{connector_pair, heard},
+    transport::TransportConnector,
 };
 
 /// The pieces that streams are cut into.
@@ -27,12 +27,12 @@ pub(crate) fn at(text: &str) -> Target {
     Target::parse(text).unwrap()
 }
 
-/// An association over `upstream`.
-pub(crate) async fn associate<B>(build: &B, upstream: Upstream) -> BoxDatagram
+/// An association over `connector`.
+pub(crate) async fn associate<B>(build: &B, connector: TransportConnector) -> BoxDatagram
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
 {
-    build(upstream).unwrap().associate(&attempt()).await.unwrap()
+    build(connector).unwrap().associate(&attempt()).await.unwrap()
 }
 
 /// The next datagram or the end; silence counts as an end.
@@ -47,11 +47,11 @@ pub(crate) async fn next(association: &BoxDatagram) -> Result<(Vec<u8>, String),
 /// The server gets exactly these bytes for the datagrams.
 pub(crate) async fn sends<B>(build: B, datagrams: &[(&str, &[u8])], expected: &[u8])
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
 {
     for (seed, most) in PIECES {
-        let (upstream, mut peer) = upstream_pair(seed, most);
-        let association = associate(&build, upstream).await;
+        let (connector, mut peer) = connector_pair(seed, most);
+        let association = associate(&build, connector).await;
         for (target, payload) in datagrams {
             association.send_to(payload, &at(target)).await.unwrap();
         }
@@ -65,12 +65,12 @@ where
 /// These datagrams come out of the server's answer to one for `first`; returns what ended it.
 pub(crate) async fn receives<B>(build: B, first: &str, answer: &[u8], expected: &[(&[u8], &str)]) -> Cause
 where
-    B: Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError>,
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
 {
     let mut last = Cause::Closed;
     for (seed, most) in PIECES {
-        let (upstream, mut peer) = upstream_pair(seed, most);
-        let association = associate(&build, upstream).await;
+        let (connector, mut peer) = connector_pair(seed, most);
+        let association = associate(&build, connector).await;
         association.send_to(b"question", &at(first)).await.unwrap();
         peer.write_all(answer).await.unwrap();
         peer.shutdown().await.unwrap();

@@ -1,6 +1,6 @@
 //! The proxy protocols, one folder each.
 //!
-//! Each exposes `build(settings, upstream)`, which checks the settings once and returns the dialer.
+//! Each exposes `build(settings, connector)`, which checks the settings once and returns the dialer.
 
 mod address;
 pub(crate) mod anytls;

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     BoxStream, Cause, Datagram,
-    io::{copy::copy_packet, read_buffer::Inbox, write_buffer::Outbox},
+    io::{copy::copy_packet, read_buffer::ReadBuffer, write_buffer::WriteBuffer},
 };
 
 /// A protocol's frames around datagrams, without any I/O.
@@ -70,13 +70,13 @@ pub(crate) struct Packets<C> {
 
 struct Reading {
     io: ReadHalf<BoxStream>,
-    inbox: Inbox,
+    read_buffer: ReadBuffer,
     over: bool,
 }
 
 struct Writing {
     io: WriteHalf<BoxStream>,
-    outbox: Outbox,
+    write_buffer: WriteBuffer,
 }
 
 impl<C: PacketCodec> Packets<C> {
@@ -85,28 +85,28 @@ impl<C: PacketCodec> Packets<C> {
         let (reader, writer) = split(io);
         Self {
             codec: Mutex::new(codec),
-            reading: AsyncMutex::new(Reading { io: reader, inbox: Inbox::default(), over: false }),
-            writing: AsyncMutex::new(Writing { io: writer, outbox: Outbox::default() }),
+            reading: AsyncMutex::new(Reading { io: reader, read_buffer: ReadBuffer::default(), over: false }),
+            writing: AsyncMutex::new(Writing { io: writer, write_buffer: WriteBuffer::default() }),
         }
     }
 
     async fn receive(&self, reading: &mut Reading, buffer: &mut [u8]) -> Result<(usize, Target), Cause> {
-        let Reading { io, inbox, over } = reading;
+        let Reading { io, read_buffer, over } = reading;
         if *over {
             return Err(Cause::Closed);
         }
         loop {
-            let taken = self.codec.lock().take(inbox.bytes())?;
+            let taken = self.codec.lock().take(read_buffer.bytes())?;
             match taken {
                 Taken::Need(length) => {
-                    if poll_fn(|cx| inbox.poll_fill(io, length, cx)).await? == 0 {
+                    if poll_fn(|cx| read_buffer.poll_fill(io, length, cx)).await? == 0 {
                         return Err(Cause::Closed);
                     }
                 }
-                Taken::Used(used) => inbox.consume(used),
+                Taken::Used(used) => read_buffer.consume(used),
                 Taken::Packet { used, payload, from } => {
-                    let length = copy_packet(inbox.bytes().get(payload).unwrap_or_default(), buffer);
-                    inbox.consume(used);
+                    let length = copy_packet(read_buffer.bytes().get(payload).unwrap_or_default(), buffer);
+                    read_buffer.consume(used);
                     return Ok((length, from));
                 }
                 Taken::End => return Err(Cause::Closed),
@@ -119,11 +119,11 @@ impl<C: PacketCodec> Packets<C> {
 impl<C: PacketCodec> Datagram for Packets<C> {
     async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
         let mut writing = self.writing.lock().await;
-        let Writing { io, outbox } = &mut *writing;
+        let Writing { io, write_buffer } = &mut *writing;
         // What a call that was given up has left goes first, so that no frame is ever cut.
-        poll_fn(|cx| outbox.poll_drain(io, cx)).await?;
-        self.codec.lock().put(payload, target, outbox.buffer())?;
-        poll_fn(|cx| outbox.poll_drain(io, cx)).await?;
+        poll_fn(|cx| write_buffer.poll_drain(io, cx)).await?;
+        self.codec.lock().put(payload, target, write_buffer.buffer())?;
+        poll_fn(|cx| write_buffer.poll_drain(io, cx)).await?;
         io.flush().await
     }
 

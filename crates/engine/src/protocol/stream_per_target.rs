@@ -1,4 +1,4 @@
-//! Datagrams to many targets over protocols whose stream leads to one: a stream for each target, opened on first use.
+//! Datagrams to many targets over protocols whose stream opener to one: a stream for each target, opened on first use.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ const MAX_DATAGRAM: usize = 65_535;
 
 /// What a protocol adds.
 #[async_trait]
-pub(crate) trait Leads: Send + Sync + 'static {
+pub(crate) trait Opener: Send + Sync + 'static {
     /// A fresh connection to the server.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ type Answer = Result<(Box<[u8]>, Target), Cause>;
 type Question = (Box<[u8]>, Target);
 
 struct Shared {
-    leads: Box<dyn Leads>,
+    opener: Box<dyn Opener>,
     /// The connection that was opened with the association, for the first stream.
     spare: Mutex<Option<BoxStream>>,
     answer: mpsc::Sender<Answer>,
@@ -87,10 +87,10 @@ impl PerTarget {
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
-    pub(crate) async fn open(leads: impl Leads, attempt: &Attempt) -> Result<Self, DialError> {
-        let spare = leads.open(attempt).await?;
+    pub(crate) async fn open(opener: impl Opener, attempt: &Attempt) -> Result<Self, DialError> {
+        let spare = opener.open(attempt).await?;
         let (answer, answers) = mpsc::channel(ANSWERS);
-        let shared = Shared { leads: Box::new(leads), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
+        let shared = Shared { opener: Box::new(opener), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
         Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: AsyncMutex::new(answers) })
     }
 }
@@ -131,9 +131,9 @@ impl Shared {
         let spare = self.spare.lock().take();
         let io = match spare {
             Some(io) => io,
-            None => self.leads.open(&Attempt::within(OPENING)).await.map_err(|error| error.cause)?,
+            None => self.opener.open(&Attempt::within(OPENING)).await.map_err(|error| error.cause)?,
         };
-        let stream = self.leads.lead(io, target)?;
+        let stream = self.opener.lead(io, target)?;
         let up = async {
             while let Some((payload, target)) = questions.recv().await {
                 match stream.send_to(&payload, &target).await {
@@ -167,7 +167,7 @@ impl Datagram for PerTarget {
         if payload.len() > MAX_DATAGRAM {
             return Err(unsendable("the datagram is too large"));
         }
-        let queue = self.flows.lock().queue(self.shared.leads.stream_for(target), &self.shared);
+        let queue = self.flows.lock().queue(self.shared.opener.stream_for(target), &self.shared);
         // A full queue loses the datagram, as any narrow path does.
         let _ = queue.try_send((payload.into(), target.clone()));
         Ok(())

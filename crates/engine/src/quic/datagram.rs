@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use quinn::SendDatagramError;
 
-use super::{Link, cause_of};
+use super::{QuicConnection, cause_of};
 use crate::Cause;
 
-impl<S: Send + Sync + 'static> Link<S> {
+impl<S: Send + Sync + 'static> QuicConnection<S> {
     /// The longest packet that a datagram carries now.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ const MOST_WAITING: usize = 256;
 
 /// The associations by their numbers.
 #[derive(Debug)]
-pub(crate) struct Inboxes<K, T>(Mutex<State<K, T>>);
+pub(crate) struct DatagramQueues<K, T>(Mutex<State<K, T>>);
 
 #[derive(Debug)]
 struct State<K, T> {
@@ -22,7 +22,7 @@ struct State<K, T> {
     over: bool,
 }
 
-impl<K, T> Default for Inboxes<K, T> {
+impl<K, T> Default for DatagramQueues<K, T> {
     fn default() -> Self {
         Self(Mutex::new(State { queues: HashMap::new(), next: 0, read: false, over: false }))
     }
@@ -30,18 +30,18 @@ impl<K, T> Default for Inboxes<K, T> {
 
 /// One association's end of its queue; its number is free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Inbox<K: Copy + Eq + Hash, T> {
+pub(crate) struct DatagramQueue<K: Copy + Eq + Hash, T> {
     /// The number.
     pub(crate) id: K,
     /// What was sent to it.
     pub(crate) queue: tokio::sync::Mutex<Receiver<T>>,
-    all: Arc<Inboxes<K, T>>,
+    all: Arc<DatagramQueues<K, T>>,
 }
 
-impl<K: Copy + Eq + Hash, T> Inboxes<K, T> {
+impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
     /// A new association; `number` makes a number of a counter. `None` when all are taken or the connection is over.
     /// The second value says that nobody reads the connection's datagrams yet: the caller has to see to it.
-    pub(crate) fn add(self: &Arc<Self>, number: impl Fn(u32) -> K) -> Option<(Inbox<K, T>, bool)> {
+    pub(crate) fn add(self: &Arc<Self>, number: impl Fn(u32) -> K) -> Option<(DatagramQueue<K, T>, bool)> {
         let (sender, receiver) = channel(MOST_WAITING);
         let mut state = self.0.lock();
         if state.over {
@@ -56,7 +56,7 @@ impl<K: Copy + Eq + Hash, T> Inboxes<K, T> {
         state.queues.insert(id, sender);
         let unread = !std::mem::replace(&mut state.read, true);
         drop(state);
-        Some((Inbox { id, queue: tokio::sync::Mutex::new(receiver), all: Arc::clone(self) }, unread))
+        Some((DatagramQueue { id, queue: tokio::sync::Mutex::new(receiver), all: Arc::clone(self) }, unread))
     }
 
     /// Puts a datagram into its queue; one for an unknown number, or too many, are lost.
@@ -75,7 +75,7 @@ impl<K: Copy + Eq + Hash, T> Inboxes<K, T> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T> Drop for Inbox<K, T> {
+impl<K: Copy + Eq + Hash, T> Drop for DatagramQueue<K, T> {
     fn drop(&mut self) {
         self.all.0.lock().queues.remove(&self.id);
     }

@@ -26,7 +26,7 @@ const OWN_PAYLOAD: u16 = 1500;
 /// Connections without a disguise share a few sockets: each has a receive buffer of its own in this process, which would
 /// outweigh a connection. They live as long as a connection uses them.
 #[derive(Debug, Default)]
-pub(crate) struct Sockets(Mutex<Shared>);
+pub(crate) struct SharedEndpoints(Mutex<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -34,7 +34,7 @@ struct Shared {
     next: usize,
 }
 
-impl Sockets {
+impl SharedEndpoints {
     /// One of the shared endpoints, in turn.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! QUIC to a server: the sockets, the disguises of packets, and connections that are opened on use, shared and closed
 //! when idle.
 //!
-//! A node costs nothing while nobody uses it: its [`Links`](pool::Links) open a connection for the first stream, share
+//! A node costs nothing while nobody uses it: its [`QuicPool`](pool::QuicPool) open a connection for the first stream, share
 //! it among all streams and datagram associations, and close it [`IDLE`](pool::IDLE) after the last of them is gone.
 
 mod brutal;
 mod carried;
+mod clients;
 mod datagram;
 mod datagram_queues;
 mod disguise;
@@ -25,12 +26,13 @@ mod tests;
 pub(crate) mod varint;
 
 pub(crate) use brutal::{Promise, negotiated};
-pub(crate) use datagram_queues::{Inbox, Inboxes};
+pub(crate) use clients::SharedClients;
+pub(crate) use datagram_queues::{DatagramQueue, DatagramQueues};
 pub(crate) use disguise::Disguise;
 pub(crate) use disguise::uncover;
-pub(crate) use endpoints::Sockets;
+pub(crate) use endpoints::SharedEndpoints;
 pub(crate) use fault::{cause_of, cause_of_write};
-pub(crate) use pool::{Lease, Link, Links};
-pub(crate) use port_hopping::Hop;
-pub(crate) use server::{Dialled, Server, transport};
+pub(crate) use pool::{ConnectionGuard, QuicConnection, QuicPool};
+pub(crate) use port_hopping::PortHopping;
+pub(crate) use server::{Dialled, QuicServer, transport_config};
 pub(crate) use stream::QuicStream;

@@ -6,7 +6,7 @@ use hezar_core::{Obfs2, Target, Tls};
 use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
 
 use super::{
-    Disguise, Server,
+    Disguise, QuicServer, SharedClients,
     disguise::{DisguisedSocket, Ports},
     endpoints,
 };
@@ -22,7 +22,7 @@ pub(crate) struct Peer {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// What trusts it.
-    pub(crate) clients: TlsClients,
+    pub(crate) clients: SharedClients,
 }
 
 impl Peer {
@@ -40,12 +40,12 @@ impl Peer {
         let endpoint =
             Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(config), socket, runtime).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { endpoint, address, clients: TlsClients::new(&[authority.root]) }
+        Self { endpoint, address, clients: TlsClients::new(&[authority.root]).into() }
     }
 
     /// The way to it, or to another port of it.
-    pub(crate) fn server(&self, target: &Target) -> Server {
-        Server {
+    pub(crate) fn server(&self, target: &Target) -> QuicServer {
+        QuicServer {
             target: target.clone(),
             via: sockets(),
             tls: tls(),

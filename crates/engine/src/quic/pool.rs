@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Dialled, fault::cause_of, server::Hopping, stream::QuicStream};
+use super::{Dialled, fault::cause_of, server::ActiveHopping, stream::QuicStream};
 use crate::{Attempt, Cause, DialError};
 
 /// A connection without streams and associations is closed after this long.
@@ -30,13 +30,13 @@ const MOST: usize = 16;
 
 /// One connection and what its protocol keeps with it.
 #[derive(Debug)]
-pub(crate) struct Link<S> {
+pub(crate) struct QuicConnection<S> {
     /// The connection.
     pub(crate) connection: Connection,
     /// The protocol's own part.
     pub(crate) session: S,
     uses: Arc<Mutex<Uses>>,
-    heard: Mutex<Heard>,
+    heard: Mutex<LastReceived>,
     endpoint: Arc<Endpoint>,
 }
 
@@ -51,16 +51,16 @@ struct Uses {
 
 /// When packets were last seen to come in, and how many there had been.
 #[derive(Clone, Copy, Debug)]
-struct Heard {
+struct LastReceived {
     packets: u64,
     at: Instant,
 }
 
 /// One use of a connection. While it exists the connection is not closed for idleness.
 #[derive(Debug)]
-pub(crate) struct Lease(Arc<Mutex<Uses>>);
+pub(crate) struct ConnectionGuard(Arc<Mutex<Uses>>);
 
-impl Drop for Lease {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut uses = self.0.lock();
         uses.count = uses.count.saturating_sub(1);
@@ -73,7 +73,7 @@ impl Drop for Lease {
 /// A new stream, and whether its server should be heard of before the stream is relied on.
 struct Opened<S> {
     /// Its connection.
-    link: Arc<Link<S>>,
+    link: Arc<QuicConnection<S>>,
     /// The stream.
     stream: QuicStream,
     cold: bool,
@@ -81,21 +81,21 @@ struct Opened<S> {
 
 /// All connections to one server.
 #[derive(Debug)]
-pub(crate) struct Links<S> {
-    open: Arc<Mutex<Vec<Arc<Link<S>>>>>,
+pub(crate) struct QuicPool<S> {
+    open: Arc<Mutex<Vec<Arc<QuicConnection<S>>>>>,
     // Held while a connection is opened, so that the others wait for that one.
     dialling: tokio::sync::Mutex<()>,
     idle: Duration,
 }
 
-impl<S> Default for Links<S> {
+impl<S> Default for QuicPool<S> {
     fn default() -> Self {
         Self { open: Arc::default(), dialling: tokio::sync::Mutex::default(), idle: IDLE }
     }
 }
 
-impl<S: Send + Sync + 'static> Link<S> {
-    fn lease(&self) -> Option<Lease> {
+impl<S: Send + Sync + 'static> QuicConnection<S> {
+    fn lease(&self) -> Option<ConnectionGuard> {
         if self.connection.close_reason().is_some() {
             return None;
         }
@@ -105,7 +105,7 @@ impl<S: Send + Sync + 'static> Link<S> {
         }
         uses.count += 1;
         drop(uses);
-        Some(Lease(Arc::clone(&self.uses)))
+        Some(ConnectionGuard(Arc::clone(&self.uses)))
     }
 
     /// Why the connection is over, or that it is closed.
@@ -123,7 +123,7 @@ impl<S: Send + Sync + 'static> Link<S> {
         let (now, packets) = (Instant::now(), self.packets());
         let cold = now.duration_since(heard.at) >= WARM;
         if !cold && packets != heard.packets {
-            *heard = Heard { packets, at: now };
+            *heard = LastReceived { packets, at: now };
         }
         cold
     }
@@ -144,12 +144,12 @@ impl<S: Send + Sync + 'static> Link<S> {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(16));
         };
-        *self.heard.lock() = Heard { packets, at: Instant::now() };
+        *self.heard.lock() = LastReceived { packets, at: Instant::now() };
         true
     }
 }
 
-impl<S: Send + Sync + 'static> Links<S> {
+impl<S: Send + Sync + 'static> QuicPool<S> {
     /// Opens a stream on a connection that is open or on a new one, and returns what is to be written to it `first`. A
     /// connection whose server has been silent is not believed until it answers to that, which is then already written;
     /// when it does not answer, a new connection takes its place.
@@ -159,9 +159,9 @@ impl<S: Send + Sync + 'static> Links<S> {
     pub(crate) async fn stream<F: Future<Output = Result<(Dialled, S), DialError>> + Send>(
         &self,
         attempt: &Attempt,
-        first: impl Fn(&Link<S>) -> Vec<u8>,
+        first: impl Fn(&QuicConnection<S>) -> Vec<u8>,
         dial: impl Fn() -> F,
-    ) -> Result<(QuicStream, Vec<u8>, Arc<Link<S>>), DialError> {
+    ) -> Result<(QuicStream, Vec<u8>, Arc<QuicConnection<S>>), DialError> {
         loop {
             let Opened { link, mut stream, cold } = self.open(attempt, &dial).await?;
             let first = first(&link);
@@ -181,16 +181,16 @@ impl<S: Send + Sync + 'static> Links<S> {
         }
     }
 
-    /// A connection to hold associations on, as [`Links::stream`]; `nudge` makes a silent server answer.
+    /// A connection to hold associations on, as [`QuicPool::stream`]; `nudge` makes a silent server answer.
     ///
     /// # Errors
     /// [`DialError`] of `dial`.
     pub(crate) async fn link<F: Future<Output = Result<(Dialled, S), DialError>> + Send>(
         &self,
         attempt: &Attempt,
-        nudge: impl Fn(&Link<S>),
+        nudge: impl Fn(&QuicConnection<S>),
         dial: impl Fn() -> F,
-    ) -> Result<(Arc<Link<S>>, Lease), DialError> {
+    ) -> Result<(Arc<QuicConnection<S>>, ConnectionGuard), DialError> {
         loop {
             let (link, lease) = match self.leased() {
                 Some(found) => found,
@@ -249,7 +249,7 @@ impl<S: Send + Sync + 'static> Links<S> {
         })
     }
 
-    fn leased(&self) -> Option<(Arc<Link<S>>, Lease)> {
+    fn leased(&self) -> Option<(Arc<QuicConnection<S>>, ConnectionGuard)> {
         self.open.lock().iter().rev().find_map(|link| Some((Arc::clone(link), link.lease()?)))
     }
 
@@ -258,11 +258,11 @@ impl<S: Send + Sync + 'static> Links<S> {
     }
 
     /// Keeps a new connection and watches it.
-    fn adopt(&self, (dialled, session): (Dialled, S)) -> Result<(Arc<Link<S>>, Lease), DialError> {
+    fn adopt(&self, (dialled, session): (Dialled, S)) -> Result<(Arc<QuicConnection<S>>, ConnectionGuard), DialError> {
         let Dialled { connection, endpoint, hop } = dialled;
         let now = Instant::now();
-        let link = Arc::new(Link {
-            heard: Mutex::new(Heard { packets: connection.stats().udp_rx.datagrams, at: now }),
+        let link = Arc::new(QuicConnection {
+            heard: Mutex::new(LastReceived { packets: connection.stats().udp_rx.datagrams, at: now }),
             uses: Arc::new(Mutex::new(Uses { count: 0, idle_since: now, closed: false })),
             connection,
             session,
@@ -275,7 +275,7 @@ impl<S: Send + Sync + 'static> Links<S> {
     }
 
     /// Gives a connection no more streams; those that it has go on.
-    pub(crate) fn retire(&self, link: &Arc<Link<S>>) {
+    pub(crate) fn retire(&self, link: &Arc<QuicConnection<S>>) {
         self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
     }
 
@@ -287,7 +287,7 @@ impl<S: Send + Sync + 'static> Links<S> {
 
     /// Whether one of the open connections is so.
     #[cfg(test)]
-    pub(crate) fn any(&self, what: impl Fn(&Link<S>) -> bool) -> bool {
+    pub(crate) fn any(&self, what: impl Fn(&QuicConnection<S>) -> bool) -> bool {
         self.open.lock().iter().any(|link| what(link))
     }
 
@@ -299,7 +299,12 @@ impl<S: Send + Sync + 'static> Links<S> {
 }
 
 /// Watches a connection to its end: closes it when idle, hops, and forgets it when it is over.
-async fn keep<S>(links: Weak<Mutex<Vec<Arc<Link<S>>>>>, link: Arc<Link<S>>, hop: Option<Hopping>, idle: Duration) {
+async fn keep<S>(
+    links: Weak<Mutex<Vec<Arc<QuicConnection<S>>>>>,
+    link: Arc<QuicConnection<S>>,
+    hop: Option<ActiveHopping>,
+    idle: Duration,
+) {
     let mut idle_at = Instant::now() + idle;
     let mut hop_at = hop.as_ref().map(|hop| Instant::now() + hop.hop.interval);
     loop {

@@ -11,14 +11,14 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The ports to hop over.
 #[derive(Clone, Debug)]
-pub(crate) struct Hop {
+pub(crate) struct PortHopping {
     /// Inclusive ranges, the first port not after the last; never empty.
     ranges: Vec<(u16, u16)>,
     /// The time between two hops.
     pub(super) interval: Duration,
 }
 
-impl Hop {
+impl PortHopping {
     /// The server's own port and the published ranges; `None` when there is nothing to hop to.
     pub(crate) fn new(own: u16, ranges: &[(u16, u16)], seconds: Option<u32>) -> Option<Self> {
         if ranges.is_empty() {

@@ -14,13 +14,13 @@ use quinn::{
 };
 
 use super::{
-    Disguise, Hop, Sockets,
+    Disguise, PortHopping, SharedClients, SharedEndpoints,
     carried::CarriedSocket,
     disguise::{DisguisedSocket, Ports},
     endpoints,
     fault::{cause_of, cause_of_connect},
 };
-use crate::{Attempt, Cause, DialError, Dialer, TlsClients};
+use crate::{Attempt, Cause, DialError, Dialer};
 
 /// A connection on which nothing comes in for this long is dead, in milliseconds.
 const SILENCE: u32 = 30_000;
@@ -37,7 +37,7 @@ const DATAGRAMS: usize = 1 << 20;
 
 /// How a server is reached.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct QuicServer {
     /// Its published address.
     pub(crate) target: Target,
     /// What opens sockets.
@@ -45,13 +45,13 @@ pub(crate) struct Server {
     /// TLS inside QUIC.
     pub(crate) tls: Tls,
     /// The shared configurations.
-    pub(crate) clients: TlsClients,
+    pub(crate) clients: SharedClients,
     /// The protocols that are offered when the node names none.
     pub(crate) alpn: &'static [&'static str],
     /// How packets look.
     pub(crate) disguise: Option<Disguise>,
     /// The ports to hop over.
-    pub(crate) hop: Option<Hop>,
+    pub(crate) hop: Option<PortHopping>,
 }
 
 /// A fresh connection.
@@ -59,13 +59,13 @@ pub(crate) struct Server {
 pub(crate) struct Dialled {
     pub(crate) connection: Connection,
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) hop: Option<Hopping>,
+    pub(super) hop: Option<ActiveHopping>,
 }
 
 /// A connection's own part in port hopping.
 #[derive(Debug)]
-pub(super) struct Hopping {
-    pub(super) hop: Hop,
+pub(super) struct ActiveHopping {
+    pub(super) hop: PortHopping,
     exit: Exit,
     disguise: Option<Disguise>,
     believed: u16,
@@ -89,7 +89,7 @@ impl Exit {
     }
 }
 
-impl Hopping {
+impl ActiveHopping {
     /// Goes over to another port of the server, from another port of ours: middle boxes must not see the same pair.
     pub(super) fn go(&self, endpoint: &Endpoint) {
         // Without a socket the connection stays where it is.
@@ -105,7 +105,7 @@ impl Hopping {
 }
 
 /// What QUIC may use and how long it waits; `uni` streams may be opened by the server.
-pub(crate) fn transport(uni: u32) -> TransportConfig {
+pub(crate) fn transport_config(uni: u32) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -120,24 +120,26 @@ pub(crate) fn transport(uni: u32) -> TransportConfig {
     config
 }
 
-impl Server {
+impl QuicServer {
     /// A new connection, its handshake done; the server's addresses are tried one after another.
     ///
     /// # Errors
     /// [`DialError`] of the first address, or of the next one when that is only out of reach.
     pub(crate) async fn connect(&self, transport: TransportConfig, attempt: &Attempt) -> Result<Dialled, DialError> {
         let (config, name) = self.client(transport).map_err(|cause| DialError::new(Stage::Security, cause))?;
-        let Some(system) = self.via.system() else {
+        let Some(network) = self.via.local_network() else {
             let socket = CarriedSocket::new(self.via.associate(attempt).await?, self.target.clone());
             let address = CarriedSocket::believed(self.target.port());
             return self.dial(Exit::Carried(Arc::new(socket)), None, address, config, &name, attempt).await;
         };
-        let addresses = system.candidates(&self.target, attempt).await?;
+        let addresses = network.candidates(&self.target, attempt).await?;
         let mut failure = None;
         for (tried, address) in addresses.iter().enumerate() {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(1).max(1);
             let part = attempt.at_most(attempt.remaining() / left);
-            let error = match self.dial(Exit::System, Some(system.quic()), *address, config.clone(), &name, &part).await
+            let error = match self
+                .dial(Exit::System, Some(&self.clients.endpoints), *address, config.clone(), &name, &part)
+                .await
             {
                 Ok(dialled) => return Ok(dialled),
                 Err(error) => error,
@@ -154,7 +156,7 @@ impl Server {
     }
 
     fn client(&self, transport: TransportConfig) -> Result<(ClientConfig, String), Cause> {
-        let (tls, name) = self.clients.for_quic(&self.tls, self.target.host(), self.alpn)?;
+        let (tls, name) = self.clients.tls.for_quic(&self.tls, self.target.host(), self.alpn)?;
         let crypto = QuicClientConfig::try_from(tls).map_err(|error| Cause::Tls(error.to_string().into()))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport));
@@ -164,7 +166,7 @@ impl Server {
     async fn dial(
         &self,
         exit: Exit,
-        shared: Option<&Sockets>,
+        shared: Option<&SharedEndpoints>,
         address: SocketAddr,
         config: ClientConfig,
         name: &str,
@@ -172,7 +174,7 @@ impl Server {
     ) -> Result<Dialled, DialError> {
         let hop = self.hop.clone();
         let (disguise, believed) = (self.disguise.clone(), address.port());
-        let hop = hop.map(|hop| Hopping { hop, exit: exit.clone(), disguise: disguise.clone(), believed });
+        let hop = hop.map(|hop| ActiveHopping { hop, exit: exit.clone(), disguise: disguise.clone(), believed });
         let socket = async {
             if shared.is_some() {
                 routed(address).map_err(Cause::of_own_socket)?;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     fault::{cause_of_read, cause_of_write},
-    pool::Lease,
+    pool::ConnectionGuard,
 };
 
 use crate::Stream;
@@ -21,11 +21,11 @@ use crate::Stream;
 pub(crate) struct QuicStream {
     send: SendStream,
     receive: RecvStream,
-    _lease: Lease,
+    _lease: ConnectionGuard,
 }
 
 impl QuicStream {
-    pub(super) fn new((send, receive): (SendStream, RecvStream), lease: Lease) -> Self {
+    pub(super) fn new((send, receive): (SendStream, RecvStream), lease: ConnectionGuard) -> Self {
         Self { send, receive, _lease: lease }
     }
 }

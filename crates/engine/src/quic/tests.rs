@@ -109,12 +109,12 @@ async fn gecko_gives_up_unfinished_messages() {
 
 #[test]
 fn hops_within_the_ranges() {
-    assert!(Hop::new(443, &[], None).is_none());
-    let hop = Hop::new(443, &[(1000, 1003), (9, 8)], Some(1)).unwrap();
+    assert!(PortHopping::new(443, &[], None).is_none());
+    let hop = PortHopping::new(443, &[(1000, 1003), (9, 8)], Some(1)).unwrap();
     assert_eq!(hop.interval, Duration::from_secs(5));
     let ports: std::collections::BTreeSet<u16> = (0..1000).map(|_| hop.port()).collect();
     assert_eq!(ports.into_iter().collect::<Vec<_>>(), [8, 9, 443, 1000, 1001, 1002, 1003]);
-    assert_eq!(Hop::new(1, &[(1, u16::MAX)], None).unwrap().interval, Duration::from_secs(30));
+    assert_eq!(PortHopping::new(1, &[(1, u16::MAX)], None).unwrap().interval, Duration::from_secs(30));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn fragments_come_in_any_order_and_are_bounded() {
 
 #[tokio::test]
 async fn queues_have_numbers_and_bounds() {
-    let all: Arc<Inboxes<u8, u32>> = Arc::default();
+    let all: Arc<DatagramQueues<u8, u32>> = Arc::default();
     let (first, unread) = all.add(|n| (n % 2) as u8).unwrap();
     let (second, again) = all.add(|n| (n % 2) as u8).unwrap();
     assert!(unread && !again && first.id != second.id);
@@ -193,8 +193,8 @@ fn echo(peer: Peer) -> Arc<AtomicUsize> {
     count
 }
 
-fn server(peer: &Peer, via: Arc<dyn Dialer>, obfs: Option<&Obfs2>, hop: Option<Hop>) -> Server {
-    Server {
+fn server(peer: &Peer, via: Arc<dyn Dialer>, obfs: Option<&Obfs2>, hop: Option<PortHopping>) -> QuicServer {
+    QuicServer {
         target: Target::try_from(peer.address).unwrap(),
         via,
         tls: peer::tls(),
@@ -205,14 +205,14 @@ fn server(peer: &Peer, via: Arc<dyn Dialer>, obfs: Option<&Obfs2>, hop: Option<H
     }
 }
 
-async fn open(links: &Links<()>, server: &Server) -> Result<QuicStream, crate::DialError> {
+async fn open(pool: &QuicPool<()>, server: &QuicServer) -> Result<QuicStream, crate::DialError> {
     let attempt = Attempt::within(HOUR);
-    let dial = || async { Ok((server.connect(transport(1), &attempt).await?, ())) };
-    links.stream(&attempt, |_| Vec::new(), dial).await.map(|(stream, ..)| stream)
+    let dial = || async { Ok((server.connect(transport_config(1), &attempt).await?, ())) };
+    pool.stream(&attempt, |_| Vec::new(), dial).await.map(|(stream, ..)| stream)
 }
 
-async fn echoes(links: &Links<()>, server: &Server) {
-    let mut stream = open(links, server).await.unwrap();
+async fn echoes(pool: &QuicPool<()>, server: &QuicServer) {
+    let mut stream = open(pool, server).await.unwrap();
     stream.write_all(&[7; 100_000]).await.unwrap();
     stream.shutdown().await.unwrap();
     stream.shutdown().await.unwrap();
@@ -230,19 +230,19 @@ async fn streams_share_a_connection_which_ends_when_idle() {
     let server = server(&peer, Arc::clone(&via), None, None);
     let count = echo(peer);
     let before = Handle::current().metrics().num_alive_tasks();
-    let links = Links::closing_after(Duration::from_millis(300));
-    let (a, b, c) = tokio::join!(open(&links, &server), open(&links, &server), open(&links, &server));
+    let pool = QuicPool::closing_after(Duration::from_millis(300));
+    let (a, b, c) = tokio::join!(open(&pool, &server), open(&pool, &server), open(&pool, &server));
     assert_eq!(count.load(Ordering::Relaxed), 1);
     drop((a.unwrap(), b.unwrap()));
-    echoes(&links, &server).await;
+    echoes(&pool, &server).await;
     // A stream that is only open keeps the connection.
     let held = c.unwrap();
     sleep(Duration::from_millis(700)).await;
-    assert_eq!(links.len(), 1);
+    assert_eq!(pool.len(), 1);
     drop(held);
-    until(|| links.len() == 0).await;
+    until(|| pool.len() == 0).await;
     until(|| Handle::current().metrics().num_alive_tasks() == before).await;
-    echoes(&links, &server).await;
+    echoes(&pool, &server).await;
     assert_eq!(count.load(Ordering::Relaxed), 2);
 }
 
@@ -254,7 +254,7 @@ async fn disguised_connections_carry_bytes() {
         let peer = Peer::start(&["h3"], Some(&obfs));
         let server = server(&peer, peer::sockets(), Some(&obfs), None);
         echo(peer);
-        echoes(&Links::default(), &server).await;
+        echoes(&QuicPool::default(), &server).await;
     }
 }
 
@@ -282,9 +282,9 @@ async fn another_node_may_carry_a_connection() {
         echo(peer);
         sleep(Duration::from_millis(1)).await;
         let before = Handle::current().metrics().num_alive_tasks();
-        let links = Links::closing_after(Duration::from_millis(100));
-        echoes(&links, &server).await;
-        until(|| links.len() == 0).await;
+        let pool = QuicPool::closing_after(Duration::from_millis(100));
+        echoes(&pool, &server).await;
+        until(|| pool.len() == 0).await;
         until(|| Handle::current().metrics().num_alive_tasks() <= before).await;
     }
 }
@@ -294,13 +294,13 @@ async fn hopping_goes_on_with_the_connection() {
     let peer = Peer::start(&["h3"], None);
     let own = peer.address.port();
     // Nothing listens beside the server: only its own port is in the range.
-    let mut hop = Hop::new(own, &[(own, own)], Some(5)).unwrap();
+    let mut hop = PortHopping::new(own, &[(own, own)], Some(5)).unwrap();
     hop.interval = Duration::from_millis(20);
     let server = server(&peer, peer::sockets(), None, Some(hop));
     let count = echo(peer);
-    let links = Links::default();
+    let pool = QuicPool::default();
     for _ in 0..10 {
-        echoes(&links, &server).await;
+        echoes(&pool, &server).await;
         sleep(Duration::from_millis(30)).await;
     }
     assert_eq!(count.load(Ordering::Relaxed), 1);
@@ -311,24 +311,24 @@ async fn a_dead_connection_is_replaced() {
     let peer = Peer::start(&["h3"], None);
     let server = server(&peer, peer::sockets(), None, None);
     let count = echo(peer);
-    let links = Links::default();
+    let pool = QuicPool::default();
     let attempt = Attempt::within(HOUR);
-    let dial = || async { Ok((server.connect(transport(1), &attempt).await?, ())) };
-    let (link, _lease) = links.link(&attempt, |_| (), dial).await.unwrap();
+    let dial = || async { Ok((server.connect(transport_config(1), &attempt).await?, ())) };
+    let (link, _lease) = pool.link(&attempt, |_| (), dial).await.unwrap();
     link.connection.close(quinn::VarInt::from_u32(0), b"");
-    echoes(&links, &server).await;
-    assert_eq!((count.load(Ordering::Relaxed), links.len()), (2, 1));
+    echoes(&pool, &server).await;
+    assert_eq!((count.load(Ordering::Relaxed), pool.len()), (2, 1));
 }
 
 #[tokio::test]
 async fn refusals_have_their_causes() {
     let peer = Peer::start(&["h3"], None);
-    let links = Links::default();
+    let pool = QuicPool::default();
     let via = peer::sockets();
     let base = || server(&peer, Arc::clone(&via), None, None);
-    let other_name = Server { tls: Tls { server_name: Some("other.example".into()), ..Tls::default() }, ..base() };
-    let other_pin = Server { tls: Tls { pins: vec![[7; 32]], ..peer::tls() }, ..base() };
-    let other_alpn = Server { alpn: &["spdy"], ..base() };
+    let other_name = QuicServer { tls: Tls { server_name: Some("other.example".into()), ..Tls::default() }, ..base() };
+    let other_pin = QuicServer { tls: Tls { pins: vec![[7; 32]], ..peer::tls() }, ..base() };
+    let other_alpn = QuicServer { alpn: &["spdy"], ..base() };
     let accepting = async {
         loop {
             peer.accept().await;
@@ -336,10 +336,10 @@ async fn refusals_have_their_causes() {
     };
     let failing = async {
         for server in [other_name, other_pin] {
-            let failed = open(&links, &server).await.unwrap_err();
+            let failed = open(&pool, &server).await.unwrap_err();
             assert!(matches!(failed.cause, Cause::Certificate(_)), "{failed}");
         }
-        let failed = open(&links, &other_alpn).await.unwrap_err();
+        let failed = open(&pool, &other_alpn).await.unwrap_err();
         assert!(matches!(failed.cause, Cause::Tls(_)), "{failed}");
     };
     tokio::select! {
@@ -353,13 +353,13 @@ async fn silence_is_a_timeout_and_private_addresses_are_refused() {
     let mute = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = Target::try_from(mute.local_addr().unwrap()).unwrap();
     let peer = Peer::start(&["h3"], None);
-    let server = Server { target, ..server(&peer, peer::sockets(), None, None) };
+    let server = QuicServer { target, ..server(&peer, peer::sockets(), None, None) };
     let attempt = Attempt::within(Duration::from_millis(200));
-    let failed = server.connect(transport(1), &attempt).await.unwrap_err();
+    let failed = server.connect(transport_config(1), &attempt).await.unwrap_err();
     assert!(matches!(failed.cause, Cause::Timeout), "{failed}");
     let public = crate::SystemDialer::new(crate::Resolver::new(&Default::default()), crate::AddressPolicy::PublicOnly);
-    let server = Server { via: Arc::new(public), ..server };
-    let failed = server.connect(transport(1), &Attempt::within(HOUR)).await.unwrap_err();
+    let server = QuicServer { via: Arc::new(public), ..server };
+    let failed = server.connect(transport_config(1), &Attempt::within(HOUR)).await.unwrap_err();
     assert!(matches!(failed.cause, Cause::ForbiddenAddress), "{failed}");
 }
 

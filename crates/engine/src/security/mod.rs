@@ -1,6 +1,7 @@
 //! The layers that protect bytes between us and a node.
 
 mod client_hello;
+mod connector;
 mod decoy;
 mod reality;
 mod shadow_tls;
@@ -16,6 +17,7 @@ use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
 pub(crate) use self::{
     client_hello::hear_server_hello,
+    connector::SecureConnector,
     reality::read_certificate as read_reality_certificate,
     shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
 };

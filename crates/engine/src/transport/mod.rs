@@ -1,6 +1,6 @@
 //! What carries a stream protocol's bytes, and the security beneath it.
 
-pub(crate) mod connector;
+mod connector;
 mod grpc;
 mod http1;
 mod http2;
@@ -15,18 +15,19 @@ use std::sync::Arc;
 
 use hezar_core::{Carrier, Security, Target, Tls};
 
-pub(crate) use self::http3::decode as decode_http3;
+pub(crate) use self::{connector::TransportConnector, http3::decode as decode_http3};
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,
     http_upgrade::HttpUpgradeClient,
     http2::Http2Client,
     websocket::WebSocketClient,
-    xhttp::{Version, Way, XhttpClient},
+    xhttp::{Endpoint, Version, XhttpClient},
 };
 use crate::{
-    Attempt, BoxStream, BuildError, DialError, Dialer, TlsClients, quic::Server, security::Secure,
-    transport::connector::Road,
+    Attempt, BoxStream, BuildError, DialError, Dialer,
+    quic::{QuicServer, SharedClients},
+    security::{Secure, SecureConnector},
 };
 
 /// The layer between secured streams to a server and the proxy protocol.
@@ -53,8 +54,9 @@ pub(crate) fn layers(
     carrier: &Carrier,
     target: &Target,
     via: &Arc<dyn Dialer>,
-    clients: &TlsClients,
+    shared: &SharedClients,
 ) -> Result<(Secure, Transport), BuildError> {
+    let clients = &shared.tls;
     let server = target.host();
     let unsupported = |what| Err(BuildError::Unsupported(what));
     match carrier {
@@ -87,16 +89,20 @@ pub(crate) fn layers(
             Ok((security, Transport(Kind::Http2(Box::new(client)))))
         }
         Carrier::Xhttp { xhttp, security } => {
-            let lay = |target: &Target, security: &Security, version| {
-                let road = |secure| Arc::new(Road::new(target.clone(), Arc::clone(via), secure));
+            let connect_to = |target: &Target, security: &Security, version| {
+                let connector = |secure| Arc::new(SecureConnector::new(target.clone(), Arc::clone(via), secure));
                 let server = target.host();
                 Ok(match version {
-                    Version::Http3 => Way::Http3(Box::new(quic_server(target, security, via, clients)?)),
-                    Version::Http1 => Way::Http1(road(Secure::new(security, server, clients, &["http/1.1"])?)),
-                    Version::Http2 => Way::Http2(road(Secure::new(&http2_only(security), server, clients, &["h2"])?)),
+                    Version::Http3 => Endpoint::Http3(Box::new(quic_server(target, security, via, shared)?)),
+                    Version::Http1 => {
+                        Endpoint::Http1(connector(Secure::new(security, server, clients, &["http/1.1"])?))
+                    }
+                    Version::Http2 => {
+                        Endpoint::Http2(connector(Secure::new(&http2_only(security), server, clients, &["h2"])?))
+                    }
                 })
             };
-            let client = XhttpClient::new(xhttp, security, target, &lay)?;
+            let client = XhttpClient::new(xhttp, security, target, &connect_to)?;
             // The ways to its servers are its own.
             Ok((Secure::Nothing, Transport(Kind::Xhttp(Box::new(client)))))
         }
@@ -111,35 +117,39 @@ impl Transport {
         Self(Kind::Tcp)
     }
 
-    /// A new stream to the server at the end of `road`.
+    /// A new stream to the server at the end of `connector`.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
-    pub(crate) async fn open(&self, road: &Arc<Road>, attempt: &Attempt) -> Result<BoxStream, DialError> {
+    pub(crate) async fn open(
+        &self,
+        connector: &Arc<SecureConnector>,
+        attempt: &Attempt,
+    ) -> Result<BoxStream, DialError> {
         match &self.0 {
-            Kind::Tcp => road.connect(attempt).await,
-            Kind::HttpHeader(client) => Ok(client.open(road.connect(attempt).await?)),
-            Kind::WebSocket(client) => client.open(road.connect(attempt).await?, attempt).await,
-            Kind::HttpUpgrade(client) => client.open(road.connect(attempt).await?, attempt).await,
-            Kind::Grpc(client) => client.open(road, attempt).await,
-            Kind::Http2(client) => client.open(road, attempt).await,
+            Kind::Tcp => connector.connect(attempt).await,
+            Kind::HttpHeader(client) => Ok(client.open(connector.connect(attempt).await?)),
+            Kind::WebSocket(client) => client.open(connector.connect(attempt).await?, attempt).await,
+            Kind::HttpUpgrade(client) => client.open(connector.connect(attempt).await?, attempt).await,
+            Kind::Grpc(client) => client.open(connector, attempt).await,
+            Kind::Http2(client) => client.open(connector, attempt).await,
             Kind::Xhttp(client) => client.open(attempt).await,
         }
     }
 }
 
-/// The way to a server that speaks HTTP/3.
+/// The endpoint to a server that speaks HTTP/3.
 fn quic_server(
     target: &Target,
     security: &Security,
     via: &Arc<dyn Dialer>,
-    clients: &TlsClients,
-) -> Result<Server, BuildError> {
+    clients: &SharedClients,
+) -> Result<QuicServer, BuildError> {
     let Security::Tls(tls) = security else { return Err(BuildError::Invalid("HTTP/3 needs TLS")) };
     // The same can be wrong with it as on a stream.
-    Secure::new(security, target.host(), clients, &[])?;
+    Secure::new(security, target.host(), &clients.tls, &[])?;
     let (target, via, tls, clients) = (target.clone(), Arc::clone(via), tls.clone(), clients.clone());
-    Ok(Server { target, via, tls, clients, alpn: &["h3"], disguise: None, hop: None })
+    Ok(QuicServer { target, via, tls, clients, alpn: &["h3"], disguise: None, hop: None })
 }
 
 /// Settings without the protocols that cannot begin as HTTP/1.1: publishers often list `h2` by habit, and a server that

@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) use self::codec::{Codec, Opened, open_all};
 use super::{
     first_write::{FirstWrite, ReaderTask},
-    read_buffer::Inbox,
-    write_buffer::Outbox,
+    read_buffer::ReadBuffer,
+    write_buffer::WriteBuffer,
 };
 use crate::{BoxStream, Cause, Stream, io::copy::pour};
 
@@ -32,12 +32,12 @@ enum Reading {
 }
 
 /// The stream.
-pub(crate) struct Sealed<C> {
+pub(crate) struct CodecStream<C> {
     io: BoxStream,
     codec: C,
     first: FirstWrite,
-    inbox: Inbox,
-    outbox: Outbox,
+    read_buffer: ReadBuffer,
+    write_buffer: WriteBuffer,
     reading: Reading,
     /// What the next read fails of: text of the same call came before it.
     failure: Option<io::Error>,
@@ -46,15 +46,15 @@ pub(crate) struct Sealed<C> {
     is_left: bool,
 }
 
-impl<C: Codec> Sealed<C> {
+impl<C: Codec> CodecStream<C> {
     /// Speaks `codec` over `io`. Nothing is sent before the first write, or the first read that waits for too long.
     pub(crate) fn new(io: BoxStream, codec: C) -> Self {
         Self {
             io,
             codec,
             first: FirstWrite::new(),
-            inbox: Inbox::default(),
-            outbox: Outbox::default(),
+            read_buffer: ReadBuffer::default(),
+            write_buffer: WriteBuffer::default(),
             reading: Reading::Silent,
             failure: None,
             finished: false,
@@ -65,7 +65,8 @@ impl<C: Codec> Sealed<C> {
     /// Goes on with a connection whose headers are through; `received` came after them.
     pub(crate) fn underway(io: BoxStream, codec: C, received: Vec<u8>) -> Self {
         let mut sealed = Self::new(io, codec);
-        (sealed.first, sealed.inbox, sealed.reading) = (FirstWrite::Writer, Inbox::from(received), Reading::Open);
+        (sealed.first, sealed.read_buffer, sealed.reading) =
+            (FirstWrite::Writer, ReadBuffer::from(received), Reading::Open);
         sealed
     }
 
@@ -85,11 +86,11 @@ impl<C: Codec> Sealed<C> {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
             ReaderTask::Send => {
-                self.codec.seal(&[], self.outbox.buffer())?;
+                self.codec.seal(&[], self.write_buffer.buffer())?;
             }
             ReaderTask::Drive => {}
         }
-        if self.outbox.poll_drain(&mut self.io, cx)?.is_ready() {
+        if self.write_buffer.poll_drain(&mut self.io, cx)?.is_ready() {
             // Whether the flush is over is seen at the next call; pending, it wakes this task.
             let _ = Pin::new(&mut self.io).poll_flush(cx)?;
         }
@@ -99,7 +100,7 @@ impl<C: Codec> Sealed<C> {
     fn poll_open(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         loop {
-            self.inbox.give_held(out);
+            self.read_buffer.give_held(out);
             if out.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -118,7 +119,7 @@ impl<C: Codec> Sealed<C> {
     /// Opens what comes next, or reads more to open. False when nothing comes next, and when it would have to be read
     /// though `out` has got something since it had `before` bytes.
     fn poll_step(&mut self, before: usize, out: &mut ReadBuf<'_>, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let opened = match self.codec.open(self.inbox.bytes(), out) {
+        let opened = match self.codec.open(self.read_buffer.bytes(), out) {
             Ok(opened) => opened,
             Err(cause) => {
                 self.refuse(&cause, cx);
@@ -126,15 +127,15 @@ impl<C: Codec> Sealed<C> {
             }
         };
         match opened {
-            Opened::Used(used) => self.inbox.consume(used),
-            Opened::Held(used, range) => self.inbox.hold(used, range),
+            Opened::Used(used) => self.read_buffer.consume(used),
+            Opened::Held(used, range) => self.read_buffer.hold(used, range),
             Opened::End => {
                 self.reading = Reading::Ended;
                 return Poll::Ready(Ok(false));
             }
             Opened::Need(_) if out.filled().len() > before => return Poll::Ready(Ok(false)),
             Opened::Need(length) => {
-                if ready!(self.inbox.poll_fill(&mut self.io, length, cx))? == 0 {
+                if ready!(self.read_buffer.poll_fill(&mut self.io, length, cx))? == 0 {
                     return Poll::Ready(self.at_end().map(|()| false));
                 }
                 self.reading = Reading::Open;
@@ -145,11 +146,11 @@ impl<C: Codec> Sealed<C> {
 
     /// Ends our side where the protocol says so, and tells the server why if the connection takes it at once.
     fn refuse(&mut self, cause: &Cause, cx: &mut Context<'_>) {
-        if self.finished || self.is_left || !self.codec.refuse(cause, self.outbox.buffer()) {
+        if self.finished || self.is_left || !self.codec.refuse(cause, self.write_buffer.buffer()) {
             return;
         }
         self.finished = true;
-        if self.outbox.poll_drain(&mut self.io, cx).is_ready() {
+        if self.write_buffer.poll_drain(&mut self.io, cx).is_ready() {
             let _ = Pin::new(&mut self.io).poll_flush(cx);
         }
     }
@@ -180,25 +181,25 @@ impl<C: Codec> Sealed<C> {
     /// # Errors
     /// The connection's and the codec's own.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        if self.inbox.held().is_empty() {
+        if self.read_buffer.held().is_empty() {
             let result = match self.over() {
                 Some(over) => over,
                 None => ready!(self.poll_hold(cx)),
             };
             self.noted(result)?;
         }
-        Poll::Ready(Ok(self.inbox.held()))
+        Poll::Ready(Ok(self.read_buffer.held()))
     }
 
     /// Takes bytes off the chunk.
     pub(crate) fn consume(&mut self, length: usize) {
-        self.inbox.drop_held(length);
+        self.read_buffer.drop_held(length);
     }
 
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Where there is no room, all text is held.
         let mut nowhere = ReadBuf::new(&mut []);
-        while self.inbox.held().is_empty() && ready!(self.poll_step(0, &mut nowhere, cx))? {}
+        while self.read_buffer.held().is_empty() && ready!(self.poll_step(0, &mut nowhere, cx))? {}
         Poll::Ready(Ok(()))
     }
 
@@ -213,27 +214,27 @@ impl<C: Codec> Sealed<C> {
     /// # Errors
     /// The connection's own.
     pub(crate) fn poll_read_beneath(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let waiting = self.inbox.bytes();
+        let waiting = self.read_buffer.bytes();
         if waiting.is_empty() {
-            self.inbox = Inbox::default();
+            self.read_buffer = ReadBuffer::default();
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
         let before = buf.filled().len();
         pour(&mut &*waiting, buf);
-        self.inbox.consume(buf.filled().len() - before);
+        self.read_buffer.consume(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 
     /// The connection beneath, and what was read from it after the last chunk.
     pub(crate) fn into_beneath(mut self) -> (BoxStream, Bytes) {
-        let waiting = Bytes::copy_from_slice(self.inbox.bytes());
+        let waiting = Bytes::copy_from_slice(self.read_buffer.bytes());
         (self.io, waiting)
     }
 
     /// The connection ended.
     fn at_end(&mut self) -> io::Result<()> {
         // Not one byte: a server that did not accept the header looks like this. A cut chunk is no end either.
-        if self.reading == Reading::Silent || !self.inbox.bytes().is_empty() || !self.codec.may_end() {
+        if self.reading == Reading::Silent || !self.read_buffer.bytes().is_empty() || !self.codec.may_end() {
             return Err(Cause::Closed.into());
         }
         self.reading = Reading::Ended;
@@ -259,7 +260,7 @@ fn seal(codec: &mut impl Codec, payload: &[u8], wire: &mut Vec<u8>) -> Result<us
     }
 }
 
-impl<C: Codec> AsyncRead for Sealed<C> {
+impl<C: Codec> AsyncRead for CodecStream<C> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(over) = this.over() {
@@ -273,26 +274,26 @@ impl<C: Codec> AsyncRead for Sealed<C> {
     }
 }
 
-impl<C: Codec> Stream for Sealed<C> {}
+impl<C: Codec> Stream for CodecStream<C> {}
 
-impl<C: Codec> AsyncWrite for Sealed<C> {
+impl<C: Codec> AsyncWrite for CodecStream<C> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let header_due = this.first.writer_acts();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         if payload.is_empty() && !header_due {
             return Poll::Ready(Ok(0));
         }
-        let wire = this.outbox.buffer();
+        let wire = this.write_buffer.buffer();
         // One piece of memory for all of it: a chunk has some tens of bytes around it.
         let part = payload.len().min(BATCH);
         wire.reserve(part + part / 64 + 128);
         let taken = seal(&mut this.codec, payload, wire)?;
         // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
-        let _ = this.outbox.poll_drain(&mut this.io, cx)?;
+        let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(taken))
     }
 
@@ -308,7 +309,7 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
             return self.poll_write(cx, first);
         }
         let this = &mut *self;
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         let mut row = Vec::with_capacity(slices.iter().map(|slice| slice.len()).sum::<usize>().min(BATCH));
         for slice in slices {
             row.extend_from_slice(slice.get(..slice.len().min(BATCH - row.len())).unwrap_or_default());
@@ -322,7 +323,7 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
@@ -330,11 +331,11 @@ impl<C: Codec> AsyncWrite for Sealed<C> {
         let this = self.get_mut();
         if !this.finished {
             this.first.writer_acts();
-            ready!(this.outbox.poll_drain(&mut this.io, cx))?;
-            this.codec.finish(this.outbox.buffer())?;
+            ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
+            this.codec.finish(this.write_buffer.buffer())?;
             this.finished = true;
         }
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         // Even after a mark: sing-box does not take VMess's empty chunk for an end.
         Pin::new(&mut this.io).poll_shutdown(cx)
     }

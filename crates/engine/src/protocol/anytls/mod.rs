@@ -26,15 +26,15 @@ use tokio::io::ReadBuf;
 
 use self::{pool::Pool, session::Session, stream::AnyTlsStream};
 use super::{address::put_socks, packets::Packets, uot};
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, transport::connector::Upstream};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, transport::TransportConnector};
 
-/// Builds the dialer; `upstream` opens TLS streams to the server.
+/// Builds the dialer; `connector` opens TLS streams to the server.
 ///
 /// # Errors
 /// None: every password can be sent.
-pub(crate) fn build(settings: &AnyTls, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &AnyTls, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let key = wire::key(settings.password.expose());
-    Ok(Arc::new(AnyTlsDialer { key, upstream, pool: Arc::default() }))
+    Ok(Arc::new(AnyTlsDialer { key, connector, pool: Arc::default() }))
 }
 
 /// Reads a server's frames and a padding scheme, for the fuzz targets.
@@ -54,13 +54,13 @@ pub(crate) fn decode(data: &[u8]) {
 /// Dials targets through one AnyTLS server.
 struct AnyTlsDialer {
     key: wire::Key,
-    upstream: Upstream,
+    connector: TransportConnector,
     pool: Arc<Pool>,
 }
 
 impl fmt::Debug for AnyTlsDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyTlsDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("AnyTlsDialer").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
@@ -74,7 +74,7 @@ impl AnyTlsDialer {
                 return Ok(stream);
             }
         }
-        let io = self.upstream.open(attempt).await?;
+        let io = self.connector.open(attempt).await?;
         let session = Session::new(io, &self.key, Arc::clone(&self.pool.scheme));
         self.begin(session, request, attempt).await
     }

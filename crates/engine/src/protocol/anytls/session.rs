@@ -15,7 +15,7 @@ use super::{
     padding::Scheme,
     wire::{self, Command, HEADER, Header, MAX_TEXT},
 };
-use crate::{BoxStream, Cause, io::read_buffer::Inbox};
+use crate::{BoxStream, Cause, io::read_buffer::ReadBuffer};
 
 /// The scheme that a node's sessions use; its server may change it.
 pub(super) type SharedScheme = Arc<Mutex<Arc<Scheme>>>;
@@ -45,9 +45,9 @@ pub(super) struct Session {
     shared: SharedScheme,
     /// The scheme at the connection's beginning; a newer one is for the next.
     scheme: Arc<Scheme>,
-    inbox: Inbox,
+    read_buffer: ReadBuffer,
     /// Pieces to write one by one: each becomes a TLS record of its own.
-    outbox: VecDeque<Vec<u8>>,
+    write_buffer: VecDeque<Vec<u8>>,
     sent: usize,
     /// Writes so far.
     written: u32,
@@ -70,8 +70,8 @@ impl Session {
             io,
             shared,
             scheme,
-            inbox: Inbox::default(),
-            outbox: VecDeque::from([hello]),
+            read_buffer: ReadBuffer::default(),
+            write_buffer: VecDeque::from([hello]),
             sent: 0,
             written: 0,
             stream: 0,
@@ -132,12 +132,12 @@ impl Session {
 
     /// Whether everything has been sent.
     pub(super) fn is_idle(&self) -> bool {
-        self.outbox.is_empty()
+        self.write_buffer.is_empty()
     }
 
     fn write(&mut self, wire: &[u8]) {
         self.written = self.written.saturating_add(1);
-        self.outbox.extend(self.scheme.shape(self.written, wire, &mut rand::rng()));
+        self.write_buffer.extend(self.scheme.shape(self.written, wire, &mut rand::rng()));
     }
 
     /// Sends what is queued.
@@ -145,10 +145,10 @@ impl Session {
     /// # Errors
     /// The connection's own.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(piece) = self.outbox.front() {
+        while let Some(piece) = self.write_buffer.front() {
             let rest = piece.get(self.sent..).unwrap_or_default();
             if rest.is_empty() {
-                self.outbox.pop_front();
+                self.write_buffer.pop_front();
                 self.sent = 0;
                 continue;
             }
@@ -204,7 +204,7 @@ impl Session {
                 Some(_) if out.filled().len() > before => return Poll::Ready(Ok(Event::Payload)),
                 Some(needed) => needed,
             };
-            match ready!(self.inbox.poll_fill(&mut self.io, needed, cx)) {
+            match ready!(self.read_buffer.poll_fill(&mut self.io, needed, cx)) {
                 Ok(0) => return Poll::Ready(Err(Cause::Closed)),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
@@ -217,7 +217,7 @@ impl Session {
         if self.left > 0 {
             return Ok(self.data(out));
         }
-        let bytes = self.inbox.bytes();
+        let bytes = self.read_buffer.bytes();
         let Some(header) = Header::read(bytes) else { return Ok(Some(HEADER)) };
         let current = header.stream == self.stream;
         let whole = match header.command {
@@ -237,7 +237,7 @@ impl Session {
             Some(Command::ServerSettings) => self.version = wire::version(text).unwrap_or(self.version),
             _ => {}
         }
-        self.inbox.consume(HEADER + whole);
+        self.read_buffer.consume(HEADER + whole);
         self.left = header.length - whole;
         self.ours = current && header.command == Some(Command::Push) && self.progress != Progress::Ended;
         self.obey(header, current)?;
@@ -252,7 +252,7 @@ impl Session {
                 let mut wire = Vec::new();
                 wire::put_frame(Command::HeartResponse, header.stream, &[], &mut wire);
                 // A server that asks and never reads must not fill our memory.
-                if self.outbox.len() > 64 {
+                if self.write_buffer.len() > 64 {
                     return Err(Cause::Protocol("the AnyTLS server asks and does not read"));
                 }
                 self.write(&wire);
@@ -272,7 +272,7 @@ impl Session {
 
     /// Data of a frame: to the reader when it is the stream's.
     fn data(&mut self, out: &mut ReadBuf<'_>) -> Option<usize> {
-        let bytes = self.inbox.bytes();
+        let bytes = self.read_buffer.bytes();
         let room = if self.ours { out.remaining() } else { usize::MAX };
         let length = self.left.min(bytes.len()).min(room);
         if length == 0 {
@@ -281,7 +281,7 @@ impl Session {
         if self.ours {
             out.put_slice(bytes.get(..length).unwrap_or_default());
         }
-        self.inbox.consume(length);
+        self.read_buffer.consume(length);
         self.left -= length;
         None
     }
@@ -292,10 +292,10 @@ impl Session {
         loop {
             // Whether everything could be sent shows in the queue; what was sent must also leave.
             let _ = self.poll_flush(cx);
-            let queued = self.outbox.len();
+            let queued = self.write_buffer.len();
             let read =
                 if self.failed { return Poll::Ready(()) } else { self.poll_read(cx, &mut ReadBuf::new(&mut [])) };
-            if read.is_pending() && self.outbox.len() <= queued {
+            if read.is_pending() && self.write_buffer.len() <= queued {
                 return Poll::Pending;
             }
         }

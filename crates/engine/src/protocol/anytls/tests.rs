@@ -22,11 +22,11 @@ use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError, Dialer,
     protocol::contract::{self, Served},
     testing::Chopped,
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
-fn dialer(upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    build(&AnyTls { password: Secret::new("password"), tls: Tls::default() }, upstream)
+fn dialer(connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    build(&AnyTls { password: Secret::new("password"), tls: Tls::default() }, connector)
 }
 
 type Reader = ReadHalf<DuplexStream>;
@@ -177,13 +177,13 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let servers = Arc::new(Servers::default());
-        let upstream = Upstream::new(
+        let connector = TransportConnector::new(
             &Target::parse("192.0.2.1:443").unwrap(),
             &hezar_core::Carrier::plain(),
             Arc::clone(&servers) as Arc<dyn Dialer>,
-            &crate::TlsClients::new(&[]),
+            &crate::TlsClients::new(&[]).into(),
         );
-        let dialer = AnyTlsDialer { key: wire::key("password"), upstream: upstream.unwrap(), pool: Arc::default() };
+        let dialer = AnyTlsDialer { key: wire::key("password"), connector: connector.unwrap(), pool: Arc::default() };
         Self { servers, dialer }
     }
 

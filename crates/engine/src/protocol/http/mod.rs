@@ -15,21 +15,21 @@ use tokio::io::AsyncWriteExt;
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm,
     io::{http_head, prefixed::Prefixed},
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// One HTTP proxy.
 struct Http {
     /// The value of `Proxy-Authorization`.
     authorization: Option<HeaderValue>,
-    upstream: Upstream,
+    connector: TransportConnector,
 }
 
-/// Builds the dialer; `upstream` opens streams to the server, over TLS for an `https` proxy.
+/// Builds the dialer; `connector` opens streams to the server, over TLS for an `https` proxy.
 ///
 /// # Errors
 /// [`BuildError::Invalid`] for a user name with a colon, which Basic cannot carry (RFC 7617 §2).
-pub(crate) fn build(settings: &HttpProxy, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &HttpProxy, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let authorization = match &settings.credentials {
         Some(credentials) if credentials.username.contains(':') => {
             return Err(BuildError::Invalid("a user name for HTTP holds a colon"));
@@ -37,25 +37,25 @@ pub(crate) fn build(settings: &HttpProxy, upstream: Upstream) -> Result<Arc<dyn 
         Some(credentials) => Some(wire::authorization(&credentials.username, credentials.password.expose())?),
         None => None,
     };
-    Ok(Arc::new(Http { authorization, upstream }))
+    Ok(Arc::new(Http { authorization, connector }))
 }
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("Http").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Dialer for Http {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
 
     /// The proxy itself answers a plain request, in absolute form, as with every HTTP client.
     async fn connect_for_http(&self, _: &Target, attempt: &Attempt) -> Result<(BoxStream, RequestForm), DialError> {
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         Ok((stream, RequestForm::Absolute { authorization: self.authorization.clone() }))
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     Attempt, BoxStream, DialError, Dialer, TlsClients,
     http::{HttpRequest, Limits, get},
     io::http_head::{Head, MOST_HEAD},
-    testing::upstream_pair,
+    testing::connector_pair,
 };
 
 fn dialer(user: Option<(&str, &str)>, seed: u64) -> (Arc<dyn Dialer>, DuplexStream) {
-    let (upstream, peer) = upstream_pair(seed, 11);
+    let (connector, peer) = connector_pair(seed, 11);
     let credentials = user.map(|(name, password)| Credentials { username: name.into(), password: password.into() });
-    (build(&HttpProxy { credentials, tls: None }, upstream).unwrap(), peer)
+    (build(&HttpProxy { credentials, tls: None }, connector).unwrap(), peer)
 }
 
 /// Dials through a server that reads one request head and answers with `answer`. Returns the request, too.

@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hezar_core::Target;
 use http::HeaderValue;
 
-use crate::{BuildError, Cause};
+use crate::{BuildError, Cause, error::NO_CONNECT};
 
 /// The value of `Proxy-Authorization` (RFC 7617).
 ///
@@ -34,9 +34,6 @@ pub(super) fn request(target: &Target, authorization: Option<&HeaderValue>) -> V
     request.extend_from_slice(b"\r\n");
     request
 }
-
-/// What is said of a server that knows no CONNECT, or not to this port.
-pub(crate) const NO_CONNECT: &str = "it does not accept CONNECT";
 
 /// What a status means: `Ok` is an open tunnel.
 ///

@@ -20,7 +20,7 @@ use crate::{
     Cause, Datagram, DialError,
     io::copy::copy_packet,
     quic::{
-        Inbox, Lease, Link,
+        ConnectionGuard, DatagramQueue, QuicConnection,
         fragments::{self, Fragments},
     },
 };
@@ -28,11 +28,11 @@ use crate::{
 /// One session.
 #[derive(Debug)]
 pub(super) struct Hysteria2Datagram {
-    link: Arc<Link<Session>>,
-    inbox: Inbox<u32, Message>,
+    link: Arc<QuicConnection<Session>>,
+    datagram_queue: DatagramQueue<u32, Message>,
     fragments: Mutex<Fragments>,
     packet: AtomicU16,
-    _lease: Lease,
+    _lease: ConnectionGuard,
 }
 
 impl Hysteria2Datagram {
@@ -40,16 +40,22 @@ impl Hysteria2Datagram {
     ///
     /// # Errors
     /// [`Cause::Unsupported`] when the server carries no UDP, or why the connection broke just now.
-    pub(super) fn open(link: Arc<Link<Session>>, lease: Lease) -> Result<Self, DialError> {
+    pub(super) fn open(link: Arc<QuicConnection<Session>>, lease: ConnectionGuard) -> Result<Self, DialError> {
         let failed = |cause| DialError::new(Stage::Handshake, cause);
         if !link.session.udp || link.connection.max_datagram_size().is_none() {
             return Err(failed(Cause::Unsupported("UDP through this server")));
         }
-        let (inbox, unread) = link.session.inboxes.add(|n| n).ok_or_else(|| failed(link.end()))?;
+        let (datagram_queue, unread) = link.session.datagram_queues.add(|n| n).ok_or_else(|| failed(link.end()))?;
         if unread {
-            tokio::spawn(deliver(link.connection.clone(), Arc::clone(&link.session.inboxes)));
+            tokio::spawn(deliver(link.connection.clone(), Arc::clone(&link.session.datagram_queues)));
         }
-        Ok(Self { link, inbox, fragments: Mutex::default(), packet: AtomicU16::new(rand::random()), _lease: lease })
+        Ok(Self {
+            link,
+            datagram_queue,
+            fragments: Mutex::default(),
+            packet: AtomicU16::new(rand::random()),
+            _lease: lease,
+        })
     }
 }
 
@@ -62,13 +68,13 @@ impl Datagram for Hysteria2Datagram {
         // Number 0 is for whole packets.
         let packet = if count == 1 { 0 } else { self.packet.fetch_add(1, Ordering::Relaxed).max(1) };
         for (piece, part) in pieces {
-            self.link.send(wire::message(self.inbox.id, packet, (piece, count), &address, part))?;
+            self.link.send(wire::message(self.datagram_queue.id, packet, (piece, count), &address, part))?;
         }
         Ok(())
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut queue = self.inbox.queue.lock().await;
+        let mut queue = self.datagram_queue.queue.lock().await;
         loop {
             let message = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
             let Message { packet, piece, pieces, address, payload, .. } = message;

@@ -15,9 +15,11 @@ use quinn::VarInt;
 
 use self::{datagram::Hysteria2Datagram, session::Session};
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
-    io::header_stream::{AnswerHead as _, Headed},
-    quic::{Dialled, Disguise, Hop, Links, Promise, Server, negotiated, transport},
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
+    io::header_stream::{AnswerHead as _, HeaderStream},
+    quic::{
+        Dialled, Disguise, PortHopping, Promise, QuicPool, QuicServer, SharedClients, negotiated, transport_config,
+    },
 };
 
 /// The unidirectional streams that an HTTP/3 server opens: control, two of QPACK, and some that say nothing.
@@ -33,16 +35,16 @@ pub(crate) fn build(
     settings: &Hysteria2,
     server: &Target,
     via: Arc<dyn Dialer>,
-    clients: &TlsClients,
+    clients: &SharedClients,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
-    let server = Server {
+    let server = QuicServer {
         target: server.clone(),
         via,
         tls: settings.tls.clone(),
         clients: clients.clone(),
         alpn: &["h3"],
         disguise: settings.obfs.as_ref().map(Disguise::new).transpose()?,
-        hop: Hop::new(server.port(), &settings.ports, settings.hop_interval),
+        hop: PortHopping::new(server.port(), &settings.ports, settings.hop_interval),
     };
     let rate = |mbps: Option<u32>| u64::from(mbps.unwrap_or(0)) * MBIT;
     Ok(Arc::new(Hysteria2Dialer {
@@ -50,7 +52,7 @@ pub(crate) fn build(
         auth: settings.auth.clone(),
         sends: rate(settings.up_mbps),
         receives: rate(settings.down_mbps),
-        links: Links::default(),
+        pool: QuicPool::default(),
     }))
 }
 
@@ -61,12 +63,12 @@ pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
 
 /// Dials targets through one Hysteria 2 server.
 struct Hysteria2Dialer {
-    server: Server,
+    server: QuicServer,
     auth: Secret,
     /// Our own bandwidth in bytes per second; 0 = unknown.
     sends: u64,
     receives: u64,
-    links: Links<Session>,
+    pool: QuicPool<Session>,
 }
 
 impl fmt::Debug for Hysteria2Dialer {
@@ -79,7 +81,7 @@ impl Hysteria2Dialer {
     /// A connection on which we are a client.
     async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
         let promise = Promise::default();
-        let mut transport = transport(SERVER_STREAMS);
+        let mut transport = transport_config(SERVER_STREAMS);
         transport.congestion_controller_factory(negotiated(promise.clone()));
         let dialled = self.server.connect(transport, attempt).await?;
         let (session, accepted) =
@@ -96,18 +98,18 @@ impl Dialer for Hysteria2Dialer {
     /// The request leaves with the first payload: whether the server reached the target shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let request = |_: &_| wire::request(target, &mut rand::rng());
-        let (stream, request, _) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
-        Ok(Box::new(Headed::new(Box::new(stream), request, wire::Answer)))
+        let (stream, request, _) = self.pool.stream(attempt, request, || self.dial(attempt)).await?;
+        Ok(Box::new(HeaderStream::new(Box::new(stream), request, wire::Answer)))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
-        let nudge = |link: &crate::quic::Link<Session>| {
+        let nudge = |link: &crate::quic::QuicConnection<Session>| {
             // A stream that is given up at once must be acknowledged, and means nothing to an HTTP/3 server.
             if let Some(Ok((mut send, _))) = futures_util::FutureExt::now_or_never(link.connection.open_bi()) {
                 let _ = send.reset(VarInt::from_u32(0x10c));
             }
         };
-        let (link, lease) = self.links.link(attempt, nudge, || self.dial(attempt)).await?;
+        let (link, lease) = self.pool.link(attempt, nudge, || self.dial(attempt)).await?;
         Ok(Box::new(Hysteria2Datagram::open(link, lease)?))
     }
 }

@@ -10,7 +10,7 @@ use quinn::{Connection, VarInt};
 use super::wire::{self, Accepted, Message};
 use crate::{
     Attempt, Cause, DialError,
-    quic::{Inboxes, cause_of},
+    quic::{DatagramQueues, cause_of},
 };
 
 /// HTTP/3's "general protocol error": what Hysteria's own client says when it is not accepted.
@@ -21,7 +21,7 @@ pub(super) struct Session {
     /// Whether the server carries UDP.
     pub(super) udp: bool,
     /// Its associations.
-    pub(super) inboxes: Arc<Inboxes<u32, Message>>,
+    pub(super) datagram_queues: Arc<DatagramQueues<u32, Message>>,
     // HTTP/3 ends the connection when its control stream or its last sender is dropped.
     _http3: (Http3<h3_quinn::Connection, Bytes>, SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
@@ -60,17 +60,17 @@ impl Session {
         };
         let done = attempt.stage(Stage::Handshake, greeting).await;
         let (driver, sender, accepted) = done.inspect_err(|_| connection.close(VarInt::from_u32(NOT_ACCEPTED), b""))?;
-        let session = Self { udp: accepted.udp, inboxes: Arc::default(), _http3: (driver, sender) };
+        let session = Self { udp: accepted.udp, datagram_queues: Arc::default(), _http3: (driver, sender) };
         Ok((session, accepted))
     }
 }
 
 /// Reads a connection's datagrams to its end.
-pub(super) async fn deliver(connection: Connection, inboxes: Arc<Inboxes<u32, Message>>) {
+pub(super) async fn deliver(connection: Connection, datagram_queues: Arc<DatagramQueues<u32, Message>>) {
     while let Ok(datagram) = connection.read_datagram().await {
         if let Some(message) = Message::read(&datagram) {
-            inboxes.deliver(message.session, message);
+            datagram_queues.deliver(message.session, message);
         }
     }
-    inboxes.end();
+    datagram_queues.end();
 }

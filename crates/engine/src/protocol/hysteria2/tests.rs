@@ -24,23 +24,23 @@ use crate::{
     protocol::contract::{self, Served, pump},
     quic::{peer::Peer, varint},
     testing::until,
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// The request and answer of one stream, over any other stream.
 #[derive(Debug)]
-struct Inner(Upstream);
+struct Inner(TransportConnector);
 
 #[async_trait]
 impl Dialer for Inner {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.0.open(attempt).await?;
-        Ok(Box::new(Headed::new(stream, wire::request(target, &mut random()), wire::Answer)))
+        Ok(Box::new(HeaderStream::new(stream, wire::request(target, &mut random()), wire::Answer)))
     }
 }
 
-fn inner(upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    Ok(Arc::new(Inner(upstream)))
+fn inner(connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    Ok(Arc::new(Inner(connector)))
 }
 
 fn random() -> SmallRng {
@@ -198,8 +198,8 @@ async fn speak(connection: Connection, udp: bool) {
 
 fn dialer(peer: &Peer, target: &Target, auth: &str) -> Hysteria2Dialer {
     let server = peer.server(target);
-    let links = Links::closing_after(Duration::from_millis(300));
-    Hysteria2Dialer { server, auth: Secret::new(auth), sends: 0, receives: 0, links }
+    let pool = QuicPool::closing_after(Duration::from_millis(300));
+    Hysteria2Dialer { server, auth: Secret::new(auth), sends: 0, receives: 0, pool }
 }
 
 #[tokio::test]
@@ -228,14 +228,15 @@ async fn a_whole_life() {
     assert_eq!(datagrams.recv_from(&mut [0; 10]).await.unwrap().0, 10);
 
     drop((stream, datagrams));
-    until(|| dialer.links.len() == 0).await;
+    until(|| dialer.pool.len() == 0).await;
     until(|| Handle::current().metrics().num_alive_tasks() == before).await;
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_named() {
     let (peer, target) = start(true);
-    let failed = dialer(&peer, &target, "wrong").connect(&contract::target(), &contract::attempt()).await.err().unwrap();
+    let failed =
+        dialer(&peer, &target, "wrong").connect(&contract::target(), &contract::attempt()).await.err().unwrap();
     assert!(matches!(failed.cause, Cause::Authentication), "{failed}");
 }
 

@@ -39,43 +39,44 @@ use super::{
     uot::{self, Uot},
 };
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, TlsClients,
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer,
     io::{
-        codec_stream::Sealed,
-        header_stream::{Headed, NoHead},
+        codec_stream::CodecStream,
+        header_stream::{HeaderStream, NoHead},
     },
+    quic::SharedClients,
     security::{Secure, ShadowTlsClient},
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// The way to the server: a plugin may be a transport, or the security layer.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for settings they do not allow.
-pub(crate) fn upstream(
+pub(crate) fn connector(
     settings: &Shadowsocks,
     server: &Target,
     via: Arc<dyn Dialer>,
-    tls: &TlsClients,
-) -> Result<Upstream, BuildError> {
+    clients: &SharedClients,
+) -> Result<TransportConnector, BuildError> {
     match plugin::plan(settings.plugin.as_ref())? {
-        Plan::Around(carrier, _) => Upstream::new(server, &carrier, via, tls),
+        Plan::Around(carrier, _) => TransportConnector::new(server, &carrier, via, clients),
         Plan::ShadowTls(site, password) => {
-            let client = ShadowTlsClient::new(&site, password, server.host(), tls);
-            Ok(Upstream::secured(server, Secure::ShadowTls(Box::new(client)), via))
+            let client = ShadowTlsClient::new(&site, password, server.host(), &clients.tls);
+            Ok(TransportConnector::secured(server, Secure::ShadowTls(Box::new(client)), via))
         }
     }
 }
 
-/// Builds the dialer; `upstream` is the one of [`upstream`].
+/// Builds the dialer; `connector` is the one of [`connector`].
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for unknown plugins and methods, [`BuildError::Invalid`] for keys that the method does
 /// not allow.
-pub(crate) fn build(settings: &Shadowsocks, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &Shadowsocks, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let disguise = plugin::plan(settings.plugin.as_ref())?.disguise();
     let cipher = cipher(&settings.method, settings.password.expose())?;
-    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), upstream }))
+    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), connector }))
 }
 
 /// Reads what comes back through a plugin, for the fuzz targets.
@@ -127,12 +128,12 @@ struct ShadowsocksDialer {
     cipher: Cipher,
     disguise: Disguise,
     datagrams: Carriage,
-    upstream: Upstream,
+    connector: TransportConnector,
 }
 
 impl fmt::Debug for ShadowsocksDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShadowsocksDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("ShadowsocksDialer").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
@@ -154,8 +155,8 @@ impl Dialer for ShadowsocksDialer {
                 Ok(Box::new(Packets::new(stream, Uot::unopened())))
             }
             Carriage::Beside => {
-                let outer = self.upstream.via().associate(attempt).await?;
-                let server = self.upstream.server().clone();
+                let outer = self.connector.via().associate(attempt).await?;
+                let server = self.connector.server().clone();
                 Ok(Box::new(ShadowsocksDatagram::new(&self.cipher, server, outer).map_err(failed)?))
             }
             Carriage::Nowhere => Err(failed(Cause::Unsupported("datagrams beside a plugin's disguise"))),
@@ -186,27 +187,30 @@ impl Carriage {
 
 impl ShadowsocksDialer {
     async fn open(&self, address: Vec<u8>, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
-        let stream = self.disguise.wrap(stream, &self.upstream.server().host().to_string());
+        let stream = self.connector.open(attempt).await?;
+        let stream = self.disguise.wrap(stream, &self.connector.server().host().to_string());
         self.speak(stream, address).map_err(|cause| DialError::new(Stage::Handshake, cause))
     }
 
     fn speak(&self, stream: BoxStream, address: Vec<u8>) -> Result<BoxStream, Cause> {
         Ok(match &self.cipher {
-            Cipher::None => Box::new(Headed::new(stream, address, NoHead)),
+            Cipher::None => Box::new(HeaderStream::new(stream, address, NoHead)),
             Cipher::Aead(cipher, key) => {
                 let salt = random(cipher.key_length());
-                Box::new(Sealed::new(stream, aead2017::Session::new(*cipher, key, address, salt)?))
+                Box::new(CodecStream::new(stream, aead2017::Session::new(*cipher, key, address, salt)?))
             }
             Cipher::Aead2022(keys) => {
                 let salt = random(keys.length());
                 let padding = random(usize::from(rand::rng().random_range(1..=aead2022::MAX_PADDING)));
-                Box::new(Sealed::new(stream, aead2022::Session::new(keys.clone(), address, salt, padding, unix_now)?))
+                Box::new(CodecStream::new(
+                    stream,
+                    aead2022::Session::new(keys.clone(), address, salt, padding, unix_now)?,
+                ))
             }
             #[cfg(feature = "stream-cipher")]
             Cipher::Legacy(key) => {
                 let iv = random(key.iv_length());
-                Box::new(Sealed::new(stream, legacy::Session::new(key.clone(), address, iv)))
+                Box::new(CodecStream::new(stream, legacy::Session::new(key.clone(), address, iv)))
             }
         })
     }

@@ -22,17 +22,17 @@ use crate::{
         address::put_socks,
         contract::{self, Served, pump},
     },
-    testing::upstream_pair,
-    transport::connector::Upstream,
+    testing::connector_pair,
+    transport::TransportConnector,
 };
 
 fn settings(method: &str, password: &str) -> Shadowsocks {
     Shadowsocks { method: method.into(), password: Secret::new(password), plugin: None, udp_over_tcp: false }
 }
 
-fn dialer(method: &str, password: &str) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+fn dialer(method: &str, password: &str) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let settings = settings(method, password);
-    move |upstream| build(&settings, upstream)
+    move |connector| build(&settings, connector)
 }
 
 /// The crate wants the 2022 header in one read, so its beginning is gathered first.
@@ -168,9 +168,10 @@ async fn names_what_went_wrong() {
 
 #[tokio::test(start_paused = true)]
 async fn other_passwords_do_not_open() {
-    let (upstream, peer) = upstream_pair(1, 64);
-    let mut client = build(&settings("aes-128-gcm", "ours"), upstream).unwrap();
-    let mut client = Arc::get_mut(&mut client).unwrap().connect(&contract::target(), &contract::attempt()).await.unwrap();
+    let (connector, peer) = connector_pair(1, 64);
+    let mut client = build(&settings("aes-128-gcm", "ours"), connector).unwrap();
+    let mut client =
+        Arc::get_mut(&mut client).unwrap().connect(&contract::target(), &contract::attempt()).await.unwrap();
     client.write_all(b"x").await.unwrap();
     client.flush().await.unwrap();
     let kind: CipherKind = "aes-128-gcm".parse().unwrap();
@@ -185,7 +186,7 @@ async fn other_passwords_do_not_open() {
 
 #[test]
 fn checks_the_settings() {
-    let refusal = |settings: Shadowsocks| build(&settings, upstream_pair(1, 1).0).unwrap_err();
+    let refusal = |settings: Shadowsocks| build(&settings, connector_pair(1, 1).0).unwrap_err();
     for (method, password) in [
         ("2022-blake3-aes-128-gcm", key(1, 15)),
         ("2022-blake3-aes-128-gcm", key(1, 32)),
@@ -216,7 +217,7 @@ fn keys_without_padding_and_url_safe() {
 proptest! {
     #[test]
     fn any_settings_build_or_not(method in "[a-z0-9-]{0,30}", password in "\\PC{0,60}") {
-        let _ = build(&settings(&method, &password), upstream_pair(1, 1).0);
+        let _ = build(&settings(&method, &password), connector_pair(1, 1).0);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! A list that says `socks4` rarely knows whether its servers read names. Asking by name first keeps look-ups of our own
 //! to the servers that need them: a look-up here can be seen, or answered falsely, by our own network.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering::Relaxed},
+};
 
 use hezar_core::{Host, Stage, Target};
 
 use super::Socks;
-use crate::{Attempt, BoxStream, Cause, DialError, SystemDialer};
+use crate::{Attempt, BoxStream, Cause, DialError, Dialer};
 
 /// Nothing is known yet.
 const UNKNOWN: u8 = 0;
@@ -21,20 +24,20 @@ const ADDRESSES: u8 = 2;
 #[derive(Debug)]
 pub(super) struct NameForm {
     learned: AtomicU8,
-    lookup: Option<SystemDialer>,
+    resolver: Arc<dyn Dialer>,
 }
 
 impl NameForm {
-    /// Nothing is known yet; without `lookup` names always go to the server.
-    pub(super) const fn new(lookup: Option<SystemDialer>) -> Self {
-        Self { learned: AtomicU8::new(UNKNOWN), lookup }
+    /// Nothing is known yet; unless `resolver` uses this machine's network, names always go to the server.
+    pub(super) const fn new(resolver: Arc<dyn Dialer>) -> Self {
+        Self { learned: AtomicU8::new(UNKNOWN), resolver }
     }
 
     /// An IPv4 address of the target, within the address policy of the node.
     async fn address(&self, target: &Target, attempt: &Attempt) -> Result<Target, DialError> {
         let unknown = || DialError::new(Stage::Resolve, Cause::TargetUnreachable("its name has no IPv4 address"));
-        let lookup = self.lookup.as_ref().ok_or_else(unknown)?;
-        let found = lookup.candidates(target, attempt).await.map_err(|_| unknown())?;
+        let network = self.resolver.local_network().ok_or_else(unknown)?;
+        let found = network.candidates(target, attempt).await.map_err(|_| unknown())?;
         // IPv4 comes first, see `candidates`.
         let address = found.into_iter().find(std::net::SocketAddr::is_ipv4).ok_or_else(unknown)?;
         Target::new(Host::Ip(address.ip()), address.port()).map_err(|_| unknown())
@@ -49,7 +52,7 @@ impl Socks {
             let address = self.names.address(target, attempt).await?;
             return self.connect_as_is(&address, attempt).await;
         }
-        if learned == NAMES || self.names.lookup.is_none() {
+        if learned == NAMES || self.names.resolver.local_network().is_none() {
             return self.connect_as_is(target, attempt).await;
         }
         // A server that takes the placeholder address for a real one may stay silent: half the time is kept back.

@@ -15,9 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::four::NameForm;
 use super::address::take_socks;
-use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, SystemDialer, transport::connector::Upstream,
-};
+use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, transport::TransportConnector};
 
 /// One SOCKS server.
 #[derive(Debug)]
@@ -26,20 +24,20 @@ struct Socks {
     credentials: Option<Credentials>,
     /// Whether the stream is inside TLS.
     secured: bool,
-    upstream: Upstream,
+    connector: TransportConnector,
     /// How a SOCKS4 server is told names.
     names: NameForm,
 }
 
-/// Builds the dialer; `upstream` opens streams to the server, `lookup` finds the addresses of targets for a SOCKS4
+/// Builds the dialer; `connector` opens streams to the server, `resolver` finds the addresses of targets for a SOCKS4
 /// server that takes no names.
 ///
 /// # Errors
 /// [`BuildError::Invalid`] for credentials that do not fit into the protocol's fields.
 pub(crate) fn build(
     settings: &SocksProxy,
-    upstream: Upstream,
-    lookup: Option<SystemDialer>,
+    connector: TransportConnector,
+    resolver: Arc<dyn Dialer>,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
     let credentials = settings.credentials.clone();
     if let Some(Credentials { username, password }) = &credentials {
@@ -54,8 +52,8 @@ pub(crate) fn build(
         version: settings.version,
         credentials,
         secured: settings.tls.is_some(),
-        upstream,
-        names: NameForm::new(lookup),
+        connector,
+        names: NameForm::new(resolver),
     }))
 }
 
@@ -76,9 +74,9 @@ impl Dialer for Socks {
         if self.secured {
             return Err(unsupported("datagrams beside SOCKS over TLS"));
         }
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         let (stream, bound) = attempt.stage(Stage::Handshake, self.ask_for_datagrams(stream)).await?;
-        let outer = self.upstream.via().associate(attempt).await?;
+        let outer = self.connector.via().associate(attempt).await?;
         Ok(Box::new(datagram::SocksDatagram::new(stream, outer, bound)))
     }
 }
@@ -90,7 +88,7 @@ impl Socks {
             // Refused before anything is dialled: the server is not to blame.
             self.request4(target).map_err(|cause| DialError::new(Stage::Handshake, cause))?;
         }
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
 
@@ -112,7 +110,7 @@ impl Socks {
             cause => cause,
         })?;
         let (bound, _) = take_socks(&bound)?.ok_or(Cause::Closed)?;
-        let bound = datagram::relay_address(self.upstream.server(), bound);
+        let bound = datagram::relay_address(self.connector.server(), bound);
         Ok((stream, bound.ok_or(Cause::Protocol("the SOCKS server names no port for datagrams"))?))
     }
 

@@ -15,9 +15,10 @@ use tokio::{
 use super::datagram::relay_address;
 use super::{build, wire};
 use crate::{
-    AddressPolicy, Attempt, BoxDatagram, BoxStream, Cause, DialError, Dialer, Outbounds, OutboundsConfig, Resolver,
-    ResolverConfig, SystemDialer,
-    testing::{Far, datagram_upstream, heard, upstream_pair},
+    AddressPolicy, Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, Outbounds, OutboundsConfig,
+    Resolver, ResolverConfig, SystemDialer,
+    testing::{Far, connector_pair, datagram_connector, heard},
+    transport::TransportConnector,
 };
 
 fn proxy(version: SocksVersion, user: Option<(&str, &str)>) -> SocksProxy {
@@ -26,9 +27,15 @@ fn proxy(version: SocksVersion, user: Option<(&str, &str)>) -> SocksProxy {
     SocksProxy { version, credentials, tls: None }
 }
 
+/// The dialer without a network that looks names up.
+fn build_alone(settings: &SocksProxy, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    let resolver = Arc::clone(connector.via());
+    build(settings, connector, resolver)
+}
+
 fn dialer(settings: &SocksProxy, seed: u64) -> (Arc<dyn Dialer>, DuplexStream) {
-    let (upstream, peer) = upstream_pair(seed, 7);
-    (build(settings, upstream, None).unwrap(), peer)
+    let (connector, peer) = connector_pair(seed, 7);
+    (build_alone(settings, connector).unwrap(), peer)
 }
 
 /// Expects and sends bytes in turn, as the server would.
@@ -220,8 +227,8 @@ async fn socks4_looks_up_within_the_policy_of_its_node() {
     let static_hosts = vec![(DomainName::new("inside.example").unwrap(), vec!["10.0.0.1".parse().unwrap()])];
     let resolver = Resolver::new(&ResolverConfig { servers: Vec::new(), static_hosts });
     let strict = SystemDialer::new(resolver, AddressPolicy::PublicOnly);
-    let (upstream, mut peer) = upstream_pair(1, 7);
-    let dialer = build(&proxy(SocksVersion::V4, None), upstream, Some(strict)).unwrap();
+    let (connector, mut peer) = connector_pair(1, 7);
+    let dialer = build(&proxy(SocksVersion::V4, None), connector, Arc::new(strict)).unwrap();
     let (target, attempt) = (Target::parse("inside.example:80").unwrap(), Attempt::within(Duration::from_secs(9)));
     let ask: &[u8] = b"\x04\x01\0\x50\0\0\0\x01\0inside.example\0";
     let script: [(&[u8], &[u8]); 1] = [(ask, &[0, 91, 0, 0, 0, 0, 0, 0])];
@@ -243,8 +250,8 @@ async fn silence_garbage_and_an_early_end() {
 
 /// An association and what is at its other end.
 async fn associate(reply: &[u8]) -> (Result<BoxDatagram, DialError>, DuplexStream, Far) {
-    let (upstream, mut peer, far) = datagram_upstream(5, 7);
-    let dialer = build(&proxy(SocksVersion::V5, Some(("user", "pass"))), upstream, None).unwrap();
+    let (connector, mut peer, far) = datagram_connector(5, 7);
+    let dialer = build_alone(&proxy(SocksVersion::V5, Some(("user", "pass"))), connector).unwrap();
     let script: [(&[u8], &[u8]); 3] =
         [(&[5, 2, 0, 2], &[5, 2]), (b"\x01\x04user\x04pass", &[1, 0]), (&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0], reply)];
     let attempt = Attempt::within(Duration::from_secs(30));
@@ -292,9 +299,9 @@ async fn refused_associations_say_why() {
     for settings in
         [proxy(SocksVersion::V4a, None), SocksProxy { tls: Some(Tls::default()), ..proxy(SocksVersion::V5, None) }]
     {
-        let (upstream, ..) = datagram_upstream(1, 7);
+        let (connector, ..) = datagram_connector(1, 7);
         let result =
-            build(&settings, upstream, None).unwrap().associate(&Attempt::within(Duration::from_secs(9))).await;
+            build_alone(&settings, connector).unwrap().associate(&Attempt::within(Duration::from_secs(9))).await;
         assert_eq!(result.err().unwrap().code(), "unsupported");
         let server = Target::parse("192.0.2.1:1").unwrap();
         assert!(!NodeSpec::new(server, Outbound::Socks(settings)).carries_datagrams());
@@ -318,8 +325,8 @@ fn the_relay_is_where_the_server_is_unless_it_says_better() {
 #[test]
 fn credentials_must_fit() {
     let long = "x".repeat(256);
-    let (upstream, _peer) = upstream_pair(0, 9);
-    assert_eq!(build(&proxy(SocksVersion::V5, Some((&long, ""))), upstream, None).unwrap_err().code(), "node-invalid");
+    let (connector, _peer) = connector_pair(0, 9);
+    assert_eq!(build_alone(&proxy(SocksVersion::V5, Some((&long, ""))), connector).unwrap_err().code(), "node-invalid");
 }
 
 proptest! {

@@ -14,30 +14,30 @@ use hezar_core::{Target, Trojan};
 use super::packets::Packets;
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
-    io::header_stream::{Headed, NoHead},
-    transport::connector::Upstream,
+    io::header_stream::{HeaderStream, NoHead},
+    transport::TransportConnector,
 };
 
-/// Builds the dialer; `upstream` opens streams to the server.
+/// Builds the dialer; `connector` opens streams to the server.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for the Shadowsocks layer of trojan-go.
-pub(crate) fn build(settings: &Trojan, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &Trojan, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     if settings.inner_shadowsocks.is_some() {
         return Err(BuildError::Unsupported("Shadowsocks inside Trojan"));
     }
-    Ok(Arc::new(TrojanDialer { key: wire::key(settings.password.expose()), upstream }))
+    Ok(Arc::new(TrojanDialer { key: wire::key(settings.password.expose()), connector }))
 }
 
 /// Dials targets through one Trojan server.
 struct TrojanDialer {
     key: wire::Key,
-    upstream: Upstream,
+    connector: TransportConnector,
 }
 
 impl fmt::Debug for TrojanDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrojanDialer").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("TrojanDialer").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
@@ -45,12 +45,12 @@ impl fmt::Debug for TrojanDialer {
 impl Dialer for TrojanDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
-        Ok(Box::new(Headed::new(stream, wire::request(&self.key, wire::CONNECT, target), NoHead)))
+        let stream = self.connector.open(attempt).await?;
+        Ok(Box::new(HeaderStream::new(stream, wire::request(&self.key, wire::CONNECT, target), NoHead)))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         Ok(Box::new(Packets::new(stream, datagram::Codec::new(self.key))))
     }
 }

@@ -13,16 +13,16 @@ use crate::{
         contract::{self, Served, pump},
         datagram_contract,
     },
-    testing::upstream_pair,
-    transport::connector::Upstream,
+    testing::connector_pair,
+    transport::TransportConnector,
 };
 
 fn settings() -> Trojan {
     Trojan { password: Secret::new("password"), inner_shadowsocks: None }
 }
 
-fn dialer(upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    build(&settings(), upstream)
+fn dialer(connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    build(&settings(), connector)
 }
 
 /// Reads the request byte by byte and answers with plain payload.
@@ -64,7 +64,7 @@ async fn silence_is_closed() {
 #[test]
 fn refuses_the_inner_layer() {
     let settings = Trojan { inner_shadowsocks: Some(Secret::new("aes-128-gcm:x")), ..settings() };
-    let refused = build(&settings, upstream_pair(1, 1).0).unwrap_err();
+    let refused = build(&settings, connector_pair(1, 1).0).unwrap_err();
     assert_eq!(refused, BuildError::Unsupported("Shadowsocks inside Trojan"));
 }
 
@@ -104,8 +104,8 @@ async fn datagrams_go_in_packets() {
 
 #[tokio::test(start_paused = true)]
 async fn a_datagram_too_large_is_lost_alone() {
-    let (upstream, mut peer) = upstream_pair(1, 64 * 1024);
-    let association = datagram_contract::associate(&dialer, upstream).await;
+    let (connector, mut peer) = connector_pair(1, 64 * 1024);
+    let association = datagram_contract::associate(&dialer, connector).await;
     let error = association.send_to(&[0; 70_000], &contract::target()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     association.send_to(b"x", &contract::target()).await.unwrap();
@@ -117,8 +117,8 @@ async fn a_datagram_too_large_is_lost_alone() {
 #[tokio::test]
 async fn calls_that_are_given_up_lose_nothing() {
     use tokio::io::AsyncWriteExt;
-    let (upstream, mut peer) = upstream_pair(3, 2);
-    let association = datagram_contract::associate(&dialer, upstream).await;
+    let (connector, mut peer) = connector_pair(3, 2);
+    let association = datagram_contract::associate(&dialer, connector).await;
     let target = contract::target();
     // The second datagram follows the first whole, however often the first call was given up.
     datagram_contract::impatient(|| association.send_to(&[1; 300], &target)).await.unwrap();

@@ -22,7 +22,7 @@ use crate::{
     Cause, Datagram, DialError,
     io::copy::copy_packet,
     quic::{
-        Inbox, Lease, Link, cause_of,
+        ConnectionGuard, DatagramQueue, QuicConnection, cause_of,
         fragments::{self, Fragments},
     },
 };
@@ -35,12 +35,12 @@ const MOST_SENDERS: usize = 8;
 /// One session.
 #[derive(Debug)]
 pub(super) struct TuicDatagram {
-    link: Arc<Link<Session>>,
-    inbox: Inbox<u16, Packet>,
+    link: Arc<QuicConnection<Session>>,
+    datagram_queue: DatagramQueue<u16, Packet>,
     incoming: Mutex<Incoming>,
     packet: AtomicU16,
     mode: UdpRelayMode,
-    _lease: Lease,
+    _lease: ConnectionGuard,
 }
 
 /// Packets in pieces, and who sent them: only the first piece says so.
@@ -55,16 +55,20 @@ impl TuicDatagram {
     ///
     /// # Errors
     /// [`Cause::Unsupported`] when the server takes no datagrams, or why the connection broke just now.
-    pub(super) fn open(link: Arc<Link<Session>>, lease: Lease, mode: UdpRelayMode) -> Result<Self, DialError> {
+    pub(super) fn open(
+        link: Arc<QuicConnection<Session>>,
+        lease: ConnectionGuard,
+        mode: UdpRelayMode,
+    ) -> Result<Self, DialError> {
         let failed = |cause| DialError::new(Stage::Handshake, cause);
         if mode == UdpRelayMode::Native && link.connection.max_datagram_size().is_none() {
             return Err(failed(Cause::Unsupported("UDP in datagrams through this server")));
         }
         // The counter is cut to the numbers that there are.
-        let added = link.session.inboxes.add(|n| (n & 0xffff) as u16);
-        let (inbox, _) = added.ok_or_else(|| failed(link.end()))?;
+        let added = link.session.datagram_queues.add(|n| (n & 0xffff) as u16);
+        let (datagram_queue, _) = added.ok_or_else(|| failed(link.end()))?;
         let packet = AtomicU16::new(rand::random());
-        Ok(Self { link, inbox, incoming: Mutex::default(), packet, mode, _lease: lease })
+        Ok(Self { link, datagram_queue, incoming: Mutex::default(), packet, mode, _lease: lease })
     }
 
     async fn send(&self, command: Bytes) -> io::Result<()> {
@@ -96,13 +100,13 @@ impl Datagram for TuicDatagram {
         let (count, pieces) = fragments::cut(payload, first, later).ok_or(io::ErrorKind::InvalidInput)?;
         let packet = self.packet.fetch_add(1, Ordering::Relaxed);
         for (piece, part) in pieces {
-            self.send(wire::packet(self.inbox.id, packet, (piece, count), target, part)).await?;
+            self.send(wire::packet(self.datagram_queue.id, packet, (piece, count), target, part)).await?;
         }
         Ok(())
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut queue = self.inbox.queue.lock().await;
+        let mut queue = self.datagram_queue.queue.lock().await;
         loop {
             let packet = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
             if let Some((whole, sender)) = self.incoming.lock().take(packet) {
@@ -133,7 +137,7 @@ impl Drop for TuicDatagram {
     fn drop(&mut self) {
         // The server would notice by itself, later; so nothing waits for this.
         if let Some(Ok(mut stream)) = self.link.connection.open_uni().now_or_never() {
-            let _ = stream.write_all(&wire::dissociate(self.inbox.id)).now_or_never();
+            let _ = stream.write_all(&wire::dissociate(self.datagram_queue.id)).now_or_never();
             let _ = stream.finish();
         }
     }

@@ -22,9 +22,9 @@ use self::{
     session::{Session, Unproven},
 };
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, TlsClients,
-    io::header_stream::{Headed, NoHead},
-    quic::{Dialled, Link, Links, Server, transport},
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
+    io::header_stream::{HeaderStream, NoHead},
+    quic::{Dialled, QuicConnection, QuicPool, QuicServer, SharedClients, transport_config},
 };
 
 /// The streams with UDP packets that a server may have open at the same time.
@@ -38,12 +38,12 @@ pub(crate) fn build(
     settings: &Tuic,
     server: &Target,
     via: Arc<dyn Dialer>,
-    clients: &TlsClients,
+    clients: &SharedClients,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
     let TuicUser::V5 { id, password } = &settings.user else {
         return Err(BuildError::Unsupported("TUIC version 4"));
     };
-    let server = Server {
+    let server = QuicServer {
         target: server.clone(),
         via,
         tls: settings.tls.clone(),
@@ -54,7 +54,7 @@ pub(crate) fn build(
     };
     let (id, password) = (*id, password.clone());
     let (congestion, mode) = (settings.congestion, settings.udp_relay);
-    Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, links: Links::default() }))
+    Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, pool: QuicPool::default() }))
 }
 
 /// Reads bytes as what a server sends; for the fuzz targets.
@@ -64,12 +64,12 @@ pub(crate) fn decode(bytes: &bytes::Bytes) -> bool {
 
 /// Dials targets through one TUIC server.
 struct TuicDialer {
-    server: Server,
+    server: QuicServer,
     id: Uuid,
     password: Secret,
     congestion: Congestion,
     mode: UdpRelayMode,
-    links: Links<Session>,
+    pool: QuicPool<Session>,
 }
 
 impl fmt::Debug for TuicDialer {
@@ -86,7 +86,7 @@ impl TuicDialer {
             Congestion::NewReno => Arc::new(NewRenoConfig::default()),
             Congestion::Bbr => Arc::new(BbrConfig::default()),
         };
-        let mut transport = transport(SERVER_STREAMS);
+        let mut transport = transport_config(SERVER_STREAMS);
         transport.congestion_controller_factory(controller);
         let dialled = self.server.connect(transport, attempt).await?;
         let session = Session::begin(&dialled.connection, self.id, self.password.expose(), attempt).await?;
@@ -98,19 +98,19 @@ impl TuicDialer {
 impl Dialer for TuicDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let request = |_: &Link<Session>| wire::connect(target);
-        let (stream, request, link) = self.links.stream(attempt, request, || self.dial(attempt)).await?;
+        let request = |_: &QuicConnection<Session>| wire::connect(target);
+        let (stream, request, link) = self.pool.stream(attempt, request, || self.dial(attempt)).await?;
         let stream: BoxStream = match Unproven::new(stream, link) {
             Ok(unproven) => Box::new(unproven),
             Err(stream) => Box::new(stream),
         };
-        Ok(Box::new(Headed::new(stream, request, NoHead)))
+        Ok(Box::new(HeaderStream::new(stream, request, NoHead)))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         // The server must acknowledge it.
-        let nudge = |link: &Link<Session>| drop(link.connection.send_datagram(wire::ALIVE.to_vec().into()));
-        let (link, lease) = self.links.link(attempt, nudge, || self.dial(attempt)).await?;
+        let nudge = |link: &QuicConnection<Session>| drop(link.connection.send_datagram(wire::ALIVE.to_vec().into()));
+        let (link, lease) = self.pool.link(attempt, nudge, || self.dial(attempt)).await?;
         Ok(Box::new(TuicDatagram::open(link, lease, self.mode)?))
     }
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::wire::{self, Packet, TOKEN};
 use crate::{
     Attempt, Cause, DialError, Stream,
-    quic::{Inboxes, Link, QuicStream, cause_of},
+    quic::{DatagramQueues, QuicConnection, QuicStream, cause_of},
 };
 
 /// The time between two heartbeats.
@@ -39,7 +39,7 @@ const MOST_COMMAND: usize = 65_535 + 512;
 #[derive(Debug)]
 pub(super) struct Session {
     /// Its associations.
-    pub(super) inboxes: Arc<Inboxes<u16, Packet>>,
+    pub(super) datagram_queues: Arc<DatagramQueues<u16, Packet>>,
     /// Whether the server has ever sent anything but silence: it takes us for its client.
     proven: AtomicBool,
 }
@@ -67,14 +67,14 @@ impl Session {
             Ok::<_, Cause>(())
         };
         attempt.stage(Stage::Handshake, proof).await?;
-        let inboxes: Arc<Inboxes<u16, Packet>> = Arc::default();
-        tokio::spawn(tend(connection.clone(), Arc::clone(&inboxes)));
-        Ok(Self { inboxes, proven: AtomicBool::new(false) })
+        let datagram_queues: Arc<DatagramQueues<u16, Packet>> = Arc::default();
+        tokio::spawn(tend(connection.clone(), Arc::clone(&datagram_queues)));
+        Ok(Self { datagram_queues, proven: AtomicBool::new(false) })
     }
 }
 
 /// Reads what the server sends by datagrams and small streams, and sends heartbeats, to the connection's end.
-async fn tend(connection: Connection, inboxes: Arc<Inboxes<u16, Packet>>) {
+async fn tend(connection: Connection, datagram_queues: Arc<DatagramQueues<u16, Packet>>) {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut streams = JoinSet::new();
@@ -103,10 +103,10 @@ async fn tend(connection: Connection, inboxes: Arc<Inboxes<u16, Packet>>) {
             }
         };
         if let Some(packet) = Packet::read(&command) {
-            inboxes.deliver(packet.session, packet);
+            datagram_queues.deliver(packet.session, packet);
         }
     }
-    inboxes.end();
+    datagram_queues.end();
 }
 
 async fn whole(mut stream: RecvStream) -> Option<Bytes> {
@@ -117,7 +117,7 @@ async fn whole(mut stream: RecvStream) -> Option<Bytes> {
 /// connection before it does so refuses us.
 pub(super) struct Unproven {
     stream: QuicStream,
-    link: Arc<Link<Session>>,
+    link: Arc<QuicConnection<Session>>,
     /// A stream that ended without a byte: whether the connection ends too.
     ending: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
@@ -127,7 +127,7 @@ impl Unproven {
     ///
     /// # Errors
     /// The stream itself when there is nothing to watch.
-    pub(super) fn new(stream: QuicStream, link: Arc<Link<Session>>) -> Result<Self, QuicStream> {
+    pub(super) fn new(stream: QuicStream, link: Arc<QuicConnection<Session>>) -> Result<Self, QuicStream> {
         if link.session.proven.load(Ordering::Relaxed) { Err(stream) } else { Ok(Self { stream, link, ending: None }) }
     }
 

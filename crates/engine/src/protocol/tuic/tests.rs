@@ -123,8 +123,8 @@ async fn speak(connection: Connection, pause: Duration) {
 
 fn dialer(peer: &Peer, target: &Target, password: &str, mode: UdpRelayMode) -> TuicDialer {
     let server = peer.server(target);
-    let links = Links::closing_after(Duration::from_millis(300));
-    TuicDialer { server, id: ID, password: Secret::new(password), congestion: Congestion::Cubic, mode, links }
+    let pool = QuicPool::closing_after(Duration::from_millis(300));
+    TuicDialer { server, id: ID, password: Secret::new(password), congestion: Congestion::Cubic, mode, pool }
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_whole_life() {
             assert!(buffer[..received] == payload, "{length}");
         }
         drop(datagrams);
-        until(|| dialer.links.len() == 0).await;
+        until(|| dialer.pool.len() == 0).await;
         until(|| Handle::current().metrics().num_alive_tasks() == before).await;
     }
 }
@@ -178,7 +178,7 @@ fn version_4_is_refused_by_name() {
     let user = TuicUser::V4 { token: Secret::new("token") };
     let (congestion, udp_relay) = (Congestion::Cubic, UdpRelayMode::Native);
     let settings = Tuic { user, congestion, udp_relay, reduce_rtt: false, tls: Tls::default() };
-    let refused = build(&settings, &v4(), peer::sockets(), &TlsClients::new(&[])).err();
+    let refused = build(&settings, &v4(), peer::sockets(), &crate::TlsClients::new(&[]).into()).err();
     assert_eq!(refused, Some(BuildError::Unsupported("TUIC version 4")));
 }
 

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use hezar_core::{PacketEncoding, Target};
 use uuid::Uuid;
 
-use super::{Road, wire};
+use super::{EncryptedConnector, wire};
 use crate::{
     Attempt, BoxDatagram, BoxStream, Cause, DialError,
-    io::header_stream::Headed,
+    io::header_stream::HeaderStream,
     protocol::{
         packet_addr::{self, Addressing},
         packets::{PacketCodec, Packets, Taken, unsendable},
-        stream_per_target::Leads,
+        stream_per_target::Opener,
     },
 };
 
@@ -21,13 +21,13 @@ use crate::{
 pub(super) struct Streams {
     pub(super) id: Uuid,
     pub(super) encoding: PacketEncoding,
-    pub(super) road: Arc<Road>,
+    pub(super) connector: Arc<EncryptedConnector>,
 }
 
 #[async_trait]
-impl Leads for Streams {
+impl Opener for Streams {
     async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        self.road.open(attempt).await
+        self.connector.open(attempt).await
     }
 
     fn stream_for(&self, target: &Target) -> Target {
@@ -36,7 +36,7 @@ impl Leads for Streams {
 
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
         let request = wire::request(&self.id, wire::DATAGRAMS, target);
-        let stream = Headed::new(io, request, wire::Answer);
+        let stream = HeaderStream::new(io, request, wire::Answer);
         Ok(Box::new(Packets::new(Box::new(stream), Codec { addressing: Addressing::of(target) })))
     }
 }

@@ -22,30 +22,30 @@ use self::{
 };
 use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, io::header_stream::Headed,
-    transport::connector::Upstream,
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, io::header_stream::HeaderStream,
+    transport::TransportConnector,
 };
 
-/// Builds the dialer; `upstream` opens streams to the server.
+/// Builds the dialer; `connector` opens streams to the server.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for unknown encryption, [`BuildError::Invalid`] for broken encryption.
-pub(crate) fn build(settings: &Vless, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &Vless, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
     let vision = settings.flow;
-    let road = Arc::new(Road { encryption, upstream });
-    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, vision, road }))
+    let connector = Arc::new(EncryptedConnector { encryption, connector });
+    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, vision, connector }))
 }
 
 /// The way to the server, encrypted where the node says so.
-struct Road {
+struct EncryptedConnector {
     encryption: Option<Encryption>,
-    upstream: Upstream,
+    connector: TransportConnector,
 }
 
-impl Road {
+impl EncryptedConnector {
     async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         match &self.encryption {
             Some(encryption) => Ok(Box::new(encryption.wrap(stream, attempt).await?)),
             None => Ok(stream),
@@ -55,8 +55,8 @@ impl Road {
     /// The same for Vision: encryption on any carrier, or TLS on raw TCP, can be left.
     async fn open_leavable(&self, attempt: &Attempt) -> Result<Box<dyn Layer>, DialError> {
         match &self.encryption {
-            Some(encryption) => Ok(Box::new(encryption.wrap(self.upstream.open(attempt).await?, attempt).await?)),
-            None => Ok(Box::new(self.upstream.open_leavable(attempt).await?)),
+            Some(encryption) => Ok(Box::new(encryption.wrap(self.connector.open(attempt).await?, attempt).await?)),
+            None => Ok(Box::new(self.connector.open_leavable(attempt).await?)),
         }
     }
 }
@@ -70,13 +70,13 @@ pub(crate) fn decode_encryption(data: &[u8], piece: usize) -> Vec<u8> {
 struct VlessDialer {
     id: Uuid,
     packets: PacketEncoding,
-    road: Arc<Road>,
+    connector: Arc<EncryptedConnector>,
     vision: Option<Vision>,
 }
 
 impl fmt::Debug for VlessDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VlessDialer").field("upstream", &self.road.upstream).finish_non_exhaustive()
+        f.debug_struct("VlessDialer").field("connector", &self.connector.connector).finish_non_exhaustive()
     }
 }
 
@@ -85,27 +85,27 @@ impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.vision.is_some() {
-            let stream = self.road.open_leavable(attempt).await?;
+            let stream = self.connector.open_leavable(attempt).await?;
             return Ok(Box::new(VisionStream::new(stream, self.id, wire::vision(&self.id, target))));
         }
-        let stream = self.road.open(attempt).await?;
-        Ok(Box::new(Headed::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
+        let stream = self.connector.open(attempt).await?;
+        Ok(Box::new(HeaderStream::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
     }
 
     /// With Vision servers take datagrams as XUDP only.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if let Some(flow) = self.vision {
-            let stream = self.road.open_leavable(attempt).await?;
+            let stream = self.connector.open_leavable(attempt).await?;
             let stream = VisionStream::new(stream, self.id, wire::vision_mux(&self.id));
             let packets = Packets::new(Box::new(stream), Xudp::default());
             return Ok(if flow == Vision::Plain { Box::new(No443(packets)) } else { Box::new(packets) });
         }
         if self.packets == PacketEncoding::Xudp {
-            let stream = self.road.open(attempt).await?;
-            let stream = Headed::new(stream, wire::mux(&self.id), wire::Answer);
+            let stream = self.connector.open(attempt).await?;
+            let stream = HeaderStream::new(stream, wire::mux(&self.id), wire::Answer);
             return Ok(Box::new(Packets::new(Box::new(stream), Xudp::default())));
         }
-        let streams = datagram::Streams { id: self.id, encoding: self.packets, road: Arc::clone(&self.road) };
+        let streams = datagram::Streams { id: self.id, encoding: self.packets, connector: Arc::clone(&self.connector) };
         Ok(Box::new(PerTarget::open(streams, attempt).await?))
     }
 }

@@ -16,8 +16,8 @@ use crate::{
         datagram_contract,
         packet_addr::Addressing,
     },
-    testing::upstream_pair,
-    transport::connector::Upstream,
+    testing::connector_pair,
+    transport::TransportConnector,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
@@ -26,8 +26,8 @@ fn settings() -> Vless {
     Vless { id: ID, flow: None, encryption: None, packet_encoding: PacketEncoding::Xudp }
 }
 
-fn dialer(upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    build(&settings(), upstream)
+fn dialer(connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    build(&settings(), connector)
 }
 
 /// Reads the request and answers with a header that has addons.
@@ -72,7 +72,7 @@ async fn names_what_went_wrong() {
 
 #[test]
 fn refuses_what_is_not_built() {
-    let refusal = |settings| build(&settings, upstream_pair(1, 1).0).unwrap_err();
+    let refusal = |settings| build(&settings, connector_pair(1, 1).0).unwrap_err();
     assert_eq!(
         refusal(Vless { encryption: Some(Secret::new("none at all")), ..settings() }),
         BuildError::Unsupported("this VLESS encryption")
@@ -89,8 +89,8 @@ proptest! {
     }
 }
 
-fn packing(packet_encoding: PacketEncoding) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    move |upstream| build(&Vless { packet_encoding, ..settings() }, upstream)
+fn packing(packet_encoding: PacketEncoding) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    move |connector| build(&Vless { packet_encoding, ..settings() }, connector)
 }
 
 fn head(command: u8, address: &[u8]) -> Vec<u8> {
@@ -174,9 +174,9 @@ async fn packetaddr_shares_one_stream_for_addresses() {
 async fn a_stream_for_each_target() {
     let (many, mut peers) = crate::testing::Many::new(7, 64 * 1024);
     let carrier = hezar_core::Carrier::plain();
-    let tls = crate::TlsClients::new(&[]);
-    let upstream = Upstream::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
-    let association = datagram_contract::associate(&packing(PacketEncoding::None), upstream).await;
+    let tls = crate::TlsClients::new(&[]).into();
+    let connector = TransportConnector::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
+    let association = datagram_contract::associate(&packing(PacketEncoding::None), connector).await;
     let answer = |mut peer: DuplexStream| async move {
         let mut head = vec![0; 1 + 16 + 2 + 2 + 1 + 4];
         peer.read_exact(&mut head).await.unwrap();

@@ -18,9 +18,9 @@ use crate::{
     protocol::{
         packet_addr::{self, Addressing},
         packets::{PacketCodec, Packets, Taken, unsendable},
-        stream_per_target::Leads,
+        stream_per_target::Opener,
     },
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// Streams for single targets, and with `packetaddr` one for all addresses.
@@ -28,13 +28,13 @@ pub(super) struct Streams {
     pub(super) user: User,
     pub(super) kind: BodyKind,
     pub(super) encoding: PacketEncoding,
-    pub(super) upstream: Arc<Upstream>,
+    pub(super) connector: Arc<TransportConnector>,
 }
 
 #[async_trait]
-impl Leads for Streams {
+impl Opener for Streams {
     async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        self.upstream.open(attempt).await
+        self.connector.open(attempt).await
     }
 
     fn stream_for(&self, target: &Target) -> Target {
@@ -45,7 +45,7 @@ impl Leads for Streams {
         // Without chunks nothing would tell where a datagram ends.
         let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
         let session = session(&self.user, kind, Command::Datagrams(target))?;
-        let session = session.inside_tls(self.upstream.is_secured());
+        let session = session.inside_tls(self.connector.is_secured());
         Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::of(target) })))
     }
 }

@@ -30,18 +30,18 @@ use self::{
 };
 use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, io::codec_stream::Sealed,
-    transport::connector::Upstream,
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, io::codec_stream::CodecStream,
+    transport::TransportConnector,
 };
 
-/// Builds the dialer; `upstream` opens streams to the server.
+/// Builds the dialer; `connector` opens streams to the server.
 ///
 /// # Errors
 /// None; every setting can be dialled.
-pub(crate) fn build(settings: &Vmess, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+pub(crate) fn build(settings: &Vmess, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let (user, kind) = (User::new(&settings.id), kind(settings.cipher));
     let packets = settings.packet_encoding;
-    Ok(Arc::new(VmessDialer { user, kind, packets, upstream: Arc::new(upstream) }))
+    Ok(Arc::new(VmessDialer { user, kind, packets, connector: Arc::new(connector) }))
 }
 
 /// `auto` is AES where the processor has it, ChaCha20 elsewhere, as other clients choose.
@@ -62,14 +62,14 @@ struct VmessDialer {
     user: User,
     kind: BodyKind,
     packets: PacketEncoding,
-    upstream: Arc<Upstream>,
+    connector: Arc<TransportConnector>,
 }
 
 impl fmt::Debug for VmessDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VmessDialer")
             .field("kind", &self.kind)
-            .field("upstream", &self.upstream)
+            .field("connector", &self.connector)
             .finish_non_exhaustive()
     }
 }
@@ -78,20 +78,20 @@ impl fmt::Debug for VmessDialer {
 impl Dialer for VmessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = self.upstream.open(attempt).await?;
+        let stream = self.connector.open(attempt).await?;
         let session = session(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
-        Ok(Box::new(Sealed::new(stream, session.inside_tls(self.upstream.is_secured()))))
+        Ok(Box::new(CodecStream::new(stream, session.inside_tls(self.connector.is_secured()))))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if self.packets == PacketEncoding::Xudp {
-            let stream = self.upstream.open(attempt).await?;
+            let stream = self.connector.open(attempt).await?;
             let session = session(&self.user, self.kind, Command::Mux).map_err(failed)?;
-            let session = session.inside_tls(self.upstream.is_secured());
-            return Ok(Box::new(Packets::new(Box::new(Sealed::new(stream, session)), Xudp::default())));
+            let session = session.inside_tls(self.connector.is_secured());
+            return Ok(Box::new(Packets::new(Box::new(CodecStream::new(stream, session)), Xudp::default())));
         }
-        let upstream = Arc::clone(&self.upstream);
-        let streams = datagram::Streams { user: self.user.clone(), kind: self.kind, encoding: self.packets, upstream };
+        let connector = Arc::clone(&self.connector);
+        let streams = datagram::Streams { user: self.user.clone(), kind: self.kind, encoding: self.packets, connector };
         Ok(Box::new(PerTarget::open(streams, attempt).await?))
     }
 }

@@ -15,18 +15,18 @@ use super::{
 };
 use crate::{
     BuildError, Cause, Dialer,
-    io::codec_stream::{Opened, Sealed},
+    io::codec_stream::{CodecStream, Opened},
     protocol::{contract, datagram_contract, packet_addr::Addressing, packets::PacketCodec},
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
 const CIPHERS: [VmessCipher; 5] =
     [VmessCipher::Auto, VmessCipher::Aes128Gcm, VmessCipher::Chacha20Poly1305, VmessCipher::None, VmessCipher::Zero];
 
-fn dialer(cipher: VmessCipher) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+fn dialer(cipher: VmessCipher) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let settings = Vmess { id: ID, alter_id: 0, cipher, packet_encoding: PacketEncoding::Xudp };
-    move |upstream| build(&settings, upstream)
+    move |connector| build(&settings, connector)
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,7 @@ async fn names_what_went_wrong() {
 #[tokio::test(start_paused = true)]
 async fn alternative_ids_change_nothing() {
     let settings = Vmess { id: ID, alter_id: 64, cipher: VmessCipher::Auto, packet_encoding: PacketEncoding::Xudp };
-    contract::all(|upstream| build(&settings, upstream), |io| peer::serve(ID, io)).await;
+    contract::all(|connector| build(&settings, connector), |io| peer::serve(ID, io)).await;
 }
 
 proptest! {
@@ -276,7 +276,7 @@ async fn a_stream_that_is_used_up_ends_cleanly() {
         let command = wire::Command::Connect(&contract::target());
         let mut session = super::session(&User::new(&ID), kind, command).unwrap().inside_tls(inside);
         session.skip_to(65_534);
-        let mut stream = Sealed::new(Box::new(ours), session);
+        let mut stream = CodecStream::new(Box::new(ours), session);
         let sent = stream.write(&vec![1; 3 * MAX_PAYLOAD]).await.unwrap();
         assert_eq!(sent, whole);
         assert_eq!(stream.write(b"more").await.is_ok(), inside);
@@ -327,10 +327,11 @@ async fn datagrams_come_back() {
                         tokio::spawn(peer::echo(ID, io));
                     }
                 });
-                let (carrier, tls) = (hezar_core::Carrier::plain(), crate::TlsClients::new(&[]));
-                let upstream = Upstream::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
+                let (carrier, tls) = (hezar_core::Carrier::plain(), crate::TlsClients::new(&[]).into());
+                let connector = TransportConnector::new(&contract::target(), &carrier, Arc::new(many), &tls).unwrap();
                 let settings = Vmess { id: ID, alter_id: 0, cipher, packet_encoding };
-                let association = datagram_contract::associate(&|upstream| build(&settings, upstream), upstream).await;
+                let association =
+                    datagram_contract::associate(&|connector| build(&settings, connector), connector).await;
                 for target in ["1.2.3.4:53", "a.example:53", "[2001:db8::1]:443", "1.2.3.4:53"] {
                     let sizes: &[usize] = if most < 100 { &[5, 400] } else { &[5, 1200, 9000] };
                     for payload in sizes.iter().map(|size| vec![*size as u8; *size]) {
@@ -364,7 +365,7 @@ async fn datagrams_that_no_chunk_holds_are_lost_alone() {
 async fn associations_name_what_went_wrong() {
     for packet_encoding in [PacketEncoding::Xudp, PacketEncoding::None] {
         let settings = Vmess { id: ID, alter_id: 0, cipher: VmessCipher::Auto, packet_encoding };
-        let dialer = || |upstream| build(&settings, upstream);
+        let dialer = || |connector| build(&settings, connector);
         let end = datagram_contract::receives(dialer(), "a.example:1", b"", &[]).await;
         assert!(matches!(end, Cause::Closed), "{end:?}");
         let page = b"HTTP/1.1 400 Bad Request\r\n\r\n";

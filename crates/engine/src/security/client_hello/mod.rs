@@ -37,11 +37,11 @@ pub(crate) use self::{
     browser::Browser,
     cause::cause_of,
     own::OwnHello,
-    rewriter::{ServerHello, Swapped, hear_server_hello},
+    rewriter::{HelloRewriter, ServerHello, hear_server_hello},
     template::{Template, of as template_of},
     wire::SESSION_ID,
 };
-use self::{keys::Keys, scripted_rng::Script, transcript::Substitute, wire::Fields};
+use self::{keys::Keys, scripted_rng::ScriptedRng, transcript::Substitute, wire::Fields};
 use super::tls::{Handshaken, handshake};
 use crate::Cause;
 
@@ -119,7 +119,7 @@ pub(crate) struct Hello {
     shape: Shape,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    script: Script,
+    script: ScriptedRng,
     message: Vec<u8>,
     /// The server's answer to it.
     pub(crate) answer: ServerHello,
@@ -140,7 +140,7 @@ impl Hello {
             Shape::Browser(_) => Keys::of_browser()?,
             Shape::Own => Keys::of_rustls()?,
         };
-        let mut script = Script::new(Arc::new(keys))?;
+        let mut script = ScriptedRng::new(Arc::new(keys))?;
         if seal.is_some() {
             script.session_id = [0; 32];
         }
@@ -184,20 +184,20 @@ impl Hello {
         let (stream, _substitute) = match self.shape {
             Shape::Browser(_) => {
                 let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
-                (Swapped::swap(stream, &self.message, self.answer), Some(substitute))
+                (HelloRewriter::swap(stream, &self.message, self.answer), Some(substitute))
             }
-            Shape::Own => (Swapped::listening(stream, self.answer), None),
+            Shape::Own => (HelloRewriter::listening(stream, self.answer), None),
         };
         let connection = self.script.play(|| UnbufferedClientConnection::new(self.config, self.name));
         let connection = connection.and_then(|built| built).map_err(io::Error::other)?;
-        Ok(handshake(connection, stream).await?.over(Swapped::into_inner))
+        Ok(handshake(connection, stream).await?.over(HelloRewriter::into_inner))
     }
 }
 
 /// A browser's hello.
 fn written(
     template: &Template,
-    script: &Script,
+    script: &ScriptedRng,
     config: &ClientConfig,
     name: &ServerName<'_>,
 ) -> Result<Vec<u8>, Error> {
@@ -218,7 +218,7 @@ fn written(
 }
 
 /// The hello that rustls will build with this script.
-fn own(script: &Script, config: &Arc<ClientConfig>, name: &ServerName<'static>) -> Result<Vec<u8>, Error> {
+fn own(script: &ScriptedRng, config: &Arc<ClientConfig>, name: &ServerName<'static>) -> Result<Vec<u8>, Error> {
     let mut connection = script.clone().play(|| ClientConnection::new(Arc::clone(config), name.clone()))??;
     let mut record = Vec::new();
     while connection.wants_write() {

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{Cause, io::write_buffer::Outbox, security::tls::HEADER};
+use crate::{Cause, io::write_buffer::WriteBuffer, security::tls::HEADER};
 
 /// The most bytes that are looked at for a ServerHello: one with the largest key share in use has less than half.
 const MOST_HEARD: usize = 4096;
@@ -25,7 +25,7 @@ pub(crate) type ServerHello = Arc<OnceLock<Box<[u8]>>>;
 
 /// The stream, for the time of the handshake.
 #[derive(Debug)]
-pub(crate) struct Swapped<S> {
+pub(crate) struct HelloRewriter<S> {
     inner: S,
     out: Out,
     listening: Option<Listening>,
@@ -35,9 +35,9 @@ pub(crate) struct Swapped<S> {
 #[derive(Debug)]
 enum Out {
     /// They are rustls' hello and go nowhere; ours is in the box.
-    Theirs { seen: usize, header: [u8; HEADER], ours: Outbox },
+    Theirs { seen: usize, header: [u8; HEADER], ours: WriteBuffer },
     /// Ours is on its way.
-    Ours(Outbox),
+    Ours(WriteBuffer),
     /// They go straight through.
     Open,
 }
@@ -51,7 +51,7 @@ struct Listening {
     may_retry: bool,
 }
 
-impl<S> Swapped<S> {
+impl<S> HelloRewriter<S> {
     /// Changes nothing, but keeps the ServerHello.
     pub(super) fn listening(inner: S, heard: ServerHello) -> Self {
         let listening = Listening { record: Vec::new(), heard, may_retry: true };
@@ -60,7 +60,7 @@ impl<S> Swapped<S> {
 
     /// Writes `hello`, a whole message, in the place of the first record written.
     pub(super) fn swap(inner: S, hello: &[u8], heard: ServerHello) -> Self {
-        let mut ours = Outbox::default();
+        let mut ours = WriteBuffer::default();
         let length = u16::try_from(hello.len()).unwrap_or(u16::MAX).to_be_bytes();
         ours.buffer().extend_from_slice(&[22, 3, 1, length[0], length[1]]);
         ours.buffer().extend_from_slice(hello);
@@ -94,7 +94,7 @@ impl<S> Swapped<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Swapped<S> {
+impl<S: AsyncWrite + Unpin> HelloRewriter<S> {
     fn poll_ours(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Out::Ours(ours) = &mut self.out {
             ready!(ours.poll_drain(&mut self.inner, cx))?;
@@ -130,7 +130,7 @@ pub(crate) fn hear_server_hello(bytes: &[u8], piece: usize) -> bool {
     matches!(over, Some(Ok(true))) && heard.get().is_some()
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Swapped<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HelloRewriter<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let Some(listening) = &mut this.listening else { return Pin::new(&mut this.inner).poll_read(cx, buf) };
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Swapped<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Swapped<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HelloRewriter<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         match this.out {

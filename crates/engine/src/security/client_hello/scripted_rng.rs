@@ -14,12 +14,12 @@ use rustls::{
 use super::keys::Keys;
 
 thread_local! {
-    static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
+    static SCRIPT: RefCell<Option<ScriptedRng>> = const { RefCell::new(None) };
 }
 
 /// The values of one hello.
 #[derive(Clone, Debug)]
-pub(super) struct Script {
+pub(super) struct ScriptedRng {
     /// What the session id will be.
     pub(super) session_id: [u8; 32],
     /// What decides the order of rustls' own extensions.
@@ -41,7 +41,7 @@ enum Step {
     Over,
 }
 
-impl Script {
+impl ScriptedRng {
     /// Random values around the keys.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ impl RealityClient {
         })
     }
 
-    /// Runs the handshake. What comes back leads to the REALITY server and to nobody else.
+    /// Runs the handshake. What comes back opener to the REALITY server and to nobody else.
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when a real site answered, [`Cause::Certificate`]

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, Cause, DialError,
-    io::codec_stream::{Sealed, open_all},
+    io::codec_stream::{CodecStream, open_all},
 };
 
 /// One node's ShadowTLS.
@@ -56,7 +56,7 @@ impl ShadowTlsClient {
         &self.browser.own_hello
     }
 
-    /// Runs the handshake. What comes back leads to a server that knows the password and to nobody else.
+    /// Runs the handshake. What comes back opener to a server that knows the password and to nobody else.
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when only the site answered, [`Cause::Hello`] when
@@ -78,7 +78,7 @@ impl ShadowTlsClient {
             return Err(if modern { Cause::Authentication } else { old() });
         }
         let (stream, frames) = met.stream.finish().ok_or(Cause::Authentication)?;
-        Ok(Box::new(Sealed::new(Box::new(stream), frames)))
+        Ok(Box::new(CodecStream::new(Box::new(stream), frames)))
     }
 }
 

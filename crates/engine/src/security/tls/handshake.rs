@@ -12,7 +12,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::records::{HEADER, Records};
-use crate::{BoxStream, Stream, io::codec_stream::Sealed};
+use crate::{BoxStream, Stream, io::codec_stream::CodecStream};
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 4096;
@@ -21,7 +21,7 @@ const CHUNK: usize = 4096;
 const MOST_WAITING: usize = 128 * 1024;
 
 /// TLS, as the layers above use it.
-pub(crate) type TlsStream = Sealed<Records>;
+pub(crate) type TlsStream = CodecStream<Records>;
 
 /// A connection whose handshake is over.
 pub(crate) struct Handshaken<S> {
@@ -54,7 +54,7 @@ impl<S: Stream> Handshaken<S> {
 impl Handshaken<BoxStream> {
     /// What is said on it from here on is secured.
     pub(crate) fn secured(self) -> TlsStream {
-        Sealed::underway(self.stream, self.records, self.received)
+        CodecStream::underway(self.stream, self.records, self.received)
     }
 }
 

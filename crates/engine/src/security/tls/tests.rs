@@ -21,7 +21,7 @@ use crate::{
     Attempt, BoxStream, DialError, Dialer,
     security::Secure,
     testing::{Authority, Once, chopped_pair},
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 struct World {
@@ -274,9 +274,9 @@ async fn a_browsers_hello_gives_way_to_our_own_where_it_must() {
         let tls = Tls { fingerprint: Some(Fingerprint::Chrome), ..Tls::default() };
         let carrier = Carrier::Tcp { header: None, security: Security::Tls(tls) };
         let via: Arc<dyn Dialer> = Arc::<Dialled>::clone(&dialled);
-        let upstream = Upstream::new(&server, &carrier, via, &clients).unwrap();
+        let connector = TransportConnector::new(&server, &carrier, via, &clients.clone().into()).unwrap();
         for times in dials {
-            let mut stream = upstream.open(&attempt).await.unwrap();
+            let mut stream = connector.open(&attempt).await.unwrap();
             assert_eq!(dialled.times.load(Ordering::Relaxed), times);
             stream.write_all(b"ping").await.unwrap();
             stream.flush().await.unwrap();

@@ -14,8 +14,8 @@ use hezar_core::{Grpc, GrpcMode, Host};
 use http::{HeaderMap, Request};
 
 use self::wire::Decoder;
-use super::http2_pool::{Connections, Framing, Limits, MuxStream, request};
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, transport::connector::Road};
+use super::http2_pool::{Framing, Http2Pool, Limits, MuxStream, request};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, security::SecureConnector};
 
 /// What a gRPC client of the field calls itself.
 const USER_AGENT: &str = "grpc-go/1.76.0";
@@ -24,7 +24,7 @@ const USER_AGENT: &str = "grpc-go/1.76.0";
 #[derive(Debug)]
 pub(super) struct GrpcClient {
     request: Request<()>,
-    connections: Connections,
+    connections: Http2Pool,
 }
 
 impl GrpcClient {
@@ -40,16 +40,16 @@ impl GrpcClient {
         for (name, value) in [("content-type", "application/grpc"), ("te", "trailers"), ("user-agent", USER_AGENT)] {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
-        Ok(Self { request, connections: Connections::new(Limits::default()) })
+        Ok(Self { request, connections: Http2Pool::new(Limits::default()) })
     }
 
     /// Calls the method.
     ///
     /// # Errors
     /// [`DialError`] when there is no connection and none can be opened.
-    pub(super) async fn open(&self, road: &Road, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let (seat, exchange) = self.connections.request(road, &self.request, false, attempt).await?;
-        Ok(Box::new(MuxStream::new(seat, exchange, Messages(Decoder::new()))))
+    pub(super) async fn open(&self, connector: &SecureConnector, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        let (permit, exchange) = self.connections.request(connector, &self.request, false, attempt).await?;
+        Ok(Box::new(MuxStream::new(permit, exchange, Messages(Decoder::new()))))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{GrpcClient, path, wire};
-use crate::{Attempt, BoxStream, Cause, security::Secure, testing::Many, transport::connector::Road};
+use crate::{Attempt, BoxStream, Cause, security::Secure, security::SecureConnector, testing::Many};
 
 /// Everything that a decoder takes out of these pieces.
 fn decoded(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool), Cause> {
@@ -106,7 +106,7 @@ fn paths_as_xray_and_sing_box_write_them() {
 
 struct World {
     client: GrpcClient,
-    road: Road,
+    connector: SecureConnector,
     peers: UnboundedReceiver<DuplexStream>,
 }
 
@@ -115,12 +115,12 @@ impl World {
         let (dialer, peers) = Many::new(seed, most);
         let server = Target::parse("node.example:443").unwrap();
         let client = GrpcClient::new(settings, None, &Host::new("node.example").unwrap(), false).unwrap();
-        Self { client, road: Road::new(server, Arc::new(dialer), Secure::Nothing), peers }
+        Self { client, connector: SecureConnector::new(server, Arc::new(dialer), Secure::Nothing), peers }
     }
 
     async fn open(&mut self) -> (BoxStream, DuplexStream) {
         let attempt = Attempt::within(Duration::from_secs(60));
-        let stream = self.client.open(&self.road, &attempt).await.unwrap();
+        let stream = self.client.open(&self.connector, &attempt).await.unwrap();
         (stream, self.peers.try_recv().unwrap())
     }
 }

@@ -10,16 +10,16 @@ use http::{HeaderValue, Request, header::USER_AGENT};
 
 use super::{
     http1,
-    http2_pool::{Connections, Limits, MuxStream, Raw, request},
+    http2_pool::{Http2Pool, Limits, MuxStream, Raw, request},
 };
-use crate::{Attempt, BoxStream, BuildError, DialError, transport::connector::Road};
+use crate::{Attempt, BoxStream, BuildError, DialError, security::SecureConnector};
 
 /// One node's HTTP/2 settings, made ready, and its connections.
 #[derive(Debug)]
 pub(super) struct Http2Client {
     /// One for each authority.
     requests: Vec<Request<()>>,
-    connections: Connections,
+    connections: Http2Pool,
 }
 
 impl Http2Client {
@@ -39,17 +39,17 @@ impl Http2Client {
             request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(http1::USER_AGENT));
             requests.push(request);
         }
-        Ok(Self { requests, connections: Connections::new(Limits::default()) })
+        Ok(Self { requests, connections: Http2Pool::new(Limits::default()) })
     }
 
     /// Sends one of the requests.
     ///
     /// # Errors
     /// [`DialError`] when there is no connection and none can be opened.
-    pub(super) async fn open(&self, road: &Road, attempt: &Attempt) -> Result<BoxStream, DialError> {
+    pub(super) async fn open(&self, connector: &SecureConnector, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let number = rand::random_range(0..self.requests.len().max(1));
         let request = self.requests.get(number).cloned().unwrap_or_default();
-        let (seat, exchange) = self.connections.request(road, &request, false, attempt).await?;
-        Ok(Box::new(MuxStream::new(seat, exchange, Raw)))
+        let (permit, exchange) = self.connections.request(connector, &request, false, attempt).await?;
+        Ok(Box::new(MuxStream::new(permit, exchange, Raw)))
     }
 }

@@ -8,7 +8,7 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Http2Client;
-use crate::{Attempt, Cause, security::Secure, testing::Many, transport::connector::Road};
+use crate::{Attempt, Cause, security::Secure, security::SecureConnector, testing::Many};
 
 fn client(path: &str, hosts: &[&str], sni: Option<&str>) -> Http2Client {
     let settings = Http2 { path: path.into(), hosts: hosts.iter().map(|host| Box::from(*host)).collect() };
@@ -29,9 +29,10 @@ fn the_authority_has_an_order_of_choice() {
 async fn both_directions_and_a_refusal() {
     for status in [200, 404] {
         let (dialer, mut peers) = Many::new(3, 50);
-        let road = Road::new(Target::parse("node.example:443").unwrap(), Arc::new(dialer), Secure::Nothing);
+        let connector =
+            SecureConnector::new(Target::parse("node.example:443").unwrap(), Arc::new(dialer), Secure::Nothing);
         let client = client("/x", &["a.example"], None);
-        let mut stream = client.open(&road, &Attempt::within(Duration::from_secs(60))).await.unwrap();
+        let mut stream = client.open(&connector, &Attempt::within(Duration::from_secs(60))).await.unwrap();
         let peer = peers.try_recv().unwrap();
         let server = tokio::spawn(async move {
             let mut wire = h2::server::handshake(peer).await.unwrap();
@@ -58,7 +59,7 @@ async fn both_directions_and_a_refusal() {
         } else {
             assert_eq!(Cause::from(result.unwrap_err()).code(), "transport-status");
         }
-        drop((stream, client, road));
+        drop((stream, client, connector));
         server.await.unwrap();
     }
 }

@@ -18,19 +18,19 @@ use crate::{
 };
 
 /// The stream.
-pub(super) type Heard = ReadThrough<Count, BoxStream>;
+pub(super) type ActivityMeter = ReadThrough<ReadCounter, BoxStream>;
 
 /// Counts the reads that brought something.
-pub(super) struct Count(Arc<AtomicU64>);
+pub(super) struct ReadCounter(Arc<AtomicU64>);
 
-impl Heard {
+impl ActivityMeter {
     /// Counts in `reads`.
     pub(super) const fn new(inner: BoxStream, reads: Arc<AtomicU64>) -> Self {
-        Self { reader: Count(reads), inner }
+        Self { reader: ReadCounter(reads), inner }
     }
 }
 
-impl Reader for Count {
+impl Reader for ReadCounter {
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         inner: &mut S,

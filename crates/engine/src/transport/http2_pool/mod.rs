@@ -23,50 +23,50 @@ use hezar_core::Stage;
 use http::Request;
 use parking_lot::Mutex;
 
-use self::{activity::Heard, slots::Seats};
+use self::{activity::ActivityMeter, slots::ConnectionSlots};
 pub(super) use self::{
     request::request,
-    slots::Seat,
+    slots::StreamPermit,
     stream::{Framing, MuxStream, Raw, cause_of},
 };
-use crate::{Attempt, BoxStream, Cause, DialError, transport::connector::Road};
+use crate::{Attempt, BoxStream, Cause, DialError, security::SecureConnector};
 
 /// What the server may send on one stream before we have taken it, in bytes.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// The streams that one connection carries at the same time, unless the node says otherwise.
-const SEATS: u32 = 32;
+const SLOTS: u32 = 32;
 /// The most that we let it carry whatever the node says: the window of the whole connection is the sum of its streams',
 /// so that a stream whose client does not read cannot stop the others.
-const MOST_SEATS: u32 = 128;
+const MOST_SLOTS: u32 = 128;
 /// The most of one stream's upload that waits in the connection's buffer, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// The longest head of an answer, in bytes.
 const MOST_HEAD: u32 = 16 * 1024;
-/// Connections that turn out to be dead, tried before giving up.
+/// Http2Pool that turn out to be dead, tried before giving up.
 const TRIES: usize = 3;
 
 /// How much one connection is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Streams at the same time.
-    pub(super) seats: u32,
-    /// Streams in its life, several of which may belong to one seat; 0 = any number.
+    pub(super) slots: u32,
+    /// Streams in its life, several of which may belong to one permit; 0 = any number.
     pub(super) uses: u32,
     /// Its age, from which on it takes no new streams.
     pub(super) age: Option<Duration>,
-    /// The HTTP/2 streams that one seat may need at the same time.
-    pub(super) streams_per_seat: u32,
+    /// The HTTP/2 streams that one permit may need at the same time.
+    pub(super) streams_per_permit: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { seats: SEATS, uses: 0, age: None, streams_per_seat: 1 }
+        Self { slots: SLOTS, uses: 0, age: None, streams_per_permit: 1 }
     }
 }
 
 /// The connections to one node's server.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct Http2Pool {
     open: Arc<Mutex<Vec<Connection>>>,
     /// Held while a connection is opened: whoever comes meanwhile shares it.
     opening: tokio::sync::Mutex<()>,
@@ -77,7 +77,7 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Bytes>,
-    seats: Arc<Seats>,
+    slots: Arc<ConnectionSlots>,
 }
 
 /// A stream that was asked for: the answer to come, and the way to send.
@@ -86,11 +86,11 @@ pub(super) struct Exchange {
     pub(super) upload: h2::SendStream<Bytes>,
 }
 
-impl Connections {
+impl Http2Pool {
     /// None yet.
     pub(super) fn new(limits: Limits) -> Self {
-        let seats = limits.seats.clamp(1, MOST_SEATS);
-        let limits = Limits { seats, ..limits };
+        let slots = limits.slots.clamp(1, MOST_SLOTS);
+        let limits = Limits { slots, ..limits };
         Self { open: Arc::default(), opening: tokio::sync::Mutex::default(), limits }
     }
 
@@ -100,48 +100,52 @@ impl Connections {
     /// [`DialError`] with the stage that failed.
     pub(super) async fn request(
         &self,
-        road: &Road,
+        connector: &SecureConnector,
         request: &Request<()>,
         ends: bool,
         attempt: &Attempt,
-    ) -> Result<(Arc<Seat>, Exchange), DialError> {
+    ) -> Result<(Arc<StreamPermit>, Exchange), DialError> {
         let mut failure = Cause::Closed;
         for _ in 0..TRIES {
-            let seat = self.seat(road, attempt).await?;
-            match seat.request(request.clone(), ends) {
-                Ok(exchange) => return Ok((Arc::new(seat), exchange)),
+            let permit = self.permit(connector, attempt).await?;
+            match permit.request(request.clone(), ends) {
+                Ok(exchange) => return Ok((Arc::new(permit), exchange)),
                 // The connection died between its last use and now.
                 Err(cause) => failure = cause,
             }
-            seat.gone();
+            permit.gone();
         }
         Err(DialError::new(Stage::Transport, failure))
     }
 
-    /// A seat on a connection.
+    /// A permit on a connection.
     ///
     /// # Errors
     /// [`DialError`] when none is free and no connection can be opened.
-    pub(super) async fn seat(&self, road: &Road, attempt: &Attempt) -> Result<Seat, DialError> {
-        if let Some(seat) = self.free() {
-            return Ok(seat);
+    pub(super) async fn permit(
+        &self,
+        connector: &SecureConnector,
+        attempt: &Attempt,
+    ) -> Result<StreamPermit, DialError> {
+        if let Some(permit) = self.free() {
+            return Ok(permit);
         }
         let turn = async { Ok::<_, Cause>(self.opening.lock().await) };
         let _turn = attempt.stage(Stage::Connect, turn).await?;
-        if let Some(seat) = self.free() {
-            return Ok(seat);
+        if let Some(permit) = self.free() {
+            return Ok(permit);
         }
-        let stream = road.connect(attempt).await?;
+        let stream = connector.connect(attempt).await?;
         attempt.stage(Stage::Transport, self.begin(stream)).await
     }
 
-    /// A free seat on a connection that lives.
-    fn free(&self) -> Option<Seat> {
+    /// A free permit on a connection that lives.
+    fn free(&self) -> Option<StreamPermit> {
         let mut open = self.open.lock();
-        open.retain(|connection| !connection.seats.closed());
+        open.retain(|connection| !connection.slots.closed());
         open.iter().find_map(|connection| {
-            let most = connection.sender.current_max_send_streams() / self.limits.streams_per_seat.max(1) as usize;
-            connection.seats.take(most.max(1)).then(|| connection.seat())
+            let most = connection.sender.current_max_send_streams() / self.limits.streams_per_permit.max(1) as usize;
+            connection.slots.take(most.max(1)).then(|| connection.permit())
         })
     }
 
@@ -151,30 +155,30 @@ impl Connections {
         self.open.lock().len()
     }
 
-    /// Makes a connection of a stream, and takes its first seat.
-    async fn begin(&self, stream: BoxStream) -> Result<Seat, Cause> {
+    /// Makes a connection of a stream, and takes its first permit.
+    async fn begin(&self, stream: BoxStream) -> Result<StreamPermit, Cause> {
         let mut builder = Builder::new();
         builder
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(STREAM_WINDOW * self.limits.seats)
+            .initial_connection_window_size(STREAM_WINDOW * self.limits.slots)
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(MOST_HEAD);
-        let seats = Arc::new(Seats::new(self.limits));
-        let stream = Heard::new(stream, Arc::clone(seats.reads()));
+        let slots = Arc::new(ConnectionSlots::new(self.limits));
+        let stream = ActivityMeter::new(stream, Arc::clone(slots.reads()));
         let (sender, wire) = builder.handshake(stream).await.map_err(cause_of)?;
-        let connection = Connection { sender, seats };
-        connection.seats.take(1);
-        let seat = connection.seat();
+        let connection = Connection { sender, slots };
+        connection.slots.take(1);
+        let permit = connection.permit();
         self.open.lock().push(connection);
         let list: Weak<_> = Arc::downgrade(&self.open);
-        tokio::spawn(watch::drive(wire, Arc::clone(seat.seats()), list));
-        Ok(seat)
+        tokio::spawn(watch::drive(wire, Arc::clone(permit.slots()), list));
+        Ok(permit)
     }
 }
 
 impl Connection {
-    fn seat(&self) -> Seat {
-        Seat::new(self.sender.clone(), Arc::clone(&self.seats))
+    fn permit(&self) -> StreamPermit {
+        StreamPermit::new(self.sender.clone(), Arc::clone(&self.slots))
     }
 }

@@ -1,4 +1,4 @@
-//! Who uses a connection: its seats, and what is known about its health.
+//! Who uses a connection: its slots, and what is known about its health.
 
 use std::{
     fmt,
@@ -17,9 +17,9 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Exchange, Limits, cause_of};
 use crate::Cause;
 
-/// The seats of one connection.
+/// The slots of one connection.
 #[derive(Debug)]
-pub(super) struct Seats {
+pub(super) struct ConnectionSlots {
     state: Mutex<State>,
     limits: Limits,
     born: Instant,
@@ -31,10 +31,10 @@ pub(super) struct Seats {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Seats taken now.
+    /// ConnectionSlots taken now.
     taken: u32,
-    /// Seats ever taken.
-    seated: u32,
+    /// ConnectionSlots ever taken.
+    ever_taken: u32,
     /// Streams ever opened.
     used: u32,
     /// Nothing can be opened any more.
@@ -43,7 +43,7 @@ struct State {
     doubted: bool,
 }
 
-impl Seats {
+impl ConnectionSlots {
     /// All free.
     pub(super) fn new(limits: Limits) -> Self {
         Self { state: Mutex::default(), limits, born: Instant::now(), reads: Arc::default(), changed: Notify::new() }
@@ -52,12 +52,12 @@ impl Seats {
     /// Takes one of at most `most`, if the connection is fit for another stream.
     pub(super) fn take(&self, most: usize) -> bool {
         let mut state = self.state.lock();
-        let full = state.taken >= self.limits.seats || state.taken as usize >= most;
+        let full = state.taken >= self.limits.slots || state.taken as usize >= most;
         if state.closed || state.doubted || full || self.worn(&state) {
             return false;
         }
         state.taken += 1;
-        state.seated = state.seated.saturating_add(1);
+        state.ever_taken = state.ever_taken.saturating_add(1);
         drop(state);
         self.changed.notify_one();
         true
@@ -83,8 +83,8 @@ impl Seats {
     }
 
     /// How many have ever sat.
-    pub(super) fn seated(&self) -> u32 {
-        self.state.lock().seated
+    pub(super) fn ever_taken(&self) -> u32 {
+        self.state.lock().ever_taken
     }
 
     /// Where reads are counted.
@@ -125,21 +125,21 @@ impl Seats {
     }
 }
 
-/// A seat taken; left when dropped.
-pub(crate) struct Seat {
+/// A permit taken; left when dropped.
+pub(crate) struct StreamPermit {
     sender: SendRequest<Bytes>,
-    seats: Arc<Seats>,
+    slots: Arc<ConnectionSlots>,
     answered: AtomicBool,
 }
 
-impl Seat {
-    pub(super) const fn new(sender: SendRequest<Bytes>, seats: Arc<Seats>) -> Self {
-        Self { sender, seats, answered: AtomicBool::new(false) }
+impl StreamPermit {
+    pub(super) const fn new(sender: SendRequest<Bytes>, slots: Arc<ConnectionSlots>) -> Self {
+        Self { sender, slots, answered: AtomicBool::new(false) }
     }
 
-    /// The connection's seats.
-    pub(super) const fn seats(&self) -> &Arc<Seats> {
-        &self.seats
+    /// The connection's slots.
+    pub(super) const fn slots(&self) -> &Arc<ConnectionSlots> {
+        &self.slots
     }
 
     /// Opens an HTTP/2 stream.
@@ -148,18 +148,18 @@ impl Seat {
     /// When the connection is over.
     pub(crate) fn request(&self, request: Request<()>, ends: bool) -> Result<Exchange, Cause> {
         let (answer, upload) = self.sender.clone().send_request(request, ends).map_err(cause_of)?;
-        let mut state = self.seats.state.lock();
+        let mut state = self.slots.state.lock();
         state.used = state.used.saturating_add(1);
         Ok(Exchange { answer, upload })
     }
 
     /// Whether the next stream should go over another connection.
     pub(crate) fn worn(&self) -> bool {
-        let state = self.seats.state.lock();
-        state.closed || self.seats.worn(&state)
+        let state = self.slots.state.lock();
+        state.closed || self.slots.worn(&state)
     }
 
-    /// The server has answered on this seat.
+    /// The server has answered on this permit.
     pub(crate) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
@@ -167,19 +167,19 @@ impl Seat {
     /// The connection is over: the next one to come opens another.
     pub(super) fn gone(&self) {
         self.answered();
-        self.seats.close();
-        self.seats.changed.notify_one();
+        self.slots.close();
+        self.slots.changed.notify_one();
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
-        self.seats.leave(self.answered.load(Ordering::Relaxed));
+        self.slots.leave(self.answered.load(Ordering::Relaxed));
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for StreamPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").finish_non_exhaustive()
+        f.debug_struct("StreamPermit").finish_non_exhaustive()
     }
 }

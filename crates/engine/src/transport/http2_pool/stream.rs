@@ -13,7 +13,7 @@ use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use http::{HeaderMap, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Exchange, Seat};
+use super::{Exchange, StreamPermit};
 use crate::{Cause, Stream, io::copy::pour};
 
 /// The most payload taken by one write, in bytes.
@@ -90,12 +90,12 @@ pub(crate) struct MuxStream<F> {
     ready: Bytes,
     /// What could not be sent yet.
     output: Bytes,
-    seat: Arc<Seat>,
+    permit: Arc<StreamPermit>,
 }
 
 impl<F: Framing> MuxStream<F> {
     /// A stream that was just asked for.
-    pub(crate) fn new(seat: Arc<Seat>, exchange: Exchange, framing: F) -> Self {
+    pub(crate) fn new(permit: Arc<StreamPermit>, exchange: Exchange, framing: F) -> Self {
         Self {
             answer: Answer::Awaited(exchange.answer),
             upload: Some(exchange.upload),
@@ -103,7 +103,7 @@ impl<F: Framing> MuxStream<F> {
             input: Bytes::new(),
             ready: Bytes::new(),
             output: Bytes::new(),
-            seat,
+            permit,
         }
     }
 
@@ -119,7 +119,7 @@ impl<F: Framing> MuxStream<F> {
                     let answer = ready!(Pin::new(answer).poll(cx));
                     // Even a refusal is a sign of life, unless it is the connection that failed.
                     if answer.as_ref().map_or_else(|error| !error.is_io(), |_| true) {
-                        self.seat.answered();
+                        self.permit.answered();
                     }
                     self.begin(answer.map_err(cause_of)?)?;
                 }

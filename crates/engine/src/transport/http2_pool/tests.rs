@@ -14,17 +14,17 @@ use tokio::{
 };
 
 use super::{
-    Connections, Limits, MuxStream, Raw, request,
+    Http2Pool, Limits, MuxStream, Raw, request,
     watch::{IDLE, IDLE_FOR_EACH, KEEPALIVE, PATIENCE},
 };
-use crate::{Attempt, Cause, DialError, security::Secure, testing::Many, transport::connector::Road};
+use crate::{Attempt, Cause, DialError, security::Secure, security::SecureConnector, testing::Many};
 
 type Served = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
-/// Connections to a server, and the server's ends.
+/// Http2Pool to a server, and the server's ends.
 struct World {
-    connections: Connections,
-    road: Road,
+    connections: Http2Pool,
+    connector: SecureConnector,
     peers: UnboundedReceiver<DuplexStream>,
 }
 
@@ -32,15 +32,15 @@ impl World {
     fn new(limits: Limits, seed: u64, most: usize) -> Self {
         let (dialer, peers) = Many::new(seed, most);
         let server = Target::parse("192.0.2.1:443").unwrap();
-        let road = Road::new(server, Arc::new(dialer), Secure::Nothing);
-        Self { connections: Connections::new(limits), road, peers }
+        let connector = SecureConnector::new(server, Arc::new(dialer), Secure::Nothing);
+        Self { connections: Http2Pool::new(limits), connector, peers }
     }
 
     async fn open(&self) -> Result<MuxStream<Raw>, DialError> {
         let request = request("PUT", false, &[None], &Host::new("192.0.2.1").unwrap(), "/p").unwrap();
         let attempt = Attempt::within(Duration::from_secs(5));
-        let (seat, exchange) = self.connections.request(&self.road, &request, false, &attempt).await?;
-        Ok(MuxStream::new(seat, exchange, Raw))
+        let (permit, exchange) = self.connections.request(&self.connector, &request, false, &attempt).await?;
+        Ok(MuxStream::new(permit, exchange, Raw))
     }
 
     fn alive(&self) -> usize {
@@ -48,8 +48,8 @@ impl World {
     }
 }
 
-fn limits(seats: u32) -> Limits {
-    Limits { seats, ..Limits::default() }
+fn limits(slots: u32) -> Limits {
+    Limits { slots, ..Limits::default() }
 }
 
 /// Serves one connection: every request is echoed.
@@ -107,7 +107,7 @@ async fn streams_share_connections_up_to_a_bound() {
         ping(stream).await;
     }
     open.truncate(2);
-    // A seat that was left is taken again.
+    // A permit that was left is taken again.
     ping(&mut world.open().await.unwrap()).await;
     assert!(world.peers.try_recv().is_err());
     drop(open);
@@ -294,10 +294,10 @@ async fn nothing_stays_when_the_node_is_gone() {
     let mut world = World::new(limits(8), 1, 4096);
     ping_once(&mut world).await;
     let World { connections, .. } = world;
-    let seats = Arc::downgrade(&connections.open.lock()[0].seats);
+    let slots = Arc::downgrade(&connections.open.lock()[0].slots);
     drop(connections);
     sleep(Duration::from_secs(1)).await;
-    assert!(seats.upgrade().is_none(), "the connection's task ended");
+    assert!(slots.upgrade().is_none(), "the connection's task ended");
 }
 
 async fn ping_once(world: &mut World) {

@@ -12,7 +12,7 @@ use h2::{Ping, PingPong, client};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{Connection, activity::Heard, slots::Seats};
+use super::{Connection, activity::ActivityMeter, slots::ConnectionSlots};
 
 /// How long a connection that nobody uses stays open, at most.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why the watch is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum WatchEnd {
     /// Nobody uses the connection.
     Idle,
     /// The server is silent.
@@ -36,67 +36,67 @@ enum Verdict {
 
 /// Runs a connection to its end and takes it off the list.
 pub(super) async fn drive(
-    mut wire: client::Connection<Heard, Bytes>,
-    seats: Arc<Seats>,
+    mut wire: client::Connection<ActivityMeter, Bytes>,
+    slots: Arc<ConnectionSlots>,
     list: Weak<Mutex<Vec<Connection>>>,
 ) {
     let pings = wire.ping_pong();
     let mut wire = pin!(wire);
-    let verdict = tokio::select! {
+    let end = tokio::select! {
         result = &mut wire => {
             if let Err(error) = result {
                 tracing::debug!(%error, "a shared connection failed");
             }
             None
         }
-        verdict = watch(&seats, pings) => Some(verdict),
+        end = watch(&slots, pings) => Some(end),
     };
-    seats.close();
+    slots.close();
     if let Some(list) = list.upgrade() {
-        list.lock().retain(|connection| !Arc::ptr_eq(&connection.seats, &seats));
+        list.lock().retain(|connection| !Arc::ptr_eq(&connection.slots, &slots));
     }
-    if verdict == Some(Verdict::Idle) {
+    if end == Some(WatchEnd::Idle) {
         // Nobody can send any more, so this says goodbye and ends.
         let _ = timeout(GOODBYE, wire).await;
     }
     // Dropping the connection fails every stream that is still on it.
 }
 
-async fn watch(seats: &Seats, mut pings: Option<PingPong>) -> Verdict {
+async fn watch(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> WatchEnd {
     loop {
-        let (empty, doubted) = (seats.empty(), seats.doubted());
+        let (empty, doubted) = (slots.empty(), slots.doubted());
         let pause = match (doubted, empty) {
             (true, _) => Duration::ZERO,
-            (_, true) => IDLE_FOR_EACH.saturating_mul(seats.seated()).min(IDLE),
+            (_, true) => IDLE_FOR_EACH.saturating_mul(slots.ever_taken()).min(IDLE),
             (_, false) => KEEPALIVE,
         };
-        if timeout(pause, seats.changed.notified()).await.is_ok() {
+        if timeout(pause, slots.changed.notified()).await.is_ok() {
             continue;
         }
         if empty && !doubted {
-            if seats.close_if_empty() {
-                return Verdict::Idle;
+            if slots.close_if_empty() {
+                return WatchEnd::Idle;
             }
             continue;
         }
         let Some(pings) = &mut pings else { continue };
-        if !answers(seats, pings).await {
-            return Verdict::Dead;
+        if !answers(slots, pings).await {
+            return WatchEnd::Dead;
         }
-        seats.trust();
+        slots.trust();
     }
 }
 
 /// Whether the server gives a sign of life.
-async fn answers(seats: &Seats, pings: &mut PingPong) -> bool {
+async fn answers(slots: &ConnectionSlots, pings: &mut PingPong) -> bool {
     if pings.send_ping(Ping::opaque()).is_err() {
         return false;
     }
     loop {
-        let before = seats.heard();
+        let before = slots.heard();
         match timeout(PATIENCE, poll_fn(|cx| pings.poll_pong(cx))).await {
             Ok(pong) => return pong.is_ok(),
-            Err(_) if seats.heard() == before => return false,
+            Err(_) if slots.heard() == before => return false,
             Err(_) => {}
         }
     }

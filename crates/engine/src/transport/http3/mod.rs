@@ -1,5 +1,5 @@
 //! HTTP/3 connections to one server, each carrying many requests: opened on use, shared, replaced when they die, closed
-//! when idle ([`Links`]).
+//! when idle ([`QuicPool`]).
 //!
 //! Only what a tunnel needs of HTTP/3 is here: requests with a body, and answers of which the status matters. So the
 //! frames are our own ([`wire`]), and what a server may make us keep is bounded.
@@ -25,7 +25,7 @@ use self::wire::{Front, Next};
 use super::http2_pool::Limits;
 use crate::{
     Attempt, Cause, DialError,
-    quic::{Dialled, Links, QuicStream, Server, cause_of, cause_of_write, transport},
+    quic::{Dialled, QuicPool, QuicServer, QuicStream, cause_of, cause_of_write, transport_config},
 };
 
 /// The unidirectional streams that a server may open: control, two of QPACK, and some that say nothing.
@@ -34,14 +34,14 @@ const SERVER_STREAMS: u32 = 8;
 const STREAM_WINDOW: u32 = 1 << 20;
 /// The same for the whole connection: a stream whose client does not read cannot stop the others.
 const WINDOW: u32 = 64 << 20;
-/// Connections that turn out to take no more requests, tried before giving up.
+/// Http3Pool that turn out to take no more requests, tried before giving up.
 const TRIES: usize = 3;
 
 /// The connections to one node's server.
 #[derive(Debug)]
-pub(super) struct Connections {
-    server: Server,
-    links: Links<Session>,
+pub(super) struct Http3Pool {
+    server: QuicServer,
+    pool: QuicPool<Session>,
     limits: Limits,
 }
 
@@ -69,10 +69,10 @@ impl Life {
     }
 }
 
-impl Connections {
+impl Http3Pool {
     /// None yet.
-    pub(super) fn new(server: Server, limits: Limits) -> Self {
-        Self { server, links: Links::default(), limits }
+    pub(super) fn new(server: QuicServer, limits: Limits) -> Self {
+        Self { server, pool: QuicPool::default(), limits }
     }
 
     /// Sends a request's head on a connection that is open, or on a new one; without a body when it `ends`.
@@ -88,10 +88,10 @@ impl Connections {
         let head = wire::head(request);
         let mut tries = 0..TRIES;
         loop {
-            let (stream, head, link) = self.links.stream(attempt, |_| head.clone(), || self.dial(attempt)).await?;
+            let (stream, head, link) = self.pool.stream(attempt, |_| head.clone(), || self.dial(attempt)).await?;
             let leaving = link.session.life.leaving.load(Ordering::Relaxed);
             if leaving || link.session.life.worn(&self.limits) {
-                self.links.retire(&link);
+                self.pool.retire(&link);
             }
             if leaving && tries.next().is_some() {
                 continue;
@@ -108,7 +108,7 @@ impl Connections {
 
     /// A new connection.
     async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
-        let mut config = transport(SERVER_STREAMS);
+        let mut config = transport_config(SERVER_STREAMS);
         config.stream_receive_window(VarInt::from_u32(STREAM_WINDOW)).receive_window(VarInt::from_u32(WINDOW));
         let dialled = self.server.connect(config, attempt).await?;
         let greeting = async {
@@ -125,13 +125,13 @@ impl Connections {
     /// How many are open.
     #[cfg(test)]
     pub(super) fn alive(&self) -> usize {
-        self.links.len()
+        self.pool.len()
     }
 
     /// Another time for idleness, in tests.
     #[cfg(test)]
     pub(super) fn closing_after(self, idle: std::time::Duration) -> Self {
-        Self { links: Links::closing_after(idle), ..self }
+        Self { pool: QuicPool::closing_after(idle), ..self }
     }
 }
 

@@ -198,16 +198,16 @@ async fn serve(connection: Connection, seen: Arc<Seen>) {
     }
 }
 
-fn connections(peer: &Peer, target: &Target, limits: Limits) -> Connections {
+fn connections(peer: &Peer, target: &Target, limits: Limits) -> Http3Pool {
     let server = peer.server(target);
-    Connections::new(server, limits).closing_after(Duration::from_millis(300))
+    Http3Pool::new(server, limits).closing_after(Duration::from_millis(300))
 }
 
 fn attempt() -> Attempt {
     Attempt::within(Duration::from_secs(60))
 }
 
-async fn echoed(connections: &Connections) -> Http3Stream<QuicStream> {
+async fn echoed(connections: &Http3Pool) -> Http3Stream<QuicStream> {
     let mut stream = connections.request(&request("/200"), false, &attempt()).await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     stream.flush().await.unwrap();
@@ -259,7 +259,7 @@ async fn a_server_that_leaves_is_left() {
     let mut first = echoed(&connections).await;
     let _second = echoed(&connections).await;
     // What it has said comes at some time; what it refuses until then is an error that it may be.
-    until(|| connections.links.any(|link| link.session.life.leaving.load(Ordering::Relaxed))).await;
+    until(|| connections.pool.any(|link| link.session.life.leaving.load(Ordering::Relaxed))).await;
     echoed(&connections).await;
     assert_eq!(seen.connections.load(Ordering::Relaxed), 2);
     // The old streams go on.

@@ -9,7 +9,7 @@ mod tests;
 use hezar_core::{Host, HttpHeader};
 
 use super::http1::{Answered, USER_AGENT, Words};
-use crate::{BoxStream, io::header_stream::Headed};
+use crate::{BoxStream, io::header_stream::HeaderStream};
 
 /// What an unremarkable client says besides its name, as v2ray's clients do unless told otherwise.
 const OTHERS: &str = "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nPragma: no-cache\r\n";
@@ -38,7 +38,7 @@ impl HttpHeaderClient {
 
     /// Puts the disguise on a stream: the request leaves with the first bytes.
     pub(super) fn open(&self, stream: BoxStream) -> BoxStream {
-        Box::new(Headed::new(stream, self.request().into_bytes(), Answered(200..=299)))
+        Box::new(HeaderStream::new(stream, self.request().into_bytes(), Answered(200..=299)))
     }
 
     /// The head of one request, its path and host chosen anew.

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use super::http1::{Answered, Words};
 use crate::{
     Attempt, BoxStream, Cause, DialError,
-    io::{header_stream::Headed, http_head, prefixed::Prefixed},
+    io::{header_stream::HeaderStream, http_head, prefixed::Prefixed},
 };
 
 /// The headers that the request sets itself. A WebSocket's key would make servers take it for one.
@@ -51,7 +51,7 @@ impl HttpUpgradeClient {
         if self.early {
             attempt.stage(Stage::Transport, self.send(&mut stream)).await?;
             let accepted = Answered(SWITCHING_PROTOCOLS..=SWITCHING_PROTOCOLS);
-            return Ok(Box::new(Headed::new(stream, Vec::new(), accepted)));
+            return Ok(Box::new(HeaderStream::new(stream, Vec::new(), accepted)));
         }
         attempt.stage(Stage::Transport, self.shake_hands(stream)).await
     }

@@ -14,45 +14,46 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
-    quic::Server,
+    quic::QuicServer,
+    security::SecureConnector,
     transport::{
-        connector::Road,
-        http2_pool::{Connections, Limits, MuxStream, Raw, Seat},
-        http3::Connections as QuicConnections,
+        http2_pool::{Http2Pool, Limits, MuxStream, Raw, StreamPermit},
+        http3::Http3Pool,
         server_name,
     },
 };
 
-/// How the way to a server is built, if its version of HTTP is this one.
-pub(in crate::transport) type Lay<'a> = dyn Fn(&Target, &Security, Version) -> Result<Way, BuildError> + 'a;
+/// How the endpoint to a server is built, if its version of HTTP is this one.
+pub(in crate::transport) type ConnectorFactory<'a> =
+    dyn Fn(&Target, &Security, Version) -> Result<Endpoint, BuildError> + 'a;
 
-/// The way to a server.
+/// The endpoint to a server.
 #[derive(Debug)]
-pub(in crate::transport) enum Way {
-    Http1(Arc<Road>),
-    Http2(Arc<Road>),
-    Http3(Box<Server>),
+pub(in crate::transport) enum Endpoint {
+    Http1(Arc<SecureConnector>),
+    Http2(Arc<SecureConnector>),
+    Http3(Box<QuicServer>),
 }
 
 /// One server of a node.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct XhttpEndpoint {
     pub(super) plan: Arc<Plan>,
-    pub(super) lines: Lines,
+    pub(super) connections: Connections,
 }
 
 /// What requests go over.
 #[derive(Debug)]
-pub(super) enum Lines {
+pub(super) enum Connections {
     /// A new connection for each download, and one for all uploads.
-    Http1(Arc<Road>),
+    Http1(Arc<SecureConnector>),
     /// Shared ones.
-    Http2(Arc<Road>, Arc<Connections>),
+    Http2(Arc<SecureConnector>, Arc<Http2Pool>),
     /// Shared ones, over QUIC.
-    Http3(Arc<QuicConnections>),
+    Http3(Arc<Http3Pool>),
 }
 
-impl Door {
+impl XhttpEndpoint {
     /// Prepares the requests. A session needs `streams` of them at the same time.
     ///
     /// # Errors
@@ -62,18 +63,18 @@ impl Door {
         extra: Extra,
         security: &Security,
         server: &Target,
-        way: Way,
+        endpoint: Endpoint,
         streams: usize,
     ) -> Result<Self, BuildError> {
-        let limits = Limits { streams_per_seat: u32::try_from(streams).unwrap_or(1), ..extra.limits };
+        let limits = Limits { streams_per_permit: u32::try_from(streams).unwrap_or(1), ..extra.limits };
         let secure = *security != Security::None;
         let plan = Arc::new(Plan::new(settings, extra, server_name(security), server.host(), secure)?);
-        let lines = match way {
-            Way::Http1(road) => Lines::Http1(road),
-            Way::Http2(road) => Lines::Http2(road, Arc::new(Connections::new(limits))),
-            Way::Http3(server) => Lines::Http3(Arc::new(QuicConnections::new(*server, limits))),
+        let connections = match endpoint {
+            Endpoint::Http1(connector) => Connections::Http1(connector),
+            Endpoint::Http2(connector) => Connections::Http2(connector, Arc::new(Http2Pool::new(limits))),
+            Endpoint::Http3(server) => Connections::Http3(Arc::new(Http3Pool::new(*server, limits))),
         };
-        Ok(Self { plan, lines })
+        Ok(Self { plan, connections })
     }
 
     /// Opens a session that is a single request.
@@ -81,94 +82,96 @@ impl Door {
     /// # Errors
     /// [`DialError`] when there is no connection and none can be opened.
     pub(super) async fn both(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        match &self.lines {
+        match &self.connections {
             // It was built for a mode that streams.
-            Lines::Http1(_) => Err(DialError::new(Stage::Transport, Cause::Unsupported("XHTTP's stream-one mode"))),
-            Lines::Http2(road, connections) => {
-                let head = self.plan.head(Purpose::Both, true);
-                let (seat, exchange) = connections.request(road, &head, false, attempt).await?;
-                Ok(Box::new(MuxStream::new(seat, exchange, Raw)))
+            Connections::Http1(_) => {
+                Err(DialError::new(Stage::Transport, Cause::Unsupported("XHTTP's stream-one mode")))
             }
-            Lines::Http3(connections) => {
+            Connections::Http2(connector, connections) => {
+                let head = self.plan.head(Purpose::Both, true);
+                let (permit, exchange) = connections.request(connector, &head, false, attempt).await?;
+                Ok(Box::new(MuxStream::new(permit, exchange, Raw)))
+            }
+            Connections::Http3(connections) => {
                 let head = self.plan.head(Purpose::Both, true);
                 Ok(Box::new(connections.request(&head, false, attempt).await?))
             }
         }
     }
 
-    /// Asks for the download of a session. Where it shares a connection, the upload may share its seat.
+    /// Asks for the download of a session. Where it shares a connection, the upload may share its permit.
     ///
     /// # Errors
-    /// As [`Door::both`].
+    /// As [`XhttpEndpoint::both`].
     pub(super) async fn download(
         &self,
         session: &str,
         attempt: &Attempt,
-    ) -> Result<(Download, Option<Arc<Seat>>), DialError> {
+    ) -> Result<(Download, Option<Arc<StreamPermit>>), DialError> {
         let purpose = Purpose::Download { session };
-        match &self.lines {
-            Lines::Http1(road) => {
-                let stream = road.connect(attempt).await?;
+        match &self.connections {
+            Connections::Http1(connector) => {
+                let stream = connector.connect(attempt).await?;
                 let begin = http1::Download::begin(stream, self.plan.head(purpose, false));
                 Ok((Download::Http1(attempt.stage(Stage::Transport, begin).await?), None))
             }
-            Lines::Http2(road, connections) => {
+            Connections::Http2(connector, connections) => {
                 let head = self.plan.head(purpose, true);
-                let (seat, exchange) = connections.request(road, &head, true, attempt).await?;
-                let stream = MuxStream::new(Arc::clone(&seat), exchange, Raw);
-                Ok((Download::Shared(Box::new(stream)), Some(seat)))
+                let (permit, exchange) = connections.request(connector, &head, true, attempt).await?;
+                let stream = MuxStream::new(Arc::clone(&permit), exchange, Raw);
+                Ok((Download::Shared(Box::new(stream)), Some(permit)))
             }
-            Lines::Http3(connections) => {
+            Connections::Http3(connections) => {
                 let stream = connections.request(&self.plan.head(purpose, true), true, attempt).await?;
                 Ok((Download::Shared(Box::new(stream)), None))
             }
         }
     }
 
-    /// Begins the upload of a session, on its download's seat if that is at this server too.
+    /// Begins the upload of a session, on its download's permit if that is at this server too.
     ///
     /// # Errors
-    /// As [`Door::both`].
+    /// As [`XhttpEndpoint::both`].
     pub(super) async fn upload(
         &self,
         mode: XhttpMode,
         session: Arc<str>,
-        seat: Option<Arc<Seat>>,
+        permit: Option<Arc<StreamPermit>>,
         attempt: &Attempt,
     ) -> Result<Upload, DialError> {
         let plan = Arc::clone(&self.plan);
-        match (&self.lines, mode) {
-            (Lines::Http1(road), _) => {
-                let posts = http1::Posts::new(plan, session, Arc::clone(road));
+        match (&self.connections, mode) {
+            (Connections::Http1(connector), _) => {
+                let posts = http1::Posts::new(plan, session, Arc::clone(connector));
                 Ok(Upload::Packets(Packets::start(&self.plan, posts)))
             }
-            (Lines::Http2(road, connections), XhttpMode::StreamUp) => {
+            (Connections::Http2(connector, connections), XhttpMode::StreamUp) => {
                 let head = plan.head(Purpose::Upload { session: &session }, true);
-                let (seat, exchange) = match seat {
-                    Some(seat) => {
+                let (permit, exchange) = match permit {
+                    Some(permit) => {
                         let failed = |cause| DialError::new(Stage::Transport, cause);
-                        let exchange = seat.request(head, false).map_err(failed)?;
-                        (seat, exchange)
+                        let exchange = permit.request(head, false).map_err(failed)?;
+                        (permit, exchange)
                     }
-                    None => connections.request(road, &head, false, attempt).await?,
+                    None => connections.request(connector, &head, false, attempt).await?,
                 };
-                Ok(Upload::Stream(Box::new(MuxStream::new(seat, exchange, Raw))))
+                Ok(Upload::Stream(Box::new(MuxStream::new(permit, exchange, Raw))))
             }
-            (Lines::Http3(connections), XhttpMode::StreamUp) => {
+            (Connections::Http3(connections), XhttpMode::StreamUp) => {
                 let head = plan.head(Purpose::Upload { session: &session }, true);
                 Ok(Upload::Stream(Box::new(connections.request(&head, false, attempt).await?)))
             }
-            (Lines::Http3(connections), _) => {
+            (Connections::Http3(connections), _) => {
                 let posts = http3::Posts { plan, session, connections: Arc::clone(connections) };
                 Ok(Upload::Packets(Packets::start(&self.plan, posts)))
             }
-            (Lines::Http2(road, connections), _) => {
-                let seat = match seat {
-                    Some(seat) => seat,
-                    None => Arc::new(connections.seat(road, attempt).await?),
+            (Connections::Http2(connector, connections), _) => {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    None => Arc::new(connections.permit(connector, attempt).await?),
                 };
-                let (connections, road) = (Arc::clone(connections), Arc::clone(road));
-                let posts = http2::Posts { plan, session, connections, road, seat };
+                let (connections, connector) = (Arc::clone(connections), Arc::clone(connector));
+                let posts = http2::Posts { plan, session, connections, connector, permit };
                 Ok(Upload::Packets(Packets::start(&self.plan, posts)))
             }
         }

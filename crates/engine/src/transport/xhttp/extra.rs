@@ -200,7 +200,7 @@ fn limits(xmux: Option<&Value>) -> Limits {
     let upper = |name: &str| range(xmux.and_then(|xmux| xmux.get(name))).map(|range| *range.end());
     let default = Limits::default();
     Limits {
-        seats: upper("maxConcurrency").unwrap_or(default.seats),
+        slots: upper("maxConcurrency").unwrap_or(default.slots),
         uses: upper("hMaxRequestTimes").unwrap_or(REQUESTS),
         age: upper("hMaxReusableSecs").map(|seconds| Duration::from_secs(seconds.into())),
         ..default

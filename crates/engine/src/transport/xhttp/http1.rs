@@ -24,18 +24,18 @@ use super::{
     plan::{Plan, Purpose},
     upload::{MOST_ANSWER, NEW_CONNECTION, Post},
 };
-use crate::{Attempt, BoxStream, Cause, io::copy::pour, transport::connector::Road};
+use crate::{Attempt, BoxStream, Cause, io::copy::pour, security::SecureConnector};
 
 /// The buffer of a connection, and the longest head of an answer, in bytes.
 const BUFFER: usize = 32 * 1024;
 
 /// A connection; its task ends with it.
-struct Link {
+struct Http1Connection {
     sender: SendRequest<Full<Bytes>>,
     wire: AbortOnDropHandle<()>,
 }
 
-impl Link {
+impl Http1Connection {
     async fn begin(stream: BoxStream) -> Result<Self, Cause> {
         let mut builder = Builder::new();
         builder.max_buf_size(BUFFER).max_headers(100);
@@ -72,7 +72,7 @@ impl Download {
     /// # Errors
     /// When the stream does not take the request.
     pub(super) async fn begin(stream: BoxStream, head: Request<()>) -> Result<Self, Cause> {
-        let Link { mut sender, wire } = Link::begin(stream).await?;
+        let Http1Connection { mut sender, wire } = Http1Connection::begin(stream).await?;
         let answering: Answering = Box::pin(sender.send_request(head.map(|()| Full::default())));
         // The sender may go: it is the answer that keeps the connection.
         Ok(Self { state: State::Awaited(Mutex::new(answering)), ready: Bytes::new(), _wire: wire })
@@ -113,14 +113,14 @@ impl Download {
 pub(super) struct Posts {
     pub(super) plan: Arc<Plan>,
     pub(super) session: Arc<str>,
-    pub(super) road: Arc<Road>,
-    link: Arc<tokio::sync::Mutex<Option<Link>>>,
+    pub(super) connector: Arc<SecureConnector>,
+    link: Arc<tokio::sync::Mutex<Option<Http1Connection>>>,
 }
 
 impl Posts {
     /// No connection yet.
-    pub(super) fn new(plan: Arc<Plan>, session: Arc<str>, road: Arc<Road>) -> Self {
-        Self { plan, session, road, link: Arc::default() }
+    pub(super) fn new(plan: Arc<Plan>, session: Arc<str>, connector: Arc<SecureConnector>) -> Self {
+        Self { plan, session, connector, link: Arc::default() }
     }
 }
 
@@ -130,7 +130,7 @@ impl Post for Posts {
     fn post(&mut self, number: u64, body: Bytes) -> impl Future<Output = Result<(), Cause>> + Send + 'static {
         let purpose = Purpose::Piece { session: &self.session, number, length: body.len() };
         let request = self.plan.head(purpose, false).map(|()| Full::new(body));
-        let (road, link) = (Arc::clone(&self.road), Arc::clone(&self.link));
+        let (connector, link) = (Arc::clone(&self.connector), Arc::clone(&self.link));
         async move {
             let mut link = link.lock().await;
             // A kept connection may have been closed meanwhile. A server that has the piece passes over the second one.
@@ -140,15 +140,15 @@ impl Post for Posts {
                 *link = kept;
                 return Ok(());
             }
-            let stream = road.connect(&Attempt::within(NEW_CONNECTION)).await.map_err(|error| error.cause)?;
-            *link = send(Link::begin(stream).await?, request).await?;
+            let stream = connector.connect(&Attempt::within(NEW_CONNECTION)).await.map_err(|error| error.cause)?;
+            *link = send(Http1Connection::begin(stream).await?, request).await?;
             Ok(())
         }
     }
 }
 
 /// Sends one request; the connection comes back if it can be used again.
-async fn send(mut link: Link, request: Request<Full<Bytes>>) -> Result<Option<Link>, Cause> {
+async fn send(mut link: Http1Connection, request: Request<Full<Bytes>>) -> Result<Option<Http1Connection>, Cause> {
     let answer = async {
         link.sender.ready().await?;
         link.sender.send_request(request).await

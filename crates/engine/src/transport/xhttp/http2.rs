@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     Attempt, Cause,
-    transport::{
-        connector::Road,
-        http2_pool::{Connections, Exchange, Seat, cause_of},
-    },
+    security::SecureConnector,
+    transport::http2_pool::{Exchange, Http2Pool, StreamPermit, cause_of},
 };
 
 /// The upload requests under way at the same time.
@@ -25,10 +23,10 @@ pub(super) const AT_ONCE: usize = 4;
 pub(super) struct Posts {
     pub(super) plan: Arc<Plan>,
     pub(super) session: Arc<str>,
-    pub(super) connections: Arc<Connections>,
-    pub(super) road: Arc<Road>,
+    pub(super) connections: Arc<Http2Pool>,
+    pub(super) connector: Arc<SecureConnector>,
     /// Where the last one went.
-    pub(super) seat: Arc<Seat>,
+    pub(super) permit: Arc<StreamPermit>,
 }
 
 impl Post for Posts {
@@ -38,25 +36,32 @@ impl Post for Posts {
         let purpose = Purpose::Piece { session: &self.session, number, length: body.len() };
         let head = self.plan.head(purpose, true);
         // Asked for here, so that the requests leave in the order of their numbers.
-        let exchange = if self.seat.worn() { None } else { self.seat.request(head.clone(), false).ok() };
-        let (connections, road, seat) = (Arc::clone(&self.connections), Arc::clone(&self.road), Arc::clone(&self.seat));
+        let exchange = if self.permit.worn() { None } else { self.permit.request(head.clone(), false).ok() };
+        let (connections, connector, permit) =
+            (Arc::clone(&self.connections), Arc::clone(&self.connector), Arc::clone(&self.permit));
         async move {
             match exchange {
-                Some(exchange) => send(exchange, body, &seat).await,
-                None => again(&connections, &road, &head, body).await,
+                Some(exchange) => send(exchange, body, &permit).await,
+                None => again(&connections, &connector, &head, body).await,
             }
         }
     }
 }
 
 /// Sends it over another connection.
-async fn again(connections: &Connections, road: &Road, head: &Request<()>, body: Bytes) -> Result<(), Cause> {
+async fn again(
+    connections: &Http2Pool,
+    connector: &SecureConnector,
+    head: &Request<()>,
+    body: Bytes,
+) -> Result<(), Cause> {
     let attempt = Attempt::within(NEW_CONNECTION);
-    let (seat, exchange) = connections.request(road, head, false, &attempt).await.map_err(|error| error.cause)?;
-    send(exchange, body, &seat).await
+    let (permit, exchange) =
+        connections.request(connector, head, false, &attempt).await.map_err(|error| error.cause)?;
+    send(exchange, body, &permit).await
 }
 
-async fn send(exchange: Exchange, body: Bytes, seat: &Seat) -> Result<(), Cause> {
+async fn send(exchange: Exchange, body: Bytes, permit: &StreamPermit) -> Result<(), Cause> {
     let Exchange { answer, mut upload } = exchange;
     let sending = send_body(&mut upload, body);
     // A server may answer before it has heard all; what it says then counts.
@@ -70,7 +75,7 @@ async fn send(exchange: Exchange, body: Bytes, seat: &Seat) -> Result<(), Cause>
         }
     };
     let answer = answer.map_err(cause_of)?;
-    seat.answered();
+    permit.answered();
     if answer.status() != 200 {
         return Err(refusal(answer.status().as_u16()));
     }

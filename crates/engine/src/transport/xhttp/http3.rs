@@ -13,14 +13,14 @@ use super::{
 use crate::{
     Attempt, Cause,
     quic::QuicStream,
-    transport::http3::{Connections, Http3Stream},
+    transport::http3::{Http3Pool, Http3Stream},
 };
 
 /// Sends pieces of one session's upload.
 pub(super) struct Posts {
     pub(super) plan: Arc<Plan>,
     pub(super) session: Arc<str>,
-    pub(super) connections: Arc<Connections>,
+    pub(super) connections: Arc<Http3Pool>,
 }
 
 impl Post for Posts {

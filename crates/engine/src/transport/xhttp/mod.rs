@@ -2,11 +2,11 @@
 //!
 //! In all modes the download is the body of one answer. The upload is the body of the same request (stream-one), of a
 //! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it: under
-//! REALITY stream-one, or stream-up when the download takes another way; else packet-up. The streamed modes need HTTP/2
+//! REALITY stream-one, or stream-up when the download takes another endpoint; else packet-up. The streamed modes need HTTP/2
 //! or HTTP/3; without TLS they begin with HTTP/2 at once, as Xray's server understands, because Go's HTTP/1.1 servers do not answer
 //! before they have read.
 //!
-//! The download may come from another server, or through another door of the same one, than the upload goes to
+//! The download may come from another server, or through another endpoint of the same one, than the upload goes to
 //! (`downloadSettings`): what the two have in common is the session's id.
 //!
 //! The end of our direction is told in the streamed modes. Packet-up has no sign for it.
@@ -27,17 +27,17 @@ use std::sync::Arc;
 use hezar_core::{Security, Target, Xhttp, XhttpDownload, XhttpMode};
 use http::Method;
 
-pub(super) use self::endpoint::{Lay, Way};
-use self::{endpoint::Door, extra::Extra, stream::XhttpStream};
+pub(super) use self::endpoint::{ConnectorFactory, Endpoint};
+use self::{endpoint::XhttpEndpoint, extra::Extra, stream::XhttpStream};
 use crate::{Attempt, BoxStream, BuildError, DialError};
 
 /// One node's XHTTP settings, made ready, and its connections.
 #[derive(Debug)]
 pub(super) struct XhttpClient {
     mode: XhttpMode,
-    up: Door,
+    up: XhttpEndpoint,
     /// Where the download comes from, if not from there.
-    down: Option<Door>,
+    down: Option<XhttpEndpoint>,
 }
 
 /// The versions of HTTP that it can run on.
@@ -49,7 +49,7 @@ pub(super) enum Version {
 }
 
 impl XhttpClient {
-    /// Prepares the requests; `lay` builds the ways to the servers.
+    /// Prepares the requests; `connect_to` builds the ways to the servers.
     ///
     /// # Errors
     /// [`BuildError`] for settings that need another client than this one, or that HTTP cannot carry.
@@ -57,7 +57,7 @@ impl XhttpClient {
         settings: &Xhttp,
         security: &Security,
         server: &Target,
-        lay: &Lay<'_>,
+        connect_to: &ConnectorFactory<'_>,
     ) -> Result<Self, BuildError> {
         let download = settings.download.as_deref();
         let mode = match (settings.mode, security) {
@@ -75,14 +75,14 @@ impl XhttpClient {
         }
         let uploads = if mode == XhttpMode::PacketUp { http2::AT_ONCE } else { 1 };
         let streams = uploads + usize::from(mode != XhttpMode::StreamOne && download.is_none());
-        let way = lay(server, security, version(mode, security)?)?;
-        let up = Door::new(settings, extra, security, server, way, streams)?;
+        let endpoint = connect_to(server, security, version(mode, security)?)?;
+        let up = XhttpEndpoint::new(settings, extra, security, server, endpoint, streams)?;
         let down = |download: &XhttpDownload| {
             let XhttpDownload { xhttp, security, .. } = download;
             let server = download.server.as_ref().unwrap_or(server);
             // A download streams over any version.
-            let way = lay(server, security, version(XhttpMode::PacketUp, security)?)?;
-            Door::new(xhttp, Extra::read(xhttp.extra.as_deref())?, security, server, way, 1)
+            let endpoint = connect_to(server, security, version(XhttpMode::PacketUp, security)?)?;
+            XhttpEndpoint::new(xhttp, Extra::read(xhttp.extra.as_deref())?, security, server, endpoint, 1)
         };
         Ok(Self { mode, up, down: download.map(down).transpose()? })
     }
@@ -98,8 +98,8 @@ impl XhttpClient {
         let session: Arc<str> = self.up.plan.session().into();
         let (download, upload) = match &self.down {
             None => {
-                let (download, seat) = self.up.download(&session, attempt).await?;
-                (download, self.up.upload(self.mode, session, seat, attempt).await?)
+                let (download, permit) = self.up.download(&session, attempt).await?;
+                (download, self.up.upload(self.mode, session, permit, attempt).await?)
             }
             Some(down) => {
                 let upload = self.up.upload(self.mode, Arc::clone(&session), None, attempt);

@@ -22,13 +22,13 @@ use tokio::{
 };
 
 use super::{
-    Version, Way, XhttpClient,
-    endpoint::{Door, Lines},
+    Endpoint, Version, XhttpClient,
+    endpoint::{Connections, XhttpEndpoint},
     plan::Purpose,
 };
 use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, quic::peer::Peer, security::Secure, testing::Many,
-    transport::connector::Road,
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, quic::peer::Peer, security::Secure,
+    security::SecureConnector, testing::Many,
 };
 
 fn server() -> Target {
@@ -42,30 +42,30 @@ fn settings(mode: XhttpMode, extra: &str) -> Xhttp {
 
 /// A client whose connections are not secured.
 fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
-    let lay = |target: &Target, _: &Security, version| {
-        let road = Arc::new(Road::new(target.clone(), Arc::clone(&via), Secure::Nothing));
+    let connect_to = |target: &Target, _: &Security, version| {
+        let connector = Arc::new(SecureConnector::new(target.clone(), Arc::clone(&via), Secure::Nothing));
         Ok(match version {
-            Version::Http1 => Way::Http1(road),
-            Version::Http2 => Way::Http2(road),
+            Version::Http1 => Endpoint::Http1(connector),
+            Version::Http2 => Endpoint::Http2(connector),
             Version::Http3 => return Err(BuildError::Unsupported("sockets")),
         })
     };
-    XhttpClient::new(settings, security, &server(), &lay)
+    XhttpClient::new(settings, security, &server(), &connect_to)
 }
 
 fn built(settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
     built_on(Arc::new(Many::new(1, 4096).0), settings, security)
 }
 
-fn version(door: &Door) -> Version {
-    match door.lines {
-        Lines::Http1(_) => Version::Http1,
-        Lines::Http2(..) => Version::Http2,
-        Lines::Http3(_) => Version::Http3,
+fn version(endpoint: &XhttpEndpoint) -> Version {
+    match endpoint.connections {
+        Connections::Http1(_) => Version::Http1,
+        Connections::Http2(..) => Version::Http2,
+        Connections::Http3(_) => Version::Http3,
     }
 }
 
-/// The download takes another way.
+/// The download takes another endpoint.
 fn elsewhere(xhttp: Xhttp, security: Security) -> Option<Box<XhttpDownload>> {
     let server = Some(Target::parse("other.example:8443").unwrap());
     Some(Box::new(XhttpDownload { server, xhttp, security }))
@@ -476,7 +476,7 @@ async fn sessions_share_a_connection() {
         stream.read_exact(&mut back).await.unwrap();
     }
     assert_eq!(world.site.sessions.lock().len(), 5);
-    let Lines::Http2(_, connections) = &world.client.up.lines else { panic!() };
+    let Connections::Http2(_, connections) = &world.client.up.connections else { panic!() };
     assert_eq!(connections.alive(), 1);
 }
 
@@ -592,9 +592,9 @@ async fn sessions_over_http3() {
             tokio::spawn(serve_http3(incoming.await.unwrap(), Arc::clone(&serving)));
         }
     });
-    let lay = |target: &Target, _: &Security, version| {
+    let connect_to = |target: &Target, _: &Security, version| {
         assert_eq!(version, Version::Http3);
-        Ok(Way::Http3(Box::new(peer.server(target))))
+        Ok(Endpoint::Http3(Box::new(peer.server(target))))
     };
     let target = Target::try_from(peer.address).unwrap();
     for (mode, apart) in [
@@ -608,7 +608,7 @@ async fn sessions_over_http3() {
             let download = XhttpDownload { server: None, xhttp: settings.clone(), security: tls(&["h3"]) };
             settings.download = Some(Box::new(download));
         }
-        let client = XhttpClient::new(&settings, &tls(&["h3"]), &target, &lay).unwrap();
+        let client = XhttpClient::new(&settings, &tls(&["h3"]), &target, &connect_to).unwrap();
         let (mut read, mut write) = split(client.open(&Attempt::within(Duration::from_secs(60))).await.unwrap());
         let writing = async {
             write.write_all(&data).await.unwrap();
@@ -620,7 +620,7 @@ async fn sessions_over_http3() {
             assert!(back == data, "{mode:?} damages");
         };
         tokio::join!(writing, reading);
-        let Lines::Http3(connections) = &client.up.lines else { panic!() };
+        let Connections::Http3(connections) = &client.up.connections else { panic!() };
         assert_eq!(connections.alive(), 1);
     }
 }

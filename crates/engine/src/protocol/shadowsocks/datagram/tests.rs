@@ -21,7 +21,7 @@ use super::super::{aead2022::Keys, build, packet2022::Session, replay::Window, w
 use crate::{
     BoxDatagram,
     protocol::contract,
-    testing::{Far, Flying, datagram_upstream, heard},
+    testing::{Far, Flying, datagram_connector, heard},
 };
 
 fn key(byte: u8, length: usize) -> String {
@@ -89,10 +89,10 @@ impl Server {
 }
 
 async fn associate(method: &str, password: &str) -> (BoxDatagram, Far) {
-    let (upstream, _, far) = datagram_upstream(1, 9);
+    let (connector, _, far) = datagram_connector(1, 9);
     let settings =
         Shadowsocks { method: method.into(), password: Secret::new(password), plugin: None, udp_over_tcp: false };
-    (build(&settings, upstream).unwrap().associate(&contract::attempt()).await.unwrap(), far)
+    (build(&settings, connector).unwrap().associate(&contract::attempt()).await.unwrap(), far)
 }
 
 fn flying(bytes: Vec<u8>) -> Flying {

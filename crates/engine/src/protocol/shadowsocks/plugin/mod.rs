@@ -11,8 +11,8 @@ use hezar_core::{Carrier, Plugin, Secret, Tls, WebSocket};
 use crate::{
     BoxStream, BuildError,
     io::{
-        codec_stream::{Sealed, open_all},
-        header_stream::{AnswerHead as _, Headed},
+        codec_stream::{CodecStream, open_all},
+        header_stream::{AnswerHead as _, HeaderStream},
     },
 };
 
@@ -85,15 +85,15 @@ impl Disguise {
             Self::None => stream,
             Self::Http(host) => {
                 let request = obfs_http::request(host.as_deref().unwrap_or(server), super::random_array());
-                Box::new(Headed::new(stream, request, obfs_http::SwitchingProtocols))
+                Box::new(HeaderStream::new(stream, request, obfs_http::SwitchingProtocols))
             }
             Self::Tls(host) => {
                 let host = host.as_deref().unwrap_or(server);
                 let now = u32::try_from(super::unix_now()).unwrap_or_default();
                 let session = obfs_tls::Session::new(host, now, super::random_array(), super::random_array());
-                Box::new(Sealed::new(stream, session))
+                Box::new(CodecStream::new(stream, session))
             }
-            Self::Mux => Box::new(Sealed::new(stream, mux::Session::default())),
+            Self::Mux => Box::new(CodecStream::new(stream, mux::Session::default())),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         contract::{self, Served, pump},
         shadowsocks::build,
     },
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 fn plugin(text: &str) -> Plugin {
@@ -27,8 +27,8 @@ fn settings(text: &str) -> Shadowsocks {
     Shadowsocks { method: "none".into(), password: Secret::default(), plugin: Some(plugin(text)), udp_over_tcp: false }
 }
 
-fn dialer(text: &'static str) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    move |upstream| build(&settings(text), upstream)
+fn dialer(text: &'static str) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    move |connector| build(&settings(text), connector)
 }
 
 /// Reads the address that Shadowsocks without a cipher sends.
@@ -167,7 +167,7 @@ async fn tls_keeps_the_laws() {
 /// The codec of the multiplexer, whatever carries it.
 #[tokio::test(start_paused = true)]
 async fn mux_keeps_the_laws() {
-    let build = |upstream| build_with(Disguise::Mux, upstream);
+    let build = |connector| build_with(Disguise::Mux, connector);
     let serve = |peer| async {
         let mut app = undisguise(peer, mux_up, mux_down);
         (asked(&mut app).await, app)
@@ -175,13 +175,13 @@ async fn mux_keeps_the_laws() {
     contract::all(build, serve).await;
 }
 
-fn build_with(disguise: Disguise, upstream: Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+fn build_with(disguise: Disguise, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let cipher = super::super::cipher("none", "")?;
     Ok(Arc::new(super::super::ShadowsocksDialer {
         cipher,
         disguise,
         datagrams: super::super::Carriage::Nowhere,
-        upstream,
+        connector,
     }))
 }
 
@@ -294,6 +294,6 @@ proptest! {
         for text in ["obfs-local;obfs=http", "obfs-local;obfs=tls"] {
             runtime.block_on(contract::cause_of_answer(dialer(text), &answer, seed, most));
         }
-        runtime.block_on(contract::cause_of_answer(|upstream| build_with(Disguise::Mux, upstream), &answer, seed, most));
+        runtime.block_on(contract::cause_of_answer(|connector| build_with(Disguise::Mux, connector), &answer, seed, most));
     }
 }

@@ -15,7 +15,7 @@ use super::{
     cipher::{Headers, Mask},
     hello::{Keys, Ticket},
 };
-use crate::{BoxStream, Stream, io::write_buffer::Outbox};
+use crate::{BoxStream, Stream, io::write_buffer::WriteBuffer};
 
 /// The most bytes that are masked at once.
 const AT_ONCE: usize = 128 * 1024;
@@ -36,7 +36,7 @@ pub(super) struct Masked {
     io: BoxStream,
     up: Headers,
     down: Incoming,
-    outbox: Outbox,
+    write_buffer: WriteBuffer,
 }
 
 impl Masked {
@@ -52,7 +52,12 @@ impl Masked {
     }
 
     fn new(io: BoxStream, keys: &Keys, front: usize, down: Incoming) -> Self {
-        Self { io, up: Headers::new(Mask::new(&keys.united, &keys.iv), front), down, outbox: Outbox::default() }
+        Self {
+            io,
+            up: Headers::new(Mask::new(&keys.united, &keys.iv), front),
+            down,
+            write_buffer: WriteBuffer::default(),
+        }
     }
 }
 
@@ -61,7 +66,7 @@ impl Masked {
     /// With the masks of what goes out and of what comes in.
     pub(super) fn with(io: BoxStream, out: Mask, incoming: Mask) -> Self {
         let [up, down] = [out, incoming].map(|mask| Headers::new(mask, 0));
-        Self { io, up, down: Incoming::Known(Box::new(down)), outbox: Outbox::default() }
+        Self { io, up, down: Incoming::Known(Box::new(down)), write_buffer: WriteBuffer::default() }
     }
 }
 
@@ -99,25 +104,25 @@ impl AsyncRead for Masked {
 impl AsyncWrite for Masked {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         let piece = buf.get(..buf.len().min(AT_ONCE)).unwrap_or_default();
-        let wire = this.outbox.buffer();
+        let wire = this.write_buffer.buffer();
         wire.extend_from_slice(piece);
         this.up.hide(wire);
         // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
-        let _ = this.outbox.poll_drain(&mut this.io, cx)?;
+        let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.outbox.poll_drain(&mut this.io, cx))?;
+        ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }

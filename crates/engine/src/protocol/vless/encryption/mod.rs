@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
-    io::codec_stream::{Sealed, open_all},
+    io::codec_stream::{CodecStream, open_all},
 };
 
 /// Reads settings and records, and takes the mask off headers in pieces of this size. Gives what that leaves.
@@ -89,7 +89,7 @@ impl Encryption {
     ///
     /// # Errors
     /// [`DialError`] at the handshake.
-    pub(super) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<Sealed<Records>, DialError> {
+    pub(super) async fn wrap(&self, stream: BoxStream, attempt: &Attempt) -> Result<CodecStream<Records>, DialError> {
         if self.settings.resumes
             && let Some(ticket) = self.tickets.get()
         {
@@ -99,12 +99,12 @@ impl Encryption {
                 Looks::Random => Box::new(Masked::resumed(stream, &keys, front.len())),
                 Looks::Native | Looks::XorPub => stream,
             };
-            return Ok(Sealed::new(stream, Records::resumed(front, keys, (Arc::clone(&self.tickets), ticket))));
+            return Ok(CodecStream::new(stream, Records::resumed(front, keys, (Arc::clone(&self.tickets), ticket))));
         }
         attempt.stage(Stage::Handshake, self.handshake(stream)).await
     }
 
-    async fn handshake(&self, mut stream: BoxStream) -> Result<Sealed<Records>, Cause> {
+    async fn handshake(&self, mut stream: BoxStream) -> Result<CodecStream<Records>, Cause> {
         let (pieces, pauses) = self.settings.padding.draw(&mut rand::rng());
         let hello = Hello::new(&self.settings, pieces.iter().sum(), &mut rand::rng())?;
         let mut rest = hello.wire.as_slice();
@@ -129,6 +129,6 @@ impl Encryption {
         if self.settings.resumes && ticket.seconds > 0 {
             self.tickets.put(ticket);
         }
-        Ok(Sealed::new(stream, Records::fresh(keys, open, padding)))
+        Ok(CodecStream::new(stream, Records::fresh(keys, open, padding)))
     }
 }

@@ -24,13 +24,13 @@ use super::{
 };
 use crate::{
     BoxStream, BuildError, Cause, Dialer,
-    io::codec_stream::Sealed,
+    io::codec_stream::CodecStream,
     protocol::{
         contract,
         vless::{build, tests::serve as serve_vless, vision::Layer},
     },
     testing::chopped_pair,
-    transport::connector::Upstream,
+    transport::TransportConnector,
 };
 
 /// A server's private keys in a row: X25519, then ML-KEM-768.
@@ -102,7 +102,10 @@ impl Server {
             Some((incoming, out)) => Box::new(Masked::with(Box::new(peer), out, incoming)),
             None => Box::new(peer),
         };
-        Box::new(Sealed::new(stream, Records::fresh(Keys { united: Default::default(), iv: [0; 16], seal }, open, 0)))
+        Box::new(CodecStream::new(
+            stream,
+            Records::fresh(Keys { united: Default::default(), iv: [0; 16], seal }, open, 0),
+        ))
     }
 
     /// The keys and masks of what comes in, then of what goes out.
@@ -215,11 +218,11 @@ async fn down(
     let _ = to.shutdown().await;
 }
 
-fn dialer(text: String) -> impl Fn(Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
-    move |upstream| {
+fn dialer(text: String) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
+    move |connector| {
         let encryption = Some(Secret::new(text.as_str()));
         let id = "b831381d-6324-4d53-ad4f-8cda48b30811".parse().unwrap();
-        build(&Vless { id, flow: None, encryption, packet_encoding: PacketEncoding::Xudp }, upstream)
+        build(&Vless { id, flow: None, encryption, packet_encoding: PacketEncoding::Xudp }, connector)
     }
 }
 

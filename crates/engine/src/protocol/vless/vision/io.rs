@@ -14,7 +14,7 @@ use tokio::{
 use super::layer::{Layer, Writer};
 use crate::{
     BoxStream, Cause, Stream as _,
-    io::{prefixed::Prefixed, write_buffer::Outbox},
+    io::{prefixed::Prefixed, write_buffer::WriteBuffer},
 };
 
 /// The two layers, as long as there are two.
@@ -73,10 +73,10 @@ impl Layers {
         }
     }
 
-    /// Writes through the layer what the outbox has.
-    pub(super) fn poll_drain(&mut self, outbox: &mut Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes through the layer what the write_buffer has.
+    pub(super) fn poll_drain(&mut self, write_buffer: &mut WriteBuffer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Both(layer) => outbox.poll_drain(&mut layer.inside(), cx),
+            Self::Both(layer) => write_buffer.poll_drain(&mut layer.inside(), cx),
             _ => Poll::Ready(Ok(())),
         }
     }

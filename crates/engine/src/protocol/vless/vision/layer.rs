@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::{
     BoxStream,
-    io::codec_stream::{Codec, Sealed},
+    io::codec_stream::{Codec, CodecStream},
 };
 
 /// Where bytes go.
@@ -39,7 +39,7 @@ pub(in super::super) trait Layer: Send + Sync {
     fn leave(self: Box<Self>) -> (BoxStream, Bytes);
 }
 
-impl<C: Codec> Layer for Sealed<C> {
+impl<C: Codec> Layer for CodecStream<C> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         self.poll_chunk(cx)
     }

@@ -24,7 +24,7 @@ use crate::{
     Cause, Stream,
     io::{
         first_write::{FirstWrite, ReaderTask},
-        write_buffer::Outbox,
+        write_buffer::WriteBuffer,
     },
 };
 
@@ -62,7 +62,7 @@ pub(in super::super) struct VisionStream {
     id: Uuid,
     request: Vec<u8>,
     first: FirstWrite,
-    outbox: Outbox,
+    write_buffer: WriteBuffer,
     writing: Writing,
     /// Whether our side has ended: the layer itself would still take bytes, and the server would read them.
     ended: bool,
@@ -78,7 +78,7 @@ impl VisionStream {
             id,
             request,
             first: FirstWrite::new(),
-            outbox: Outbox::default(),
+            write_buffer: WriteBuffer::default(),
             writing: Writing::Blocks,
             ended: false,
             reading: Reading::Version,
@@ -86,7 +86,7 @@ impl VisionStream {
         }
     }
 
-    /// Moves payload into blocks in the outbox. Returns how much.
+    /// Moves payload into blocks in the write_buffer. Returns how much.
     fn put(&mut self, payload: &[u8]) -> usize {
         let payload = payload.get(..payload.len().min(MOST_AT_ONCE)).unwrap_or_default();
         let verdict = if payload.is_empty() { Verdict::Pad } else { self.traffic.see_up(payload) };
@@ -100,7 +100,7 @@ impl VisionStream {
         let mut id = (!request.is_empty()).then_some(&self.id);
         // A request without payload hides its length behind long padding too.
         let long = payload.is_empty() || self.traffic.is_tls() && verdict == Verdict::Pad;
-        let wire = self.outbox.buffer();
+        let wire = self.write_buffer.buffer();
         wire.append(&mut request);
         let mut rest = payload;
         loop {
@@ -120,9 +120,9 @@ impl VisionStream {
         payload.len()
     }
 
-    /// Writes the outbox out; after the last block our direction leaves the layer.
+    /// Writes the write_buffer out; after the last block our direction leaves the layer.
     fn poll_blocks(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.layers.poll_drain(&mut self.outbox, cx))?;
+        ready!(self.layers.poll_drain(&mut self.write_buffer, cx))?;
         if self.writing == Writing::Leaving {
             ready!(self.layers.inside().poll_flush(cx))?;
             self.writing = Writing::Raw;

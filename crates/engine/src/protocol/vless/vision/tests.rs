@@ -48,8 +48,8 @@ use crate::{
             wire,
         },
     },
-    testing::{Authority, chopped_pair, upstream_pair},
-    transport::connector::Upstream,
+    testing::{Authority, chopped_pair, connector_pair},
+    transport::TransportConnector,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
@@ -69,13 +69,14 @@ impl World {
         Self { acceptor, clients: TlsClients::new(std::slice::from_ref(&authority.root)), authority }
     }
 
-    /// The upstream's way with TLS on it.
-    fn secured(&self, plain: &Upstream) -> Upstream {
+    /// The same connector with TLS on it.
+    fn secured(&self, plain: &TransportConnector) -> TransportConnector {
         let carrier = Carrier::Tcp { header: None, security: Security::Tls(Tls::default()) };
-        Upstream::new(plain.server(), &carrier, Arc::clone(plain.via()), &self.clients).unwrap()
+        TransportConnector::new(plain.server(), &carrier, Arc::clone(plain.via()), &self.clients.clone().into())
+            .unwrap()
     }
 
-    fn dialer(&self, plain: &Upstream) -> Result<Arc<dyn Dialer>, BuildError> {
+    fn dialer(&self, plain: &TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
         let settings =
             Vless { id: ID, flow: Some(Vision::Plain), encryption: None, packet_encoding: PacketEncoding::Xudp };
         build(&settings, self.secured(plain))
@@ -83,7 +84,7 @@ impl World {
 
     /// A client's stream inside TLS, and the server's application beside it.
     async fn meet(&self, seed: u64, most: usize) -> (VisionStream, JoinHandle<Served>) {
-        let (plain, peer) = upstream_pair(seed, most);
+        let (plain, peer) = connector_pair(seed, most);
         let server = tokio::spawn(serve(self.acceptor.clone(), peer));
         let tls = self.secured(&plain).open_leavable(&attempt()).await.unwrap();
         let request = wire::vision(&ID, &target());
@@ -256,7 +257,7 @@ async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
 async fn keeps_the_laws() {
     let world = World::new();
     let acceptor = world.acceptor.clone();
-    contract::all(|upstream| world.dialer(&upstream), |peer| serve(acceptor.clone(), peer)).await;
+    contract::all(|connector| world.dialer(&connector), |peer| serve(acceptor.clone(), peer)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,7 +270,7 @@ async fn keeps_the_laws_inside_encryption() {
             let server = Arc::clone(&server);
             async move { serve_inside(server.accept_layer(peer).await).await }
         };
-        contract::all(|upstream| build(&settings, upstream), serve).await;
+        contract::all(|connector| build(&settings, connector), serve).await;
     }
 }
 
@@ -396,7 +397,7 @@ async fn collecting(mut server: DuplexStream, mut client: DuplexStream) -> usize
 #[tokio::test(start_paused = true)]
 async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
     let world = World::new();
-    let (plain, near) = upstream_pair(3, 64 * 1024);
+    let (plain, near) = connector_pair(3, 64 * 1024);
     let (far, peer) = duplex(64 * 1024);
     let network = tokio::spawn(collecting(far, near));
     let server = tokio::spawn(serve(world.acceptor.clone(), peer));
@@ -423,7 +424,7 @@ async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
 #[tokio::test(start_paused = true)]
 async fn datagrams_travel_as_frames_in_blocks_and_quic_is_kept_out() {
     let world = World::new();
-    let (plain, peer) = upstream_pair(4, 64 * 1024);
+    let (plain, peer) = connector_pair(4, 64 * 1024);
     let acceptor = world.acceptor.clone();
     let server = tokio::spawn(async move {
         let mut tls: Server = acceptor.accept(RecordGate::new(peer)).await.unwrap();
@@ -445,7 +446,7 @@ async fn tls12_cannot_be_left() {
     let world = World::new();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let acceptor = world.authority.server_of(&["192.0.2.1"], &[], provider, &[&rustls::version::TLS12]).0;
-    let (plain, peer) = upstream_pair(1, 64 * 1024);
+    let (plain, peer) = connector_pair(1, 64 * 1024);
     let server = tokio::spawn(async move { acceptor.accept(peer).await.map(drop) });
     let error = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.err().unwrap();
     assert_eq!((error.stage, error.code()), (hezar_core::Stage::Security, "tls"));
@@ -474,7 +475,7 @@ async fn names_what_went_wrong() {
         (block(Command::Continue, b"payload"), None),
     ];
     for (answer, code) in answers {
-        let (plain, peer) = upstream_pair(2, 64);
+        let (plain, peer) = connector_pair(2, 64);
         let acceptor = world.acceptor.clone();
         let server = tokio::spawn(async move {
             let mut tls = acceptor.accept(peer).await.unwrap();
