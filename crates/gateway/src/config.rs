@@ -6,7 +6,24 @@ use hezar_core::Secret;
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
-use crate::Limits;
+/// The limits of one user or one client; absent = none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests and tunnels open at a time.
+    pub connections: Option<u32>,
+    /// Requests begun per second; a second's worth may come at once.
+    pub requests: Option<u32>,
+    /// Bytes per second, both directions together; what comes faster waits.
+    pub bytes: Option<u64>,
+}
+
+impl Limits {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub const fn none(&self) -> bool {
+        self.connections.is_none() && self.requests.is_none() && self.bytes.is_none()
+    }
+}
 
 /// Somebody who may use the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The gateway itself: what its connections share, and the loop that accepts them.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use hezar_engine::{Clock, Dialer, Outbounds};
 use hezar_pool::Pool;
@@ -13,18 +13,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ConfigError, GatewayConfig, Metrics, Refusal,
-    access::{FailedLogins, LogLimit, Visitors},
-    blame::Blame,
-    courtesy::Courtesy,
-    explanation::Explanation,
+    ConfigError, GatewayConfig, Metrics, Refusal, Sessions,
+    access::{Accounts, ClientTable, FailedLogins, LogLimit, RejectBudget},
+    context::{Context, reject},
+    failover::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, UdpAvoidance},
     inbound,
-    limits::Accounts,
-    metrics::Raised,
-    mutes::Mutes,
-    pace::{Budget, Pace},
-    reached::Reached,
-    sessions::Sessions,
+    telemetry::GaugeGuard,
 };
 
 /// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
@@ -34,45 +28,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// The time between two counts of what was left out of the log.
 const LEFT_OUT: Duration = Duration::from_secs(60);
-
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub config: GatewayConfig,
-    pub pool: Arc<Pool<Arc<dyn Dialer>>>,
-    pub outbounds: Outbounds,
-    pub clock: Clock,
-    pub metrics: Metrics,
-    pub sessions: Arc<Sessions>,
-    /// Why there is no node, when there is none.
-    pub explanation: Explanation,
-    pub accounts: Accounts,
-    /// The connections, and which of them have not logged in.
-    pub visitors: Arc<Visitors>,
-    pub failed_logins: FailedLogins,
-    /// How often the log is told the same.
-    pub log: LogLimit,
-    /// How much refused clients are heard out.
-    pub courtesy: Courtesy,
-    /// How long answers take.
-    pub pace: Pace,
-    /// How many hedges may start.
-    pub budget: Budget,
-    /// One permit per open association.
-    pub associations: Arc<Semaphore>,
-    /// The nodes that have lately carried no datagrams.
-    pub mutes: Mutes,
-    /// The targets that were reached lately.
-    pub reached: Reached,
-    /// Whether failures speak against nodes or against targets.
-    pub blame: Blame,
-    /// The owner of every task of the gateway.
-    pub tasks: TaskTracker,
-    /// Begins the drain: no new requests.
-    pub drain: CancellationToken,
-    /// Ends what is left after the grace period.
-    pub kill: CancellationToken,
-}
 
 /// Why the gateway does not serve.
 #[derive(Debug, Error)]
@@ -134,7 +89,7 @@ impl Gateway {
         // What counts is where the socket really listens.
         config.listen = listener.local_addr()?;
         config.validate()?;
-        let shared = Arc::new(Shared {
+        let context = Arc::new(Context {
             pool: self.pool.clone(),
             outbounds: self.outbounds.clone(),
             clock: self.clock,
@@ -142,60 +97,60 @@ impl Gateway {
             sessions: self.sessions.clone(),
             explanation: self.explanation.clone(),
             accounts: Accounts::new(),
-            visitors: Visitors::new(config.max_connections, config.max_pending_per_client),
+            clients: ClientTable::new(config.max_connections, config.max_pending_per_client),
             failed_logins: FailedLogins::new(),
             log: LogLimit::new(),
-            courtesy: Courtesy::new(),
-            pace: Pace::new(config.attempt_timeout),
-            budget: Budget::new(config.hedge_percent),
+            reject_budget: RejectBudget::new(),
+            latency: LatencyEstimator::new(config.attempt_timeout),
+            hedge_budget: HedgeBudget::new(config.hedge_percent),
             associations: Arc::new(Semaphore::new(config.max_associations)),
-            mutes: Mutes::default(),
-            reached: Reached::default(),
+            udp_avoidance: UdpAvoidance::default(),
+            recent_targets: RecentTargets::default(),
             blame: Blame::default(),
             tasks: TaskTracker::new(),
             drain: drain.clone(),
             kill: CancellationToken::new(),
             config,
         });
-        let name = &shared.config.name;
-        tracing::info!(listener = %name, listen = %shared.config.listen, users = shared.config.users.len(), "gateway listens");
-        shared.tasks.spawn(tell_left_out(shared.clone()));
+        let name = &context.config.name;
+        tracing::info!(listener = %name, listen = %context.config.listen, users = context.config.users.len(), "gateway listens");
+        context.tasks.spawn(tell_left_out(context.clone()));
         tokio::select! {
-            () = accept(&shared, &listener) => {}
+            () = accept(&context, &listener) => {}
             () = drain.cancelled() => {}
         }
         drop(listener);
-        finish(&shared).await;
+        finish(&context).await;
         Ok(())
     }
 }
 
 /// Tells the log now and then how many lines it was spared.
-async fn tell_left_out(shared: Arc<Shared>) {
+async fn tell_left_out(context: Arc<Context>) {
     let tell = || {
-        for (code, left_out) in shared.log.take_left_out() {
-            tracing::info!(listener = %shared.config.name, code, left_out, "more requests ended so; their lines were left out");
+        for (code, left_out) in context.log.take_left_out() {
+            tracing::info!(listener = %context.config.name, code, left_out, "more requests ended so; their lines were left out");
         }
     };
-    while timeout(LEFT_OUT, shared.drain.cancelled()).await.is_err() {
+    while timeout(LEFT_OUT, context.drain.cancelled()).await.is_err() {
         tell();
     }
     tell();
 }
 
 /// Waits for the running tasks: politely for the grace period, then by ending them.
-async fn finish(shared: &Shared) {
-    shared.tasks.close();
-    tracing::info!(running = shared.tasks.len(), "gateway drains");
-    if timeout(shared.config.grace, shared.tasks.wait()).await.is_err() {
-        tracing::info!(running = shared.tasks.len(), "grace period is over");
-        shared.kill.cancel();
-        shared.tasks.wait().await;
+async fn finish(context: &Context) {
+    context.tasks.close();
+    tracing::info!(running = context.tasks.len(), "gateway drains");
+    if timeout(context.config.grace, context.tasks.wait()).await.is_err() {
+        tracing::info!(running = context.tasks.len(), "grace period is over");
+        context.kill.cancel();
+        context.tasks.wait().await;
     }
 }
 
 /// Accepts for ever.
-async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+async fn accept(context: &Arc<Context>, listener: &TcpListener) {
     let mut pause = FIRST_PAUSE;
     loop {
         let (stream, client) = match listener.accept().await {
@@ -203,27 +158,27 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             Err(error) if of_one_client(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, pause = ?pause, "accept failed");
-                shared.metrics.rejected("exhausted");
+                context.metrics.rejected("exhausted");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
         };
         pause = FIRST_PAUSE;
-        let Some(visit) = shared.visitors.arrive(client) else {
-            reject(shared, client, &Refusal::ConnectionLimit);
+        let Some(entry) = context.clients.insert(client) else {
+            reject(context, client, &Refusal::ConnectionLimit);
             continue;
         };
-        prepare(&stream, shared.config.idle_timeout);
-        let (shared, open) = (shared.clone(), Raised::new(&shared.metrics.connections));
-        let owner = shared.tasks.clone();
+        prepare(&stream, context.config.idle_timeout);
+        let (context, open) = (context.clone(), GaugeGuard::new(&context.metrics.connections));
+        let owner = context.tasks.clone();
         owner.spawn(async move {
             tokio::select! {
-                () = inbound::serve(&shared, stream, client) => {}
-                () = shared.kill.cancelled() => {}
-                () = visit.close.cancelled() => reject(&shared, client, &Refusal::ConnectionLimit),
+                () = inbound::serve(&context, stream, client) => {}
+                () = context.kill.cancelled() => {}
+                () = entry.close.cancelled() => reject(&context, client, &Refusal::ConnectionLimit),
             }
-            drop((visit, open));
+            drop((entry, open));
         });
     }
 }
@@ -245,10 +200,4 @@ fn prepare(stream: &TcpStream, stalled: Duration) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stalled));
     #[cfg(not(target_os = "linux"))]
     let _ = stalled;
-}
-
-/// Notes a connection that ended before it had made a request.
-pub(crate) fn reject(shared: &Shared, client: SocketAddr, refusal: &Refusal) {
-    shared.metrics.rejected(refusal.code());
-    tracing::debug!(%client, code = refusal.code(), reason = %refusal, "connection rejected");
 }

@@ -12,7 +12,7 @@ impl ApiBackend {
     }
 
     pub(crate) fn troubles(&self) -> Vec<TroubleDto> {
-        let troubles = self.metrics.troubles().into_iter().map(|trouble| TroubleDto {
+        let troubles = self.metrics.recent_errors().into_iter().map(|trouble| TroubleDto {
             at: trouble.at.0,
             inbound: trouble.inbound.to_owned(),
             user: trouble.user.into(),

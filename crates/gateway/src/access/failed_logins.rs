@@ -13,8 +13,8 @@ use ahash::AHashMap;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::client_key;
-use crate::{Refusal, limits::Rate};
+use super::{client_key, limits::Rate};
+use crate::Refusal;
 
 /// Wrong passwords that cost nothing.
 const FREE: u32 = 10;

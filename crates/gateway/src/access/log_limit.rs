@@ -6,8 +6,7 @@ use ahash::AHashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::client_key;
-use crate::limits::Rate;
+use super::{client_key, limits::Rate};
 
 /// The lines with one code about one client that may come at once.
 const AT_ONCE: u32 = 10;
@@ -46,7 +45,7 @@ impl LogLimit {
     }
 
     /// Whether the log may be told; gives how many lines like this one were left out before it.
-    pub(crate) fn tells(&self, code: &'static str, client: IpAddr) -> Option<u64> {
+    pub(crate) fn permits(&self, code: &'static str, client: IpAddr) -> Option<u64> {
         let now = self.began.elapsed();
         let mut table = self.table.lock();
         let Some(told) = table.told(code, client_key(client), now) else {
@@ -109,12 +108,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_a_few_lines_and_a_count() {
         let log = LogLimit::new();
-        let told = |most: u32| (0..most).filter_map(|_| log.tells("auth-wrong", client(1))).count();
+        let told = |most: u32| (0..most).filter_map(|_| log.permits("auth-wrong", client(1))).count();
         assert_eq!(told(100_000), 10);
-        assert_eq!(log.tells("auth-missing", client(1)), Some(0), "another code is another matter");
-        assert_eq!(log.tells("auth-wrong", client(2)), Some(0), "and so is another client");
+        assert_eq!(log.permits("auth-missing", client(1)), Some(0), "another code is another matter");
+        assert_eq!(log.permits("auth-wrong", client(2)), Some(0), "and so is another client");
         advance(EVERY).await;
-        assert_eq!(log.tells("auth-wrong", client(1)), Some(99_990));
+        assert_eq!(log.permits("auth-wrong", client(1)), Some(99_990));
         assert_eq!(told(1000), 0);
         assert_eq!(log.take_left_out(), BTreeMap::from([("auth-wrong", 1000)]));
         assert!(log.take_left_out().is_empty());
@@ -123,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_clients_do_not_fill_log_or_memory() {
         let log = LogLimit::new();
-        let told = (0..100_000).filter_map(|number| log.tells("auth-wrong", client(number))).count();
+        let told = (0..100_000).filter_map(|number| log.permits("auth-wrong", client(number))).count();
         assert_eq!(told, OF_ALL as usize);
         assert!(log.table.lock().pairs.len() <= MOST);
         assert_eq!(log.take_left_out().values().sum::<u64>() + told as u64, 100_000, "all are accounted for");

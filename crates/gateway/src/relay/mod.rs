@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::Metrics;
+use crate::telemetry::Counts;
 
 #[cfg(target_os = "linux")]
 mod splice;
@@ -67,35 +67,6 @@ where
 /// From how many bytes on a direction is worth a pipe, where the kernel can move them alone.
 #[cfg(target_os = "linux")]
 const WORTH_A_PIPE: u64 = 128 * 1024;
-
-/// Bytes moved so far, and how many of them the metrics know already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Client to node.
-    pub up: u64,
-    /// Node to client.
-    pub down: u64,
-    told_up: u64,
-    told_down: u64,
-}
-
-impl Counts {
-    /// Counts that the metrics know.
-    pub(crate) const fn told(up: u64, down: u64) -> Self {
-        Self { up, down, told_up: up, told_down: down }
-    }
-
-    /// Counts that they do not know.
-    pub(crate) const fn untold(up: u64, down: u64) -> Self {
-        Self { up, down, told_up: 0, told_down: 0 }
-    }
-
-    /// Tells the metrics what they do not know.
-    pub(crate) fn tell(&mut self, metrics: &Metrics) {
-        metrics.moved(self.up.saturating_sub(self.told_up), self.down.saturating_sub(self.told_down));
-        (self.told_up, self.told_down) = (self.up, self.down);
-    }
-}
 
 /// How a relay ended.
 #[derive(Debug)]

@@ -81,24 +81,24 @@ async fn idle_tunnels_end_and_busy_ones_do_not() {
 #[tokio::test]
 async fn errors_name_their_side() {
     let (mut client, _client_far) = duplex(1000);
-    let mut node = Broken;
+    let mut node = ExchangeError;
     let mut counts = Counts::default();
     let end = relay(&mut client, &mut node, IDLE, &mut counts, |_, _| ()).await;
     assert!(matches!(end, End::Node(error) if error.kind() == io::ErrorKind::ConnectionReset));
 }
 
 /// A stream whose every read fails.
-struct Broken;
+struct ExchangeError;
 
-impl AsyncRead for Broken {
+impl AsyncRead for ExchangeError {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
     }
 }
 
-impl Stream for Broken {}
+impl Stream for ExchangeError {}
 
-impl AsyncWrite for Broken {
+impl AsyncWrite for ExchangeError {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(data.len()))
     }

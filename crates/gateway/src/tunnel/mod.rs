@@ -6,87 +6,91 @@ use hezar_core::Stage;
 use hezar_engine::Stream;
 
 use crate::{
-    Refusal,
-    course::{Course, Fail, Route, Verdict},
-    gateway::Shared,
-    journal::Journal,
-    limits::Throttled,
-    metrics::Raised,
-    relay::{Counts, End, relay},
+    AttemptError, Refusal,
+    access::Throttled,
+    context::Context,
+    failover::{AttemptReport, Connected, Failover},
+    relay::{End, relay},
+    telemetry::{AccessLogEntry, Counts, GaugeGuard},
 };
 
-mod ask;
-mod opening;
+mod first_exchange;
+mod replayed_flight;
 #[cfg(test)]
 mod tests;
 
-use opening::{Opened, Unopened, open};
+use first_exchange::{Established, NotEstablished, first_exchange};
 
-/// Runs a tunnel to its end, beginning with `route`. A node proves itself with its first byte.
-pub(crate) async fn tunnel<C>(shared: &Arc<Shared>, client: C, mut course: Course, route: Route, mut journal: Journal)
-where
+/// Runs a tunnel to its end, beginning with `connected`. A node proves itself with its first byte.
+pub(crate) async fn tunnel<C>(
+    context: &Arc<Context>,
+    client: C,
+    mut failover: Failover,
+    connected: Connected,
+    mut log_entry: AccessLogEntry,
+) where
     C: Stream,
 {
-    let _open = Raised::new(&shared.metrics.tunnels);
-    let client = Throttled::new(client, journal.pass());
-    let node = route.lease.id();
+    let _open = GaugeGuard::new(&context.metrics.tunnels);
+    let client = Throttled::new(client, log_entry.admission());
+    let node = connected.lease.id();
     let opened = tokio::select! {
         // In a box: the state of the opening would otherwise weigh on the tunnel as long as it lives.
-        opened = Box::pin(open(shared, client, &mut course, route)) => opened,
-        () = shared.kill.cancelled() => {
-            journal.served(node, course.attempts());
-            journal.code = Refusal::ShuttingDown.code();
+        opened = Box::pin(first_exchange(context, client, &mut failover, connected)) => opened,
+        () = context.kill.cancelled() => {
+            log_entry.served(node, failover.attempts());
+            log_entry.code = Refusal::ShuttingDown.code();
             return;
         }
     };
-    let attempts = course.attempts();
+    let attempts = failover.attempts();
     // Dials that nobody waits for any more end here.
-    drop(course);
+    drop(failover);
     match opened {
-        Ok(Opened { mut client, mut node, lease, mut verdict, sent }) => {
-            journal.served(lease.id(), attempts);
-            journal.counts.up += sent;
-            journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
+        Ok(Established { mut client, mut node, lease, mut report, sent }) => {
+            log_entry.served(lease.id(), attempts);
+            log_entry.counts.up += sent;
+            log_entry.code = carry(context, &mut client, &mut node, &mut log_entry.counts, &mut report).await;
         }
-        Err(Unopened::Silent(code)) => {
-            journal.served(node, attempts);
-            journal.code = code;
+        Err(NotEstablished::Silent(code)) => {
+            log_entry.served(node, attempts);
+            log_entry.code = code;
         }
-        Err(Unopened::Gone) => {}
-        Err(Unopened::Refused(refusal)) => journal.refused(&refusal, attempts),
+        Err(NotEstablished::Gone) => {}
+        Err(NotEstablished::Refused(refusal)) => log_entry.refused(&refusal, attempts),
     }
 }
 
 /// The bytes of a tunnel, added to `counts` and to the metrics while they move; returns how it ended.
 pub(crate) async fn carry<C, N>(
-    shared: &Shared,
+    context: &Context,
     client: &mut C,
     node: &mut N,
     counts: &mut Counts,
-    verdict: &mut Verdict,
+    report: &mut AttemptReport,
 ) -> &'static str
 where
     C: Stream + ?Sized,
     N: Stream + ?Sized,
 {
-    counts.tell(&shared.metrics);
+    counts.tell(&context.metrics);
     let moved = |counts: &mut Counts, first| {
-        counts.tell(&shared.metrics);
+        counts.tell(&context.metrics);
         if first {
-            verdict.good();
+            report.succeeded();
         }
     };
     let end = tokio::select! {
-        end = relay(client, node, shared.config.idle_timeout, counts, moved) => end,
-        () = shared.kill.cancelled() => return Refusal::ShuttingDown.code(),
+        end = relay(client, node, context.config.idle_timeout, counts, moved) => end,
+        () = context.kill.cancelled() => return Refusal::ShuttingDown.code(),
     };
     match end {
         // A client that hangs up is no failure of anybody.
         End::Closed | End::Client => "ok",
         End::Idle => "idle",
         End::Node(error) => {
-            let fail = Fail::of_stream(Stage::Relay, &error);
-            verdict.bad(&fail);
+            let fail = AttemptError::of_stream(Stage::Relay, &error);
+            report.failed(&fail);
             fail.code
         }
     }

@@ -16,14 +16,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::tunnel;
 use crate::{
-    GatewayConfig, Metrics,
-    auth::Identity,
-    course::Course,
-    flight::samples::{GET, OK, POST, SERVER_HELLO, hello, openssl},
-    gateway::Shared,
-    journal::{Inbound, Journal},
-    pace::{Budget, Pace},
-    sessions::Sessions,
+    GatewayConfig, Metrics, Sessions,
+    access::Identity,
+    context::Context,
+    failover::{Failover, HedgeBudget, LatencyEstimator},
+    replay::samples::{GET, OK, POST, SERVER_HELLO, hello, openssl},
+    telemetry::{AccessLogEntry, InboundKind},
 };
 
 /// What a node does, one after the other; then it closes.
@@ -97,7 +95,7 @@ async fn act(acts: &'static [Act], mut far: DuplexStream, told: Arc<Mutex<Vec<Ve
 /// A client at its tunnel.
 struct Table {
     client: DuplexStream,
-    shared: Arc<Shared>,
+    context: Arc<Context>,
     ids: Vec<NodeId>,
     told: Vec<Arc<Mutex<Vec<Vec<u8>>>>>,
     running: JoinHandle<()>,
@@ -123,24 +121,24 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         let proven = Timestamp(clock.now().0 - 1000 * number as u64);
         pool.report(spec.id(), &Outcome::success(Origin::Probe, Duration::from_millis(5)), proven);
     }
-    let shared = Arc::new(Shared {
+    let context = Arc::new(Context {
         pool,
         outbounds: Outbounds::new(&OutboundsConfig::default()),
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
-        explanation: crate::explanation::Explanation::default(),
-        accounts: crate::limits::Accounts::new(),
-        visitors: crate::access::Visitors::new(16, 16),
+        explanation: crate::failover::Explanation::default(),
+        accounts: crate::access::Accounts::new(),
+        clients: crate::access::ClientTable::new(16, 16),
         failed_logins: crate::access::FailedLogins::new(),
         log: crate::access::LogLimit::new(),
-        courtesy: crate::courtesy::Courtesy::new(),
+        reject_budget: crate::access::RejectBudget::new(),
         associations: Arc::new(tokio::sync::Semaphore::new(1)),
-        mutes: crate::mutes::Mutes::default(),
-        reached: crate::reached::Reached::default(),
-        blame: crate::blame::Blame::default(),
-        pace: Pace::new(config.attempt_timeout),
-        budget: Budget::new(config.hedge_percent),
+        udp_avoidance: crate::failover::UdpAvoidance::default(),
+        recent_targets: crate::failover::RecentTargets::default(),
+        blame: crate::failover::Blame::default(),
+        latency: LatencyEstimator::new(config.attempt_timeout),
+        hedge_budget: HedgeBudget::new(config.hedge_percent),
         tasks: TaskTracker::new(),
         drain: CancellationToken::new(),
         kill: CancellationToken::new(),
@@ -148,12 +146,12 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
     });
     let (client, far) = duplex(64 * 1024);
     let target = Target::parse("example.com:443").unwrap();
-    let mut course = Course::new(&shared, &Identity::default(), [127, 0, 0, 1].into(), &target);
-    let route = course.next().await.unwrap();
-    let journal = Journal::new(&shared, Inbound::Socks5, ([127, 0, 0, 1], 1).into());
-    let owned = shared.clone();
-    let running = tokio::spawn(async move { tunnel(&owned, far, course, route, journal).await });
-    Table { client, shared, ids: specs.iter().map(NodeSpec::id).collect(), told, running }
+    let mut failover = Failover::new(&context, &Identity::default(), [127, 0, 0, 1].into(), &target);
+    let connected = failover.connect_next().await.unwrap();
+    let log_entry = AccessLogEntry::new(&context, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
+    let owned = context.clone();
+    let running = tokio::spawn(async move { tunnel(&owned, far, failover, connected, log_entry).await });
+    Table { client, context, ids: specs.iter().map(NodeSpec::id).collect(), told, running }
 }
 
 fn spec(server: &str) -> NodeSpec {
@@ -186,7 +184,7 @@ impl Table {
     }
 
     fn state(&self, node: usize) -> State {
-        self.shared.pool.node(self.ids[node]).unwrap().state()
+        self.context.pool.node(self.ids[node]).unwrap().state()
     }
 }
 

@@ -327,7 +327,7 @@ fn no_code_dials_without_a_leased_node() {
         }
     }
     dialling.sort();
-    let expected = [("src/course/dial.rs", "dialer.connect("), ("src/course/flow.rs", "dialer.associate(")];
+    let expected = [("src/failover/dial.rs", "dialer.connect("), ("src/failover/flow.rs", "dialer.associate(")];
     assert_eq!(dialling, expected.map(|(file, dial)| (std::path::PathBuf::from(file), dial)));
 }
 

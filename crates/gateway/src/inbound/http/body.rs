@@ -13,9 +13,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::upload::AnswerEnd;
 use crate::{
-    course::{Fail, NodeLease},
-    journal::Journal,
-    meter::Meter,
+    AttemptError,
+    failover::NodeLease,
+    telemetry::{AccessLogEntry, Meter},
 };
 
 /// The largest body that is waited for before its head is passed on.
@@ -35,11 +35,11 @@ pub(super) enum DownBody {
     Whole(Full<Bytes>),
 }
 
-/// An answer on its way from a node: the lease and the journal end with it.
+/// An answer on its way from a node: the lease and the log_entry end with it.
 pub(super) struct Passage {
     body: DownBody,
     meter: Arc<Meter>,
-    journal: Journal,
+    log_entry: AccessLogEntry,
     /// What ends the body before its time, until the client has been sent everything before it.
     broken: Option<hyper::Error>,
     _lease: NodeLease,
@@ -77,7 +77,7 @@ impl Passage {
         }
         match self.body.poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => {
-                self.journal.code = Fail::of_stream(Stage::Relay, &error).code;
+                self.log_entry.code = AttemptError::of_stream(Stage::Relay, &error).code;
                 self.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -96,8 +96,14 @@ impl OutBody {
         Self::Text(Full::default())
     }
 
-    pub(super) fn node(body: DownBody, meter: Arc<Meter>, end: AnswerEnd, journal: Journal, lease: NodeLease) -> Self {
-        Self::Node(Box::new(Passage { body, meter, journal, broken: None, _lease: lease, _end: end }))
+    pub(super) fn node(
+        body: DownBody,
+        meter: Arc<Meter>,
+        end: AnswerEnd,
+        log_entry: AccessLogEntry,
+        lease: NodeLease,
+    ) -> Self {
+        Self::Node(Box::new(Passage { body, meter, log_entry, broken: None, _lease: lease, _end: end }))
     }
 }
 
@@ -135,6 +141,6 @@ impl Body for OutBody {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        self.journal.counts = self.meter.counts();
+        self.log_entry.counts = self.meter.counts();
     }
 }

@@ -28,7 +28,7 @@ use super::{
     body_end::BodyEnd,
     request_head::{Asked, RequestHead},
 };
-use crate::{Refusal, courtesy, gateway::Shared};
+use crate::{Refusal, access, context};
 
 /// The most that is taken from a client while it waits for the answer to CONNECT or to an upgrade.
 const EARLY_BYTES: usize = 64 * 1024;
@@ -59,16 +59,16 @@ pub(super) struct ClientStream {
     searched: usize,
     /// A head for hyper, as far as it has not been given out.
     ready: Bytes,
-    shared: Arc<Shared>,
+    context: Arc<context::Context>,
     queue: Queue,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
     /// The stream of a client from which `front` was read already.
-    pub(super) fn new(stream: TcpStream, front: BytesMut, shared: Arc<Shared>, queue: Queue) -> Self {
+    pub(super) fn new(stream: TcpStream, front: BytesMut, context: Arc<context::Context>, queue: Queue) -> Self {
         let (state, ready, linger) = (State::Head, Bytes::new(), None);
-        Self { stream, state, raw: front, searched: 0, ready, shared, queue, linger }
+        Self { stream, state, raw: front, searched: 0, ready, context, queue, linger }
     }
 
     /// The client when HTTP has ended; `read` was given to hyper and not used by it.
@@ -95,7 +95,7 @@ impl ClientStream {
             _ if self.raw.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) => {
                 Err(Refusal::BadRequest("these bytes are no HTTP request"))
             }
-            _ if end.unwrap_or(self.raw.len()) > self.shared.config.max_head => Err(Refusal::HeaderTooLarge),
+            _ if end.unwrap_or(self.raw.len()) > self.context.config.max_head => Err(Refusal::HeaderTooLarge),
             Some(end) => RequestHead::read(&self.raw.split_to(end)),
             None => {
                 self.searched = self.raw.len();
@@ -152,10 +152,10 @@ impl ClientStream {
         }
         self.raw = BytesMut::new();
         loop {
-            if ready!(self.stream.poll_read_ready(cx)).is_err() || !self.shared.courtesy.hears() {
+            if ready!(self.stream.poll_read_ready(cx)).is_err() || !self.context.reject_budget.allows_read() {
                 return Poll::Ready(Ok(()));
             }
-            match self.stream.try_read(&mut vec![0; courtesy::PIECE]) {
+            match self.stream.try_read(&mut vec![0; access::READ_SIZE]) {
                 Ok(1..) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) => return Poll::Ready(Ok(())),

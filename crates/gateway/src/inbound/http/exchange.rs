@@ -19,11 +19,11 @@ use super::{
     upload::{AnswerEnd, Stopped, UpBody},
 };
 use crate::{
-    Refusal,
-    course::{Broken, Fail},
-    gateway::Shared,
-    limits::Throttled,
-    meter::{Meter, Metered},
+    AttemptError, Refusal,
+    access::Throttled,
+    context::Context,
+    failover::ExchangeError,
+    telemetry::{Meter, Metered},
 };
 
 /// The most that is read ahead from a node: the largest head of an answer, and something of its body.
@@ -42,14 +42,14 @@ pub(super) struct Answered<B> {
 /// Sends `request` and waits for the head of the answer: for the time of a request's deadline from when the request has been sent,
 /// whatever trickles in meanwhile.
 pub(super) async fn exchange(
-    shared: &Arc<Shared>,
+    context: &Arc<Context>,
     stream: Throttled<BoxStream>,
     request: Request<UpBody>,
-) -> Result<Answered<Incoming>, Broken<Request<UpBody>>> {
+) -> Result<Answered<Incoming>, ExchangeError<Request<UpBody>>> {
     let (meter, upload) = (Meter::new(), request.body().upload());
     if !request.body().is_end_stream() && !request.headers().contains_key(UPGRADE) {
         // It goes to one node only, and may take long.
-        meter.count_in(&shared.metrics);
+        meter.count_in(&context.metrics);
     }
     let permit = upload.clone();
     let stream =
@@ -57,9 +57,9 @@ pub(super) async fn exchange(
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_AHEAD).max_headers(MAX_LINES);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| Fail::of_stream(Stage::Exchange, &error))?;
-    let (watcher, watched) = (shared.clone(), meter.clone());
-    shared.tasks.spawn(async move {
+    let (mut sender, connection) = handshake.map_err(|error| AttemptError::of_stream(Stage::Exchange, &error))?;
+    let (watcher, watched) = (context.clone(), meter.clone());
+    context.tasks.spawn(async move {
         tokio::select! {
             // A failure reaches whoever waits for the answer or reads its body.
             _ = connection.with_upgrades() => {}
@@ -69,7 +69,7 @@ pub(super) async fn exchange(
     });
     let answer = tokio::select! {
         answer = sender.try_send_request(request) => answer,
-        stopped = upload.overdue(shared.config.idle_timeout, shared.config.deadline) => return Err(given_up(stopped)),
+        stopped = upload.overdue(context.config.idle_timeout, context.config.deadline) => return Err(given_up(stopped)),
     };
     match answer {
         Ok(response) => {
@@ -78,18 +78,18 @@ pub(super) async fn exchange(
         }
         Err(mut error) => {
             let unsent = error.take_message();
-            let fail = Fail::of_stream(Stage::Exchange, error.error());
+            let fail = AttemptError::of_stream(Stage::Exchange, error.error());
             let client = upload.client_failed().map(|gone| match gone {
                 true => Refusal::ClientGone,
                 false => Refusal::BadRequest("the body of the request is malformed"),
             });
-            Err(Broken { fail, unsent, client })
+            Err(ExchangeError { fail, unsent, client })
         }
     }
 }
 
-fn given_up(stopped: Stopped) -> Broken<Request<UpBody>> {
-    let fail = Fail::new(Stage::Exchange, &Cause::Timeout, false);
+fn given_up(stopped: Stopped) -> ExchangeError<Request<UpBody>> {
+    let fail = AttemptError::new(Stage::Exchange, &Cause::Timeout, false);
     let client = (stopped == Stopped::ByClient).then_some(Refusal::ClientTimeout);
-    Broken { fail, unsent: None, client }
+    ExchangeError { fail, unsent: None, client }
 }

@@ -17,20 +17,18 @@ use hyper::{
 use super::{
     Connection, Handover, answer,
     body::{DownBody, OutBody},
+    destination::ForwardTarget,
     exchange::{Answered, exchange},
-    headers,
-    place::Place,
-    proxy_answer,
+    headers, proxy_answer,
     proxy_status::{self, PROXY_STATUS},
     upload::UpBody,
 };
 use crate::{
-    auth::Identity,
-    course::{Broken, Course, Errand, Fail, Way, Won, race},
-    gateway::Shared,
-    journal::Journal,
-    limits::{Pass, Throttled},
-    pace::Wait,
+    AttemptError,
+    access::{Admission, Identity, Throttled},
+    context::Context,
+    failover::{Exchange, ExchangeError, Failover, FormChoice, Wait, Winner, first_answer},
+    telemetry::AccessLogEntry,
 };
 
 /// A request ready for any node.
@@ -47,52 +45,57 @@ pub(super) struct Outgoing {
     expects_continue: bool,
     /// The client's side of the other protocol that it asks for.
     upgrade: Option<OnUpgrade>,
-    pass: Pass,
-    shared: Arc<Shared>,
+    admission: Admission,
+    context: Arc<Context>,
 }
 
 impl Connection {
     pub(super) async fn forward(
         &self,
         request: Request<Incoming>,
-        place: Place,
+        place: ForwardTarget,
         identity: &Identity,
-        mut journal: Journal,
+        mut log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
-        journal.target(&place.target);
+        log_entry.set_target(&place.target);
         let target = place.target.clone();
-        let mut outgoing = Outgoing::new(&self.shared, request, place, &identity.pass);
+        let mut outgoing = Outgoing::new(&self.context, request, place, &identity.admission);
         // Proxies seldom switch protocols for somebody else: that is asked for in a tunnel, as browsers do.
-        let course = if outgoing.upgrade.is_some() { Course::new } else { Course::for_http };
-        let mut course = course(&self.shared, identity, self.client.ip(), &target);
-        match race(&self.shared, &mut course, &mut outgoing, None).await {
+        let failover = if outgoing.upgrade.is_some() { Failover::new } else { Failover::for_http };
+        let mut failover = failover(&self.context, identity, self.client.ip(), &target);
+        match first_answer(&self.context, &mut failover, &mut outgoing, None).await {
             Ok(won) => {
-                journal.connected(won.lease.id(), course.attempts());
-                journal.served(won.lease.id(), course.attempts());
-                let named = proxy_status::served(&self.shared, identity, &won.lease);
-                let mut response = self.pass_on(won, outgoing, journal);
+                log_entry.connected(won.lease.id(), failover.attempts());
+                log_entry.served(won.lease.id(), failover.attempts());
+                let named = proxy_status::served(&self.context, identity, &won.lease);
+                let mut response = self.pass_on(won, outgoing, log_entry);
                 if let Some(named) = named {
                     response.headers_mut().insert(PROXY_STATUS, named);
                 }
                 response
             }
             Err(refusal) => {
-                journal.refused(&refusal, course.attempts());
+                log_entry.refused(&refusal, failover.attempts());
                 answer::response(&refusal)
             }
         }
     }
 
     /// The target's answer for the client.
-    fn pass_on(&self, won: Won<Answered<DownBody>>, outgoing: Outgoing, mut journal: Journal) -> Response<OutBody> {
-        let Won { answer: Answered { mut response, meter, end }, lease, verdict } = won;
+    fn pass_on(
+        &self,
+        won: Winner<Answered<DownBody>>,
+        outgoing: Outgoing,
+        mut log_entry: AccessLogEntry,
+    ) -> Response<OutBody> {
+        let Winner { answer: Answered { mut response, meter, end }, lease, report } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
         let Some(client) = switched else {
             let (mut head, body) = response.into_parts();
             headers::strip(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
-            meter.count_in(&self.shared.metrics);
-            return Response::from_parts(head, OutBody::node(body, meter, end, journal, lease));
+            meter.count_in(&self.context.metrics);
+            return Response::from_parts(head, OutBody::node(body, meter, end, log_entry, lease));
         };
         let node = hyper::upgrade::on(&mut response);
         let protocol = headers::upgrade(response.headers());
@@ -103,14 +106,19 @@ impl Connection {
         }
         // hyper's marker for the node's side must not be taken for the client's.
         head.extensions.clear();
-        journal.counts = meter.counts();
-        *self.handover.lock() = Some(Handover::Upgrade { client, node, lease, verdict, journal });
+        log_entry.counts = meter.counts();
+        *self.handover.lock() = Some(Handover::Upgrade { client, node, lease, report, log_entry });
         Response::from_parts(head, OutBody::empty())
     }
 }
 
 impl Outgoing {
-    fn new(shared: &Arc<Shared>, mut request: Request<Incoming>, place: Place, pass: &Pass) -> Self {
+    fn new(
+        context: &Arc<Context>,
+        mut request: Request<Incoming>,
+        place: ForwardTarget,
+        admission: &Admission,
+    ) -> Self {
         let protocol = headers::upgrade(request.headers());
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
@@ -129,21 +137,34 @@ impl Outgoing {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let repeatable = body.is_none() && (safe || shared.config.repeat_unsafe);
-        Self { head, host, body, repeatable, expects_continue, upgrade, pass: pass.clone(), shared: shared.clone() }
+        let repeatable = body.is_none() && (safe || context.config.repeat_unsafe);
+        Self {
+            head,
+            host,
+            body,
+            repeatable,
+            expects_continue,
+            upgrade,
+            admission: admission.clone(),
+            context: context.clone(),
+        }
     }
 }
 
 /// A small body that was not whole. The end of the stream within it may be the target's doing, any other failure is the node's.
-fn cut_short(error: &hyper::Error) -> Fail {
-    let fail = Fail::of_stream(Stage::Exchange, error);
+fn cut_short(error: &hyper::Error) -> AttemptError {
+    let fail = AttemptError::of_stream(Stage::Exchange, error);
     if fail.code == Cause::Closed.code() {
-        return Fail::new(Stage::Exchange, &Cause::BadAnswer("its body ends before the length that it names"), false);
+        return AttemptError::new(
+            Stage::Exchange,
+            &Cause::BadAnswer("its body ends before the length that it names"),
+            false,
+        );
     }
     fail
 }
 
-impl Errand for Outgoing {
+impl Exchange for Outgoing {
     type Answer = Answered<DownBody>;
     type Unsent = Request<UpBody>;
 
@@ -166,15 +187,15 @@ impl Errand for Outgoing {
     fn send(
         &mut self,
         stream: BoxStream,
-        way: Way,
-    ) -> impl Future<Output = Result<Self::Answer, Broken<Self::Unsent>>> + 'static {
+        way: FormChoice,
+    ) -> impl Future<Output = Result<Self::Answer, ExchangeError<Self::Unsent>>> + 'static {
         let body = UpBody::new(self.body.take(), self.expects_continue);
         let mut request = Request::from_parts(self.head.clone(), body);
         way.form.apply(&mut request, self.host.to_str().unwrap_or_default());
-        let (shared, switches, repeatable) = (self.shared.clone(), self.upgrade.is_some(), self.repeatable);
-        let stream = Throttled::new(stream, &self.pass);
+        let (context, switches, repeatable) = (self.context.clone(), self.upgrade.is_some(), self.repeatable);
+        let stream = Throttled::new(stream, &self.admission);
         async move {
-            let Answered { response, meter, end } = exchange(&shared, stream, request).await?;
+            let Answered { response, meter, end } = exchange(&context, stream, request).await?;
             if let Some(fail) = proxy_answer::failure(&response, &way, repeatable) {
                 return Err(fail.into());
             }
@@ -185,7 +206,7 @@ impl Errand for Outgoing {
                 _ => None,
             };
             if let Some(what) = impossible {
-                return Err(Fail::new(Stage::Exchange, &Cause::BadAnswer(what), false).into());
+                return Err(AttemptError::new(Stage::Exchange, &Cause::BadAnswer(what), false).into());
             }
             let (head, body) = response.into_parts();
             let body = if repeatable { DownBody::settle(body).await } else { Ok(DownBody::Coming(body)) };

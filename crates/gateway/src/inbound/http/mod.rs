@@ -21,20 +21,18 @@ use tokio::net::TcpStream;
 use self::{
     body::OutBody,
     client_stream::{ClientStream, Queue},
+    destination::Destination,
     exchange::NodeIo,
-    place::Destination,
     proxy_status::PROXY_STATUS,
     request_head::Asked,
 };
-use super::Inbox;
+use super::ClientBuffer;
 use crate::{
     Refusal,
-    access::{failed_login, log_in},
-    auth::{Basic, Identity, admit, basic},
-    course::{Course, NodeLease, Route, Verdict},
-    gateway::{Shared, reject},
-    journal::{Inbound, Journal},
-    metrics::Raised,
+    access::{Basic, Identity, admit, basic, failed_login, log_in},
+    context::{Context, reject},
+    failover::{AttemptReport, Connected, Failover, NodeLease},
+    telemetry::{AccessLogEntry, GaugeGuard, InboundKind},
     tunnel::{carry, tunnel},
 };
 
@@ -42,11 +40,11 @@ mod answer;
 mod body;
 mod body_end;
 mod client_stream;
+mod destination;
 mod exchange;
 mod forward;
 mod head;
 mod headers;
-mod place;
 mod proxy_answer;
 mod proxy_status;
 mod request_head;
@@ -63,14 +61,14 @@ const BODY_ROOM: usize = 16 * 1024;
 /// A connection that stops being HTTP when its last answer has been sent.
 enum Handover {
     /// CONNECT: the client's bytes go to the node as they are.
-    Connect { client: OnUpgrade, course: Box<Course>, route: Route, journal: Journal },
+    Connect { client: OnUpgrade, failover: Box<Failover>, connected: Connected, log_entry: AccessLogEntry },
     /// `101 Switching Protocols` from the target.
-    Upgrade { client: OnUpgrade, node: OnUpgrade, lease: NodeLease, verdict: Verdict, journal: Journal },
+    Upgrade { client: OnUpgrade, node: OnUpgrade, lease: NodeLease, report: AttemptReport, log_entry: AccessLogEntry },
 }
 
 /// What the requests of one connection share.
 struct Connection {
-    shared: Arc<Shared>,
+    context: Arc<Context>,
     client: SocketAddr,
     handover: Mutex<Option<Handover>>,
     /// What the heads that hyper has read ask for.
@@ -78,34 +76,34 @@ struct Connection {
 }
 
 /// Serves an HTTP client.
-pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr) {
-    if let Err(refusal) = head::first(&mut inbox, shared.config.max_head).await {
-        reject(shared, client, &refusal);
+pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) {
+    if let Err(refusal) = head::wait_for_head(&mut buffer, context.config.max_head).await {
+        reject(context, client, &refusal);
         if matches!(refusal, Refusal::ClientGone) {
             return;
         }
-        return inbox.farewell(&answer::bytes(&refusal), &shared.courtesy).await;
+        return buffer.send_and_close(&answer::bytes(&refusal), &context.reject_budget).await;
     }
     let (handover, queue) = (Mutex::new(None), Queue::default());
-    let connection = Arc::new(Connection { shared: shared.clone(), client, handover, queue });
-    if let Err(error) = speak(&connection, inbox).await {
+    let connection = Arc::new(Connection { context: context.clone(), client, handover, queue });
+    if let Err(error) = speak(&connection, buffer).await {
         tracing::debug!(%client, %error, "HTTP connection ended");
     }
     let handover = connection.handover.lock().take();
     if let Some(handover) = handover {
-        handover.run(shared).await;
+        handover.run(context).await;
     }
 }
 
 /// Requests and answers until the connection closes or stops being HTTP.
-async fn speak(connection: &Arc<Connection>, inbox: Inbox) -> hyper::Result<()> {
-    let config = &connection.shared.config;
+async fn speak(connection: &Arc<Connection>, buffer: ClientBuffer) -> hyper::Result<()> {
+    let config = &connection.context.config;
     let service = service_fn(|request| {
         let connection = connection.clone();
         async move { Ok::<_, Infallible>(connection.answer(request).await) }
     });
-    let (stream, front) = inbox.into_parts();
-    let stream = ClientStream::new(stream, front, connection.shared.clone(), connection.queue.clone());
+    let (stream, front) = buffer.into_parts();
+    let stream = ClientStream::new(stream, front, connection.context.clone(), connection.queue.clone());
     let speaking = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(config.keep_alive)
@@ -120,7 +118,7 @@ async fn speak(connection: &Arc<Connection>, inbox: Inbox) -> hyper::Result<()> 
     let mut speaking = pin!(speaking);
     tokio::select! {
         result = speaking.as_mut() => return result,
-        () = connection.shared.drain.cancelled() => speaking.as_mut().graceful_shutdown(),
+        () = connection.context.drain.cancelled() => speaking.as_mut().graceful_shutdown(),
     }
     speaking.await
 }
@@ -142,8 +140,8 @@ impl Connection {
     }
 
     async fn serve(&self, request: Request<Incoming>, destination: Result<Destination, Refusal>) -> Response<OutBody> {
-        let inbound = if request.method() == Method::CONNECT { Inbound::Connect } else { Inbound::Http };
-        let mut journal = Journal::new(&self.shared, inbound, self.client);
+        let inbound = if request.method() == Method::CONNECT { InboundKind::Connect } else { InboundKind::Http };
+        let mut log_entry = AccessLogEntry::new(&self.context, inbound, self.client);
         let login = self.login(&request);
         // Who asks for the impossible is told so before it is asked for a password.
         let asked = match destination {
@@ -153,14 +151,14 @@ impl Connection {
         let (destination, identity) = match asked {
             Ok(asked) => asked,
             Err(refusal) => {
-                journal.refused(&refusal, 0);
+                log_entry.refused(&refusal, 0);
                 return self.refuse(&refusal);
             }
         };
-        journal.identity(&identity);
+        log_entry.set_identity(&identity);
         match destination {
-            Destination::Tunnel(target) => self.connect(request, &target, &identity, journal).await,
-            Destination::Forward(place) => self.forward(request, place, &identity, journal).await,
+            Destination::Tunnel(target) => self.connect(request, &target, &identity, log_entry).await,
+            Destination::Forward(place) => self.forward(request, place, &identity, log_entry).await,
         }
     }
 
@@ -176,20 +174,20 @@ impl Connection {
             // Nobody asked for a password of another kind, and it may be meant for somebody else: as if there were none.
             Basic::Other => Vec::new(),
             Basic::Logins(logins) => logins,
-            Basic::Malformed if self.shared.config.users.is_empty() => {
+            Basic::Malformed if self.context.config.users.is_empty() => {
                 return Err(Refusal::BadRequest("the Basic credentials in Proxy-Authorization cannot be read"));
             }
-            Basic::Malformed => return Err(failed_login(&self.shared, &[], self.client)),
+            Basic::Malformed => return Err(failed_login(&self.context, &[], self.client)),
         };
-        let identity = log_in(&self.shared, &logins, self.client).await?;
-        admit(&self.shared, identity, self.client.ip())
+        let identity = log_in(&self.context, &logins, self.client).await?;
+        admit(&self.context, identity, self.client.ip())
     }
 
     /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.
     fn refuse(&self, refusal: &Refusal) -> Response<OutBody> {
         let mut response = answer::response(refusal);
         let failed = matches!(refusal, Refusal::AuthWrong | Refusal::LoginLimit);
-        if failed || self.shared.visitors.is_stranger(self.client) {
+        if failed || self.context.clients.is_pending(self.client) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -200,23 +198,23 @@ impl Connection {
         request: Request<Incoming>,
         target: &Target,
         identity: &Identity,
-        mut journal: Journal,
+        mut log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
-        journal.target(target);
-        let mut course = Course::new(&self.shared, identity, self.client.ip(), target);
-        match course.next().await {
-            Ok(route) => {
-                journal.connected(route.lease.id(), course.attempts());
-                let named = proxy_status::served(&self.shared, identity, &route.lease);
+        log_entry.set_target(target);
+        let mut failover = Failover::new(&self.context, identity, self.client.ip(), target);
+        match failover.connect_next().await {
+            Ok(connected) => {
+                log_entry.connected(connected.lease.id(), failover.attempts());
+                let named = proxy_status::served(&self.context, identity, &connected.lease);
                 let client = hyper::upgrade::on(request);
-                let course = Box::new(course);
-                *self.handover.lock() = Some(Handover::Connect { client, course, route, journal });
+                let failover = Box::new(failover);
+                *self.handover.lock() = Some(Handover::Connect { client, failover, connected, log_entry });
                 let mut response = Response::new(OutBody::empty());
                 response.headers_mut().extend(named.map(|named| (PROXY_STATUS, named)));
                 response
             }
             Err(refusal) => {
-                journal.refused(&refusal, course.attempts());
+                log_entry.refused(&refusal, failover.attempts());
                 answer::response(&refusal)
             }
         }
@@ -224,19 +222,19 @@ impl Connection {
 }
 
 impl Handover {
-    async fn run(self, shared: &Arc<Shared>) {
+    async fn run(self, context: &Arc<Context>) {
         match self {
-            Self::Connect { client, course, route, journal } => {
+            Self::Connect { client, failover, connected, log_entry } => {
                 if let Some(client) = client.await.ok().and_then(client_beneath) {
-                    tunnel(shared, client, *course, route, journal).await;
+                    tunnel(context, client, *failover, connected, log_entry).await;
                 }
             }
-            Self::Upgrade { client, node, lease, mut verdict, mut journal } => {
-                let (_lease, _open) = (lease, Raised::new(&shared.metrics.tunnels));
+            Self::Upgrade { client, node, lease, mut report, mut log_entry } => {
+                let (_lease, _open) = (lease, GaugeGuard::new(&context.metrics.tunnels));
                 let client = client.await.ok().and_then(client_beneath);
                 let node = node.await.ok().and_then(beneath::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {
-                    journal.code = carry(shared, &mut client, &mut node, &mut journal.counts, &mut verdict).await;
+                    log_entry.code = carry(context, &mut client, &mut node, &mut log_entry.counts, &mut report).await;
                 }
             }
         }

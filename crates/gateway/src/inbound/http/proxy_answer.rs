@@ -4,7 +4,7 @@ use hezar_core::Stage;
 use hezar_engine::Cause;
 use http::{HeaderName, Response, StatusCode, header};
 
-use crate::course::{Fail, Way};
+use crate::{AttemptError, failover::FormChoice};
 
 /// Headers that proxies put into their own error pages, and targets do not send.
 const MARKS: [HeaderName; 4] = [
@@ -19,13 +19,13 @@ const SERVERS: [&str; 7] = ["squid", "tinyproxy", "mikrotik httpproxy", "privoxy
 
 /// Why the node, and not the target, has answered; nothing for an answer that is to be passed on. The target is not asked
 /// twice for what cannot be repeated.
-pub(super) fn failure<B>(response: &Response<B>, way: &Way, repeatable: bool) -> Option<Fail> {
+pub(super) fn failure<B>(response: &Response<B>, way: &FormChoice, repeatable: bool) -> Option<AttemptError> {
     if !way.form.is_absolute() {
         return None;
     }
     let status = response.status();
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        return Some(Fail::new(Stage::Handshake, &Cause::Authentication, true));
+        return Some(AttemptError::new(Stage::Handshake, &Cause::Authentication, true));
     }
     if !repeatable {
         return None;
@@ -37,7 +37,7 @@ pub(super) fn failure<B>(response: &Response<B>, way: &Way, repeatable: bool) ->
         _ => None,
     };
     if let Some(cause) = untaken.filter(|_| way.untested) {
-        return Some(Fail::refuses_plain(&cause));
+        return Some(AttemptError::refuses_plain(&cause));
     }
     let cause = match status.as_u16() {
         403 => Cause::Forbidden,
@@ -45,7 +45,7 @@ pub(super) fn failure<B>(response: &Response<B>, way: &Way, repeatable: bool) ->
         500 | 502..=504 => Cause::TargetUnreachable("an error page of the proxy"),
         _ => return None,
     };
-    is_of_proxy(response).then(|| Fail::new(Stage::Handshake, &cause, false))
+    is_of_proxy(response).then(|| AttemptError::new(Stage::Handshake, &cause, false))
 }
 
 fn is_of_proxy<B>(response: &Response<B>) -> bool {

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{Refusal, SessionKey, auth::Identity, course::NodeLease, gateway::Shared};
+use crate::{Refusal, SessionKey, access::Identity, context::Context, failover::NodeLease};
 
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -26,8 +26,8 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 }
 
 /// The value for a request that a node serves; `None` when the listener does not name exits.
-pub(super) fn served(shared: &Shared, identity: &Identity, lease: &NodeLease) -> Option<HeaderValue> {
-    if !shared.config.name_exit {
+pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) -> Option<HeaderValue> {
+    if !context.config.name_exit {
         return None;
     }
     let mut value = NAME.to_owned();
@@ -40,7 +40,7 @@ pub(super) fn served(shared: &Shared, identity: &Identity, lease: &NodeLease) ->
         parameter(&mut value, "country", &String::from_iter([char::from(first), char::from(second)]));
     }
     if let Some(session) = &identity.options.session {
-        let key = SessionKey { listener: &shared.config.name, user: &identity.user, session };
+        let key = SessionKey { listener: &context.config.name, user: &identity.user, session };
         parameter(&mut value, "session", &format!("{:016x}", key.id()));
     }
     HeaderValue::try_from(value).ok()

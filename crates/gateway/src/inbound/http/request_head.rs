@@ -6,7 +6,7 @@
 //! hyper never sees the client's own request line: where it goes is decided here, once. Lenient is only what cannot change where a
 //! request ends (RFC 9112 §6.3, §11.2).
 
-use super::{body_end::BodyEnd, place::Destination, request_line::RequestLine};
+use super::{body_end::BodyEnd, destination::Destination, request_line::RequestLine};
 use crate::Refusal;
 
 /// What HTTP/2 clients begin with (RFC 9113 §3.4), as far as a blank line.

@@ -1,6 +1,6 @@
 //! The request line of a client: a method, where it wants to go, a version (RFC 9112 §3).
 
-use super::place::{self, Destination};
+use super::destination::{self, Destination};
 use crate::Refusal;
 
 /// The longest method; the registered ones have at most 17 letters.
@@ -48,9 +48,9 @@ impl<'a> RequestLine<'a> {
             return Err(Refusal::BadRequest("the target in the request line is malformed"));
         }
         let destination = if method == b"CONNECT" {
-            place::of_connect(target).map(Destination::Tunnel)
+            destination::connect_target(target).map(Destination::Tunnel)
         } else {
-            place::of_absolute(target).map(Destination::Forward)
+            destination::forward_target(target).map(Destination::Forward)
         };
         Ok(Self { method, destination, is_http10 })
     }

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::{
     answer,
     body_end::BodyEnd,
+    destination::{self, Destination},
     headers,
-    place::{self, Destination},
     request_head::RequestHead,
 };
 use crate::Refusal;
@@ -157,7 +157,7 @@ fn places_of_absolute_requests() {
         ("http://bücher.example/ü".as_bytes(), "xn--bcher-kva.example:80", "xn--bcher-kva.example:80", "/ü"),
     ] {
         let shown = String::from_utf8_lossy(uri);
-        let found = place::of_absolute(uri).unwrap_or_else(|refusal| panic!("{shown}: {refusal}"));
+        let found = destination::forward_target(uri).unwrap_or_else(|refusal| panic!("{shown}: {refusal}"));
         assert_eq!((found.target.to_string().as_str(), found.host.to_str().unwrap()), (target, host), "{shown}");
         assert_eq!(found.path.to_string(), path, "{shown}");
     }
@@ -188,12 +188,12 @@ fn places_that_are_none() {
         b"http:/example.com/",
         b"://a/",
     ] {
-        let found = place::of_absolute(uri).map(|place| place.target);
+        let found = destination::forward_target(uri).map(|place| place.target);
         let code = found.as_ref().map_err(Refusal::code);
         assert_eq!(code, Err("bad-request"), "{}", String::from_utf8_lossy(uri));
     }
     for uri in [&b"/index.html"[..], b"*", b"//a/b"] {
-        assert_eq!(place::of_absolute(uri).unwrap_err().code(), "not-a-proxy-request");
+        assert_eq!(destination::forward_target(uri).unwrap_err().code(), "not-a-proxy-request");
     }
 }
 
@@ -207,7 +207,7 @@ fn targets_of_connect() {
         ("::1:80", "[::1]:80"),
         ("bücher.example:443", "xn--bcher-kva.example:443"),
     ] {
-        assert_eq!(place::of_connect(text.as_bytes()).unwrap().to_string(), wanted);
+        assert_eq!(destination::connect_target(text.as_bytes()).unwrap().to_string(), wanted);
     }
     for text in [
         "example.com",
@@ -221,9 +221,9 @@ fn targets_of_connect() {
         "a:1/x",
         "a:+1",
     ] {
-        assert!(place::of_connect(text.as_bytes()).is_err(), "{text}");
+        assert!(destination::connect_target(text.as_bytes()).is_err(), "{text}");
     }
-    assert!(place::of_connect(b"\xff:1").is_err());
+    assert!(destination::connect_target(b"\xff:1").is_err());
     let head = read(b"CONNECT a:1 HTTP/1.1\r\nContent-Length: 9\r\n\r\n").unwrap();
     assert!(matches!(head.asked.destination, Ok(Destination::Tunnel(_))) && head.body.is_over());
 }
@@ -347,8 +347,8 @@ proptest! {
     #[test]
     fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = read(&bytes);
-        let _ = place::of_absolute(&bytes);
-        let _ = place::of_connect(&bytes);
+        let _ = destination::forward_target(&bytes);
+        let _ = destination::connect_target(&bytes);
     }
 
     /// Whatever is read of a head, hyper's parser reads the same head without an error.
@@ -364,10 +364,10 @@ proptest! {
 
     #[test]
     fn uris_never_panic(text in "(http|https|ws|)(://)?[a-z@:\\[\\]0-9./?#% \"<é]{0,40}") {
-        if let Ok(place) = place::of_absolute(text.as_bytes()) {
+        if let Ok(place) = destination::forward_target(text.as_bytes()) {
             prop_assert!(place.path.to_string().starts_with('/'));
         }
-        let _ = place::of_connect(text.as_bytes());
+        let _ = destination::connect_target(text.as_bytes());
     }
 
     /// Any cut of the bytes gives the same end.

@@ -18,89 +18,103 @@ use tokio::{
 };
 
 use super::{
-    super::Inbox,
-    door::{Door, MAX_DATAGRAM, Packet},
+    super::ClientBuffer,
+    udp_relay_socket::{MAX_DATAGRAM, Packet, UdpRelaySocket},
     wire,
 };
 use crate::{
-    Metrics, Refusal,
-    auth::Identity,
-    course::{Course, Fail, Flow, Verdict},
-    gateway::Shared,
-    journal::{Inbound, Journal},
-    limits::Pass,
-    meter::Meter,
-    metrics::Raised,
+    AttemptError, Metrics, Refusal,
+    access::{Admission, Identity},
+    context::Context,
+    failover::{Association, AttemptReport, Failover},
+    telemetry::{AccessLogEntry, GaugeGuard, InboundKind, Meter},
 };
 
 /// Serves one association to its end.
-pub(super) async fn serve(shared: &Arc<Shared>, mut inbox: Inbox, client: SocketAddr, identity: &Identity, port: u16) {
-    let mut journal = Journal::new(shared, Inbound::Udp, client);
-    journal.identity(identity);
-    let mut course = Course::for_datagrams(shared, identity, client.ip());
-    let Ok(_place) = shared.associations.clone().try_acquire_owned() else {
-        return refuse(shared, journal, inbox, &Refusal::AssociationLimit, 0).await;
+pub(super) async fn serve(
+    context: &Arc<Context>,
+    mut buffer: ClientBuffer,
+    client: SocketAddr,
+    identity: &Identity,
+    port: u16,
+) {
+    let mut log_entry = AccessLogEntry::new(context, InboundKind::Udp, client);
+    log_entry.set_identity(identity);
+    let mut failover = Failover::for_datagrams(context, identity, client.ip());
+    let Ok(_place) = context.associations.clone().try_acquire_owned() else {
+        return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
     };
-    let (door, address) = match open(shared, &inbox, client, port).await {
+    let (socket, address) = match open(context, &buffer, client, port).await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(%error, "no socket for an association");
-            return refuse(shared, journal, inbox, &Refusal::AssociationLimit, 0).await;
+            return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
         }
     };
-    let flow = tokio::select! {
+    let association = tokio::select! {
         biased;
-        flow = course.next_flow() => flow,
-        // The journal says that the client is gone.
-        () = inbox.hung_up() => return,
+        association = failover.connect_next_association() => association,
+        // The log_entry says that the client is gone.
+        () = buffer.client_hung_up() => return,
     };
-    let flow = match flow {
-        Ok(flow) => flow,
-        Err(refusal) => return refuse(shared, journal, inbox, &refusal, course.attempts()).await,
+    let association = match association {
+        Ok(association) => association,
+        Err(refusal) => return refuse(context, log_entry, buffer, &refusal, failover.attempts()).await,
     };
-    journal.served(flow.lease.id(), course.attempts());
-    if inbox.write(&wire::associated(address)).await.is_err() {
+    log_entry.served(association.lease.id(), failover.attempts());
+    if buffer.write(&wire::associated(address)).await.is_err() {
         return;
     }
-    let _open = Raised::new(&shared.metrics.associations);
-    let mut association = Association {
-        shared,
+    let _open = GaugeGuard::new(&context.metrics.associations);
+    let mut relay = AssociationRelay {
+        context,
         identity,
         client,
-        door,
-        course,
-        node: flow.lease.id(),
-        flow: Some(flow),
+        socket,
+        failover,
+        node: association.lease.id(),
+        association: Some(association),
         answered: AtomicBool::new(false),
         settled: identity.options.session.is_some(),
         first_sent: None,
         waiting: None,
         meter: Meter::new(),
-        journal,
+        log_entry,
     };
-    let mut control = inbox.into_client();
-    let meter = association.meter.clone();
-    meter.count_in(&shared.metrics);
+    let mut control = buffer.into_client();
+    let meter = relay.meter.clone();
+    meter.count_in(&context.metrics);
     let code = tokio::select! {
-        code = association.run() => code,
+        code = relay.run() => code,
         () = ended(&mut control) => "ok",
-        () = meter.idle(shared.config.udp_idle_timeout) => "idle",
-        () = shared.kill.cancelled() => Refusal::ShuttingDown.code(),
+        () = meter.idle(context.config.udp_idle_timeout) => "idle",
+        () = context.kill.cancelled() => Refusal::ShuttingDown.code(),
     };
-    association.note_silence();
-    association.journal.code = code;
-    association.journal.counts = meter.counts();
+    relay.note_silence();
+    relay.log_entry.code = code;
+    relay.log_entry.counts = meter.counts();
 }
 
-async fn open(shared: &Shared, inbox: &Inbox, client: SocketAddr, port: u16) -> io::Result<(Door, SocketAddr)> {
-    let door = Door::open(inbox.local_address()?, client.ip(), port, shared.metrics.clone()).await?;
-    let address = door.address()?;
-    Ok((door, address))
+async fn open(
+    context: &Context,
+    buffer: &ClientBuffer,
+    client: SocketAddr,
+    port: u16,
+) -> io::Result<(UdpRelaySocket, SocketAddr)> {
+    let socket = UdpRelaySocket::open(buffer.local_address()?, client.ip(), port, context.metrics.clone()).await?;
+    let address = socket.address()?;
+    Ok((socket, address))
 }
 
-async fn refuse(shared: &Shared, mut journal: Journal, inbox: Inbox, refusal: &Refusal, attempts: u32) {
-    journal.refused(refusal, attempts);
-    inbox.farewell(&wire::reply(refusal.socks5_reply()), &shared.courtesy).await;
+async fn refuse(
+    context: &Context,
+    mut log_entry: AccessLogEntry,
+    buffer: ClientBuffer,
+    refusal: &Refusal,
+    attempts: u32,
+) {
+    log_entry.refused(refusal, attempts);
+    buffer.send_and_close(&wire::reply(refusal.socks5_reply()), &context.reject_budget).await;
 }
 
 /// Ends when the client ends its stream; nothing that it says there means anything.
@@ -117,13 +131,13 @@ enum End {
     Silent,
 }
 
-struct Association<'a> {
-    shared: &'a Arc<Shared>,
+struct AssociationRelay<'a> {
+    context: &'a Arc<Context>,
     identity: &'a Identity,
     client: SocketAddr,
-    door: Door,
-    course: Course,
-    flow: Option<Flow>,
+    socket: UdpRelaySocket,
+    failover: Failover,
+    association: Option<Association>,
     /// Whether the node has answered.
     answered: AtomicBool,
     /// The node of the moment.
@@ -135,86 +149,86 @@ struct Association<'a> {
     /// The datagram that the node has not taken yet.
     waiting: Option<Packet>,
     meter: Arc<Meter>,
-    journal: Journal,
+    log_entry: AccessLogEntry,
 }
 
-impl Association<'_> {
+impl AssociationRelay<'_> {
     /// Carries datagrams until no node is left; returns the code that says why.
     async fn run(&mut self) -> &'static str {
         loop {
-            let Some(mut flow) = self.flow.take() else {
+            let Some(mut association) = self.association.take() else {
                 // The node had proved itself and is gone: another one when there is something to send.
                 if self.waiting.is_none() {
-                    self.waiting = Some(self.door.receive().await);
+                    self.waiting = Some(self.socket.receive().await);
                 }
-                self.course = Course::for_datagrams(self.shared, self.identity, self.client.ip());
-                match self.course.next_flow().await {
-                    Ok(flow) => self.begin(flow),
+                self.failover = Failover::for_datagrams(self.context, self.identity, self.client.ip());
+                match self.failover.connect_next_association().await {
+                    Ok(association) => self.begin(association),
                     Err(refusal) => return refusal.code(),
                 }
                 continue;
             };
-            let end = self.carry(&mut flow).await;
-            self.course.renew();
+            let end = self.carry(&mut association).await;
+            self.failover.renew();
             match end {
                 End::Failed(error) => {
-                    let fail = Fail::of_stream(Stage::Relay, &error);
-                    tracing::debug!(node = %flow.lease.id(), code = fail.code, answered = self.answered.load(Relaxed), "association lost");
+                    let fail = AttemptError::of_stream(Stage::Relay, &error);
+                    tracing::debug!(node = %association.lease.id(), code = fail.code, answered = self.answered.load(Relaxed), "association lost");
                     if self.answered.load(Relaxed) {
                         continue;
                     }
-                    self.course.lost(flow, fail);
-                    match self.course.next_flow().await {
-                        Ok(flow) => self.begin(flow),
+                    self.failover.lost(association, fail);
+                    match self.failover.connect_next_association().await {
+                        Ok(association) => self.begin(association),
                         Err(refusal) => return refusal.code(),
                     }
                 }
                 // Nobody is blamed: the target may be silent, and a node that carries no datagrams may carry streams.
-                End::Silent => match self.course.next_flow().await {
+                End::Silent => match self.failover.connect_next_association().await {
                     Ok(other) => {
                         self.note_silence();
                         self.begin(other);
                     }
                     Err(_) => {
                         self.settled = true;
-                        self.flow = Some(flow);
+                        self.association = Some(association);
                     }
                 },
             }
         }
     }
 
-    fn begin(&mut self, flow: Flow) {
-        self.journal.moved(flow.lease.id(), self.course.attempts());
-        self.node = flow.lease.id();
-        self.flow = Some(flow);
+    fn begin(&mut self, association: Association) {
+        self.log_entry.moved(association.lease.id(), self.failover.attempts());
+        self.node = association.lease.id();
+        self.association = Some(association);
         (self.answered, self.first_sent) = (AtomicBool::new(false), None);
     }
 
     /// Remembers what the node has carried, for other associations.
     fn note_silence(&self) {
-        let patience = self.shared.config.udp_patience;
+        let patience = self.context.config.udp_patience;
         if self.answered.load(Relaxed) {
-            self.shared.mutes.forget(self.node);
+            self.context.udp_avoidance.remove(self.node);
         } else if self.first_sent.is_some_and(|first| first.elapsed() >= patience) {
-            self.shared.mutes.note(self.node, self.shared.clock.now());
+            self.context.udp_avoidance.insert(self.node, self.context.clock.now());
         }
     }
 
     /// Both directions over one node.
-    async fn carry(&mut self, flow: &mut Flow) -> End {
-        let Flow { datagram, verdict, .. } = flow;
-        let shared = Sides {
-            door: &self.door,
+    async fn carry(&mut self, association: &mut Association) -> End {
+        let Association { datagram, report, .. } = association;
+        let context = Sides {
+            socket: &self.socket,
             meter: &self.meter,
-            metrics: &self.shared.metrics,
+            metrics: &self.context.metrics,
             answered: &self.answered,
-            patience: self.shared.config.udp_patience,
-            pass: &self.identity.pass,
+            patience: self.context.config.udp_patience,
+            admission: &self.identity.admission,
         };
         tokio::select! {
-            end = shared.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
-            error = shared.down(&**datagram, verdict) => End::Failed(error),
+            end = context.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
+            error = context.down(&**datagram, report) => End::Failed(error),
         }
     }
 }
@@ -222,12 +236,12 @@ impl Association<'_> {
 /// What the two directions share.
 #[derive(Clone, Copy)]
 struct Sides<'a> {
-    door: &'a Door,
+    socket: &'a UdpRelaySocket,
     meter: &'a Meter,
     metrics: &'a Metrics,
     answered: &'a AtomicBool,
     patience: Duration,
-    pass: &'a Pass,
+    admission: &'a Admission,
 }
 
 impl Sides<'_> {
@@ -243,7 +257,7 @@ impl Sides<'_> {
         loop {
             let packet = match waiting {
                 Some(packet) => packet,
-                None => waiting.insert(self.door.receive().await),
+                None => waiting.insert(self.socket.receive().await),
             };
             let silent = first_sent.is_some_and(|first| first.elapsed() >= self.patience);
             if silent && !settled && !self.answered.load(Relaxed) {
@@ -260,22 +274,22 @@ impl Sides<'_> {
             }
             // Meanwhile the client's datagrams wait in the socket, as many as fit.
             let bytes = waiting.take().map_or(0, |packet| packet.payload.len());
-            self.pass.pace(bytes).await;
+            self.admission.pace(bytes).await;
         }
     }
 
     /// From the node to the client, until the node fails.
-    async fn down(self, node: &dyn Datagram, verdict: &mut Verdict) -> io::Error {
+    async fn down(self, node: &dyn Datagram, report: &mut AttemptReport) -> io::Error {
         let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
             match node.recv_from(&mut buffer).await {
                 Ok((length, from)) => {
                     self.answered.store(true, Relaxed);
-                    verdict.good();
+                    report.succeeded();
                     self.meter.received(length);
                     self.metrics.datagram("down");
-                    self.door.send(&from, buffer.get(..length).unwrap_or_default()).await;
-                    self.pass.pace(length).await;
+                    self.socket.send(&from, buffer.get(..length).unwrap_or_default()).await;
+                    self.admission.pace(length).await;
                 }
                 Err(error) => return error,
             }

@@ -21,7 +21,7 @@ use hezar_core::{Host, Target};
 
 use crate::{
     Refusal,
-    auth::{Login, readings},
+    access::{Login, readings},
 };
 
 /// The longest user name and host name of SOCKS4.

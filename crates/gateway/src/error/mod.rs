@@ -1,0 +1,9 @@
+//! What can go wrong: one attempt over a node, a request as a whole, and an option in a user name.
+
+mod attempt;
+mod option;
+mod refusal;
+
+pub use attempt::AttemptError;
+pub use option::OptionError;
+pub use refusal::Refusal;

@@ -1,0 +1,100 @@
+//! The failover of an association: as a request's, over the nodes that carry datagrams.
+
+use std::{net::IpAddr, sync::Arc};
+
+use hezar_engine::{Attempt, BoxDatagram, Cause, DialError};
+use tokio::time::Instant;
+
+use super::{
+    AttemptReport, Failover, NodeLease,
+    dial::{bounded, dialer},
+};
+use crate::{AttemptError, Refusal, access::Identity, context::Context};
+
+/// Nodes that turn out not to carry datagrams and are passed over without counting as attempts.
+const PASSED_OVER: usize = 32;
+
+/// A node with an association over it. The lease lives as long as the association.
+pub(crate) struct Association {
+    pub datagram: BoxDatagram,
+    pub lease: NodeLease,
+    pub report: AttemptReport,
+}
+
+impl Failover {
+    /// The failover of an association by `identity` at `client`; its deadline runs from now.
+    pub(crate) fn for_datagrams(context: &Arc<Context>, identity: &Identity, client: IpAddr) -> Self {
+        let mut failover = Self::begin(context, identity, client, None);
+        // A session's node is its node.
+        if failover.sticky.is_free() {
+            failover.nodes = context.udp_avoidance.nodes(context.clock.now());
+        }
+        failover.passed_over = failover.nodes.len();
+        failover
+    }
+
+    /// An association ended before its node had answered: [`Failover::connect_next_association`] goes on. Only a node that does not know
+    /// us is blamed: a server that ends what it cannot relay may carry streams all the same.
+    pub(crate) fn lost(&mut self, mut association: Association, fail: AttemptError) {
+        self.context.udp_avoidance.insert(association.lease.id(), self.context.clock.now());
+        if fail.code == "authentication" {
+            association.report.failed(&fail);
+        }
+        self.note(fail);
+    }
+
+    /// The next node with an association. Nodes that fail are reported and passed over; those that only turn out not to
+    /// carry datagrams cost no attempt.
+    ///
+    /// # Errors
+    /// [`Refusal`] when no node is left, or the attempts or the time are used up.
+    pub(crate) async fn connect_next_association(&mut self) -> Result<Association, Refusal> {
+        let mut passed_over = 0;
+        loop {
+            let lease = match self.pick().or_else(|| self.pick_mute()) {
+                Some(lease) => lease,
+                None => self.wait_for_first_node().await.ok_or_else(|| self.refusal())?,
+            };
+            let limit = self.remaining().min(self.context.config.attempt_timeout);
+            self.nodes.push(lease.id());
+            let started = Instant::now();
+            let result = associate(&self.context, &lease, Attempt::within(limit)).await;
+            if let Err(DialError { cause: Cause::Unsupported(what), .. }) = &result
+                && passed_over < PASSED_OVER
+            {
+                passed_over += 1;
+                tracing::debug!(node = %lease.id(), what, "no datagrams over this node");
+                continue;
+            }
+            self.attempts += 1;
+            self.servers.push(lease.server_key());
+            match result {
+                Ok(datagram) => {
+                    let (context, undecided) = (self.context.clone(), self.undecided.clone());
+                    let report = AttemptReport::new(context, lease.id(), self.keys, started.elapsed(), undecided);
+                    return Ok(Association { datagram, lease, report });
+                }
+                Err(error) => self.dial_failed(&lease, &error, limit)?,
+            }
+        }
+    }
+
+    /// A node that has lately carried no datagrams, when there is no other one: it may have learned.
+    fn pick_mute(&mut self) -> Option<NodeLease> {
+        if self.passed_over == 0 {
+            return None;
+        }
+        self.nodes.drain(..std::mem::take(&mut self.passed_over));
+        self.pick()
+    }
+
+    /// Whether nodes are routable and the failover failed for want of one that carries datagrams.
+    pub(super) fn lacks_datagrams(&self) -> bool {
+        self.target.is_none() && self.context.pool.snapshot().counts().routable() > 0
+    }
+}
+
+async fn associate(context: &Context, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
+    let dialer = dialer(context, lease)?;
+    bounded(&attempt, dialer.associate(&attempt)).await
+}

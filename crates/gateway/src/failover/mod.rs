@@ -1,0 +1,420 @@
+//! Failover: the failover of one request over several nodes, each on another server, within one deadline.
+//!
+//! This is the only keys that dials, and it dials only through a leased node: with no lease there is no connection.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use hezar_core::{Fault, NodeId, Stage, Target};
+use hezar_engine::{BoxStream, Cause, DialError, Dialer};
+use hezar_pool::{Country, Lease, Need, Query, Strategy, hash_key};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{AttemptError, Refusal, access::Identity, context::Context, site_key};
+
+mod association;
+mod blame;
+mod dial;
+mod exchange;
+mod explanation;
+mod hedge_budget;
+mod latency;
+mod recent_targets;
+mod report;
+mod stall_timer;
+mod sticky;
+#[cfg(test)]
+mod tests;
+mod udp_avoidance;
+
+pub(crate) use association::Association;
+pub(crate) use blame::Blame;
+pub(crate) use dial::FormChoice;
+use dial::{Dialled, Dialling, dial};
+pub(crate) use exchange::{Exchange, ExchangeError, Winner, first_answer};
+pub(crate) use explanation::Explanation;
+pub(crate) use hedge_budget::HedgeBudget;
+pub(crate) use latency::{LatencyEstimator, Wait};
+pub(crate) use recent_targets::RecentTargets;
+pub(crate) use report::AttemptReport;
+use report::{Undecided, failure, report};
+use stall_timer::{Stall, StallTimer};
+use sticky::Sticky;
+pub(crate) use udp_avoidance::UdpAvoidance;
+
+/// How many nodes must say that a target cannot be reached: a second opinion is enough.
+const TARGET_OPINIONS: u32 = 2;
+/// The same for a target that was reached a moment ago: those who say no may be at fault themselves.
+const DOUBTED_OPINIONS: u32 = 8;
+/// A shorter time says nothing about the node: a handshake over two continents may take as long.
+const FAIR: Duration = Duration::from_secs(2);
+
+/// Between two looks for the first node that is usable.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// What a dialer is called in the pool.
+pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
+
+/// A node, connected to the target. The lease lives as long as the connection.
+pub(crate) struct Connected {
+    pub stream: BoxStream,
+    pub way: FormChoice,
+    pub lease: NodeLease,
+    pub report: AttemptReport,
+}
+
+/// Where a request goes, as keys; nothing for an association.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TargetKeys {
+    /// Of the site, for evidence about nodes.
+    pub site: Option<u64>,
+    /// Of host and port.
+    pub target: Option<u64>,
+}
+
+impl TargetKeys {
+    fn of(target: &Target) -> Self {
+        Self { site: Some(site_key(target.host())), target: Some(hash_key(target)) }
+    }
+}
+
+/// The attempts of one request.
+pub(crate) struct Failover {
+    context: Arc<Context>,
+    /// Nothing for an association, whose datagrams each name their own.
+    target: Option<Target>,
+    /// What a node must carry.
+    need: Need,
+    strategy: Strategy,
+    /// Any of these; empty = all.
+    countries: Vec<Country>,
+    sticky: Sticky,
+    keys: TargetKeys,
+    deadline: Instant,
+    /// Until when it waits for a node, once there was none.
+    waits_until: Option<Instant>,
+    servers: Vec<u64>,
+    nodes: Vec<NodeId>,
+    /// HTTP proxies that refused the absolute form and are asked for a tunnel when they are tried again.
+    tunnel_only: Vec<NodeId>,
+    /// How many of these, in front, were never tried: an association passes them over while there are others.
+    passed_over: usize,
+    attempts: u32,
+    target_faults: u32,
+    stall_count: u32,
+    undecided: Undecided,
+    last: Option<AttemptError>,
+    /// The dials under way; they go on between two calls of [`Failover::connect_next`].
+    dialling: FuturesUnordered<Dialling>,
+    stall_timer: StallTimer,
+}
+
+impl Failover {
+    /// The failover of a request by `identity` at `client` to `target`; its deadline runs from now.
+    pub(crate) fn new(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+        Self::begin(context, identity, client, Some(target.clone()))
+    }
+
+    /// The failover of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
+    pub(crate) fn for_http(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+        let need = Need::Plain { port: target.port(), allow_transparent: true };
+        Self { need, ..Self::new(context, identity, client, target) }
+    }
+
+    fn begin(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
+        let strategy = identity.options.strategy.unwrap_or(context.config.strategy);
+        let sticky = Sticky::of(context, identity, strategy, client);
+        let mut countries = identity.options.countries.clone();
+        if countries.len() > 1 {
+            // Each gets its share of the requests, and a session begins with the same one every time.
+            let first = sticky.draw() % countries.len() as u64;
+            countries.rotate_left(usize::try_from(first).unwrap_or_default());
+        }
+        context.hedge_budget.deposit();
+        Self {
+            keys: target.as_ref().map_or_else(TargetKeys::default, TargetKeys::of),
+            need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
+            target,
+            strategy,
+            countries,
+            sticky,
+            deadline: Instant::now() + context.config.deadline,
+            waits_until: None,
+            servers: Vec::new(),
+            nodes: Vec::new(),
+            tunnel_only: Vec::new(),
+            passed_over: 0,
+            attempts: 0,
+            target_faults: 0,
+            stall_count: 0,
+            undecided: Undecided::default(),
+            last: None,
+            dialling: FuturesUnordered::new(),
+            stall_timer: StallTimer::default(),
+            context: context.clone(),
+        }
+    }
+
+    /// How many nodes were tried.
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How many of them have been silent for too long.
+    pub(crate) const fn stall_count(&self) -> u32 {
+        self.stall_count
+    }
+
+    /// When it has to be over.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The deadline runs anew: a tunnel's client may take its time before it says anything.
+    pub(crate) fn renew(&mut self) {
+        self.deadline = Instant::now() + self.context.config.deadline;
+    }
+
+    /// The next node that connects. Nodes that do not are reported and passed over; beside one that takes long another
+    /// one is dialled. May be dropped and called again: the dials go on.
+    ///
+    /// # Errors
+    /// [`Refusal`] when no node is left, or the attempts or the time are used up.
+    pub(crate) async fn connect_next(&mut self) -> Result<Connected, Refusal> {
+        loop {
+            if !self.stall_timer.has_fresh_attempt() && !self.start() && self.dialling.is_empty() {
+                let Some(lease) = self.wait_for_first_node().await else { return Err(self.refusal()) };
+                self.begin_with(lease);
+            }
+            if let Some(connected) = self.dialled().await? {
+                return Ok(connected);
+            }
+        }
+    }
+
+    /// Waits for the first node to be tried at all, while some are yet to be probed; `None` when none came.
+    async fn wait_for_first_node(&mut self) -> Option<NodeLease> {
+        let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.context.config.node_wait);
+        let until = until.min(self.deadline);
+        while self.attempts == 0 && Instant::now() < until && self.context.pool.snapshot().counts().only_new() {
+            sleep_until(until.min(Instant::now() + LOOK)).await;
+            if let Some(lease) = self.pick() {
+                return Some(lease);
+            }
+        }
+        None
+    }
+
+    /// Waits for the dials under way; nothing when it is time for one more.
+    async fn dialled(&mut self) -> Result<Option<Connected>, Refusal> {
+        loop {
+            let alarm = self.stall_timer.alarm();
+            tokio::select! {
+                biased;
+                Some(dialled) = self.dialling.next() => return self.ended(dialled),
+                () = sleep_until(alarm.unwrap_or(self.deadline)), if alarm.is_some() => {
+                    let Some(stall) = self.stall_timer.pop_due(Instant::now()) else { continue };
+                    if let Stall::Stalled(node) = stall {
+                        self.silent(node, Stage::Handshake);
+                    }
+                    if !self.stall_timer.has_fresh_attempt() && self.may_start_another(stall) {
+                        // Nothing to start: what is under way is all that there will be.
+                        if self.start() { continue }
+                    }
+                }
+                () = sleep_until(self.deadline) => return Err(self.refusal()),
+            }
+        }
+    }
+
+    /// Begins to dial one more node; false when there is none.
+    fn start(&mut self) -> bool {
+        self.pick().map(|lease| self.begin_with(lease)).is_some()
+    }
+
+    /// Begins to dial this node.
+    fn begin_with(&mut self, lease: NodeLease) {
+        let Some(target) = self.target.clone() else { return };
+        let limit = self.remaining().min(self.context.config.attempt_timeout);
+        let delays = self.context.latency.delays(Wait::Dial, lease.latency(), self.stall_count);
+        self.attempts += 1;
+        self.servers.push(lease.server_key());
+        self.nodes.push(lease.id());
+        self.stall_timer.begin(lease.id(), delays, Instant::now());
+        let need = if self.tunnel_only.contains(&lease.id()) { Need::Tunnel(target.port()) } else { self.need };
+        self.dialling.push(dial(&self.context, lease, target, need, limit));
+    }
+
+    fn ended(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
+        let Dialled { lease, result, took, limit } = dialled;
+        self.stall_timer.end(lease.id());
+        match result {
+            Ok((stream, way)) => {
+                self.context.latency.record(Wait::Dial, took);
+                let report =
+                    AttemptReport::new(self.context.clone(), lease.id(), self.keys, took, self.undecided.clone());
+                Ok(Some(Connected { stream, way, lease, report }))
+            }
+            Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
+        }
+    }
+
+    /// Whether one more node may be asked: lateness costs a hedge of the budget, loss does not.
+    pub(crate) fn may_start_another(&self, stall: Stall) -> bool {
+        match stall {
+            Stall::Stalled(_) => true,
+            // A session would come out elsewhere, only because its exit takes its time.
+            Stall::Slow if !self.sticky.is_free() => false,
+            Stall::Slow => {
+                let granted = self.context.hedge_budget.try_withdraw();
+                self.context.metrics.hedge(granted);
+                granted
+            }
+        }
+    }
+
+    /// The time until the deadline.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// A connected node failed before it had answered, and the request may be repeated: [`Failover::connect_next`] goes on.
+    pub(crate) fn failed(&mut self, mut report: AttemptReport, fail: AttemptError) {
+        if fail.wants_tunnel {
+            self.ask_for_a_tunnel(report.node());
+        }
+        // To know CONNECT alone is no fault; to let us in nowhere is one.
+        if !fail.wants_tunnel || fail.code == Cause::Forbidden.code() {
+            report.failed(&fail);
+        }
+        self.note(fail);
+    }
+
+    /// Lets a node be tried again, for a tunnel this time: an HTTP proxy that was never probed may know CONNECT alone. Only
+    /// the prober decides what it takes in general, since the target may have given the same answer.
+    fn ask_for_a_tunnel(&mut self, node: NodeId) {
+        self.tunnel_only.push(node);
+        let keys = self.nodes.iter().position(|tried| *tried == node);
+        if let Some(keys) = keys.filter(|keys| *keys < self.servers.len()) {
+            self.nodes.remove(keys);
+            self.servers.remove(keys);
+        }
+    }
+
+    /// A node has been silent for too long; it may still answer.
+    pub(crate) fn silent(&mut self, node: NodeId, stage: Stage) {
+        self.stall_count += 1;
+        if let Some(target) = self.keys.target {
+            self.context.blame.failed(target);
+        }
+        self.undecided.add(node, AttemptError::new(stage, &Cause::Timeout, false));
+    }
+
+    /// Why the request ends here, after the last failure.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let attempts = self.attempts;
+        match &self.last {
+            Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
+            _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
+            Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
+            None if self.context.pool.snapshot().counts().routable() == 0 => {
+                Refusal::PoolEmpty { why: self.context.explanation.current() }
+            }
+            None if !self.countries.is_empty() || self.context.config.filter.is_some() => Refusal::NoMatch,
+            None if self.lacks_datagrams() => Refusal::NoDatagrams,
+            None if self.lacks_carrier() => Refusal::NotCarried,
+            None => Refusal::PoolEmpty { why: self.context.explanation.current() },
+        }
+    }
+
+    /// A node for the next attempt, in the first country that has one.
+    fn pick(&mut self) -> Option<NodeLease> {
+        let used_up = self.attempts >= self.context.config.attempts
+            || self.target_faults >= self.opinions()
+            || self.remaining().is_zero();
+        if used_up {
+            return None;
+        }
+        if self.countries.is_empty() {
+            return self.pick_in(None);
+        }
+        (0..self.countries.len()).find_map(|index| self.pick_in(self.countries.get(index).copied()))
+    }
+
+    fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
+        let lease = self.pick_for(country, self.sticky.key_in(country))?;
+        if self.sticky.found(&self.context, country) {
+            return Some(lease);
+        }
+        self.pick_for(country, self.sticky.key_in(country))
+    }
+
+    /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
+    fn pick_for(&self, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
+        let query = Query {
+            strategy: self.strategy,
+            country,
+            exclude_servers: &self.servers,
+            exclude_nodes: &self.nodes,
+            datagrams: self.target.is_none(),
+            need: self.need,
+            anonymity: None,
+            session,
+            filter: self.context.config.filter,
+            site: self.keys.site,
+            now: Some(self.context.clock.now()),
+            prefer_recent_success: self.attempts > 0,
+        };
+        let other_server = self.context.pool.pick(&query, rand::random());
+        if other_server.is_some() || self.servers.is_empty() {
+            return other_server;
+        }
+        self.context.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
+    }
+
+    fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
+        let mut fail = AttemptError::from(error);
+        let silence = matches!(error.cause, Cause::Timeout);
+        // A node that waits for its target before it says yes may be silent by the target's fault.
+        fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
+        self.context.metrics.attempt("failed", fail.code);
+        tracing::debug!(
+            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
+            attempt = self.attempts, "attempt failed"
+        );
+        if fail.sure {
+            self.undecided.forget(lease.id());
+            report(&self.context, lease.id(), &failure(&fail));
+        }
+        if fail.fault == Fault::Target {
+            // When another node reaches it, the target only refuses this one.
+            self.undecided.add(lease.id(), fail.clone());
+        } else if !fail.sure && limit >= FAIR {
+            // Cut short by our own deadline it would be no evidence at all.
+            self.undecided.add(lease.id(), fail.clone());
+        }
+        let again = error.retryable();
+        self.note(fail);
+        if again { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Whether nodes are routable and none of them carries such a request.
+    fn lacks_carrier(&self) -> bool {
+        self.need != Need::Anything && self.context.pool.snapshot().counts().routable() > 0
+    }
+
+    /// How many nodes may say that the target cannot be reached before they are believed.
+    fn opinions(&self) -> u32 {
+        let reached =
+            self.keys.target.is_some_and(|key| self.context.recent_targets.contains(key, self.context.clock.now()));
+        if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
+    }
+
+    fn note(&mut self, mut fail: AttemptError) {
+        if fail.may_be_of_target() {
+            fail.fault = Fault::Target;
+            self.target_faults += 1;
+        }
+        self.last = Some(fail);
+    }
+}

@@ -1,0 +1,134 @@
+//! What one attempt taught about its node: reported to the pool exactly once, or not at all.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::{Fault, NodeId, Timestamp};
+use hezar_pool::{Origin, Outcome, SiteVerdict};
+use parking_lot::Mutex;
+
+use super::TargetKeys;
+use crate::{AttemptError, context::Context};
+
+/// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
+/// serves the same request: that shows that the target is fine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Undecided(Arc<Mutex<Vec<(NodeId, AttemptError)>>>);
+
+impl Undecided {
+    pub(super) fn add(&self, node: NodeId, fail: AttemptError) {
+        self.forget(node);
+        self.0.lock().push((node, fail));
+    }
+
+    /// The node has been judged.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.0.lock().retain(|(other, _)| *other != node);
+    }
+
+    fn take(&self) -> Vec<(NodeId, AttemptError)> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// The report on a connected node, open until it has proved itself.
+///
+/// Many protocols have no answer of their own to a request for a target, so "connected" proves little: the first byte
+/// from the node does. A connection that ends before that without anybody's provable fault says nothing.
+#[derive(Debug)]
+pub(crate) struct AttemptReport {
+    context: Arc<Context>,
+    node: NodeId,
+    keys: TargetKeys,
+    latency: Duration,
+    undecided: Undecided,
+    open: bool,
+}
+
+impl AttemptReport {
+    pub(super) const fn new(
+        context: Arc<Context>,
+        node: NodeId,
+        keys: TargetKeys,
+        latency: Duration,
+        undecided: Undecided,
+    ) -> Self {
+        Self { context, node, keys, latency, undecided, open: true }
+    }
+
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The node has answered.
+    pub(crate) fn succeeded(&mut self) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.context.metrics.attempt("ok", "ok");
+        report(&self.context, self.node, &Outcome::success(Origin::Traffic, self.latency));
+        let now = self.context.clock.now();
+        if let Some(target) = self.keys.target {
+            self.context.recent_targets.record(target, now);
+            self.context.blame.answered(target);
+        }
+        if let Some(site) = self.keys.site {
+            self.context.pool.report_site(self.node, site, SiteVerdict::Works, now);
+        }
+        self.judge_others(now);
+    }
+
+    /// Blames the nodes that failed at the request that this one has served, unless that speaks against its target.
+    fn judge_others(&self, now: Timestamp) {
+        let mut others = self.undecided.take();
+        others.retain(|(node, _)| *node != self.node);
+        let doubtful = self.context.blame.doubts(self.keys.target, others.len());
+        for (node, fail) in others {
+            let Some(site) = self.keys.site else {
+                report(&self.context, node, &failure(&fail));
+                continue;
+            };
+            if self.context.blame.failed_elsewhere(node, site, now) || !doubtful {
+                report(&self.context, node, &failure(&fail));
+            }
+            // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
+            self.context.pool.report_site(node, site, SiteVerdict::Fails, now);
+        }
+    }
+
+    /// The node has failed after it was connected; nothing happens when it had proved itself before.
+    pub(crate) fn failed(&mut self, fail: &AttemptError) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.context.metrics.attempt("failed", fail.code);
+        if fail.sure {
+            self.undecided.forget(self.node);
+            report(&self.context, self.node, &failure(fail));
+        } else {
+            if let Some(target) = self.keys.target {
+                self.context.blame.failed(target);
+            }
+            self.undecided.add(self.node, fail.clone());
+        }
+    }
+}
+
+impl Drop for AttemptReport {
+    fn drop(&mut self) {
+        if self.open {
+            self.context.metrics.attempt("unproven", "ok");
+        }
+    }
+}
+
+pub(super) fn failure(fail: &AttemptError) -> Outcome {
+    Outcome::failure(Origin::Traffic, fail.fault, fail.stage, fail.code)
+}
+
+/// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them.
+pub(super) fn report(context: &Context, node: NodeId, outcome: &Outcome) {
+    let ours = matches!(&outcome.result, Err(failure) if failure.fault == Fault::Local);
+    if !ours {
+        context.pool.report(node, outcome, context.clock.now());
+    }
+}

@@ -1,0 +1,64 @@
+//! What a request sticks to: a session of its user name, or with the sticky strategy its user or address.
+
+use std::net::IpAddr;
+
+use hezar_pool::{Country, Strategy, hash_key};
+
+use crate::{Session, SessionKey, access::Identity, context::Context};
+
+/// Which requests share an exit with this one.
+#[derive(Clone, Debug)]
+pub(super) enum Sticky {
+    /// No other request.
+    Free,
+    /// Those with this key, one exit for each country.
+    Client(u64),
+    /// Those of a session. It begins when a node is found for it: a request that nobody serves leaves nothing behind.
+    Session(Box<Session>),
+}
+
+impl Sticky {
+    pub(super) fn of(context: &Context, identity: &Identity, strategy: Strategy, client: IpAddr) -> Self {
+        let listener = &*context.config.name;
+        if let Some(session) = &identity.options.session {
+            let ttl = identity.options.session_ttl.unwrap_or(context.config.session_ttl);
+            let name = SessionKey { listener, user: &identity.user, session };
+            return Self::Session(Box::new(context.sessions.find_or_plan(name, ttl, context.clock.now())));
+        }
+        match strategy {
+            Strategy::Sticky if identity.user.is_empty() => {
+                Self::Client(hash_key(&("sticky", listener, client.to_canonical())))
+            }
+            Strategy::Sticky => Self::Client(hash_key(&("sticky", listener, &*identity.user))),
+            _ => Self::Free,
+        }
+    }
+
+    pub(super) const fn is_free(&self) -> bool {
+        matches!(self, Self::Free)
+    }
+
+    /// The pool's key for requests to this country.
+    pub(super) fn key_in(&self, country: Option<Country>) -> Option<u64> {
+        match self {
+            Self::Free => None,
+            Self::Client(client) => Some(hash_key(&(*client, country))),
+            Self::Session(session) => Some(session.pool_key_in(country)),
+        }
+    }
+
+    /// A number that is the same for all that share an exit, or one at random.
+    pub(super) fn draw(&self) -> u64 {
+        self.key_in(None).unwrap_or_else(rand::random)
+    }
+
+    /// A node in this country was found. False when another request has begun the session in the same moment: then the
+    /// node is to be chosen again, by the key that this one has.
+    pub(super) fn found(&mut self, context: &Context, country: Option<Country>) -> bool {
+        let Self::Session(session) = self else { return true };
+        let running = context.sessions.begin(session, country, context.clock.now());
+        let same = running.began == session.began;
+        **session = running;
+        same
+    }
+}

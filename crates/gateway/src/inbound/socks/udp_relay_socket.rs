@@ -1,0 +1,113 @@
+//! The client's side of an association: one UDP socket, which hears one client and answers it alone.
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hezar_core::Target;
+use parking_lot::Mutex;
+use tokio::{net::UdpSocket, time::sleep};
+
+use super::wire;
+use crate::Metrics;
+
+/// The largest datagram there is.
+pub(super) const MAX_DATAGRAM: usize = 65_535;
+/// The pause after a failure of the socket, so that a broken one does not eat the processor.
+const PAUSE: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// Where datagrams arrive: no association holds a buffer while it waits for its client.
+    static ARRIVED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_DATAGRAM));
+}
+
+/// A datagram of the client's.
+#[derive(Debug)]
+pub(super) struct Packet {
+    pub target: Target,
+    pub payload: Box<[u8]>,
+}
+
+/// The socket and whom it hears: datagrams from the client's address, and of these from one port, the one that the
+/// client named or else the first that it used. On loopback every program of the machine has the client's address.
+#[derive(Debug)]
+pub(super) struct UdpRelaySocket {
+    socket: UdpSocket,
+    client: IpAddr,
+    port: Mutex<u16>,
+    metrics: Metrics,
+}
+
+impl UdpRelaySocket {
+    /// Binds a socket on the address at which the client reached us.
+    ///
+    /// # Errors
+    /// The system's: usually no more sockets.
+    pub(super) async fn open(mut at: SocketAddr, client: IpAddr, port: u16, metrics: Metrics) -> io::Result<Self> {
+        at.set_port(0);
+        let socket = UdpSocket::bind(at).await?;
+        Ok(Self { socket, client: client.to_canonical(), port: Mutex::new(port), metrics })
+    }
+
+    /// Where the client sends to.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The client's next datagram; those that are not to be passed on are counted and dropped.
+    pub(super) async fn receive(&self) -> Packet {
+        loop {
+            let ready = self.socket.readable().await;
+            match ready.and_then(|()| self.try_receive()) {
+                Ok(Ok(packet)) => return packet,
+                Ok(Err(reason)) => self.metrics.dropped(reason),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn try_receive(&self) -> io::Result<Result<Packet, &'static str>> {
+        ARRIVED.with_borrow_mut(|bytes| {
+            bytes.clear();
+            let (_, from) = self.socket.try_recv_buf_from(bytes)?;
+            if !self.hears(from) {
+                return Ok(Err("foreign"));
+            }
+            Ok(wire::datagram(bytes).map(|(target, payload)| {
+                *self.port.lock() = from.port();
+                Packet { target, payload: payload.into() }
+            }))
+        })
+    }
+
+    fn hears(&self, from: SocketAddr) -> bool {
+        let port = *self.port.lock();
+        from.ip().to_canonical() == self.client && (port == 0 || port == from.port())
+    }
+
+    /// Sends an answer to the client. What cannot be sent is lost, as datagrams are.
+    pub(super) async fn send(&self, from: &Target, payload: &[u8]) {
+        let port = *self.port.lock();
+        let bytes = wire::put_datagram(from, payload);
+        let sent = port != 0 && self.socket.send_to(&bytes, self.client_at(port)).await.is_ok();
+        if !sent {
+            self.metrics.dropped("client");
+        }
+    }
+
+    /// The client as this socket's family writes it.
+    fn client_at(&self, port: u16) -> SocketAddr {
+        let mapped = matches!(self.socket.local_addr(), Ok(SocketAddr::V6(_)));
+        match self.client {
+            IpAddr::V4(v4) if mapped => SocketAddr::from((v4.to_ipv6_mapped(), port)),
+            ip => SocketAddr::from((ip, port)),
+        }
+    }
+}
