@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Fault;
+use crate::{Distance, Distances, Fault};
 
 /// The protocol that an upstream server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +83,7 @@ impl Kind {
 }
 
 /// One upstream server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpstreamConfig {
     /// What it speaks.
     pub kind: Kind,
@@ -91,6 +91,8 @@ pub struct UpstreamConfig {
     pub fault: Fault,
     /// The country that its trace page names (ISO 3166-1, upper case).
     pub country: [u8; 2],
+    /// How far it is; `None` = it is on this machine, and nothing is delayed.
+    pub distance: Option<Distance>,
 }
 
 /// A world.
@@ -117,7 +119,7 @@ impl WorldConfig {
         let upstreams = faults
             .into_iter()
             .zip(kinds.zip(countries))
-            .map(|(fault, (&kind, &country))| UpstreamConfig { kind, fault, country })
+            .map(|(fault, (&kind, &country))| UpstreamConfig { kind, fault, country, distance: None })
             .collect();
         Self { seed: 1, upstreams, max_connections: 1024, max_life: Duration::from_secs(600) }
     }
@@ -137,9 +139,29 @@ impl WorldConfig {
                 kind,
                 fault: Fault::Healthy,
                 country,
+                distance: None,
             }),
         );
         config
+    }
+
+    /// The same servers at these distances.
+    #[must_use]
+    pub fn at_distances(mut self, distances: &Distances) -> Self {
+        let drawn = distances.draw(self.upstreams.len());
+        for (upstream, distance) in self.upstreams.iter_mut().zip(drawn) {
+            upstream.distance = Some(distance);
+        }
+        self
+    }
+
+    /// The same servers with these rates in bits a second, going round; they stand at distance 0 unless they have one.
+    #[must_use]
+    pub fn with_rates(mut self, rates: &[u64]) -> Self {
+        for (upstream, rate) in self.upstreams.iter_mut().zip(rates.iter().cycle()) {
+            upstream.distance = Some(upstream.distance.unwrap_or_default().with_rate(*rate));
+        }
+        self
     }
 
     /// The demonstration: 24 servers of all kinds, 14 of them healthy, 3 slow, 7 dead in various ways.

@@ -55,4 +55,9 @@ impl Fault {
     pub const fn serves(self) -> bool {
         matches!(self, Self::Healthy | Self::Slow(_) | Self::Throttled(_))
     }
+
+    /// Whether connections end with a reset.
+    pub(crate) const fn resets(self) -> bool {
+        matches!(self, Self::Reset | Self::DieAfter(_) | Self::ResetOnData)
+    }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod config;
+mod distance;
 mod fault;
 mod gate;
 mod ledger;
@@ -22,6 +23,7 @@ mod weather;
 mod world;
 
 pub use config::{Kind, UpstreamConfig, WorldConfig};
+pub use distance::{Distance, Distances, Path};
 pub use fault::Fault;
 pub use gate::hosts;
 pub use mute::MuteFarm;

@@ -1,6 +1,9 @@
 //! Every kind serves real clients, and every fault is what it says.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
@@ -10,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    CLOSED_HOST, DEMO_HOST, ECHO_HOST, Fault, GREET_HOST, Kind, LEDGER_HOST, LabNode, MuteFarm, SECURE_HOST, Weather,
-    World, WorldConfig, hosts,
+    CLOSED_HOST, DEMO_HOST, Distance, ECHO_HOST, Fault, GREET_HOST, Kind, LEDGER_HOST, LabNode, MuteFarm, SECURE_HOST,
+    Weather, World, WorldConfig, hosts,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,6 +132,36 @@ async fn http_kinds_carry_what_their_names_say() {
         let answer = get(&mut stream, &format!("http://{DEMO_HOST}/x")).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
+    world.shutdown().await;
+}
+
+/// Four round trips lie between the beginning and the answer of a GET: one for TCP, two for SOCKS5, one for the GET.
+#[tokio::test]
+async fn a_far_server_serves_late_and_fails_as_a_near_one() {
+    let round_trip = Duration::from_millis(40);
+    let mut config = WorldConfig::kinds([Kind::Socks5]);
+    config.upstreams[0].distance = Some(Distance::of_round_trip(round_trip));
+    let world = World::start(config).await.unwrap();
+    let node = &world.nodes()[0];
+    let began = Instant::now();
+    let mut stream = open(node, DEMO_HOST, 80).await.unwrap();
+    let answer = get(&mut stream, "/bytes/100000").await.unwrap();
+    assert!(answer.ends_with(&"h".repeat(100_000)));
+    assert!(began.elapsed() >= round_trip * 4, "{:?}", began.elapsed());
+    let failure = async |fault| {
+        world.set_fault(0, fault).await.unwrap();
+        let began = Instant::now();
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(&[5, 1, 0]).await.unwrap();
+        let end = stream.read_u8().await.unwrap_err().kind();
+        assert!(began.elapsed() >= round_trip, "{fault:?} after {:?}", began.elapsed());
+        end
+    };
+    assert_eq!(failure(Fault::Reset).await, io::ErrorKind::ConnectionReset);
+    // Unread bytes would turn the end into a reset; they are read on the way.
+    assert_eq!(failure(Fault::AcceptThenClose).await, io::ErrorKind::UnexpectedEof);
+    world.set_fault(0, Fault::Refused).await.unwrap();
+    assert_eq!(open(node, DEMO_HOST, 80).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     world.shutdown().await;
 }
 

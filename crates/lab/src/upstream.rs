@@ -18,19 +18,20 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
-    time::Instant,
+    time::{Instant, sleep_until},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Fault, Kind,
+    Distance, Fault, Kind,
     address::{bind, listen},
+    distance::Link,
     gate::Service,
     ledger,
     limited::{End, Limited},
     link::Credential,
     origin::{self, Passport},
-    server::{self, Desk, Tunnel},
+    server::{self, Connection, Desk, Tunnel},
     throttled::{Tampered, Throttled},
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct Upstream {
     pub(crate) credential: Credential,
     pub(crate) passport: Passport,
     pub(crate) fault: Mutex<Fault>,
+    /// Absent when it is on this machine.
+    pub(crate) links: Option<Links>,
     pub(crate) seed: u64,
     pub(crate) started: Instant,
     pub(crate) max_life: Duration,
@@ -69,6 +72,21 @@ pub(crate) struct Upstream {
     pub(crate) accepted: AtomicU64,
     pub(crate) served: AtomicU64,
     pub(crate) requests: AtomicU64,
+}
+
+/// The way to the server, shared by its connections.
+#[derive(Debug)]
+pub(crate) struct Links {
+    distance: Distance,
+    up: Link,
+    down: Link,
+}
+
+impl Links {
+    pub(crate) fn new(distance: Distance) -> Self {
+        let round_trip = distance.round_trip();
+        Self { distance, up: Link::new(distance.up, round_trip), down: Link::new(distance.down, round_trip) }
+    }
 }
 
 /// An order to behave otherwise, and who waits for it.
@@ -177,17 +195,51 @@ impl Upstream {
     async fn handle(&self, mut stream: TcpStream, number: u64) -> io::Result<()> {
         let _ = stream.set_nodelay(true);
         let fault = *self.fault.lock();
+        // A second descriptor only where it is needed: a lab may hold ten thousand tunnels.
+        let socket = if fault.resets() { Some(SockRef::from(&stream).try_clone()?) } else { None };
+        let Some(links) = &self.links else {
+            return self.behave(Either::Left(stream), number, fault, socket).await;
+        };
+        // On loopback the TCP handshake takes no time: the client's first bytes leave when it would be over, and the server
+        // sees the connection half a round trip later.
+        let opens = Instant::now() + links.distance.round_trip();
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (from_client, to_client) = stream.split();
+        let (from_server, to_server) = tokio::io::split(far);
+        let random = |direction| StdRng::seed_from_u64(self.seed ^ (number << 1 | direction));
+        let up = links.up.carry(from_client, to_server, random(0), opens, || false);
+        let down = links.down.carry(from_server, to_client, random(1), opens, || fault.resets());
+        let serve = async {
+            sleep_until(opens + links.distance.up.delay).await;
+            self.behave(Either::Right(near), number, fault, socket).await
+        };
+        let finished = async { tokio::join!(serve, down) };
+        tokio::select! {
+            // A client that only ends its sending still waits for answers.
+            Err(gone) = up => Err(gone),
+            (served, delivered) = finished => served.and(delivered),
+        }
+    }
+
+    /// Does to a connection what the fault says; `socket` is there for faults that reset it.
+    async fn behave(
+        &self,
+        mut stream: Connection,
+        number: u64,
+        fault: Fault,
+        socket: Option<Socket>,
+    ) -> io::Result<()> {
         match fault {
             Fault::Refused | Fault::AcceptThenClose => Ok(()),
             Fault::Mute => drain(&mut stream).await,
-            Fault::Reset => SockRef::from(&stream).set_linger(Some(Duration::ZERO)),
+            Fault::Reset => reset(socket.as_ref()),
             Fault::Garbage => self.noise(stream, number).await,
             Fault::Slow(pause) => {
                 tokio::time::sleep(pause).await;
-                self.tunnel(stream, fault).await
+                self.tunnel(stream, fault, None).await
             }
             Fault::Flapping(period) if self.asleep(period) => drain(&mut stream).await,
-            _ => self.tunnel(stream, fault).await,
+            _ => self.tunnel(stream, fault, socket).await,
         }
     }
 
@@ -207,11 +259,7 @@ impl Upstream {
         stream.shutdown().await
     }
 
-    async fn tunnel(&self, stream: TcpStream, fault: Fault) -> io::Result<()> {
-        // A second descriptor only where it is needed: a lab may hold ten thousand tunnels.
-        let resets = matches!(fault, Fault::DieAfter(_) | Fault::ResetOnData);
-        let handle = if resets { Some(SockRef::from(&stream).try_clone()?) } else { None };
-        let reset = || handle.as_ref().map_or(Ok(()), |handle| handle.set_linger(Some(Duration::ZERO)));
+    async fn tunnel(&self, stream: Connection, fault: Fault, socket: Option<Socket>) -> io::Result<()> {
         let desk = Desk {
             credential: &self.credential,
             refuse: fault == Fault::WrongCredential,
@@ -235,7 +283,7 @@ impl Upstream {
             }
             Fault::ResetOnData => {
                 let _ = tunnel.read(&mut [0; 1]).await?;
-                return reset();
+                return reset(socket.as_ref());
             }
             _ => {}
         }
@@ -249,7 +297,7 @@ impl Upstream {
         let mut tunnel = Limited::new(Throttled::new(tunnel, rate), left, end);
         let result = self.serve(service, &mut tunnel, fault).await;
         match tunnel.ended() {
-            Some(End::Die) => reset(),
+            Some(End::Die) => reset(socket.as_ref()),
             Some(End::Hang) => drain(&mut tunnel).await,
             Some(End::Close) => tunnel.shutdown().await,
             None => result,
@@ -281,6 +329,11 @@ impl Upstream {
             Service::Ledger => ledger::serve(tunnel, &self.passport.ledger).await,
         }
     }
+}
+
+/// Lets the connection end with a reset when it is dropped.
+fn reset(socket: Option<&Socket>) -> io::Result<()> {
+    socket.map_or(Ok(()), |socket| socket.set_linger(Some(Duration::ZERO)))
 }
 
 /// Sends back what it gets.

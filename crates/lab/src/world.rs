@@ -26,7 +26,7 @@ use crate::{
     link::{Credential, link},
     origin::Passport,
     secure::Certificates,
-    upstream::{Door, Order, Upstream},
+    upstream::{Door, Links, Order, Upstream},
 };
 
 /// What a world cannot do.
@@ -134,6 +134,7 @@ impl World {
                 certificates: self.certificates.clone(),
             },
             fault: Mutex::new(server.fault),
+            links: server.distance.map(Links::new),
             seed: rng.random(),
             started: Instant::now(),
             max_life: config.max_life,

@@ -12,9 +12,10 @@ use std::io;
 
 use ::shadowsocks::{context::SharedContext, relay::socks5::Address};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader, DuplexStream},
     net::TcpStream,
 };
+use tokio_util::either::Either;
 
 use crate::{
     Kind,
@@ -24,8 +25,11 @@ use crate::{
 
 pub(crate) use datagrams::associate;
 
-/// A client's connection.
-pub(crate) type Wire = BufReader<TcpStream>;
+/// A client's connection: its socket, or the end of the way to it when the client is far.
+pub(crate) type Connection = Either<TcpStream, DuplexStream>;
+
+/// The same while its protocol is read.
+pub(crate) type Wire = BufReader<Connection>;
 
 /// What is left of it after the handshake.
 pub(crate) trait Tunnel: AsyncRead + AsyncWrite + Send + Unpin {}
