@@ -24,9 +24,26 @@ impl Api {
     /// # Errors
     /// When it does not succeed.
     pub async fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
+        let answer = self.send(method, &format!("/api/v1/{path}"), body).await?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+
+    /// The sum of the counter `name` (with its ending `_total`) over all label sets that contain each of `labels`, as
+    /// `code="refused"`.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub async fn counter(&self, name: &str, labels: &[&str]) -> anyhow::Result<f64> {
+        let text = self.send("GET", "/metrics", "").await?;
+        let series = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        let wanted = series.filter(|(set, _)| labels.iter().all(|label| set.contains(label)));
+        Ok(wanted.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect(self.address).await.context("the API")?;
         let request = format!(
-            "{method} /api/v1/{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
              Content-Length: {}\r\n\r\n{body}",
             self.address,
             self.token,
@@ -37,6 +54,6 @@ impl Api {
         stream.take(64 << 20).read_to_string(&mut answer).await?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no answer of the API")?;
         ensure!(head.starts_with("HTTP/1.1 200"), "the API: {answer}");
-        Ok(serde_json::from_str(body)?)
+        Ok(body.to_owned())
     }
 }

@@ -1,5 +1,6 @@
 //! What the benchmarks share: a home for the program, a watched child process, and medians.
 
+pub mod api;
 pub mod chaos;
 pub mod churn;
 pub mod contest;
@@ -7,6 +8,7 @@ pub mod crowd;
 pub mod load;
 pub mod node;
 pub mod site;
+pub mod truth;
 
 use std::{
     fs,

@@ -51,9 +51,16 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Open-loop load while the nodes turn bad and good at random, beside mihomo and sing-box; 10 minutes and more.
+    /// Load while the nodes turn bad and good at random, beside mihomo and sing-box; with --distance the nodes are far away. 10
+    /// minutes and more.
     Chaos {
         /// What the program `chaos` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Whether the pool knows which nodes are bad while they turn, and what that costs in probes; about 10 minutes.
+    Truth {
+        /// What the program `truth` takes; --help lists it.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -118,6 +125,7 @@ fn run() -> anyhow::Result<()> {
         Command::Notices => deny::notices(&root),
         Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),
+        Command::Truth { arguments } => load::run(&root, "truth", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),

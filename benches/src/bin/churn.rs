@@ -10,8 +10,9 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hezar_bench::{
+    api::Api,
     chaos::{self, Load, Tally, contestant::Contestant},
-    churn::{Api, Life, List, live},
+    churn::{Life, List, live},
     free_address, percentile,
 };
 use hezar_lab::{Kind, World, WorldConfig};
@@ -83,8 +84,7 @@ async fn main() -> anyhow::Result<()> {
     sleep(Duration::from_secs(2)).await;
     let (begun, cpu, time) = (Instant::now(), hezar.cpu(), Duration::from_secs(cli.seconds));
     list.begin(time);
-    let load =
-        Load { proxy: hezar.proxy, rate: cli.rate, time, limit: Duration::from_secs(20), root: world.root().to_vec() };
+    let load = Load::at_rate(hezar.proxy, cli.rate, time, Duration::from_secs(20), world.root());
     let mut requests = Box::pin(chaos::run(&load));
     let mut seconds = interval(Duration::from_secs(1));
     let mut number = cli.tunnels;

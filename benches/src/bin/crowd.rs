@@ -5,7 +5,10 @@ use std::{fs, net::SocketAddr, time::Duration};
 
 use clap::{Parser, Subcommand};
 use hezar_bench::{
-    chaos::{self, Load, Tally, contestant::Contestant},
+    chaos::{
+        self, Load, Tally,
+        contestant::{Contestant, Settings},
+    },
     crowd::{Crowd, Sort, carrier, play},
 };
 use hezar_lab::{Kind, World, WorldConfig};
@@ -114,7 +117,8 @@ impl Scene {
     async fn set(world: &World, list: &str, seconds: u64) -> anyhow::Result<Self> {
         let home = tempfile::tempdir()?;
         let (folder, list) = (home.path().to_path_buf(), list.to_owned());
-        let contestant = tokio::task::spawn_blocking(move || Contestant::hezar(&folder, &list, "")).await??;
+        let contestant =
+            tokio::task::spawn_blocking(move || Contestant::hezar(&folder, &list, &Settings::default())).await??;
         sleep(REST).await;
         Ok(Self { contestant, root: world.root().to_vec(), time: Duration::from_secs(seconds), _home: home })
     }
@@ -122,7 +126,7 @@ impl Scene {
     /// Measures a good client; gives the proxy's resident memory in KiB.
     async fn good_client(&mut self, beside: &str) -> anyhow::Result<u64> {
         let limit = Duration::from_secs(30);
-        let load = Load { proxy: self.contestant.proxy, rate: 40.0, time: self.time, limit, root: self.root.clone() };
+        let load = Load::at_rate(self.contestant.proxy, 40.0, self.time, limit, &self.root);
         let (cpu, begun) = (self.contestant.cpu(), Instant::now());
         let tally = Tally::of(&chaos::run(&load).await?);
         let (peak, resident) = self.contestant.memory();

@@ -11,11 +11,22 @@ use std::{
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::{Watched, command, configure, free_address, get};
+use crate::{Watched, api::Api, command, configure, free_address, get};
 
-/// Between two probes of a node, for everybody.
-const INTERVAL_SECS: u64 = 10;
+/// Between two probes of a node, for everybody, in seconds.
+pub const INTERVAL_SECS: u64 = 10;
+/// What the API of this program asks for.
+const TOKEN: &str = "the-token-of-the-benchmarks";
 const PROBE: &str = "http://demo.hezar/generate_204";
+
+/// Lines for this program's configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Of `[probe]`.
+    pub probe: String,
+    /// Of `[proxy]`.
+    pub proxy: String,
+}
 
 /// A running program.
 #[derive(Debug)]
@@ -24,6 +35,8 @@ pub struct Contestant {
     pub name: String,
     /// Where its clients connect.
     pub proxy: SocketAddr,
+    /// Its API, of this program alone.
+    pub api: Option<Api>,
     process: Watched,
 }
 
@@ -32,10 +45,14 @@ impl Contestant {
     ///
     /// # Errors
     /// When it has not been built or does not serve.
-    pub fn hezar(home: &Path, list: &str, extra: &str) -> anyhow::Result<Self> {
-        let probing = format!("interval = \"{INTERVAL_SECS}s\"\n[proxy]\nmax_connections = 100000\n{extra}");
-        configure(home, list, &probing)?;
-        Self::configured(home, free_address()?)
+    pub fn hezar(home: &Path, list: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let rest = format!(
+            "interval = \"{INTERVAL_SECS}s\"\n{}\n[api]\ntoken = \"{TOKEN}\"\n[proxy]\nmax_connections = 100000\n{}",
+            settings.probe, settings.proxy
+        );
+        configure(home, list, &rest)?;
+        let api = Api { address: free_address()?, token: TOKEN.to_owned() };
+        Ok(Self { api: Some(api.clone()), ..Self::configured(home, api.address)? })
     }
 
     /// This program as the configuration in its home says.
@@ -46,7 +63,7 @@ impl Contestant {
         let proxy = free_address()?;
         let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
         let process = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
-        Self { name: "hezar".to_owned(), proxy, process }.ready()
+        Self { name: "hezar".to_owned(), proxy, api: None, process }.ready()
     }
 
     /// sing-box's urltest group over the same nodes.
@@ -75,7 +92,7 @@ impl Contestant {
         let file = home.join("sing-box.json");
         fs::write(&file, config.to_string())?;
         let process = Watched::start(Command::new(program).arg("run").arg("-c").arg(&file).current_dir(home))?;
-        Self { name: "sing-box, urltest".to_owned(), proxy, process }.ready()
+        Self { name: "sing-box, urltest".to_owned(), proxy, api: None, process }.ready()
     }
 
     /// mihomo's load-balance group, round-robin, over the same nodes.
@@ -104,7 +121,7 @@ impl Contestant {
         let file = home.join("mihomo.yaml");
         fs::write(&file, config.to_string())?;
         let process = Watched::start(Command::new(program).arg("-d").arg(home).arg("-f").arg(&file).current_dir(home))?;
-        Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, process }.ready()
+        Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, api: None, process }.ready()
     }
 
     /// Its peak and its present resident memory, in KiB.

@@ -1,6 +1,14 @@
-//! Open-loop load through a proxy: requests start at a fixed rate, whatever becomes of the ones before.
+//! Load through a proxy, open (requests start at a fixed rate, whatever becomes of those before) or closed (clients that each
+//! ask again when they have their answer).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::{
@@ -13,11 +21,15 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer},
 };
 
+pub mod arena;
 pub mod contestant;
 mod request;
 mod tally;
 
 pub use tally::Tally;
+
+/// The pause of a client of a closed loop after a request that failed.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// What is asked for, each over a connection of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,11 +42,22 @@ pub enum Shape {
     Https,
     /// An exchange of bytes inside TLS inside a SOCKS5 tunnel.
     RawTls,
+    /// So many MiB by a GET in clear inside a CONNECT tunnel.
+    Download(u32),
 }
 
 impl Shape {
-    /// Every shape, in the order in which they take turns.
+    /// Every small shape, in the order in which they take turns.
     pub const ALL: [Self; 4] = [Self::Http, Self::Https, Self::RawTls, Self::Clear];
+}
+
+/// When requests start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrivals {
+    /// So many a second.
+    PerSecond(f64),
+    /// So many clients, each of which asks again when its request is over.
+    Clients(usize),
 }
 
 /// One load.
@@ -42,8 +65,10 @@ impl Shape {
 pub struct Load {
     /// The proxy.
     pub proxy: SocketAddr,
-    /// Requests a second.
-    pub rate: f64,
+    /// When requests start.
+    pub arrivals: Arrivals,
+    /// What is asked for in turn.
+    pub shapes: Vec<Shape>,
     /// How long new ones start.
     pub time: Duration,
     /// What a client is willing to wait.
@@ -72,6 +97,20 @@ struct Aim {
     tls: TlsConnector,
 }
 
+impl Load {
+    /// Small requests of every shape at a fixed rate.
+    #[must_use]
+    pub fn at_rate(proxy: SocketAddr, per_second: f64, time: Duration, limit: Duration, root: &[u8]) -> Self {
+        let (arrivals, shapes) = (Arrivals::PerSecond(per_second), Shape::ALL.to_vec());
+        Self { proxy, arrivals, shapes, time, limit, root: root.to_vec() }
+    }
+
+    fn shape(&self, number: u64) -> Shape {
+        let place = number.checked_rem(self.shapes.len() as u64).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| self.shapes.get(place)).copied().unwrap_or(Shape::Http)
+    }
+}
+
 /// Runs a load to its end and tells what became of every request.
 ///
 /// # Errors
@@ -79,24 +118,53 @@ struct Aim {
 pub async fn run(load: &Load) -> anyhow::Result<Vec<Shot>> {
     let aim = Arc::new(Aim { proxy: load.proxy, limit: load.limit, tls: trusting(&load.root)? });
     let began = Instant::now();
+    Ok(match load.arrivals {
+        Arrivals::PerSecond(rate) => run_open(load, rate, &aim, began).await,
+        Arrivals::Clients(clients) => run_closed(load, clients, &aim, began).await,
+    })
+}
+
+async fn run_open(load: &Load, rate: f64, aim: &Arc<Aim>, began: Instant) -> Vec<Shot> {
     let mut running = JoinSet::new();
-    let count = (load.rate * load.time.as_secs_f64()) as u64;
+    let count = (rate * load.time.as_secs_f64()) as u64;
     for number in 0..count {
-        sleep_until(began + Duration::from_secs_f64(number as f64 / load.rate)).await;
-        let aim = aim.clone();
-        let shape = Shape::ALL[(number % 4) as usize];
+        sleep_until(began + Duration::from_secs_f64(number as f64 / rate)).await;
+        let (aim, shape) = (aim.clone(), load.shape(number));
+        running.spawn(async move { shoot(&aim, shape, number, began).await });
+    }
+    running.join_all().await
+}
+
+async fn run_closed(load: &Load, clients: usize, aim: &Arc<Aim>, began: Instant) -> Vec<Shot> {
+    let (end, numbers) = (began + load.time, Arc::new(AtomicU64::new(0)));
+    let mut running = JoinSet::new();
+    for _ in 0..clients {
+        let (aim, numbers, load) = (aim.clone(), numbers.clone(), load.clone());
         running.spawn(async move {
-            let started = Instant::now();
-            let result = timeout(aim.limit, request::ask(&aim, shape, number)).await;
-            let result = match result {
-                Ok(Ok(exit)) => Ok(exit),
-                Ok(Err(error)) => Err(format!("{error:#}")),
-                Err(_) => Err("the client gave up".to_owned()),
-            };
-            Shot { shape, at: started - began, took: started.elapsed(), result }
+            let mut shots = Vec::new();
+            while Instant::now() < end {
+                let number = numbers.fetch_add(1, Relaxed);
+                let shot = shoot(&aim, load.shape(number), number, began).await;
+                // A proxy that refuses everything at once must not turn the loop into a flood.
+                if shot.result.is_err() {
+                    sleep_until(Instant::now() + AFTER_FAILURE).await;
+                }
+                shots.push(shot);
+            }
+            shots
         });
     }
-    Ok(running.join_all().await)
+    running.join_all().await.into_iter().flatten().collect()
+}
+
+async fn shoot(aim: &Aim, shape: Shape, number: u64, began: Instant) -> Shot {
+    let started = Instant::now();
+    let result = match timeout(aim.limit, request::ask(aim, shape, number)).await {
+        Ok(Ok(exit)) => Ok(exit),
+        Ok(Err(error)) => Err(format!("{error:#}")),
+        Err(_) => Err("the client gave up".to_owned()),
+    };
+    Shot { shape, at: started - began, took: started.elapsed(), result }
 }
 
 /// A tunnel by CONNECT.

@@ -31,6 +31,10 @@ pub(super) async fn ask(aim: &Aim, shape: Shape, number: u64) -> anyhow::Result<
             let mut stream = aim.tls.connect(SECURE_HOST.try_into()?, stream).await.context("tls")?;
             echo(&mut stream, number).await.context("echo").map(|()| None)
         }
+        Shape::Download(mib) => {
+            connect(&mut stream, DEMO_HOST, 80).await.context("connect")?;
+            download(&mut stream, u64::from(mib) << 20).await.context("download").map(|()| None)
+        }
     }
 }
 
@@ -58,15 +62,35 @@ async fn get(
     Ok(value.get("index").and_then(serde_json::Value::as_u64))
 }
 
-pub(super) async fn connect(stream: &mut TcpStream, host: &str, port: u16) -> anyhow::Result<()> {
-    let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+/// A GET of so many bytes, which are counted and forgotten.
+async fn download(stream: &mut TcpStream, bytes: u64) -> anyhow::Result<()> {
+    let request = format!("GET /bytes/{bytes} HTTP/1.1\r\nHost: {DEMO_HOST}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
+    let head = read_head(stream).await?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "{}", head.lines().next().unwrap_or_default());
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let read = stream.read(&mut buffer).await?;
+        ensure!(read > 0, "it breaks off with {left} bytes left");
+        left = left.checked_sub(read as u64).context("more bytes came than were asked for")?;
+    }
+    Ok(())
+}
+
+async fn read_head(stream: &mut TcpStream) -> anyhow::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         ensure!(head.len() < 16 * 1024, "an endless head");
         head.push(stream.read_u8().await?);
     }
-    let head = String::from_utf8_lossy(&head);
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+pub(super) async fn connect(stream: &mut TcpStream, host: &str, port: u16) -> anyhow::Result<()> {
+    let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let head = read_head(stream).await?;
     let status = head.lines().next().unwrap_or_default();
     ensure!(status.split(' ').nth(1) == Some("200"), "{status}");
     Ok(())

@@ -60,14 +60,16 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:>7}/{:<7} {:>8.4} %  p50 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1} ms  {:>3} exits",
+            "{:>7}/{:<7} {:>8.4} %  p50 {:>7.1}  p90 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1}  max {:>7.1} ms  {:>3} exits",
             self.right,
             self.all,
             self.share(),
             self.percentile(0.5),
+            self.percentile(0.9),
             self.percentile(0.99),
             self.percentile(0.999),
-            self.exits
+            self.percentile(1.0),
+            self.exits,
         )
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::Api;
+use crate::api::Api;
 
 /// The nodes: many behind each server, told apart by their user names. Number n is listed before number n + 1 and
 /// leaves before it, and none comes back.

@@ -1,9 +1,7 @@
 //! A subscription that exchanges its nodes all the time, and tunnels that run through nodes which have left it.
 
-mod api;
 mod list;
 mod tunnel;
 
-pub use api::Api;
 pub use list::List;
 pub use tunnel::{Life, exchange, live};

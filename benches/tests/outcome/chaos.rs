@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use hezar_bench::chaos::{self, Load, Tally};
+use hezar_bench::chaos::{self, Arrivals, Load, Tally};
 use hezar_gateway::GatewayConfig;
-use hezar_lab::{DEMO_HOST, Fault, LEDGER_HOST, Weather, World, WorldConfig};
+use hezar_lab::{DEMO_HOST, Distances, Fault, LEDGER_HOST, Weather, World, WorldConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -42,7 +42,7 @@ async fn no_request_is_lost_while_two_in_five_nodes_are_bad() {
     let proxy = gateway(&world, config).await;
     let weather = Weather { seed: 4, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
     let limit = Duration::from_secs(120);
-    let load = Load { proxy, rate: 50.0, time: Duration::from_secs(6), limit, root: world.root().to_vec() };
+    let load = Load::at_rate(proxy, 50.0, Duration::from_secs(6), limit, world.root());
     let shots = tokio::select! {
         ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
         shots = chaos::run(&load) => shots.unwrap(),
@@ -50,6 +50,24 @@ async fn no_request_is_lost_while_two_in_five_nodes_are_bad() {
     let tally = Tally::of(&shots);
     assert_eq!((tally.right, tally.all), (300, 300), "{:#?}", tally.wrong);
     assert!(tally.exits > 10, "{} exits", tally.exits);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_lost_over_far_nodes_either() {
+    let distances = Distances { seed: 7, median: Duration::from_millis(20), sigma: 0.7, jitter: 0.2, loss: 0.01 };
+    let world = World::start(WorldConfig::healthy(40).at_distances(&distances)).await.unwrap();
+    let config = GatewayConfig { attempts: 32, deadline: Duration::from_secs(120), ..GatewayConfig::default() };
+    let proxy = gateway(&world, config).await;
+    let weather = Weather { seed: 7, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
+    let load = Load::at_rate(proxy, 0.0, Duration::from_secs(3), Duration::from_secs(120), world.root());
+    let load = Load { arrivals: Arrivals::Clients(12), ..load };
+    let shots = tokio::select! {
+        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        shots = chaos::run(&load) => shots.unwrap(),
+    };
+    let tally = Tally::of(&shots);
+    assert_eq!(tally.right, tally.all, "{:#?}", tally.wrong);
+    assert!(tally.all >= 12, "every client asked at least once");
 }
 
 /// The ways in which a request that changes something can be made.

@@ -60,7 +60,7 @@ async fn nothing_breaks_while_the_nodes_are_exchanged() {
     let tunnels: JoinSet<_> =
         (0..30).map(|number| live(stage.proxy, number, Duration::from_millis(20), stopped.clone())).collect();
     let limit = Duration::from_secs(120);
-    let load = Load { proxy: stage.proxy, rate: 40.0, time, limit, root: world.root().to_vec() };
+    let load = Load::at_rate(stage.proxy, 40.0, time, limit, world.root());
     let mut requests = Box::pin(chaos::run(&load));
     list.begin(time);
     let mut turns = interval(Duration::from_millis(50));

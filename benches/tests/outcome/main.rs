@@ -5,3 +5,4 @@
 mod chaos;
 mod churn;
 mod stage;
+mod truth;

@@ -1,0 +1,130 @@
+//! A program under load with a world of its own: the same nodes and the same weather for each program, so that none takes part
+//! of another's nodes, and the connections that each one makes can be counted.
+
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hezar_lab::{Weather, World, WorldConfig};
+use tokio::time::Instant;
+
+use super::{
+    Load, Shot,
+    contestant::{Contestant, INTERVAL_SECS, Settings, peer},
+};
+
+/// A program that can be put under load.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// This one.
+    Hezar(Settings),
+    /// mihomo, by its path.
+    Mihomo(PathBuf),
+    /// sing-box, by its path.
+    SingBox(PathBuf),
+}
+
+impl Program {
+    /// This program, and the peers that are installed unless it runs `alone`; the names of the missing ones come second.
+    #[must_use]
+    pub fn all(settings: Settings, alone: bool) -> (Vec<Self>, Vec<&'static str>) {
+        let (mut programs, mut missing) = (vec![Self::Hezar(settings)], Vec::new());
+        if alone {
+            return (programs, missing);
+        }
+        match peer("mihomo") {
+            Some(path) => programs.push(Self::Mihomo(path)),
+            None => missing.push("mihomo"),
+        }
+        match peer("sing-box") {
+            Some(path) => programs.push(Self::SingBox(path)),
+            None => missing.push("sing-box"),
+        }
+        (programs, missing)
+    }
+
+    fn start(&self, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Contestant> {
+        match self {
+            Self::Hezar(settings) => Contestant::hezar(home, &links(nodes), settings),
+            Self::Mihomo(path) => Contestant::mihomo(path, home, nodes),
+            Self::SingBox(path) => Contestant::sing_box(path, home, nodes),
+        }
+    }
+}
+
+fn links(nodes: &[SocketAddr]) -> String {
+    nodes.iter().fold(String::new(), |mut list, node| {
+        // Writing into a text never fails.
+        let _ = writeln!(list, "socks5://{node}");
+        list
+    })
+}
+
+/// A running program and its world.
+#[derive(Debug)]
+pub struct Lane {
+    /// The program.
+    pub contestant: Contestant,
+    /// Its nodes.
+    pub world: World,
+}
+
+/// What came of a load.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Every request.
+    pub shots: Vec<Shot>,
+    /// How many connections to nodes one request cost; see [`Lane::run`].
+    pub attempts: f64,
+}
+
+impl Lane {
+    /// Starts a world of SOCKS5 nodes and a program over it; its files lie in `home`.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub async fn open(program: Program, config: WorldConfig, home: PathBuf) -> anyhow::Result<Self> {
+        let world = World::start(config).await?;
+        let nodes: Vec<SocketAddr> = world.nodes().iter().map(|node| node.address).collect();
+        let contestant = tokio::task::spawn_blocking(move || program.start(&home, &nodes)).await??;
+        Ok(Self { contestant, world })
+    }
+
+    /// Runs a load while the weather changes the nodes.
+    ///
+    /// The attempts are the connections that the nodes have accepted, without probes. Of this program its own counters tell the
+    /// probes and the connections that were refused; of a peer the probes are what its interval says, and refused
+    /// connections are not seen.
+    ///
+    /// # Errors
+    /// When the weather or the load cannot run, or the program's counters cannot be read.
+    pub async fn run(&self, load: &Load, weather: &Weather) -> anyhow::Result<Ran> {
+        let (before, began) = (self.connections(weather, Duration::ZERO).await?, Instant::now());
+        let shots = tokio::select! {
+            ended = self.world.endure(weather) => { ended?; Vec::new() }
+            shots = super::run(load) => shots?,
+        };
+        let after = self.connections(weather, began.elapsed()).await?;
+        let attempts = (after - before) / shots.len().max(1) as f64;
+        Ok(Ran { shots, attempts })
+    }
+
+    /// The connections that were made for clients so far; of a peer `probed` is how long it has been probing.
+    async fn connections(&self, weather: &Weather, probed: Duration) -> anyhow::Result<f64> {
+        let nodes = self.world.nodes();
+        let accepted: u64 =
+            nodes.iter().filter_map(|node| self.world.counts(node.index).ok()).map(|counts| counts.accepted).sum();
+        let Some(api) = &self.contestant.api else {
+            let refusing = weather.faults.iter().filter(|fault| **fault == hezar_lab::Fault::Refused).count();
+            let refused = weather.bad * refusing as f64 / weather.faults.len().max(1) as f64;
+            let probes = nodes.len() as f64 * probed.as_secs_f64() / INTERVAL_SECS as f64 * (1.0 - refused);
+            return Ok(accepted as f64 - probes);
+        };
+        let refused = ["code=\"refused\""];
+        let probes = api.counter("hezar_probe_total", &[]).await? - api.counter("hezar_probe_total", &refused).await?;
+        Ok(accepted as f64 - probes + api.counter("hezar_attempts_total", &refused).await?)
+    }
+}
