@@ -43,6 +43,9 @@ pub struct ProbeConfig {
     pub trace_url: Option<Url>,
     /// How often a node's exit is looked up.
     pub trace_interval: Duration,
+    /// A plain `http` page that echoes the headers of requests: what HTTP proxies give away is read from it. Asked at most
+    /// as often as the exit is looked up; absent = not asked.
+    pub judge_url: Option<Url>,
     /// Pages whose bytes are known: one of them, or a second one when the first does not come as it should, is fetched
     /// through every node that works, at every check. Empty = tampering with plain HTTP is not looked for.
     pub canaries: Vec<CanaryPage>,
@@ -79,6 +82,7 @@ impl ProbeConfig {
             per_host_per_second: 16,
             trace_url: None,
             trace_interval: Duration::from_secs(24 * 3600),
+            judge_url: None,
             canaries: Vec::new(),
             quarantine: Duration::from_secs(24 * 3600),
             control: Vec::new(),
@@ -136,6 +140,9 @@ pub enum ProbeConfigError {
     /// The canary's URL cannot be asked for.
     #[error("the canary URL cannot be used: {0}")]
     Canary(#[source] RequestError),
+    /// The judge's URL cannot be asked for, or is not a plain one.
+    #[error("the judge URL cannot be used: {0}")]
+    Judge(#[source] RequestError),
     /// A control URL cannot be asked for.
     #[error("the control URL {0} cannot be used: {1}")]
     Control(Box<str>, #[source] RequestError),

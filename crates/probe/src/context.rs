@@ -8,7 +8,8 @@ use hezar_pool::Pool;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::{
-    Canary, Check, ExitLookup, Geo, HttpNodeChecks, ProbeConfig, ProbeMetrics, control::ControlChecks, demand::Demand,
+    Canary, Check, ExitLookup, Geo, HttpNodeChecks, Judge, ProbeConfig, ProbeMetrics, control::ControlChecks,
+    demand::Demand,
 };
 
 /// What a node of the pool carries.
@@ -49,6 +50,8 @@ pub(crate) struct ProbeContext {
     pub(crate) canaries: Vec<Arc<dyn Canary>>,
     /// What shows the ways through an HTTP proxy.
     pub(crate) http: Option<HttpNodeChecks>,
+    /// What shows how much an HTTP proxy gives away.
+    pub(crate) judge: Option<Judge>,
     pub(crate) controls: ControlChecks,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProbeMetrics,
@@ -80,4 +83,6 @@ pub struct Checks {
     pub uplink: Vec<Arc<dyn Check>>,
     /// What shows the ways through an HTTP proxy; without it such a node is checked as any other.
     pub http: Option<HttpNodeChecks>,
+    /// Through an HTTP proxy that works, rarely; also directly, where control checks are allowed to.
+    pub judge: Option<Judge>,
 }

@@ -13,6 +13,7 @@ mod guard;
 mod host_limits;
 mod http_node;
 mod intervals;
+mod judge;
 mod metrics;
 mod probe_error;
 mod prober;
@@ -32,6 +33,7 @@ pub use guard::{ControlResult, Decision, FailureEvidence, Guard, GuardState, Out
 pub use host_limits::HostResponse;
 pub use http_node::HttpNodeChecks;
 pub use intervals::{Intervals, NodeHealth};
+pub use judge::Judge;
 pub use metrics::ProbeMetrics;
 pub use prober::Prober;
 pub use progress::Progress;

@@ -16,6 +16,11 @@ struct TaskLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JudgeLabels {
+    anonymity: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProbeLabels {
     result: &'static str,
     code: &'static str,
@@ -33,6 +38,7 @@ pub struct ProbeMetrics {
     last_control: Gauge,
     controls: Family<ProbeLabels, Counter>,
     canaries: Family<ProbeLabels, Counter>,
+    judged: Family<JudgeLabels, Counter>,
     panics: Family<TaskLabels, Counter>,
 }
 
@@ -48,6 +54,7 @@ impl Default for ProbeMetrics {
             last_control: Gauge::default(),
             controls: Family::default(),
             canaries: Family::default(),
+            judged: Family::default(),
             panics: Family::default(),
         }
     }
@@ -63,6 +70,8 @@ impl ProbeMetrics {
         let help = "Outage guard: 0 failures count, 1 failures are held back, 2 outage of our own";
         registry.register("hezar_probe_guard", help, self.guard.clone());
         registry.register("hezar_probe_canary", "Canaries by what came back", self.canaries.clone());
+        let help = "HTTP proxies asked for the judge's page, by what they give away";
+        registry.register("hezar_probe_judge", help, self.judged.clone());
         let help = "Tasks of the prober that panicked, by name; the node is probed again";
         registry.register("hezar_probe_panics", help, self.panics.clone());
         registry.register("hezar_probe_control", "Control checks by result", self.controls.clone());
@@ -82,6 +91,10 @@ impl ProbeMetrics {
 
     pub(crate) fn canary(&self, result: &'static str) {
         self.canaries.get_or_create(&ProbeLabels { result, code: "" }).inc();
+    }
+
+    pub(crate) fn judged(&self, anonymity: &'static str) {
+        self.judged.get_or_create(&JudgeLabels { anonymity }).inc();
     }
 
     pub(crate) fn panicked(&self, task: &'static str) {

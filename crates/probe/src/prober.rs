@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Canary, Check, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Outage, ProbeAnswers, ProbeConfig,
+    Canary, Check, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Judge, Outage, ProbeAnswers, ProbeConfig,
     ProbeConfigError, ProbeMetrics, ProbeNowError, Progress, TraceLookup,
     context::{Checks, Dialers, Payload, ProbeContext},
     control::ControlChecks,
@@ -53,7 +53,11 @@ impl Prober {
             uplink.push(Arc::new(check.map_err(|error| ProbeConfigError::Control(url.as_str().into(), error))?));
         }
         let http = Some(HttpNodeChecks::new(&config, &tls).map_err(ProbeConfigError::Url)?);
-        let checks = Checks { check, trace, geo, canaries, uplink, http };
+        let mut judge = None;
+        if let Some(url) = &config.judge_url {
+            judge = Some(Judge::new(url, tls).map_err(ProbeConfigError::Judge)?);
+        }
+        let checks = Checks { check, trace, geo, canaries, uplink, http, judge };
         Ok(Self::with(config, pool, Arc::new(outbounds), checks, clock, metrics))
     }
 
@@ -67,9 +71,8 @@ impl Prober {
         clock: Clock,
         metrics: ProbeMetrics,
     ) -> Self {
-        let controls = ControlChecks::new(checks.uplink, Arc::clone(&checks.check));
-        let (check, trace, geo, canaries, http) =
-            (checks.check, checks.trace, checks.geo, checks.canaries, checks.http);
+        let Checks { check, trace, geo, canaries, uplink, http, judge } = checks;
+        let controls = ControlChecks::new(uplink, Arc::clone(&check));
         let (demands, demanded) = mpsc::channel(MOST_WAITING);
         let demanded = Mutex::new(demanded);
         Self {
@@ -82,6 +85,7 @@ impl Prober {
                 geo,
                 canaries,
                 http,
+                judge,
                 controls,
                 clock,
                 metrics,

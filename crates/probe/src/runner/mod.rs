@@ -1,6 +1,7 @@
 //! The one task that starts probes within all the limits and waits for what comes next.
 
 mod demands;
+mod follow_up;
 mod probe;
 mod results;
 mod tampering;
@@ -10,8 +11,7 @@ mod tests;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Timestamp};
-use hezar_engine::DialError;
-use hezar_pool::{ChangeKind, Exit, Node, State, Watch};
+use hezar_pool::{ChangeKind, Node, State, Watch};
 use tokio::{
     sync::mpsc::UnboundedSender,
     task::{AbortHandle, Id, JoinSet},
@@ -26,6 +26,7 @@ use crate::{
     token_bucket::TokenBucket,
 };
 use demands::next_demand;
+use follow_up::FollowUp;
 use probe::{CanaryFetch, Checked, probe, run_control_checks};
 
 /// Probes at a time during an outage: enough to notice its end.
@@ -44,7 +45,7 @@ struct RunningProbe {
     run: Option<u64>,
     started: Timestamp,
     was_healthy: bool,
-    /// How long the check took, once it is over and the exit is being looked up.
+    /// How long the check took, once it is over and the node is asked what is asked seldom.
     latency: Option<Duration>,
     abort: AbortHandle,
 }
@@ -52,7 +53,7 @@ struct RunningProbe {
 /// What a task brings back.
 enum TaskResult {
     Checked(Result<Checked, ProbeError>),
-    Traced(Result<Exit, DialError>),
+    FollowedUp(FollowUp),
     Control(ControlResult),
 }
 
@@ -75,6 +76,8 @@ pub(crate) struct Runner {
     wanted: HashMap<NodeId, Vec<UnboundedSender<ProbeAnswer>>, ahash::RandomState>,
     /// When a failed exit lookup may be tried again.
     trace_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
+    /// When a node is to be judged again.
+    judge_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
     /// Who is to blame for changed pages.
     tamper_tracker: TamperTracker,
     /// Since when no node has been routable, and when the next dead ones are tried before their time.
@@ -106,6 +109,7 @@ impl Runner {
             running: HashMap::new(),
             wanted: HashMap::default(),
             trace_after: HashMap::default(),
+            judge_after: HashMap::default(),
             tamper_tracker: TamperTracker::default(),
             blackout: None,
             pass: None,
@@ -244,6 +248,7 @@ impl Runner {
         self.schedule.remove(id);
         self.guard.forget(id);
         self.trace_after.remove(&id);
+        self.judge_after.remove(&id);
         self.tamper_tracker.forget(id);
         if running {
             self.running.values().filter(|probe| probe.node.id() == id).for_each(|probe| probe.abort.abort());

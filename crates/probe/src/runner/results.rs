@@ -1,11 +1,11 @@
 //! What the prober makes of the results that its tasks bring back.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hezar_core::{NodeId, Stage, Timestamp};
-use hezar_engine::{Cause, DialError, Dialer, Tunnelled};
-use hezar_pool::{Exit, Failure, Origin, Outcome, Success};
-use tokio::task::{AbortHandle, Id, JoinError};
+use hezar_engine::Cause;
+use hezar_pool::{Failure, Origin, Outcome};
+use tokio::task::{Id, JoinError};
 
 use super::{
     Blackout, Checked, PoolNode, Runner, RunningProbe, TaskResult,
@@ -18,9 +18,6 @@ use crate::{
     tamper_tracker::{Blame, digest},
 };
 
-/// A failed exit lookup is tried again after this share of the usual interval.
-const TRACE_RETRY: u32 = 24;
-
 impl Runner {
     /// Takes in the result of a task and of all others that have ended meanwhile.
     pub(super) fn collect(&mut self, first: Result<(Id, TaskResult), JoinError>) {
@@ -29,7 +26,7 @@ impl Runner {
             match done {
                 Ok((_, TaskResult::Control(found))) => self.controlled(found),
                 Ok((id, TaskResult::Checked(result))) => self.checked(id, result),
-                Ok((id, TaskResult::Traced(result))) => self.traced(id, result),
+                Ok((id, TaskResult::FollowedUp(told))) => self.followed_up(id, told),
                 Err(error) => self.lost(&error),
             }
             next = self.tasks.try_join_next_with_id();
@@ -38,7 +35,7 @@ impl Runner {
 
     /// The probe of a task that has ended, when its result is about the node that is scheduled now. A node may have
     /// left, and come back as another one, between the end of its probe and this moment.
-    fn take_current(&mut self, id: Id) -> Option<RunningProbe> {
+    pub(super) fn take_current(&mut self, id: Id) -> Option<RunningProbe> {
         let probe = self.running.remove(&id)?;
         let id = probe.node.id();
         if probe.run.is_none() || self.schedule.run_of(id) != probe.run {
@@ -83,11 +80,11 @@ impl Runner {
         }
     }
 
-    /// A check that counts as a success; the exit lookup follows when it is due.
+    /// A check that counts as a success; what is asked seldom follows when it is due.
     fn works(&mut self, mut probe: RunningProbe, took: Duration, dialer: Payload, now: Timestamp) {
         self.succeeded(&probe, took, now);
         self.answer(probe.node.id(), ProbeResult::Works(took));
-        if let Some(abort) = self.trace(&probe.node, dialer, now) {
+        if let Some(abort) = self.follow_up(&probe.node, dialer, now) {
             (probe.latency, probe.abort) = (Some(took), abort);
             self.running.insert(probe.abort.id(), probe);
             return;
@@ -210,50 +207,6 @@ impl Runner {
         }
     }
 
-    /// Starts the exit lookup of a node that works, when it is due.
-    fn trace(&mut self, node: &PoolNode, dialer: Payload, now: Timestamp) -> Option<AbortHandle> {
-        let lookup = Arc::clone(self.context.trace.as_ref()?);
-        let seen = node.record().exit_seen;
-        let fresh = seen.is_some_and(|seen| now.since(seen) < self.context.config.trace_interval);
-        let blocked = self.trace_after.get(&node.id()).is_some_and(|after| now < *after);
-        if fresh || blocked {
-            return None;
-        }
-        let attempt = self.context.attempt();
-        let takes_plain = node.http_ability().is_plain(80);
-        Some(self.tasks.spawn(async move {
-            // An HTTP proxy that knows CONNECT alone is asked for a tunnel to a plain page, too.
-            let (tunnel, direct): (Tunnelled<'_>, &dyn Dialer) = (Tunnelled(&*dialer), &*dialer);
-            TaskResult::Traced(lookup.exit(if takes_plain { direct } else { &tunnel }, &attempt).await)
-        }))
-    }
-
-    fn traced(&mut self, id: Id, result: Result<Exit, DialError>) {
-        let Some(probe) = self.take_current(id) else { return };
-        let (node_id, now) = (probe.node.id(), self.now());
-        match result {
-            Ok(mut exit) => {
-                let known = self.context.geo.as_ref().and_then(|geo| geo.country(exit.ip));
-                exit.country = known.or(exit.country);
-                self.trace_after.remove(&node_id);
-                let success = Success { latency: probe.latency.unwrap_or_default(), exit: Some(exit) };
-                self.context.pool.report(node_id, &Outcome { origin: Origin::Probe, result: Ok(success) }, now);
-            }
-            Err(error) => {
-                tracing::debug!(node = %node_id, code = error.code(), "exit lookup failed");
-                self.trace_later(node_id, now);
-            }
-        }
-        self.answer(node_id, ProbeResult::Works(probe.latency.unwrap_or_default()));
-        self.end(&probe.node, true, now);
-    }
-
-    /// Notes that an exit lookup failed, so that it is not tried again at every probe.
-    fn trace_later(&mut self, id: NodeId, now: Timestamp) {
-        let retry = self.context.config.trace_interval / TRACE_RETRY;
-        self.trace_after.insert(id, now.after(retry));
-    }
-
     /// A task ended without a result: aborted, or it panicked. Its node is probed again like one of which a probe
     /// said nothing.
     fn lost(&mut self, error: &JoinError) {
@@ -278,12 +231,12 @@ impl Runner {
             return self.end_without(&probe.node, now);
         };
         self.answer(id, ProbeResult::Works(latency));
-        self.trace_later(id, now);
+        self.retry_follow_up(id, now);
         self.end(&probe.node, true, now);
     }
 
     /// Plans the next probe after a verdict that counted.
-    fn end(&mut self, node: &PoolNode, ok: bool, now: Timestamp) {
+    pub(super) fn end(&mut self, node: &PoolNode, ok: bool, now: Timestamp) {
         self.count(|pass| if ok { pass.ok += 1 } else { pass.failed += 1 });
         let record = node.record();
         self.finish(node.id(), ProbeEnd::Decided(record.state, record.failures), now);

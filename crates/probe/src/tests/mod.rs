@@ -256,8 +256,15 @@ pub(super) fn config() -> ProbeConfig {
 pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>, control: bool) -> Prober {
     let uplink: Vec<Arc<dyn Check>> = if control { vec![Arc::new(Connects("control.test:80"))] } else { Vec::new() };
     let trace = config.trace_url.is_some().then(|| Arc::new(Connects("trace.test:80")) as Arc<dyn ExitLookup>);
-    let checks =
-        Checks { check: Arc::new(Connects("url.test:80")), trace, geo: None, canaries: Vec::new(), uplink, http: None };
+    let checks = Checks {
+        check: Arc::new(Connects("url.test:80")),
+        trace,
+        geo: None,
+        canaries: Vec::new(),
+        uplink,
+        http: None,
+        judge: None,
+    };
     let dialers = Arc::new(Fakes(Arc::clone(world)));
     Prober::with(config, Arc::clone(pool), dialers, checks, Clock::starting_at(START), ProbeMetrics::default())
 }
