@@ -12,6 +12,7 @@ mod places;
 mod routes;
 mod saved;
 mod serve;
+mod settings;
 mod stream;
 
 pub use control::Control;
@@ -24,6 +25,7 @@ pub use dto::{
 pub use error::ApiError;
 pub use saved::Saved;
 pub use serve::{ApiConfig, ServeError, serve};
+pub use settings::{ApiSettings, ApiToken};
 
 #[cfg(test)]
 mod tests;

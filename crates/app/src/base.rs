@@ -52,7 +52,8 @@ impl Base {
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
         let files = rlimit::raise_open_file_limit();
         create_data_folder(&config.data)?;
-        let store = hezar_store::open(config.store.url.expose(), &config.data, hezar_store::Access::Exclusive).await?;
+        let store =
+            hezar_store::open(config.store.url.0.expose(), &config.data, hezar_store::Access::Exclusive).await?;
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::listen_address;
+use hezar_core::settings::listen_address;
 
 /// One proxy address in front of thousands of upstream proxies.
 #[derive(Debug, Parser)]

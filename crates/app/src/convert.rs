@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
-use hezar_gateway::{GatewayConfig, User};
+use hezar_gateway::GatewayConfig;
 use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
-use hezar_probe::{BodyRule, ProbeConfig};
+use hezar_probe::ProbeConfig;
 
 use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
 
@@ -20,11 +20,11 @@ const UNPROVEN: Duration = Duration::from_secs(60);
 
 /// The rules of the pool.
 pub(crate) fn rules(config: &Config) -> Rules {
-    let (probe, pool) = (&config.probe, &config.pool);
+    let (health, pool) = (&config.health, &config.pool);
     Rules {
-        dead_after: probe.dead_after,
-        forget_after: probe.forget_after,
-        forget_unused_after: probe.interval.max(UNPROVEN),
+        dead_after: health.dead_after,
+        forget_after: health.forget_after,
+        forget_unused_after: config.probe.interval.max(UNPROVEN),
         bounds: Bounds {
             total: pool.max_nodes,
             per_source: pool.max_nodes_per_source,
@@ -37,41 +37,10 @@ pub(crate) fn rules(config: &Config) -> Rules {
     }
 }
 
+/// The first listener.
 pub(crate) fn gateway(config: &Config) -> GatewayConfig {
     let proxy = &config.proxy;
-    let defaults = GatewayConfig::default();
-    GatewayConfig {
-        listen: proxy.listen,
-        users: users(&proxy.users),
-        client_limits: proxy.client_limits,
-        strategy: proxy.strategy,
-        attempts: proxy.attempts,
-        hedge_percent: proxy.hedge_percent,
-        repeat_unsafe: proxy.repeat_unsafe,
-        name_exit: proxy.name_exit,
-        deadline: proxy.deadline,
-        node_wait: proxy.node_wait,
-        attempt_timeout: defaults.attempt_timeout.min(proxy.deadline),
-        setup_timeout: proxy.handshake_timeout,
-        idle_timeout: proxy.idle_timeout,
-        udp_idle_timeout: proxy.udp_idle_timeout,
-        grace: proxy.drain,
-        max_connections: proxy.max_connections,
-        max_pending_per_client: proxy.max_pending_per_client,
-        max_associations: proxy.max_associations,
-        max_sessions: proxy.max_sessions,
-        max_sessions_per_user: proxy.max_sessions_per_user,
-        ..defaults
-    }
-}
-
-fn users(users: &[crate::config::User]) -> Vec<User> {
-    let user = |user: &crate::config::User| User {
-        name: user.name.as_str().into(),
-        password: user.password.clone(),
-        limits: user.limits,
-    };
-    users.iter().map(user).collect()
+    GatewayConfig { attempt_timeout: proxy.attempt_timeout.min(proxy.deadline), ..proxy.clone() }
 }
 
 /// A further listener; all that it does not say is as `[proxy]` says.
@@ -79,7 +48,7 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Filte
     GatewayConfig {
         name: listener.name.as_str().into(),
         listen: listener.listen,
-        users: users(&listener.users),
+        users: listener.users.clone(),
         strategy: listener.strategy,
         client_limits: listener.client_limits,
         filter: Some(filter),
@@ -128,37 +97,16 @@ fn term(config: &Config, expression: &Expression) -> Term {
 pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
     let probe = &config.probe;
     ProbeConfig {
-        expect_status: probe.expect_status,
-        expect_body: probe.expect_body.as_deref().map(|text| BodyRule::Contains(text.into())),
-        timeout: probe.timeout,
-        connect_timeout: probe.connect_timeout,
         handshake_timeout: probe.timeout,
-        interval: probe.interval,
         suspect_interval: SUSPECT_INTERVAL.min(probe.interval),
         dead_interval: DEAD_INTERVAL.max(probe.interval),
-        concurrency,
-        per_second: probe.per_second,
-        per_host: probe.per_host,
-        per_host_per_second: probe.per_host_per_second,
-        trace_url: probe.trace_url.clone(),
-        trace_interval: probe.trace_interval,
-        canaries: probe.canaries.clone(),
-        quarantine: probe.quarantine,
-        control: probe.control.clone(),
-        ..ProbeConfig::new(probe.url.clone())
+        concurrency: Some(concurrency),
+        ..probe.clone()
     }
 }
 
 pub(crate) fn fetch(config: &Config) -> FetchConfig {
-    let fetch = &config.fetch;
-    FetchConfig {
-        request: fetch.timeout,
-        total: fetch.timeout.saturating_mul(5),
-        github_api: fetch.github_api.as_str().trim_end_matches('/').into(),
-        github_raw: fetch.github_raw.as_str().trim_end_matches('/').into(),
-        telegram: fetch.telegram.as_str().trim_end_matches('/').into(),
-        ..FetchConfig::default()
-    }
+    FetchConfig { total: config.fetch.request.saturating_mul(5), ..config.fetch.clone() }
 }
 
 pub(crate) fn source(source: &SourceConfig) -> SourceSpec {

@@ -8,6 +8,7 @@ use hezar_formats::parse;
 use hezar_lab::{DEMO_HOST, World, WorldConfig};
 use hezar_pool::PoolChange;
 use hezar_probe::{CanaryBody, CanaryPage};
+use hezar_store::StoreUrl;
 use tempfile::TempDir;
 use url::Url;
 
@@ -46,7 +47,7 @@ impl Demo {
         // Its random name, its mode 0700 and that it must be new keep other users of this machine out.
         let folder = tempfile::Builder::new().prefix("hezar-demo-").tempdir();
         let folder = folder.context("cannot create a temporary folder for the demonstration")?;
-        config.store.url = format!("sqlite:{}", folder.path().join("demo.db").display()).into();
+        config.store.url = StoreUrl(format!("sqlite:{}", folder.path().join("demo.db").display()).into());
         output::note(format!(
             "demo: {} upstream servers on loopback, some of them dead; try\n  curl -x http://{} http://{DEMO_HOST}/\n  curl -x socks5h://{} http://{DEMO_HOST}/",
             world.nodes().len(),

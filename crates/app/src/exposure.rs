@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::{Config, Origin, SourceConfig, is_public};
+use hezar_core::settings::is_public;
+
+use crate::config::{Config, Origin, SourceConfig};
 
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
@@ -17,13 +19,14 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
             ));
         }
     }
-    if let Some(listen) = config.api.listen.filter(|listen| is_public(*listen)) {
+    if let Some(listen) = config.api.address().filter(|listen| is_public(*listen)) {
         warnings.push(format!(
             "the API on {listen} can be reached from other machines in plain HTTP: its token can be read on the way, \
              and /metrics (names of sources) is open to everybody; listen on 127.0.0.1 or put a TLS proxy in front"
         ));
     }
-    if is_root() && (listeners.iter().any(|(listen, _)| is_public(*listen)) || config.api.listen.is_some_and(is_public))
+    if is_root()
+        && (listeners.iter().any(|(listen, _)| is_public(*listen)) || config.api.address().is_some_and(is_public))
     {
         warnings.push(
             "runs as root with an address that other machines reach: run it as a user of its own, ports above 1023 need no root".to_owned(),

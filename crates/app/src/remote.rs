@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
+use hezar_api::ApiToken;
 use hezar_core::Secret;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, body::Bytes, client::conn::http1};
@@ -46,13 +47,13 @@ impl Remote {
 
     /// Where the configuration says that an instance listens. When none does, the user hears of the one that runs elsewhere.
     pub(crate) fn configured(config: &Config, user: &UserFolders) -> anyhow::Result<Self> {
-        let address = config.api.listen.ok_or_else(|| anyhow!("the API is switched off (api.enabled = false)"))?;
+        let address = config.api.address().ok_or_else(|| anyhow!("the API is switched off (api.enabled = false)"))?;
         let elsewhere =
             Running::of_user(user).filter(|other| std::path::absolute(&config.data).ok().as_ref() != Some(&other.data));
         let hint = elsewhere.map(|other| format!("; another instance runs: --data {} asks it", other.data.display()));
         let hint = hint.unwrap_or_default();
         let token = match &config.api.token {
-            Some(token) => token.clone(),
+            Some(ApiToken(token)) => token.clone(),
             None => token_file(&config.data, &hint)?,
         };
         Ok(Self { address: reachable(address), token, hint })

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use hezar_api::ApiToken;
 use hezar_core::Secret;
 
 use crate::{config::Config, exposure, running::write_private};
@@ -15,7 +16,7 @@ const MOST: u64 = 4096;
 
 /// The configured token, or the one in the data folder. A file that others could have written, or that holds no token, is replaced.
 pub(crate) fn load_or_make(config: &Config) -> anyhow::Result<Secret> {
-    if let Some(token) = &config.api.token {
+    if let Some(ApiToken(token)) = &config.api.token {
         return Ok(token.clone());
     }
     let file = config.data.join(TOKEN_FILE);

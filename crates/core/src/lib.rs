@@ -11,6 +11,7 @@ mod outbound;
 mod reach;
 mod secret;
 mod security;
+pub mod settings;
 mod target;
 mod time;
 mod transport;

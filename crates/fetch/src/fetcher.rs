@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use hezar_core::{Secret, Timestamp};
+use hezar_core::{Secret, Timestamp, settings, settings::known_url};
 use hezar_engine::{Attempt, Dialer, TlsClients, http::RequestError};
 use url::Url;
 
@@ -13,36 +13,25 @@ use crate::{
     web::{Ask, Web},
 };
 
-/// Where things are, and how long they may take.
-#[derive(Clone, Debug)]
-pub struct FetchConfig {
-    /// The longest one request may take, its body included.
-    pub request: Duration,
-    /// The longest one fetch may take, with all its pages and files.
-    pub total: Duration,
-    /// The `User-Agent` of sources that have none of their own.
-    pub user_agent: Box<str>,
-    /// Relative file patterns start here.
-    pub directory: PathBuf,
-    /// GitHub's API.
-    pub github_api: Box<str>,
-    /// Where GitHub serves the content of files.
-    pub github_raw: Box<str>,
-    /// Where Telegram shows public channels.
-    pub telegram: Box<str>,
-}
-
-impl Default for FetchConfig {
-    fn default() -> Self {
-        Self {
-            request: Duration::from_secs(60),
-            total: Duration::from_secs(300),
-            user_agent: concat!("hezar/", env!("CARGO_PKG_VERSION")).into(),
-            directory: PathBuf::from("."),
-            github_api: "https://api.github.com".into(),
-            github_raw: "https://raw.githubusercontent.com".into(),
-            telegram: "https://t.me".into(),
-        }
+settings! {
+    /// What all sources share.
+    #[derive(Clone, Debug)]
+    pub struct FetchConfig in "fetch" {
+        /// The longest one request may take, its body included.
+        pub request as "timeout": Duration [Duration::from_millis(100)..=Duration::from_secs(600)] = Duration::from_secs(60);
+        /// GitHub's API.
+        pub github_api: Url = known_url("https://api.github.com");
+        /// Where GitHub serves the content of files.
+        pub github_raw: Url = known_url("https://raw.githubusercontent.com");
+        /// Where Telegram shows public channels.
+        pub telegram: Url = known_url("https://t.me");
+    } and {
+        /// The longest one fetch may take, with all its pages and files.
+        pub total: Duration = Duration::from_secs(300);
+        /// The `User-Agent` of sources that have none of their own.
+        pub user_agent: Box<str> = concat!("hezar/", env!("CARGO_PKG_VERSION")).into();
+        /// Relative file patterns start here.
+        pub directory: PathBuf = PathBuf::from(".");
     }
 }
 

@@ -1,8 +1,8 @@
 //! The settings of the gateway, and what makes them impossible.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use hezar_core::Secret;
+use hezar_core::{Secret, settings};
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
@@ -25,6 +25,12 @@ impl Limits {
     }
 }
 
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// The range of timeouts.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=LONGEST_TIMEOUT;
+/// The range of times after which what is unused is closed.
+const IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
+
 /// Somebody who may use the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -36,99 +42,69 @@ pub struct User {
     pub limits: Limits,
 }
 
-/// The settings of the gateway.
-#[derive(Clone, Debug)]
-pub struct GatewayConfig {
-    /// The name of the listener; sessions of one user at two listeners are two.
-    pub name: Box<str>,
-    /// Where to listen. Without users it must be a loopback address.
-    pub listen: SocketAddr,
-    /// Who may use it; empty = anybody who can reach the loopback address.
-    pub users: Vec<User>,
-    /// How a node is chosen unless the user name says otherwise.
-    pub strategy: Strategy,
-    /// What one client address may have at a time.
-    pub client_limits: Limits,
-    /// The nodes that it uses; absent = all.
-    pub filter: Option<FilterId>,
-    /// How many nodes one request may try, 1 to 32.
-    pub attempts: u32,
-    /// The time from a complete request to a connected node (or the head of the answer), all attempts together.
-    pub deadline: Duration,
-    /// How long a request waits for a node when none is usable and some are yet to be probed: after a start, or when all
-    /// nodes were exchanged at once. Zero: it is refused at once.
-    pub node_wait: Duration,
-    /// The longest that one attempt may take, so that a mute node does not eat the deadline.
-    pub attempt_timeout: Duration,
-    /// How many requests in a hundred may be given to a second node because the first one is late, 0 to 100.
-    pub hedge_percent: u32,
-    /// Whether a first flight that may act twice (a POST, an unknown protocol) is repeated over another node, too, when
-    /// one fails before it has answered.
-    pub repeat_unsafe: bool,
-    /// Whether HTTP answers say which node and exit served them (`Proxy-Status`).
-    pub name_exit: bool,
-    /// The time a client has to complete its first request.
-    pub setup_timeout: Duration,
-    /// The time an HTTP connection may wait for its next request.
-    pub keep_alive: Duration,
-    /// A tunnel in which no byte moves for this long is closed.
-    pub idle_timeout: Duration,
-    /// An association over which no datagram moves for this long is closed.
-    pub udp_idle_timeout: Duration,
-    /// A node that has not answered the first datagram of an association for this long is left for another one when
-    /// the next datagram comes.
-    pub udp_patience: Duration,
-    /// How long running tunnels may go on after a drain began.
-    pub grace: Duration,
-    /// The most connections at a time. A further one takes the place of one that has not logged in; when all have, it is
-    /// closed at once.
-    pub max_connections: usize,
-    /// The most connections of one client address (in IPv6: of a /64) that have not logged in, or not made a request;
-    /// the oldest one is closed for one more. Loopback addresses have no such limit.
-    pub max_pending_per_client: usize,
-    /// The most UDP associations at a time; further ones are refused.
-    pub max_associations: usize,
-    /// The largest head of an HTTP request, in bytes; at least 8192.
-    pub max_head: usize,
-    /// How long a session named in the user name keeps its node unless the name says otherwise.
-    pub session_ttl: Duration,
-    /// The most sessions kept at a time.
-    pub max_sessions: usize,
-    /// The most sessions of one user; one more ends the one that was unused for longest.
-    pub max_sessions_per_user: usize,
-}
-
-impl Default for GatewayConfig {
-    fn default() -> Self {
-        Self {
-            name: "proxy".into(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            users: Vec::new(),
-            strategy: Strategy::Smart,
-            client_limits: Limits::default(),
-            filter: None,
-            attempts: 16,
-            deadline: Duration::from_secs(30),
-            node_wait: Duration::from_secs(5),
-            attempt_timeout: Duration::from_secs(10),
-            hedge_percent: 5,
-            repeat_unsafe: false,
-            name_exit: true,
-            setup_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(600),
-            udp_idle_timeout: Duration::from_secs(300),
-            // Resolvers ask again after 5 s.
-            udp_patience: Duration::from_secs(4),
-            grace: Duration::from_secs(10),
-            max_connections: 16_384,
-            max_pending_per_client: 256,
-            max_associations: 1024,
-            max_head: 64 * 1024,
-            session_ttl: Duration::from_secs(600),
-            max_sessions: 100_000,
-            max_sessions_per_user: 10_000,
-        }
+settings! {
+    /// The settings of one listener. Those of `[proxy]` also say what a `[[listener]]` does not say.
+    #[derive(Clone, Debug)]
+    pub struct GatewayConfig in "proxy" {
+        /// Any other address than loopback needs users.
+        /// A port alone means `127.0.0.1`.
+        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8000)), set;
+        /// How a node is chosen, unless the user name says otherwise.
+        pub strategy: Strategy = Strategy::Smart;
+        /// Nodes tried for one request, each on another server.
+        pub attempts: u32 [1..=32] = 16;
+        /// Of 100 requests so many may ask a second node because the first is late.
+        pub hedge_percent: u32 [0..=100] = 5;
+        /// True: also what may act twice (POST, unknown protocols) is sent to another node.
+        /// This happens only when the first node fails before it has answered.
+        pub repeat_unsafe: bool = false;
+        /// HTTP answers say in Proxy-Status which node, exit, country and session served them.
+        pub name_exit: bool = true;
+        /// For all attempts together.
+        /// The time from a complete request to a connected node, or to the head of the answer.
+        pub deadline: Duration [TIMEOUT] = Duration::from_secs(30);
+        /// For the first healthy node, while nodes are yet to be probed; "0s": refuse at once.
+        pub node_wait: Duration [Duration::ZERO..=LONGEST_TIMEOUT] = Duration::from_secs(5);
+        /// A tunnel without a byte is closed after this.
+        pub idle_timeout: Duration [IDLE] = Duration::from_secs(600);
+        /// A UDP association without a datagram is closed after this.
+        pub udp_idle_timeout: Duration [IDLE] = Duration::from_secs(300);
+        /// What a client may take to say what it wants.
+        pub setup_timeout as "handshake_timeout": Duration [TIMEOUT] = Duration::from_secs(10);
+        /// Connections of clients at a time.
+        /// A further one takes the place of one that has not logged in; when all have, it is closed at once.
+        pub max_connections: usize [1..=1_000_000] = 16_384;
+        /// Connections of one address that have not logged in; the oldest makes room.
+        /// In IPv6, those of one /64. Loopback addresses have no such limit.
+        pub max_pending_per_client: usize [1..=1_000_000] = 256;
+        /// UDP associations, each with a socket of its own.
+        pub max_associations: usize [1..=1_000_000] = 1024;
+        /// Sessions named in user names, over all listeners.
+        pub max_sessions: usize [1..=10_000_000] = 100_000;
+        /// One more ends the user's session that was unused for longest.
+        pub max_sessions_per_user: usize [1..=10_000_000] = 10_000;
+        /// What open tunnels get at the end.
+        pub grace as "drain": Duration [Duration::ZERO..=Duration::from_secs(3600)] = Duration::from_secs(10);
+    } and {
+        /// The name of the listener; sessions of one user at two listeners are two.
+        pub name: Box<str> = "proxy".into();
+        /// Who may use it; empty = anybody who can reach the loopback address.
+        pub users: Vec<User> = Vec::new();
+        /// What one client address may have at a time.
+        pub client_limits: Limits = Limits::default();
+        /// The nodes that it uses; absent = all.
+        pub filter: Option<FilterId> = None;
+        /// The longest that one attempt may take, so that a mute node does not eat the deadline.
+        pub attempt_timeout: Duration = Duration::from_secs(10);
+        /// The time an HTTP connection may wait for its next request.
+        pub keep_alive: Duration = Duration::from_secs(60);
+        /// A node that has not answered the first datagram of an association for this long is left for another one when
+        /// the next datagram comes. Resolvers ask again after 5 s.
+        pub udp_patience: Duration = Duration::from_secs(4);
+        /// The largest head of an HTTP request, in bytes; at least 8192.
+        pub max_head: usize = 64 * 1024;
+        /// How long a session named in the user name keeps its node unless the name says otherwise.
+        pub session_ttl: Duration = Duration::from_secs(600);
     }
 }
 

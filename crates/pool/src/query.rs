@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{
+    NodeId, Timestamp,
+    settings::{Given, Optional, SettingValue},
+};
 use thiserror::Error;
 
 use crate::{Anonymity, Country, FilterId, Need};
@@ -77,6 +80,28 @@ impl FromStr for Strategy {
         Self::ALL.into_iter().find(|s| s.name() == text).ok_or(ParseStrategyError)
     }
 }
+
+impl SettingValue for Strategy {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        given.text()?.parse().ok()
+    }
+
+    fn expected((): &()) -> String {
+        format!("one of {}", Self::choices().join(", "))
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.name().to_owned()))
+    }
+
+    fn choices() -> Vec<&'static str> {
+        Self::ALL.map(Self::name).to_vec()
+    }
+}
+
+impl Optional for Strategy {}
 
 /// What a node must satisfy, and how to choose among those that do.
 #[derive(Clone, Copy, Debug, Default)]

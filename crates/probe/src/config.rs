@@ -1,93 +1,92 @@
 //! What the prober is told: what to ask for, how often, how much at once.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+use hezar_core::settings;
+use hezar_core::settings::{Given, Optional, SettingValue, known_url};
 use hezar_engine::http::RequestError;
 use thiserror::Error;
 use url::Url;
 
 use crate::CanaryPage;
 
-/// The settings of a prober. Every duration is a wall-clock time of at least a millisecond.
-#[derive(Clone, Debug)]
-pub struct ProbeConfig {
-    /// What is asked for through a node, `http` or `https`.
-    pub url: Url,
-    /// The status a working node brings back.
-    pub expect_status: u16,
-    /// What the first 64 KiB of the answer's body must have in them.
-    pub expect_body: Option<BodyRule>,
-    /// The most that one probe may take.
-    pub timeout: Duration,
-    /// The most for finding and reaching the node's server.
-    pub connect_timeout: Duration,
-    /// The most for each handshake with it.
-    pub handshake_timeout: Duration,
-    /// The pause between probes of a healthy node.
-    pub interval: Duration,
-    /// The pause after a failure of a node that is not dead yet.
-    pub suspect_interval: Duration,
-    /// The longest pause between probes of a dead node; the pauses double up to it.
-    pub dead_interval: Duration,
-    /// The share of a pause by which it is lengthened or shortened at random, 0 to 0.9.
-    pub jitter: f32,
-    /// Probes at a time, at least 1.
-    pub concurrency: usize,
-    /// Probes started per second; 0 = no limit.
-    pub per_second: u32,
-    /// Probes at a time to one server host, at least 1. Loopback hosts are exempt.
-    pub per_host: usize,
-    /// Probes started per second at one server host; 0 = no limit. Loopback hosts are exempt.
-    pub per_host_per_second: u32,
-    /// Where the exit address is read: a page of `key=value` lines with `ip` and `loc`, as `/cdn-cgi/trace` serves.
-    pub trace_url: Option<Url>,
-    /// How often a node's exit is looked up.
-    pub trace_interval: Duration,
-    /// A plain `http` page that echoes the headers of requests: what HTTP proxies give away is read from it. Asked at most
-    /// as often as the exit is looked up; absent = not asked.
-    pub judge_url: Option<Url>,
-    /// Pages whose bytes are known: one of them, or a second one when the first does not come as it should, is fetched
-    /// through every node that works, at every check. Empty = tampering with plain HTTP is not looked for.
-    pub canaries: Vec<CanaryPage>,
-    /// How long a node that was caught tampering stays in quarantine after it was last caught.
-    pub quarantine: Duration,
-    /// What is asked for directly, without any node, when failures pile up: any HTTP answer to any of them says that
-    /// our uplink works. Empty = nothing is ever sent directly, and only the brake guards the pool.
-    pub control: Vec<Url>,
-    /// When failures are doubted.
-    pub guard: GuardConfig,
+/// The range of timeouts.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+/// The range of pauses between two checks.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
+
+settings! {
+    /// The settings of a prober. Every duration is a wall-clock time of at least a millisecond.
+    #[derive(Clone, Debug)]
+    pub struct ProbeConfig in "probe" {
+        /// Asked for through each node, over http or https.
+        pub url: Url = known_url(Self::URL), set;
+        /// The status that a working node brings back.
+        pub expect_status: u16 [100..=599] = 204, set;
+        /// A text that the body must contain.
+        /// The first 64 KiB of the body count.
+        pub expect_body: Option<BodyRule> = None, example "\"text that the body must contain\"";
+        /// For one whole check.
+        pub timeout: Duration [TIMEOUT] = Duration::from_secs(5), set;
+        /// For reaching the node alone.
+        /// It is `timeout` unless it is set.
+        pub connect_timeout: Duration [TIMEOUT] = Duration::from_secs(5);
+        /// Between two checks of a living node; dead ones wait longer and longer.
+        pub interval: Duration [INTERVAL] = Duration::from_secs(60), set;
+        /// Default: from the open-file limit.
+        /// Checks at a time.
+        pub concurrency: Option<usize> [1..=100_000] = None, example "1000";
+        /// Checks started per second.
+        pub per_second: u32 [1..=1_000_000] = 500;
+        /// Checks at a time on one server.
+        /// Servers on loopback addresses have no such limit.
+        pub per_host: usize [1..=10_000] = 8;
+        /// Checks started per second on one server; far fewer while nothing there answers.
+        /// 0 = no limit. Servers on loopback addresses have no such limit.
+        pub per_host_per_second: u32 [0..=1_000_000] = 16;
+        /// Exit address and country; "" for none.
+        /// A page of `key=value` lines with `ip` and `loc`.
+        pub trace_url: Option<Url> = Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"));
+        /// How often a node's exit is looked up.
+        pub trace_interval: Duration [INTERVAL] = Duration::from_secs(86_400);
+        /// What HTTP proxies give away is read from this page, which echoes the headers of requests; plain http.
+        /// It is asked at most as often as the exit is looked up; absent = not asked.
+        pub judge_url: Option<Url> = None, example "\"http://judge.example.org/\"";
+        /// How long a node that was caught tampering carries nothing after it was last caught.
+        pub quarantine: Duration [Duration::from_secs(1)..=Duration::from_secs(365 * 86_400)] = Duration::from_secs(86_400);
+        /// Asked directly when many nodes fail at once: is it us?
+        /// Any HTTP answer to any of them says that our own uplink works. Empty = nothing is asked directly.
+        pub control: Vec<Url> = vec![
+            known_url("http://cp.cloudflare.com/generate_204"),
+            known_url("http://www.gstatic.com/generate_204"),
+        ];
+    } and {
+        /// The most for each handshake with the node.
+        pub handshake_timeout: Duration = Duration::from_secs(5);
+        /// The pause after a failure of a node that is not dead yet.
+        pub suspect_interval: Duration = Duration::from_secs(10);
+        /// The longest pause between probes of a dead node; the pauses double up to it.
+        pub dead_interval: Duration = Duration::from_secs(1800);
+        /// The share of a pause by which it is lengthened or shortened at random, 0 to 0.9.
+        pub jitter: f32 = 0.15;
+        /// Pages whose bytes are known: one of them, or a second one when the first does not come as it should, is fetched
+        /// through every node that works, at every check. Empty = tampering with plain HTTP is not looked for.
+        pub canaries: Vec<CanaryPage> = Vec::new();
+        /// When failures are doubted.
+        pub guard: GuardConfig = GuardConfig::default();
+    }
 }
 
 impl ProbeConfig {
     /// The usual probe URL.
-    pub const URL: &str = "https://www.gstatic.com/generate_204";
+    pub const URL: &'static str = "https://www.gstatic.com/generate_204";
+    /// Probes at a time when nothing says how many.
+    pub(crate) const CONCURRENCY: usize = 256;
 
-    /// The defaults for a probe URL that answers 204.
+    /// The defaults for a probe URL that answers 204, without any request to another URL.
     #[must_use]
     pub fn new(url: Url) -> Self {
-        Self {
-            url,
-            expect_status: 204,
-            expect_body: None,
-            timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            handshake_timeout: Duration::from_secs(5),
-            interval: Duration::from_secs(60),
-            suspect_interval: Duration::from_secs(10),
-            dead_interval: Duration::from_secs(1800),
-            jitter: 0.15,
-            concurrency: 256,
-            per_second: 500,
-            per_host: 8,
-            per_host_per_second: 16,
-            trace_url: None,
-            trace_interval: Duration::from_secs(24 * 3600),
-            judge_url: None,
-            canaries: Vec::new(),
-            quarantine: Duration::from_secs(24 * 3600),
-            control: Vec::new(),
-            guard: GuardConfig::default(),
-        }
+        Self { url, trace_url: None, control: Vec::new(), ..Self::default() }
     }
 }
 
@@ -99,6 +98,26 @@ pub enum BodyRule {
     /// It begins with this text.
     StartsWith(Box<str>),
 }
+
+/// A text: the body must contain it.
+impl SettingValue for BodyRule {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        given.text().map(|text| Self::Contains(text.into()))
+    }
+
+    fn expected((): &()) -> String {
+        "a text".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        let (Self::Contains(text) | Self::StartsWith(text)) = self;
+        Some(Given::Text(text.to_string()))
+    }
+}
+
+impl Optional for BodyRule {}
 
 /// When failures are doubted.
 #[derive(Clone, Debug)]

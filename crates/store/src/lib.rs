@@ -7,6 +7,7 @@
 mod error;
 mod open;
 mod row;
+mod settings;
 mod sqlite;
 mod store;
 mod writer;
@@ -17,6 +18,7 @@ pub use row::{
     BanRow, Change, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
     StrangeRow,
 };
+pub use settings::{StoreSettings, StoreUrl};
 pub use sqlite::{Access, Sqlite};
 pub use store::Store;
 pub use writer::{

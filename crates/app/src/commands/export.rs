@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<ExitCode> {
-    let store = hezar_store::open(config.store.url.expose(), &config.data, Access::ReadOnly).await?;
+    let store = hezar_store::open(config.store.url.0.expose(), &config.data, Access::ReadOnly).await?;
     let state = store.load().await?;
     store.close().await;
     let wanted = |row: &&NodeRow| !args.healthy || row.health.state.healthy() == Some(true);
@@ -46,7 +46,7 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
 }
 
 pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let store = hezar_store::open(config.store.url.expose(), &config.data, Access::ReadOnly).await?;
+    let store = hezar_store::open(config.store.url.0.expose(), &config.data, Access::ReadOnly).await?;
     let copied = store.backup(&args.file).await;
     store.close().await;
     copied?;

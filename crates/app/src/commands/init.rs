@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, io::Write, path::Path, process::ExitCode};
 use anyhow::Context;
 
 use super::GlobalArgs;
-use crate::{cli::InitArgs, config::TEMPLATE, output, places::FILE_NAME};
+use crate::{cli::InitArgs, config::template, output, places::FILE_NAME};
 
 pub(super) fn init(global: &GlobalArgs, args: &InitArgs) -> anyhow::Result<ExitCode> {
     let file = global.places.file.as_deref().filter(|_| global.places.named).unwrap_or_else(|| Path::new(FILE_NAME));
@@ -22,7 +22,7 @@ pub(super) fn init(global: &GlobalArgs, args: &InitArgs) -> anyhow::Result<ExitC
     let mut written = options.open(file).with_context(|| {
         format!("cannot write {} (an existing file is only overwritten with --force)", file.display())
     })?;
-    written.write_all(TEMPLATE.as_bytes())?;
+    written.write_all(template().as_bytes())?;
     let named = if global.places.named { format!(" --config {}", file.display()) } else { String::new() };
     output::line(format!("wrote {}; start with: hezar run{named}", file.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -96,7 +96,7 @@ fn has_store(config: &Config) -> bool {
 
 /// The file of the store in a data folder; `None` when the store is no file.
 fn store_file(config: &Config, data: &Path) -> Option<PathBuf> {
-    config.store.url.expose().strip_prefix("sqlite:").map(|file| data.join(file))
+    config.store.url.0.expose().strip_prefix("sqlite:").map(|file| data.join(file))
 }
 
 /// A store in the current folder, where earlier versions kept it, when this run will not read it.

@@ -1,15 +1,14 @@
 //! `[[listener]]`: further addresses for clients, each with its own nodes, users and limits.
 
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use hezar_core::settings::{ByteCount, is_public};
 use hezar_gateway::Limits;
 use hezar_pool::{Strategy, TooManyFilters};
 
-use super::{
-    Config, ListenerConfig, expression,
-    resolve::{limits as bounds, users},
-    section::Section,
-    source::MANUAL_SOURCES,
-    value::is_public,
-};
+use super::{Config, ListenerConfig, expression, resolve::users, section::Section, source::MANUAL_SOURCES};
+
+const MAX_LATENCY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
 /// Reads all of them; what a listener does not say, it does as `[proxy]` does.
 pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<ListenerConfig> {
@@ -27,7 +26,7 @@ pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<List
 }
 
 fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]) -> Option<ListenerConfig> {
-    let (name, listen) = (section.text("name"), section.address("listen"));
+    let (name, listen) = (section.text("name"), section.value::<SocketAddr>("listen", &()));
     let good = name.as_deref().is_some_and(|name| !name.is_empty() && name.len() <= 64 && name != "proxy");
     if !good || others.iter().any(|other| Some(&other.name) == name.as_ref()) {
         section.problem("name", "a listener needs a name of its own of 1 to 64 characters, other than \"proxy\"");
@@ -35,8 +34,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     if listen.is_none() {
         section.problem("listen", "a listener needs an address, such as \"127.0.0.1:8001\"");
     }
-    let names = Strategy::ALL.map(Strategy::name).join(", ");
-    let strategy = section.parsed("strategy", &format!("one of {names}"), |text| text.parse().ok());
+    let strategy = section.value::<Strategy>("strategy", &());
     let users = users(&mut section);
     let countries = section.texts("countries").unwrap_or_default();
     let letters: Vec<_> = countries.iter().filter_map(|text| expression::country(text)).collect();
@@ -55,8 +53,8 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     if tags_text.is_some() && tags.is_none() {
         section.problem("tags", "expected an expression such as \"paid & !slow | country:de\"");
     }
-    let max_latency = section.duration("max_latency", bounds().timeout);
-    let top = section.integer("top", 1..=1_000_000).and_then(|number| usize::try_from(number).ok());
+    let max_latency = section.value("max_latency", &MAX_LATENCY);
+    let top = section.value("top", &(1..=1_000_000));
     let allow_insecure = section.boolean("allow_insecure").unwrap_or(true);
     let client_limits = limits(section.section("client_limits"));
     let open = listen.is_some_and(is_public);
@@ -91,7 +89,8 @@ pub(super) fn limits(mut section: Section<'_>) -> Limits {
 
 /// The keys of limits, which stand beside others.
 pub(super) fn limits_of(section: &mut Section<'_>) -> Limits {
-    let mut number = |key| section.integer(key, 1..=1_000_000).and_then(|number| u32::try_from(number).ok());
+    let mut number = |key| section.value(key, &(1..=1_000_000));
     let (connections, requests) = (number("connections"), number("requests_per_second"));
-    Limits { connections, requests, bytes: section.bytes("bytes_per_second", 1024..=1 << 40) }
+    let bytes: Option<ByteCount> = section.value("bytes_per_second", &(1024..=1 << 40));
+    Limits { connections, requests, bytes: bytes.map(|bytes| bytes.0) }
 }

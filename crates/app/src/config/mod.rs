@@ -1,17 +1,19 @@
 //! The configuration: what the file, the environment and the flags say, checked as a whole.
 
+mod described;
 mod environment;
 mod expression;
 mod lines;
 mod listener;
+mod log;
 mod problem;
 mod redact;
+mod reference;
 mod resolve;
 mod section;
 mod show;
 mod source;
 mod template;
-mod value;
 
 use std::{
     collections::BTreeMap,
@@ -21,17 +23,20 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Secret;
-use hezar_gateway::Limits;
-use hezar_pool::Strategy;
-use hezar_probe::CanaryPage;
-use url::Url;
+use hezar_api::ApiSettings;
+use hezar_core::{settings, settings::ByteCount};
+use hezar_fetch::FetchConfig;
+use hezar_gateway::{GatewayConfig, Limits, User};
+use hezar_pool::{HealthSettings, PoolSettings, Strategy};
+use hezar_probe::ProbeConfig;
+use hezar_store::StoreSettings;
 
 pub use expression::Expression;
+pub use log::{LogFormat, LogLevel};
 pub use problem::{Problem, Problems};
+pub use reference::reference;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, Origin, SourceConfig};
-pub use template::TEMPLATE;
-pub(crate) use value::{is_public, listen_address};
+pub use template::template;
 
 /// Everything that the program can be told, with every default filled in.
 #[derive(Clone, Debug)]
@@ -42,60 +47,19 @@ pub struct Config {
     /// What is odd and does no harm, such as an unknown environment variable.
     pub warnings: Vec<String>,
     pub data: PathBuf,
-    pub proxy: ProxyConfig,
-    pub api: ApiConfig,
-    pub pool: PoolConfig,
+    /// The first listener, and what the others do not say.
+    pub proxy: GatewayConfig,
+    pub api: ApiSettings,
+    pub pool: PoolSettings,
+    pub health: HealthSettings,
     pub probe: ProbeConfig,
     pub fetch: FetchConfig,
     pub geo: GeoConfig,
-    pub store: StoreConfig,
+    pub store: StoreSettings,
     pub log: LogConfig,
     pub sources: Vec<SourceConfig>,
-    /// Addresses besides that of [`ProxyConfig`].
+    /// Addresses besides that of `[proxy]`.
     pub listeners: Vec<ListenerConfig>,
-}
-
-/// The address that clients use.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct ProxyConfig {
-    pub listen: SocketAddr,
-    pub strategy: Strategy,
-    pub attempts: u32,
-    pub hedge_percent: u32,
-    pub repeat_unsafe: bool,
-    /// Whether HTTP answers name the node and the exit that served them.
-    pub name_exit: bool,
-    pub deadline: Duration,
-    /// How long a request waits for the first node that is probed.
-    pub node_wait: Duration,
-    pub idle_timeout: Duration,
-    /// An association without a datagram is closed after this.
-    pub udp_idle_timeout: Duration,
-    pub handshake_timeout: Duration,
-    pub max_connections: usize,
-    /// The most connections of one client address that have not logged in.
-    pub max_pending_per_client: usize,
-    /// The most UDP associations at a time.
-    pub max_associations: usize,
-    /// The most sessions at a time, over all listeners.
-    pub max_sessions: usize,
-    /// The most sessions of one user at one listener; one more ends the one that was unused for longest.
-    pub max_sessions_per_user: usize,
-    pub drain: Duration,
-    pub users: Vec<User>,
-    /// What one client address may have at a time.
-    pub client_limits: Limits,
-}
-
-/// Who may use the proxy.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct User {
-    pub name: String,
-    pub password: Secret,
-    /// What the user may have at a time.
-    pub limits: Limits,
 }
 
 /// A further address that clients use, over a part of the pool.
@@ -124,94 +88,32 @@ pub struct ListenerConfig {
     pub allow_insecure: bool,
 }
 
-/// The control API.
-#[derive(Clone, Debug)]
-pub struct ApiConfig {
-    /// Where it listens; `None` = it does not.
-    pub listen: Option<SocketAddr>,
-    /// The token; `None` = made at the first start and kept in the data folder.
-    pub token: Option<Secret>,
-    /// Host names under which the API may be asked.
-    pub hosts: Vec<String>,
+settings! {
+    /// What is known about addresses.
+    #[derive(Clone, Debug)]
+    pub struct GeoConfig in "geo" {
+        /// Countries of exits (MaxMind format), believed before trace_url; read again when it changes.
+        pub mmdb: Option<PathBuf> = None, example "\"country.mmdb\"";
+    }
 }
 
-/// Which nodes are taken in, and how many.
-#[derive(Clone, Debug)]
-pub struct PoolConfig {
-    /// In all.
-    pub max_nodes: usize,
-    /// Listed by one source.
-    pub max_nodes_per_source: usize,
-    /// On one server host; loopback hosts are exempt.
-    pub max_nodes_per_server: usize,
-    /// Whether nodes that take any certificate are used.
-    pub allow_insecure: bool,
-}
-
-/// How nodes are checked.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct ProbeConfig {
-    pub url: Url,
-    pub expect_status: u16,
-    pub expect_body: Option<String>,
-    pub timeout: Duration,
-    pub connect_timeout: Duration,
-    pub interval: Duration,
-    pub dead_after: u32,
-    pub forget_after: Duration,
-    /// Probes at a time; `None` = from the open-file limit.
-    pub concurrency: Option<usize>,
-    pub per_second: u32,
-    pub per_host: usize,
-    /// Probes started per second at one server host; 0 = no limit.
-    pub per_host_per_second: u32,
-    pub trace_url: Option<Url>,
-    pub trace_interval: Duration,
-    /// Pages whose bytes are known, fetched through every node that works; empty = none.
-    pub canaries: Vec<CanaryPage>,
-    pub quarantine: Duration,
-    /// URLs asked directly when many nodes fail at once.
-    pub control: Vec<Url>,
-}
-
-/// What all sources share.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct FetchConfig {
-    pub timeout: Duration,
-    pub github_api: Url,
-    pub github_raw: Url,
-    pub telegram: Url,
-}
-
-/// What is known about addresses.
-#[derive(Clone, Debug, Default)]
-pub struct GeoConfig {
-    /// A country database in the MaxMind format; it is believed before the trace URL.
-    pub mmdb: Option<PathBuf>,
-}
-
-/// Where the pool is kept.
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// `sqlite:FILE`; a relative file stands in the data folder. Other kinds of URLs may hold a password.
-    pub url: Secret,
-}
-
-/// What is logged, and where.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// A filter such as `info` or `hezar_probe=debug,info`.
-    pub level: String,
-    /// `pretty` or `json`.
-    pub json: bool,
-    /// A folder for daily files besides the terminal.
-    pub folder: Option<PathBuf>,
-    /// For how many days files are kept.
-    pub keep: usize,
-    /// The most bytes of all files together; the oldest file goes first.
-    pub max_bytes: u64,
+settings! {
+    /// What is logged, and where.
+    #[derive(Clone, Debug)]
+    pub struct LogConfig in "log" {
+        /// How much is logged; also a filter such as "hezar_probe=debug,info".
+        pub level: LogLevel = LogLevel("info".to_owned());
+        /// How a line looks.
+        pub format: LogFormat = LogFormat::Pretty;
+        /// Daily files besides the terminal, readable by their owner alone.
+        pub folder: Option<PathBuf> = None, example "\"logs\"";
+        /// Days.
+        /// For so long files are kept.
+        pub keep: usize [1..=3650] = 14;
+        /// Of all files together.
+        /// The oldest file goes first.
+        pub max_bytes: ByteCount [1 << 20..=1 << 40] = ByteCount(1 << 30), example "\"1GiB\"";
+    }
 }
 
 /// What comes before the file: flags, and the environment.

@@ -1,5 +1,6 @@
 //! What of a configured value may be shown: never a password, a token, a share link or the path of a subscription.
 
+use hezar_core::settings::quote;
 use toml::Value;
 use url::Url;
 
@@ -9,8 +10,6 @@ pub(super) const HIDDEN: &str = "…";
 const HIDDEN_IN_URL: &str = "hidden";
 /// Keys whose values are secret as a whole.
 const SECRET_KEYS: [&str; 5] = ["token", "password", "links", "headers", "users"];
-/// The longest part of a wrong value that is shown, in characters.
-const MOST_SHOWN: usize = 100;
 
 /// Scheme and host of a source's URL: passwords and tokens stand in front of the host, in the path and in the query.
 pub(super) fn source_url(template: &str) -> String {
@@ -27,28 +26,6 @@ fn host_and_port(url: &Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// A URL without its user, password and query.
-pub(super) fn url(url: &Url) -> String {
-    let mut shown = url.clone();
-    if !shown.username().is_empty() || shown.password().is_some() {
-        let _ = shown.set_password(None);
-        let _ = shown.set_username(HIDDEN_IN_URL);
-    }
-    if shown.query().is_some() {
-        shown.set_query(Some(HIDDEN_IN_URL));
-    }
-    shown.to_string()
-}
-
-/// The URL of a store: the file of SQLite, of others the kind alone.
-pub(super) fn store_url(text: &str) -> String {
-    if text.starts_with("sqlite:") {
-        return text.to_owned();
-    }
-    let kind = text.split(':').next().unwrap_or_default();
-    format!("{kind}:{HIDDEN}")
-}
-
 /// A value that is wrong, as far as it may be told. `key` is the last part of its path.
 pub(super) fn wrong_value(key: &str, value: &Value) -> String {
     if SECRET_KEYS.contains(&key) {
@@ -58,24 +35,10 @@ pub(super) fn wrong_value(key: &str, value: &Value) -> String {
         };
     }
     match value {
-        Value::String(text) => wrong_text(text),
+        Value::String(text) => quote(text),
         Value::Array(_) | Value::Table(_) => value.type_str().to_owned(),
         value => format!("{} {value}", value.type_str()),
     }
-}
-
-/// A text that is wrong; of one that may be a URL only the scheme.
-pub(super) fn wrong_text(text: &str) -> String {
-    if let Some((scheme, _)) = text.split_once("://") {
-        let short: String = scheme.chars().filter(|c| !c.is_control()).take(20).collect();
-        return format!("\"{short}://{HIDDEN}\"");
-    }
-    if text.contains('@') {
-        return format!("a text of {} characters", text.chars().count());
-    }
-    let short: String = text.chars().take(MOST_SHOWN).collect();
-    let more = if short.len() < text.len() { HIDDEN } else { "" };
-    format!("{:?}", format!("{short}{more}"))
 }
 
 #[cfg(test)]
@@ -99,7 +62,7 @@ mod tests {
     #[test]
     fn wrong_values_tell_no_secret() {
         for text in ["https://a:SECRET@h/?t=SECRET", "ht!tp://SECRET", "a:SECRET@h"] {
-            assert!(!wrong_text(text).contains("SECRET"), "{}", wrong_text(text));
+            assert!(!quote(text).contains("SECRET"), "{}", quote(text));
         }
         for key in SECRET_KEYS {
             for value in
@@ -110,9 +73,6 @@ mod tests {
             }
         }
         assert_eq!(wrong_value("attempts", &Value::Integer(0)), "integer 0");
-        assert_eq!(wrong_text(&"a".repeat(1000)).len(), 105);
-        let url = Url::parse("https://u:SECRET@h/p?k=SECRET").unwrap();
-        assert_eq!(super::url(&url), "https://hidden@h/p?hidden");
-        assert_eq!(store_url("postgres://u:SECRET@h/db"), "postgres:…");
+        assert_eq!(quote(&"a".repeat(1000)).len(), 105);
     }
 }

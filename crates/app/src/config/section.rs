@@ -1,12 +1,14 @@
 //! One table of the configuration, read key by key, with every problem noted beside its path.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, fmt::Display};
 
-use hezar_core::Secret;
+use hezar_core::{
+    Secret,
+    settings::{self, Mistake, SettingValue, Settings},
+};
 use toml::{Table, Value};
-use url::Url;
 
-use super::{Layers, Problem, environment::is_service_link, lines::Lines, redact, value};
+use super::{Layers, Problem, environment::is_service_link, lines::Lines, redact};
 
 /// What all sections of one reading share. It holds secrets, so it has no `Debug`.
 pub(crate) struct Reading<'a> {
@@ -64,6 +66,8 @@ pub(crate) struct Section<'a> {
     path: String,
     table: Table,
     known: Vec<&'static str>,
+    /// The known keys that were given, right or wrong.
+    given: Vec<&'static str>,
 }
 
 /// A value and the place it came from.
@@ -75,9 +79,28 @@ struct Given {
     loose: bool,
 }
 
+impl Given {
+    fn to_core(&self) -> settings::Given {
+        match &self.value {
+            Value::String(text) if self.loose => settings::Given::Variable(text.clone()),
+            value => to_core(value),
+        }
+    }
+}
+
+fn to_core(value: &Value) -> settings::Given {
+    match value {
+        Value::Boolean(on) => settings::Given::Boolean(*on),
+        Value::Integer(number) => settings::Given::Integer(*number),
+        Value::String(text) => settings::Given::Text(text.clone()),
+        Value::Array(values) => settings::Given::List(values.iter().map(to_core).collect()),
+        other => settings::Given::Other(other.type_str()),
+    }
+}
+
 impl<'a> Section<'a> {
     pub(crate) fn new(reading: &'a Reading<'a>, path: &str, table: Table) -> Self {
-        Self { reading, path: path.to_owned(), table, known: Vec::new() }
+        Self { reading, path: path.to_owned(), table, known: Vec::new(), given: Vec::new() }
     }
 
     pub(crate) fn path_of(&self, key: &str) -> String {
@@ -94,6 +117,9 @@ impl<'a> Section<'a> {
         let file = self.table.remove(key);
         // Entries of a list have no variable of their own: their number would change with the file.
         let layered = if path.contains('[') { None } else { self.reading.layered(&path) };
+        if layered.is_some() || file.is_some() {
+            self.given.push(key);
+        }
         match layered {
             Some((place, text)) => Some(Given { key, place, value: Value::String(text), loose: true }),
             None => file.map(|value| Given { key, place: path, value, loose: false }),
@@ -120,105 +146,45 @@ impl<'a> Section<'a> {
         result
     }
 
+    /// Takes a key of any type that a setting may have.
+    pub(crate) fn value<T: SettingValue>(&mut self, key: &'static str, range: &T::Range) -> Option<T> {
+        let given = self.take(key)?;
+        T::read(&given.to_core(), range).map_err(|mistakes| self.note(&given, mistakes)).ok()
+    }
+
+    /// Takes every setting of a struct that stands in this section.
+    pub(crate) fn fill<S: Settings>(&mut self, settings: &mut S) {
+        for setting in S::ALL {
+            if setting.section() != self.path {
+                continue;
+            }
+            let Some(given) = self.take(setting.key()) else { continue };
+            if let Err(mistakes) = (setting.read)(settings, &given.to_core()) {
+                self.note(&given, mistakes);
+            }
+        }
+    }
+
+    fn note(&self, given: &Given, mistakes: Vec<Mistake>) {
+        for mistake in mistakes {
+            match mistake {
+                Mistake::Expected(expected) => self.wrong(given, expected),
+                Mistake::Message(message) => self.reading.problem(&given.place, message),
+            }
+        }
+    }
+
     pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, "a text", |text| Some(text.to_owned()))
-    }
-
-    pub(crate) fn duration(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let expected = format!(
-            "a duration from {} to {}, such as \"30s\" or \"1h30m\"",
-            value::show_duration(*range.start()),
-            value::show_duration(*range.end())
-        );
-        self.parsed(key, &expected, |text| value::duration(text).filter(|d| range.contains(d)))
-    }
-
-    pub(crate) fn integer(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
-        let given = self.take(key)?;
-        let number = match &given.value {
-            Value::Integer(number) => Some(*number),
-            Value::String(text) if given.loose => text.trim().parse().ok(),
-            _ => None,
-        };
-        let number = number.filter(|n| range.contains(n));
-        if number.is_none() {
-            self.wrong(&given, format_args!("a whole number from {} to {}", range.start(), range.end()));
-        }
-        number
-    }
-
-    pub(crate) fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        let given = self.take(key)?;
-        let on = match &given.value {
-            Value::Boolean(on) => Some(*on),
-            Value::String(text) if given.loose => text.trim().parse().ok(),
-            _ => None,
-        };
-        if on.is_none() {
-            self.wrong(&given, "true or false");
-        }
-        on
-    }
-
-    /// An address to listen on; a port alone means loopback.
-    pub(crate) fn address(&mut self, key: &'static str) -> Option<SocketAddr> {
-        let given = self.take(key)?;
-        let read = match &given.value {
-            Value::String(text) => value::listen_address(text),
-            Value::Integer(port) => value::listen_address(&port.to_string()),
-            value => Err(format!("{}, found {}", value::ADDRESS_EXAMPLES, redact::wrong_value(key, value))),
-        };
-        read.map_err(|message| self.reading.problem(&given.place, message)).ok()
-    }
-
-    pub(crate) fn url(&mut self, key: &'static str) -> Option<Url> {
-        self.parsed(key, "an http or https URL", http_url)
-    }
-
-    pub(crate) fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
-        let given = self.take(key)?;
-        let number = match &given.value {
-            Value::Integer(number) => u64::try_from(*number).ok(),
-            Value::String(text) => value::bytes(text),
-            _ => None,
-        };
-        let number = number.filter(|n| range.contains(n));
-        if number.is_none() {
-            let (low, high) = (range.start(), range.end());
-            self.wrong(&given, format_args!("a size from {low} to {high} bytes, such as \"32MiB\""));
-        }
-        number
+        self.value(key, &())
     }
 
     /// A list of texts; from the environment, separated by commas.
     pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        let given = self.take(key)?;
-        let texts = match &given.value {
-            Value::Array(values) => values.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
-            Value::String(text) if given.loose => {
-                Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
-            }
-            Value::String(text) => Some(vec![text.clone()]),
-            _ => None,
-        };
-        if texts.is_none() {
-            self.wrong(&given, "a list of texts");
-        }
-        texts
+        self.value(key, &())
     }
 
-    /// A list of http or https URLs.
-    pub(crate) fn urls(&mut self, key: &'static str) -> Option<Vec<Url>> {
-        let texts = self.texts(key)?;
-        let mut urls = Vec::with_capacity(texts.len());
-        for text in texts {
-            match http_url(&text) {
-                Some(url) => urls.push(url),
-                None => self
-                    .problem(key, format_args!("expected an http or https URL, found {}", redact::wrong_text(&text))),
-            }
-        }
-        Some(urls)
+    pub(crate) fn boolean(&mut self, key: &'static str) -> Option<bool> {
+        self.value(key, &())
     }
 
     /// A table of texts that may be secret.
@@ -282,14 +248,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether a key that was taken before was given at all.
+    pub(crate) fn was_given(&self, key: &str) -> bool {
+        self.given.contains(&key)
+    }
+
     /// Whether a key stands in the file or was said otherwise, right or wrong. Keys that are taken later only.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
-}
-
-pub(super) fn http_url(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// The known name that was most probably meant: at most two edits away, or the same but for `-` and `_`.

@@ -1,13 +1,13 @@
 //! The effective configuration as TOML, secrets hidden.
 
-use hezar_gateway::Limits;
-use hezar_probe::{CanaryBody, CanaryPage};
+use hezar_core::settings::{Given, SettingValue, Settings, show_duration};
+use hezar_gateway::{Limits, User};
+use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::{Table, Value};
 
 use super::{
-    Config, ListenerConfig, Origin, ProbeConfig, SourceConfig, User,
+    Config, ListenerConfig, Origin, SourceConfig,
     redact::{self, HIDDEN},
-    value::show_duration,
 };
 
 fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Value {
@@ -30,33 +30,13 @@ pub(crate) fn config(config: &Config) -> String {
     let mut root = Table::new();
     root.insert("data".into(), Value::String(config.data.display().to_string()));
     root.insert("proxy".into(), proxy(config));
-    root.insert("api".into(), api(config));
-    root.insert("pool".into(), pool(config));
+    root.insert("api".into(), plain(&config.api, "api"));
+    root.insert("pool".into(), plain(&config.pool, "pool"));
     root.insert("probe".into(), probe(config));
-    let fetch = &config.fetch;
-    root.insert(
-        "fetch".into(),
-        table([
-            ("timeout", text(show_duration(fetch.timeout))),
-            ("github_api", text(redact::url(&fetch.github_api))),
-            ("github_raw", text(redact::url(&fetch.github_raw))),
-            ("telegram", text(redact::url(&fetch.telegram))),
-        ]),
-    );
-    let mmdb = config.geo.mmdb.as_ref().and_then(|file| text(file.display()));
-    root.insert("geo".into(), table([("mmdb", mmdb)]));
-    root.insert("store".into(), table([("url", text(redact::store_url(config.store.url.expose())))]));
-    let log = &config.log;
-    root.insert(
-        "log".into(),
-        table([
-            ("level", text(&log.level)),
-            ("format", text(if log.json { "json" } else { "pretty" })),
-            ("folder", log.folder.as_ref().and_then(|folder| text(folder.display()))),
-            ("keep", Some(number(log.keep))),
-            ("max_bytes", Some(number(log.max_bytes))),
-        ]),
-    );
+    root.insert("fetch".into(), plain(&config.fetch, "fetch"));
+    root.insert("geo".into(), plain(&config.geo, "geo"));
+    root.insert("store".into(), plain(&config.store, "store"));
+    root.insert("log".into(), plain(&config.log, "log"));
     if !config.listeners.is_empty() {
         root.insert("listener".into(), Value::Array(config.listeners.iter().map(listener).collect()));
     }
@@ -64,29 +44,34 @@ pub(crate) fn config(config: &Config) -> String {
     toml::to_string_pretty(&root).unwrap_or_default()
 }
 
+/// A section that has nothing but settings.
+fn plain<S: Settings>(of: &S, section: &str) -> Value {
+    Value::Table(settings(of, section).collect())
+}
+
+/// The settings of a struct that stand in a section.
+fn settings<S: Settings>(settings: &S, section: &str) -> impl Iterator<Item = (String, Value)> {
+    let written = S::ALL.iter().filter(move |setting| setting.section() == section);
+    written.filter_map(|setting| Some((setting.key().to_owned(), to_toml((setting.write)(settings)?))))
+}
+
+/// A value as it stands in a file.
+pub(super) fn to_toml(given: Given) -> Value {
+    match given {
+        Given::Boolean(on) => Value::Boolean(on),
+        Given::Integer(number) => Value::Integer(number),
+        Given::Text(text) | Given::Variable(text) => Value::String(text),
+        Given::List(values) => Value::Array(values.into_iter().map(to_toml).collect()),
+        Given::Other(name) => Value::String(name.to_owned()),
+    }
+}
+
 fn proxy(config: &Config) -> Value {
     let proxy = &config.proxy;
-    table([
-        ("listen", text(proxy.listen)),
-        ("strategy", text(proxy.strategy)),
-        ("attempts", Some(number(proxy.attempts))),
-        ("hedge_percent", Some(number(proxy.hedge_percent))),
-        ("repeat_unsafe", Some(Value::Boolean(proxy.repeat_unsafe))),
-        ("name_exit", Some(Value::Boolean(proxy.name_exit))),
-        ("deadline", text(show_duration(proxy.deadline))),
-        ("node_wait", text(show_duration(proxy.node_wait))),
-        ("idle_timeout", text(show_duration(proxy.idle_timeout))),
-        ("udp_idle_timeout", text(show_duration(proxy.udp_idle_timeout))),
-        ("handshake_timeout", text(show_duration(proxy.handshake_timeout))),
-        ("max_connections", Some(number(proxy.max_connections))),
-        ("max_pending_per_client", Some(number(proxy.max_pending_per_client))),
-        ("max_associations", Some(number(proxy.max_associations))),
-        ("max_sessions", Some(number(proxy.max_sessions))),
-        ("max_sessions_per_user", Some(number(proxy.max_sessions_per_user))),
-        ("drain", text(show_duration(proxy.drain))),
-        ("users", Some(users(&proxy.users))),
-        ("client_limits", limits(&proxy.client_limits)),
-    ])
+    let mut shown: Table = settings(proxy, "proxy").collect();
+    shown.insert("users".into(), users(&proxy.users));
+    shown.extend(limits(&proxy.client_limits).map(|limits| ("client_limits".to_owned(), limits)));
+    Value::Table(shown)
 }
 
 fn users(users: &[User]) -> Value {
@@ -133,61 +118,18 @@ fn listener(listener: &ListenerConfig) -> Value {
     ])
 }
 
-fn api(config: &Config) -> Value {
-    let api = &config.api;
-    table([
-        ("enabled", Some(Value::Boolean(api.listen.is_some()))),
-        ("listen", api.listen.and_then(text)),
-        ("token", api.token.as_ref().and_then(|_| text(HIDDEN))),
-        ("hosts", Some(texts(api.hosts.iter().map(String::as_str)))),
-    ])
-}
-
-fn pool(config: &Config) -> Value {
-    let pool = &config.pool;
-    table([
-        ("max_nodes", Some(number(pool.max_nodes))),
-        ("max_nodes_per_source", Some(number(pool.max_nodes_per_source))),
-        ("max_nodes_per_server", Some(number(pool.max_nodes_per_server))),
-        ("allow_insecure", Some(Value::Boolean(pool.allow_insecure))),
-    ])
-}
-
 fn probe(config: &Config) -> Value {
     let probe = &config.probe;
-    table([
-        ("url", text(redact::url(&probe.url))),
-        ("expect_status", Some(number(probe.expect_status))),
-        ("expect_body", probe.expect_body.as_ref().and_then(text)),
-        ("timeout", text(show_duration(probe.timeout))),
-        ("connect_timeout", text(show_duration(probe.connect_timeout))),
-        ("interval", text(show_duration(probe.interval))),
-        ("dead_after", Some(number(probe.dead_after))),
-        ("forget_after", text(show_duration(probe.forget_after))),
-        ("concurrency", probe.concurrency.map(number)),
-        ("per_second", Some(number(probe.per_second))),
-        ("per_host", Some(number(probe.per_host))),
-        ("per_host_per_second", Some(number(probe.per_host_per_second))),
-        ("trace_url", text(probe.trace_url.as_ref().map(redact::url).unwrap_or_default())),
-        ("trace_interval", text(show_duration(probe.trace_interval))),
-        ("canary_url", canary_url(probe)),
-        (
-            "canary_text",
-            own_canary(probe).and_then(|page| match &page.body {
-                CanaryBody::Text(known) => text(known),
-                CanaryBody::Sha256(_) => None,
-            }),
-        ),
-        (
-            "canary_sha256",
-            own_canary(probe).and_then(|page| match &page.body {
-                CanaryBody::Text(_) => None,
-                CanaryBody::Sha256(hash) => text(hash.map(|byte| format!("{byte:02x}")).concat()),
-            }),
-        ),
-        ("quarantine", text(show_duration(probe.quarantine))),
-        ("control", Some(Value::Array(probe.control.iter().filter_map(|url| text(redact::url(url))).collect()))),
-    ])
+    let shown = settings(probe, "probe").chain(settings(&config.health, "probe"));
+    let own = own_canary(probe).map(|page| match &page.body {
+        CanaryBody::Text(known) => ("canary_text".to_owned(), Value::String(known.to_string())),
+        CanaryBody::Sha256(hash) => {
+            let digits = hash.map(|byte| format!("{byte:02x}")).concat();
+            ("canary_sha256".to_owned(), Value::String(digits))
+        }
+    });
+    let url = canary_url(probe).map(|url| ("canary_url".to_owned(), url));
+    Value::Table(shown.chain(url).chain(own).collect())
 }
 
 /// The one page that the configuration names itself.
@@ -202,7 +144,7 @@ fn own_canary(probe: &ProbeConfig) -> Option<&CanaryPage> {
 fn canary_url(probe: &ProbeConfig) -> Option<Value> {
     match probe.canaries.as_slice() {
         [] => text(""),
-        [page] => text(redact::url(&page.url)),
+        [page] => page.url.write().map(to_toml),
         _ => None,
     }
 }

@@ -1,20 +1,17 @@
 //! One `[[source]]`: where it is, how often it is read, and what may be in it.
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use hezar_core::Secret;
-use hezar_fetch::Via;
+use hezar_core::{Secret, settings::ByteCount};
+use hezar_fetch::{FetchConfig, Via};
 use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::{
-    FetchConfig,
-    resolve::{beside, limits},
-    section::Section,
-};
+use super::{resolve::beside, section::Section};
 
 /// The source that lists the nodes that were added by hand. No configured source may have this name.
 pub const MANUAL: &str = "manual";
@@ -22,6 +19,9 @@ pub const MANUAL: &str = "manual";
 pub const MANUAL_PRIVATE: &str = "manual-private";
 /// The names of sources that are in no configuration.
 pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
+
+/// How often a source may be read.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
 
 /// One source of nodes.
 #[derive(Clone, Debug)]
@@ -92,16 +92,15 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
     if name.is_none() {
         section.problem("name", "every source needs a name, such as name = \"mine\"");
     }
-    let limits = limits();
     let source = SourceConfig {
         name: name.clone().unwrap_or_default(),
         enabled: section.boolean("enabled").unwrap_or(true),
-        interval: section.duration("interval", limits.interval).unwrap_or(Duration::from_secs(1800)),
+        interval: section.value("interval", &INTERVAL).unwrap_or(Duration::from_secs(1800)),
         allow_private: section.boolean("allow_private").unwrap_or(false),
         via: section.parsed("via", "\"auto\", \"direct\" or \"pool\"", Via::parse).unwrap_or(Via::Auto),
         user_agent: section.text("user_agent"),
         headers: headers(&mut section),
-        max_bytes: section.bytes("max_bytes", 1..=1 << 30).unwrap_or(32 << 20),
+        max_bytes: section.value("max_bytes", &(1..=1 << 30)).map_or(32 << 20, |bytes: ByteCount| bytes.0),
         scheme: section.parsed("scheme", "http, socks4, socks4a or socks5", |text| {
             matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
         }),
@@ -152,7 +151,7 @@ fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
     let branch = section.text("branch");
     let paths = section.texts("paths");
     let token = section.text("token").map(Secret::new);
-    let pages = section.integer("pages", 1..=100);
+    let pages = section.value("pages", &(1..=100_usize));
     let is_github = repository.is_some();
     for (key, given) in [("branch", branch.is_some()), ("paths", paths.is_some()), ("token", token.is_some())] {
         if given && !is_github {
@@ -162,7 +161,7 @@ fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
     if pages.is_some() && channel.is_none() {
         section.problem("pages", "belongs to a source with telegram = \"channel\"");
     }
-    let pages = usize::try_from(pages.unwrap_or(3)).unwrap_or(3);
+    let pages = pages.unwrap_or(3);
     let github =
         repository.map(|(owner, repo)| Origin::GitHub { owner, repo, branch, paths: paths.unwrap_or_default(), token });
     let all = [

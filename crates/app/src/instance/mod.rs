@@ -19,7 +19,7 @@ use crate::{
         metrics::{register_pool, register_tasks},
     },
     base::Base,
-    config::Config,
+    config::{Config, LogFormat},
     convert,
     diagnosis::Diagnosis,
     greeting::Greeting,
@@ -35,7 +35,7 @@ use supervise::{Supervisor, TaskMetrics};
 /// Runs everything until `stop` is cancelled.
 pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Result<()> {
     let proxy = listen(base.config.proxy.listen, "proxy.listen or --listen").await?;
-    let api = match base.config.api.listen {
+    let api = match base.config.api.address() {
         Some(address) => Some(listen(address, "api.listen or --api").await?),
         None => None,
     };
@@ -171,7 +171,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         );
     }
     // A program that reads the log as JSON is not greeted.
-    if !base.config.log.json {
+    if base.config.log.format == LogFormat::Pretty {
         greeting.show();
     }
     let asked = stop.clone();

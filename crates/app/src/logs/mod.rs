@@ -14,7 +14,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, LogFormat, LogLevel};
 use files::LogFiles;
 
 /// Keeps the background writer alive; what is still buffered is written when it is dropped.
@@ -26,7 +26,7 @@ pub(crate) struct LogGuard {
 
 /// Starts logging for a command that prints its own table: only errors, unless the configuration asks for more.
 pub(crate) fn quiet(config: &LogConfig) -> anyhow::Result<LogGuard> {
-    let level = if config.level == "info" { "error".to_owned() } else { config.level.clone() };
+    let level = if config.level.0 == "info" { LogLevel("error".to_owned()) } else { config.level.clone() };
     start(&LogConfig { level, ..config.clone() })
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogGuard> {
     let mut layers = vec![terminal(config)?];
     let mut writer = None;
     if let Some(folder) = &config.folder {
-        let files = LogFiles::open(folder, config.keep, config.max_bytes)
+        let files = LogFiles::open(folder, config.keep, config.max_bytes.0)
             .with_context(|| format!("cannot write logs to the folder {} (log.folder)", folder.display()))?;
         let (files, guard) = tracing_appender::non_blocking(files);
         layers.push(format(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(files), config)?);
@@ -55,7 +55,11 @@ const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M:%S%.3f%:z";
 fn terminal(config: &LogConfig) -> anyhow::Result<BoxLayer> {
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let layer = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
-    if config.json { format(layer, config) } else { format(layer.with_timer(local_time()), config) }
+    if config.format == LogFormat::Json {
+        format(layer, config)
+    } else {
+        format(layer.with_timer(local_time()), config)
+    }
 }
 
 fn local_time() -> ChronoLocal {
@@ -70,10 +74,10 @@ where
     W: for<'w> tracing_subscriber::fmt::MakeWriter<'w> + Send + Sync + 'static,
     T: FormatTime + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.level)?;
+    let filter = EnvFilter::try_new(&config.level.0)?;
     // A terminal that was closed cannot be written to, and saying so on that terminal would panic.
     let layer = layer.log_internal_errors(false);
-    Ok(if config.json {
+    Ok(if config.format == LogFormat::Json {
         layer.json().flatten_event(true).with_filter(filter).boxed()
     } else {
         layer.with_filter(filter).boxed()

@@ -53,7 +53,8 @@ pub(crate) async fn fetch(
         Some(reference) => reference.clone(),
         None => repository.default_branch().await?,
     };
-    let about = Validators::about(&(repository.config.github_api.as_ref(), owner, name, &branch, patterns));
+    let host = config.github_api.as_str().trim_end_matches('/');
+    let about = Validators::about(&(host, owner, name, &branch, patterns));
     let before = validators.same_subject(&about);
     let Some(answer) = repository.tree(&branch, &before).await? else { return Ok(Fetched::NotModified) };
     let tree = tree::read(&answer.body).ok_or_else(|| repository.odd("the tree is not one"))?;
@@ -177,7 +178,7 @@ impl Repository<'_> {
     }
 
     fn odd(&self, reason: &'static str) -> FetchError {
-        FetchError::Api { host: self.config.github_api.as_ref().into(), reason }
+        FetchError::Api { host: self.config.github_api.as_str().trim_end_matches('/').into(), reason }
     }
 }
 
@@ -193,8 +194,8 @@ impl Documents {
 }
 
 /// A base URL with path segments added, each percent-encoded.
-fn address(base: &str, segments: &[&str]) -> Result<Url, FetchError> {
-    let mut url = Url::parse(base).map_err(RequestError::from)?;
+fn address(base: &Url, segments: &[&str]) -> Result<Url, FetchError> {
+    let mut url = base.clone();
     match url.path_segments_mut() {
         Ok(mut path) => path.pop_if_empty().extend(segments),
         Err(()) => return Err(FetchError::Url(RequestError::Host)),

@@ -3,7 +3,6 @@
 pub(crate) mod html;
 
 use bytes::Bytes;
-use hezar_engine::http::RequestError;
 use url::Url;
 
 use crate::{
@@ -26,7 +25,7 @@ pub(crate) async fn fetch(
     validators: &Validators,
 ) -> Result<Fetched, FetchError> {
     let name = channel_name(channel)?;
-    let mut url = Url::parse(&config.telegram).map_err(RequestError::from)?;
+    let mut url = config.telegram.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(["s", name]);
     }

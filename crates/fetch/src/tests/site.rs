@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use hezar_core::{Secret, Stage, Target, Timestamp};
+use hezar_core::{Secret, Stage, Target, Timestamp, settings::known_url};
 use hezar_engine::{Attempt, BoxStream, DialError, Dialer, TlsClients};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
@@ -125,9 +125,9 @@ impl Dialer for Site {
 pub(super) fn fetcher(request: Duration) -> Fetcher {
     let config = FetchConfig {
         request,
-        github_api: "http://api.github.test".into(),
-        github_raw: "http://raw.github.test/".into(),
-        telegram: "http://t.test".into(),
+        github_api: known_url("http://api.github.test"),
+        github_raw: known_url("http://raw.github.test/"),
+        telegram: known_url("http://t.test"),
         ..FetchConfig::default()
     };
     Fetcher::new(config, TlsClients::new(&[]), Metrics::default())

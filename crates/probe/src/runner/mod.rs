@@ -302,7 +302,7 @@ impl Runner {
     }
 
     fn room(&self) -> usize {
-        let most = self.context.config.concurrency.max(1);
+        let most = self.context.config.concurrency.unwrap_or(crate::ProbeConfig::CONCURRENCY).max(1);
         let outage = self.guard.state() == GuardState::Outage && self.pass.is_none();
         if outage { most.min(CANARIES) } else { most }
     }

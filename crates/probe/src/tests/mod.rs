@@ -249,7 +249,7 @@ pub(super) fn list(pool: &Nodes, nodes: impl IntoIterator<Item = u32>, now: Time
 }
 
 pub(super) fn config() -> ProbeConfig {
-    ProbeConfig { per_second: 0, concurrency: 2000, ..ProbeConfig::new(Url::parse("http://url.test/").unwrap()) }
+    ProbeConfig { per_second: 0, concurrency: Some(2000), ..ProbeConfig::new(Url::parse("http://url.test/").unwrap()) }
 }
 
 /// A prober over a fake world; `control` says whether it has a control check.

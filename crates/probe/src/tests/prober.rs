@@ -134,14 +134,14 @@ async fn our_own_faults_and_bugs_say_nothing_about_a_node() {
 async fn limits_hold() {
     let world = World::new(Way::Works(Duration::from_secs(1)));
     let pool = pool(0..500);
-    let limited = ProbeConfig { concurrency: 50, per_second: 20, ..config() };
+    let limited = ProbeConfig { concurrency: Some(50), per_second: 20, ..config() };
     let running = run(prober(limited, &pool, &world, false));
     seconds(10).await;
     let probes = world.probes.load(Relaxed);
     assert!((195..=210).contains(&probes), "{probes} in ten seconds");
     running.end(&world).await;
     let (world, pool) = (World::new(Way::Works(Duration::from_secs(1))), self::pool(0..500));
-    let running = run(prober(ProbeConfig { concurrency: 50, ..config() }, &pool, &world, false));
+    let running = run(prober(ProbeConfig { concurrency: Some(50), ..config() }, &pool, &world, false));
     seconds(5).await;
     assert_eq!(world.most.load(Relaxed), 50);
     running.end(&world).await;

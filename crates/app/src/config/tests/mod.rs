@@ -1,7 +1,12 @@
 //! What a configuration may say, and what it is told when it is wrong.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
+use hezar_core::settings::{read_bytes, read_duration, show_duration};
 use hezar_fetch::Via;
 use hezar_pool::Strategy;
 use hezar_probe::CanaryBody;
@@ -23,21 +28,22 @@ fn problems(text: &str) -> Vec<String> {
 fn empty_is_the_default() {
     let config = read("").unwrap();
     assert_eq!(config.proxy.listen.to_string(), "127.0.0.1:8000");
-    assert_eq!(config.api.listen.unwrap().to_string(), "127.0.0.1:9090");
-    assert_eq!((config.proxy.attempts, config.probe.dead_after), (16, 3));
+    assert_eq!(config.api.address().unwrap().to_string(), "127.0.0.1:9090");
+    assert_eq!((config.proxy.attempts, config.health.dead_after), (16, 3));
     assert_eq!(config.data, PathBuf::from("hezar-data"));
     assert!(config.sources.is_empty());
 }
 
 #[test]
 fn the_template_reads() {
-    let config = read(TEMPLATE).unwrap();
+    let config = read(&template()).unwrap();
     assert!(config.sources.len() >= 5);
 }
 
 #[test]
 fn every_commented_key_of_the_template_reads() {
-    let uncommented: String = TEMPLATE
+    let template = template();
+    let uncommented: String = template
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(rest)
@@ -102,7 +108,7 @@ const SECRETS: &str = r#"
 #[test]
 fn user_names_may_hold_what_options_begin_with() {
     let config = read(r#"proxy.users = [{ name = "alice-b.c_d", password = "p" }]"#).unwrap();
-    assert_eq!(config.proxy.users[0].name, "alice-b.c_d");
+    assert_eq!(&*config.proxy.users[0].name, "alice-b.c_d");
     for bad in ["", "a:b", "a\\nb", "a\\u009bb", &"a".repeat(65)] {
         let text = format!(r#"proxy.users = [{{ name = "{bad}", password = "p" }}]"#);
         assert!(problems(&text).iter().any(|problem| problem.contains("users")), "{bad:?}");
@@ -131,8 +137,8 @@ fn sessions_are_bounded_by_settings() {
 
 #[test]
 fn the_log_is_bounded_by_a_setting() {
-    assert_eq!(read("").unwrap().log.max_bytes, 1 << 30);
-    assert_eq!(read(r#"log.max_bytes = "20MiB""#).unwrap().log.max_bytes, 20 << 20);
+    assert_eq!(read("").unwrap().log.max_bytes.0, 1 << 30);
+    assert_eq!(read(r#"log.max_bytes = "20MiB""#).unwrap().log.max_bytes.0, 20 << 20);
     assert_eq!(problems(r#"log.max_bytes = "20KiB""#).len(), 1);
 }
 
@@ -233,8 +239,8 @@ fn flags_win_over_the_environment_and_both_over_the_file() {
     let layers = Layers { environment, flags, data: Some("d".into()), ..Layers::default() };
     let config = Config::read("[proxy]\nlisten = \"127.0.0.1:3\"", None, &layers).unwrap();
     assert_eq!(config.proxy.listen.port(), 2);
-    assert_eq!(config.probe.dead_after, 7);
-    assert!(config.api.listen.is_none());
+    assert_eq!(config.health.dead_after, 7);
+    assert!(config.api.address().is_none());
     assert_eq!(config.data, PathBuf::from("d"));
 }
 
@@ -356,17 +362,17 @@ fn two_sources_need_two_names() {
 
 #[test]
 fn durations_and_sizes() {
-    assert_eq!(value::duration("1h30m"), Some(Duration::from_secs(5400)));
-    assert_eq!(value::duration("250ms"), Some(Duration::from_millis(250)));
+    assert_eq!(read_duration("1h30m"), Some(Duration::from_secs(5400)));
+    assert_eq!(read_duration("250ms"), Some(Duration::from_millis(250)));
     for bad in ["", "5", "s", "-1s", "1y", "99999999999999999999s", "1é"] {
-        assert_eq!(value::duration(bad), None, "{bad}");
+        assert_eq!(read_duration(bad), None, "{bad}");
     }
-    assert_eq!(value::bytes("32MiB"), Some(32 << 20));
-    assert_eq!(value::bytes("1 GiB"), Some(1 << 30));
-    assert_eq!(value::bytes("x"), None);
+    assert_eq!(read_bytes("32MiB"), Some(32 << 20));
+    assert_eq!(read_bytes("1 GiB"), Some(1 << 30));
+    assert_eq!(read_bytes("x"), None);
     for seconds in [1, 60, 90, 3600, 86_400, 90_061] {
         let duration = Duration::from_secs(seconds);
-        assert_eq!(value::duration(&value::show_duration(duration)), Some(duration));
+        assert_eq!(read_duration(&show_duration(duration)), Some(duration));
     }
 }
 
@@ -409,9 +415,9 @@ fn listeners_take_what_they_do_not_say_from_the_proxy() {
     assert_eq!((limits.connections, limits.requests, limits.bytes), (Some(5), None, Some(1 << 20)));
     assert_eq!(config.proxy.client_limits.requests, Some(9));
     let [europe, other] = &config.listeners[..] else { panic!("{:?}", config.listeners) };
-    assert_eq!((europe.strategy, europe.users[0].name.as_str()), (Strategy::RoundRobin, "alice"));
+    assert_eq!((europe.strategy, europe.users[0].name.as_ref()), (Strategy::RoundRobin, "alice"));
     assert_eq!((&europe.countries[..], europe.top), (&[*b"DE", *b"NL"][..], Some(50)));
-    assert_eq!((other.strategy, other.users[0].name.as_str()), (Strategy::Random, "bob"));
+    assert_eq!((other.strategy, other.users[0].name.as_ref()), (Strategy::Random, "bob"));
     assert_eq!(other.client_limits.connections, Some(3));
     // What is shown reads back.
     let shown = config.show().replace("\u{2026}", "hidden");
@@ -486,4 +492,41 @@ fn the_pool_is_bounded_and_may_refuse_insecure_nodes() {
     assert_eq!(problems("[pool]\nmax_nodes = 0").len(), 1);
     let probe = |text: &str| read(text).unwrap().probe.per_host_per_second;
     assert_eq!((probe(""), probe("[probe]\nper_host_per_second = 0")), (16, 0));
+}
+
+/// `HEZAR_UPDATE_DOCS=1 cargo test -p hezar reference` writes the page.
+#[test]
+fn the_reference_of_all_settings_is_in_step() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+    let made = reference();
+    if std::env::var_os("HEZAR_UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == made, "docs/settings.md is old: HEZAR_UPDATE_DOCS=1 cargo test -p hezar reference");
+}
+
+/// What the parser of a table knows is what is described, in both directions.
+#[test]
+fn every_key_of_a_table_is_described() {
+    let known = |text: &str| -> BTreeSet<String> {
+        let told = problems(text).into_iter().find_map(|told| Some(told.split_once("known here: ")?.1.to_owned()));
+        told.unwrap_or_else(|| panic!("{text}")).split(", ").map(str::to_owned).collect()
+    };
+    let described = |section: &str| -> BTreeSet<String> {
+        let all = described::described().into_iter().chain(described::of_tables());
+        all.filter(|key| key.section == section).map(|key| key.key.to_owned()).collect()
+    };
+    for (text, section) in [
+        ("[[listener]]\nname = \"a\"\nlisten = 1\nnothing_like_it = 1", "listener"),
+        ("[[source]]\nname = \"a\"\nlinks = []\nnothing_like_it = 1", "source"),
+        ("[proxy]\nnothing_like_it = 1", "proxy"),
+        ("[api]\nnothing_like_it = 1", "api"),
+        ("[pool]\nnothing_like_it = 1", "pool"),
+        ("[probe]\nnothing_like_it = 1", "probe"),
+        ("[fetch]\nnothing_like_it = 1", "fetch"),
+        ("[log]\nnothing_like_it = 1", "log"),
+    ] {
+        assert_eq!(known(text), described(section), "{section}");
+    }
 }

@@ -1,20 +1,20 @@
-//! The small languages inside values: durations and sizes.
+//! The small languages inside values: durations, sizes and addresses.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
-use super::redact;
+use super::quote;
 
 /// What an address to listen on looks like.
-pub(crate) const ADDRESS_EXAMPLES: &str = "expected an address and a port, such as \"127.0.0.1:8000\" (this machine only), \"0.0.0.0:8000\" (all networks) or \"[::1]:8000\"";
+pub const ADDRESS_EXAMPLES: &str = "an address and a port, such as \"127.0.0.1:8000\" (this machine only), \"0.0.0.0:8000\" (all networks) or \"[::1]:8000\"";
 
 /// Reads an address to listen on: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`, or `8000` alone for loopback.
 ///
 /// # Errors
 /// What is wrong, with examples; the text is made for people.
-pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -31,18 +31,20 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
         ));
     }
     if text.parse::<IpAddr>().is_ok() {
-        return Err(format!("{text:?} has no port; {ADDRESS_EXAMPLES}"));
+        return Err(format!("{text:?} has no port; expected {ADDRESS_EXAMPLES}"));
     }
-    Err(format!("{ADDRESS_EXAMPLES}, found {}", redact::wrong_text(text)))
+    Err(format!("expected {ADDRESS_EXAMPLES}, found {}", quote(text)))
 }
 
 /// Whether a socket on this address accepts connections from other machines.
-pub(crate) fn is_public(address: SocketAddr) -> bool {
+#[must_use]
+pub fn is_public(address: SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
 }
 
 /// Reads `500ms`, `5s`, `30m`, `6h`, `7d`, or several together as `1h30m`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn read_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -68,7 +70,8 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Writes a duration in the same language.
-pub(crate) fn show_duration(duration: Duration) -> String {
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
         if milliseconds >= length && milliseconds.is_multiple_of(length) {
@@ -79,7 +82,8 @@ pub(crate) fn show_duration(duration: Duration) -> String {
 }
 
 /// Reads a number of bytes: `4096`, `64KiB`, `32MiB`, `1GiB`.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+#[must_use]
+pub fn read_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text.get(..digits)?.parse().ok()?;

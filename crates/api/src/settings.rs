@@ -1,0 +1,55 @@
+//! The settings of the API.
+
+use std::net::SocketAddr;
+
+use hezar_core::{
+    Secret, settings,
+    settings::{Given, Optional, SettingValue},
+};
+
+settings! {
+    /// Control and metrics.
+    #[derive(Clone, Debug)]
+    pub struct ApiSettings in "api" {
+        /// Where the API listens.
+        pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9090)), set;
+        /// False: there is no API.
+        pub enabled: bool = true;
+        /// At least 16 characters; made at the first start when absent.
+        pub token: Option<ApiToken> = None, example "\"…\"";
+        /// Names under which the API may be asked.
+        /// Addresses and `localhost` need no name.
+        pub hosts: Vec<String> = Vec::new(), example "[\"hezar.example.org\"]";
+    }
+}
+
+impl ApiSettings {
+    /// The address of the API; `None` when there is no API.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.enabled.then_some(self.listen)
+    }
+}
+
+/// The token that every request must carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken(pub Secret);
+
+impl SettingValue for ApiToken {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        let text = given.text()?;
+        (text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.into()))
+    }
+
+    fn expected((): &()) -> String {
+        "a text of at least 16 characters".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        self.0.write()
+    }
+}
+
+impl Optional for ApiToken {}

@@ -1,0 +1,50 @@
+//! The page docs/settings.md: every key with its default, its range and its meaning.
+
+use super::described::{Described, SECTIONS, described, of_tables};
+
+const HEAD: &str = "\
+# Settings
+
+Every key of `hezar.toml`, made from the descriptions in the source (a test keeps this page in step). Each key of a section can also be set from the
+environment: `proxy.listen` is `HEZAR_PROXY_LISTEN`. Durations are written as `\"30s\"` or `\"1h30m\"`, sizes as `\"32MiB\"`.
+
+`data` names the folder of the store and of the API token; a relative path starts at the folder of the file.
+";
+
+/// The text of docs/settings.md.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = HEAD.to_owned();
+    let all = described();
+    for (section, about) in SECTIONS {
+        text.push_str(&format!("\n## `[{section}]`\n"));
+        if !about.is_empty() {
+            text.push_str(&format!("\n{}.\n", capital(about)));
+        }
+        text.push_str(&table(all.iter().filter(|key| key.section == section)));
+    }
+    let tables = of_tables();
+    for (section, about) in [
+        ("listener", "A further address over a part of the pool."),
+        ("source", "One source of nodes; it is one of `url`, `file`, `github`, `telegram` and `links`."),
+    ] {
+        text.push_str(&format!("\n## `[[{section}]]`\n\n{about}\n"));
+        text.push_str(&table(tables.iter().filter(|key| key.section == section)));
+    }
+    text
+}
+
+fn table<'k>(keys: impl Iterator<Item = &'k Described>) -> String {
+    let mut text = "\n| key | default | allowed | meaning |\n|---|---|---|---|\n".to_owned();
+    for key in keys {
+        let default = key.default.as_ref().map(|default| format!("`{default}`")).unwrap_or_default();
+        let meaning: Vec<String> = key.doc.iter().map(|line| capital(line)).collect();
+        text.push_str(&format!("| `{}` | {default} | {} | {} |\n", key.key, key.expected, meaning.join(" ")));
+    }
+    text
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+}
