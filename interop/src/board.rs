@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fmt::Write as _, sync::Arc, time::Instant};
 
 use anyhow::{Context, ensure};
-use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_engine::{NativeEngine, NativeEngineConfig};
 use hezar_lab::{Kind, World, WorldConfig};
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -45,9 +45,9 @@ pub async fn run(peer: Peer) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let certificate = Certificate::make(folder.path())?;
     let fleet = peer.launch(&program, &rows::chosen(), &certificate, folder.path()).await?;
-    let config = OutboundsConfig { extra_roots: vec![certificate.root.clone()], ..OutboundsConfig::default() };
+    let config = NativeEngineConfig { extra_roots: vec![certificate.root.clone()], ..NativeEngineConfig::default() };
     let witness = World::start(WorldConfig::kinds([Kind::Http])).await?;
-    let stage = Stage { site: Site::start().await?, certificate, witness, outbounds: Outbounds::new(&config) };
+    let stage = Stage { site: Site::start().await?, certificate, witness, engine: NativeEngine::new(&config) };
     let column = play(&Arc::new(stage), &fleet).await?;
 
     let failed = column.iter().flatten().filter(|report| !report.failures.is_empty()).count();

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use hezar_engine::Outbounds;
+use hezar_engine::NativeEngine;
 use tokio::{
     net::UdpSocket,
     time::{Instant, timeout},
@@ -53,8 +53,8 @@ impl Echo {
 }
 
 /// Everything that a row whose peer relays datagrams must do.
-pub(crate) async fn carried(link: String, relays: Relays, outbounds: &Outbounds) -> anyhow::Result<()> {
-    let route = Route::start(&[&link], outbounds, PATIENCE).await?;
+pub(crate) async fn carried(link: String, relays: Relays, engine: &NativeEngine) -> anyhow::Result<()> {
+    let route = Route::start(&[&link], engine, PATIENCE).await?;
     let targets = [Echo::start().await?, Echo::start().await?, Echo::start().await?];
     let association = route.associate().await?.context("the association was refused")?;
     for round in 0..3_u8 {
@@ -76,8 +76,8 @@ pub(crate) async fn carried(link: String, relays: Relays, outbounds: &Outbounds)
 }
 
 /// A client that is not accepted gets no answer.
-pub(crate) async fn refused(link: String, outbounds: &Outbounds) -> anyhow::Result<()> {
-    let route = Route::start(&[&link], outbounds, PATIENCE).await?;
+pub(crate) async fn refused(link: String, engine: &NativeEngine) -> anyhow::Result<()> {
+    let route = Route::start(&[&link], engine, PATIENCE).await?;
     let target = Echo::start().await?;
     let Some(association) = route.associate().await? else {
         return Ok(());

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use hezar_core::NodeId;
-use hezar_engine::{Clock, Dialer, Outbounds};
+use hezar_engine::{Clock, Dialer, NativeEngine};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_pool::{Origin, Outcome, Pool, PoolChange, Record, Rules, Strategy};
 use tokio::{
@@ -63,7 +63,7 @@ pub(crate) struct Answer {
 
 impl Route {
     /// Starts a gateway over the nodes of these links; the first one is the one in question.
-    pub(crate) async fn start(links: &[&str], outbounds: &Outbounds, patience: Duration) -> anyhow::Result<Self> {
+    pub(crate) async fn start(links: &[&str], engine: &NativeEngine, patience: Duration) -> anyhow::Result<Self> {
         let nodes: Result<Vec<_>, _> = links.iter().map(|link| hezar_formats::parse_link(link)).collect();
         let nodes = nodes.map_err(|code| anyhow::anyhow!("a link of {links:?} is refused: {code:?}"))?;
         let datagrams = nodes.first().is_some_and(|(spec, _)| spec.carries_datagrams());
@@ -85,7 +85,7 @@ impl Route {
             strategy: Strategy::RoundRobin,
             ..GatewayConfig::default()
         };
-        let gateway = Gateway::new(config, Arc::clone(&pool), outbounds.clone(), clock, Metrics::default());
+        let gateway = Gateway::new(config, Arc::clone(&pool), Arc::new(engine.clone()), clock, Metrics::default());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let serve = async move {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use anyhow::{Context, bail, ensure};
 use futures_util::future::join_all;
 use hezar_core::Target;
-use hezar_engine::{Attempt, Outbounds, build, handed_over};
+use hezar_engine::{AddressPolicy, Attempt, Engine as _, NativeEngine, build, handed_over};
 use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, World};
 use tokio::{
@@ -44,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) certificate: Certificate,
     /// One healthy node of the lab, on another address than the peer's.
     pub(crate) witness: World,
-    pub(crate) outbounds: Outbounds,
+    pub(crate) engine: NativeEngine,
 }
 
 /// What went wrong in a row, check by check, and how refusals were called.
@@ -60,7 +60,7 @@ pub(crate) struct Report {
 pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
     let mut report = Report::default();
     let good = link(part, &stage.certificate, Access::Right);
-    match Route::start(&[&good], &stage.outbounds, PATIENCE).await {
+    match Route::start(&[&good], &stage.engine, PATIENCE).await {
         Ok(route) => {
             report.check("small", small(&route, stage, part.row)).await;
             report.check("8 MiB down", down(&route, stage, part.row)).await;
@@ -101,10 +101,10 @@ impl Report {
         let bad = link(part, &stage.certificate, Access::WrongSecret);
         for (packing, relays) in part.peer.relays(part.row) {
             self.datagrams.get_or_insert(*relays);
-            let carried = datagrams::carried(format!("{good}{packing}"), *relays, &stage.outbounds);
+            let carried = datagrams::carried(format!("{good}{packing}"), *relays, &stage.engine);
             self.check(&format!("datagrams{packing}"), carried).await;
             if part.row.has_credential() {
-                let refused = datagrams::refused(format!("{bad}{packing}"), &stage.outbounds);
+                let refused = datagrams::refused(format!("{bad}{packing}"), &stage.engine);
                 self.check(&format!("datagrams{packing} with a wrong credential"), refused).await;
             }
         }
@@ -180,9 +180,9 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     let _alone = ALONE.lock().await;
     let before = handed_over();
     let dialer = |link: &str| parse_link(link).map(|(spec, _)| spec).map_err(|code| anyhow::anyhow!("{code:?}"));
-    let node = stage.outbounds.dialer(&dialer(link)?, true)?;
+    let node = stage.engine.dialer(&dialer(link)?, AddressPolicy::Any)?;
     let secured = dialer(&format!("https://{}?sni={SERVER_NAME}", part.site))?;
-    let dialer = build(&secured, node, stage.outbounds.tls())?;
+    let dialer = build(&secured, node, stage.engine.tls())?;
     let (target, attempt) = (Target::parse(&stage.site.address.to_string())?, Attempt::within(PATIENCE));
     let mut stream = dialer.connect(&target, &attempt).await?;
     stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
@@ -218,7 +218,7 @@ async fn crowd(route: &Route, stage: &Stage) -> anyhow::Result<()> {
 /// the target did, so it is blamed when another node did better.
 async fn refused(link: &str, stage: &Stage) -> anyhow::Result<&'static str> {
     let witness = stage.witness.nodes().first().context("no witness")?;
-    let route = Route::start(&[link, &witness.link], &stage.outbounds, REFUSAL).await?;
+    let route = Route::start(&[link, &witness.link], &stage.engine, REFUSAL).await?;
     // The nodes take turns, but who is first is not said.
     for _ in 0..4 {
         let answer = route.get(DEMO_HOST, 80).await?;

@@ -12,7 +12,7 @@ use hezar_bench::{
     node::{self, Node, RealityKeys, SERVER_NAME},
     site,
 };
-use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_engine::{AddressPolicy, Engine as _, NativeEngine, NativeEngineConfig};
 use tokio::time::sleep;
 
 /// Requests that warm a client up.
@@ -124,7 +124,7 @@ fn undialable(arena: &Arena, node: Node) -> Option<String> {
     let link = node.link(server, &arena.keys);
     match hezar_formats::parse_link(&link) {
         Ok((spec, _)) => {
-            Outbounds::new(&OutboundsConfig::default()).dialer(&spec, true).err().map(|error| error.to_string())
+            NativeEngine::new(&NativeEngineConfig::default()).dialer(&spec, true).err().map(|error| error.to_string())
         }
         Err(code) => Some(format!("{code:?}")),
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hezar_engine::{Clock, Dialer, Outbounds, OutboundsConfig};
+use hezar_engine::{Clock, Dialer, NativeEngine, NativeEngineConfig};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
 use hezar_pool::{Applied, Origin, Outcome, Pool, PoolChange, Rules};
 use tokio::net::TcpListener;
@@ -20,8 +20,8 @@ impl Stage {
         let proxy = listener.local_addr().unwrap();
         let pool: Arc<Pool<Arc<dyn Dialer>>> = Arc::new(Pool::new(Rules::default()));
         let clock = Clock::start();
-        let outbounds = Outbounds::new(&OutboundsConfig::default());
-        let gateway = Gateway::new(config, pool.clone(), outbounds, clock, Metrics::default());
+        let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
+        let gateway = Gateway::new(config, pool.clone(), engine, clock, Metrics::default());
         tokio::spawn(async move { gateway.serve(listener, CancellationToken::new()).await.unwrap() });
         Self { pool, proxy, clock }
     }

@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hezar_bench::truth::{Called, Observer};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer};
+use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine};
 use hezar_lab::{Fault, Weather};
 use hezar_pool::{Change, Origin, Outcome, Pool, Query, Rules};
-use hezar_probe::{Check, Checks, Dialers, Metrics, ProbeConfig, Prober};
+use hezar_probe::{Check, Checks, Metrics, ProbeConfig, Prober};
 use parking_lot::Mutex;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -53,14 +53,14 @@ impl Dialer for FakeNode {
 #[derive(Debug)]
 struct Fakes(Arc<Nodes>);
 
-impl Dialers for Fakes {
-    fn node(&self, spec: &NodeSpec, _: bool) -> Result<Arc<dyn Dialer>, BuildError> {
+impl Engine for Fakes {
+    fn dialer(&self, spec: &NodeSpec, _: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
         let host = spec.server.host().to_string();
         let node = host.rsplit('.').next().and_then(|last| last.parse().ok()).unwrap();
         Ok(Arc::new(FakeNode(node, self.0.clone())))
     }
 
-    fn direct(&self) -> Arc<dyn Dialer> {
+    fn direct(&self, _: AddressPolicy) -> Arc<dyn Dialer> {
         unreachable!("there is no control check")
     }
 }
@@ -98,8 +98,8 @@ async fn simulate(minutes: u64, requests_per_second: u64) -> (Observer, f64) {
         uplink: Vec::new(),
         http: None,
     };
-    let dialers = Arc::new(Fakes(nodes.clone()));
-    let prober = Prober::with(config, pool.clone(), dialers, checks, clock, Metrics::default());
+    let engine = Arc::new(Fakes(nodes.clone()));
+    let prober = Prober::with(config, pool.clone(), engine, checks, clock, Metrics::default());
     let stop = CancellationToken::new();
     let probing = tokio::spawn({
         let (prober, stop) = (prober.clone(), stop.clone());

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
-use hezar_engine::{Clock, Outbounds, OutboundsConfig};
+use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
 use hezar_store::{SessionRow, SourceRow, Store};
 use prometheus_client::registry::Registry;
@@ -26,7 +26,10 @@ const SPARE_FILES: u64 = 256;
 pub(crate) struct Base {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
-    pub(crate) outbounds: Outbounds,
+    /// The protocols that this program speaks itself.
+    pub(crate) native: NativeEngine,
+    /// What builds the dialers of nodes: each of these in turn, until one can.
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) pool: Arc<Nodes>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Registry,
@@ -73,12 +76,14 @@ impl Base {
         let watch = Some(pool.watch());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();
-        let outbounds = Outbounds::new(&OutboundsConfig::default());
+        let native = NativeEngine::new(&NativeEngineConfig::default());
+        let engine = Arc::new(EngineList::new(Arc::new(native.clone()), []));
         let registry = Registry::default();
         Ok(Self {
             config,
             clock,
-            outbounds,
+            native,
+            engine,
             pool,
             store,
             loaded,

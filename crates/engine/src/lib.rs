@@ -1,15 +1,16 @@
 //! Everything that carries traffic: system sockets, each proxy protocol, its transports and its security layers.
 //!
-//! The face of this crate is [`Dialer`]: a thing that opens streams to targets. [`build`] turns a
-//! [`NodeSpec`](hezar_core::NodeSpec) into one. Every await on the network runs inside [`Attempt::stage`], so there is
+//! The face of this crate is [`Dialer`]: a thing that opens streams to targets. An [`Engine`] turns a
+//! [`NodeSpec`](hezar_core::NodeSpec) into one; [`NativeEngine`] is the engine whose protocols are in this crate. Every await on the network runs inside [`Attempt::stage`], so there is
 //! one deadline and every failure knows where it happened and whose fault it was.
 
 mod attempt;
 mod chain;
 mod clock;
 mod dialer;
+mod engine;
 mod error;
-#[doc(hidden)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod http;
 mod io;
@@ -29,9 +30,10 @@ mod tests;
 pub use attempt::Attempt;
 pub use clock::Clock;
 pub use dialer::{BoxDatagram, Datagram, Dialer, LocalNetwork, RequestForm, Tunnelled};
+pub use engine::{Engine, EngineList};
 pub use error::{BuildError, Cause, DialError};
 pub use io::prefixed::Prefixed;
-pub use native::{Outbounds, OutboundsConfig, build};
+pub use native::{NativeEngine, NativeEngineConfig, build};
 pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
 pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;

@@ -1,4 +1,4 @@
-//! The one list of protocols: a node's description becomes a dialer.
+//! The engine of this crate, and its one list of protocols: the description of a node becomes a dialer.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -6,8 +6,8 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Resolver, ResolverConfig, SystemDialer, TlsClients, chain::ChainedDialer,
-    net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
+    AddressPolicy, BuildError, Dialer, Engine, Resolver, ResolverConfig, SystemDialer, TlsClients,
+    chain::ChainedDialer, net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
 };
 
 /// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`
@@ -70,9 +70,9 @@ fn tcp(tls: Option<&Tls>) -> Carrier {
     Carrier::Tcp { header: None, security: tls.map_or(Security::None, |tls| Security::Tls(tls.clone())) }
 }
 
-/// What all outbounds of a process share.
+/// What the dialers of a [`NativeEngine`] share.
 #[derive(Clone, Debug, Default)]
-pub struct OutboundsConfig {
+pub struct NativeEngineConfig {
     /// How names are looked up.
     pub resolver: ResolverConfig,
     /// Root certificates that are trusted besides the public ones, DER.
@@ -81,18 +81,18 @@ pub struct OutboundsConfig {
 
 /// Makes dialers that share one resolver and one set of TLS configurations. Cheap to clone.
 #[derive(Clone)]
-pub struct Outbounds {
-    /// By `allow_private`: for nodes, and for what is asked without a node.
+pub struct NativeEngine {
+    /// For each address policy: what dials nodes, and what dials without a node.
     nodes: [Arc<dyn Dialer>; 2],
     direct: [Arc<dyn Dialer>; 2],
     own: OwnListeners,
     clients: SharedClients,
 }
 
-impl Outbounds {
+impl NativeEngine {
     /// Sets the shared parts up; reads the system's resolver configuration when `config` names no servers.
     #[must_use]
-    pub fn new(config: &OutboundsConfig) -> Self {
+    pub fn new(config: &NativeEngineConfig) -> Self {
         let (resolver, own) = (Resolver::new(&config.resolver), OwnListeners::default());
         let direct =
             [AddressPolicy::PublicOnly, AddressPolicy::Any].map(|policy| SystemDialer::new(resolver.clone(), policy));
@@ -110,21 +110,6 @@ impl Outbounds {
         self.own.set(listeners);
     }
 
-    /// The dialer for a node; unless `allow_private`, a server address that is private, loopback, link-local or this
-    /// machine's own is refused when it is dialled.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the node's protocol or one of its settings cannot be dialled.
-    pub fn dialer(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
-        build_chain(spec, Arc::clone(by(&self.nodes, allow_private)), &self.clients)
-    }
-
-    /// The dialer that uses this machine's own sockets.
-    #[must_use]
-    pub fn direct(&self, allow_private: bool) -> Arc<dyn Dialer> {
-        Arc::clone(by(&self.direct, allow_private))
-    }
-
     /// The shared TLS configurations, for [`http::get`](crate::http::get).
     #[must_use]
     pub const fn tls(&self) -> &TlsClients {
@@ -132,13 +117,27 @@ impl Outbounds {
     }
 }
 
-fn by(dialers: &[Arc<dyn Dialer>; 2], allow_private: bool) -> &Arc<dyn Dialer> {
-    let [public, any] = dialers;
-    if allow_private { any } else { public }
+impl Engine for NativeEngine {
+    fn dialer(&self, node: &NodeSpec, policy: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
+        build_chain(node, Arc::clone(of_policy(&self.nodes, policy)), &self.clients)
+    }
+
+    fn direct(&self, policy: AddressPolicy) -> Arc<dyn Dialer> {
+        Arc::clone(of_policy(&self.direct, policy))
+    }
 }
 
-impl fmt::Debug for Outbounds {
+/// The one of two dialers that follows `policy`; [`AddressPolicy::PublicOnly`] comes first.
+fn of_policy(dialers: &[Arc<dyn Dialer>; 2], policy: AddressPolicy) -> &Arc<dyn Dialer> {
+    let [public, any] = dialers;
+    match policy {
+        AddressPolicy::PublicOnly => public,
+        AddressPolicy::Any => any,
+    }
+}
+
+impl fmt::Debug for NativeEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbounds").finish_non_exhaustive()
+        f.debug_struct("NativeEngine").finish_non_exhaustive()
     }
 }

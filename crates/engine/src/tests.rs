@@ -1,6 +1,6 @@
 //! Tests of the crate's face: the clock, what cannot be built, and nodes over real loopback sockets.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hezar_core::{
     Carrier, Credentials, Fault, Grpc, Http2, HttpHeader, HttpUpgrade, NodeSpec, Outbound, Security, SocksProxy,
@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    Attempt, BoxStream, Clock, DialError, Outbounds, OutboundsConfig,
+    AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine, EngineList, NativeEngine,
+    NativeEngineConfig,
     testing::{Authority, reality},
 };
 
@@ -55,14 +56,14 @@ async fn every_stage_has_the_same_deadline() {
 
 #[test]
 fn what_is_not_implemented_is_refused_when_it_is_built() {
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let refused = [Carrier::Kcp { kcp: hezar_core::Kcp::default(), tls: None }];
     for carrier in refused {
-        let error = outbounds.dialer(&trojan(carrier), false).unwrap_err();
+        let error = engine.dialer(&trojan(carrier), AddressPolicy::PublicOnly).unwrap_err();
         assert_eq!(error.code(), "node-unsupported");
     }
     let reality = Carrier::Tcp { header: None, security: Security::Reality(reality()) };
-    assert!(outbounds.dialer(&trojan(reality), false).is_ok());
+    assert!(engine.dialer(&trojan(reality), AddressPolicy::PublicOnly).is_ok());
     for tls in [None, Some(Tls::default())] {
         let security = tls.clone().map_or(Security::None, Security::Tls);
         let built = [
@@ -74,7 +75,7 @@ fn what_is_not_implemented_is_refused_when_it_is_built() {
             Carrier::Http2 { http2: Http2::default(), tls },
         ];
         for carrier in built {
-            assert!(outbounds.dialer(&trojan(carrier), false).is_ok());
+            assert!(engine.dialer(&trojan(carrier), AddressPolicy::PublicOnly).is_ok());
         }
     }
 }
@@ -117,9 +118,9 @@ async fn accept(listener: TcpListener) -> TcpStream {
     listener.accept().await.unwrap().0
 }
 
-async fn dial(outbounds: &Outbounds, spec: &NodeSpec, allow_private: bool) -> Result<BoxStream, DialError> {
+async fn dial(engine: &NativeEngine, spec: &NodeSpec, allow_private: bool) -> Result<BoxStream, DialError> {
     let target = Target::parse("a.b:80").unwrap();
-    outbounds.dialer(spec, allow_private).unwrap().connect(&target, &attempt()).await
+    engine.dialer(spec, AddressPolicy::allowing_private(allow_private)).unwrap().connect(&target, &attempt()).await
 }
 
 async fn listener() -> (TcpListener, Target) {
@@ -138,22 +139,22 @@ async fn echo(mut stream: BoxStream) {
 
 #[tokio::test]
 async fn a_node_over_real_sockets() {
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let (listener, server) = listener().await;
     let spec = socks(&server, None);
-    let error = dial(&outbounds, &spec, false).await.err().unwrap();
+    let error = dial(&engine, &spec, false).await.err().unwrap();
     assert_eq!((error.stage, error.code()), (Stage::Resolve, "forbidden-address"));
-    let client = async { echo(dial(&outbounds, &spec, true).await.unwrap()).await };
+    let client = async { echo(dial(&engine, &spec, true).await.unwrap()).await };
     tokio::join!(client, async { serve(accept(listener).await, Mood::Serves).await });
 }
 
 #[tokio::test]
 async fn a_chain_over_real_sockets() {
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let (listener, first) = listener().await;
     let far = Target::parse("far.example:1080").unwrap();
     let chained = socks(&far, None).through(socks(&first, None).into()).unwrap();
-    let client = async { echo(dial(&outbounds, &chained, true).await.unwrap()).await };
+    let client = async { echo(dial(&engine, &chained, true).await.unwrap()).await };
     let server = async {
         let mut stream = accept(listener).await;
         proxy(&mut stream, b"\x05\x01\0\x03\x0bfar.example\x04\x38", 0).await;
@@ -164,7 +165,7 @@ async fn a_chain_over_real_sockets() {
 
 #[tokio::test]
 async fn a_server_that_its_chain_cannot_reach_is_a_bad_node() {
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let (listener, first) = listener().await;
     let far = Target::parse("far.example:1080").unwrap();
     let chained = socks(&far, None).through(socks(&first, None).into()).unwrap();
@@ -172,7 +173,7 @@ async fn a_server_that_its_chain_cannot_reach_is_a_bad_node() {
         let mut stream = accept(listener).await;
         proxy(&mut stream, b"\x05\x01\0\x03\x0bfar.example\x04\x38", 4).await;
     };
-    let (result, ()) = tokio::join!(dial(&outbounds, &chained, true), server);
+    let (result, ()) = tokio::join!(dial(&engine, &chained, true), server);
     let error = result.err().unwrap();
     assert_eq!((error.code(), error.fault()), ("unreachable", Fault::Node));
 }
@@ -193,19 +194,19 @@ async fn proxy(stream: &mut TcpStream, expected: &[u8], code: u8) {
 #[tokio::test]
 async fn a_node_over_tls_keeps_half_closed_streams() {
     let authority = Authority::new();
-    let config = OutboundsConfig { extra_roots: vec![authority.root.clone()], ..OutboundsConfig::default() };
-    let (outbounds, (acceptor, _)) = (Outbounds::new(&config), authority.server(&["node.example"], &[]));
+    let config = NativeEngineConfig { extra_roots: vec![authority.root.clone()], ..NativeEngineConfig::default() };
+    let (engine, (acceptor, _)) = (NativeEngine::new(&config), authority.server(&["node.example"], &[]));
     let (listener, server) = listener().await;
     let tls = Tls { server_name: Some("node.example".into()), ..Tls::default() };
     let spec = socks(&server, Some(tls));
-    let client = async { echo(dial(&outbounds, &spec, true).await.unwrap()).await };
+    let client = async { echo(dial(&engine, &spec, true).await.unwrap()).await };
     let server = async { serve(acceptor.accept(accept(listener).await).await.unwrap(), Mood::Serves).await };
     tokio::join!(client, server);
 }
 
 #[tokio::test]
 async fn failures_of_a_real_server() {
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     for (mood, code) in [(Mood::Closes, "closed"), (Mood::Resets, "reset"), (Mood::Refuses, "authentication")] {
         let (listener, server) = listener().await;
         let serving = async {
@@ -219,9 +220,48 @@ async fn failures_of_a_real_server() {
             serve(stream, mood).await;
         };
         let spec = socks(&server, None);
-        let (result, ()) = tokio::join!(dial(&outbounds, &spec, true), serving);
+        let (result, ()) = tokio::join!(dial(&engine, &spec, true), serving);
         let error = result.err().unwrap();
         assert_eq!((error.stage, error.code(), error.fault()), (Stage::Handshake, code, Fault::Node));
         assert!(error.retryable());
     }
+}
+
+/// Builds nodes of one port, and says which engine it is by its error.
+#[derive(Debug)]
+struct OnePort(u16, &'static str);
+
+impl Engine for OnePort {
+    fn dialer(&self, node: &NodeSpec, policy: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
+        if node.server.port() == self.0 { Ok(self.direct(policy)) } else { Err(BuildError::Unsupported(self.1)) }
+    }
+
+    fn direct(&self, _: AddressPolicy) -> Arc<dyn Dialer> {
+        Arc::new(Named(self.1))
+    }
+}
+
+/// A dialer that only says who made it.
+#[derive(Debug)]
+struct Named(&'static str);
+
+#[async_trait::async_trait]
+impl Dialer for Named {
+    async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
+        Err(DialError::new(Stage::Connect, Cause::Unsupported(self.0)))
+    }
+}
+
+#[test]
+fn the_first_engine_that_can_build_a_node_builds_it() {
+    let others = [OnePort(1, "second"), OnePort(2, "third")].map(|engine| Arc::new(engine) as Arc<dyn Engine>);
+    let list = EngineList::new(Arc::new(OnePort(1, "first")), others);
+    let built = |port: u16| {
+        let node = socks(&Target::parse(&format!("192.0.2.1:{port}")).unwrap(), None);
+        list.dialer(&node, AddressPolicy::PublicOnly).map(|dialer| format!("{dialer:?}"))
+    };
+    assert_eq!(built(1).unwrap(), "Named(\"first\")");
+    assert_eq!(built(2).unwrap(), "Named(\"third\")");
+    assert_eq!(built(3), Err(BuildError::Unsupported("first")), "the first engine's reason");
+    assert_eq!(format!("{:?}", list.direct(AddressPolicy::Any)), "Named(\"first\")");
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_engine::{Clock, Dialer, Outbounds};
+use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct Context {
     pub config: GatewayConfig,
     pub pool: Arc<Pool<Arc<dyn Dialer>>>,
-    pub outbounds: Outbounds,
+    pub engine: Arc<dyn Engine>,
     pub clock: Clock,
     pub metrics: Metrics,
     pub sessions: Arc<Sessions>,

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use hezar_engine::{Clock, Dialer, Outbounds};
+use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use thiserror::Error;
 use tokio::{
@@ -46,7 +46,7 @@ pub enum ServeError {
 pub struct Gateway {
     config: GatewayConfig,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
-    outbounds: Outbounds,
+    engine: Arc<dyn Engine>,
     clock: Clock,
     metrics: Metrics,
     sessions: Arc<Sessions>,
@@ -59,12 +59,12 @@ impl Gateway {
     pub fn new(
         config: GatewayConfig,
         pool: Arc<Pool<Arc<dyn Dialer>>>,
-        outbounds: Outbounds,
+        engine: Arc<dyn Engine>,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
-        Self { config, pool, outbounds, clock, metrics, sessions, explanation: Explanation::default() }
+        Self { config, pool, engine, clock, metrics, sessions, explanation: Explanation::default() }
     }
 
     /// The same gateway with a table of sessions that others look into.
@@ -91,7 +91,7 @@ impl Gateway {
         config.validate()?;
         let context = Arc::new(Context {
             pool: self.pool.clone(),
-            outbounds: self.outbounds.clone(),
+            engine: Arc::clone(&self.engine),
             clock: self.clock,
             metrics: self.metrics.clone(),
             sessions: self.sessions.clone(),

@@ -2,8 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use hezar_core::NodeSpec;
-use hezar_engine::{Attempt, BuildError, Clock, Dialer, Outbounds};
+use hezar_engine::{Attempt, Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use tokio::sync::{Mutex, mpsc};
 
@@ -15,35 +14,12 @@ use crate::{
 /// What a node of the pool carries.
 pub(crate) type Payload = Arc<dyn Dialer>;
 
-/// Makes the dialers that probes use.
-pub trait Dialers: Debug + Send + Sync {
-    /// The dialer of a node.
-    ///
-    /// # Errors
-    /// [`BuildError`] when there can be none; the node is then marked unsupported.
-    fn node(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError>;
-
-    /// The dialer of this machine, for control checks.
-    fn direct(&self) -> Arc<dyn Dialer>;
-}
-
-impl Dialers for Outbounds {
-    fn node(&self, spec: &NodeSpec, allow_private: bool) -> Result<Arc<dyn Dialer>, BuildError> {
-        self.dialer(spec, allow_private)
-    }
-
-    /// Control URLs come from the operator, who may well name a private address.
-    fn direct(&self) -> Arc<dyn Dialer> {
-        Self::direct(self, true)
-    }
-}
-
 /// What a probe needs; shared by all of them.
 #[derive(Debug)]
 pub(crate) struct ProbeContext {
     pub(crate) config: ProbeConfig,
     pub(crate) pool: Arc<Pool<Payload>>,
-    pub(crate) dialers: Arc<dyn Dialers>,
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) check: Arc<dyn Check>,
     pub(crate) trace: Option<Arc<dyn ExitLookup>>,
     pub(crate) geo: Option<Arc<dyn Geo>>,

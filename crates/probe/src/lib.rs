@@ -27,7 +27,7 @@ mod trace;
 pub use canary::{Canary, CanaryBody, CanaryPage, CanaryResult, HttpCanary, TAMPERING};
 pub use check::{Check, ExitLookup, Geo, HttpCheck, TraceLookup};
 pub use config::{BodyRule, GuardConfig, ProbeConfig, ProbeConfigError};
-pub use context::{Checks, Dialers};
+pub use context::Checks;
 pub use demand::{ProbeAnswer, ProbeAnswers, ProbeNowError, ProbeResult};
 pub use guard::{ControlResult, Decision, FailureEvidence, Guard, GuardState, Outage};
 pub use host_limits::HostResponse;

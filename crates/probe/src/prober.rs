@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use hezar_core::NodeId;
-use hezar_engine::{Clock, Outbounds};
+use hezar_engine::{Clock, Engine, TlsClients};
 use hezar_pool::Pool;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Canary, Check, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Judge, Outage, ProbeAnswers, ProbeConfig,
     ProbeConfigError, ProbeMetrics, ProbeNowError, Progress, TraceLookup,
-    context::{Checks, Dialers, Payload, ProbeContext},
+    context::{Checks, Payload, ProbeContext},
     control::ControlChecks,
     demand::{Demand, MOST_WAITING},
     runner::Runner,
@@ -24,19 +24,19 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// A prober with HTTP checks after the configuration.
+    /// A prober with HTTP checks after the configuration, whose certificates `tls` verifies.
     ///
     /// # Errors
     /// [`ProbeConfigError`] when a URL cannot be asked for.
     pub fn new(
         config: ProbeConfig,
         pool: Arc<Pool<Payload>>,
-        outbounds: Outbounds,
+        engine: Arc<dyn Engine>,
+        tls: &TlsClients,
         geo: Option<Arc<dyn Geo>>,
         clock: Clock,
         metrics: ProbeMetrics,
     ) -> Result<Self, ProbeConfigError> {
-        let tls = outbounds.tls().clone();
         let check = HttpCheck::new(&config.url, Some(config.expect_status), config.expect_body.clone(), tls.clone());
         let check: Arc<dyn Check> = Arc::new(check.map_err(ProbeConfigError::Url)?);
         let mut trace: Option<Arc<dyn ExitLookup>> = None;
@@ -52,21 +52,21 @@ impl Prober {
             let check = HttpCheck::new(url, None, None, tls.clone());
             uplink.push(Arc::new(check.map_err(|error| ProbeConfigError::Control(url.as_str().into(), error))?));
         }
-        let http = Some(HttpNodeChecks::new(&config, &tls).map_err(ProbeConfigError::Url)?);
+        let http = Some(HttpNodeChecks::new(&config, tls).map_err(ProbeConfigError::Url)?);
         let mut judge = None;
         if let Some(url) = &config.judge_url {
-            judge = Some(Judge::new(url, tls).map_err(ProbeConfigError::Judge)?);
+            judge = Some(Judge::new(url, tls.clone()).map_err(ProbeConfigError::Judge)?);
         }
         let checks = Checks { check, trace, geo, canaries, uplink, http, judge };
-        Ok(Self::with(config, pool, Arc::new(outbounds), checks, clock, metrics))
+        Ok(Self::with(config, pool, engine, checks, clock, metrics))
     }
 
-    /// A prober with checks and dialers of one's own; of the configuration, the URLs are not used.
+    /// A prober with checks of one's own; of the configuration, the URLs are not used.
     #[must_use]
     pub fn with(
         config: ProbeConfig,
         pool: Arc<Pool<Payload>>,
-        dialers: Arc<dyn Dialers>,
+        engine: Arc<dyn Engine>,
         checks: Checks,
         clock: Clock,
         metrics: ProbeMetrics,
@@ -79,7 +79,7 @@ impl Prober {
             context: Arc::new(ProbeContext {
                 config,
                 pool,
-                dialers,
+                engine,
                 check,
                 trace,
                 geo,

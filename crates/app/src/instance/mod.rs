@@ -51,7 +51,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
     }
     let own: Result<Vec<_>, _> = sockets.iter().chain(&api).map(TcpListener::local_addr).collect();
-    base.outbounds.set_own_listeners(own?);
+    base.native.set_own_listeners(own?);
     let bounds = &base.config.proxy;
     let sessions = Sessions::new(bounds.max_sessions).of_user(bounds.max_sessions_per_user);
     let sessions = Arc::new(sessions);
@@ -206,14 +206,14 @@ pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
     let metrics = hezar_probe::ProbeMetrics::default();
     metrics.register(&mut base.registry);
     let config = convert::probe(&base.config, base.probe_concurrency());
-    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
+    let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
     let geo = base.geo.clone().map(|geo| geo as Arc<dyn Geo>);
-    Prober::new(config, pool, outbounds, geo, base.clock, metrics).context("probe")
+    Prober::new(config, pool, engine, base.native.tls(), geo, base.clock, metrics).context("probe")
 }
 
 fn gateway(base: &Base, config: &GatewayConfig, metrics: &hezar_gateway::Metrics, sessions: &Arc<Sessions>) -> Gateway {
-    let (pool, outbounds) = (Arc::clone(&base.pool), base.outbounds.clone());
-    let gateway = Gateway::new(config.clone(), pool, outbounds, base.clock, metrics.clone());
+    let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
+    let gateway = Gateway::new(config.clone(), pool, engine, base.clock, metrics.clone());
     gateway.with_sessions(Arc::clone(sessions))
 }
 

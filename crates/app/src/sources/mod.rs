@@ -13,7 +13,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use anyhow::anyhow;
 use hezar_core::{CodeDoc, NodeId, Timestamp};
-use hezar_engine::{Clock, Dialer};
+use hezar_engine::{AddressPolicy, Clock, Dialer};
 use hezar_fetch::{Ended, Fetcher, Metrics, Via};
 use hezar_pool::PoolChange;
 use hezar_store::{SourceRow, Writer};
@@ -84,19 +84,20 @@ impl Collector {
     pub(crate) async fn new(base: &mut Base, node_sync: &Arc<NodeSync>, writer: &Writer) -> anyhow::Result<Self> {
         let metrics = Metrics::default();
         metrics.register(&mut base.registry);
-        let fetcher = Arc::new(Fetcher::new(convert::fetch(&base.config), base.outbounds.tls().clone(), metrics));
+        let fetcher = Arc::new(Fetcher::new(convert::fetch(&base.config), base.native.tls().clone(), metrics));
         let table = SourceTable::new(base.sources.clone(), writer.clone()).syncing_nodes(Arc::clone(node_sync));
         let table = table.with_unreadable(std::mem::take(&mut base.loaded.unreadable));
         let via: Arc<dyn Dialer> =
-            Arc::new(PoolDialer { pool: Arc::clone(&base.pool), outbounds: base.outbounds.clone(), clock: base.clock });
+            Arc::new(PoolDialer { pool: Arc::clone(&base.pool), engine: Arc::clone(&base.engine), clock: base.clock });
+        let direct = |source: &SourceConfig| base.engine.direct(AddressPolicy::allowing_private(source.allow_private));
         let reader = |source: &SourceConfig| Reader {
             routes: match source.via {
                 Via::Pool => FetchRoutes::only(Arc::clone(&via)),
                 // A node is a stranger: over it goes only what TLS protects.
                 Via::Auto if source.origin.is_protected(&base.config.fetch) => {
-                    FetchRoutes::either(base.outbounds.direct(source.allow_private), Arc::clone(&via))
+                    FetchRoutes::either(direct(source), Arc::clone(&via))
                 }
-                Via::Direct | Via::Auto => FetchRoutes::only(base.outbounds.direct(source.allow_private)),
+                Via::Direct | Via::Auto => FetchRoutes::only(direct(source)),
             },
             source: Arc::new(source.clone()),
             fetcher: Arc::clone(&fetcher),

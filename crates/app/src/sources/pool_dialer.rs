@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use hezar_core::{Fault, Stage, Target};
-use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbounds, RequestForm, Stream};
+use hezar_engine::{AddressPolicy, Attempt, BoxStream, Cause, Clock, DialError, Dialer, Engine, RequestForm, Stream};
 use hezar_pool::{Lease, Need, Origin, Outcome, Query, Strategy};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -63,7 +63,7 @@ const ATTEMPTS: usize = 4;
 /// Dials every target over a node of the pool, and another one when that fails. Never directly.
 pub(crate) struct PoolDialer {
     pub(crate) pool: Arc<Nodes>,
-    pub(crate) outbounds: Outbounds,
+    pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Clock,
 }
 
@@ -109,7 +109,9 @@ impl PoolDialer {
             };
             let Some(lease) = self.pool.pick(&query, rand::random()) else { break };
             tried.push(lease.server_key());
-            let dialer = match lease.payload(|node| self.outbounds.dialer(node.spec(), node.allow_private())) {
+            let dialer = match lease
+                .payload(|node| self.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
+            {
                 Ok(dialer) => dialer,
                 Err(error) => {
                     self.pool.mark_unsupported(lease.id(), error.code());
@@ -208,7 +210,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use hezar_core::Timestamp;
-    use hezar_engine::{BuildError, OutboundsConfig};
+    use hezar_engine::{BuildError, NativeEngine, NativeEngineConfig};
     use hezar_pool::{PoolChange, Rules, State};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -262,8 +264,8 @@ mod tests {
     async fn nodes_answer_for_what_they_did_to_a_fetch() {
         let clock = Clock::start();
         let (pool, [bad, good]) = pool(clock);
-        let outbounds = Outbounds::new(&OutboundsConfig::default());
-        let dialer = PoolDialer { pool: Arc::clone(&pool), outbounds, clock };
+        let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
+        let dialer = PoolDialer { pool: Arc::clone(&pool), engine, clock };
         let (target, attempt) = ("lists.test:443".parse().unwrap(), Attempt::within(Duration::from_secs(60)));
         // However often it is asked: once the bad node has failed, its circuit spares the fetches that follow.
         for _ in 0..20 {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use hezar_core::Target;
-use hezar_engine::{Attempt, BoxStream, DialError, Outbounds, OutboundsConfig};
+use hezar_engine::{Attempt, BoxStream, DialError, NativeEngine, NativeEngineConfig};
 use hezar_pool::Rules;
 use hezar_store::{Access, WriterConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,8 +35,8 @@ async fn a_source_whose_reading_panics_is_tried_again() {
     let text = "[[source]]\nname = \"trap\"\nurl = \"http://192.0.2.1/\"\ninterval = \"1s\"\n\
                 [[source]]\nname = \"good\"\nlinks = [\"socks5://11.0.0.1:1\"]\n";
     let config = Config::read(text, None, &Layers::default()).unwrap();
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
-    let fetcher = Arc::new(Fetcher::new(convert::fetch(&config), outbounds.tls().clone(), Metrics::default()));
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
+    let fetcher = Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), Metrics::default()));
     let (pool, clock, trap) = (Arc::new(Nodes::new(Rules::default())), Clock::start(), Arc::new(Trap::default()));
     let table = SourceTable::new(Vec::new(), writer);
     let reader = |source: &SourceConfig| Reader {
@@ -121,11 +121,11 @@ async fn a_blocked_source_is_read_over_the_other_route() {
     );
     let text = "[[source]]\nname = \"mine\"\nurl = \"http://lists.test/\"\n";
     let config = Config::read(text, None, &Layers::default()).unwrap();
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let mut reader = Reader {
         source: Arc::new(config.sources[0].clone()),
         routes: FetchRoutes::either(blocked.clone(), list.clone()),
-        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), outbounds.tls().clone(), Metrics::default())),
+        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), Metrics::default())),
         pool: Arc::new(Nodes::new(Rules::default())),
         clock: Clock::start(),
         table: SourceTable::new(Vec::new(), writer),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hezar_core::{NodeId, NodeSpec};
-use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_engine::{AddressPolicy, Engine as _, NativeEngine, NativeEngineConfig};
 use hezar_formats::{Hints, parse_with};
 
 /// The part of the distinct nodes that must be dialable: raised with every protocol that is built.
@@ -65,10 +65,10 @@ async fn most_published_nodes_can_be_dialled() {
         eprintln!("SKIPPED: no corpus; HEZAR_CORPUS names its folder");
         return;
     };
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
     let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
     for spec in nodes(&folder).values() {
-        let built = outbounds.dialer(spec, false).map_err(|error| error.to_string());
+        let built = engine.dialer(spec, AddressPolicy::PublicOnly).map_err(|error| error.to_string());
         for row in [spec.scheme(), "all"] {
             let share = shares.entry(row).or_default();
             share.all += 1;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use hezar_core::{Label, NodeSpec};
 use hezar_engine::{
-    Attempt, Clock, Dialer, Outbounds, OutboundsConfig,
+    AddressPolicy, Attempt, Clock, Dialer, Engine as _, NativeEngine, NativeEngineConfig,
     http::{self, HttpRequest, Limits},
 };
 use hezar_formats::parse_link;
@@ -41,11 +41,11 @@ fn listed(lab: &World, clock: Clock) -> Arc<Nodes> {
     pool
 }
 
-async fn probed(lab: &World, url: &str, trace: &str) -> (Arc<Nodes>, Outbounds, Clock) {
+async fn probed(lab: &World, url: &str, trace: &str) -> (Arc<Nodes>, NativeEngine, Clock) {
     let clock = Clock::start();
     let pool = listed(lab, clock);
-    let outbounds =
-        Outbounds::new(&OutboundsConfig { extra_roots: vec![lab.root().to_vec().into()], ..Default::default() });
+    let engine =
+        NativeEngine::new(&NativeEngineConfig { extra_roots: vec![lab.root().to_vec().into()], ..Default::default() });
     let config = ProbeConfig {
         trace_url: Some(Url::parse(trace).unwrap()),
         canaries: vec![hezar_probe::CanaryPage {
@@ -59,9 +59,10 @@ async fn probed(lab: &World, url: &str, trace: &str) -> (Arc<Nodes>, Outbounds, 
         ..ProbeConfig::new(Url::parse(url).unwrap())
     };
     let metrics = hezar_probe::ProbeMetrics::default();
-    let prober = Prober::new(config, Arc::clone(&pool), outbounds.clone(), None, clock, metrics).unwrap();
+    let prober =
+        Prober::new(config, Arc::clone(&pool), Arc::new(engine.clone()), engine.tls(), None, clock, metrics).unwrap();
     prober.sweep(&CancellationToken::new(), |_| {}).await;
-    (pool, outbounds, clock)
+    (pool, engine, clock)
 }
 
 /// What the prober knows of each node, by its place in the world: plain, 443, other ports.
@@ -124,12 +125,12 @@ async fn the_prober_finds_out_what_http_nodes_carry_whatever_its_url() {
 #[tokio::test]
 async fn every_http_node_serves_what_it_can() {
     let lab = lab().await;
-    let (pool, outbounds, clock) = probed(&lab, &format!("http://{DEMO_HOST}/generate_204"), &secure_trace()).await;
+    let (pool, engine, clock) = probed(&lab, &format!("http://{DEMO_HOST}/generate_204"), &secure_trace()).await;
     let before: Vec<_> = lab.nodes().iter().map(|node| lab.counts(node.index).unwrap().requests).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let config = GatewayConfig { listen: address, ..GatewayConfig::default() };
-    let gateway = Gateway::new(config, pool, outbounds.clone(), clock, Metrics::default());
+    let gateway = Gateway::new(config, pool, Arc::new(engine.clone()), clock, Metrics::default());
     let stop = CancellationToken::new();
     let serving = tokio::spawn({
         let stop = stop.clone();
@@ -137,7 +138,7 @@ async fn every_http_node_serves_what_it_can() {
     });
     // Our own engine is the client: it sends absolute form to an HTTP proxy, and CONNECT for https.
     let proxy: NodeSpec = parse_link(&format!("http://{address}")).unwrap().0;
-    let client = outbounds.dialer(&proxy, true).unwrap();
+    let client = engine.dialer(&proxy, AddressPolicy::Any).unwrap();
     let mut good = [0; 2];
     for round in 0..REQUESTS {
         for (scheme, url) in
@@ -145,7 +146,7 @@ async fn every_http_node_serves_what_it_can() {
         {
             let request = HttpRequest::get(url).unwrap();
             let attempt = Attempt::within(Duration::from_secs(30));
-            let answer = http::get(&*client, outbounds.tls(), &request, &attempt, Limits::default()).await;
+            let answer = http::get(&*client, engine.tls(), &request, &attempt, Limits::default()).await;
             good[scheme] += usize::from(answer.is_ok_and(|answer| answer.status() == 200));
         }
     }

@@ -19,6 +19,7 @@ use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
 
 pub use head_end::head_end;
+#[cfg(feature = "fuzzing")]
 pub(crate) use lenient::decode as decode_answer;
 pub use lenient::{AnswerHeads, LenientAnswers, MAX_ANSWER_HEAD};
 pub use request::{HttpRequest, Limits, RequestError};

@@ -41,6 +41,12 @@ pub enum AddressPolicy {
 }
 
 impl AddressPolicy {
+    /// Every address if private ones are allowed, else only public ones.
+    #[must_use]
+    pub const fn allowing_private(allowed: bool) -> Self {
+        if allowed { Self::Any } else { Self::PublicOnly }
+    }
+
     fn allows(self, address: IpAddr) -> bool {
         self == Self::Any || (Reach::of_address(address) == Reach::Public && !own::is_of_this_machine(address))
     }

@@ -64,6 +64,7 @@ impl fmt::Debug for Disguise {
 }
 
 /// Uncovers packets as both disguises do; for the fuzz targets. Two bytes in front are the packets' common length.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn uncover(data: &[u8]) {
     let Some((&[high, low], packets)) = data.split_first_chunk::<2>() else { return };
     let (salamander, mut pieces) = (Salamander::new("a-lizard-on-the-wall"), Pieces::default());

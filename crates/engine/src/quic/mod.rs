@@ -29,6 +29,7 @@ pub(crate) use brutal::{Promise, negotiated};
 pub(crate) use clients::SharedClients;
 pub(crate) use datagram_queues::{DatagramQueue, DatagramQueues};
 pub(crate) use disguise::Disguise;
+#[cfg(feature = "fuzzing")]
 pub(crate) use disguise::uncover;
 pub(crate) use endpoints::SharedEndpoints;
 pub(crate) use fault::{cause_of, cause_of_write};

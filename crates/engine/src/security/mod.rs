@@ -15,14 +15,15 @@ use self::{
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 
+#[cfg(feature = "fuzzing")]
 pub(crate) use self::{
     client_hello::hear_server_hello,
-    connector::SecureConnector,
     reality::read_certificate as read_reality_certificate,
-    shadow_tls::{ShadowTlsClient, decode as decode_shadow_tls},
+    shadow_tls::decode as decode_shadow_tls,
+    tls::{compare_records, decode_records},
 };
+pub(crate) use self::{connector::SecureConnector, shadow_tls::ShadowTlsClient, tls::TlsStream};
 pub use tls::TlsClients;
-pub(crate) use tls::{TlsStream, compare_records, decode_records};
 
 /// The security layer of one node, ready to be put on streams to its server.
 #[derive(Debug)]

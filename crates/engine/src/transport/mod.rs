@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use hezar_core::{Carrier, Security, Target, Tls};
 
-pub(crate) use self::{connector::TransportConnector, http3::decode as decode_http3};
+pub(crate) use self::connector::TransportConnector;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::http3::decode as decode_http3;
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use hezar_core::{Stage, Target};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm};
+use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm};
 use hezar_pool::{HttpWay, Need};
 use tokio::time::{Instant, timeout_at};
 
@@ -67,7 +67,7 @@ async fn connect(
 /// The node's dialer, built on first use.
 pub(super) fn dialer(context: &Context, lease: &NodeLease) -> Result<Arc<dyn Dialer>, DialError> {
     lease
-        .payload(|node| context.outbounds.dialer(node.spec(), node.allow_private()))
+        .payload(|node| context.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
         .map_err(|error| unbuilt(context, lease, &error))
 }
 

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
-use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, Outbounds, OutboundsConfig};
+use hezar_engine::{Attempt, BoxStream, Cause, Clock, DialError, Dialer, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Origin, Outcome, Pool, PoolChange, Rules, State, Strategy};
 use parking_lot::Mutex;
 use tokio::{
@@ -123,7 +123,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
     }
     let context = Arc::new(Context {
         pool,
-        outbounds: Outbounds::new(&OutboundsConfig::default()),
+        engine: Arc::new(NativeEngine::new(&NativeEngineConfig::default())),
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hezar_core::{Credentials, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{
-    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, Outbounds, OutboundsConfig,
+    Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, NativeEngine, NativeEngineConfig,
     RequestForm, Stream,
 };
 use hezar_gateway::{Gateway, GatewayConfig, Metrics, Sessions};
@@ -369,9 +369,9 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let metrics = Metrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    let outbounds = Outbounds::new(&OutboundsConfig::default());
+    let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
     let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
-    let gateway = Gateway::new(config, pool.clone(), outbounds, clock, metrics).with_sessions(sessions.clone());
+    let gateway = Gateway::new(config, pool.clone(), engine, clock, metrics).with_sessions(sessions.clone());
     let drain = CancellationToken::new();
     let token = drain.clone();
     let serving = tokio::spawn(async move { gateway.serve(listener, token).await.unwrap() });

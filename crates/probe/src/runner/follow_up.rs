@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hezar_core::{NodeId, Timestamp};
-use hezar_engine::{DialError, Dialer, Tunnelled};
+use hezar_engine::{AddressPolicy, DialError, Dialer, Tunnelled};
 use hezar_pool::{Anonymity, Exit, Origin, Outcome, Success};
 use tokio::task::{AbortHandle, Id};
 
@@ -127,7 +127,7 @@ async fn ask(context: &ProbeContext, node: &PoolNode, dialer: Payload, due: Due)
     }
     if let Some(judge) = context.judge.as_ref().filter(|_| due.judge) {
         let exit = told.exit.as_ref().and_then(|exit| exit.as_ref().ok()).map(|exit| exit.ip);
-        let direct = context.controls.possible().then(|| context.dialers.direct());
+        let direct = context.controls.possible().then(|| context.engine.direct(AddressPolicy::Any));
         told.anonymity = Some(judge.anonymity(node, exit, &*dialer, direct, || context.attempt()).await);
     }
     told

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hezar_engine::{BuildError, DialError, Dialer, Tunnelled};
+use hezar_engine::{AddressPolicy, BuildError, DialError, Dialer, Tunnelled};
 use hezar_pool::{Need, Node, Query, Strategy};
 
 use super::PoolNode;
@@ -41,11 +41,11 @@ pub(super) async fn run_control_checks(context: &ProbeContext) -> ControlResult 
     let query = Query { strategy: Strategy::Random, ..Query::default() };
     let drawn = (0..WITNESSES).filter_map(|_| context.pool.pick(&query, rand::random()));
     let nodes = drawn.filter_map(|lease| dialer(context, &lease).ok()).collect();
-    context.controls.run(context.dialers.direct(), nodes, || context.attempt()).await
+    context.controls.run(context.engine.direct(AddressPolicy::Any), nodes, || context.attempt()).await
 }
 
 fn dialer(context: &ProbeContext, node: &Node<Payload>) -> Result<Payload, BuildError> {
-    node.payload(|node| context.dialers.node(node.spec(), node.allow_private()))
+    node.payload(|node| context.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
 }
 
 /// One in so many probes of an HTTP proxy looks at all its ways again.

@@ -1,6 +1,6 @@
 //! Nodes that tamper are found in one round: real servers, a real page, real certificates.
 
-use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_engine::{NativeEngine, NativeEngineConfig};
 use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, Fault, SECURE_HOST, WorldConfig};
 use hezar_pool::{Query, State, Strategy};
@@ -21,7 +21,7 @@ async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
     let nodes = specs.into_iter().map(|spec| (spec, Label::default())).collect();
     pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
     let roots = vec![lab.root().to_vec().into()];
-    let outbounds = Outbounds::new(&OutboundsConfig { extra_roots: roots, ..OutboundsConfig::default() });
+    let engine = NativeEngine::new(&NativeEngineConfig { extra_roots: roots, ..NativeEngineConfig::default() });
     let config = ProbeConfig {
         canaries: vec![CanaryPage { url: Url::parse(url).unwrap(), body: CanaryBody::Text("h".repeat(40).into()) }],
         // Generous: a busy machine must not make a node fail.
@@ -31,7 +31,16 @@ async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
         ..ProbeConfig::new(Url::parse(&format!("http://{DEMO_HOST}/generate_204")).unwrap())
     };
     let clock = Clock::starting_at(START);
-    let prober = Prober::new(config, Arc::clone(&pool), outbounds, None, clock, ProbeMetrics::default()).unwrap();
+    let prober = Prober::new(
+        config,
+        Arc::clone(&pool),
+        Arc::new(engine.clone()),
+        engine.tls(),
+        None,
+        clock,
+        ProbeMetrics::default(),
+    )
+    .unwrap();
     (lab, pool, ids, prober)
 }
 
@@ -107,9 +116,9 @@ fn lying(refusing: std::ops::Range<u32>) -> (Arc<Nodes>, Arc<World>, Arc<Liars>,
     let canaries = vec![canary(), canary()];
     let check = Arc::new(Connects("url.test:80"));
     let checks = Checks { check, trace: None, geo: None, canaries, uplink: Vec::new(), http: None, judge: None };
-    let dialers = Arc::new(Fakes(Arc::clone(&world)));
+    let fakes = Arc::new(Fakes(Arc::clone(&world)));
     let clock = Clock::starting_at(START);
-    let prober = Prober::with(config(), Arc::clone(&pool), dialers, checks, clock, ProbeMetrics::default());
+    let prober = Prober::with(config(), Arc::clone(&pool), fakes, checks, clock, ProbeMetrics::default());
     (pool, world, liars, prober)
 }
 

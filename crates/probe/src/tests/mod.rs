@@ -22,12 +22,12 @@ use std::{
 
 use async_trait::async_trait;
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
-use hezar_engine::{Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer};
+use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine};
 use hezar_pool::{Exit, Pool, PoolChange, Rules};
 use parking_lot::Mutex;
 use url::Url;
 
-use crate::{Check, Checks, Dialers, ExitLookup, ProbeConfig, ProbeMetrics, Prober};
+use crate::{Check, Checks, ExitLookup, ProbeConfig, ProbeMetrics, Prober};
 
 pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -203,15 +203,15 @@ impl Dialer for Direct {
 #[derive(Debug)]
 struct Fakes(Arc<World>);
 
-impl Dialers for Fakes {
-    fn node(&self, spec: &NodeSpec, _: bool) -> Result<Arc<dyn Dialer>, BuildError> {
+impl Engine for Fakes {
+    fn dialer(&self, spec: &NodeSpec, _: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
         if spec.server.port() == 9 {
             return Err(BuildError::Unsupported("that"));
         }
         Ok(Arc::new(FakeNode { server: spec.server.to_string(), world: Arc::clone(&self.0) }))
     }
 
-    fn direct(&self) -> Arc<dyn Dialer> {
+    fn direct(&self, _: AddressPolicy) -> Arc<dyn Dialer> {
         Arc::new(Direct(Arc::clone(&self.0)))
     }
 }
@@ -265,6 +265,6 @@ pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>,
         http: None,
         judge: None,
     };
-    let dialers = Arc::new(Fakes(Arc::clone(world)));
-    Prober::with(config, Arc::clone(pool), dialers, checks, Clock::starting_at(START), ProbeMetrics::default())
+    let engine = Arc::new(Fakes(Arc::clone(world)));
+    Prober::with(config, Arc::clone(pool), engine, checks, Clock::starting_at(START), ProbeMetrics::default())
 }

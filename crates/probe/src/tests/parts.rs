@@ -3,7 +3,7 @@
 use std::io;
 
 use hezar_core::Fault;
-use hezar_engine::{Outbounds, OutboundsConfig};
+use hezar_engine::{NativeEngine, NativeEngineConfig};
 use proptest::prelude::*;
 
 use super::*;
@@ -92,9 +92,17 @@ async fn unusable_urls_are_named() {
     let url = |text: &str| Url::parse(text).unwrap();
     let pool = pool([]);
     let make = |config| {
-        let outbounds = Outbounds::new(&OutboundsConfig::default());
-        Prober::new(config, Arc::clone(&pool), outbounds, None, Clock::starting_at(START), ProbeMetrics::default())
-            .map(drop)
+        let engine = NativeEngine::new(&NativeEngineConfig::default());
+        Prober::new(
+            config,
+            Arc::clone(&pool),
+            Arc::new(engine.clone()),
+            engine.tls(),
+            None,
+            Clock::starting_at(START),
+            ProbeMetrics::default(),
+        )
+        .map(drop)
     };
     let good = ProbeConfig::new(url(ProbeConfig::URL));
     assert_eq!(make(good.clone()), Ok(()));
@@ -126,7 +134,7 @@ impl Dialer for Canned {
 
 #[tokio::test]
 async fn an_http_check_wants_its_status_and_body() {
-    let tls = Outbounds::new(&OutboundsConfig::default()).tls().clone();
+    let tls = NativeEngine::new(&NativeEngineConfig::default()).tls().clone();
     let url = Url::parse("http://url.test/generate_204").unwrap();
     let attempt = Attempt::within(Duration::from_secs(60));
     let check = |status, body: Option<BodyRule>| HttpCheck::new(&url, status, body, tls.clone()).unwrap();

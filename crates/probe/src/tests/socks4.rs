@@ -2,7 +2,7 @@
 
 use hezar_core::DomainName;
 use hezar_engine::{
-    Outbounds, OutboundsConfig, ResolverConfig,
+    AddressPolicy, Engine as _, NativeEngine, NativeEngineConfig, ResolverConfig,
     http::{self, HttpRequest, Limits},
 };
 use hezar_formats::parse_link;
@@ -22,7 +22,7 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
     let static_hosts =
         hezar_lab::hosts().map(|(name, address)| (DomainName::new(name).unwrap(), vec![address.into()])).collect();
     let resolver = ResolverConfig { servers: vec![([127, 0, 0, 1], 9).into()], static_hosts };
-    let outbounds = Outbounds::new(&OutboundsConfig { resolver, ..OutboundsConfig::default() });
+    let engine = NativeEngine::new(&NativeEngineConfig { resolver, ..NativeEngineConfig::default() });
     let config = ProbeConfig {
         timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(60),
@@ -30,16 +30,26 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
         ..ProbeConfig::new(Url::parse(&format!("http://{DEMO_HOST}/generate_204")).unwrap())
     };
     let clock = Clock::starting_at(START);
-    let prober =
-        Prober::new(config, Arc::clone(&pool), outbounds.clone(), None, clock, ProbeMetrics::default()).unwrap();
+    let prober = Prober::new(
+        config,
+        Arc::clone(&pool),
+        Arc::new(engine.clone()),
+        engine.tls(),
+        None,
+        clock,
+        ProbeMetrics::default(),
+    )
+    .unwrap();
     prober.sweep(&CancellationToken::new(), |_| {}).await;
     assert_eq!(pool.snapshot().counts(), Counts { healthy: 3, ..Counts::default() });
     let request = HttpRequest::get(&format!("http://{DEMO_HOST}/")).unwrap();
     for seed in 0..6 {
         let lease = pool.pick(&Query::default(), seed).unwrap();
-        let dialer = lease.payload(|node| outbounds.dialer(node.spec(), node.allow_private())).unwrap();
+        let dialer = lease
+            .payload(|node| engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
+            .unwrap();
         let attempt = Attempt::within(Duration::from_secs(60));
-        let answer = http::get(&*dialer, outbounds.tls(), &request, &attempt, Limits::default()).await.unwrap();
+        let answer = http::get(&*dialer, engine.tls(), &request, &attempt, Limits::default()).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
     lab.shutdown().await;

@@ -43,6 +43,7 @@ impl Chunks {
     ///
     /// # Errors
     /// As [`Chunks::between`].
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn rewrite(&mut self, raw: &mut BytesMut, out: &mut Vec<u8>) -> Result<(), Cause> {
         loop {
             let data = self.pass(raw);

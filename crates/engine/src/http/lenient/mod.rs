@@ -151,6 +151,7 @@ fn poll_chunks<S: AsyncRead + Unpin>(
 }
 
 /// What is left of an answer that comes in pieces of `piece` bytes; `None` when it is refused.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode(data: &[u8], piece: usize) -> Option<Vec<u8>> {
     let LenientAnswers { mut reader, .. } = LenientAnswers::new((), 1024);
     let mut out = Vec::new();

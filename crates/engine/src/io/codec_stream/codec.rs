@@ -38,6 +38,7 @@ pub(crate) trait Codec: Send + Sync + Unpin + 'static {
 }
 
 /// Opens everything that `wire` holds, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn open_all(codec: &mut impl Codec, mut wire: Vec<u8>) {
     let mut text = [0; 256];
     let mut rest = wire.as_mut_slice();

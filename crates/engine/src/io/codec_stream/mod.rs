@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub(crate) use self::codec::{Codec, Opened, open_all};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::codec::open_all;
+pub(crate) use self::codec::{Codec, Opened};
 use super::{
     first_write::{FirstWrite, ReaderTask},
     read_buffer::ReadBuffer,

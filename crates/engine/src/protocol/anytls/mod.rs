@@ -11,18 +11,10 @@ mod stream;
 mod tests;
 mod wire;
 
-use std::{
-    fmt,
-    future::poll_fn,
-    io::Cursor,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{fmt, future::poll_fn, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_core::{AnyTls, Stage, Target};
-use rand::{SeedableRng, rngs::SmallRng};
-use tokio::io::ReadBuf;
 
 use self::{pool::Pool, session::Session, stream::AnyTlsStream};
 use super::{address::put_socks, packets::Packets, uot};
@@ -38,7 +30,16 @@ pub(crate) fn build(settings: &AnyTls, connector: TransportConnector) -> Result<
 }
 
 /// Reads a server's frames and a padding scheme, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode(data: &[u8]) {
+    use std::{
+        io::Cursor,
+        task::{Context, Poll, Waker},
+    };
+
+    use rand::{SeedableRng, rngs::SmallRng};
+    use tokio::io::ReadBuf;
+
     if let Some(scheme) = padding::Scheme::read(data) {
         let random = &mut SmallRng::seed_from_u64(1);
         (0..10).for_each(|number| drop(scheme.shape(number, data, random)));

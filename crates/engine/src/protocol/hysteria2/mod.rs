@@ -16,7 +16,7 @@ use quinn::VarInt;
 use self::{datagram::Hysteria2Datagram, session::Session};
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
-    io::header_stream::{AnswerHead as _, HeaderStream},
+    io::header_stream::HeaderStream,
     quic::{
         Dialled, Disguise, PortHopping, Promise, QuicPool, QuicServer, SharedClients, negotiated, transport_config,
     },
@@ -57,7 +57,10 @@ pub(crate) fn build(
 }
 
 /// Reads bytes as each thing that a server sends; for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
+    use crate::io::header_stream::AnswerHead as _;
+
     (wire::Answer.length(bytes).is_ok(), wire::Message::read(bytes).is_some())
 }
 

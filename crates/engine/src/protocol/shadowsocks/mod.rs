@@ -80,6 +80,7 @@ pub(crate) fn build(settings: &Shadowsocks, connector: TransportConnector) -> Re
 }
 
 /// Reads what comes back through a plugin, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode_plugins(data: &[u8]) {
     plugin::decode(data);
 }

@@ -15,8 +15,8 @@ use tokio::{
 use super::datagram::relay_address;
 use super::{build, wire};
 use crate::{
-    AddressPolicy, Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, Outbounds, OutboundsConfig,
-    Resolver, ResolverConfig, SystemDialer,
+    AddressPolicy, Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer, Engine as _, NativeEngine,
+    NativeEngineConfig, Resolver, ResolverConfig, SystemDialer,
     testing::{Far, connector_pair, datagram_connector, heard},
     transport::TransportConnector,
 };
@@ -197,7 +197,7 @@ async fn socks4_servers_without_names_get_the_address() {
         vec![fixed("site.example", &["2606:4700::1", "1.2.3.4"]), fixed("six.example", &["2606:4700::1"])];
     let servers = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 9))];
     let resolver = ResolverConfig { servers, static_hosts };
-    let outbounds = Outbounds::new(&OutboundsConfig { resolver, extra_roots: Vec::new() });
+    let engine = NativeEngine::new(&NativeEngineConfig { resolver, extra_roots: Vec::new() });
     let site = Target::parse("site.example:80").unwrap();
     let attempt = || Attempt::within(Duration::from_secs(2));
     for (at_names, expected) in [
@@ -208,7 +208,7 @@ async fn socks4_servers_without_names_get_the_address() {
     ] {
         let (server, asked) = four_server(at_names).await;
         let node = NodeSpec::new(server, Outbound::Socks(proxy(SocksVersion::V4, None)));
-        let dialer = outbounds.dialer(&node, true).unwrap();
+        let dialer = engine.dialer(&node, AddressPolicy::Any).unwrap();
         for _ in 0..2 {
             assert!(dialer.connect(&site, &attempt()).await.is_ok(), "{at_names:?}");
         }

@@ -58,6 +58,7 @@ pub(crate) fn build(
 }
 
 /// Reads bytes as what a server sends; for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode(bytes: &bytes::Bytes) -> bool {
     wire::Packet::read(bytes).is_some()
 }

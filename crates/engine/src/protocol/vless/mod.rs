@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use hezar_core::{PacketEncoding, Target, Vision, Vless};
 use uuid::Uuid;
 
+#[cfg(feature = "fuzzing")]
 pub(crate) use self::vision::read_vision_answer;
 pub use self::vision::{HandedOver, handed_over};
 use self::{
@@ -62,6 +63,7 @@ impl EncryptedConnector {
 }
 
 /// Reads the settings of VLESS encryption, its records, and masked headers in pieces of this size, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode_encryption(data: &[u8], piece: usize) -> Vec<u8> {
     encryption::decode(data, piece)
 }

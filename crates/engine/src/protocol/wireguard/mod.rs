@@ -93,6 +93,7 @@ fn addresses(texts: &[Box<str>]) -> Result<Vec<IpAddr>, BuildError> {
 }
 
 /// Gives packets to a stack with one stream, for the fuzz targets: each has its length in front.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn decode(data: &[u8]) {
     let mut stack = Stack::new(&[IpAddr::from([10, 0, 0, 2])], MTU);
     let _ = stack.connect(SocketAddr::from(([192, 0, 2, 7], 80)));

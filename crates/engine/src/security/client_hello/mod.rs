@@ -33,11 +33,13 @@ use rustls::{
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::rewriter::hear_server_hello;
 pub(crate) use self::{
     browser::Browser,
     cause::cause_of,
     own::OwnHello,
-    rewriter::{HelloRewriter, ServerHello, hear_server_hello},
+    rewriter::{HelloRewriter, ServerHello},
     template::{Template, of as template_of},
     wire::SESSION_ID,
 };

@@ -123,6 +123,7 @@ impl Listening {
 }
 
 /// Whether these pieces begin with a ServerHello.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn hear_server_hello(bytes: &[u8], piece: usize) -> bool {
     let heard = ServerHello::default();
     let mut listening = Listening { record: Vec::new(), heard: Arc::clone(&heard), may_retry: false };

@@ -28,7 +28,6 @@ use zeroize::Zeroizing;
 
 use self::{
     auth::AuthKey,
-    certificate::Certificate,
     verifier::{Hellos, OrRealSite, Proof},
 };
 use super::{
@@ -112,8 +111,9 @@ impl RealityClient {
 }
 
 /// Whether this is a certificate that a REALITY server might show.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn read_certificate(der: &[u8]) -> bool {
-    Certificate::parse(der).is_some()
+    certificate::Certificate::parse(der).is_some()
 }
 
 /// Reads a `pqv`.

@@ -21,8 +21,8 @@ use rand::Rng as _;
 use rustls::client::danger::ServerCertVerifier;
 
 use self::{
-    frames::{Frames, MARK, Marks},
-    unmasked::{Unmask, Unmasked},
+    frames::{MARK, Marks},
+    unmasked::Unmasked,
 };
 use super::{
     TlsClients,
@@ -30,10 +30,7 @@ use super::{
     decoy,
     tls::name,
 };
-use crate::{
-    Attempt, BoxStream, Cause, DialError,
-    io::codec_stream::{CodecStream, open_all},
-};
+use crate::{Attempt, BoxStream, Cause, DialError, io::codec_stream::CodecStream};
 
 /// One node's ShadowTLS.
 #[derive(Debug)]
@@ -95,7 +92,10 @@ fn session_id(password: &Secret, hello: &[u8]) -> [u8; 32] {
 
 /// Reads what a server sends during the handshake and after it, for the fuzz targets; the first comes in pieces of this
 /// size. Returns what the site would have said.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
+    use self::{frames::Frames, unmasked::Unmask};
+
     let password = Secret::new("password");
     let mut unmask = Unmask::new(password.clone());
     let mut said = Vec::new();
@@ -106,6 +106,9 @@ pub(crate) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
         }
     }
     let random = [7; 32];
-    open_all(&mut Frames::new(&password, &random, Marks::new(&password, &[&random])), data.to_vec());
+    crate::io::codec_stream::open_all(
+        &mut Frames::new(&password, &random, Marks::new(&password, &[&random])),
+        data.to_vec(),
+    );
     said
 }

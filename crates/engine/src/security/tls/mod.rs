@@ -29,11 +29,10 @@ use rustls::{
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use self::handshake::{Handshaken, TlsStream, handshake};
 pub(super) use self::records::HEADER;
-pub(crate) use self::{
-    handshake::{Handshaken, TlsStream, handshake},
-    records::{compare as compare_records, decode as decode_records},
-};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::records::{compare as compare_records, decode as decode_records};
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
 use super::client_hello::{self, Hello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};

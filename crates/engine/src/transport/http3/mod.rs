@@ -21,7 +21,7 @@ use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::{io::AsyncWriteExt, time::Instant};
 
 pub(super) use self::stream::Http3Stream;
-use self::wire::{Front, Next};
+use self::wire::Front;
 use super::http2_pool::Limits;
 use crate::{
     Attempt, Cause, DialError,
@@ -137,7 +137,10 @@ impl Http3Pool {
 
 /// Takes bytes apart as an answer, in pieces of at most this length, for the fuzz targets: its payload, and whether it
 /// is whole.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn decode(mut bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
+    use self::wire::Next;
+
     let (mut answer, mut payload) = (wire::Answer::new(), Vec::new());
     while !bytes.is_empty() {
         let next = answer.next();

@@ -10,10 +10,7 @@ use hezar_core::{Carrier, Plugin, Secret, Tls, WebSocket};
 
 use crate::{
     BoxStream, BuildError,
-    io::{
-        codec_stream::{CodecStream, open_all},
-        header_stream::{AnswerHead as _, HeaderStream},
-    },
+    io::{codec_stream::CodecStream, header_stream::HeaderStream},
 };
 
 /// What goes around the Shadowsocks stream, inside the carrier.
@@ -69,7 +66,10 @@ pub(super) fn plan(plugin: Option<&Plugin>) -> Result<Plan, BuildError> {
 }
 
 /// Reads an answer; the first byte chooses the plugin.
+#[cfg(feature = "fuzzing")]
 pub(super) fn decode(data: &[u8]) {
+    use crate::io::{codec_stream::open_all, header_stream::AnswerHead as _};
+
     match data.split_first() {
         Some((0, wire)) => open_all(&mut mux::Session::default(), wire.to_vec()),
         Some((1, wire)) => open_all(&mut obfs_tls::Session::new("", 0, [0; 28], [0; 32]), wire.to_vec()),

@@ -20,19 +20,18 @@ use tokio::{
 };
 
 use self::{
-    cipher::{Headers, Mask},
     hello::{ANSWER, Hello, Ticket},
     masked::Masked,
     records::Records,
     settings::{Looks, Settings},
 };
-use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError,
-    io::codec_stream::{CodecStream, open_all},
-};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, io::codec_stream::CodecStream};
 
 /// Reads settings and records, and takes the mask off headers in pieces of this size. Gives what that leaves.
+#[cfg(feature = "fuzzing")]
 pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
+    use self::cipher::{Headers, Mask};
+
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Settings::read(text);
     }
@@ -41,7 +40,7 @@ pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
         let keys = hello::Keys { united: Default::default(), iv: [0; 16], seal };
         let padding = data.first().copied().unwrap_or_default().into();
         let mut records = Records::fresh(keys, open, padding);
-        open_all(&mut records, data.to_vec());
+        crate::io::codec_stream::open_all(&mut records, data.to_vec());
     }
     let (mut shown, mut headers) = (data.to_vec(), Headers::new(Mask::new(b"", &[0; 16]), 0));
     shown.chunks_mut(piece.max(1)).for_each(|piece| headers.show(piece));

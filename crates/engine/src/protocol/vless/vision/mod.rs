@@ -18,6 +18,7 @@ mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(feature = "fuzzing")]
 pub(crate) use self::stream::read_vision_answer;
 pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};
 

@@ -257,6 +257,7 @@ impl Reading {
 }
 
 /// Reads an answer in records of `piece` bytes. Gives the payload's length, if all is well.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
     let (mut reading, mut traffic, mut length) = (Reading::Version, Traffic::new(), 0);
     for mut rest in bytes.chunks(piece.max(1)) {

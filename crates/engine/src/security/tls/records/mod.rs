@@ -2,11 +2,13 @@
 //!
 //! rustls keeps the session: it derives the next keys and stores tickets.
 
-mod beside;
-mod door;
 mod half;
+#[cfg(any(test, feature = "fuzzing"))]
+mod rustls_comparison;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "fuzzing"))]
+mod zero_keys;
 
 use rustls::{
     AlertDescription, ConnectionTrafficSecrets, Error, SupportedCipherSuite,
@@ -17,7 +19,8 @@ use tokio::io::ReadBuf;
 
 pub(in crate::security) use self::half::HEADER;
 use self::half::{DATA, Edition, Half, Text};
-pub(crate) use self::{beside::compare, door::decode};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{rustls_comparison::compare, zero_keys::decode};
 use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,

@@ -10,7 +10,7 @@ use super::{
     super::{
         ALERT, BAD_RECORD_MAC, DATA, Edition, HANDSHAKE, HEADER, Half, KEY_UPDATE, MOST_EMPTY, MOST_TEXT,
         RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
-        door::{read, zeroed},
+        zero_keys::{read, zeroed},
     },
     meet, text,
 };

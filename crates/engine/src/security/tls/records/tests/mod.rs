@@ -20,7 +20,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream as ServerStream};
 
 use super::{
     ALERT, DATA, Edition, HANDSHAKE, Half, MOST_EMPTY,
-    door::{decode, read, zeroed},
+    zero_keys::{decode, read, zeroed},
 };
 use crate::{
     Attempt, TlsClients,

@@ -20,7 +20,7 @@ use rustls::{
     ffdhe_groups::FfdheGroup,
 };
 
-use super::super::{Records, door::read};
+use super::super::{Records, zero_keys::read};
 use crate::testing::Authority;
 
 thread_local! {
