@@ -79,7 +79,7 @@ impl AttemptError {
             "certificate" => "tls_certificate_error",
             "tls" => "tls_protocol_error",
             "forbidden-address" | "own-listener" => "destination_ip_prohibited",
-            "unreachable" | "no-connected" => "destination_ip_unroutable",
+            "unreachable" | "no-route" => "destination_ip_unroutable",
             "exhausted" => "proxy_internal_error",
             "bad-answer" => "http_protocol_error",
             _ => "destination_unavailable",
@@ -91,7 +91,7 @@ impl AttemptError {
         match self.code {
             "refused" => 5,
             "timeout" => 6,
-            "unreachable" | "no-connected" => 3,
+            "unreachable" | "no-route" => 3,
             _ => 4,
         }
     }
