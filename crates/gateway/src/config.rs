@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use arc_swap::ArcSwap;
 use hezar_core::{Secret, settings};
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
@@ -41,6 +42,9 @@ pub struct User {
     /// What the user may have at a time.
     pub limits: Limits,
 }
+
+/// The settings of a listener as its connections see them; they can be exchanged while it runs.
+pub(crate) type Policy = ArcSwap<GatewayConfig>;
 
 settings! {
     /// The settings of one listener. Those of `[proxy]` also say what a `[[listener]]` does not say.

@@ -1,59 +1,84 @@
-//! What the connections of one listener share.
+//! What the connections of one listener share, by what it is used for.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    GatewayConfig, Metrics, Refusal, Sessions,
-    access::{Accounts, ClientTable, FailedLogins, LogLimit, RejectBudget},
-    failover::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, UdpAvoidance},
+    GatewayConfig, Metrics, Sessions,
+    access::Access,
+    config::Policy,
+    failover::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, Selection, UdpAvoidance},
+    telemetry::Telemetry,
 };
 
-/// What all connections share.
+/// What all listeners of a gateway share.
 #[derive(Debug)]
-pub(crate) struct Context {
-    pub config: GatewayConfig,
-    pub pool: Arc<Pool<Arc<dyn Dialer>>>,
-    pub engine: Arc<dyn Engine>,
-    pub clock: Clock,
-    pub metrics: Metrics,
-    pub sessions: Arc<Sessions>,
-    /// Why there is no node, when there is none.
-    pub explanation: Explanation,
-    pub accounts: Accounts,
-    /// The connections, and which of them have not logged in.
-    pub clients: Arc<ClientTable>,
-    pub failed_logins: FailedLogins,
-    /// How often the log is told the same.
-    pub log: LogLimit,
-    /// How much refused clients are heard out.
-    pub reject_budget: RejectBudget,
-    /// How long answers take.
-    pub latency: LatencyEstimator,
-    /// How many hedges may start.
-    pub hedge_budget: HedgeBudget,
-    /// One permit per open association.
-    pub associations: Arc<Semaphore>,
-    /// The nodes that have lately carried no datagrams.
-    pub udp_avoidance: UdpAvoidance,
-    /// The targets that were reached lately.
-    pub recent_targets: RecentTargets,
-    /// Whether failures speak against nodes or against targets.
-    pub blame: Blame,
-    /// The owner of every task of the gateway.
-    pub tasks: TaskTracker,
-    /// Begins the drain: no new requests.
-    pub drain: CancellationToken,
-    /// Ends what is left after the grace period.
-    pub kill: CancellationToken,
+pub(crate) struct Services {
+    pub(crate) pool: Arc<Pool<Arc<dyn Dialer>>>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) explanation: Explanation,
 }
 
-/// Notes a connection that ended before it had made a request.
-pub(crate) fn reject(context: &Context, client: SocketAddr, refusal: &Refusal) {
-    context.metrics.rejected(refusal.code());
-    tracing::debug!(%client, code = refusal.code(), reason = %refusal, "connection rejected");
+/// What the connections of one listener share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The settings.
+    pub(crate) policy: Arc<Policy>,
+    /// Who may come in.
+    pub(crate) access: Access,
+    /// How nodes are chosen.
+    pub(crate) selection: Arc<Selection>,
+    /// What is counted and logged.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// The owner of every task of the listener.
+    pub(crate) tasks: TaskTracker,
+    /// Begins the drain: no new requests.
+    pub(crate) drain: CancellationToken,
+    /// Ends what is left after the grace period.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Context {
+    /// What the connections of a listener with these settings share, until `drain` is cancelled.
+    pub(crate) fn new(config: GatewayConfig, services: &Services, drain: CancellationToken) -> Arc<Self> {
+        let listener = config.name.clone();
+        let policy = Arc::new(Policy::from_pointee(config));
+        let access = Access::new(policy.clone());
+        let selection = Selection {
+            policy: policy.clone(),
+            pool: services.pool.clone(),
+            engine: services.engine.clone(),
+            clock: services.clock,
+            metrics: services.metrics.clone(),
+            sessions: services.sessions.clone(),
+            explanation: services.explanation.clone(),
+            latency: LatencyEstimator::new(),
+            hedge_budget: HedgeBudget::default(),
+            udp_avoidance: UdpAvoidance::default(),
+            recent_targets: RecentTargets::default(),
+            blame: Blame::default(),
+        };
+        let telemetry =
+            Telemetry { listener, metrics: services.metrics.clone(), clock: services.clock, log: access.log.clone() };
+        Arc::new(Self {
+            policy,
+            access,
+            selection: Arc::new(selection),
+            telemetry: Arc::new(telemetry),
+            tasks: TaskTracker::new(),
+            drain,
+            kill: CancellationToken::new(),
+        })
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn config(&self) -> Arc<GatewayConfig> {
+        self.policy.load_full()
+    }
 }

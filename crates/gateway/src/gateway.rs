@@ -1,22 +1,20 @@
 //! The gateway itself: what its connections share, and the loop that accepts them.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     ConfigError, GatewayConfig, Metrics, Refusal, Sessions,
-    access::{Accounts, ClientTable, FailedLogins, LogLimit, RejectBudget},
-    context::{Context, reject},
-    failover::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, UdpAvoidance},
+    context::{Context, Services},
+    failover::Explanation,
     inbound,
     telemetry::GaugeGuard,
 };
@@ -41,16 +39,11 @@ pub enum ServeError {
     Socket(#[from] io::Error),
 }
 
-/// One mixed port over the pool. Cheap to clone the parts into; one gateway may serve several listeners in turn.
+/// One mixed port over the pool; one gateway may serve several listeners in turn.
 #[derive(Debug)]
 pub struct Gateway {
     config: GatewayConfig,
-    pool: Arc<Pool<Arc<dyn Dialer>>>,
-    engine: Arc<dyn Engine>,
-    clock: Clock,
-    metrics: Metrics,
-    sessions: Arc<Sessions>,
-    explanation: Explanation,
+    services: Services,
 }
 
 impl Gateway {
@@ -64,19 +57,22 @@ impl Gateway {
         metrics: Metrics,
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
-        Self { config, pool, engine, clock, metrics, sessions, explanation: Explanation::default() }
+        let services = Services { pool, engine, clock, metrics, sessions, explanation: Explanation::default() };
+        Self { config, services }
     }
 
     /// The same gateway with a table of sessions that others look into.
     #[must_use]
-    pub fn with_sessions(self, sessions: Arc<Sessions>) -> Self {
-        Self { sessions, ..self }
+    pub fn with_sessions(mut self, sessions: Arc<Sessions>) -> Self {
+        self.services.sessions = sessions;
+        self
     }
 
     /// The same gateway, which tells clients why there is no node; the line must hold nothing that clients may not know.
     #[must_use]
-    pub fn with_explanation(self, explain: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { explanation: Explanation::new(explain), ..self }
+    pub fn with_explanation(mut self, explain: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        self.services.explanation = Explanation::new(explain);
+        self
     }
 
     /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and
@@ -89,32 +85,9 @@ impl Gateway {
         // What counts is where the socket really listens.
         config.listen = listener.local_addr()?;
         config.validate()?;
-        let context = Arc::new(Context {
-            pool: self.pool.clone(),
-            engine: Arc::clone(&self.engine),
-            clock: self.clock,
-            metrics: self.metrics.clone(),
-            sessions: self.sessions.clone(),
-            explanation: self.explanation.clone(),
-            accounts: Accounts::new(),
-            clients: ClientTable::new(config.max_connections, config.max_pending_per_client),
-            failed_logins: FailedLogins::new(),
-            log: LogLimit::new(),
-            reject_budget: RejectBudget::new(),
-            latency: LatencyEstimator::new(config.attempt_timeout),
-            hedge_budget: HedgeBudget::new(config.hedge_percent),
-            associations: Arc::new(Semaphore::new(config.max_associations)),
-            udp_avoidance: UdpAvoidance::default(),
-            recent_targets: RecentTargets::default(),
-            blame: Blame::default(),
-            tasks: TaskTracker::new(),
-            drain: drain.clone(),
-            kill: CancellationToken::new(),
-            config,
-        });
-        let name = &context.config.name;
-        tracing::info!(listener = %name, listen = %context.config.listen, users = context.config.users.len(), "gateway listens");
-        context.tasks.spawn(tell_left_out(context.clone()));
+        tracing::info!(listener = %config.name, listen = %config.listen, users = config.users.len(), "gateway listens");
+        let context = Context::new(config, &self.services, drain.clone());
+        context.tasks.spawn(log_left_out(context.clone()));
         tokio::select! {
             () = accept(&context, &listener) => {}
             () = drain.cancelled() => {}
@@ -126,23 +99,18 @@ impl Gateway {
 }
 
 /// Tells the log now and then how many lines it was spared.
-async fn tell_left_out(context: Arc<Context>) {
-    let tell = || {
-        for (code, left_out) in context.log.take_left_out() {
-            tracing::info!(listener = %context.config.name, code, left_out, "more requests ended so; their lines were left out");
-        }
-    };
+async fn log_left_out(context: Arc<Context>) {
     while timeout(LEFT_OUT, context.drain.cancelled()).await.is_err() {
-        tell();
+        context.telemetry.log_left_out();
     }
-    tell();
+    context.telemetry.log_left_out();
 }
 
 /// Waits for the running tasks: politely for the grace period, then by ending them.
 async fn finish(context: &Context) {
     context.tasks.close();
     tracing::info!(running = context.tasks.len(), "gateway drains");
-    if timeout(context.config.grace, context.tasks.wait()).await.is_err() {
+    if timeout(context.config().grace, context.tasks.wait()).await.is_err() {
         tracing::info!(running = context.tasks.len(), "grace period is over");
         context.kill.cancel();
         context.tasks.wait().await;
@@ -158,29 +126,35 @@ async fn accept(context: &Arc<Context>, listener: &TcpListener) {
             Err(error) if of_one_client(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, pause = ?pause, "accept failed");
-                context.metrics.rejected("exhausted");
+                context.telemetry.metrics.rejected("exhausted");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
         };
         pause = FIRST_PAUSE;
-        let Some(entry) = context.clients.insert(client) else {
-            reject(context, client, &Refusal::ConnectionLimit);
-            continue;
-        };
-        prepare(&stream, context.config.idle_timeout);
-        let (context, open) = (context.clone(), GaugeGuard::new(&context.metrics.connections));
-        let owner = context.tasks.clone();
-        owner.spawn(async move {
-            tokio::select! {
-                () = inbound::serve(&context, stream, client) => {}
-                () = context.kill.cancelled() => {}
-                () = entry.close.cancelled() => reject(&context, client, &Refusal::ConnectionLimit),
-            }
-            drop((entry, open));
-        });
+        begin(context, stream, client);
     }
+}
+
+/// Serves a connection in a task of its own, or closes it when there is no place for it.
+fn begin(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
+    let config = context.config();
+    let Some(entry) = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client)
+    else {
+        return context.telemetry.reject(client, &Refusal::ConnectionLimit);
+    };
+    prepare(&stream, config.idle_timeout);
+    let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
+    let owner = context.tasks.clone();
+    owner.spawn(async move {
+        tokio::select! {
+            () = inbound::serve(&context, stream, client) => {}
+            () = context.kill.cancelled() => {}
+            () = entry.close.cancelled() => context.telemetry.reject(client, &Refusal::ConnectionLimit),
+        }
+        drop((entry, open));
+    });
 }
 
 /// The connection of one client failed before it was accepted; the listener itself is fine.

@@ -8,7 +8,7 @@ mod config;
 mod context;
 mod error;
 mod failover;
-#[doc(hidden)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
 mod inbound;

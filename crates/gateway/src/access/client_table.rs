@@ -1,6 +1,6 @@
 //! Every client connection, and the order in which those that have not logged in make room for new ones.
 //!
-//! A new connection always finds a slot as long as somebody who has not logged in has one: the oldest connection of the
+//! A new connection always finds a entry as long as somebody who has not logged in has one: the oldest connection of the
 //! address with most of them is closed for it. A client that only opens connections therefore loses connections of its own.
 
 use std::{
@@ -11,17 +11,13 @@ use std::{
 
 use ahash::AHashMap;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::client_key;
 
 /// The connections of one listener.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ClientTable {
-    slots: Arc<Semaphore>,
-    /// How many connections that have not logged in one address may have; this machine's own may have any number.
-    pending: usize,
     table: Mutex<Table>,
 }
 
@@ -29,7 +25,7 @@ pub(crate) struct ClientTable {
 struct Table {
     /// The number of the last arrival.
     arrivals: u64,
-    slots_by_address: AHashMap<SocketAddr, Slot>,
+    entries: AHashMap<SocketAddr, Entry>,
     /// The connections that have not logged in, by client and arrival.
     pending_by_client: AHashMap<IpAddr, BTreeMap<u64, SocketAddr>>,
     /// Clients by the number of these.
@@ -37,20 +33,19 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Entry {
     arrival: u64,
     pending: bool,
-    slot: OwnedSemaphorePermit,
     close: CancellationToken,
 }
 
-/// The slot of one connection, which it leaves when this is dropped.
+/// The entry of one connection, which it leaves when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ClientEntry {
     clients: Arc<ClientTable>,
     address: SocketAddr,
     arrival: u64,
-    /// The slot is needed by somebody else.
+    /// The entry is needed by somebody else.
     pub close: CancellationToken,
 }
 
@@ -61,30 +56,27 @@ impl Drop for ClientEntry {
 }
 
 impl ClientTable {
-    /// At most `most` connections, and `pending` that have not logged in from one address.
-    pub(crate) fn new(most: usize, pending: usize) -> Arc<Self> {
-        Arc::new(Self { slots: Arc::new(Semaphore::new(most)), pending, table: Mutex::default() })
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
     }
 
-    /// A slot for a new connection; nothing when all are taken by clients that have logged in.
-    pub(crate) fn insert(self: &Arc<Self>, address: SocketAddr) -> Option<ClientEntry> {
+    /// A place for a new connection; nothing when all `max` are taken by clients that have logged in. One address has at
+    /// most `max_pending` connections that have not logged in; this machine's own addresses have any number.
+    pub(crate) fn insert(self: &Arc<Self>, address: SocketAddr, max: usize, max_pending: usize) -> Option<ClientEntry> {
         let client = client_key(address.ip());
         let mut table = self.table.lock();
         // A client may use its port again before the end of its older connection is noticed here.
         table.remove(address, None);
         let theirs = table.pending_by_client.get(&client).map_or(0, BTreeMap::len);
-        let slot = if theirs >= self.pending && !client.is_loopback() {
-            table.evict_oldest(client)
-        } else {
-            let free = self.slots.clone().try_acquire_owned().ok();
-            free.or_else(|| {
-                let (_, largest) = table.ranks.last().copied()?;
-                table.evict_oldest(largest)
-            })
-        }?;
+        if theirs >= max_pending && !client.is_loopback() {
+            table.evict_oldest(client)?;
+        } else if table.entries.len() >= max {
+            let (_, largest) = table.ranks.last().copied()?;
+            table.evict_oldest(largest)?;
+        }
         table.arrivals += 1;
         let (arrival, close) = (table.arrivals, CancellationToken::new());
-        table.slots_by_address.insert(address, Slot { arrival, pending: true, slot, close: close.clone() });
+        table.entries.insert(address, Entry { arrival, pending: true, close: close.clone() });
         table.change(client, |pending_by_client| pending_by_client.insert(arrival, address));
         Some(ClientEntry { clients: self.clone(), address, arrival, close })
     }
@@ -93,10 +85,10 @@ impl ClientTable {
     /// logged in before.
     pub(crate) fn mark_logged_in(&self, address: SocketAddr) -> bool {
         let mut table = self.table.lock();
-        let Some(slot) = table.slots_by_address.get_mut(&address) else { return false };
-        let pending = std::mem::take(&mut slot.pending);
+        let Some(entry) = table.entries.get_mut(&address) else { return false };
+        let pending = std::mem::take(&mut entry.pending);
         if pending {
-            let arrival = slot.arrival;
+            let arrival = entry.arrival;
             table.change(client_key(address.ip()), |pending_by_client| pending_by_client.remove(&arrival));
         }
         pending
@@ -104,27 +96,27 @@ impl ClientTable {
 
     /// Whether the connection has not logged in.
     pub(crate) fn is_pending(&self, address: SocketAddr) -> bool {
-        self.table.lock().slots_by_address.get(&address).is_none_or(|slot| slot.pending)
+        self.table.lock().entries.get(&address).is_none_or(|entry| entry.pending)
     }
 }
 
 impl Table {
-    /// Closes the oldest connection of a client that has not logged in, and gives its slot.
-    fn evict_oldest(&mut self, client: IpAddr) -> Option<OwnedSemaphorePermit> {
+    /// Closes the oldest connection of a client that has not logged in; `None` when it has none.
+    fn evict_oldest(&mut self, client: IpAddr) -> Option<()> {
         let address = *self.pending_by_client.get(&client)?.first_key_value()?.1;
-        let slot = self.remove(address, None)?;
-        slot.close.cancel();
-        Some(slot.slot)
+        let entry = self.remove(address, None)?;
+        entry.close.cancel();
+        Some(())
     }
 
     /// Forgets a connection, unless its address has another one already.
-    fn remove(&mut self, address: SocketAddr, arrival: Option<u64>) -> Option<Slot> {
-        self.slots_by_address.get(&address).filter(|slot| arrival.is_none_or(|arrival| arrival == slot.arrival))?;
-        let slot = self.slots_by_address.remove(&address)?;
-        if slot.pending {
-            self.change(client_key(address.ip()), |pending_by_client| pending_by_client.remove(&slot.arrival));
+    fn remove(&mut self, address: SocketAddr, arrival: Option<u64>) -> Option<Entry> {
+        self.entries.get(&address).filter(|entry| arrival.is_none_or(|arrival| arrival == entry.arrival))?;
+        let entry = self.entries.remove(&address)?;
+        if entry.pending {
+            self.change(client_key(address.ip()), |pending_by_client| pending_by_client.remove(&entry.arrival));
         }
-        Some(slot)
+        Some(entry)
     }
 
     fn change(&mut self, client: IpAddr, work: impl FnOnce(&mut BTreeMap<u64, SocketAddr>) -> Option<SocketAddr>) {
@@ -151,75 +143,75 @@ mod tests {
 
     #[test]
     fn strangers_make_room_and_known_clients_stay() {
-        let clients = ClientTable::new(10, 100);
-        let known = clients.insert(at(1, 1)).unwrap();
+        let clients = ClientTable::new();
+        let known = clients.insert(at(1, 1), 10, 100).unwrap();
         assert!(clients.is_pending(at(1, 1)) && clients.mark_logged_in(at(1, 1)) && !clients.mark_logged_in(at(1, 1)));
-        let neighbour = clients.insert(at(2, 1)).unwrap();
-        let attack: Vec<_> = (0..1000).map(|port| clients.insert(at(9, port)).unwrap()).collect();
+        let neighbour = clients.insert(at(2, 1), 10, 100).unwrap();
+        let attack: Vec<_> = (0..1000).map(|port| clients.insert(at(9, port), 10, 100).unwrap()).collect();
         assert_eq!(attack.iter().filter(|entry| !entry.close.is_cancelled()).count(), 8);
         assert!(attack[991].close.is_cancelled() && !attack[992].close.is_cancelled(), "the newest are left");
         assert!(!known.close.is_cancelled() && !neighbour.close.is_cancelled());
-        let third = clients.insert(at(3, 1)).unwrap();
+        let third = clients.insert(at(3, 1), 10, 100).unwrap();
         assert!(!third.close.is_cancelled());
         drop(attack);
-        assert_eq!(clients.table.lock().slots_by_address.len(), 3);
+        assert_eq!(clients.table.lock().entries.len(), 3);
         drop((known, neighbour, third));
-        assert_eq!(clients.slots.available_permits(), 10);
+
         let table = clients.table.lock();
-        assert!(table.slots_by_address.is_empty() && table.pending_by_client.is_empty() && table.ranks.is_empty());
+        assert!(table.entries.is_empty() && table.pending_by_client.is_empty() && table.ranks.is_empty());
     }
 
     #[test]
     fn one_address_has_only_so_many_before_it_logs_in_and_any_number_after() {
-        let clients = ClientTable::new(1000, 4);
-        let known: Vec<_> = (0..100).map(|port| clients.insert(at(1, port)).unwrap()).collect();
+        let clients = ClientTable::new();
+        let known: Vec<_> = (0..100).map(|port| clients.insert(at(1, port), 1000, 4).unwrap()).collect();
         assert_eq!(known.iter().filter(|entry| !entry.close.is_cancelled()).count(), 4);
         drop(known);
         let known: Vec<_> = (0..100)
             .map(|port| {
-                let entry = clients.insert(at(1, port)).unwrap();
+                let entry = clients.insert(at(1, port), 1000, 4).unwrap();
                 clients.mark_logged_in(at(1, port));
                 entry
             })
             .collect();
         assert!(known.iter().all(|entry| !entry.close.is_cancelled()));
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let own: Vec<_> = (0..100).map(|port| clients.insert(local(port)).unwrap()).collect();
+        let own: Vec<_> = (0..100).map(|port| clients.insert(local(port), 1000, 4).unwrap()).collect();
         assert!(own.iter().all(|entry| !entry.close.is_cancelled()));
         let network = |host: u16| format!("[2001:db8::{host:x}]:1").parse().unwrap();
-        let six: Vec<_> = (1..100).map(|host| clients.insert(network(host)).unwrap()).collect();
+        let six: Vec<_> = (1..100).map(|host| clients.insert(network(host), 1000, 4).unwrap()).collect();
         assert_eq!(six.iter().filter(|entry| !entry.close.is_cancelled()).count(), 4);
     }
 
     #[test]
     fn known_clients_take_all_places() {
-        let clients = ClientTable::new(2, 2);
-        let _first = clients.insert(at(1, 1)).unwrap();
-        let _second = clients.insert(at(1, 2)).unwrap();
+        let clients = ClientTable::new();
+        let _first = clients.insert(at(1, 1), 2, 2).unwrap();
+        let _second = clients.insert(at(1, 2), 2, 2).unwrap();
         assert!(clients.mark_logged_in(at(1, 1)) && clients.mark_logged_in(at(1, 2)));
-        assert!(clients.insert(at(2, 1)).is_none());
+        assert!(clients.insert(at(2, 1), 2, 2).is_none());
     }
 
     #[test]
     fn an_address_that_comes_again_keeps_its_new_place() {
-        let clients = ClientTable::new(1, 1);
-        let first = clients.insert(at(1, 1)).unwrap();
-        let second = clients.insert(at(1, 1)).unwrap();
+        let clients = ClientTable::new();
+        let first = clients.insert(at(1, 1), 1, 1).unwrap();
+        let second = clients.insert(at(1, 1), 1, 1).unwrap();
         drop(first);
-        assert_eq!(clients.table.lock().slots_by_address.len(), 1);
+        assert_eq!(clients.table.lock().entries.len(), 1);
         drop(second);
-        assert_eq!(clients.slots.available_permits(), 1);
+        assert!(clients.table.lock().entries.is_empty());
     }
 
     #[test]
     fn ports_that_are_used_again_never_shut_a_client_out() {
-        let clients = ClientTable::new(100, 4);
+        let clients = ClientTable::new();
         for _ in 0..20 {
-            let (first, second) = (clients.insert(at(1, 1)), clients.insert(at(1, 1)));
+            let (first, second) = (clients.insert(at(1, 1), 100, 4), clients.insert(at(1, 1), 100, 4));
             assert!(first.is_some() && second.is_some());
             drop((first, second));
         }
         let table = clients.table.lock();
-        assert!(table.slots_by_address.is_empty() && table.pending_by_client.is_empty() && table.ranks.is_empty());
+        assert!(table.entries.is_empty() && table.pending_by_client.is_empty() && table.ranks.is_empty());
     }
 }

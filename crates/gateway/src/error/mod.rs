@@ -3,6 +3,8 @@
 mod attempt;
 mod option;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::AttemptError;
 pub use option::OptionError;

@@ -6,10 +6,10 @@ use hezar_engine::{Attempt, BoxDatagram, Cause, DialError};
 use tokio::time::Instant;
 
 use super::{
-    AttemptReport, Failover, NodeLease,
+    AttemptReport, Failover, NodeLease, Selection, Tried,
     dial::{bounded, dialer},
 };
-use crate::{AttemptError, Refusal, access::Identity, context::Context};
+use crate::{AttemptError, Refusal, access::Identity};
 
 /// Nodes that turn out not to carry datagrams and are passed over without counting as attempts.
 const PASSED_OVER: usize = 32;
@@ -23,20 +23,21 @@ pub(crate) struct Association {
 
 impl Failover {
     /// The failover of an association by `identity` at `client`; its deadline runs from now.
-    pub(crate) fn for_datagrams(context: &Arc<Context>, identity: &Identity, client: IpAddr) -> Self {
-        let mut failover = Self::begin(context, identity, client, None);
+    pub(crate) fn for_datagrams(selection: &Arc<Selection>, identity: &Identity, client: IpAddr) -> Self {
+        let mut failover = Self::begin(selection, identity, client, None);
         // A session's node is its node.
         if failover.sticky.is_free() {
-            failover.nodes = context.udp_avoidance.nodes(context.clock.now());
+            let avoided = selection.udp_avoidance.nodes(selection.clock.now());
+            failover.tried = avoided.into_iter().map(|node| Tried { node, server: None }).collect();
         }
-        failover.passed_over = failover.nodes.len();
+        failover.passed_over = failover.tried.len();
         failover
     }
 
     /// An association ended before its node had answered: [`Failover::connect_next_association`] goes on. Only a node that does not know
     /// us is blamed: a server that ends what it cannot relay may carry streams all the same.
     pub(crate) fn lost(&mut self, mut association: Association, fail: AttemptError) {
-        self.context.udp_avoidance.insert(association.lease.id(), self.context.clock.now());
+        self.selection.udp_avoidance.insert(association.lease.id(), self.selection.clock.now());
         if fail.code == "authentication" {
             association.report.failed(&fail);
         }
@@ -55,23 +56,23 @@ impl Failover {
                 Some(lease) => lease,
                 None => self.wait_for_first_node().await.ok_or_else(|| self.refusal())?,
             };
-            let limit = self.remaining().min(self.context.config.attempt_timeout);
-            self.nodes.push(lease.id());
+            let limit = self.remaining().min(self.config.attempt_timeout);
             let started = Instant::now();
-            let result = associate(&self.context, &lease, Attempt::within(limit)).await;
+            let result = associate(&self.selection, &lease, Attempt::within(limit)).await;
             if let Err(DialError { cause: Cause::Unsupported(what), .. }) = &result
                 && passed_over < PASSED_OVER
             {
                 passed_over += 1;
+                self.tried.push(Tried { node: lease.id(), server: None });
                 tracing::debug!(node = %lease.id(), what, "no datagrams over this node");
                 continue;
             }
             self.attempts += 1;
-            self.servers.push(lease.server_key());
+            self.tried.push(Tried { node: lease.id(), server: Some(lease.server_key()) });
             match result {
                 Ok(datagram) => {
-                    let (context, undecided) = (self.context.clone(), self.undecided.clone());
-                    let report = AttemptReport::new(context, lease.id(), self.keys, started.elapsed(), undecided);
+                    let (selection, undecided) = (self.selection.clone(), self.undecided.clone());
+                    let report = AttemptReport::new(selection, lease.id(), self.keys, started.elapsed(), undecided);
                     return Ok(Association { datagram, lease, report });
                 }
                 Err(error) => self.dial_failed(&lease, &error, limit)?,
@@ -84,17 +85,17 @@ impl Failover {
         if self.passed_over == 0 {
             return None;
         }
-        self.nodes.drain(..std::mem::take(&mut self.passed_over));
+        self.tried.drain(..std::mem::take(&mut self.passed_over));
         self.pick()
     }
 
     /// Whether nodes are routable and the failover failed for want of one that carries datagrams.
     pub(super) fn lacks_datagrams(&self) -> bool {
-        self.target.is_none() && self.context.pool.snapshot().counts().routable() > 0
+        self.target.is_none() && self.selection.pool.snapshot().counts().routable() > 0
     }
 }
 
-async fn associate(context: &Context, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
-    let dialer = dialer(context, lease)?;
+async fn associate(selection: &Selection, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
+    let dialer = dialer(selection, lease)?;
     bounded(&attempt, dialer.associate(&attempt)).await
 }

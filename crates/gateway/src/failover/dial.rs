@@ -1,14 +1,13 @@
 //! Dialling through a leased node: the only place from which the gateway connects to anything.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hezar_core::{Stage, Target};
 use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm};
 use hezar_pool::{HttpWay, Need};
 use tokio::time::{Instant, timeout_at};
 
-use super::NodeLease;
-use crate::context::Context;
+use super::{NodeLease, Selection};
 
 /// A dial that is over.
 pub(super) struct Dialled {
@@ -19,8 +18,6 @@ pub(super) struct Dialled {
     pub limit: Duration,
 }
 
-pub(super) type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
-
 /// How a request travels on a connected stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FormChoice {
@@ -30,24 +27,27 @@ pub(crate) struct FormChoice {
     pub untested: bool,
 }
 
-/// Begins to dial.
-pub(super) fn dial(context: &Arc<Context>, lease: NodeLease, target: Target, need: Need, limit: Duration) -> Dialling {
-    let context = context.clone();
-    Box::pin(async move {
-        let started = Instant::now();
-        let result = connect(&context, &lease, &target, need, limit).await;
-        Dialled { lease, result, took: started.elapsed(), limit }
-    })
+/// Dials a node for at most `limit`.
+pub(super) async fn dial(
+    selection: Arc<Selection>,
+    lease: NodeLease,
+    target: Target,
+    need: Need,
+    limit: Duration,
+) -> Dialled {
+    let started = Instant::now();
+    let result = connect(&selection, &lease, &target, need, limit).await;
+    Dialled { lease, result, took: started.elapsed(), limit }
 }
 
 async fn connect(
-    context: &Context,
+    selection: &Selection,
     lease: &NodeLease,
     target: &Target,
     need: Need,
     limit: Duration,
 ) -> Result<(BoxStream, FormChoice), DialError> {
-    let dialer = dialer(context, lease)?;
+    let dialer = dialer(selection, lease)?;
     let attempt = Attempt::within(limit);
     let ability = lease.http_ability();
     if need.is_absolute(ability) {
@@ -59,16 +59,16 @@ async fn connect(
     connected.map(|stream| (stream, FormChoice::default())).inspect_err(|error| {
         let way = HttpWay::tunnel(target.port());
         if lease.spec().is_http_proxy() && error.refuses_tunnel() && ability.works_through(way).is_none() {
-            context.pool.set_http_ability(lease.id(), ability.with(way, false));
+            selection.pool.set_http_ability(lease.id(), ability.with(way, false));
         }
     })
 }
 
 /// The node's dialer, built on first use.
-pub(super) fn dialer(context: &Context, lease: &NodeLease) -> Result<Arc<dyn Dialer>, DialError> {
+pub(super) fn dialer(selection: &Selection, lease: &NodeLease) -> Result<Arc<dyn Dialer>, DialError> {
     lease
-        .payload(|node| context.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
-        .map_err(|error| unbuilt(context, lease, &error))
+        .payload(|node| selection.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
+        .map_err(|error| unbuilt(selection, lease, &error))
 }
 
 /// Dialers keep the attempt's deadline themselves; this bound holds even if one forgets to.
@@ -83,7 +83,7 @@ pub(super) async fn bounded<T>(
 }
 
 /// No dialer can be built for a node that somebody called healthy: it is taken out of the views.
-fn unbuilt(context: &Context, lease: &NodeLease, error: &BuildError) -> DialError {
-    context.pool.mark_unsupported(lease.id(), error.code());
+fn unbuilt(selection: &Selection, lease: &NodeLease, error: &BuildError) -> DialError {
+    selection.pool.mark_unsupported(lease.id(), error.code());
     DialError::new(Stage::Connect, Cause::Unsupported("the node"))
 }

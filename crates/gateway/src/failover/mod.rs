@@ -4,13 +4,12 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
 use hezar_pool::{Country, Lease, Need, Query, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{AttemptError, Refusal, access::Identity, context::Context, site_key};
+use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
 
 mod association;
 mod blame;
@@ -21,24 +20,25 @@ mod hedge_budget;
 mod latency;
 mod recent_targets;
 mod report;
-mod stall_timer;
+mod selection;
+mod staggered;
 mod sticky;
-#[cfg(test)]
-mod tests;
 mod udp_avoidance;
 
 pub(crate) use association::Association;
 pub(crate) use blame::Blame;
 pub(crate) use dial::FormChoice;
-use dial::{Dialled, Dialling, dial};
+use dial::{Dialled, dial};
 pub(crate) use exchange::{Exchange, ExchangeError, Winner, first_answer};
 pub(crate) use explanation::Explanation;
 pub(crate) use hedge_budget::HedgeBudget;
+use latency::HedgeDelays;
 pub(crate) use latency::{LatencyEstimator, Wait};
 pub(crate) use recent_targets::RecentTargets;
 pub(crate) use report::AttemptReport;
 use report::{Undecided, failure, report};
-use stall_timer::{Stall, StallTimer};
+pub(crate) use selection::Selection;
+use staggered::{Event, Staggered, Stall};
 use sticky::Sticky;
 pub(crate) use udp_avoidance::UdpAvoidance;
 
@@ -58,7 +58,7 @@ pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
 /// A node, connected to the target. The lease lives as long as the connection.
 pub(crate) struct Connected {
     pub stream: BoxStream,
-    pub way: FormChoice,
+    pub form: FormChoice,
     pub lease: NodeLease,
     pub report: AttemptReport,
 }
@@ -78,9 +78,19 @@ impl TargetKeys {
     }
 }
 
+/// A node that is not tried again.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    node: NodeId,
+    /// The key of its server; absent when the node was only passed over, which says nothing against its server.
+    server: Option<u64>,
+}
+
 /// The attempts of one request.
 pub(crate) struct Failover {
-    context: Arc<Context>,
+    selection: Arc<Selection>,
+    /// The settings of the listener when the request came.
+    config: Arc<GatewayConfig>,
     /// Nothing for an association, whose datagrams each name their own.
     target: Option<Target>,
     /// What a node must carry.
@@ -93,8 +103,8 @@ pub(crate) struct Failover {
     deadline: Instant,
     /// Until when it waits for a node, once there was none.
     waits_until: Option<Instant>,
-    servers: Vec<u64>,
-    nodes: Vec<NodeId>,
+    /// The nodes that are not tried again.
+    tried: Vec<Tried>,
     /// HTTP proxies that refused the absolute form and are asked for a tunnel when they are tried again.
     tunnel_only: Vec<NodeId>,
     /// How many of these, in front, were never tried: an association passes them over while there are others.
@@ -105,32 +115,32 @@ pub(crate) struct Failover {
     undecided: Undecided,
     last: Option<AttemptError>,
     /// The dials under way; they go on between two calls of [`Failover::connect_next`].
-    dialling: FuturesUnordered<Dialling>,
-    stall_timer: StallTimer,
+    dials: Staggered<Dialled>,
 }
 
 impl Failover {
     /// The failover of a request by `identity` at `client` to `target`; its deadline runs from now.
-    pub(crate) fn new(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
-        Self::begin(context, identity, client, Some(target.clone()))
+    pub(crate) fn new(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+        Self::begin(selection, identity, client, Some(target.clone()))
     }
 
     /// The failover of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
-    pub(crate) fn for_http(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
+    pub(crate) fn for_http(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
         let need = Need::Plain { port: target.port(), allow_transparent: true };
-        Self { need, ..Self::new(context, identity, client, target) }
+        Self { need, ..Self::new(selection, identity, client, target) }
     }
 
-    fn begin(context: &Arc<Context>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
-        let strategy = identity.options.strategy.unwrap_or(context.config.strategy);
-        let sticky = Sticky::of(context, identity, strategy, client);
+    fn begin(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
+        let config = selection.policy.load_full();
+        let strategy = identity.options.strategy.unwrap_or(config.strategy);
+        let sticky = Sticky::new(selection, &config, identity, strategy, client);
         let mut countries = identity.options.countries.clone();
         if countries.len() > 1 {
             // Each gets its share of the requests, and a session begins with the same one every time.
             let first = sticky.draw() % countries.len() as u64;
             countries.rotate_left(usize::try_from(first).unwrap_or_default());
         }
-        context.hedge_budget.deposit();
+        selection.hedge_budget.deposit(config.hedge_percent);
         Self {
             keys: target.as_ref().map_or_else(TargetKeys::default, TargetKeys::of),
             need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
@@ -138,10 +148,9 @@ impl Failover {
             strategy,
             countries,
             sticky,
-            deadline: Instant::now() + context.config.deadline,
+            deadline: Instant::now() + config.deadline,
             waits_until: None,
-            servers: Vec::new(),
-            nodes: Vec::new(),
+            tried: Vec::new(),
             tunnel_only: Vec::new(),
             passed_over: 0,
             attempts: 0,
@@ -149,20 +158,15 @@ impl Failover {
             stall_count: 0,
             undecided: Undecided::default(),
             last: None,
-            dialling: FuturesUnordered::new(),
-            stall_timer: StallTimer::default(),
-            context: context.clone(),
+            dials: Staggered::new(),
+            selection: selection.clone(),
+            config,
         }
     }
 
     /// How many nodes were tried.
     pub(crate) const fn attempts(&self) -> u32 {
         self.attempts
-    }
-
-    /// How many of them have been silent for too long.
-    pub(crate) const fn stall_count(&self) -> u32 {
-        self.stall_count
     }
 
     /// When it has to be over.
@@ -172,21 +176,21 @@ impl Failover {
 
     /// The deadline runs anew: a tunnel's client may take its time before it says anything.
     pub(crate) fn renew(&mut self) {
-        self.deadline = Instant::now() + self.context.config.deadline;
+        self.deadline = Instant::now() + self.config.deadline;
     }
 
-    /// The next node that connects. Nodes that do not are reported and passed over; beside one that takes long another
-    /// one is dialled. May be dropped and called again: the dials go on.
+    /// Waits for the next node that connects. Nodes that do not are reported and passed over; if a dial is slow, another
+    /// node is dialled beside it. May be dropped and called again: the dials go on.
     ///
     /// # Errors
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn connect_next(&mut self) -> Result<Connected, Refusal> {
         loop {
-            if !self.stall_timer.has_fresh_attempt() && !self.start() && self.dialling.is_empty() {
+            if !self.dials.has_fresh_attempt() && !self.dial_another() && self.dials.is_empty() {
                 let Some(lease) = self.wait_for_first_node().await else { return Err(self.refusal()) };
-                self.begin_with(lease);
+                self.dial(lease);
             }
-            if let Some(connected) = self.dialled().await? {
+            if let Some(connected) = self.wait_for_dial().await? {
                 return Ok(connected);
             }
         }
@@ -194,9 +198,9 @@ impl Failover {
 
     /// Waits for the first node to be tried at all, while some are yet to be probed; `None` when none came.
     async fn wait_for_first_node(&mut self) -> Option<NodeLease> {
-        let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.context.config.node_wait);
+        let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.config.node_wait);
         let until = until.min(self.deadline);
-        while self.attempts == 0 && Instant::now() < until && self.context.pool.snapshot().counts().only_new() {
+        while self.attempts == 0 && Instant::now() < until && self.selection.pool.snapshot().counts().only_new() {
             sleep_until(until.min(Instant::now() + LOOK)).await;
             if let Some(lease) = self.pick() {
                 return Some(lease);
@@ -205,72 +209,81 @@ impl Failover {
         None
     }
 
-    /// Waits for the dials under way; nothing when it is time for one more.
-    async fn dialled(&mut self) -> Result<Option<Connected>, Refusal> {
+    /// Waits until one of the dials under way ends; `None` when its node is to be passed over.
+    async fn wait_for_dial(&mut self) -> Result<Option<Connected>, Refusal> {
         loop {
-            let alarm = self.stall_timer.alarm();
-            tokio::select! {
+            let event = tokio::select! {
                 biased;
-                Some(dialled) = self.dialling.next() => return self.ended(dialled),
-                () = sleep_until(alarm.unwrap_or(self.deadline)), if alarm.is_some() => {
-                    let Some(stall) = self.stall_timer.pop_due(Instant::now()) else { continue };
-                    if let Stall::Stalled(node) = stall {
-                        self.silent(node, Stage::Handshake);
-                    }
-                    if !self.stall_timer.has_fresh_attempt() && self.may_start_another(stall) {
-                        // Nothing to start: what is under way is all that there will be.
-                        if self.start() { continue }
+                event = self.dials.next_event(true) => event,
+                () = sleep_until(self.deadline) => return Err(self.refusal()),
+            };
+            match event {
+                Event::Finished(dialled) => return self.finish_dial(dialled),
+                Event::Silent(stall) => {
+                    if self.wants_another(stall, Stage::Handshake, self.dials.has_fresh_attempt()) {
+                        // Without another node the dials under way are all that there will be.
+                        self.dial_another();
                     }
                 }
-                () = sleep_until(self.deadline) => return Err(self.refusal()),
             }
         }
     }
 
-    /// Begins to dial one more node; false when there is none.
-    fn start(&mut self) -> bool {
-        self.pick().map(|lease| self.begin_with(lease)).is_some()
+    /// Starts to dial one more node; false when there is none.
+    fn dial_another(&mut self) -> bool {
+        self.pick().map(|lease| self.dial(lease)).is_some()
     }
 
-    /// Begins to dial this node.
-    fn begin_with(&mut self, lease: NodeLease) {
+    /// Starts to dial this node.
+    fn dial(&mut self, lease: NodeLease) {
         let Some(target) = self.target.clone() else { return };
-        let limit = self.remaining().min(self.context.config.attempt_timeout);
-        let delays = self.context.latency.delays(Wait::Dial, lease.latency(), self.stall_count);
+        let limit = self.remaining().min(self.config.attempt_timeout);
+        let delays = self.delays(Wait::Dial, &lease);
         self.attempts += 1;
-        self.servers.push(lease.server_key());
-        self.nodes.push(lease.id());
-        self.stall_timer.begin(lease.id(), delays, Instant::now());
+        self.tried.push(Tried { node: lease.id(), server: Some(lease.server_key()) });
         let need = if self.tunnel_only.contains(&lease.id()) { Need::Tunnel(target.port()) } else { self.need };
-        self.dialling.push(dial(&self.context, lease, target, need, limit));
+        self.dials.start(lease.id(), delays, dial(self.selection.clone(), lease, target, need, limit));
     }
 
-    fn ended(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
+    fn finish_dial(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
         let Dialled { lease, result, took, limit } = dialled;
-        self.stall_timer.end(lease.id());
         match result {
-            Ok((stream, way)) => {
-                self.context.latency.record(Wait::Dial, took);
+            Ok((stream, form)) => {
+                self.selection.latency.record(Wait::Dial, took);
                 let report =
-                    AttemptReport::new(self.context.clone(), lease.id(), self.keys, took, self.undecided.clone());
-                Ok(Some(Connected { stream, way, lease, report }))
+                    AttemptReport::new(self.selection.clone(), lease.id(), self.keys, took, self.undecided.clone());
+                Ok(Some(Connected { stream, form, lease, report }))
             }
             Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
         }
     }
 
-    /// Whether one more node may be asked: lateness costs a hedge of the budget, loss does not.
-    pub(crate) fn may_start_another(&self, stall: Stall) -> bool {
+    /// Takes in that an attempt is silent, and says whether another node is to be tried beside it. With `has_fresh` there is
+    /// one already that is not slow.
+    fn wants_another(&mut self, stall: Stall, stage: Stage, has_fresh: bool) -> bool {
+        if let Stall::Stalled(node) = stall {
+            self.note_stall(node, stage);
+        }
+        !has_fresh && self.may_start_another(stall)
+    }
+
+    /// Whether one more node may be tried: if one is only slow, that costs a hedge of the budget.
+    fn may_start_another(&self, stall: Stall) -> bool {
         match stall {
             Stall::Stalled(_) => true,
             // A session would come out elsewhere, only because its exit takes its time.
             Stall::Slow if !self.sticky.is_free() => false,
             Stall::Slow => {
-                let granted = self.context.hedge_budget.try_withdraw();
-                self.context.metrics.hedge(granted);
+                let granted = self.selection.hedge_budget.try_withdraw();
+                self.selection.metrics.hedge(granted);
                 granted
             }
         }
+    }
+
+    /// How long to wait for a node until another one is tried beside it.
+    fn delays(&self, wait: Wait, lease: &NodeLease) -> HedgeDelays {
+        self.selection.latency.delays(wait, lease.latency(), self.stall_count, self.config.attempt_timeout)
     }
 
     /// The time until the deadline.
@@ -294,18 +307,14 @@ impl Failover {
     /// the prober decides what it takes in general, since the target may have given the same answer.
     fn ask_for_a_tunnel(&mut self, node: NodeId) {
         self.tunnel_only.push(node);
-        let keys = self.nodes.iter().position(|tried| *tried == node);
-        if let Some(keys) = keys.filter(|keys| *keys < self.servers.len()) {
-            self.nodes.remove(keys);
-            self.servers.remove(keys);
-        }
+        self.tried.retain(|tried| tried.node != node);
     }
 
     /// A node has been silent for too long; it may still answer.
-    pub(crate) fn silent(&mut self, node: NodeId, stage: Stage) {
+    fn note_stall(&mut self, node: NodeId, stage: Stage) {
         self.stall_count += 1;
         if let Some(target) = self.keys.target {
-            self.context.blame.failed(target);
+            self.selection.blame.failed(target);
         }
         self.undecided.add(node, AttemptError::new(stage, &Cause::Timeout, false));
     }
@@ -317,19 +326,19 @@ impl Failover {
             Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
             _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
             Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
-            None if self.context.pool.snapshot().counts().routable() == 0 => {
-                Refusal::PoolEmpty { why: self.context.explanation.current() }
+            None if self.selection.pool.snapshot().counts().routable() == 0 => {
+                Refusal::PoolEmpty { why: self.selection.explanation.current() }
             }
-            None if !self.countries.is_empty() || self.context.config.filter.is_some() => Refusal::NoMatch,
+            None if !self.countries.is_empty() || self.config.filter.is_some() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None if self.lacks_carrier() => Refusal::NotCarried,
-            None => Refusal::PoolEmpty { why: self.context.explanation.current() },
+            None => Refusal::PoolEmpty { why: self.selection.explanation.current() },
         }
     }
 
     /// A node for the next attempt, in the first country that has one.
     fn pick(&mut self) -> Option<NodeLease> {
-        let used_up = self.attempts >= self.context.config.attempts
+        let used_up = self.attempts >= self.config.attempts
             || self.target_faults >= self.opinions()
             || self.remaining().is_zero();
         if used_up {
@@ -343,7 +352,7 @@ impl Failover {
 
     fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
         let lease = self.pick_for(country, self.sticky.key_in(country))?;
-        if self.sticky.found(&self.context, country) {
+        if self.sticky.found(&self.selection, country) {
             return Some(lease);
         }
         self.pick_for(country, self.sticky.key_in(country))
@@ -351,25 +360,27 @@ impl Failover {
 
     /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
     fn pick_for(&self, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
+        let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
+        let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
         let query = Query {
             strategy: self.strategy,
             country,
-            exclude_servers: &self.servers,
-            exclude_nodes: &self.nodes,
+            exclude_servers: &servers,
+            exclude_nodes: &nodes,
             datagrams: self.target.is_none(),
             need: self.need,
             anonymity: None,
             session,
-            filter: self.context.config.filter,
+            filter: self.config.filter,
             site: self.keys.site,
-            now: Some(self.context.clock.now()),
+            now: Some(self.selection.clock.now()),
             prefer_recent_success: self.attempts > 0,
         };
-        let other_server = self.context.pool.pick(&query, rand::random());
-        if other_server.is_some() || self.servers.is_empty() {
+        let other_server = self.selection.pool.pick(&query, rand::random());
+        if other_server.is_some() || servers.is_empty() {
             return other_server;
         }
-        self.context.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
+        self.selection.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
     }
 
     fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
@@ -377,14 +388,14 @@ impl Failover {
         let silence = matches!(error.cause, Cause::Timeout);
         // A node that waits for its target before it says yes may be silent by the target's fault.
         fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
-        self.context.metrics.attempt("failed", fail.code);
+        self.selection.metrics.attempt("failed", fail.code);
         tracing::debug!(
             node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
             attempt = self.attempts, "attempt failed"
         );
         if fail.sure {
             self.undecided.forget(lease.id());
-            report(&self.context, lease.id(), &failure(&fail));
+            report(&self.selection, lease.id(), &failure(&fail));
         }
         if fail.fault == Fault::Target {
             // When another node reaches it, the target only refuses this one.
@@ -400,13 +411,13 @@ impl Failover {
 
     /// Whether nodes are routable and none of them carries such a request.
     fn lacks_carrier(&self) -> bool {
-        self.need != Need::Anything && self.context.pool.snapshot().counts().routable() > 0
+        self.need != Need::Anything && self.selection.pool.snapshot().counts().routable() > 0
     }
 
     /// How many nodes may say that the target cannot be reached before they are believed.
     fn opinions(&self) -> u32 {
         let reached =
-            self.keys.target.is_some_and(|key| self.context.recent_targets.contains(key, self.context.clock.now()));
+            self.keys.target.is_some_and(|key| self.selection.recent_targets.contains(key, self.selection.clock.now()));
         if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
     }
 

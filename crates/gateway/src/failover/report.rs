@@ -6,8 +6,8 @@ use hezar_core::{Fault, NodeId, Timestamp};
 use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
 
-use super::TargetKeys;
-use crate::{AttemptError, context::Context};
+use super::{Selection, TargetKeys};
+use crate::AttemptError;
 
 /// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
 /// serves the same request: that shows that the target is fine.
@@ -36,7 +36,7 @@ impl Undecided {
 /// from the node does. A connection that ends before that without anybody's provable fault says nothing.
 #[derive(Debug)]
 pub(crate) struct AttemptReport {
-    context: Arc<Context>,
+    selection: Arc<Selection>,
     node: NodeId,
     keys: TargetKeys,
     latency: Duration,
@@ -46,13 +46,13 @@ pub(crate) struct AttemptReport {
 
 impl AttemptReport {
     pub(super) const fn new(
-        context: Arc<Context>,
+        selection: Arc<Selection>,
         node: NodeId,
         keys: TargetKeys,
         latency: Duration,
         undecided: Undecided,
     ) -> Self {
-        Self { context, node, keys, latency, undecided, open: true }
+        Self { selection, node, keys, latency, undecided, open: true }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -64,15 +64,15 @@ impl AttemptReport {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        self.context.metrics.attempt("ok", "ok");
-        report(&self.context, self.node, &Outcome::success(Origin::Traffic, self.latency));
-        let now = self.context.clock.now();
+        self.selection.metrics.attempt("ok", "ok");
+        report(&self.selection, self.node, &Outcome::success(Origin::Traffic, self.latency));
+        let now = self.selection.clock.now();
         if let Some(target) = self.keys.target {
-            self.context.recent_targets.record(target, now);
-            self.context.blame.answered(target);
+            self.selection.recent_targets.record(target, now);
+            self.selection.blame.answered(target);
         }
         if let Some(site) = self.keys.site {
-            self.context.pool.report_site(self.node, site, SiteVerdict::Works, now);
+            self.selection.pool.report_site(self.node, site, SiteVerdict::Works, now);
         }
         self.judge_others(now);
     }
@@ -81,17 +81,17 @@ impl AttemptReport {
     fn judge_others(&self, now: Timestamp) {
         let mut others = self.undecided.take();
         others.retain(|(node, _)| *node != self.node);
-        let doubtful = self.context.blame.doubts(self.keys.target, others.len());
+        let doubtful = self.selection.blame.doubts(self.keys.target, others.len());
         for (node, fail) in others {
             let Some(site) = self.keys.site else {
-                report(&self.context, node, &failure(&fail));
+                report(&self.selection, node, &failure(&fail));
                 continue;
             };
-            if self.context.blame.failed_elsewhere(node, site, now) || !doubtful {
-                report(&self.context, node, &failure(&fail));
+            if self.selection.blame.failed_elsewhere(node, site, now) || !doubtful {
+                report(&self.selection, node, &failure(&fail));
             }
             // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
-            self.context.pool.report_site(node, site, SiteVerdict::Fails, now);
+            self.selection.pool.report_site(node, site, SiteVerdict::Fails, now);
         }
     }
 
@@ -100,13 +100,13 @@ impl AttemptReport {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        self.context.metrics.attempt("failed", fail.code);
+        self.selection.metrics.attempt("failed", fail.code);
         if fail.sure {
             self.undecided.forget(self.node);
-            report(&self.context, self.node, &failure(fail));
+            report(&self.selection, self.node, &failure(fail));
         } else {
             if let Some(target) = self.keys.target {
-                self.context.blame.failed(target);
+                self.selection.blame.failed(target);
             }
             self.undecided.add(self.node, fail.clone());
         }
@@ -116,7 +116,7 @@ impl AttemptReport {
 impl Drop for AttemptReport {
     fn drop(&mut self) {
         if self.open {
-            self.context.metrics.attempt("unproven", "ok");
+            self.selection.metrics.attempt("unproven", "ok");
         }
     }
 }
@@ -126,9 +126,9 @@ pub(super) fn failure(fail: &AttemptError) -> Outcome {
 }
 
 /// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them.
-pub(super) fn report(context: &Context, node: NodeId, outcome: &Outcome) {
+pub(super) fn report(selection: &Selection, node: NodeId, outcome: &Outcome) {
     let ours = matches!(&outcome.result, Err(failure) if failure.fault == Fault::Local);
     if !ours {
-        context.pool.report(node, outcome, context.clock.now());
+        selection.pool.report(node, outcome, selection.clock.now());
     }
 }

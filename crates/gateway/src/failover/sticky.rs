@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use hezar_pool::{Country, Strategy, hash_key};
 
-use crate::{Session, SessionKey, access::Identity, context::Context};
+use super::Selection;
+use crate::{GatewayConfig, Session, SessionKey, access::Identity};
 
 /// Which requests share an exit with this one.
 #[derive(Clone, Debug)]
@@ -18,12 +19,18 @@ pub(super) enum Sticky {
 }
 
 impl Sticky {
-    pub(super) fn of(context: &Context, identity: &Identity, strategy: Strategy, client: IpAddr) -> Self {
-        let listener = &*context.config.name;
+    pub(super) fn new(
+        selection: &Selection,
+        config: &GatewayConfig,
+        identity: &Identity,
+        strategy: Strategy,
+        client: IpAddr,
+    ) -> Self {
+        let listener = &*config.name;
         if let Some(session) = &identity.options.session {
-            let ttl = identity.options.session_ttl.unwrap_or(context.config.session_ttl);
+            let ttl = identity.options.session_ttl.unwrap_or(config.session_ttl);
             let name = SessionKey { listener, user: &identity.user, session };
-            return Self::Session(Box::new(context.sessions.find_or_plan(name, ttl, context.clock.now())));
+            return Self::Session(Box::new(selection.sessions.find_or_plan(name, ttl, selection.clock.now())));
         }
         match strategy {
             Strategy::Sticky if identity.user.is_empty() => {
@@ -54,9 +61,9 @@ impl Sticky {
 
     /// A node in this country was found. False when another request has begun the session in the same moment: then the
     /// node is to be chosen again, by the key that this one has.
-    pub(super) fn found(&mut self, context: &Context, country: Option<Country>) -> bool {
+    pub(super) fn found(&mut self, selection: &Selection, country: Option<Country>) -> bool {
         let Self::Session(session) = self else { return true };
-        let running = context.sessions.begin(session, country, context.clock.now());
+        let running = selection.sessions.begin(session, country, selection.clock.now());
         let same = running.began == session.began;
         **session = running;
         same

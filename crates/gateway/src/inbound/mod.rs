@@ -4,17 +4,16 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::net::TcpStream;
 
-use crate::{
-    Refusal,
-    context::{Context, reject},
-};
+use crate::{Refusal, context::Context};
 
 mod client_buffer;
 mod http;
 mod socks;
 
 use client_buffer::ClientBuffer;
+#[cfg(feature = "fuzzing")]
 pub(crate) use http::reads_request;
+#[cfg(feature = "fuzzing")]
 pub(crate) use socks::reads_datagram;
 
 /// The first byte of a TLS record that carries a handshake.
@@ -22,7 +21,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
-    let mut buffer = ClientBuffer::new(stream, context.config.setup_timeout);
+    let mut buffer = ClientBuffer::new(stream, context.config().setup_timeout);
     let first = tokio::select! {
         first = buffer.peek() => first,
         () = context.drain.cancelled() => Err(Refusal::ShuttingDown),
@@ -32,12 +31,12 @@ pub(crate) async fn serve(context: &Arc<Context>, stream: TcpStream, client: Soc
         Ok(4) => socks::serve4(context, buffer, client).await,
         Ok(TLS_HANDSHAKE) => {
             let refusal = Refusal::TlsOnPlainPort;
-            if let Some(left_out) = context.log.permits(refusal.code(), client.ip()) {
+            if let Some(left_out) = context.access.log.permits(refusal.code(), client.ip()) {
                 tracing::info!(%client, code = refusal.code(), left_out, "{refusal}");
             }
-            reject(context, client, &refusal);
+            context.telemetry.reject(client, &refusal);
         }
         Ok(_) => http::serve(context, buffer, client).await,
-        Err(refusal) => reject(context, client, &refusal),
+        Err(refusal) => context.telemetry.reject(client, &refusal),
     }
 }

@@ -9,11 +9,10 @@ use std::{
 use hezar_core::{NodeId, Target};
 use tokio::time::Instant;
 
-use super::{Counts, RecentError};
+use super::{Counts, RecentError, Telemetry};
 use crate::{
     Refusal, SessionKey,
     access::{Admission, Escaped, Identity},
-    context::Context,
 };
 
 /// The way a request came in; a metric label.
@@ -41,7 +40,7 @@ impl InboundKind {
 /// One request from its head to its last byte. Writes its log line when it is dropped.
 #[derive(Debug)]
 pub(crate) struct AccessLogEntry {
-    context: Arc<Context>,
+    telemetry: Arc<Telemetry>,
     inbound: InboundKind,
     client: IpAddr,
     user: Box<str>,
@@ -59,9 +58,9 @@ pub(crate) struct AccessLogEntry {
 
 impl AccessLogEntry {
     /// Begins with what is known when the head of the request has been read.
-    pub(crate) fn new(context: &Arc<Context>, inbound: InboundKind, client: SocketAddr) -> Self {
+    pub(crate) fn new(telemetry: &Arc<Telemetry>, inbound: InboundKind, client: SocketAddr) -> Self {
         Self {
-            context: context.clone(),
+            telemetry: telemetry.clone(),
             inbound,
             client: client.ip().to_canonical(),
             user: "".into(),
@@ -82,7 +81,7 @@ impl AccessLogEntry {
         self.user = identity.user.clone();
         self.admission = identity.admission.clone();
         // Session names may be account names of the user's own; the log says the number by which the API knows them.
-        let listener = &*self.context.config.name;
+        let listener = &*self.telemetry.listener;
         let key = |session| SessionKey { listener, user: &identity.user, session }.id();
         self.session = identity.options.session.as_deref().map(|session| SessionId(key(session)));
     }
@@ -100,13 +99,13 @@ impl AccessLogEntry {
     /// A node is connected, the last of `attempts`; another one may still take over.
     pub(crate) fn connected(&mut self, node: NodeId, attempts: u32) {
         (self.node, self.attempts) = (Some(node), attempts);
-        self.context.metrics.first_success(self.started.elapsed());
+        self.telemetry.metrics.first_success(self.started.elapsed());
     }
 
     /// A node serves it, the last of `attempts`.
     pub(crate) fn served(&mut self, node: NodeId, attempts: u32) {
         (self.node, self.attempts, self.answered, self.code) = (Some(node), attempts, true, "ok");
-        self.context.metrics.request(self.inbound.name(), "ok", "ok");
+        self.telemetry.metrics.request(self.inbound.name(), "ok", "ok");
     }
 
     /// Another node goes on with it, the last of `attempts`.
@@ -118,7 +117,7 @@ impl AccessLogEntry {
     pub(crate) fn refused(&mut self, refusal: &Refusal, attempts: u32) {
         (self.attempts, self.answered, self.code) = (attempts, true, refusal.code());
         let outcome = if refusal.fault() == hezar_core::Fault::Client { "refused" } else { "failed" };
-        self.context.metrics.request(self.inbound.name(), outcome, self.code);
+        self.telemetry.metrics.request(self.inbound.name(), outcome, self.code);
     }
 }
 
@@ -135,9 +134,9 @@ impl fmt::Display for SessionId {
 impl Drop for AccessLogEntry {
     fn drop(&mut self) {
         if !self.answered {
-            self.context.metrics.request(self.inbound.name(), "refused", self.code);
+            self.telemetry.metrics.request(self.inbound.name(), "refused", self.code);
         }
-        self.counts.tell(&self.context.metrics);
+        self.counts.tell(&self.telemetry.metrics);
         if self.code == "ok" {
             // Worth a line only to whoever looks for it: a busy gateway serves thousands a second.
             return self.tell_quietly(0);
@@ -146,11 +145,11 @@ impl Drop for AccessLogEntry {
         let told = if self.code == Refusal::AuthWrong.code() {
             None
         } else {
-            self.context.log.permits(self.code, self.client)
+            self.telemetry.log.permits(self.code, self.client)
         };
         let Some(left_out) = told else { return self.tell_quietly(0) };
-        self.context.metrics.recent_error(RecentError {
-            at: self.context.clock.now(),
+        self.telemetry.metrics.recent_error(RecentError {
+            at: self.telemetry.clock.now(),
             inbound: self.inbound.name(),
             user: self.user.clone(),
             target: self.target.clone(),
@@ -168,7 +167,7 @@ macro_rules! line {
         let show = |target: &Target| target.to_string();
         let milliseconds = u64::try_from(log_entry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::$level!(
-            client = %log_entry.client, listener = %log_entry.context.config.name, inbound = log_entry.inbound.name(),
+            client = %log_entry.client, listener = %log_entry.telemetry.listener, inbound = log_entry.inbound.name(),
             user = %Escaped(&log_entry.user), session = log_entry.session.map(tracing::field::display),
             destination = log_entry.target.as_ref().map(show), node = log_entry.node.map(tracing::field::display),
             attempts = log_entry.attempts, code = log_entry.code, up = log_entry.counts.up, down = log_entry.counts.down,

@@ -1,5 +1,11 @@
 //! What the gateway tells of its work: metrics, byte counts while they flow, and one log line for each request.
 
+use std::{net::SocketAddr, sync::Arc};
+
+use hezar_engine::Clock;
+
+use crate::{Refusal, access::LogLimit};
+
 mod access_log;
 mod meter;
 mod metrics;
@@ -8,3 +14,29 @@ pub(crate) use access_log::{AccessLogEntry, InboundKind};
 pub(crate) use meter::{Counts, Meter, Metered};
 pub(crate) use metrics::GaugeGuard;
 pub use metrics::{Metrics, RecentError, Traffic};
+
+/// Where one listener tells what happens at it.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    /// The name of the listener.
+    pub(crate) listener: Box<str>,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    /// How often the log is told the same.
+    pub(crate) log: Arc<LogLimit>,
+}
+
+impl Telemetry {
+    /// Notes a connection that ended before it had made a request.
+    pub(crate) fn reject(&self, client: SocketAddr, refusal: &Refusal) {
+        self.metrics.rejected(refusal.code());
+        tracing::debug!(%client, code = refusal.code(), reason = %refusal, "connection rejected");
+    }
+
+    /// Tells the log how many lines it was spared since it was last told.
+    pub(crate) fn log_left_out(&self) {
+        for (code, left_out) in self.log.take_left_out() {
+            tracing::info!(listener = %self.listener, code, left_out, "more requests ended so; their lines were left out");
+        }
+    }
+}

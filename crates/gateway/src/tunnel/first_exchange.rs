@@ -8,7 +8,7 @@
 //!                                           └──closed, silent, nonsense: the flight goes to another node
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use hezar_core::Stage;
@@ -20,8 +20,7 @@ use tokio::{
 
 use super::replayed_flight::ReplayedFlight;
 use crate::{
-    AttemptError, Refusal,
-    context::Context,
+    AttemptError, GatewayConfig, Refusal,
     failover::{AttemptReport, Connected, Failover, NodeLease, first_answer},
     relay::read_some,
     replay::{Expectation, FlightKind, MAX_REPLAY, ReplayBuffer},
@@ -77,7 +76,7 @@ enum Step {
 }
 
 pub(super) async fn first_exchange<C>(
-    context: &Arc<Context>,
+    config: &GatewayConfig,
     client: C,
     failover: &mut Failover,
     connected: Connected,
@@ -88,12 +87,12 @@ where
     let mut client_side = ClientSide { client, heard: BytesMut::new(), ended: false, since: None };
     let mut spoken = BytesMut::new();
     let mut connected = Some(connected);
-    let first = listen(context, &mut client_side, failover, &mut connected, &mut spoken).await?;
+    let first = listen(config, &mut client_side, failover, &mut connected, &mut spoken).await?;
     match (first, connected) {
         (First::Flight { length, expect, early }, connected) => {
             failover.renew();
-            let limit = context.config.idle_timeout;
-            let asking = ask(context, client_side, failover, connected, (length, expect, early));
+            let limit = config.idle_timeout;
+            let asking = ask(client_side, failover, connected, (length, expect, early));
             timeout(limit, asking).await.unwrap_or(Err(NotEstablished::Silent("idle")))
         }
         (First::Once, Some(Connected { stream, lease, report, .. })) => Ok(Established {
@@ -110,7 +109,7 @@ where
 /// Listens to both sides until it is clear how to go on. Nothing is written to the node meanwhile, so that one that
 /// closes can be replaced by another whatever the protocol.
 async fn listen<C>(
-    context: &Context,
+    config: &GatewayConfig,
     client_side: &mut ClientSide<C>,
     failover: &mut Failover,
     connected: &mut Option<Connected>,
@@ -119,7 +118,7 @@ async fn listen<C>(
 where
     C: AsyncRead + Unpin,
 {
-    let idle = Instant::now() + context.config.idle_timeout;
+    let idle = Instant::now() + config.idle_timeout;
     let mut first = None;
     loop {
         match (first, &connected) {
@@ -150,11 +149,11 @@ where
             Step::Client(Err(_)) => return Err(NotEstablished::Gone),
             Step::Client(Ok(0)) => {
                 client_side.ended = true;
-                first = Some(client_side.once(context));
+                first = Some(client_side.once(config));
             }
-            Step::Client(Ok(_)) => first = client_side.first(context),
+            Step::Client(Ok(_)) => first = client_side.first(config),
             Step::Time if client_side.heard.is_empty() => return Err(NotEstablished::Silent("idle")),
-            Step::Time => first = Some(client_side.once(context)),
+            Step::Time => first = Some(client_side.once(config)),
         }
     }
 }
@@ -169,7 +168,7 @@ async fn hear(connected: &mut Option<Connected>, spoken: &mut BytesMut) -> std::
 
 impl<C> ClientSide<C> {
     /// What has been heard, as far as that can be said.
-    fn first(&mut self, context: &Context) -> Option<First> {
+    fn first(&mut self, config: &GatewayConfig) -> Option<First> {
         self.since.get_or_insert_with(Instant::now);
         match FlightKind::classify(&self.heard) {
             FlightKind::Partial => None,
@@ -178,14 +177,14 @@ impl<C> ClientSide<C> {
                 let expect = Expectation::Http { body: !self.heard.starts_with(b"HEAD ") };
                 Some(First::Flight { length, expect, early: true })
             }
-            FlightKind::Other => Some(self.once(context)),
+            FlightKind::Other => Some(self.once(config)),
         }
     }
 
     /// Bytes that are sent once, unless the listener allows to repeat them.
-    fn once(&self, context: &Context) -> First {
+    fn once(&self, config: &GatewayConfig) -> First {
         let length = self.heard.len();
-        if context.config.repeat_unsafe && (1..=MAX_REPLAY).contains(&length) {
+        if config.repeat_unsafe && (1..=MAX_REPLAY).contains(&length) {
             First::Flight { length, expect: Expectation::Any, early: false }
         } else {
             First::Once
@@ -195,7 +194,6 @@ impl<C> ClientSide<C> {
 
 /// Sends the flight to one node after the other until one answers; the client is listened to meanwhile.
 async fn ask<C>(
-    context: &Arc<Context>,
     mut client_side: ClientSide<C>,
     failover: &mut Failover,
     connected: Option<Connected>,
@@ -209,7 +207,7 @@ where
     let mut exchange = ReplayedFlight::new(&held);
     let won = tokio::select! {
         biased;
-        won = first_answer(context, failover, &mut exchange, connected) => won.map_err(NotEstablished::Refused)?,
+        won = first_answer(failover, &mut exchange, connected) => won.map_err(NotEstablished::Refused)?,
         () = overhear(&mut client_side.client, client_side.ended, &mut held, &mut extra, early) => return Err(NotEstablished::Gone),
     };
     Ok(Established {

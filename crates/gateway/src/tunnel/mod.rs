@@ -31,12 +31,13 @@ pub(crate) async fn tunnel<C>(
 ) where
     C: Stream,
 {
-    let _open = GaugeGuard::new(&context.metrics.tunnels);
+    let _open = GaugeGuard::new(&context.telemetry.metrics.tunnels);
     let client = Throttled::new(client, log_entry.admission());
     let node = connected.lease.id();
+    let config = context.config();
     let opened = tokio::select! {
-        // In a box: the state of the opening would otherwise weigh on the tunnel as long as it lives.
-        opened = Box::pin(first_exchange(context, client, &mut failover, connected)) => opened,
+        // In a box: the state of the first exchange would otherwise weigh on the tunnel as long as it lives.
+        opened = Box::pin(first_exchange(&config, client, &mut failover, connected)) => opened,
         () = context.kill.cancelled() => {
             log_entry.served(node, failover.attempts());
             log_entry.code = Refusal::ShuttingDown.code();
@@ -73,15 +74,15 @@ where
     C: Stream + ?Sized,
     N: Stream + ?Sized,
 {
-    counts.tell(&context.metrics);
+    counts.tell(&context.telemetry.metrics);
     let moved = |counts: &mut Counts, first| {
-        counts.tell(&context.metrics);
+        counts.tell(&context.telemetry.metrics);
         if first {
             report.succeeded();
         }
     };
     let end = tokio::select! {
-        end = relay(client, node, context.config.idle_timeout, counts, moved) => end,
+        end = relay(client, node, context.config().idle_timeout, counts, moved) => end,
         () = context.kill.cancelled() => return Refusal::ShuttingDown.code(),
     };
     match end {

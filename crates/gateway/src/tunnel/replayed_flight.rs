@@ -54,7 +54,7 @@ impl Exchange for ReplayedFlight {
     }
 
     /// A tunnel has no deadline of its own once it stands: its client decides how long it waits.
-    fn patient(&self) -> bool {
+    fn outlives_deadline(&self) -> bool {
         true
     }
 

@@ -12,14 +12,14 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::tunnel;
 use crate::{
     GatewayConfig, Metrics, Sessions,
     access::Identity,
-    context::Context,
-    failover::{Failover, HedgeBudget, LatencyEstimator},
+    context::{Context, Services},
+    failover::{Explanation, Failover},
     replay::samples::{GET, OK, POST, SERVER_HELLO, hello, openssl},
     telemetry::{AccessLogEntry, InboundKind},
 };
@@ -121,34 +121,20 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         let proven = Timestamp(clock.now().0 - 1000 * number as u64);
         pool.report(spec.id(), &Outcome::success(Origin::Probe, Duration::from_millis(5)), proven);
     }
-    let context = Arc::new(Context {
+    let services = Services {
         pool,
         engine: Arc::new(NativeEngine::new(&NativeEngineConfig::default())),
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
-        explanation: crate::failover::Explanation::default(),
-        accounts: crate::access::Accounts::new(),
-        clients: crate::access::ClientTable::new(16, 16),
-        failed_logins: crate::access::FailedLogins::new(),
-        log: crate::access::LogLimit::new(),
-        reject_budget: crate::access::RejectBudget::new(),
-        associations: Arc::new(tokio::sync::Semaphore::new(1)),
-        udp_avoidance: crate::failover::UdpAvoidance::default(),
-        recent_targets: crate::failover::RecentTargets::default(),
-        blame: crate::failover::Blame::default(),
-        latency: LatencyEstimator::new(config.attempt_timeout),
-        hedge_budget: HedgeBudget::new(config.hedge_percent),
-        tasks: TaskTracker::new(),
-        drain: CancellationToken::new(),
-        kill: CancellationToken::new(),
-        config,
-    });
+        explanation: Explanation::default(),
+    };
+    let context = Context::new(config, &services, CancellationToken::new());
     let (client, far) = duplex(64 * 1024);
     let target = Target::parse("example.com:443").unwrap();
-    let mut failover = Failover::new(&context, &Identity::default(), [127, 0, 0, 1].into(), &target);
+    let mut failover = Failover::new(&context.selection, &Identity::default(), [127, 0, 0, 1].into(), &target);
     let connected = failover.connect_next().await.unwrap();
-    let log_entry = AccessLogEntry::new(&context, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
+    let log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
     let owned = context.clone();
     let running = tokio::spawn(async move { tunnel(&owned, far, failover, connected, log_entry).await });
     Table { client, context, ids: specs.iter().map(NodeSpec::id).collect(), told, running }
@@ -184,7 +170,7 @@ impl Table {
     }
 
     fn state(&self, node: usize) -> State {
-        self.context.pool.node(self.ids[node]).unwrap().state()
+        self.context.selection.pool.node(self.ids[node]).unwrap().state()
     }
 }
 

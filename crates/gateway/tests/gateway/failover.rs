@@ -316,7 +316,7 @@ fn no_code_dials_without_a_leased_node() {
         }
         // The one UDP socket is the client's side of an association, and it sends to the client alone.
         if text.contains("UdpSocket") {
-            assert_eq!(name, std::path::Path::new("src/inbound/socks/door.rs"));
+            assert_eq!(name, std::path::Path::new("src/inbound/socks/udp_relay_socket.rs"));
             let sends: Vec<_> = text.match_indices(".send_to(").collect();
             assert!(sends.len() == 1 && text.contains(".send_to(&bytes, self.client_at(port))"));
         }
@@ -327,7 +327,7 @@ fn no_code_dials_without_a_leased_node() {
         }
     }
     dialling.sort();
-    let expected = [("src/failover/dial.rs", "dialer.connect("), ("src/failover/flow.rs", "dialer.associate(")];
+    let expected = [("src/failover/association.rs", "dialer.associate("), ("src/failover/dial.rs", "dialer.connect(")];
     assert_eq!(dialling, expected.map(|(file, dial)| (std::path::PathBuf::from(file), dial)));
 }
 

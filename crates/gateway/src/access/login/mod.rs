@@ -1,9 +1,9 @@
 //! Who a client is: user names with options, passwords compared in constant time.
 
-use std::{hint::black_box, net::IpAddr};
+use std::hint::black_box;
 
 use super::{Admission, UserOptions};
-use crate::{OptionError, Refusal, User, context::Context};
+use crate::{OptionError, Refusal, User};
 
 mod credentials;
 mod names;
@@ -51,15 +51,6 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
 /// The configured users that the readings of a login name, whatever the password.
 pub(crate) fn users_of<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
     logins.iter().filter_map(|login| names::of_user(users, &login.name)).map(|(user, _)| &*user.name)
-}
-
-/// Lets somebody who is known, and whose client was charged, begin a request.
-///
-/// # Errors
-/// [`Refusal::UserLimit`], [`Refusal::ClientLimit`].
-pub(crate) fn admit(context: &Context, identity: Identity, client: IpAddr) -> Result<Identity, Refusal> {
-    let admission = context.accounts.admit(&context.config, &identity.user, client)?;
-    Ok(Identity { admission, ..identity })
 }
 
 /// The configured user of a login, what follows the name, and the options behind the password.

@@ -229,16 +229,16 @@ fn basic_credentials() {
 fn a_password_matches_in_utf8_and_in_latin1() {
     let user =
         |name: &str, password: &str| User { name: name.into(), password: password.into(), limits: Limits::default() };
-    let users = [user("bob", "café"), user("zoë", "admission"), user("carl", "Ã©")];
+    let users = [user("bob", "café"), user("zoë", "pass"), user("carl", "Ã©")];
     let known = |name: &[u8], password: &[u8]| identify_any(&users, &readings(name, password)).map(|found| found.user);
     assert_eq!(&*known(b"bob", "café".as_bytes()).unwrap(), "bob");
     assert_eq!(&*known(b"bob", b"caf\xe9").unwrap(), "bob");
-    assert_eq!(&*known("zoë".as_bytes(), b"admission").unwrap(), "zoë");
-    assert_eq!(&*known(b"zo\xeb", b"admission").unwrap(), "zoë");
+    assert_eq!(&*known("zoë".as_bytes(), b"pass").unwrap(), "zoë");
+    assert_eq!(&*known(b"zo\xeb", b"pass").unwrap(), "zoë");
     // Latin-1 that happens to be UTF-8, too.
     assert_eq!(&*known(b"carl", b"\xc3\xa9").unwrap(), "carl");
     assert_eq!(&*known(b"carl", "Ã©".as_bytes()).unwrap(), "carl");
-    for (name, password) in [(&b"bob"[..], &b"caf\xe8"[..]), (b"bob", b"cafe"), (b"zoe", b"admission"), (b"", b"")] {
+    for (name, password) in [(&b"bob"[..], &b"caf\xe8"[..]), (b"bob", b"cafe"), (b"zoe", b"pass"), (b"", b"")] {
         assert!(matches!(known(name, password), Err(Refusal::AuthWrong)), "{name:?}");
     }
     assert!(matches!(known("علی".as_bytes(), b"x"), Err(Refusal::AuthWrong)), "its Latin-1 reading has controls");

@@ -57,13 +57,11 @@ pub(crate) struct HedgeDelays {
 #[derive(Debug)]
 pub(crate) struct LatencyEstimator {
     histograms: [Mutex<DecayingHistogram>; 3],
-    ceiling: Duration,
 }
 
 impl LatencyEstimator {
-    /// Nothing is waited for longer than `ceiling`, the longest that one attempt may take.
-    pub(crate) fn new(ceiling: Duration) -> Self {
-        Self { histograms: std::array::from_fn(|_| Mutex::new(DecayingHistogram::new(Instant::now()))), ceiling }
+    pub(crate) fn new() -> Self {
+        Self { histograms: std::array::from_fn(|_| Mutex::new(DecayingHistogram::new(Instant::now()))) }
     }
 
     /// A wait that ended well.
@@ -71,8 +69,9 @@ impl LatencyEstimator {
         self.histogram(wait).lock().add(took, Instant::now());
     }
 
-    /// How long to wait for a node whose probes take `probe`, after `silent` nodes that said nothing to the same request.
-    pub(crate) fn delays(&self, wait: Wait, probe: Option<Duration>, silent: u32) -> HedgeDelays {
+    /// How long to wait for a node whose probes take `probe`, after `silent` nodes that said nothing to the same request;
+    /// never longer than `ceiling`, the longest that one attempt may take.
+    pub(crate) fn delays(&self, wait: Wait, probe: Option<Duration>, silent: u32, ceiling: Duration) -> HedgeDelays {
         let mut histogram = self.histogram(wait).lock();
         let mut measured = |share| histogram.percentile(share, Instant::now());
         let (median, p95) = (measured(0.5), measured(0.95));
@@ -83,10 +82,10 @@ impl LatencyEstimator {
             None => (guess().0.min(SLOW_AT_FIRST), guess().1.min(STALLED_AT_FIRST)),
         };
         let probe = probe.unwrap_or_default();
-        let slow = slow.max(SLOW_FLOOR).max(probe * 2).min(self.ceiling / 2);
+        let slow = slow.max(SLOW_FLOOR).max(probe * 2).min(ceiling / 2);
         let stalled = stalled.max(STALLED_FLOOR).max(probe * 3);
         // A slow target must not draw in one node after the other at the same pace.
-        let stalled = (stalled + stalled * silent.min(32) / 2).min(self.ceiling).max(slow);
+        let stalled = (stalled + stalled * silent.min(32) / 2).min(ceiling).max(slow);
         HedgeDelays { slow, stalled }
     }
 

@@ -95,7 +95,7 @@ impl ClientStream {
             _ if self.raw.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) => {
                 Err(Refusal::BadRequest("these bytes are no HTTP request"))
             }
-            _ if end.unwrap_or(self.raw.len()) > self.context.config.max_head => Err(Refusal::HeaderTooLarge),
+            _ if end.unwrap_or(self.raw.len()) > self.context.config().max_head => Err(Refusal::HeaderTooLarge),
             Some(end) => RequestHead::read(&self.raw.split_to(end)),
             None => {
                 self.searched = self.raw.len();
@@ -152,7 +152,7 @@ impl ClientStream {
         }
         self.raw = BytesMut::new();
         loop {
-            if ready!(self.stream.poll_read_ready(cx)).is_err() || !self.context.reject_budget.allows_read() {
+            if ready!(self.stream.poll_read_ready(cx)).is_err() || !self.context.access.reject_budget.allows_read() {
                 return Poll::Ready(Ok(()));
             }
             match self.stream.try_read(&mut vec![0; access::READ_SIZE]) {

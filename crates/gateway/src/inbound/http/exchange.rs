@@ -49,7 +49,7 @@ pub(super) async fn exchange(
     let (meter, upload) = (Meter::new(), request.body().upload());
     if !request.body().is_end_stream() && !request.headers().contains_key(UPGRADE) {
         // It goes to one node only, and may take long.
-        meter.count_in(&context.metrics);
+        meter.count_in(&context.telemetry.metrics);
     }
     let permit = upload.clone();
     let stream =
@@ -63,13 +63,13 @@ pub(super) async fn exchange(
         tokio::select! {
             // A failure reaches whoever waits for the answer or reads its body.
             _ = connection.with_upgrades() => {}
-            () = watched.idle(watcher.config.idle_timeout) => {}
+            () = watched.idle(watcher.config().idle_timeout) => {}
             () = watcher.kill.cancelled() => {}
         }
     });
     let answer = tokio::select! {
         answer = sender.try_send_request(request) => answer,
-        stopped = upload.overdue(context.config.idle_timeout, context.config.deadline) => return Err(given_up(stopped)),
+        stopped = upload.overdue(context.config().idle_timeout, context.config().deadline) => return Err(given_up(stopped)),
     };
     match answer {
         Ok(response) => {
@@ -83,7 +83,7 @@ pub(super) async fn exchange(
                 true => Refusal::ClientGone,
                 false => Refusal::BadRequest("the body of the request is malformed"),
             });
-            Err(ExchangeError { fail, unsent, client })
+            Err(ExchangeError { error: fail, unsent, client })
         }
     }
 }
@@ -91,5 +91,5 @@ pub(super) async fn exchange(
 fn given_up(stopped: Stopped) -> ExchangeError<Request<UpBody>> {
     let fail = AttemptError::new(Stage::Exchange, &Cause::Timeout, false);
     let client = (stopped == Stopped::ByClient).then_some(Refusal::ClientTimeout);
-    ExchangeError { fail, unsent: None, client }
+    ExchangeError { error: fail, unsent: None, client }
 }

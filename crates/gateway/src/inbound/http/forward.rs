@@ -62,8 +62,8 @@ impl Connection {
         let mut outgoing = Outgoing::new(&self.context, request, place, &identity.admission);
         // Proxies seldom switch protocols for somebody else: that is asked for in a tunnel, as browsers do.
         let failover = if outgoing.upgrade.is_some() { Failover::new } else { Failover::for_http };
-        let mut failover = failover(&self.context, identity, self.client.ip(), &target);
-        match first_answer(&self.context, &mut failover, &mut outgoing, None).await {
+        let mut failover = failover(&self.context.selection, identity, self.client.ip(), &target);
+        match first_answer(&mut failover, &mut outgoing, None).await {
             Ok(won) => {
                 log_entry.connected(won.lease.id(), failover.attempts());
                 log_entry.served(won.lease.id(), failover.attempts());
@@ -94,7 +94,7 @@ impl Connection {
             let (mut head, body) = response.into_parts();
             headers::strip(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
-            meter.count_in(&self.context.metrics);
+            meter.count_in(&self.context.telemetry.metrics);
             return Response::from_parts(head, OutBody::node(body, meter, end, log_entry, lease));
         };
         let node = hyper::upgrade::on(&mut response);
@@ -137,7 +137,7 @@ impl Outgoing {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let repeatable = body.is_none() && (safe || context.config.repeat_unsafe);
+        let repeatable = body.is_none() && (safe || context.config().repeat_unsafe);
         Self {
             head,
             host,
@@ -176,7 +176,7 @@ impl Exchange for Outgoing {
         self.repeatable
     }
 
-    fn patient(&self) -> bool {
+    fn outlives_deadline(&self) -> bool {
         false
     }
 
@@ -187,16 +187,16 @@ impl Exchange for Outgoing {
     fn send(
         &mut self,
         stream: BoxStream,
-        way: FormChoice,
+        form: FormChoice,
     ) -> impl Future<Output = Result<Self::Answer, ExchangeError<Self::Unsent>>> + 'static {
         let body = UpBody::new(self.body.take(), self.expects_continue);
         let mut request = Request::from_parts(self.head.clone(), body);
-        way.form.apply(&mut request, self.host.to_str().unwrap_or_default());
+        form.form.apply(&mut request, self.host.to_str().unwrap_or_default());
         let (context, switches, repeatable) = (self.context.clone(), self.upgrade.is_some(), self.repeatable);
         let stream = Throttled::new(stream, &self.admission);
         async move {
             let Answered { response, meter, end } = exchange(&context, stream, request).await?;
-            if let Some(fail) = proxy_answer::failure(&response, &way, repeatable) {
+            if let Some(fail) = proxy_answer::failure(&response, &form, repeatable) {
                 return Err(fail.into());
             }
             let impossible = match response.status() {

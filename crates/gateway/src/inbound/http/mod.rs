@@ -29,8 +29,8 @@ use self::{
 use super::ClientBuffer;
 use crate::{
     Refusal,
-    access::{Basic, Identity, admit, basic, failed_login, log_in},
-    context::{Context, reject},
+    access::{Basic, Identity, basic},
+    context::Context,
     failover::{AttemptReport, Connected, Failover, NodeLease},
     telemetry::{AccessLogEntry, GaugeGuard, InboundKind},
     tunnel::{carry, tunnel},
@@ -53,6 +53,7 @@ mod request_line;
 mod tests;
 mod upload;
 
+#[cfg(feature = "fuzzing")]
 pub(crate) use request_head::reads_request;
 
 /// Room in the read buffer beside the largest head; what is written again may be longer by a few bytes a line.
@@ -77,12 +78,12 @@ struct Connection {
 
 /// Serves an HTTP client.
 pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) {
-    if let Err(refusal) = head::wait_for_head(&mut buffer, context.config.max_head).await {
-        reject(context, client, &refusal);
+    if let Err(refusal) = head::wait_for_head(&mut buffer, context.config().max_head).await {
+        context.telemetry.reject(client, &refusal);
         if matches!(refusal, Refusal::ClientGone) {
             return;
         }
-        return buffer.send_and_close(&answer::bytes(&refusal), &context.reject_budget).await;
+        return buffer.send_and_close(&answer::bytes(&refusal), &context.access.reject_budget).await;
     }
     let (handover, queue) = (Mutex::new(None), Queue::default());
     let connection = Arc::new(Connection { context: context.clone(), client, handover, queue });
@@ -97,7 +98,7 @@ pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, clie
 
 /// Requests and answers until the connection closes or stops being HTTP.
 async fn speak(connection: &Arc<Connection>, buffer: ClientBuffer) -> hyper::Result<()> {
-    let config = &connection.context.config;
+    let config = connection.context.config();
     let service = service_fn(|request| {
         let connection = connection.clone();
         async move { Ok::<_, Infallible>(connection.answer(request).await) }
@@ -141,7 +142,7 @@ impl Connection {
 
     async fn serve(&self, request: Request<Incoming>, destination: Result<Destination, Refusal>) -> Response<OutBody> {
         let inbound = if request.method() == Method::CONNECT { InboundKind::Connect } else { InboundKind::Http };
-        let mut log_entry = AccessLogEntry::new(&self.context, inbound, self.client);
+        let mut log_entry = AccessLogEntry::new(&self.context.telemetry, inbound, self.client);
         let login = self.login(&request);
         // Who asks for the impossible is told so before it is asked for a password.
         let asked = match destination {
@@ -174,20 +175,20 @@ impl Connection {
             // Nobody asked for a password of another kind, and it may be meant for somebody else: as if there were none.
             Basic::Other => Vec::new(),
             Basic::Logins(logins) => logins,
-            Basic::Malformed if self.context.config.users.is_empty() => {
+            Basic::Malformed if self.context.config().users.is_empty() => {
                 return Err(Refusal::BadRequest("the Basic credentials in Proxy-Authorization cannot be read"));
             }
-            Basic::Malformed => return Err(failed_login(&self.context, &[], self.client)),
+            Basic::Malformed => return Err(self.context.access.failed_login(&[], self.client)),
         };
-        let identity = log_in(&self.context, &logins, self.client).await?;
-        admit(&self.context, identity, self.client.ip())
+        let identity = self.context.access.log_in(&logins, self.client).await?;
+        self.context.access.admit(identity, self.client.ip())
     }
 
     /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.
     fn refuse(&self, refusal: &Refusal) -> Response<OutBody> {
         let mut response = answer::response(refusal);
         let failed = matches!(refusal, Refusal::AuthWrong | Refusal::LoginLimit);
-        if failed || self.context.clients.is_pending(self.client) {
+        if failed || self.context.access.clients.is_pending(self.client) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -201,7 +202,7 @@ impl Connection {
         mut log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
         log_entry.set_target(target);
-        let mut failover = Failover::new(&self.context, identity, self.client.ip(), target);
+        let mut failover = Failover::new(&self.context.selection, identity, self.client.ip(), target);
         match failover.connect_next().await {
             Ok(connected) => {
                 log_entry.connected(connected.lease.id(), failover.attempts());
@@ -230,7 +231,7 @@ impl Handover {
                 }
             }
             Self::Upgrade { client, node, lease, mut report, mut log_entry } => {
-                let (_lease, _open) = (lease, GaugeGuard::new(&context.metrics.tunnels));
+                let (_lease, _open) = (lease, GaugeGuard::new(&context.telemetry.metrics.tunnels));
                 let client = client.await.ok().and_then(client_beneath);
                 let node = node.await.ok().and_then(beneath::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {

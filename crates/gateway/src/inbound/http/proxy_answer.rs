@@ -19,8 +19,8 @@ const SERVERS: [&str; 7] = ["squid", "tinyproxy", "mikrotik httpproxy", "privoxy
 
 /// Why the node, and not the target, has answered; nothing for an answer that is to be passed on. The target is not asked
 /// twice for what cannot be repeated.
-pub(super) fn failure<B>(response: &Response<B>, way: &FormChoice, repeatable: bool) -> Option<AttemptError> {
-    if !way.form.is_absolute() {
+pub(super) fn failure<B>(response: &Response<B>, form: &FormChoice, repeatable: bool) -> Option<AttemptError> {
+    if !form.form.is_absolute() {
         return None;
     }
     let status = response.status();
@@ -36,7 +36,7 @@ pub(super) fn failure<B>(response: &Response<B>, way: &FormChoice, repeatable: b
         403 => Some(Cause::Forbidden),
         _ => None,
     };
-    if let Some(cause) = untaken.filter(|_| way.untested) {
+    if let Some(cause) = untaken.filter(|_| form.untested) {
         return Some(AttemptError::refuses_plain(&cause));
     }
     let cause = match status.as_u16() {

@@ -27,7 +27,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 
 /// The value for a request that a node serves; `None` when the listener does not name exits.
 pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) -> Option<HeaderValue> {
-    if !context.config.name_exit {
+    if !context.config().name_exit {
         return None;
     }
     let mut value = NAME.to_owned();
@@ -40,7 +40,7 @@ pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) 
         parameter(&mut value, "country", &String::from_iter([char::from(first), char::from(second)]));
     }
     if let Some(session) = &identity.options.session {
-        let key = SessionKey { listener: &context.config.name, user: &identity.user, session };
+        let key = SessionKey { listener: &context.telemetry.listener, user: &identity.user, session };
         parameter(&mut value, "session", &format!("{:016x}", key.id()));
     }
     HeaderValue::try_from(value).ok()

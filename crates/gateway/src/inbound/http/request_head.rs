@@ -76,6 +76,7 @@ impl RequestHead {
 }
 
 /// Reads a head and where the body behind it ends, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn reads_request(data: &[u8]) -> bool {
     let end = hezar_engine::http::head_end(data, 0).unwrap_or(data.len());
     let (head, rest) = data.split_at_checked(end).unwrap_or((data, b""));

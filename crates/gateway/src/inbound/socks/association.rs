@@ -38,10 +38,10 @@ pub(super) async fn serve(
     identity: &Identity,
     port: u16,
 ) {
-    let mut log_entry = AccessLogEntry::new(context, InboundKind::Udp, client);
+    let mut log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Udp, client);
     log_entry.set_identity(identity);
-    let mut failover = Failover::for_datagrams(context, identity, client.ip());
-    let Ok(_place) = context.associations.clone().try_acquire_owned() else {
+    let mut failover = Failover::for_datagrams(&context.selection, identity, client.ip());
+    let Some(_slot) = context.access.associations.take(context.config().max_associations) else {
         return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
     };
     let (socket, address) = match open(context, &buffer, client, port).await {
@@ -65,7 +65,7 @@ pub(super) async fn serve(
     if buffer.write(&wire::associated(address)).await.is_err() {
         return;
     }
-    let _open = GaugeGuard::new(&context.metrics.associations);
+    let _open = GaugeGuard::new(&context.telemetry.metrics.associations);
     let mut relay = AssociationRelay {
         context,
         identity,
@@ -83,11 +83,11 @@ pub(super) async fn serve(
     };
     let mut control = buffer.into_client();
     let meter = relay.meter.clone();
-    meter.count_in(&context.metrics);
+    meter.count_in(&context.telemetry.metrics);
     let code = tokio::select! {
         code = relay.run() => code,
         () = ended(&mut control) => "ok",
-        () = meter.idle(context.config.udp_idle_timeout) => "idle",
+        () = meter.idle(context.config().udp_idle_timeout) => "idle",
         () = context.kill.cancelled() => Refusal::ShuttingDown.code(),
     };
     relay.note_silence();
@@ -101,7 +101,8 @@ async fn open(
     client: SocketAddr,
     port: u16,
 ) -> io::Result<(UdpRelaySocket, SocketAddr)> {
-    let socket = UdpRelaySocket::open(buffer.local_address()?, client.ip(), port, context.metrics.clone()).await?;
+    let socket =
+        UdpRelaySocket::open(buffer.local_address()?, client.ip(), port, context.telemetry.metrics.clone()).await?;
     let address = socket.address()?;
     Ok((socket, address))
 }
@@ -114,7 +115,7 @@ async fn refuse(
     attempts: u32,
 ) {
     log_entry.refused(refusal, attempts);
-    buffer.send_and_close(&wire::reply(refusal.socks5_reply()), &context.reject_budget).await;
+    buffer.send_and_close(&wire::reply(refusal.socks5_reply()), &context.access.reject_budget).await;
 }
 
 /// Ends when the client ends its stream; nothing that it says there means anything.
@@ -161,7 +162,7 @@ impl AssociationRelay<'_> {
                 if self.waiting.is_none() {
                     self.waiting = Some(self.socket.receive().await);
                 }
-                self.failover = Failover::for_datagrams(self.context, self.identity, self.client.ip());
+                self.failover = Failover::for_datagrams(&self.context.selection, self.identity, self.client.ip());
                 match self.failover.connect_next_association().await {
                     Ok(association) => self.begin(association),
                     Err(refusal) => return refusal.code(),
@@ -207,11 +208,11 @@ impl AssociationRelay<'_> {
 
     /// Remembers what the node has carried, for other associations.
     fn note_silence(&self) {
-        let patience = self.context.config.udp_patience;
+        let patience = self.context.config().udp_patience;
         if self.answered.load(Relaxed) {
-            self.context.udp_avoidance.remove(self.node);
+            self.context.selection.udp_avoidance.remove(self.node);
         } else if self.first_sent.is_some_and(|first| first.elapsed() >= patience) {
-            self.context.udp_avoidance.insert(self.node, self.context.clock.now());
+            self.context.selection.udp_avoidance.insert(self.node, self.context.telemetry.clock.now());
         }
     }
 
@@ -221,9 +222,9 @@ impl AssociationRelay<'_> {
         let context = Sides {
             socket: &self.socket,
             meter: &self.meter,
-            metrics: &self.context.metrics,
+            metrics: &self.context.telemetry.metrics,
             answered: &self.answered,
-            patience: self.context.config.udp_patience,
+            patience: self.context.config().udp_patience,
             admission: &self.identity.admission,
         };
         tokio::select! {

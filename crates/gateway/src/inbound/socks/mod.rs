@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use super::ClientBuffer;
 use crate::{
     Refusal,
-    access::{Identity, Login, admit, log_in},
-    context::{Context, reject},
+    access::{Identity, Login},
+    context::Context,
     failover::Failover,
     telemetry::{AccessLogEntry, InboundKind},
     tunnel::tunnel,
@@ -21,6 +21,7 @@ mod wire;
 use wire::Wanted;
 
 /// Whether the bytes are a datagram that would be passed on.
+#[cfg(feature = "fuzzing")]
 pub(crate) fn reads_datagram(bytes: &[u8]) -> bool {
     wire::datagram(bytes).is_ok()
 }
@@ -58,7 +59,7 @@ async fn serve(
     asked: Result<(Identity, Wanted), Refused>,
 ) {
     let asked = asked.and_then(|(identity, target)| {
-        let identity = admit(context, identity, client.ip()).map_err(|refusal| version.refuse(refusal))?;
+        let identity = context.access.admit(identity, client.ip()).map_err(|refusal| version.refuse(refusal))?;
         Ok((identity, target))
     });
     let (identity, target) = match asked {
@@ -67,17 +68,17 @@ async fn serve(
             return association::serve(context, buffer, client, &identity, port).await;
         }
         Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
-            return reject(context, client, &refusal);
+            return context.telemetry.reject(client, &refusal);
         }
         Err(Refused { refusal, answer }) => {
             version.log_entry(context, client).refused(&refusal, 0);
-            return buffer.send_and_close(&answer, &context.reject_budget).await;
+            return buffer.send_and_close(&answer, &context.access.reject_budget).await;
         }
     };
     let mut log_entry = version.log_entry(context, client);
     log_entry.set_identity(&identity);
     log_entry.set_target(&target);
-    let mut failover = Failover::new(context, &identity, client.ip(), &target);
+    let mut failover = Failover::new(&context.selection, &identity, client.ip(), &target);
     let connected = tokio::select! {
         biased;
         connected = failover.connect_next() => connected,
@@ -93,7 +94,7 @@ async fn serve(
         }
         Err(refusal) => {
             log_entry.refused(&refusal, failover.attempts());
-            buffer.send_and_close(&version.refused(&refusal), &context.reject_budget).await;
+            buffer.send_and_close(&version.refused(&refusal), &context.access.reject_budget).await;
         }
     }
 }
@@ -104,7 +105,7 @@ impl Version {
             Self::Four => InboundKind::Socks4,
             Self::Five => InboundKind::Socks5,
         };
-        AccessLogEntry::new(context, inbound, client)
+        AccessLogEntry::new(&context.telemetry, inbound, client)
     }
 
     fn granted(self) -> Vec<u8> {
@@ -145,14 +146,14 @@ async fn greet5(context: &Context, buffer: &mut ClientBuffer, client: SocketAddr
         let bad_login = |refusal| Refused { refusal, answer: vec![1, 1] };
         buffer.write(&[5, wire::METHOD_LOGIN]).await.map_err(bad_login)?;
         let logins = buffer.read(wire::login).await.map_err(bad_login)?;
-        let identity = log_in(context, &logins, client).await.map_err(bad_login)?;
+        let identity = context.access.log_in(&logins, client).await.map_err(bad_login)?;
         buffer.write(&[1, 0]).await.map_err(bad_login)?;
         return Ok(identity);
     }
     if !offered.none {
         return Err(no_method(Refusal::BadSocks("no login method that fits")));
     }
-    let identity = log_in(context, &[], client).await.map_err(no_method)?;
+    let identity = context.access.log_in(&[], client).await.map_err(no_method)?;
     buffer.write(&[5, wire::METHOD_NONE]).await.map_err(no_method)?;
     Ok(identity)
 }
@@ -165,9 +166,9 @@ async fn negotiate4(
 ) -> Result<(Identity, Wanted), Refused> {
     let refuse = |refusal| Version::Four.refuse(refusal);
     let asked = buffer.read(wire::request4).await.map_err(refuse)?;
-    let open = context.config.users.is_empty();
+    let open = context.config().users.is_empty();
     let logins = asked.user.filter(|_| open).map(|name| [Login { name, password: "".into() }]);
     let logins = logins.as_ref().map_or(&[][..], |logins| logins);
-    let identity = log_in(context, logins, client).await.map_err(refuse)?;
+    let identity = context.access.log_in(logins, client).await.map_err(refuse)?;
     Ok((identity, asked.wanted.map_err(refuse)?))
 }
