@@ -123,9 +123,10 @@ fn undialable(arena: &Arena, node: Node) -> Option<String> {
     let server = arena.servers.iter().find(|(other, _)| *other == node)?.1;
     let link = node.link(server, &arena.keys);
     match hezar_formats::parse_link(&link) {
-        Ok((spec, _)) => {
-            NativeEngine::new(&NativeEngineConfig::default()).dialer(&spec, true).err().map(|error| error.to_string())
-        }
+        Ok((spec, _)) => NativeEngine::new(&NativeEngineConfig::default())
+            .dialer(&spec, AddressPolicy::Any)
+            .err()
+            .map(|error| error.to_string()),
         Err(code) => Some(format!("{code:?}")),
     }
 }

@@ -8,8 +8,8 @@ use hezar_bench::truth::{Called, Observer};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine};
 use hezar_lab::{Fault, Weather};
-use hezar_pool::{Change, Origin, Outcome, Pool, Query, Rules};
-use hezar_probe::{Check, Checks, Metrics, ProbeConfig, Prober};
+use hezar_pool::{Origin, Outcome, Pool, PoolChange, Query, Rules};
+use hezar_probe::{Check, Checks, ProbeConfig, ProbeMetrics, Prober};
 use parking_lot::Mutex;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -80,7 +80,7 @@ async fn simulate(minutes: u64, requests_per_second: u64) -> (Observer, f64) {
     let nodes = Arc::new(Nodes { faults: Mutex::new(vec![Fault::Healthy; NODES]), probes: Mutex::default() });
     let pool = Arc::new(Pool::<Arc<dyn Dialer>>::new(Rules::default()));
     let listed = (0..NODES).map(|node| (spec(node), Label::default())).collect();
-    let list = Change::List { source: "lab".into(), allow_private: false, nodes: listed, complete: true };
+    let list = PoolChange::List { source: "lab".into(), allow_private: false, nodes: listed, complete: true };
     pool.apply(list, START);
     let ids: Vec<NodeId> = (0..NODES).map(|node| spec(node).id()).collect();
     let clock = Clock::starting_at(START);
@@ -97,9 +97,10 @@ async fn simulate(minutes: u64, requests_per_second: u64) -> (Observer, f64) {
         canaries: Vec::new(),
         uplink: Vec::new(),
         http: None,
+        judge: None,
     };
     let engine = Arc::new(Fakes(nodes.clone()));
-    let prober = Prober::with(config, pool.clone(), engine, checks, clock, Metrics::default());
+    let prober = Prober::with(config, pool.clone(), engine, checks, clock, ProbeMetrics::default());
     let stop = CancellationToken::new();
     let probing = tokio::spawn({
         let (prober, stop) = (prober.clone(), stop.clone());
