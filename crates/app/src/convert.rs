@@ -134,7 +134,7 @@ fn kind(origin: &Origin) -> SourceKind {
         },
         Origin::Telegram { channel, pages } => SourceKind::Telegram {
             channel: channel.as_str().into(),
-            pages: u32::try_from(*pages).unwrap_or(SourceSpec::MOST_PAGES),
+            pages: u32::try_from(*pages).unwrap_or(SourceSpec::MAX_PAGES),
         },
     }
 }

@@ -18,13 +18,13 @@ use tokio::{
 const ZSTD_WINDOW: u32 = 23;
 
 /// The most layers of compression that are undone; a list that is compressed twice by mistake has two.
-const MOST_LAYERS: usize = 4;
+const MAX_LAYERS: usize = 4;
 
 /// The bytes that are looked at to tell text from binary content.
-const SAMPLE: usize = 1024;
+const SAMPLE_BYTES: usize = 1024;
 
 /// The bytes that are decompressed before other tasks get their turn on this thread.
-const TURN: usize = 256 * 1024;
+const YIELD_AFTER: usize = 256 * 1024;
 
 /// Why content cannot be read.
 #[derive(Debug, Error)]
@@ -89,15 +89,15 @@ impl Coding {
 pub(crate) async fn decode(mut bytes: Bytes, declared: &str, limit: u64) -> Result<Bytes, ContentError> {
     let declared = declared.to_ascii_lowercase();
     let mut names = declared.rsplit(',').map(str::trim).filter(|name| !matches!(*name, "" | "identity"));
-    for _ in 0..MOST_LAYERS {
+    for _ in 0..MAX_LAYERS {
         if let Some(coding) = Coding::by_magic(&bytes) {
             bytes = decompress(coding, &bytes, limit).await?;
             names.next();
             continue;
         }
-        let Some(name) = names.next() else { return undeclared(bytes, limit).await };
+        let Some(name) = names.next() else { return decode_undeclared(bytes, limit).await };
         let candidates = Coding::candidates(name, &bytes);
-        match attempt(candidates, &bytes, limit).await? {
+        match first_that_fits(candidates, &bytes, limit).await? {
             Some(plain) => bytes = plain,
             None if is_text(&bytes) => {}
             None => return Err(ContentError::Encoding(name.chars().take(40).collect())),
@@ -107,17 +107,17 @@ pub(crate) async fn decode(mut bytes: Bytes, declared: &str, limit: u64) -> Resu
 }
 
 /// Content without a declaration and without a magic number: nearly always plain.
-async fn undeclared(bytes: Bytes, limit: u64) -> Result<Bytes, ContentError> {
+async fn decode_undeclared(bytes: Bytes, limit: u64) -> Result<Bytes, ContentError> {
     if is_text(&bytes) {
         return Ok(bytes);
     }
-    let plain = attempt(&[Coding::Zlib, Coding::Brotli], &bytes, limit).await?;
+    let plain = first_that_fits(&[Coding::Zlib, Coding::Brotli], &bytes, limit).await?;
     Ok(plain.filter(|plain| is_text(plain)).unwrap_or(bytes))
 }
 
 /// What the first coding that fits makes of the bytes. Text that happens to be a valid stream, such as `ss://`, which
 /// Brotli reads as an empty one, does not count as compressed.
-async fn attempt(codings: &[Coding], bytes: &Bytes, limit: u64) -> Result<Option<Bytes>, ContentError> {
+async fn first_that_fits(codings: &[Coding], bytes: &Bytes, limit: u64) -> Result<Option<Bytes>, ContentError> {
     for coding in codings {
         match decompress(*coding, bytes, limit).await {
             Ok(plain) if is_text(bytes) && (plain.is_empty() || !is_text(&plain)) => {}
@@ -134,31 +134,31 @@ async fn decompress(coding: Coding, bytes: &[u8], limit: u64) -> Result<Bytes, C
         Coding::Gzip => {
             let mut members = GzipDecoder::new(bytes);
             members.multiple_members(true);
-            match read(Box::pin(members), coding, limit).await {
+            match read_bounded(Box::pin(members), coding, limit).await {
                 // Bytes behind the last member are ignored, as every other reader does.
-                Err(ContentError::Encoding(_)) => read(Box::pin(GzipDecoder::new(bytes)), coding, limit).await,
+                Err(ContentError::Encoding(_)) => read_bounded(Box::pin(GzipDecoder::new(bytes)), coding, limit).await,
                 result => result,
             }
         }
         Coding::Zstd => {
             let decoder = ZstdDecoder::with_params(bytes, &[DParameter::window_log_max(ZSTD_WINDOW)]);
-            read(Box::pin(decoder), coding, limit).await
+            read_bounded(Box::pin(decoder), coding, limit).await
         }
-        Coding::Zlib => read(Box::pin(ZlibDecoder::new(bytes)), coding, limit).await,
-        Coding::RawDeflate => read(Box::pin(DeflateDecoder::new(bytes)), coding, limit).await,
-        Coding::Brotli => read(Box::pin(BrotliDecoder::new(bytes)), coding, limit).await,
+        Coding::Zlib => read_bounded(Box::pin(ZlibDecoder::new(bytes)), coding, limit).await,
+        Coding::RawDeflate => read_bounded(Box::pin(DeflateDecoder::new(bytes)), coding, limit).await,
+        Coding::Brotli => read_bounded(Box::pin(BrotliDecoder::new(bytes)), coding, limit).await,
     }?;
     Ok(plain.into())
 }
 
-async fn read(
+async fn read_bounded(
     mut decoder: Pin<Box<dyn AsyncRead + Send + '_>>,
     coding: Coding,
     limit: u64,
 ) -> Result<Vec<u8>, ContentError> {
     let mut plain = Vec::new();
     loop {
-        let turn = (&mut decoder).take(TURN as u64).read_to_end(&mut plain).await;
+        let turn = (&mut decoder).take(YIELD_AFTER as u64).read_to_end(&mut plain).await;
         match turn {
             Err(_) => return Err(ContentError::Encoding(coding.name().into())),
             Ok(_) if plain.len() as u64 > limit => return Err(ContentError::TooLarge),
@@ -174,5 +174,5 @@ fn is_text(bytes: &[u8]) -> bool {
         return true;
     }
     let is_control = |byte: &u8| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0xff);
-    !bytes.iter().take(SAMPLE).any(is_control)
+    !bytes.iter().take(SAMPLE_BYTES).any(is_control)
 }

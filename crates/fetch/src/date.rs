@@ -10,12 +10,12 @@ const DAY: i64 = 86_400;
 /// `-` `_` `/` `.` between them. A number at the end moves by days: `{Ymd-1}` is yesterday, `{Y-m-d+1}` tomorrow. Other
 /// braces stay as they are.
 #[must_use]
-pub fn expand(text: &str, now: Timestamp) -> String {
+pub fn expand_dates(text: &str, now: Timestamp) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        let filled = after.split_once('}').and_then(|(inside, tail)| Some((fill(inside, now)?, tail)));
+        let filled = after.split_once('}').and_then(|(inside, tail)| Some((filled_placeholder(inside, now)?, tail)));
         match filled {
             Some((date, tail)) => {
                 out.push_str(&date);
@@ -32,7 +32,7 @@ pub fn expand(text: &str, now: Timestamp) -> String {
 }
 
 /// The date for what stands inside braces; `None` when that is no placeholder.
-fn fill(inside: &str, now: Timestamp) -> Option<String> {
+fn filled_placeholder(inside: &str, now: Timestamp) -> Option<String> {
     let (format, days) = match inside.rfind(['+', '-']) {
         Some(at) if inside[at + 1..].starts_with(|c: char| c.is_ascii_digit()) => {
             let number: i64 = inside[at + 1..].parse().ok().filter(|n| *n <= 36_500)?;
@@ -44,7 +44,7 @@ fn fill(inside: &str, now: Timestamp) -> Option<String> {
     if format.is_empty() || format.len() > 16 || !format.starts_with(['Y', 'm', 'd']) || !format.chars().all(known) {
         return None;
     }
-    let (year, month, day) = civil(i64::try_from(now.0 / 1000).ok()?.div_euclid(DAY) + days);
+    let (year, month, day) = civil_date(i64::try_from(now.0 / 1000).ok()?.div_euclid(DAY) + days);
     let mut date = String::new();
     for c in format.chars() {
         let _ = match c {
@@ -58,7 +58,7 @@ fn fill(inside: &str, now: Timestamp) -> Option<String> {
 }
 
 /// Year, month and day of a day counted from 1970-01-01 (proleptic Gregorian calendar, eras of 400 years from March).
-fn civil(day: i64) -> (i64, i64, i64) {
+fn civil_date(day: i64) -> (i64, i64, i64) {
     let day = day + 719_468;
     let era = day.div_euclid(146_097);
     let of_era = day.rem_euclid(146_097);
@@ -69,7 +69,7 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
 }
 
-/// The inverse of [`civil`].
+/// The inverse of [`civil_date`].
 fn day_number(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

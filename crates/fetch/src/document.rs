@@ -102,13 +102,13 @@ impl Validators {
     }
 
     /// Empty validators for this question.
-    pub(crate) fn about(subject: &impl Hash) -> Self {
+    pub(crate) fn for_subject(subject: &impl Hash) -> Self {
         Self { subject: digest(subject), ..Self::default() }
     }
 
     /// These validators if they are about the same question as `other`, or nothing.
     pub(crate) fn same_subject(&self, other: &Self) -> Self {
-        if self.subject == other.subject { self.clone() } else { Self::about(&()) }
+        if self.subject == other.subject { self.clone() } else { Self::for_subject(&()) }
     }
 }
 

@@ -24,7 +24,7 @@ pub enum FetchError {
         source: DialError,
     },
     /// The server answered with a status that is no list.
-    #[error("{host} answered with HTTP status {status}{}", hint(*status))]
+    #[error("{host} answered with HTTP status {status}{}", status_hint(*status))]
     Status {
         /// Who answered.
         host: Box<str>,
@@ -183,7 +183,7 @@ impl FetchError {
     }
 }
 
-const fn hint(status: u16) -> &'static str {
+const fn status_hint(status: u16) -> &'static str {
     match status {
         401 | 403 => "; check its token, or the User-Agent that it expects",
         404 | 410 => "; the list has moved or is gone",

@@ -1,52 +1,28 @@
-//! The face of the crate: one call brings what a source holds now.
-
-use std::{path::PathBuf, time::Duration};
+//! [`Fetcher`]: fetches one source of any kind and returns its documents.
 
 use bytes::Bytes;
-use hezar_core::{Secret, Timestamp, settings, settings::known_url};
+use hezar_core::{Secret, Timestamp};
 use hezar_engine::{Attempt, Dialer, TlsClients, http::RequestError};
 use url::Url;
 
 use crate::{
-    Document, Documents, FetchError, Fetched, Metrics, SourceKind, SourceSpec, Validators, date, file, github,
-    telegram,
-    web::{Ask, Web},
+    Document, Documents, FetchConfig, FetchError, FetchMetrics, Fetched, SourceKind, SourceSpec, Validators, date,
+    file, github, telegram,
+    web::{WebClient, WebRequest},
 };
-
-settings! {
-    /// What all sources share.
-    #[derive(Clone, Debug)]
-    pub struct FetchConfig in "fetch" {
-        /// The longest one request may take, its body included.
-        pub request as "timeout": Duration [Duration::from_millis(100)..=Duration::from_secs(600)] = Duration::from_secs(60);
-        /// GitHub's API.
-        pub github_api: Url = known_url("https://api.github.com");
-        /// Where GitHub serves the content of files.
-        pub github_raw: Url = known_url("https://raw.githubusercontent.com");
-        /// Where Telegram shows public channels.
-        pub telegram: Url = known_url("https://t.me");
-    } and {
-        /// The longest one fetch may take, with all its pages and files.
-        pub total: Duration = Duration::from_secs(300);
-        /// The `User-Agent` of sources that have none of their own.
-        pub user_agent: Box<str> = concat!("hezar/", env!("CARGO_PKG_VERSION")).into();
-        /// Relative file patterns start here.
-        pub directory: PathBuf = PathBuf::from(".");
-    }
-}
 
 /// Fetches sources. It holds no connections; one may serve all sources at once.
 #[derive(Debug)]
 pub struct Fetcher {
     config: FetchConfig,
     tls: TlsClients,
-    metrics: Metrics,
+    metrics: FetchMetrics,
 }
 
 impl Fetcher {
     /// A fetcher; `tls` decides which certificates are trusted.
     #[must_use]
-    pub const fn new(config: FetchConfig, tls: TlsClients, metrics: Metrics) -> Self {
+    pub const fn new(config: FetchConfig, tls: TlsClients, metrics: FetchMetrics) -> Self {
         Self { config, tls, metrics }
     }
 
@@ -62,7 +38,7 @@ impl Fetcher {
         now: Timestamp,
     ) -> Result<Fetched, FetchError> {
         let total = Attempt::within(self.config.total);
-        let web = Web { via, tls: &self.tls, total, each: self.config.request, now };
+        let web = WebClient { via, tls: &self.tls, total, per_request: self.config.request, now };
         let result = match &spec.kind {
             SourceKind::Url(url) => self.url(spec, url, &web, validators).await,
             SourceKind::File(pattern) => file::fetch(&self.config.directory, pattern, spec, &total, validators).await,
@@ -89,20 +65,20 @@ impl Fetcher {
         &self,
         spec: &SourceSpec,
         url: &Secret,
-        web: &Web<'_>,
+        web: &WebClient<'_>,
         validators: &Validators,
     ) -> Result<Fetched, FetchError> {
-        let text = date::expand(url.expose().trim(), web.now);
+        let text = date::expand_dates(url.expose().trim(), web.now);
         let text = match text.strip_prefix("ssconf://") {
             Some(rest) => format!("https://{rest}"),
             None => text,
         };
         let url = Url::parse(&text).map_err(RequestError::from)?;
-        let about = Validators::about(&text);
-        let mut ask = Ask::new(&url, user_agent(&self.config, spec), spec.max_bytes);
-        ask.headers = spec.headers.iter().map(|(name, value)| (&**name, value.expose())).collect();
-        ask.validators = validators.same_subject(&about);
-        let Some(answer) = web.get(&ask).await? else { return Ok(Fetched::NotModified) };
+        let about = Validators::for_subject(&text);
+        let mut request = WebRequest::new(&url, self.config.user_agent(spec), spec.max_bytes);
+        request.headers = spec.headers.iter().map(|(name, value)| (&**name, value.expose())).collect();
+        request.validators = validators.same_subject(&about);
+        let Some(answer) = web.get(&request).await? else { return Ok(Fetched::NotModified) };
         if answer.body.trim_ascii().is_empty() {
             return Err(FetchError::Empty);
         }
@@ -111,11 +87,6 @@ impl Fetcher {
         let documents = vec![Document { name: document_name(&url), bytes: answer.body }];
         Ok(Fetched::Documents(Documents { documents, validators, subscription, ..Documents::default() }))
     }
-}
-
-/// The `User-Agent` for a source.
-pub(crate) fn user_agent<'a>(config: &'a FetchConfig, spec: &'a SourceSpec) -> &'a str {
-    spec.user_agent.as_deref().unwrap_or(&config.user_agent)
 }
 
 /// The last part of the path, or the host.

@@ -22,11 +22,11 @@ pub(crate) async fn fetch(
     validators: &Validators,
 ) -> Result<Fetched, FetchError> {
     let path = directory.join(pattern);
-    let about = Validators::about(&path);
+    let about = Validators::for_subject(&path);
     let before = validators.same_subject(&about);
     let (pattern, limit, most) = (Box::from(pattern), spec.max_bytes, spec.max_files);
     let reading = spawn_blocking(move || {
-        let (files, more) = find(&path, pattern, most)?;
+        let (files, more) = matching_files(&path, pattern, most)?;
         read_all(&files, limit, before, Documents { validators: about, truncated: more, ..Documents::default() })
     });
     let found = match timeout_at(attempt.deadline(), reading).await {
@@ -58,7 +58,7 @@ async fn decompress(mut found: Documents, limit: u64) -> Result<Documents, Fetch
 }
 
 /// The files, and whether there are more than `most`.
-fn find(path: &Path, pattern: Box<str>, most: usize) -> Result<(Vec<PathBuf>, bool), FetchError> {
+fn matching_files(path: &Path, pattern: Box<str>, most: usize) -> Result<(Vec<PathBuf>, bool), FetchError> {
     if path.exists() {
         return Ok((vec![path.to_owned()], false));
     }
@@ -119,7 +119,7 @@ fn read_one(path: &Path, limit: u64, before: Option<&str>) -> Result<(String, Op
         // A pipe or a device might never end.
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
     }
-    let tag = tag(&metadata);
+    let tag = file_tag(&metadata);
     if before == Some(tag.as_str()) {
         return Ok((tag, None));
     }
@@ -132,7 +132,7 @@ fn read_one(path: &Path, limit: u64, before: Option<&str>) -> Result<(String, Op
     }
 }
 
-fn tag(metadata: &Metadata) -> String {
+fn file_tag(metadata: &Metadata) -> String {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     format!("{}-{}", modified.unwrap_or_default().as_nanos(), metadata.len())
 }

@@ -4,6 +4,7 @@
 //! knows nothing of the formats inside. [`Refresher`] decides when which source is due. Everything is bounded: bytes
 //! after decompression, redirects, pages, files and time.
 
+mod config;
 mod content;
 mod date;
 mod document;
@@ -18,12 +19,13 @@ mod subscription;
 mod telegram;
 mod web;
 
-pub use date::expand as expand_dates;
+pub use config::FetchConfig;
+pub use date::expand_dates;
 pub use document::{Document, Documents, FailedDocument, Fetched, Validators};
 pub use error::FetchError;
-pub use fetcher::{FetchConfig, Fetcher};
-pub use metrics::Metrics;
-pub use schedule::{Ended, Refresher};
+pub use fetcher::Fetcher;
+pub use metrics::FetchMetrics;
+pub use schedule::{FetchOutcome, Refresher};
 pub use spec::{SourceKind, SourceSpec, Via};
 pub use subscription::SubscriptionInfo;
 

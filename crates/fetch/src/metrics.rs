@@ -27,20 +27,20 @@ struct ByOutcome {
 
 /// The counters of a [`Fetcher`](crate::Fetcher). Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct FetchMetrics {
     fetches: Family<ByOutcome, Counter>,
     bytes: Family<BySource, Counter>,
     seconds: Histogram,
 }
 
-impl Default for Metrics {
+impl Default for FetchMetrics {
     fn default() -> Self {
         let seconds = Histogram::new(exponential_buckets(0.05, 2.0, 13));
         Self { fetches: Family::default(), bytes: Family::default(), seconds }
     }
 }
 
-impl Metrics {
+impl FetchMetrics {
     /// Adds the metrics to a registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(

@@ -10,13 +10,13 @@ use hezar_core::Timestamp;
 
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum FetchOutcome {
     /// Well.
-    Good,
+    Succeeded,
     /// It failed.
     Failed,
     /// It failed, and the source says when it may be asked again.
-    Limited {
+    RateLimited {
         /// Not before this time.
         until: Timestamp,
     },
@@ -43,7 +43,7 @@ struct Entry {
     /// `None` while it is being fetched.
     due: Option<Timestamp>,
     /// Asked for while it was being fetched.
-    again: bool,
+    asked_meanwhile: bool,
 }
 
 impl Refresher {
@@ -57,7 +57,7 @@ impl Refresher {
     pub fn set(&mut self, name: Arc<str>, interval: Duration, due: Timestamp, failures: u32) {
         self.remove(&name);
         self.waiting.insert((due, Arc::clone(&name)));
-        self.entries.insert(name, Entry { interval, failures, due: Some(due), again: false });
+        self.entries.insert(name, Entry { interval, failures, due: Some(due), asked_meanwhile: false });
     }
 
     /// Forgets a source. The end of a fetch that is under way is then of no interest.
@@ -89,13 +89,13 @@ impl Refresher {
                 self.waiting.remove(&(due, Arc::clone(&key)));
                 self.waiting.insert((now, key));
             }
-            None => (entry.due, entry.again) = (None, true),
+            None => (entry.due, entry.asked_meanwhile) = (None, true),
         }
         true
     }
 
     /// Takes up to `limit` sources that are due, the longest waiting first. Each has to be given to
-    /// [`Refresher::ended`] before it can be due again.
+    /// [`Refresher::finish`] before it can be due again.
     pub fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<Arc<str>> {
         let mut taken = Vec::new();
         while taken.len() < limit && self.waiting.first().is_some_and(|(due, _)| *due <= now) {
@@ -110,7 +110,7 @@ impl Refresher {
 
     /// When the next source is due; `None` when nobody waits.
     #[must_use]
-    pub fn next(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
     }
 
@@ -121,16 +121,18 @@ impl Refresher {
     }
 
     /// Says how a fetch ended, and returns when the source is due again. `random` spreads sources with equal intervals.
-    pub fn ended(&mut self, name: &str, ended: Ended, now: Timestamp, random: u64) -> Option<Timestamp> {
+    pub fn finish(&mut self, name: &str, outcome: FetchOutcome, now: Timestamp, random: u64) -> Option<Timestamp> {
         let (key, _) = self.entries.get_key_value(name)?;
         let key = Arc::clone(key);
         let entry = self.entries.get_mut(name).filter(|entry| entry.due.is_none())?;
-        entry.failures = if ended == Ended::Good { 0 } else { entry.failures.saturating_add(1) };
-        let due = match ended {
-            _ if std::mem::take(&mut entry.again) => now,
-            Ended::Good => now.after(spread(entry.interval, 10, random)),
-            Ended::Failed => now.after(spread(pause(entry.interval, entry.failures), 25, random)),
-            Ended::Limited { until } => until.max(now).after(Duration::from_millis(random % 10_000)),
+        entry.failures = if outcome == FetchOutcome::Succeeded { 0 } else { entry.failures.saturating_add(1) };
+        let due = match outcome {
+            _ if std::mem::take(&mut entry.asked_meanwhile) => now,
+            FetchOutcome::Succeeded => now.after(with_jitter(entry.interval, 10, random)),
+            FetchOutcome::Failed => {
+                now.after(with_jitter(pause_after_failures(entry.interval, entry.failures), 25, random))
+            }
+            FetchOutcome::RateLimited { until } => until.max(now).after(Duration::from_millis(random % 10_000)),
         };
         entry.due = Some(due);
         self.waiting.insert((due, key));
@@ -139,13 +141,13 @@ impl Refresher {
 }
 
 /// The pause after `failures` in a row: soon at first, then ever longer.
-fn pause(interval: Duration, failures: u32) -> Duration {
+fn pause_after_failures(interval: Duration, failures: u32) -> Duration {
     let doubled = interval.min(FIRST_PAUSE).saturating_mul(1_u32 << failures.saturating_sub(1).min(20));
     doubled.min(interval.max(LONGEST_PAUSE))
 }
 
 /// `time` and up to `percent` more.
-fn spread(time: Duration, percent: u32, random: u64) -> Duration {
+fn with_jitter(time: Duration, percent: u32, random: u64) -> Duration {
     let share = u32::try_from(random % 1000).unwrap_or(0);
     // Divided first: a duration of centuries must not overflow.
     time.saturating_add((time / 100_000).saturating_mul(percent * share))

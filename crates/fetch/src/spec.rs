@@ -32,7 +32,7 @@ pub enum SourceKind {
     Telegram {
         /// Its name, with or without `@` or `https://t.me/`.
         channel: Box<str>,
-        /// How many pages of about twenty messages are read, 1 to [`SourceSpec::MOST_PAGES`].
+        /// How many pages of about twenty messages are read, 1 to [`SourceSpec::MAX_PAGES`].
         pages: u32,
     },
 }
@@ -113,7 +113,7 @@ impl SourceSpec {
     }
 
     /// The most pages that are read of one channel.
-    pub const MOST_PAGES: u32 = 100;
+    pub const MAX_PAGES: u32 = 100;
 
     /// A source with the usual settings: every 30 minutes, 32 MiB a document, 200 documents, direct, public only.
     #[must_use]

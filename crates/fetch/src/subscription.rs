@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The longest text of one of these headers that is looked at, in bytes.
-const LONGEST: usize = 1024;
+const MAX_VALUE_BYTES: usize = 1024;
 
 /// The lines at the start of a plain list in which the same fields may stand as comments.
 const COMMENT_LINES: usize = 20;
@@ -55,7 +55,9 @@ impl SubscriptionInfo {
         let mut info = Self::default();
         for field in FIELDS {
             let value = headers.get(field).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-            if let Some(value) = value.or_else(|| comment(body, field)).filter(|value| value.len() <= LONGEST) {
+            if let Some(value) =
+                value.or_else(|| comment_value(body, field)).filter(|value| value.len() <= MAX_VALUE_BYTES)
+            {
                 info.set(field, value.trim());
             }
         }
@@ -93,7 +95,7 @@ impl SubscriptionInfo {
     fn set(&mut self, field: &str, value: &str) {
         match field {
             "subscription-userinfo" => self.set_usage(value),
-            "profile-title" => self.title = shown(&title(value)),
+            "profile-title" => self.title = displayable_title(&decoded_title(value)),
             "profile-update-interval" => {
                 let hours = value.parse::<f64>().ok().filter(|hours| (0.01..=100_000.0).contains(hours));
                 self.update_interval_seconds = hours.map(|hours| Duration::from_secs_f64(hours * 3600.0).as_secs());
@@ -106,7 +108,7 @@ impl SubscriptionInfo {
     /// `upload=1; download=2; total=3; expire=1700000000`. Some panels send fractions, or `expire=` without a number.
     fn set_usage(&mut self, value: &str) {
         for (key, number) in value.split([';', ',']).filter_map(|part| part.split_once('=')) {
-            let number = whole(number.trim());
+            let number = parse_whole(number.trim());
             match key.trim().to_ascii_lowercase().as_str() {
                 "upload" => self.upload = number,
                 "download" => self.download = number,
@@ -123,7 +125,7 @@ impl SubscriptionInfo {
 }
 
 /// A number of bytes or seconds, also when it is written with a fraction.
-fn whole(text: &str) -> Option<u64> {
+fn parse_whole(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| {
         let number = text.parse::<f64>().ok().filter(|number| (0.0..=9e18).contains(number))?;
         format!("{number:.0}").parse().ok()
@@ -131,7 +133,7 @@ fn whole(text: &str) -> Option<u64> {
 }
 
 /// A title: plain, `base64:…`, or percent-encoded UTF-8.
-fn title(value: &str) -> String {
+fn decoded_title(value: &str) -> String {
     if let Some(encoded) = value.strip_prefix("base64:")
         && let Ok(bytes) = STANDARD.decode(encoded.trim())
     {
@@ -144,7 +146,7 @@ fn title(value: &str) -> String {
 }
 
 /// A stranger's text as it may be shown: cleaned and shortened as a node's name is.
-fn shown(text: &str) -> Option<Box<str>> {
+fn displayable_title(text: &str) -> Option<Box<str>> {
     let label = Label::new(text);
     Some(label.as_str()).filter(|text| !text.is_empty()).map(Into::into)
 }
@@ -156,9 +158,9 @@ fn web_address(value: &str) -> Option<Box<str>> {
 }
 
 /// The value of a field that stands as a comment at the start of a list.
-fn comment(body: &[u8], field: &str) -> Option<String> {
+fn comment_value(body: &[u8], field: &str) -> Option<String> {
     let lines = body.split(|byte| *byte == b'\n').take(COMMENT_LINES);
-    lines.filter(|line| line.len() <= LONGEST).find_map(|line| {
+    lines.filter(|line| line.len() <= MAX_VALUE_BYTES).find_map(|line| {
         let line = std::str::from_utf8(line).ok()?.trim();
         let rest = line.strip_prefix('#').or_else(|| line.strip_prefix("//"))?;
         let (name, value) = rest.split_once(':')?;

@@ -14,7 +14,7 @@ use std::{collections::HashSet, sync::Arc};
 use anyhow::anyhow;
 use hezar_core::{CodeDoc, NodeId, Timestamp};
 use hezar_engine::{AddressPolicy, Clock, Dialer};
-use hezar_fetch::{Ended, Fetcher, Metrics, Via};
+use hezar_fetch::{FetchMetrics, FetchOutcome, Fetcher, Via};
 use hezar_pool::PoolChange;
 use hezar_store::{SourceRow, Writer};
 use tokio::{
@@ -65,7 +65,7 @@ pub(crate) struct Reading {
     pub(crate) left_out: usize,
     /// Whether nothing had changed since the last time.
     pub(crate) unchanged: bool,
-    ended: Ended,
+    ended: FetchOutcome,
 }
 
 /// Reads the sources. One task works in [`Collector::run`]; others may ask it, or look at the table.
@@ -82,7 +82,7 @@ pub(crate) struct Collector {
 impl Collector {
     /// Takes the sources of the configuration; those that left it list nothing any more.
     pub(crate) async fn new(base: &mut Base, node_sync: &Arc<NodeSync>, writer: &Writer) -> anyhow::Result<Self> {
-        let metrics = Metrics::default();
+        let metrics = FetchMetrics::default();
         metrics.register(&mut base.registry);
         let fetcher = Arc::new(Fetcher::new(convert::fetch(&base.config), base.native.tls().clone(), metrics));
         let table = SourceTable::new(base.sources.clone(), writer.clone()).syncing_nodes(Arc::clone(node_sync));

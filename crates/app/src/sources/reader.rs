@@ -5,7 +5,7 @@ use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
-use hezar_fetch::{Document, Ended, Fetched, Fetcher, Validators};
+use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, Validators};
 use hezar_formats::RejectCode;
 use hezar_pool::{LeftOut, PoolChange};
 use hezar_store::{SourceError, SourceRow};
@@ -43,12 +43,12 @@ enum Brought {
 struct Failure {
     code: &'static str,
     text: String,
-    ended: Ended,
+    ended: FetchOutcome,
 }
 
 impl Failure {
     const fn new(code: &'static str, text: String) -> Self {
-        Self { code, text, ended: Ended::Failed }
+        Self { code, text, ended: FetchOutcome::Failed }
     }
 }
 
@@ -111,7 +111,7 @@ impl Reader {
                 let mut row = self.row();
                 row.last_fetch = Some(self.clock.now());
                 let text = "reading it failed by a fault of this program, which the log names";
-                self.failed(row, PANICKED, text, Ended::Failed).await
+                self.failed(row, PANICKED, text, FetchOutcome::Failed).await
             }
         }
     }
@@ -125,7 +125,7 @@ impl Reader {
             Ok(Brought::Unchanged) => {
                 (row.last_ok, row.error) = (Some(now), None);
                 let _ = self.table.note(row.clone()).await;
-                Reading { row, added: 0, left_out: 0, unchanged: true, ended: Ended::Good }
+                Reading { row, added: 0, left_out: 0, unchanged: true, ended: FetchOutcome::Succeeded }
             }
             Ok(Brought::Content { content, complete, validators, subscription }) => {
                 row.validators = Some(validators);
@@ -147,7 +147,7 @@ impl Reader {
                     return Ok(brought);
                 }
                 // A server that asks us to come back later is not asked again by another way.
-                Err(failure) if matches!(failure.ended, Ended::Limited { .. }) => return Err(failure),
+                Err(failure) if matches!(failure.ended, FetchOutcome::RateLimited { .. }) => return Err(failure),
                 Err(failure) => {
                     tracing::debug!(source = %self.source.name, place, code = failure.code, "fetch route failed");
                     first_failure.get_or_insert(failure);
@@ -166,7 +166,7 @@ impl Reader {
             Ok(Fetched::Documents(found)) => found,
             Err(error) => {
                 let until = error.retry_at().map(|until| now.after(until.since(wall)));
-                let ended = until.map_or(Ended::Failed, |until| Ended::Limited { until });
+                let ended = until.map_or(FetchOutcome::Failed, |until| FetchOutcome::RateLimited { until });
                 return Err(Failure { ended, ..Failure::new(error.code(), error.to_string()) });
             }
         };
@@ -189,7 +189,7 @@ impl Reader {
         Ok(Brought::Content { content, complete, validators, subscription })
     }
 
-    async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: Ended) -> Reading {
+    async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
         let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
         tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
         row.error = Some(SourceError { code: code.into(), text: text.into() });
@@ -219,7 +219,7 @@ impl Reader {
         // The row comes after the nodes: its validators say that they need not be read again.
         let _ = self.table.note(row.clone()).await;
         let left_out = applied.left_out.total() + content.beyond;
-        Reading { row, added: applied.added, left_out, unchanged: false, ended: Ended::Good }
+        Reading { row, added: applied.added, left_out, unchanged: false, ended: FetchOutcome::Succeeded }
     }
 
     /// Parsing takes a core for a while: not on a thread that carries traffic.

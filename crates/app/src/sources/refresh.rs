@@ -7,7 +7,7 @@ use std::{
 };
 
 use hezar_core::Timestamp;
-use hezar_fetch::{Ended, Refresher};
+use hezar_fetch::{FetchOutcome, Refresher};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, error::TrySendError, unbounded_channel},
     task::JoinSet,
@@ -133,7 +133,7 @@ impl<'a> Rounds<'a> {
         if self.running.len() >= AT_A_TIME {
             return NAP;
         }
-        self.refresher.next().map_or(NAP, |next| next.since(now)).clamp(Duration::from_millis(10), NAP)
+        self.refresher.next_due().map_or(NAP, |next| next.since(now)).clamp(Duration::from_millis(10), NAP)
     }
 
     fn accept(&mut self, demand: Demand, now: Timestamp) {
@@ -149,9 +149,9 @@ impl<'a> Rounds<'a> {
     async fn settle(&mut self, name: &Arc<str>, reading: Reading) {
         self.reading.remove(name);
         let mut row = reading.row.clone();
-        row.next_fetch = self.refresher.ended(name, reading.ended, self.collector.clock.now(), rand::random());
+        row.next_fetch = self.refresher.finish(name, reading.ended, self.collector.clock.now(), rand::random());
         row.failures = self.refresher.failures(name);
-        if reading.ended == Ended::Good {
+        if reading.ended == FetchOutcome::Succeeded {
             quality::note_productivity(&mut row, &self.collector.pool);
         }
         if let Some(later) = quality::backoff(&row, self.collector.clock.now()) {

@@ -36,7 +36,7 @@ async fn a_source_whose_reading_panics_is_tried_again() {
                 [[source]]\nname = \"good\"\nlinks = [\"socks5://11.0.0.1:1\"]\n";
     let config = Config::read(text, None, &Layers::default()).unwrap();
     let engine = NativeEngine::new(&NativeEngineConfig::default());
-    let fetcher = Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), Metrics::default()));
+    let fetcher = Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), FetchMetrics::default()));
     let (pool, clock, trap) = (Arc::new(Nodes::new(Rules::default())), Clock::start(), Arc::new(Trap::default()));
     let table = SourceTable::new(Vec::new(), writer);
     let reader = |source: &SourceConfig| Reader {
@@ -125,7 +125,7 @@ async fn a_blocked_source_is_read_over_the_other_route() {
     let mut reader = Reader {
         source: Arc::new(config.sources[0].clone()),
         routes: FetchRoutes::either(blocked.clone(), list.clone()),
-        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), Metrics::default())),
+        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), FetchMetrics::default())),
         pool: Arc::new(Nodes::new(Rules::default())),
         clock: Clock::start(),
         table: SourceTable::new(Vec::new(), writer),

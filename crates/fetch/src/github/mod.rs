@@ -12,24 +12,23 @@ use url::Url;
 use self::{pattern::Patterns, tree::Blob};
 use crate::{
     Document, Documents, FailedDocument, FetchConfig, FetchError, Fetched, SourceKind, SourceSpec, Validators,
-    fetcher::user_agent,
-    web::{Answer, Ask, Web},
+    web::{WebClient, WebRequest, WebResponse},
 };
 
 /// The largest tree that is read: GitHub cuts its own at 7 MB.
-const TREE_LIMIT: u64 = 16 * 1024 * 1024;
+const MAX_TREE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Files fetched at the same time.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_FILES: usize = 4;
 
 /// All files of one fetch together may be this many times as long as one may be.
-const TOGETHER: u64 = 4;
+const MAX_TOTAL_FACTOR: u64 = 4;
 
 /// One repository during one fetch.
 struct Repository<'a> {
     config: &'a FetchConfig,
     spec: &'a SourceSpec,
-    web: &'a Web<'a>,
+    web: &'a WebClient<'a>,
     owner: &'a str,
     name: &'a str,
     authorization: Option<Secret>,
@@ -39,13 +38,13 @@ struct Repository<'a> {
 pub(crate) async fn fetch(
     config: &FetchConfig,
     spec: &SourceSpec,
-    web: &Web<'_>,
+    web: &WebClient<'_>,
     validators: &Validators,
 ) -> Result<Fetched, FetchError> {
     let SourceKind::GitHub { repository, reference, patterns, token } = &spec.kind else {
         return Err(FetchError::Name { name: spec.name.as_ref().into(), what: "GitHub source" });
     };
-    let (owner, name) = split(repository)?;
+    let (owner, name) = owner_and_name(repository)?;
     let wanted = Patterns::new(patterns)?;
     let authorization = token.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
     let repository = Repository { config, spec, web, owner, name, authorization };
@@ -54,11 +53,11 @@ pub(crate) async fn fetch(
         None => repository.default_branch().await?,
     };
     let host = config.github_api.as_str().trim_end_matches('/');
-    let about = Validators::about(&(host, owner, name, &branch, patterns));
+    let about = Validators::for_subject(&(host, owner, name, &branch, patterns));
     let before = validators.same_subject(&about);
     let Some(answer) = repository.tree(&branch, &before).await? else { return Ok(Fetched::NotModified) };
-    let tree = tree::read(&answer.body).ok_or_else(|| repository.odd("the tree is not one"))?;
-    let mut blobs: Vec<Blob> = tree.blobs.into_iter().filter(|blob| wanted.fit(&blob.path)).collect();
+    let tree = tree::read_tree(&answer.body).ok_or_else(|| repository.unexpected_answer("the tree is not one"))?;
+    let mut blobs: Vec<Blob> = tree.blobs.into_iter().filter(|blob| wanted.matches(&blob.path)).collect();
     if blobs.is_empty() {
         return Err(FetchError::NoMatch { pattern: wanted.to_string().into() });
     }
@@ -70,7 +69,7 @@ pub(crate) async fn fetch(
 
 /// Leaves out what is too large or too much.
 fn keep_within_bounds(blobs: &mut Vec<Blob>, spec: &SourceSpec) {
-    let mut together = spec.max_bytes.saturating_mul(TOGETHER);
+    let mut together = spec.max_bytes.saturating_mul(MAX_TOTAL_FACTOR);
     blobs.retain(|blob| {
         let fits = blob.size <= spec.max_bytes.min(together);
         together -= if fits { blob.size } else { 0 };
@@ -80,7 +79,7 @@ fn keep_within_bounds(blobs: &mut Vec<Blob>, spec: &SourceSpec) {
 }
 
 /// `owner/repository`, also as the address of its page.
-fn split(repository: &str) -> Result<(&str, &str), FetchError> {
+fn owner_and_name(repository: &str) -> Result<(&str, &str), FetchError> {
     let bare = repository.trim().trim_end_matches('/');
     let bare = bare.strip_prefix("https://github.com/").unwrap_or(bare);
     let bare = bare.strip_suffix(".git").unwrap_or(bare);
@@ -96,24 +95,24 @@ fn split(repository: &str) -> Result<(&str, &str), FetchError> {
 
 impl Repository<'_> {
     async fn default_branch(&self) -> Result<Box<str>, FetchError> {
-        let url = address(&self.config.github_api, &["repos", self.owner, self.name])?;
+        let url = join_path(&self.config.github_api, &["repos", self.owner, self.name])?;
         let answer = self.ask_api(&url, &Validators::default(), 1024 * 1024).await?;
         let branch = answer.and_then(|answer| tree::default_branch(&answer.body));
-        branch.ok_or_else(|| self.odd("the repository has no default branch"))
+        branch.ok_or_else(|| self.unexpected_answer("the repository has no default branch"))
     }
 
-    async fn tree(&self, branch: &str, before: &Validators) -> Result<Option<Answer>, FetchError> {
-        let mut url = address(&self.config.github_api, &["repos", self.owner, self.name, "git", "trees", branch])?;
+    async fn tree(&self, branch: &str, before: &Validators) -> Result<Option<WebResponse>, FetchError> {
+        let mut url = join_path(&self.config.github_api, &["repos", self.owner, self.name, "git", "trees", branch])?;
         url.set_query(Some("recursive=1"));
-        self.ask_api(&url, before, TREE_LIMIT).await
+        self.ask_api(&url, before, MAX_TREE_BYTES).await
     }
 
-    async fn ask_api(&self, url: &Url, before: &Validators, limit: u64) -> Result<Option<Answer>, FetchError> {
-        let mut ask = Ask::new(url, user_agent(self.config, self.spec), limit);
-        ask.headers = vec![("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
-        ask.headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.expose())));
-        ask.validators = Validators { documents: Default::default(), last_modified: None, ..before.clone() };
-        self.web.get(&ask).await
+    async fn ask_api(&self, url: &Url, before: &Validators, limit: u64) -> Result<Option<WebResponse>, FetchError> {
+        let mut request = WebRequest::new(url, self.config.user_agent(self.spec), limit);
+        request.headers = vec![("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
+        request.headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.expose())));
+        request.validators = Validators { documents: Default::default(), last_modified: None, ..before.clone() };
+        self.web.get(&request).await
     }
 
     /// Fetches the blobs whose hash is not the one that was seen before.
@@ -136,8 +135,9 @@ impl Repository<'_> {
         }
         let listed: Vec<String> = changed.iter().map(|blob| blob.path.clone()).collect();
         found.removed = before.documents.into_keys().filter(|path| !listed.contains(path)).map(Into::into).collect();
-        let mut results =
-            stream::iter(changed).map(|blob| async { (self.raw(branch, &blob.path).await, blob) }).buffered(AT_ONCE);
+        let mut results = stream::iter(changed)
+            .map(|blob| async { (self.file_content(branch, &blob.path).await, blob) })
+            .buffered(MAX_CONCURRENT_FILES);
         let mut first_error = None;
         while let Some((result, blob)) = results.next().await {
             match result {
@@ -168,16 +168,16 @@ impl Repository<'_> {
         })
     }
 
-    async fn raw(&self, branch: &str, path: &str) -> Result<Bytes, FetchError> {
+    async fn file_content(&self, branch: &str, path: &str) -> Result<Bytes, FetchError> {
         let parts = [self.owner, self.name].into_iter().chain(branch.split('/')).chain(path.split('/'));
-        let url = address(&self.config.github_raw, &parts.collect::<Vec<_>>())?;
-        let mut ask = Ask::new(&url, user_agent(self.config, self.spec), self.spec.max_bytes);
-        ask.headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.expose())));
-        let answer = self.web.get(&ask).await?;
-        answer.map(|answer| answer.body).ok_or_else(|| self.odd("not modified, without being asked"))
+        let url = join_path(&self.config.github_raw, &parts.collect::<Vec<_>>())?;
+        let mut request = WebRequest::new(&url, self.config.user_agent(self.spec), self.spec.max_bytes);
+        request.headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.expose())));
+        let answer = self.web.get(&request).await?;
+        answer.map(|answer| answer.body).ok_or_else(|| self.unexpected_answer("not modified, without being asked"))
     }
 
-    fn odd(&self, reason: &'static str) -> FetchError {
+    fn unexpected_answer(&self, reason: &'static str) -> FetchError {
         FetchError::Api { host: self.config.github_api.as_str().trim_end_matches('/').into(), reason }
     }
 }
@@ -194,7 +194,7 @@ impl Documents {
 }
 
 /// A base URL with path segments added, each percent-encoded.
-fn address(base: &Url, segments: &[&str]) -> Result<Url, FetchError> {
+fn join_path(base: &Url, segments: &[&str]) -> Result<Url, FetchError> {
     let mut url = base.clone();
     match url.path_segments_mut() {
         Ok(mut path) => path.pop_if_empty().extend(segments),

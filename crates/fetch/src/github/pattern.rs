@@ -7,7 +7,7 @@ use glob::{MatchOptions, Pattern};
 use crate::FetchError;
 
 /// The usual endings of lists, for a source that names none.
-const USUAL: [&str; 5] = ["*.txt", "*.yaml", "*.yml", "*.json", "*.conf"];
+const DEFAULT_PATTERNS: [&str; 5] = ["*.txt", "*.yaml", "*.yml", "*.json", "*.conf"];
 
 /// Patterns on paths; one without `/` looks at the file name alone.
 pub(super) struct Patterns(Vec<Pattern>);
@@ -19,13 +19,13 @@ impl Patterns {
             Pattern::new(bare).map_err(|error| FetchError::Pattern { pattern: text.into(), reason: error.msg })
         };
         let patterns = match texts {
-            [] => USUAL.into_iter().map(read).collect::<Result<_, _>>(),
+            [] => DEFAULT_PATTERNS.into_iter().map(read).collect::<Result<_, _>>(),
             texts => texts.iter().map(|text| read(text)).collect(),
         };
         patterns.map(Self)
     }
 
-    pub(super) fn fit(&self, path: &str) -> bool {
+    pub(super) fn matches(&self, path: &str) -> bool {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
         let name = path.rsplit('/').next().unwrap_or(path);
         self.0.iter().any(|pattern| {

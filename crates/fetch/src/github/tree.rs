@@ -18,14 +18,14 @@ pub(super) struct Blob {
 }
 
 #[derive(Deserialize)]
-struct TreeAnswer {
-    tree: Vec<Entry>,
+struct TreeResponse {
+    tree: Vec<TreeEntry>,
     #[serde(default)]
     truncated: bool,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TreeEntry {
     path: String,
     #[serde(rename = "type")]
     kind: String,
@@ -35,19 +35,19 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-struct RepositoryAnswer {
+struct RepositoryResponse {
     default_branch: Box<str>,
 }
 
-pub(super) fn read(json: &[u8]) -> Option<Tree> {
-    let answer: TreeAnswer = serde_json::from_slice(json).ok()?;
-    let plain = |entry: &Entry| entry.kind == "blob" && entry.path.len() <= 1024 && entry.sha.len() <= 64;
+pub(super) fn read_tree(json: &[u8]) -> Option<Tree> {
+    let answer: TreeResponse = serde_json::from_slice(json).ok()?;
+    let plain = |entry: &TreeEntry| entry.kind == "blob" && entry.path.len() <= 1024 && entry.sha.len() <= 64;
     let blobs = answer.tree.into_iter().filter(plain);
-    let blobs = blobs.map(|Entry { path, sha, size, .. }| Blob { path, sha, size }).collect();
+    let blobs = blobs.map(|TreeEntry { path, sha, size, .. }| Blob { path, sha, size }).collect();
     Some(Tree { blobs, truncated: answer.truncated })
 }
 
 pub(super) fn default_branch(json: &[u8]) -> Option<Box<str>> {
-    let answer: RepositoryAnswer = serde_json::from_slice(json).ok()?;
+    let answer: RepositoryResponse = serde_json::from_slice(json).ok()?;
     Some(answer.default_branch).filter(|branch| !branch.is_empty())
 }

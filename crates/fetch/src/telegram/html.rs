@@ -7,7 +7,7 @@
 
 /// What a page holds.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct ChannelPage {
     /// The smallest message number.
     pub(crate) oldest: Option<u64>,
     /// The messages' text, one line per line.
@@ -15,8 +15,8 @@ pub(crate) struct Page {
 }
 
 /// Reads a page. What is not understood is skipped; every byte is looked at a bounded number of times.
-pub(crate) fn read(html: &str) -> Page {
-    let mut page = Page::default();
+pub(crate) fn read_page(html: &str) -> ChannelPage {
+    let mut page = ChannelPage::default();
     // How many <div> are open inside a message's text; 0 means outside.
     let mut depth = 0_usize;
     let mut rest = html;
@@ -40,7 +40,7 @@ pub(crate) fn read(html: &str) -> Page {
             page.oldest = Some(page.oldest.map_or(id, |oldest| oldest.min(id)));
         }
         if depth > 0 {
-            inside(&tag, &mut depth, &mut page.text);
+            append_inner_tag(&tag, &mut depth, &mut page.text);
         } else if tag.name("div") && !tag.closing && tag.has_class("tgme_widget_message_text") {
             depth = 1;
         }
@@ -49,7 +49,7 @@ pub(crate) fn read(html: &str) -> Page {
 }
 
 /// A tag inside a message: most of them only end a line or mean nothing.
-fn inside(tag: &Tag<'_>, depth: &mut usize, text: &mut String) {
+fn append_inner_tag(tag: &Tag<'_>, depth: &mut usize, text: &mut String) {
     if tag.name("div") {
         *depth = if tag.closing { *depth - 1 } else { depth.saturating_add(1) };
     }
@@ -136,7 +136,7 @@ fn unescape(text: &str, out: &mut String) {
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
         let end = after.bytes().take(10).position(|byte| byte == b';');
-        match end.and_then(|end| Some((reference(&after[..end])?, end))) {
+        match end.and_then(|end| Some((character_reference(&after[..end])?, end))) {
             Some((c, end)) => {
                 out.push(c);
                 rest = &after[end + 1..];
@@ -150,7 +150,7 @@ fn unescape(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-fn reference(name: &str) -> Option<char> {
+fn character_reference(name: &str) -> Option<char> {
     let number = |number: u32| char::from_u32(number).filter(|c| *c != '\0');
     match name {
         "amp" => Some('&'),

@@ -8,12 +8,11 @@ use url::Url;
 use crate::{
     Document, Documents, FailedDocument, FetchConfig, FetchError, Fetched, SourceSpec, Validators,
     document::digest,
-    fetcher::user_agent,
-    web::{Ask, Web},
+    web::{WebClient, WebRequest},
 };
 
 /// The longest page that is read, in bytes.
-const PAGE_LIMIT: u64 = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Reads up to `pages` pages; all texts together are one document.
 pub(crate) async fn fetch(
@@ -21,7 +20,7 @@ pub(crate) async fn fetch(
     spec: &SourceSpec,
     channel: &str,
     pages: u32,
-    web: &Web<'_>,
+    web: &WebClient<'_>,
     validators: &Validators,
 ) -> Result<Fetched, FetchError> {
     let name = channel_name(channel)?;
@@ -32,8 +31,8 @@ pub(crate) async fn fetch(
     let mut text = String::new();
     let mut oldest: Option<u64> = None;
     let mut failed = Vec::new();
-    for number in 0..pages.clamp(1, SourceSpec::MOST_PAGES) {
-        let page = match page(config, spec, web, &mut url, oldest).await {
+    for number in 0..pages.clamp(1, SourceSpec::MAX_PAGES) {
+        let page = match fetch_page(config, spec, web, &mut url, oldest).await {
             Ok(page) => page,
             Err(error) if number == 0 => return Err(error),
             Err(error) => {
@@ -55,7 +54,7 @@ pub(crate) async fn fetch(
     if text.trim().is_empty() {
         return Err(FetchError::NoMessages { channel: name.into() });
     }
-    let mut now = Validators::about(&(url.path(), pages));
+    let mut now = Validators::for_subject(&(url.path(), pages));
     // Messages are edited: only the text itself says whether something is new.
     now.documents.insert(name.to_owned(), format!("{:016x}", digest(&text)));
     if *validators == now && failed.is_empty() {
@@ -65,17 +64,17 @@ pub(crate) async fn fetch(
     Ok(Fetched::Documents(Documents { documents, failed, validators: now, ..Documents::default() }))
 }
 
-async fn page(
+async fn fetch_page(
     config: &FetchConfig,
     spec: &SourceSpec,
-    web: &Web<'_>,
+    web: &WebClient<'_>,
     url: &mut Url,
     before: Option<u64>,
-) -> Result<html::Page, FetchError> {
+) -> Result<html::ChannelPage, FetchError> {
     url.set_query(before.map(|id| format!("before={id}")).as_deref());
-    let ask = Ask::new(url, user_agent(config, spec), PAGE_LIMIT);
-    let body = web.get(&ask).await?.map(|answer| answer.body).unwrap_or_default();
-    Ok(html::read(&String::from_utf8_lossy(&body)))
+    let request = WebRequest::new(url, config.user_agent(spec), MAX_PAGE_BYTES);
+    let body = web.get(&request).await?.map(|answer| answer.body).unwrap_or_default();
+    Ok(html::read_page(&String::from_utf8_lossy(&body)))
 }
 
 /// The bare name: letters, digits and `_`.

@@ -8,7 +8,7 @@ use super::{
     content::compress,
     site::{NOW, Site, ok},
 };
-use crate::{Documents, FetchConfig, FetchError, Fetched, Fetcher, Metrics, SourceKind, SourceSpec, Validators};
+use crate::{Documents, FetchConfig, FetchError, FetchMetrics, Fetched, Fetcher, SourceKind, SourceSpec, Validators};
 
 fn spec(pattern: &str) -> SourceSpec {
     SourceSpec::new("mine", SourceKind::File(pattern.into()))
@@ -18,7 +18,7 @@ async fn fetch(directory: &Path, spec: &SourceSpec, before: &Validators) -> Resu
     let site = Site::new(|_| ok("")).await;
     let config =
         FetchConfig { directory: directory.to_owned(), total: Duration::from_secs(60), ..FetchConfig::default() };
-    Fetcher::new(config, TlsClients::new(&[]), Metrics::default()).fetch(spec, &site, before, NOW).await
+    Fetcher::new(config, TlsClients::new(&[]), FetchMetrics::default()).fetch(spec, &site, before, NOW).await
 }
 
 async fn documents(directory: &Path, spec: &SourceSpec, before: &Validators) -> Documents {

@@ -24,7 +24,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Documents, FetchConfig, FetchError, Fetched, Fetcher, Metrics, SourceKind, SourceSpec, Validators};
+use crate::{Documents, FetchConfig, FetchError, FetchMetrics, Fetched, Fetcher, SourceKind, SourceSpec, Validators};
 
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -130,7 +130,7 @@ pub(super) fn fetcher(request: Duration) -> Fetcher {
         telegram: known_url("http://t.test"),
         ..FetchConfig::default()
     };
-    Fetcher::new(config, TlsClients::new(&[]), Metrics::default())
+    Fetcher::new(config, TlsClients::new(&[]), FetchMetrics::default())
 }
 
 pub(super) fn url(url: &str) -> SourceSpec {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::site::{Site, answer, ok};
-use crate::{Fetched, SourceKind, SourceSpec, Validators, telegram::html::read};
+use crate::{Fetched, SourceKind, SourceSpec, Validators, telegram::html::read_page};
 
 fn spec(channel: &str, pages: u32) -> SourceSpec {
     SourceSpec::new("mine", SourceKind::Telegram { channel: channel.into(), pages })
@@ -95,7 +95,7 @@ fn text_is_taken_out_of_the_markup() {
         ("uuid@<a href=\"mailto:u@h\">host</a>:443", "uuid@host:443"),
     ];
     for (html, expected) in cases {
-        let page = read(&page(&[message(5, html)]));
+        let page = read_page(&page(&[message(5, html)]));
         let words: Vec<&str> = page.text.split_whitespace().collect();
         assert_eq!((words.join(" ").as_str(), page.oldest), (expected, Some(5)), "{html}");
     }
@@ -105,7 +105,7 @@ fn text_is_taken_out_of_the_markup() {
 fn the_corpus_excerpt_gives_its_links() {
     let excerpt = "<b>🔒 VLESS XRAY</b>\n<b>Path :</b> /vless\n<b>Link TLS</b>\n\
         <code>vless://0@192.0.2.1:443?path=/vless&security=tls&type=ws#C</code>\n\n<b>Unifi</b>\n<code>vmess://eyJhIjoxfQ==</code>";
-    let text = read(&page(&[message(9, excerpt)])).text;
+    let text = read_page(&page(&[message(9, excerpt)])).text;
     let links: Vec<&str> = text.lines().map(str::trim).filter(|line| line.contains("://")).collect();
     assert_eq!(links, ["vless://0@192.0.2.1:443?path=/vless&security=tls&type=ws#C", "vmess://eyJhIjoxfQ=="]);
 }
@@ -113,13 +113,13 @@ fn the_corpus_excerpt_gives_its_links() {
 proptest! {
     #[test]
     fn no_page_is_too_odd(html in "(<|>|/|div|class=|\"|'|tgme_widget_message_text|data-post=|script|a/9|&|#|;|br|é| |x){0,60}") {
-        let page = read(&html);
+        let page = read_page(&html);
         prop_assert!(page.text.len() <= html.len() * 2);
     }
 
     #[test]
     fn plain_text_survives(text in "[a-zA-Z0-9:/@?=#.é🇩🇪 -]{0,80}") {
-        let page = read(&message(1, &text));
+        let page = read_page(&message(1, &text));
         prop_assert_eq!(page.text.trim(), text.trim());
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::content::compress;
 use super::site::{NOW, Site, answer, endless, fetcher, ok, streamed, stuck, url};
-use crate::{FetchConfig, FetchError, Fetched, Fetcher, Metrics, SourceKind, SourceSpec, Validators, web};
+use crate::{FetchConfig, FetchError, FetchMetrics, Fetched, Fetcher, SourceKind, SourceSpec, Validators, web};
 
 type Headers = &'static [(&'static str, &'static str)];
 
@@ -104,12 +104,12 @@ async fn bad_redirects_end() {
     })
     .await;
     assert_eq!(site.failure(&url("http://lists.test/loop")).await.code(), "too-many-redirects");
-    assert_eq!(site.seen().len(), web::MOST_REDIRECTS + 1);
+    assert_eq!(site.seen().len(), web::MAX_REDIRECTS + 1);
     assert_eq!(site.failure(&url("http://lists.test/nowhere")).await.code(), "bad-redirect");
     assert_eq!(site.failure(&url("http://lists.test/file")).await.code(), "bad-redirect");
     let secure = Url::parse("https://lists.test/a").unwrap();
-    assert_eq!(web::next(&secure, Some("http://lists.test/a")).unwrap_err().code(), "redirect-downgrade");
-    assert_eq!(web::next(&secure, Some("//other.test/")).unwrap().as_str(), "https://other.test/");
+    assert_eq!(web::redirect_target(&secure, Some("http://lists.test/a")).unwrap_err().code(), "redirect-downgrade");
+    assert_eq!(web::redirect_target(&secure, Some("//other.test/")).unwrap().as_str(), "https://other.test/");
 }
 
 /// A redirect's target may hold UTF-8, as browsers and the servers that send it understand it.
@@ -165,12 +165,16 @@ fn a_redirect_never_leads_to_a_link_local_address() {
         "http://[::ffff:169.254.169.254]/",
         "http://[fe80::1]/",
     ] {
-        assert_eq!(web::next(&from, Some(location)).unwrap_err().code(), "redirect-link-local", "{location}");
+        assert_eq!(
+            web::redirect_target(&from, Some(location)).unwrap_err().code(),
+            "redirect-link-local",
+            "{location}"
+        );
     }
-    assert!(web::next(&from, Some("http://10.0.0.2/")).is_ok());
+    assert!(web::redirect_target(&from, Some("http://10.0.0.2/")).is_ok());
     // Whoever names such an address in the configuration means it.
     let named = Url::parse("http://169.254.1.1/list").unwrap();
-    assert!(web::next(&named, Some("/other")).is_ok());
+    assert!(web::redirect_target(&named, Some("/other")).is_ok());
 }
 
 #[tokio::test]
@@ -250,7 +254,7 @@ async fn inline_links_are_a_document() {
 #[tokio::test]
 async fn fetches_are_counted() {
     let site = Site::new(|seen| if seen.path == "/bad" { answer(404, &[], "") } else { ok("0123456789") }).await;
-    let metrics = Metrics::default();
+    let metrics = FetchMetrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let tls = hezar_engine::TlsClients::new(&[]);

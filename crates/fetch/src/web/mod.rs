@@ -2,7 +2,7 @@
 
 mod body;
 mod cookies;
-mod refusal;
+mod status;
 
 use std::time::Duration;
 
@@ -18,24 +18,24 @@ use self::cookies::Cookies;
 use crate::{FetchError, SubscriptionInfo, Validators};
 
 /// How many redirects are followed.
-pub(crate) const MOST_REDIRECTS: usize = 5;
+pub(crate) const MAX_REDIRECTS: usize = 5;
 
 /// The longest validator that is kept, in bytes.
-const LONGEST_VALIDATOR: usize = 1024;
+const MAX_VALIDATOR_BYTES: usize = 1024;
 
 /// The way to the web during one fetch.
-pub(crate) struct Web<'a> {
+pub(crate) struct WebClient<'a> {
     pub(crate) via: &'a dyn Dialer,
     pub(crate) tls: &'a TlsClients,
     /// Bounds the whole fetch.
     pub(crate) total: Attempt,
     /// Bounds each request.
-    pub(crate) each: Duration,
+    pub(crate) per_request: Duration,
     pub(crate) now: Timestamp,
 }
 
 /// One question.
-pub(crate) struct Ask<'a> {
+pub(crate) struct WebRequest<'a> {
     url: &'a Url,
     user_agent: &'a str,
     /// The most bytes of the answer, decompressed.
@@ -46,12 +46,12 @@ pub(crate) struct Ask<'a> {
     pub(crate) validators: Validators,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> WebRequest<'a> {
     pub(crate) fn new(url: &'a Url, user_agent: &'a str, limit: u64) -> Self {
         Self { url, user_agent, limit, headers: Vec::new(), validators: Validators::default() }
     }
 
-    fn request(&self, url: &Url, cookies: &Cookies) -> Result<HttpRequest, RequestError> {
+    fn to_http(&self, url: &Url, cookies: &Cookies) -> Result<HttpRequest, RequestError> {
         let mut request = HttpRequest::of_url(url)?
             .with_header("user-agent", self.user_agent)?
             .with_header("accept", "*/*")?
@@ -84,14 +84,14 @@ impl<'a> Ask<'a> {
 }
 
 /// A good answer, read to its end.
-pub(crate) struct Answer {
+pub(crate) struct WebResponse {
     headers: ::http::HeaderMap,
     /// Whether the body may have been cut without anybody noticing.
     may_be_cut: bool,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl WebResponse {
     pub(crate) fn etag(&self) -> Option<String> {
         self.validator("etag")
     }
@@ -111,30 +111,30 @@ impl Answer {
             return None;
         }
         let text = self.headers.get(name)?.to_str().ok()?;
-        (text.len() <= LONGEST_VALIDATOR).then(|| text.to_owned())
+        (text.len() <= MAX_VALIDATOR_BYTES).then(|| text.to_owned())
     }
 }
 
-impl Web<'_> {
+impl WebClient<'_> {
     /// Asks, following redirects. `None` means: not modified.
-    pub(crate) async fn get(&self, ask: &Ask<'_>) -> Result<Option<Answer>, FetchError> {
-        let mut url = ask.url.clone();
+    pub(crate) async fn get(&self, request: &WebRequest<'_>) -> Result<Option<WebResponse>, FetchError> {
+        let mut url = request.url.clone();
         let mut cookies = Cookies::default();
-        for _ in 0..=MOST_REDIRECTS {
-            let response = self.exchange(&ask.request(&url, &cookies)?).await?;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.exchange(&request.to_http(&url, &cookies)?).await?;
             cookies.store(&url, response.headers());
             match response.status() {
-                200..=299 => return self.read(response, ask.limit, &url).await.map(Some),
-                304 if ask.is_conditional() => return Ok(None),
-                301 | 302 | 303 | 307 | 308 => url = next(&url, location(response.headers()).as_deref())?,
-                status => return Err(refusal::of(host(&url), status, response.headers(), self.now)),
+                200..=299 => return self.read(response, request.limit, &url).await.map(Some),
+                304 if request.is_conditional() => return Ok(None),
+                301 | 302 | 303 | 307 | 308 => url = redirect_target(&url, location(response.headers()).as_deref())?,
+                status => return Err(status::error_for_status(host_of(&url), status, response.headers(), self.now)),
             }
         }
-        Err(FetchError::TooManyRedirects { limit: MOST_REDIRECTS })
+        Err(FetchError::TooManyRedirects { limit: MAX_REDIRECTS })
     }
 
     async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, FetchError> {
-        let attempt = self.total.at_most(self.each);
+        let attempt = self.total.at_most(self.per_request);
         // The body is measured after decompression, and by us: its failure has a code of its own.
         let limits = Limits { body: u64::MAX, ..Limits::default() };
         http::get(self.via, self.tls, request, &attempt, limits)
@@ -142,13 +142,13 @@ impl Web<'_> {
             .map_err(|source| FetchError::Exchange { host: request.target().host().to_string().into(), source })
     }
 
-    async fn read(&self, response: HttpResponse, limit: u64, url: &Url) -> Result<Answer, FetchError> {
+    async fn read(&self, response: HttpResponse, limit: u64, url: &Url) -> Result<WebResponse, FetchError> {
         let (headers, may_be_cut) = (response.headers().clone(), !response.end_is_certain());
         let body = body::read(response, limit).await.map_err(|error| match error {
             body::BodyError::Content(error) => FetchError::content(error, limit),
-            body::BodyError::Exchange(source) => FetchError::Exchange { host: host(url), source },
+            body::BodyError::Exchange(source) => FetchError::Exchange { host: host_of(url), source },
         })?;
-        Ok(Answer { headers, may_be_cut, body })
+        Ok(WebResponse { headers, may_be_cut, body })
     }
 }
 
@@ -163,7 +163,7 @@ fn location(headers: &::http::HeaderMap) -> Option<String> {
 
 /// Where a redirect leads. It never leads to a link-local address, where clouds answer questions about the machine
 /// itself: not even for a source that may have private addresses.
-pub(crate) fn next(current: &Url, location: Option<&str>) -> Result<Url, FetchError> {
+pub(crate) fn redirect_target(current: &Url, location: Option<&str>) -> Result<Url, FetchError> {
     let next = location.and_then(|location| current.join(location).ok()).ok_or(FetchError::BadRedirect)?;
     if is_link_local(&next) && !is_link_local(current) {
         return Err(FetchError::LinkLocal);
@@ -188,6 +188,6 @@ fn is_link_local(url: &Url) -> bool {
     }
 }
 
-pub(crate) fn host(url: &Url) -> Box<str> {
+pub(crate) fn host_of(url: &Url) -> Box<str> {
     url.host_str().unwrap_or_default().into()
 }

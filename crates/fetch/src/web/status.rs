@@ -14,7 +14,7 @@ const USUAL_PAUSE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// The error for a status. Rate limits as in RFC 6585 §4, RFC 9110 §10.2.3 and GitHub's REST API.
-pub(super) fn of(host: Box<str>, status: u16, headers: &HeaderMap, now: Timestamp) -> FetchError {
+pub(super) fn error_for_status(host: Box<str>, status: u16, headers: &HeaderMap, now: Timestamp) -> FetchError {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |name| text(name).and_then(|text| text.parse::<u64>().ok());
     let asked = text("retry-after").and_then(|text| match text.parse() {
