@@ -8,6 +8,7 @@ mod admission;
 #[cfg(test)]
 mod arbitrary;
 mod carrier;
+mod charset;
 mod document;
 mod field;
 mod link;
@@ -18,6 +19,7 @@ mod tests;
 mod text;
 pub mod write;
 
+pub use charset::decode;
 pub use link::{LinkReader, parse_link, to_link};
 pub use parsed::{Entry, Parsed, Reject, RejectCode};
-pub use text::{Hints, ListScheme, MAX_BYTES, MAX_LINE_BYTES, decode, parse, parse_with};
+pub use text::{Hints, ListScheme, MAX_BYTES, MAX_LINE_BYTES, parse, parse_with};

@@ -1,4 +1,4 @@
-//! The cookies of one fetch: some hosts set one and redirect to themselves, and go on doing so until it comes back.
+//! Keeps the cookies of one fetch: some hosts set a cookie and redirect to themselves until it comes back.
 
 use http::HeaderMap;
 use url::Url;
@@ -27,9 +27,8 @@ struct Cookie {
 impl Cookies {
     /// Takes in what an answer from `url` sets.
     pub(super) fn store(&mut self, url: &Url, headers: &HeaderMap) {
-        let Some(host) = url.host_str() else { return };
         for value in headers.get_all("set-cookie") {
-            let Some(cookie) = value.to_str().ok().and_then(|text| Cookie::parse(text, host)) else { continue };
+            let Some(cookie) = value.to_str().ok().and_then(|text| Cookie::parse(text, url)) else { continue };
             self.0.retain(|old| old.name != cookie.name || old.host != cookie.host);
             if self.0.len() < MAX_COOKIES {
                 self.0.push(cookie);
@@ -50,7 +49,8 @@ impl Cookies {
 }
 
 impl Cookie {
-    fn parse(text: &str, host: &str) -> Option<Self> {
+    fn parse(text: &str, url: &Url) -> Option<Self> {
+        let host = url.host_str()?;
         let mut parts = text.split(';').map(str::trim);
         let pair = parts.next().filter(|pair| pair.len() <= MAX_PAIR_BYTES)?;
         let (name, value) = pair.split_once('=')?;
@@ -70,8 +70,10 @@ impl Cookie {
                 "secure" => cookie.secure = true,
                 "domain" => {
                     let domain = value.trim().trim_start_matches('.').to_ascii_lowercase();
-                    // A cookie for a whole registry ("com") would go to strangers; such a cookie is for its host alone.
-                    if domain.contains('.') && is_domain_or_subdomain(host, &domain) {
+                    // A cookie for all names under a public suffix ("com", "co.uk") would go to strangers (RFC 6265 §5.3);
+                    // such a cookie is for its host alone.
+                    let is_name = url.domain().is_some() && psl::domain_str(&domain).is_some();
+                    if is_name && is_domain_or_subdomain(host, &domain) {
                         (cookie.host, cookie.subdomains) = (domain.into(), true);
                     }
                 }
@@ -91,4 +93,40 @@ impl Cookie {
 /// Whether a host is the domain or one of its subdomains.
 fn is_domain_or_subdomain(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hosts among `asked` that get a cookie which `host` sets for `domain`.
+    fn receivers(host: &str, domain: &str, asked: &[&'static str]) -> Vec<&'static str> {
+        let url = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("set-cookie", format!("a=1; Domain={domain}").parse().unwrap());
+        let mut cookies = Cookies::default();
+        cookies.store(&url(host), &headers);
+        asked.iter().copied().filter(|asked| cookies.header(&url(asked), None).is_some()).collect()
+    }
+
+    #[test]
+    fn a_public_suffix_is_no_domain() {
+        let asked = ["a.co.uk", "b.co.uk", "sub.a.co.uk"];
+        assert_eq!(receivers("a.co.uk", "co.uk", &asked), ["a.co.uk"]);
+        assert_eq!(receivers("a.co.uk", ".CO.UK", &asked), ["a.co.uk"]);
+        assert_eq!(receivers("a.co.uk", "a.co.uk", &asked), ["a.co.uk", "sub.a.co.uk"]);
+        assert_eq!(
+            receivers("user.github.io", "github.io", &["user.github.io", "other.github.io"]),
+            ["user.github.io"]
+        );
+        assert_eq!(receivers("a.example.com", "com", &["a.example.com", "b.example.com"]), ["a.example.com"]);
+    }
+
+    #[test]
+    fn a_domain_that_is_not_the_hosts_own_is_passed_over() {
+        let asked = ["a.example.com", "b.example.com", "other.com", "notexample.com"];
+        assert_eq!(receivers("a.example.com", "other.com", &asked), ["a.example.com"]);
+        assert_eq!(receivers("a.example.com", "example.com", &asked), ["a.example.com", "b.example.com"]);
+        assert_eq!(receivers("127.0.0.1", "0.0.1", &["127.0.0.1", "1.0.0.1"]), ["127.0.0.1"]);
+    }
 }

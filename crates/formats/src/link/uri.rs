@@ -6,7 +6,7 @@ use hezar_core::{Host, Label, Target};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
 use super::query::Query;
-use crate::{RejectCode, field};
+use crate::{RejectCode, charset, field};
 
 /// What `encodeURIComponent` leaves alone, minus the signs that Markdown and HTML readers trip over.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,7 +23,8 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
 
 /// The name behind `#`.
 pub(crate) fn label(fragment: &str) -> Label {
-    Label::new(&unescape(fragment))
+    let bytes: Cow<'_, [u8]> = percent_decode_str(fragment).into();
+    Label::new(&charset::decode(&bytes))
 }
 
 /// A link without its scheme, in parts that are still escaped.

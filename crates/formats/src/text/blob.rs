@@ -1,6 +1,6 @@
 //! Base64 around whole texts and single lines.
 
-use crate::field;
+use crate::{charset, field};
 
 /// The shortest line taken for base64: shorter ones are words.
 const MIN_LINE: usize = 24;
@@ -57,7 +57,7 @@ fn content(base64: &str) -> Option<String> {
         Ok(text) => text,
         // A name in some other encoding must not lose the whole list.
         Err(error) => {
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let text = charset::decode(error.as_bytes()).into_owned();
             text.contains("://").then_some(text)?
         }
     };

@@ -2,7 +2,6 @@
 
 mod blob;
 mod columns;
-mod decode;
 mod hints;
 mod info;
 mod list;
@@ -14,7 +13,6 @@ mod tests;
 
 use std::borrow::Cow;
 
-pub use decode::decode;
 use hezar_core::{Label, NodeSpec, Outbound};
 pub use hints::{Hints, ListScheme};
 use markup::Dress;
@@ -22,6 +20,7 @@ use rows::{Found, Rows};
 
 use crate::{
     LinkReader, Parsed, RejectCode,
+    charset::decode,
     document::{self, Document},
     link::Scheme,
 };

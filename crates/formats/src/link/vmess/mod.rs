@@ -15,7 +15,7 @@ use super::{
     security, shadowrocket, transport,
     uri::{self, Uri},
 };
-use crate::{RejectCode, field, outbound::UserText};
+use crate::{RejectCode, charset, field, outbound::UserText};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let head = body.split(['#', '?']).next().unwrap_or_default();
@@ -30,7 +30,7 @@ pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let bytes = field::base64_bytes(&blob)
         .or_else(|| field::base64_bytes(blob.get(..blob.len().checked_sub(1)?)?))
         .ok_or(RejectCode::BadEncoding)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = charset::decode(&bytes);
     let text = text.trim();
     let (spec, name) = if text.starts_with('{') {
         read_json(text)?
