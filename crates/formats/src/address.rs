@@ -4,7 +4,7 @@ use hezar_core::{Credentials, Host, Target};
 
 use crate::{
     field,
-    link::uri::{is_address, unescape},
+    uri::{is_address, unescape},
 };
 
 /// A server and who may use it.

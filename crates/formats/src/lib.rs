@@ -4,22 +4,29 @@
 //! stable code. The law that ties reading and writing: `parse(to_link(n)) == n`.
 
 mod address;
-mod admission;
 #[cfg(test)]
 mod arbitrary;
 mod carrier;
 mod charset;
 mod document;
 mod field;
+mod hints;
 mod link;
+mod list;
+mod markup;
 mod outbound;
 mod parsed;
+mod reject;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
+mod uri;
 pub mod write;
 
 pub use charset::decode;
+pub use hints::{Hints, ListScheme};
 pub use link::{LinkReader, parse_link, to_link};
-pub use parsed::{Entry, Parsed, Reject, RejectCode};
-pub use text::{Hints, ListScheme, MAX_BYTES, MAX_LINE_BYTES, parse, parse_with};
+pub use parsed::{Entry, Parsed, Reject};
+pub use reject::RejectCode;
+pub use text::{MAX_BYTES, MAX_LINE_BYTES, parse, parse_with};

@@ -72,7 +72,7 @@ fn xhttp<W: Words>() -> impl Strategy<Value = Xhttp> {
         path,
         host,
         mode,
-        download: crate::document::xray_download(extra.unwrap_or_default()).unwrap().map(Box::new),
+        download: crate::carrier::xray::download(extra.unwrap_or_default()).unwrap().map(Box::new),
         extra: extra.map(Into::into),
     })
 }

@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{clash, sing_box, tree::Tree, xray};
+use super::{clash, sing_box, xray};
 use crate::{
-    RejectCode, admission,
-    link::{self, chain::hop_length},
+    RejectCode,
+    link::{self, admission, chain::hop_length},
+    tree::Tree,
 };
 
 /// What chains may add to the length of a document's links: this many bytes, or eight times the document. Every entry's

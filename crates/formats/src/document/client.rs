@@ -4,11 +4,11 @@ use hezar_core::{
     Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Obfs2, Outbound, Pin, Secret, SecurityKind, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::tree::Tree;
 use crate::{
     RejectCode,
     carrier::{CarrierText, SecurityText},
     field, outbound, parse_link,
+    tree::Tree,
 };
 
 /// The keys of Hysteria 2's client.

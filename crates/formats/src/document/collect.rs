@@ -6,9 +6,8 @@ use super::{
     chain::{Allowance, Siblings, Words},
     client, plain,
     shape::Shape,
-    tree::Tree,
 };
-use crate::{ListScheme, Parsed, RejectCode, admission, parse_link, text};
+use crate::{ListScheme, Parsed, RejectCode, link::admission, list, parse_link, tree::Tree};
 
 /// How deep entries are looked for inside lists and wrapping objects.
 const MAX_WRAPPING: usize = 4;
@@ -193,7 +192,7 @@ impl Collector {
         let Some(default) = self.default.filter(|_| value.is_scalar()) else { return false };
         let mut words = value.scalar().split_whitespace();
         value.scalar().split_whitespace().nth(1).is_some()
-            && words.all(|word| !text::addresses(word, default).is_empty())
+            && words.all(|word| !list::addresses(word, default).is_empty())
     }
 
     /// The addresses under a protocol's name: a list, or one text.
@@ -236,7 +235,7 @@ impl Collector {
 
     /// A bare address; `false` for any other text.
     fn address(&mut self, text: &str) -> bool {
-        let nodes = self.default.map(|default| text::addresses(text, default)).unwrap_or_default();
+        let nodes = self.default.map(|default| list::addresses(text, default)).unwrap_or_default();
         if nodes.is_empty() {
             return false;
         }

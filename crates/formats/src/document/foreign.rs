@@ -1,6 +1,7 @@
 //! Documents of other programs: what in them may still be a link.
 
-use super::{Document, tree::Tree};
+use super::Document;
+use crate::tree::Tree;
 
 /// A text inside a document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -183,7 +183,7 @@ fn is_key(text: &str) -> bool {
 }
 
 /// `Host: a[Rr][Nn]User-Agent: b`, `Host:a|User-Agent:b` or a bare host: the hosts, and the other headers.
-pub(super) fn headers(text: &str) -> (Vec<Box<str>>, super::headers::Headers) {
+pub(super) fn headers(text: &str) -> (Vec<Box<str>>, crate::tree::headers::Headers) {
     let (mut hosts, mut others) = (Vec::new(), Vec::new());
     for header in text.replace("[Rr][Nn]", "|").split('|').map(str::trim).filter(|header| !header.is_empty()) {
         match header.split_once(':') {

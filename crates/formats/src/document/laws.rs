@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 use hezar_core::{Label, NodeSpec, Outbound};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{clash, json, sing_box, tests::read, write, yaml};
-use crate::arbitrary::documents as arbitrary;
+use super::{clash, sing_box, tests::read, write, yaml};
+use crate::{arbitrary::documents as arbitrary, tree::json};
 
 /// What a writer wrote, read again; the labels are all different.
 fn back(written: &write::Written, count: usize) -> Result<Vec<NodeSpec>, TestCaseError> {

@@ -5,16 +5,13 @@ pub(crate) mod clash;
 mod client;
 mod collect;
 mod foreign;
-mod headers;
 mod ini;
-mod json;
 mod plain;
 mod quantumult;
 mod salvage;
 mod shape;
 pub(crate) mod sing_box;
 mod surge;
-mod tree;
 mod wg_quick;
 pub(crate) mod write;
 pub(crate) mod xhttp;
@@ -23,9 +20,11 @@ mod yaml;
 
 use collect::Collector;
 pub(crate) use foreign::Text;
-pub(crate) use xray::download as xray_download;
 
-use crate::{ListScheme, Parsed, RejectCode};
+use crate::{
+    ListScheme, Parsed, RejectCode,
+    tree::{self, json},
+};
 
 /// What a text is.
 #[derive(Clone, Debug, PartialEq, Eq)]

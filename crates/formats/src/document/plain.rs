@@ -2,13 +2,13 @@
 
 use hezar_core::{Credentials, Host, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 
-use super::tree::Tree;
 use crate::{
     ListScheme, RejectCode,
     address::{self, Endpoint, Names},
-    field, outbound,
-    outbound::ShadowsocksRText,
+    field,
+    outbound::{self, ShadowsocksRText},
     parse_link,
+    tree::Tree,
 };
 
 const HOST: &[&str] = &[

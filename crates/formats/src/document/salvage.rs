@@ -1,7 +1,10 @@
 //! Broken YAML read entry by entry: each member of `proxies` is cut out and parsed alone, so that it costs only itself.
 
-use super::{json, tree::Tree, yaml};
-use crate::Parsed;
+use super::yaml;
+use crate::{
+    Parsed,
+    tree::{Tree, json},
+};
 
 /// The keys at the left margin under which Clash lists its nodes.
 const HEADINGS: &[&str] = &["proxies:", "Proxy:", "\"proxies\":", "'proxies':"];

@@ -1,6 +1,7 @@
 //! Tells by its keys which client wrote an entry.
 
-use super::{plain, tree::Tree};
+use super::plain;
+use crate::tree::Tree;
 
 /// Which client's words an entry uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

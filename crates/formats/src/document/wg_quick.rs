@@ -2,12 +2,12 @@
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{
-    clash::read::is_amnezia,
-    ini,
+use super::{clash::read::is_amnezia, ini};
+use crate::{
+    Parsed, RejectCode, field,
+    outbound::WireGuardText,
     tree::{MapBuilder, Tree},
 };
-use crate::{Parsed, RejectCode, field, outbound::WireGuardText};
 
 /// Whether a text is such a file.
 pub(super) fn is_wg_quick(text: &str) -> bool {

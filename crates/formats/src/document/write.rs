@@ -9,8 +9,7 @@ use hezar_core::{
     Carrier, Fingerprint, Label, NodeId, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
 };
 
-use super::tree::MapBuilder;
-use crate::field;
+use crate::{field, tree::MapBuilder};
 
 /// The label of a node that is only there for others.
 static UNNAMED: LazyLock<Label> = LazyLock::new(Label::default);

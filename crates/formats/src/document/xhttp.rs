@@ -1,8 +1,9 @@
 //! XHTTP's `extra` settings: Xray's JSON object, and the names that mihomo gives to its members.
 
-use super::{
-    clash,
-    tree::{MapBuilder, Tree},
+use super::clash;
+use crate::{
+    carrier::xray::extra_text,
+    tree::{MapBuilder, Tree, json},
 };
 
 /// mihomo's and Xray's names of the plain settings.
@@ -108,32 +109,9 @@ fn download_settings(entry: &Tree, opts: &Tree) -> MapBuilder {
     map
 }
 
-/// The `extra` object of Xray's `xhttpSettings`, as compact JSON: its own, or else the settings that stand beside it.
-pub(super) fn extra_of(opts: &Tree) -> String {
-    let extra = extra_text(opts.get("extra"));
-    if !extra.is_empty() {
-        return extra;
-    }
-    let other = |(name, _): &&(Box<str>, Tree)| !["host", "path", "mode", "extra"].contains(&name.as_ref());
-    let others: Vec<_> = opts.pairs().iter().filter(other).cloned().collect();
-    if others.is_empty() { String::new() } else { Tree::Map(others).json() }
-}
-
-/// An `extra` object, or a text that holds one, as compact JSON; empty when there is none.
-pub(super) fn extra_text(extra: &Tree) -> String {
-    match extra {
-        Tree::Map(pairs) if !pairs.is_empty() => extra.json(),
-        Tree::Quoted(text) => match super::json::read(text).as_deref() {
-            Ok([tree @ Tree::Map(pairs)]) if !pairs.is_empty() => tree.json(),
-            _ => String::new(),
-        },
-        _ => String::new(),
-    }
-}
-
 /// Puts the members of an `extra` object into `xhttp-opts`; `false` when mihomo has no word for one of them.
 pub(super) fn extra_to_clash(extra: &str, opts: &mut MapBuilder) -> bool {
-    let Ok(trees) = super::json::read(extra) else { return false };
+    let Ok(trees) = json::read(extra) else { return false };
     let [tree] = trees.as_slice() else { return false };
     for (name, value) in tree.pairs() {
         if name.as_ref() == "headers" {

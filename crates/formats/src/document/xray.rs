@@ -1,16 +1,14 @@
 //! One outbound of Xray or v2ray, turned into nodes: it may name several servers.
 
-use hezar_core::{
-    Carrier, HttpProxy, Hysteria2, NodeSpec, Outbound, Pin, Secret, SecurityKind, SocksProxy, SocksVersion,
-    UNREADABLE_PIN, XhttpDownload,
-};
+use hezar_core::{HttpProxy, Hysteria2, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion};
 
-use super::{clash::read::reserved_text, headers, json, tree::Tree, xhttp};
+use super::clash::read::reserved_text;
 use crate::{
     RejectCode,
-    carrier::{CarrierText, SecurityText},
+    carrier::xray::{carrier, optional_tls, security},
     field, outbound,
     outbound::{UserText, WireGuardText},
+    tree::Tree,
 };
 
 /// Outbounds that are no proxy servers.
@@ -66,120 +64,6 @@ fn user_text(user: &Tree) -> UserText<'_> {
         cipher: user.text(&["security"]),
         packet_encoding: "",
     }
-}
-
-fn security(stream: &Tree) -> SecurityText<'_> {
-    let (kind, opts) = match stream.text(&["security"]).to_ascii_lowercase().as_str() {
-        "tls" | "xtls" => (SecurityKind::Tls, stream.any(&["tlsSettings", "xtlsSettings"])),
-        "reality" => (SecurityKind::Reality, stream.get("realitySettings")),
-        _ => (SecurityKind::None, stream.get("tlsSettings")),
-    };
-    SecurityText {
-        kind,
-        server_name: opts.text(&["serverName"]),
-        alpn: opts.get("alpn").words(),
-        skip_verify: opts.flag(&["allowInsecure"]),
-        pins: pins(opts),
-        verify_names: opts.any(&["verifyPeerCertByName", "verifyPeerCertInNames"]).words(),
-        fingerprint: opts.text(&["fingerprint"]),
-        ech: opts.text(&["echConfigList"]),
-        // Newer versions call the server's public key a password.
-        public_key: opts.text(&["publicKey", "password"]),
-        short_id: opts.text(&["shortId"]),
-        spider_x: opts.text(&["spiderX"]),
-        mldsa65_verify: opts.text(&["mldsa65Verify"]),
-        ..SecurityText::default()
-    }
-}
-
-/// Hashes of certificates, or the only authorities that count. Hashes of chains and of keys cannot be checked here.
-fn pins(opts: &Tree) -> Vec<Pin> {
-    let other = ["pinnedPeerCertificateChainSha256", "pinnedPeerCertificatePublicKeySha256"];
-    if !opts.any(&other).texts().is_empty() {
-        return vec![UNREADABLE_PIN];
-    }
-    let hashes = opts.any(&["pinnedPeerCertSha256", "pinnedPeerCertificateSha256"]).texts();
-    if !hashes.is_empty() || !opts.flag(&["disableSystemRoot"]) {
-        return field::pins(&hashes.join(","));
-    }
-    let authority = |certificate: &&Tree| certificate.text(&["usage"]) == "verify";
-    let authorities = opts.get("certificates").items().iter().filter(authority);
-    field::pem_pins(&authorities.flat_map(|certificate| certificate.get("certificate").texts()).collect::<Vec<_>>())
-}
-
-fn optional_tls(stream: &Tree) -> Result<Option<hezar_core::Tls>, RejectCode> {
-    let security = security(stream);
-    match security.kind {
-        SecurityKind::None => Ok(None),
-        SecurityKind::Tls => Ok(Some(security.tls())),
-        SecurityKind::Reality => Err(RejectCode::ImpossiblePair),
-    }
-}
-
-fn carrier(stream: &Tree) -> Result<Carrier, RejectCode> {
-    let network = stream.text(&["network", "method"]);
-    let mut text = CarrierText { network, ..CarrierText::default() };
-    let opts = match network.to_ascii_lowercase().as_str() {
-        "ws" | "websocket" => stream.get("wsSettings"),
-        "httpupgrade" => stream.get("httpupgradeSettings"),
-        "http" | "h2" => stream.get("httpSettings"),
-        "xhttp" | "splithttp" => xhttp_settings(stream),
-        "grpc" | "gun" => stream.any(&["grpcSettings", "gunSettings"]),
-        "kcp" | "mkcp" => stream.get("kcpSettings"),
-        "quic" => stream.get("quicSettings"),
-        _ => stream.any(&["rawSettings", "tcpSettings"]),
-    };
-    (text.hosts, text.headers) = headers::split(opts.get("headers"));
-    let hosts = opts.get("host").texts();
-    if !hosts.is_empty() {
-        text.hosts = hosts;
-    }
-    text.paths = opts.get("path").texts();
-    text.service_name = opts.text(&["serviceName"]);
-    text.authority = opts.text(&["authority"]);
-    text.mode = if opts.flag(&["multiMode"]) { "multi" } else { opts.text(&["mode"]) };
-    let extra = xhttp::extra_of(xhttp_settings(stream));
-    text.extra = &extra;
-    text.seed = opts.text(&["seed"]);
-    text.quic_security = opts.text(&["security"]);
-    text.quic_key = opts.text(&["key"]);
-    let header = opts.get("header");
-    text.header_type = header.text(&["type"]);
-    if text.header_type == "http" {
-        let request = header.get("request");
-        text.hosts = headers::split(request.get("headers")).0;
-        text.paths = request.get("path").texts();
-    }
-    text.carrier(&security(stream))
-}
-
-fn xhttp_settings(stream: &Tree) -> &Tree {
-    stream.any(&["xhttpSettings", "splithttpSettings"])
-}
-
-/// What an `extra` object of XHTTP says about a download that takes another way (`downloadSettings`).
-pub(crate) fn download(extra: &str) -> Result<Option<XhttpDownload>, RejectCode> {
-    let trees = if extra.contains("downloadSettings") { json::read(extra).unwrap_or_default() } else { Vec::new() };
-    let Some(stream @ Tree::Map(_)) = trees.first().map(|extra| extra.get("downloadSettings")) else {
-        return Ok(None);
-    };
-    if !["", "xhttp", "splithttp"].iter().any(|name| stream.text(&["network"]).eq_ignore_ascii_case(name)) {
-        return Err(RejectCode::ImpossiblePair);
-    }
-    let server = match (stream.text(&["address"]), stream.text(&["port"])) {
-        ("", "") => None,
-        (host, port) => Some(field::server(host, port)?),
-    };
-    let opts = xhttp_settings(stream);
-    let extra = xhttp::extra_of(opts);
-    let hosts = opts.get("host").texts();
-    let text = CarrierText {
-        hosts: if hosts.is_empty() { headers::split(opts.get("headers")).0 } else { hosts },
-        paths: opts.get("path").texts(),
-        extra: &extra,
-        ..CarrierText::default()
-    };
-    Ok(Some(XhttpDownload { server, xhttp: text.xhttp(), security: security(stream).security()? }))
 }
 
 fn shadowsocks(user: &Tree) -> Result<Outbound, RejectCode> {

@@ -1,10 +1,9 @@
 //! YAML into a bounded tree: no depth, alias or size in the text can cost more than the text's own length allows.
 
+use crate::tree::{MAX_DEPTH, Tree};
 use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
-
-use super::tree::{MAX_DEPTH, Tree};
 
 /// The text is not YAML, or nests or repeats itself beyond the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

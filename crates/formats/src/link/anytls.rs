@@ -2,13 +2,11 @@
 
 use hezar_core::{AnyTls, Label, NodeSpec, Outbound, Secret, SecurityKind, Target};
 
-use super::{
-    Named, assemble,
-    query::Pairs,
-    security,
-    uri::{Uri, escape},
+use super::{Named, assemble, security};
+use crate::{
+    RejectCode,
+    uri::{Uri, escape, query::Pairs},
 };
-use crate::RejectCode;
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);

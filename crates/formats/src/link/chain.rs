@@ -8,8 +8,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{Named, Scheme, read_alone, split_scheme, uri, write_alone};
-use crate::{RejectCode, field};
+use super::{Named, Scheme, read_alone, split_scheme, write_alone};
+use crate::{RejectCode, field, uri};
 
 /// The scheme.
 pub(crate) const SCHEME: &str = "hezar-chain";

@@ -3,13 +3,16 @@
 use hezar_core::{HttpProxy, Label, NodeSpec, Outbound, SecurityKind, Target};
 
 use super::{
-    Named, assemble,
-    query::{Pairs, same},
-    security,
+    Named, assemble, security,
     socks::{endpoint, read_telegram_query, userinfo},
-    uri::{self, Uri},
 };
-use crate::RejectCode;
+use crate::{
+    RejectCode,
+    uri::{
+        self, Uri,
+        query::{Pairs, same},
+    },
+};
 
 /// Parameters that a proxy may have; any other one means a web page.
 const KNOWN: &[&str] = &[

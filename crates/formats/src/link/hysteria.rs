@@ -5,11 +5,15 @@ use hezar_core::{Hysteria, HysteriaObfs, HysteriaTransport, Label, NodeSpec, Out
 use super::{
     Named, assemble,
     hysteria2::{ports_text, server_and_ports},
-    query::{Pairs, Query},
     security,
-    uri::Uri,
 };
-use crate::{RejectCode, field, outbound};
+use crate::{
+    RejectCode, field, outbound,
+    uri::{
+        Uri,
+        query::{Pairs, Query},
+    },
+};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);

@@ -2,13 +2,14 @@
 
 use hezar_core::{Hysteria2, Label, NodeSpec, Obfs2, Outbound, Secret, Target};
 
-use super::{
-    Named, assemble,
-    query::{Pairs, Query},
-    security,
-    uri::{self, Uri, escape},
+use super::{Named, assemble, security};
+use crate::{
+    RejectCode, field, outbound,
+    uri::{
+        self, Uri, escape,
+        query::{Pairs, Query},
+    },
 };
-use crate::{RejectCode, field, outbound};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);

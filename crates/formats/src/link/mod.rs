@@ -1,12 +1,12 @@
 //! Share links: one file per scheme, and the table that finds it.
 
+pub(crate) mod admission;
 mod anytls;
 pub(crate) mod chain;
 mod http;
 mod hysteria;
 mod hysteria2;
 mod plugin;
-pub(crate) mod query;
 mod security;
 mod shadowrocket;
 mod shadowsocks;
@@ -15,15 +15,16 @@ mod ssr;
 mod transport;
 mod trojan;
 mod tuic;
-pub(crate) mod uri;
 mod vless;
 mod vmess;
 mod wireguard;
 
 use hezar_core::{Label, NodeSpec, Outbound, SocksVersion, StreamProtocol, Target};
 
-use crate::{RejectCode, admission, text::markup};
-use query::Pairs;
+use crate::{
+    RejectCode, markup,
+    uri::{self, query::Pairs},
+};
 
 /// The longest link read, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;

@@ -2,8 +2,11 @@
 
 use hezar_core::{Plugin, Target};
 
-use super::{query::Query, security, uri, vmess};
-use crate::field;
+use super::{security, vmess};
+use crate::{
+    field,
+    uri::{self, query::Query},
+};
 
 /// The most options of one plugin.
 const MAX_OPTIONS: usize = 64;

@@ -2,8 +2,11 @@
 
 use hezar_core::{Fingerprint, Pin, Reality, Security, SecurityKind, Tls, UNREADABLE_PIN};
 
-use super::query::{Pairs, Query};
-use crate::{carrier::SecurityText, field};
+use crate::{
+    carrier::SecurityText,
+    field,
+    uri::query::{Pairs, Query},
+};
 
 /// The names under which links say that the certificate is not verified; they may disagree, and one yes is enough.
 const SKIP_VERIFY: &[&str] = &["allowinsecure", "insecure", "skipcertverify", "tlsallowinsecure"];

@@ -5,8 +5,14 @@ use std::borrow::Cow;
 
 use hezar_core::{Carrier, SecurityKind};
 
-use super::{query::Query, security, transport, uri::unescape, vmess::read_object};
-use crate::{RejectCode, field};
+use super::{security, transport, vmess::read_object};
+use crate::{
+    RejectCode, field,
+    uri::{
+        query::{self, Query},
+        unescape,
+    },
+};
 
 /// Takes the base64 off a link's authority; `None` when it has none.
 pub(super) fn expanded(body: &str) -> Option<String> {
@@ -55,7 +61,7 @@ pub(super) fn carrier(query: &Query<'_>) -> Result<Carrier, RejectCode> {
     if network == "grpc" {
         pairs.push(("serviceName".into(), query.get(&["path", "servicename"]).into()));
     }
-    let own = |(key, _): &(&str, &str)| !["obfs", "obfsparam"].iter().any(|name| super::query::same(key, name));
+    let own = |(key, _): &(&str, &str)| !["obfs", "obfsparam"].iter().any(|name| query::same(key, name));
     pairs.extend(query.pairs().filter(own).map(|(key, value)| (Cow::from(key), Cow::from(value))));
     transport::read_as(&Query::from_pairs(pairs), network, kind)
 }

@@ -3,12 +3,14 @@
 use hezar_core::{Label, NodeSpec, Shadowsocks, Target};
 use uuid::Uuid;
 
-use super::{
-    Named, assemble, plugin,
-    query::{Pairs, Query},
-    uri::{self, Uri, escape},
+use super::{Named, assemble, plugin};
+use crate::{
+    RejectCode, field, outbound,
+    uri::{
+        self, Uri, escape,
+        query::{Pairs, Query},
+    },
 };
-use crate::{RejectCode, field, outbound};
 
 /// How often a publisher may have wrapped one link in base64.
 const MAX_LAYERS: usize = 3;

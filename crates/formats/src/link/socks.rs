@@ -2,16 +2,16 @@
 
 use hezar_core::{Credentials, Label, NodeSpec, Outbound, SecurityKind, SocksProxy, SocksVersion, Target};
 
-use super::{
-    Named, assemble,
-    query::{Pairs, Query},
-    security,
-    uri::{self, Uri, escape, unescape},
-};
+use super::{Named, assemble, security};
 use crate::{
     RejectCode,
     address::{self, Endpoint, Names},
     field,
+    uri::{
+        self, Uri, escape,
+        query::{Pairs, Query},
+        unescape,
+    },
 };
 
 /// The port that clients take when a link names none (RFC 1928's).

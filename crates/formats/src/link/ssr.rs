@@ -2,12 +2,12 @@
 
 use hezar_core::{Label, NodeSpec, ShadowsocksR, Target};
 
-use super::{
-    Named,
-    query::Query,
-    uri::{self, unescape},
+use super::Named;
+use crate::{
+    RejectCode, field,
+    outbound::ShadowsocksRText,
+    uri::{self, query::Query, unescape},
 };
-use crate::{RejectCode, field, outbound::ShadowsocksRText};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let (blob, fragment) = body.split_once('#').unwrap_or((body, ""));

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use hezar_core::{Carrier, EarlyData, GrpcMode, Secret, SecurityKind};
 use percent_encoding::percent_decode_str;
 
-use super::{
-    query::{Pairs, Query},
-    security,
-    uri::escape,
-};
+use super::security;
 use crate::{
     RejectCode,
     carrier::{CarrierText, EARLY_DATA_HEADER, split_early_data},
     field,
+    uri::{
+        escape,
+        query::{Pairs, Query},
+    },
 };
 
 /// The `eh` of early data that goes into the path instead of a header.

@@ -2,13 +2,11 @@
 
 use hezar_core::{Carrier, Label, NodeSpec, Secret, SecurityKind, Target, Trojan};
 
-use super::{
-    Named, assemble,
-    query::Pairs,
-    shadowrocket, transport,
-    uri::{Uri, escape},
+use super::{Named, assemble, shadowrocket, transport};
+use crate::{
+    RejectCode, outbound,
+    uri::{Uri, escape, query::Pairs},
 };
-use crate::{RejectCode, outbound};
 
 /// What stands in front of `method:password` in trojan-go's `encryption` key.
 const INNER: &str = "ss;";

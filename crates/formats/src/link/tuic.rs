@@ -3,13 +3,11 @@
 use hezar_core::{Label, NodeSpec, Outbound, Secret, Target, Tuic, TuicUser, UdpRelayMode};
 use uuid::Uuid;
 
-use super::{
-    Named, assemble,
-    query::Pairs,
-    security,
-    uri::{Uri, escape},
+use super::{Named, assemble, security};
+use crate::{
+    RejectCode, outbound,
+    uri::{Uri, escape, query::Pairs},
 };
-use crate::{RejectCode, outbound};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);

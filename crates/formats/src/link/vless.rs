@@ -2,8 +2,12 @@
 
 use hezar_core::{Carrier, Label, NodeSpec, PacketEncoding, Secret, SecurityKind, Target, Vision, Vless};
 
-use super::{Named, assemble, query::Pairs, shadowrocket, transport, uri::Uri};
-use crate::{RejectCode, field, outbound::UserText};
+use super::{Named, assemble, shadowrocket, transport};
+use crate::{
+    RejectCode, field,
+    outbound::UserText,
+    uri::{Uri, query::Pairs},
+};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split(body);

@@ -2,12 +2,12 @@
 
 use hezar_core::{Label, NodeSpec, Secret, Target, WireGuard};
 
-use super::{
-    Named, assemble,
-    query::Pairs,
-    uri::{Uri, escape},
+use super::{Named, assemble};
+use crate::{
+    RejectCode,
+    outbound::WireGuardText,
+    uri::{Uri, escape, query::Pairs},
 };
-use crate::{RejectCode, outbound::WireGuardText};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     // Raw `/`, `+` and `=` of the key are harmless: userinfo ends at the last `@`.

@@ -46,7 +46,7 @@ pub(super) fn line(text: &str) -> Option<String> {
 }
 
 fn trim(line: &str) -> &str {
-    line.trim_matches(|c: char| c.is_whitespace() || super::markup::is_invisible(c))
+    line.trim_matches(|c: char| c.is_whitespace() || crate::markup::is_invisible(c))
 }
 
 /// The decoded text when it is text at all.

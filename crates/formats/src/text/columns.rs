@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use hezar_core::NodeSpec;
 
-use super::hints::ListScheme;
-use crate::field;
+use crate::{ListScheme, field};
 
 /// The places of the columns that matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

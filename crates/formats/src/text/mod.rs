@@ -2,10 +2,7 @@
 
 mod blob;
 mod columns;
-mod hints;
 mod info;
-mod list;
-pub(crate) mod markup;
 mod rows;
 mod scan;
 #[cfg(test)]
@@ -14,15 +11,15 @@ mod tests;
 use std::borrow::Cow;
 
 use hezar_core::{Label, NodeSpec, Outbound};
-pub use hints::{Hints, ListScheme};
-use markup::Dress;
 use rows::{Found, Rows};
 
 use crate::{
-    LinkReader, Parsed, RejectCode,
+    Hints, LinkReader, Parsed, RejectCode,
     charset::decode,
     document::{self, Document},
     link::Scheme,
+    list,
+    markup::{self, Dress},
 };
 
 /// The longest text read, in bytes; what follows is refused.
@@ -59,11 +56,6 @@ pub fn parse_with(bytes: &[u8], hints: &Hints) -> Parsed {
         parsed.refuse(line, "", RejectCode::TooLong);
     }
     parsed
-}
-
-/// The nodes of one row of a list, such as a text inside JSON; nothing for any other text.
-pub(crate) fn addresses(text: &str, default: ListScheme) -> Vec<NodeSpec> {
-    if let list::Row::Nodes(nodes) = list::read(text, default) { nodes } else { Vec::new() }
 }
 
 /// One refusal for a text in which nothing looks like an entry: a page, prose, another program's settings, a client's

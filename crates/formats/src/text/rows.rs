@@ -4,13 +4,12 @@ use std::net::IpAddr;
 
 use hezar_core::{Host, Label, NodeSpec, Outbound};
 
-use super::{
-    columns::{self, Columns},
-    hints::ListScheme,
+use super::columns::{self, Columns};
+use crate::{
+    ListScheme, Parsed, RejectCode,
     list::{self, Row},
     markup::{CELL, Dress},
 };
-use crate::{Parsed, RejectCode};
 
 /// What a line gave.
 pub(super) enum Found {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{Hints, ListScheme, parse, parse_with};
-use crate::{Parsed, RejectCode};
+use super::{parse, parse_with};
+use crate::{Hints, ListScheme, Parsed, RejectCode};
 
 /// One line per node and per refusal.
 fn summary(parsed: &Parsed) -> String {

@@ -2,8 +2,10 @@
 
 use hezar_core::Plugin;
 
-use super::super::tree::{MapBuilder, Tree};
-use crate::field;
+use crate::{
+    field,
+    tree::{MapBuilder, Tree},
+};
 
 type Options = Vec<(Box<str>, Box<str>)>;
 

@@ -5,15 +5,13 @@ use hezar_core::{
     SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::{
-    super::{headers, tree::Tree, xhttp},
-    plugin,
-};
+use super::{super::xhttp, plugin};
 use crate::{
     RejectCode,
     carrier::{CarrierText, EARLY_DATA_HEADER, SecurityText},
     field, outbound,
     outbound::{ShadowsocksRText, UserText, WireGuardText},
+    tree::{Tree, headers},
 };
 
 /// Reads an entry; `None` for one that is no proxy server, such as `direct`.

@@ -8,14 +8,16 @@ use hezar_core::{
 
 use super::{
     super::{
-        headers,
-        tree::MapBuilder,
         write::{headers_ok, is_foreign},
         xhttp,
     },
     write::{Quic, tls},
 };
-use crate::{carrier::EARLY_DATA_HEADER, field};
+use crate::{
+    carrier::EARLY_DATA_HEADER,
+    field,
+    tree::{MapBuilder, headers},
+};
 
 /// Fills in everything but the server; `None` when mihomo has no words for it.
 pub(super) fn write(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {

@@ -8,13 +8,13 @@ use hezar_core::{
 };
 
 use super::{
-    super::{
-        tree::{MapBuilder, Tree},
-        write::{Chains, Named, Names, Written, ech_ok, method_ok, plugin_ok},
-    },
+    super::write::{Chains, Named, Names, Written, ech_ok, method_ok, plugin_ok},
     plugin, read, stream,
 };
-use crate::field;
+use crate::{
+    field,
+    tree::{MapBuilder, Tree},
+};
 
 /// Names of mihomo's own.
 const RESERVED: &[&str] = &["DIRECT", "REJECT", "REJECT-DROP", "COMPATIBLE", "PASS", "DNS", "GLOBAL"];

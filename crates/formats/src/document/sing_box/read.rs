@@ -6,19 +6,15 @@ use hezar_core::{
 };
 
 use super::{
-    super::{
-        clash::read::{is_amnezia, reserved_text},
-        headers,
-        tree::Tree,
-        xhttp,
-    },
+    super::clash::read::{is_amnezia, reserved_text},
     shadow_tls,
 };
 use crate::{
     RejectCode,
-    carrier::{CarrierText, SecurityText},
-    field, outbound,
-    outbound::{ShadowsocksRText, UserText, WireGuardText},
+    carrier::{CarrierText, SecurityText, xray::extra_text},
+    field,
+    outbound::{self, ShadowsocksRText, UserText, WireGuardText},
+    tree::{Tree, headers},
 };
 
 /// Types that stand for a choice or for no proxy at all, and `shadowtls`, which another entry reaches by `detour`.
@@ -138,7 +134,7 @@ fn carrier(entry: &Tree) -> Result<Carrier, RejectCode> {
         "grpc" => text.service_name = opts.text(&["service_name"]),
         "xhttp" | "splithttp" => {
             text.mode = opts.text(&["mode"]);
-            extra = xhttp::extra_text(opts.get("extra"));
+            extra = extra_text(opts.get("extra"));
             text.extra = &extra;
         }
         _ => {}

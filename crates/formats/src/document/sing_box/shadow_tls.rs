@@ -1,8 +1,7 @@
 //! ShadowTLS: sing-box writes it as an outbound beneath another one, elsewhere it is a plugin.
 
+use crate::tree::{MapBuilder, Tree};
 use hezar_core::{NodeSpec, Outbound, Plugin};
-
-use super::super::tree::{MapBuilder, Tree};
 
 /// The plugin's name.
 pub(super) const NAME: &str = "shadow-tls";

@@ -8,14 +8,13 @@ use hezar_core::{
 };
 
 use super::{
-    super::{
-        headers,
-        tree::{MapBuilder, Tree},
-        write::{Chains, Named, Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok},
-    },
+    super::write::{Chains, Named, Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok},
     read, shadow_tls,
 };
-use crate::field;
+use crate::{
+    field,
+    tree::{MapBuilder, Tree, headers},
+};
 
 /// Writes every node that sing-box has words for; one entry per line.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {

@@ -8,7 +8,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::link::query::{Pairs, Query};
+use crate::uri::query::{Pairs, Query};
 
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 

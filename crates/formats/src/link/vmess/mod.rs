@@ -9,13 +9,15 @@ use std::borrow::Cow;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Carrier, Label, NodeSpec, PacketEncoding, SecurityKind, Target, Vmess};
 
-use super::{
-    Named,
-    query::{Pairs, Query},
-    security, shadowrocket, transport,
-    uri::{self, Uri},
+use super::{Named, security, shadowrocket, transport};
+use crate::{
+    RejectCode, charset, field,
+    outbound::UserText,
+    uri::{
+        self, Uri,
+        query::{Pairs, Query},
+    },
 };
-use crate::{RejectCode, charset, field, outbound::UserText};
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let head = body.split(['#', '?']).next().unwrap_or_default();

@@ -1,24 +1,24 @@
 //! JSON as clients publish it: comments, commas too many, and pieces broken off.
 
-use super::tree::{MAX_DEPTH, Tree};
+use super::{MAX_DEPTH, Tree};
 
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Reads a text of one or more JSON values, one after the other.
-pub(super) fn read(text: &str) -> Result<Vec<Tree>, Malformed> {
+pub(crate) fn read(text: &str) -> Result<Vec<Tree>, Malformed> {
     Reader { text, at: 0, lenient: false, cut_off: false }.values()
 }
 
 /// Reads what is left of broken JSON: a broken member of a list becomes [`Tree::Broken`], a broken member of a map is
 /// lost, and a text that is cut off ends every open value.
-pub(super) fn salvage(text: &str) -> Vec<Tree> {
+pub(crate) fn salvage(text: &str) -> Vec<Tree> {
     Reader { text, at: 0, lenient: true, cut_off: false }.values().unwrap_or_default()
 }
 
 /// The end of the balanced value that starts at `from`; a text in quotes ends with its line at the latest.
-pub(super) fn end_of_value(text: &str, from: usize) -> Option<usize> {
+pub(crate) fn end_of_value(text: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, from);
     while let Some(byte) = bytes.get(at) {

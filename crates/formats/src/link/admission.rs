@@ -2,11 +2,12 @@
 
 use hezar_core::{Label, NodeSpec, Outbound, UNREADABLE_PIN};
 
-use crate::{RejectCode, link};
+use super::{MAX_BYTES, to_link};
+use crate::RejectCode;
 
-/// The longest link that a node may have without its name, in bytes. What is left of [`link::MAX_BYTES`] has room for
+/// The longest link that a node may have without its name, in bytes. What is left of [`MAX_BYTES`] has room for
 /// the longest name in every dialect.
-pub(crate) const MAX_LINK_BYTES: usize = link::MAX_BYTES - 2048;
+pub(crate) const MAX_LINK_BYTES: usize = MAX_BYTES - 2048;
 
 /// The longest text whose node cannot have a link beyond the limit: escapes and base64 make a text at most eight times
 /// as long, and a chain of links with all their defaults adds a few thousand bytes.
@@ -15,7 +16,7 @@ const SHORT_TEXT: usize = 4096;
 /// Checks a node, its chain included.
 pub(crate) fn check(node: &NodeSpec) -> Result<(), RejectCode> {
     check_pins(node)?;
-    if link::to_link(node, &Label::default()).len() > MAX_LINK_BYTES { Err(RejectCode::TooLong) } else { Ok(()) }
+    if to_link(node, &Label::default()).len() > MAX_LINK_BYTES { Err(RejectCode::TooLong) } else { Ok(()) }
 }
 
 /// As [`check`], for a node that was read from a text of this many bytes.

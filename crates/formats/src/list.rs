@@ -2,12 +2,10 @@
 
 use hezar_core::{Credentials, Host, NodeSpec, Target};
 
-use super::hints::ListScheme;
 use crate::{
-    RejectCode,
+    ListScheme, RejectCode,
     address::{self, Endpoint, Names},
-    field,
-    link::uri,
+    field, uri,
 };
 
 /// The most words of one line that are looked at.
@@ -17,7 +15,7 @@ const MAX_LEADING: usize = 4;
 
 /// What a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Row {
+pub(crate) enum Row {
     /// One or more addresses with columns about them.
     Nodes(Vec<NodeSpec>),
     /// An address that cannot be read.
@@ -30,8 +28,13 @@ pub(super) enum Row {
     Prose,
 }
 
+/// The nodes of one row of a list, such as a text inside JSON; nothing for any other text.
+pub(crate) fn addresses(text: &str, default: ListScheme) -> Vec<NodeSpec> {
+    if let Row::Nodes(nodes) = read(text, default) { nodes } else { Vec::new() }
+}
+
 /// Reads a line; the column that names a protocol wins over `default`.
-pub(super) fn read(line: &str, default: ListScheme) -> Row {
+pub(crate) fn read(line: &str, default: ListScheme) -> Row {
     // Most lines of most lists are nothing else.
     if let Ok(server) = Target::parse(line)
         && matches!(server.host(), Host::Ip(_))
@@ -206,13 +209,13 @@ fn may_lead(word: &str) -> bool {
 }
 
 /// Whether text in front of and behind a link leaves it a row of a list.
-pub(super) fn is_row_around(front: &str, behind: &str) -> bool {
+pub(crate) fn is_row_around(front: &str, behind: &str) -> bool {
     let name = |word: &str| ListScheme::from_name(word.trim_end_matches(':')).is_some();
     words(front).all(|word| may_lead(word.trim_matches(is_hard)) || name(word)) && !words(behind).any(is_sentence)
 }
 
 /// Whether text in front of a link only says what it is: `Proxy:`, `New SOCKS:`.
-pub(super) fn is_label(front: &str) -> bool {
+pub(crate) fn is_label(front: &str) -> bool {
     let mut words: Vec<&str> = words(front).filter(|word| word.contains(char::is_alphanumeric)).collect();
     let last = words.pop().unwrap_or(":");
     words.len() < 3 && last.ends_with(':') && !words.iter().any(|word| is_sentence(word) || word.ends_with(':'))

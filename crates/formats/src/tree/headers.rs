@@ -1,12 +1,12 @@
 //! HTTP headers of a transport: Host apart, the others in their order.
 
-use super::tree::{MapBuilder, Tree};
+use super::{MapBuilder, Tree};
 
 /// Names and values in their order.
-pub(super) type Headers = Vec<(Box<str>, Box<str>)>;
+pub(crate) type Headers = Vec<(Box<str>, Box<str>)>;
 
 /// The values of Host, and every other header; a header with several values is repeated.
-pub(super) fn split(headers: &Tree) -> (Vec<Box<str>>, Headers) {
+pub(crate) fn split(headers: &Tree) -> (Vec<Box<str>>, Headers) {
     let (mut hosts, mut others) = (Vec::new(), Headers::new());
     for (name, value) in headers.pairs() {
         if name.eq_ignore_ascii_case("host") {
@@ -19,7 +19,7 @@ pub(super) fn split(headers: &Tree) -> (Vec<Box<str>>, Headers) {
 }
 
 /// The map of a Host and other headers.
-pub(super) fn join(host: Option<&str>, others: &[(Box<str>, Box<str>)]) -> MapBuilder {
+pub(crate) fn join(host: Option<&str>, others: &[(Box<str>, Box<str>)]) -> MapBuilder {
     let mut map = MapBuilder::default();
     map.text("Host", host.unwrap_or_default());
     for (name, value) in others {

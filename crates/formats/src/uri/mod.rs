@@ -1,11 +1,13 @@
 //! A tolerant splitter for `scheme://userinfo@host:port/path?query#name`, in the order that survives real data.
 
+pub(crate) mod query;
+
 use std::borrow::Cow;
 
 use hezar_core::{Host, Label, Target};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
-use super::query::Query;
+use self::query::Query;
 use crate::{RejectCode, charset, field};
 
 /// What `encodeURIComponent` leaves alone, minus the signs that Markdown and HTML readers trip over.

@@ -1,11 +1,13 @@
 //! The security layer and the transport that a dialect describes in texts, turned into a [`Carrier`].
 
+pub(crate) mod xray;
+
 use hezar_core::{
     Carrier, EarlyData, Grpc, GrpcMode, Http2, HttpHeader, HttpUpgrade, Kcp, Pin, QuicTransport, Reality, Security,
     SecurityKind, Tls, WebSocket, Xhttp, XhttpMode,
 };
 
-use crate::{RejectCode, document, field};
+use crate::{RejectCode, field};
 
 /// The header in which Xray puts early data.
 pub(crate) const EARLY_DATA_HEADER: &str = "Sec-WebSocket-Protocol";
@@ -137,7 +139,7 @@ impl CarrierText<'_> {
                 tls: security.optional_tls()?,
             },
             "xhttp" | "splithttp" => {
-                let download = document::xray_download(self.extra)?.map(Box::new);
+                let download = xray::download(self.extra)?.map(Box::new);
                 Carrier::Xhttp { xhttp: Xhttp { download, ..self.xhttp() }, security: security.security()? }
             }
             "kcp" | "mkcp" => Carrier::Kcp { kcp: self.kcp(), tls: security.optional_tls()? },

@@ -1,9 +1,12 @@
 //! A small tree for YAML and JSON alike, in which every scalar keeps its text.
 
+pub(crate) mod headers;
+pub(crate) mod json;
+
 use crate::field;
 
 /// How deeply maps and lists may nest.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// A value. Numbers and booleans stay texts: `12345678` may be a password and `1e5` a short id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,32 +26,32 @@ static NULL: Tree = Tree::Null;
 
 impl Tree {
     /// The value of a key; [`Tree::Null`] when there is none.
-    pub(super) fn get(&self, key: &str) -> &Self {
+    pub(crate) fn get(&self, key: &str) -> &Self {
         self.pairs().iter().find(|(name, _)| name.as_ref() == key).map_or(&NULL, |(_, value)| value)
     }
 
     /// The first of these keys that has a value.
-    pub(super) fn any(&self, keys: &[&str]) -> &Self {
+    pub(crate) fn any(&self, keys: &[&str]) -> &Self {
         keys.iter().map(|key| self.get(key)).find(|value| !value.is_null()).unwrap_or(&NULL)
     }
 
     /// The text of the scalar under the first of these keys that is not empty; else an empty text.
-    pub(super) fn text(&self, keys: &[&str]) -> &str {
+    pub(crate) fn text(&self, keys: &[&str]) -> &str {
         keys.iter().map(|key| self.get(key).scalar()).find(|text| !text.is_empty()).unwrap_or("")
     }
 
     /// Whether the first of these keys that has a value is switched on.
-    pub(super) fn flag(&self, keys: &[&str]) -> bool {
+    pub(crate) fn flag(&self, keys: &[&str]) -> bool {
         field::truth(self.any(keys).scalar())
     }
 
     /// A number under the first of these keys that has a text.
-    pub(super) fn number<N: std::str::FromStr>(&self, keys: &[&str]) -> Option<N> {
+    pub(crate) fn number<N: std::str::FromStr>(&self, keys: &[&str]) -> Option<N> {
         self.text(keys).trim().parse().ok()
     }
 
     /// The text of a scalar, or of the first member of a list; else an empty text.
-    pub(super) fn scalar(&self) -> &str {
+    pub(crate) fn scalar(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Quoted(text) => text,
             Self::List(items) => match items.first() {
@@ -60,7 +63,7 @@ impl Tree {
     }
 
     /// The texts of a list, or the one text of a scalar; empty ones are left out.
-    pub(super) fn texts(&self) -> Vec<Box<str>> {
+    pub(crate) fn texts(&self) -> Vec<Box<str>> {
         let one = |tree: &Self| tree.is_scalar().then(|| tree.scalar()).and_then(field::filled);
         match self {
             Self::List(items) => items.iter().filter_map(one).collect(),
@@ -69,29 +72,29 @@ impl Tree {
     }
 
     /// Like [`Tree::texts`], and a scalar is a comma-separated list.
-    pub(super) fn words(&self) -> Vec<Box<str>> {
+    pub(crate) fn words(&self) -> Vec<Box<str>> {
         if self.is_scalar() { field::list(self.scalar()) } else { self.texts() }
     }
 
     /// The members of a list.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }
     }
 
     /// The members of a map.
-    pub(super) fn pairs(&self) -> &[(Box<str>, Self)] {
+    pub(crate) fn pairs(&self) -> &[(Box<str>, Self)] {
         if let Self::Map(pairs) = self { pairs } else { &[] }
     }
 
-    pub(super) const fn is_null(&self) -> bool {
+    pub(crate) const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    pub(super) const fn is_scalar(&self) -> bool {
+    pub(crate) const fn is_scalar(&self) -> bool {
         matches!(self, Self::Plain(_) | Self::Quoted(_))
     }
 
-    pub(super) const fn is_map(&self) -> bool {
+    pub(crate) const fn is_map(&self) -> bool {
         matches!(self, Self::Map(_))
     }
 
@@ -134,7 +137,7 @@ impl Tree {
 }
 
 /// Whether an unquoted text means the same in JSON.
-pub(super) fn is_json_word(text: &str) -> bool {
+pub(crate) fn is_json_word(text: &str) -> bool {
     if matches!(text, "true" | "false") {
         return true;
     }
@@ -167,10 +170,10 @@ fn quote(out: &mut String, text: &str) {
 
 /// Builds a map, leaving out what is null: the writers' way to say "absent".
 #[derive(Default)]
-pub(super) struct MapBuilder(Vec<(Box<str>, Tree)>);
+pub(crate) struct MapBuilder(Vec<(Box<str>, Tree)>);
 
 impl MapBuilder {
-    pub(super) fn put(&mut self, key: &str, value: Tree) -> &mut Self {
+    pub(crate) fn put(&mut self, key: &str, value: Tree) -> &mut Self {
         if !value.is_null() {
             self.0.push((key.into(), value));
         }
@@ -178,16 +181,16 @@ impl MapBuilder {
     }
 
     /// A text, left out when empty.
-    pub(super) fn text(&mut self, key: &str, value: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, key: &str, value: &str) -> &mut Self {
         if value.is_empty() { self } else { self.put(key, Tree::Quoted(value.into())) }
     }
 
     /// A text that must be there even when it is empty.
-    pub(super) fn required(&mut self, key: &str, value: &str) -> &mut Self {
+    pub(crate) fn required(&mut self, key: &str, value: &str) -> &mut Self {
         self.put(key, Tree::Quoted(value.into()))
     }
 
-    pub(super) fn number(&mut self, key: &str, value: Option<impl std::fmt::Display>) -> &mut Self {
+    pub(crate) fn number(&mut self, key: &str, value: Option<impl std::fmt::Display>) -> &mut Self {
         match value {
             Some(value) => self.put(key, Tree::Plain(value.to_string().into())),
             None => self,
@@ -195,12 +198,12 @@ impl MapBuilder {
     }
 
     /// A switch, left out when off.
-    pub(super) fn flag(&mut self, key: &str, on: bool) -> &mut Self {
+    pub(crate) fn flag(&mut self, key: &str, on: bool) -> &mut Self {
         if on { self.put(key, Tree::Plain("true".into())) } else { self }
     }
 
     /// A list of texts, left out when empty.
-    pub(super) fn texts(&mut self, key: &str, values: &[Box<str>]) -> &mut Self {
+    pub(crate) fn texts(&mut self, key: &str, values: &[Box<str>]) -> &mut Self {
         if values.is_empty() {
             return self;
         }
@@ -208,22 +211,22 @@ impl MapBuilder {
     }
 
     /// A map, left out when empty.
-    pub(super) fn map(&mut self, key: &str, value: Self) -> &mut Self {
+    pub(crate) fn map(&mut self, key: &str, value: Self) -> &mut Self {
         if value.0.is_empty() { self } else { self.put(key, value.into_tree()) }
     }
 
     /// Adds all members of another map.
-    pub(super) fn append(&mut self, other: Self) -> &mut Self {
+    pub(crate) fn append(&mut self, other: Self) -> &mut Self {
         self.0.extend(other.0);
         self
     }
 
     /// The members of a map; nothing of any other tree.
-    pub(super) fn from_tree(tree: Tree) -> Self {
+    pub(crate) fn from_tree(tree: Tree) -> Self {
         if let Tree::Map(pairs) = tree { Self(pairs) } else { Self::default() }
     }
 
-    pub(super) fn into_tree(self) -> Tree {
+    pub(crate) fn into_tree(self) -> Tree {
         Tree::Map(self.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use super::uri::{escape, unescape};
+use super::{escape, unescape};
 use crate::field;
 
 /// The most parameters read from one link.
