@@ -34,6 +34,7 @@ fn node() -> NodeDto {
         transport: "tcp".into(),
         security: "none".into(),
         carries: None,
+        anonymity: None,
         insecure: false,
         latency_ms: Some(12),
         failures: 0,

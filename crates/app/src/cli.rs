@@ -162,6 +162,9 @@ pub(crate) struct NodesArgs {
     /// Only nodes with an exit in this country, e.g. DE
     #[arg(long)]
     pub(crate) country: Option<String>,
+    /// Only nodes that give away just this much: elite, anonymous, transparent
+    #[arg(long, value_parser = ["elite", "anonymous", "transparent"])]
+    pub(crate) anonymity: Option<String>,
     /// Only nodes whose name or server contains this text
     #[arg(long)]
     pub(crate) search: Option<String>,

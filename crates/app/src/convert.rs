@@ -88,6 +88,7 @@ fn term(config: &Config, expression: &Expression) -> Term {
         Expression::Scheme(scheme) => Term::Scheme(vec![scheme.as_str().into()]),
         Expression::Source(source) => Term::Source(vec![source.as_str().into()]),
         Expression::Insecure => Term::Insecure,
+        Expression::Anonymity(level) => Term::Anonymity(*level),
         Expression::Not(inner) => Term::Not(Box::new(term(config, inner))),
         Expression::All(terms) => Term::All(all(terms)),
         Expression::Any(terms) => Term::Any(all(terms)),

@@ -62,6 +62,9 @@ settings! {
         /// True: also what may act twice (POST, unknown protocols) is sent to another node.
         /// This happens only when the first node fails before it has answered.
         pub repeat_unsafe: bool = false;
+        /// True: plain requests also over HTTP proxies that tell their targets your address.
+        /// This is known of a proxy when `probe.judge_url` is set. False: such a proxy is asked for a tunnel, or left out.
+        pub allow_transparent: bool = false;
         /// HTTP answers say in Proxy-Status which node, exit, country and session served them.
         pub name_exit: bool = true;
         /// For all attempts together.

@@ -24,6 +24,10 @@ pub enum Kind {
     HttpTunnel443,
     /// HTTP requests in absolute form; no CONNECT.
     HttpPlain,
+    /// HTTP CONNECT, and requests in absolute form with a `Via` of its own.
+    HttpAnonymous,
+    /// The same, also with the client's address in `X-Forwarded-For`.
+    HttpTransparent,
     /// Shadowsocks `aes-128-gcm`.
     ShadowsocksAes128,
     /// Shadowsocks `chacha20-ietf-poly1305`.
@@ -63,6 +67,8 @@ impl Kind {
             Self::HttpAuth => "http-auth",
             Self::HttpTunnel443 => "http-443",
             Self::HttpPlain => "http-plain",
+            Self::HttpAnonymous => "http-anonymous",
+            Self::HttpTransparent => "http-transparent",
             Self::ShadowsocksAes128 => "ss-aes-128-gcm",
             Self::ShadowsocksChacha20 => "ss-chacha20",
             Self::Shadowsocks2022 => "ss-2022",

@@ -43,7 +43,9 @@ pub(crate) fn link(kind: Kind, address: SocketAddr, credential: &Credential, nam
         Kind::Socks4a => format!("socks4a://{user}@{address}#{name}"),
         Kind::Socks5 => format!("socks5://{address}#{name}"),
         Kind::Socks5Auth => format!("socks5://{user}:{password}@{address}#{name}"),
-        Kind::Http | Kind::HttpTunnel443 | Kind::HttpPlain => format!("http://{address}#{name}"),
+        Kind::Http | Kind::HttpTunnel443 | Kind::HttpPlain | Kind::HttpAnonymous | Kind::HttpTransparent => {
+            format!("http://{address}#{name}")
+        }
         Kind::HttpAuth => format!("http://{user}:{password}@{address}#{name}"),
         Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 => {
             let pair = format!("{}:{password}", kind.method().unwrap_or_default());

@@ -107,6 +107,7 @@ async fn answer(request: Request<Incoming>, passport: &Passport, count: u64) -> 
             described(&request, passport, count)
         }
         ("headers", None) => headers(&request),
+        ("judge", None) => judge(&request, passport),
         ("cdn-cgi", Some("trace")) => trace(passport),
         _ => described(&request, passport, count),
     }
@@ -133,6 +134,17 @@ fn headers(request: &Request<Incoming>) -> Answer {
         .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
         .collect();
     json_answer(&json!({ "method": request.method().as_str(), "uri": request.uri().to_string(), "headers": pairs }))
+}
+
+/// The page of a judge: what a CGI script is told of the request (RFC 3875 §4.1).
+fn judge(request: &Request<Incoming>, passport: &Passport) -> Answer {
+    use std::fmt::Write;
+    let mut text = format!("<pre>\nREMOTE_ADDR = {}\nREQUEST_METHOD = {}\n", passport.exit, request.method());
+    for (name, value) in request.headers() {
+        let name = name.as_str().to_ascii_uppercase().replace('-', "_");
+        let _ = writeln!(text, "HTTP_{name} = {}", String::from_utf8_lossy(value.as_bytes()));
+    }
+    Response::new(Either::Left(Full::new(Bytes::from(text + "</pre>\n"))))
 }
 
 /// Counts the bytes of the body, however long it is.

@@ -24,6 +24,9 @@ pub struct NodesQuery {
     /// An ISO 3166-1 alpha-2 country of the exit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// `elite`, `anonymous` or `transparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymity: Option<String>,
     /// A text that the label or the server contains; letter case does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
@@ -76,6 +79,10 @@ pub struct NodeDto {
     /// absent while nothing is known, and for other protocols.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carries: Option<String>,
+    /// How much it gives away to the targets of plain requests: `elite` (nothing), `anonymous` (that it is a proxy) or
+    /// `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymity: Option<String>,
     /// The last measured latency in milliseconds.
     pub latency_ms: Option<u64>,
     /// Failures in a row.
@@ -365,7 +372,7 @@ pub struct ExplainQuery {
     /// The listener that a client would come to; the first one unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<String>,
-    /// `tcp` for a connection, `udp` for an association; `tcp` unless said.
+    /// `tcp` for a connection, `http` for a plain request to port 80, `udp` for an association; `tcp` unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// How many candidates, and how many examples of every reason, 1 to 100; default 10.

@@ -3,7 +3,7 @@
 use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery};
 use hezar_core::Host;
 use hezar_gateway::{GatewayConfig, Session, SessionKey, read_name, site_key, site_name};
-use hezar_pool::Query;
+use hezar_pool::{Need, Query};
 
 use super::{ApiBackend, nodes::dto};
 
@@ -14,10 +14,11 @@ impl ApiBackend {
         let (user, options) =
             read_name(&listener.users, name).map_err(|refusal| ApiError::BadRequest(refusal.to_string()))?;
         let host = query.host.as_deref().map(read_host).transpose()?;
-        let datagrams = match query.network.as_deref() {
-            None | Some("tcp") => false,
-            Some("udp") => true,
-            Some(other) => return Err(ApiError::BadRequest(format!("network {other:?} is not one of tcp, udp"))),
+        let (datagrams, need) = match query.network.as_deref() {
+            None | Some("tcp") => (false, Need::Anything),
+            Some("udp") => (true, Need::Anything),
+            Some("http") => (false, Need::Plain { port: 80, allow_transparent: listener.allow_transparent }),
+            Some(other) => return Err(ApiError::BadRequest(format!("network {other:?} is not one of tcp, udp, http"))),
         };
         let now = self.clock.now();
         let session = options.session.as_deref().and_then(|session| {
@@ -32,6 +33,8 @@ impl ApiBackend {
             session: session.as_ref().map(Session::pool_key),
             site: host.as_ref().map(site_key),
             datagrams,
+            need,
+            anonymity: options.anonymity,
             ..Query::default()
         };
         let told = self.pool.explain(&asked, query.top.unwrap_or(10).clamp(1, 100));

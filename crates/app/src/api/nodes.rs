@@ -1,7 +1,7 @@
 //! Nodes as the API shows them, and the filters of its lists.
 
 use hezar_api::{ApiError, NodeDto, NodesQuery};
-use hezar_pool::{Node, State};
+use hezar_pool::{Anonymity, Node, State};
 
 use crate::nodes::Payload;
 
@@ -11,6 +11,7 @@ pub(crate) struct Filter {
     scheme: Option<String>,
     source: Option<String>,
     country: Option<[u8; 2]>,
+    anonymity: Option<Anonymity>,
     search: Option<String>,
 }
 
@@ -27,11 +28,16 @@ impl Filter {
             <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
                 .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
         });
+        let anonymity = query
+            .anonymity
+            .as_deref()
+            .map(|text| text.parse().map_err(|error| ApiError::BadRequest(format!("anonymity {text:?}: {error}"))));
         Ok(Self {
             state: state.transpose()?,
             scheme: query.scheme.clone(),
             source: query.source.clone(),
             country: country.transpose()?,
+            anonymity: anonymity.transpose()?,
             search: query.search.as_ref().map(|text| text.to_lowercase()),
         })
     }
@@ -41,6 +47,7 @@ impl Filter {
             && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
             && self.source.as_deref().is_none_or(|source| node.listed_by(source))
             && self.country.is_none_or(|country| node.country() == Some(country))
+            && self.anonymity.is_none_or(|level| node.anonymity() == Some(level))
             && self.search.as_deref().is_none_or(|text| {
                 node.label().as_str().to_lowercase().contains(text) || node.spec().server.to_string().contains(text)
             })
@@ -74,6 +81,7 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         security: spec.security().name().to_owned(),
         insecure: node.insecure(),
         carries: node.http_ability().name().map(Into::into),
+        anonymity: node.anonymity().map(|level| level.name().to_owned()),
         latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
         failures: record.failures,
         in_flight: node.in_flight(),

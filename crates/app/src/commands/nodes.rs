@@ -17,6 +17,7 @@ pub(super) async fn nodes(remote: Remote, args: NodesArgs) -> anyhow::Result<Exi
         scheme: args.scheme,
         source: args.source,
         country: args.country,
+        anonymity: args.anonymity,
         search: args.search,
         sort: Some(args.sort),
         ..NodesQuery::default()
@@ -89,13 +90,16 @@ fn server(node: &NodeDto) -> String {
     }
 }
 
-/// What is wrong with a node and how often in a row, or its name when nothing is.
+/// What is wrong with a node and how often in a row, or its name when nothing is, behind what an HTTP proxy gives away.
 fn remark(node: &NodeDto) -> String {
     let wrong = node.unsupported.as_ref().or(node.quarantine.as_ref()).or(node.last_error.as_ref());
     match wrong {
         Some(code) if node.failures > 1 => format!("{code} ×{}", node.failures),
         Some(code) => code.clone(),
-        None => node.name.clone(),
+        None => match node.anonymity.as_deref().filter(|_| node.carries.is_some()) {
+            Some(level @ ("transparent" | "anonymous")) => format!("{level}: {}", node.name),
+            _ => node.name.clone(),
+        },
     }
 }
 

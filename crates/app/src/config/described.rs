@@ -182,7 +182,7 @@ const LISTENER: [Special; 12] = [
         "tags",
         "an expression such as `paid & !slow`",
         &[
-            "Tags of sources, and `label:`, `country:`, `scheme:`, `source:`, `is:insecure`; with `&`, `!`, brackets and a bar for \"or\".",
+            "Tags of sources, and `label:`, `country:`, `scheme:`, `source:`, `is:insecure`, `anonymity:` (`elite`, `anonymous`, `transparent`, `unknown`); with `&`, `!`, brackets and a bar for \"or\".",
         ],
     ),
     key("listener", "max_latency", "a duration from 100ms to 10m", &["Only nodes that answer as fast as this."]),

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   or  = and { "|" and }        word = tag of a source | "label:" text | "country:" xx | "scheme:" name | "source:" name
-//!                                                        | "is:insecure"
+//!                                                        | "is:insecure" | "anonymity:" level
 //!   and = not { "&" not }        not  = "!" not | "(" or ")" | word
 //! ```
 
 use std::{iter::Peekable, str::Chars};
+
+use hezar_pool::Anonymity;
 
 /// What a node must be, before it is known which sources have which tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Expression {
     Source(String),
     /// It takes any certificate.
     Insecure,
+    /// It gives away just this much to the targets of plain requests; `None` = that is not known.
+    Anonymity(Option<Anonymity>),
     /// Not that.
     Not(Box<Self>),
     /// All of them.
@@ -110,6 +114,8 @@ impl Reader<'_> {
             "country" => country(value).map(Expression::Country),
             "scheme" => Some(Expression::Scheme(value.to_ascii_lowercase())),
             "is" => (value == "insecure").then_some(Expression::Insecure),
+            "anonymity" if value == "unknown" => Some(Expression::Anonymity(None)),
+            "anonymity" => value.parse().ok().map(|level| Expression::Anonymity(Some(level))),
             "source" => Some(Expression::Source(value.to_owned())),
             _ => None,
         }
@@ -147,11 +153,27 @@ mod tests {
             Some(Expression::All(vec![Expression::Scheme("ss".into()), Expression::Source("my-list".into()),]))
         );
         assert_eq!(read("!is:insecure"), Some(not(Expression::Insecure)));
+        assert_eq!(read("!anonymity:transparent"), Some(not(Expression::Anonymity(Some(Anonymity::Transparent)))));
+        assert_eq!(read("anonymity:unknown"), Some(Expression::Anonymity(None)));
     }
 
     #[test]
     fn what_is_none_is_refused() {
-        for text in ["", "a &", "| a", "(a", "a)", "a b", "country:deu", "colour:red", "is:red", "label:", "!", "()"] {
+        for text in [
+            "",
+            "a &",
+            "| a",
+            "(a",
+            "a)",
+            "a b",
+            "country:deu",
+            "colour:red",
+            "is:red",
+            "anonymity:high",
+            "label:",
+            "!",
+            "()",
+        ] {
             assert_eq!(read(text), None, "{text:?}");
         }
         assert_eq!(read(&"(".repeat(1000)), None);

@@ -182,6 +182,9 @@ fn probe(mut section: Section<'_>) -> (ProbeConfig, HealthSettings) {
     if !section.was_given("connect_timeout") {
         probe.connect_timeout = probe.timeout;
     }
+    if probe.judge_url.as_ref().is_some_and(|url| url.scheme() != "http") {
+        section.problem("judge_url", "a judge needs an http URL: nobody adds headers to https");
+    }
     probe.canaries = canaries(&mut section);
     section.finish();
     (probe, health)

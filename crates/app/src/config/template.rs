@@ -52,7 +52,8 @@ const LISTENER: &str = r#"# [[listener]]                      # a further addres
 # name = "europe"
 # listen = "127.0.0.1:8001"
 # countries = ["DE", "NL"]          # also: sources, schemes, strategy, users, client_limits
-# tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:, is:insecure; with & | ! ( )
+# tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:, is:insecure,
+                                    # anonymity: (elite, anonymous, transparent, unknown); with & | ! ( )
 # max_latency = "800ms"
 # top = 50                          # only the fastest ones
 # allow_insecure = false            # no nodes that take any certificate

@@ -10,7 +10,7 @@ pub enum OptionError {
     #[error("the user name must be at most 255 bytes long and without control characters")]
     Name,
     /// The key is none of those known.
-    #[error("unknown option; known are country, session, sesstime and strategy")]
+    #[error("unknown option; known are country, session, sesstime, strategy and anonymity")]
     UnknownKey,
     /// A key without a value.
     #[error("the option {0} has no value")]
@@ -32,6 +32,9 @@ pub enum OptionError {
         "strategy must be one of smart, round-robin, random, least-latency, least-connections, consistent-hash, sticky"
     )]
     Strategy,
+    /// Not a level of anonymity.
+    #[error("anonymity must be one of elite, anonymous and transparent: the most that a node may give away")]
+    Anonymity,
     /// Asked of a vendor that sells places smaller than countries.
     #[error("only countries can be chosen, not cities, states, networks or single addresses")]
     TooFine,

@@ -27,6 +27,12 @@ pub enum Refusal {
     /// Nodes are healthy, but all of them are HTTP proxies that carry no such request.
     #[error("no healthy upstream proxy carries requests to this port: they tunnel to port 443 only, or not at all")]
     NotCarried,
+    /// Nodes are healthy, but those that carry plain requests would tell the target our address.
+    #[error(
+        "the healthy upstream proxies that could carry this plain request would tell its target your own address: use \
+         https, add other nodes, or set proxy.allow_transparent = true"
+    )]
+    OnlyTransparent,
     /// Every node that was tried failed.
     #[error("all {attempts} upstream proxies that were tried failed; the last one: {last}")]
     AllFailed {
@@ -118,6 +124,10 @@ impl Refusal {
         CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name and the listener."),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new(
+            "only-transparent",
+            "The only nodes left for a plain request would tell its target our own address (`X-Forwarded-For`): use https, add other nodes, or set `proxy.allow_transparent`.",
+        ),
+        CodeDoc::new(
             "not-carried",
             "Nodes are healthy, but all of them are HTTP proxies that tunnel to port 443 only, or not at all.",
         ),
@@ -164,6 +174,7 @@ impl Refusal {
             Self::NoMatch => "no-match",
             Self::NoDatagrams => "no-datagrams",
             Self::NotCarried => "not-carried",
+            Self::OnlyTransparent => "only-transparent",
             Self::AllFailed { .. } => "all-attempts-failed",
             Self::Target(fail) => fail.code,
             Self::Deadline { .. } => "deadline",
@@ -196,6 +207,7 @@ impl Refusal {
             | Self::NoMatch
             | Self::NoDatagrams
             | Self::NotCarried
+            | Self::OnlyTransparent
             | Self::ConnectionLimit
             | Self::AssociationLimit
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -220,9 +232,12 @@ impl Refusal {
     #[must_use]
     pub fn proxy_error(&self) -> &'static str {
         match self {
-            Self::PoolEmpty { .. } | Self::NoMatch | Self::NoDatagrams | Self::NotCarried | Self::ShuttingDown => {
-                "destination_unavailable"
-            }
+            Self::PoolEmpty { .. }
+            | Self::NoMatch
+            | Self::NoDatagrams
+            | Self::NotCarried
+            | Self::OnlyTransparent
+            | Self::ShuttingDown => "destination_unavailable",
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
             Self::AuthMissing | Self::AuthWrong | Self::LoginLimit => "http_request_denied",
@@ -266,6 +281,7 @@ impl Refusal {
             | Self::NoMatch
             | Self::NoDatagrams
             | Self::NotCarried
+            | Self::OnlyTransparent
             | Self::AllFailed { .. }
             | Self::Deadline { .. } => Fault::Node,
             Self::Target(_) => Fault::Target,

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Country, Lease, Need, Query, Strategy, hash_key};
+use hezar_pool::{Anonymity, Country, Lease, Need, Query, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
@@ -96,6 +96,8 @@ pub(crate) struct Failover {
     /// What a node must carry.
     need: Need,
     strategy: Strategy,
+    /// The most that a node may give away.
+    anonymity: Option<Anonymity>,
     /// Any of these; empty = all.
     countries: Vec<Country>,
     sticky: Sticky,
@@ -126,8 +128,9 @@ impl Failover {
 
     /// The failover of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
     pub(crate) fn for_http(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
-        let need = Need::Plain { port: target.port(), allow_transparent: true };
-        Self { need, ..Self::new(selection, identity, client, target) }
+        let begun = Self::new(selection, identity, client, target);
+        let need = Need::Plain { port: target.port(), allow_transparent: begun.config.allow_transparent };
+        Self { need, ..begun }
     }
 
     fn begin(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
@@ -146,6 +149,7 @@ impl Failover {
             need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
             target,
             strategy,
+            anonymity: identity.options.anonymity,
             countries,
             sticky,
             deadline: Instant::now() + config.deadline,
@@ -329,7 +333,8 @@ impl Failover {
             None if self.selection.pool.snapshot().counts().routable() == 0 => {
                 Refusal::PoolEmpty { why: self.selection.explanation.current() }
             }
-            None if !self.countries.is_empty() || self.config.filter.is_some() => Refusal::NoMatch,
+            None if self.only_transparent_left() => Refusal::OnlyTransparent,
+            None if self.is_narrowed() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None if self.lacks_carrier() => Refusal::NotCarried,
             None => Refusal::PoolEmpty { why: self.selection.explanation.current() },
@@ -351,15 +356,15 @@ impl Failover {
     }
 
     fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
-        let lease = self.pick_for(country, self.sticky.key_in(country))?;
+        let lease = self.pick_for(self.need, country, self.sticky.key_in(country))?;
         if self.sticky.found(&self.selection, country) {
             return Some(lease);
         }
-        self.pick_for(country, self.sticky.key_in(country))
+        self.pick_for(self.need, country, self.sticky.key_in(country))
     }
 
     /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
-    fn pick_for(&self, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
+    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
         let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
         let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
         let query = Query {
@@ -368,8 +373,8 @@ impl Failover {
             exclude_servers: &servers,
             exclude_nodes: &nodes,
             datagrams: self.target.is_none(),
-            need: self.need,
-            anonymity: None,
+            need,
+            anonymity: self.anonymity,
             session,
             filter: self.config.filter,
             site: self.keys.site,
@@ -407,6 +412,24 @@ impl Failover {
         let again = error.retryable();
         self.note(fail);
         if again { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Whether the listener or the user name leave nodes out.
+    fn is_narrowed(&self) -> bool {
+        !self.countries.is_empty() || self.anonymity.is_some() || self.config.filter.is_some()
+    }
+
+    /// Whether there is a node for the request if it may tell our address.
+    fn only_transparent_left(&self) -> bool {
+        let need = self.need.allowing_transparent();
+        let is_found = |country| self.pick_for(need, country, None).is_some();
+        if need == self.need {
+            return false;
+        }
+        match self.countries.as_slice() {
+            [] => is_found(None),
+            countries => countries.iter().any(|country| is_found(Some(*country))),
+        }
     }
 
     /// Whether nodes are routable and none of them carries such a request.

@@ -1,6 +1,7 @@
 //! Plain requests over HTTP proxies: in absolute form, and over another node where a proxy answers for itself.
 
-use hezar_pool::{HttpAbility, HttpWay, State};
+use hezar_gateway::GatewayConfig;
+use hezar_pool::{Anonymity, HttpAbility, HttpWay, State};
 
 use crate::{
     clients::*,
@@ -90,4 +91,22 @@ async fn nodes_that_cannot_carry_a_request_are_not_asked() {
     assert_eq!(world.connects()[1], 0);
     let refused = connect_status(&world, "example.com:22").await;
     assert_eq!(refused, 503, "no node carries that");
+}
+
+#[tokio::test]
+async fn a_plain_request_is_refused_rather_than_told_with_our_address() {
+    for allow_transparent in [false, true] {
+        let config = GatewayConfig { allow_transparent, ..config() };
+        let world = world(config, &[Does::AbsoluteOnly]).await;
+        let plain_only = HttpAbility::default().with(HttpWay::Plain, true).with(HttpWay::TunnelOther, false);
+        world.pool.set_http_ability(world.ids[0], plain_only);
+        world.pool.set_anonymity(world.ids[0], Anonymity::Transparent);
+        let (status, body) = get(&world, "http://example.com/who").await;
+        if allow_transparent {
+            assert_eq!((status, &*body), (200, "node-0"));
+        } else {
+            assert_eq!(status, 503);
+            assert!(body.contains("only-transparent") && body.contains("proxy.allow_transparent"), "{body}");
+        }
+    }
 }

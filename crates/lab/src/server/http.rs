@@ -26,8 +26,10 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accep
     if desk.refuse || (password && given != Some(expected(desk).as_str())) {
         return refuse(wire, "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"lab\"").await;
     }
-    if kind == Kind::HttpPlain && method != "CONNECT" {
-        return forward(wire, desk, &head, authority).await;
+    if method != "CONNECT"
+        && let Some(added) = added_headers(kind)
+    {
+        return forward(wire, desk, &head, authority, added).await;
     }
     if method != "CONNECT" || kind == Kind::HttpPlain {
         return refuse(wire, "405 Method Not Allowed").await;
@@ -48,8 +50,18 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accep
     }
 }
 
-/// Hands the request on in origin form, over a connection to the target that ends with this one.
-async fn forward(wire: Wire, desk: &Desk<'_>, head: &str, url: &str) -> Accepted {
+/// What is added to a request in absolute form; nothing for a server that takes none. All clients are on this machine.
+const fn added_headers(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::HttpPlain => Some(""),
+        Kind::HttpAnonymous => Some("Via: 1.1 lab\r\n"),
+        Kind::HttpTransparent => Some("Via: 1.1 lab\r\nX-Forwarded-For: 127.0.0.1\r\n"),
+        _ => None,
+    }
+}
+
+/// Hands the request on in origin form with these headers more, over a connection to the target that ends with this one.
+async fn forward(wire: Wire, desk: &Desk<'_>, head: &str, url: &str, added: &str) -> Accepted {
     let Some(rest) = url.strip_prefix("http://") else {
         return refuse(wire, "400 Bad Request").await;
     };
@@ -57,7 +69,8 @@ async fn forward(wire: Wire, desk: &Desk<'_>, head: &str, url: &str) -> Accepted
     let target = if authority.contains(':') { parse(authority) } else { parse(&format!("{authority}:80")) };
     match target.map(|target| desk.verdict(&target)) {
         Some(Verdict::Open(service)) => {
-            let head = head.replacen(url, path, 1).into_bytes();
+            let head = head.replacen(url, path, 1);
+            let head = format!("{}\r\n{added}\r\n", head.trim_end_matches("\r\n")).into_bytes();
             let (read, write) = tokio::io::split(wire);
             Ok(Some((Box::new(tokio::io::join(io::Cursor::new(head).chain(read), write)), service)))
         }

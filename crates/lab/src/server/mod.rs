@@ -65,7 +65,12 @@ pub(crate) async fn accept(kind: Kind, wire: Wire, desk: &Desk<'_>) -> Accepted 
         Kind::Socks4a => socks4::accept(wire, desk, true).await,
         Kind::Socks5 => socks5::accept(wire, desk, false).await,
         Kind::Socks5Auth => socks5::accept(wire, desk, true).await,
-        Kind::Http | Kind::HttpAuth | Kind::HttpTunnel443 | Kind::HttpPlain => http::accept(wire, desk, kind).await,
+        Kind::Http
+        | Kind::HttpAuth
+        | Kind::HttpTunnel443
+        | Kind::HttpPlain
+        | Kind::HttpAnonymous
+        | Kind::HttpTransparent => http::accept(wire, desk, kind).await,
         Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 => {
             shadowsocks::accept(wire, desk, kind).await
         }

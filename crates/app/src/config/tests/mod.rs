@@ -530,3 +530,19 @@ fn every_key_of_a_table_is_described() {
         assert_eq!(known(text), described(section), "{section}");
     }
 }
+
+#[test]
+fn a_judge_is_a_plain_page_and_our_address_is_not_told_by_default() {
+    let config = read("").unwrap();
+    assert!(config.probe.judge_url.is_none() && !config.proxy.allow_transparent);
+    let text = "[proxy]\nallow_transparent = true\n[probe]\njudge_url = \"http://judge.example/azenv.php\"";
+    let config = read(text).unwrap();
+    assert!(crate::convert::gateway(&config).allow_transparent);
+    assert_eq!(config.probe.judge_url.as_ref().unwrap().as_str(), "http://judge.example/azenv.php");
+    let shown = config.show();
+    assert!(shown.contains("judge_url = \"http://judge.example/azenv.php\""), "{shown}");
+    assert!(shown.contains("allow_transparent = true"), "{shown}");
+    assert!(read("[probe]\njudge_url = \"\"").unwrap().probe.judge_url.is_none());
+    let secure = problems("[probe]\njudge_url = \"https://judge.example/\"");
+    assert!(secure[0].contains("nobody adds headers to https"), "{secure:?}");
+}

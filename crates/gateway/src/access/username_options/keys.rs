@@ -13,6 +13,7 @@ pub(super) enum Key {
     /// The same in seconds.
     Seconds,
     Strategy,
+    Anonymity,
     /// Chooses a product or a service of its vendor and no other exit: it means nothing here, and neither does its value.
     Ignored,
     /// The same without a value.
@@ -26,11 +27,12 @@ pub(super) enum Key {
 /// `skipispstatic`, `forcerandom`), Soax (`sessionid`, `sessionlength` in seconds, `opt`), NetNut (`res`, `mob`, `dc`,
 /// `stc`, `sid`), DataImpulse (`cr`, `sessttl`), Infatica (`c`, `s`), Nimble (`pipeline`), NodeMaven (`ttl`, `filter`),
 /// Proxyrack (`refreshminutes`), helodata, LunaProxy and 922S5 (`region`), Geonode (`type`).
-const KEYS: [(&str, Key); 61] = [
+const KEYS: [(&str, Key); 62] = [
     ("country", Key::Country),
     ("session", Key::Session),
     ("sesstime", Key::Minutes),
     ("strategy", Key::Strategy),
+    ("anonymity", Key::Anonymity),
     ("cc", Key::Country),
     ("cr", Key::Country),
     ("c", Key::Country),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use hezar_pool::Strategy;
+use hezar_pool::{Anonymity, Strategy};
 
 mod countries;
 mod keys;
@@ -34,6 +34,8 @@ pub struct UserOptions {
     pub session_ttl: Option<Duration>,
     /// How a node is chosen.
     pub strategy: Option<Strategy>,
+    /// Only nodes that are known to give away no more than this to the targets of plain requests.
+    pub anonymity: Option<Anonymity>,
 }
 
 /// The strategy with this name, in letters of any case.
@@ -80,6 +82,10 @@ impl UserOptions {
                 Key::Session => set(&mut options.session, name, session(value)?)?,
                 Key::Minutes => set(&mut options.session_ttl, name, time(value, 60)?)?,
                 Key::Seconds => set(&mut options.session_ttl, name, time(value, 1)?)?,
+                Key::Anonymity => {
+                    let level = value.parse().map_err(|_| OptionError::Anonymity)?;
+                    set(&mut options.anonymity, name, level)?;
+                }
                 Key::Ignored | Key::Flag => {}
                 Key::TooFine => return Err(OptionError::TooFine),
                 Key::Strategy => {
@@ -123,6 +129,7 @@ impl UserOptions {
         merge(&mut self.session, other.session, "session")?;
         merge(&mut self.session_ttl, other.session_ttl, "sesstime")?;
         merge(&mut self.strategy, other.strategy, "strategy")?;
+        merge(&mut self.anonymity, other.anonymity, "anonymity")?;
         Ok(self)
     }
 }

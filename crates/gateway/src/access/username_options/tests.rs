@@ -14,11 +14,12 @@ fn all_options_in_any_order() {
         session: Some("abc12".into()),
         session_ttl: Some(Duration::from_secs(1800)),
         strategy: Some(Strategy::Random),
+        anonymity: Some(Anonymity::Elite),
     };
     for text in [
-        "country-de-session-abc12-sesstime-30-strategy-random",
-        "strategy-random-sesstime-30-session-abc12-country-DE",
-        "Session-abc12-COUNTRY-De-strategy-RANDOM-sesstime-030",
+        "country-de-session-abc12-sesstime-30-strategy-random-anonymity-elite",
+        "anonymity-Elite-strategy-random-sesstime-30-session-abc12-country-DE",
+        "Session-abc12-COUNTRY-De-Anonymity-ELITE-strategy-RANDOM-sesstime-030",
     ] {
         assert_eq!(UserOptions::parse(text), Ok(expected.clone()), "{text}");
     }
@@ -57,6 +58,9 @@ fn mistakes_are_named() {
         ("sesstime-+5", OptionError::SessionTime),
         ("strategy-best", OptionError::Strategy),
         ("strategy-round", OptionError::Strategy),
+        ("anonymity-high", OptionError::Anonymity),
+        ("anonymity", OptionError::MissingValue("anonymity")),
+        ("anonymity-elite-anonymity-elite", OptionError::Twice("anonymity")),
     ] {
         assert_eq!(UserOptions::parse(text), Err(error), "{text}");
     }
