@@ -7,10 +7,12 @@ use hezar_pool::Pool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    GatewayConfig, Metrics, Sessions,
+    Connections, GatewayConfig, Metrics, Sessions,
     access::Access,
     config::Policy,
-    failover::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, Selection, UdpAvoidance},
+    failover::{
+        Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, Selection, UdpAvoidance,
+    },
     telemetry::Telemetry,
 };
 
@@ -23,6 +25,8 @@ pub(crate) struct Services {
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) explanation: Explanation,
+    /// Everything that is alive.
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// What the connections of one listener share.
@@ -47,7 +51,7 @@ pub(crate) struct Context {
 impl Context {
     /// What the connections of a listener with these settings share, until `drain` is cancelled.
     pub(crate) fn new(config: GatewayConfig, services: &Services, drain: CancellationToken) -> Arc<Self> {
-        let listener = config.name.clone();
+        let metrics = services.metrics.for_listener(&config.name);
         let policy = Arc::new(Policy::from_pointee(config));
         let access = Access::new(policy.clone());
         let selection = Selection {
@@ -55,17 +59,22 @@ impl Context {
             pool: services.pool.clone(),
             engine: services.engine.clone(),
             clock: services.clock,
-            metrics: services.metrics.clone(),
+            metrics: metrics.clone(),
             sessions: services.sessions.clone(),
             explanation: services.explanation.clone(),
             latency: LatencyEstimator::new(),
             hedge_budget: HedgeBudget::default(),
+            node_arrivals: NodeArrivals::default(),
             udp_avoidance: UdpAvoidance::default(),
             recent_targets: RecentTargets::default(),
             blame: Blame::default(),
         };
-        let telemetry =
-            Telemetry { listener, metrics: services.metrics.clone(), clock: services.clock, log: access.log.clone() };
+        let telemetry = Telemetry {
+            metrics,
+            connections: services.connections.clone(),
+            clock: services.clock,
+            log: access.log.clone(),
+        };
         Arc::new(Self {
             policy,
             access,

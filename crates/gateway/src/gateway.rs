@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, GatewayConfig, Metrics, Refusal, Sessions,
+    ConfigError, Connections, GatewayConfig, Metrics, Refusal, Sessions,
     context::{Context, Services},
     failover::Explanation,
     inbound,
@@ -57,7 +57,8 @@ impl Gateway {
         metrics: Metrics,
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
-        let services = Services { pool, engine, clock, metrics, sessions, explanation: Explanation::default() };
+        let (explanation, connections) = (Explanation::default(), Arc::default());
+        let services = Services { pool, engine, clock, metrics, sessions, explanation, connections };
         Self { config, services }
     }
 
@@ -73,6 +74,19 @@ impl Gateway {
     pub fn with_explanation(mut self, explain: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         self.services.explanation = Explanation::new(explain);
         self
+    }
+
+    /// The same gateway with a registry of connections that others look into.
+    #[must_use]
+    pub fn with_connections(mut self, connections: Arc<Connections>) -> Self {
+        self.services.connections = connections;
+        self
+    }
+
+    /// Everything that is alive, to list it and to end it.
+    #[must_use]
+    pub const fn connections(&self) -> &Arc<Connections> {
+        &self.services.connections
     }
 
     /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and

@@ -5,6 +5,7 @@
 
 mod access;
 mod config;
+mod connections;
 mod context;
 mod error;
 mod failover;
@@ -20,6 +21,7 @@ mod tunnel;
 
 pub use access::{Session, SessionKey, Sessions, UserOptions, read_name};
 pub use config::{ConfigError, GatewayConfig, Limits, User};
+pub use connections::{ConnectionInfo, Connections};
 pub use error::{AttemptError, OptionError, Refusal};
 pub use gateway::{Gateway, ServeError};
 pub use site::{site_key, site_name};

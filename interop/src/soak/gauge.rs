@@ -102,5 +102,7 @@ impl fmt::Display for Reading {
 }
 
 fn value(page: &str, name: &str) -> Option<u64> {
-    page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    let series = page.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+    let values = series.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'));
+    values.map(|(_, value)| value.parse::<u64>().ok()).reduce(|sum, value| Some(sum? + value?)).flatten()
 }

@@ -104,6 +104,9 @@ pub enum Refusal {
     /// As many associations are open as the configuration or this machine allows.
     #[error("too many UDP associations")]
     AssociationLimit,
+    /// Somebody ended the connection through the API.
+    #[error("the connection was ended by whoever runs this proxy")]
+    Ended,
     /// The gateway is shutting down.
     #[error("the gateway is shutting down")]
     ShuttingDown,
@@ -163,6 +166,7 @@ impl Refusal {
             "As many UDP associations are open as the configuration or this machine allows.",
         ),
         CodeDoc::new("idle", "Nothing moved through a tunnel or an association for the idle time, and it was closed."),
+        CodeDoc::new("ended", "Somebody ended the connection through the API."),
         CodeDoc::new("shutting-down", "The gateway is shutting down and its grace period is over."),
     ];
 
@@ -195,6 +199,7 @@ impl Refusal {
             Self::ClientLimit => "client-limit",
             Self::LoginLimit => "login-limit",
             Self::AssociationLimit => "association-limit",
+            Self::Ended => "ended",
             Self::ShuttingDown => "shutting-down",
         }
     }
@@ -210,6 +215,7 @@ impl Refusal {
             | Self::OnlyTransparent
             | Self::ConnectionLimit
             | Self::AssociationLimit
+            | Self::Ended
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::AllFailed { .. } | Self::Target(_) => StatusCode::BAD_GATEWAY,
             Self::UserLimit | Self::ClientLimit | Self::LoginLimit => StatusCode::TOO_MANY_REQUESTS,

@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
 use hezar_pool::{Anonymity, Country, Lease, Need, Query, Strategy, hash_key};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
 
@@ -18,6 +18,7 @@ mod exchange;
 mod explanation;
 mod hedge_budget;
 mod latency;
+mod node_arrivals;
 mod recent_targets;
 mod report;
 mod selection;
@@ -34,6 +35,7 @@ pub(crate) use explanation::Explanation;
 pub(crate) use hedge_budget::HedgeBudget;
 use latency::HedgeDelays;
 pub(crate) use latency::{LatencyEstimator, Wait};
+pub(crate) use node_arrivals::NodeArrivals;
 pub(crate) use recent_targets::RecentTargets;
 pub(crate) use report::AttemptReport;
 use report::{Undecided, failure, report};
@@ -48,9 +50,6 @@ const TARGET_OPINIONS: u32 = 2;
 const DOUBTED_OPINIONS: u32 = 8;
 /// A shorter time says nothing about the node: a handshake over two continents may take as long.
 const FAIR: Duration = Duration::from_secs(2);
-
-/// Between two looks for the first node that is usable.
-const LOOK: Duration = Duration::from_millis(25);
 
 /// What a dialer is called in the pool.
 pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
@@ -204,8 +203,8 @@ impl Failover {
     async fn wait_for_first_node(&mut self) -> Option<NodeLease> {
         let until = *self.waits_until.get_or_insert_with(|| Instant::now() + self.config.node_wait);
         let until = until.min(self.deadline);
-        while self.attempts == 0 && Instant::now() < until && self.selection.pool.snapshot().counts().only_new() {
-            sleep_until(until.min(Instant::now() + LOOK)).await;
+        while self.attempts == 0 && self.selection.pool.snapshot().counts().only_new() {
+            timeout_at(until, self.selection.node_arrivals.wait(&self.selection.pool)).await.ok()?;
             if let Some(lease) = self.pick() {
                 return Some(lease);
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 
-use super::{Blame, Explanation, HedgeBudget, LatencyEstimator, RecentTargets, UdpAvoidance};
-use crate::{Metrics, Sessions, config::Policy};
+use super::{Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, UdpAvoidance};
+use crate::{Sessions, config::Policy, telemetry::ListenerMetrics};
 
 /// The pool and what was learned while requests were served from it.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Selection {
     pub(crate) pool: Arc<Pool<Arc<dyn Dialer>>>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Clock,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: ListenerMetrics,
     pub(crate) sessions: Arc<Sessions>,
     /// Why there is no node, when there is none.
     pub(crate) explanation: Explanation,
@@ -23,6 +23,8 @@ pub(crate) struct Selection {
     pub(crate) latency: LatencyEstimator,
     /// How many hedges may start.
     pub(crate) hedge_budget: HedgeBudget,
+    /// The requests that wait for a first node.
+    pub(crate) node_arrivals: NodeArrivals,
     /// The nodes that have lately carried no datagrams.
     pub(crate) udp_avoidance: UdpAvoidance,
     /// The targets that were reached lately.

@@ -18,8 +18,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::telemetry::Counts;
-
 #[cfg(target_os = "linux")]
 mod splice;
 #[cfg(test)]
@@ -104,14 +102,13 @@ struct Pump {
     copying: bool,
 }
 
-/// Moves bytes until both directions have ended. They are added to `counts` while they move, so that those hold even when
-/// this future is dropped, and `moved` is called with them; the second argument says that the node's first bytes came.
+/// Moves bytes until both directions have ended. While they move, `moved` is told how many: up, down, and whether the node's
+/// first bytes are among them.
 pub(crate) async fn relay<C, N>(
     client: &mut C,
     node: &mut N,
     idle: Duration,
-    counts: &mut Counts,
-    mut moved: impl FnMut(&mut Counts, bool),
+    mut moved: impl FnMut(u64, u64, bool),
 ) -> End
 where
     C: Stream + ?Sized,
@@ -126,9 +123,7 @@ where
         let up_result = up.poll(cx, client, node);
         let down_result = down.poll(cx, node, client);
         if (up_before, down_before) != (up.moved, down.moved) {
-            counts.up += up.moved - up_before;
-            counts.down += down.moved - down_before;
-            moved(counts, down_before == 0 && down.moved > 0);
+            moved(up.moved - up_before, down.moved - down_before, down_before == 0 && down.moved > 0);
             (up_before, down_before) = (up.moved, down.moved);
             last_move = Instant::now();
         }

@@ -7,12 +7,15 @@ use std::{
 };
 
 use hezar_core::{NodeId, Target};
+use hezar_pool::Lease;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{Counts, RecentError, Telemetry};
+use super::{RecentError, Telemetry};
 use crate::{
     Refusal, SessionKey,
     access::{Admission, Escaped, Identity},
+    connections::{Connection, NewConnection, OpenConnection},
 };
 
 /// The way a request came in; a metric label.
@@ -49,11 +52,12 @@ pub(crate) struct AccessLogEntry {
     target: Option<Target>,
     started: Instant,
     node: Option<NodeId>,
+    /// Its place in the registry, from when it is known who wants what.
+    connection: Option<OpenConnection>,
     attempts: u32,
     answered: bool,
     /// How it went; the answer's code, or how the tunnel ended.
     pub(crate) code: &'static str,
-    pub(crate) counts: Counts,
 }
 
 impl AccessLogEntry {
@@ -69,21 +73,51 @@ impl AccessLogEntry {
             target: None,
             started: Instant::now(),
             node: None,
+            connection: None,
             attempts: 0,
             answered: false,
             code: "client-gone",
-            counts: Counts::default(),
         }
     }
 
-    /// Who asks.
-    pub(crate) fn set_identity(&mut self, identity: &Identity) {
+    /// Somebody who may asks for a target, or for an association: it is listed among the connections from now on.
+    pub(crate) fn begin(&mut self, identity: &Identity, target: Option<&Target>) {
         self.user = identity.user.clone();
         self.admission = identity.admission.clone();
+        self.target = target.cloned();
         // Session names may be account names of the user's own; the log says the number by which the API knows them.
-        let listener = &*self.telemetry.listener;
+        let listener = self.telemetry.listener();
         let key = |session| SessionKey { listener, user: &identity.user, session }.id();
         self.session = identity.options.session.as_deref().map(|session| SessionId(key(session)));
+        // Anybody can invent names where no users are configured: they are not counted apart.
+        let user = identity.is_configured.then_some(&*identity.user);
+        let telemetry = &self.telemetry;
+        self.connection = Some(telemetry.connections.open(NewConnection {
+            listener: telemetry.metrics.listener().clone(),
+            inbound: self.inbound.name(),
+            client: self.client,
+            user: self.user.clone(),
+            target: self.target.clone(),
+            since: telemetry.clock.now(),
+            counters: telemetry.metrics.byte_counters(user),
+        }));
+    }
+
+    /// Its place among the connections.
+    pub(crate) fn connection(&self) -> Option<&Arc<Connection>> {
+        self.connection.as_ref().map(OpenConnection::connection)
+    }
+
+    /// Bytes have moved between client and node.
+    pub(crate) fn add_bytes(&self, up: u64, down: u64) {
+        if let Some(connection) = self.connection() {
+            connection.add_bytes(up, down);
+        }
+    }
+
+    /// Is cancelled when somebody ends the connection.
+    pub(crate) fn end(&self) -> CancellationToken {
+        self.connection().map_or_else(CancellationToken::new, |connection| connection.end().clone())
     }
 
     /// The right to this request, which ends with the log_entry.
@@ -91,26 +125,30 @@ impl AccessLogEntry {
         &self.admission
     }
 
-    /// For what.
-    pub(crate) fn set_target(&mut self, target: &Target) {
-        self.target = Some(target.clone());
-    }
-
     /// A node is connected, the last of `attempts`; another one may still take over.
-    pub(crate) fn connected(&mut self, node: NodeId, attempts: u32) {
-        (self.node, self.attempts) = (Some(node), attempts);
+    pub(crate) fn connected<D>(&mut self, lease: &Lease<D>, attempts: u32) {
+        self.moved(lease, attempts);
         self.telemetry.metrics.first_success(self.started.elapsed());
     }
 
     /// A node serves it, the last of `attempts`.
-    pub(crate) fn served(&mut self, node: NodeId, attempts: u32) {
-        (self.node, self.attempts, self.answered, self.code) = (Some(node), attempts, true, "ok");
+    pub(crate) fn served<D>(&mut self, lease: &Lease<D>, attempts: u32) {
+        self.moved(lease, attempts);
+        self.answered(attempts);
+    }
+
+    /// It counts as served by the node that was connected last, after `attempts`.
+    pub(crate) fn answered(&mut self, attempts: u32) {
+        (self.attempts, self.answered, self.code) = (attempts, true, "ok");
         self.telemetry.metrics.request(self.inbound.name(), "ok", "ok");
     }
 
     /// Another node goes on with it, the last of `attempts`.
-    pub(crate) const fn moved(&mut self, node: NodeId, attempts: u32) {
-        (self.node, self.attempts) = (Some(node), attempts);
+    pub(crate) fn moved<D>(&mut self, lease: &Lease<D>, attempts: u32) {
+        (self.node, self.attempts) = (Some(lease.id()), attempts);
+        if let Some(connection) = self.connection() {
+            connection.set_node(lease.id(), lease.record().exit_ip);
+        }
     }
 
     /// It is refused.
@@ -136,7 +174,6 @@ impl Drop for AccessLogEntry {
         if !self.answered {
             self.telemetry.metrics.request(self.inbound.name(), "refused", self.code);
         }
-        self.counts.tell(&self.telemetry.metrics);
         if self.code == "ok" {
             // Worth a line only to whoever looks for it: a busy gateway serves thousands a second.
             return self.tell_quietly(0);
@@ -165,12 +202,13 @@ macro_rules! line {
     ($level:ident, $log_entry:expr, $left_out:expr) => {{
         let log_entry = $log_entry;
         let show = |target: &Target| target.to_string();
+        let (up, down) = log_entry.connection().map_or((0, 0), |connection| connection.bytes());
         let milliseconds = u64::try_from(log_entry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::$level!(
-            client = %log_entry.client, listener = %log_entry.telemetry.listener, inbound = log_entry.inbound.name(),
+            client = %log_entry.client, listener = %log_entry.telemetry.listener(), inbound = log_entry.inbound.name(),
             user = %Escaped(&log_entry.user), session = log_entry.session.map(tracing::field::display),
             destination = log_entry.target.as_ref().map(show), node = log_entry.node.map(tracing::field::display),
-            attempts = log_entry.attempts, code = log_entry.code, up = log_entry.counts.up, down = log_entry.counts.down,
+            attempts = log_entry.attempts, code = log_entry.code, up, down,
             milliseconds, left_out = $left_out, "request"
         );
     }};

@@ -1,7 +1,7 @@
 //! What the gateway counts.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,12 +17,15 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::connections::ByteCounters;
+
 /// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     inbound: &'static str,
     outcome: &'static str,
     code: &'static str,
+    listener: Arc<str>,
 }
 
 /// The labels of an attempt.
@@ -30,29 +33,46 @@ struct RequestLabels {
 struct AttemptLabels {
     result: &'static str,
     code: &'static str,
+    listener: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Direction {
     direction: &'static str,
+    listener: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UserDirection {
+    user: Box<str>,
+    direction: &'static str,
+    listener: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Hedge {
     result: &'static str,
+    listener: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+    listener: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: &'static str,
+    listener: Arc<str>,
 }
 
-/// The recent_errors that are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Listener {
+    listener: Arc<str>,
+}
+
+/// How many errors are remembered.
 const MAX_RECENT_ERRORS: usize = 50;
 
 #[derive(Debug, Default)]
@@ -61,6 +81,16 @@ struct Totals {
     failed: AtomicU64,
     refused: AtomicU64,
     recent_errors: Mutex<VecDeque<RecentError>>,
+    /// What single listeners have counted. There are only as many as were ever configured.
+    listeners: Mutex<BTreeMap<Arc<str>, Volumes>>,
+}
+
+/// What one listener moves.
+#[derive(Clone, Debug)]
+struct Volumes {
+    bytes: ByteCounters,
+    tunnels: Gauge,
+    connections: Gauge,
 }
 
 /// What has passed through a gateway.
@@ -82,7 +112,7 @@ pub struct Traffic {
     pub connections: u64,
 }
 
-/// A request that ended badly.
+/// A request that was not served, or a tunnel that failed.
 #[derive(Clone, Debug)]
 pub struct RecentError {
     /// When.
@@ -99,56 +129,56 @@ pub struct RecentError {
     pub code: &'static str,
 }
 
-/// The gateway's counters; clones share them.
+/// The counters of all listeners; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
-    seconds: Histogram,
+    seconds: Family<Listener, Histogram, fn() -> Histogram>,
     bytes: Family<Direction, Counter>,
-    up: Counter,
-    down: Counter,
+    user_bytes: Family<UserDirection, Counter>,
     rejected: Family<Code, Counter>,
     hedges: Family<Hedge, Counter>,
-    totals: Arc<Totals>,
     datagrams: Family<Direction, Counter>,
     dropped: Family<Reason, Counter>,
-    pub(crate) tunnels: Gauge,
-    pub(crate) associations: Gauge,
-    pub(crate) connections: Gauge,
+    tunnels: Family<Listener, Gauge>,
+    associations: Family<Listener, Gauge>,
+    connections: Family<Listener, Gauge>,
+    totals: Arc<Totals>,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0])
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
-        let bytes = Family::<Direction, Counter>::default();
-        let of = |direction| bytes.get_or_create(&Direction { direction }).clone();
         Self {
-            up: of("up"),
-            down: of("down"),
             requests: Family::default(),
             attempts: Family::default(),
-            seconds: Histogram::new(buckets),
-            bytes,
+            seconds: Family::new_with_constructor(seconds),
+            bytes: Family::default(),
+            user_bytes: Family::default(),
             rejected: Family::default(),
-            totals: Arc::default(),
             hedges: Family::default(),
             datagrams: Family::default(),
             dropped: Family::default(),
-            tunnels: Gauge::default(),
-            associations: Gauge::default(),
-            connections: Gauge::default(),
+            tunnels: Family::default(),
+            associations: Family::default(),
+            connections: Family::default(),
+            totals: Arc::default(),
         }
     }
 }
 
 impl Metrics {
-    /// Enters everything into the registry under names that begin with `hezar_`.
+    /// Enters everything into the registry under names that begin with `hezar_`; each has the label `listener`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("hezar_requests", "Requests by inbound, outcome and code", self.requests.clone());
         registry.register("hezar_attempts", "Attempts over single nodes by result and code", self.attempts.clone());
         registry.register("hezar_request_seconds", "Time to the first success of a request", self.seconds.clone());
         registry.register("hezar_bytes", "Bytes moved; up = from clients to nodes", self.bytes.clone());
+        registry.register("hezar_user_bytes", "Bytes moved for each configured user", self.user_bytes.clone());
         registry.register(
             "hezar_connections_rejected",
             "Client connections that ended before a request, by code",
@@ -166,42 +196,23 @@ impl Metrics {
         registry.register("hezar_connections", "Open client connections", self.connections.clone());
     }
 
-    pub(crate) fn request(&self, inbound: &'static str, outcome: &'static str, code: &'static str) {
-        let total = match outcome {
-            "ok" => &self.totals.ok,
-            "failed" => &self.totals.failed,
-            _ => &self.totals.refused,
-        };
-        total.fetch_add(1, Relaxed);
-        self.requests.get_or_create(&RequestLabels { inbound, outcome, code }).inc();
-    }
-
-    pub(crate) fn first_success(&self, after: Duration) {
-        self.seconds.observe(after.as_secs_f64());
-    }
-
-    pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {
-        self.attempts.get_or_create(&AttemptLabels { result, code }).inc();
-    }
-
-    pub(crate) fn hedge(&self, granted: bool) {
-        let result = if granted { "started" } else { "denied" };
-        self.hedges.get_or_create(&Hedge { result }).inc();
-    }
-
     /// What has passed through since the start.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let whole = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
-        Traffic {
+        let mut traffic = Traffic {
             ok: self.totals.ok.load(Relaxed),
             failed: self.totals.failed.load(Relaxed),
             refused: self.totals.refused.load(Relaxed),
-            up: self.up.get(),
-            down: self.down.get(),
-            tunnels: whole(&self.tunnels),
-            connections: whole(&self.connections),
+            ..Traffic::default()
+        };
+        let whole = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        for volumes in self.totals.listeners.lock().values() {
+            traffic.up += volumes.bytes.up.get();
+            traffic.down += volumes.bytes.down.get();
+            traffic.tunnels += whole(&volumes.tunnels);
+            traffic.connections += whole(&volumes.connections);
         }
+        traffic
     }
 
     /// The last requests that were not served, the newest in front.
@@ -210,37 +221,103 @@ impl Metrics {
         self.totals.recent_errors.lock().iter().rev().cloned().collect()
     }
 
-    pub(crate) fn recent_error(&self, recent_error: RecentError) {
-        let mut recent_errors = self.totals.recent_errors.lock();
-        if recent_errors.len() >= MAX_RECENT_ERRORS {
-            recent_errors.pop_front();
+    /// The counters of one listener.
+    pub(crate) fn for_listener(&self, name: &str) -> ListenerMetrics {
+        let listener: Arc<str> = name.into();
+        let label = Listener { listener: listener.clone() };
+        let bytes = |direction| self.bytes.get_or_create(&Direction { direction, listener: listener.clone() }).clone();
+        let volumes = Volumes {
+            bytes: ByteCounters { up: bytes("up"), down: bytes("down") },
+            tunnels: self.tunnels.get_or_create(&label).clone(),
+            connections: self.connections.get_or_create(&label).clone(),
+        };
+        self.totals.listeners.lock().insert(listener.clone(), volumes.clone());
+        ListenerMetrics {
+            seconds: self.seconds.get_or_create(&label).clone(),
+            associations: self.associations.get_or_create(&label).clone(),
+            bytes: volumes.bytes,
+            tunnels: volumes.tunnels,
+            connections: volumes.connections,
+            listener,
+            all: self.clone(),
         }
-        recent_errors.push_back(recent_error);
+    }
+}
+
+/// The counters of one listener; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerMetrics {
+    all: Metrics,
+    listener: Arc<str>,
+    seconds: Histogram,
+    bytes: ByteCounters,
+    pub(crate) tunnels: Gauge,
+    pub(crate) associations: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+impl ListenerMetrics {
+    /// The name of the listener.
+    pub(crate) const fn listener(&self) -> &Arc<str> {
+        &self.listener
     }
 
-    /// Bytes have moved just now.
-    pub(crate) fn moved(&self, up: u64, down: u64) {
-        // Mostly it is one of them, and every core counts in the same place.
-        if up > 0 {
-            self.up.inc_by(up);
+    /// Where the bytes of a connection are counted: for the listener, and for a user that is configured there.
+    pub(crate) fn byte_counters(&self, user: Option<&str>) -> [ByteCounters; 2] {
+        let user = user.map_or_else(ByteCounters::default, |user| {
+            let of = |direction| {
+                let labels = UserDirection { user: user.into(), direction, listener: self.listener.clone() };
+                self.all.user_bytes.get_or_create(&labels).clone()
+            };
+            ByteCounters { up: of("up"), down: of("down") }
+        });
+        [self.bytes.clone(), user]
+    }
+
+    pub(crate) fn request(&self, inbound: &'static str, outcome: &'static str, code: &'static str) {
+        let total = match outcome {
+            "ok" => &self.all.totals.ok,
+            "failed" => &self.all.totals.failed,
+            _ => &self.all.totals.refused,
+        };
+        total.fetch_add(1, Relaxed);
+        let listener = self.listener.clone();
+        self.all.requests.get_or_create(&RequestLabels { inbound, outcome, code, listener }).inc();
+    }
+
+    pub(crate) fn first_success(&self, after: Duration) {
+        self.seconds.observe(after.as_secs_f64());
+    }
+
+    pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {
+        self.all.attempts.get_or_create(&AttemptLabels { result, code, listener: self.listener.clone() }).inc();
+    }
+
+    pub(crate) fn hedge(&self, granted: bool) {
+        let result = if granted { "started" } else { "denied" };
+        self.all.hedges.get_or_create(&Hedge { result, listener: self.listener.clone() }).inc();
+    }
+
+    pub(crate) fn recent_error(&self, error: RecentError) {
+        let mut errors = self.all.totals.recent_errors.lock();
+        if errors.len() >= MAX_RECENT_ERRORS {
+            errors.pop_front();
         }
-        if down > 0 {
-            self.down.inc_by(down);
-        }
+        errors.push_back(error);
     }
 
     /// A datagram moved, `up` or `down`.
     pub(crate) fn datagram(&self, direction: &'static str) {
-        self.datagrams.get_or_create(&Direction { direction }).inc();
+        self.all.datagrams.get_or_create(&Direction { direction, listener: self.listener.clone() }).inc();
     }
 
     /// A datagram was dropped.
     pub(crate) fn dropped(&self, reason: &'static str) {
-        self.dropped.get_or_create(&Reason { reason }).inc();
+        self.all.dropped.get_or_create(&Reason { reason, listener: self.listener.clone() }).inc();
     }
 
     pub(crate) fn rejected(&self, code: &'static str) {
-        self.rejected.get_or_create(&Code { code }).inc();
+        self.all.rejected.get_or_create(&Code { code, listener: self.listener.clone() }).inc();
     }
 }
 

@@ -4,29 +4,32 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hezar_engine::Clock;
 
-use crate::{Refusal, access::LogLimit};
+use crate::{Connections, Refusal, access::LogLimit};
 
 mod access_log;
-mod meter;
 mod metrics;
 
 pub(crate) use access_log::{AccessLogEntry, InboundKind};
-pub(crate) use meter::{Counts, Meter, Metered};
-pub(crate) use metrics::GaugeGuard;
+pub(crate) use metrics::{GaugeGuard, ListenerMetrics};
 pub use metrics::{Metrics, RecentError, Traffic};
 
 /// Where one listener tells what happens at it.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
-    /// The name of the listener.
-    pub(crate) listener: Box<str>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: ListenerMetrics,
+    /// Everything that is alive.
+    pub(crate) connections: Arc<Connections>,
     pub(crate) clock: Clock,
     /// How often the log is told the same.
     pub(crate) log: Arc<LogLimit>,
 }
 
 impl Telemetry {
+    /// The name of the listener.
+    pub(crate) fn listener(&self) -> &str {
+        self.metrics.listener()
+    }
+
     /// Notes a connection that ended before it had made a request.
     pub(crate) fn reject(&self, client: SocketAddr, refusal: &Refusal) {
         self.metrics.rejected(refusal.code());
@@ -36,7 +39,7 @@ impl Telemetry {
     /// Tells the log how many lines it was spared since it was last told.
     pub(crate) fn log_left_out(&self) {
         for (code, left_out) in self.log.take_left_out() {
-            tracing::info!(listener = %self.listener, code, left_out, "more requests ended so; their lines were left out");
+            tracing::info!(listener = %self.listener(), code, left_out, "more requests ended so; their lines were left out");
         }
     }
 }

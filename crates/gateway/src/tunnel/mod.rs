@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hezar_core::Stage;
 use hezar_engine::Stream;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     AttemptError, Refusal,
@@ -11,7 +12,7 @@ use crate::{
     context::Context,
     failover::{AttemptReport, Connected, Failover},
     relay::{End, relay},
-    telemetry::{AccessLogEntry, Counts, GaugeGuard},
+    telemetry::{AccessLogEntry, GaugeGuard},
 };
 
 mod first_exchange;
@@ -33,14 +34,14 @@ pub(crate) async fn tunnel<C>(
 {
     let _open = GaugeGuard::new(&context.telemetry.metrics.tunnels);
     let client = Throttled::new(client, log_entry.admission());
-    let node = connected.lease.id();
+    let end = log_entry.end();
     let config = context.config();
     let opened = tokio::select! {
         // In a box: the state of the first exchange would otherwise weigh on the tunnel as long as it lives.
         opened = Box::pin(first_exchange(&config, client, &mut failover, connected)) => opened,
-        () = context.kill.cancelled() => {
-            log_entry.served(node, failover.attempts());
-            log_entry.code = Refusal::ShuttingDown.code();
+        refusal = ended(context, &end) => {
+            log_entry.answered(failover.attempts());
+            log_entry.code = refusal.code();
             return;
         }
     };
@@ -49,12 +50,12 @@ pub(crate) async fn tunnel<C>(
     drop(failover);
     match opened {
         Ok(Established { mut client, mut node, lease, mut report, sent }) => {
-            log_entry.served(lease.id(), attempts);
-            log_entry.counts.up += sent;
-            log_entry.code = carry(context, &mut client, &mut node, &mut log_entry.counts, &mut report).await;
+            log_entry.served(&lease, attempts);
+            log_entry.add_bytes(sent, 0);
+            log_entry.code = carry(context, &mut client, &mut node, &log_entry, &mut report).await;
         }
         Err(NotEstablished::Silent(code)) => {
-            log_entry.served(node, attempts);
+            log_entry.answered(attempts);
             log_entry.code = code;
         }
         Err(NotEstablished::Gone) => {}
@@ -62,28 +63,36 @@ pub(crate) async fn tunnel<C>(
     }
 }
 
-/// The bytes of a tunnel, added to `counts` and to the metrics while they move; returns how it ended.
+/// Waits until the connection has to end before it has ended by itself, and says why.
+pub(crate) async fn ended(context: &Context, end: &CancellationToken) -> Refusal {
+    tokio::select! {
+        () = context.kill.cancelled() => Refusal::ShuttingDown,
+        () = end.cancelled() => Refusal::Ended,
+    }
+}
+
+/// Moves the bytes of a tunnel, which are counted while they move; returns how it ended.
 pub(crate) async fn carry<C, N>(
     context: &Context,
     client: &mut C,
     node: &mut N,
-    counts: &mut Counts,
+    log_entry: &AccessLogEntry,
     report: &mut AttemptReport,
 ) -> &'static str
 where
     C: Stream + ?Sized,
     N: Stream + ?Sized,
 {
-    counts.tell(&context.telemetry.metrics);
-    let moved = |counts: &mut Counts, first| {
-        counts.tell(&context.telemetry.metrics);
+    let end = log_entry.end();
+    let moved = |up, down, first| {
+        log_entry.add_bytes(up, down);
         if first {
             report.succeeded();
         }
     };
     let end = tokio::select! {
-        end = relay(client, node, context.config().idle_timeout, counts, moved) => end,
-        () = context.kill.cancelled() => return Refusal::ShuttingDown.code(),
+        end = relay(client, node, context.config().idle_timeout, moved) => end,
+        refusal = ended(context, &end) => return refusal.code(),
     };
     match end {
         // A client that hangs up is no failure of anybody.

@@ -128,13 +128,15 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
         explanation: Explanation::default(),
+        connections: Arc::default(),
     };
     let context = Context::new(config, &services, CancellationToken::new());
     let (client, far) = duplex(64 * 1024);
     let target = Target::parse("example.com:443").unwrap();
     let mut failover = Failover::new(&context.selection, &Identity::default(), [127, 0, 0, 1].into(), &target);
     let connected = failover.connect_next().await.unwrap();
-    let log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
+    let mut log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
+    log_entry.begin(&Identity::default(), Some(&target));
     let owned = context.clone();
     let running = tokio::spawn(async move { tunnel(&owned, far, failover, connected, log_entry).await });
     Table { client, context, ids: specs.iter().map(NodeSpec::id).collect(), told, running }

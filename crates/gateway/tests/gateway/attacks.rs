@@ -70,7 +70,7 @@ async fn strangers_hold_no_place_against_others() {
         }
     }
     let text = world.metrics();
-    let open = text.lines().find_map(|line| line.strip_prefix("hezar_connections ")).unwrap();
+    let open = text.lines().find_map(|line| line.strip_prefix("hezar_connections{listener=\"proxy\"} ")).unwrap();
     assert!(open.parse::<u32>().unwrap() <= 60, "{open}");
     for stranger in &mut strangers[60..120] {
         let answer = rest(stranger).await;
@@ -253,15 +253,16 @@ async fn bytes_count_while_they_flow() {
     ping(&mut stream, &[7; 100_000]).await;
     eventually("an open tunnel has its bytes counted", || {
         let text = world.metrics();
-        text.contains("hezar_bytes_total{direction=\"up\"} 100000")
-            && text.contains("hezar_bytes_total{direction=\"down\"} 100000")
+        text.contains("hezar_bytes_total{direction=\"up\",listener=\"proxy\"} 100000")
+            && text.contains("hezar_bytes_total{direction=\"down\",listener=\"proxy\"} 100000")
     })
     .await;
     ping(&mut stream, b"on").await;
     drop(stream);
     eventually("nothing is counted twice", || {
         let text = world.metrics();
-        text.contains("hezar_tunnels 0") && text.contains("hezar_bytes_total{direction=\"up\"} 100002")
+        text.contains("hezar_tunnels{listener=\"proxy\"} 0")
+            && text.contains("hezar_bytes_total{direction=\"up\",listener=\"proxy\"} 100002")
     })
     .await;
 }

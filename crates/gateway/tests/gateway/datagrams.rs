@@ -22,7 +22,7 @@ use crate::{
 const ASK: [u8; 10] = [5, 3, 0, 1, 0, 0, 0, 0, 0, 0];
 
 /// An association of a client.
-struct Client {
+pub(crate) struct Client {
     control: TcpStream,
     socket: UdpSocket,
     relay: SocketAddr,
@@ -43,7 +43,7 @@ async fn associate_as(world: &World, login: Option<(&str, &str)>, port: u16) -> 
     Ok(Client { control, socket, relay })
 }
 
-async fn associate(world: &World) -> Client {
+pub(crate) async fn associate(world: &World) -> Client {
     associate_as(world, None, 0).await.unwrap()
 }
 
@@ -65,7 +65,7 @@ impl Client {
         buffer
     }
 
-    async fn expect_echo(&self, host: &str, payload: &[u8]) {
+    pub(crate) async fn expect_echo(&self, host: &str, payload: &[u8]) {
         let packet = packet(host, 53, payload);
         self.send(&packet).await;
         assert_eq!(self.receive().await, packet);
@@ -89,13 +89,17 @@ async fn several_targets_over_one_association() {
     client.send(&packet("moved.example", 1, b"who?")).await;
     assert_eq!(client.receive().await, packet("elsewhere.example", 2, b"who?"));
     assert_eq!((world.connects(), world.associates()), (vec![0], vec![1]));
-    assert!(world.metrics().contains("hezar_associations 1"));
+    assert!(world.metrics().contains("hezar_associations{listener=\"proxy\"} 1"));
     drop(client);
-    eventually("the association ends", || world.metrics().contains("hezar_associations 0")).await;
+    eventually("the association ends", || world.metrics().contains("hezar_associations{listener=\"proxy\"} 0")).await;
     let metrics = world.metrics();
-    assert!(metrics.contains("hezar_requests_total{inbound=\"socks5-udp\",outcome=\"ok\",code=\"ok\"} 1"), "{metrics}");
-    assert!(metrics.contains("hezar_bytes_total{direction=\"up\"} 1207"), "{metrics}");
-    assert!(metrics.contains("hezar_datagrams_total{direction=\"down\"} 4"), "{metrics}");
+    assert!(
+        metrics
+            .contains("hezar_requests_total{inbound=\"socks5-udp\",outcome=\"ok\",code=\"ok\",listener=\"proxy\"} 1"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("hezar_bytes_total{direction=\"up\",listener=\"proxy\"} 1207"), "{metrics}");
+    assert!(metrics.contains("hezar_datagrams_total{direction=\"down\",listener=\"proxy\"} 4"), "{metrics}");
 }
 
 #[tokio::test]
@@ -133,7 +137,8 @@ async fn bad_datagrams_are_dropped_one_by_one() {
     let metrics = world.metrics();
     for (reason, count) in [("malformed", 2), ("fragment", 1), ("unsendable", 1)] {
         assert!(
-            metrics.contains(&format!("hezar_datagrams_dropped_total{{reason=\"{reason}\"}} {count}")),
+            metrics
+                .contains(&format!("hezar_datagrams_dropped_total{{reason=\"{reason}\",listener=\"proxy\"}} {count}")),
             "{metrics}"
         );
     }
@@ -260,14 +265,14 @@ async fn associations_are_bounded_and_end_when_idle() {
     assert!(bounded.metrics().contains("code=\"association-limit\""));
     client.expect_echo("a.example", b"x").await;
     drop(client);
-    eventually("the place is free", || bounded.metrics().contains("hezar_associations 0")).await;
+    eventually("the place is free", || bounded.metrics().contains("hezar_associations{listener=\"proxy\"} 0")).await;
     associate(&bounded).await.expect_echo("a.example", b"x").await;
 
     let config = GatewayConfig { udp_idle_timeout: Duration::from_millis(300), ..config() };
     let world = world(config, &[Does::Echo]).await;
     let mut client = associate(&world).await;
     assert_eq!(client.control.read(&mut [0; 1]).await.unwrap(), 0, "the stream ends with the association");
-    eventually("it is over", || world.metrics().contains("hezar_associations 0")).await;
+    eventually("it is over", || world.metrics().contains("hezar_associations{listener=\"proxy\"} 0")).await;
 }
 
 #[tokio::test]

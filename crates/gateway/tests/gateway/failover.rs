@@ -36,7 +36,7 @@ async fn a_dead_node_is_passed_over() {
     assert!(connects[0] > 0 && connects[1] == 8, "{connects:?}");
     assert_ne!(state(&world, 0), State::Healthy);
     assert_eq!(state(&world, 1), State::Healthy);
-    assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"refused\"}"));
+    assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"refused\",listener=\"proxy\"}"));
 }
 
 #[tokio::test]
@@ -202,7 +202,11 @@ async fn a_tunnel_that_dies_by_the_nodes_fault_counts_against_it() {
     let stream = tunnel(&world, "example.com:443").await;
     drop(stream);
     eventually("the node is suspect", || state(&world, 0) == State::Suspect).await;
-    assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"authentication\"} 1"));
+    assert!(
+        world
+            .metrics()
+            .contains("hezar_attempts_total{result=\"failed\",code=\"authentication\",listener=\"proxy\"} 1")
+    );
 }
 
 #[tokio::test]

@@ -61,7 +61,9 @@ async fn eight_mebibytes_posted_and_answered() {
         let counted = |direction: &str| {
             metrics
                 .lines()
-                .find_map(|line| line.strip_prefix(&format!("hezar_bytes_total{{direction=\"{direction}\"}} ")))
+                .find_map(|line| {
+                    line.strip_prefix(&format!("hezar_bytes_total{{direction=\"{direction}\",listener=\"proxy\"}} "))
+                })
                 .is_some_and(|value| value.parse::<u64>().unwrap() >= 8 << 20)
         };
         counted("up") && counted("down")
@@ -167,4 +169,16 @@ async fn connect_after_another_request_on_the_same_connection() {
     assert!(head.starts_with("HTTP/1.1 200 "));
     let inner = ask(&mut stream, b"GET /who HTTP/1.1\r\nHost: origin.test\r\n\r\n").await;
     assert!(inner.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn options_without_a_path_asks_the_server_itself() {
+    let world = world(config(), &[Does::Web]).await;
+    for (uri, arrives) in [("http://origin.test", "OPTIONS *\n"), ("http://origin.test/", "OPTIONS /\n")] {
+        let head = format!("OPTIONS {uri} HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(say(&world, head.as_bytes()).await).unwrap();
+        let is_server = uri == "http://origin.test";
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(answer.contains(arrives), is_server, "{answer}");
+    }
 }

@@ -30,10 +30,10 @@ async fn silence_and_halves_are_cut_off() {
     let answer = String::from_utf8(head).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("details=\"client-timeout\""), "{answer}");
     eventually("all are counted", || {
-        world.metrics().contains("hezar_connections_rejected_total{code=\"client-timeout\"} 5")
+        world.metrics().contains("hezar_connections_rejected_total{code=\"client-timeout\",listener=\"proxy\"} 5")
     })
     .await;
-    eventually("all are gone", || world.metrics().contains("hezar_connections 0")).await;
+    eventually("all are gone", || world.metrics().contains("hezar_connections{listener=\"proxy\"} 0")).await;
 }
 
 #[tokio::test]
@@ -63,7 +63,9 @@ async fn other_protocols() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     let answer = String::from_utf8(say(&world, b"EHLO mail.example.com\r\n\r\n").await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert!(world.metrics().contains("hezar_connections_rejected_total{code=\"tls-on-plain-port\"} 1"));
+    assert!(
+        world.metrics().contains("hezar_connections_rejected_total{code=\"tls-on-plain-port\",listener=\"proxy\"} 1")
+    );
 }
 
 #[tokio::test]
@@ -75,9 +77,11 @@ async fn too_many_connections() {
     assert!(matches!(third.read(&mut [0; 10]).await, Ok(0) | Err(_)));
     ping(&mut first, b"still").await;
     ping(&mut second, b"here").await;
-    assert!(world.metrics().contains("hezar_connections_rejected_total{code=\"connection-limit\"} 1"));
+    assert!(
+        world.metrics().contains("hezar_connections_rejected_total{code=\"connection-limit\",listener=\"proxy\"} 1")
+    );
     drop(first);
-    eventually("a place is free", || world.metrics().contains("hezar_connections 1")).await;
+    eventually("a place is free", || world.metrics().contains("hezar_connections{listener=\"proxy\"} 1")).await;
     ping(&mut tunnel(&world, "example.com:443").await, b"again").await;
 }
 
@@ -87,7 +91,7 @@ async fn an_idle_tunnel_is_closed() {
     let world = world(config, &[Does::Echo]).await;
     let mut stream = tunnel(&world, "example.com:443").await;
     assert!(matches!(stream.read(&mut [0; 10]).await, Ok(0) | Err(_)));
-    eventually("no tunnel is open", || world.metrics().contains("hezar_tunnels 0")).await;
+    eventually("no tunnel is open", || world.metrics().contains("hezar_tunnels{listener=\"proxy\"} 0")).await;
 }
 
 #[test]

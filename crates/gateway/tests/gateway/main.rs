@@ -4,6 +4,7 @@
 
 mod attacks;
 mod clients;
+mod connections;
 mod datagrams;
 mod drain;
 mod failover;

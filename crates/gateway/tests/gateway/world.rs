@@ -20,7 +20,7 @@ use hezar_engine::{
     Attempt, BoxDatagram, BoxStream, Cause, Clock, Datagram, DialError, Dialer, NativeEngine, NativeEngineConfig,
     RequestForm, Stream,
 };
-use hezar_gateway::{Gateway, GatewayConfig, Metrics, Sessions};
+use hezar_gateway::{Connections, Gateway, GatewayConfig, Metrics, Sessions};
 use hezar_pool::{Exit, Node, Origin, Outcome, Pool, PoolChange, Rules, Strategy, Success};
 use http_body_util::{Either, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -286,12 +286,12 @@ async fn web(far: DuplexStream, name: String, requests: Arc<AtomicUsize>, pause:
 
 type OriginBody = Either<Full<Bytes>, Incoming>;
 
-/// `/who` names the node, `/headers` repeats what arrived, `/echo` sends the body back, `/ws` switches to an echo.
+/// `/who` names the node, `/headers` and `*` repeat what arrived, `/echo` sends the body back, `/ws` switches to an echo.
 fn origin(mut request: Request<Incoming>, name: &str) -> Response<OriginBody> {
     let text = |text: String| Response::new(Either::Left(Full::from(text)));
     match request.uri().path() {
         "/echo" => Response::new(Either::Right(request.into_body())),
-        "/headers" => text(format!("{} {}\n{:?}", request.method(), request.uri(), request.headers())),
+        "/headers" | "*" => text(format!("{} {}\n{:?}", request.method(), request.uri(), request.headers())),
         "/ws" => {
             let upgraded = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
@@ -319,6 +319,7 @@ pub(crate) struct World {
     pub(crate) serving: JoinHandle<()>,
     pub(crate) registry: Registry,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// Settings for tests: round-robin, so that every node gets its turn; generous times.
@@ -372,11 +373,12 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
     let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
     let gateway = Gateway::new(config, pool.clone(), engine, clock, metrics).with_sessions(sessions.clone());
+    let connections = gateway.connections().clone();
     let drain = CancellationToken::new();
     let token = drain.clone();
     let serving = tokio::spawn(async move { gateway.serve(listener, token).await.unwrap() });
     let ids = specs.iter().map(NodeSpec::id).collect();
-    World { address, pool, fakes, ids, drain, serving, registry, sessions }
+    World { address, pool, fakes, ids, drain, serving, registry, sessions, connections }
 }
 
 fn spec(server: &str, number: usize) -> NodeSpec {

@@ -18,6 +18,8 @@ use names::Tail;
 pub(crate) struct Identity {
     /// The name without options; empty when the client gave none.
     pub user: Box<str>,
+    /// Whether that is one of the configured users.
+    pub is_configured: bool,
     pub options: UserOptions,
     /// The right to one request.
     pub admission: Admission,
@@ -41,11 +43,11 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
     names::check(&login.name).map_err(Refusal::BadOption)?;
     if users.is_empty() {
         let (user, options) = names::of_anybody(&login.name).map_err(Refusal::BadOption)?;
-        return Ok(Identity { user, options, admission: Admission::default() });
+        return Ok(Identity { user, options, ..Identity::default() });
     }
     let (user, name, password) = known_user(users, login).ok_or(Refusal::AuthWrong)?;
     let options = name.read().and_then(|options| options.with(password?)).map_err(Refusal::BadOption)?;
-    Ok(Identity { user: user.into(), options, admission: Admission::default() })
+    Ok(Identity { user: user.into(), is_configured: true, options, admission: Admission::default() })
 }
 
 /// The configured users that the readings of a login name, whatever the password.

@@ -15,6 +15,10 @@ use crate::Refusal;
 /// Names and passwords may be UTF-8 (RFC 7617 §2.1).
 const CHALLENGE: &str = "Basic realm=\"hezar\", charset=\"UTF-8\"";
 
+/// When a client that has reached a limit may try again: rates are counted over one second, and whoever waits longer for a
+/// login than that waits in the connection.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
 /// The answer as text, header by header.
 fn parts(refusal: &Refusal) -> (Vec<(HeaderName, String)>, String) {
     let code = refusal.code();
@@ -30,6 +34,9 @@ fn parts(refusal: &Refusal) -> (Vec<(HeaderName, String)>, String) {
         headers.push((header::PROXY_AUTHENTICATE, CHALLENGE.to_owned()));
         // Whoever has no password holds no connection.
         headers.push((header::CONNECTION, "close".to_owned()));
+    }
+    if refusal.status() == StatusCode::TOO_MANY_REQUESTS {
+        headers.push((header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string()));
     }
     (headers, text)
 }

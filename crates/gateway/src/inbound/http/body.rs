@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,11 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::upload::AnswerEnd;
-use crate::{
-    AttemptError,
-    failover::NodeLease,
-    telemetry::{AccessLogEntry, Meter},
-};
+use crate::{AttemptError, failover::NodeLease, telemetry::AccessLogEntry};
 
 /// The largest body that is waited for before its head is passed on.
 const SMALL: u64 = 32 * 1024;
@@ -38,7 +33,6 @@ pub(super) enum DownBody {
 /// An answer on its way from a node: the lease and the log_entry end with it.
 pub(super) struct Passage {
     body: DownBody,
-    meter: Arc<Meter>,
     log_entry: AccessLogEntry,
     /// What ends the body before its time, until the client has been sent everything before it.
     broken: Option<hyper::Error>,
@@ -96,14 +90,8 @@ impl OutBody {
         Self::Text(Full::default())
     }
 
-    pub(super) fn node(
-        body: DownBody,
-        meter: Arc<Meter>,
-        end: AnswerEnd,
-        log_entry: AccessLogEntry,
-        lease: NodeLease,
-    ) -> Self {
-        Self::Node(Box::new(Passage { body, meter, log_entry, broken: None, _lease: lease, _end: end }))
+    pub(super) fn node(body: DownBody, end: AnswerEnd, log_entry: AccessLogEntry, lease: NodeLease) -> Self {
+        Self::Node(Box::new(Passage { body, log_entry, broken: None, _lease: lease, _end: end }))
     }
 }
 
@@ -136,11 +124,5 @@ impl Body for OutBody {
                 DownBody::Whole(body) => body.size_hint(),
             },
         }
-    }
-}
-
-impl Drop for Passage {
-    fn drop(&mut self) {
-        self.log_entry.counts = self.meter.counts();
     }
 }

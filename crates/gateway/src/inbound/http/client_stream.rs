@@ -27,6 +27,7 @@ use tokio::{
 use super::{
     body_end::BodyEnd,
     request_head::{Asked, RequestHead},
+    write_timeout::WriteTimeout,
 };
 use crate::{Refusal, access, context};
 
@@ -62,13 +63,15 @@ pub(super) struct ClientStream {
     context: Arc<context::Context>,
     queue: Queue,
     linger: Option<Pin<Box<Sleep>>>,
+    write_timeout: WriteTimeout,
 }
 
 impl ClientStream {
     /// The stream of a client from which `front` was read already.
     pub(super) fn new(stream: TcpStream, front: BytesMut, context: Arc<context::Context>, queue: Queue) -> Self {
         let (state, ready, linger) = (State::Head, Bytes::new(), None);
-        Self { stream, state, raw: front, searched: 0, ready, context, queue, linger }
+        let write_timeout = WriteTimeout::new(context.config().idle_timeout);
+        Self { stream, state, raw: front, searched: 0, ready, context, queue, linger, write_timeout }
     }
 
     /// The client when HTTP has ended; `read` was given to hyper and not used by it.
@@ -209,7 +212,8 @@ fn malformed(what: &'static str) -> io::Error {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let written = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.write_timeout.bound(cx, written)
     }
 
     fn poll_write_vectored(
@@ -217,7 +221,8 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.write_timeout.bound(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

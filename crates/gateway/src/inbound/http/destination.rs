@@ -26,6 +26,8 @@ pub(super) struct ForwardTarget {
     pub host: HeaderValue,
     /// The origin-form of the request line.
     pub path: Uri,
+    /// Whether it names no path and no query: `OPTIONS` then speaks of the server as a whole.
+    pub is_pathless: bool,
 }
 
 const BAD_HOST: Refusal = Refusal::BadRequest("the host in the request line is not valid");
@@ -76,7 +78,8 @@ pub(super) fn forward_target(target: &[u8]) -> Result<ForwardTarget, Refusal> {
         // Other scripts are sent as the IDNA name that is dialled.
         HeaderValue::try_from(target.to_string()).map_err(|_| BAD_HOST)?
     };
-    Ok(ForwardTarget { target, host, path: origin_form(path)? })
+    let is_pathless = path.is_empty() || path.starts_with(b"#");
+    Ok(ForwardTarget { target, host, path: origin_form(path)?, is_pathless })
 }
 
 /// What follows `http://`.

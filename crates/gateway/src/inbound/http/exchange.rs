@@ -13,6 +13,7 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     request_head::MAX_LINES,
@@ -21,21 +22,21 @@ use super::{
 use crate::{
     AttemptError, Refusal,
     access::Throttled,
+    connections::{Connection, MeteredStream, StreamMeter},
     context::Context,
     failover::ExchangeError,
-    telemetry::{Meter, Metered},
 };
 
 /// The most that is read ahead from a node: the largest head of an answer, and something of its body.
 const READ_AHEAD: usize = MAX_ANSWER_HEAD + 16 * 1024;
 
 /// What HTTP is spoken over.
-pub(super) type NodeIo = LenientAnswers<Metered<Throttled<BoxStream>>>;
+pub(super) type NodeIo = LenientAnswers<MeteredStream<Throttled<BoxStream>>>;
 
 /// The head of an answer, and what belongs to its body.
 pub(super) struct Answered<B> {
     pub response: Response<B>,
-    pub meter: Arc<Meter>,
+    pub meter: Arc<StreamMeter>,
     pub end: AnswerEnd,
 }
 
@@ -45,15 +46,19 @@ pub(super) async fn exchange(
     context: &Arc<Context>,
     stream: Throttled<BoxStream>,
     request: Request<UpBody>,
+    connection: Option<&Arc<Connection>>,
 ) -> Result<Answered<Incoming>, ExchangeError<Request<UpBody>>> {
-    let (meter, upload) = (Meter::new(), request.body().upload());
+    let (meter, upload) = (StreamMeter::new(), request.body().upload());
     if !request.body().is_end_stream() && !request.headers().contains_key(UPGRADE) {
         // It goes to one node only, and may take long.
-        meter.count_in(&context.telemetry.metrics);
+        if let Some(connection) = connection {
+            meter.attach(connection);
+        }
     }
+    let end = connection.map_or_else(CancellationToken::new, |connection| connection.end().clone());
     let permit = upload.clone();
-    let stream =
-        LenientAnswers::new(Metered::new(stream, meter.clone()), MAX_ANSWER_HEAD).with_continue(move || permit.go());
+    let stream = LenientAnswers::new(MeteredStream::new(stream, meter.clone()), MAX_ANSWER_HEAD)
+        .with_continue(move || permit.go());
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_AHEAD).max_headers(MAX_LINES);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
@@ -65,6 +70,7 @@ pub(super) async fn exchange(
             _ = connection.with_upgrades() => {}
             () = watched.idle(watcher.config().idle_timeout) => {}
             () = watcher.kill.cancelled() => {}
+            () = end.cancelled() => {}
         }
     });
     let answer = tokio::select! {

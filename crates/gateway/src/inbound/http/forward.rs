@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hezar_core::Stage;
 use hezar_engine::{BoxStream, Cause};
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Version,
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{CONNECTION, EXPECT, HOST},
     request,
 };
@@ -15,7 +15,7 @@ use hyper::{
 };
 
 use super::{
-    Connection, Handover, answer,
+    ClientConnection, Handover, answer,
     body::{DownBody, OutBody},
     destination::ForwardTarget,
     exchange::{Answered, exchange},
@@ -24,8 +24,9 @@ use super::{
     upload::UpBody,
 };
 use crate::{
-    AttemptError,
+    AttemptError, Refusal,
     access::{Admission, Identity, Throttled},
+    connections::{Connection, StreamMeter},
     context::Context,
     failover::{Exchange, ExchangeError, Failover, FormChoice, Wait, Winner, first_answer},
     telemetry::AccessLogEntry,
@@ -43,13 +44,17 @@ pub(super) struct Outgoing {
     repeatable: bool,
     /// Whether the client holds the body back until the target says `100 Continue`.
     expects_continue: bool,
+    /// Whether the request line is `OPTIONS *`, which has no absolute form that could be written.
+    asks_server: bool,
     /// The client's side of the other protocol that it asks for.
     upgrade: Option<OnUpgrade>,
     admission: Admission,
+    /// The place of the request among the connections.
+    connection: Option<Arc<Connection>>,
     context: Arc<Context>,
 }
 
-impl Connection {
+impl ClientConnection {
     pub(super) async fn forward(
         &self,
         request: Request<Incoming>,
@@ -57,16 +62,23 @@ impl Connection {
         identity: &Identity,
         mut log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
-        log_entry.set_target(&place.target);
+        log_entry.begin(identity, Some(&place.target));
         let target = place.target.clone();
-        let mut outgoing = Outgoing::new(&self.context, request, place, &identity.admission);
+        let mut outgoing = Outgoing::new(&self.context, request, place, &log_entry);
         // Proxies seldom switch protocols for somebody else: that is asked for in a tunnel, as browsers do.
-        let failover = if outgoing.upgrade.is_some() { Failover::new } else { Failover::for_http };
+        let failover =
+            if outgoing.upgrade.is_some() || outgoing.asks_server { Failover::new } else { Failover::for_http };
         let mut failover = failover(&self.context.selection, identity, self.client.ip(), &target);
-        match first_answer(&mut failover, &mut outgoing, None).await {
+        let end = log_entry.end();
+        let answer = tokio::select! {
+            biased;
+            answer = first_answer(&mut failover, &mut outgoing, None) => answer,
+            () = end.cancelled() => Err(Refusal::Ended),
+        };
+        match answer {
             Ok(won) => {
-                log_entry.connected(won.lease.id(), failover.attempts());
-                log_entry.served(won.lease.id(), failover.attempts());
+                log_entry.connected(&won.lease, failover.attempts());
+                log_entry.served(&won.lease, failover.attempts());
                 let named = proxy_status::served(&self.context, identity, &won.lease);
                 let mut response = self.pass_on(won, outgoing, log_entry);
                 if let Some(named) = named {
@@ -86,7 +98,7 @@ impl Connection {
         &self,
         won: Winner<Answered<DownBody>>,
         outgoing: Outgoing,
-        mut log_entry: AccessLogEntry,
+        log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
         let Winner { answer: Answered { mut response, meter, end }, lease, report } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
@@ -94,8 +106,8 @@ impl Connection {
             let (mut head, body) = response.into_parts();
             headers::strip(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
-            meter.count_in(&self.context.telemetry.metrics);
-            return Response::from_parts(head, OutBody::node(body, meter, end, log_entry, lease));
+            attach(&meter, &log_entry);
+            return Response::from_parts(head, OutBody::node(body, end, log_entry, lease));
         };
         let node = hyper::upgrade::on(&mut response);
         let protocol = headers::upgrade(response.headers());
@@ -106,9 +118,16 @@ impl Connection {
         }
         // hyper's marker for the node's side must not be taken for the client's.
         head.extensions.clear();
-        log_entry.counts = meter.counts();
+        attach(&meter, &log_entry);
         *self.handover.lock() = Some(Handover::Upgrade { client, node, lease, report, log_entry });
         Response::from_parts(head, OutBody::empty())
+    }
+}
+
+/// The bytes of the stream that won are those of the connection.
+fn attach(meter: &StreamMeter, log_entry: &AccessLogEntry) {
+    if let Some(connection) = log_entry.connection() {
+        meter.attach(connection);
     }
 }
 
@@ -117,7 +136,7 @@ impl Outgoing {
         context: &Arc<Context>,
         mut request: Request<Incoming>,
         place: ForwardTarget,
-        admission: &Admission,
+        log_entry: &AccessLogEntry,
     ) -> Self {
         let protocol = headers::upgrade(request.headers());
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -133,7 +152,9 @@ impl Outgoing {
         }
         let host = place.host;
         head.headers.insert(HOST, host.clone());
-        head.uri = place.path;
+        let asks_server = head.method == Method::OPTIONS && place.is_pathless;
+        // The last proxy writes the asterisk-form (RFC 9112 §3.2.4).
+        head.uri = if asks_server { Uri::from_static("*") } else { place.path };
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -144,8 +165,10 @@ impl Outgoing {
             body,
             repeatable,
             expects_continue,
+            asks_server,
             upgrade,
-            admission: admission.clone(),
+            admission: log_entry.admission().clone(),
+            connection: log_entry.connection().cloned(),
             context: context.clone(),
         }
     }
@@ -193,9 +216,10 @@ impl Exchange for Outgoing {
         let mut request = Request::from_parts(self.head.clone(), body);
         form.form.apply(&mut request, self.host.to_str().unwrap_or_default());
         let (context, switches, repeatable) = (self.context.clone(), self.upgrade.is_some(), self.repeatable);
+        let connection = self.connection.clone();
         let stream = Throttled::new(stream, &self.admission);
         async move {
-            let Answered { response, meter, end } = exchange(&context, stream, request).await?;
+            let Answered { response, meter, end } = exchange(&context, stream, request, connection.as_ref()).await?;
             if let Some(fail) = proxy_answer::failure(&response, &form, repeatable) {
                 return Err(fail.into());
             }

@@ -52,6 +52,7 @@ mod request_line;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod write_timeout;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use request_head::reads_request;
@@ -68,7 +69,7 @@ enum Handover {
 }
 
 /// What the requests of one connection share.
-struct Connection {
+struct ClientConnection {
     context: Arc<Context>,
     client: SocketAddr,
     handover: Mutex<Option<Handover>>,
@@ -86,7 +87,7 @@ pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, clie
         return buffer.send_and_close(&answer::bytes(&refusal), &context.access.reject_budget).await;
     }
     let (handover, queue) = (Mutex::new(None), Queue::default());
-    let connection = Arc::new(Connection { context: context.clone(), client, handover, queue });
+    let connection = Arc::new(ClientConnection { context: context.clone(), client, handover, queue });
     if let Err(error) = speak(&connection, buffer).await {
         tracing::debug!(%client, %error, "HTTP connection ended");
     }
@@ -97,7 +98,7 @@ pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, clie
 }
 
 /// Requests and answers until the connection closes or stops being HTTP.
-async fn speak(connection: &Arc<Connection>, buffer: ClientBuffer) -> hyper::Result<()> {
+async fn speak(connection: &Arc<ClientConnection>, buffer: ClientBuffer) -> hyper::Result<()> {
     let config = connection.context.config();
     let service = service_fn(|request| {
         let connection = connection.clone();
@@ -124,7 +125,7 @@ async fn speak(connection: &Arc<Connection>, buffer: ClientBuffer) -> hyper::Res
     speaking.await
 }
 
-impl Connection {
+impl ClientConnection {
     async fn answer(&self, request: Request<Incoming>) -> Response<OutBody> {
         let connect = request.method() == Method::CONNECT;
         let asked = self.queue.lock().pop_front();
@@ -156,7 +157,6 @@ impl Connection {
                 return self.refuse(&refusal);
             }
         };
-        log_entry.set_identity(&identity);
         match destination {
             Destination::Tunnel(target) => self.connect(request, &target, &identity, log_entry).await,
             Destination::Forward(place) => self.forward(request, place, &identity, log_entry).await,
@@ -201,11 +201,17 @@ impl Connection {
         identity: &Identity,
         mut log_entry: AccessLogEntry,
     ) -> Response<OutBody> {
-        log_entry.set_target(target);
+        log_entry.begin(identity, Some(target));
         let mut failover = Failover::new(&self.context.selection, identity, self.client.ip(), target);
-        match failover.connect_next().await {
+        let end = log_entry.end();
+        let connected = tokio::select! {
+            biased;
+            connected = failover.connect_next() => connected,
+            () = end.cancelled() => Err(Refusal::Ended),
+        };
+        match connected {
             Ok(connected) => {
-                log_entry.connected(connected.lease.id(), failover.attempts());
+                log_entry.connected(&connected.lease, failover.attempts());
                 let named = proxy_status::served(&self.context, identity, &connected.lease);
                 let client = hyper::upgrade::on(request);
                 let failover = Box::new(failover);
@@ -235,7 +241,7 @@ impl Handover {
                 let client = client.await.ok().and_then(client_beneath);
                 let node = node.await.ok().and_then(beneath::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {
-                    log_entry.code = carry(context, &mut client, &mut node, &mut log_entry.counts, &mut report).await;
+                    log_entry.code = carry(context, &mut client, &mut node, &log_entry, &mut report).await;
                 }
             }
         }

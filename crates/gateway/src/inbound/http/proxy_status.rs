@@ -40,7 +40,7 @@ pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) 
         parameter(&mut value, "country", &String::from_iter([char::from(first), char::from(second)]));
     }
     if let Some(session) = &identity.options.session {
-        let key = SessionKey { listener: &context.telemetry.listener, user: &identity.user, session };
+        let key = SessionKey { listener: context.telemetry.listener(), user: &identity.user, session };
         parameter(&mut value, "session", &format!("{:016x}", key.id()));
     }
     HeaderValue::try_from(value).ok()

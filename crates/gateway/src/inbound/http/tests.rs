@@ -377,3 +377,22 @@ proptest! {
         prop_assert_eq!(length_of(BodyEnd::chunked(), bytes.as_bytes(), size), at_once);
     }
 }
+
+#[test]
+fn only_a_target_without_path_and_query_speaks_of_the_server() {
+    for (uri, is_pathless) in
+        [(&b"http://a"[..], true), (b"http://a:81#top", true), (b"http://a/", false), (b"http://a?", false)]
+    {
+        assert_eq!(destination::forward_target(uri).unwrap().is_pathless, is_pathless);
+    }
+}
+
+#[test]
+fn a_client_at_its_limit_is_told_when_to_try_again() {
+    for refusal in [Refusal::UserLimit, Refusal::ClientLimit, Refusal::LoginLimit] {
+        let response = answer::response(&refusal);
+        assert_eq!(response.status().as_u16(), 429);
+        assert_eq!(response.headers()["retry-after"], "1");
+    }
+    assert!(!answer::response(&Refusal::NoMatch).headers().contains_key("retry-after"));
+}

@@ -23,11 +23,13 @@ use super::{
     wire,
 };
 use crate::{
-    AttemptError, Metrics, Refusal,
+    AttemptError, Refusal,
     access::{Admission, Identity},
+    connections::StreamMeter,
     context::Context,
     failover::{Association, AttemptReport, Failover},
-    telemetry::{AccessLogEntry, GaugeGuard, InboundKind, Meter},
+    telemetry::{AccessLogEntry, GaugeGuard, InboundKind, ListenerMetrics},
+    tunnel,
 };
 
 /// Serves one association to its end.
@@ -39,7 +41,8 @@ pub(super) async fn serve(
     port: u16,
 ) {
     let mut log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Udp, client);
-    log_entry.set_identity(identity);
+    log_entry.begin(identity, None);
+    let end = log_entry.end();
     let mut failover = Failover::for_datagrams(&context.selection, identity, client.ip());
     let Some(_slot) = context.access.associations.take(context.config().max_associations) else {
         return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
@@ -56,12 +59,13 @@ pub(super) async fn serve(
         association = failover.connect_next_association() => association,
         // The log_entry says that the client is gone.
         () = buffer.client_hung_up() => return,
+        () = end.cancelled() => Err(Refusal::Ended),
     };
     let association = match association {
         Ok(association) => association,
         Err(refusal) => return refuse(context, log_entry, buffer, &refusal, failover.attempts()).await,
     };
-    log_entry.served(association.lease.id(), failover.attempts());
+    log_entry.served(&association.lease, failover.attempts());
     if buffer.write(&wire::associated(address)).await.is_err() {
         return;
     }
@@ -78,21 +82,22 @@ pub(super) async fn serve(
         settled: identity.options.session.is_some(),
         first_sent: None,
         waiting: None,
-        meter: Meter::new(),
+        meter: StreamMeter::new(),
         log_entry,
     };
     let mut control = buffer.into_client();
     let meter = relay.meter.clone();
-    meter.count_in(&context.telemetry.metrics);
+    if let Some(connection) = relay.log_entry.connection() {
+        meter.attach(connection);
+    }
     let code = tokio::select! {
         code = relay.run() => code,
         () = ended(&mut control) => "ok",
         () = meter.idle(context.config().udp_idle_timeout) => "idle",
-        () = context.kill.cancelled() => Refusal::ShuttingDown.code(),
+        refusal = tunnel::ended(context, &end) => refusal.code(),
     };
     relay.note_silence();
     relay.log_entry.code = code;
-    relay.log_entry.counts = meter.counts();
 }
 
 async fn open(
@@ -149,7 +154,7 @@ struct AssociationRelay<'a> {
     first_sent: Option<Instant>,
     /// The datagram that the node has not taken yet.
     waiting: Option<Packet>,
-    meter: Arc<Meter>,
+    meter: Arc<StreamMeter>,
     log_entry: AccessLogEntry,
 }
 
@@ -200,7 +205,7 @@ impl AssociationRelay<'_> {
     }
 
     fn begin(&mut self, association: Association) {
-        self.log_entry.moved(association.lease.id(), self.failover.attempts());
+        self.log_entry.moved(&association.lease, self.failover.attempts());
         self.node = association.lease.id();
         self.association = Some(association);
         (self.answered, self.first_sent) = (AtomicBool::new(false), None);
@@ -238,8 +243,8 @@ impl AssociationRelay<'_> {
 #[derive(Clone, Copy)]
 struct Sides<'a> {
     socket: &'a UdpRelaySocket,
-    meter: &'a Meter,
-    metrics: &'a Metrics,
+    meter: &'a StreamMeter,
+    metrics: &'a ListenerMetrics,
     answered: &'a AtomicBool,
     patience: Duration,
     admission: &'a Admission,
@@ -266,7 +271,7 @@ impl Sides<'_> {
             }
             match node.send_to(&packet.payload, &packet.target).await {
                 Ok(()) => {
-                    self.meter.sent(packet.payload.len());
+                    self.meter.add_up(packet.payload.len());
                     self.metrics.datagram("up");
                     first_sent.get_or_insert_with(Instant::now);
                 }
@@ -287,7 +292,7 @@ impl Sides<'_> {
                 Ok((length, from)) => {
                     self.answered.store(true, Relaxed);
                     report.succeeded();
-                    self.meter.received(length);
+                    self.meter.add_down(length);
                     self.metrics.datagram("down");
                     self.socket.send(&from, buffer.get(..length).unwrap_or_default()).await;
                     self.admission.pace(length).await;

@@ -76,18 +76,19 @@ async fn serve(
         }
     };
     let mut log_entry = version.log_entry(context, client);
-    log_entry.set_identity(&identity);
-    log_entry.set_target(&target);
+    log_entry.begin(&identity, Some(&target));
+    let end = log_entry.end();
     let mut failover = Failover::new(&context.selection, &identity, client.ip(), &target);
     let connected = tokio::select! {
         biased;
         connected = failover.connect_next() => connected,
         // The log_entry says that the client is gone.
         () = buffer.client_hung_up() => return,
+        () = end.cancelled() => Err(Refusal::Ended),
     };
     match connected {
         Ok(connected) => {
-            log_entry.connected(connected.lease.id(), failover.attempts());
+            log_entry.connected(&connected.lease, failover.attempts());
             if buffer.write(&version.granted()).await.is_ok() {
                 tunnel(context, buffer.into_client(), failover, connected, log_entry).await;
             }

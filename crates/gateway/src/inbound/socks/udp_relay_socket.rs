@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::{net::UdpSocket, time::sleep};
 
 use super::wire;
-use crate::Metrics;
+use crate::telemetry::ListenerMetrics;
 
 /// The largest datagram there is.
 pub(super) const MAX_DATAGRAM: usize = 65_535;
@@ -38,7 +38,7 @@ pub(super) struct UdpRelaySocket {
     socket: UdpSocket,
     client: IpAddr,
     port: Mutex<u16>,
-    metrics: Metrics,
+    metrics: ListenerMetrics,
 }
 
 impl UdpRelaySocket {
@@ -46,7 +46,12 @@ impl UdpRelaySocket {
     ///
     /// # Errors
     /// The system's: usually no more sockets.
-    pub(super) async fn open(mut at: SocketAddr, client: IpAddr, port: u16, metrics: Metrics) -> io::Result<Self> {
+    pub(super) async fn open(
+        mut at: SocketAddr,
+        client: IpAddr,
+        port: u16,
+        metrics: ListenerMetrics,
+    ) -> io::Result<Self> {
         at.set_port(0);
         let socket = UdpSocket::bind(at).await?;
         Ok(Self { socket, client: client.to_canonical(), port: Mutex::new(port), metrics })

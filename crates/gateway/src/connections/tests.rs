@@ -1,0 +1,67 @@
+//! Connections are listed while they live, page by page, can be ended, and leave nothing behind.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn about(user: &str) -> NewConnection {
+    NewConnection {
+        listener: "proxy".into(),
+        inbound: "socks5",
+        client: [127, 0, 0, 1].into(),
+        user: user.into(),
+        target: Target::parse("example.com:443").ok(),
+        since: Timestamp(1),
+        counters: Default::default(),
+    }
+}
+
+#[test]
+fn bytes_count_while_they_flow_and_in_the_counters_too() {
+    let (registry, counters) = (Arc::new(Connections::default()), ByteCounters::default());
+    let open = registry.open(NewConnection { counters: [counters.clone(), ByteCounters::default()], ..about("alice") });
+    open.connection().add_bytes(5, 0);
+    open.connection().add_bytes(1, 7);
+    open.connection().set_node(NodeId::from_bytes([3; 16]), Some([192, 0, 2, 1].into()));
+    let info = registry.list(0, 10).remove(0);
+    assert_eq!((info.up, info.down, info.exit), (6, 7, Some([192, 0, 2, 1].into())));
+    assert_eq!((counters.up.get(), counters.down.get()), (6, 7));
+    drop(open);
+    assert!(registry.is_empty() && registry.list(0, 10).is_empty());
+    assert_eq!(counters.down.get(), 7, "what was counted stays");
+}
+
+#[test]
+fn one_can_be_ended_or_all_of_a_user() {
+    let registry = Arc::new(Connections::default());
+    let open: Vec<_> = ["alice", "bob", "alice"].map(|user| registry.open(about(user))).into();
+    let ended = || open.iter().map(|open| open.connection().end().is_cancelled()).collect::<Vec<_>>();
+    assert!(registry.end(open[1].connection().id) && !registry.end(4) && !registry.end(u64::MAX));
+    assert_eq!(ended(), [false, true, false]);
+    assert_eq!(registry.end_matching(|info| &*info.user == "alice"), 2);
+    assert_eq!(ended(), [true, true, true]);
+}
+
+proptest! {
+    /// Whatever comes and goes, the pages together are those that are open, each once and in order.
+    #[test]
+    fn pages_hold_each_open_connection_once(ends in proptest::collection::vec(any::<bool>(), 0..200), page in 1..50_usize) {
+        let registry = Arc::new(Connections::default());
+        let open: Vec<_> = ends.iter().map(|_| registry.open(about("alice"))).collect();
+        let open: Vec<_> = open.into_iter().zip(&ends).filter(|(_, ends)| !**ends).map(|(open, _)| open).collect();
+        let expected: Vec<_> = open.iter().map(|open| open.connection().id).collect();
+        let (mut after, mut found) = (0, Vec::new());
+        loop {
+            let listed = registry.list(after, page);
+            prop_assert!(listed.len() <= page);
+            let Some(last) = listed.last() else { break };
+            after = last.id;
+            found.extend(listed.iter().map(|info| info.id));
+        }
+        prop_assert_eq!(found.iter().copied().collect::<BTreeSet<_>>().len(), found.len());
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(registry.len(), open.len());
+    }
+}
