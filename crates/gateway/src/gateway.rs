@@ -1,33 +1,22 @@
-//! The gateway itself: what its connections share, and the loop that accepts them.
+//! The gateway: listeners that can be opened, closed and configured while others serve.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
+use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Connections, GatewayConfig, Metrics, Refusal, Sessions,
+    ConfigError, Connections, GatewayConfig, Metrics, Sessions,
     context::{Context, Services},
     failover::Explanation,
-    inbound,
-    telemetry::GaugeGuard,
+    listener,
 };
 
-/// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A peer that vanished without a word is noticed after this silence.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-/// The time between two counts of what was left out of the log.
-const LEFT_OUT: Duration = Duration::from_secs(60);
-
-/// Why the gateway does not serve.
+/// Why a listener does not serve, or does not take its settings.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -37,13 +26,40 @@ pub enum ServeError {
     /// The listening socket is not usable.
     #[error("the listening socket failed: {0}")]
     Socket(#[from] io::Error),
+    /// Another listener has this name.
+    #[error("a listener named {0} is open already")]
+    NameTaken(Box<str>),
+    /// No listener has this name.
+    #[error("no listener named {0} is open")]
+    UnknownListener(Box<str>),
 }
 
-/// One mixed port over the pool; one gateway may serve several listeners in turn.
+/// The listeners that are open, by name.
+type OpenListeners = Arc<Mutex<BTreeMap<Box<str>, Arc<Context>>>>;
+
+/// Any number of listeners over one pool.
 #[derive(Debug)]
 pub struct Gateway {
     config: GatewayConfig,
     services: Services,
+    open: OpenListeners,
+}
+
+/// A listener that is open until this is dropped.
+struct OpenListener {
+    open: OpenListeners,
+    context: Arc<Context>,
+}
+
+impl Drop for OpenListener {
+    fn drop(&mut self) {
+        let mut open = self.open.lock();
+        let name = self.context.telemetry.listener();
+        // One that was closed may have a successor with its name.
+        if open.get(name).is_some_and(|listed| Arc::ptr_eq(listed, &self.context)) {
+            open.remove(name);
+        }
+    }
 }
 
 impl Gateway {
@@ -59,7 +75,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
         let (explanation, connections) = (Explanation::default(), Arc::default());
         let services = Services { pool, engine, clock, metrics, sessions, explanation, connections };
-        Self { config, services }
+        Self { config, services, open: Arc::default() }
     }
 
     /// The same gateway with a table of sessions that others look into.
@@ -89,103 +105,68 @@ impl Gateway {
         &self.services.connections
     }
 
-    /// Serves until `drain` is cancelled; then stops accepting, lets what runs finish for the grace period, and
-    /// returns when every connection is gone.
+    /// Serves one listener with the settings that the gateway was made with; see [`Gateway::open`].
     ///
     /// # Errors
-    /// [`ServeError`]: the settings are impossible, or the listener can be reached from other machines without users.
-    pub async fn serve(&self, listener: TcpListener, drain: CancellationToken) -> Result<(), ServeError> {
-        let mut config = self.config.clone();
-        // What counts is where the socket really listens.
-        config.listen = listener.local_addr()?;
-        config.validate()?;
-        tracing::info!(listener = %config.name, listen = %config.listen, users = config.users.len(), "gateway listens");
-        let context = Context::new(config, &self.services, drain.clone());
-        context.tasks.spawn(log_left_out(context.clone()));
-        tokio::select! {
-            () = accept(&context, &listener) => {}
-            () = drain.cancelled() => {}
-        }
-        drop(listener);
-        finish(&context).await;
+    /// As [`Gateway::open`].
+    pub async fn serve(&self, socket: TcpListener, drain: CancellationToken) -> Result<(), ServeError> {
+        self.open(self.config.clone(), socket, &drain)?.await;
         Ok(())
     }
-}
 
-/// Tells the log now and then how many lines it was spared.
-async fn log_left_out(context: Arc<Context>) {
-    while timeout(LEFT_OUT, context.drain.cancelled()).await.is_err() {
-        context.telemetry.log_left_out();
-    }
-    context.telemetry.log_left_out();
-}
-
-/// Waits for the running tasks: politely for the grace period, then by ending them.
-async fn finish(context: &Context) {
-    context.tasks.close();
-    tracing::info!(running = context.tasks.len(), "gateway drains");
-    if timeout(context.config().grace, context.tasks.wait()).await.is_err() {
-        tracing::info!(running = context.tasks.len(), "grace period is over");
-        context.kill.cancel();
-        context.tasks.wait().await;
-    }
-}
-
-/// Accepts for ever.
-async fn accept(context: &Arc<Context>, listener: &TcpListener) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let (stream, client) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) if of_one_client(&error) => continue,
-            Err(error) => {
-                tracing::warn!(%error, pause = ?pause, "accept failed");
-                context.telemetry.metrics.rejected("exhausted");
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                continue;
-            }
-        };
-        pause = FIRST_PAUSE;
-        begin(context, stream, client);
-    }
-}
-
-/// Serves a connection in a task of its own, or closes it when there is no place for it.
-fn begin(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
-    let config = context.config();
-    let Some(entry) = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client)
-    else {
-        return context.telemetry.reject(client, &Refusal::ConnectionLimit);
-    };
-    prepare(&stream, config.idle_timeout);
-    let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
-    let owner = context.tasks.clone();
-    owner.spawn(async move {
-        tokio::select! {
-            () = inbound::serve(&context, stream, client) => {}
-            () = context.kill.cancelled() => {}
-            () = entry.close.cancelled() => context.telemetry.reject(client, &Refusal::ConnectionLimit),
+    /// Opens a listener. The future serves until the listener is closed or `drain` is cancelled; then it stops accepting,
+    /// lets what runs finish for the grace period, and ends when every connection is gone. Whoever drives it sees what
+    /// becomes of it.
+    ///
+    /// # Errors
+    /// [`ServeError`]: the settings are impossible, the listener can be reached from other machines without users, or its
+    /// name is taken.
+    pub fn open(
+        &self,
+        mut config: GatewayConfig,
+        socket: TcpListener,
+        drain: &CancellationToken,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, ServeError> {
+        // What counts is where the socket really listens.
+        config.listen = socket.local_addr()?;
+        config.validate()?;
+        let name = config.name.clone();
+        let mut open = self.open.lock();
+        if open.contains_key(&name) {
+            return Err(ServeError::NameTaken(name));
         }
-        drop((entry, open));
-    });
-}
+        tracing::info!(listener = %name, listen = %config.listen, users = config.users.len(), "gateway listens");
+        let context = Context::new(config, &self.services, drain.child_token());
+        open.insert(name, context.clone());
+        let listed = OpenListener { open: self.open.clone(), context };
+        Ok(async move { listener::run(&listed.context, socket).await })
+    }
 
-/// The connection of one client failed before it was accepted; the listener itself is fine.
-fn of_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
-}
+    /// Gives a listener other settings, which hold for every request from now on; what runs goes on. The address stays: a
+    /// listener at another address is another listener.
+    ///
+    /// # Errors
+    /// [`ServeError`]: there is no such listener, or the settings are impossible; then the old ones stay.
+    pub fn configure(&self, mut config: GatewayConfig) -> Result<(), ServeError> {
+        let context = self.open.lock().get(&config.name).cloned();
+        let context = context.ok_or_else(|| ServeError::UnknownListener(config.name.clone()))?;
+        config.listen = context.policy.load().listen;
+        config.validate()?;
+        tracing::info!(listener = %config.name, users = config.users.len(), "listener has new settings");
+        context.policy.store(Arc::new(config));
+        Ok(())
+    }
 
-/// Sets the bounds that the system keeps: a client that is gone, or takes nothing of what it is sent for `stalled`, is
-/// given up.
-fn prepare(stream: &TcpStream, stalled: Duration) {
-    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-    // None of them is needed for correctness: a socket that refuses them still works.
-    let _ = stream.set_nodelay(true);
-    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stalled));
-    #[cfg(not(target_os = "linux"))]
-    let _ = stalled;
+    /// Closes a listener: it accepts nobody any more, and what runs may finish for the grace period. Its name is free at
+    /// once. False when there is no such listener.
+    pub fn close(&self, name: &str) -> bool {
+        let closed = self.open.lock().remove(name);
+        closed.inspect(|context| context.drain.cancel()).is_some()
+    }
+
+    /// The names and addresses of the listeners that are open.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Box<str>, SocketAddr)> {
+        self.open.lock().iter().map(|(name, context)| (name.clone(), context.policy.load().listen)).collect()
+    }
 }

@@ -13,6 +13,7 @@ mod failover;
 pub mod fuzzing;
 mod gateway;
 mod inbound;
+mod listener;
 mod relay;
 mod replay;
 mod site;

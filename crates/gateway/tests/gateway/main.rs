@@ -12,6 +12,7 @@ mod http;
 mod http_nodes;
 mod http_wild;
 mod limits;
+mod listeners;
 mod real_clients;
 mod socks;
 mod users;

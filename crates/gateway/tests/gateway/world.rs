@@ -320,6 +320,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) gateway: Arc<Gateway>,
 }
 
 /// Settings for tests: round-robin, so that every node gets its turn; generous times.
@@ -374,11 +375,13 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
     let gateway = Gateway::new(config, pool.clone(), engine, clock, metrics).with_sessions(sessions.clone());
     let connections = gateway.connections().clone();
+    let gateway = Arc::new(gateway);
+    let serves = gateway.clone();
     let drain = CancellationToken::new();
     let token = drain.clone();
-    let serving = tokio::spawn(async move { gateway.serve(listener, token).await.unwrap() });
+    let serving = tokio::spawn(async move { serves.serve(listener, token).await.unwrap() });
     let ids = specs.iter().map(NodeSpec::id).collect();
-    World { address, pool, fakes, ids, drain, serving, registry, sessions, connections }
+    World { address, pool, fakes, ids, drain, serving, registry, sessions, connections, gateway }
 }
 
 fn spec(server: &str, number: usize) -> NodeSpec {

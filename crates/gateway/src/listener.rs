@@ -1,0 +1,108 @@
+//! One listening socket: it accepts clients until it is closed, and lets those that are there finish.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+
+use crate::{Refusal, context::Context, inbound, telemetry::GaugeGuard};
+
+/// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A peer that vanished without a word is noticed after this silence.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The time between two counts of what was left out of the log.
+const LEFT_OUT: Duration = Duration::from_secs(60);
+
+/// Serves until the drain of the listener begins; then stops accepting, lets what runs finish for the grace period, and
+/// returns when every connection is gone.
+pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
+    context.tasks.spawn(log_left_out(context.clone()));
+    tokio::select! {
+        () = accept(context, &socket) => {}
+        () = context.drain.cancelled() => {}
+    }
+    drop(socket);
+    finish(context).await;
+}
+
+/// Tells the log now and then how many lines it was spared.
+async fn log_left_out(context: Arc<Context>) {
+    while timeout(LEFT_OUT, context.drain.cancelled()).await.is_err() {
+        context.telemetry.log_left_out();
+    }
+    context.telemetry.log_left_out();
+}
+
+/// Waits for the running tasks: politely for the grace period, then by ending them.
+async fn finish(context: &Context) {
+    context.tasks.close();
+    tracing::info!(running = context.tasks.len(), "gateway drains");
+    if timeout(context.config().grace, context.tasks.wait()).await.is_err() {
+        tracing::info!(running = context.tasks.len(), "grace period is over");
+        context.kill.cancel();
+        context.tasks.wait().await;
+    }
+}
+
+/// Accepts for ever.
+async fn accept(context: &Arc<Context>, listener: &TcpListener) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (stream, client) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if of_one_client(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, pause = ?pause, "accept failed");
+                context.telemetry.metrics.rejected("exhausted");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        };
+        pause = FIRST_PAUSE;
+        begin(context, stream, client);
+    }
+}
+
+/// Serves a connection in a task of its own, or closes it when there is no place for it.
+fn begin(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
+    let config = context.config();
+    let Some(entry) = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client)
+    else {
+        return context.telemetry.reject(client, &Refusal::ConnectionLimit);
+    };
+    prepare(&stream, config.idle_timeout);
+    let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
+    let owner = context.tasks.clone();
+    owner.spawn(async move {
+        tokio::select! {
+            () = inbound::serve(&context, stream, client) => {}
+            () = context.kill.cancelled() => {}
+            () = entry.close.cancelled() => context.telemetry.reject(client, &Refusal::ConnectionLimit),
+        }
+        drop((entry, open));
+    });
+}
+
+/// The connection of one client failed before it was accepted; the listener itself is fine.
+fn of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
+}
+
+/// Sets the bounds that the system keeps: a client that is gone, or takes nothing of what it is sent for `stalled`, is
+/// given up.
+fn prepare(stream: &TcpStream, stalled: Duration) {
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+    // None of them is needed for correctness: a socket that refuses them still works.
+    let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stalled));
+    #[cfg(not(target_os = "linux"))]
+    let _ = stalled;
+}
