@@ -9,8 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quinn::congestion::{BbrConfig, Controller, ControllerFactory};
+use quinn::congestion::{Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
+
+use super::bbr::Bbr;
 
 /// The seconds over which the share of lost packets is measured.
 const SLOTS: usize = 5;
@@ -45,7 +47,7 @@ struct Factory(Promise);
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let bbr = Arc::new(BbrConfig::default()).build(now, mtu);
+        let bbr = Bbr::new(now, mtu);
         let brutal = Brutal { begun: now, rtt: Duration::ZERO, mtu: mtu.into(), slots: [Slot::default(); SLOTS] };
         Box::new(Negotiated { promise: self.0.clone(), bbr, brutal })
     }
@@ -53,7 +55,7 @@ impl ControllerFactory for Factory {
 
 struct Negotiated {
     promise: Promise,
-    bbr: Box<dyn Controller>,
+    bbr: Bbr,
     brutal: Brutal,
 }
 
@@ -145,7 +147,7 @@ impl Controller for Negotiated {
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self { promise: self.promise.clone(), bbr: self.bbr.clone_box(), brutal: self.brutal.clone() })
+        Box::new(Self { promise: self.promise.clone(), bbr: self.bbr.clone(), brutal: self.brutal.clone() })
     }
 
     fn initial_window(&self) -> u64 {
