@@ -7,9 +7,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime};
 use socket2::SockRef;
 
+use super::driver::DriverRuntime;
 use crate::net::udp_socket;
 
 /// The most sockets that connections share: one task reads each.
@@ -79,9 +80,9 @@ fn socket() -> io::Result<std::net::UdpSocket> {
 }
 
 fn inner(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    TokioRuntime.wrap_udp_socket(socket)
+    DriverRuntime.wrap_udp_socket(socket)
 }
 
 fn open(socket: Arc<dyn AsyncUdpSocket>, config: EndpointConfig) -> io::Result<Arc<Endpoint>> {
-    Ok(Arc::new(Endpoint::new_with_abstract_socket(config, None, socket, Arc::new(TokioRuntime))?))
+    Ok(Arc::new(Endpoint::new_with_abstract_socket(config, None, socket, Arc::new(DriverRuntime))?))
 }

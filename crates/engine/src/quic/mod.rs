@@ -11,6 +11,7 @@ mod clients;
 mod datagram;
 mod datagram_queues;
 mod disguise;
+mod driver;
 mod endpoints;
 mod fault;
 pub(crate) mod fragments;
