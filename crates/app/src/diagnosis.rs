@@ -92,7 +92,7 @@ impl Diagnosis {
         let snapshot = self.pool.snapshot();
         for node in snapshot.nodes().take(SAMPLE).filter(|node| node.state() == State::Dead) {
             if let Some(failure) = node.record().failure {
-                *seen.entry((failure.code, failure.stage.name())).or_default() += 1;
+                *seen.entry((failure.code.as_str(), failure.stage.name())).or_default() += 1;
             }
         }
         commonest(seen)

@@ -2,9 +2,12 @@
 //!
 //! This crate knows no runtime and does no I/O. Every other crate of the workspace speaks in these types.
 
+mod anonymity;
 mod canonical;
 mod code;
 mod fault;
+mod health;
+mod http_ability;
 mod label;
 mod node;
 mod outbound;
@@ -16,9 +19,12 @@ mod target;
 mod time;
 mod transport;
 
+pub use anonymity::{Anonymity, ParseAnonymityError};
 pub use canonical::{Canon, Canonical};
-pub use code::CodeDoc;
+pub use code::{Code, CodeDoc};
 pub use fault::{Fault, Stage};
+pub use health::{Country, LastFailure, Listing, Quarantine, Record, SourceName, State};
+pub use http_ability::{HttpAbility, HttpWay};
 pub use label::{Label, displayable};
 pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{

@@ -1,8 +1,8 @@
 //! What can happen to the set of nodes.
 
-use hezar_core::{Label, NodeId, NodeSpec};
+use hezar_core::{Label, Listing, NodeId, NodeSpec, Record, SourceName};
 
-use crate::{LeftOut, Restored, SourceName};
+use crate::LeftOut;
 
 /// A change to the set of nodes.
 #[derive(Clone, Debug)]
@@ -42,4 +42,19 @@ pub struct Applied {
     pub left_out: LeftOut,
     /// Nodes that the list named and that are banned.
     pub banned: usize,
+}
+
+/// A node as the store kept it.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The node.
+    pub spec: NodeSpec,
+    /// Its display name.
+    pub label: Label,
+    /// The sources that listed it.
+    pub sources: Vec<Listing>,
+    /// The source that listed it last, when none does any more; its permission is kept.
+    pub kept_from: Option<Listing>,
+    /// What was known about it; `unsupported` is not believed (a newer build may support it).
+    pub record: Record,
 }

@@ -6,46 +6,41 @@
 //! copies one chunk of each table that it touches and the list of pointers to its chunks, so it costs microseconds
 //! with 100,000 nodes, and picking never waits for it.
 
-mod anonymity;
 mod change;
 mod exit;
 mod filter;
 mod hash;
-mod http_ability;
 mod index;
 mod lease;
+mod need;
 mod node;
 mod outcome;
 mod pick;
 mod pool;
 mod query;
-mod record;
 mod rules;
 mod sessions;
 mod settings;
 mod sites;
 mod sources;
-mod state;
 mod watch;
 
-pub use anonymity::{Anonymity, ParseAnonymityError};
-pub use change::{Applied, PoolChange};
+pub use change::{Applied, PoolChange, Restored};
 pub use exit::exit_key;
 pub use filter::{Filter, FilterId, Term, TooManyFilters};
 pub use hash::hash_key;
-pub use http_ability::{HttpAbility, HttpWay, Need};
+pub use hezar_core::{Country, HttpAbility, HttpWay, LastFailure, Listing, Quarantine, Record, SourceName, State};
 pub use index::{Counts, Snapshot};
 pub use lease::Lease;
+pub use need::Need;
 pub use node::Node;
 pub use outcome::{Exit, Failure, Origin, Outcome, Success};
 pub use pool::{Candidate, Excluded, Explanation, Pool};
 pub use query::{ParseStrategyError, Query, Strategy};
-pub use record::{Country, LastFailure, Listing, Quarantine, Record, Restored, SourceName};
 pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;
 pub use settings::{HealthSettings, PoolSettings};
 pub use sites::SiteVerdict;
-pub use state::State;
 pub use watch::{ChangeKind, ChangedNode, Watch};
 
 /// The codes of nodes that could be dialled and are not to be.

@@ -2,9 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use hezar_core::{Fault, Stage};
-
-use crate::Country;
+use hezar_core::{Code, Country, Fault, Stage};
 
 /// Who gathered the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub struct Failure {
     /// How far it came.
     pub stage: Stage,
     /// The stable code of the cause.
-    pub code: &'static str,
+    pub code: Code,
 }
 
 impl Outcome {
@@ -63,7 +61,7 @@ impl Outcome {
 
     /// A failure.
     #[must_use]
-    pub const fn failure(origin: Origin, fault: Fault, stage: Stage, code: &'static str) -> Self {
-        Self { origin, result: Err(Failure { fault, stage, code }) }
+    pub fn failure(origin: Origin, fault: Fault, stage: Stage, code: impl Into<Code>) -> Self {
+        Self { origin, result: Err(Failure { fault, stage, code: code.into() }) }
     }
 }

@@ -28,7 +28,7 @@ impl ProbeError {
         if let Some(code) = intercepted(error) {
             return Self::Tampered(code);
         }
-        let failed = Self::Failed(Failure { fault: Fault::Node, stage: error.stage, code: error.code() });
+        let failed = Self::Failed(Failure { fault: Fault::Node, stage: error.stage, code: error.code().into() });
         match (&error.cause, error.fault()) {
             (Cause::ForbiddenAddress | Cause::OwnListener | Cause::NoRoute, _) | (_, Fault::Node | Fault::Target) => {
                 failed

@@ -5,21 +5,21 @@
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hezar_core::{NodeId, Secret, Timestamp};
-use hezar_store::{Access, Change, Health, NodeRow, NodeState, Sqlite, Store};
+use hezar_core::{NodeId, Record, Secret, State, Timestamp};
+use hezar_store::{Access, Change, NodeRow, Sqlite, Store};
 
 const NODES: u128 = 100_000;
 
 fn changes() -> Vec<Change> {
     let id = |n: u128| NodeId::from_bytes(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes());
-    let health = Health {
-        state: NodeState::Healthy,
+    let record = Record {
+        state: State::Healthy,
         last_ok: Some(Timestamp(1_800_000_000_000)),
         last_checked: Some(Timestamp(1_800_000_000_000)),
         first_seen: Timestamp(1_700_000_000_000),
         latency: Some(Duration::from_millis(120)),
         country: Some(*b"NL"),
-        ..Health::default()
+        ..Record::default()
     };
     let row = |n| NodeRow {
         id: id(n),
@@ -30,7 +30,7 @@ fn changes() -> Vec<Change> {
         label: format!("node {n}").into(),
         kept_from: None,
         unreadable_since: None,
-        health: health.clone(),
+        record: record.clone(),
     };
     let mut changes: Vec<Change> = (0..NODES).map(|n| Change::PutNode(row(n))).collect();
     for source in ["one", "two"] {

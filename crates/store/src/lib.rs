@@ -15,8 +15,7 @@ mod writer;
 pub use error::{Retry, StoreError};
 pub use open::open;
 pub use row::{
-    BanRow, Change, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
-    StrangeRow,
+    BanRow, Change, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
 pub use sqlite::{Access, Sqlite};

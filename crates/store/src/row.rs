@@ -2,87 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hezar_core::{NodeId, Secret, Stage, Timestamp};
-
-/// What the prober has made of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum NodeState {
-    /// Never judged.
-    #[default]
-    New,
-    /// The last verdict was good.
-    Healthy,
-    /// Was healthy, and has failed less often than makes it dead.
-    Suspect,
-    /// Failed too often in a row.
-    Dead,
-}
-
-impl NodeState {
-    /// Its text in the column `state`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Healthy => "healthy",
-            Self::Suspect => "suspect",
-            Self::Dead => "dead",
-        }
-    }
-
-    /// Reads [`NodeState::name`].
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::New, Self::Healthy, Self::Suspect, Self::Dead].into_iter().find(|state| state.name() == name)
-    }
-
-    /// The column `healthy`: `None` never judged, `Some(true)` may carry traffic, `Some(false)` dead.
-    #[must_use]
-    pub const fn healthy(self) -> Option<bool> {
-        match self {
-            Self::New => None,
-            Self::Healthy | Self::Suspect => Some(true),
-            Self::Dead => Some(false),
-        }
-    }
-}
-
-/// What is measured about a node: everything that decides, so that a restart changes nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Health {
-    /// The verdict.
-    pub state: NodeState,
-    /// Failures in a row.
-    pub failures: u32,
-    /// The last success.
-    pub last_ok: Option<Timestamp>,
-    /// The last check, whatever it said.
-    pub last_checked: Option<Timestamp>,
-    /// When the node was first listed.
-    pub first_seen: Timestamp,
-    /// Since when it has been dead.
-    pub dead_since: Option<Timestamp>,
-    /// Since when no source lists it.
-    pub unlisted_since: Option<Timestamp>,
-    /// Smoothed latency, in whole microseconds.
-    pub latency: Option<Duration>,
-    /// Smoothed share of failures, 0 to 1.
-    pub error_rate: f32,
-    /// The address that targets see.
-    pub exit_ip: Option<IpAddr>,
-    /// When the exit was last looked up.
-    pub exit_seen: Option<Timestamp>,
-    /// The country of the exit: two ASCII letters (ISO 3166-1).
-    pub country: Option<[u8; 2]>,
-    /// The last failure that it has not recovered from: the stage and the code.
-    pub failure: Option<(Stage, Box<str>)>,
-    /// What it carries, for an HTTP proxy; 0 = nothing is known.
-    pub http_ability: u8,
-    /// Why the node is kept and never dialled.
-    pub unsupported: Option<Box<str>>,
-    /// The code of how it was caught tampering, and when.
-    pub quarantine: Option<(Box<str>, Timestamp)>,
-}
+use hezar_core::{NodeId, Record, Secret, Timestamp};
 
 /// One row of `proxies`.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +18,7 @@ pub struct NodeRow {
     /// Since when no build has understood its link, as far as this was noted.
     pub unreadable_since: Option<Timestamp>,
     /// What is measured.
-    pub health: Health,
+    pub record: Record,
 }
 
 /// A node that must not come back, whatever lists it.
@@ -256,7 +176,7 @@ pub enum Change {
     /// A node is new or has changed: the whole row replaces what was there.
     PutNode(NodeRow),
     /// What is measured about a node has changed. Nothing happens when the node is not there.
-    PutHealth(NodeId, Health),
+    PutRecord(NodeId, Record),
     /// A node is forgotten, and no source lists it any more.
     RemoveNode(NodeId),
     /// A source is new or has changed: the whole row replaces what was there.
@@ -299,7 +219,7 @@ impl Change {
     pub fn subject(&self) -> String {
         match self {
             Self::PutNode(row) => format!("node {}", row.id),
-            Self::PutHealth(id, _) => format!("health of node {id}"),
+            Self::PutRecord(id, _) => format!("record of node {id}"),
             Self::RemoveNode(id) => format!("removal of node {id}"),
             Self::PutSource(row) => format!("source {:?}", row.name),
             Self::RemoveSource(name) => format!("removal of source {name:?}"),

@@ -88,11 +88,11 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         last_ok: record.last_ok.map(|at| at.0),
         last_checked: record.last_checked.map(|at| at.0),
         next_check: node.next_check().filter(|_| record.unsupported.is_none()).map(|at| at.0),
-        last_error: record.failure.map(|failure| failure.code.to_owned()),
+        last_error: record.failure.map(|failure| failure.code.to_string()),
         exit_ip: record.exit_ip.map(|ip| ip.to_string()),
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
-        unsupported: record.unsupported.map(str::to_owned),
-        quarantine: record.quarantine.map(|caught| caught.code.to_owned()),
+        unsupported: record.unsupported.map(|code| code.to_string()),
+        quarantine: record.quarantine.map(|caught| caught.code.to_string()),
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
     let store = hezar_store::open(config.store.url.0.expose(), &config.data, Access::ReadOnly).await?;
     let state = store.load().await?;
     store.close().await;
-    let wanted = |row: &&NodeRow| !args.healthy || row.health.state.healthy() == Some(true);
+    let wanted = |row: &&NodeRow| !args.healthy || row.record.state.routable();
     let rows: Vec<&NodeRow> = state.nodes.iter().filter(wanted).collect();
     let nodes: Vec<_> =
         rows.iter().filter_map(|row| Some((parse_link(row.uri.expose()).ok()?.0, Label::new(&row.label)))).collect();

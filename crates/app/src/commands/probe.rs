@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use hezar_api::{ProbeReport, ProbeRequest};
+use hezar_core::Code;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +113,7 @@ fn print_json(base: &Base) -> anyhow::Result<()> {
             "latency_ms": record.latency.map(|latency| latency.as_millis()),
             "exit_ip": record.exit_ip,
             "country": record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
-            "error": record.unsupported.or(record.failure.map(|failure| failure.code)),
+            "error": record.unsupported.or(record.failure.map(|failure| failure.code)).map(Code::as_str),
             "stage": record.failure.map(|failure| failure.stage.name()),
         }))?;
     }
@@ -157,7 +158,7 @@ fn print_table(base: &Base) -> anyhow::Result<()> {
         entry.1 += usize::from(node.routable());
         let record = node.record();
         if let Some(code) = record.unsupported {
-            *causes.entry(code.to_owned()).or_default() += 1;
+            *causes.entry(code.to_string()).or_default() += 1;
         } else if let Some(failure) = record.failure {
             *causes.entry(format!("{} ({})", failure.code, failure.stage)).or_default() += 1;
         }

@@ -1,7 +1,6 @@
 //! What the program knows, kept in the store: from the pool and the sessions to rows, and from rows back at a start.
 
 pub(crate) mod nodes;
-mod records;
 pub(crate) mod restore;
 pub(crate) mod sessions;
 pub(crate) mod status;

@@ -10,7 +10,6 @@ use hezar_store::{Change, NodeRow, Writer, WriterClosed};
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::records;
 use crate::nodes::{Nodes, Payload};
 
 /// How often changes are handed to the writer.
@@ -31,7 +30,7 @@ fn row(node: &Node<Payload>) -> NodeRow {
         label: node.label().as_str().into(),
         kept_from: node.kept_from().map(|kept| kept.source),
         unreadable_since: None,
-        health: records::to_health(node.record()),
+        record: node.record(),
     }
 }
 
@@ -93,7 +92,7 @@ pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
     let Some(node) = pool.node(changed.id) else { return vec![Change::RemoveNode(changed.id)] };
     match changed.kind {
         ChangeKind::Record | ChangeKind::State => {
-            vec![Change::PutHealth(changed.id, records::to_health(node.record()))]
+            vec![Change::PutRecord(changed.id, node.record())]
         }
         // A node that was removed and added again in between must come back whole.
         ChangeKind::Listing | ChangeKind::Relisted | ChangeKind::Added | ChangeKind::Removed => put(&node),

@@ -16,6 +16,7 @@ fn tables() -> Vec<(&'static str, &'static [CodeDoc])> {
         ("Sources, after the fetch", hezar::SOURCE_CODES),
         ("Nodes in quarantine", hezar_probe::TAMPERING),
         ("The store", hezar_store::StoreError::CODES),
+        ("Codes of other versions", hezar_core::Code::CODES),
         ("The API", hezar_api::ApiError::CODES),
     ]
 }

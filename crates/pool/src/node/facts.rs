@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hezar_core::{Fault, Label, Timestamp};
+use hezar_core::{Code, Fault, Label, Timestamp};
 use smallvec::SmallVec;
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) struct Facts {
     pub(crate) exit_ip: Option<IpAddr>,
     pub(crate) exit_seen: Option<Timestamp>,
     pub(crate) failure: Option<LastFailure>,
-    pub(crate) unsupported: Option<&'static str>,
+    pub(crate) unsupported: Option<Code>,
     pub(crate) quarantine: Option<Quarantine>,
 }
 

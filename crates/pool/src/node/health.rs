@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Timestamp;
+use hezar_core::{Code, Timestamp};
 
 use super::{Node, facts::Observed, micros};
 use crate::{
@@ -54,7 +54,7 @@ impl<D> Node<D> {
 
     /// The code that says why no dialer can be built for it.
     #[must_use]
-    pub fn unsupported(&self) -> Option<&'static str> {
+    pub fn unsupported(&self) -> Option<Code> {
         if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported }
     }
 
@@ -163,7 +163,7 @@ impl<D> Node<D> {
     }
 
     /// Marks it as impossible to dial; says whether that is news.
-    pub(crate) fn set_unsupported(&self, code: &'static str) -> bool {
+    pub(crate) fn set_unsupported(&self, code: Code) -> bool {
         let mut facts = self.facts.lock();
         let news = facts.unsupported != Some(code);
         facts.unsupported = Some(code);

@@ -245,7 +245,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     fn insert(&self, table: &mut SourceTable, index: &mut Index<D>, node: &Arc<Node<D>>) {
         if node.insecure() && !self.rules.allow_insecure {
-            node.set_unsupported(INSECURE);
+            node.set_unsupported(INSECURE.into());
         }
         self.shard(node.id()).write().insert(node.id(), Arc::clone(node));
         table.count_server(node);

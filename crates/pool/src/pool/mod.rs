@@ -9,7 +9,7 @@ pub use explain::{Candidate, Excluded, Explanation};
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{Code, NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
@@ -123,8 +123,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Takes a node out of service because it was caught changing what passes through it. It is still checked.
-    pub fn quarantine(&self, id: NodeId, code: &'static str, now: Timestamp) {
-        self.set_quarantine(id, Some(Quarantine { code, since: now }));
+    pub fn quarantine(&self, id: NodeId, code: impl Into<Code>, now: Timestamp) {
+        self.set_quarantine(id, Some(Quarantine { code: code.into(), since: now }));
     }
 
     /// Lets a node out of quarantine.
@@ -229,9 +229,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// Marks a node that no dialer can be built for: it is kept and counted, but neither probed nor routed. `code` is
     /// the stable code of the reason. Listing or restoring does not undo it; a new process asks again.
-    pub fn mark_unsupported(&self, id: NodeId, code: &'static str) {
+    pub fn mark_unsupported(&self, id: NodeId, code: impl Into<Code>) {
         let Some(node) = self.node(id) else { return };
-        if node.set_unsupported(code) {
+        if node.set_unsupported(code.into()) {
             self.place(&node);
             self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::State }]);
         }

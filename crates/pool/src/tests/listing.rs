@@ -156,7 +156,7 @@ fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     strict.apply(list(), at(0));
     strict.report(blind.id(), &ok(1), at(1));
     let node = strict.node(blind.id()).unwrap();
-    assert_eq!((node.unsupported(), node.routable()), (Some(crate::INSECURE), false));
+    assert_eq!((node.unsupported(), node.routable()), (Some(crate::INSECURE.into()), false));
     assert_eq!((strict.snapshot().counts().unsupported, strict.snapshot().counts().new), (1, 1));
     check(&strict);
     let restored = TestPool::new(Rules { allow_insecure: false, ..Rules::default() });

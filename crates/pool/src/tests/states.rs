@@ -25,7 +25,7 @@ fn a_node_goes_through_its_states() {
     assert_eq!(state(&pool, 1), State::Suspect);
     let record = pool.node(id(1)).unwrap().record();
     assert_eq!((record.failures, record.last_ok, record.last_checked), (2, Some(at(1)), Some(at(3))));
-    assert_eq!(record.failure, Some(LastFailure { stage: Stage::Connect, code: "refused" }));
+    assert_eq!(record.failure, Some(LastFailure { stage: Stage::Connect, code: "refused".into() }));
     pool.report(id(1), &bad(Origin::Probe), at(4));
     assert_eq!(state(&pool, 1), State::Dead);
     assert_eq!(pool.node(id(1)).unwrap().record().dead_since, Some(at(4)));
@@ -132,7 +132,7 @@ fn an_unsupported_node_is_kept_and_never_routed() {
     pool.mark_unsupported(id(0), "node-unsupported");
     check(&pool);
     assert_eq!(pool.snapshot().counts(), Counts { healthy: 1, unsupported: 1, ..Counts::default() });
-    assert_eq!(pool.node(id(0)).unwrap().unsupported(), Some("node-unsupported"));
+    assert_eq!(pool.node(id(0)).unwrap().unsupported(), Some("node-unsupported".into()));
     pool.report(id(0), &ok(5), at(3));
     check(&pool);
     for rng in 0..50 {
@@ -149,7 +149,7 @@ fn a_restored_node_serves_at_once() {
         last_ok: Some(at(0)),
         last_checked: Some(at(0)),
         country: Some(*b"NL"),
-        unsupported: Some("node-unsupported"),
+        unsupported: Some("node-unsupported".into()),
         ..Record::default()
     };
     let restored = |n, record: &Record| Restored {

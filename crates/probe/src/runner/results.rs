@@ -151,23 +151,26 @@ impl Runner {
         let before = self.guard.state();
         let decision = self.guard.failure(&evidence, now);
         let Failure { stage, code, .. } = failure;
-        self.answer(node.id(), ProbeResult::Failed { stage, code, counted: decision == Decision::Apply });
+        self.answer(
+            node.id(),
+            ProbeResult::Failed { stage, code: code.as_str(), counted: decision == Decision::Apply },
+        );
         match decision {
             Decision::Apply => {
-                self.context.metrics.ended("failed", failure.code);
+                self.context.metrics.ended("failed", failure.code.as_str());
                 self.schedule.note_answer(node.id(), host_response(&failure));
                 self.report(node.id(), failure, now);
                 self.end(node, false, now);
             }
             Decision::Hold => {
-                self.context.metrics.ended("held", failure.code);
+                self.context.metrics.ended("held", failure.code.as_str());
                 if before == GuardState::Open {
                     tracing::warn!(controls = self.context.controls.possible(), "many failures at once, held back");
                 }
                 self.end_without(node, now);
             }
             Decision::Discard => {
-                self.context.metrics.ended("void", failure.code);
+                self.context.metrics.ended("void", failure.code.as_str());
                 self.count(|pass| pass.failed += 1);
                 self.finish(node.id(), ProbeEnd::Retry, now);
             }

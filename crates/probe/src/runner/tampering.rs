@@ -95,7 +95,7 @@ impl Runner {
         let Some(caught) = node.quarantine() else { return };
         let over = now.since(caught.since) >= self.context.config.quarantine;
         if right && (caught.code == MISSING || over) {
-            tracing::info!(node = %node.id(), code = caught.code, "node leaves quarantine");
+            tracing::info!(node = %node.id(), code = caught.code.as_str(), "node leaves quarantine");
             self.context.pool.release(node.id());
         }
     }

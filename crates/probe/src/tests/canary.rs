@@ -135,7 +135,7 @@ async fn a_node_that_does_not_bring_what_others_bring_carries_nothing() {
     tokio::time::sleep(Duration::from_secs(400)).await;
     for n in [3, 4] {
         let node = pool.node(id(far(n))).unwrap();
-        assert_eq!(node.quarantine().map(|caught| caught.code), Some("canary-missing"));
+        assert_eq!(node.quarantine().map(|caught| caught.code.as_str()), Some("canary-missing"));
         assert!(!carries(&pool, id(far(n))));
     }
     let counts = pool.snapshot().counts();

@@ -9,7 +9,7 @@ use crate::{ControlResult, Decision, FailureEvidence, Guard, GuardConfig, GuardS
 fn doubt(n: u32) -> FailureEvidence {
     FailureEvidence {
         id: id(n),
-        failure: Failure { fault: Fault::Node, stage: Stage::Connect, code: "refused" },
+        failure: Failure { fault: Fault::Node, stage: Stage::Connect, code: "refused".into() },
         was_healthy: true,
         lethal: false,
         started: at(1000),

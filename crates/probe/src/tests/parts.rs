@@ -61,7 +61,9 @@ proptest! {
 #[test]
 fn verdicts_follow_the_cause() {
     let of = |stage, cause| ProbeError::classify(&DialError::new(stage, cause));
-    let failed = |stage, code| ProbeError::Failed(hezar_pool::Failure { fault: Fault::Node, stage, code });
+    let failed = |stage, code| {
+        ProbeError::Failed(hezar_pool::Failure { fault: Fault::Node, stage, code: hezar_core::Code::new(code) })
+    };
     assert_eq!(of(Stage::Connect, Cause::Refused), failed(Stage::Connect, "refused"));
     assert_eq!(of(Stage::Handshake, Cause::Authentication), failed(Stage::Handshake, "authentication"));
     let unreachable = Cause::TargetUnreachable("no");

@@ -101,7 +101,7 @@ async fn what_cannot_be_dialled_is_marked_and_left_alone() {
     let running = run(prober(config(), &pool, &world, false));
     seconds(1000).await;
     assert_eq!(counts(&pool), Counts { new: 1, healthy: 2, unsupported: 1, ..Counts::default() });
-    assert_eq!(pool.node(odd.id()).unwrap().unsupported(), Some("node-unsupported"));
+    assert_eq!(pool.node(odd.id()).unwrap().unsupported(), Some("node-unsupported".into()));
     assert_eq!(pool.node(id(1)).unwrap().unsupported(), None);
     world.set(1, WORKS);
     seconds(4000).await;

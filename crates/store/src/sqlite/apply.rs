@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use hezar_core::NodeId;
+use hezar_core::{Code, NodeId, Record, State};
 use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, queries};
-use crate::{BanRow, Change, Health, NodeRow, SessionRow, SourceRow};
+use crate::{BanRow, Change, NodeRow, SessionRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -23,7 +23,7 @@ async fn batch(connection: &mut SqliteConnection, changes: &[Change]) -> Result<
     for run in changes.chunk_by(|a, b| std::mem::discriminant(a) == std::mem::discriminant(b)) {
         match run.first() {
             Some(Change::PutNode(_)) => put_nodes(connection, run).await?,
-            Some(Change::PutHealth(..)) => put_health(connection, run).await?,
+            Some(Change::PutRecord(..)) => put_record(connection, run).await?,
             Some(Change::RemoveNode(_)) => remove_nodes(connection, run).await?,
             Some(Change::ListNode { .. }) => list_nodes(connection, run).await?,
             _ => one_by_one(connection, run).await?,
@@ -38,21 +38,21 @@ async fn put_nodes(connection: &mut SqliteConnection, run: &[Change]) -> Result<
         _ => None,
     }));
     in_sizes(connection, &rows, &queries::PUT_NODES, |query, row: &&NodeRow| {
-        let NodeRow { id, uri, label, kept_from, unreadable_since, health } = row;
+        let NodeRow { id, uri, label, kept_from, unreadable_since, record } = row;
         let query = query.bind(id.to_string()).bind(uri.expose().to_owned()).bind(label.to_string());
         let query = query.bind(kept_from.as_deref().map(str::to_owned)).bind(unreadable_since.map(convert::from_time));
-        bind_health(query, health)
+        bind_record(query, record)
     })
     .await
 }
 
-async fn put_health(connection: &mut SqliteConnection, run: &[Change]) -> Result<(), sqlx::Error> {
+async fn put_record(connection: &mut SqliteConnection, run: &[Change]) -> Result<(), sqlx::Error> {
     let rows = last_of_each(run.iter().filter_map(|change| match change {
-        Change::PutHealth(id, health) => Some((*id, (*id, health))),
+        Change::PutRecord(id, record) => Some((*id, (*id, record))),
         _ => None,
     }));
-    in_sizes(connection, &rows, &queries::PUT_HEALTH, |query, (id, health)| {
-        bind_health(query.bind(id.to_string()), health)
+    in_sizes(connection, &rows, &queries::PUT_RECORD, |query, (id, record)| {
+        bind_record(query.bind(id.to_string()), record)
     })
     .await
 }
@@ -113,7 +113,7 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
                 sqlx::query(queries::DELETE_UNREADABLE_LISTED).bind(&**id).execute(&mut *connection).await?;
                 sqlx::query(queries::DELETE_UNREADABLE).bind(&**id).execute(&mut *connection).await?;
             }
-            Change::PutNode(_) | Change::PutHealth(..) | Change::RemoveNode(_) | Change::ListNode { .. } => {}
+            Change::PutNode(_) | Change::PutRecord(..) | Change::RemoveNode(_) | Change::ListNode { .. } => {}
         }
     }
     Ok(())
@@ -223,9 +223,9 @@ async fn in_sizes<T>(
     Ok(())
 }
 
-/// Must follow `queries::HEALTH`. Without `..`: a field that is added must be written here.
-fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
-    let Health {
+/// Must follow `queries::RECORD`. Without `..`: a field that is added must be written here.
+fn bind_record<'q>(query: Statement<'q>, record: &Record) -> Statement<'q> {
+    let Record {
         state,
         failures,
         last_ok,
@@ -242,9 +242,9 @@ fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
         http_ability,
         unsupported,
         quarantine,
-    } = health;
+    } = record;
     query
-        .bind(state.healthy())
+        .bind(healthy(*state))
         .bind(state.name())
         .bind(i64::from(*failures))
         .bind(last_ok.map(convert::from_time))
@@ -253,14 +253,23 @@ fn bind_health<'q>(query: Statement<'q>, health: &Health) -> Statement<'q> {
         .bind(latency.map(convert::from_latency))
         .bind(exit_ip.map(|ip| ip.to_string()))
         .bind(country.map(|letters| String::from_utf8_lossy(&letters).into_owned()))
-        .bind(failure.as_ref().map(|(_, code)| code.to_string()))
-        .bind(unsupported.as_deref().map(str::to_owned))
-        .bind(quarantine.as_ref().map(|(code, _)| code.to_string()))
-        .bind(quarantine.as_ref().map(|(_, at)| convert::from_time(*at)))
+        .bind(failure.map(|failure| failure.code.as_str()))
+        .bind(unsupported.map(Code::as_str))
+        .bind(quarantine.map(|caught| caught.code.as_str()))
+        .bind(quarantine.map(|caught| convert::from_time(caught.since)))
         .bind(dead_since.map(convert::from_time))
         .bind(unlisted_since.map(convert::from_time))
         .bind(f64::from(*error_rate))
         .bind(exit_seen.map(convert::from_time))
-        .bind(failure.as_ref().map(|(stage, _)| stage.name()))
-        .bind(i64::from(*http_ability))
+        .bind(failure.map(|failure| failure.stage.name()))
+        .bind(i64::from(http_ability.byte()))
+}
+
+/// The column `healthy`: `None` never judged, `Some(true)` may carry traffic, `Some(false)` dead.
+const fn healthy(state: State) -> Option<bool> {
+    match state {
+        State::New => None,
+        State::Healthy | State::Suspect => Some(true),
+        State::Dead => Some(false),
+    }
 }

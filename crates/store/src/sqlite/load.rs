@@ -3,14 +3,11 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures_util::TryStreamExt;
-use hezar_core::{NodeId, Secret, Stage};
+use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{convert, queries};
-use crate::{
-    BanRow, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
-    StrangeRow,
-};
+use crate::{BanRow, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow};
 
 /// Reads the whole store in one consistent view.
 pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Contents, sqlx::Error> {
@@ -51,15 +48,16 @@ pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Cont
 fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
     let text = |column: usize| row.try_get::<Option<&str>, _>(column);
     let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(convert::to_time));
+    let code = |column: usize| text(column).map(|text| text.map(Code::from_text));
     let name: &str = row.try_get(0)?;
     let unreadable_since = time(21)?;
     let id: Option<NodeId> = name.parse().ok();
-    let state = NodeState::from_name(row.try_get(3)?);
+    let state = State::from_name(row.try_get(3)?);
     let (Some(id), Some(state)) = (id, state) else {
         return Ok(Err(StrangeRow { id: name.into(), since: unreadable_since }));
     };
     let stage = text(19)?.and_then(Stage::from_name);
-    let health = Health {
+    let record = Record {
         state,
         failures: convert::to_u32(row.try_get(4)?),
         last_ok: time(5)?,
@@ -72,14 +70,14 @@ fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
         exit_ip: text(9)?.and_then(|text| text.parse().ok()),
         exit_seen: time(18)?,
         country: text(10)?.and_then(|text| text.as_bytes().try_into().ok()),
-        failure: stage.zip(text(11)?.map(Into::into)),
-        http_ability: u8::try_from(row.try_get::<i64, _>(22)?).unwrap_or_default(),
-        unsupported: text(12)?.map(Into::into),
-        quarantine: text(13)?.map(Box::<str>::from).zip(Some(time(14)?.unwrap_or_default())),
+        failure: stage.zip(code(11)?).map(|(stage, code)| LastFailure { stage, code }),
+        http_ability: HttpAbility::from_byte(u8::try_from(row.try_get::<i64, _>(22)?).unwrap_or_default()),
+        unsupported: code(12)?,
+        quarantine: code(13)?.zip(Some(time(14)?.unwrap_or_default())).map(|(code, since)| Quarantine { code, since }),
     };
     let uri = Secret::new(row.try_get::<&str, _>(1)?);
     let label = row.try_get::<&str, _>(2)?.into();
-    Ok(Ok(NodeRow { id, uri, label, kept_from: text(20)?.map(Into::into), unreadable_since, health }))
+    Ok(Ok(NodeRow { id, uri, label, kept_from: text(20)?.map(Into::into), unreadable_since, record }))
 }
 
 fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {

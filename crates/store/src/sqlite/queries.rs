@@ -71,27 +71,27 @@ pub(super) static PUT_NODES: LazyLock<[String; 3]> = LazyLock::new(|| {
             "INSERT INTO proxies (id, uri, label, kept_from, unreadable_since, {}) VALUES {} ON CONFLICT (id) DO UPDATE \
              SET uri = excluded.uri, label = excluded.label, kept_from = excluded.kept_from, \
              unreadable_since = excluded.unreadable_since, {}",
-            HEALTH.join(", "),
-            tuples(rows, 5 + HEALTH.len()),
+            RECORD.join(", "),
+            tuples(rows, 5 + RECORD.len()),
             assignments("excluded"),
         )
     })
 });
 
-/// Updates of what is measured, one statement per entry of [`SIZES`]. The order is that of `apply::put_health`.
-pub(super) static PUT_HEALTH: LazyLock<[String; 3]> = LazyLock::new(|| {
+/// Updates of what is measured, one statement per entry of [`SIZES`]. The order is that of `apply::put_record`.
+pub(super) static PUT_RECORD: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|rows| {
         format!(
             "WITH news (id, {}) AS (VALUES {}) UPDATE proxies SET {} FROM news WHERE proxies.id = news.id",
-            HEALTH.join(", "),
-            tuples(rows, 1 + HEALTH.len()),
+            RECORD.join(", "),
+            tuples(rows, 1 + RECORD.len()),
             assignments("news"),
         )
     })
 });
 
-/// The measured columns, in the order of `apply::bind_health`.
-const HEALTH: [&str; 19] = [
+/// The measured columns, in the order of `apply::bind_record`.
+const RECORD: [&str; 19] = [
     "healthy",
     "state",
     "failures",
@@ -114,7 +114,7 @@ const HEALTH: [&str; 19] = [
 ];
 
 fn assignments(from: &str) -> String {
-    HEALTH.map(|column| format!("{column} = {from}.{column}")).join(", ")
+    RECORD.map(|column| format!("{column} = {from}.{column}")).join(", ")
 }
 
 /// `(?, ?), (?, ?)`.

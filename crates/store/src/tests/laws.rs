@@ -40,7 +40,7 @@ proptest! {
             pending.add(change);
         }
         let changes = pending.take();
-        let nodes = changes.iter().filter(|change| matches!(change, Change::PutNode(_) | Change::PutHealth(..))).count();
+        let nodes = changes.iter().filter(|change| matches!(change, Change::PutNode(_) | Change::PutRecord(..))).count();
         prop_assert!(nodes <= 12);
         changes.iter().for_each(|change| gathered.apply(change));
         prop_assert_eq!(gathered.state(), model.state());

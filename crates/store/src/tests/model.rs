@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{NodeId, Secret, Stage, Timestamp};
+use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State, Timestamp};
 use proptest::prelude::*;
 
-use crate::{
-    BanRow, Change, Contents, Health, NodeRow, NodeState, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
-};
+use crate::{BanRow, Change, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
@@ -28,9 +26,9 @@ impl Model {
             Change::PutNode(row) => {
                 self.nodes.insert(row.id, row);
             }
-            Change::PutHealth(id, health) => {
+            Change::PutRecord(id, record) => {
                 if let Some(row) = self.nodes.get_mut(&id) {
-                    row.health = health;
+                    row.record = record;
                 }
             }
             Change::RemoveNode(id) => {
@@ -122,13 +120,13 @@ pub(super) fn node(number: u64) -> NodeRow {
         label: format!("node {number} 🇩🇪 'quoted\"").into(),
         kept_from: None,
         unreadable_since: None,
-        health: Health { first_seen: Timestamp(1_700_000_000_000 + number), ..Health::default() },
+        record: Record { first_seen: Timestamp(1_700_000_000_000 + number), ..Record::default() },
     }
 }
 
-pub(super) fn healthy(number: u64) -> Health {
-    Health {
-        state: NodeState::Healthy,
+pub(super) fn healthy(number: u64) -> Record {
+    Record {
+        state: State::Healthy,
         failures: 0,
         last_ok: Some(Timestamp(1_800_000_000_000)),
         last_checked: Some(Timestamp(1_800_000_000_001)),
@@ -136,19 +134,24 @@ pub(super) fn healthy(number: u64) -> Health {
         latency: Some(Duration::from_millis(number)),
         exit_ip: "2001:db8::1".parse().ok(),
         country: Some(*b"DE"),
-        ..Health::default()
+        ..Record::default()
     }
 }
 
-fn health() -> impl Strategy<Value = Health> {
-    let states = vec![NodeState::New, NodeState::Healthy, NodeState::Suspect, NodeState::Dead];
+/// Few different ones: what comes from outside stays in memory.
+fn code() -> impl Strategy<Value = Code> {
+    "[a-z]-[a-z]".prop_map(|text| Code::from_text(&text))
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let states = vec![State::New, State::Healthy, State::Suspect, State::Dead];
     let state = proptest::sample::select(states);
     let time = || 0..(1_u64 << 62);
     let times = proptest::array::uniform6(proptest::option::of(time().prop_map(Timestamp)));
     let exit = (proptest::option::of(any::<std::net::IpAddr>()), proptest::option::of("[A-Z]{2}"));
-    let quarantine = proptest::option::of(("[a-z-]{1,12}", time()));
-    let failure = proptest::option::of((proptest::sample::select(Stage::ALL.to_vec()), "[a-z-]{1,12}"));
-    let texts = (failure, proptest::option::of(".{0,12}"), quarantine);
+    let quarantine = proptest::option::of((code(), time()));
+    let failure = proptest::option::of((proptest::sample::select(Stage::ALL.to_vec()), code()));
+    let texts = (failure, proptest::option::of(code()), quarantine);
     let latency = proptest::option::of(1..100_000_000_u64);
     (state, (any::<u32>(), any::<u8>()), times, (latency, 0.0..=1.0_f32), exit, texts).prop_map(
         |(
@@ -160,7 +163,7 @@ fn health() -> impl Strategy<Value = Health> {
             (failure, reason, caught),
         )| {
             let [last_ok, last_checked, first_seen, dead_since, unlisted_since, exit_seen] = times;
-            Health {
+            Record {
                 state,
                 failures,
                 last_ok,
@@ -173,10 +176,10 @@ fn health() -> impl Strategy<Value = Health> {
                 exit_ip,
                 exit_seen,
                 country: country.and_then(|text| text.as_bytes().try_into().ok()),
-                failure: failure.map(|(stage, code)| (stage, code.into())),
-                http_ability,
-                unsupported: reason.map(|text| text.replace('\0', "").into()),
-                quarantine: caught.map(|(code, at)| (code.into(), Timestamp(at))),
+                failure: failure.map(|(stage, code)| LastFailure { stage, code }),
+                http_ability: HttpAbility::from_byte(http_ability),
+                unsupported: reason,
+                quarantine: caught.map(|(code, at)| Quarantine { code, since: Timestamp(at) }),
             }
         },
     )
@@ -231,9 +234,9 @@ fn source_name(number: u8) -> Arc<str> {
 pub(super) fn change() -> impl Strategy<Value = Change> {
     let number = || 0..12_u64;
     prop_oneof![
-        4 => (number(), health()).prop_map(|(n, health)| {
+        4 => (number(), record()).prop_map(|(n, record)| {
             let kept_from = (n % 3 == 0).then(|| source_name(1));
-            Change::PutNode(NodeRow { health, kept_from, ..node(n) })
+            Change::PutNode(NodeRow { record, kept_from, ..node(n) })
         }),
         2 => (number(), proptest::collection::btree_set(0..4_u8, 0..4)).prop_map(|(n, sources)| {
             Change::ListNode { id: id(n), sources: sources.into_iter().map(source_name).collect() }
@@ -243,7 +246,7 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             Change::PutBan(BanRow { id, uri, label, since: Timestamp(since.into()) })
         }),
         1 => number().prop_map(|n| Change::RemoveBan(id(n))),
-        4 => (number(), health()).prop_map(|(n, health)| Change::PutHealth(id(n), health)),
+        4 => (number(), record()).prop_map(|(n, record)| Change::PutRecord(id(n), record)),
         2 => number().prop_map(|n| Change::RemoveNode(id(n))),
         2 => source().prop_map(Change::PutSource),
         1 => (0..4_u8).prop_map(|n| Change::RemoveSource(source_name(n))),

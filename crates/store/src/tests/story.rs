@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::model::{Model, healthy, id, node, sorted};
-use crate::{Access, Change, Contents, NodeState, SourceError, SourceRow, Sqlite, Store};
+use crate::{Access, Change, Contents, SourceError, SourceRow, Sqlite, Store};
 
 /// Opens the same store again and again: in production this is another run of the program.
 trait Place {
@@ -46,13 +46,13 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
         Change::PutNode(node(3)),
         Change::SetListing { source: "a".into(), ids: vec![id(1), id(2)], complete: true },
         Change::SetListing { source: "b".into(), ids: vec![id(2), id(3), id(99)], complete: true },
-        Change::PutHealth(id(2), healthy(7)),
-        Change::PutHealth(id(98), healthy(7)),
+        Change::PutRecord(id(2), healthy(7)),
+        Change::PutRecord(id(98), healthy(7)),
     ];
     write(&store, &mut model, &first).await;
     let second = vec![
-        Change::PutHealth(id(2), healthy(1)),
-        Change::PutHealth(id(2), healthy(2)),
+        Change::PutRecord(id(2), healthy(1)),
+        Change::PutRecord(id(2), healthy(2)),
         Change::RemoveNode(id(3)),
         Change::PutNode(node(3)),
         Change::SetListing { source: "a".into(), ids: vec![id(3)], complete: false },
@@ -70,7 +70,7 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
     let store = place.open().await;
     assert_eq!(sorted(store.load().await.unwrap()), model.state());
     let two = store.load().await.unwrap().nodes.into_iter().find(|row| row.id == id(2)).unwrap();
-    assert_eq!((two.health.state, two.health.latency.unwrap().as_millis()), (NodeState::Healthy, 2));
+    assert_eq!((two.record.state, two.record.latency.unwrap().as_millis()), (hezar_core::State::Healthy, 2));
 }
 
 async fn write<S: Store>(store: &S, model: &mut Model, changes: &[Change]) {
@@ -83,7 +83,7 @@ async fn big_batch<P: Place>(place: &P) {
     let store = place.open().await;
     let mut changes: Vec<Change> = (0..20_011).map(|n| Change::PutNode(node(n))).collect();
     changes.push(Change::SetListing { source: "all".into(), ids: (0..20_011).map(id).collect(), complete: true });
-    changes.extend((0..20_011).step_by(2).map(|n| Change::PutHealth(id(n), healthy(n))));
+    changes.extend((0..20_011).step_by(2).map(|n| Change::PutRecord(id(n), healthy(n))));
     changes.extend((0..20_011).step_by(3).map(|n| Change::RemoveNode(id(n))));
     store.write(&changes).await.unwrap();
     let mut model = Model::default();

@@ -84,10 +84,10 @@ async fn a_node_that_changes_often_is_written_once() {
     let (writer, _stop, task) = start(&store, WriterConfig::default());
     writer.put(vec![Change::PutNode(node(1))]).await.unwrap();
     for n in 1..10 {
-        writer.put(vec![Change::PutHealth(id(1), healthy(n))]).await.unwrap();
+        writer.put(vec![Change::PutRecord(id(1), healthy(n))]).await.unwrap();
     }
     writer.flush().await.unwrap();
-    assert_eq!(store.load().await.unwrap().nodes[0].health, healthy(9));
+    assert_eq!(store.load().await.unwrap().nodes[0].record, healthy(9));
     assert_eq!(store.0.lock().unwrap().batches, [1]);
     drop(writer);
     assert_eq!(task.await.unwrap(), WriteSummary { written: 1, batches: 1, retries: 0, lost: 0 });
@@ -172,7 +172,7 @@ async fn changes_gather_once_per_node_while_the_disk_fails() {
     let (writer, _stop, task) = start(&store, WriterConfig::default());
     // Far more than the queue holds: nobody waits for the disk.
     for n in 0..1000 {
-        writer.put(vec![Change::PutHealth(id(n % 10), healthy(n)), Change::PutNode(node(n % 10))]).await.unwrap();
+        writer.put(vec![Change::PutRecord(id(n % 10), healthy(n)), Change::PutNode(node(n % 10))]).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(60)).await;
     let status = writer.status();

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{NodeId, Record, Timestamp};
 
-use crate::{BanRow, Change, Health, NodeRow, SessionName, SessionRow, SourceRow};
+use crate::{BanRow, Change, NodeRow, SessionName, SessionRow, SourceRow};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -37,7 +37,7 @@ struct NodeNews {
 #[derive(Debug)]
 enum Put {
     Row(NodeRow),
-    Health(Health),
+    Record(Record),
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Pending {
                 let news = self.nodes.entry(row.id).or_default();
                 news.put = Some(Put::Row(row));
             }
-            Change::PutHealth(id, health) => self.put_health(id, health),
+            Change::PutRecord(id, record) => self.put_record(id, record),
             Change::RemoveNode(id) => self.remove_node(id),
             Change::PutSource(row) => {
                 let news = self.sources.entry(Arc::clone(&row.name)).or_default();
@@ -102,14 +102,14 @@ impl Pending {
         }
     }
 
-    fn put_health(&mut self, id: NodeId, health: Health) {
+    fn put_record(&mut self, id: NodeId, record: Record) {
         let news = self.nodes.entry(id).or_default();
         match &mut news.put {
-            Some(Put::Row(row)) => row.health = health,
-            Some(Put::Health(old)) => *old = health,
+            Some(Put::Row(row)) => row.record = record,
+            Some(Put::Record(old)) => *old = record,
             // Removed and not put again: there is nothing to measure.
             None if news.removed => {}
-            None => news.put = Some(Put::Health(health)),
+            None => news.put = Some(Put::Record(record)),
         }
     }
 
@@ -156,7 +156,7 @@ impl Pending {
         for (id, news) in nodes {
             match news.put {
                 Some(Put::Row(row)) => changes.push(Change::PutNode(row)),
-                Some(Put::Health(health)) => measured.push(Change::PutHealth(id, health)),
+                Some(Put::Record(record)) => measured.push(Change::PutRecord(id, record)),
                 None => {}
             }
         }

@@ -13,7 +13,6 @@ use hezar_pool::{Listing, PoolChange, Restored, SourceName};
 use hezar_probe::Geo;
 use hezar_store::{BanRow, Change, Contents, NodeRow, SessionRow, SourceRow, StrangeRow};
 
-use super::records;
 use crate::{geo::Countries, nodes::Nodes};
 
 /// How long a row that no build understands is kept: a newer version may have written it and may come back.
@@ -73,7 +72,7 @@ pub(crate) fn restore(
     for id in order {
         let Some(found) = found.remove(&id) else { continue };
         // The store of an older version does not say since when.
-        if found.sources.is_empty() && found.row.health.unlisted_since.is_none() {
+        if found.sources.is_empty() && found.row.record.unlisted_since.is_none() {
             unlisted.push(id);
         }
         if found.changed {
@@ -84,7 +83,7 @@ pub(crate) fn restore(
     loaded.nodes = restored.len();
     pool.apply(PoolChange::Restore(restored), now);
     let noted = unlisted.iter().filter_map(|id| pool.node(*id));
-    loaded.repairs.extend(noted.map(|node| Change::PutHealth(node.id(), records::to_health(node.record()))));
+    loaded.repairs.extend(noted.map(|node| Change::PutRecord(node.id(), node.record())));
     loaded
 }
 
@@ -139,8 +138,7 @@ impl Found {
                 self.sources.push(listing);
             }
         }
-        let health = std::mem::take(&mut self.row.health);
-        self.row.health = records::merge(health, row.health);
+        self.row.record = std::mem::take(&mut self.row.record).merge(row.record);
         self.row.kept_from = self.row.kept_from.take().or(row.kept_from);
     }
 }
@@ -155,7 +153,7 @@ fn repairs(found: &Found) -> [Change; 2] {
 
 fn restored_node(found: Found, allows: impl Fn(&str) -> bool, geo: Option<&Countries>) -> Restored {
     let Found { spec, label, sources, row, .. } = found;
-    let mut record = records::to_record(&row.health);
+    let mut record = row.record;
     let known = record.exit_ip.and_then(|ip| geo?.country(ip));
     record.country = known.or(record.country);
     let kept_from = row.kept_from.map(|source| Listing { allow_private: allows(&source), source });

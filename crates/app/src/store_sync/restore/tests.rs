@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hezar_core::{Fault, NodeSpec, Stage};
-use hezar_pool::{Exit, Origin, Outcome, Record, Rules, Success, Watch};
+use hezar_core::{Fault, NodeSpec, Quarantine, Record, Stage, State};
+use hezar_pool::{Exit, Origin, Outcome, Rules, Success, Watch};
 use hezar_store::{Access, Store};
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let bad = (proptest::sample::select(Stage::ALL.to_vec()), proptest::sample::select(codes), any::<bool>());
     let bad = bad.prop_map(|(stage, code, node)| {
         let fault = if node { Fault::Node } else { Fault::Local };
-        Err(hezar_pool::Failure { fault, stage, code })
+        Err(hezar_pool::Failure { fault, stage, code: code.into() })
     });
     (origin, prop_oneof![good, bad]).prop_map(|(origin, result)| Outcome { origin, result })
 }
@@ -270,14 +270,14 @@ fn rewritten(state: &Contents) -> Vec<Change> {
 }
 
 fn row(n: u8, id: NodeId, checked: u64) -> NodeRow {
-    let health = hezar_store::Health {
+    let record = Record {
         first_seen: Timestamp(START + checked),
         last_checked: Some(Timestamp(START + checked)),
         failures: u32::try_from(checked).unwrap(),
-        ..hezar_store::Health::default()
+        ..Record::default()
     };
     let uri = hezar_formats::to_link(&spec(n), &Label::default()).into();
-    NodeRow { id, uri, label: format!("row {checked}").into(), kept_from: None, unreadable_since: None, health }
+    NodeRow { id, uri, label: format!("row {checked}").into(), kept_from: None, unreadable_since: None, record }
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn rows_that_have_become_one_node_are_merged() {
     let id = spec(3).id();
     let other = NodeId::from_bytes([7; 16]);
     let mut caught = row(3, old_id(id), 5);
-    caught.health.quarantine = Some(("tampered-body".into(), Timestamp(START + 1)));
+    caught.record.quarantine = Some(Quarantine { code: "tampered-body".into(), since: Timestamp(START + 1) });
     let listing = |source: &str, id| hezar_store::SourceNodes { source: source.into(), ids: vec![id] };
     let state = Contents {
         nodes: vec![caught, row(3, other, 9)],
@@ -308,7 +308,7 @@ fn rows_that_have_become_one_node_are_merged() {
         Change::PutNode(row) => Some(row.clone()),
         _ => None,
     });
-    assert_eq!(records::to_record(&put.unwrap().health), record);
+    assert_eq!(put.unwrap().record, record);
 }
 
 #[test]
@@ -346,9 +346,9 @@ fn unreadable_rows_are_counted_marked_and_given_up() {
 fn times_from_a_clock_that_was_ahead_are_brought_back() {
     let mut ahead = row(2, spec(2).id(), 1);
     let future = Some(Timestamp(START + 90 * 86_400_000));
-    ahead.health.state = hezar_store::NodeState::Dead;
-    (ahead.health.dead_since, ahead.health.last_checked, ahead.health.last_ok) = (future, future, future);
-    (ahead.health.exit_seen, ahead.health.unlisted_since) = (future, future);
+    ahead.record.state = State::Dead;
+    (ahead.record.dead_since, ahead.record.last_checked, ahead.record.last_ok) = (future, future, future);
+    (ahead.record.exit_seen, ahead.record.unlisted_since) = (future, future);
     let now = Timestamp(START);
     let (pool, _) = restored(&Contents { nodes: vec![ahead], ..Contents::default() }, now);
     let record = pool.node(spec(2).id()).unwrap().record();
@@ -379,14 +379,14 @@ async fn a_store_of_an_older_version_opens_keeps_everything_and_can_be_written()
     for row in &state.nodes {
         let id = loaded.renamed.get(&row.id).copied().unwrap_or(row.id);
         let record = pool.node(id).unwrap().record();
-        assert_eq!((record.failures, record.first_seen), (row.health.failures, row.health.first_seen));
-        assert_eq!((record.last_ok, record.last_checked), (row.health.last_ok, row.health.last_checked));
+        assert_eq!((record.failures, record.first_seen), (row.record.failures, row.record.first_seen));
+        assert_eq!((record.last_ok, record.last_checked), (row.record.last_ok, row.record.last_checked));
         assert_eq!(
             (record.latency, record.exit_ip, record.country),
-            (row.health.latency, row.health.exit_ip, row.health.country)
+            (row.record.latency, row.record.exit_ip, row.record.country)
         );
-        assert_eq!(record.dead_since.is_some(), row.health.state == hezar_store::NodeState::Dead);
-        assert_eq!(record.failure.map(|failure| failure.code), row.health.failure.as_ref().map(|(_, code)| &**code));
+        assert_eq!(record.dead_since.is_some(), row.record.state == State::Dead);
+        assert_eq!(record.failure, row.record.failure);
     }
     let failing = pool.snapshot().nodes().filter(|node| node.record().failure.is_some()).count();
     let known =
