@@ -77,7 +77,8 @@ impl HttpAbility {
     }
 
     /// What was seen of the absolute form.
-    pub(crate) const fn seen_anonymity(self) -> Option<Anonymity> {
+    #[must_use]
+    pub const fn seen_anonymity(self) -> Option<Anonymity> {
         match self.0 >> ANONYMITY_SHIFT {
             1 => Some(Anonymity::Elite),
             2 => Some(Anonymity::Anonymous),

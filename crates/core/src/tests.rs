@@ -48,7 +48,7 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
     let proxy = |version, tls| Outbound::Socks(SocksProxy { version, credentials: None, tls });
     assert!(carries(proxy(SocksVersion::V5, None)));
     assert!(!carries(proxy(SocksVersion::V4a, None)));
-    assert!(!carries(proxy(SocksVersion::V5, Some(Tls::default()))));
+    assert!(!carries(proxy(SocksVersion::V5, Some(Box::default()))));
     assert!(!carries(Outbound::Http(HttpProxy { credentials: None, tls: None })));
     let plugin = || Some(Plugin { name: "obfs-local".into(), options: Vec::new() });
     let shadowsocks = |plugin, udp_over_tcp| {

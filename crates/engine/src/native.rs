@@ -43,8 +43,8 @@ fn build_node(
 ) -> Result<Arc<dyn Dialer>, BuildError> {
     let over = |carrier: &Carrier| TransportConnector::new(&spec.server, carrier, Arc::clone(&via), clients);
     match &spec.outbound {
-        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_ref()))?, system),
-        Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_ref()))?),
+        Outbound::Socks(settings) => protocol::socks::build(settings, over(&tcp(settings.tls.as_deref()))?, system),
+        Outbound::Http(settings) => protocol::http::build(settings, over(&tcp(settings.tls.as_deref()))?),
         Outbound::Shadowsocks(settings) => {
             let connector = protocol::shadowsocks::connector(settings, &spec.server, Arc::clone(&via), clients)?;
             protocol::shadowsocks::build(settings, connector)

@@ -116,14 +116,14 @@ impl ShadowsocksRText<'_> {
         if protocol.as_ref() == "origin" && obfs.as_ref() == "plain" {
             return shadowsocks(self.method, self.password, None, false);
         }
-        Ok(Outbound::ShadowsocksR(ShadowsocksR {
+        Ok(Outbound::ShadowsocksR(Box::new(ShadowsocksR {
             method: field::method(self.method)?,
             password: credential(self.password)?,
             protocol,
             protocol_param: self.protocol_param.into(),
             obfs,
             obfs_param: self.obfs_param.into(),
-        }))
+        })))
     }
 }
 

@@ -64,9 +64,10 @@ impl Filter {
     }
 }
 
-/// A filter that the pool keeps views for, for [`Query::filter`](crate::Query::filter).
+/// A filter that the pool keeps views for, for [`Query::filter`](crate::Query::filter). No other filter of the pool ever has
+/// the same id, also after it has been removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FilterId(pub(crate) u16);
+pub struct FilterId(pub(crate) u32);
 
 /// The pool keeps views for so many filters only: every one costs something at every change of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -75,5 +76,5 @@ pub struct TooManyFilters;
 
 impl TooManyFilters {
     /// The most filters of a pool.
-    pub const MOST: usize = 16;
+    pub const MOST: usize = 1024;
 }

@@ -29,7 +29,9 @@ pub use change::{Applied, PoolChange, Restored};
 pub use exit::exit_key;
 pub use filter::{Filter, FilterId, Term, TooManyFilters};
 pub use hash::hash_key;
-pub use hezar_core::{Country, HttpAbility, HttpWay, LastFailure, Listing, Quarantine, Record, SourceName, State};
+pub use hezar_core::{
+    Anonymity, Country, HttpAbility, HttpWay, LastFailure, Listing, Quarantine, Record, SourceName, State,
+};
 pub use index::{Counts, Snapshot};
 pub use lease::Lease;
 pub use need::Need;

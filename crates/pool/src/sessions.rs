@@ -50,9 +50,16 @@ pub struct Pinned {
 
 impl SessionTable {
     pub(crate) fn new(most: usize) -> Self {
-        let most = most.div_ceil(SHARDS).max(1);
+        let most = per_shard(most);
         let shard = || Shard { most, index: HashMap::default(), entries: Vec::new(), hand: 0 };
         Self { shards: std::array::from_fn(|_| Mutex::new(shard())) }
+    }
+
+    /// Changes how many sessions are kept; those beyond are forgotten now, unused ones first.
+    pub(crate) fn set_most(&self, most: usize) {
+        for shard in &self.shards {
+            shard.lock().set_most(per_shard(most));
+        }
     }
 
     pub(crate) fn shard(&self, session: u64) -> MutexGuard<'_, Shard> {
@@ -60,7 +67,21 @@ impl SessionTable {
     }
 }
 
+const fn per_shard(most: usize) -> usize {
+    let most = most.div_ceil(SHARDS);
+    if most > 0 { most } else { 1 }
+}
+
 impl Shard {
+    fn set_most(&mut self, most: usize) {
+        self.most = most;
+        while self.entries.len() > most {
+            let at = self.sweep();
+            let session = self.entries[at].session;
+            self.end(session);
+        }
+    }
+
     pub(crate) fn get(&mut self, session: u64) -> Option<SessionPin> {
         let entry = self.entries.get_mut(*self.index.get(&session)? as usize)?;
         entry.used = true;

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use hezar_core::NodeId;
+use hezar_core::{Listing, NodeId, SourceName};
 
-use crate::{LeftOut, Node, SourceName};
+use crate::{LeftOut, Node};
 
 /// Slots of nodes.
 pub(crate) type SlotSet = HashSet<u32, ahash::RandomState>;
@@ -23,9 +23,11 @@ pub(crate) struct SourceTable {
     pub(crate) banned: HashSet<NodeId, ahash::RandomState>,
 }
 
-#[derive(Debug, Default)]
+/// One source, and what it lists.
+#[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) allow_private: bool,
+    /// Its name and permission, shared by all the nodes that it lists.
+    pub(crate) listing: Arc<Listing>,
     /// The slots of the nodes that it lists.
     pub(crate) members: SlotSet,
     /// What its last list named and the bounds left out.
@@ -34,7 +36,7 @@ pub(crate) struct Source {
 
 impl SourceTable {
     pub(crate) fn summary(&self) -> Vec<(SourceName, bool, usize)> {
-        self.sources.iter().map(|(name, s)| (Arc::clone(name), s.allow_private, s.members.len())).collect()
+        self.sources.iter().map(|(name, s)| (Arc::clone(name), s.listing.allow_private, s.members.len())).collect()
     }
 
     pub(crate) fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
@@ -67,7 +69,30 @@ impl SourceTable {
         self.servers.get(&node.server_key()).copied().unwrap_or(0)
     }
 
+    /// The listing that the nodes of this source share; the newest one decides about its permission.
+    pub(crate) fn listing(&mut self, listing: &Listing) -> Arc<Listing> {
+        let source = self.source(&listing.source);
+        source.set_permission(listing.allow_private);
+        Arc::clone(&source.listing)
+    }
+
     pub(crate) fn source(&mut self, name: &SourceName) -> &mut Source {
-        self.sources.entry(Arc::clone(name)).or_default()
+        self.sources.entry(Arc::clone(name)).or_insert_with(|| Source::new(name))
+    }
+}
+
+impl Source {
+    fn new(name: &SourceName) -> Self {
+        let listing = Arc::new(Listing { source: Arc::clone(name), allow_private: false });
+        Self { listing, members: SlotSet::default(), left_out: LeftOut::default() }
+    }
+
+    /// Says whether it allows private server addresses; returns whether that is news.
+    pub(crate) fn set_permission(&mut self, allow_private: bool) -> bool {
+        let news = self.listing.allow_private != allow_private;
+        if news {
+            self.listing = Arc::new(Listing { source: Arc::clone(&self.listing.source), allow_private });
+        }
+        news
     }
 }

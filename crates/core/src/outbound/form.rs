@@ -4,7 +4,7 @@ use super::{
     Congestion, Credentials, Hysteria, Hysteria2, HysteriaTransport, Obfs2, Outbound, PacketEncoding, Shadowsocks,
     SocksVersion, StreamProtocol, Tuic, TuicUser, UdpRelayMode, Vision, VmessCipher, WireGuard,
 };
-use crate::{Canon, Canonical, Secret};
+use crate::{Canon, Canonical, Secret, Tls};
 
 impl Canonical for Credentials {
     fn canonical(&self, canon: &mut Canon) {
@@ -18,6 +18,12 @@ impl Canonical for Option<Credentials> {
         if let Some(credentials) = self {
             credentials.canonical(canon);
         }
+    }
+}
+
+fn tls(canon: &mut Canon, tls: Option<&Tls>) {
+    if let Some(tls) = tls {
+        tls.canonical(canon);
     }
 }
 
@@ -161,11 +167,11 @@ impl Canonical for Outbound {
             Self::Socks(socks) => {
                 canon.flag("4a", socks.version == SocksVersion::V4a);
                 socks.credentials.canonical(canon);
-                socks.tls.canonical(canon);
+                tls(canon, socks.tls.as_deref());
             }
             Self::Http(http) => {
                 http.credentials.canonical(canon);
-                http.tls.canonical(canon);
+                tls(canon, http.tls.as_deref());
             }
             Self::Shadowsocks(shadowsocks) => shadowsocks.canonical(canon),
             Self::ShadowsocksR(ssr) => {

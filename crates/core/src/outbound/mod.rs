@@ -12,7 +12,7 @@ pub use self::{
 };
 use std::fmt;
 
-use crate::{Carrier, Secret, SecurityKind, Tls, TransportKind, transport::tls_kind};
+use crate::{Carrier, Secret, SecurityKind, Tls, TransportKind};
 
 /// A user name and a password; either may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,7 +42,7 @@ pub struct SocksProxy {
     /// User and password (SOCKS4 sends only the user).
     pub credentials: Option<Credentials>,
     /// TLS around it, as some clients allow.
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
 }
 
 /// An HTTP CONNECT proxy.
@@ -51,7 +51,7 @@ pub struct HttpProxy {
     /// User and password (Basic).
     pub credentials: Option<Credentials>,
     /// TLS to the proxy itself (an `https` proxy).
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
 }
 
 /// A SIP003 plugin: its name and its options in their order. `Debug` shows no value of an option: shadow-tls has a password there.
@@ -140,7 +140,7 @@ pub enum Outbound {
     Socks(SocksProxy),
     Http(HttpProxy),
     Shadowsocks(Shadowsocks),
-    ShadowsocksR(ShadowsocksR),
+    ShadowsocksR(Box<ShadowsocksR>),
     /// VLESS, VMess or Trojan on a carrier.
     Stream(Box<StreamNode>),
     AnyTls(Box<AnyTls>),
@@ -199,7 +199,10 @@ impl Outbound {
     #[must_use]
     pub const fn security(&self) -> SecurityKind {
         match self {
-            Self::Socks(SocksProxy { tls, .. }) | Self::Http(HttpProxy { tls, .. }) => tls_kind(tls.as_ref()),
+            Self::Socks(SocksProxy { tls: Some(_), .. }) | Self::Http(HttpProxy { tls: Some(_), .. }) => {
+                SecurityKind::Tls
+            }
+            Self::Socks(_) | Self::Http(_) => SecurityKind::None,
             Self::Shadowsocks(_) | Self::ShadowsocksR(_) | Self::WireGuard(_) => SecurityKind::None,
             Self::Stream(node) => node.carrier().security(),
             Self::AnyTls(_) | Self::Hysteria2(_) | Self::Hysteria(_) | Self::Tuic(_) => SecurityKind::Tls,

@@ -31,7 +31,7 @@ impl Outbound {
     /// The TLS layers that the outbound's own settings describe; REALITY and plugins are none of them.
     pub fn tls_layers(&self) -> impl Iterator<Item = &Tls> {
         let (first, second) = match self {
-            Self::Socks(SocksProxy { tls, .. }) | Self::Http(HttpProxy { tls, .. }) => (tls.as_ref(), None),
+            Self::Socks(SocksProxy { tls, .. }) | Self::Http(HttpProxy { tls, .. }) => (tls.as_deref(), None),
             Self::Stream(node) => (node.carrier().tls(), download_tls(node.carrier())),
             Self::AnyTls(anytls) => (Some(&anytls.tls), None),
             Self::Hysteria2(hysteria) => (Some(&hysteria.tls), None),

@@ -144,14 +144,14 @@ fn shadowsocks_r<W: Words>() -> BoxedStrategy<Outbound> {
     ]);
     (methods, secret::<W>(), pairs, empty_or(W::text()), empty_or(W::text()))
         .prop_map(|(method, password, (protocol, obfs), protocol_param, obfs_param)| {
-            Outbound::ShadowsocksR(ShadowsocksR {
+            Outbound::ShadowsocksR(Box::new(ShadowsocksR {
                 method: method.into(),
                 password,
                 protocol: protocol.into(),
                 protocol_param,
                 obfs: obfs.into(),
                 obfs_param,
-            })
+            }))
         })
         .boxed()
 }
@@ -226,10 +226,11 @@ fn wireguard<W: Words>() -> BoxedStrategy<Outbound> {
 
 fn outbound<W: Words>() -> BoxedStrategy<Outbound> {
     let versions = select(vec![SocksVersion::V4, SocksVersion::V4a, SocksVersion::V5]);
-    let socks = (versions, W::credentials(), rarely::<W, _>(tls::<W>()))
-        .prop_map(|(version, credentials, tls)| Outbound::Socks(SocksProxy { version, credentials, tls }));
+    let socks = (versions, W::credentials(), rarely::<W, _>(tls::<W>())).prop_map(|(version, credentials, tls)| {
+        Outbound::Socks(SocksProxy { version, credentials, tls: tls.map(Box::new) })
+    });
     let http = (W::credentials(), rarely::<W, _>(tls::<W>()))
-        .prop_map(|(credentials, tls)| Outbound::Http(HttpProxy { credentials, tls }));
+        .prop_map(|(credentials, tls)| Outbound::Http(HttpProxy { credentials, tls: tls.map(Box::new) }));
     let anytls =
         (secret::<W>(), tls::<W>()).prop_map(|(password, tls)| Outbound::AnyTls(Box::new(AnyTls { password, tls })));
     prop_oneof![

@@ -39,10 +39,10 @@ fn node(row: &Row<'_>) -> Result<NodeSpec, RejectCode> {
         }
         "vless" => user(row, "").vless(carrier(row)?)?,
         "trojan" => outbound::trojan(row.text(&["password"]), None, carrier(row)?)?,
-        "http" => Outbound::Http(HttpProxy { credentials: credentials(row), tls: optional_tls(row) }),
+        "http" => Outbound::Http(HttpProxy { credentials: credentials(row), tls: optional_tls(row).map(Box::new) }),
         "socks5" => {
             let (credentials, tls) = (credentials(row), optional_tls(row));
-            Outbound::Socks(SocksProxy { version: SocksVersion::V5, credentials, tls })
+            Outbound::Socks(SocksProxy { version: SocksVersion::V5, credentials, tls: tls.map(Box::new) })
         }
         "anytls" => {
             let password = outbound::credential(row.text(&["password"]))?;

@@ -71,11 +71,15 @@ fn node(row: &Row<'_>) -> Result<Option<NodeSpec>, RejectCode> {
         "trojan" => outbound::trojan(keyed(row, &["password"], 3), None, carrier(row, true)?)?,
         "http" | "https" => {
             let tls = (kind == "https" || over_tls(row)).then(|| tls(row));
-            Outbound::Http(HttpProxy { credentials: credentials(row), tls })
+            Outbound::Http(HttpProxy { credentials: credentials(row), tls: tls.map(Box::new) })
         }
         "socks5" | "socks5-tls" | "socks" => {
             let tls = (kind == "socks5-tls" || over_tls(row)).then(|| tls(row));
-            Outbound::Socks(SocksProxy { version: SocksVersion::V5, credentials: credentials(row), tls })
+            Outbound::Socks(SocksProxy {
+                version: SocksVersion::V5,
+                credentials: credentials(row),
+                tls: tls.map(Box::new),
+            })
         }
         "hysteria2" | "hy2" => hysteria2(row)?,
         "tuic" | "tuic-v5" => tuic(row)?,

@@ -41,11 +41,15 @@ fn node(protocol: &str, entry: &Tree, server: &Tree) -> Result<NodeSpec, RejectC
         "shadowsocks" => shadowsocks(user)?,
         "socks" => {
             let credentials = field::credentials(user.text(&["user"]), user.text(&["pass"]));
-            Outbound::Socks(SocksProxy { version: SocksVersion::V5, credentials, tls: optional_tls(stream)? })
+            Outbound::Socks(SocksProxy {
+                version: SocksVersion::V5,
+                credentials,
+                tls: optional_tls(stream)?.map(Box::new),
+            })
         }
         "http" => {
             let credentials = field::credentials(user.text(&["user"]), user.text(&["pass"]));
-            Outbound::Http(HttpProxy { credentials, tls: optional_tls(stream)? })
+            Outbound::Http(HttpProxy { credentials, tls: optional_tls(stream)?.map(Box::new) })
         }
         "wireguard" => return wireguard(settings, server),
         "hysteria" | "hysteria2" => hysteria2(server, stream),

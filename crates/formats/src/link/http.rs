@@ -57,7 +57,7 @@ pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
         if uri.port.is_empty() { endpoint.map_err(|_| RejectCode::WebAddress)? } else { endpoint? };
     let kind = security::kind(uri.query.get(&["security", "tls"]), SecurityKind::None);
     let tls = (secure || kind == SecurityKind::Tls).then(|| security::read_tls(&uri.query));
-    Ok((NodeSpec::new(server, Outbound::Http(HttpProxy { credentials, tls })), uri.label()))
+    Ok((NodeSpec::new(server, Outbound::Http(HttpProxy { credentials, tls: tls.map(Box::new) })), uri.label()))
 }
 
 /// A password may hold a raw `#` or `?`, but a page's query may hold an address with `@` as well.

@@ -22,7 +22,10 @@ pub(super) fn read(body: &str, version: SocksVersion, tls: bool) -> Result<Named
     let (server, credentials) = endpoint(&uri, PORT)?;
     let kind = security::kind(uri.query.get(&["security", "tls"]), SecurityKind::None);
     let tls = (tls || kind == SecurityKind::Tls).then(|| security::read_tls(&uri.query));
-    Ok((NodeSpec::new(server, Outbound::Socks(SocksProxy { version, credentials, tls })), uri.label()))
+    Ok((
+        NodeSpec::new(server, Outbound::Socks(SocksProxy { version, credentials, tls: tls.map(Box::new) })),
+        uri.label(),
+    ))
 }
 
 /// The server and the login of a SOCKS or HTTP link, in every order that lists have them, or in base64 as v2rayN and

@@ -35,6 +35,15 @@ struct Placed {
     positions: SmallVec<[u32; 2]>,
 }
 
+impl Placed {
+    /// Forgets the node's places in the views of a filter, which are gone.
+    fn leave_views_of(&mut self, filter: u32) {
+        let mut kept = self.placement.views.iter().map(|key| key.filter != filter);
+        self.positions.retain(|_| kept.next().unwrap_or(true));
+        self.placement.views.retain(|key| key.filter != filter);
+    }
+}
+
 /// The tables that only writers touch, under the pool's writer lock.
 #[derive(Debug)]
 pub(crate) struct Index<D> {
@@ -44,7 +53,9 @@ pub(crate) struct Index<D> {
     views: Arc<Views>,
     exit_writers: BTreeMap<ViewKey, ExitTableWriter>,
     counts: Counts,
-    filters: Vec<FastestFilter>,
+    /// By their ids, which are never given twice.
+    filters: BTreeMap<u32, FastestFilter>,
+    last_filter: u32,
     /// Slots of nodes that another one displaced from a filter, or into one.
     displaced: Vec<u32>,
 }
@@ -58,7 +69,8 @@ impl<D> Index<D> {
             views: Arc::new(vec![(ViewKey::ALL, Arc::default())]),
             exit_writers: BTreeMap::new(),
             counts: Counts::default(),
-            filters: Vec::new(),
+            filters: BTreeMap::new(),
+            last_filter: 0,
             displaced: Vec::new(),
         }
     }
@@ -74,26 +86,40 @@ impl<D> Index<D> {
 
     /// Keeps views for one more filter from now on.
     pub(crate) fn add_filter(&mut self, filter: Filter) -> Result<FilterId, TooManyFilters> {
+        let id = self.last_filter.checked_add(1).ok_or(TooManyFilters)?;
         if self.filters.len() >= TooManyFilters::MOST {
             return Err(TooManyFilters);
         }
-        self.filters.push(FastestFilter::new(filter));
-        let number = self.filters.len() as u16;
+        self.last_filter = id;
+        self.filters.insert(id, FastestFilter::new(filter));
         // Made now, so that an empty view is told from an unknown one.
-        self.view_mut(ViewKey { filter: number, country: None });
+        self.view_mut(ViewKey { filter: id, country: None });
         let slots = Arc::clone(&self.slots);
         for node in slots.iter().flatten() {
             self.place(node);
         }
-        Ok(FilterId(number))
+        Ok(FilterId(id))
+    }
+
+    /// Ends the views of a filter; says whether there was such a filter.
+    pub(crate) fn remove_filter(&mut self, FilterId(id): FilterId) -> bool {
+        if self.filters.remove(&id).is_none() {
+            return false;
+        }
+        Arc::make_mut(&mut self.views).retain(|(key, _)| key.filter != id);
+        self.exit_writers.retain(|key, _| key.filter != id);
+        for placed in self.placed.iter_mut().flatten() {
+            placed.leave_views_of(id);
+        }
+        true
     }
 
     pub(crate) fn filter(&self, id: FilterId) -> Option<&Filter> {
-        self.filters.get(usize::from(id.0).checked_sub(1)?).map(|filter| &filter.filter)
+        self.filters.get(&id.0).map(|filter| &filter.filter)
     }
 
     /// Whether what lists a node decides about its views.
-    pub(crate) const fn has_filters(&self) -> bool {
+    pub(crate) fn has_filters(&self) -> bool {
         !self.filters.is_empty()
     }
 
@@ -123,7 +149,7 @@ impl<D> Index<D> {
         for (key, position) in placed.placement.views.iter().zip(&placed.positions) {
             self.leave(node, *key, *position, &placed.placement);
         }
-        for filter in &mut self.filters {
+        for filter in self.filters.values_mut() {
             filter.remove(placed.placement.latency, slot, &mut self.displaced);
         }
         *self.counts.class_mut(placed.placement.class) -= 1;
@@ -247,7 +273,8 @@ impl<D> Index<D> {
             views.extend(node.country().map(|country| ViewKey { filter: 0, country: Some(country) }));
         }
         let slot = node.slot();
-        for (number, filter) in (1..).zip(&mut self.filters) {
+        for (number, filter) in &mut self.filters {
+            let number = *number;
             let fits = routable && filter.filter.fits(node);
             if let Some(old) = old.filter(|old| !fits || old.latency != latency) {
                 filter.remove(old.latency, slot, &mut self.displaced);

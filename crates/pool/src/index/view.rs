@@ -10,7 +10,7 @@ use crate::Country;
 /// Which routable nodes a view holds: those that a filter lets through (0 = all), in one country or anywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ViewKey {
-    pub(crate) filter: u16,
+    pub(crate) filter: u32,
     pub(crate) country: Option<Country>,
 }
 

@@ -1,34 +1,42 @@
 //! What picking never reads about a node, and the judgement over its evidence.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use hezar_core::{Code, Fault, Label, Timestamp};
+use hezar_core::{Code, Fault, Label, Record, Timestamp};
 use smallvec::SmallVec;
 
+use super::packed::OptionalTime;
 use crate::{
     LastFailure, Listing, Quarantine, Rules, State,
     outcome::{Failure, Origin, Outcome, Success},
 };
 
-/// The part of a node behind its lock.
+/// The part of a node behind its lock. A million nodes have one each, so that what is rare is boxed and what nodes share
+/// is shared.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) label: Label,
-    pub(crate) listings: SmallVec<[Listing; 1]>,
-    pub(crate) failures: u32,
+    pub(crate) listings: SmallVec<[Arc<Listing>; 1]>,
     /// The listing that it dropped out of last: its permission for private addresses outlives it. Absent when the source
     /// itself was dropped.
-    pub(crate) kept_from: Option<Listing>,
+    pub(crate) kept_from: Option<Arc<Listing>>,
     pub(crate) first_seen: Timestamp,
-    pub(crate) last_ok: Option<Timestamp>,
-    pub(crate) last_checked: Option<Timestamp>,
-    pub(crate) dead_since: Option<Timestamp>,
-    pub(crate) unlisted_since: Option<Timestamp>,
+    pub(crate) last_ok: OptionalTime,
+    pub(crate) last_checked: OptionalTime,
+    pub(crate) dead_since: OptionalTime,
+    pub(crate) unlisted_since: OptionalTime,
+    pub(crate) exit_seen: OptionalTime,
     pub(crate) exit_ip: Option<IpAddr>,
-    pub(crate) exit_seen: Option<Timestamp>,
+    pub(crate) failures: u32,
     pub(crate) failure: Option<LastFailure>,
-    pub(crate) unsupported: Option<Code>,
-    pub(crate) quarantine: Option<Quarantine>,
+    rare: Option<Box<RareFacts>>,
+}
+
+/// What is known about few nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct RareFacts {
+    unsupported: Option<Code>,
+    quarantine: Option<Quarantine>,
 }
 
 /// What one piece of evidence changed.
@@ -43,6 +51,54 @@ pub(crate) struct Observed {
 }
 
 impl Facts {
+    /// The facts that a record says, before any source lists the node.
+    pub(crate) fn new(label: Label, record: &Record, now: Timestamp) -> Self {
+        let dead_since = record.dead_since.or(record.last_checked).unwrap_or(now);
+        let mut facts = Self {
+            label,
+            listings: SmallVec::new(),
+            kept_from: None,
+            first_seen: record.first_seen,
+            last_ok: record.last_ok.into(),
+            last_checked: record.last_checked.into(),
+            dead_since: (record.state == State::Dead).then_some(dead_since).into(),
+            unlisted_since: record.unlisted_since.into(),
+            exit_seen: record.exit_seen.into(),
+            exit_ip: record.exit_ip,
+            failures: record.failures,
+            failure: record.failure,
+            rare: None,
+        };
+        facts.set_quarantine(record.quarantine);
+        facts
+    }
+
+    /// Why no dialer can be built for the node.
+    pub(crate) fn unsupported(&self) -> Option<Code> {
+        self.rare.as_ref().and_then(|rare| rare.unsupported)
+    }
+
+    /// How the node was caught tampering.
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        self.rare.as_ref().and_then(|rare| rare.quarantine)
+    }
+
+    /// Says why no dialer can be built, or that one may be; returns whether that is news.
+    pub(crate) fn set_unsupported(&mut self, unsupported: Option<Code>) -> bool {
+        self.set_rare(RareFacts { unsupported, quarantine: self.quarantine() })
+    }
+
+    /// Puts the node into quarantine, or lets it out; returns whether that is news.
+    pub(crate) fn set_quarantine(&mut self, quarantine: Option<Quarantine>) -> bool {
+        self.set_rare(RareFacts { unsupported: self.unsupported(), quarantine })
+    }
+
+    fn set_rare(&mut self, rare: RareFacts) -> bool {
+        let known = self.rare.as_deref().copied().unwrap_or_default();
+        self.rare = (rare != RareFacts::default()).then(|| Box::new(rare));
+        known != rare
+    }
+
     /// Takes in the evidence and says the state that follows; nothing when it does not count.
     pub(crate) fn judge(&mut self, state: State, outcome: &Outcome, now: Timestamp, rules: &Rules) -> Option<State> {
         match &outcome.result {
@@ -57,12 +113,12 @@ impl Facts {
     fn succeeded(&mut self, success: &Success, now: Timestamp) -> State {
         self.failures = 0;
         self.failure = None;
-        self.dead_since = None;
-        self.last_ok = Some(now);
-        self.last_checked = Some(now);
+        self.dead_since = OptionalTime::NONE;
+        self.last_ok = now.into();
+        self.last_checked = now.into();
         if let Some(exit) = success.exit {
             self.exit_ip = Some(exit.ip);
-            self.exit_seen = Some(now);
+            self.exit_seen = now.into();
         }
         State::Healthy
     }
@@ -73,11 +129,11 @@ impl Facts {
         let most = if origin == Origin::Traffic { self.failures.max(limit - 1) } else { u32::MAX };
         self.failures = self.failures.saturating_add(1).min(most);
         self.failure = Some(LastFailure { stage: failure.stage, code: failure.code });
-        self.last_checked = Some(now);
+        self.last_checked = now.into();
         match state {
             State::Dead => State::Dead,
             _ if self.failures >= limit => {
-                self.dead_since = Some(now);
+                self.dead_since = now.into();
                 State::Dead
             }
             State::Healthy => State::Suspect,

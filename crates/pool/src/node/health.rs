@@ -55,13 +55,13 @@ impl<D> Node<D> {
     /// The code that says why no dialer can be built for it.
     #[must_use]
     pub fn unsupported(&self) -> Option<Code> {
-        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported }
+        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported() }
     }
 
     /// Why it carries no traffic whatever its health, if it was caught tampering.
     #[must_use]
     pub fn quarantine(&self) -> Option<Quarantine> {
-        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine }
+        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine() }
     }
 
     /// What it is counted under.
@@ -162,25 +162,28 @@ impl<D> Node<D> {
         let _ = self.phase.fetch_update(Release, Acquire, |phase| Some((phase & !3) | state as u8));
     }
 
-    /// Marks it as impossible to dial; says whether that is news.
-    pub(crate) fn set_unsupported(&self, code: Code) -> bool {
+    /// Marks it as impossible to dial, or takes that back; says whether it is news.
+    pub(crate) fn set_unsupported(&self, code: Option<Code>) -> bool {
         let mut facts = self.facts.lock();
-        let news = facts.unsupported != Some(code);
-        facts.unsupported = Some(code);
-        self.phase.fetch_or(UNSUPPORTED, Release);
+        let news = facts.set_unsupported(code);
+        self.set_flag(UNSUPPORTED, code.is_some());
         news
     }
 
     /// Puts it into quarantine, or lets it out of it; says whether that is news.
     pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
         let mut facts = self.facts.lock();
-        let news = facts.quarantine != quarantine;
-        facts.quarantine = quarantine;
-        match quarantine {
-            Some(_) => self.phase.fetch_or(QUARANTINED, Release),
-            None => self.phase.fetch_and(!QUARANTINED, Release),
-        };
+        let news = facts.set_quarantine(quarantine);
+        self.set_flag(QUARANTINED, quarantine.is_some());
         news
+    }
+
+    fn set_flag(&self, flag: u8, on: bool) {
+        if on {
+            self.phase.fetch_or(flag, Release);
+        } else {
+            self.phase.fetch_and(!flag, Release);
+        }
     }
 
     pub(crate) fn set_gone(&self) {
@@ -196,14 +199,14 @@ impl<D> Node<D> {
         }
         let (since, after) = match self.state() {
             _ if facts.last_ok.is_none() => (facts.unlisted_since, rules.forget_unused_after.min(rules.forget_after)),
-            _ if facts.unsupported.is_some() || facts.quarantine.is_some() => {
+            _ if facts.unsupported().is_some() || facts.quarantine().is_some() => {
                 (facts.unlisted_since, rules.forget_after)
             }
             State::Dead => (facts.dead_since, rules.forget_after),
             State::New => (facts.unlisted_since, rules.forget_after),
             State::Healthy | State::Suspect => return false,
         };
-        since.is_some_and(|since| now.since(since) >= after)
+        since.get().is_some_and(|since| now.since(since) >= after)
     }
 
     /// Whether it has ever carried anything.

@@ -16,7 +16,7 @@ impl<D> Node<D> {
     /// The sources that list it; empty when none does any more.
     #[must_use]
     pub fn sources(&self) -> Vec<Listing> {
-        self.facts.lock().listings.to_vec()
+        self.facts.lock().listings.iter().map(|listing| Listing::clone(listing)).collect()
     }
 
     /// Whether any source lists it.
@@ -29,7 +29,7 @@ impl<D> Node<D> {
     #[must_use]
     pub fn kept_from(&self) -> Option<Listing> {
         let facts = self.facts.lock();
-        facts.kept_from.clone().filter(|_| facts.listings.is_empty())
+        facts.kept_from.as_deref().filter(|_| facts.listings.is_empty()).cloned()
     }
 
     /// Whether this source lists it.

@@ -5,6 +5,7 @@ mod ewma;
 mod facts;
 mod health;
 mod listings;
+mod packed;
 mod payload;
 mod place;
 
@@ -17,12 +18,13 @@ use std::{
 use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Anonymity, HttpAbility, Record, State, exit::exit_key, hash_key};
+use crate::{Anonymity, HttpAbility, Record, exit::exit_key, hash_key};
 use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
 pub(crate) use health::Class;
 use health::QUARANTINED;
+pub(crate) use packed::OptionalTime;
 use payload::Payload;
 
 /// One upstream proxy. What picking reads is atomic; the rest is behind a lock of its own that is held for nanoseconds.
@@ -63,7 +65,6 @@ pub struct Node<D> {
 impl<D> Node<D> {
     /// A node with what is known about it.
     pub(crate) fn new(id: NodeId, spec: NodeSpec, label: Label, record: &Record, now: Timestamp) -> Self {
-        let dead_since = record.dead_since.or(record.last_checked).unwrap_or(now);
         let measured = record.last_checked.unwrap_or(now);
         let latency = record.latency.map(micros);
         let errors = record.last_checked.map(|_| record.error_rate.clamp(0.0, 1.0));
@@ -86,22 +87,7 @@ impl<D> Node<D> {
             errors: Ewma::starting(errors, measured),
             circuit: Circuit::default(),
             last_success: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
-            facts: Mutex::new(Facts {
-                label,
-                listings: smallvec::SmallVec::new(),
-                failures: record.failures,
-                kept_from: None,
-                first_seen: record.first_seen,
-                last_ok: record.last_ok,
-                last_checked: record.last_checked,
-                dead_since: (record.state == State::Dead).then_some(dead_since),
-                unlisted_since: record.unlisted_since,
-                exit_ip: record.exit_ip,
-                exit_seen: record.exit_seen,
-                failure: record.failure,
-                unsupported: None,
-                quarantine: record.quarantine,
-            }),
+            facts: Mutex::new(Facts::new(label, record, now)),
             payload: Mutex::new(Payload { generation: 0, value: None }),
         }
     }
@@ -110,6 +96,10 @@ impl<D> Node<D> {
     #[must_use]
     pub const fn id(&self) -> NodeId {
         self.id
+    }
+
+    pub(crate) const fn id_ref(&self) -> &NodeId {
+        &self.id
     }
 
     /// Everything needed to dial it.
@@ -200,19 +190,19 @@ impl<D> Node<D> {
             state: self.state(),
             failures: facts.failures,
             first_seen: facts.first_seen,
-            last_ok: facts.last_ok,
-            last_checked: facts.last_checked,
-            dead_since: facts.dead_since,
-            unlisted_since: facts.unlisted_since,
+            last_ok: facts.last_ok.get(),
+            last_checked: facts.last_checked.get(),
+            dead_since: facts.dead_since.get(),
+            unlisted_since: facts.unlisted_since.get(),
             latency: self.latency(),
             error_rate: self.error_rate(),
             exit_ip: facts.exit_ip,
-            exit_seen: facts.exit_seen,
+            exit_seen: facts.exit_seen.get(),
             country: self.country(),
             failure: facts.failure,
             http_ability: self.http_ability(),
-            unsupported: facts.unsupported,
-            quarantine: facts.quarantine,
+            unsupported: facts.unsupported(),
+            quarantine: facts.quarantine(),
         }
     }
 

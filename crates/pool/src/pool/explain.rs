@@ -63,7 +63,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             _ if !query.need.fits(node.http_ability()) => Some("transparent"),
             _ if query.anonymity.is_some_and(|least| !least.is_met_by(node.anonymity())) => Some("anonymity"),
             _ if query.country.is_some_and(|country| node.country() != Some(country)) => Some("country"),
-            _ if filter.as_ref().is_some_and(|filter| !filter.fits(node)) => Some("filter"),
+            _ if query.filter.is_some() && filter.as_ref().is_none_or(|filter| !filter.fits(node)) => Some("filter"),
             _ if top.as_ref().is_some_and(|top| !top.contains(&node.slot())) => Some("filter"),
             _ if query.site.is_some_and(|site| self.sites.avoids(site, node.id())) => Some("site"),
             _ if query.exclude_nodes.contains(&node.id()) => Some("tried"),

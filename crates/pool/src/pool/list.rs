@@ -2,13 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Label, Listing, NodeId, NodeSpec, Record, SourceName, Timestamp};
+use smallvec::SmallVec;
 
-use super::Pool;
+use super::{Pool, by_id::NodeById};
 use crate::{
-    Applied, ChangeKind, ChangedNode, INSECURE, LeftOut, Listing, Node, Record, Restored, SourceName,
+    Applied, ChangeKind, ChangedNode, INSECURE, LeftOut, Node, Restored,
     index::Index,
-    node::Facts,
+    node::{Facts, OptionalTime},
     sources::{SlotSet, SourceTable},
 };
 
@@ -48,9 +49,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let named = nodes.len();
         nodes.retain(|(id, ..)| !table.banned.contains(id));
         applied.banned = named - nodes.len();
-        let listing = Listing { source: Arc::clone(name), allow_private };
         let source = table.source(name);
-        let permission_changed = std::mem::replace(&mut source.allow_private, allow_private) != allow_private;
+        let permission_changed = source.set_permission(allow_private);
+        let listing = Arc::clone(&source.listing);
         let before = std::mem::take(&mut source.members);
         let kept = self.kept(&nodes, &before);
         let mut left: Vec<u32> = before.difference(&kept).copied().collect();
@@ -127,7 +128,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let slots = nodes.iter().filter_map(|(id, ..)| Some(self.node(*id)?.slot()));
         let mut kept = SlotSet::default();
         for slot in slots.filter(|slot| before.contains(slot)) {
-            if kept.len() >= self.rules.bounds.per_source {
+            if kept.len() >= self.rules().bounds.per_source {
                 break;
             }
             kept.insert(slot);
@@ -137,7 +138,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// What a list may bring whose source keeps `staying` nodes. When the pool is full, room is made for it.
     fn room(&self, table: &mut SourceTable, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
-        let bounds = &self.rules.bounds;
+        let bounds = self.rules().bounds;
         let source = bounds.per_source.saturating_sub(staying);
         let new = nodes.iter().filter(|(id, ..)| self.node(*id).is_none()).count().min(source);
         let total = self.snapshot().counts().total();
@@ -154,7 +155,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     fn admit(&self, table: &SourceTable, node: &Node<D>, new: bool, room: &mut Room, left_out: &mut LeftOut) -> bool {
         let why = if room.source == 0 {
             &mut left_out.source
-        } else if new && table.on_server(node) >= self.rules.bounds.per_server {
+        } else if new && table.on_server(node) >= self.rules().bounds.per_server {
             &mut left_out.server
         } else if new && room.pool == 0 {
             &mut left_out.pool
@@ -199,11 +200,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     self.insert(&mut table, &mut index, &node);
                     node
                 });
+                let listings: SmallVec<[_; 1]> = sources.iter().map(|listing| table.listing(listing)).collect();
                 let changed = node.relist(|facts| {
-                    facts.kept_from = kept_from.filter(|_| new).or_else(|| facts.kept_from.take());
-                    let changed = sources.iter().filter(|listing| join(facts, listing, &label)).count() > 0;
+                    let kept = kept_from.filter(|_| new).map(Arc::new);
+                    facts.kept_from = kept.or_else(|| facts.kept_from.take());
+                    let mut changed = false;
+                    for listing in &listings {
+                        changed |= join(facts, listing, &label);
+                    }
                     if facts.listings.is_empty() {
-                        facts.unlisted_since.get_or_insert(now);
+                        facts.unlisted_since = facts.unlisted_since.get().unwrap_or(now).into();
                     }
                     changed
                 });
@@ -211,9 +217,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                     index.place(&node);
                 }
                 for listing in &sources {
-                    let source = table.source(&listing.source);
-                    source.allow_private = listing.allow_private;
-                    source.members.insert(node.slot());
+                    table.source(&listing.source).members.insert(node.slot());
                 }
                 if node.relist(|facts| facts.listings.is_empty()) {
                     table.unlisted.insert(node.slot());
@@ -235,25 +239,25 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         {
             let index = self.index.lock();
             let unlisted = table.unlisted.iter().filter_map(|slot| index.node_at(*slot));
-            old.extend(unlisted.filter(|node| node.forgettable(now, &self.rules)).map(|node| node.id()));
+            old.extend(unlisted.filter(|node| node.forgettable(now, &self.rules())).map(|node| node.id()));
         }
         let forgotten = self.remove_all(&mut table, &old);
         // The bound may have become smaller since the store was filled.
-        let beyond = self.snapshot().counts().total().saturating_sub(self.rules.bounds.total);
+        let beyond = self.snapshot().counts().total().saturating_sub(self.rules().bounds.total);
         forgotten + self.make_room(&mut table, beyond, &HashSet::default())
     }
 
     fn insert(&self, table: &mut SourceTable, index: &mut Index<D>, node: &Arc<Node<D>>) {
-        if node.insecure() && !self.rules.allow_insecure {
-            node.set_unsupported(INSECURE.into());
+        if node.insecure() && !self.rules().allow_insecure {
+            node.set_unsupported(Some(INSECURE.into()));
         }
-        self.shard(node.id()).write().insert(node.id(), Arc::clone(node));
+        self.shard(node.id()).write().insert(NodeById(Arc::clone(node)));
         table.count_server(node);
         index.add(Arc::clone(node));
     }
 
     pub(crate) fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {
-        self.shard(id).write().remove(&id)
+        self.shard(id).write().take(&id).map(|node| node.0)
     }
 
     /// Frees the slots of nodes that have been taken out of the index.
@@ -282,7 +286,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         table: &mut SourceTable,
         name: &str,
         slots: &[u32],
-        keep: Option<&Listing>,
+        keep: Option<&Arc<Listing>>,
         now: Timestamp,
     ) -> usize {
         let (mut unlisted, mut moved) = (0, false);
@@ -293,7 +297,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 facts.listings.retain(|listing| &*listing.source != name);
                 facts.kept_from = keep.cloned();
                 if facts.listings.is_empty() {
-                    facts.unlisted_since = Some(now);
+                    facts.unlisted_since = now.into();
                 }
                 facts.listings.is_empty()
             });
@@ -314,7 +318,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Changes what nodes keep from a source that listed them last: its permission, or nothing when it is gone.
-    fn change_kept(&self, table: &SourceTable, name: &str, kept: Option<&Listing>) {
+    fn change_kept(&self, table: &SourceTable, name: &str, kept: Option<&Arc<Listing>>) {
         let mut news = Vec::new();
         for slot in &table.unlisted {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
@@ -333,7 +337,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Gives nodes the new permission of one of their sources; returns how many changed.
-    fn relist(&self, slots: &[u32], listing: &Listing) -> usize {
+    fn relist(&self, slots: &[u32], listing: &Arc<Listing>) -> usize {
         let mut news = Vec::with_capacity(slots.len());
         for slot in slots {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
@@ -346,8 +350,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 }
 
 /// Adds a source to a node's listings; says whether anything changed. The first source that names a node names it.
-fn join(facts: &mut Facts, listing: &Listing, label: &Label) -> bool {
-    facts.unlisted_since = None;
+fn join(facts: &mut Facts, listing: &Arc<Listing>, label: &Label) -> bool {
+    facts.unlisted_since = OptionalTime::NONE;
     let place = facts.listings.iter().position(|known| known.source == listing.source);
     let first = place == Some(0) || (place.is_none() && facts.listings.is_empty());
     let rename = !label.is_empty() && *label != facts.label && (first || facts.label.is_empty());
@@ -357,11 +361,11 @@ fn join(facts: &mut Facts, listing: &Listing, label: &Label) -> bool {
     match place.and_then(|place| facts.listings.get_mut(place)) {
         Some(known) if known.allow_private == listing.allow_private => rename,
         Some(known) => {
-            known.allow_private = listing.allow_private;
+            *known = Arc::clone(listing);
             true
         }
         None => {
-            facts.listings.push(listing.clone());
+            facts.listings.push(Arc::clone(listing));
             true
         }
     }

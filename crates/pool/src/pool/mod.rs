@@ -1,20 +1,23 @@
 //! The pool: every known node, changed by listings and evidence, asked for the best one.
 
+mod by_id;
 mod explain;
 mod list;
 mod room;
 
 pub use explain::{Candidate, Excluded, Explanation};
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use hezar_core::{Code, NodeId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
+use by_id::NodeById;
+
 use crate::{
-    Anonymity, Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, Lease, LeftOut, Node, Outcome, Pinned,
-    PoolChange, Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
+    Anonymity, Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease, LeftOut, Node,
+    Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
     index::Index,
     pick,
     sessions::{SessionPin, SessionTable},
@@ -35,7 +38,7 @@ const TWINS: usize = 64;
 /// them, only a part of the table of sessions when the query has one.
 #[derive(Debug)]
 pub struct Pool<D> {
-    rules: Rules,
+    rules: ArcSwap<Rules>,
     by_id: [RwLock<ById<D>>; SHARDS],
     snapshot: ArcSwap<Snapshot<D>>,
     index: Mutex<Index<D>>,
@@ -45,7 +48,8 @@ pub struct Pool<D> {
     watchers: Watchers,
 }
 
-type ById<D> = HashMap<NodeId, Arc<Node<D>>, ahash::RandomState>;
+/// The nodes by their identity, which each holds itself.
+type ById<D> = HashSet<NodeById<D>, ahash::RandomState>;
 
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// An empty pool.
@@ -55,7 +59,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         Self {
             sessions: SessionTable::new(rules.sessions),
             sites: SiteTable::new(),
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             by_id: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(index.publish()),
             index: Mutex::new(index),
@@ -66,8 +70,27 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// The thresholds.
     #[must_use]
-    pub const fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Changes the thresholds. They decide about what comes from now on; where there are too many nodes now, the next
+    /// [`Pool::tick`] removes some. Nodes that take any certificate are used or left out at once.
+    pub fn set_rules(&self, rules: Rules) {
+        self.sessions.set_most(rules.sessions);
+        let allow_insecure = rules.allow_insecure;
+        // No node comes in between by the old rule and is missed.
+        let _sources = self.sources.lock();
+        if self.rules.swap(Arc::new(rules)).allow_insecure == allow_insecure {
+            return;
+        }
+        for node in self.snapshot().nodes().filter(|node| node.insecure()) {
+            match node.unsupported() {
+                Some(code) if allow_insecure && code == INSECURE => self.clear_unsupported(node.id()),
+                None if !allow_insecure => self.mark_unsupported(node.id(), INSECURE),
+                _ => {}
+            }
+        }
     }
 
     /// Changes the set of nodes. Large changes are published in slices, so that reports need not wait long.
@@ -96,7 +119,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub fn report(&self, id: NodeId, outcome: &Outcome, now: Timestamp) {
         self.sites.advance(now);
         let Some(node) = self.node(id) else { return };
-        let observed = node.observe(outcome, now, &self.rules);
+        let observed = node.observe(outcome, now, &self.rules.load());
         if !observed.counted {
             return;
         }
@@ -186,6 +209,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         Ok(id)
     }
 
+    /// Ends the views of a filter; says whether there was such a filter. A query that still names it finds no node.
+    pub fn remove_filter(&self, id: FilterId) -> bool {
+        let mut index = self.index.lock();
+        let removed = index.remove_filter(id);
+        if removed {
+            self.publish(&index);
+        }
+        removed
+    }
+
     /// What a session is pinned to.
     #[must_use]
     pub fn pinned(&self, session: u64) -> Option<Pinned> {
@@ -228,10 +261,19 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Marks a node that no dialer can be built for: it is kept and counted, but neither probed nor routed. `code` is
-    /// the stable code of the reason. Listing or restoring does not undo it; a new process asks again.
+    /// the stable code of the reason. Listing or restoring does not undo it; [`Pool::clear_unsupported`] does, and a new process asks again.
     pub fn mark_unsupported(&self, id: NodeId, code: impl Into<Code>) {
         let Some(node) = self.node(id) else { return };
-        if node.set_unsupported(code.into()) {
+        if node.set_unsupported(Some(code.into())) {
+            self.place(&node);
+            self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::State }]);
+        }
+    }
+
+    /// Takes [`Pool::mark_unsupported`] back: the node is probed again, and routed as its state says.
+    pub fn clear_unsupported(&self, id: NodeId) {
+        let Some(node) = self.node(id) else { return };
+        if node.set_unsupported(None) {
             self.place(&node);
             self.watchers.notify(&[ChangedNode { id, kind: ChangeKind::State }]);
         }
@@ -240,7 +282,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// The node with this id.
     #[must_use]
     pub fn node(&self, id: NodeId) -> Option<Arc<Node<D>>> {
-        self.shard(id).read().get(&id).cloned()
+        self.shard(id).read().get(&id).map(|node| Arc::clone(&node.0))
     }
 
     /// The pool at this moment.

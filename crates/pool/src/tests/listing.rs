@@ -137,7 +137,7 @@ fn more_nodes_than_one_slice() {
 #[test]
 fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     let tls = Tls { skip_verify: true, ..Tls::default() };
-    let proxy = HttpProxy { credentials: None, tls: Some(tls) };
+    let proxy = HttpProxy { credentials: None, tls: Some(tls.into()) };
     let blind = NodeSpec::new(Target::parse("11.9.9.9:443").unwrap(), Outbound::Http(proxy));
     assert!(blind.skips_verification());
     let list = || PoolChange::List {

@@ -7,6 +7,7 @@ mod exits;
 mod laws;
 mod listing;
 mod parts;
+mod runtime;
 mod smart;
 mod states;
 mod strategies;

@@ -297,7 +297,7 @@ async fn refused_associations_say_why() {
     let (result, ..) = associate(b"\x05\0\0\x01\x01\x02\x03\x04\0\0").await;
     assert_eq!(result.err().unwrap().code(), "protocol");
     for settings in
-        [proxy(SocksVersion::V4a, None), SocksProxy { tls: Some(Tls::default()), ..proxy(SocksVersion::V5, None) }]
+        [proxy(SocksVersion::V4a, None), SocksProxy { tls: Some(Box::default()), ..proxy(SocksVersion::V5, None) }]
     {
         let (connector, ..) = datagram_connector(1, 7);
         let result =

@@ -219,7 +219,7 @@ fn shadowsocksr(entry: &Tree) -> Result<Outbound, RejectCode> {
 
 fn http(entry: &Tree, https: bool) -> Outbound {
     let credentials = field::credentials(entry.text(&["username"]), entry.text(&["password"]));
-    Outbound::Http(HttpProxy { credentials, tls: optional_tls(entry, https) })
+    Outbound::Http(HttpProxy { credentials, tls: optional_tls(entry, https).map(Box::new) })
 }
 
 fn socks(entry: &Tree, kind: &str) -> Outbound {
@@ -229,7 +229,7 @@ fn socks(entry: &Tree, kind: &str) -> Outbound {
         _ => SocksVersion::V5,
     };
     let credentials = field::credentials(entry.text(&["username"]), entry.text(&["password"]));
-    Outbound::Socks(SocksProxy { version, credentials, tls: optional_tls(entry, false) })
+    Outbound::Socks(SocksProxy { version, credentials, tls: optional_tls(entry, false).map(Box::new) })
 }
 
 fn anytls(entry: &Tree) -> Result<Outbound, RejectCode> {

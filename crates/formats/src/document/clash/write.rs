@@ -58,8 +58,8 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
     map.text("type", kind);
     map.text("server", &spec.server.host().to_string()).number("port", Some(spec.server.port()));
     match &spec.outbound {
-        Outbound::Socks(socks) => proxy(&mut map, socks.credentials.as_ref(), socks.tls.as_ref())?,
-        Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_ref())?,
+        Outbound::Socks(socks) => proxy(&mut map, socks.credentials.as_ref(), socks.tls.as_deref())?,
+        Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_deref())?,
         Outbound::Shadowsocks(shadowsocks) => {
             if !method_ok(shadowsocks) {
                 return None;

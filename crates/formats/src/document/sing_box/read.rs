@@ -174,7 +174,7 @@ fn shadowsocksr(entry: &Tree) -> Result<Outbound, RejectCode> {
 
 fn http(entry: &Tree) -> Outbound {
     let credentials = field::credentials(entry.text(&["username"]), entry.text(&["password"]));
-    Outbound::Http(HttpProxy { credentials, tls: optional_tls(entry) })
+    Outbound::Http(HttpProxy { credentials, tls: optional_tls(entry).map(Box::new) })
 }
 
 fn socks(entry: &Tree) -> Outbound {
@@ -184,7 +184,7 @@ fn socks(entry: &Tree) -> Outbound {
         _ => SocksVersion::V5,
     };
     let credentials = field::credentials(entry.text(&["username"]), entry.text(&["password"]));
-    Outbound::Socks(SocksProxy { version, credentials, tls: optional_tls(entry) })
+    Outbound::Socks(SocksProxy { version, credentials, tls: optional_tls(entry).map(Box::new) })
 }
 
 fn anytls(entry: &Tree) -> Result<Outbound, RejectCode> {
