@@ -226,8 +226,8 @@ async fn refused(link: &str, stage: &Stage) -> anyhow::Result<&'static str> {
         let Some(failure) = route.record()?.failure else {
             continue;
         };
-        ensure!(REFUSALS.contains(&failure.code), "the code is {} at {}", failure.code, failure.stage);
-        return Ok(failure.code);
+        ensure!(REFUSALS.contains(&failure.code.as_str()), "the code is {} at {}", failure.code, failure.stage);
+        return Ok(failure.code.as_str());
     }
     bail!("the node was not blamed")
 }

@@ -23,7 +23,7 @@ fn attempt() -> Attempt {
 
 fn socks(server: &Target, tls: Option<Tls>) -> NodeSpec {
     let credentials = Some(Credentials { username: "u".into(), password: "p".into() });
-    let settings = SocksProxy { version: SocksVersion::V5, credentials, tls };
+    let settings = SocksProxy { version: SocksVersion::V5, credentials, tls: tls.map(Box::new) };
     NodeSpec::new(server.clone(), Outbound::Socks(settings))
 }
 

@@ -135,7 +135,7 @@ impl Run {
                 Vec::new()
             }
             Event::Quarantine(node, code) => {
-                self.pool.quarantine(spec(*node).id(), code, self.now);
+                self.pool.quarantine(spec(*node).id(), *code, self.now);
                 Vec::new()
             }
             Event::Release(node) => {

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{
-    Credentials, DomainName, Fault, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion, Stage, Target, Tls,
-};
+use hezar_core::{Credentials, DomainName, Fault, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion, Stage, Target};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use tokio::{
