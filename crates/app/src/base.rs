@@ -7,6 +7,7 @@ use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
 use hezar_store::{SessionRow, SourceRow, Store};
 use prometheus_client::registry::Registry;
+use tokio::sync::mpsc;
 
 use crate::{
     bans::Bans,
@@ -16,7 +17,7 @@ use crate::{
     nodes::Nodes,
     rlimit,
     running::create_private_folder,
-    store_sync::restore::{self, Loaded},
+    store_sync::restore::{self, Loaded, Restorer},
 };
 
 /// Descriptors kept for everything that is not a probe or a tunnel.
@@ -60,19 +61,32 @@ impl Base {
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
-        let mut state = store.load().await?;
-        let mut sources = std::mem::take(&mut state.sources);
+        let (parts, mut received) = mpsc::channel(2);
+        let reader = Arc::clone(&store);
+        let reading = tokio::spawn(async move { reader.load_in_parts(parts).await });
+        let first = received.recv().await.unwrap_or_default();
+        let mut sources = first.sources;
         for row in &mut sources {
             // What a source may do is said by the configuration, not by the store.
             let configured = config.sources.iter().find(|source| *source.name == *row.name);
             let by_hand = *row.name == *MANUAL_PRIVATE;
             row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
         }
-        let (bans, mut repairs) = restore::bans(std::mem::take(&mut state.bans));
+        let (bans, mut repairs) = restore::bans(first.bans);
         let bans = Bans::restore(bans, &pool);
-        let mut loaded = restore::restore(&state, &sources, &pool, geo.as_deref(), clock.now());
+        // Reading links takes the processors' time; nothing else runs yet, but the store is read meanwhile.
+        let (nodes, countries, permissions, now) = (Arc::clone(&pool), geo.clone(), sources.clone(), clock.now());
+        let restoring = tokio::task::spawn_blocking(move || {
+            let mut restorer = Restorer::new(first.listings, &permissions, &nodes, countries.as_deref(), now);
+            while let Some(part) = received.blocking_recv() {
+                restorer.take(part.nodes, part.strange);
+            }
+            restorer.finish()
+        });
+        reading.await??;
+        let mut loaded = restoring.await?;
         loaded.repairs.append(&mut repairs);
-        let sessions = loaded.rename_sessions(state.sessions);
+        let sessions = loaded.rename_sessions(first.sessions);
         let watch = Some(pool.watch());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();

@@ -71,8 +71,8 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
 #[test]
 fn a_certificate_that_nobody_checks_is_told() {
     let tls = |skip_verify, pins| Some(Tls { skip_verify, pins, ..Tls::default() });
-    let node = |tls| {
-        let http = HttpProxy { credentials: None, tls };
+    let node = |tls: Option<Tls>| {
+        let http = HttpProxy { credentials: None, tls: tls.map(Box::new) };
         NodeSpec::new(Target::parse("192.0.2.9:1").unwrap(), Outbound::Http(http))
     };
     assert!(!node(None).skips_verification());

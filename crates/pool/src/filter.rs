@@ -76,5 +76,5 @@ pub struct TooManyFilters;
 
 impl TooManyFilters {
     /// The most filters of a pool.
-    pub const MOST: usize = 1024;
+    pub const MOST: usize = 128;
 }

@@ -1,6 +1,6 @@
 //! The rows: what a store knows about a node and about a source, and what can happen to them.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Record, Secret, Timestamp};
 
@@ -119,7 +119,8 @@ impl SourceRow {
 pub struct SourceNodes {
     /// The source.
     pub source: Arc<str>,
-    /// Its nodes, in no particular order, each once; all of them are in [`Contents::nodes`].
+    /// Its nodes, in no particular order, each once. [`Store::load`](crate::Store::load) leaves out those that are not in
+    /// [`Contents::nodes`].
     pub ids: Vec<NodeId>,
 }
 
@@ -168,6 +169,25 @@ pub struct Contents {
     pub bans: Vec<BanRow>,
     /// Rows of nodes that could not be understood and were left out.
     pub strange: Vec<StrangeRow>,
+}
+
+impl Contents {
+    /// Adds another part of the same store.
+    pub(crate) fn append(&mut self, mut part: Self) {
+        self.nodes.append(&mut part.nodes);
+        self.sources.append(&mut part.sources);
+        self.listings.append(&mut part.listings);
+        self.sessions.append(&mut part.sessions);
+        self.bans.append(&mut part.bans);
+        self.strange.append(&mut part.strange);
+    }
+
+    /// Takes nodes that there are not off the lists, and lists without nodes away.
+    pub(crate) fn forget_unknown(&mut self) {
+        let known: HashSet<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        self.listings.iter_mut().for_each(|listing| listing.ids.retain(|id| known.contains(id)));
+        self.listings.retain(|listing| !listing.ids.is_empty());
+    }
 }
 
 /// One thing that happened.

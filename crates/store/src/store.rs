@@ -3,19 +3,39 @@
 use std::{fmt::Debug, path::Path};
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 use crate::{Change, Contents, StoreError};
 
 /// A pool on disk. All methods may be called from several tasks at once.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
-    /// Reads everything.
+    /// Reads everything in one consistent view and sends it in parts: first the sources, the sessions, the bans and what
+    /// each source lists, then the nodes, a few thousand at a time. Ends early when nobody receives any more.
     ///
     /// A row that cannot be understood is left out and named in [`Contents::strange`]; it stays in the store.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
-    async fn load(&self) -> Result<Contents, StoreError>;
+    async fn load_in_parts(&self, parts: mpsc::Sender<Contents>) -> Result<(), StoreError>;
+
+    /// Reads everything at once, as [`Store::load_in_parts`] does. Lists name known nodes only.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn load(&self) -> Result<Contents, StoreError> {
+        let (parts, mut received) = mpsc::channel(2);
+        let join = async {
+            let mut whole = Contents::default();
+            while let Some(part) = received.recv().await {
+                whole.append(part);
+            }
+            whole.forget_unknown();
+            whole
+        };
+        let (loaded, whole) = tokio::join!(self.load_in_parts(parts), join);
+        loaded.map(|()| whole)
+    }
 
     /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
     ///

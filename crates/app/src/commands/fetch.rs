@@ -29,7 +29,7 @@ pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<Exi
         })
         .await;
     bar.finish_and_clear();
-    store_task.node_sync.all().await?;
+    store_task.node_sync.write_all().await?;
     store_task.finish(&*base.store).await?;
     let sources: Vec<_> = read?.iter().map(fetched).collect();
     print(&sources, args.output.json)?;

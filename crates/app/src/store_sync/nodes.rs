@@ -6,8 +6,11 @@ use anyhow::Context;
 use hezar_core::Label;
 use hezar_formats::to_link;
 use hezar_pool::{ChangeKind, ChangedNode, Node, Watch};
-use hezar_store::{Change, NodeRow, Writer, WriterClosed};
-use tokio::{sync::Mutex, time::sleep};
+use hezar_store::{Change, NodeRow, Writer, WriterClosed, WriterPlace};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::nodes::{Nodes, Payload};
@@ -16,6 +19,10 @@ use crate::nodes::{Nodes, Payload};
 const EVERY: Duration = Duration::from_millis(250);
 /// How many changed nodes are handed over at a time.
 const BATCH: usize = 4096;
+/// How many changed nodes one portion of [`NodeSync::write_all`] holds.
+const PORTION: usize = 16_384;
+/// How long the store may take for a portion.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The changes that write a node whole, with who lists it.
 fn put(node: &Node<Payload>) -> Vec<Change> {
@@ -23,7 +30,8 @@ fn put(node: &Node<Payload>) -> Vec<Change> {
     vec![Change::PutNode(row(node)), Change::ListNode { id: node.id(), sources }]
 }
 
-fn row(node: &Node<Payload>) -> NodeRow {
+/// What the store keeps of a node.
+pub(super) fn row(node: &Node<Payload>) -> NodeRow {
     NodeRow {
         id: node.id(),
         uri: to_link(node.spec(), &Label::default()).into(),
@@ -70,6 +78,25 @@ impl NodeSync {
         self.all().await.context("the last changes cannot be kept")
     }
 
+    /// Hands everything over in portions, each of which is in the store before the next one is made, so that memory stays
+    /// bounded however much has changed. When the store does not take a portion for [`PATIENCE`], the rest waits in memory.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub(crate) async fn write_all(&self) -> Result<(), WriterClosed> {
+        while !self.watch.is_empty() {
+            {
+                let _alone = self.order.lock().await;
+                let place = self.writer.place().await?;
+                self.hand_over(place, PORTION);
+            }
+            if timeout(PATIENCE, self.writer.flush()).await.is_err() {
+                break;
+            }
+        }
+        self.all().await
+    }
+
     /// Hands over everything that has changed until now. Nothing is lost when the caller gives up waiting.
     ///
     /// # Errors
@@ -78,12 +105,20 @@ impl NodeSync {
         let _alone = self.order.lock().await;
         loop {
             let place = self.writer.place().await?;
-            let changed = self.watch.take(BATCH);
-            if changed.is_empty() {
+            if !self.hand_over(place, BATCH) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Hands over at most `most` changed nodes; false when there was none.
+    fn hand_over(&self, place: WriterPlace<'_>, most: usize) -> bool {
+        let changed = self.watch.take(most);
+        let any = !changed.is_empty();
+        if any {
             place.put(changed.into_iter().flat_map(|changed| changes(&self.pool, changed)).collect());
         }
+        any
     }
 }
 

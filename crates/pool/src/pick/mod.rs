@@ -140,18 +140,8 @@ impl<'s, D> Choice<'s, '_, D> {
 
     /// The first fitting node from an index on that is also `wanted`.
     fn scan_from(&self, start: usize, wanted: impl Fn(&&'s Arc<Node<D>>) -> bool) -> Option<&'s Arc<Node<D>>> {
-        self.scan_some(start, self.view.len(), wanted)
-    }
-
-    /// The same among `most` members of the view.
-    fn scan_some(
-        &self,
-        start: usize,
-        most: usize,
-        wanted: impl Fn(&&'s Arc<Node<D>>) -> bool,
-    ) -> Option<&'s Arc<Node<D>>> {
         let count = self.view.len();
-        (0..most.min(count)).find_map(|i| self.member((start + i) % count).filter(&wanted))
+        (0..count).find_map(|i| self.member((start + i) % count).filter(&wanted))
     }
 
     /// The member at an index, if it fits.

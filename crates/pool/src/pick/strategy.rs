@@ -19,8 +19,6 @@ const BEHIND: usize = 8;
 const EXACT: usize = 32;
 /// Nodes drawn and compared beyond that.
 const SAMPLE: usize = 16;
-/// Nodes looked at for a second exit after the draws: where only one exit fits, there is none in the whole view.
-const NEAR: usize = 64;
 /// Nodes compared at the head of the order of latency.
 const FASTEST: usize = 16;
 /// Points looked up on the ring per site. With one point the largest share is about ln(n) times the mean; every
@@ -73,7 +71,7 @@ impl<'s, D> Choice<'s, '_, D> {
             let elsewhere = |node: &&'s Arc<Node<D>>| node.exit() != first.exit();
             let drawn = (0..DRAWS).find_map(|_| self.draw_once().filter(elsewhere));
             let start = self.rng.below(self.view.len());
-            let found = drawn.or_else(|| self.scan_some(start, NEAR, elsewhere));
+            let found = drawn.or_else(|| self.scan_from(start, elsewhere));
             if found.is_some() {
                 return found;
             }

@@ -1,47 +1,64 @@
-//! Reading everything, row by row.
+//! Reading everything, row by row, and sending it in parts.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use tokio::sync::mpsc;
 
 use super::{convert, queries};
 use crate::{BanRow, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow};
 
-/// Reads the whole store in one consistent view.
-pub(super) async fn everything(connection: &mut SqliteConnection) -> Result<Contents, sqlx::Error> {
+/// How many nodes one part holds.
+const PART: usize = 8192;
+
+/// Sends the whole store, in one consistent view, as [`Store::load_in_parts`](crate::Store::load_in_parts) says.
+pub(super) async fn in_parts(
+    connection: &mut SqliteConnection,
+    parts: &mpsc::Sender<Contents>,
+) -> Result<(), sqlx::Error> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
-    let mut state = Contents::default();
-    {
-        let mut rows = sqlx::query(queries::SELECT_NODES).fetch(&mut *transaction);
-        while let Some(row) = rows.try_next().await? {
-            match node(&row)? {
-                Ok(node) => state.nodes.push(node),
-                Err(strange) => state.strange.push(strange),
-            }
-        }
+    let first = everything_but_nodes(&mut transaction).await?;
+    if parts.send(first).await.is_ok() {
+        nodes(&mut transaction, parts).await?;
     }
-    for row in sqlx::query(queries::SELECT_SOURCES).fetch_all(&mut *transaction).await? {
-        state.sources.push(source(&row)?);
+    transaction.rollback().await
+}
+
+async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Contents, sqlx::Error> {
+    let mut part = Contents::default();
+    for row in sqlx::query(queries::SELECT_SOURCES).fetch_all(&mut *connection).await? {
+        part.sources.push(source(&row)?);
     }
-    for row in sqlx::query(queries::SELECT_SESSIONS).fetch_all(&mut *transaction).await? {
-        state.sessions.push(session(&row)?);
+    for row in sqlx::query(queries::SELECT_SESSIONS).fetch_all(&mut *connection).await? {
+        part.sessions.push(session(&row)?);
     }
-    for row in sqlx::query(queries::SELECT_BANS).fetch_all(&mut *transaction).await? {
-        state.bans.extend(ban(&row)?);
+    for row in sqlx::query(queries::SELECT_BANS).fetch_all(&mut *connection).await? {
+        part.bans.extend(ban(&row)?);
     }
-    let known: HashSet<NodeId> = state.nodes.iter().map(|node| node.id).collect();
-    let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *transaction);
+    let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
-        let listing = listing(&row, &known)?;
-        if !listing.ids.is_empty() {
-            state.listings.push(listing);
+        part.listings.push(listing(&row)?);
+    }
+    Ok(part)
+}
+
+async fn nodes(connection: &mut SqliteConnection, parts: &mpsc::Sender<Contents>) -> Result<(), sqlx::Error> {
+    let mut part = Contents::default();
+    let mut rows = sqlx::query(queries::SELECT_NODES).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        match node(&row)? {
+            Ok(node) => part.nodes.push(node),
+            Err(strange) => part.strange.push(strange),
+        }
+        if part.nodes.len() + part.strange.len() >= PART && parts.send(std::mem::take(&mut part)).await.is_err() {
+            return Ok(());
         }
     }
-    drop(rows);
-    transaction.rollback().await?;
-    Ok(state)
+    // Nobody may receive any more.
+    let _ = parts.send(part).await;
+    Ok(())
 }
 
 /// A row of `proxies`; of one that someone else must have written, what names it.
@@ -127,9 +144,9 @@ fn session(row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
     })
 }
 
-fn listing(row: &SqliteRow, known: &HashSet<NodeId>) -> Result<SourceNodes, sqlx::Error> {
+fn listing(row: &SqliteRow) -> Result<SourceNodes, sqlx::Error> {
     let source: Arc<str> = row.try_get::<&str, _>(0)?.into();
     let text: &str = row.try_get(1)?;
     let ids = text.as_bytes().chunks(32).filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    Ok(SourceNodes { source, ids: ids.filter(|id| known.contains(id)).collect() })
+    Ok(SourceNodes { source, ids: ids.collect() })
 }

@@ -21,7 +21,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{Change, Contents, Store, StoreError};
 
@@ -119,9 +119,9 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn load(&self) -> Result<Contents, StoreError> {
+    async fn load_in_parts(&self, parts: mpsc::Sender<Contents>) -> Result<(), StoreError> {
         let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
-        let loaded = load::everything(&mut connection).await;
+        let loaded = load::in_parts(&mut connection, &parts).await;
         self.keep_if_sound(connection, loaded).await
     }
 

@@ -32,8 +32,10 @@ struct Inner {
 
 #[async_trait]
 impl Store for Shaky {
-    async fn load(&self) -> Result<Contents, StoreError> {
-        Ok(self.0.lock().unwrap().model.state())
+    async fn load_in_parts(&self, parts: tokio::sync::mpsc::Sender<Contents>) -> Result<(), StoreError> {
+        let state = self.0.lock().unwrap().model.state();
+        parts.send(state).await.unwrap();
+        Ok(())
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {

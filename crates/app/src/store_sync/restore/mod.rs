@@ -7,13 +7,17 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Label, Listing, NodeId, NodeSpec, SourceName, Timestamp};
 use hezar_formats::{LinkReader, RejectCode, parse_link};
-use hezar_pool::{Listing, PoolChange, Restored, SourceName};
+use hezar_pool::{Node, PoolChange, Restored};
 use hezar_probe::Geo;
-use hezar_store::{BanRow, Change, Contents, NodeRow, SessionRow, SourceRow, StrangeRow};
+use hezar_store::{BanRow, Change, NodeRow, SessionRow, SourceNodes, SourceRow, StrangeRow};
 
-use crate::{geo::Countries, nodes::Nodes};
+use super::nodes;
+use crate::{
+    geo::Countries,
+    nodes::{Nodes, Payload},
+};
 
 /// How long a row that no build understands is kept: a newer version may have written it and may come back.
 pub(crate) const KEEP_UNREADABLE: Duration = Duration::from_secs(30 * 86_400);
@@ -36,128 +40,182 @@ pub(crate) struct Loaded {
 /// One node, from one row or from several that have become one node.
 struct Found {
     spec: NodeSpec,
-    label: Box<str>,
     sources: Vec<Listing>,
     row: NodeRow,
-    /// Whether its row has to be written anew.
-    changed: bool,
 }
 
-/// Puts everything that the store held into the pool. `sources` says which source allows private addresses now.
-pub(crate) fn restore(
-    state: &Contents,
-    sources: &[SourceRow],
-    pool: &Nodes,
-    geo: Option<&Countries>,
+/// Puts the rows of the store into the pool, part by part.
+pub(crate) struct Restorer<'a> {
+    pool: &'a Nodes,
+    geo: Option<&'a Countries>,
     now: Timestamp,
-) -> Loaded {
-    let private: HashMap<&str, bool> = sources.iter().map(|row| (&*row.name, row.allow_private)).collect();
-    let allows = |source: &str| private.get(source).copied().unwrap_or(false);
-    let mut listed = listings(state, allows);
-    let mut loaded = Loaded::default();
-    let mut found: HashMap<NodeId, Found> = HashMap::with_capacity(state.nodes.len());
-    let mut order = Vec::with_capacity(state.nodes.len());
-    for (row, link) in state.nodes.iter().zip(read_links(&state.nodes)) {
-        let sources = listed.remove(&row.id).unwrap_or_default();
-        match link {
-            Ok(spec) => take(&mut found, &mut order, &mut loaded, spec, row, sources),
-            Err(code) => loaded.unreadable(code.code(), row.id.to_string().into(), row.unreadable_since, now),
-        }
-    }
-    for StrangeRow { id, since } in &state.strange {
-        loaded.unreadable(NO_ROW, id.clone(), *since, now);
-    }
-    let mut restored = Vec::with_capacity(order.len());
-    let mut unlisted = Vec::new();
-    for id in order {
-        let Some(found) = found.remove(&id) else { continue };
-        // The store of an older version does not say since when.
-        if found.sources.is_empty() && found.row.record.unlisted_since.is_none() {
-            unlisted.push(id);
-        }
-        if found.changed {
-            loaded.repairs.extend(repairs(&found));
-        }
-        restored.push(restored_node(found, allows, geo));
-    }
-    loaded.nodes = restored.len();
-    pool.apply(PoolChange::Restore(restored), now);
-    let noted = unlisted.iter().filter_map(|id| pool.node(*id));
-    loaded.repairs.extend(noted.map(|node| Change::PutRecord(node.id(), node.record())));
-    loaded
+    listings: StoredListings,
+    loaded: Loaded,
+    /// Nodes whose rows have the id of another build: several of them, and one that is in the pool already, may be one.
+    renamed: BTreeMap<NodeId, Found>,
+    /// Nodes that no source lists and whose rows do not say since when: those of older versions.
+    undated: Vec<NodeId>,
 }
 
-/// Who lists which node.
-fn listings(state: &Contents, allows: impl Fn(&str) -> bool) -> HashMap<NodeId, Vec<Listing>> {
-    let mut listed: HashMap<NodeId, Vec<Listing>> = HashMap::new();
-    for listing in &state.listings {
-        let allow_private = allows(&listing.source);
-        for id in &listing.ids {
-            let source: SourceName = Arc::clone(&listing.source);
-            listed.entry(*id).or_default().push(Listing { source, allow_private });
-        }
-    }
-    listed
+/// Who lists which node: in a form that is small, since a million nodes are listed.
+struct StoredListings {
+    /// The sources, with what the configuration allows them now.
+    sources: BTreeMap<SourceName, bool>,
+    lists: Vec<Listing>,
+    /// The nodes, each with the index of a list that names it, in their order.
+    listed: Vec<(NodeId, u32)>,
 }
 
-/// Takes one row in, under the id that this build gives it.
-fn take(
-    found: &mut HashMap<NodeId, Found>,
-    order: &mut Vec<NodeId>,
-    loaded: &mut Loaded,
-    spec: NodeSpec,
-    row: &NodeRow,
-    sources: Vec<Listing>,
-) {
-    let id = spec.id();
-    let renamed = id != row.id;
-    if renamed {
-        loaded.renamed.insert(row.id, id);
-        loaded.repairs.push(Change::RemoveNode(row.id));
-    }
-    let changed = renamed || row.unreadable_since.is_some();
-    let row = NodeRow { id, unreadable_since: None, ..row.clone() };
-    match found.get_mut(&id) {
-        Some(known) => known.absorb(row, sources),
-        None => {
-            order.push(id);
-            found.insert(id, Found { spec, label: row.label.clone(), sources, row, changed });
+impl StoredListings {
+    fn new(stored: Vec<SourceNodes>, sources: &[SourceRow]) -> Self {
+        let sources: BTreeMap<SourceName, bool> =
+            sources.iter().map(|row| (Arc::clone(&row.name), row.allow_private)).collect();
+        let mut listings = Self { sources, lists: Vec::new(), listed: Vec::new() };
+        for SourceNodes { source, ids } in stored {
+            let number = u32::try_from(listings.lists.len()).unwrap_or(u32::MAX);
+            listings.listed.extend(ids.into_iter().map(|id| (id, number)));
+            listings.lists.push(listings.listing(source));
         }
+        listings.listed.sort_unstable();
+        listings
+    }
+
+    /// A listing with the permission that its source has now.
+    fn listing(&self, source: SourceName) -> Listing {
+        let allow_private = self.sources.get(&source).copied().unwrap_or(false);
+        Listing { source, allow_private }
+    }
+
+    /// The listings of one node.
+    fn of_node(&self, id: NodeId) -> Vec<Listing> {
+        let first = self.listed.partition_point(|(listed, _)| *listed < id);
+        let named = self.listed.iter().skip(first).take_while(|(listed, _)| *listed == id);
+        named.filter_map(|(_, number)| self.lists.get(*number as usize).cloned()).collect()
+    }
+}
+
+impl<'a> Restorer<'a> {
+    /// `listings` is what the store says about who lists what, `sources` which source allows private addresses now.
+    pub(crate) fn new(
+        listings: Vec<SourceNodes>,
+        sources: &[SourceRow],
+        pool: &'a Nodes,
+        geo: Option<&'a Countries>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            pool,
+            geo,
+            now,
+            listings: StoredListings::new(listings, sources),
+            loaded: Loaded::default(),
+            renamed: BTreeMap::new(),
+            undated: Vec::new(),
+        }
+    }
+
+    /// Takes rows in.
+    pub(crate) fn take(&mut self, rows: Vec<NodeRow>, strange: Vec<StrangeRow>) {
+        let links = read_links(&rows);
+        let mut restored = Vec::with_capacity(rows.len());
+        for (row, link) in rows.into_iter().zip(links) {
+            match link {
+                Ok(spec) => restored.extend(self.row(row, spec)),
+                Err(code) => {
+                    self.loaded.unreadable(code.code(), row.id.to_string().into(), row.unreadable_since, self.now);
+                }
+            }
+        }
+        for StrangeRow { id, since } in strange {
+            self.loaded.unreadable(NO_ROW, id, since, self.now);
+        }
+        self.pool.apply(PoolChange::Restore(restored), self.now);
+    }
+
+    /// What becomes of one row; nothing yet when its id is another build's.
+    fn row(&mut self, row: NodeRow, spec: NodeSpec) -> Option<Restored> {
+        let (id, stored_id) = (spec.id(), row.id);
+        let sources = self.listings.of_node(stored_id);
+        let readable_again = row.unreadable_since.is_some();
+        let found = Found { spec, sources, row: NodeRow { id, unreadable_since: None, ..row } };
+        if id == stored_id {
+            if readable_again {
+                self.loaded.repairs.extend(found.repairs());
+            }
+            return Some(self.restored(found));
+        }
+        self.loaded.renamed.insert(stored_id, id);
+        self.loaded.repairs.push(Change::RemoveNode(stored_id));
+        match self.renamed.get_mut(&id) {
+            Some(known) => known.absorb(found),
+            None => {
+                self.renamed.insert(id, found);
+            }
+        }
+        None
+    }
+
+    fn restored(&mut self, found: Found) -> Restored {
+        let Found { spec, sources, row } = found;
+        if sources.is_empty() && row.record.unlisted_since.is_none() {
+            self.undated.push(row.id);
+        }
+        let mut record = row.record;
+        let known = record.exit_ip.and_then(|ip| self.geo?.country(ip));
+        record.country = known.or(record.country);
+        let kept_from = row.kept_from.map(|source| self.listings.listing(source));
+        Restored { spec, label: Label::new(&row.label), sources, kept_from, record }
+    }
+
+    /// Puts in what had to wait for the last row, and says what came of them all.
+    pub(crate) fn finish(mut self) -> Loaded {
+        let mut late = Vec::with_capacity(self.renamed.len());
+        for (id, found) in std::mem::take(&mut self.renamed) {
+            let found = match self.pool.node(id) {
+                Some(node) => {
+                    self.pool.apply(PoolChange::Remove(vec![id]), self.now);
+                    let mut known = Found::in_pool(&node);
+                    known.absorb(found);
+                    known
+                }
+                None => found,
+            };
+            self.loaded.repairs.extend(found.repairs());
+            late.push(self.restored(found));
+        }
+        self.pool.apply(PoolChange::Restore(late), self.now);
+        let undated = self.undated.iter().filter_map(|id| self.pool.node(*id));
+        self.loaded.repairs.extend(undated.map(|node| Change::PutRecord(node.id(), node.record())));
+        self.loaded.nodes = self.pool.snapshot().counts().total();
+        self.loaded
     }
 }
 
 impl Found {
-    /// Another row has become the same node.
-    fn absorb(&mut self, row: NodeRow, sources: Vec<Listing>) {
-        self.changed = true;
-        if self.label.is_empty() {
-            self.label = row.label;
+    /// A node that has been restored from a row with its present id.
+    fn in_pool(node: &Node<Payload>) -> Self {
+        Self { spec: node.spec().clone(), sources: node.sources(), row: nodes::row(node) }
+    }
+
+    /// Another row is the same node.
+    fn absorb(&mut self, other: Self) {
+        if self.row.label.is_empty() {
+            self.row.label = other.row.label;
         }
-        for listing in sources {
+        for listing in other.sources {
             if !self.sources.iter().any(|known| known.source == listing.source) {
                 self.sources.push(listing);
             }
         }
-        self.row.record = std::mem::take(&mut self.row.record).merge(row.record);
-        self.row.kept_from = self.row.kept_from.take().or(row.kept_from);
+        self.row.record = std::mem::take(&mut self.row.record).merge(other.row.record);
+        self.row.kept_from = self.row.kept_from.take().or(other.row.kept_from);
     }
-}
 
-/// The changes that write a node whole, with who lists it.
-fn repairs(found: &Found) -> [Change; 2] {
-    let row = NodeRow { label: found.label.clone(), ..found.row.clone() };
-    let id = row.id;
-    let sources = found.sources.iter().map(|listing| Arc::clone(&listing.source)).collect();
-    [Change::PutNode(row), Change::ListNode { id, sources }]
-}
-
-fn restored_node(found: Found, allows: impl Fn(&str) -> bool, geo: Option<&Countries>) -> Restored {
-    let Found { spec, label, sources, row, .. } = found;
-    let mut record = row.record;
-    let known = record.exit_ip.and_then(|ip| geo?.country(ip));
-    record.country = known.or(record.country);
-    let kept_from = row.kept_from.map(|source| Listing { allow_private: allows(&source), source });
-    Restored { spec, label: Label::new(&label), sources, kept_from, record }
+    /// The changes that write the node whole, with who lists it.
+    fn repairs(&self) -> [Change; 2] {
+        let sources = self.sources.iter().map(|listing| Arc::clone(&listing.source)).collect();
+        [Change::PutNode(self.row.clone()), Change::ListNode { id: self.row.id, sources }]
+    }
 }
 
 impl Loaded {
