@@ -133,7 +133,7 @@ pub struct Query<'a> {
     /// The time, for the circuits: a node that has just failed rests for seconds, then one request tries it. While
     /// every node that fits rests, and without a time, circuits are not looked at.
     pub now: Option<Timestamp>,
-    /// Prefer the node whose last success is the youngest among a few drawn at random, whatever the strategy: for a
-    /// request that has failed once already.
+    /// Prefer the node that is fast and has succeeded lately among a few drawn at random, whatever the strategy: for a request
+    /// that has failed once already.
     pub prefer_recent_success: bool,
 }

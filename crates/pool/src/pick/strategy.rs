@@ -31,7 +31,7 @@ impl<'s, D> Choice<'s, '_, D> {
             return None;
         }
         if self.query.prefer_recent_success {
-            return self.most_recent_success();
+            return self.likely_fast();
         }
         match self.query.strategy {
             Strategy::Smart => self.smart(),
@@ -44,12 +44,20 @@ impl<'s, D> Choice<'s, '_, D> {
         }
     }
 
-    fn most_recent_success(&mut self) -> Option<&'s Arc<Node<D>>> {
+    /// The node that costs least among all, or among a few drawn at random; each second since its last success makes it dearer
+    /// by as much again, since it may have died meanwhile.
+    fn likely_fast(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let now = self.query.now.map_or(0, |now| now.0);
+        let cost = |node: &&'s Arc<Node<D>>| {
+            let silent_secs = now.saturating_sub(node.last_success()) as f32 / 1000.0;
+            score(node) * (1.0 + silent_secs)
+        };
+        let cheaper = |a: &&'s Arc<Node<D>>, b: &&'s Arc<Node<D>>| cost(a).total_cmp(&cost(b));
         let count = self.view.len();
         if count <= EXACT {
-            return (0..count).filter_map(|index| self.member(index)).max_by_key(|node| node.last_success());
+            return (0..count).filter_map(|index| self.member(index)).min_by(cheaper);
         }
-        let drawn = (0..SAMPLE).filter_map(|_| self.draw_once()).max_by_key(|node| node.last_success());
+        let drawn = (0..SAMPLE).filter_map(|_| self.draw_once()).min_by(cheaper);
         drawn.or_else(|| self.scan())
     }
 
