@@ -165,7 +165,7 @@ impl<E: Exchange> Asked<'_, E> {
         let failed = match result {
             Ok(answer) => {
                 if E::proves(&answer) {
-                    self.failover.selection.latency.record(self.exchange.wait(), took);
+                    self.failover.record(self.exchange.wait(), &lease, took);
                     report.succeeded();
                 }
                 return Ok(Some(Winner { answer, lease, report }));

@@ -33,7 +33,7 @@ use dial::{Dialled, dial};
 pub(crate) use exchange::{Exchange, ExchangeError, Winner, first_answer};
 pub(crate) use explanation::Explanation;
 pub(crate) use hedge_budget::HedgeBudget;
-use latency::HedgeDelays;
+use latency::{Expected, HedgeDelays};
 pub(crate) use latency::{LatencyEstimator, Wait};
 pub(crate) use node_arrivals::NodeArrivals;
 pub(crate) use recent_targets::RecentTargets;
@@ -252,7 +252,7 @@ impl Failover {
         let Dialled { lease, result, took, limit } = dialled;
         match result {
             Ok((stream, form)) => {
-                self.selection.latency.record(Wait::Dial, took);
+                self.record(Wait::Dial, &lease, took);
                 let report =
                     AttemptReport::new(self.selection.clone(), lease.id(), self.keys, took, self.undecided.clone());
                 Ok(Some(Connected { stream, form, lease, report }))
@@ -286,7 +286,14 @@ impl Failover {
 
     /// How long to wait for a node until another one is tried beside it.
     fn delays(&self, wait: Wait, lease: &NodeLease) -> HedgeDelays {
-        self.selection.latency.delays(wait, lease.latency(), self.stall_count, self.config.attempt_timeout)
+        let expected = Expected { node: lease.id(), probe: lease.latency() };
+        self.selection.latency.delays(wait, expected, self.stall_count, self.config.attempt_timeout)
+    }
+
+    /// Takes in how long a node took.
+    fn record(&self, wait: Wait, lease: &NodeLease, took: Duration) {
+        let expected = Expected { node: lease.id(), probe: lease.latency() };
+        self.selection.latency.record(wait, expected, took);
     }
 
     /// The time until the deadline.

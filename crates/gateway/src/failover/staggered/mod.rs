@@ -6,6 +6,8 @@
 //! ```text
 //!   start ──► Fresh ──slow──► Slow ──stalled──► Stalled       finished: from any of them
 //! ```
+//!
+//! Where a hedge gains nothing both delays are the same, and an attempt is never only slow.
 
 use std::{future::Future, pin::Pin};
 
@@ -128,7 +130,7 @@ impl<T: Send + 'static> Staggered<T> {
         let due = self.watched.iter_mut().filter(|watched| watched.due().is_some_and(|due| due <= now));
         let first = due.min_by_key(|watched| watched.due())?;
         let (phase, stall) = match first.phase {
-            Phase::Fresh => (Phase::Slow, Stall::Slow),
+            Phase::Fresh if first.delays.slow < first.delays.stalled => (Phase::Slow, Stall::Slow),
             _ => (Phase::Stalled, Stall::Stalled(first.node)),
         };
         first.phase = phase;
