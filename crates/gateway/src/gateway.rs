@@ -72,7 +72,7 @@ impl Gateway {
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
-        let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
+        let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
         let (explanation, connections) = (Explanation::default(), Arc::default());
         let services = Services { pool, engine, clock, metrics, sessions, explanation, connections };
         Self { config, services, open: Arc::default() }

@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
         () = context.drain.cancelled() => {}
     }
     drop(socket);
-    finish(context).await;
+    drain(context).await;
 }
 
 /// Tells the log now and then how many lines it was spared.
@@ -38,7 +38,7 @@ async fn log_left_out(context: Arc<Context>) {
 }
 
 /// Waits for the running tasks: politely for the grace period, then by ending them.
-async fn finish(context: &Context) {
+async fn drain(context: &Context) {
     context.tasks.close();
     tracing::info!(running = context.tasks.len(), "gateway drains");
     if timeout(context.config().grace, context.tasks.wait()).await.is_err() {
@@ -54,7 +54,7 @@ async fn accept(context: &Arc<Context>, listener: &TcpListener) {
     loop {
         let (stream, client) = match listener.accept().await {
             Ok(accepted) => accepted,
-            Err(error) if of_one_client(&error) => continue,
+            Err(error) if concerns_one_client(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, pause = ?pause, "accept failed");
                 context.telemetry.metrics.rejected("exhausted");
@@ -64,18 +64,18 @@ async fn accept(context: &Arc<Context>, listener: &TcpListener) {
             }
         };
         pause = FIRST_PAUSE;
-        begin(context, stream, client);
+        spawn_connection(context, stream, client);
     }
 }
 
 /// Serves a connection in a task of its own, or closes it when there is no place for it.
-fn begin(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
+fn spawn_connection(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
     let config = context.config();
     let Some(entry) = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client)
     else {
         return context.telemetry.reject(client, &Refusal::ConnectionLimit);
     };
-    prepare(&stream, config.idle_timeout);
+    set_socket_bounds(&stream, config.idle_timeout);
     let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
     let owner = context.tasks.clone();
     owner.spawn(async move {
@@ -89,14 +89,14 @@ fn begin(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
 }
 
 /// The connection of one client failed before it was accepted; the listener itself is fine.
-fn of_one_client(error: &io::Error) -> bool {
+fn concerns_one_client(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
 }
 
 /// Sets the bounds that the system keeps: a client that is gone, or takes nothing of what it is sent for `stalled`, is
 /// given up.
-fn prepare(stream: &TcpStream, stalled: Duration) {
+fn set_socket_bounds(stream: &TcpStream, stalled: Duration) {
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
     // None of them is needed for correctness: a socket that refuses them still works.
     let _ = stream.set_nodelay(true);

@@ -53,7 +53,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     let own: Result<Vec<_>, _> = sockets.iter().chain(&api).map(TcpListener::local_addr).collect();
     base.native.set_own_listeners(own?);
     let bounds = &base.config.proxy;
-    let sessions = Sessions::new(bounds.max_sessions).of_user(bounds.max_sessions_per_user);
+    let sessions = Sessions::new(bounds.max_sessions).with_user_limit(bounds.max_sessions_per_user);
     let sessions = Arc::new(sessions);
     let kept = std::mem::take(&mut base.sessions);
     let session_sync = SessionSync::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);

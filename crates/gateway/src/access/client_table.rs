@@ -1,6 +1,6 @@
-//! Every client connection, and the order in which those that have not logged in make room for new ones.
+//! The client connections of a listener. Those that have not logged in make room for new ones.
 //!
-//! A new connection always finds a entry as long as somebody who has not logged in has one: the oldest connection of the
+//! A new connection always finds a place as long as somebody who has not logged in has one: the oldest connection of the
 //! address with most of them is closed for it. A client that only opens connections therefore loses connections of its own.
 
 use std::{
@@ -39,13 +39,13 @@ struct Entry {
     close: CancellationToken,
 }
 
-/// The entry of one connection, which it leaves when this is dropped.
+/// The place of one connection, which is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ClientEntry {
     clients: Arc<ClientTable>,
     address: SocketAddr,
     arrival: u64,
-    /// The entry is needed by somebody else.
+    /// Is cancelled when the place is given to another connection.
     pub close: CancellationToken,
 }
 

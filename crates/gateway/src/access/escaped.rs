@@ -1,4 +1,4 @@
-//! Text of a stranger as it may stand in a log line or on a terminal.
+//! Shows text that clients sent so that it is safe in a log line and on a terminal.
 
 use std::fmt::{self, Write as _};
 

@@ -1,4 +1,4 @@
-//! What wrong passwords cost: an address from which they come waits longer and longer before the next one is looked at.
+//! Slows down password guessing: the more wrong passwords come from an address, the longer its next login waits.
 //!
 //! Nobody is locked out for ever, for many may share an address: the delay is bounded and fades, and a user who has come
 //! in from an address before does not wait there.
@@ -64,19 +64,19 @@ impl FailedLogins {
     }
 
     /// Whether nobody has ever sent a wrong password.
-    pub(crate) fn none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.some.load(Relaxed)
     }
 
     /// A password was wrong.
     pub(crate) fn failed(&self, client: IpAddr) {
         self.some.store(true, Relaxed);
-        self.with(client, |address, _| address.failures = (address.failures + 1).min(MOST_FAILURES));
+        self.with_address(client, |address, _| address.failures = (address.failures + 1).min(MOST_FAILURES));
     }
 
     /// A user came in.
     pub(crate) fn succeeded(&self, client: IpAddr, user: &str) {
-        self.with(client, |address, _| {
+        self.with_address(client, |address, _| {
             if !address.users.iter().any(|known| **known == *user) {
                 if address.users.len() >= USERS {
                     address.users.remove(0);
@@ -87,15 +87,15 @@ impl FailedLogins {
     }
 
     /// Whether the user is known at this address, and the guesses at its password are not too many.
-    pub(crate) fn spares(&self, client: IpAddr, user: &str) -> bool {
-        self.with(client, |address, now| {
+    pub(crate) fn is_trusted(&self, client: IpAddr, user: &str) -> bool {
+        self.with_address(client, |address, now| {
             address.users.iter().any(|known| **known == *user) && address.guesses.has(GUESSES, now)
         })
     }
 
     /// A password of a user who is known at this address was wrong.
-    pub(crate) fn guessed(&self, client: IpAddr) {
-        self.with(client, |address, now| address.guesses.take(GUESSES, now));
+    pub(crate) fn record_guess(&self, client: IpAddr) {
+        self.with_address(client, |address, now| address.guesses.take(GUESSES, now));
     }
 
     /// Waits until a password from this address may be looked at.
@@ -103,7 +103,7 @@ impl FailedLogins {
     /// # Errors
     /// [`Refusal::LoginLimit`]: too many wait.
     pub(crate) async fn wait(&self, client: IpAddr) -> Result<(), Refusal> {
-        let delay = self.with(client, |address, now| {
+        let delay = self.with_address(client, |address, now| {
             let delay = delay(address.failures);
             address.waiting.retain(|until| *until > now);
             if delay.is_zero() {
@@ -119,7 +119,7 @@ impl FailedLogins {
         delay.map(|_| ()).ok_or(Refusal::LoginLimit)
     }
 
-    fn with<T>(&self, client: IpAddr, work: impl FnOnce(&mut Address, Duration) -> T) -> T {
+    fn with_address<T>(&self, client: IpAddr, work: impl FnOnce(&mut Address, Duration) -> T) -> T {
         let now = self.began.elapsed();
         let mut key = client_key(client);
         let mut table = self.table.lock();
@@ -210,10 +210,10 @@ mod tests {
         let logins = FailedLogins::new();
         logins.succeeded(CLIENT, "alice");
         (0..MOST_FAILURES).for_each(|_| logins.failed(CLIENT));
-        assert!(logins.spares(CLIENT, "alice") && !logins.spares(CLIENT, "bob"));
+        assert!(logins.is_trusted(CLIENT, "alice") && !logins.is_trusted(CLIENT, "bob"));
         let guesses = (0..10_000).take_while(|_| {
-            logins.guessed(CLIENT);
-            logins.spares(CLIENT, "alice")
+            logins.record_guess(CLIENT);
+            logins.is_trusted(CLIENT, "alice")
         });
         assert!(guesses.count() <= GUESSES as usize);
     }

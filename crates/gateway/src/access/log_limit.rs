@@ -1,4 +1,4 @@
-//! How often the log is told the same of the same client: a few lines at once, then some per minute, and a count of the rest.
+//! Limits log lines of the same code about the same client: a few at once, then some per minute, and a count of the rest.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -48,7 +48,7 @@ impl LogLimit {
     pub(crate) fn permits(&self, code: &'static str, client: IpAddr) -> Option<u64> {
         let now = self.began.elapsed();
         let mut table = self.table.lock();
-        let Some(told) = table.told(code, client_key(client), now) else {
+        let Some(told) = table.entry(code, client_key(client), now) else {
             *table.left_out.entry(code).or_default() += 1;
             return None;
         };
@@ -76,7 +76,7 @@ impl LogLimit {
 
 impl Table {
     /// The pair's entry; nothing when there is no room for it.
-    fn told(&mut self, code: &'static str, client: IpAddr, now: Duration) -> Option<&mut Told> {
+    fn entry(&mut self, code: &'static str, client: IpAddr, now: Duration) -> Option<&mut Told> {
         let pair = (code, client);
         if self.pairs.len() >= MOST && !self.pairs.contains_key(&pair) {
             let left_out = &mut self.left_out;

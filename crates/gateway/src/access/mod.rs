@@ -24,8 +24,8 @@ pub(crate) use failed_logins::FailedLogins;
 pub(crate) use limits::{Accounts, Admission, Throttled};
 pub(crate) use log_limit::LogLimit;
 pub use login::read_name;
-pub(crate) use login::{Basic, Identity, Login, basic, readings};
-use login::{identify_any, users_of};
+pub(crate) use login::{Basic, Identity, Login, basic, decode_login};
+use login::{identify_decoded, named_users};
 pub(crate) use reject_budget::{READ_SIZE, RejectBudget};
 pub use sessions::{Session, SessionKey, Sessions};
 pub(crate) use slots::Slots;
@@ -75,7 +75,7 @@ impl Access {
     /// before its next one is looked at. Whoever comes in counts as known from then on.
     ///
     /// # Errors
-    /// [`Refusal::ClientLimit`], [`Refusal::LoginLimit`], and those of [`identify_any`].
+    /// [`Refusal::ClientLimit`], [`Refusal::LoginLimit`], and those of [`identify_decoded`].
     pub(crate) async fn log_in(&self, logins: &[Login], client: SocketAddr) -> Result<Identity, Refusal> {
         let config = self.policy.load_full();
         self.accounts.charge(&config, client.ip())?;
@@ -91,19 +91,19 @@ impl Access {
 
     /// Looks at the passwords when it is their turn.
     async fn check(&self, users: &[User], logins: &[Login], client: IpAddr) -> Result<Identity, Refusal> {
-        if users.is_empty() || logins.is_empty() || self.failed_logins.none() {
-            return identify_any(users, logins);
+        if users.is_empty() || logins.is_empty() || self.failed_logins.is_empty() {
+            return identify_decoded(users, logins);
         }
         // A user who has come from there before is let in at once, whatever its neighbours do.
-        let known = users_of(users, logins).any(|user| self.failed_logins.spares(client, user));
+        let known = named_users(users, logins).any(|user| self.failed_logins.is_trusted(client, user));
         if known {
-            match identify_any(users, logins) {
-                Err(Refusal::AuthWrong) => self.failed_logins.guessed(client),
+            match identify_decoded(users, logins) {
+                Err(Refusal::AuthWrong) => self.failed_logins.record_guess(client),
                 result => return result,
             }
         }
         self.failed_logins.wait(client).await?;
-        identify_any(users, logins)
+        identify_decoded(users, logins)
     }
 
     /// Counts and tells that a password was wrong.

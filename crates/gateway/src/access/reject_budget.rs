@@ -1,4 +1,7 @@
-//! How much refused clients are heard out, all of them together: politeness that a crowd of hostile ones cannot exhaust us with.
+//! Bounds how much is read from clients that were refused, all of them together.
+//!
+//! A refused client is read from for a moment, so that it can read the answer; a crowd of hostile clients must not make that
+//! expensive.
 
 use std::time::Duration;
 
@@ -8,10 +11,10 @@ use super::limits::Rate;
 
 /// The bytes that are read from a refused client at a time.
 pub(crate) const READ_SIZE: usize = 32 * 1024;
-/// Such pieces per second: 8 MiB, hardly a hundredth of one processor.
+/// Reads per second: 8 MiB, hardly a hundredth of one processor.
 const READS_PER_SECOND: u32 = 256;
 
-/// What is left of it.
+/// The reads that may still be made.
 #[derive(Debug)]
 pub(crate) struct RejectBudget {
     began: Instant,

@@ -41,17 +41,17 @@ impl AttemptError {
     }
 
     /// A failure of an open stream. Only a cause that a layer of the engine put there is certain.
-    pub(crate) fn of_stream(stage: Stage, error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn from_stream(stage: Stage, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         let mut kind = None;
         while let Some(error) = next {
             if let Some(cause) = error.downcast_ref::<Cause>() {
-                return Self::told(stage, cause);
+                return Self::from_layer(stage, cause);
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 kind.get_or_insert(error.kind());
                 if let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()) {
-                    return Self::told(stage, cause);
+                    return Self::from_layer(stage, cause);
                 }
             }
             next = error.source();
@@ -60,12 +60,12 @@ impl AttemptError {
     }
 
     /// A cause that a layer of the engine told: certain, but for an answer that the target itself may have garbled.
-    fn told(stage: Stage, cause: &Cause) -> Self {
+    fn from_layer(stage: Stage, cause: &Cause) -> Self {
         Self::new(stage, cause, !matches!(cause, Cause::BadAnswer(_)))
     }
 
     /// Whether the target may have done it: two nodes that say the same are believed, as when they cannot reach it.
-    pub(crate) fn may_be_of_target(&self) -> bool {
+    pub(crate) fn may_be_target_fault(&self) -> bool {
         self.fault == Fault::Target || self.code == "bad-answer"
     }
 

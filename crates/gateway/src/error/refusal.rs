@@ -13,7 +13,7 @@ use super::{AttemptError, OptionError};
 #[non_exhaustive]
 pub enum Refusal {
     /// No node is healthy.
-    #[error("no healthy upstream proxy is available, and nothing is ever sent directly{}", because(.why.as_deref()))]
+    #[error("no healthy upstream proxy is available, and nothing is ever sent directly{}", reason_suffix(.why.as_deref()))]
     PoolEmpty {
         /// Why that is so, when the application knows.
         why: Option<Arc<str>>,
@@ -113,7 +113,7 @@ pub enum Refusal {
 }
 
 /// The cause behind a text, if it is known.
-fn because(why: Option<&str>) -> String {
+fn reason_suffix(why: Option<&str>) -> String {
     why.map(|why| format!(": {why}")).unwrap_or_default()
 }
 

@@ -10,11 +10,11 @@ use super::AttemptError;
 #[test]
 fn a_cause_is_found_inside_an_io_error() {
     let error = io::Error::other(Cause::Authentication);
-    let fail = AttemptError::of_stream(Stage::Exchange, &error);
+    let fail = AttemptError::from_stream(Stage::Exchange, &error);
     assert_eq!((fail.code, fail.fault, fail.sure), ("authentication", Fault::Node, true));
-    let fail = AttemptError::of_stream(Stage::Exchange, &io::Error::from(io::ErrorKind::ConnectionReset));
+    let fail = AttemptError::from_stream(Stage::Exchange, &io::Error::from(io::ErrorKind::ConnectionReset));
     assert_eq!((fail.code, fail.sure), ("reset", false));
-    let fail = AttemptError::of_stream(Stage::Exchange, &io::Error::other("what"));
+    let fail = AttemptError::from_stream(Stage::Exchange, &io::Error::other("what"));
     assert_eq!((fail.code, fail.sure), ("io", false));
 }
 

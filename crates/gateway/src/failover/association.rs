@@ -1,4 +1,4 @@
-//! The failover of an association: as a request's, over the nodes that carry datagrams.
+//! Failover of UDP associations: as for a request, over the nodes that carry datagrams.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     AttemptReport, Failover, NodeLease, Selection, Tried,
-    dial::{bounded, dialer},
+    dial::{dialer, within_deadline},
 };
 use crate::{AttemptError, Refusal, access::Identity};
 
@@ -22,10 +22,10 @@ pub(crate) struct Association {
 }
 
 impl Failover {
-    /// The failover of an association by `identity` at `client`; its deadline runs from now.
+    /// Begins the failover of an association by `identity` at `client`; its deadline runs from now.
     pub(crate) fn for_datagrams(selection: &Arc<Selection>, identity: &Identity, client: IpAddr) -> Self {
-        let mut failover = Self::begin(selection, identity, client, None);
-        // A session's node is its node.
+        let mut failover = Self::with_target(selection, identity, client, None);
+        // A session keeps its node even if that has carried no datagrams.
         if failover.sticky.is_free() {
             let avoided = selection.udp_avoidance.nodes(selection.clock.now());
             failover.tried = avoided.into_iter().map(|node| Tried { node, server: None }).collect();
@@ -36,12 +36,12 @@ impl Failover {
 
     /// An association ended before its node had answered: [`Failover::connect_next_association`] goes on. Only a node that does not know
     /// us is blamed: a server that ends what it cannot relay may carry streams all the same.
-    pub(crate) fn lost(&mut self, mut association: Association, fail: AttemptError) {
+    pub(crate) fn association_failed(&mut self, mut association: Association, fail: AttemptError) {
         self.selection.udp_avoidance.insert(association.lease.id(), self.selection.clock.now());
         if fail.code == "authentication" {
             association.report.failed(&fail);
         }
-        self.note(fail);
+        self.record_failure(fail);
     }
 
     /// The next node with an association. Nodes that fail are reported and passed over; those that only turn out not to
@@ -52,7 +52,7 @@ impl Failover {
     pub(crate) async fn connect_next_association(&mut self) -> Result<Association, Refusal> {
         let mut passed_over = 0;
         loop {
-            let lease = match self.pick().or_else(|| self.pick_mute()) {
+            let lease = match self.pick().or_else(|| self.pick_avoided()) {
                 Some(lease) => lease,
                 None => self.wait_for_first_node().await.ok_or_else(|| self.refusal())?,
             };
@@ -81,7 +81,7 @@ impl Failover {
     }
 
     /// A node that has lately carried no datagrams, when there is no other one: it may have learned.
-    fn pick_mute(&mut self) -> Option<NodeLease> {
+    fn pick_avoided(&mut self) -> Option<NodeLease> {
         if self.passed_over == 0 {
             return None;
         }
@@ -89,7 +89,7 @@ impl Failover {
         self.pick()
     }
 
-    /// Whether nodes are routable and the failover failed for want of one that carries datagrams.
+    /// Whether nodes are routable, but none that carries datagrams is left.
     pub(super) fn lacks_datagrams(&self) -> bool {
         self.target.is_none() && self.selection.pool.snapshot().counts().routable() > 0
     }
@@ -97,5 +97,5 @@ impl Failover {
 
 async fn associate(selection: &Selection, lease: &NodeLease, attempt: Attempt) -> Result<BoxDatagram, DialError> {
     let dialer = dialer(selection, lease)?;
-    bounded(&attempt, dialer.associate(&attempt)).await
+    within_deadline(&attempt, dialer.associate(&attempt)).await
 }

@@ -1,4 +1,5 @@
-//! Whether a failure speaks against a node or against its target: a site that hangs up on many makes no node look bad elsewhere.
+//! Decides whether a failure is evidence against a node or against its target. A site that hangs up on many nodes makes none of
+//! them look bad elsewhere.
 //!
 //! A node that failed while another one served the same request is blamed, unless its target fails on many: then the node
 //! is only spared for that site, until it has failed so at a second site, too.
@@ -14,13 +15,13 @@ use parking_lot::Mutex;
 
 /// How many targets are remembered; of two with the same slot the newer one is.
 const SLOTS: u64 = 1024;
-/// So many failures say something of a target.
+/// Fewer failures say nothing about a target.
 const ENOUGH: u64 = 2;
 /// A target is doubtful when it fails more than once for so many answers.
 const ANSWERS: u64 = 3;
 /// At so many answers or failures both are halved, so that old ones fade.
 const FULL: u64 = 64;
-/// So many nodes that fail in one request speak against its target.
+/// If so many nodes fail in one request, its target is suspected.
 const SEVERAL: usize = 3;
 /// The most nodes that are remembered, and how long.
 const NODES: usize = 4096;
@@ -43,23 +44,23 @@ impl Default for Blame {
 
 impl Blame {
     /// A node has brought an answer of the target.
-    pub(crate) fn answered(&self, target: u64) {
+    pub(crate) fn record_answer(&self, target: u64) {
         // Targets that never failed are in no slot: nothing is written for them.
-        self.count(target, false, |answers, failures| (answers + 1, failures));
+        self.update_counts(target, false, |answers, failures| (answers + 1, failures));
     }
 
     /// A node has failed at the target, perhaps by the target's fault.
-    pub(crate) fn failed(&self, target: u64) {
-        self.count(target, true, |answers, failures| (answers, failures + 1));
+    pub(crate) fn record_failure(&self, target: u64) {
+        self.update_counts(target, true, |answers, failures| (answers, failures + 1));
     }
 
     /// Whether those `failed` nodes of one request to the target speak against the target rather than against themselves.
-    pub(crate) fn doubts(&self, target: Option<u64>, failed: usize) -> bool {
+    pub(crate) fn suspects_target(&self, target: Option<u64>, failed: usize) -> bool {
         failed >= SEVERAL || target.is_some_and(|target| self.is_doubtful(target, failed))
     }
 
     /// Notes that the node failed at a site where another one was served; says whether it has failed so at another site lately.
-    pub(crate) fn failed_elsewhere(&self, node: NodeId, site: u64, now: Timestamp) -> bool {
+    pub(crate) fn record_site_failure(&self, node: NodeId, site: u64, now: Timestamp) -> bool {
         let mut nodes = self.nodes.lock();
         if nodes.len() >= NODES && !nodes.contains_key(&node) {
             nodes.retain(|_, (_, at)| now.since(*at) < MEMORY);
@@ -76,13 +77,13 @@ impl Blame {
         let word = self.slot(target).map_or(0, |slot| slot.load(Relaxed));
         let (answers, failures) = counts(word);
         let failures = failures.saturating_sub(failed as u64);
-        word >> 32 == half(target) && failures >= ENOUGH && failures * ANSWERS > answers
+        word >> 32 == key_half(target) && failures >= ENOUGH && failures * ANSWERS > answers
     }
 
-    fn count(&self, target: u64, new: bool, work: impl Fn(u64, u64) -> (u64, u64)) {
+    fn update_counts(&self, target: u64, new: bool, work: impl Fn(u64, u64) -> (u64, u64)) {
         let Some(slot) = self.slot(target) else { return };
         let update = |word: u64| {
-            let known = word >> 32 == half(target);
+            let known = word >> 32 == key_half(target);
             if !known && !new {
                 return None;
             }
@@ -90,7 +91,7 @@ impl Blame {
             let (answers, failures) = work(answers, failures);
             let full = answers >= FULL || failures >= FULL;
             let (answers, failures) = if full { (answers / 2, failures / 2) } else { (answers, failures) };
-            Some(half(target) << 32 | answers << 16 | failures)
+            Some(key_half(target) << 32 | answers << 16 | failures)
         };
         // Absent: nothing is known of the target, and nothing has to be.
         let _ = slot.fetch_update(Relaxed, Relaxed, update);
@@ -106,7 +107,7 @@ const fn counts(word: u64) -> (u64, u64) {
 }
 
 /// Never 0, which an empty slot has.
-const fn half(key: u64) -> u64 {
+const fn key_half(key: u64) -> u64 {
     (key >> 32) | 1
 }
 
@@ -124,29 +125,33 @@ mod tests {
     #[test]
     fn a_target_that_fails_often_is_doubtful_and_becomes_clean_again() {
         let blame = Blame::default();
-        (0..1000).for_each(|_| blame.answered(SITE));
-        assert!(!blame.doubts(Some(SITE), 1), "it has never failed");
-        (0..2).for_each(|_| blame.failed(SITE));
-        assert!(!blame.doubts(Some(SITE), 2), "a request's own failures are its nodes'");
-        (0..2).for_each(|_| blame.failed(SITE));
-        assert!(blame.doubts(Some(SITE), 1) && !blame.doubts(Some(SITE ^ 1), 1) && !blame.doubts(None, 2));
-        (0..60).for_each(|_| blame.answered(SITE));
-        assert!(!blame.doubts(Some(SITE), 1));
-        (0..100_000).for_each(|_| blame.failed(SITE));
-        (0..100_000).for_each(|_| blame.answered(SITE));
-        assert!(!blame.doubts(Some(SITE), 1), "counts fade and never overflow");
-        assert!(blame.doubts(None, 3), "many nodes in one request");
+        (0..1000).for_each(|_| blame.record_answer(SITE));
+        assert!(!blame.suspects_target(Some(SITE), 1), "it has never failed");
+        (0..2).for_each(|_| blame.record_failure(SITE));
+        assert!(!blame.suspects_target(Some(SITE), 2), "a request's own failures are its nodes'");
+        (0..2).for_each(|_| blame.record_failure(SITE));
+        assert!(
+            blame.suspects_target(Some(SITE), 1)
+                && !blame.suspects_target(Some(SITE ^ 1), 1)
+                && !blame.suspects_target(None, 2)
+        );
+        (0..60).for_each(|_| blame.record_answer(SITE));
+        assert!(!blame.suspects_target(Some(SITE), 1));
+        (0..100_000).for_each(|_| blame.record_failure(SITE));
+        (0..100_000).for_each(|_| blame.record_answer(SITE));
+        assert!(!blame.suspects_target(Some(SITE), 1), "counts fade and never overflow");
+        assert!(blame.suspects_target(None, 3), "many nodes in one request");
     }
 
     #[test]
     fn a_node_that_fails_at_two_sites_is_to_blame() {
         let (blame, start) = (Blame::default(), Timestamp(1_000_000));
-        assert!(!blame.failed_elsewhere(node(1), 1, start));
-        assert!(!blame.failed_elsewhere(node(1), 1, start), "the same site says nothing new");
-        assert!(blame.failed_elsewhere(node(1), 2, start));
-        assert!(!blame.failed_elsewhere(node(1), 1, start.after(MEMORY)), "long ago");
+        assert!(!blame.record_site_failure(node(1), 1, start));
+        assert!(!blame.record_site_failure(node(1), 1, start), "the same site says nothing new");
+        assert!(blame.record_site_failure(node(1), 2, start));
+        assert!(!blame.record_site_failure(node(1), 1, start.after(MEMORY)), "long ago");
         for number in 0..10_000 {
-            blame.failed_elsewhere(node(number), 1, start);
+            blame.record_site_failure(node(number), 1, start);
         }
         assert!(blame.nodes.lock().len() <= NODES);
     }

@@ -51,11 +51,11 @@ async fn connect(
     let attempt = Attempt::within(limit);
     let ability = lease.http_ability();
     if need.is_absolute(ability) {
-        let (stream, form) = bounded(&attempt, dialer.connect_for_http(target, &attempt)).await?;
+        let (stream, form) = within_deadline(&attempt, dialer.connect_for_http(target, &attempt)).await?;
         let untested = form.is_absolute() && ability.works_through(HttpWay::Plain).is_none();
         return Ok((stream, FormChoice { form, untested }));
     }
-    let connected = bounded(&attempt, dialer.connect(target, &attempt)).await;
+    let connected = within_deadline(&attempt, dialer.connect(target, &attempt)).await;
     connected.map(|stream| (stream, FormChoice::default())).inspect_err(|error| {
         let way = HttpWay::tunnel(target.port());
         if lease.spec().is_http_proxy() && error.refuses_tunnel() && ability.works_through(way).is_none() {
@@ -68,11 +68,11 @@ async fn connect(
 pub(super) fn dialer(selection: &Selection, lease: &NodeLease) -> Result<Arc<dyn Dialer>, DialError> {
     lease
         .payload(|node| selection.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
-        .map_err(|error| unbuilt(selection, lease, &error))
+        .map_err(|error| mark_unbuildable(selection, lease, &error))
 }
 
 /// Dialers keep the attempt's deadline themselves; this bound holds even if one forgets to.
-pub(super) async fn bounded<T>(
+pub(super) async fn within_deadline<T>(
     attempt: &Attempt,
     dialling: impl Future<Output = Result<T, DialError>>,
 ) -> Result<T, DialError> {
@@ -83,7 +83,7 @@ pub(super) async fn bounded<T>(
 }
 
 /// No dialer can be built for a node that somebody called healthy: it is taken out of the views.
-fn unbuilt(selection: &Selection, lease: &NodeLease, error: &BuildError) -> DialError {
+fn mark_unbuildable(selection: &Selection, lease: &NodeLease, error: &BuildError) -> DialError {
     selection.pool.mark_unsupported(lease.id(), error.code());
     DialError::new(Stage::Connect, Cause::Unsupported("the node"))
 }

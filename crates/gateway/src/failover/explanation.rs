@@ -1,4 +1,4 @@
-//! The reason why no node can be used: the application works it out, and the gateway tells it to clients that it refuses.
+//! Why no node can be used. The application finds the reason; the gateway tells it to clients that it refuses.
 
 use std::{fmt, sync::Arc};
 

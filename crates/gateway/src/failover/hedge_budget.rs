@@ -40,7 +40,7 @@ mod tests {
             budget.try_withdraw()
         });
         assert_eq!(hedges.count(), 500);
-        // What is saved up is bounded.
+        // What is saved up is within_deadline.
         (0..10_000).for_each(|_| budget.deposit(5));
         assert_eq!((0..100).filter(|_| budget.try_withdraw()).count(), 10);
         let never = HedgeBudget::default();

@@ -1,12 +1,12 @@
-//! Failover: the failover of one request over several nodes, each on another server, within one deadline.
+//! Failover: one request is tried over several nodes, each on another server, within one deadline.
 //!
-//! This is the only keys that dials, and it dials only through a leased node: with no lease there is no connection.
+//! This is the only place that dials, and it dials only through a leased node: with no lease there is no connection.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{Fault, NodeId, Stage, Target};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Anonymity, Country, Lease, Need, Query, Strategy, hash_key};
+use hezar_pool::{Anonymity, Country, Lease, Need, Strategy, hash_key};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
@@ -19,6 +19,7 @@ mod explanation;
 mod hedge_budget;
 mod latency;
 mod node_arrivals;
+mod pick;
 mod recent_targets;
 mod report;
 mod selection;
@@ -38,20 +39,16 @@ pub(crate) use latency::{LatencyEstimator, Wait};
 pub(crate) use node_arrivals::NodeArrivals;
 pub(crate) use recent_targets::RecentTargets;
 pub(crate) use report::AttemptReport;
-use report::{Undecided, failure, report};
+use report::{Undecided, failure_outcome, report_outcome};
 pub(crate) use selection::Selection;
 use staggered::{Event, Staggered, Stall};
 use sticky::Sticky;
 pub(crate) use udp_avoidance::UdpAvoidance;
 
-/// How many nodes must say that a target cannot be reached: a second opinion is enough.
-const TARGET_OPINIONS: u32 = 2;
-/// The same for a target that was reached a moment ago: those who say no may be at fault themselves.
-const DOUBTED_OPINIONS: u32 = 8;
-/// A shorter time says nothing about the node: a handshake over two continents may take as long.
+/// An attempt that had less time says nothing about its node: a handshake across continents may take as long.
 const FAIR: Duration = Duration::from_secs(2);
 
-/// What a dialer is called in the pool.
+/// A leased node with its dialer.
 pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
 
 /// A node, connected to the target. The lease lives as long as the connection.
@@ -62,12 +59,12 @@ pub(crate) struct Connected {
     pub report: AttemptReport,
 }
 
-/// Where a request goes, as keys; nothing for an association.
+/// Keys of the place where a request goes; none for an association.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TargetKeys {
-    /// Of the site, for evidence about nodes.
+    /// The site, for what is learned of nodes there.
     pub site: Option<u64>,
-    /// Of host and port.
+    /// Host and port.
     pub target: Option<u64>,
 }
 
@@ -90,14 +87,14 @@ pub(crate) struct Failover {
     selection: Arc<Selection>,
     /// The settings of the listener when the request came.
     config: Arc<GatewayConfig>,
-    /// Nothing for an association, whose datagrams each name their own.
+    /// Absent for an association, whose datagrams each name their own.
     target: Option<Target>,
     /// What a node must carry.
     need: Need,
     strategy: Strategy,
     /// The most that a node may give away.
     anonymity: Option<Anonymity>,
-    /// Any of these; empty = all.
+    /// The exit may be in any of these countries; empty = anywhere.
     countries: Vec<Country>,
     sticky: Sticky,
     keys: TargetKeys,
@@ -108,7 +105,7 @@ pub(crate) struct Failover {
     tried: Vec<Tried>,
     /// HTTP proxies that refused the absolute form and are asked for a tunnel when they are tried again.
     tunnel_only: Vec<NodeId>,
-    /// How many of these, in front, were never tried: an association passes them over while there are others.
+    /// How many of `tried`, in front, were never tried: an association avoids them while there are others.
     passed_over: usize,
     attempts: u32,
     target_faults: u32,
@@ -120,26 +117,26 @@ pub(crate) struct Failover {
 }
 
 impl Failover {
-    /// The failover of a request by `identity` at `client` to `target`; its deadline runs from now.
+    /// Begins the failover of a request by `identity` at `client` to `target`; its deadline runs from now.
     pub(crate) fn new(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
-        Self::begin(selection, identity, client, Some(target.clone()))
+        Self::with_target(selection, identity, client, Some(target.clone()))
     }
 
-    /// The failover of one plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
+    /// Begins the failover of a plain HTTP request: nodes that carry no tunnel to the target may serve it, too.
     pub(crate) fn for_http(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: &Target) -> Self {
         let begun = Self::new(selection, identity, client, target);
         let need = Need::Plain { port: target.port(), allow_transparent: begun.config.allow_transparent };
         Self { need, ..begun }
     }
 
-    fn begin(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
+    fn with_target(selection: &Arc<Selection>, identity: &Identity, client: IpAddr, target: Option<Target>) -> Self {
         let config = selection.policy.load_full();
         let strategy = identity.options.strategy.unwrap_or(config.strategy);
         let sticky = Sticky::new(selection, &config, identity, strategy, client);
         let mut countries = identity.options.countries.clone();
         if countries.len() > 1 {
             // Each gets its share of the requests, and a session begins with the same one every time.
-            let first = sticky.draw() % countries.len() as u64;
+            let first = sticky.rotation_seed() % countries.len() as u64;
             countries.rotate_left(usize::try_from(first).unwrap_or_default());
         }
         selection.hedge_budget.deposit(config.hedge_percent);
@@ -167,17 +164,17 @@ impl Failover {
         }
     }
 
-    /// How many nodes were tried.
+    /// How many nodes have been tried.
     pub(crate) const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// When it has to be over.
+    /// When the request has to be answered.
     pub(crate) const fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// The deadline runs anew: a tunnel's client may take its time before it says anything.
+    /// Starts the deadline anew: the client of a tunnel may take its time before it sends anything.
     pub(crate) fn renew(&mut self) {
         self.deadline = Instant::now() + self.config.deadline;
     }
@@ -306,11 +303,11 @@ impl Failover {
         if fail.wants_tunnel {
             self.ask_for_a_tunnel(report.node());
         }
-        // To know CONNECT alone is no fault; to let us in nowhere is one.
+        // A proxy that only knows CONNECT is not at fault; one that refuses everything is.
         if !fail.wants_tunnel || fail.code == Cause::Forbidden.code() {
             report.failed(&fail);
         }
-        self.note(fail);
+        self.record_failure(fail);
     }
 
     /// Lets a node be tried again, for a tunnel this time: an HTTP proxy that was never probed may know CONNECT alone. Only
@@ -324,74 +321,9 @@ impl Failover {
     fn note_stall(&mut self, node: NodeId, stage: Stage) {
         self.stall_count += 1;
         if let Some(target) = self.keys.target {
-            self.selection.blame.failed(target);
+            self.selection.blame.record_failure(target);
         }
         self.undecided.add(node, AttemptError::new(stage, &Cause::Timeout, false));
-    }
-
-    /// Why the request ends here, after the last failure.
-    pub(crate) fn refusal(&self) -> Refusal {
-        let attempts = self.attempts;
-        match &self.last {
-            Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
-            _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
-            Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
-            None if self.selection.pool.snapshot().counts().routable() == 0 => {
-                Refusal::PoolEmpty { why: self.selection.explanation.current() }
-            }
-            None if self.only_transparent_left() => Refusal::OnlyTransparent,
-            None if self.is_narrowed() => Refusal::NoMatch,
-            None if self.lacks_datagrams() => Refusal::NoDatagrams,
-            None if self.lacks_carrier() => Refusal::NotCarried,
-            None => Refusal::PoolEmpty { why: self.selection.explanation.current() },
-        }
-    }
-
-    /// A node for the next attempt, in the first country that has one.
-    fn pick(&mut self) -> Option<NodeLease> {
-        let used_up = self.attempts >= self.config.attempts
-            || self.target_faults >= self.opinions()
-            || self.remaining().is_zero();
-        if used_up {
-            return None;
-        }
-        if self.countries.is_empty() {
-            return self.pick_in(None);
-        }
-        (0..self.countries.len()).find_map(|index| self.pick_in(self.countries.get(index).copied()))
-    }
-
-    fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
-        let lease = self.pick_for(self.need, country, self.sticky.key_in(country))?;
-        if self.sticky.found(&self.selection, country) {
-            return Some(lease);
-        }
-        self.pick_for(self.need, country, self.sticky.key_in(country))
-    }
-
-    /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
-    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
-        let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
-        let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
-        let query = Query {
-            strategy: self.strategy,
-            country,
-            exclude_servers: &servers,
-            exclude_nodes: &nodes,
-            datagrams: self.target.is_none(),
-            need,
-            anonymity: self.anonymity,
-            session,
-            filter: self.config.filter,
-            site: self.keys.site,
-            now: Some(self.selection.clock.now()),
-            prefer_recent_success: self.attempts > 0,
-        };
-        let other_server = self.selection.pool.pick(&query, rand::random());
-        if other_server.is_some() || servers.is_empty() {
-            return other_server;
-        }
-        self.selection.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
     }
 
     fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
@@ -406,7 +338,7 @@ impl Failover {
         );
         if fail.sure {
             self.undecided.forget(lease.id());
-            report(&self.selection, lease.id(), &failure(&fail));
+            report_outcome(&self.selection, lease.id(), &failure_outcome(&fail));
         }
         if fail.fault == Fault::Target {
             // When another node reaches it, the target only refuses this one.
@@ -416,42 +348,12 @@ impl Failover {
             self.undecided.add(lease.id(), fail.clone());
         }
         let again = error.retryable();
-        self.note(fail);
+        self.record_failure(fail);
         if again { Ok(()) } else { Err(self.refusal()) }
     }
 
-    /// Whether the listener or the user name leave nodes out.
-    fn is_narrowed(&self) -> bool {
-        !self.countries.is_empty() || self.anonymity.is_some() || self.config.filter.is_some()
-    }
-
-    /// Whether there is a node for the request if it may tell our address.
-    fn only_transparent_left(&self) -> bool {
-        let need = self.need.allowing_transparent();
-        let is_found = |country| self.pick_for(need, country, None).is_some();
-        if need == self.need {
-            return false;
-        }
-        match self.countries.as_slice() {
-            [] => is_found(None),
-            countries => countries.iter().any(|country| is_found(Some(*country))),
-        }
-    }
-
-    /// Whether nodes are routable and none of them carries such a request.
-    fn lacks_carrier(&self) -> bool {
-        self.need != Need::Anything && self.selection.pool.snapshot().counts().routable() > 0
-    }
-
-    /// How many nodes may say that the target cannot be reached before they are believed.
-    fn opinions(&self) -> u32 {
-        let reached =
-            self.keys.target.is_some_and(|key| self.selection.recent_targets.contains(key, self.selection.clock.now()));
-        if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
-    }
-
-    fn note(&mut self, mut fail: AttemptError) {
-        if fail.may_be_of_target() {
+    fn record_failure(&mut self, mut fail: AttemptError) {
+        if fail.may_be_target_fault() {
             fail.fault = Fault::Target;
             self.target_faults += 1;
         }

@@ -1,4 +1,5 @@
-//! The targets that some node has lately targets: a node that says such a one cannot be targets is not believed at once.
+//! Remembers the targets that some node has reached lately: a node that reports such a target as unreachable is not believed
+//! at once.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ const SLOTS: u64 = 1024;
 /// How long.
 const MEMORY: Duration = Duration::from_secs(30);
 
-/// In each slot one target: the upper half of its key, and the second in which it was targets.
+/// In each slot one target: the upper half of its key, and the second in which it was reached.
 #[derive(Debug)]
 pub(crate) struct RecentTargets(Vec<AtomicU64>);
 
@@ -25,18 +26,18 @@ impl Default for RecentTargets {
 impl RecentTargets {
     /// The target with this key has answered.
     pub(crate) fn record(&self, key: u64, now: Timestamp) {
-        let entry = (half(key) << 32) | second(now);
-        // Mostly nothing new: one target's requests shall not fight over the slot.
+        let entry = (key_half(key) << 32) | second(now);
+        // Mostly the entry is there already: the requests to one target then do not contend for the slot.
         if let Some(slot) = self.slot(key).filter(|slot| slot.load(Ordering::Relaxed) != entry) {
             slot.store(entry, Ordering::Relaxed);
         }
     }
 
-    /// Whether it has lately.
+    /// Whether it has answered lately.
     pub(crate) fn contains(&self, key: u64, now: Timestamp) -> bool {
         let entry = self.slot(key).map_or(0, |slot| slot.load(Ordering::Relaxed));
         let age = second(now).saturating_sub(entry & u64::from(u32::MAX));
-        entry >> 32 == half(key) && Duration::from_secs(age) <= MEMORY
+        entry >> 32 == key_half(key) && Duration::from_secs(age) <= MEMORY
     }
 
     fn slot(&self, key: u64) -> Option<&AtomicU64> {
@@ -45,7 +46,7 @@ impl RecentTargets {
 }
 
 /// Never 0, which an empty slot has.
-const fn half(key: u64) -> u64 {
+const fn key_half(key: u64) -> u64 {
     (key >> 32) | 1
 }
 

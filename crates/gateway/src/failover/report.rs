@@ -1,4 +1,4 @@
-//! What one attempt taught about its node: reported to the pool exactly once, or not at all.
+//! Reports to the pool what an attempt showed about its node, exactly once or not at all.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ impl Undecided {
         self.0.lock().push((node, fail));
     }
 
-    /// The node has been judged.
+    /// The node has been reported on.
     pub(super) fn forget(&self, node: NodeId) {
         self.0.lock().retain(|(other, _)| *other != node);
     }
@@ -30,7 +30,7 @@ impl Undecided {
     }
 }
 
-/// The report on a connected node, open until it has proved itself.
+/// The report on a connected node. It stays open until the node has answered.
 ///
 /// Many protocols have no answer of their own to a request for a target, so "connected" proves little: the first byte
 /// from the node does. A connection that ends before that without anybody's provable fault says nothing.
@@ -65,30 +65,30 @@ impl AttemptReport {
             return;
         }
         self.selection.metrics.attempt("ok", "ok");
-        report(&self.selection, self.node, &Outcome::success(Origin::Traffic, self.latency));
+        report_outcome(&self.selection, self.node, &Outcome::success(Origin::Traffic, self.latency));
         let now = self.selection.clock.now();
         if let Some(target) = self.keys.target {
             self.selection.recent_targets.record(target, now);
-            self.selection.blame.answered(target);
+            self.selection.blame.record_answer(target);
         }
         if let Some(site) = self.keys.site {
             self.selection.pool.report_site(self.node, site, SiteVerdict::Works, now);
         }
-        self.judge_others(now);
+        self.report_undecided(now);
     }
 
     /// Blames the nodes that failed at the request that this one has served, unless that speaks against its target.
-    fn judge_others(&self, now: Timestamp) {
+    fn report_undecided(&self, now: Timestamp) {
         let mut others = self.undecided.take();
         others.retain(|(node, _)| *node != self.node);
-        let doubtful = self.selection.blame.doubts(self.keys.target, others.len());
+        let doubtful = self.selection.blame.suspects_target(self.keys.target, others.len());
         for (node, fail) in others {
             let Some(site) = self.keys.site else {
-                report(&self.selection, node, &failure(&fail));
+                report_outcome(&self.selection, node, &failure_outcome(&fail));
                 continue;
             };
-            if self.selection.blame.failed_elsewhere(node, site, now) || !doubtful {
-                report(&self.selection, node, &failure(&fail));
+            if self.selection.blame.record_site_failure(node, site, now) || !doubtful {
+                report_outcome(&self.selection, node, &failure_outcome(&fail));
             }
             // The site may only refuse that node: it is spared it for a while, whatever becomes of its health.
             self.selection.pool.report_site(node, site, SiteVerdict::Fails, now);
@@ -103,10 +103,10 @@ impl AttemptReport {
         self.selection.metrics.attempt("failed", fail.code);
         if fail.sure {
             self.undecided.forget(self.node);
-            report(&self.selection, self.node, &failure(fail));
+            report_outcome(&self.selection, self.node, &failure_outcome(fail));
         } else {
             if let Some(target) = self.keys.target {
-                self.selection.blame.failed(target);
+                self.selection.blame.record_failure(target);
             }
             self.undecided.add(self.node, fail.clone());
         }
@@ -121,12 +121,12 @@ impl Drop for AttemptReport {
     }
 }
 
-pub(super) fn failure(fail: &AttemptError) -> Outcome {
+pub(super) fn failure_outcome(fail: &AttemptError) -> Outcome {
     Outcome::failure(Origin::Traffic, fail.fault, fail.stage, fail.code)
 }
 
 /// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them.
-pub(super) fn report(selection: &Selection, node: NodeId, outcome: &Outcome) {
+pub(super) fn report_outcome(selection: &Selection, node: NodeId, outcome: &Outcome) {
     let ours = matches!(&outcome.result, Err(failure) if failure.fault == Fault::Local);
     if !ours {
         selection.pool.report(node, outcome, selection.clock.now());

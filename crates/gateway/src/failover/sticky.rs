@@ -1,4 +1,4 @@
-//! What a request sticks to: a session of its user name, or with the sticky strategy its user or address.
+//! Which requests share an exit: those of a session, or with the strategy `sticky` those of a user or of a client address.
 
 use std::net::IpAddr;
 
@@ -55,13 +55,13 @@ impl Sticky {
     }
 
     /// A number that is the same for all that share an exit, or one at random.
-    pub(super) fn draw(&self) -> u64 {
+    pub(super) fn rotation_seed(&self) -> u64 {
         self.key_in(None).unwrap_or_else(rand::random)
     }
 
     /// A node in this country was found. False when another request has begun the session in the same moment: then the
     /// node is to be chosen again, by the key that this one has.
-    pub(super) fn found(&mut self, selection: &Selection, country: Option<Country>) -> bool {
+    pub(super) fn begin_session(&mut self, selection: &Selection, country: Option<Country>) -> bool {
         let Self::Session(session) = self else { return true };
         let running = selection.sessions.begin(session, country, selection.clock.now());
         let same = running.began == session.began;

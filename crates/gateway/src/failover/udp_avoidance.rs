@@ -1,6 +1,6 @@
-//! The nodes that have lately carried no datagrams, whatever their protocol promises: associations try others first.
+//! Remembers the nodes that have lately carried no datagrams although their protocol can: associations try other nodes first.
 //!
-//! Nobody is blamed for it: a server that relays no datagrams may relay streams all the same.
+//! This is no failure of the node: a server that relays no datagrams may still relay streams.
 
 use std::{collections::VecDeque, time::Duration};
 

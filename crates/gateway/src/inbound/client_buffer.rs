@@ -1,4 +1,4 @@
-//! What has arrived from a client so far: read in pieces, within one deadline, until something whole can be parsed.
+//! Buffers what a client sends, within one deadline, until something whole can be parsed.
 
 use std::{io, net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! One client connection: which protocol it speaks, told by its first byte.
+//! Serves one client connection; its first byte tells the protocol.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Bytes both ways between a client and a node: half-close kept, idle time bounded, no buffer held while idle.
+//! Copies bytes both ways between a client and a node. It keeps half-closes, bounds the idle time and holds no buffer while idle.
 
 use std::{
     cell::Cell,

@@ -1,4 +1,4 @@
-//! Bytes from one socket to another by the kernel alone, through a pipe (`splice(2)`): this program never touches them.
+//! Lets the kernel move bytes from one socket to another through a pipe (`splice(2)`); they never enter this program.
 
 use std::{
     io,

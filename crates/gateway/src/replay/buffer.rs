@@ -1,4 +1,4 @@
-//! The flight as the tries over several nodes see it: it may grow, and it may be let go.
+//! Holds a first flight while it is sent to one node or several. It may grow, and it may be released.
 //!
 //! ```text
 //!   ReplayBuffer ──more bytes──► ReplayBuffer      every node gets them, from the beginning

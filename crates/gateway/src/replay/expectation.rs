@@ -1,4 +1,4 @@
-//! What must come back for a flight: as long as it is not whole, nothing of it has reached the client.
+//! What a first flight has to be answered with. Until the answer is whole, nothing of it reaches the client.
 
 use hezar_engine::http::head_end;
 
@@ -33,7 +33,7 @@ pub(crate) enum AnswerState {
 
 impl Expectation {
     /// Looks at what has arrived.
-    pub(crate) fn judge(self, bytes: &[u8]) -> AnswerState {
+    pub(crate) fn check(self, bytes: &[u8]) -> AnswerState {
         match self {
             _ if bytes.is_empty() => AnswerState::Partial,
             Self::Any => AnswerState::Whole,

@@ -1,4 +1,4 @@
-//! The first flight of a tunnel: what the client says before it has heard anything, and whether it may be said twice.
+//! Recognises first flights that can be replayed: what a client sends before it has received anything, and may be sent twice.
 //!
 //! ```text
 //!   nothing ──bytes──► Partial ──bytes──► Hello | Request   whole and safe: held, sent, and sent again elsewhere

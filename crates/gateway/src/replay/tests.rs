@@ -102,10 +102,10 @@ fn requests_that_may() {
 
 fn answered(expect: Expectation, bytes: &[u8], whole_at: usize) {
     for length in 0..whole_at {
-        assert_eq!(expect.judge(&bytes[..length]), AnswerState::Partial, "after {length} bytes");
+        assert_eq!(expect.check(&bytes[..length]), AnswerState::Partial, "after {length} bytes");
     }
-    assert_eq!(expect.judge(&bytes[..whole_at]), AnswerState::Whole);
-    assert_eq!(expect.judge(bytes), AnswerState::Whole);
+    assert_eq!(expect.check(&bytes[..whole_at]), AnswerState::Whole);
+    assert_eq!(expect.check(bytes), AnswerState::Whole);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn answers() {
     answered(Expectation::Http { body: true }, b"ICY 200 OK\r\n\r\nmusic", 14);
     answered(Expectation::Any, b"\x00", 1);
     let endless = [b"HTTP/1.1 200 OK\r\nA: ", &vec![b'a'; 40_000][..]].concat();
-    assert_eq!(Expectation::Http { body: true }.judge(&endless), AnswerState::Whole, "what is held back is bounded");
+    assert_eq!(Expectation::Http { body: true }.check(&endless), AnswerState::Whole, "what is held back is bounded");
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn nonsense() {
         b"\x15\x03\x03\x00\x03",
         b"HTTP/1.1 400 Bad Request\r\n",
     ] {
-        assert_eq!(Expectation::Tls.judge(bytes), AnswerState::Wrong, "{bytes:?}");
+        assert_eq!(Expectation::Tls.check(bytes), AnswerState::Wrong, "{bytes:?}");
     }
     for bytes in [&b"h"[..], b"HTTP/2", b"HTTX", SERVER_HELLO] {
-        assert_eq!(Expectation::Http { body: true }.judge(bytes), AnswerState::Wrong, "{bytes:?}");
+        assert_eq!(Expectation::Http { body: true }.check(bytes), AnswerState::Wrong, "{bytes:?}");
     }
 }
 
@@ -160,7 +160,7 @@ proptest! {
         let bytes = [fronts[front], &bytes].concat();
         let _ = FlightKind::classify(&bytes);
         for expect in [Expectation::Tls, Expectation::Http { body: true }, Expectation::Any] {
-            let _ = expect.judge(&bytes);
+            let _ = expect.check(&bytes);
         }
     }
 

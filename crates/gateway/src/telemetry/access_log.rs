@@ -1,4 +1,4 @@
-//! The story of one request: counted when it is answered, one log line when it is over.
+//! One request in the access log: it is counted when it is answered, and its line is written when it ends.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use crate::{
     connections::{Connection, NewConnection, OpenConnection},
 };
 
-/// The way a request came in; a metric label.
+/// How a request came in; a label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InboundKind {
     Http,
@@ -120,7 +120,7 @@ impl AccessLogEntry {
         self.connection().map_or_else(CancellationToken::new, |connection| connection.end().clone())
     }
 
-    /// The right to this request, which ends with the log_entry.
+    /// The right to this request, which ends with the entry.
     pub(crate) const fn admission(&self) -> &Admission {
         &self.admission
     }
@@ -175,8 +175,8 @@ impl Drop for AccessLogEntry {
             self.telemetry.metrics.request(self.inbound.name(), "refused", self.code);
         }
         if self.code == "ok" {
-            // Worth a line only to whoever looks for it: a busy gateway serves thousands a second.
-            return self.tell_quietly(0);
+            // A busy gateway serves thousands a second: their lines are for debugging.
+            return self.write_debug(0);
         }
         // A wrong password has had its line when it was looked at.
         let told = if self.code == Refusal::AuthWrong.code() {
@@ -184,7 +184,7 @@ impl Drop for AccessLogEntry {
         } else {
             self.telemetry.log.permits(self.code, self.client)
         };
-        let Some(left_out) = told else { return self.tell_quietly(0) };
+        let Some(left_out) = told else { return self.write_debug(0) };
         self.telemetry.metrics.recent_error(RecentError {
             at: self.telemetry.clock.now(),
             inbound: self.inbound.name(),
@@ -193,11 +193,11 @@ impl Drop for AccessLogEntry {
             node: self.node,
             code: self.code,
         });
-        self.tell(left_out);
+        self.write_info(left_out);
     }
 }
 
-/// Writes the line of a request: its event, with the same fields at every level.
+/// Writes the line of a request, with the same fields at every level.
 macro_rules! line {
     ($level:ident, $log_entry:expr, $left_out:expr) => {{
         let log_entry = $log_entry;
@@ -215,11 +215,11 @@ macro_rules! line {
 }
 
 impl AccessLogEntry {
-    fn tell(&self, left_out: u64) {
+    fn write_info(&self, left_out: u64) {
         line!(info, self, left_out);
     }
 
-    fn tell_quietly(&self, left_out: u64) {
+    fn write_debug(&self, left_out: u64) {
         line!(debug, self, left_out);
     }
 }

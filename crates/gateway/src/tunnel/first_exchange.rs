@@ -1,4 +1,5 @@
-//! The opening of a tunnel: from the answer to the client until the first bytes of the target, over as many nodes as it takes.
+//! The first exchange of a tunnel: from the answer to the client until the first bytes of the target, over as many nodes as
+//! needed.
 //!
 //! ```text
 //!   Listening ──the node speaks first──────────────────────────────────────► relay
@@ -92,7 +93,7 @@ where
         (First::Flight { length, expect, early }, connected) => {
             failover.renew();
             let limit = config.idle_timeout;
-            let asking = ask(client_side, failover, connected, (length, expect, early));
+            let asking = send_flight(client_side, failover, connected, (length, expect, early));
             timeout(limit, asking).await.unwrap_or(Err(NotEstablished::Silent("idle")))
         }
         (First::Once, Some(Connected { stream, lease, report, .. })) => Ok(Established {
@@ -128,7 +129,7 @@ where
         let time = client_side.since.map_or(idle, |since| since + SETTLE);
         let step = tokio::select! {
             biased;
-            read = hear(connected, spoken) => Step::Node(read),
+            read = read_from_node(connected, spoken) => Step::Node(read),
             connected = failover.connect_next(), if connected.is_none() => Step::Connected(connected),
             read = read_some(&mut client_side.client, &mut client_side.heard), if first.is_none() => Step::Client(read),
             () = sleep_until(time), if first.is_none() => Step::Time,
@@ -138,7 +139,7 @@ where
             Step::Node(closed) => {
                 let fail = match closed {
                     Ok(_) => AttemptError::new(Stage::Exchange, &Cause::Closed, false),
-                    Err(error) => AttemptError::of_stream(Stage::Exchange, &error),
+                    Err(error) => AttemptError::from_stream(Stage::Exchange, &error),
                 };
                 if let Some(Connected { report, .. }) = connected.take() {
                     failover.failed(report, fail);
@@ -149,17 +150,17 @@ where
             Step::Client(Err(_)) => return Err(NotEstablished::Gone),
             Step::Client(Ok(0)) => {
                 client_side.ended = true;
-                first = Some(client_side.once(config));
+                first = Some(client_side.send_once(config));
             }
-            Step::Client(Ok(_)) => first = client_side.first(config),
+            Step::Client(Ok(_)) => first = client_side.classify(config),
             Step::Time if client_side.heard.is_empty() => return Err(NotEstablished::Silent("idle")),
-            Step::Time => first = Some(client_side.once(config)),
+            Step::Time => first = Some(client_side.send_once(config)),
         }
     }
 }
 
 /// What the node says, if there is one.
-async fn hear(connected: &mut Option<Connected>, spoken: &mut BytesMut) -> std::io::Result<usize> {
+async fn read_from_node(connected: &mut Option<Connected>, spoken: &mut BytesMut) -> std::io::Result<usize> {
     match connected {
         Some(connected) => read_some(&mut connected.stream, spoken).await,
         None => std::future::pending().await,
@@ -168,7 +169,7 @@ async fn hear(connected: &mut Option<Connected>, spoken: &mut BytesMut) -> std::
 
 impl<C> ClientSide<C> {
     /// What has been heard, as far as that can be said.
-    fn first(&mut self, config: &GatewayConfig) -> Option<First> {
+    fn classify(&mut self, config: &GatewayConfig) -> Option<First> {
         self.since.get_or_insert_with(Instant::now);
         match FlightKind::classify(&self.heard) {
             FlightKind::Partial => None,
@@ -177,12 +178,12 @@ impl<C> ClientSide<C> {
                 let expect = Expectation::Http { body: !self.heard.starts_with(b"HEAD ") };
                 Some(First::Flight { length, expect, early: true })
             }
-            FlightKind::Other => Some(self.once(config)),
+            FlightKind::Other => Some(self.send_once(config)),
         }
     }
 
     /// Bytes that are sent once, unless the listener allows to repeat them.
-    fn once(&self, config: &GatewayConfig) -> First {
+    fn send_once(&self, config: &GatewayConfig) -> First {
         let length = self.heard.len();
         if config.repeat_unsafe && (1..=MAX_REPLAY).contains(&length) {
             First::Flight { length, expect: Expectation::Any, early: false }
@@ -193,7 +194,7 @@ impl<C> ClientSide<C> {
 }
 
 /// Sends the flight to one node after the other until one answers; the client is listened to meanwhile.
-async fn ask<C>(
+async fn send_flight<C>(
     mut client_side: ClientSide<C>,
     failover: &mut Failover,
     connected: Option<Connected>,
@@ -208,7 +209,7 @@ where
     let won = tokio::select! {
         biased;
         won = first_answer(failover, &mut exchange, connected) => won.map_err(NotEstablished::Refused)?,
-        () = overhear(&mut client_side.client, client_side.ended, &mut held, &mut extra, early) => return Err(NotEstablished::Gone),
+        () = watch_client(&mut client_side.client, client_side.ended, &mut held, &mut extra, early) => return Err(NotEstablished::Gone),
     };
     Ok(Established {
         client: Prefixed::new(extra.freeze(), client_side.client),
@@ -220,7 +221,7 @@ where
 }
 
 /// Takes in what the client says behind its flight; ends when it is gone.
-async fn overhear<C>(client: &mut C, mut ended: bool, held: &mut ReplayBuffer, extra: &mut BytesMut, early: bool)
+async fn watch_client<C>(client: &mut C, mut ended: bool, held: &mut ReplayBuffer, extra: &mut BytesMut, early: bool)
 where
     C: AsyncRead + Unpin,
 {

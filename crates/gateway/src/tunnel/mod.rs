@@ -1,4 +1,4 @@
-//! A connected client and a connected node: the first flight may still go elsewhere, then bytes flow until both are done.
+//! Tunnels: the first exchange may still move to another node, then bytes flow until both sides are done.
 
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ where
         End::Closed | End::Client => "ok",
         End::Idle => "idle",
         End::Node(error) => {
-            let fail = AttemptError::of_stream(Stage::Relay, &error);
+            let fail = AttemptError::from_stream(Stage::Relay, &error);
             report.failed(&fail);
             fail.code
         }

@@ -1,4 +1,4 @@
-//! One node's try at a held flight: all of it out, and what comes back looked at before the client sees it.
+//! Sends a held first flight to a node and checks the answer before the client sees it.
 
 use std::{future::Future, sync::Arc};
 
@@ -68,19 +68,19 @@ impl Exchange for ReplayedFlight {
         _: FormChoice,
     ) -> impl Future<Output = Result<Answered, ExchangeError<()>>> + Send + 'static {
         let (flight, expect, wrong) = (self.flight.clone(), self.expect, self.wrong.clone());
-        async move { ask(stream, flight, expect, &wrong).await.map_err(ExchangeError::from) }
+        async move { send_flight(stream, flight, expect, &wrong).await.map_err(ExchangeError::from) }
     }
 
     fn put_back(&mut self, (): ()) {}
 }
 
-async fn ask(
+async fn send_flight(
     mut stream: BoxStream,
     mut flight: watch::Receiver<ReplayView>,
     expect: Expectation,
     wrong: &Wrong,
 ) -> Result<Answered, AttemptError> {
-    let failed = |error: std::io::Error| AttemptError::of_stream(Stage::Exchange, &error);
+    let failed = |error: std::io::Error| AttemptError::from_stream(Stage::Exchange, &error);
     let mut front = BytesMut::new();
     let (mut sent, mut ended) = (0, false);
     loop {
@@ -104,7 +104,7 @@ async fn ask(
                 if read.map_err(failed)? == 0 {
                     return Err(AttemptError::new(Stage::Exchange, &Cause::Closed, false));
                 }
-                if judge(&front, expect, wrong)? {
+                if check_answer(&front, expect, wrong)? {
                     return Ok(Answered { node: Prefixed::new(front.freeze(), stream), answered: true });
                 }
             }
@@ -115,8 +115,8 @@ async fn ask(
 }
 
 /// Whether the answer is whole. A wrong one is only believed when two nodes give the same: then it is the target's.
-fn judge(front: &BytesMut, expect: Expectation, wrong: &Wrong) -> Result<bool, AttemptError> {
-    match expect.judge(front) {
+fn check_answer(front: &BytesMut, expect: Expectation, wrong: &Wrong) -> Result<bool, AttemptError> {
+    match expect.check(front) {
         AnswerState::Whole => Ok(true),
         AnswerState::Partial => Ok(false),
         AnswerState::Wrong => {

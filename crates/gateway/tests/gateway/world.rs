@@ -372,7 +372,7 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
-    let sessions = Arc::new(Sessions::new(config.max_sessions).of_user(config.max_sessions_per_user));
+    let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
     let gateway = Gateway::new(config, pool.clone(), engine, clock, metrics).with_sessions(sessions.clone());
     let connections = gateway.connections().clone();
     let gateway = Arc::new(gateway);

@@ -1,4 +1,4 @@
-//! What one user and one client may have at a time: open requests, requests per second, bytes per second.
+//! Limits for each user and each client: open requests, requests per second, bytes per second.
 
 use std::{
     net::IpAddr,
@@ -137,15 +137,15 @@ impl Admission {
     }
 
     /// Takes in that a datagram has moved, and waits until the next one may.
-    pub(crate) async fn pace(&self, bytes: usize) {
-        let wait = self.moved(bytes);
+    pub(crate) async fn throttle(&self, bytes: usize) {
+        let wait = self.charge_bytes(bytes);
         if !wait.is_zero() {
             sleep(wait).await;
         }
     }
 
     /// Takes in that bytes have moved; returns how long the next ones have to wait.
-    fn moved(&self, bytes: usize) -> Duration {
+    fn charge_bytes(&self, bytes: usize) -> Duration {
         let Some(admitted) = &self.0 else { return Duration::ZERO };
         let now = admitted.began.elapsed();
         let waits = admitted.accounts.iter().filter_map(|(account, limits)| {

@@ -39,7 +39,7 @@ impl<S> Throttled<S> {
 
     fn moved(&mut self, bytes: usize) {
         let Some(admission) = self.admission.as_ref().filter(|_| bytes > 0) else { return };
-        let wait = admission.moved(bytes);
+        let wait = admission.charge_bytes(bytes);
         if !wait.is_zero() {
             self.pause = Some(Box::pin(sleep(wait)));
         }

@@ -36,7 +36,7 @@ pub(crate) fn basic(value: &[u8]) -> Basic {
     }
     let Ok(decoded) = BASE64.decode(token.trim_ascii()) else { return Basic::Malformed };
     match decoded.iter().position(|byte| *byte == b':') {
-        Some(colon) => Basic::Logins(readings(
+        Some(colon) => Basic::Logins(decode_login(
             decoded.get(..colon).unwrap_or_default(),
             decoded.get(colon + 1..).unwrap_or_default(),
         )),
@@ -46,7 +46,7 @@ pub(crate) fn basic(value: &[u8]) -> Basic {
 
 /// The ways in which a name and a password can be read: in UTF-8, which is what we ask for, or in Latin-1, which curl and older
 /// clients send (RFC 7617 §2.1 and appendix B).
-pub(crate) fn readings(name: &[u8], password: &[u8]) -> Vec<Login> {
+pub(crate) fn decode_login(name: &[u8], password: &[u8]) -> Vec<Login> {
     let utf8 = || {
         let (name, password) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(password).ok()?);
         Some(Login { name: name.into(), password: password.into() })
@@ -63,7 +63,7 @@ pub(crate) fn readings(name: &[u8], password: &[u8]) -> Vec<Login> {
 ///
 /// # Errors
 /// As [`identify`].
-pub(crate) fn identify_any(users: &[User], logins: &[Login]) -> Result<Identity, Refusal> {
+pub(crate) fn identify_decoded(users: &[User], logins: &[Login]) -> Result<Identity, Refusal> {
     let mut known = identify(users, logins.first());
     for login in logins.iter().skip(1) {
         // Without users any reading is somebody's; the first one stands.

@@ -1,4 +1,4 @@
-//! Who a client is: user names with options, passwords compared in constant time.
+//! Identifies clients: user names with options, and passwords, which are compared in constant time.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use credentials::{Basic, basic, identify_any, readings};
+pub(crate) use credentials::{Basic, basic, decode_login, identify_decoded};
 use names::Tail;
 
 /// A client that may use the proxy, and what it asks for.
@@ -42,7 +42,7 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
     };
     names::check(&login.name).map_err(Refusal::BadOption)?;
     if users.is_empty() {
-        let (user, options) = names::of_anybody(&login.name).map_err(Refusal::BadOption)?;
+        let (user, options) = names::read_unknown_name(&login.name).map_err(Refusal::BadOption)?;
         return Ok(Identity { user, options, ..Identity::default() });
     }
     let (user, name, password) = known_user(users, login).ok_or(Refusal::AuthWrong)?;
@@ -50,9 +50,9 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
     Ok(Identity { user: user.into(), is_configured: true, options, admission: Admission::default() })
 }
 
-/// The configured users that the readings of a login name, whatever the password.
-pub(crate) fn users_of<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
-    logins.iter().filter_map(|login| names::of_user(users, &login.name)).map(|(user, _)| &*user.name)
+/// The configured users that the decode_login of a login name, whatever the password.
+pub(crate) fn named_users<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
+    logins.iter().filter_map(|login| names::find_user(users, &login.name)).map(|(user, _)| &*user.name)
 }
 
 /// The configured user of a login, what follows the name, and the options behind the password.
@@ -60,13 +60,13 @@ fn known_user<'a>(
     users: &'a [User],
     login: &'a Login,
 ) -> Option<(&'a str, Tail<'a>, Result<UserOptions, OptionError>)> {
-    let found = names::of_user(users, &login.name);
+    let found = names::find_user(users, &login.name);
     // An unknown name costs the same comparison as a known one.
     let expected = found.as_ref().map_or("\u{0}", |(user, _)| user.password.expose());
-    let whole = equal(login.password.as_bytes(), expected.as_bytes());
+    let whole = constant_time_eq(login.password.as_bytes(), expected.as_bytes());
     // IPRoyal and PacketStream write the options behind the password: `secret_country-us_session-a1b2`.
     let (front, behind) = login.password.split_at_checked(expected.len()).unwrap_or((&login.password, ""));
-    let front = equal(front.as_bytes(), expected.as_bytes());
+    let front = constant_time_eq(front.as_bytes(), expected.as_bytes());
     let (user, name) = found?;
     let password = match behind.strip_prefix('_') {
         _ if whole => Ok(UserOptions::default()),
@@ -83,14 +83,14 @@ fn known_user<'a>(
 pub fn read_name(users: &[User], name: &str) -> Result<(Box<str>, UserOptions), Refusal> {
     names::check(name).map_err(Refusal::BadOption)?;
     if users.is_empty() {
-        return names::of_anybody(name).map_err(Refusal::BadOption);
+        return names::read_unknown_name(name).map_err(Refusal::BadOption);
     }
-    let (user, tail) = names::of_user(users, name).ok_or(Refusal::AuthWrong)?;
+    let (user, tail) = names::find_user(users, name).ok_or(Refusal::AuthWrong)?;
     Ok((user.name.clone(), tail.read().map_err(Refusal::BadOption)?))
 }
 
 /// Compares in a time that depends only on the length of `given`.
-fn equal(given: &[u8], expected: &[u8]) -> bool {
+fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
     let mut difference = u8::from(given.len() != expected.len());
     for (index, byte) in given.iter().enumerate() {
         let other = expected.get(index % expected.len().max(1)).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a name means: the user that it begins with, and the options or the account behind it.
+//! Splits a login name into the user and the options or the account behind it.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(super) enum Tail<'a> {
 
 impl<'a> Tail<'a> {
     /// What stands behind the name of a user, if it is something that may stand there.
-    fn behind(rest: &'a str) -> Option<Self> {
+    fn after_user_name(rest: &'a str) -> Option<Self> {
         if rest.is_empty() {
             return Some(Self::Options(""));
         }
@@ -92,34 +92,34 @@ fn split(
 ///
 /// # Errors
 /// [`OptionError`]: what stands behind the name is no options.
-pub(super) fn of_anybody(name: &str) -> Result<(Box<str>, UserOptions), OptionError> {
+pub(super) fn read_unknown_name(name: &str) -> Result<(Box<str>, UserOptions), OptionError> {
     let read = |name: &str| {
-        let (user, tail) = cut(name);
+        let (user, tail) = split_unknown_name(name);
         tail.read().map(|options| (user.into(), options))
     };
-    read(name).or_else(|error| bare(name).and_then(|name| read(name).ok()).ok_or(error))
+    read(name).or_else(|error| strip_vendor_prefix(name).and_then(|name| read(name).ok()).ok_or(error))
 }
 
 /// Cuts a name that is not known where its user ends.
-fn cut(name: &str) -> (&str, Tail<'_>) {
+fn split_unknown_name(name: &str) -> (&str, Tail<'_>) {
     let at = |text: &str| name.find(text).filter(|at| *at > 0);
     let (hyphen, dot) = (at("-"), at("."));
     // What an address of electronic mail has behind its dot is no account.
     let account = dot.filter(|dot| hyphen.is_none_or(|hyphen| *dot < hyphen));
     let account = account.filter(|dot| !name[..*dot].contains('@') && *dot + 1 < name.len());
     let place = at("__").filter(|at| account.is_none_or(|dot| *at < dot)).or(account).or(hyphen).or_else(|| at(";"));
-    let cut = place.and_then(|at| Some((name.get(..at)?, Tail::behind(name.get(at..)?)?)));
+    let cut = place.and_then(|at| Some((name.get(..at)?, Tail::after_user_name(name.get(at..)?)?)));
     if let Some(cut) = cut {
         return cut;
     }
     let underscores = split(name, '_', |text| UserOptions::parse_with(text, &['_']));
     let end = underscores.map_or(name.len(), |(user, _)| user.len());
     let (user, rest) = name.split_at(end);
-    (user, Tail::behind(rest).unwrap_or(Tail::Options("")))
+    (user, Tail::after_user_name(rest).unwrap_or(Tail::Options("")))
 }
 
 /// The name behind a vendor's prefix.
-fn bare(name: &str) -> Option<&str> {
+fn strip_vendor_prefix(name: &str) -> Option<&str> {
     PREFIXES.iter().find_map(|prefix| {
         let (front, rest) = name.split_at_checked(prefix.len())?;
         (front.eq_ignore_ascii_case(prefix) && !rest.is_empty()).then_some(rest)
@@ -128,11 +128,12 @@ fn bare(name: &str) -> Option<&str> {
 
 /// The configured user that a name begins with (the longest that fits, as names may contain hyphens, dots and
 /// underscores), and what follows it.
-pub(super) fn of_user<'a>(users: &'a [User], name: &'a str) -> Option<(&'a User, Tail<'a>)> {
+pub(super) fn find_user<'a>(users: &'a [User], name: &'a str) -> Option<(&'a User, Tail<'a>)> {
     let longest = |name: &'a str| {
-        let found = users.iter().filter_map(|user| Some((user, Tail::behind(name.strip_prefix(&*user.name)?)?)));
+        let found =
+            users.iter().filter_map(|user| Some((user, Tail::after_user_name(name.strip_prefix(&*user.name)?)?)));
         found.max_by_key(|(user, _)| user.name.len())
     };
     // A user of the configuration comes before a vendor's prefix that looks like one.
-    longest(name).or_else(|| bare(name).and_then(longest))
+    longest(name).or_else(|| strip_vendor_prefix(name).and_then(longest))
 }

@@ -17,7 +17,7 @@ use table::Table;
 #[derive(Debug)]
 pub struct Sessions {
     most: usize,
-    of_user: usize,
+    max_per_user: usize,
     table: Mutex<Table>,
 }
 
@@ -91,13 +91,13 @@ impl Sessions {
     /// At most `most` sessions at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(1), of_user: most.max(1), table: Mutex::default() }
+        Self { most: most.max(1), max_per_user: most.max(1), table: Mutex::default() }
     }
 
     /// At most `most` sessions of one user at one listener; one more ends the one that was unused for longest.
     #[must_use]
-    pub fn of_user(self, most: usize) -> Self {
-        Self { of_user: most.max(1), ..self }
+    pub fn with_user_limit(self, most: usize) -> Self {
+        Self { max_per_user: most.max(1), ..self }
     }
 
     /// The session with these names, if it runs; else what it would be if it began now.
@@ -125,14 +125,14 @@ impl Sessions {
             return running.clone();
         }
         let session = Session { country, ..planned.clone() };
-        table.insert(session.clone(), self.most, self.of_user, now);
+        table.insert(session.clone(), self.most, self.max_per_user, now);
         session
     }
 
     /// Takes in a session as it was before a restart.
     pub fn restore(&self, session: Session, now: Timestamp) {
         if session.ends > now {
-            self.table.lock().insert(session, self.most, self.of_user, now);
+            self.table.lock().insert(session, self.most, self.max_per_user, now);
         }
     }
 

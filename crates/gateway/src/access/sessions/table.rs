@@ -1,4 +1,4 @@
-//! The table beneath the sessions: bounded for each user and in all, and whoever has most makes room for others.
+//! The table of sessions. It is bounded for each user and in all; the user with most sessions makes room for others.
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -74,11 +74,11 @@ impl Table {
     }
 
     /// Takes a session in, at most `most` in all and `of_user` of one user.
-    pub(super) fn insert(&mut self, session: Session, most: usize, of_user: usize, now: Timestamp) {
+    pub(super) fn insert(&mut self, session: Session, most: usize, max_per_user: usize, now: Timestamp) {
         let id = session.id();
         self.remove(id);
         let owner: Owner = Arc::new((session.listener.clone(), session.user.clone()));
-        if self.owners.get(&owner).is_some_and(|uses| uses.len() >= of_user) {
+        if self.owners.get(&owner).is_some_and(|uses| uses.len() >= max_per_user) {
             self.drop_oldest(&owner);
         }
         if self.len() >= most {

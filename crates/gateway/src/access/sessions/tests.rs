@@ -103,7 +103,7 @@ fn the_table_is_bounded() {
 
 #[test]
 fn one_user_does_not_drive_out_the_others() {
-    let sessions = Sessions::new(1000).of_user(100);
+    let sessions = Sessions::new(1000).with_user_limit(100);
     let bob = served(&sessions, "bob", "s", None, 0);
     let kept = served(&sessions, "alice", "kept", None, 0);
     for number in 0..10_000_u64 {

@@ -1,4 +1,4 @@
-//! The answers that the gateway gives itself: a status, plain words, and the code in the reason, the body and `Proxy-Status`.
+//! Answers of the gateway itself: a status, plain text, and the code in the reason, the body and `Proxy-Status`.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
 use super::{
-    body::OutBody,
+    body::ResponseBody,
     proxy_status::{self, PROXY_STATUS},
 };
 use crate::Refusal;
@@ -48,9 +48,9 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 /// The answer to a request.
-pub(super) fn response(refusal: &Refusal) -> Response<OutBody> {
+pub(super) fn response(refusal: &Refusal) -> Response<ResponseBody> {
     let (headers, text) = parts(refusal);
-    let mut response = Response::new(OutBody::text(Bytes::from(text)));
+    let mut response = Response::new(ResponseBody::text(Bytes::from(text)));
     *response.status_mut() = refusal.status();
     if let Ok(reason) = ReasonPhrase::try_from(reason(refusal)) {
         response.extensions_mut().insert(reason);

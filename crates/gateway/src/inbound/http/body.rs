@@ -1,4 +1,4 @@
-//! Bodies of answers: our own words, or what comes down from a node.
+//! Bodies of answers: text of our own, or what a node sends.
 
 use std::{
     pin::Pin,
@@ -17,11 +17,11 @@ use crate::{AttemptError, failover::NodeLease, telemetry::AccessLogEntry};
 const SMALL: u64 = 32 * 1024;
 
 /// The body of an answer.
-pub(super) enum OutBody {
-    /// Our own words.
+pub(super) enum ResponseBody {
+    /// Text of our own.
     Text(Full<Bytes>),
     /// The target's.
-    Node(Box<Passage>),
+    Node(Box<NodeBody>),
 }
 
 /// The body of an answer, as it comes or all of it.
@@ -30,8 +30,8 @@ pub(super) enum DownBody {
     Whole(Full<Bytes>),
 }
 
-/// An answer on its way from a node: the lease and the log_entry end with it.
-pub(super) struct Passage {
+/// The body of a node's answer: the lease and the entry in the log end with it.
+pub(super) struct NodeBody {
     body: DownBody,
     log_entry: AccessLogEntry,
     /// What ends the body before its time, until the client has been sent everything before it.
@@ -42,7 +42,7 @@ pub(super) struct Passage {
 
 impl DownBody {
     /// Waits for the whole body when it is small, so that its request can still be repeated; a large one comes as it comes.
-    pub(super) async fn settle(mut body: Incoming) -> hyper::Result<Self> {
+    pub(super) async fn buffer_small(mut body: Incoming) -> hyper::Result<Self> {
         let small = body.size_hint().exact().filter(|length| (1..=SMALL).contains(length));
         let Some(length) = small else { return Ok(Self::Coming(body)) };
         let mut whole = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
@@ -62,7 +62,7 @@ impl DownBody {
     }
 }
 
-impl Passage {
+impl NodeBody {
     /// The next part. hyper throws away what it has not yet sent, the head too, when a body fails: it gets a turn to send it first, so
     /// that the client sees an answer that is cut short, and not none.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
@@ -71,7 +71,7 @@ impl Passage {
         }
         match self.body.poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => {
-                self.log_entry.code = AttemptError::of_stream(Stage::Relay, &error).code;
+                self.log_entry.code = AttemptError::from_stream(Stage::Relay, &error).code;
                 self.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -81,7 +81,7 @@ impl Passage {
     }
 }
 
-impl OutBody {
+impl ResponseBody {
     pub(super) fn text(text: Bytes) -> Self {
         Self::Text(Full::new(text))
     }
@@ -91,25 +91,25 @@ impl OutBody {
     }
 
     pub(super) fn node(body: DownBody, end: AnswerEnd, log_entry: AccessLogEntry, lease: NodeLease) -> Self {
-        Self::Node(Box::new(Passage { body, log_entry, broken: None, _lease: lease, _end: end }))
+        Self::Node(Box::new(NodeBody { body, log_entry, broken: None, _lease: lease, _end: end }))
     }
 }
 
-impl Body for OutBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.get_mut() {
             Self::Text(text) => Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
-            Self::Node(passage) => passage.poll_frame(cx),
+            Self::Node(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_end_stream(),
-            Self::Node(passage) => match &passage.body {
+            Self::Node(body) => match &body.body {
                 DownBody::Coming(body) => body.is_end_stream(),
                 DownBody::Whole(body) => body.is_end_stream(),
             },
@@ -119,7 +119,7 @@ impl Body for OutBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Text(text) => text.size_hint(),
-            Self::Node(passage) => match &passage.body {
+            Self::Node(body) => match &body.body {
                 DownBody::Coming(body) => body.size_hint(),
                 DownBody::Whole(body) => body.size_hint(),
             },

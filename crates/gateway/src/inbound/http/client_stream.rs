@@ -1,4 +1,4 @@
-//! The client's side of HTTP: hyper reads from it, and gets only heads that were read and written again.
+//! The client's stream beneath hyper, which gets only heads that were parsed here and written anew.
 //!
 //! ```text
 //!   Head ──whole──► Body ──over──► Head

@@ -1,4 +1,4 @@
-//! Where a request wants to go: the target, and the request line and Host to send there.
+//! Reads where a request goes: the target, and the request line and Host to send there.
 //!
 //! What curl, Java and browsers send raw (quotes, braces, spaces, UTF-8) is taken and, where a URI cannot hold it, percent-encoded.
 

@@ -1,4 +1,4 @@
-//! One HTTP exchange over one node's stream: the request out, the head of the answer back.
+//! Sends one HTTP request over a node's stream and reads the head of the answer.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(super) async fn exchange(
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_AHEAD).max_headers(MAX_LINES);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| AttemptError::of_stream(Stage::Exchange, &error))?;
+    let (mut sender, connection) = handshake.map_err(|error| AttemptError::from_stream(Stage::Exchange, &error))?;
     let (watcher, watched) = (context.clone(), meter.clone());
     context.tasks.spawn(async move {
         tokio::select! {
@@ -75,7 +75,7 @@ pub(super) async fn exchange(
     });
     let answer = tokio::select! {
         answer = sender.try_send_request(request) => answer,
-        stopped = upload.overdue(context.config().idle_timeout, context.config().deadline) => return Err(given_up(stopped)),
+        stopped = upload.overdue(context.config().idle_timeout, context.config().deadline) => return Err(overdue_error(stopped)),
     };
     match answer {
         Ok(response) => {
@@ -84,7 +84,7 @@ pub(super) async fn exchange(
         }
         Err(mut error) => {
             let unsent = error.take_message();
-            let fail = AttemptError::of_stream(Stage::Exchange, error.error());
+            let fail = AttemptError::from_stream(Stage::Exchange, error.error());
             let client = upload.client_failed().map(|gone| match gone {
                 true => Refusal::ClientGone,
                 false => Refusal::BadRequest("the body of the request is malformed"),
@@ -94,7 +94,7 @@ pub(super) async fn exchange(
     }
 }
 
-fn given_up(stopped: Stopped) -> ExchangeError<Request<UpBody>> {
+fn overdue_error(stopped: Stopped) -> ExchangeError<Request<UpBody>> {
     let fail = AttemptError::new(Stage::Exchange, &Cause::Timeout, false);
     let client = (stopped == Stopped::ByClient).then_some(Refusal::ClientTimeout);
     ExchangeError { error: fail, unsent: None, client }

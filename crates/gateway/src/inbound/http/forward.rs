@@ -1,4 +1,4 @@
-//! Absolute-form requests: made ready for any node, answered by the one that wins.
+//! Forwards absolute-form requests: one request is made ready for any node, and the first node that answers wins.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use hyper::{
 
 use super::{
     ClientConnection, Handover, answer,
-    body::{DownBody, OutBody},
+    body::{DownBody, ResponseBody},
     destination::ForwardTarget,
     exchange::{Answered, exchange},
     headers, proxy_answer,
@@ -61,7 +61,7 @@ impl ClientConnection {
         place: ForwardTarget,
         identity: &Identity,
         mut log_entry: AccessLogEntry,
-    ) -> Response<OutBody> {
+    ) -> Response<ResponseBody> {
         log_entry.begin(identity, Some(&place.target));
         let target = place.target.clone();
         let mut outgoing = Outgoing::new(&self.context, request, place, &log_entry);
@@ -99,7 +99,7 @@ impl ClientConnection {
         won: Winner<Answered<DownBody>>,
         outgoing: Outgoing,
         log_entry: AccessLogEntry,
-    ) -> Response<OutBody> {
+    ) -> Response<ResponseBody> {
         let Winner { answer: Answered { mut response, meter, end }, lease, report } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
         let Some(client) = switched else {
@@ -107,7 +107,7 @@ impl ClientConnection {
             headers::strip(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
             attach(&meter, &log_entry);
-            return Response::from_parts(head, OutBody::node(body, end, log_entry, lease));
+            return Response::from_parts(head, ResponseBody::node(body, end, log_entry, lease));
         };
         let node = hyper::upgrade::on(&mut response);
         let protocol = headers::upgrade(response.headers());
@@ -120,7 +120,7 @@ impl ClientConnection {
         head.extensions.clear();
         attach(&meter, &log_entry);
         *self.handover.lock() = Some(Handover::Upgrade { client, node, lease, report, log_entry });
-        Response::from_parts(head, OutBody::empty())
+        Response::from_parts(head, ResponseBody::empty())
     }
 }
 
@@ -175,8 +175,8 @@ impl Outgoing {
 }
 
 /// A small body that was not whole. The end of the stream within it may be the target's doing, any other failure is the node's.
-fn cut_short(error: &hyper::Error) -> AttemptError {
-    let fail = AttemptError::of_stream(Stage::Exchange, error);
+fn short_body_error(error: &hyper::Error) -> AttemptError {
+    let fail = AttemptError::from_stream(Stage::Exchange, error);
     if fail.code == Cause::Closed.code() {
         return AttemptError::new(
             Stage::Exchange,
@@ -233,8 +233,8 @@ impl Exchange for Outgoing {
                 return Err(AttemptError::new(Stage::Exchange, &Cause::BadAnswer(what), false).into());
             }
             let (head, body) = response.into_parts();
-            let body = if repeatable { DownBody::settle(body).await } else { Ok(DownBody::Coming(body)) };
-            let body = body.map_err(|error| cut_short(&error))?;
+            let body = if repeatable { DownBody::buffer_small(body).await } else { Ok(DownBody::Coming(body)) };
+            let body = body.map_err(|error| short_body_error(&error))?;
             Ok(Answered { response: Response::from_parts(head, body), meter, end })
         }
     }

@@ -1,4 +1,4 @@
-//! The first head of a connection is waited for before HTTP begins: bounded in size and time.
+//! Waits for the first head of a connection, bounded in size and time, before HTTP begins.
 
 use hezar_engine::http::head_end;
 

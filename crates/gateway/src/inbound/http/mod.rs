@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 use self::{
-    body::OutBody,
+    body::ResponseBody,
     client_stream::{ClientStream, Queue},
     destination::Destination,
     exchange::NodeIo,
@@ -126,7 +126,7 @@ async fn speak(connection: &Arc<ClientConnection>, buffer: ClientBuffer) -> hype
 }
 
 impl ClientConnection {
-    async fn answer(&self, request: Request<Incoming>) -> Response<OutBody> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let connect = request.method() == Method::CONNECT;
         let asked = self.queue.lock().pop_front();
         // hyper reads no head that was not asked about; should it ever, the connection ends.
@@ -141,7 +141,11 @@ impl ClientConnection {
         response
     }
 
-    async fn serve(&self, request: Request<Incoming>, destination: Result<Destination, Refusal>) -> Response<OutBody> {
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        destination: Result<Destination, Refusal>,
+    ) -> Response<ResponseBody> {
         let inbound = if request.method() == Method::CONNECT { InboundKind::Connect } else { InboundKind::Http };
         let mut log_entry = AccessLogEntry::new(&self.context.telemetry, inbound, self.client);
         let login = self.login(&request);
@@ -185,7 +189,7 @@ impl ClientConnection {
     }
 
     /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.
-    fn refuse(&self, refusal: &Refusal) -> Response<OutBody> {
+    fn refuse(&self, refusal: &Refusal) -> Response<ResponseBody> {
         let mut response = answer::response(refusal);
         let failed = matches!(refusal, Refusal::AuthWrong | Refusal::LoginLimit);
         if failed || self.context.access.clients.is_pending(self.client) {
@@ -200,7 +204,7 @@ impl ClientConnection {
         target: &Target,
         identity: &Identity,
         mut log_entry: AccessLogEntry,
-    ) -> Response<OutBody> {
+    ) -> Response<ResponseBody> {
         log_entry.begin(identity, Some(target));
         let mut failover = Failover::new(&self.context.selection, identity, self.client.ip(), target);
         let end = log_entry.end();
@@ -216,7 +220,7 @@ impl ClientConnection {
                 let client = hyper::upgrade::on(request);
                 let failover = Box::new(failover);
                 *self.handover.lock() = Some(Handover::Connect { client, failover, connected, log_entry });
-                let mut response = Response::new(OutBody::empty());
+                let mut response = Response::new(ResponseBody::empty());
                 response.headers_mut().extend(named.map(|named| (PROXY_STATUS, named)));
                 response
             }
@@ -232,14 +236,14 @@ impl Handover {
     async fn run(self, context: &Arc<Context>) {
         match self {
             Self::Connect { client, failover, connected, log_entry } => {
-                if let Some(client) = client.await.ok().and_then(client_beneath) {
+                if let Some(client) = client.await.ok().and_then(unwrap_client) {
                     tunnel(context, client, *failover, connected, log_entry).await;
                 }
             }
             Self::Upgrade { client, node, lease, mut report, mut log_entry } => {
                 let (_lease, _open) = (lease, GaugeGuard::new(&context.telemetry.metrics.tunnels));
-                let client = client.await.ok().and_then(client_beneath);
-                let node = node.await.ok().and_then(beneath::<NodeIo>);
+                let client = client.await.ok().and_then(unwrap_client);
+                let node = node.await.ok().and_then(unwrap_upgraded::<NodeIo>);
                 if let (Some(mut client), Some(mut node)) = (client, node) {
                     log_entry.code = carry(context, &mut client, &mut node, &log_entry, &mut report).await;
                 }
@@ -249,13 +253,13 @@ impl Handover {
 }
 
 /// The client's socket again, with what it said behind its last request in front.
-fn client_beneath(upgraded: Upgraded) -> Option<Prefixed<TcpStream>> {
+fn unwrap_client(upgraded: Upgraded) -> Option<Prefixed<TcpStream>> {
     let parts = upgraded.downcast::<TokioIo<ClientStream>>().ok()?;
     Some(parts.io.into_inner().into_client(parts.read_buf))
 }
 
 /// The stream again, without HTTP's layers around it. Whoever began the connection put it in, so it is always found.
-fn beneath<S: Stream>(upgraded: Upgraded) -> Option<Prefixed<S>> {
+fn unwrap_upgraded<S: Stream>(upgraded: Upgraded) -> Option<Prefixed<S>> {
     let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
     Some(Prefixed::new(parts.read_buf, parts.io.into_inner()))
 }

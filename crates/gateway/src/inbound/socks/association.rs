@@ -57,7 +57,7 @@ pub(super) async fn serve(
     let association = tokio::select! {
         biased;
         association = failover.connect_next_association() => association,
-        // The log_entry says that the client is gone.
+        // The entry in the log says that the client is gone.
         () = buffer.client_hung_up() => return,
         () = end.cancelled() => Err(Refusal::Ended),
     };
@@ -178,12 +178,12 @@ impl AssociationRelay<'_> {
             self.failover.renew();
             match end {
                 End::Failed(error) => {
-                    let fail = AttemptError::of_stream(Stage::Relay, &error);
+                    let fail = AttemptError::from_stream(Stage::Relay, &error);
                     tracing::debug!(node = %association.lease.id(), code = fail.code, answered = self.answered.load(Relaxed), "association lost");
                     if self.answered.load(Relaxed) {
                         continue;
                     }
-                    self.failover.lost(association, fail);
+                    self.failover.association_failed(association, fail);
                     match self.failover.connect_next_association().await {
                         Ok(association) => self.begin(association),
                         Err(refusal) => return refusal.code(),
@@ -275,12 +275,12 @@ impl Sides<'_> {
                     self.metrics.datagram("up");
                     first_sent.get_or_insert_with(Instant::now);
                 }
-                Err(error) if of_one_datagram(&error) => self.metrics.dropped("unsendable"),
+                Err(error) if concerns_one_datagram(&error) => self.metrics.dropped("unsendable"),
                 Err(error) => return End::Failed(error),
             }
             // Meanwhile the client's datagrams wait in the socket, as many as fit.
             let bytes = waiting.take().map_or(0, |packet| packet.payload.len());
-            self.admission.pace(bytes).await;
+            self.admission.throttle(bytes).await;
         }
     }
 
@@ -295,7 +295,7 @@ impl Sides<'_> {
                     self.meter.add_down(length);
                     self.metrics.datagram("down");
                     self.socket.send(&from, buffer.get(..length).unwrap_or_default()).await;
-                    self.admission.pace(length).await;
+                    self.admission.throttle(length).await;
                 }
                 Err(error) => return error,
             }
@@ -304,7 +304,7 @@ impl Sides<'_> {
 }
 
 /// The datagram cannot be sent; the node is not to blame and goes on.
-fn of_one_datagram(error: &io::Error) -> bool {
+fn concerns_one_datagram(error: &io::Error) -> bool {
     /// EMSGSIZE (Linux).
     const TOO_LARGE: i32 = 90;
     error.kind() == io::ErrorKind::InvalidInput || error.raw_os_error() == Some(TOO_LARGE)

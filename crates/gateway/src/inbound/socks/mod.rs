@@ -82,7 +82,7 @@ async fn serve(
     let connected = tokio::select! {
         biased;
         connected = failover.connect_next() => connected,
-        // The log_entry says that the client is gone.
+        // The entry in the log says that the client is gone.
         () = buffer.client_hung_up() => return,
         () = end.cancelled() => Err(Refusal::Ended),
     };

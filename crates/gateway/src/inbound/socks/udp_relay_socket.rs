@@ -1,4 +1,4 @@
-//! The client's side of an association: one UDP socket, which hears one client and answers it alone.
+//! The client's side of an association: a UDP socket that takes datagrams from one client and sends to it alone.
 
 use std::{
     cell::RefCell,
@@ -82,7 +82,7 @@ impl UdpRelaySocket {
         ARRIVED.with_borrow_mut(|bytes| {
             bytes.clear();
             let (_, from) = self.socket.try_recv_buf_from(bytes)?;
-            if !self.hears(from) {
+            if !self.is_from_client(from) {
                 return Ok(Err("foreign"));
             }
             Ok(wire::datagram(bytes).map(|(target, payload)| {
@@ -92,7 +92,7 @@ impl UdpRelaySocket {
         })
     }
 
-    fn hears(&self, from: SocketAddr) -> bool {
+    fn is_from_client(&self, from: SocketAddr) -> bool {
         let port = *self.port.lock();
         from.ip().to_canonical() == self.client && (port == 0 || port == from.port())
     }

@@ -21,7 +21,7 @@ use hezar_core::{Host, Target};
 
 use crate::{
     Refusal,
-    access::{Login, readings},
+    access::{Login, decode_login},
 };
 
 /// The longest user name and host name of SOCKS4.
@@ -87,7 +87,7 @@ pub(super) fn login(bytes: &[u8]) -> Read<Vec<Login>> {
     let after_name = 2 + name.len();
     let Some(&length) = bytes.get(after_name) else { return Ok(None) };
     let Some(password) = take(bytes, after_name + 1, length.into()) else { return Ok(None) };
-    Ok(Some((readings(name, password), after_name + 1 + password.len())))
+    Ok(Some((decode_login(name, password), after_name + 1 + password.len())))
 }
 
 fn text(bytes: &[u8]) -> Result<Box<str>, Refusal> {

@@ -1,0 +1,109 @@
+//! Chooses the node for the next attempt, and says why there is none.
+
+use hezar_core::Fault;
+use hezar_pool::{Country, Need, Query};
+
+use super::{Failover, NodeLease};
+use crate::Refusal;
+
+/// So many nodes have to report that a target cannot be reached before that is believed.
+const TARGET_OPINIONS: u32 = 2;
+/// As many for a target that was reached a moment ago: nodes that cannot reach it may be at fault themselves.
+const DOUBTED_OPINIONS: u32 = 8;
+
+impl Failover {
+    /// A node for the next attempt, in the first country that has one.
+    pub(super) fn pick(&mut self) -> Option<NodeLease> {
+        let used_up = self.attempts >= self.config.attempts
+            || self.target_faults >= self.required_target_faults()
+            || self.remaining().is_zero();
+        if used_up {
+            return None;
+        }
+        if self.countries.is_empty() {
+            return self.pick_in(None);
+        }
+        (0..self.countries.len()).find_map(|index| self.pick_in(self.countries.get(index).copied()))
+    }
+
+    fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
+        let lease = self.pick_for(self.need, country, self.sticky.key_in(country))?;
+        if self.sticky.begin_session(&self.selection, country) {
+            return Some(lease);
+        }
+        self.pick_for(self.need, country, self.sticky.key_in(country))
+    }
+
+    /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
+    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
+        let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
+        let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
+        let query = Query {
+            strategy: self.strategy,
+            country,
+            exclude_servers: &servers,
+            exclude_nodes: &nodes,
+            datagrams: self.target.is_none(),
+            need,
+            anonymity: self.anonymity,
+            session,
+            filter: self.config.filter,
+            site: self.keys.site,
+            now: Some(self.selection.clock.now()),
+            prefer_recent_success: self.attempts > 0,
+        };
+        let other_server = self.selection.pool.pick(&query, rand::random());
+        if other_server.is_some() || servers.is_empty() {
+            return other_server;
+        }
+        self.selection.pool.pick(&Query { exclude_servers: &[], ..query }, rand::random())
+    }
+
+    /// Why the request ends here, after the last failure.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let attempts = self.attempts;
+        match &self.last {
+            Some(last) if last.fault == Fault::Target => Refusal::Target(last.clone()),
+            _ if self.remaining().is_zero() => Refusal::Deadline { attempts },
+            Some(last) => Refusal::AllFailed { attempts, last: last.clone() },
+            None if self.selection.pool.snapshot().counts().routable() == 0 => {
+                Refusal::PoolEmpty { why: self.selection.explanation.current() }
+            }
+            None if self.only_transparent_left() => Refusal::OnlyTransparent,
+            None if self.has_filters() => Refusal::NoMatch,
+            None if self.lacks_datagrams() => Refusal::NoDatagrams,
+            None if self.lacks_carrier() => Refusal::NotCarried,
+            None => Refusal::PoolEmpty { why: self.selection.explanation.current() },
+        }
+    }
+
+    /// Whether the listener or the user name leave nodes out.
+    fn has_filters(&self) -> bool {
+        !self.countries.is_empty() || self.anonymity.is_some() || self.config.filter.is_some()
+    }
+
+    /// Whether there is a node for the request if it may tell our address.
+    fn only_transparent_left(&self) -> bool {
+        let need = self.need.allowing_transparent();
+        let is_found = |country| self.pick_for(need, country, None).is_some();
+        if need == self.need {
+            return false;
+        }
+        match self.countries.as_slice() {
+            [] => is_found(None),
+            countries => countries.iter().any(|country| is_found(Some(*country))),
+        }
+    }
+
+    /// Whether nodes are routable and none of them carries such a request.
+    fn lacks_carrier(&self) -> bool {
+        self.need != Need::Anything && self.selection.pool.snapshot().counts().routable() > 0
+    }
+
+    /// How many nodes may say that the target cannot be reached before they are believed.
+    fn required_target_faults(&self) -> u32 {
+        let reached =
+            self.keys.target.is_some_and(|key| self.selection.recent_targets.contains(key, self.selection.clock.now()));
+        if reached { DOUBTED_OPINIONS } else { TARGET_OPINIONS }
+    }
+}
