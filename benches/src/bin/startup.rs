@@ -1,4 +1,5 @@
-//! From a store of 100,000 nodes to the first answered request: time and memory.
+//! From a store of 100,000 nodes to the first answered request: time and memory. `HEZAR_STARTUP_NODES` sets another number,
+//! up to 1,000,000.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +7,12 @@ use anyhow::ensure;
 use hezar_bench::{Watched, command, configure, free_address, get, median};
 use hezar_lab::{Kind, World, WorldConfig};
 
+/// Nodes without `HEZAR_STARTUP_NODES`.
 const NODES: usize = 100_000;
+/// The most that the pool takes by default.
+const MOST: usize = 1_000_000;
 const RUNS: usize = 5;
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(1200);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -17,26 +21,30 @@ async fn main() -> anyhow::Result<()> {
     let world = World::start(world_config).await?;
     // One server that asks for no password serves every user name: as many nodes as wanted, all of them real.
     let addresses: Vec<_> = world.nodes().iter().map(|node| node.address).collect();
-    let list: String = (0..NODES)
+    let asked = std::env::var("HEZAR_STARTUP_NODES").ok().map(|text| text.parse::<usize>()).transpose()?;
+    let nodes = asked.unwrap_or(NODES).clamp(1, MOST);
+    let list: String = (0..nodes)
         .zip(addresses.iter().cycle())
         .map(|(number, address)| format!("socks5://n{number}:x@{address}#node-{number}\n"))
         .collect();
     let home = tempfile::tempdir()?;
-    configure(home.path(), &list, "per_host = 2000\nper_second = 100000\ninterval = \"1h\"")?;
-    tokio::task::spawn_blocking(move || measure(home.path())).await??;
+    let extra = "per_host = 2000\nper_second = 100000\ninterval = \"1h\"\n[pool]\nmax_nodes_per_source = 1000000";
+    configure(home.path(), &list, extra)?;
+    drop(list);
+    tokio::task::spawn_blocking(move || measure(home.path(), nodes)).await??;
     world.shutdown().await;
     Ok(())
 }
 
-fn measure(home: &std::path::Path) -> anyhow::Result<()> {
+fn measure(home: &std::path::Path, nodes: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     let (status, peak) = Watched::start(&mut command(home, &["fetch"])?)?.wait(LIMIT)?;
     ensure!(status.success(), "hezar fetch failed");
-    println!("fetch  {NODES} nodes into SQLite: {:.2} s, peak {} MiB", begun.elapsed().as_secs_f64(), peak / 1024);
+    println!("fetch  {nodes} nodes into SQLite: {:.2} s, peak {} MiB", begun.elapsed().as_secs_f64(), peak / 1024);
     let begun = Instant::now();
     let (status, peak) = Watched::start(&mut command(home, &["probe"])?)?.wait(LIMIT)?;
     ensure!(status.success(), "hezar probe failed");
-    println!("probe  {NODES} living nodes: {:.2} s, peak {} MiB", begun.elapsed().as_secs_f64(), peak / 1024);
+    println!("probe  {nodes} living nodes: {:.2} s, peak {} MiB", begun.elapsed().as_secs_f64(), peak / 1024);
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let proxy = free_address()?;
@@ -53,7 +61,7 @@ fn measure(home: &std::path::Path) -> anyhow::Result<()> {
         memory.push(resident as f64 / 1024.0);
     }
     println!(
-        "start  {NODES} nodes from SQLite to the first answer: median {:.2} s of {times:.2?}; resident {:.0} MiB",
+        "start  {nodes} nodes from SQLite to the first answer: median {:.2} s of {times:.2?}; resident {:.0} MiB",
         median(&mut times.clone()),
         median(&mut memory)
     );

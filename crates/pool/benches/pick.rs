@@ -1,12 +1,12 @@
-//! What a pick costs at 100, 10,000 and 100,000 nodes, and what changes cost beside it.
+//! What a pick costs at 100 to 1,000,000 nodes, and what changes cost beside it.
 //!
-//! The resident memory of 100,000 nodes is printed first (Linux only).
+//! The resident memory of 1,000,000 nodes is printed first (Linux only).
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, Secret, Shadowsocks, Target, Timestamp};
-use hezar_pool::{Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success, hash_key};
+use hezar_pool::{Bounds, Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success, hash_key};
 
 type Nodes = Pool<Arc<str>>;
 
@@ -35,7 +35,8 @@ fn outcome(n: u32) -> Outcome {
 }
 
 fn healthy(count: u32) -> (Nodes, Vec<NodeId>) {
-    let pool = Nodes::new(Rules::default());
+    let bounds = Bounds { per_source: count as usize, ..Bounds::default() };
+    let pool = Nodes::new(Rules { bounds, ..Rules::default() });
     pool.apply(listing(count), Timestamp(1_000_000));
     let ids: Vec<_> = (0..count).map(|n| spec(n).id()).collect();
     for (n, id) in (0..count).zip(&ids) {
@@ -53,15 +54,15 @@ fn resident() -> u64 {
 
 fn memory(_: &mut Criterion) {
     let before = resident();
-    let (pool, ids) = healthy(100_000);
+    let (pool, ids) = healthy(1_000_000);
     drop(ids);
     let after = resident();
-    eprintln!("100,000 healthy nodes: {} MiB resident", (after.saturating_sub(before)) / 1024);
-    assert_eq!(pool.snapshot().counts().healthy, 100_000);
+    eprintln!("1,000,000 healthy nodes: {} MiB resident", (after.saturating_sub(before)) / 1024);
+    assert_eq!(pool.snapshot().counts().healthy, 1_000_000);
 }
 
 fn picks(c: &mut Criterion) {
-    for count in [100, 10_000, 100_000] {
+    for count in [100, 10_000, 100_000, 1_000_000] {
         let (pool, _) = healthy(count);
         let mut group = c.benchmark_group("pick");
         for strategy in Strategy::ALL {
