@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Watched, command, free_address,
-    node::{Node, RealityKeys},
+    node::{NodeKind, RealityKeys},
     site::Site,
 };
 
@@ -61,7 +61,7 @@ pub struct Arena {
     /// The keys of the REALITY server.
     pub keys: RealityKeys,
     /// The address of each row's server.
-    pub servers: Vec<(Node, SocketAddr)>,
+    pub servers: Vec<(NodeKind, SocketAddr)>,
     /// The target.
     pub site: Site,
     /// Where configurations are written.
@@ -84,15 +84,15 @@ impl Arena {
     /// # Errors
     /// When one does not start.
     pub fn serve(&self) -> anyhow::Result<[Watched; 2]> {
-        let site = self.server(Node::TrojanTls)?;
+        let site = self.server(NodeKind::TrojanTls)?;
         let inbounds: Vec<_> =
             self.servers.iter().filter_map(|(node, address)| node.inbound(*address, &self.folder)).collect();
         let config = json!({
             "log": { "disabled": true }, "inbounds": inbounds, "outbounds": [{ "type": "direct" }],
         });
         let most = self.serve_with(&self.sing_box, "servers.json", &config, site)?;
-        let address = self.server(Node::VlessRealityVision)?;
-        let config = Node::reality_server(address, &self.keys, site);
+        let address = self.server(NodeKind::VlessRealityVision)?;
+        let config = NodeKind::reality_server(address, &self.keys, site);
         Ok([most, self.serve_with(&self.xray, "reality.json", &config, address)?])
     }
 
@@ -104,17 +104,17 @@ impl Arena {
         Ok(process)
     }
 
-    fn server(&self, node: Node) -> anyhow::Result<SocketAddr> {
+    fn server(&self, node: NodeKind) -> anyhow::Result<SocketAddr> {
         Ok(self.servers.iter().find(|(other, _)| *other == node).context("no such server")?.1)
     }
 
     /// Whether this client dials this node: Xray only what is its own.
     #[must_use]
-    pub fn plays(&self, client: Client, node: Node) -> bool {
+    pub fn plays(&self, client: Client, node: NodeKind) -> bool {
         match client {
             Client::Hezar | Client::Mihomo => true,
-            Client::SingBox => self.sing_box_reality || node != Node::VlessRealityVision,
-            Client::Xray => node == Node::VlessRealityVision,
+            Client::SingBox => self.sing_box_reality || node != NodeKind::VlessRealityVision,
+            Client::Xray => node == NodeKind::VlessRealityVision,
         }
     }
 
@@ -122,7 +122,7 @@ impl Arena {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(&self, client: Client, node: Node) -> anyhow::Result<Running> {
+    pub fn start(&self, client: Client, node: NodeKind) -> anyhow::Result<Running> {
         let server = self.server(node)?;
         let home = tempfile::tempdir()?;
         let socks = free_address()?;
@@ -156,7 +156,7 @@ impl Arena {
             }
             Client::Xray => {
                 let file = home.path().join("client.json");
-                fs::write(&file, Node::reality_client(socks, server, &self.keys).to_string())?;
+                fs::write(&file, NodeKind::reality_client(socks, server, &self.keys).to_string())?;
                 let mut command = Command::new(&self.xray);
                 command.current_dir(home.path()).arg("run").arg("-c").arg(file);
                 command

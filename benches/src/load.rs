@@ -29,12 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TRIES: usize = 4;
 
 /// An open tunnel.
-pub type Tunnel = Box<dyn Stream>;
+pub type Tunnel = Box<dyn TunnelStream>;
 
 /// What can be read and written.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait TunnelStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> TunnelStream for S {}
 
 /// The way to the target.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ pub struct RealityKeys {
 /// The rows of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Node {
+pub enum NodeKind {
     Shadowsocks,
     Vmess,
     VlessWebSocketTls,
@@ -34,7 +34,7 @@ pub enum Node {
     Hysteria2,
 }
 
-/// Writes the certificate of the servers and its key into a folder, where [`Node::inbound`] looks for them.
+/// Writes the certificate of the servers and its key into a folder, where [`NodeKind::inbound`] looks for them.
 ///
 /// # Errors
 /// When they cannot be made or written.
@@ -46,7 +46,7 @@ pub fn certificate(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Node {
+impl NodeKind {
     /// Every row, in the order of the table.
     pub const ALL: [Self; 6] = [
         Self::Shadowsocks,

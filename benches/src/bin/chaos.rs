@@ -7,7 +7,7 @@ use clap::Parser;
 use hezar_bench::chaos::{
     Arrivals, Load, Shape, Shot, Tally,
     arena::{Lane, Program, Ran},
-    contestant::Settings,
+    contestant::ContestantSettings,
 };
 use hezar_lab::{Distances, Fault, Kind, Weather, WorldConfig};
 use tokio::task::JoinSet;
@@ -176,7 +176,8 @@ async fn main() -> anyhow::Result<()> {
 /// One run; gives this program's share of right answers.
 async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
     let home = tempfile::tempdir()?;
-    let (programs, missing) = Program::all(Settings { proxy: cli.proxy.clone(), ..Settings::default() }, cli.alone);
+    let (programs, missing) =
+        Program::all(ContestantSettings { proxy: cli.proxy.clone(), ..ContestantSettings::default() }, cli.alone);
     missing.iter().for_each(|name| println!("{name} skipped: not installed"));
     let mut lanes = Vec::new();
     for program in programs {

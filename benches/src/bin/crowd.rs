@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use hezar_bench::{
     chaos::{
         self, Load, Tally,
-        contestant::{Contestant, Settings},
+        contestant::{Contestant, ContestantSettings},
     },
     crowd::{Crowd, Sort, carrier, play},
 };
@@ -118,7 +118,8 @@ impl Scene {
         let home = tempfile::tempdir()?;
         let (folder, list) = (home.path().to_path_buf(), list.to_owned());
         let contestant =
-            tokio::task::spawn_blocking(move || Contestant::hezar(&folder, &list, &Settings::default())).await??;
+            tokio::task::spawn_blocking(move || Contestant::hezar(&folder, &list, &ContestantSettings::default()))
+                .await??;
         sleep(REST).await;
         Ok(Self { contestant, root: world.root().to_vec(), time: Duration::from_secs(seconds), _home: home })
     }

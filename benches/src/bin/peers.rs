@@ -9,7 +9,7 @@ use hezar_bench::{
     free_address,
     load::{self, Way},
     median,
-    node::{self, Node, RealityKeys, SERVER_NAME},
+    node::{self, NodeKind, RealityKeys, SERVER_NAME},
     site,
 };
 use hezar_engine::{AddressPolicy, Engine as _, NativeEngine, NativeEngineConfig};
@@ -91,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     node::certificate(folder.path())?;
     let mut servers = Vec::new();
-    for node in Node::ALL {
+    for node in NodeKind::ALL {
         servers.push((node, free_address()?));
     }
     let arena = Arena {
@@ -109,7 +109,7 @@ async fn main() -> anyhow::Result<()> {
         "{} runs each, interleaved: {} tunnels, {} MiB each way, {} idle tunnels; CPU and memory of the client alone",
         options.runs, options.tunnels, options.mib, options.idle
     );
-    for node in Node::ALL.into_iter().filter(|node| node.name().contains(&options.rows)) {
+    for node in NodeKind::ALL.into_iter().filter(|node| node.name().contains(&options.rows)) {
         match undialable(&arena, node) {
             Some(why) => println!("\n{}: SKIPPED, {why}", node.name()),
             None => println!("{}", table(node, &row(&arena, &options, node).await?)),
@@ -119,7 +119,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Why our own engine cannot build a dialer for the row, if it cannot.
-fn undialable(arena: &Arena, node: Node) -> Option<String> {
+fn undialable(arena: &Arena, node: NodeKind) -> Option<String> {
     let server = arena.servers.iter().find(|(other, _)| *other == node)?.1;
     let link = node.link(server, &arena.keys);
     match hezar_formats::parse_link(&link) {
@@ -131,7 +131,7 @@ fn undialable(arena: &Arena, node: Node) -> Option<String> {
     }
 }
 
-async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTreeMap<usize, Vec<Sample>>> {
+async fn row(arena: &Arena, options: &Options, node: NodeKind) -> anyhow::Result<BTreeMap<usize, Vec<Sample>>> {
     let mut samples: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
     for run in 0..options.runs {
         for turn in 0..Client::ALL.len() {
@@ -156,7 +156,7 @@ async fn row(arena: &Arena, options: &Options, node: Node) -> anyhow::Result<BTr
     Ok(samples)
 }
 
-async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -> anyhow::Result<Sample> {
+async fn run_one(arena: &Arena, options: &Options, client: Client, node: NodeKind) -> anyhow::Result<Sample> {
     let running = ready(arena, client, node).await?;
     let (process, way) = (&running.process, way_to(arena, &running, node)?);
     let times = load::latencies(&way, TIMED).await?;
@@ -195,7 +195,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: Node) -
 }
 
 /// Starts a client and warms it up.
-async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Running> {
+async fn ready(arena: &Arena, client: Client, node: NodeKind) -> anyhow::Result<Running> {
     let running = arena.start(client, node)?;
     let way = way_to(arena, &running, node)?;
     let begun = tokio::time::Instant::now();
@@ -210,11 +210,11 @@ async fn ready(arena: &Arena, client: Client, node: Node) -> anyhow::Result<Runn
     Ok(running)
 }
 
-fn way_to(arena: &Arena, running: &Running, node: Node) -> anyhow::Result<Way> {
+fn way_to(arena: &Arena, running: &Running, node: NodeKind) -> anyhow::Result<Way> {
     Way::new(running.socks, &arena.site, node.inner_tls().then_some(SERVER_NAME))
 }
 
-fn table(node: Node, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
+fn table(node: NodeKind, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
     let mut text = format!("\n{:22}", node.name());
     for client in samples.keys().filter_map(|place| Client::ALL.get(*place)) {
         text += &format!("{:>12}", client.name());

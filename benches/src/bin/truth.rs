@@ -12,7 +12,7 @@ use hezar_bench::{
     chaos::{
         self, Load, Tally,
         arena::{Lane, Program},
-        contestant::{INTERVAL_SECS, Settings},
+        contestant::{ContestantSettings, INTERVAL_SECS},
     },
     truth::{Called, Observer},
 };
@@ -78,7 +78,7 @@ async fn run(cli: &Cli, traffic: bool) -> anyhow::Result<String> {
         config = config.at_distances(&Distances { seed: cli.seed, median, sigma: 0.7, jitter: 0.1, loss: 0.0 });
     }
     let probe = format!("dead_interval = \"{}s\"", cli.dead_interval);
-    let settings = Settings { probe, ..Settings::default() };
+    let settings = ContestantSettings { probe, ..ContestantSettings::default() };
     let lane = Lane::open(Program::Hezar(settings), config, home.path().to_path_buf()).await?;
     let api = lane.contestant.api.clone().context("no API")?;
     tokio::time::sleep(SETTLE).await;

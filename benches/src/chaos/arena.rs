@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use super::{
     Load, Shot,
-    contestant::{Contestant, INTERVAL_SECS, Settings, peer},
+    contestant::{Contestant, ContestantSettings, INTERVAL_SECS, peer},
 };
 
 /// A program that can be put under load.
 #[derive(Clone, Debug)]
 pub enum Program {
     /// This one.
-    Hezar(Settings),
+    Hezar(ContestantSettings),
     /// mihomo, by its path.
     Mihomo(PathBuf),
     /// sing-box, by its path.
@@ -30,7 +30,7 @@ pub enum Program {
 impl Program {
     /// This program, and the peers that are installed unless it runs `alone`; the names of the missing ones come second.
     #[must_use]
-    pub fn all(settings: Settings, alone: bool) -> (Vec<Self>, Vec<&'static str>) {
+    pub fn all(settings: ContestantSettings, alone: bool) -> (Vec<Self>, Vec<&'static str>) {
         let (mut programs, mut missing) = (vec![Self::Hezar(settings)], Vec::new());
         if alone {
             return (programs, missing);

@@ -21,7 +21,7 @@ const PROBE: &str = "http://demo.hezar/generate_204";
 
 /// Lines for this program's configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct ContestantSettings {
     /// Of `[probe]`.
     pub probe: String,
     /// Of `[proxy]`.
@@ -45,7 +45,7 @@ impl Contestant {
     ///
     /// # Errors
     /// When it has not been built or does not serve.
-    pub fn hezar(home: &Path, list: &str, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn hezar(home: &Path, list: &str, settings: &ContestantSettings) -> anyhow::Result<Self> {
         let rest = format!(
             "interval = \"{INTERVAL_SECS}s\"\n{}\n[api]\ntoken = \"{TOKEN}\"\n[proxy]\nmax_connections = 100000\n{}",
             settings.probe, settings.proxy

@@ -8,7 +8,7 @@ use crate::{
     Watched,
     chaos::contestant::peer,
     free_address,
-    node::{self, Node, RealityKeys},
+    node::{self, NodeKind, RealityKeys},
 };
 
 /// Starts the server, which hands every tunnel on to a SOCKS5 server; gives it and its link. Nothing when sing-box is
@@ -22,11 +22,11 @@ pub fn carrier(home: &Path, behind: SocketAddr) -> anyhow::Result<Option<(Watche
     node::certificate(home)?;
     let config = json!({
         "log": { "disabled": true },
-        "inbounds": [Node::Hysteria2.inbound(address, home)],
+        "inbounds": [NodeKind::Hysteria2.inbound(address, home)],
         "outbounds": [{ "type": "socks", "server": behind.ip(), "server_port": behind.port(), "version": "5" }],
     });
     let file = home.join("carrier.json");
     fs::write(&file, config.to_string())?;
     let server = Watched::start(Command::new(program).arg("run").arg("-c").arg(file).current_dir(home))?;
-    Ok(Some((server, Node::Hysteria2.link(address, &RealityKeys::default()))))
+    Ok(Some((server, NodeKind::Hysteria2.link(address, &RealityKeys::default()))))
 }

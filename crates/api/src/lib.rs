@@ -24,7 +24,7 @@ pub use dto::{
 };
 pub use error::ApiError;
 pub use saved::Saved;
-pub use serve::{ApiConfig, ServeError, serve};
+pub use serve::{ApiConfig, ApiServeError, serve};
 pub use settings::{ApiSettings, ApiToken};
 
 #[cfg(test)]

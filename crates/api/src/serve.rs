@@ -44,18 +44,18 @@ pub struct ApiConfig {
 /// The listener failed.
 #[derive(Debug, Error)]
 #[error("the API listener failed: {0}")]
-pub struct ServeError(#[from] std::io::Error);
+pub struct ApiServeError(#[from] std::io::Error);
 
 /// Serves the API until `stop` is cancelled; open requests get a few seconds to end.
 ///
 /// # Errors
-/// [`ServeError`] when the listener's own address cannot be read.
+/// [`ApiServeError`] when the listener's own address cannot be read.
 pub async fn serve(
     listener: TcpListener,
     config: ApiConfig,
     control: Arc<dyn Control>,
     stop: CancellationToken,
-) -> Result<(), ServeError> {
+) -> Result<(), ApiServeError> {
     let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
     let router = routes::router(control, guard);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -8,7 +8,7 @@ use hezar_gateway::GatewayConfig;
 use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
 use hezar_probe::ProbeConfig;
 
-use crate::config::{Config, Expression, ListenerConfig, Origin, SourceConfig};
+use crate::config::{Config, Expression, ListenerConfig, SourceConfig, SourceOrigin};
 
 /// The longest pause between two probes of a dead node.
 const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
@@ -122,18 +122,18 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
     }
 }
 
-fn kind(origin: &Origin) -> SourceKind {
+fn kind(origin: &SourceOrigin) -> SourceKind {
     match origin {
-        Origin::Url(url) => SourceKind::Url(url.clone()),
-        Origin::File(file) => SourceKind::File(file.display().to_string().into()),
-        Origin::Links(links) => SourceKind::Inline(links.clone()),
-        Origin::GitHub { owner, repo, branch, paths, token } => SourceKind::GitHub {
+        SourceOrigin::Url(url) => SourceKind::Url(url.clone()),
+        SourceOrigin::File(file) => SourceKind::File(file.display().to_string().into()),
+        SourceOrigin::Links(links) => SourceKind::Inline(links.clone()),
+        SourceOrigin::GitHub { owner, repo, branch, paths, token } => SourceKind::GitHub {
             repository: format!("{owner}/{repo}").into(),
             reference: branch.as_deref().map(Into::into),
             patterns: paths.iter().map(|path| path.as_str().into()).collect(),
             token: token.clone(),
         },
-        Origin::Telegram { channel, pages } => SourceKind::Telegram {
+        SourceOrigin::Telegram { channel, pages } => SourceKind::Telegram {
             channel: channel.as_str().into(),
             pages: u32::try_from(*pages).unwrap_or(SourceSpec::MAX_PAGES),
         },

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hezar_core::settings::is_public;
 
-use crate::config::{Config, Origin, SourceConfig};
+use crate::config::{Config, SourceConfig, SourceOrigin};
 
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
@@ -52,9 +52,9 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
 fn has_secrets(config: &Config) -> bool {
     let of_source = |source: &SourceConfig| {
         let origin = match &source.origin {
-            Origin::Url(_) | Origin::Links(_) => true,
-            Origin::GitHub { token, .. } => token.is_some(),
-            Origin::File(_) | Origin::Telegram { .. } => false,
+            SourceOrigin::Url(_) | SourceOrigin::Links(_) => true,
+            SourceOrigin::GitHub { token, .. } => token.is_some(),
+            SourceOrigin::File(_) | SourceOrigin::Telegram { .. } => false,
         };
         origin || !source.headers.is_empty()
     };

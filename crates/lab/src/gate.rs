@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use shadowsocks::relay::socks5::Address;
 
-use crate::origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, SECURE_HOST};
+use crate::{
+    origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST},
+    secure::SECURE_HOST,
+};
 
 /// The names of this world that have an address, for clients that look names up themselves.
 const ADDRESSED: [&str; 6] = [DEMO_HOST, BEACON_HOST, ECHO_HOST, SECURE_HOST, GREET_HOST, LEDGER_HOST];

@@ -27,8 +27,9 @@ pub use distance::{Distance, Distances, Path};
 pub use fault::Fault;
 pub use gate::hosts;
 pub use mute::MuteFarm;
-pub use origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, MISSING_HOST, SECURE_HOST};
-pub use upstream::Counts;
+pub use origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, MISSING_HOST};
+pub use secure::SECURE_HOST;
+pub use upstream::UpstreamCounts;
 pub use weather::{Turn, Turns, Weather};
 pub use world::{LabError, LabNode, World};
 

@@ -30,8 +30,6 @@ pub const BEACON_HOST: &str = "beacon.hezar";
 pub const ECHO_HOST: &str = "echo.hezar";
 /// A name whose every port refuses connections.
 pub const CLOSED_HOST: &str = "closed.hezar";
-/// The name of the HTTP origin behind TLS, port 443, and of the echo behind TLS, port 7.
-pub const SECURE_HOST: &str = "secure.hezar";
 /// The name of a service that speaks first and then echoes, port 25.
 pub const GREET_HOST: &str = "greet.hezar";
 /// The name of a service that counts every line it gets, port 9.

@@ -12,7 +12,8 @@ use tokio_rustls::{
     },
 };
 
-use crate::origin::SECURE_HOST;
+/// The name of the HTTP origin behind TLS, port 443, and of the echo behind TLS, port 7.
+pub const SECURE_HOST: &str = "secure.hezar";
 
 /// The certificates of a world, made anew for each.
 #[derive(Clone)]

@@ -43,7 +43,7 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a server has seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct UpstreamCounts {
     /// TCP connections accepted.
     pub accepted: u64,
     /// Tunnels opened.
@@ -135,8 +135,8 @@ impl Door {
 
 impl Upstream {
     /// The counters.
-    pub(crate) fn counts(&self) -> Counts {
-        Counts {
+    pub(crate) fn counts(&self) -> UpstreamCounts {
+        UpstreamCounts {
             accepted: self.accepted.load(Ordering::Relaxed),
             served: self.served.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Counts, Fault, Kind, UpstreamConfig, Weather, WorldConfig,
+    Fault, Kind, UpstreamConfig, UpstreamCounts, Weather, WorldConfig,
     address::{local, loopback, reserve},
     ledger::Ledger,
     link::{Credential, link},
@@ -220,7 +220,7 @@ impl World {
     ///
     /// # Errors
     /// [`LabError::NoSuchServer`].
-    pub fn counts(&self, index: usize) -> Result<Counts, LabError> {
+    pub fn counts(&self, index: usize) -> Result<UpstreamCounts, LabError> {
         self.member(index).map(|member| member.upstream.counts())
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hezar_core::{CodeDoc, Stage};
 use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
-    http::{self, HttpRequest, Limits, RequestError},
+    http::{self, HttpRequest, RequestError, ResponseLimits},
 };
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -108,7 +108,7 @@ impl HttpCanary {
 #[async_trait]
 impl Canary for HttpCanary {
     async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<CanaryResult, DialError> {
-        let answer = match http::get(via, &self.tls, &self.request, attempt, Limits::default()).await {
+        let answer = match http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await {
             Ok(answer) => answer,
             Err(error) => {
                 let tampered = |code| CanaryResult::Tampered { code, digest: digest(code) };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
-    http::{self, HttpRequest, HttpResponse, Limits, RequestError},
+    http::{self, HttpRequest, HttpResponse, RequestError, ResponseLimits},
 };
 use hezar_pool::{Country, Exit};
 use url::Url;
@@ -82,7 +82,7 @@ impl HttpCheck {
 #[async_trait]
 impl Check for HttpCheck {
     async fn check(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<(), DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, Limits::default()).await?;
+        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if self.or_redirect && self.is_redirect_to_itself(&answer) {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl TraceLookup {
 #[async_trait]
 impl ExitLookup for TraceLookup {
     async fn exit(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Exit, DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, Limits::default()).await?;
+        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if answer.status() != 200 {
             return Err(unexpected(format!("status {} instead of 200", answer.status())));
         }

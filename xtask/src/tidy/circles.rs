@@ -11,10 +11,6 @@ use std::{
 use super::{Findings, uses};
 use crate::source::Crate;
 
-/// Crates that still have circles, with the number of arrows that may take part in them. It only shrinks.
-const ALLOWED: &[(&str, usize)] =
-    &[("crates/engine", 55), ("crates/gateway", 42), ("crates/lab", 2), ("crates/pool", 60), ("crates/store", 2)];
-
 /// From a module to another one, with the first place that says so.
 type Arrows = BTreeMap<String, BTreeMap<String, (PathBuf, usize)>>;
 
@@ -23,16 +19,9 @@ pub(super) fn check(source: &Crate, found: &mut Findings) {
     let arrows = arrows(source);
     let circular = circular(&arrows);
     let folder = source.folder.display();
-    let allowed = ALLOWED.iter().find(|(name, _)| source.folder.ends_with(name)).map_or(0, |(_, count)| *count);
-    if circular.len() > allowed {
-        let circle = shortest(&arrows, &circular).map(|circle| show(&circle, &arrows)).unwrap_or_default();
-        let rest = if allowed == 0 { String::new() } else { format!(", {allowed} are allowed") };
-        found.errors.push(format!("{folder}: {} arrows form circles{rest}; the shortest one:{circle}", circular.len()));
-    } else if circular.len() < allowed {
-        let now = circular.len();
-        found
-            .warnings
-            .push(format!("{folder}: {now} arrows form circles, {allowed} are allowed; lower it in circles.rs"));
+    if let Some(circle) = shortest(&arrows, &circular) {
+        let circle = show(&circle, &arrows);
+        found.errors.push(format!("{folder}: {} arrows form circles; the shortest one:{circle}", circular.len()));
     }
 }
 

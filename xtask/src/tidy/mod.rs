@@ -9,7 +9,10 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, ensure};
 
-use crate::source::{Crate, files::find};
+use crate::{
+    source::{self, files::find},
+    words,
+};
 
 /// What is wrong, or only worth a look.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,8 +21,11 @@ struct Findings {
     warnings: Vec<String>,
 }
 
-/// Crates where a module's file may still lie beside the folder of its children.
-const BESIDE_FOLDER: &[&str] = &["crates/core", "crates/engine"];
+/// Public type names that more than one crate may define.
+const SHARED_TYPES: &[&str] = &[
+    // Fault injection is what the lab is for; `core::Fault` says whose fault a failure is.
+    "Fault",
+];
 
 /// Checks the whole workspace.
 ///
@@ -27,18 +33,25 @@ const BESIDE_FOLDER: &[&str] = &["crates/core", "crates/engine"];
 /// When anything is wrong; every finding is printed first.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let mut found = Findings::default();
+    let crates = source::workspace(root)?;
+    crates.iter().for_each(|source| circles::check(source, &mut found));
+    for (name, crates) in words::shared_names(&crates, true) {
+        if !SHARED_TYPES.contains(&&*name) {
+            let crates: Vec<_> = crates.into_iter().collect();
+            found
+                .errors
+                .push(format!("{name}: a public type of {}; give each a name of its own", crates.join(" and ")));
+        }
+    }
     for manifest in find(root, "Cargo.toml")? {
         let text = fs::read_to_string(&manifest)?;
         let table: toml::Table = text.parse().with_context(|| manifest.display().to_string())?;
         rows::check(&table, &mut found);
-        if let Some(source) = manifest.parent().map(|folder| Crate::read(root, folder)).transpose()?.flatten() {
-            circles::check(&source, &mut found);
-        }
     }
     for file in find(root, "rs")? {
         let text = fs::read_to_string(&file)?;
         let shown = file.strip_prefix(root).unwrap_or(&file);
-        if file.with_extension("").is_dir() && !BESIDE_FOLDER.iter().any(|name| shown.starts_with(name)) {
+        if file.with_extension("").is_dir() {
             found.errors.push(format!("{}: lies beside its folder; move it to mod.rs in there", shown.display()));
         }
         shape::check(shown, &text, &mut found);

@@ -150,3 +150,19 @@ fn a_module_lies_in_its_folder() {
     std::fs::write(root.path().join("src/x.rs"), "//! x\n").unwrap();
     assert!(super::run(root.path()).is_err());
 }
+
+#[test]
+fn a_public_type_has_a_name_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let folder = root.path().join(name);
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.join("src/lib.rs"), text).unwrap();
+    };
+    write("a", "//! a\npub struct Limits;\n");
+    write("b", "//! b\nstruct Limits;\n");
+    assert!(super::run(root.path()).is_ok(), "a private one disturbs nobody");
+    write("b", "//! b\npub enum Limits {}\n");
+    assert!(super::run(root.path()).is_err());
+}

@@ -35,7 +35,7 @@ pub use expression::Expression;
 pub use log::{LogFormat, LogLevel};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
-pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, Origin, SourceConfig};
+pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
 pub use template::template;
 
 /// Everything that the program can be told, with every default filled in.

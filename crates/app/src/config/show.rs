@@ -6,7 +6,7 @@ use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::{Table, Value};
 
 use super::{
-    Config, ListenerConfig, Origin, SourceConfig,
+    Config, ListenerConfig, SourceConfig, SourceOrigin,
     redact::{self, HIDDEN},
 };
 
@@ -151,14 +151,14 @@ fn canary_url(probe: &ProbeConfig) -> Option<Value> {
 
 fn source(source: &SourceConfig) -> Value {
     let origin = match &source.origin {
-        Origin::Url(url) => text(redact::source_url(url.expose())),
-        Origin::File(file) => text(file.display()),
-        Origin::Links(links) => Some(texts(links.iter().map(|_| HIDDEN))),
-        Origin::GitHub { owner, repo, .. } => text(format_args!("{owner}/{repo}")),
-        Origin::Telegram { channel, .. } => text(channel),
+        SourceOrigin::Url(url) => text(redact::source_url(url.expose())),
+        SourceOrigin::File(file) => text(file.display()),
+        SourceOrigin::Links(links) => Some(texts(links.iter().map(|_| HIDDEN))),
+        SourceOrigin::GitHub { owner, repo, .. } => text(format_args!("{owner}/{repo}")),
+        SourceOrigin::Telegram { channel, .. } => text(channel),
     };
     let (branch, paths, token) = match &source.origin {
-        Origin::GitHub { branch, paths, token, .. } => (
+        SourceOrigin::GitHub { branch, paths, token, .. } => (
             branch.as_ref().and_then(text),
             Some(texts(paths.iter().map(String::as_str))),
             token.as_ref().and_then(|_| text(HIDDEN)),
@@ -166,7 +166,7 @@ fn source(source: &SourceConfig) -> Value {
         _ => (None, None, None),
     };
     let pages = match &source.origin {
-        Origin::Telegram { pages, .. } => Some(number(*pages)),
+        SourceOrigin::Telegram { pages, .. } => Some(number(*pages)),
         _ => None,
     };
     let headers = source.headers.iter().map(|(name, _)| (name.clone(), Value::String(HIDDEN.to_owned()))).collect();

@@ -30,7 +30,7 @@ pub struct SourceConfig {
     pub name: String,
     /// Whether it is read; what a source that is not has listed is not used.
     pub enabled: bool,
-    pub origin: Origin,
+    pub origin: SourceOrigin,
     pub interval: Duration,
     pub allow_private: bool,
     pub via: Via,
@@ -46,7 +46,7 @@ pub struct SourceConfig {
 /// Where the nodes are published.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub enum Origin {
+pub enum SourceOrigin {
     /// A URL, possibly with date placeholders. Subscriptions have their password or token in it.
     Url(Secret),
     /// A file or a glob pattern.
@@ -59,7 +59,7 @@ pub enum Origin {
     Telegram { channel: String, pages: usize },
 }
 
-impl Origin {
+impl SourceOrigin {
     /// Whether TLS protects what is asked for and what comes, so that it may pass through a stranger's hands.
     #[must_use]
     pub(crate) fn is_protected(&self, places: &FetchConfig) -> bool {
@@ -105,7 +105,7 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
             matches!(text, "http" | "socks4" | "socks4a" | "socks5").then(|| text.to_owned())
         }),
         tags: section.texts("tags").unwrap_or_default(),
-        origin: origin.clone().unwrap_or(Origin::Links(Vec::new())),
+        origin: origin.clone().unwrap_or(SourceOrigin::Links(Vec::new())),
     };
     section.finish();
     (name.is_some() && origin.is_some()).then_some(source)
@@ -128,7 +128,7 @@ fn headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
     headers
 }
 
-fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
+fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<SourceOrigin> {
     let kinds = ["url", "file", "github", "telegram", "links"];
     let found: Vec<&str> = kinds.into_iter().filter(|kind| section.has(kind)).collect();
     let given = found.len();
@@ -162,14 +162,19 @@ fn origin(section: &mut Section<'_>, folder: Option<&Path>) -> Option<Origin> {
         section.problem("pages", "belongs to a source with telegram = \"channel\"");
     }
     let pages = pages.unwrap_or(3);
-    let github =
-        repository.map(|(owner, repo)| Origin::GitHub { owner, repo, branch, paths: paths.unwrap_or_default(), token });
+    let github = repository.map(|(owner, repo)| SourceOrigin::GitHub {
+        owner,
+        repo,
+        branch,
+        paths: paths.unwrap_or_default(),
+        token,
+    });
     let all = [
-        url.map(Origin::Url),
-        file.map(|file| Origin::File(beside(folder, &file))),
-        links.map(Origin::Links),
+        url.map(SourceOrigin::Url),
+        file.map(|file| SourceOrigin::File(beside(folder, &file))),
+        links.map(SourceOrigin::Links),
         github,
-        channel.map(|channel| Origin::Telegram { channel, pages }),
+        channel.map(|channel| SourceOrigin::Telegram { channel, pages }),
     ];
     all.into_iter().flatten().next().filter(|_| given == 1)
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use hezar_core::{Label, NodeSpec};
 use hezar_engine::{
     AddressPolicy, Attempt, Clock, Dialer, Engine as _, NativeEngine, NativeEngineConfig,
-    http::{self, HttpRequest, Limits},
+    http::{self, HttpRequest, ResponseLimits},
 };
 use hezar_formats::parse_link;
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
@@ -146,7 +146,7 @@ async fn every_http_node_serves_what_it_can() {
         {
             let request = HttpRequest::get(url).unwrap();
             let attempt = Attempt::within(Duration::from_secs(30));
-            let answer = http::get(&*client, engine.tls(), &request, &attempt, Limits::default()).await;
+            let answer = http::get(&*client, engine.tls(), &request, &attempt, ResponseLimits::default()).await;
             good[scheme] += usize::from(answer.is_ok_and(|answer| answer.status() == 200));
         }
     }

@@ -22,7 +22,7 @@ pub use head_end::head_end;
 #[cfg(feature = "fuzzing")]
 pub(crate) use lenient::decode as decode_answer;
 pub use lenient::{AnswerHeads, LenientAnswers, MAX_ANSWER_HEAD};
-pub use request::{HttpRequest, Limits, RequestError};
+pub use request::{HttpRequest, RequestError, ResponseLimits};
 pub use response::HttpResponse;
 
 use crate::{Attempt, BoxStream, Cause, DialError, Dialer, RequestForm, TlsClients};
@@ -43,7 +43,7 @@ pub async fn get(
     tls: &TlsClients,
     request: &HttpRequest,
     attempt: &Attempt,
-    limits: Limits,
+    limits: ResponseLimits,
 ) -> Result<HttpResponse, DialError> {
     let (stream, form) = if request.is_https() {
         let stream = dialer.connect(request.target(), attempt).await?;
@@ -64,7 +64,7 @@ async fn exchange(
     request: &HttpRequest,
     form: &RequestForm,
     attempt: Attempt,
-    limits: Limits,
+    limits: ResponseLimits,
 ) -> Result<HttpResponse, Cause> {
     let builder = {
         let mut builder = http1::Builder::new();

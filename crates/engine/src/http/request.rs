@@ -30,14 +30,14 @@ pub enum RequestError {
 
 /// The bounds of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ResponseLimits {
     /// The longest head, in bytes; at least 8192.
     pub head: usize,
     /// The longest body, in bytes; a longer one fails while it is read.
     pub body: u64,
 }
 
-impl Default for Limits {
+impl Default for ResponseLimits {
     /// 64 KiB of head, 64 KiB of body: enough for a probe.
     fn default() -> Self {
         Self { head: 64 * 1024, body: 64 * 1024 }

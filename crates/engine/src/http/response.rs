@@ -14,7 +14,7 @@ use hezar_core::Stage;
 use http::{HeaderMap, Response};
 use hyper::body::{Body, Incoming};
 
-use super::{Limits, Wire};
+use super::{ResponseLimits, Wire};
 use crate::{Attempt, Cause, DialError};
 
 /// The answer to one GET. Dropping it closes the connection.
@@ -25,7 +25,7 @@ pub struct HttpResponse {
     /// The connection, until it has nothing more to do.
     wire: Option<Wire>,
     attempt: Attempt,
-    limits: Limits,
+    limits: ResponseLimits,
     received: u64,
     end_is_certain: bool,
 }
@@ -36,7 +36,7 @@ impl HttpResponse {
         wire: Option<Wire>,
         secured: bool,
         attempt: Attempt,
-        limits: Limits,
+        limits: ResponseLimits,
     ) -> Self {
         let (head, body) = answer.into_parts();
         let end_is_certain = secured || body.size_hint().exact().is_some() || is_chunked(&head.headers);

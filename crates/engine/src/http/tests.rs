@@ -7,7 +7,7 @@ use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{HttpRequest, HttpResponse, Limits, RequestError, get};
+use super::{HttpRequest, HttpResponse, RequestError, ResponseLimits, get};
 use crate::{
     Attempt, DialError, TlsClients,
     testing::{Authority, Once, chopped_pair},
@@ -29,7 +29,12 @@ async fn serve(mut peer: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8], clo
     String::from_utf8(request).unwrap()
 }
 
-async fn ask(url: &str, answer: &[u8], closes: bool, limits: Limits) -> (Result<(u16, Vec<u8>), DialError>, String) {
+async fn ask(
+    url: &str,
+    answer: &[u8],
+    closes: bool,
+    limits: ResponseLimits,
+) -> (Result<(u16, Vec<u8>), DialError>, String) {
     let (ours, theirs) = chopped_pair(4, 100);
     let dialer = Once::new(ours);
     let request = HttpRequest::get(url).unwrap().with_header("user-agent", "test").unwrap();
@@ -50,7 +55,8 @@ fn failure(result: Result<(u16, Vec<u8>), DialError>) -> (Stage, &'static str, F
 #[tokio::test]
 async fn a_small_answer() {
     let answer = b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n";
-    let (result, request) = ask("http://u:p%40ss@demo.hezar:8080/a%20b?c=d#e", answer, false, Limits::default()).await;
+    let (result, request) =
+        ask("http://u:p%40ss@demo.hezar:8080/a%20b?c=d#e", answer, false, ResponseLimits::default()).await;
     assert_eq!(result.unwrap(), (204, Vec::new()));
     assert!(request.starts_with("GET /a%20b?c=d HTTP/1.1\r\n"), "{request}");
     for line in ["host: demo.hezar:8080", "connection: close", "authorization: Basic dTpwQHNz", "user-agent: test"] {
@@ -66,7 +72,7 @@ async fn bodies_of_every_kind() {
     let sized = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let until_end = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
     for (answer, closes) in [(chunked, false), (sized, false), (until_end, true)] {
-        let (result, _) = ask("http://a.b/", answer.as_bytes(), closes, Limits::default()).await;
+        let (result, _) = ask("http://a.b/", answer.as_bytes(), closes, ResponseLimits::default()).await;
         let (status, got) = result.unwrap();
         assert_eq!((status, got.len()), (200, body.len()));
     }
@@ -85,14 +91,14 @@ async fn odd_heads_are_read() {
         "HTTP/1.1 200 OK\nContent-Length: 2\n\n",
         &format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 2\r\n\r\n"),
     ] {
-        let (result, _) = ask("http://a.b/", format!("{head}ok").as_bytes(), true, Limits::default()).await;
+        let (result, _) = ask("http://a.b/", format!("{head}ok").as_bytes(), true, ResponseLimits::default()).await;
         assert_eq!(result.unwrap(), (200, b"ok".to_vec()), "{head:?}");
     }
 }
 
 #[tokio::test]
 async fn a_body_is_bounded() {
-    let limits = Limits { body: 10, ..Limits::default() };
+    let limits = ResponseLimits { body: 10, ..ResponseLimits::default() };
     let (result, _) = ask("http://a.b/", b"HTTP/1.0 200 OK\r\n\r\n0123456789", true, limits).await;
     assert!(result.is_ok());
     let (result, _) = ask("http://a.b/", b"HTTP/1.0 200 OK\r\n\r\n0123456789A", true, limits).await;
@@ -111,7 +117,7 @@ async fn failures_have_names() {
         (&endless, true, "unexpected-answer"),
     ];
     for (answer, closes, code) in cases {
-        let (result, _) = ask("http://a.b/", answer, closes, Limits::default()).await;
+        let (result, _) = ask("http://a.b/", answer, closes, ResponseLimits::default()).await;
         assert_eq!(failure(result), (Stage::Exchange, code, Fault::Node), "{}", String::from_utf8_lossy(answer));
     }
 }
@@ -134,7 +140,7 @@ async fn https_is_verified() {
                 serve(peer, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true).await;
             }
         };
-        let (response, ()) = tokio::join!(get(&dialer, tls, &request, &attempt, Limits::default()), server);
+        let (response, ()) = tokio::join!(get(&dialer, tls, &request, &attempt, ResponseLimits::default()), server);
         match code {
             None => assert_eq!(response.unwrap().bytes().await.unwrap(), "ok"),
             Some(code) => {
@@ -158,7 +164,7 @@ async fn ask_secured(
     let (request, attempt) =
         (HttpRequest::get("https://demo.hezar/").unwrap(), Attempt::within(Duration::from_secs(60)));
     let client = async {
-        let response = get(&dialer, tls, &request, &attempt, Limits::default()).await?;
+        let response = get(&dialer, tls, &request, &attempt, ResponseLimits::default()).await?;
         assert!(response.end_is_certain());
         Ok(response.bytes().await?.to_vec())
     };
@@ -213,7 +219,7 @@ async fn where_a_body_ends_may_be_uncertain() {
         let (ours, theirs) = chopped_pair(4, 100);
         let (dialer, tls) = (Once::new(ours), TlsClients::new(&[]));
         let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
-        let client = get(&dialer, &tls, &request, &attempt, Limits::default());
+        let client = get(&dialer, &tls, &request, &attempt, ResponseLimits::default());
         let (response, _) = tokio::join!(client, serve(theirs, answer.as_bytes(), true));
         assert_eq!(response.unwrap().end_is_certain(), certain, "{answer:?}");
     }
@@ -240,7 +246,8 @@ async fn dropping_the_answer_closes_the_connection() {
     let (dialer, tls) = (Once::new(ours), TlsClients::new(&[]));
     let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
     let client = async {
-        let mut response: HttpResponse = get(&dialer, &tls, &request, &attempt, Limits::default()).await.unwrap();
+        let mut response: HttpResponse =
+            get(&dialer, &tls, &request, &attempt, ResponseLimits::default()).await.unwrap();
         assert_eq!(response.chunk().await.unwrap().unwrap(), "ab");
         assert_eq!(response.received(), 2);
     };

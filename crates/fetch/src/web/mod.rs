@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hezar_core::Timestamp;
 use hezar_engine::{
     Attempt, Dialer, TlsClients,
-    http::{self, HttpRequest, HttpResponse, Limits, RequestError},
+    http::{self, HttpRequest, HttpResponse, RequestError, ResponseLimits},
 };
 use url::Url;
 
@@ -136,7 +136,7 @@ impl WebClient<'_> {
     async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, FetchError> {
         let attempt = self.total.at_most(self.per_request);
         // The body is measured after decompression, and by us: its failure has a code of its own.
-        let limits = Limits { body: u64::MAX, ..Limits::default() };
+        let limits = ResponseLimits { body: u64::MAX, ..ResponseLimits::default() };
         http::get(self.via, self.tls, request, &attempt, limits)
             .await
             .map_err(|source| FetchError::Exchange { host: request.target().host().to_string().into(), source })

@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use hezar_core::{Host, Reach, Stage};
 use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
-    http::{self, HttpRequest, Limits, RequestError},
+    http::{self, HttpRequest, RequestError, ResponseLimits},
 };
 use hezar_pool::{Anonymity, Need, Node};
 use tokio::{sync::Mutex, time::Instant};
@@ -94,7 +94,7 @@ impl Judge {
     }
 
     async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Echo, DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, Limits::default()).await?;
+        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if answer.status() != 200 {
             return Err(unexpected(format!("status {} instead of 200", answer.status())));
         }

@@ -3,7 +3,7 @@
 use hezar_core::DomainName;
 use hezar_engine::{
     AddressPolicy, Engine as _, NativeEngine, NativeEngineConfig, ResolverConfig,
-    http::{self, HttpRequest, Limits},
+    http::{self, HttpRequest, ResponseLimits},
 };
 use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, Kind, WorldConfig};
@@ -49,7 +49,7 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
             .payload(|node| engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
             .unwrap();
         let attempt = Attempt::within(Duration::from_secs(60));
-        let answer = http::get(&*dialer, engine.tls(), &request, &attempt, Limits::default()).await.unwrap();
+        let answer = http::get(&*dialer, engine.tls(), &request, &attempt, ResponseLimits::default()).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
     lab.shutdown().await;

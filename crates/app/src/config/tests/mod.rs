@@ -350,7 +350,7 @@ fn paths_start_at_the_folder_of_the_file() {
     assert_eq!(config.data, Path::new("/etc/x/d"));
     assert_eq!(config.log.folder.as_deref(), Some(Path::new("/etc/x/l")));
     assert_eq!(config.geo.mmdb.as_deref(), Some(Path::new("/etc/x/g")));
-    assert!(matches!(&config.sources[0].origin, Origin::File(file) if file == Path::new("/etc/x/f")));
+    assert!(matches!(&config.sources[0].origin, SourceOrigin::File(file) if file == Path::new("/etc/x/f")));
     let layers = Layers { default_data: "/home/a/data".into(), ..Layers::default() };
     assert_eq!(Config::read("", None, &layers).unwrap().data, Path::new("/home/a/data"));
 }
