@@ -1,4 +1,4 @@
-//! The client side of every association, fed with a server's bytes and datagrams.
+//! Feeds the client side of every association with a server's bytes and datagrams.
 
 use std::{sync::Arc, time::Duration};
 

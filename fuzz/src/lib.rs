@@ -1,4 +1,4 @@
-//! One door per decoder: bytes in, no panic and no endless work out.
+//! The fuzz targets, one for each decoder: any bytes in, no panic and no endless work.
 
 mod datagrams;
 mod outbound;
@@ -6,10 +6,10 @@ mod outbound;
 use hezar_formats::{Hints, parse, parse_link, parse_with, to_link};
 
 /// A decoder that takes any bytes.
-pub type Door = fn(&[u8]);
+pub type Decoder = fn(&[u8]);
 
 /// Every decoder by name.
-pub const DOORS: &[(&str, Door)] = &[
+pub const DECODERS: &[(&str, Decoder)] = &[
     ("text", text),
     ("link", link),
     ("list", list),

@@ -1,4 +1,4 @@
-//! The client side of every proxy protocol, fed with a server's answer.
+//! Feeds the client side of every proxy protocol with a server's answer.
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,4 @@
-//! One run against one peer, and the table of all of them.
+//! Runs one row against one peer, and prints the table of all results.
 
 use std::{collections::BTreeMap, env, fmt::Write as _, sync::Arc, time::Instant};
 

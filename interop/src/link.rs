@@ -19,9 +19,9 @@ const EARLY: u32 = 2048;
 
 /// Writes it.
 pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> String {
-    let Part { row, address: server, door, .. } = part;
+    let Part { row, address: server, download, .. } = part;
     let password = access.password();
-    let parameters = [transport(row, door, access), security(row, certificate, access)].concat().join("&");
+    let parameters = [transport(row, download, access), security(row, certificate, access)].concat().join("&");
     match row.protocol {
         Protocol::Socks4 => format!("socks4://{server}"),
         Protocol::Socks4a => format!("socks4a://{server}"),
@@ -105,7 +105,7 @@ fn quic_security(row: Row, certificate: &Certificate, access: Access) -> Vec<Str
     pairs.filter(|pair| !pair.starts_with("security=")).map(renamed).collect()
 }
 
-fn transport(row: Row, door: SocketAddr, access: Access) -> Vec<String> {
+fn transport(row: Row, download: SocketAddr, access: Access) -> Vec<String> {
     let early = |more: &str| vec!["type=ws".to_owned(), format!("path={PATH}&ed={EARLY}{more}")];
     match row.transport {
         Transport::Tcp => vec!["type=tcp".to_owned()],
@@ -132,7 +132,7 @@ fn transport(row: Row, door: SocketAddr, access: Access) -> Vec<String> {
         }
         Transport::XhttpPlaced => xhttp("packet-up", EXTRA),
         Transport::XhttpGet => xhttp("packet-up", r#"{"uplinkHTTPMethod":"GET"}"#),
-        Transport::XhttpApart(mode) => xhttp(mode, &apart(row, door, access).to_string()),
+        Transport::XhttpApart(mode) => xhttp(mode, &apart(row, download, access).to_string()),
         Transport::Http2 => {
             ["type=http", "host=disguise.interop.test", &format!("path={PATH}")].map(str::to_owned).to_vec()
         }
@@ -147,10 +147,10 @@ fn xhttp(mode: &str, extra: &str) -> Vec<String> {
 }
 
 /// An `extra` with the way of the download.
-fn apart(row: Row, door: SocketAddr, access: Access) -> Value {
+fn apart(row: Row, download: SocketAddr, access: Access) -> Value {
     let mut settings = json!({
-        "address": door.ip(),
-        "port": door.port(),
+        "address": download.ip(),
+        "port": download.port(),
         "network": "xhttp",
         "security": "tls",
         "tlsSettings": { "serverName": SERVER_NAME, "alpn": ["h2", "http/1.1"], "fingerprint": "firefox" },

@@ -27,7 +27,7 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How often a peer is started again before that is a failure.
 const STARTS: usize = 30;
 
-/// Between two knocks at a [`Door`].
+/// Between two attempts at a [`ReadyTunnel`].
 const KNOCK: Duration = Duration::from_millis(200);
 
 /// A running peer.
@@ -168,7 +168,7 @@ impl Start {
 
 /// Two ends of a connection that a peer carries as soon as it carries anything.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ReadyTunnel {
     /// Where the peer is to listen.
     pub(crate) entry: SocketAddr,
     /// Where it is to connect to for each connection.
@@ -176,7 +176,7 @@ pub(crate) struct Door {
     listener: tokio::net::TcpListener,
 }
 
-impl Door {
+impl ReadyTunnel {
     pub(crate) async fn open() -> anyhow::Result<Self> {
         let entry = *free_ports(1)?.first().context("no free port")?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -1,4 +1,4 @@
-//! Our side: the running gateway over a small pool, and a client in front of it.
+//! The side under test: the running gateway over a small pool, and a client in front of it.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

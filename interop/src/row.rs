@@ -1,4 +1,4 @@
-//! One row of the table: a server described without regard to who plays it.
+//! One row of the table: the description of a server, whichever peer runs it.
 
 use std::fmt;
 
@@ -98,7 +98,7 @@ pub(crate) enum Transport {
     Http2,
     /// XHTTP in this mode.
     Xhttp(&'static str),
-    /// XHTTP in this mode, whose download comes through another door of the server. Where the server has no TLS, that door
+    /// XHTTP in this mode, whose download comes through another listener of the server. Where the server has no TLS, that one
     /// has.
     XhttpApart(&'static str),
     /// XHTTP in this mode, over HTTP/3.
@@ -193,7 +193,7 @@ impl Row {
     }
 
     /// Whether there is another way to the server.
-    pub(crate) const fn has_door(self) -> bool {
+    pub(crate) const fn has_download_listener(self) -> bool {
         matches!(self.transport, Transport::XhttpApart(_))
     }
 

@@ -1,4 +1,4 @@
-//! The table's rows: every outbound × transport × security that the engine has.
+//! All rows of the table: every outbound × transport × security that the engine has.
 
 use std::env;
 

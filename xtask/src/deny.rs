@@ -1,4 +1,4 @@
-//! What comes in from outside: licences, bans and sources of every crate in the graph, and the known vulnerabilities.
+//! Checks all crates in the graph: licences, bans, sources and known vulnerabilities.
 //!
 //! deny.toml has the rules. Everything but the vulnerabilities is checked without a network, from what the build has used.
 

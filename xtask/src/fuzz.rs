@@ -22,30 +22,30 @@ const MAX_SECONDS: u32 = 10;
 ///
 /// # Errors
 /// A finding: its input lies in `fuzz-findings/` of the target folder.
-pub(crate) fn run(root: &Path, doors: Vec<String>, seconds: u32) -> anyhow::Result<()> {
-    let doors = if doors.is_empty() { all(root)? } else { doors };
+pub(crate) fn run(root: &Path, decoders: Vec<String>, seconds: u32) -> anyhow::Result<()> {
+    let decoders = if decoders.is_empty() { all(root)? } else { decoders };
     let folder = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into).join("fuzz");
     let host = host()?;
     build(root, &folder, &host)?;
     let program = folder.join(&host).join("release/decoder");
-    for door in &doors {
-        let (found, grown) = (folder.join("fuzz-findings"), folder.join("fuzz-corpus").join(door));
+    for decoder in &decoders {
+        let (found, grown) = (folder.join("fuzz-findings"), folder.join("fuzz-corpus").join(decoder));
         fs::create_dir_all(&found)?;
         fs::create_dir_all(&grown)?;
-        println!("== fuzz {door}: {seconds} s");
+        println!("== fuzz {decoder}: {seconds} s");
         let status = Command::new(&program)
-            .env("HEZAR_FUZZ_DOOR", door)
+            .env("HEZAR_FUZZ_DECODER", decoder)
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-max_len={MAX_LENGTH}"))
             .arg(format!("-timeout={MAX_SECONDS}"))
-            .arg(format!("-artifact_prefix={}/{door}-", found.display()))
+            .arg(format!("-artifact_prefix={}/{decoder}-", found.display()))
             .arg("-print_final_stats=1")
             .args(["-verbosity=0", "-print_funcs=0"])
-            .args([&grown, &root.join("fuzz/corpus").join(door)])
+            .args([&grown, &root.join("fuzz/corpus").join(decoder)])
             .status()?;
-        ensure!(status.success(), "{door}: a finding, see {}", found.display());
+        ensure!(status.success(), "{decoder}: a finding, see {}", found.display());
     }
-    println!("{} passed, 0 failed", doors.len());
+    println!("{} passed, 0 failed", decoders.len());
     Ok(())
 }
 
@@ -65,10 +65,10 @@ fn build(root: &Path, folder: &Path, host: &str) -> anyhow::Result<()> {
 /// Every decoder has a folder of inputs worth keeping.
 fn all(root: &Path) -> anyhow::Result<Vec<String>> {
     let entries = fs::read_dir(root.join("fuzz/corpus")).context("fuzz/corpus")?;
-    let mut doors: Vec<String> =
+    let mut decoders: Vec<String> =
         entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
-    doors.sort();
-    Ok(doors)
+    decoders.sort();
+    Ok(decoders)
 }
 
 /// The triple of this machine.

@@ -1,4 +1,4 @@
-//! The graph of crates as cargo sees it for this machine, and the licence texts in it.
+//! Reads the graph of crates as cargo sees it for this machine, and collects the licence texts in it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},

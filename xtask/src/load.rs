@@ -1,4 +1,4 @@
-//! The loads on the real program: builds what they need in release and hands over.
+//! Runs the load programs: builds what they need in release and starts them.
 
 use std::{env, path::Path, process::Command};
 

@@ -46,7 +46,7 @@ enum Command {
     /// Fuzzes decoders with libFuzzer; the kept corpus is replayed in the tests without it.
     Fuzz {
         /// The decoders, by the names of the folders in fuzz/corpus; all when none is named.
-        doors: Vec<String>,
+        decoders: Vec<String>,
         /// How long each one runs.
         #[arg(long, default_value_t = 60)]
         seconds: u32,
@@ -123,7 +123,7 @@ fn run() -> anyhow::Result<()> {
         Command::Words => words::report(&root),
         Command::Deny => deny::run(&root, false),
         Command::Notices => deny::notices(&root),
-        Command::Fuzz { doors, seconds } => fuzz::run(&root, doors, seconds),
+        Command::Fuzz { decoders, seconds } => fuzz::run(&root, decoders, seconds),
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),
         Command::Truth { arguments } => load::run(&root, "truth", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),

@@ -1,4 +1,4 @@
-//! The measurements beside real programs: builds what they need and starts them.
+//! Runs the measurements beside real programs: builds what they need and starts them.
 
 use std::{
     env,

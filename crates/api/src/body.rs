@@ -1,4 +1,4 @@
-//! Bodies of requests: bounded in bytes and in time, and never of a kind that would be misread.
+//! Reads request bodies, bounded in bytes and in time; compressed and wrapped ones are refused.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the API answers when it cannot do what was asked.
+//! The errors of the API with their codes and HTTP statuses.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! Who may ask: the Host check against DNS rebinding, and the token.
+//! Decides who may use the API: checks the Host header (against DNS rebinding) and the token.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,4 +54,54 @@ fn host_name(host: &str) -> &str {
 /// Compares in a time that does not depend on where the texts differ.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(listen: &str) -> Guard {
+        Guard::new(Secret::new("t0ken"), listen.parse().unwrap(), vec!["hezar.example".into()])
+    }
+
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        [(name, value.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn the_token_is_compared_whole() {
+        let guard = guard("127.0.0.1:9090");
+        let check = |value: &str| guard.check_token(&headers(header::AUTHORIZATION, value));
+        for good in ["Bearer t0ken", "bearer t0ken", "BEARER  t0ken "] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["t0ken", "Bearer", "Bearer ", "Bearer t0ke", "Bearer t0ken1", "Bearer T0KEN", "Basic t0ken", ""] {
+            assert_eq!(check(bad), Err(ApiError::Unauthorized), "{bad}");
+        }
+        assert_eq!(guard.check_token(&HeaderMap::new()), Err(ApiError::Unauthorized));
+    }
+
+    #[test]
+    fn a_rebound_name_is_refused_on_every_listener() {
+        for listen in ["127.0.0.1:9090", "[::1]:9090", "192.0.2.1:9090", "0.0.0.0:9090"] {
+            let guard = guard(listen);
+            let check = |host: &str| guard.check_host(&headers(header::HOST, host)).is_ok();
+            for known in ["localhost", "LOCALHOST:9090", "127.0.0.1:9090", "[::1]:9090", "[::1]", "Hezar.Example:443"] {
+                assert!(check(known), "{known} at {listen}");
+            }
+            for foreign in
+                ["evil.example", "evil.example:9090", "hezar.example.evil", "localhost.evil.example", "", ":9090"]
+            {
+                assert!(!check(foreign), "{foreign} at {listen}");
+            }
+            assert!(guard.check_host(&HeaderMap::new()).is_err(), "no Host at all");
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_machine_is_known_only_where_it_is_served() {
+        let host = headers(header::HOST, "192.0.2.1:9090");
+        assert!(guard("192.0.2.1:9090").check_host(&host).is_ok());
+        assert!(guard("127.0.0.1:9090").check_host(&host).is_err());
+    }
 }

@@ -1,4 +1,4 @@
-//! The metrics page, made at most once a second and never on a thread that carries traffic.
+//! Renders the metrics page at most once a second, and never on a thread that carries traffic.
 
 use std::{sync::Arc, time::Duration};
 

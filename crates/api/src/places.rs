@@ -1,4 +1,4 @@
-//! How many connections of one address are open: one peer never takes all the places.
+//! Counts the open connections of each client address, so that one client cannot take all of them.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 

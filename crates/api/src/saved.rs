@@ -1,4 +1,4 @@
-//! An answer about something that was changed, and whether the change is on the disk.
+//! The answer to a change: what was done, and whether it is on the disk.
 
 use axum::{
     Json,

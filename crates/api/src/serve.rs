@@ -1,4 +1,4 @@
-//! The listener of the API: bounded connections, bounded heads, a graceful end.
+//! Accepts connections of the API: bounds connections and heads, and drains at the end.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

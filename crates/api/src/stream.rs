@@ -1,4 +1,4 @@
-//! The API's side of a connection: a peer that does not read is cut off, and answers without a body get one.
+//! Wraps the stream of an API connection: cuts off a client that does not read, and gives bare error answers a body.
 
 use std::{
     io,

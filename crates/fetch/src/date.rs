@@ -1,4 +1,4 @@
-//! Dates: placeholders in URLs, and the dates of HTTP headers. All in UTC.
+//! Fills date placeholders in URLs, and reads the dates of HTTP headers. All times are UTC.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What a fetch brings, and what makes the next one cheap.
+//! The result of a fetch: its documents, and the validators that make the next fetch conditional.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Why a source could not be fetched, and what to do about it.
+//! The errors of a fetch; each text says what to do about it.
 
 use std::{io, path::PathBuf};
 

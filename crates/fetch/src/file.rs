@@ -1,4 +1,4 @@
-//! Sources on this machine's disk: a file, or the files that a pattern matches.
+//! Reads sources on this machine's disk: one file, or all files that a pattern matches.
 
 use std::{
     fs::{self, File, Metadata},

@@ -1,4 +1,4 @@
-//! What fetching costs and brings, for `/metrics`.
+//! The metrics of fetching: how often, how long, how many bytes.
 
 use std::time::Duration;
 

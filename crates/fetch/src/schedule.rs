@@ -1,4 +1,4 @@
-//! When which source is due. Time and randomness are arguments.
+//! Schedules the sources: decides which one is due. Time and randomness are arguments.
 
 use std::{
     collections::{BTreeSet, HashMap},

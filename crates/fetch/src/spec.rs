@@ -1,4 +1,4 @@
-//! What a source is: where nodes are published and how to ask for them.
+//! The description of a source: where nodes are published and how to ask for them.
 
 use std::{sync::Arc, time::Duration};
 

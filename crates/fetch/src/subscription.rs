@@ -1,4 +1,4 @@
-//! What a provider says about a subscription beside its nodes: the traffic that is left, when it ends, its title.
+//! Reads what a provider says about a subscription: the traffic that is left, when it ends, its title.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `host:port` with a login in every order in which it is published: the one reader of lists and of links.
+//! Reads `host:port` with a login in every order in which it is published; lists and links share this reader.
 
 use hezar_core::{Credentials, Host, Target};
 

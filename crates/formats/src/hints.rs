@@ -1,4 +1,4 @@
-//! What a file's name tells about entries that do not name their protocol.
+//! The protocol that a file's name suggests for entries that do not name theirs.
 
 use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion, Target};
 

@@ -1,4 +1,4 @@
-//! One row of a plain list: an address with its columns, and whether a line is such a row at all.
+//! Reads one row of a plain list: an address with its columns, or none.
 
 use hezar_core::{Credentials, Host, NodeSpec, Target};
 

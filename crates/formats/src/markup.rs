@@ -1,4 +1,4 @@
-//! HTML and Markdown around links: tags, character references, invisible signs.
+//! Strips HTML and Markdown around links: tags, character references, invisible characters.
 
 use std::borrow::Cow;
 

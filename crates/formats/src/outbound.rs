@@ -1,4 +1,4 @@
-//! Protocols put together from texts, with the checks that every dialect shares.
+//! Builds protocols from texts, with the checks that every dialect shares.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{

@@ -1,4 +1,4 @@
-//! What reading gives: nodes and refusals, each with its place.
+//! The result of parsing: nodes and refusals, each with its line.
 
 use hezar_core::{Label, NodeSpec, displayable};
 

@@ -1,4 +1,4 @@
-//! Writers of whole lists.
+//! Writes whole lists: links, base64, Clash and sing-box configurations.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Label, NodeSpec};

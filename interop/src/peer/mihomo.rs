@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
-    process::Door,
+    process::ReadyTunnel,
     row::{PLUGGED_METHOD, Plugged, Protocol, Row, Transport, Trust},
     secrets::{
         ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, REALITY_KEY, SERVER_NAME, SERVICE, SHORT_ID, USER, decryption,
@@ -44,7 +44,7 @@ pub(super) fn plays(row: Row) -> bool {
 }
 
 /// The whole configuration. `localhost` is answered from the configuration itself, so that no resolver is asked.
-pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, door: &Door) -> Value {
+pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, ready: &ReadyTunnel) -> Value {
     let mut listeners: Vec<Value> = parts.iter().map(|part| listener(part, certificate, site)).collect();
     if parts.is_empty() {
         listeners.push(json!({
@@ -53,8 +53,8 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr
         }));
     }
     listeners.push(json!({
-        "name": "door", "type": "tunnel", "network": ["tcp"],
-        "listen": door.entry.ip(), "port": door.entry.port(), "target": door.exit.to_string(),
+        "name": "ready", "type": "tunnel", "network": ["tcp"],
+        "listen": ready.entry.ip(), "port": ready.entry.port(), "target": ready.exit.to_string(),
     }));
     json!({
         "log-level": "warning",

@@ -1,4 +1,4 @@
-//! The peers: where their programs are, what they can play, how they are configured.
+//! The peers: where their programs are, which rows they can run, and how they are configured.
 
 mod hysteria;
 mod mihomo;
@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::{
     certificate::Certificate,
-    process::{Door, Process, free_ports},
+    process::{Process, ReadyTunnel, free_ports},
     row::{Protocol, Row},
 };
 
@@ -66,7 +66,7 @@ pub(crate) struct Part {
     pub(crate) row: Row,
     pub(crate) address: SocketAddr,
     /// Another way to the server, if the row has one.
-    pub(crate) door: SocketAddr,
+    pub(crate) download: SocketAddr,
     /// An HTTPS proxy of the same peer: the site behind REALITY, and what inner TLS goes to.
     pub(crate) site: SocketAddr,
 }
@@ -194,15 +194,15 @@ impl Peer {
         certificate: &Certificate,
         folder: &Path,
     ) -> anyhow::Result<Fleet> {
-        let doors = rows.iter().filter(|row| row.has_door()).count();
-        let mut ports = free_ports(rows.len() + doors + 1)?.into_iter();
+        let downloads = rows.iter().filter(|row| row.has_download_listener()).count();
+        let mut ports = free_ports(rows.len() + downloads + 1)?.into_iter();
         let mut port = || ports.next().context("no port");
         let site = port()?;
         let mut parts = Vec::new();
         for &row in rows {
             let address = port()?;
-            let door = if row.has_door() { port()? } else { address };
-            parts.push(Part { peer: self, row, address, door, site });
+            let download = if row.has_download_listener() { port()? } else { address };
+            parts.push(Part { peer: self, row, address, download, site });
         }
         let mut fleet = Fleet { processes: Vec::new(), parts };
         let groups: Vec<&[Part]> = match self {
@@ -213,8 +213,8 @@ impl Peer {
         };
         for (number, group) in groups.into_iter().enumerate() {
             let file = folder.join(format!("{}-{number}.json", self.name()));
-            let door = Door::open().await?;
-            fs::write(&file, self.render(group, certificate, site, &door).to_string())?;
+            let ready = ReadyTunnel::open().await?;
+            fs::write(&file, self.render(group, certificate, site, &ready).to_string())?;
             let mut ports: Vec<(SocketAddr, bool)> =
                 group.iter().map(|part| (part.address, part.row.over_udp())).collect();
             if ports.is_empty() {
@@ -223,16 +223,16 @@ impl Peer {
             fleet.processes.push(Process::start(program, &self.arguments(&file), folder, &ports).await?);
             if self == Self::Mihomo {
                 // It accepts before it carries, and hangs up on who comes in between.
-                door.carried().await?;
+                ready.carried().await?;
             }
         }
         Ok(fleet)
     }
 
-    fn render(self, parts: &[Part], certificate: &Certificate, site: SocketAddr, door: &Door) -> Value {
+    fn render(self, parts: &[Part], certificate: &Certificate, site: SocketAddr, ready: &ReadyTunnel) -> Value {
         match self {
             Self::SingBox => sing_box::render(parts, certificate, site),
-            Self::Mihomo => mihomo::render(parts, certificate, site, door),
+            Self::Mihomo => mihomo::render(parts, certificate, site, ready),
             Self::Xray => xray::render(parts, certificate, site, xray::Dialect::Xray),
             Self::V2ray => xray::render(parts, certificate, site, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),

@@ -56,7 +56,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
 /// The whole configuration.
 pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr, dialect: Dialect) -> Value {
     let mut inbounds: Vec<Value> = parts.iter().map(|part| inbound(part, certificate, site, dialect)).collect();
-    inbounds.extend(parts.iter().filter_map(|part| door(part, certificate)));
+    inbounds.extend(parts.iter().filter_map(|part| download_inbound(part, certificate)));
     inbounds.push(json!({
         "tag": "site",
         "listen": site.ip(),
@@ -105,22 +105,21 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Di
 
 /// The other way to a row's server. It takes off TLS that the server does not have itself: by a fallback, because what
 /// a `dokodemo-door` with TLS sends back is not encrypted.
-fn door(part: &Part, certificate: &Certificate) -> Option<Value> {
-    if !part.row.has_door() {
+fn download_inbound(part: &Part, certificate: &Certificate) -> Option<Value> {
+    if !part.row.has_download_listener() {
         return None;
     }
-    let mut door =
-        json!({ "tag": format!("door of {}", part.row), "listen": part.door.ip(), "port": part.door.port() });
+    let mut download = json!({ "tag": format!("download of {}", part.row), "listen": part.download.ip(), "port": part.download.port() });
     if part.row.tls.is_none() {
         let fallbacks = json!([{ "dest": part.address.to_string() }]);
-        door["protocol"] = json!("vless");
-        door["settings"] = json!({ "clients": [{ "id": ID }], "decryption": "none", "fallbacks": fallbacks });
-        door["streamSettings"] = tls(&certificate.chain, &certificate.key);
+        download["protocol"] = json!("vless");
+        download["settings"] = json!({ "clients": [{ "id": ID }], "decryption": "none", "fallbacks": fallbacks });
+        download["streamSettings"] = tls(&certificate.chain, &certificate.key);
     } else {
-        door["protocol"] = json!("dokodemo-door");
-        door["settings"] = json!({ "address": part.address.ip(), "port": part.address.port(), "network": "tcp" });
+        download["protocol"] = json!("dokodemo-door");
+        download["settings"] = json!({ "address": part.address.ip(), "port": part.address.port(), "network": "tcp" });
     }
-    Some(door)
+    Some(download)
 }
 
 fn carrier(transport: Transport) -> Value {

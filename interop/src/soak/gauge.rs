@@ -1,4 +1,4 @@
-//! What the program holds: memory, sockets, tasks.
+//! Reads what the program holds: memory, sockets, tasks.
 
 use std::{
     fmt, fs,

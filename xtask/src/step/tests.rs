@@ -1,4 +1,4 @@
-//! The counting of tests.
+//! Tests are counted by what cargo prints.
 
 use super::Tally;
 

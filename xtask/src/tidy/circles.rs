@@ -1,4 +1,4 @@
-//! Circles among the top-level modules of a crate.
+//! Finds circles among the top-level modules of a crate.
 //!
 //! An arrow leads from the module that writes `crate::x` or the like to the top-level module `x`. A name that the crate root
 //! re-exports stands for the module that it comes from; the re-export itself is no arrow, since the root lies above all modules.

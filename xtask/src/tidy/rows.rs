@@ -1,4 +1,4 @@
-//! The rows: a crate imports only rows beneath its own, and some crates of others live in one room only.
+//! Checks the rows: a crate imports only rows beneath its own, and some foreign crates are imported by one crate only.
 
 use toml::{Table, Value};
 

@@ -1,4 +1,4 @@
-//! The shape of source files.
+//! Checks the shape of source files: their first line, their length, ignored tests.
 
 use std::path::Path;
 

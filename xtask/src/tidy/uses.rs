@@ -1,4 +1,4 @@
-//! Which names of the crate root a module mentions, and which names the root re-exports.
+//! Finds the names of the crate root that a module mentions, and the names that the root re-exports.
 
 use std::collections::HashMap;
 

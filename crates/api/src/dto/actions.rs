@@ -1,4 +1,4 @@
-//! The shapes of requests and answers that change something: add, remove, ban, probe, fetch.
+//! The JSON of requests that change something, and of their answers: add, remove, ban, probe, fetch.
 
 use std::time::Duration;
 

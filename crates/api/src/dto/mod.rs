@@ -1,4 +1,4 @@
-//! The shapes of requests and answers: what programs rely on, so a field never changes its meaning.
+//! The JSON of requests and answers. Programs rely on it, so a field never changes its meaning.
 
 use std::collections::BTreeMap;
 

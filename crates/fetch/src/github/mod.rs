@@ -1,4 +1,4 @@
-//! Files of a GitHub repository: its tree in one request, then the files that have changed.
+//! Fetches files of a GitHub repository: its tree in one request, then the files that have changed.
 
 mod pattern;
 mod tree;

@@ -1,4 +1,4 @@
-//! Which files of a repository are wanted.
+//! Selects the files of a repository by patterns.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The answers of GitHub's API (REST, "Git trees" and "Repositories").
+//! Reads the JSON of GitHub's API (REST, "Git trees" and "Repositories").
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! The messages of a channel's page: their numbers and their text.
+//! Extracts the messages of a channel's page: their numbers and their text.
 //!
 //! ```text
 //! <div class="tgme_widget_message …" data-post="channel/1234">

@@ -1,4 +1,4 @@
-//! The web preview of a public Telegram channel: newest messages first, older pages by `before`.
+//! Fetches the web preview of a public Telegram channel: newest messages first, older pages by `before`.
 
 pub(crate) mod html;
 

@@ -1,4 +1,4 @@
-//! Reading a body to its end, with the limit on what comes over the wire; the compression is undone afterwards.
+//! Reads a body to its end within a limit, and undoes its compression.
 
 use bytes::{Bytes, BytesMut};
 use hezar_engine::{DialError, http::HttpResponse};

@@ -1,4 +1,4 @@
-//! A GET with everything around it: conditions, redirects, decompression, limits.
+//! An HTTP client for one fetch: conditional GET with redirects, cookies, decompression and limits.
 
 mod body;
 mod cookies;

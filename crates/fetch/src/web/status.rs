@@ -1,4 +1,4 @@
-//! What a status other than success means: gone, or only too early.
+//! Turns a status other than success into an error; rate limits say when to ask again.
 
 use std::time::Duration;
 

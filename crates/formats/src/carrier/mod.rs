@@ -1,4 +1,4 @@
-//! The security layer and the transport that a dialect describes in texts, turned into a [`Carrier`].
+//! Builds a [`Carrier`] (transport with security) from the texts of a link or a document.
 
 pub(crate) mod xray;
 

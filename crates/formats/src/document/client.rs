@@ -1,4 +1,4 @@
-//! The configuration of a client that knows one server: Hysteria, TUIC, Trojan and their like.
+//! Reads the configuration of a client that knows one server: Hysteria, TUIC, Trojan and others.
 
 use hezar_core::{
     Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Obfs2, Outbound, Pin, Secret, SecurityKind, Tls, Tuic, UNREADABLE_PIN,

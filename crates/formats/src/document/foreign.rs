@@ -1,4 +1,4 @@
-//! Documents of other programs: what in them may still be a link.
+//! Finds links in documents of programs that this crate does not know.
 
 use super::Document;
 use crate::tree::Tree;

@@ -1,4 +1,4 @@
-//! JSON entries without a client: SIP008 servers, the objects of `vmess://` links, and addresses of free proxy lists.
+//! Reads JSON entries that belong to no client: SIP008 servers, the objects of `vmess://` links, addresses of free proxy lists.
 
 use hezar_core::{Credentials, Host, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 

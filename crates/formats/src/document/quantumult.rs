@@ -1,4 +1,4 @@
-//! Rows `type = host:port, key=value, …, tag=name` of Quantumult X.
+//! Reads rows `type = host:port, key=value, …, tag=name` of Quantumult X.
 
 use hezar_core::{
     AnyTls, Carrier, HttpProxy, Label, NodeSpec, Outbound, Plugin, SecurityKind, SocksProxy, SocksVersion, Tls,

@@ -1,4 +1,4 @@
-//! Broken YAML read entry by entry: each member of `proxies` is cut out and parsed alone, so that it costs only itself.
+//! Reads broken YAML entry by entry: each member of `proxies` is parsed alone, so that a broken one costs only itself.
 
 use super::yaml;
 use crate::{

@@ -1,4 +1,4 @@
-//! Rows `name = type, host, port, …` of Surge, Surfboard, Loon and the first Quantumult.
+//! Reads rows `name = type, host, port, …` of Surge, Surfboard, Loon and the first Quantumult.
 
 use hezar_core::{
     AnyTls, Carrier, HttpProxy, Hysteria2, Label, NodeSpec, Outbound, Plugin, Secret, SecurityKind, SocksProxy,

@@ -1,4 +1,4 @@
-//! The INI files of wg-quick(8): one interface and its peers, each peer a node.
+//! Reads the INI files of wg-quick(8): one interface and its peers, each peer a node.
 
 use hezar_core::{Label, NodeSpec};
 

@@ -1,4 +1,4 @@
-//! One outbound of Xray or v2ray, turned into nodes: it may name several servers.
+//! Reads one outbound of Xray or v2ray as nodes: it may name several servers.
 
 use hezar_core::{HttpProxy, Hysteria2, NodeSpec, Outbound, Secret, SocksProxy, SocksVersion};
 

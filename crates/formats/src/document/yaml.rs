@@ -1,4 +1,4 @@
-//! YAML into a bounded tree: no depth, alias or size in the text can cost more than the text's own length allows.
+//! Parses YAML into a bounded tree: no depth, alias or size costs more than the length of the text allows.
 
 use crate::tree::{MAX_DEPTH, Tree};
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! Single values as published, in every dialect's spelling, turned into the words of core.
+//! Reads single values in the spellings of all dialects: keys, ports, ciphers, sizes, times.
 
 mod pins;
 mod plugin;

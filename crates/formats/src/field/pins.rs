@@ -1,4 +1,4 @@
-//! Pinned certificates: what is there and cannot be read never reads as nothing.
+//! Reads certificate pins; a pin that cannot be read refuses the node instead of being dropped.
 
 use hezar_core::{Pin, UNREADABLE_PIN};
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! What every accepted node must be: its link can be read back, and the pins that it has can be checked.
+//! Checks that a node can be accepted: its link can be read back, and its pins can be checked.
 
 use hezar_core::{Label, NodeSpec, Outbound, UNREADABLE_PIN};
 

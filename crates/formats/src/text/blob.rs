@@ -1,4 +1,4 @@
-//! Base64 around whole texts and single lines.
+//! Decodes base64 around whole texts and single lines.
 
 use crate::{charset, field};
 

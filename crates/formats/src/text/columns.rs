@@ -1,4 +1,4 @@
-//! The first line of a table that says what its columns are.
+//! Reads the first line of a table, which says what its columns are.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Messages of publishers in the shape of nodes: `Remaining traffic: 10 GB`, `套餐到期：2030-01-01`.
+//! Recognises messages of publishers in the shape of nodes: `Remaining traffic: 10 GB`, `套餐到期：2030-01-01`.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Texts of any kind, taken apart: encodings, base64 layers, documents, and lines with links or addresses.
+//! Parses texts of any kind: base64 layers, documents, and lines with links or addresses.
 
 mod blob;
 mod columns;

@@ -1,4 +1,4 @@
-//! Whether rows with addresses are a list: an address counts as a node only where most of the text is such rows.
+//! Decides whether rows with addresses are a list: an address is a node only where most of the text is such rows.
 
 use std::net::IpAddr;
 

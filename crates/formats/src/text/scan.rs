@@ -1,4 +1,4 @@
-//! Finding links inside a line: several in a row, in quotes, in tables, in prose.
+//! Finds the links in a line: several in a row, in quotes, in tables, in prose.
 
 use memchr::memmem;
 

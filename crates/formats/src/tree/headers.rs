@@ -1,4 +1,4 @@
-//! HTTP headers of a transport: Host apart, the others in their order.
+//! Reads and writes the HTTP headers of a transport; Host is kept apart.
 
 use super::{MapBuilder, Tree};
 

@@ -1,4 +1,4 @@
-//! JSON as clients publish it: comments, commas too many, and pieces broken off.
+//! Parses JSON as clients publish it: with comments, surplus commas, and cut off at the end.
 
 use super::{MAX_DEPTH, Tree};
 

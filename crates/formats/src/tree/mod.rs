@@ -1,4 +1,4 @@
-//! A small tree for YAML and JSON alike, in which every scalar keeps its text.
+//! A small tree for YAML and JSON, in which every scalar keeps its text.
 
 pub(crate) mod headers;
 pub(crate) mod json;

@@ -1,4 +1,4 @@
-//! A tolerant splitter for `scheme://userinfo@host:port/path?query#name`, in the order that survives real data.
+//! Splits `scheme://userinfo@host:port/path?query#name` leniently, in the order that published links need.
 
 pub(crate) mod query;
 

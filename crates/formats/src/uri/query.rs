@@ -1,4 +1,4 @@
-//! The parameters of a link: a reader that forgives spelling, and a writer.
+//! Reads the parameters of a link in any spelling, and writes them.
 
 use std::{borrow::Cow, fmt::Write as _};
 

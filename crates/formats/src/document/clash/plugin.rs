@@ -1,4 +1,4 @@
-//! Shadowsocks plugins as Clash spells them: a name, and options as a map with names of its own.
+//! Reads and writes Shadowsocks plugins as Clash spells them: a name, and options as a map with names of its own.
 
 use hezar_core::Plugin;
 

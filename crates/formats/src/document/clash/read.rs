@@ -1,4 +1,4 @@
-//! One entry of Clash's `proxies`, turned into a node.
+//! Reads one entry of Clash's `proxies` as a node.
 
 use hezar_core::{
     AnyTls, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret, SecurityKind,

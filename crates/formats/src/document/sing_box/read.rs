@@ -1,4 +1,4 @@
-//! One outbound or endpoint of sing-box, turned into a node.
+//! Reads one outbound or endpoint of sing-box as a node.
 
 use hezar_core::{
     AnyTls, Carrier, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret,
