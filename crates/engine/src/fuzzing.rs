@@ -88,7 +88,7 @@ pub fn fragments(data: &[u8]) {
 /// What a REALITY server shows: its certificate, and the answer to our hello. The first byte is also the size of pieces.
 pub fn reality(data: &[u8]) {
     black_box(security::read_reality_certificate(data));
-    same_in_pieces(data, security::hear_server_hello);
+    same_in_pieces(data, security::find_server_hello);
 }
 
 /// An answer with Vision for the user with the id 0. The first byte is the size of the records.

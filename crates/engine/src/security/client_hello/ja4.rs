@@ -28,10 +28,10 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads a record with one ClientHello.
+/// Reads a record with one ClientHello, the first or the second of a connection.
 pub(crate) fn read(record: &[u8]) -> Seen {
     let mut bytes = Bytes(record);
-    assert_eq!(bytes.take(3), [22, 3, 1]);
+    assert!(matches!(bytes.take(3), [22, 3, 1 | 3]));
     let mut message = bytes.within(2);
     assert!(bytes.0.is_empty());
     assert_eq!(message.take(1), [1]);

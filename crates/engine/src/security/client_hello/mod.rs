@@ -1,8 +1,10 @@
 //! A ClientHello of our choice on stock rustls: a browser's, or rustls' own with a session id that says more.
 //!
-//! rustls builds its hello as always, with values that we laid out ([`script`]); another hello with the same random,
-//! session id and key shares leaves in its place ([`swapped`]), and is what the transcript hashes ([`transcript`]). What
-//! the server answers is then rustls' business, as far as rustls knows the extensions that the other hello offers.
+//! rustls builds its hello as always, with values that we chose beforehand ([`scripted_rng`]); another hello with the
+//! same random, session id and key shares leaves in its place ([`rewriter`]), and is what the transcript hashes
+//! ([`transcript`]). When the server asks for another key share, the hello that follows is made of the first one
+//! ([`retry`]). Everything else that the server answers is rustls' business, as far as rustls knows the extensions that
+//! the other hello offers.
 
 mod brotli;
 mod browser;
@@ -12,6 +14,7 @@ mod grease;
 pub(crate) mod ja4;
 mod keys;
 mod own;
+mod retry;
 mod rewriter;
 mod scripted_rng;
 mod template;
@@ -34,7 +37,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::rewriter::hear_server_hello;
+pub(crate) use self::rewriter::find_server_hello;
 pub(crate) use self::{
     browser::Browser,
     cause::cause_of,
@@ -185,8 +188,9 @@ impl Hello {
         // The other hello is hashed as long as this lives.
         let (stream, _substitute) = match self.shape {
             Shape::Browser(_) => {
-                let substitute = Substitute::put(self.script.random, self.message.as_slice().into());
-                (HelloRewriter::swap(stream, &self.message, self.answer), Some(substitute))
+                let (random, hello) = (self.script.random, Arc::<[u8]>::from(self.message));
+                let substitute = Substitute::put(random, Arc::clone(&hello));
+                (HelloRewriter::replacing(stream, random, hello, self.answer), Some(substitute))
             }
             Shape::Own => (HelloRewriter::listening(stream, self.answer), None),
         };

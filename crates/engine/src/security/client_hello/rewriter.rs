@@ -1,4 +1,4 @@
-//! A stream on which the first thing written, rustls' ClientHello, leaves as another one.
+//! A stream on which the ClientHellos that rustls writes leave as others.
 
 use std::{
     io,
@@ -9,16 +9,19 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::{
+    retry::{is_retry, second_hello},
+    transcript::{self, Random},
+};
 use crate::{Cause, io::write_buffer::WriteBuffer, security::tls::HEADER};
 
-/// The most bytes that are looked at for a ServerHello: one with the largest key share in use has less than half.
+/// The most bytes of a record that is looked at for a ServerHello: one with the largest key share in use has less than
+/// half.
 const MOST_HEARD: usize = 4096;
 
-/// The random of a ServerHello that is a HelloRetryRequest (RFC 8446 §4.1.3).
-const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
-    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const SERVER_HELLO: u8 = 2;
 
 /// The ServerHello message of a connection, once it has come.
 pub(crate) type ServerHello = Arc<OnceLock<Box<[u8]>>>;
@@ -27,150 +30,183 @@ pub(crate) type ServerHello = Arc<OnceLock<Box<[u8]>>>;
 #[derive(Debug)]
 pub(crate) struct HelloRewriter<S> {
     inner: S,
-    out: Out,
-    listening: Option<Listening>,
+    /// What leaves before anything else.
+    ours: WriteBuffer,
+    /// While rustls may still write a hello.
+    replacer: Option<Replacer>,
+    listener: Option<Listener>,
 }
 
-/// What becomes of written bytes.
+/// Replaces hellos among the records that rustls writes.
 #[derive(Debug)]
-enum Out {
-    /// They are rustls' hello and go nowhere; ours is in the box.
-    Theirs { seen: usize, header: [u8; HEADER], ours: WriteBuffer },
-    /// Ours is on its way.
-    Ours(WriteBuffer),
-    /// They go straight through.
-    Open,
-}
-
-/// Waits for the first record from the server.
-#[derive(Debug)]
-struct Listening {
+struct Replacer {
+    random: Random,
+    hello: Arc<[u8]>,
+    is_first_sent: bool,
+    /// The part of a record that rustls has written.
     record: Vec<u8>,
+}
+
+/// Waits for the ServerHello, over a HelloRetryRequest in front of it.
+#[derive(Debug)]
+struct Listener {
+    received: Vec<u8>,
     heard: ServerHello,
-    /// Whether a HelloRetryRequest can be answered: not when the hello that it is about was ours.
-    may_retry: bool,
+    retry: Option<Box<[u8]>>,
 }
 
 impl<S> HelloRewriter<S> {
     /// Changes nothing, but keeps the ServerHello.
     pub(super) fn listening(inner: S, heard: ServerHello) -> Self {
-        let listening = Listening { record: Vec::new(), heard, may_retry: true };
-        Self { inner, out: Out::Open, listening: Some(listening) }
+        Self { inner, ours: WriteBuffer::default(), replacer: None, listener: Some(Listener::new(heard)) }
     }
 
-    /// Writes `hello`, a whole message, in the place of the first record written.
-    pub(super) fn swap(inner: S, hello: &[u8], heard: ServerHello) -> Self {
-        let mut ours = WriteBuffer::default();
-        let length = u16::try_from(hello.len()).unwrap_or(u16::MAX).to_be_bytes();
-        ours.buffer().extend_from_slice(&[22, 3, 1, length[0], length[1]]);
-        ours.buffer().extend_from_slice(hello);
-        let listening = Listening { record: Vec::new(), heard, may_retry: false };
-        let out = Out::Theirs { seen: 0, header: [0; HEADER], ours };
-        Self { inner, out, listening: Some(listening) }
+    /// Writes `hello`, a whole message with this random, in the place of rustls' own, and what follows from it in the
+    /// place of a second one.
+    pub(super) fn replacing(inner: S, random: Random, hello: Arc<[u8]>, heard: ServerHello) -> Self {
+        let replacer = Replacer { random, hello, is_first_sent: false, record: Vec::new() };
+        Self { replacer: Some(replacer), ..Self::listening(inner, heard) }
     }
 
     /// The stream beneath, once the handshake is over: nothing more to change or to hear.
     pub(super) fn into_inner(self) -> S {
         self.inner
     }
+}
 
-    /// Takes off what belongs to rustls' record. Returns how many bytes that was.
-    fn swallow(&mut self, bytes: &[u8]) -> usize {
-        let Out::Theirs { seen, header, ours } = &mut self.out else { return 0 };
+impl Replacer {
+    /// Takes bytes of one record; 0 when it can be no hello, and then none follows.
+    ///
+    /// # Errors
+    /// [`Cause::Hello`] when a second hello cannot be made.
+    fn take(&mut self, bytes: &[u8], retry: Option<&[u8]>, ours: &mut WriteBuffer) -> io::Result<usize> {
+        // A hello is the only handshake message without encryption. What has another type is data or an alert.
+        if self.record.is_empty() && !matches!(bytes.first(), Some(&(CHANGE_CIPHER_SPEC | HANDSHAKE))) {
+            return Ok(0);
+        }
         let mut taken = 0;
-        for &byte in bytes {
-            if let Some(place) = header.get_mut(*seen) {
-                *place = byte;
-            }
-            *seen += 1;
-            taken += 1;
-            let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-            if *seen >= HEADER && *seen == HEADER + length {
-                self.out = Out::Ours(std::mem::take(ours));
+        loop {
+            let whole = match self.record.first_chunk::<HEADER>() {
+                Some(&[_, _, _, high, low]) => HEADER + usize::from(u16::from_be_bytes([high, low])),
+                None => HEADER,
+            };
+            if self.record.len() == whole {
                 break;
             }
+            let missing = whole - self.record.len();
+            let rest = bytes.get(taken..).unwrap_or_default();
+            let piece = rest.get(..missing.min(rest.len())).unwrap_or_default();
+            if piece.is_empty() {
+                return Ok(taken);
+            }
+            self.record.extend_from_slice(piece);
+            taken += piece.len();
         }
-        taken
+        self.replace(retry, ours)?;
+        Ok(taken)
+    }
+
+    fn replace(&mut self, retry: Option<&[u8]>, ours: &mut WriteBuffer) -> io::Result<()> {
+        let record = std::mem::take(&mut self.record);
+        if record.first() == Some(&CHANGE_CIPHER_SPEC) {
+            ours.buffer().extend_from_slice(&record);
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.is_first_sent, true) {
+            put_record(ours, 1, &self.hello);
+            return Ok(());
+        }
+        let theirs = record.get(HEADER..).unwrap_or_default();
+        let second = retry.and_then(|retry| second_hello(&self.hello, retry, theirs, &mut rand::rng()));
+        let second = second.ok_or_else(|| Cause::Hello("the server's HelloRetryRequest cannot be answered".into()))?;
+        put_record(ours, 3, &second);
+        transcript::add_second(&self.random, second.into());
+        Ok(())
     }
 }
 
-impl<S: AsyncWrite + Unpin> HelloRewriter<S> {
-    fn poll_ours(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Out::Ours(ours) = &mut self.out {
-            ready!(ours.poll_drain(&mut self.inner, cx))?;
-            self.out = Out::Open;
-        }
-        Poll::Ready(Ok(()))
-    }
+/// A record around a hello. Its minor version is 1 before a version is negotiated, then 3 (RFC 8446 §5.1).
+fn put_record(ours: &mut WriteBuffer, minor: u8, hello: &[u8]) {
+    let length = u16::try_from(hello.len()).unwrap_or(u16::MAX).to_be_bytes();
+    ours.buffer().extend_from_slice(&[HANDSHAKE, 3, minor, length[0], length[1]]);
+    ours.buffer().extend_from_slice(hello);
 }
 
-impl Listening {
+impl Listener {
+    const fn new(heard: ServerHello) -> Self {
+        Self { received: Vec::new(), heard, retry: None }
+    }
+
     /// Takes what came. True when there is nothing more to wait for.
-    fn hear(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        let room = bytes.len().min(MOST_HEARD - self.record.len());
-        self.record.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        let [kind, _, _, high, low, rest @ ..] = &*self.record else { return Ok(false) };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let Some(message) = rest.get(..length) else { return Ok(length > MOST_HEARD - HEADER) };
-        let (22, [2, a, b, c, ..]) = (*kind, message) else { return Ok(true) };
-        if message.get(6..38) == Some(&RETRY[..]) && !self.may_retry {
-            return Err(Cause::Hello("the server wants another key share".into()).into());
+    fn hear(&mut self, bytes: &[u8]) -> bool {
+        self.received.extend_from_slice(bytes);
+        loop {
+            let [kind, _, _, high, low, rest @ ..] = &*self.received else { return false };
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let Some(message) = rest.get(..length) else { return length > MOST_HEARD - HEADER };
+            match (*kind, message) {
+                (CHANGE_CIPHER_SPEC, _) if self.retry.is_some() => {}
+                (HANDSHAKE, [SERVER_HELLO, a, b, c, ..]) => {
+                    let whole = 4 + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c));
+                    let message: Box<[u8]> = message.get(..whole).unwrap_or_default().into();
+                    if self.retry.is_some() || !is_retry(&message) {
+                        let _ = self.heard.set(message);
+                        return true;
+                    }
+                    self.retry = Some(message);
+                }
+                _ => return true,
+            }
+            self.received.drain(..HEADER + length);
         }
-        let length = 4 + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c));
-        let _ = self.heard.set(message.get(..length).unwrap_or_default().into());
-        Ok(true)
     }
 }
 
 /// Whether these pieces begin with a ServerHello.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn hear_server_hello(bytes: &[u8], piece: usize) -> bool {
+pub(crate) fn find_server_hello(bytes: &[u8], piece: usize) -> bool {
     let heard = ServerHello::default();
-    let mut listening = Listening { record: Vec::new(), heard: Arc::clone(&heard), may_retry: false };
-    let over = bytes.chunks(piece.max(1)).map(|piece| listening.hear(piece)).find(|over| !matches!(over, Ok(false)));
-    matches!(over, Some(Ok(true))) && heard.get().is_some()
+    let mut listener = Listener::new(Arc::clone(&heard));
+    bytes.chunks(piece.max(1)).any(|piece| listener.hear(piece)) && heard.get().is_some()
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HelloRewriter<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let Some(listening) = &mut this.listening else { return Pin::new(&mut this.inner).poll_read(cx, buf) };
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        if listening.hear(buf.filled().get(before..).unwrap_or_default())? {
-            this.listening = None;
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if this.listener.as_mut().is_some_and(|listener| listener.hear(bytes)) {
+            this.listener = None;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> HelloRewriter<S> {
+    fn poll_ours(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ours.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.ours.poll_drain(&mut self.inner, cx)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for HelloRewriter<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        match this.out {
-            Out::Open => Pin::new(&mut this.inner).poll_write(cx, buf),
-            Out::Theirs { .. } => Poll::Ready(Ok(this.swallow(buf))),
-            Out::Ours(_) => {
-                ready!(this.poll_ours(cx))?;
-                Pin::new(&mut this.inner).poll_write(cx, buf)
+        if let Some(replacer) = &mut this.replacer
+            && !buf.is_empty()
+        {
+            let retry = this.listener.as_ref().and_then(|listener| listener.retry.as_deref());
+            let taken = replacer.take(buf, retry, &mut this.ours)?;
+            if taken > 0 {
+                return Poll::Ready(Ok(taken));
             }
+            this.replacer = None;
         }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if matches!(self.out, Out::Open) {
-            return Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        }
-        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        self.poll_write(cx, first)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        ready!(this.poll_ours(cx))?;
+        Pin::new(&mut this.inner).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

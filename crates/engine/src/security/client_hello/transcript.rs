@@ -1,8 +1,9 @@
-//! The handshake's transcript with our hello in the place of rustls' own.
+//! The handshake's transcript with our hellos in the place of rustls' own.
 //!
 //! rustls hashes the hello that it wrote; the server hashes the one that it received. The hash function of a cipher
-//! suite is the provider's, so ours looks at the first message: when it is a ClientHello whose random has a substitute,
-//! the substitute is hashed.
+//! suite is the provider's, so ours looks at what is hashed first: when it is a ClientHello whose random has a
+//! substitute, the substitute is hashed. After a HelloRetryRequest three messages are hashed first (RFC 8446 §4.4.1):
+//! one with the hash of the first hello, which was made here too, the request, and the second hello.
 
 use std::{
     collections::HashMap,
@@ -18,13 +19,22 @@ use rustls::{
     },
 };
 
-/// Where the random stands in a ClientHello message.
-const RANDOM: std::ops::Range<usize> = 6..38;
+use super::retry::RANDOM;
 
-type Random = [u8; 32];
+const CLIENT_HELLO: u8 = 1;
+/// The synthetic message that stands for the first hello.
+const MESSAGE_HASH: u8 = 254;
+
+pub(super) type Random = [u8; 32];
+
+/// The hellos of one handshake.
+struct Hellos {
+    first: Arc<[u8]>,
+    second: Option<Arc<[u8]>>,
+}
 
 /// The hellos on their way, by their random.
-static SUBSTITUTES: LazyLock<Mutex<HashMap<Random, Arc<[u8]>>>> = LazyLock::new(Mutex::default);
+static SUBSTITUTES: LazyLock<Mutex<HashMap<Random, Hellos>>> = LazyLock::new(Mutex::default);
 
 /// A hello that stands in for rustls' own until this is dropped.
 #[derive(Debug)]
@@ -33,7 +43,7 @@ pub(super) struct Substitute(Random);
 impl Substitute {
     /// Makes `hello`, a whole ClientHello message, stand in for the one with the same random.
     pub(super) fn put(random: Random, hello: Arc<[u8]>) -> Self {
-        SUBSTITUTES.lock().insert(random, hello);
+        SUBSTITUTES.lock().insert(random, Hellos { first: hello, second: None });
         Self(random)
     }
 }
@@ -44,18 +54,38 @@ impl Drop for Substitute {
     }
 }
 
-/// How many hellos stand in at the moment.
+/// Makes `hello` stand in for the second hello with this random, as long as the first one is substituted.
+pub(super) fn add_second(random: &Random, hello: Arc<[u8]>) {
+    if let Some(hellos) = SUBSTITUTES.lock().get_mut(random) {
+        hellos.second = Some(hello);
+    }
+}
+
+/// Whether the hello with this random is substituted at the moment.
 #[cfg(test)]
 pub(super) fn contains(random: &Random) -> bool {
     SUBSTITUTES.lock().contains_key(random)
 }
 
-fn substitute_for(message: &[u8]) -> Option<Arc<[u8]>> {
-    let random = message.get(RANDOM)?.try_into().ok()?;
-    if message.first() != Some(&1) {
+/// What is hashed in the place of `messages`, the first ones of a transcript: what stands before the hello, and the
+/// substitute for that.
+fn substitute_for(messages: &[u8]) -> Option<(&[u8], Arc<[u8]>)> {
+    let is_second = messages.first() == Some(&MESSAGE_HASH);
+    let hello = if is_second { after_first(after_first(messages)?)? } else { messages };
+    if hello.first() != Some(&CLIENT_HELLO) {
         return None;
     }
-    SUBSTITUTES.lock().get::<Random>(&random).cloned()
+    let random: Random = hello.get(RANDOM)?.try_into().ok()?;
+    let substitutes = SUBSTITUTES.lock();
+    let hellos = substitutes.get(&random)?;
+    let substitute = if is_second { hellos.second.clone()? } else { Arc::clone(&hellos.first) };
+    Some((messages.strip_suffix(hello)?, substitute))
+}
+
+/// The messages after the first one.
+fn after_first(messages: &[u8]) -> Option<&[u8]> {
+    let &[_, a, b, c] = messages.first_chunk()?;
+    messages.get(4 + (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))..)
 }
 
 /// The TLS 1.3 suites, best first, with such hash functions.
@@ -139,7 +169,8 @@ impl Context for Transcript {
     fn update(&mut self, data: &[u8]) {
         if !self.begun && !data.is_empty() {
             self.begun = true;
-            if let Some(hello) = substitute_for(data) {
+            if let Some((before, hello)) = substitute_for(data) {
+                self.inner.update(before);
                 self.inner.update(&hello);
                 return;
             }

@@ -17,7 +17,7 @@ const SERVER_NAME: u16 = 0;
 const GROUPS: u16 = 10;
 const ALPN: u16 = 16;
 const VERSIONS: u16 = 43;
-const KEY_SHARES: u16 = 51;
+pub(super) const KEY_SHARES: u16 = 51;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 const X25519_MLKEM768: u16 = 0x11ec;
 const X25519: u16 = 0x001d;
@@ -167,13 +167,13 @@ fn put_all(hello: &mut Vec<u8>, values: &[u16], grease: u16) {
     }
 }
 
-fn put(hello: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn put(hello: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
     hello.extend_from_slice(&number.to_be_bytes());
     within::<2>(hello, body);
 }
 
 /// Writes a body behind its length in `N` bytes.
-fn within<const N: usize>(hello: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn within<const N: usize>(hello: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     let from = hello.len();
     hello.resize(from + N, 0);
     body(hello);
