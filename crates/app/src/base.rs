@@ -90,7 +90,8 @@ impl Base {
         let watch = Some(pool.watch());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();
-        let native = NativeEngine::new(&NativeEngineConfig::default());
+        let native =
+            NativeEngine::new(&NativeEngineConfig { tls: config.tls.clone(), ..NativeEngineConfig::default() });
         let engine = Arc::new(EngineList::new(Arc::new(native.clone()), []));
         let registry = Registry::default();
         Ok(Self {

@@ -19,6 +19,7 @@ mod net;
 mod protocol;
 mod quic;
 mod security;
+mod settings;
 mod stream;
 mod transport;
 
@@ -37,4 +38,5 @@ pub use native::{NativeEngine, NativeEngineConfig, build};
 pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
 pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;
+pub use settings::TlsSettings;
 pub use stream::{BoxStream, Stream};

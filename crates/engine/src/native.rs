@@ -6,7 +6,7 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Engine, Resolver, ResolverConfig, SystemDialer, TlsClients,
+    AddressPolicy, BuildError, Dialer, Engine, Resolver, ResolverConfig, SystemDialer, TlsClients, TlsSettings,
     chain::ChainedDialer, net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
 };
 
@@ -77,6 +77,8 @@ pub struct NativeEngineConfig {
     pub resolver: ResolverConfig,
     /// Root certificates that are trusted besides the public ones, DER.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// How nodes are met by TLS.
+    pub tls: TlsSettings,
 }
 
 /// Makes dialers that share one resolver and one set of TLS configurations. Cheap to clone.
@@ -100,7 +102,7 @@ impl NativeEngine {
             nodes: direct.clone().map(|dialer| Arc::new(dialer.never_to(own.clone())) as Arc<dyn Dialer>),
             direct: direct.map(|dialer| Arc::new(dialer) as Arc<dyn Dialer>),
             own,
-            clients: TlsClients::new(&config.extra_roots).into(),
+            clients: TlsClients::with(&config.extra_roots, config.tls.own_hello).into(),
         }
     }
 

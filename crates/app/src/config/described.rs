@@ -2,6 +2,7 @@
 
 use hezar_api::ApiSettings;
 use hezar_core::settings::{Setting, Settings};
+use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
 use hezar_gateway::GatewayConfig;
 use hezar_pool::{HealthSettings, PoolSettings};
@@ -11,12 +12,13 @@ use hezar_store::StoreSettings;
 use super::{GeoConfig, LogConfig, show::to_toml};
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 8] = [
+pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("pool", "how much lists from strangers may bring; what is beyond is counted and left out"),
     ("probe", "every node is checked again and again"),
     ("fetch", ""),
+    ("tls", "how nodes are met"),
     ("geo", ""),
     ("store", ""),
     ("log", ""),
@@ -71,6 +73,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<HealthSettings>(&mut all);
     all.extend([CANARY_URL, CANARY_TEXT, CANARY_SHA256].map(Described::from));
     add::<FetchConfig>(&mut all);
+    add::<TlsSettings>(&mut all);
     add::<GeoConfig>(&mut all);
     add::<StoreSettings>(&mut all);
     add::<LogConfig>(&mut all);

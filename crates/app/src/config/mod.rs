@@ -25,6 +25,7 @@ use std::{
 
 use hezar_api::ApiSettings;
 use hezar_core::{settings, settings::ByteCount};
+use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
 use hezar_gateway::{GatewayConfig, Limits, User};
 use hezar_pool::{HealthSettings, PoolSettings, Strategy};
@@ -54,6 +55,7 @@ pub struct Config {
     pub health: HealthSettings,
     pub probe: ProbeConfig,
     pub fetch: FetchConfig,
+    pub tls: TlsSettings,
     pub geo: GeoConfig,
     pub store: StoreSettings,
     pub log: LogConfig,

@@ -48,6 +48,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         health,
         probe,
         fetch: plain(root.section("fetch")),
+        tls: plain(root.section("tls")),
         geo: GeoConfig { mmdb: beside_file(geo.mmdb) },
         store: plain(root.section("store")),
         log: LogConfig { folder: beside_file(log.folder), ..log },

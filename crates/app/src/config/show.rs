@@ -34,6 +34,7 @@ pub(crate) fn config(config: &Config) -> String {
     root.insert("pool".into(), plain(&config.pool, "pool"));
     root.insert("probe".into(), probe(config));
     root.insert("fetch".into(), plain(&config.fetch, "fetch"));
+    root.insert("tls".into(), plain(&config.tls, "tls"));
     root.insert("geo".into(), plain(&config.geo, "geo"));
     root.insert("store".into(), plain(&config.store, "store"));
     root.insert("log".into(), plain(&config.log, "log"));

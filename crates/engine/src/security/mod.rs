@@ -96,7 +96,7 @@ impl Secure {
             server: server.clone(),
             clients: clients.clone(),
             default_alpn,
-            own_hello: OwnHello::when_needed(),
+            own_hello: clients.own_hello_rule(),
         }))
     }
 

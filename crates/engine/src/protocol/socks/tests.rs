@@ -195,7 +195,7 @@ async fn socks4_servers_without_names_get_the_address() {
         vec![fixed("site.example", &["2606:4700::1", "1.2.3.4"]), fixed("six.example", &["2606:4700::1"])];
     let servers = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 9))];
     let resolver = ResolverConfig { servers, static_hosts };
-    let engine = NativeEngine::new(&NativeEngineConfig { resolver, extra_roots: Vec::new() });
+    let engine = NativeEngine::new(&NativeEngineConfig { resolver, ..NativeEngineConfig::default() });
     let site = Target::parse("site.example:80").unwrap();
     let attempt = || Attempt::within(Duration::from_secs(2));
     for (at_names, expected) in [

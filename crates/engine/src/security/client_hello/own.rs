@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_secs(600);
 pub(crate) enum OwnHello {
     /// The node asks for it (`fp=none`).
     Always,
-    /// What the layer hides behind would be gone: REALITY servers understand every browser's hello that we have.
+    /// What the layer hides behind would be gone (REALITY servers understand every browser's hello that we have), or a
+    /// setting forbids it.
     Never,
     /// As learned.
     WhenNeeded(Mutex<State>),

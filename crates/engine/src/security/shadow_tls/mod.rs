@@ -44,7 +44,7 @@ impl ShadowTlsClient {
     /// The client for a site that is met as `tls` says.
     pub(crate) fn new(tls: &Tls, password: Secret, server: &Host, clients: &TlsClients) -> Self {
         let name = name::of(tls.server_name.as_deref(), server);
-        let browser = Browser::new(name, tls.fingerprint, &tls.alpn, OwnHello::when_needed());
+        let browser = Browser::new(name, tls.fingerprint, &tls.alpn, clients.own_hello_rule());
         Self { browser, password, verifier: clients.verifier(tls) }
     }
 

@@ -34,7 +34,7 @@ pub(super) use self::records::HEADER;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::records::{compare as compare_records, decode as decode_records};
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
-use super::client_hello::{self, Hello, Shape, cause_of};
+use super::client_hello::{self, Hello, OwnHello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 
 /// The most configurations kept; nodes with rarer settings share nothing and resume nothing.
@@ -53,6 +53,7 @@ struct Inner {
     sessions: Sessions,
     /// TLS with targets, made on first use.
     target: OnceLock<TargetTls>,
+    own_hello: bool,
 }
 
 /// The settings that a configuration depends on. The server's name is not among them.
@@ -78,6 +79,11 @@ impl TlsClients {
     /// Trusts the public roots (Mozilla's) and `extra_roots` (DER); an extra root that cannot be read is left out.
     #[must_use]
     pub fn new(extra_roots: &[CertificateDer<'static>]) -> Self {
+        Self::with(extra_roots, true)
+    }
+
+    /// The same; unless `own_hello`, a node that is met with a browser's hello is never met with rustls' own.
+    pub(crate) fn with(extra_roots: &[CertificateDer<'static>], own_hello: bool) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for root in extra_roots {
@@ -92,7 +98,13 @@ impl TlsClients {
             configs: Mutex::default(),
             sessions: Sessions::default(),
             target: OnceLock::new(),
+            own_hello,
         }))
+    }
+
+    /// When a node that needs the connection more than the hello is met with rustls' own.
+    pub(super) fn own_hello_rule(&self) -> OwnHello {
+        if self.0.own_hello { OwnHello::when_needed() } else { OwnHello::only_when(false) }
     }
 
     /// Secures a stream to a target itself, whose certificate is checked against the roots.

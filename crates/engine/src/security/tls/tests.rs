@@ -285,6 +285,25 @@ async fn a_browsers_hello_gives_way_to_our_own_where_it_must() {
     }
 }
 
+#[tokio::test]
+async fn a_setting_keeps_a_browsers_hello_where_it_fails() {
+    let authority = Authority::new();
+    let clients = TlsClients::with(std::slice::from_ref(&authority.root), false);
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let acceptor = authority.server_of(&["node.example"], &["h2"], provider, &[&rustls::version::TLS12]).0;
+    let dialled = Arc::new(Dialled { acceptor: Acceptor(acceptor), times: AtomicUsize::new(0) });
+    let (server, attempt) = (Target::parse("node.example:443").unwrap(), Attempt::within(Duration::from_secs(60)));
+    let tls = Tls { fingerprint: Some(Fingerprint::Chrome), ..Tls::default() };
+    let carrier = Carrier::Tcp { header: None, security: Security::Tls(tls) };
+    let via: Arc<dyn Dialer> = Arc::<Dialled>::clone(&dialled);
+    let connector = TransportConnector::new(&server, &carrier, via, &clients.into()).unwrap();
+    for dials in 1..=4 {
+        let failed = connector.open(&attempt).await.err().unwrap();
+        assert!(matches!(failed.cause, Cause::Hello(_)), "{failed}");
+        assert_eq!(dialled.times.load(Ordering::Relaxed), dials, "one hello for each stream");
+    }
+}
+
 /// An ECHConfigList with one configuration for X25519, HKDF-SHA256 and AES-128-GCM.
 fn ech_list() -> Vec<u8> {
     let key = aws_lc_rs::agreement::PrivateKey::generate(&aws_lc_rs::agreement::X25519).unwrap();
