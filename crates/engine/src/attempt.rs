@@ -1,4 +1,4 @@
-//! One try at one connection: one deadline, and a name for every stage.
+//! The deadline of one dial, and the stage at which each of its awaits stands.
 
 use std::{future::Future, time::Duration};
 

@@ -1,4 +1,5 @@
-//! A node as the way to the next one of its chain: what is a target to it is a server to us, and its faults are a node's.
+//! A node of a chain that dials the next node. That node is a target to it and a server to us, so a target that it
+//! cannot reach is a fault of the chain, not of the target that the client asked for.
 
 use std::{
     io,
@@ -28,7 +29,7 @@ impl ChainedDialer {
 }
 
 /// An unreachable target of this node is a server that cannot be reached.
-fn of_server(cause: Cause) -> Cause {
+fn as_server_failure(cause: Cause) -> Cause {
     match cause {
         Cause::TargetUnreachable(_) => Cause::Unreachable,
         other => other,
@@ -39,8 +40,8 @@ fn of_server(cause: Cause) -> Cause {
 impl Dialer for ChainedDialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         match self.0.connect(target, attempt).await {
-            Ok(stream) => Ok(Box::new(ReadThrough { reader: OfServer, inner: stream })),
-            Err(error) => Err(DialError::new(error.stage, of_server(error.cause))),
+            Ok(stream) => Ok(Box::new(ReadThrough { reader: ServerFailures, inner: stream })),
+            Err(error) => Err(DialError::new(error.stage, as_server_failure(error.cause))),
         }
     }
 
@@ -50,16 +51,16 @@ impl Dialer for ChainedDialer {
 }
 
 /// Tells a stream's failures in the same way: some nodes say only at the first read what became of the target.
-struct OfServer;
+struct ServerFailures;
 
-impl Reader for OfServer {
+impl Reader for ServerFailures {
     fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         inner: &mut S,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(inner).poll_read(cx, buf).map_err(|error| of_server(Cause::from(error)).into())
+        Pin::new(inner).poll_read(cx, buf).map_err(|error| as_server_failure(Cause::from(error)).into())
     }
 
     // What becomes of the target is told before the first byte of the answer; a relay asks later.

@@ -1,4 +1,4 @@
-//! The one face of everything that carries traffic.
+//! The traits that everything which carries traffic implements: [`Dialer`] for connections, [`Datagram`] for UDP.
 
 use std::{fmt::Debug, io, net::SocketAddr};
 

@@ -121,16 +121,16 @@ impl NativeEngine {
 
 impl Engine for NativeEngine {
     fn dialer(&self, node: &NodeSpec, policy: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
-        build_chain(node, Arc::clone(of_policy(&self.nodes, policy)), &self.clients)
+        build_chain(node, Arc::clone(following(&self.nodes, policy)), &self.clients)
     }
 
     fn direct(&self, policy: AddressPolicy) -> Arc<dyn Dialer> {
-        Arc::clone(of_policy(&self.direct, policy))
+        Arc::clone(following(&self.direct, policy))
     }
 }
 
 /// The one of two dialers that follows `policy`; [`AddressPolicy::PublicOnly`] comes first.
-fn of_policy(dialers: &[Arc<dyn Dialer>; 2], policy: AddressPolicy) -> &Arc<dyn Dialer> {
+fn following(dialers: &[Arc<dyn Dialer>; 2], policy: AddressPolicy) -> &Arc<dyn Dialer> {
     let [public, any] = dialers;
     match policy {
         AddressPolicy::PublicOnly => public,

@@ -1,4 +1,4 @@
-//! A stream of bytes, whatever carries it.
+//! The trait [`Stream`]: a stream of bytes, whatever carries it.
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, Empty, Join},

@@ -149,7 +149,7 @@ pub(crate) struct Far {
     pub(crate) says: mpsc::Sender<Flying>,
 }
 
-/// An connector whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
+/// A connector whose one stream and one path of datagrams lead to the peer, which is `192.0.2.1:443`.
 pub(crate) fn datagram_connector(seed: u64, most: usize) -> (TransportConnector, DuplexStream, Far) {
     let (ours, theirs) = chopped_pair(seed, most);
     let ((up, heard), (says, down)) = (mpsc::channel(1000), mpsc::channel(1000));
@@ -166,7 +166,7 @@ pub(crate) async fn heard(association: &dyn Datagram) -> io::Result<Flying> {
     Ok((buffer, from))
 }
 
-/// An connector without security and transport, whose one stream is the first end of a pair; the other end is the peer.
+/// A connector without security and transport, whose one stream is the first end of a pair; the other end is the peer.
 pub(crate) fn connector_pair(seed: u64, most: usize) -> (TransportConnector, DuplexStream) {
     let (ours, theirs) = chopped_pair(seed, most);
     (plain_connector(Once::new(ours)), theirs)

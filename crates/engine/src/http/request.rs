@@ -1,4 +1,4 @@
-//! What to ask for, and the bounds of the answer.
+//! A GET request that is checked before it is sent, and the bounds of its answer.
 
 use hezar_core::{Host, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};

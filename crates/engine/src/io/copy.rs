@@ -1,4 +1,4 @@
-//! Bytes into as much room as there is for them.
+//! Copies bytes into a reader's buffer, as many as it has room for.
 
 use bytes::{Buf, BufMut};
 use tokio::io::ReadBuf;

@@ -1,4 +1,4 @@
-//! A stream with bytes in prefix that were already read from it.
+//! A stream that gives out bytes which were already read from it before it reads on.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use crate::io::{
 /// Gives out `prefix` first, then reads from the stream itself; writes go straight through.
 pub type Prefixed<S> = ReadThrough<Prefix, S>;
 
-/// What comes first.
+/// The bytes that come first.
 #[derive(Debug)]
 pub struct Prefix(Bytes);
 

@@ -1,4 +1,4 @@
-//! A UDP socket of this machine as an association.
+//! Datagrams over a UDP socket of this machine, without any node.
 
 use std::{
     io,

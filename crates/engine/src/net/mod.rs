@@ -1,4 +1,4 @@
-//! This machine's own sockets: names are looked up, addresses raced, private ones refused.
+//! Connects over this machine's own sockets: looks names up, races their addresses, and refuses private ones.
 
 mod cache;
 mod datagram;
@@ -126,7 +126,7 @@ impl LocalNetwork for SystemDialer {
 
 /// One TCP connection to one address.
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    open(address).await.map_err(|error| of_family(address, error))
+    open(address).await.map_err(|error| as_missing_family(address, error))
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
@@ -140,7 +140,7 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// What a failure says about an address: a machine without IPv6 answers as if it had run out of addresses.
-pub(crate) fn of_family(address: SocketAddr, error: io::Error) -> io::Error {
+pub(crate) fn as_missing_family(address: SocketAddr, error: io::Error) -> io::Error {
     /// EAFNOSUPPORT (Linux).
     const NO_SUCH_FAMILY: i32 = 97;
     let missing = error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY);

@@ -1,4 +1,5 @@
-//! What this process and this machine are themselves: never a node, or a request would go round in circles.
+//! The addresses of this machine and the listeners of this process. They are never dialled as nodes, because a request
+//! would come back to this proxy without end.
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},

@@ -1,4 +1,5 @@
-//! Happy eyeballs (RFC 8305): several addresses of one name, started one after another, the first to answer wins.
+//! Happy Eyeballs (RFC 8305): connects to several addresses of one name, each a little later than the one before; the
+//! first connection that stands is used.
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 

@@ -112,7 +112,8 @@ impl Dns {
     async fn ask(self: Arc<Self>, name: DomainName) -> Answer {
         let nothing = Answer { addresses: Arc::new([]), ttl: Duration::ZERO };
         let Ok(_slot) = self.slots.acquire().await else { return nothing };
-        let (v4, v6) = both(self.family(&name, RecordType::A), self.family(&name, RecordType::AAAA)).await;
+        let (v4, v6) =
+            lookup_both_families(self.family(&name, RecordType::A), self.family(&name, RecordType::AAAA)).await;
         let found: Vec<_> = [v6, v4].into_iter().flatten().flatten().collect();
         let ttl = found.iter().map(|(_, ttl)| *ttl).min().unwrap_or_default();
         Answer { addresses: found.into_iter().map(|(ip, _)| ip).collect(), ttl }
@@ -138,15 +139,15 @@ impl Dns {
 /// The servers to ask: those given, else the system's, else [`FALLBACK`].
 fn configuration(servers: &[SocketAddr]) -> (ServerConfig, ResolverOpts) {
     if !servers.is_empty() {
-        return of_servers(servers);
+        return config_of_servers(servers);
     }
     read_system_conf().unwrap_or_else(|error| {
         tracing::warn!(%error, "the system names no DNS server; asking public ones");
-        of_servers(&FALLBACK.map(|ip| SocketAddr::from((ip, 53))))
+        config_of_servers(&FALLBACK.map(|ip| SocketAddr::from((ip, 53))))
     })
 }
 
-fn of_servers(servers: &[SocketAddr]) -> (ServerConfig, ResolverOpts) {
+fn config_of_servers(servers: &[SocketAddr]) -> (ServerConfig, ResolverOpts) {
     let server = |address: &SocketAddr| {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
         connections.iter_mut().for_each(|connection| connection.port = address.port());
@@ -156,7 +157,7 @@ fn of_servers(servers: &[SocketAddr]) -> (ServerConfig, ResolverOpts) {
 }
 
 /// Waits for one answer with addresses, and for the other no longer than [`GRACE`] after it.
-pub(super) async fn both<T>(
+pub(super) async fn lookup_both_families<T>(
     first: impl Future<Output = io::Result<Vec<T>>>,
     second: impl Future<Output = io::Result<Vec<T>>>,
 ) -> (Option<Vec<T>>, Option<Vec<T>>) {

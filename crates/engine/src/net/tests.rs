@@ -27,7 +27,7 @@ use super::{
     cache::{Answer, Bounds, Cache},
     own::{OwnListeners, is_of_this_machine},
     race,
-    resolver::both,
+    resolver::lookup_both_families,
 };
 use crate::{Attempt, Cause, Dialer};
 
@@ -287,8 +287,14 @@ async fn a_missing_address_family_is_not_what_is_told() {
     let connect = |address: SocketAddr| std::future::ready(Err::<(), _>(kinds[usize::from(address.port()) - 1].into()));
     assert_eq!(race::first(addresses, connect).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     let missing = || io::Error::from(io::ErrorKind::AddrNotAvailable);
-    assert_eq!(super::of_family("[2::1]:1".parse().unwrap(), missing()).kind(), io::ErrorKind::NetworkUnreachable);
-    assert_eq!(super::of_family("1.1.1.1:1".parse().unwrap(), missing()).kind(), io::ErrorKind::AddrNotAvailable);
+    assert_eq!(
+        super::as_missing_family("[2::1]:1".parse().unwrap(), missing()).kind(),
+        io::ErrorKind::NetworkUnreachable
+    );
+    assert_eq!(
+        super::as_missing_family("1.1.1.1:1".parse().unwrap(), missing()).kind(),
+        io::ErrorKind::AddrNotAvailable
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,11 +325,11 @@ async fn one_family_waits_for_the_other_only_shortly() {
         sleep(Duration::from_millis(delay)).await;
         Ok(ips)
     };
-    assert_eq!(both(answer(10, vec![4]), answer(40, vec![6])).await, (Some(vec![4]), Some(vec![6])));
-    assert_eq!(both(answer(10, vec![4]), answer(5000, vec![6])).await, (Some(vec![4]), None));
-    assert_eq!(both(answer(5000, vec![4]), answer(10, vec![6])).await, (None, Some(vec![6])));
+    assert_eq!(lookup_both_families(answer(10, vec![4]), answer(40, vec![6])).await, (Some(vec![4]), Some(vec![6])));
+    assert_eq!(lookup_both_families(answer(10, vec![4]), answer(5000, vec![6])).await, (Some(vec![4]), None));
+    assert_eq!(lookup_both_families(answer(5000, vec![4]), answer(10, vec![6])).await, (None, Some(vec![6])));
     // An empty answer is no reason to give up on the other one.
-    assert_eq!(both(answer(5000, vec![4]), answer(10, vec![])).await, (Some(vec![4]), Some(vec![])));
+    assert_eq!(lookup_both_families(answer(5000, vec![4]), answer(10, vec![])).await, (Some(vec![4]), Some(vec![])));
 }
 
 fn name(text: &str) -> DomainName {

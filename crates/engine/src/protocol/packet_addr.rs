@@ -34,8 +34,8 @@ pub(crate) enum Addressing {
 }
 
 impl Addressing {
-    /// Of a stream to `target`.
-    pub(crate) fn of(target: &Target) -> Self {
+    /// How the datagrams of a stream to `target` are addressed.
+    pub(crate) fn for_stream_to(target: &Target) -> Self {
         if target.to_string() == MAGIC { Self::Each } else { Self::One(target.clone()) }
     }
 

@@ -1,4 +1,4 @@
-//! Datagrams to many targets over protocols whose stream opener to one: a stream for each target, opened on first use.
+//! Datagrams to many targets over protocols whose stream leads to one target: a stream for each target, opened on first use.
 
 use std::{
     collections::HashMap,

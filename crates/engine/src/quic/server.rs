@@ -205,6 +205,6 @@ fn routed(address: SocketAddr) -> io::Result<()> {
     } else {
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
     };
-    let socket = UdpSocket::bind(any).map_err(|error| crate::net::of_family(address, error))?;
-    socket.connect(address).map_err(|error| crate::net::of_family(address, error))
+    let socket = UdpSocket::bind(any).map_err(|error| crate::net::as_missing_family(address, error))?;
+    socket.connect(address).map_err(|error| crate::net::as_missing_family(address, error))
 }

@@ -1,4 +1,5 @@
-//! What a browser would do on the real site: ask for a page and go away.
+//! Behaves as a browser on a site that turned out to be no proxy: asks for a page and closes the connection, so that
+//! nobody on the way can tell that a proxy was expected.
 //!
 //! Hanging up at the certificate, or after the handshake without a word, would tell an observer who we are.
 

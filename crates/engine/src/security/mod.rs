@@ -124,7 +124,10 @@ impl Secure {
         server: &Target,
         attempt: &Attempt,
     ) -> Result<BoxStream, DialError> {
-        again(self.own_hello(), || async { self.wrap(via.connect(server, attempt).await?, attempt).await }).await
+        retry_with_other_hello(self.own_hello(), || async {
+            self.wrap(via.connect(server, attempt).await?, attempt).await
+        })
+        .await
     }
 
     /// A new stream to `server`, secured by TLS 1.3 or REALITY that can be left.
@@ -142,7 +145,7 @@ impl Secure {
             Self::Nothing | Self::ShadowTls(_) => return refused(Cause::Unsupported("Vision without TLS")),
             Self::Tls(client) => {
                 let once = || async { Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await };
-                again(self.own_hello(), once).await?
+                retry_with_other_hello(self.own_hello(), once).await?
             }
             Self::Reality(client) => Box::pin(client.wrap(via.connect(server, attempt).await?, attempt)).await?,
         };
@@ -164,8 +167,8 @@ impl Secure {
     }
 }
 
-/// Tries again as long as the answer to a browser's hello is beyond rustls and the next stream may fare better.
-async fn again<T, F>(own_hello: Option<&OwnHello>, mut once: impl FnMut() -> F) -> Result<T, DialError>
+/// Dials once more while rustls cannot follow the answer to a browser's hello and the next hello may be another one.
+async fn retry_with_other_hello<T, F>(own_hello: Option<&OwnHello>, mut once: impl FnMut() -> F) -> Result<T, DialError>
 where
     F: Future<Output = Result<T, DialError>>,
 {

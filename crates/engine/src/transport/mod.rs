@@ -1,4 +1,5 @@
-//! What carries a stream protocol's bytes, and the security beneath it.
+//! The transports that carry a proxy protocol: raw TCP, WebSocket, HTTPUpgrade, gRPC, HTTP/2 and XHTTP, each over its
+//! security layer.
 
 mod connector;
 mod grpc;
@@ -119,7 +120,7 @@ impl Transport {
         Self(Kind::Tcp)
     }
 
-    /// A new stream to the server at the end of `connector`.
+    /// A new stream to the server, over what `connector` opens.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
@@ -140,7 +141,7 @@ impl Transport {
     }
 }
 
-/// The endpoint to a server that speaks HTTP/3.
+/// How a server that speaks HTTP/3 is reached.
 fn quic_server(
     target: &Target,
     security: &Security,

@@ -1,4 +1,4 @@
-//! The idle AnyTLS connections of one node: the newest is used first, each is attended while it waits, and ends when
+//! The idle AnyTLS connections of one node: the newest is used first, each is read while it waits, and ends when
 //! nobody needs it.
 
 use std::{

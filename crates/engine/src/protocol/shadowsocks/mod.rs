@@ -76,7 +76,7 @@ pub(crate) fn connector(
 pub(crate) fn build(settings: &Shadowsocks, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let disguise = plugin::plan(settings.plugin.as_ref())?.disguise();
     let cipher = cipher(&settings.method, settings.password.expose())?;
-    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::of(settings), connector }))
+    Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::from_settings(settings), connector }))
 }
 
 /// Reads what comes back through a plugin, for the fuzz targets.
@@ -177,7 +177,7 @@ enum Carriage {
 }
 
 impl Carriage {
-    const fn of(settings: &Shadowsocks) -> Self {
+    const fn from_settings(settings: &Shadowsocks) -> Self {
         match (settings.udp_over_tcp, &settings.plugin) {
             (true, _) => Self::Stream,
             (false, None) => Self::Beside,

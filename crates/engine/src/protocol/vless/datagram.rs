@@ -37,7 +37,7 @@ impl Opener for Streams {
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
         let request = wire::request(&self.id, wire::DATAGRAMS, target);
         let stream = HeaderStream::new(io, request, wire::Answer);
-        Ok(Box::new(Packets::new(Box::new(stream), Codec { addressing: Addressing::of(target) })))
+        Ok(Box::new(Packets::new(Box::new(stream), Codec { addressing: Addressing::for_stream_to(target) })))
     }
 }
 

@@ -46,7 +46,7 @@ impl Opener for Streams {
         let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
         let session = session(&self.user, kind, Command::Datagrams(target))?;
         let session = session.inside_tls(self.connector.is_secured());
-        Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::of(target) })))
+        Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::for_stream_to(target) })))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Names of targets. WireGuard carries addresses only, and a look-up outside the tunnel would tell this machine's network
-//! what is visited: public resolvers are asked through the tunnel.
+//! Looks names of targets up at public resolvers, through the tunnel. WireGuard carries addresses only, and a look-up
+//! outside the tunnel would tell this machine's network what is visited.
 
 use std::{
     collections::HashMap,

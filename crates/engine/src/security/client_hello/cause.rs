@@ -1,4 +1,4 @@
-//! What a handshake failed of, told from what rustls says.
+//! Turns an error of a TLS handshake into a [`Cause`].
 
 use std::io;
 

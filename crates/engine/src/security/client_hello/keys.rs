@@ -45,7 +45,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn of_browser() -> Result<Self, Error> {
+    pub(super) fn like_a_browser() -> Result<Self, Error> {
         Self::with(Some(PrivateKey::generate(&X25519).map_err(|_| Error::FailedToGetRandomBytes)?))
     }
 
@@ -53,7 +53,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn of_rustls() -> Result<Self, Error> {
+    pub(super) fn like_rustls() -> Result<Self, Error> {
         Self::with(None)
     }
 
@@ -108,11 +108,11 @@ fn public(key: &PrivateKey) -> Result<[u8; 32], Error> {
     key.compute_public_key().map_err(|_| failed())?.as_ref().try_into().map_err(|_| failed())
 }
 
-/// A public key to which nobody has the other one.
+/// A valid X25519 public key whose private key is thrown away, for fields that only look like keys.
 ///
 /// # Errors
 /// When the system has no randomness.
-pub(super) fn nobodys() -> Result<[u8; 32], Error> {
+pub(super) fn public_key_of_nobody() -> Result<[u8; 32], Error> {
     public(&PrivateKey::generate(&X25519).map_err(|_| Error::FailedToGetRandomBytes)?)
 }
 

@@ -43,7 +43,7 @@ pub(crate) use self::{
     cause::cause_of,
     own::OwnHello,
     rewriter::{HelloRewriter, ServerHello},
-    template::{Template, of as template_of},
+    template::{Template, template_of},
     wire::SESSION_ID,
 };
 use self::{keys::Keys, scripted_rng::ScriptedRng, transcript::Substitute, wire::Fields};
@@ -142,8 +142,8 @@ impl Hello {
         seal: Option<Seal<'_>>,
     ) -> Result<Self, Error> {
         let keys = match shape {
-            Shape::Browser(_) => Keys::of_browser()?,
-            Shape::Own => Keys::of_rustls()?,
+            Shape::Browser(_) => Keys::like_a_browser()?,
+            Shape::Own => Keys::like_rustls()?,
         };
         let mut script = ScriptedRng::new(Arc::new(keys))?;
         if seal.is_some() {
@@ -218,7 +218,7 @@ fn written(
         alpn: &config.alpn_protocols,
         hybrid: script.keys.hybrid_share(),
         x25519: script.keys.x25519_share(),
-        ech: &keys::nobodys()?,
+        ech: &keys::public_key_of_nobody()?,
     };
     Ok(wire::hello(template, &fields, &mut rand::rng()))
 }

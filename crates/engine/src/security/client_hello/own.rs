@@ -1,4 +1,4 @@
-//! When rustls' own hello goes to a node that is met with a browser's.
+//! Decides when rustls' own hello is sent to a node that is normally met with a browser's.
 //!
 //! Some servers answer a browser's hello with what only the browser understands. But what says so is not authentic: anybody on
 //! the way can forge it, to see what hello comes next. So one such answer changes nothing, the own hello is shown once when a second

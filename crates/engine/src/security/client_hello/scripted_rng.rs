@@ -1,4 +1,4 @@
-//! What rustls draws while it builds one ClientHello, laid out in advance.
+//! A random number generator that gives rustls values chosen in advance while it builds one ClientHello.
 //!
 //! rustls takes the session id, the random and the key shares of a hello from its provider, which is one for all
 //! connections. The values of one connection travel there through this thread, for the length of one synchronous call.

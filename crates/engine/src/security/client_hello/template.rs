@@ -50,7 +50,7 @@ pub(super) enum Extension {
 
 /// The template for a name of the field. Only Chrome's is kept up to date: it is the name that publishers set most, the
 /// other Chromium browsers say the same, and an outdated hello of a rarer browser would stand out more than Chrome's.
-pub(crate) const fn of(fingerprint: Fingerprint) -> &'static Template {
+pub(crate) const fn template_of(fingerprint: Fingerprint) -> &'static Template {
     match fingerprint {
         Fingerprint::Chrome
         | Fingerprint::Edge

@@ -38,11 +38,11 @@ impl<'a> Certificate<'a> {
         outer.take(SEQUENCE)?;
         let signature = bits(outer.take(BIT_STRING)?)?;
         if inner.0.first() == Some(&VERSION) {
-            inner.any()?;
+            inner.next_element()?;
         }
         // Serial, algorithm, issuer, validity, subject.
         for _ in 0..5 {
-            inner.any()?;
+            inner.next_element()?;
         }
         let key = inner.take(SEQUENCE)?.strip_prefix(&ED25519)?;
         let key = bits(Der(key).take(BIT_STRING)?)?.try_into().ok()?;
@@ -52,7 +52,7 @@ impl<'a> Certificate<'a> {
 
 fn first_extension(mut rest: Der<'_>) -> Option<&[u8]> {
     let mut extension = Der(Der(Der(rest.take(EXTENSIONS)?).take(SEQUENCE)?).take(SEQUENCE)?);
-    std::iter::from_fn(|| extension.any()).find(|(tag, _)| *tag == OCTET_STRING).map(|(_, content)| content)
+    std::iter::from_fn(|| extension.next_element()).find(|(tag, _)| *tag == OCTET_STRING).map(|(_, content)| content)
 }
 
 /// The bits of a BIT STRING of whole bytes.
@@ -65,7 +65,7 @@ struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
     /// The next element's tag and content.
-    fn any(&mut self) -> Option<(u8, &'a [u8])> {
+    fn next_element(&mut self) -> Option<(u8, &'a [u8])> {
         let [tag, length, rest @ ..] = self.0 else { return None };
         let (length, rest) = match *length {
             0..=0x7f => (usize::from(*length), rest),
@@ -80,6 +80,6 @@ impl<'a> Der<'a> {
 
     /// The next element's content, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.any().filter(|(found, _)| *found == tag).map(|(_, content)| content)
+        self.next_element().filter(|(found, _)| *found == tag).map(|(_, content)| content)
     }
 }

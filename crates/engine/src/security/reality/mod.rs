@@ -58,7 +58,7 @@ impl RealityClient {
     /// # Errors
     /// [`BuildError::Invalid`] when the ML-DSA-65 key is none.
     pub(crate) fn new(settings: &Reality, server: &Host, clients: &TlsClients) -> Result<Self, BuildError> {
-        let name = name::of(settings.server_name.as_deref(), server);
+        let name = name::server_name(settings.server_name.as_deref(), server);
         Ok(Self {
             browser: Browser::new(name, settings.fingerprint, &settings.alpn, OwnHello::only_when(settings.own_hello)),
             public_key: settings.public_key,
@@ -69,7 +69,7 @@ impl RealityClient {
         })
     }
 
-    /// Runs the handshake. What comes back opener to the REALITY server and to nobody else.
+    /// Runs the handshake. The stream that comes back leads to the REALITY server and to nobody else.
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when a real site answered, [`Cause::Certificate`]

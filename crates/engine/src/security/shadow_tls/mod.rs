@@ -43,7 +43,7 @@ pub(crate) struct ShadowTlsClient {
 impl ShadowTlsClient {
     /// The client for a site that is met as `tls` says.
     pub(crate) fn new(tls: &Tls, password: Secret, server: &Host, clients: &TlsClients) -> Self {
-        let name = name::of(tls.server_name.as_deref(), server);
+        let name = name::server_name(tls.server_name.as_deref(), server);
         let browser = Browser::new(name, tls.fingerprint, &tls.alpn, clients.own_hello_rule());
         Self { browser, password, verifier: clients.verifier(tls) }
     }
@@ -53,7 +53,7 @@ impl ShadowTlsClient {
         &self.browser.own_hello
     }
 
-    /// Runs the handshake. What comes back opener to a server that knows the password and to nobody else.
+    /// Runs the handshake. The stream that comes back leads to a server that knows the password and to nobody else.
     ///
     /// # Errors
     /// [`DialError`] at the security stage: [`Cause::Authentication`] when only the site answered, [`Cause::Hello`] when

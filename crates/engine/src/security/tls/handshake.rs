@@ -89,7 +89,7 @@ where
             }
             Ok(Step::Over) => break,
             Err(error) => {
-                farewell(&mut connection, &mut incoming, &mut stream).await;
+                send_alert(&mut connection, &mut incoming, &mut stream).await;
                 return Err(refused(error));
             }
         }
@@ -139,7 +139,7 @@ async fn send<S: AsyncWrite + Unpin>(outgoing: &mut Vec<u8>, stream: &mut S) -> 
 }
 
 /// Tells the server why, if the stream takes it at once.
-async fn farewell<S: AsyncWrite + Unpin>(
+async fn send_alert<S: AsyncWrite + Unpin>(
     connection: &mut UnbufferedClientConnection,
     incoming: &mut Incoming,
     stream: &mut S,

@@ -6,12 +6,12 @@ use rustls_pki_types::ServerName;
 /// The name for the handshake: the published one when it can be read, else the server's own host. An address is never
 /// sent as SNI (RFC 6066 §3).
 pub(super) fn to_send(tls: &Tls, server: &Host) -> ServerName<'static> {
-    of(tls.server_name.as_deref(), server)
+    server_name(tls.server_name.as_deref(), server)
 }
 
 /// The published name when it can be read, else the server's own host.
-pub(crate) fn of(published: Option<&str>, server: &Host) -> ServerName<'static> {
-    published.and_then(read).unwrap_or_else(|| of_host(server))
+pub(crate) fn server_name(published: Option<&str>, server: &Host) -> ServerName<'static> {
+    published.and_then(read).unwrap_or_else(|| server_name_of_host(server))
 }
 
 /// Reads a published name; garbage is `None`, since a name is often only decoration.
@@ -24,7 +24,7 @@ pub(super) fn read(text: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(name.as_str()).ok().map(|name| name.to_owned())
 }
 
-fn of_host(host: &Host) -> ServerName<'static> {
+fn server_name_of_host(host: &Host) -> ServerName<'static> {
     match host {
         Host::Ip(address) => ServerName::from(*address),
         // Every domain name that this workspace accepts is one for TLS too; the address stands in if that changes.

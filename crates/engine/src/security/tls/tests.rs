@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{TlsClients, name};
 use crate::{
-    Attempt, BoxStream, DialError, Dialer,
+    Attempt, BoxStream, Cause, DialError, Dialer,
     security::Secure,
     testing::{Authority, Once, chopped_pair},
     transport::TransportConnector,

@@ -1,4 +1,4 @@
-//! Whether a server's certificate is accepted: by the roots, by a pin, or unseen.
+//! Verifies the certificate of a node's server: against the roots, against pins, or not at all where the node says so.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A stream that counts what comes, so that a silent server can be told from a busy one.
+//! A stream that counts the reads that brought something, so that a silent server can be told from a busy one.
 
 use std::{
     io,

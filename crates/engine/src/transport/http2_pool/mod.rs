@@ -113,7 +113,7 @@ impl Http2Pool {
                 // The connection died between its last use and now.
                 Err(cause) => failure = cause,
             }
-            permit.gone();
+            permit.retire();
         }
         Err(DialError::new(Stage::Transport, failure))
     }
@@ -172,7 +172,7 @@ impl Http2Pool {
         let permit = connection.permit();
         self.open.lock().push(connection);
         let list: Weak<_> = Arc::downgrade(&self.open);
-        tokio::spawn(watch::drive(wire, Arc::clone(permit.slots()), list));
+        tokio::spawn(watch::run(wire, Arc::clone(permit.slots()), list));
         Ok(permit)
     }
 }

@@ -1,4 +1,4 @@
-//! Who uses a connection: its slots, and what is known about its health.
+//! The slots of one HTTP/2 connection: how many streams use it, and what is known about its health.
 
 use std::{
     fmt,
@@ -44,16 +44,16 @@ struct State {
 }
 
 impl ConnectionSlots {
-    /// All free.
+    /// A new connection, with every slot free.
     pub(super) fn new(limits: Limits) -> Self {
         Self { state: Mutex::default(), limits, born: Instant::now(), reads: Arc::default(), changed: Notify::new() }
     }
 
-    /// Takes one of at most `most`, if the connection is fit for another stream.
+    /// Takes one of at most `most` slots. False when the connection may carry no further stream.
     pub(super) fn take(&self, most: usize) -> bool {
         let mut state = self.state.lock();
         let full = state.taken >= self.limits.slots || state.taken as usize >= most;
-        if state.closed || state.doubted || full || self.worn(&state) {
+        if state.closed || state.doubted || full || self.is_worn_out(&state) {
             return false;
         }
         state.taken += 1;
@@ -64,9 +64,9 @@ impl ConnectionSlots {
     }
 
     /// Whether it has carried as many streams as it may, or has grown too old.
-    fn worn(&self, state: &State) -> bool {
-        let worn = self.limits.uses > 0 && state.used >= self.limits.uses;
-        worn || self.limits.age.is_some_and(|age| self.born.elapsed() >= age)
+    fn is_worn_out(&self, state: &State) -> bool {
+        let is_worn_out = self.limits.uses > 0 && state.used >= self.limits.uses;
+        is_worn_out || self.limits.age.is_some_and(|age| self.born.elapsed() >= age)
     }
 
     fn leave(&self, answered: bool) {
@@ -77,47 +77,47 @@ impl ConnectionSlots {
         self.changed.notify_one();
     }
 
-    /// Whether nobody sits.
+    /// Whether no slot is taken.
     pub(super) fn empty(&self) -> bool {
         self.state.lock().taken == 0
     }
 
-    /// How many have ever sat.
+    /// How many slots were ever taken.
     pub(super) fn ever_taken(&self) -> u32 {
         self.state.lock().ever_taken
     }
 
-    /// Where reads are counted.
+    /// The counter of reads.
     pub(super) const fn reads(&self) -> &Arc<AtomicU64> {
         &self.reads
     }
 
-    /// How often something came.
-    pub(super) fn heard(&self) -> u64 {
+    /// The reads that brought something so far.
+    pub(super) fn reads_so_far(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody got no answer.
+    /// Whether a stream was given up before the server had answered it.
     pub(super) fn doubted(&self) -> bool {
         self.state.lock().doubted
     }
 
-    /// The server has given a sign of life.
-    pub(super) fn trust(&self) {
+    /// The server has answered something: the connection is used again.
+    pub(super) fn clear_doubt(&self) {
         self.state.lock().doubted = false;
     }
 
-    /// Whether it is over.
+    /// Whether the connection is over.
     pub(super) fn closed(&self) -> bool {
         self.state.lock().closed
     }
 
-    /// No more streams.
+    /// Takes no more streams.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
     }
 
-    /// No more streams, if nobody sits. Whether that is so.
+    /// Takes no more streams if no slot is taken. Returns whether that is so.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
         state.closed |= state.taken == 0;
@@ -125,7 +125,7 @@ impl ConnectionSlots {
     }
 }
 
-/// A permit taken; left when dropped.
+/// One slot of a connection; it is free again when this is dropped.
 pub(crate) struct StreamPermit {
     sender: SendRequest<Bytes>,
     slots: Arc<ConnectionSlots>,
@@ -154,18 +154,18 @@ impl StreamPermit {
     }
 
     /// Whether the next stream should go over another connection.
-    pub(crate) fn worn(&self) -> bool {
+    pub(crate) fn is_worn_out(&self) -> bool {
         let state = self.slots.state.lock();
-        state.closed || self.slots.worn(&state)
+        state.closed || self.slots.is_worn_out(&state)
     }
 
-    /// The server has answered on this permit.
+    /// The server has answered on a stream of this permit.
     pub(crate) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
     /// The connection is over: the next one to come opens another.
-    pub(super) fn gone(&self) {
+    pub(super) fn retire(&self) {
         self.answered();
         self.slots.close();
         self.slots.changed.notify_one();

@@ -35,7 +35,7 @@ enum WatchEnd {
 }
 
 /// Runs a connection to its end and takes it off the list.
-pub(super) async fn drive(
+pub(super) async fn run(
     mut wire: client::Connection<ActivityMeter, Bytes>,
     slots: Arc<ConnectionSlots>,
     list: Weak<Mutex<Vec<Connection>>>,
@@ -49,7 +49,7 @@ pub(super) async fn drive(
             }
             None
         }
-        end = watch(&slots, pings) => Some(end),
+        end = watch_over(&slots, pings) => Some(end),
     };
     slots.close();
     if let Some(list) = list.upgrade() {
@@ -62,7 +62,7 @@ pub(super) async fn drive(
     // Dropping the connection fails every stream that is still on it.
 }
 
-async fn watch(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> WatchEnd {
+async fn watch_over(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> WatchEnd {
     loop {
         let (empty, doubted) = (slots.empty(), slots.doubted());
         let pause = match (doubted, empty) {
@@ -80,23 +80,23 @@ async fn watch(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> WatchEnd
             continue;
         }
         let Some(pings) = &mut pings else { continue };
-        if !answers(slots, pings).await {
+        if !is_alive(slots, pings).await {
             return WatchEnd::Dead;
         }
-        slots.trust();
+        slots.clear_doubt();
     }
 }
 
 /// Whether the server gives a sign of life.
-async fn answers(slots: &ConnectionSlots, pings: &mut PingPong) -> bool {
+async fn is_alive(slots: &ConnectionSlots, pings: &mut PingPong) -> bool {
     if pings.send_ping(Ping::opaque()).is_err() {
         return false;
     }
     loop {
-        let before = slots.heard();
+        let before = slots.reads_so_far();
         match timeout(PATIENCE, poll_fn(|cx| pings.poll_pong(cx))).await {
             Ok(pong) => return pong.is_ok(),
-            Err(_) if slots.heard() == before => return false,
+            Err(_) if slots.reads_so_far() == before => return false,
             Err(_) => {}
         }
     }

@@ -62,8 +62,8 @@ struct Life {
 }
 
 impl Life {
-    /// Counts a request. Whether it is the last one.
-    fn worn(&self, limits: &Limits) -> bool {
+    /// Counts a request. Returns whether it is the last one that the connection may carry.
+    fn count_request(&self, limits: &Limits) -> bool {
         let used = self.used.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         (limits.uses > 0 && used >= limits.uses) || limits.age.is_some_and(|age| self.born.elapsed() >= age)
     }
@@ -90,7 +90,7 @@ impl Http3Pool {
         loop {
             let (stream, head, link) = self.pool.stream(attempt, |_| head.clone(), || self.dial(attempt)).await?;
             let leaving = link.session.life.leaving.load(Ordering::Relaxed);
-            if leaving || link.session.life.worn(&self.limits) {
+            if leaving || link.session.life.count_request(&self.limits) {
                 self.pool.retire(&link);
             }
             if leaving && tries.next().is_some() {
@@ -118,7 +118,7 @@ impl Http3Pool {
         };
         let control = attempt.stage(Stage::Transport, greeting).await?;
         let life = Arc::new(Life { born: Instant::now(), used: AtomicU32::new(0), leaving: AtomicBool::new(false) });
-        tokio::spawn(listen(dialled.connection.clone(), Arc::clone(&life)));
+        tokio::spawn(watch_control_streams(dialled.connection.clone(), Arc::clone(&life)));
         Ok((dialled, Session { life, _control: control }))
     }
 
@@ -160,13 +160,13 @@ pub(crate) fn decode(mut bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
     Some((payload, answer.end().is_ok()))
 }
 
-/// Hears what the server says about the whole connection, to its end.
-async fn listen(connection: Connection, life: Arc<Life>) {
+/// Reads the server's own streams until the connection ends, and notes when it takes no more requests.
+async fn watch_control_streams(connection: Connection, life: Arc<Life>) {
     let mut streams = FuturesUnordered::new();
     loop {
         tokio::select! {
             accepted = connection.accept_uni() => match accepted {
-                Ok(stream) => streams.push(hear(stream)),
+                Ok(stream) => streams.push(wait_until_leaving(stream)),
                 Err(_) => return,
             },
             Some(leaving) = streams.next(), if !streams.is_empty() => {
@@ -179,13 +179,13 @@ async fn listen(connection: Connection, life: Arc<Life>) {
 /// Ends when the server says that it takes no more requests, by its control stream or by ending that; `false` for a
 /// stream that ends without a word. Streams that do not concern us are held open: ending one of QPACK's ends the
 /// connection, and those that are held count among the few that the server may open.
-async fn hear(mut stream: RecvStream) -> bool {
+async fn wait_until_leaving(mut stream: RecvStream) -> bool {
     let mut kind = [0];
     // Types above 63 are longer, and none of ours.
     match stream.read_exact(&mut kind).await {
         Err(_) => false,
         Ok(()) if u64::from(kind[0]) == wire::CONTROL => {
-            goodbye(&mut stream).await;
+            read_until_goaway(&mut stream).await;
             true
         }
         Ok(()) => std::future::pending().await,
@@ -193,7 +193,7 @@ async fn hear(mut stream: RecvStream) -> bool {
 }
 
 /// Reads a control stream to the end, or to the word that means it.
-async fn goodbye(stream: &mut RecvStream) {
+async fn read_until_goaway(stream: &mut RecvStream) {
     let (mut front, mut byte) = (Front::default(), [0]);
     while stream.read_exact(&mut byte).await.is_ok() {
         let Some((kind, mut left)) = front.take(byte[0]) else { continue };

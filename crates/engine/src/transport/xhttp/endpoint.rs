@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-/// How the endpoint to a server is built, if its version of HTTP is this one.
+/// Builds what connects to a server that is spoken to by this version of HTTP.
 pub(in crate::transport) type ConnectorFactory<'a> =
     dyn Fn(&Target, &Security, Version) -> Result<Endpoint, BuildError> + 'a;
 
-/// The endpoint to a server.
+/// What connects to a server.
 #[derive(Debug)]
 pub(in crate::transport) enum Endpoint {
     Http1(Arc<SecureConnector>),
@@ -77,11 +77,11 @@ impl XhttpEndpoint {
         Ok(Self { plan, connections })
     }
 
-    /// Opens a session that is a single request.
+    /// Opens a session that is a single request, whose answer is the download.
     ///
     /// # Errors
     /// [`DialError`] when there is no connection and none can be opened.
-    pub(super) async fn both(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
+    pub(super) async fn open_in_one_request(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
         match &self.connections {
             // It was built for a mode that streams.
             Connections::Http1(_) => {
@@ -102,7 +102,7 @@ impl XhttpEndpoint {
     /// Asks for the download of a session. Where it shares a connection, the upload may share its permit.
     ///
     /// # Errors
-    /// As [`XhttpEndpoint::both`].
+    /// As [`XhttpEndpoint::open_in_one_request`].
     pub(super) async fn download(
         &self,
         session: &str,
@@ -131,7 +131,7 @@ impl XhttpEndpoint {
     /// Begins the upload of a session, on its download's permit if that is at this server too.
     ///
     /// # Errors
-    /// As [`XhttpEndpoint::both`].
+    /// As [`XhttpEndpoint::open_in_one_request`].
     pub(super) async fn upload(
         &self,
         mode: XhttpMode,

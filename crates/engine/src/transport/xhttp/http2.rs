@@ -36,20 +36,20 @@ impl Post for Posts {
         let purpose = Purpose::Piece { session: &self.session, number, length: body.len() };
         let head = self.plan.head(purpose, true);
         // Asked for here, so that the requests leave in the order of their numbers.
-        let exchange = if self.permit.worn() { None } else { self.permit.request(head.clone(), false).ok() };
+        let exchange = if self.permit.is_worn_out() { None } else { self.permit.request(head.clone(), false).ok() };
         let (connections, connector, permit) =
             (Arc::clone(&self.connections), Arc::clone(&self.connector), Arc::clone(&self.permit));
         async move {
             match exchange {
                 Some(exchange) => send(exchange, body, &permit).await,
-                None => again(&connections, &connector, &head, body).await,
+                None => resend(&connections, &connector, &head, body).await,
             }
         }
     }
 }
 
 /// Sends it over another connection.
-async fn again(
+async fn resend(
     connections: &Http2Pool,
     connector: &SecureConnector,
     head: &Request<()>,

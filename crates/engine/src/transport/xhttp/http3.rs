@@ -34,7 +34,7 @@ impl Post for Posts {
             let attempt = Attempt::within(NEW_CONNECTION);
             let mut stream = connections.request(&head, false, &attempt).await.map_err(|error| error.cause)?;
             let sent = send(&mut stream, &body).await;
-            match (hear(&mut stream).await, sent) {
+            match (read_answer(&mut stream).await, sent) {
                 // A server may answer before it has heard all; what it says then counts.
                 (Ok(()), Err(error)) => Err(error.into()),
                 (heard, _) => heard,
@@ -48,7 +48,7 @@ async fn send(stream: &mut Http3Stream<QuicStream>, body: &[u8]) -> io::Result<(
     stream.shutdown().await
 }
 
-async fn hear(stream: &mut Http3Stream<QuicStream>) -> Result<(), Cause> {
+async fn read_answer(stream: &mut Http3Stream<QuicStream>) -> Result<(), Cause> {
     let (mut sink, mut said) = ([0; 512], Answer::default());
     loop {
         match stream.read(&mut sink).await? {

@@ -2,7 +2,7 @@
 //!
 //! In all modes the download is the body of one answer. The upload is the body of the same request (stream-one), of a
 //! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it: under
-//! REALITY stream-one, or stream-up when the download takes another endpoint; else packet-up. The streamed modes need HTTP/2
+//! REALITY stream-one, or stream-up when the download has an endpoint of its own; else packet-up. The streamed modes need HTTP/2
 //! or HTTP/3; without TLS they begin with HTTP/2 at once, as Xray's server understands, because Go's HTTP/1.1 servers do not answer
 //! before they have read.
 //!
@@ -49,7 +49,7 @@ pub(super) enum Version {
 }
 
 impl XhttpClient {
-    /// Prepares the requests; `connect_to` builds the ways to the servers.
+    /// Prepares the requests; `connect_to` builds what connects to the servers.
     ///
     /// # Errors
     /// [`BuildError`] for settings that need another client than this one, or that HTTP cannot carry.
@@ -93,7 +93,7 @@ impl XhttpClient {
     /// [`DialError`] when there is no connection and none can be opened.
     pub(super) async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.mode == XhttpMode::StreamOne {
-            return self.up.both(attempt).await;
+            return self.up.open_in_one_request(attempt).await;
         }
         let session: Arc<str> = self.up.plan.session().into();
         let (download, upload) = match &self.down {

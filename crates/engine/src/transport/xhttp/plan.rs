@@ -76,7 +76,7 @@ impl Plan {
     pub(super) fn session(&self) -> String {
         match &self.extra.session_letters {
             None => Uuid::new_v4().to_string(),
-            Some((letters, length)) => (0..any_of(length)).map(|_| char::from(one_of(letters))).collect(),
+            Some((letters, length)) => (0..random_in(length)).map(|_| char::from(random_letter(letters))).collect(),
         }
     }
 
@@ -154,14 +154,14 @@ impl Plan {
 
     /// New padding.
     fn padding(&self) -> String {
-        let length = any_of(&self.extra.padding);
+        let length = random_in(&self.extra.padding);
         if !self.extra.tokenish {
             // `X` stays eight bits long under HPACK's Huffman code.
             return "X".repeat(length as usize);
         }
         let (mut token, mut bits) = (String::new(), 0);
         while bits < length * 8 {
-            let letter = one_of(LETTERS);
+            let letter = random_letter(LETTERS);
             token.push(char::from(letter));
             bits += huffman_bits(letter);
         }
@@ -188,10 +188,10 @@ fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
 }
 
 /// A number of the range, by chance.
-pub(super) fn any_of(range: &RangeInclusive<u32>) -> u32 {
+pub(super) fn random_in(range: &RangeInclusive<u32>) -> u32 {
     rand::random_range(range.clone())
 }
 
-fn one_of(letters: &[u8]) -> u8 {
+fn random_letter(letters: &[u8]) -> u8 {
     letters.get(rand::random_range(0..letters.len().max(1))).copied().unwrap_or(b'X')
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::PollSender, task::AbortOnDropHandle};
 
-use super::plan::{Plan, any_of};
+use super::plan::{Plan, random_in};
 use crate::Cause;
 
 /// The most bytes taken by one write.
@@ -69,7 +69,7 @@ pub(super) struct Packets {
 impl Packets {
     /// Starts the task.
     pub(super) fn start<P: Post>(plan: &Arc<Plan>, post: P) -> Self {
-        let most = any_of(&plan.extra.post).max(1) as usize;
+        let most = random_in(&plan.extra.post).max(1) as usize;
         let (pieces, receiver) = mpsc::channel(WAITING);
         let task = AbortOnDropHandle::new(tokio::spawn(send(Arc::clone(plan), most, receiver, post)));
         Self { pieces: PollSender::new(pieces), most, task: Some(task) }
@@ -141,7 +141,7 @@ async fn send<P: Post>(
             }
             body.extend_from_slice(&piece);
         }
-        free = Instant::now() + Duration::from_millis(any_of(&plan.extra.pause).into());
+        free = Instant::now() + Duration::from_millis(random_in(&plan.extra.pause).into());
         under_way.push(timeout(PATIENCE, post.post(number, body.freeze())));
         number += 1;
     }

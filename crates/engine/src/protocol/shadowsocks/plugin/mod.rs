@@ -100,8 +100,8 @@ impl Disguise {
 
 /// simple-obfs. A missing mode is an error there; publishers who leave it out mean HTTP.
 fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
-    let host = any(plugin, &["obfs-host", "host"]).map(Into::into);
-    match any(plugin, &["obfs", "mode"]).unwrap_or("http") {
+    let host = first_text(plugin, &["obfs-host", "host"]).map(Into::into);
+    match first_text(plugin, &["obfs", "mode"]).unwrap_or("http") {
         "http" => Ok(Disguise::Http(host)),
         "tls" => Ok(Disguise::Tls(host)),
         _ => Err(BuildError::Unsupported("this mode of obfs-local")),
@@ -109,7 +109,7 @@ fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
 }
 
 fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
-    match any(plugin, &["mode", "obfs"]).unwrap_or("websocket") {
+    match first_text(plugin, &["mode", "obfs"]).unwrap_or("websocket") {
         "websocket" | "ws" => {}
         "quic" => return Err(BuildError::Unsupported("v2ray-plugin over QUIC")),
         "grpc" => return Err(BuildError::Unsupported("xray-plugin over gRPC")),
@@ -118,9 +118,9 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     if ["cert", "certRaw"].iter().any(|name| text(plugin, name).is_some()) {
         return Err(BuildError::Unsupported("a certificate of v2ray-plugin's own"));
     }
-    let host: Box<str> = any(plugin, &["host", "obfs-host"]).unwrap_or(DEFAULT_HOST).into();
+    let host: Box<str> = first_text(plugin, &["host", "obfs-host"]).unwrap_or(DEFAULT_HOST).into();
     let websocket = WebSocket {
-        path: any(plugin, &["path", "obfs-uri"]).unwrap_or("/").into(),
+        path: first_text(plugin, &["path", "obfs-uri"]).unwrap_or("/").into(),
         host: Some(host.clone()),
         headers: Vec::new(),
         early_data: None,
@@ -169,6 +169,6 @@ fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
 }
 
 /// The text of the first of these options that has one: links of other clients use one plugin's words for the other.
-fn any<'a>(plugin: &'a Plugin, names: &[&str]) -> Option<&'a str> {
+fn first_text<'a>(plugin: &'a Plugin, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| text(plugin, name))
 }

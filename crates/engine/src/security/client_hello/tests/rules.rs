@@ -131,7 +131,7 @@ impl Field {
 fn the_rule_for_points_knows_points() {
     let mut no_points = 0;
     for _ in 0..40 {
-        assert!(is_on_curve(&keys::nobodys().unwrap()));
+        assert!(is_on_curve(&keys::public_key_of_nobody().unwrap()));
         let mut random = [0; 32];
         rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
         random[31] &= 0x7f;

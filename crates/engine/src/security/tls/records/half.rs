@@ -37,7 +37,7 @@ pub(super) enum Edition {
 
 impl Edition {
     /// The edition of a version; rustls has no others.
-    pub(super) fn of(version: ProtocolVersion) -> Self {
+    pub(super) fn of_version(version: ProtocolVersion) -> Self {
         if version == ProtocolVersion::TLSv1_3 { Self::Tls13 } else { Self::Tls12 }
     }
 }

@@ -131,7 +131,7 @@ impl Records {
         let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
         let chain = connection.peer_certificates().into_iter().flatten().map(|certificate| certificate.len()).sum();
         let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
-        let edition = Edition::of(kernel.protocol_version());
+        let edition = Edition::of_version(kernel.protocol_version());
         let limit = match kernel.negotiated_cipher_suite() {
             SupportedCipherSuite::Tls13(suite) => suite.common.confidentiality_limit,
             SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit,

@@ -1,5 +1,5 @@
-//! Records of rustls' own making, opened by rustls and by us, for the fuzz targets: an error of ours that both of our halves share
-//! would not show between them.
+//! Compares our protection of TLS records with rustls' own, for the fuzz targets: an error that our two halves share would
+//! not show if they were only tested against each other.
 
 use rustls::{
     ContentType, ProtocolVersion, SupportedCipherSuite,
