@@ -1,6 +1,7 @@
 //! QUIC's shared parts: integers, disguises, hopping, fragments, queues, Brutal, and connections that end when idle.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -287,6 +288,64 @@ async fn another_node_may_carry_a_connection() {
         until(|| pool.len() == 0).await;
         until(|| Handle::current().metrics().num_alive_tasks() <= before).await;
     }
+}
+
+/// A node that loses every 12th datagram on its way to the server.
+#[derive(Debug)]
+struct Losing(Arc<dyn Dialer>);
+
+#[async_trait::async_trait]
+impl Dialer for Losing {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<crate::BoxStream, crate::DialError> {
+        self.0.connect(target, attempt).await
+    }
+
+    async fn associate(&self, attempt: &Attempt) -> Result<crate::BoxDatagram, crate::DialError> {
+        Ok(Box::new(LosingDatagram { inner: self.0.associate(attempt).await?, sent: AtomicUsize::new(0) }))
+    }
+}
+
+struct LosingDatagram {
+    inner: crate::BoxDatagram,
+    sent: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl crate::Datagram for LosingDatagram {
+    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        if self.sent.fetch_add(1, Ordering::Relaxed) % 12 == 11 {
+            return Ok(());
+        }
+        self.inner.send_to(payload, target).await
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+        self.inner.recv_from(buffer).await
+    }
+}
+
+#[tokio::test]
+async fn losses_on_the_way_lose_no_bytes() {
+    let peer = Peer::start(&["h3"], None);
+    let server = server(&peer, Arc::new(Losing(peer::sockets())), None, None);
+    echo(peer);
+    let (pool, attempt) = (QuicPool::<()>::default(), Attempt::within(HOUR));
+    let dial = || async {
+        let mut transport = transport_config(1);
+        transport.congestion_controller_factory(negotiated(Promise::default()));
+        Ok((server.connect(transport, &attempt).await?, ()))
+    };
+    let (stream, ..) = pool.stream(&attempt, |_| Vec::new(), dial).await.unwrap();
+    let (mut receive, mut send) = tokio::io::split(stream);
+    let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut received = Vec::new();
+    let writing = async {
+        send.write_all(&sent).await?;
+        send.shutdown().await
+    };
+    let (written, read) = tokio::join!(writing, receive.read_to_end(&mut received));
+    (written.unwrap(), read.unwrap());
+    assert!(received == sent);
 }
 
 #[tokio::test]
