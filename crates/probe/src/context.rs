@@ -1,9 +1,9 @@
 //! What every probe needs, shared by the prober's task and the probes that it starts.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use hezar_engine::{Attempt, Clock, Dialer, Engine};
-use hezar_pool::Pool;
+use hezar_pool::{Node, Pool, State};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::{
@@ -13,6 +13,11 @@ use crate::{
 
 /// What a node of the pool carries.
 pub(crate) type Payload = Arc<dyn Dialer>;
+
+/// A healthy node's probe is given up after so many times its latency …
+const SILENT_FOR: u32 = 8;
+/// … and not before this time: a lost packet of a TCP handshake costs a second (RFC 6298 §2).
+const SHORTEST: Duration = Duration::from_secs(2);
 
 /// What a probe needs; shared by all of them.
 #[derive(Debug)]
@@ -37,6 +42,16 @@ pub(crate) struct ProbeContext {
 }
 
 impl ProbeContext {
+    /// The bounds of a probe of this node. One that is healthy is given up sooner when it is silent for many times its
+    /// latency: it becomes suspect by that, and its next probe has the whole time.
+    pub(crate) fn attempt_at(&self, node: &Node<Payload>) -> Attempt {
+        let attempt = self.attempt();
+        match node.latency().filter(|_| node.state() == State::Healthy) {
+            Some(latency) => attempt.at_most((latency * SILENT_FOR).max(SHORTEST)),
+            None => attempt,
+        }
+    }
+
     /// The bounds of one probe.
     pub(crate) fn attempt(&self) -> Attempt {
         let config = &self.config;

@@ -14,6 +14,8 @@ pub struct NodeHealth {
     pub state: State,
     /// Failures in a row.
     pub failures: u32,
+    /// Whether it has ever worked.
+    pub ever_worked: bool,
     /// When it was last judged.
     pub last_checked: Option<Timestamp>,
 }
@@ -37,14 +39,18 @@ pub struct Intervals {
     pub dead_after: u32,
 }
 
+/// Probes of a node that died lately, before its pauses grow.
+const LATELY_DEAD: u32 = 8;
+
 impl Intervals {
     /// The longest of all pauses.
     pub(crate) fn longest(&self) -> Duration {
         self.dead_most.max(self.interval).max(self.suspect).mul_f32(1.0 + self.jitter.clamp(0.0, 0.9))
     }
 
-    /// The pause after a probe, with jitter.
-    pub(crate) fn pause(&self, health: &NodeHealth, misses: u32, random: u64) -> Duration {
+    /// The pause after a probe, with jitter. A node that died lately may be back soon: it is looked at twice an interval for a
+    /// while before its pauses grow, unless it always dies soon after it has come back (`flaps`).
+    pub(crate) fn pause(&self, health: &NodeHealth, flaps: bool, misses: u32, random: u64) -> Duration {
         let doubled = |base: Duration, times: u32| base.saturating_mul(1 << times.min(20));
         let pause = match health.state {
             _ if misses > 0 => doubled(self.suspect, misses - 1).min(self.interval),
@@ -53,7 +59,11 @@ impl Intervals {
             State::New => doubled(self.suspect, health.failures.saturating_sub(1)).min(self.interval),
             State::Dead => {
                 let beyond = health.failures.saturating_sub(self.dead_after);
-                doubled(self.interval, beyond).min(self.dead_most.max(self.interval))
+                let lately = if health.ever_worked && !flaps { LATELY_DEAD } else { 0 };
+                match beyond.checked_sub(lately) {
+                    Some(later) => doubled(self.interval, later).min(self.dead_most.max(self.interval)),
+                    None => self.interval / 2,
+                }
             }
         };
         let jitter = self.jitter.clamp(0.0, 0.9);

@@ -68,12 +68,35 @@ struct ScheduledNode {
     running: bool,
     /// Probes in a row that proved nothing.
     misses: u32,
+    /// When it was seen to work again after it had been dead.
+    recovered: Option<Timestamp>,
+    /// How often in a row it died soon after that.
+    relapses: u32,
     /// The last failure of the present streak.
     failed_last: Option<Timestamp>,
     /// A state change while it ran asks for an early next probe.
     expedite: bool,
     /// Somebody waits for its probe.
     demanded: bool,
+}
+
+/// So many deaths in a row soon after a recovery make a node one that flaps.
+const FLAPS: u32 = 2;
+/// A recovery lasts if the node works for so many intervals.
+const LASTING: u32 = 2;
+
+impl ScheduledNode {
+    /// Counts deaths that follow soon on a recovery.
+    fn note_state(&mut self, state: State, now: Timestamp, interval: Duration) {
+        match (self.health.state, state) {
+            (State::Dead, State::Healthy | State::Suspect) => self.recovered = Some(now),
+            (before, State::Dead) if before != State::Dead => {
+                let relapsed = self.recovered.is_some_and(|since| now.since(since) < interval * LASTING);
+                self.relapses = if relapsed { self.relapses.saturating_add(1) } else { 0 };
+            }
+            _ => {}
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +185,7 @@ impl Schedule {
             let due = match health.state {
                 // A time that has not come yet is none: the clock was wrong when it was noted.
                 State::Dead => {
-                    health.last_checked.map(|at| at.min(now).after(self.intervals.pause(&health, 0, random)))
+                    health.last_checked.map(|at| at.min(now).after(self.intervals.pause(&health, false, 0, random)))
                 }
                 _ => None,
             };
@@ -172,6 +195,8 @@ impl Schedule {
                 due: now,
                 running: false,
                 misses: 0,
+                recovered: None,
+                relapses: 0,
                 failed_last: None,
                 expedite: false,
                 demanded: false,
@@ -181,6 +206,7 @@ impl Schedule {
             return;
         };
         let changed = entry.health.state != health.state;
+        entry.note_state(health.state, now, self.intervals.interval);
         entry.health = NodeHealth { server: entry.health.server, ..health };
         if !changed {
             return;
@@ -240,8 +266,10 @@ impl Schedule {
         entry.running = false;
         match ended {
             ProbeEnd::Decided(state, failures) => {
+                entry.note_state(state, now, self.intervals.interval);
                 entry.health.state = state;
                 entry.health.failures = failures;
+                entry.health.ever_worked |= failures == 0;
                 entry.health.last_checked = Some(now);
                 entry.misses = 0;
                 entry.failed_last = (failures > 0).then_some(now);
@@ -250,8 +278,8 @@ impl Schedule {
             ProbeEnd::Retry => entry.expedite = true,
         }
         let expedite = std::mem::take(&mut entry.expedite);
-        let (health, misses) = (entry.health, entry.misses);
-        let pause = if expedite { Duration::ZERO } else { self.intervals.pause(&health, misses, random) };
+        let (health, misses, flaps) = (entry.health, entry.misses, entry.relapses >= FLAPS);
+        let pause = if expedite { Duration::ZERO } else { self.intervals.pause(&health, flaps, misses, random) };
         self.free(health.server);
         self.queue(id, Some(now.after(pause)), now);
     }

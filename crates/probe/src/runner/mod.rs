@@ -333,6 +333,7 @@ fn health_of(node: &Node<Payload>) -> NodeHealth {
         server: (!node.on_loopback()).then(|| node.server_key()),
         state: record.state,
         failures: record.failures,
+        ever_worked: node.ever_worked(),
         last_checked: record.last_checked,
     }
 }

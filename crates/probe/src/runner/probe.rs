@@ -110,12 +110,12 @@ fn fetchable_canaries(context: &ProbeContext, node: &PoolNode) -> Vec<usize> {
 /// Whether the node works, and how long that took to show.
 async fn check(context: &ProbeContext, node: &PoolNode, dialer: &Payload) -> Result<Duration, DialError> {
     let Some(http) = context.http.as_ref().filter(|_| node.spec().is_http_proxy()) else {
-        let attempt = context.attempt();
+        let attempt = context.attempt_at(node);
         return context.check.check(&**dialer, &attempt).await.map(|()| attempt.elapsed());
     };
     let known = node.http_ability();
     if !rand::random::<u32>().is_multiple_of(LEARN_AGAIN) {
-        match http.confirm(&**dialer, known, &context.attempt()).await {
+        match http.confirm(&**dialer, known, &context.attempt_at(node)).await {
             Some(Err(error)) if !ends_the_search(&error) => {}
             Some(told) => return told,
             None => {}

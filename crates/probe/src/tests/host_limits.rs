@@ -75,7 +75,7 @@ fn schedule(nodes: u32) -> Schedule {
         per_host_per_second: 16,
         dead_after: 3,
     });
-    let health = NodeHealth { server: Some(1), state: State::New, failures: 0, last_checked: None };
+    let health = NodeHealth { server: Some(1), state: State::New, failures: 0, ever_worked: false, last_checked: None };
     (0..nodes).for_each(|n| schedule.upsert(id(n), health, at(0), 0));
     schedule
 }

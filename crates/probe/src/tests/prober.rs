@@ -270,3 +270,20 @@ async fn a_sweep_without_uplink_blames_nobody() {
     let blamed = pool.snapshot().nodes().filter(|node| node.record().failures > 0).count();
     assert!(blamed <= 32, "{blamed}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_node_that_falls_silent_is_suspect_before_the_timeout() {
+    let (world, pool) = (World::new(WORKS), pool(0..1));
+    let running = run(prober(ProbeConfig { jitter: 0.0, ..config() }, &pool, &world, false));
+    seconds(1).await;
+    world.set(0, Way::Hangs);
+    // Its next probe begins after 60 s; 2 s are twenty times the 100 ms that it took.
+    seconds(62).await;
+    assert_eq!((state(&pool, 0), pool.node(id(0)).unwrap().record().failures), (State::Suspect, 1));
+    // A suspect has the whole timeout of 5 s, after a pause of 10 s: it may have become slow.
+    seconds(13).await;
+    assert_eq!(pool.node(id(0)).unwrap().record().failures, 1);
+    seconds(3).await;
+    assert_eq!(pool.node(id(0)).unwrap().record().failures, 2);
+    running.end(&world).await;
+}

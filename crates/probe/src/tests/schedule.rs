@@ -22,7 +22,7 @@ fn intervals() -> Intervals {
 
 fn health(state: State) -> NodeHealth {
     let failures = if state == State::Dead { 3 } else { 0 };
-    NodeHealth { server: None, state, failures, last_checked: None }
+    NodeHealth { server: None, state, failures, ever_worked: false, last_checked: None }
 }
 
 fn drain(schedule: &mut Schedule, now: Timestamp) -> Vec<NodeId> {
@@ -69,8 +69,9 @@ fn pauses_follow_the_state_and_grow_for_the_dead() {
     assert_eq!(pause(ProbeEnd::Decided(State::Healthy, 0)), 60);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 1)), 10);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 2)), 10);
-    let dead: Vec<_> = (3..11).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
-    assert_eq!(dead, [60, 120, 240, 480, 960, 1800, 1800, 1800]);
+    let dead: Vec<_> = (3..19).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
+    assert_eq!(dead[..8], [30; 8], "it may be back soon");
+    assert_eq!(dead[8..], [60, 120, 240, 480, 960, 1800, 1800, 1800]);
     assert_eq!(pause(ProbeEnd::Decided(State::Dead, u32::MAX)), 1800);
     let nothing: Vec<_> = (0..5).map(|_| pause(ProbeEnd::Inconclusive)).collect();
     assert_eq!(nothing, [10, 20, 40, 60, 60], "never longer than the interval");
@@ -268,4 +269,46 @@ fn a_node_that_leaves_when_its_turn_has_come_gives_it_to_the_next_one_of_its_hos
     schedule.remove(id(2));
     schedule.remove(id(3));
     assert_eq!(drain(&mut schedule, at(1)), []);
+}
+
+/// The pauses, in seconds, after so many failures of a node that is dead.
+fn dead_pauses(schedule: &mut Schedule, from: &mut u64, failures: std::ops::Range<u32>) -> Vec<u64> {
+    let mut pauses = Vec::new();
+    for failures in failures {
+        assert_eq!(schedule.next(at(*from)), Some(id(0)));
+        schedule.finish(id(0), ProbeEnd::Decided(State::Dead, failures), at(*from), 1 << 63);
+        let due = schedule.due(at(*from)).unwrap().since(at(*from)).as_secs();
+        pauses.push(due);
+        *from += due;
+    }
+    pauses
+}
+
+#[test]
+fn who_died_lately_is_looked_at_soon_and_who_always_flaps_is_not() {
+    let mut schedule = Schedule::new(intervals());
+    schedule.upsert(id(0), NodeHealth { ever_worked: true, ..health(State::Healthy) }, at(0), 0);
+    let mut now = 0;
+    let first = dead_pauses(&mut schedule, &mut now, 3..14);
+    assert_eq!(first[..8], [30; 8]);
+    assert_eq!(first[8..], [60, 120, 240]);
+    // It comes back and dies again within two intervals, twice.
+    for _ in 0..2 {
+        assert_eq!(schedule.next(at(now)), Some(id(0)));
+        schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(now), 1 << 63);
+        now += 60;
+        assert_eq!(schedule.next(at(now)), Some(id(0)));
+        schedule.finish(id(0), ProbeEnd::Decided(State::Dead, 3), at(now), 1 << 63);
+        now = schedule.due(at(now)).unwrap().0.saturating_sub(at(0).0) / 1000;
+    }
+    assert_eq!(dead_pauses(&mut schedule, &mut now, 4..7), [120, 240, 480], "it flaps");
+    // It works for long before it dies again.
+    assert_eq!(schedule.next(at(now)), Some(id(0)));
+    for _ in 0..4 {
+        schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(now), 1 << 63);
+        now += 60;
+        assert_eq!(schedule.next(at(now)), Some(id(0)));
+    }
+    schedule.finish(id(0), ProbeEnd::Decided(State::Dead, 3), at(now), 1 << 63);
+    assert_eq!(schedule.due(at(now)), Some(at(now + 30)), "it may be back soon");
 }
