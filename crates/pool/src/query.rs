@@ -68,9 +68,7 @@ impl fmt::Display for Strategy {
 
 /// The text names no strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the strategy is one of smart, round-robin, random, least-latency, least-connections, consistent-hash and sticky"
-)]
+#[error("the strategy is one of {}", Strategy::ALL.map(Strategy::name).join(", "))]
 pub struct ParseStrategyError;
 
 impl FromStr for Strategy {

@@ -28,9 +28,7 @@ pub enum OptionError {
     #[error("sesstime must be a number of minutes from 1 to 43200, or one with a unit up to 30d: 90s, 30m, 12h")]
     SessionTime,
     /// Not a strategy.
-    #[error(
-        "strategy must be one of smart, round-robin, random, least-latency, least-connections, consistent-hash, sticky"
-    )]
+    #[error("strategy must be one of {}", hezar_pool::Strategy::ALL.map(hezar_pool::Strategy::name).join(", "))]
     Strategy,
     /// Not a level of anonymity.
     #[error("anonymity must be one of elite, anonymous and transparent: the most that a node may give away")]
