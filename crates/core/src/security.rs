@@ -35,17 +35,26 @@ impl fmt::Display for SecurityKind {
 
 /// The browser whose ClientHello is imitated (`fp` in links, after uTLS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Fingerprint {
+    /// Chrome.
     Chrome,
+    /// Firefox.
     Firefox,
+    /// Safari on macOS.
     Safari,
+    /// Safari on iOS.
     Ios,
+    /// OkHttp on Android.
     Android,
+    /// Edge.
     Edge,
+    /// The 360 browser.
     Browser360,
+    /// The QQ browser.
     Qq,
+    /// Any of the browsers.
     Random,
+    /// What uTLS calls a hello with shuffled parts.
     Randomized,
 }
 

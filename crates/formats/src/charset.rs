@@ -11,7 +11,7 @@ const SAMPLE: usize = 512;
 const WHOLE_PER_BROKEN: usize = 8;
 
 /// Reads UTF-8 and UTF-16, each with or without a byte order mark. A line that is not UTF-8 is read as GB18030 (with GBK and
-/// GB2312, the usual encodings of Chinese lists) or as windows-1252 (with Latin-1), see [`legacy_encoding`].
+/// GB2312, the usual encodings of Chinese lists) or as windows-1252 (with Latin-1), whichever fits all such lines.
 ///
 /// Links are ASCII, which all of these leave as it is, and no byte of one line changes how another one is read.
 #[must_use]

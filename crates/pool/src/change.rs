@@ -27,7 +27,7 @@ pub enum PoolChange {
     Restore(Vec<Restored>),
 }
 
-/// What a [`Change`] did, in numbers of nodes.
+/// What a [`PoolChange`] did, in numbers of nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Nodes that were not known before.

@@ -145,11 +145,14 @@ pub struct SessionsQuery {
 
 /// Nodes per state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct StateCounts {
+    /// Nodes that were never probed.
     pub new: usize,
+    /// Nodes that work.
     pub healthy: usize,
+    /// Nodes that failed lately and are still used.
     pub suspect: usize,
+    /// Nodes that failed too often in a row.
     pub dead: usize,
     /// Nodes whose protocol is not implemented; they count in no other state.
     pub unsupported: usize,

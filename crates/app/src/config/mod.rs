@@ -41,24 +41,34 @@ pub use template::template;
 
 /// Everything that the program can be told, with every default filled in.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Config {
     /// The file that was read; `None` when there was none.
     pub file: Option<PathBuf>,
     /// What is odd and does no harm, such as an unknown environment variable.
     pub warnings: Vec<String>,
+    /// The folder of the database, the token and the logs.
     pub data: PathBuf,
     /// The first listener, and what the others do not say.
     pub proxy: GatewayConfig,
+    /// `[api]`.
     pub api: ApiSettings,
+    /// `[pool]`.
     pub pool: PoolSettings,
+    /// `[health]`.
     pub health: HealthSettings,
+    /// `[probe]`.
     pub probe: ProbeConfig,
+    /// `[fetch]`.
     pub fetch: FetchConfig,
+    /// `[tls]`.
     pub tls: TlsSettings,
+    /// `[geo]`.
     pub geo: GeoConfig,
+    /// `[store]`.
     pub store: StoreSettings,
+    /// `[log]`.
     pub log: LogConfig,
+    /// Every `[[source]]`.
     pub sources: Vec<SourceConfig>,
     /// Addresses besides that of `[proxy]`.
     pub listeners: Vec<ListenerConfig>,
@@ -66,12 +76,16 @@ pub struct Config {
 
 /// A further address that clients use, over a part of the pool.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct ListenerConfig {
+    /// Its name, unique among listeners.
     pub name: String,
+    /// The address on which it listens.
     pub listen: SocketAddr,
+    /// How a node is chosen, unless the user name says otherwise.
     pub strategy: Strategy,
+    /// Who may use it.
     pub users: Vec<User>,
+    /// What one client address may have at a time.
     pub client_limits: Limits,
     /// Any of these countries; empty = all.
     pub countries: Vec<[u8; 2]>,
@@ -83,6 +97,7 @@ pub struct ListenerConfig {
     pub tags: Option<Expression>,
     /// The text of the expression.
     pub tags_text: Option<String>,
+    /// Only nodes that are at least so fast.
     pub max_latency: Option<Duration>,
     /// Only so many nodes, the fastest ones.
     pub top: Option<usize>,

@@ -25,17 +25,24 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 
 /// One source of nodes.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct SourceConfig {
+    /// Its name, unique among sources.
     pub name: String,
     /// Whether it is read; what a source that is not has listed is not used.
     pub enabled: bool,
+    /// Where its nodes are published.
     pub origin: SourceOrigin,
+    /// The pause between two fetches.
     pub interval: Duration,
+    /// Whether its nodes may have private addresses.
     pub allow_private: bool,
+    /// What carries the fetch.
     pub via: Via,
+    /// The `User-Agent` that is sent; `None` = the usual one.
     pub user_agent: Option<String>,
+    /// Further request headers.
     pub headers: Vec<(String, Secret)>,
+    /// The most bytes of one document, after decompression.
     pub max_bytes: u64,
     /// The scheme of bare `ip:port` lines; `None` = from the file's name, else `http`.
     pub scheme: Option<String>,
@@ -45,7 +52,6 @@ pub struct SourceConfig {
 
 /// Where the nodes are published.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub enum SourceOrigin {
     /// A URL, possibly with date placeholders. Subscriptions have their password or token in it.
     Url(Secret),
@@ -54,9 +60,25 @@ pub enum SourceOrigin {
     /// Links in the configuration itself.
     Links(Vec<Secret>),
     /// A GitHub repository.
-    GitHub { owner: String, repo: String, branch: Option<String>, paths: Vec<String>, token: Option<Secret> },
+    GitHub {
+        /// The owner of the repository.
+        owner: String,
+        /// The name of the repository.
+        repo: String,
+        /// A branch, tag or commit; `None` = the default branch.
+        branch: Option<String>,
+        /// Patterns of the files; empty = the usual endings of lists.
+        paths: Vec<String>,
+        /// An access token.
+        token: Option<Secret>,
+    },
     /// A public Telegram channel.
-    Telegram { channel: String, pages: usize },
+    Telegram {
+        /// The name of the channel.
+        channel: String,
+        /// How many pages are read.
+        pages: usize,
+    },
 }
 
 impl SourceOrigin {

@@ -85,13 +85,18 @@ pub struct Shadowsocks {
 
 /// ShadowsocksR. `Debug` shows no parameter: those of some protocols are a user and a password.
 #[derive(Clone, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub struct ShadowsocksR {
+    /// The cipher's name.
     pub method: Box<str>,
+    /// The password.
     pub password: Secret,
+    /// The protocol plugin's name, such as `auth_chain_a`.
     pub protocol: Box<str>,
+    /// The parameters of the protocol plugin.
     pub protocol_param: Box<str>,
+    /// The obfuscation plugin's name, such as `tls1.2_ticket_auth`.
     pub obfs: Box<str>,
+    /// The parameters of the obfuscation plugin.
     pub obfs_param: Box<str>,
 }
 
@@ -135,18 +140,26 @@ pub struct WireGuard {
 
 /// One protocol with all its settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Outbound {
+    /// SOCKS4, 4a or 5.
     Socks(SocksProxy),
+    /// HTTP CONNECT and absolute form, with or without TLS.
     Http(HttpProxy),
+    /// Shadowsocks.
     Shadowsocks(Shadowsocks),
+    /// ShadowsocksR.
     ShadowsocksR(Box<ShadowsocksR>),
     /// VLESS, VMess or Trojan on a carrier.
     Stream(Box<StreamNode>),
+    /// AnyTLS.
     AnyTls(Box<AnyTls>),
+    /// Hysteria 2.
     Hysteria2(Box<Hysteria2>),
+    /// Hysteria 1.
     Hysteria(Box<Hysteria>),
+    /// TUIC.
     Tuic(Box<Tuic>),
+    /// WireGuard.
     WireGuard(Box<WireGuard>),
 }
 

@@ -6,15 +6,19 @@ use crate::{Secret, Tls};
 
 /// The disguise of Hysteria 2's packets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Obfs2 {
+    /// Salamander: packets are masked with a hash of the password.
     Salamander {
+        /// The password of the disguise.
         password: Secret,
     },
     /// Gecko, with packet sizes in bytes as published.
     Gecko {
+        /// The password of the disguise.
         password: Secret,
+        /// The smallest packet, in bytes; absent = the default.
         min_packet: Option<u16>,
+        /// The largest packet, in bytes; absent = the default.
         max_packet: Option<u16>,
     },
 }
@@ -40,11 +44,13 @@ pub struct Hysteria2 {
 
 /// What Hysteria 1 pretends to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum HysteriaTransport {
+    /// Plain UDP.
     #[default]
     Udp,
+    /// The packets of a WeChat video call.
     WechatVideo,
+    /// TCP segments without a TCP connection.
     FakeTcp,
 }
 
@@ -73,19 +79,30 @@ pub struct Hysteria {
 
 /// Who a TUIC client is: version 5 has a user, version 4 a token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum TuicUser {
-    V5 { id: Uuid, password: Secret },
-    V4 { token: Secret },
+    /// Version 5.
+    V5 {
+        /// The user.
+        id: Uuid,
+        /// The password.
+        password: Secret,
+    },
+    /// Version 4.
+    V4 {
+        /// The token.
+        token: Secret,
+    },
 }
 
 /// TUIC's congestion control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Congestion {
+    /// CUBIC (RFC 9438).
     #[default]
     Cubic,
+    /// New Reno (RFC 6582).
     NewReno,
+    /// BBR.
     Bbr,
 }
 
@@ -103,20 +120,25 @@ impl Congestion {
 
 /// How TUIC relays UDP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum UdpRelayMode {
+    /// In QUIC datagrams.
     #[default]
     Native,
+    /// In QUIC streams, one for each packet.
     Quic,
 }
 
 /// TUIC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub struct Tuic {
+    /// Who the client is.
     pub user: TuicUser,
+    /// The congestion control.
     pub congestion: Congestion,
+    /// How UDP is relayed.
     pub udp_relay: UdpRelayMode,
+    /// Whether the first request goes out as early data (0-RTT).
     pub reduce_rtt: bool,
+    /// The TLS settings of QUIC.
     pub tls: Tls,
 }

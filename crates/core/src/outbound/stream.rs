@@ -16,11 +16,13 @@ pub enum Vision {
 
 /// How UDP is packed into a VLESS or VMess stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum PacketEncoding {
+    /// XUDP, Xray's.
     #[default]
     Xudp,
+    /// `packetaddr`, v2fly's.
     PacketAddr,
+    /// One stream for each target, without an address in the packets.
     None,
 }
 
@@ -39,13 +41,17 @@ pub struct Vless {
 
 /// The cipher of a VMess body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum VmessCipher {
+    /// The client chooses.
     #[default]
     Auto,
+    /// AES-128-GCM.
     Aes128Gcm,
+    /// ChaCha20-Poly1305.
     Chacha20Poly1305,
+    /// The body is framed and not encrypted.
     None,
+    /// The body is neither encrypted nor framed.
     Zero,
 }
 
@@ -87,10 +93,12 @@ pub struct Trojan {
 
 /// The protocols that ride on a [`Carrier`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum StreamProtocol {
+    /// VLESS.
     Vless(Vless),
+    /// VMess.
     Vmess(Vmess),
+    /// Trojan.
     Trojan(Trojan),
 }
 

@@ -8,16 +8,24 @@ use crate::{Reality, Secret, Security, SecurityKind, Target, Tls};
 
 /// The transports by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum TransportKind {
+    /// Raw TCP.
     Tcp,
+    /// WebSocket.
     WebSocket,
+    /// gRPC.
     Grpc,
+    /// HTTP Upgrade without WebSocket frames.
     HttpUpgrade,
+    /// HTTP/2 streams.
     Http2,
+    /// XHTTP (SplitHTTP).
     Xhttp,
+    /// mKCP over UDP.
     Kcp,
+    /// QUIC as v2ray used it.
     Quic,
+    /// UDP of the protocol's own.
     Udp,
 }
 
@@ -91,10 +99,11 @@ pub struct HttpUpgrade {
 
 /// How gRPC messages are framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum GrpcMode {
+    /// One piece of data in each message (`Hunk`).
     #[default]
     Gun,
+    /// Several pieces of data in each message (`MultiHunk`).
     Multi,
 }
 
@@ -120,12 +129,15 @@ pub struct Http2 {
 
 /// How XHTTP sends its upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum XhttpMode {
+    /// The client chooses by the security layer.
     #[default]
     Auto,
+    /// One request for each piece of the upload.
     PacketUp,
+    /// One request for the whole upload, another one for the download.
     StreamUp,
+    /// One request for both ways.
     StreamOne,
 }
 
@@ -190,39 +202,61 @@ pub struct QuicTransport {
 
 /// A transport together with a security layer that it can have: REALITY exists over raw TCP, gRPC and XHTTP only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Carrier {
     /// Raw TCP; the disguise excludes nothing.
     Tcp {
+        /// The HTTP disguise.
         header: Option<HttpHeader>,
+        /// The security layer.
         security: Security,
     },
+    /// WebSocket.
     WebSocket {
+        /// Its settings.
         websocket: WebSocket,
+        /// TLS, if there is any.
         tls: Option<Tls>,
     },
+    /// HTTP Upgrade.
     HttpUpgrade {
+        /// Its settings.
         upgrade: HttpUpgrade,
+        /// TLS, if there is any.
         tls: Option<Tls>,
     },
+    /// gRPC.
     Grpc {
+        /// Its settings.
         grpc: Grpc,
+        /// The security layer.
         security: Security,
     },
+    /// HTTP/2.
     Http2 {
+        /// Its settings.
         http2: Http2,
+        /// TLS, if there is any.
         tls: Option<Tls>,
     },
+    /// XHTTP.
     Xhttp {
+        /// Its settings.
         xhttp: Xhttp,
+        /// The security layer.
         security: Security,
     },
+    /// mKCP.
     Kcp {
+        /// Its settings.
         kcp: Kcp,
+        /// TLS, if there is any.
         tls: Option<Tls>,
     },
+    /// QUIC.
     Quic {
+        /// Its settings.
         quic: QuicTransport,
+        /// TLS, if there is any.
         tls: Option<Tls>,
     },
 }
