@@ -1,10 +1,10 @@
 //! What is alive can be listed, counts its bytes while they flow, and can be ended, whatever it is.
 
-use hezar_gateway::ConnectionInfo;
+use hezar_gateway::{ConnectionInfo, GatewayConfig, Limits, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    clients::{connect, ping, tunnel},
+    clients::{connect, ping, say, tunnel},
     datagrams::associate,
     world::{Does, World, config, eventually, world},
 };
@@ -68,4 +68,20 @@ async fn a_request_that_is_refused_leaves_nothing_behind() {
     stream.write_all(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n").await.unwrap();
     assert!(stream.read(&mut [0; 16]).await.unwrap() > 0);
     eventually("it is gone", || world.connections.is_empty()).await;
+}
+
+#[tokio::test]
+async fn bytes_are_counted_for_users_that_are_configured_and_for_no_other_name() {
+    let ask =
+        b"GET http://origin.test/who HTTP/1.1\r\nHost: origin.test\r\nProxy-Authorization: Basic YWxpY2U6cmlnaHQ=\r\n\
+                Connection: close\r\n\r\n";
+    let alice = User { name: "alice".into(), password: "right".into(), limits: Limits::default() };
+    let known = world(GatewayConfig { users: vec![alice], ..config() }, &[Does::Web]).await;
+    let open = world(config(), &[Does::Web]).await;
+    for world in [&known, &open] {
+        assert!(say(world, ask).await.starts_with(b"HTTP/1.1 200 "));
+    }
+    let counted = "hezar_user_bytes_total{user=\"alice\",direction=\"down\",listener=\"proxy\"}";
+    eventually("they are counted", || known.metrics().contains(counted)).await;
+    assert!(!open.metrics().contains("hezar_user_bytes_total{"), "anybody can invent names there");
 }

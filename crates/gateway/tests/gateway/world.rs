@@ -409,9 +409,9 @@ impl World {
         }
     }
 
-    /// After a while the first node is probed and healthy. Until then nothing went through it.
+    /// The first node is probed and healthy once a request waits for it. Until then nothing went through it.
     pub(crate) async fn first_probe(&self) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        eventually("a request waits", || !self.connections.is_empty()).await;
         assert_eq!((self.connects()[0], self.associates()[0]), (0, 0), "nobody has probed it");
         let success = Success { latency: Duration::from_millis(50), exit: None };
         self.pool.report(self.ids[0], &Outcome { origin: Origin::Probe, result: Ok(success) }, Timestamp(2));
