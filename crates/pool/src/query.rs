@@ -31,11 +31,14 @@ pub enum Strategy {
     ConsistentHash,
     /// The same client gets the same node until that node dies; the first choice is by consistent hashing.
     Sticky,
+    /// The highest throughput for each open lease among 16 nodes drawn at random, as clients' transfers have shown it; see
+    /// [`Node::throughput`](crate::Node::throughput). A node that has moved little so far counts as the mean of the others.
+    Fastest,
 }
 
 impl Strategy {
     /// Every strategy.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Smart,
         Self::RoundRobin,
         Self::Random,
@@ -43,6 +46,7 @@ impl Strategy {
         Self::LeastConnections,
         Self::ConsistentHash,
         Self::Sticky,
+        Self::Fastest,
     ];
 
     /// The name in configuration, user names and JSON.
@@ -56,6 +60,7 @@ impl Strategy {
             Self::LeastConnections => "least-connections",
             Self::ConsistentHash => "consistent-hash",
             Self::Sticky => "sticky",
+            Self::Fastest => "fastest",
         }
     }
 }

@@ -59,6 +59,13 @@ impl AttemptReport {
         self.node
     }
 
+    /// A transfer over the node has shown its speed, in bytes a second.
+    pub(crate) fn moved_at(&self, bytes_per_sec: f32) {
+        if let Some(node) = self.selection.pool.node(self.node) {
+            node.record_throughput(bytes_per_sec, self.selection.clock.now());
+        }
+    }
+
     /// The node has answered.
     pub(crate) fn succeeded(&mut self) {
         if !std::mem::take(&mut self.open) {

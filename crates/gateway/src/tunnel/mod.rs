@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hezar_core::Stage;
 use hezar_engine::Stream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,8 +20,10 @@ mod first_exchange;
 mod replayed_flight;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use first_exchange::{Established, NotEstablished, first_exchange};
+use transfer::Transfer;
 
 /// Runs a tunnel to its end, beginning with `connected`. A node proves itself with its first byte.
 pub(crate) async fn tunnel<C>(
@@ -84,10 +87,14 @@ where
     N: Stream + ?Sized,
 {
     let end = log_entry.end();
+    let mut transfer = Transfer::default();
     let moved = |up, down, first| {
         log_entry.add_bytes(up, down);
         if first {
             report.succeeded();
+        }
+        if let Some(speed) = transfer.add(up + down, Instant::now()) {
+            report.moved_at(speed);
         }
     };
     let end = tokio::select! {

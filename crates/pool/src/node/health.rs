@@ -29,6 +29,9 @@ pub(crate) enum Class {
     Quarantined,
 }
 
+/// The most that one transfer weighs in the throughput, and after which time the ones before it are forgotten.
+const ONE_TRANSFER: f32 = 0.3;
+const THROUGHPUT_MEMORY: Duration = Duration::from_secs(600);
 /// The most that one failure weighs in the error rate.
 const ONE_FAILURE: f32 = 0.2;
 
@@ -78,6 +81,20 @@ impl<D> Node<D> {
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.latency.get().map(|us| Duration::from_micros(us as u64))
+    }
+
+    /// The smoothed speed of clients' transfers through it in bytes a second, while bytes were moving; `None` while it has moved
+    /// little. A slow client or target makes it less than what the node can.
+    #[must_use]
+    pub fn throughput(&self) -> Option<f32> {
+        self.throughput.get()
+    }
+
+    /// Takes in the speed of one transfer, in bytes a second.
+    pub fn record_throughput(&self, bytes_per_sec: f32, now: Timestamp) {
+        if bytes_per_sec.is_finite() && bytes_per_sec >= 0.0 {
+            self.throughput.add_at_most(bytes_per_sec, ONE_TRANSFER, now, THROUGHPUT_MEMORY);
+        }
     }
 
     /// The smoothed share of failures, 0 to 1.

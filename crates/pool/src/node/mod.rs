@@ -57,6 +57,8 @@ pub struct Node<D> {
     placed_latency: AtomicU32,
     /// When it is checked next, in ms; 0 = unknown.
     next_check: AtomicU64,
+    /// Bytes a second of transfers through it.
+    throughput: Ewma,
     payload: Mutex<Payload<D>>,
     facts: Mutex<Facts>,
     spec: NodeSpec,
@@ -85,6 +87,7 @@ impl<D> Node<D> {
             next_check: AtomicU64::new(0),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
+            throughput: Ewma::starting(None, now),
             circuit: Circuit::default(),
             last_success: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
             facts: Mutex::new(Facts::new(label, record, now)),

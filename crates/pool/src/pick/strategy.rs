@@ -41,6 +41,7 @@ impl<'s, D> Choice<'s, '_, D> {
             Strategy::LeastConnections => self.least_connections(),
             Strategy::ConsistentHash => self.on_ring(self.query.site.or(self.query.session).unwrap_or(seed)),
             Strategy::Sticky => self.on_ring(self.query.session.unwrap_or(seed)),
+            Strategy::Fastest => self.fastest(),
         }
     }
 
@@ -144,6 +145,18 @@ impl<'s, D> Choice<'s, '_, D> {
             self.member(index)
         });
         drawn.min_by_key(load).or_else(|| self.scan_from(start, |_| true))
+    }
+
+    fn fastest(&mut self) -> Option<&'s Arc<Node<D>>> {
+        let drawn: SmallVec<[_; SAMPLE]> = (0..SAMPLE).filter_map(|_| self.draw_once()).collect();
+        let (sum, count) = drawn
+            .iter()
+            .filter_map(|node| node.throughput())
+            .fold((0.0, 0.0), |(sum, count), rate| (sum + rate, count + 1.0));
+        let mean = if count > 0.0 { sum / count } else { 1.0 };
+        let share = |node: &Node<D>| node.throughput().unwrap_or(mean) / (1.0 + node.in_flight() as f32);
+        let best = drawn.into_iter().max_by(|a, b| share(a).total_cmp(&share(b)));
+        best.or_else(|| self.scan())
     }
 
     /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the

@@ -27,7 +27,7 @@ fn strategies_have_names() {
     for strategy in Strategy::ALL {
         assert_eq!(strategy.name().parse(), Ok(strategy));
     }
-    assert!("fastest".parse::<Strategy>().is_err());
+    assert!("quickest".parse::<Strategy>().is_err());
 }
 
 #[test]
@@ -243,6 +243,22 @@ fn exclusions_leave_the_one_that_remains() {
         let query = Query { exclude_nodes: &all, session: Some(1), ..query(strategy) };
         assert!(pool.pick(&query, 1).is_none());
     }
+}
+
+#[test]
+fn fastest_follows_the_transfers_and_spreads_them() {
+    let pool = healthy(10);
+    let fast = |pool: &TestPool| {
+        let picks = (0..300).filter_map(|rng| picked(pool, &query(Strategy::Fastest), rng));
+        picks.filter(|node| *node == id(7)).count()
+    };
+    assert!(fast(&pool) < 150, "nothing is known yet");
+    (0..10).for_each(|n| pool.node(id(n)).unwrap().record_throughput(if n == 7 { 5e6 } else { 1e5 }, at(2)));
+    assert!(fast(&pool) > 200, "{}", fast(&pool));
+    let _busy: Vec<_> = (0..100).map(|rng| pool.pick(&query(Strategy::Fastest), rng).unwrap()).collect();
+    assert!(pool.node(id(7)).unwrap().in_flight() < 90, "a node that carries much is shared less");
+    pool.node(id(7)).unwrap().record_throughput(f32::NAN, at(3));
+    assert!(pool.node(id(7)).unwrap().throughput().is_some_and(f32::is_finite));
 }
 
 #[test]
