@@ -9,10 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quinn::congestion::{Controller, ControllerFactory};
+use quinn::congestion::{BbrConfig, Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
-
-use super::bbr::Bbr;
 
 /// The seconds over which the share of lost packets is measured.
 const SLOTS: usize = 5;
@@ -47,7 +45,7 @@ struct Factory(Promise);
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let bbr = Bbr::new(now, mtu);
+        let bbr = Arc::new(BbrConfig::default()).build(now, mtu);
         let brutal = Brutal { begun: now, rtt: Duration::ZERO, mtu: mtu.into(), slots: [Slot::default(); SLOTS] };
         Box::new(Negotiated { promise: self.0.clone(), bbr, brutal })
     }
@@ -55,7 +53,7 @@ impl ControllerFactory for Factory {
 
 struct Negotiated {
     promise: Promise,
-    bbr: Bbr,
+    bbr: Box<dyn Controller>,
     brutal: Brutal,
 }
 
@@ -147,7 +145,7 @@ impl Controller for Negotiated {
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self { promise: self.promise.clone(), bbr: self.bbr.clone(), brutal: self.brutal.clone() })
+        Box::new(Self { promise: self.promise.clone(), bbr: self.bbr.clone_box(), brutal: self.brutal.clone() })
     }
 
     fn initial_window(&self) -> u64 {

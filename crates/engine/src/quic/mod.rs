@@ -4,7 +4,6 @@
 //! A node costs nothing while nobody uses it: its [`QuicPool`](pool::QuicPool) open a connection for the first stream, share
 //! it among all streams and datagram associations, and close it [`IDLE`](pool::IDLE) after the last of them is gone.
 
-mod bbr;
 mod brutal;
 mod carried;
 mod clients;
@@ -27,7 +26,6 @@ mod stream;
 mod tests;
 pub(crate) mod varint;
 
-pub(crate) use bbr::BbrFactory;
 pub(crate) use brutal::{Promise, negotiated};
 pub(crate) use clients::SharedClients;
 pub(crate) use datagram_queues::{DatagramQueue, DatagramQueues};

@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_core::{Congestion, Secret, Target, Tuic, TuicUser, UdpRelayMode};
-use quinn::congestion::{ControllerFactory, CubicConfig, NewRenoConfig};
+use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use uuid::Uuid;
 
 use self::{
@@ -24,7 +24,7 @@ use self::{
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
     io::header_stream::{HeaderStream, NoHead},
-    quic::{BbrFactory, Dialled, QuicConnection, QuicPool, QuicServer, SharedClients, transport_config},
+    quic::{Dialled, QuicConnection, QuicPool, QuicServer, SharedClients, transport_config},
 };
 
 /// The streams with UDP packets that a server may have open at the same time.
@@ -85,7 +85,7 @@ impl TuicDialer {
         let controller: Arc<dyn ControllerFactory + Send + Sync> = match self.congestion {
             Congestion::Cubic => Arc::new(CubicConfig::default()),
             Congestion::NewReno => Arc::new(NewRenoConfig::default()),
-            Congestion::Bbr => Arc::new(BbrFactory),
+            Congestion::Bbr => Arc::new(BbrConfig::default()),
         };
         let mut transport = transport_config(SERVER_STREAMS);
         transport.congestion_controller_factory(controller);
