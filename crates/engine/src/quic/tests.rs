@@ -344,7 +344,8 @@ async fn losses_on_the_way_lose_no_bytes() {
         send.shutdown().await
     };
     let (written, read) = tokio::join!(writing, receive.read_to_end(&mut received));
-    (written.unwrap(), read.unwrap());
+    written.unwrap();
+    read.unwrap();
     assert!(received == sent);
 }
 
