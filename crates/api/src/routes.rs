@@ -19,8 +19,8 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     AddQuery, AddReport, ApiError, BanDto, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FetchRequest,
-    LiftReport, LiftRequest, NodeDto, NodesPage, NodesQuery, ProbeRequest, RemoveReport, RemoveRequest, Saved,
-    SessionDto, SessionsQuery, StatusDto, body::WholeBody, guard::Guard, page::MetricsPage,
+    LiftReport, LiftRequest, NodeDto, NodesPage, NodesQuery, ProbeRequest, ReloadReport, RemoveReport, RemoveRequest,
+    Saved, SessionDto, SessionsQuery, StatusDto, body::WholeBody, guard::Guard, page::MetricsPage,
 };
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
@@ -50,6 +50,7 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> Router {
         .route("/nodes/{id}", get(node).delete(remove_one))
         .route("/probe", post(probe))
         .route("/fetch", post(fetch))
+        .route("/reload", post(reload))
         .route("/bans", get(bans).post(ban).delete(lift))
         .route("/bans/{id}", delete(lift_one))
         .route("/status", get(status))
@@ -236,6 +237,16 @@ async fn fetch(
     let request: FetchRequest = json_body(&body)?;
     let report = door.control.fetch(&request).await?;
     Ok((done_or_accepted(report.pending), Json(report)).into_response())
+}
+
+async fn reload(
+    State(door): State<Door>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Json<ReloadReport>, ApiError> {
+    parameters(query)?;
+    let NoParameters {} = json_body(&body)?;
+    door.control.reload().await.map(Json)
 }
 
 /// 202 while something of what was asked for goes on.

@@ -57,7 +57,12 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ApiServeError> {
     let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
-    let router = routes::router(control, guard);
+    serve_router(listener, routes::router(control, guard), stop).await;
+    Ok(())
+}
+
+/// Serves these paths until `stop` is cancelled.
+pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let places = Places::default();
     let tasks = TaskTracker::new();
@@ -85,7 +90,6 @@ pub async fn serve(
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
         tracing::warn!("api requests were cut off at the end");
     }
-    Ok(())
 }
 
 /// The next connection, as soon as there is room for one.
@@ -106,7 +110,8 @@ async fn holding(_place: (OwnedSemaphorePermit, Place), connection: impl Future<
 async fn connection(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let served = http.serve_connection(TokioIo::new(ApiStream::new(stream)), TowerToHyperService::new(router));
+    let served =
+        http.serve_connection(TokioIo::new(ApiStream::new(stream)), TowerToHyperService::new(router)).with_upgrades();
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,

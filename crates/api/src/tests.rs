@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hyper::body::Bytes;
+use hyper::{StatusCode, body::Bytes};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -66,7 +66,7 @@ fn session() -> SessionDto {
 }
 
 #[async_trait]
-impl Control for Fake {
+impl NodesPort for Fake {
     fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
         if query.state.as_deref() == Some("odd") {
             return Err(ApiError::BadRequest("state is one of new, healthy, suspect, dead".into()));
@@ -89,11 +89,6 @@ impl Control for Fake {
         Ok(ProbeReport { asked: 1, pending, ..ProbeReport::default() })
     }
 
-    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
-        let pending = usize::from(request.wait == Some(0));
-        Ok(FetchReport { asked: request.sources.len(), pending, ..FetchReport::default() })
-    }
-
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         let removed = request.ids.iter().filter(|id| **id == node().id).count();
         Ok(Saved {
@@ -110,7 +105,10 @@ impl Control for Fake {
         let lifted = ids.iter().filter(|id| **id == node().id).count();
         Ok(Saved { done: LiftReport { lifted, missing: ids.len() - lifted }, stored: true })
     }
+}
 
+#[async_trait]
+impl SessionsPort for Fake {
     fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
         let fits = query.session.as_ref().is_none_or(|asked| *asked == session().session);
         if fits { vec![session()] } else { Vec::new() }
@@ -128,7 +126,9 @@ impl Control for Fake {
         let node = request.node.clone().ok_or(ApiError::NotFound)?;
         Ok(FeedbackReport { node, site: request.site.clone() })
     }
+}
 
+impl LivePort for Fake {
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
         Ok(ExplainDto {
             listener: "proxy".into(),
@@ -170,6 +170,18 @@ impl Control for Fake {
     fn metrics(&self) -> String {
         self.0.fetch_add(1, Ordering::Relaxed);
         "# EOF\n".into()
+    }
+}
+
+#[async_trait]
+impl SettingsPort for Fake {
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        let pending = usize::from(request.wait == Some(0));
+        Ok(FetchReport { asked: request.sources.len(), pending, ..FetchReport::default() })
+    }
+
+    async fn reload(&self) -> Result<ReloadReport, ApiError> {
+        Ok(ReloadReport { changed: vec!["proxy.attempts".into()], restart: Vec::new() })
     }
 }
 
@@ -430,4 +442,36 @@ async fn bans_are_made_listed_and_lifted() {
     assert_eq!((status, serde_json::from_str::<LiftReport>(&body).unwrap().missing), (200, 1));
     assert_eq!(ask(&request("DELETE", &format!("/api/v1/bans/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("DELETE", "/api/v1/bans/ff", "")).await.0, 404);
+}
+
+/// What WebSockets need: a connection that goes on as something else after its answer.
+#[tokio::test]
+async fn a_connection_can_be_upgraded() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = |request: axum::extract::Request| async {
+        tokio::spawn(async move {
+            let mut stream = hyper_util::rt::TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+            let mut word = [0; 5];
+            stream.read_exact(&mut word).await.unwrap();
+            stream.write_all(&word).await.unwrap();
+        });
+        (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
+    };
+    let router = axum::Router::new().route("/echo", axum::routing::get(echo));
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve::serve_router(listener, router, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    stream.write_all(b"hello").await.unwrap();
+    let mut word = [0; 5];
+    stream.read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"hello");
+    stop.cancel();
+    serving.await.unwrap();
 }

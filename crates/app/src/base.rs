@@ -113,10 +113,10 @@ impl Base {
         })
     }
 
-    /// Probes at a time: what the configuration says, else a share of the open-file limit.
-    pub(crate) fn probe_concurrency(&self) -> usize {
+    /// Probes at a time when the configuration does not say how many: a share of the open-file limit.
+    pub(crate) fn probe_share(&self) -> usize {
         let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
-        self.config.probe.concurrency.unwrap_or(share.clamp(16, 2000))
+        share.clamp(16, 2000)
     }
 }
 

@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// List the banned nodes of the running instance, or lift bans
     #[command(after_help = "Examples:\n  hezar bans\n  hezar bans --lift 4254ec")]
     Bans(BansArgs),
+    /// Let the running instance read its configuration again, and apply what differs
+    #[command(after_help = "Examples:\n  hezar reload\n  hezar config check && hezar reload")]
+    Reload(JsonArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Watch the running instance: pool, traffic, sources, last errors

@@ -44,14 +44,14 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
 }
 
 /// A further listener; all that it does not say is as `[proxy]` says.
-pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: FilterId) -> GatewayConfig {
+pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Option<FilterId>) -> GatewayConfig {
     GatewayConfig {
         name: listener.name.as_str().into(),
         listen: listener.listen,
         users: listener.users.clone(),
         strategy: listener.strategy,
         client_limits: listener.client_limits,
-        filter: Some(filter),
+        filter,
         ..gateway(config)
     }
 }

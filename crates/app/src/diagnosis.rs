@@ -5,13 +5,18 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
 use hezar_pool::{Counts, State};
-use hezar_probe::{Outage, Prober};
+use hezar_probe::Outage;
 use hezar_store::SourceRow;
 use parking_lot::RwLock;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{nodes::Nodes, output, sources::status::SourceTable};
+use crate::{
+    nodes::Nodes,
+    output,
+    runtime::prober::ProberSlot,
+    sources::{Collector, status::SourceTable},
+};
 
 /// How often the line is made anew.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,9 +29,9 @@ pub(crate) struct Diagnosis {
     pub(crate) pool: Arc<Nodes>,
     pub(crate) table: SourceTable,
     pub(crate) clock: Clock,
-    pub(crate) prober: Arc<Prober>,
-    /// The names of the sources that are read.
-    pub(crate) sources: Arc<[String]>,
+    pub(crate) prober: Arc<ProberSlot>,
+    /// The sources that are read.
+    pub(crate) collector: Arc<Collector>,
     /// The line as it was made last.
     pub(crate) line: Arc<RwLock<Option<Arc<str>>>>,
 }
@@ -77,11 +82,11 @@ impl Diagnosis {
 
     fn make(&self) -> Option<Reason> {
         let snapshot = self.pool.snapshot();
-        let (counts, outage) = (snapshot.counts(), self.prober.outage());
+        let (counts, outage) = (snapshot.counts(), self.prober.get().outage());
         if counts.routable() > 0 && outage.is_none() {
             return None;
         }
-        let sources: Vec<_> = self.sources.iter().map(|name| self.table.row(name)).collect();
+        let sources: Vec<_> = self.collector.names().iter().map(|name| self.table.row(name)).collect();
         let failure = (counts.dead > 0).then(|| self.common_failure()).flatten();
         reason(&Facts { counts, outage, sources: &sources, failure, now: self.clock.now() })
     }

@@ -20,8 +20,10 @@ mod places;
 mod remote;
 mod rlimit;
 mod running;
+mod runtime;
 mod sources;
 mod store_sync;
+mod supervise;
 mod token;
 
 use std::process::ExitCode;

@@ -48,7 +48,7 @@ pub(crate) type Policy = ArcSwap<GatewayConfig>;
 
 settings! {
     /// The settings of one listener. Those of `[proxy]` also say what a `[[listener]]` does not say.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq)]
     pub struct GatewayConfig in "proxy" {
         /// Any other address than loopback needs users.
         /// A port alone means `127.0.0.1`.

@@ -208,6 +208,15 @@ pub struct LiftRequest {
     pub ids: Vec<String>,
 }
 
+/// The answer to `POST /api/v1/reload`: what differed from the configuration in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// What was applied, in words: keys such as `proxy.attempts`, sources and listeners.
+    pub changed: Vec<String>,
+    /// Keys that take effect at the next start only.
+    pub restart: Vec<String>,
+}
+
 /// The answer to lifting bans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiftReport {

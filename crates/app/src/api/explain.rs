@@ -64,10 +64,11 @@ impl ApiBackend {
         })
     }
 
-    fn listener(&self, name: Option<&str>) -> Result<&GatewayConfig, ApiError> {
+    fn listener(&self, name: Option<&str>) -> Result<GatewayConfig, ApiError> {
+        let listeners = self.listeners.configs();
         let found = match name {
-            Some(name) => self.listeners.iter().find(|listener| *listener.name == *name),
-            None => self.listeners.first(),
+            Some(name) => listeners.into_iter().find(|listener| *listener.name == *name),
+            None => listeners.into_iter().next(),
         };
         found.ok_or_else(|| ApiError::BadRequest(format!("there is no listener {:?}", name.unwrap_or_default())))
     }

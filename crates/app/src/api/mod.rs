@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddQuery, AddReport, ApiError, BanDto, Control, EndReport, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, HealthDto, LiftReport, NodeDto, NodesPage, NodesQuery, ProbeReport,
-    ProbeRequest, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsQuery, StateCounts, StatusDto,
+    AddQuery, AddReport, ApiError, BanDto, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
+    FetchReport, FetchRequest, HealthDto, LiftReport, LivePort, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport,
+    ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort, SessionsQuery,
+    SettingsPort, StateCounts, StatusDto,
 };
 use hezar_core::Timestamp;
-use hezar_gateway::{GatewayConfig, Sessions};
-use hezar_probe::Prober;
+use hezar_gateway::Sessions;
 use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
 
@@ -28,6 +28,7 @@ use crate::{
     bans::Bans,
     diagnosis::Diagnosis,
     nodes::Nodes,
+    runtime::{listeners::Listeners, prober::ProberSlot, reload::Runtime},
     sources::{Collector, status::SourceTable},
 };
 use nodes::{Filter, dto};
@@ -37,21 +38,20 @@ pub(crate) struct ApiBackend {
     pub(crate) pool: Arc<Nodes>,
     pub(crate) clock: hezar_engine::Clock,
     pub(crate) started: Timestamp,
-    pub(crate) proxy: std::net::SocketAddr,
     pub(crate) table: SourceTable,
     pub(crate) bans: Bans,
     pub(crate) registry: Arc<Registry>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
-    /// The listeners, the first one in front.
-    pub(crate) listeners: Vec<GatewayConfig>,
-    pub(crate) prober: Arc<Prober>,
+    pub(crate) listeners: Arc<Listeners>,
+    pub(crate) prober: Arc<ProberSlot>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) diagnosis: Diagnosis,
+    pub(crate) runtime: Arc<Runtime>,
 }
 
 #[async_trait]
-impl Control for ApiBackend {
+impl NodesPort for ApiBackend {
     fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
         let (filter, order) = (Filter::new(query)?, order::read(query.sort.as_deref())?);
         let (offset, size) = (query.offset.unwrap_or(0), query.page_size());
@@ -74,10 +74,6 @@ impl Control for ApiBackend {
         self.probe_on_demand(request).await
     }
 
-    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
-        self.fetch_on_demand(request).await
-    }
-
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         self.remove_nodes(request).await
     }
@@ -89,7 +85,10 @@ impl Control for ApiBackend {
     async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError> {
         self.lift_bans(ids).await
     }
+}
 
+#[async_trait]
+impl SessionsPort for ApiBackend {
     fn sessions(&self, query: &SessionsQuery) -> Vec<SessionDto> {
         self.fitting_sessions(query)
     }
@@ -105,7 +104,9 @@ impl Control for ApiBackend {
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {
         self.note_feedback(request)
     }
+}
 
+impl LivePort for ApiBackend {
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
         self.explain_request(query)
     }
@@ -129,7 +130,7 @@ impl Control for ApiBackend {
         StatusDto {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
-            proxy: self.proxy.to_string(),
+            proxy: self.listeners.addresses().first().map(ToString::to_string).unwrap_or_default(),
             reason: self.diagnosis.refresh().map(|line| line.to_string()),
             nodes,
             exits: snapshot.exits(),
@@ -146,5 +147,17 @@ impl Control for ApiBackend {
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[async_trait]
+impl SettingsPort for ApiBackend {
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
+        self.fetch_on_demand(request).await
+    }
+
+    async fn reload(&self) -> Result<ReloadReport, ApiError> {
+        let applied = self.runtime.reload().await.map_err(|error| ApiError::BadRequest(format!("{error:#}")))?;
+        Ok(ReloadReport { changed: applied.changed, restart: applied.restart })
     }
 }

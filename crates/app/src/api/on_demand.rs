@@ -20,7 +20,7 @@ impl ApiBackend {
     pub(crate) async fn probe_on_demand(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
         let end = Instant::now() + request.patience();
         let ids = self.wanted(request).await?;
-        let mut answers = self.prober.probe_now(ids).map_err(|error| match error {
+        let mut answers = self.prober.get().probe_now(ids).map_err(|error| match error {
             ProbeNowError::NotRunning => ApiError::Unavailable,
             _ => ApiError::Busy("too many probes are asked for"),
         })?;

@@ -27,7 +27,7 @@ impl ApiBackend {
     pub(crate) async fn rotate_session(&self, id: &str) -> Result<Option<Saved<SessionDto>>, ApiError> {
         let (id, now) = (read_session(id)?, self.clock.now());
         let Some(session) = self.sessions.get(id, now) else { return Ok(None) };
-        let filter = self.listeners.iter().find(|listener| listener.name == session.listener);
+        let filter = self.listeners.configs().into_iter().find(|listener| listener.name == session.listener);
         let filter = filter.and_then(|listener| listener.filter);
         let query = Query { filter, country: session.country, strategy: Strategy::Random, ..Query::default() };
         self.pool.rotate(session.pool_key(), &query, rand::random()).ok_or(ApiError::NoExit)?;

@@ -34,7 +34,7 @@ use crate::{
 const FLAG_VARIABLES: [&str; 2] = ["HEZAR_CONFIG", "HEZAR_DATA"];
 
 /// What the command line and the environment say besides the command itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct GlobalArgs {
     user: UserFolders,
     places: Places,
@@ -68,6 +68,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Add(args) => block_on(remote::add(global.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(global.remote()?, args)),
         Command::Bans(args) => block_on(remote::bans(global.remote()?, args)),
+        Command::Reload(args) => block_on(remote::reload(global.remote()?, args)),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),

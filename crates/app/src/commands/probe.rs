@@ -12,9 +12,10 @@ use crate::{
     base::Base,
     cli::ProbeArgs,
     config::Config,
-    instance::{StoreTask, end_signal, prober},
+    instance::{StoreTask, end_signal},
     logs, output,
     remote::Remote,
+    runtime::prober::ProberSlot,
 };
 
 /// How long the running instance may take.
@@ -28,7 +29,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
     let _log = logs::quiet(&config.log)?;
     let mut base = Base::open(config).await?;
     let store_task = StoreTask::start(&mut base);
-    let prober = prober(&mut base)?;
+    let prober = ProberSlot::new(&mut base)?.get();
     let total = base.pool.snapshot().counts().total();
     if total == 0 {
         output::note("no nodes in the store: run `hezar fetch` first");

@@ -1,13 +1,15 @@
-//! The commands that change the running instance: `add`, `remove`.
+//! The commands that change the running instance: `add`, `remove`, `bans`, `reload`.
 
 use std::{io::Read, process::ExitCode};
 
 use anyhow::{Context, bail};
-use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, NodesQuery, RemoveReport, RemoveRequest, Saved};
+use hezar_api::{
+    AddReport, BanDto, LiftReport, LiftRequest, NodesQuery, ReloadReport, RemoveReport, RemoveRequest, Saved,
+};
 use url::form_urlencoded;
 
 use crate::{
-    cli::{AddArgs, BansArgs, RemoveArgs},
+    cli::{AddArgs, BansArgs, JsonArgs, RemoveArgs},
     output,
     remote::Remote,
 };
@@ -112,4 +114,23 @@ fn say_if_behind(stored: bool) {
     if !stored {
         output::note("accepted, and not in the store yet: it cannot be written now (`hezar status` says why)");
     }
+}
+
+/// `hezar reload`.
+pub(super) async fn reload(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
+    let report: ReloadReport = remote.post("/api/v1/reload", "{}").await?;
+    if args.json {
+        output::json(&report)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if report.changed.is_empty() && report.restart.is_empty() {
+        output::line("nothing differs from the configuration in force")?;
+    }
+    for change in &report.changed {
+        output::line(format!("applied: {change}"))?;
+    }
+    for key in &report.restart {
+        output::line(format!("needs a restart: {key}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use super::{GlobalArgs, runtime};
@@ -15,10 +16,11 @@ use crate::{
     config::Config,
     demo::Demo,
     exposure,
-    instance::{self, end_signal, ignore_hangups},
+    instance::{self, end_signal, outlive_hangups},
     logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
+    runtime::reload::Loader,
 };
 
 /// What work on other threads gets when everything else has ended.
@@ -46,7 +48,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     }
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let hangups = tokio::spawn(ignore_hangups());
+        outlive_hangups();
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
         let mut base = Base::open(config).await?;
         if idle && base.pool.snapshot().counts().total() == 0 {
@@ -62,7 +64,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             demo.join(&mut base);
         }
         let stop = CancellationToken::new();
-        let running = instance::run(base, stop.clone());
+        let running = instance::run(base, loader(global, args.demo), stop.clone());
         tokio::pin!(running);
         let ended = tokio::select! {
             ended = running.as_mut() => ended.map(|()| ExitCode::SUCCESS),
@@ -81,12 +83,20 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
         if let Some(demo) = demo {
             demo.end().await;
         }
-        hangups.abort();
         ended
     });
     // Whatever still runs on other threads does not hold the end up.
     runtime.shutdown_timeout(LAST_WORK);
     ended
+}
+
+/// Reads the configuration again for the running instance, with what the command line and the environment said at the start.
+fn loader(global: &GlobalArgs, demo: bool) -> Loader {
+    let global = global.clone();
+    Box::new(move || match demo {
+        true => Err(anyhow!("the demonstration has no configuration that could be read again")),
+        false => global.config(),
+    })
 }
 
 /// Whether an earlier run has left a store, which may hold nodes.

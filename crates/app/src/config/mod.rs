@@ -75,7 +75,7 @@ pub struct Config {
 }
 
 /// A further address that clients use, over a part of the pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// Its name, unique among listeners.
     pub name: String,

@@ -24,7 +24,7 @@ pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
 
 /// One source of nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceConfig {
     /// Its name, unique among sources.
     pub name: String,
@@ -51,7 +51,7 @@ pub struct SourceConfig {
 }
 
 /// Where the nodes are published.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceOrigin {
     /// A URL, possibly with date placeholders. Subscriptions have their password or token in it.
     Url(Secret),

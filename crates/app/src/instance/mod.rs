@@ -1,15 +1,12 @@
 //! One running instance: builds every part, connects them, and stops them in order.
 
 mod store_task;
-pub(crate) mod supervise;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::Context;
 use hezar_api::Control;
 use hezar_core::Secret;
-use hezar_gateway::{Gateway, GatewayConfig, Sessions};
-use hezar_probe::{Geo, Prober};
+use hezar_gateway::{Gateway, Sessions};
 use tokio::{net::TcpListener, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
@@ -25,33 +22,28 @@ use crate::{
     greeting::Greeting,
     places::UserFolders,
     running::Announcement,
+    runtime::{
+        listeners::{Listeners, listen},
+        prober::ProberSlot,
+        reload::{Loader, Runtime},
+    },
     sources::Collector,
     store_sync::{sessions::SessionSync, status as store_status},
+    supervise::{Supervisor, TaskMetrics},
     token,
 };
 pub(crate) use store_task::StoreTask;
-use supervise::{Supervisor, TaskMetrics};
 
-/// Runs everything until `stop` is cancelled.
-pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Result<()> {
-    let proxy = listen(base.config.proxy.listen, "proxy.listen or --listen").await?;
+/// Runs everything until `stop` is cancelled; `load` reads the configuration again.
+pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -> anyhow::Result<()> {
     let api = match base.config.api.address() {
         Some(address) => Some(listen(address, "api.listen or --api").await?),
         None => None,
     };
     let store_task = StoreTask::start(&mut base);
-    let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
+    let collector = Arc::new(Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?);
     let table = collector.table();
-    let prober = Arc::new(prober(&mut base)?);
-    let mut listeners = vec![convert::gateway(&base.config)];
-    let mut sockets = vec![proxy];
-    for listener in &base.config.listeners {
-        let filter = base.pool.add_filter(convert::filter(&base.config, listener))?;
-        listeners.push(convert::listener(&base.config, listener, filter));
-        sockets.push(listen(listener.listen, "listen of the [[listener]]").await?);
-    }
-    let own: Result<Vec<_>, _> = sockets.iter().chain(&api).map(TcpListener::local_addr).collect();
-    base.native.set_own_listeners(own?);
+    let prober = Arc::new(ProberSlot::new(&mut base)?);
     let bounds = &base.config.proxy;
     let sessions = Sessions::new(bounds.max_sessions).with_user_limit(bounds.max_sessions_per_user);
     let sessions = Arc::new(sessions);
@@ -64,23 +56,36 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
         table: table.clone(),
         clock: base.clock,
         prober: Arc::clone(&prober),
-        sources: base.config.sources.iter().filter(|source| source.enabled).map(|source| source.name.clone()).collect(),
+        collector: Arc::clone(&collector),
         line: Arc::default(),
     };
     let line = Arc::clone(&diagnosis.line);
-    let gateway = |config| {
-        let line = Arc::clone(&line);
-        gateway(&base, config, &metrics, &sessions).with_explanation(move || line.read().clone())
-    };
-    let gateways: Vec<_> = listeners.iter().map(gateway).collect();
+    let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
+    let gateway = Gateway::new(convert::gateway(&base.config), pool, engine, base.clock, metrics.clone())
+        .with_sessions(Arc::clone(&sessions))
+        .with_explanation(move || line.read().clone());
+    let api_address = api.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
+    let listeners = Arc::new(Listeners::new(gateway, pool, native, api_address, stop.clone()));
+    listeners.carry_out(listeners.plan(&base.config).await?)?;
+    let runtime = Arc::new(Runtime::new(
+        load,
+        base.config.clone(),
+        Arc::clone(&base.pool),
+        Arc::clone(&listeners),
+        Arc::clone(&prober),
+        Arc::clone(&collector),
+    ));
     register_pool(&mut base.registry, Arc::clone(&base.pool), table.clone());
     register_tasks(&mut base.registry);
     store_status::register(&mut base.registry, store_task.writer.clone());
 
-    let address = sockets[0].local_addr()?;
-    tracing::info!(%address, "proxy listens");
+    let proxies = listeners.addresses();
+    if let Some(address) = proxies.first() {
+        tracing::info!(%address, "proxy listens");
+    }
     let mut greeting = Greeting {
-        proxies: sockets.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+        proxies,
         api: None,
         nodes: base.pool.snapshot().counts(),
         sources: base.config.sources.iter().filter(|source| source.enabled).count(),
@@ -96,12 +101,8 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
     tasks.essential("persist", async move { node_sync.run(persisting).await });
     tasks.restarting(
         "prober",
-        every_time(&stop, Arc::clone(&prober), |prober, stop| async move {
-            prober.run(stop).await;
-            Ok(())
-        }),
+        every_time(&stop, Arc::clone(&prober), |prober, stop| async move { prober.run(stop).await }),
     );
-    let collector = Arc::new(collector);
     tasks.restarting(
         "collector",
         every_time(&stop, Arc::clone(&collector), |collector, stop| async move {
@@ -133,10 +134,18 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             Ok(())
         }),
     );
-    for (gateway, socket) in gateways.into_iter().zip(sockets) {
-        let stop = stop.clone();
-        tasks.essential("gateway", async move { Ok(gateway.serve(socket, stop).await?) });
-    }
+    let serving = Arc::clone(&listeners);
+    tasks.essential("gateway", async move { serving.run().await });
+    tasks.restarting(
+        "reload",
+        every_time(&stop, Arc::clone(&runtime), |runtime, stop| async move {
+            tokio::select! {
+                () = runtime.follow_hangups() => {}
+                () = stop.cancelled() => {}
+            }
+            Ok(())
+        }),
+    );
     let mut announcement = None;
     if let Some(listener) = api {
         let (token, api_address) = (token::load_or_make(&base.config)?, listener.local_addr()?);
@@ -147,7 +156,6 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             pool: Arc::clone(&base.pool),
             clock: base.clock,
             started: base.clock.now(),
-            proxy: address,
             table,
             bans: base.bans,
             registry: Arc::new(base.registry),
@@ -157,6 +165,7 @@ pub(crate) async fn run(mut base: Base, stop: CancellationToken) -> anyhow::Resu
             prober,
             collector,
             diagnosis,
+            runtime,
         };
         let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
         tracing::info!(address = %api_address, "api listens");
@@ -201,22 +210,6 @@ where
     move || task(Arc::clone(&parts), stop.clone())
 }
 
-/// The prober, its metrics registered.
-pub(crate) fn prober(base: &mut Base) -> anyhow::Result<Prober> {
-    let metrics = hezar_probe::ProbeMetrics::default();
-    metrics.register(&mut base.registry);
-    let config = convert::probe(&base.config, base.probe_concurrency());
-    let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
-    let geo = base.geo.clone().map(|geo| geo as Arc<dyn Geo>);
-    Prober::new(config, pool, engine, base.native.tls(), geo, base.clock, metrics).context("probe")
-}
-
-fn gateway(base: &Base, config: &GatewayConfig, metrics: &hezar_gateway::Metrics, sessions: &Arc<Sessions>) -> Gateway {
-    let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
-    let gateway = Gateway::new(config.clone(), pool, engine, base.clock, metrics.clone());
-    gateway.with_sessions(Arc::clone(sessions))
-}
-
 /// Tells the user's commands where this instance is; they find it through the configuration otherwise.
 fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announcement> {
     let user = UserFolders::from_environment();
@@ -227,12 +220,6 @@ fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announce
             None
         }
     }
-}
-
-async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
-    })
 }
 
 /// Completes when the program is asked to end: SIGTERM, or SIGINT from the terminal.
@@ -251,18 +238,12 @@ pub(crate) async fn end_signal() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Tells what a hangup does not do, for as long as it runs: the program goes on when its terminal is closed, and the
-/// configuration is read at the start only.
-pub(crate) async fn ignore_hangups() {
+/// Keeps a hangup from ending the program, from before the configuration is in force.
+pub(crate) fn outlive_hangups() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut hangup) = signal(SignalKind::hangup()) {
-            while hangup.recv().await.is_some() {
-                tracing::warn!(
-                    "SIGHUP: the configuration is read at the start only, restart to apply a change; this instance goes on"
-                );
-            }
-        }
+        // The handler stays for as long as the process lives.
+        drop(signal(SignalKind::hangup()));
     }
 }

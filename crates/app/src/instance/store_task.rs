@@ -7,8 +7,7 @@ use hezar_store::{Store, WriteSummary, Writer, WriterConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::supervise;
-use crate::{base::Base, store_sync::nodes::NodeSync};
+use crate::{base::Base, store_sync::nodes::NodeSync, supervise};
 
 /// The writer and its task.
 pub(crate) struct StoreTask {

@@ -1,4 +1,4 @@
-//! The sources of the configuration: each is read when it is due or when somebody asks, and what left the configuration is
+//! The sources of the configuration: each is read when it is due or when somebody asks, and what leaves the configuration is
 //! dropped.
 
 pub(crate) mod pool_dialer;
@@ -9,36 +9,37 @@ pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::anyhow;
 use hezar_core::{CodeDoc, NodeId, Timestamp};
-use hezar_engine::{AddressPolicy, Clock, Dialer};
+use hezar_engine::{AddressPolicy, Clock, Dialer, Engine, TlsClients};
 use hezar_fetch::{FetchMetrics, FetchOutcome, Fetcher, Via};
 use hezar_pool::PoolChange;
 use hezar_store::{SourceRow, Writer};
+use parking_lot::RwLock;
 use tokio::{
     sync::{Mutex, mpsc},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
 };
 
 use crate::{
     base::Base,
-    config::{MANUAL_SOURCES, SourceConfig},
+    config::{Config, MANUAL_SOURCES, SourceConfig},
     convert,
     nodes::Nodes,
     store_sync::nodes::NodeSync,
 };
 use pool_dialer::{FetchRoutes, PoolDialer};
 use reader::Reader;
-use refresh::Demand;
 pub(crate) use refresh::FetchNowError;
+use refresh::Order;
 use status::SourceTable;
 
 /// Sources fetched at a time.
 const AT_A_TIME: usize = 4;
-/// Demands to read sources at once that wait at most.
-const MOST_DEMANDS: usize = 16;
+/// Demands and changes that wait at most.
+const MOST_ORDERS: usize = 16;
 
 /// The codes of what can be wrong with documents that arrived whole.
 pub const SOURCE_CODES: &[CodeDoc] = &[
@@ -68,15 +69,15 @@ pub(crate) struct Reading {
     ended: FetchOutcome,
 }
 
-/// Reads the sources. One task works in [`Collector::run`]; others may ask it, or look at the table.
+/// Reads the sources. One task works in [`Collector::run`]; others may ask it, change the sources, or look at the table.
 pub(crate) struct Collector {
-    readers: Vec<Reader>,
-    table: SourceTable,
-    pool: Arc<Nodes>,
-    clock: Clock,
-    demands: mpsc::Sender<Demand>,
+    readers: RwLock<Arc<[Reader]>>,
+    factory: ReaderFactory,
+    orders: mpsc::Sender<Order>,
     /// Held by the one task that works.
-    demanded: Mutex<mpsc::Receiver<Demand>>,
+    ordered: Mutex<mpsc::Receiver<Order>>,
+    /// Held while the sources are changed.
+    changing: Mutex<()>,
 }
 
 impl Collector {
@@ -84,75 +85,95 @@ impl Collector {
     pub(crate) async fn new(base: &mut Base, node_sync: &Arc<NodeSync>, writer: &Writer) -> anyhow::Result<Self> {
         let metrics = FetchMetrics::default();
         metrics.register(&mut base.registry);
-        let fetcher = Arc::new(Fetcher::new(convert::fetch(&base.config), base.native.tls().clone(), metrics));
         let table = SourceTable::new(base.sources.clone(), writer.clone()).syncing_nodes(Arc::clone(node_sync));
         let table = table.with_unreadable(std::mem::take(&mut base.loaded.unreadable));
-        let via: Arc<dyn Dialer> =
-            Arc::new(PoolDialer { pool: Arc::clone(&base.pool), engine: Arc::clone(&base.engine), clock: base.clock });
-        let direct = |source: &SourceConfig| base.engine.direct(AddressPolicy::allowing_private(source.allow_private));
-        let reader = |source: &SourceConfig| Reader {
-            routes: match source.via {
-                Via::Pool => FetchRoutes::only(Arc::clone(&via)),
-                // A node is a stranger: over it goes only what TLS protects.
-                Via::Auto if source.origin.is_protected(&base.config.fetch) => {
-                    FetchRoutes::either(direct(source), Arc::clone(&via))
-                }
-                Via::Direct | Via::Auto => FetchRoutes::only(direct(source)),
-            },
-            source: Arc::new(source.clone()),
-            fetcher: Arc::clone(&fetcher),
+        let factory = ReaderFactory {
             pool: Arc::clone(&base.pool),
+            engine: Arc::clone(&base.engine),
+            tls: base.native.tls().clone(),
             clock: base.clock,
-            table: table.clone(),
+            metrics,
+            table,
         };
-        let readers: Vec<Reader> = base.config.sources.iter().filter(|source| source.enabled).map(reader).collect();
+        let readers = factory.readers(&base.config, &[], true);
         let now = base.clock.now();
+        for name in factory.table.names() {
+            let reader = readers.iter().find(|reader| *reader.source.name == *name);
+            let by_hand = MANUAL_SOURCES.contains(&&*name);
+            if reader.map_or(!by_hand, Reader::moved) {
+                tracing::info!(source = %name, "source left the configuration, or is another one under the same name");
+                factory.drop_source(&name, now).await?;
+            }
+        }
         readers.iter().for_each(|reader| reader.adopt(now));
-        let collector = Self::with(readers, table, Arc::clone(&base.pool), base.clock);
-        collector.drop_strangers(now).await?;
-        Ok(collector)
+        Ok(Self::with(readers, factory))
     }
 
-    fn with(readers: Vec<Reader>, table: SourceTable, pool: Arc<Nodes>, clock: Clock) -> Self {
-        let (demands, demanded) = mpsc::channel(MOST_DEMANDS);
-        Self { readers, table, pool, clock, demands, demanded: Mutex::new(demanded) }
+    fn with(readers: Vec<Reader>, factory: ReaderFactory) -> Self {
+        let (orders, ordered) = mpsc::channel(MOST_ORDERS);
+        let (readers, ordered) = (RwLock::new(readers.into()), Mutex::new(ordered));
+        Self { readers, factory, orders, ordered, changing: Mutex::default() }
+    }
+
+    /// Takes another configuration over. Sources that it leaves as they are keep their schedule, their nodes and what is being read.
+    /// What a source that is gone, switched off or moved to another place alone has listed is not used any more.
+    ///
+    /// # Errors
+    /// The task that reads, or the one that writes to the store, has ended.
+    pub(crate) async fn apply(&self, config: &Config, fetch_changed: bool) -> anyhow::Result<()> {
+        let _alone = self.changing.lock().await;
+        let (old, now) = (self.readers(), self.factory.clock.now());
+        let new = self.factory.readers(config, &old, fetch_changed);
+        let is_in = |readers: &[Reader], reader: &Reader| readers.iter().any(|other| other.is(reader));
+        let retired: Vec<Reader> = old.iter().filter(|reader| !is_in(&new, reader)).cloned().collect();
+        let began: Vec<Reader> = new.iter().filter(|reader| !is_in(&old, reader)).cloned().collect();
+        let places: HashMap<String, Arc<SourceConfig>> =
+            new.iter().map(|reader| (reader.source.name.clone(), Arc::clone(&reader.source))).collect();
+        *self.readers.write() = new.into();
+        for reader in retired {
+            let name: Arc<str> = reader.source.name.as_str().into();
+            let stays = places.get(&*name).is_some_and(|source| source.origin == reader.source.origin);
+            // Whoever merges a list now ends first; nothing is merged afterwards.
+            spawn_blocking(move || reader.retire()).await?;
+            if !stays {
+                self.factory.drop_source(&name, now).await?;
+            }
+        }
+        began.iter().for_each(|reader| reader.adopt(now));
+        self.orders.send(Order::SourcesChanged).await.map_err(|_| anyhow!("the sources are not read any more"))
     }
 
     pub(crate) fn table(&self) -> SourceTable {
-        self.table.clone()
+        self.factory.table.clone()
     }
 
-    /// Sources that were taken out of the configuration: nothing of them stays in use.
-    async fn drop_strangers(&self, now: Timestamp) -> anyhow::Result<()> {
-        let known: HashSet<&str> =
-            self.readers.iter().map(|reader| reader.source.name.as_str()).chain(MANUAL_SOURCES).collect();
-        for name in self.table.names() {
-            if !known.contains(&*name) {
-                tracing::info!(source = %name, "source left the configuration");
-                self.pool.apply(PoolChange::Remove(only_from(&self.pool, &name)), now);
-                self.pool.apply(PoolChange::DropSource(Arc::clone(&name)), now);
-                self.table.forget(&name).await.map_err(|_| anyhow!("the store's writer has ended"))?;
-            }
-        }
-        Ok(())
+    fn readers(&self) -> Arc<[Reader]> {
+        Arc::clone(&self.readers.read())
     }
 
-    /// The first of these names that no source has.
-    fn unknown<'n>(&self, names: &'n [String]) -> Option<&'n String> {
-        names.iter().find(|name| !self.readers.iter().any(|reader| reader.source.name == **name))
+    /// The names of the sources that are read.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.readers().iter().map(|reader| reader.source.name.clone()).collect()
     }
 
     /// The readers of these sources; of all when none is named.
-    fn named(&self, names: &[String]) -> impl DoubleEndedIterator<Item = &Reader> {
-        self.readers.iter().filter(move |reader| names.is_empty() || names.contains(&reader.source.name))
+    ///
+    /// # Errors
+    /// The first of the names that no source has.
+    fn named(&self, names: &[String]) -> Result<Vec<Reader>, String> {
+        let readers = self.readers();
+        if let Some(unknown) = names.iter().find(|name| !readers.iter().any(|reader| reader.source.name == **name)) {
+            return Err(unknown.clone());
+        }
+        let wanted = |reader: &&Reader| names.is_empty() || names.contains(&reader.source.name);
+        Ok(readers.iter().filter(wanted).cloned().collect())
     }
 
     /// Reads the named sources (all of them when none is named) once; `each` is told of every end.
     pub(crate) async fn once(&self, names: &[String], mut each: impl FnMut(&Reading)) -> anyhow::Result<Vec<Reading>> {
-        if let Some(unknown) = self.unknown(names) {
-            return Err(anyhow!("the configuration has no source named {unknown:?}, or it is switched off"));
-        }
-        let mut waiting: Vec<Reader> = self.named(names).rev().cloned().collect();
+        let unknown = |name| anyhow!("the configuration has no source named {name:?}, or it is switched off");
+        let mut waiting = self.named(names).map_err(unknown)?;
+        waiting.reverse();
         let mut running = JoinSet::new();
         let mut readings = Vec::with_capacity(waiting.len());
         loop {
@@ -163,10 +184,68 @@ impl Collector {
             }
             let Some(ended) = running.join_next().await else { break };
             let reading = ended?;
+            // The writer ends after this command has.
+            let _ = self.factory.table.note(reading.row.clone()).await;
             each(&reading);
             readings.push(reading);
         }
         Ok(readings)
+    }
+}
+
+/// What readers are made of.
+struct ReaderFactory {
+    pool: Arc<Nodes>,
+    engine: Arc<dyn Engine>,
+    tls: TlsClients,
+    clock: Clock,
+    metrics: FetchMetrics,
+    table: SourceTable,
+}
+
+impl ReaderFactory {
+    /// A reader for each source that is switched on: the old one where nothing about it has changed.
+    fn readers(&self, config: &Config, old: &[Reader], fetch_changed: bool) -> Vec<Reader> {
+        let fetcher = Arc::new(Fetcher::new(convert::fetch(config), self.tls.clone(), self.metrics.clone()));
+        let via: Arc<dyn Dialer> =
+            Arc::new(PoolDialer { pool: Arc::clone(&self.pool), engine: Arc::clone(&self.engine), clock: self.clock });
+        let reader = |source: &SourceConfig| {
+            let known = old.iter().find(|reader| *reader.source == *source && !fetch_changed);
+            known.cloned().unwrap_or_else(|| self.reader(source, config, &fetcher, &via))
+        };
+        config.sources.iter().filter(|source| source.enabled).map(reader).collect()
+    }
+
+    fn reader(&self, source: &SourceConfig, config: &Config, fetcher: &Arc<Fetcher>, via: &Arc<dyn Dialer>) -> Reader {
+        let direct = || self.engine.direct(AddressPolicy::allowing_private(source.allow_private));
+        Reader {
+            routes: match source.via {
+                Via::Pool => FetchRoutes::only(Arc::clone(via)),
+                // A node is a stranger: over it goes only what TLS protects.
+                Via::Auto if source.origin.is_protected(&config.fetch) => {
+                    FetchRoutes::either(direct(), Arc::clone(via))
+                }
+                Via::Direct | Via::Auto => FetchRoutes::only(direct()),
+            },
+            source: Arc::new(source.clone()),
+            fetcher: Arc::clone(fetcher),
+            pool: Arc::clone(&self.pool),
+            clock: self.clock,
+            table: self.table.clone(),
+            retired: Arc::default(),
+        }
+    }
+
+    /// Takes everything out of use that this source alone lists, and forgets the source.
+    async fn drop_source(&self, name: &Arc<str>, now: Timestamp) -> anyhow::Result<()> {
+        let (pool, source) = (Arc::clone(&self.pool), Arc::clone(name));
+        // This walks over all nodes.
+        spawn_blocking(move || {
+            pool.apply(PoolChange::Remove(only_from(&pool, &source)), now);
+            pool.apply(PoolChange::DropSource(source), now);
+        })
+        .await?;
+        self.table.forget(name).await.map_err(|_| anyhow!("the store's writer has ended"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads one source: fetches it, parses what came, merges it into the pool, and notes on the table how that went.
+//! Reads one source: fetches it, parses what came, merges it into the pool, and says how that went.
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
@@ -9,6 +9,7 @@ use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, Validators};
 use hezar_formats::RejectCode;
 use hezar_pool::{LeftOut, PoolChange};
 use hezar_store::{SourceError, SourceRow};
+use parking_lot::RwLock;
 use tokio::task::spawn_blocking;
 
 use super::{NO_NODES, PANICKED, Reading, pool_dialer::FetchRoutes, quality, status::SourceTable};
@@ -23,6 +24,8 @@ struct Content {
     first_reject: Option<RejectCode>,
     /// Nodes that were not even kept for the pool to decide about.
     beyond: usize,
+    /// Whether one of the documents has no node and is a web page.
+    has_page: bool,
 }
 
 /// What one fetch brought.
@@ -61,6 +64,8 @@ pub(super) struct Reader {
     pub(super) pool: Arc<Nodes>,
     pub(super) clock: Clock,
     pub(super) table: SourceTable,
+    /// Whether the source has been taken away or changed since. Whoever merges a list holds it.
+    pub(super) retired: Arc<RwLock<bool>>,
 }
 
 impl Reader {
@@ -77,6 +82,26 @@ impl Reader {
         row.origin = Some(origin);
         row.allow_private = self.source.allow_private;
         row
+    }
+
+    /// Whether this is the same reader, not only one of the same name.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
+
+    /// Whether the source is read from another place than what is known under its name.
+    pub(super) fn moved(&self) -> bool {
+        let origin = convert::source(&self.source).origin();
+        self.table.row(&self.source.name).and_then(|row| row.origin).is_some_and(|known| known != origin)
+    }
+
+    /// Ends the merging: waits for a list that is being merged, and lets no further one in.
+    pub(super) fn retire(&self) {
+        *self.retired.write() = true;
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        *self.retired.read()
     }
 
     /// The row at the start, and when the source is due.
@@ -111,28 +136,28 @@ impl Reader {
                 let mut row = self.row();
                 row.last_fetch = Some(self.clock.now());
                 let text = "reading it failed by a fault of this program, which the log names";
-                self.failed(row, PANICKED, text, FetchOutcome::Failed).await
+                self.failed(row, PANICKED, text, FetchOutcome::Failed)
             }
         }
     }
 
     async fn fetch_and_merge(&self) -> Reading {
         let mut row = self.row();
+        let forgotten = self.table.times_forgotten();
         let validators = row.validators.as_deref().map(Validators::from_text).unwrap_or_default();
         let now = self.clock.now();
         row.last_fetch = Some(now);
         match self.bring_somehow(&validators, now).await {
             Ok(Brought::Unchanged) => {
                 (row.last_ok, row.error) = (Some(now), None);
-                let _ = self.table.note(row.clone()).await;
                 Reading { row, added: 0, left_out: 0, unchanged: true, ended: FetchOutcome::Succeeded }
             }
             Ok(Brought::Content { content, complete, validators, subscription }) => {
-                row.validators = Some(validators);
+                row.validators = (forgotten == self.table.times_forgotten()).then_some(validators);
                 row.subscription = subscription;
                 self.merge(row, content, complete, now).await
             }
-            Err(failure) => self.failed(row, failure.code, &failure.text, failure.ended).await,
+            Err(failure) => self.failed(row, failure.code, &failure.text, failure.ended),
         }
     }
 
@@ -174,11 +199,11 @@ impl Reader {
         let validators = found.validators.to_text().into();
         let subscription = found.subscription.map(|info| info.to_text().into());
         let changed = !found.documents.is_empty();
-        let is_page = found.documents.iter().any(|document| document.bytes.trim_ascii_start().starts_with(b"<"));
+        let pages = found.documents.iter().any(is_page);
         let content = self.parse(found.documents).await;
         if content.ids.is_empty() && (changed || complete) {
             let first = content.first_reject.map_or("nothing in it", RejectCode::code);
-            let hint = if is_page {
+            let hint = if pages {
                 "it is a web page; a panel may want user_agent = \"v2rayN/7\" or \"clash.meta\""
             } else {
                 "is this a list?"
@@ -186,14 +211,15 @@ impl Reader {
             let text = format!("no node, {} refused ({first}): {hint}", content.rejects);
             return Err(Failure::new(NO_NODES, text));
         }
+        // A file that has become an error page says nothing about the nodes that were in it.
+        let complete = complete && !content.has_page;
         Ok(Brought::Content { content, complete, validators, subscription })
     }
 
-    async fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
+    fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
         let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
         tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
         row.error = Some(SourceError { code: code.into(), text: text.into() });
-        let _ = self.table.note(row.clone()).await;
         Reading { row, added: 0, left_out: 0, unchanged: false, ended }
     }
 
@@ -202,7 +228,12 @@ impl Reader {
         row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
         // Merging a long list takes a core for a while: not on a thread that carries traffic.
         let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
-        let applied = unbroken(spawn_blocking(move || pool.apply(change, now)).await);
+        let retired = Arc::clone(&self.retired);
+        let merged = spawn_blocking(move || {
+            let retired = retired.read();
+            if *retired { Default::default() } else { pool.apply(change, now) }
+        });
+        let applied = unbroken(merged.await);
         self.pool.leave_out(&row.name, content.beyond);
         let LeftOut { source, server, pool } = applied.left_out;
         if applied.left_out.total() + content.beyond > 0 {
@@ -216,8 +247,6 @@ impl Reader {
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );
-        // The row comes after the nodes: its validators say that they need not be read again.
-        let _ = self.table.note(row.clone()).await;
         let left_out = applied.left_out.total() + content.beyond;
         Reading { row, added: applied.added, left_out, unchanged: false, ended: FetchOutcome::Succeeded }
     }
@@ -232,6 +261,7 @@ impl Reader {
             let mut seen = HashSet::new();
             for document in documents {
                 let parsed = hezar_formats::parse_with(&document.bytes, &convert::hints(&source, &document.name));
+                content.has_page |= parsed.nodes.is_empty() && is_page(&document);
                 content.rejects += parsed.rejects.len();
                 content.first_reject =
                     content.first_reject.or_else(|| parsed.rejects.first().map(|reject| reject.code));
@@ -250,6 +280,11 @@ impl Reader {
         });
         unbroken(parsed.await)
     }
+}
+
+/// Whether a document looks like a web page.
+fn is_page(document: &Document) -> bool {
+    document.bytes.trim_ascii_start().starts_with(b"<")
 }
 
 /// The result of a blocking task; its panic goes on here, to who reads the source. Such a task is aborted only when the runtime ends.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,6 +36,8 @@ pub(crate) struct SourceTable {
     unreadable: Arc<BTreeMap<&'static str, usize>>,
     node_sync: Option<Arc<NodeSync>>,
     census: Arc<Mutex<Option<Counted>>>,
+    /// How often the validators were forgotten.
+    forgotten: Arc<AtomicU64>,
 }
 
 /// When the counts were made, and the counts.
@@ -54,6 +59,7 @@ impl SourceTable {
             unreadable: Arc::default(),
             node_sync: None,
             census: Arc::default(),
+            forgotten: Arc::default(),
         }
     }
 
@@ -134,9 +140,15 @@ impl SourceTable {
     /// Lets every source be read whole the next time, also when it has not changed; returns what has to be written for
     /// that, so that a restart does not bring the validators back.
     pub(crate) fn forget_validators(&self) -> Vec<Change> {
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
         let mut rows = self.rows.lock();
         let forgotten = rows.iter_mut().filter_map(|row| row.validators.take().map(|_| Change::PutSource(row.clone())));
         forgotten.collect()
+    }
+
+    /// How often the validators were forgotten: those of a reading that began before are of no use.
+    pub(crate) fn times_forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     /// Changes the row of a source, if it has one; it is written with its next note.

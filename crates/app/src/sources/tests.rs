@@ -46,9 +46,18 @@ async fn a_source_whose_reading_panics_is_tried_again() {
         pool: Arc::clone(&pool),
         clock,
         table: table.clone(),
+        retired: Arc::default(),
     };
     let readers = config.sources.iter().map(reader).collect();
-    let collector = Arc::new(Collector::with(readers, table.clone(), Arc::clone(&pool), clock));
+    let factory = ReaderFactory {
+        tls: engine.tls().clone(),
+        engine: Arc::new(engine),
+        pool: Arc::clone(&pool),
+        clock,
+        metrics: FetchMetrics::default(),
+        table: table.clone(),
+    };
+    let collector = Arc::new(Collector::with(readers, factory));
     assert_eq!(collector.fetch_now(&["absent".into()]).unwrap_err(), FetchNowError::Unknown("absent".into()));
 
     let (running, ended) = (Arc::clone(&collector), stop.clone());
@@ -129,6 +138,7 @@ async fn a_blocked_source_is_read_over_the_other_route() {
         pool: Arc::new(Nodes::new(Rules::default())),
         clock: Clock::start(),
         table: SourceTable::new(Vec::new(), writer),
+        retired: Arc::default(),
     };
     for expected in [(1, 1), (1, 2)] {
         let reading = reader.clone().read().await;

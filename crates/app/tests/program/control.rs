@@ -132,7 +132,7 @@ fn links_by_hand_are_added_or_refused_with_what_to_do() {
     instance.terminate();
 }
 
-/// Closing a terminal, or an operator's `kill -HUP`, leaves everything as it is.
+/// Closing a terminal, or an operator's `kill -HUP`, ends nothing: the configuration is read again, and has not changed.
 #[cfg(unix)]
 #[test]
 fn a_hangup_ends_nothing() {

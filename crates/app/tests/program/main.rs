@@ -16,6 +16,7 @@ mod listeners;
 mod outage;
 mod places;
 mod power_cut;
+mod reload;
 mod rotating;
 mod sessions;
 mod sources;

@@ -98,13 +98,17 @@ impl QualityTracker {
             }
         }
         self.alive = alive;
-        for (name, (lived, deaths)) in &self.sums {
-            table.amend(name, |row| {
-                row.lived = Duration::try_from_secs_f64(*lived).unwrap_or_default();
-                // Casts of floats saturate.
-                row.deaths_milli = (*deaths * 1000.0).round() as u32;
-            });
+        for name in self.sums.keys() {
+            table.amend(name, |row| self.put_into(row));
         }
+    }
+
+    /// Puts what has been watched so far into the row of a source.
+    pub(crate) fn put_into(&self, row: &mut SourceRow) {
+        let Some((lived, deaths)) = self.sums.get(&row.name) else { return };
+        row.lived = Duration::try_from_secs_f64(*lived).unwrap_or_default();
+        // Casts of floats saturate.
+        row.deaths_milli = (*deaths * 1000.0).round() as u32;
     }
 }
 

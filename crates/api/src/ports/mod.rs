@@ -1,0 +1,16 @@
+//! The ports from the API to the running instance, by what they are about; the application implements them.
+
+mod live;
+mod nodes;
+mod sessions;
+mod settings;
+
+pub use live::LivePort;
+pub use nodes::NodesPort;
+pub use sessions::SessionsPort;
+pub use settings::SettingsPort;
+
+/// What the API can ask of a running instance: all ports together.
+pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort {}
+
+impl<T: NodesPort + SessionsPort + LivePort + SettingsPort> Control for T {}

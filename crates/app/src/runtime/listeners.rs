@@ -1,0 +1,216 @@
+//! The listeners of the gateway: opened, changed, moved and closed while the instance runs.
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
+
+use anyhow::{Context, anyhow};
+use hezar_engine::NativeEngine;
+use hezar_gateway::{Gateway, GatewayConfig};
+use hezar_pool::{Filter, FilterId};
+use parking_lot::RwLock;
+use tokio::{
+    net::TcpListener,
+    sync::{
+        Mutex,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Config, convert, nodes::Nodes, supervise};
+
+/// A listener that is open.
+#[derive(Clone)]
+struct Open {
+    /// Its settings; `listen` is what the configuration says.
+    config: GatewayConfig,
+    filter: Option<Filter>,
+    /// Where it really listens.
+    address: SocketAddr,
+}
+
+/// Serves a listener until it is closed.
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the listeners are to become. All addresses are bound and all filters are made, and nothing has changed yet.
+pub(crate) struct Plan {
+    next: Vec<Planned>,
+    /// The filters that were made for it.
+    made: Vec<FilterId>,
+}
+
+struct Planned {
+    config: GatewayConfig,
+    filter: Option<Filter>,
+    place: Place,
+}
+
+/// Where a listener is to listen.
+enum Place {
+    /// Where it listens now.
+    Stays(Box<Open>),
+    /// On another address, or for the first time.
+    Bound(TcpListener),
+}
+
+/// All listeners.
+pub(crate) struct Listeners {
+    gateway: Gateway,
+    pool: Arc<Nodes>,
+    native: NativeEngine,
+    /// The address of the API, which is no node either.
+    api: Option<SocketAddr>,
+    stop: CancellationToken,
+    open: RwLock<Vec<Open>>,
+    begin: UnboundedSender<Serving>,
+    /// Held by the one task that serves.
+    begun: Mutex<UnboundedReceiver<Serving>>,
+}
+
+impl Listeners {
+    /// No listener yet. All of them drain when `stop` is cancelled.
+    pub(crate) fn new(
+        gateway: Gateway,
+        pool: Arc<Nodes>,
+        native: NativeEngine,
+        api: Option<SocketAddr>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (begin, begun) = unbounded_channel();
+        Self { gateway, pool, native, api, stop, open: RwLock::default(), begin, begun: Mutex::new(begun) }
+    }
+
+    /// The settings of all listeners, the first one in front.
+    pub(crate) fn configs(&self) -> Vec<GatewayConfig> {
+        self.open.read().iter().map(|open| open.config.clone()).collect()
+    }
+
+    /// Where the listeners listen, the first one in front.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.read().iter().map(|open| open.address).collect()
+    }
+
+    /// Binds and makes what a configuration needs. Sockets and filters that are not used any more stay until
+    /// [`Listeners::carry_out`].
+    ///
+    /// # Errors
+    /// An address cannot be bound, or there are too many filters.
+    pub(crate) async fn plan(&self, config: &Config) -> anyhow::Result<Plan> {
+        let mut plan = Plan { next: Vec::new(), made: Vec::new() };
+        let first = (convert::gateway(config), None, "proxy.listen or --listen");
+        let others = config.listeners.iter().map(|listener| {
+            let filter = convert::filter(config, listener);
+            (convert::listener(config, listener, None), Some(filter), "listen of the [[listener]]")
+        });
+        for (config, filter, key) in std::iter::once(first).chain(others) {
+            if let Err(error) = self.add(&mut plan, config, filter, key).await {
+                self.remove_filters(&plan.made);
+                return Err(error);
+            }
+        }
+        Ok(plan)
+    }
+
+    async fn add(
+        &self,
+        plan: &mut Plan,
+        mut config: GatewayConfig,
+        filter: Option<Filter>,
+        key: &str,
+    ) -> anyhow::Result<()> {
+        let known = self.open.read().iter().find(|open| open.config.name == config.name).cloned();
+        config.filter = match (&known, &filter) {
+            (_, None) => None,
+            (Some(known), Some(_)) if known.filter == filter => known.config.filter,
+            (_, Some(filter)) => {
+                let made = self.pool.add_filter(filter.clone())?;
+                plan.made.push(made);
+                Some(made)
+            }
+        };
+        config.validate()?;
+        let place = match known.filter(|known| known.config.listen == config.listen) {
+            Some(known) => Place::Stays(Box::new(known)),
+            None => Place::Bound(listen(config.listen, key).await?),
+        };
+        plan.next.push(Planned { config, filter, place });
+        Ok(())
+    }
+
+    /// Does what was planned: new addresses have been bound before old ones are closed, and what stays as it is, is not touched.
+    ///
+    /// # Errors
+    /// A socket cannot be used, or nothing is served any more.
+    pub(crate) fn carry_out(&self, plan: Plan) -> anyhow::Result<()> {
+        let old = self.open.read().clone();
+        let mut next = Vec::with_capacity(plan.next.len());
+        for Planned { config, filter, place } in plan.next {
+            let address = match place {
+                Place::Stays(open) if open.config == config => open.address,
+                Place::Stays(open) => {
+                    self.gateway.configure(config.clone())?;
+                    open.address
+                }
+                Place::Bound(socket) => self.begin(socket, &config)?,
+            };
+            next.push(Open { config, filter, address });
+        }
+        let own: Vec<SocketAddr> = next.iter().map(|open| open.address).chain(self.api).collect();
+        self.native.set_own_listeners(own);
+        self.open.write().clone_from(&next);
+        for old in old {
+            let name = &old.config.name;
+            if !next.iter().any(|open| open.config.name == *name) && self.gateway.close(name) {
+                tracing::info!(listener = %name, address = %old.address, "listener is closed");
+            }
+            let is_used = |id| next.iter().any(|open| open.config.filter == Some(id));
+            if let Some(filter) = old.config.filter.filter(|filter| !is_used(*filter)) {
+                self.remove_filters(&[filter]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a listener in the place of the one with its name, if there is one.
+    fn begin(&self, socket: TcpListener, config: &GatewayConfig) -> anyhow::Result<SocketAddr> {
+        let address = socket.local_addr()?;
+        self.gateway.close(&config.name);
+        let serving = self.gateway.open(config.clone(), socket, &self.stop)?;
+        self.begin.send(Box::pin(serving)).map_err(|_| anyhow!("no listener is served any more"))?;
+        Ok(address)
+    }
+
+    /// Serves every listener until the stop, and then until all have drained.
+    ///
+    /// # Errors
+    /// A listener panicked.
+    pub(crate) async fn run(&self) -> anyhow::Result<()> {
+        let mut begun = self.begun.lock().await;
+        let mut serving = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(listener) = begun.recv() => {
+                    serving.spawn(supervise::named("gateway", listener));
+                }
+                Some(ended) = serving.join_next() => ended.context("a listener panicked")?,
+                () = self.stop.cancelled(), if serving.is_empty() => return Ok(()),
+            }
+        }
+    }
+
+    fn remove_filters(&self, filters: &[FilterId]) {
+        for filter in filters {
+            self.pool.remove_filter(*filter);
+        }
+    }
+}
+
+/// Binds an address.
+///
+/// # Errors
+/// With what to do about it; `key` is where another address can be said.
+pub(crate) async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
+    })
+}
