@@ -21,6 +21,7 @@ mod remote;
 mod rlimit;
 mod running;
 mod runtime;
+mod signals;
 mod sources;
 mod store_sync;
 mod supervise;

@@ -9,13 +9,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::Base,
-    cli::ProbeArgs,
-    config::Config,
-    instance::{StoreTask, end_signal},
-    logs, output,
-    remote::Remote,
-    runtime::prober::ProberSlot,
+    base::Base, cli::ProbeArgs, config::Config, instance::StoreTask, logs, output, remote::Remote,
+    runtime::prober::ProberSlot, signals::EndSignals,
 };
 
 /// How long the running instance may take.
@@ -27,6 +22,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
         bail!("only a running instance probes a choice of nodes: start `hezar run`, or leave the choice out");
     }
     let _log = logs::quiet(&config.log)?;
+    let mut end_signals = EndSignals::listen();
     let mut base = Base::open(config).await?;
     let store_task = StoreTask::start(&mut base);
     let prober = ProberSlot::new(&mut base)?.get();
@@ -44,7 +40,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
     let progress = tokio::select! {
         progress = sweep.as_mut() => progress,
         // What was found so far is kept.
-        () = end_signal() => {
+        () = end_signals.received() => {
             cancel.cancel();
             sweep.await
         }

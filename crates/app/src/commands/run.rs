@@ -15,12 +15,11 @@ use crate::{
     cli::RunArgs,
     config::Config,
     demo::Demo,
-    exposure,
-    instance::{self, end_signal, outlive_hangups},
-    logs,
+    exposure, instance, logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
     runtime::reload::Loader,
+    signals::{EndSignals, outlive_hangups},
 };
 
 /// What work on other threads gets when everything else has ended.
@@ -49,6 +48,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         outlive_hangups();
+        let mut end_signals = EndSignals::listen();
         let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
         let mut base = Base::open(config).await?;
         if idle && base.pool.snapshot().counts().total() == 0 {
@@ -68,12 +68,12 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
         tokio::pin!(running);
         let ended = tokio::select! {
             ended = running.as_mut() => ended.map(|()| ExitCode::SUCCESS),
-            () = end_signal() => {
+            () = end_signals.received() => {
                 stop.cancel();
                 tokio::select! {
                     ended = running => ended.map(|()| ExitCode::SUCCESS),
-                            // A second signal does not wait for the drain, nor for what is not written yet.
-                    () = end_signal() => {
+                    // A second signal does not wait for the drain, nor for what is not written yet.
+                    () = end_signals.received() => {
                         tracing::warn!("ended at once by a second signal: open tunnels were cut, the last seconds may be lost");
                         Ok(ExitCode::FAILURE)
                     }

@@ -221,29 +221,3 @@ fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announce
         }
     }
 }
-
-/// Completes when the program is asked to end: SIGTERM, or SIGINT from the terminal.
-pub(crate) async fn end_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-/// Keeps a hangup from ending the program, from before the configuration is in force.
-pub(crate) fn outlive_hangups() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        // The handler stays for as long as the process lives.
-        drop(signal(SignalKind::hangup()));
-    }
-}
