@@ -42,9 +42,18 @@ struct Facts<'a> {
     outage: Option<Outage>,
     /// The sources that are read, with what is known about each.
     sources: &'a [Option<SourceRow>],
-    /// What stops most dead nodes, a code and a stage.
-    failure: Option<String>,
+    /// What is known of dead nodes.
+    dead: DeadNodes,
     now: Timestamp,
+}
+
+/// What some of the dead nodes have in common.
+#[derive(Default)]
+struct DeadNodes {
+    /// What stops most of them, a code and a stage.
+    failure: Option<String>,
+    /// When the first of them is probed again: a later time than that of all dead nodes when not all were looked at.
+    next_check: Option<Timestamp>,
 }
 
 impl Diagnosis {
@@ -67,8 +76,8 @@ impl Diagnosis {
         let old = std::mem::replace(&mut *self.line.write(), line.clone());
         match (&old, &line) {
             (Some(_), None) => tracing::info!("requests can be served"),
-            // The same reason with other numbers is no news.
-            (old, Some(new)) if old.as_deref().map(without_digits) != Some(without_digits(new)) => {
+            // The same cause with other numbers is no news.
+            (old, Some(new)) if old.as_deref().map(cause) != Some(cause(new)) => {
                 if starting {
                     tracing::info!("no request can be served yet: {new}");
                 } else {
@@ -87,20 +96,22 @@ impl Diagnosis {
             return None;
         }
         let sources: Vec<_> = self.collector.names().iter().map(|name| self.table.row(name)).collect();
-        let failure = (counts.dead > 0).then(|| self.common_failure()).flatten();
-        reason(&Facts { counts, outage, sources: &sources, failure, now: self.clock.now() })
+        let dead = if counts.dead > 0 { self.dead_nodes() } else { DeadNodes::default() };
+        reason(&Facts { counts, outage, sources: &sources, dead, now: self.clock.now() })
     }
 
-    /// What stops most of the dead nodes, judged by some of them.
-    fn common_failure(&self) -> Option<String> {
+    /// Looks at some of the dead nodes.
+    fn dead_nodes(&self) -> DeadNodes {
         let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut next_check: Option<Timestamp> = None;
         let snapshot = self.pool.snapshot();
         for node in snapshot.nodes().take(SAMPLE).filter(|node| node.state() == State::Dead) {
+            next_check = next_check.into_iter().chain(node.next_check()).min();
             if let Some(failure) = node.record().failure {
                 *seen.entry((failure.code.as_str(), failure.stage.name())).or_default() += 1;
             }
         }
-        commonest(seen)
+        DeadNodes { failure: commonest(seen), next_check }
     }
 }
 
@@ -111,8 +122,9 @@ fn commonest(seen: HashMap<(&str, &str), usize>) -> Option<String> {
     Some(format!("{code} at {stage}"))
 }
 
-fn without_digits(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+/// What a line says before its first semicolon, without numbers: what follows there are times and advice.
+fn cause(line: &str) -> String {
+    line.chars().take_while(|c| *c != ';').filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Why no request can be served.
@@ -172,12 +184,13 @@ fn reason(facts: &Facts<'_>) -> Option<Reason> {
             are(counts.quarantined)
         )
     } else {
-        let most = facts.failure.as_ref().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
+        let most = facts.dead.failure.as_ref().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
         let sources = next_fetch(facts).map(|next| format!("; sources are read again in {next}")).unwrap_or_default();
         let number = counts.dead + counts.quarantined;
+        let next = facts.dead.next_check.map(|at| remaining(at, facts.now));
+        let next = next.map_or_else(|| "the next try comes soon".to_owned(), |next| format!("next try within {next}"));
         format!(
-            "{} that can be dialled {} dead{most}; the next try comes after a growing pause of at most 30 min, \
-             or now by `hezar probe`{sources}",
+            "{} that can be dialled {} dead{most}; {next}, or now by `hezar probe`{sources}",
             all(number),
             are(number)
         )
@@ -215,7 +228,12 @@ fn without_nodes(facts: &Facts<'_>) -> Reason {
 /// How long until the next source is read.
 fn next_fetch(facts: &Facts<'_>) -> Option<String> {
     let next = facts.sources.iter().flatten().filter_map(|row| row.next_fetch).min()?;
-    Some(output::span(next.since(facts.now).as_secs().max(1)))
+    Some(remaining(next, facts.now))
+}
+
+/// How long until then, at least a second.
+fn remaining(then: Timestamp, now: Timestamp) -> String {
+    output::span(then.since(now).as_secs().max(1))
 }
 
 #[cfg(test)]
@@ -233,8 +251,9 @@ mod tests {
     }
 
     fn told(counts: Counts, outage: Option<Outage>, sources: &[Option<SourceRow>]) -> Option<String> {
-        let failure = (counts.dead > 0).then(|| "refused at connect".to_owned());
-        let reason = reason(&Facts { counts, outage, sources, failure, now: Timestamp(1000) })?;
+        let dead = DeadNodes { failure: Some("refused at connect".to_owned()), next_check: Some(Timestamp(13_000)) };
+        let dead = if counts.dead > 0 { dead } else { DeadNodes::default() };
+        let reason = reason(&Facts { counts, outage, sources, dead, now: Timestamp(1000) })?;
         assert_eq!(reason.starting, reason.text.contains("are being"), "{}", reason.text);
         Some(reason.text)
     }
@@ -247,6 +266,14 @@ mod tests {
             let seen = causes.into_iter().map(|cause| (cause, 3)).collect();
             assert_eq!(commonest(seen).as_deref(), Some("tls at handshake"));
         }
+    }
+
+    #[test]
+    fn a_line_with_other_times_is_the_same_cause() {
+        let [one, other] =
+            ["12 s", "1 min 5 s"].map(|span| cause(&format!("all 7 nodes are dead; next try within {span}")));
+        assert_eq!(one, other);
+        assert_ne!(one, cause("the only node is dead; next try within 12 s"));
     }
 
     #[test]
@@ -269,7 +296,7 @@ mod tests {
                 Counts { dead: 7, unsupported: 3, ..none },
                 None,
                 &failed,
-                "all 7 nodes that can be dialled are dead, most of them: refused at connect",
+                "all 7 nodes that can be dialled are dead, most of them: refused at connect; next try within 12 s",
             ),
             (Counts { unsupported: 3, ..none }, None, &failed, "does not speak the protocol of all 3 nodes"),
             (Counts { quarantined: 3, ..none }, None, &failed, "in quarantine"),
