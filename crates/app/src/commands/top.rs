@@ -20,6 +20,8 @@ use crate::{output, remote::Remote};
 const EVERY: Duration = Duration::from_secs(1);
 /// Lines that the reason why nothing is served may take.
 const MAX_REASON_LINES: u16 = 4;
+/// The title of the table of sources, with what its columns mean. It fits 80 columns.
+const SOURCES_TITLE: &str = "sources; own: exits of no other source; half-life: until half of them died";
 /// Looks that the little chart remembers.
 const REMEMBERED: usize = 300;
 
@@ -177,7 +179,7 @@ fn draw_sources(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
     });
     let widths = [Constraint::Fill(2), Constraint::Length(7), Constraint::Length(7), Constraint::Length(6)];
     let widths = widths.into_iter().chain([Constraint::Length(6), Constraint::Length(9), Constraint::Fill(1)]);
-    frame.render_widget(Table::new(rows, widths).header(header).block(block("sources")), area);
+    frame.render_widget(Table::new(rows, widths).header(header).block(block(SOURCES_TITLE)), area);
 }
 
 fn draw_troubles(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
@@ -193,7 +195,10 @@ fn draw_troubles(frame: &mut Frame<'_>, area: Rect, status: &StatusDto) {
     });
     let widths = [Constraint::Length(7), Constraint::Length(20), Constraint::Length(8), Constraint::Length(16)];
     let widths = widths.into_iter().chain([Constraint::Fill(1)]);
-    frame.render_widget(Table::new(rows, widths).block(block("last errors")), area);
+    frame.render_widget(
+        Table::new(rows, widths).block(block("last errors: when, code, inbound, user, destination")),
+        area,
+    );
 }
 
 fn block(title: &'static str) -> Block<'static> {

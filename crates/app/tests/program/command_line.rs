@@ -48,6 +48,15 @@ fn an_unreadable_configuration_is_named() {
 }
 
 #[test]
+fn a_country_database_that_cannot_be_read_is_named_before_the_start() {
+    let home = Home::new();
+    home.write("hezar.toml", "[geo]\nmmdb = \"nowhere.mmdb\"\n");
+    for command in [&["config", "check"][..], &["run"]] {
+        home.run(command).refused(1, &["nowhere.mmdb", "geo.mmdb"]);
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let home = Home::new();
     home.write("hezar.toml", "");
