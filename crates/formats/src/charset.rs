@@ -134,12 +134,14 @@ mod tests {
             prop_assert!(lines[1].starts_with("x#"));
         }
 
-        /// Common Chinese characters come back out of GB18030, and letters of western Europe out of windows-1252.
+        /// Common Chinese characters come back out of GB18030, and letters of western Europe out of windows-1252. A few short names,
+        /// such as 台台, have bytes that are good UTF-8 too: those nobody can tell apart.
         #[test]
         fn both_encodings_come_back(chinese in "[一丁七万三上下不世东中北南日本香港台湾新加坡美国高速]{2,8}", western in "([a-z]{1,4}[à-ÿ]){1,4}[a-z]") {
             for (encoding, name) in [(GB18030, chinese), (WINDOWS_1252, western)] {
                 let (bytes, _, lost) = encoding.encode(&name);
                 prop_assert!(!lost);
+                prop_assume!(!is_utf8_or_damaged(&bytes));
                 prop_assert_eq!(&*decode(&bytes), &*name);
             }
         }
