@@ -133,9 +133,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Field<'a>> {
         if matches!(line, [b' ' | b'\t', ..]) {
             // A folded line belongs to the one before it, and goes where that goes (RFC 9112 §5.2).
             if let Some(Some(field)) = fields.last_mut() {
-                let value = field.value.to_mut();
-                value.push(b' ');
-                value.extend_from_slice(line.trim_ascii());
+                join_folded(field.value.to_mut(), line.trim_ascii());
             }
             continue;
         }
@@ -143,6 +141,14 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Field<'a>> {
     }
     let is_framing = |field: &Field<'_>| Framing::is_told_by(field.name);
     fields.into_iter().flatten().filter(|field| is_framing(field) || field.value.iter().all(is_text)).collect()
+}
+
+/// Puts one space between what both hold. A part that holds nothing adds none: it would be left out at the next reading.
+fn join_folded(value: &mut Vec<u8>, more: &[u8]) {
+    if !value.is_empty() && !more.is_empty() {
+        value.push(b' ');
+    }
+    value.extend_from_slice(more);
 }
 
 fn field(line: &[u8]) -> Option<Field<'_>> {

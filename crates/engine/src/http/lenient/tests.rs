@@ -42,6 +42,7 @@ fn what_browsers_take_is_written_strictly() {
             "HTTP/1.1 200 OK\r\nA: \r\n\r\n",
         ),
         (" HTTP/1.1 200 OK\r\n\r\n", "?"),
+        ("HTTP/1.1 200 OK\r\nA:\r\n \r\nB: x\r\n\t\r\n y\r\n\r\n", "HTTP/1.1 200 OK\r\nA: \r\nB: x y\r\n\r\n"),
         ("HTTP/1.1 200 OK\r\n first line is folded\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
         // Bare LF, no reason, no space, another version, lower case.
         ("HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
