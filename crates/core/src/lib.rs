@@ -36,7 +36,7 @@ pub use reach::{Reach, leads_to};
 pub use secret::Secret;
 pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls, UNREADABLE_PIN};
 pub use target::{DomainName, Host, Target, TargetError};
-pub use time::Timestamp;
+pub use time::{OptionalTime, Timestamp};
 pub use transport::{
     Carrier, EarlyData, Grpc, GrpcMode, Http2, HttpHeader, HttpUpgrade, Kcp, QuicTransport, TransportKind, WebSocket,
     Xhttp, XhttpDownload, XhttpMode,

@@ -2,10 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use hezar_core::{Code, Fault, Label, Record, Timestamp};
+use hezar_core::{Code, Fault, Label, OptionalTime, Record, Timestamp};
 use smallvec::SmallVec;
 
-use super::packed::OptionalTime;
 use crate::{
     LastFailure, Listing, Quarantine, Rules, State,
     outcome::{Failure, Origin, Outcome, Success},

@@ -5,7 +5,6 @@ mod ewma;
 mod facts;
 mod health;
 mod listings;
-mod packed;
 mod payload;
 mod place;
 
@@ -24,7 +23,6 @@ use ewma::Ewma;
 pub(crate) use facts::Facts;
 pub(crate) use health::Class;
 use health::QUARANTINED;
-pub(crate) use packed::OptionalTime;
 use payload::Payload;
 
 /// One upstream proxy. What picking reads is atomic; the rest is behind a lock of its own that is held for nanoseconds.

@@ -2,14 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use hezar_core::{Label, Listing, NodeId, NodeSpec, Record, SourceName, Timestamp};
+use hezar_core::{Label, Listing, NodeId, NodeSpec, OptionalTime, Record, SourceName, Timestamp};
 use smallvec::SmallVec;
 
 use super::{Pool, by_id::NodeById};
 use crate::{
     Applied, ChangeKind, ChangedNode, INSECURE, LeftOut, Node, Restored,
     index::Index,
-    node::{Facts, OptionalTime},
+    node::Facts,
     sources::{SlotSet, SourceTable},
 };
 

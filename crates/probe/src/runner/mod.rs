@@ -42,7 +42,7 @@ type PoolNode = Arc<Node<Payload>>;
 struct RunningProbe {
     node: PoolNode,
     /// The schedule's number of this probe.
-    run: Option<u64>,
+    run: Option<u32>,
     started: Timestamp,
     was_healthy: bool,
     /// How long the check took, once it is over and the node is asked what is asked seldom.

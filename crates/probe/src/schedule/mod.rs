@@ -1,8 +1,10 @@
 //! Which node is probed next, and when: no task and no timer per node, and no clock of its own.
 
+mod table;
+
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, VecDeque},
     time::Duration,
 };
 
@@ -13,8 +15,7 @@ use crate::{
     host_limits::{HostLimits, HostResponse},
     intervals::{Intervals, NodeHealth, fraction},
 };
-
-type Map<K, V> = HashMap<K, V, ahash::RandomState>;
+use table::{NodeTable, ScheduledNode, Slot};
 
 /// How a probe ended, for the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum ProbeEnd {
 const RANKS: usize = 5;
 
 const fn rank(entry: &ScheduledNode) -> usize {
-    match entry.health.state {
+    match entry.state {
         _ if entry.demanded => 0,
         State::Healthy => 1,
         State::Suspect => 2,
@@ -45,64 +46,28 @@ const fn rank(entry: &ScheduledNode) -> usize {
 #[derive(Debug)]
 pub struct Schedule {
     intervals: Intervals,
-    entries: Map<NodeId, ScheduledNode>,
+    entries: NodeTable,
     /// Nodes whose time has not come, the earliest on top. An item whose stamp is not the entry's is stale.
-    waiting: BinaryHeap<Reverse<(Timestamp, u64, NodeId)>>,
+    waiting: BinaryHeap<Reverse<(Timestamp, u32, Slot)>>,
     /// Nodes whose time has come, by rank.
     ready: [VecDeque<ReadyNode>; RANKS],
     /// The hosts, with the nodes whose time has come and that wait for their host.
     servers: HostLimits<ReadyNode>,
     running: usize,
-    stamps: u64,
+    /// The last number given to a place in a queue. It wraps: nothing stays in a queue for four billion of them.
+    stamps: u32,
     turn: bool,
     /// Times that were set since they were last taken, for whoever shows them.
     planned: Vec<(NodeId, Timestamp)>,
 }
 
-#[derive(Debug)]
-struct ScheduledNode {
-    health: NodeHealth,
-    stamp: u64,
-    /// When it is due, or was.
-    due: Timestamp,
-    running: bool,
-    /// Probes in a row that proved nothing.
-    misses: u32,
-    /// When it was seen to work again after it had been dead.
-    recovered: Option<Timestamp>,
-    /// How often in a row it died soon after that.
-    relapses: u32,
-    /// The last failure of the present streak.
-    failed_last: Option<Timestamp>,
-    /// A state change while it ran asks for an early next probe.
-    expedite: bool,
-    /// Somebody waits for its probe.
-    demanded: bool,
-}
-
 /// So many deaths in a row soon after a recovery make a node one that flaps.
-const FLAPS: u32 = 2;
-/// A recovery lasts if the node works for so many intervals.
-const LASTING: u32 = 2;
-
-impl ScheduledNode {
-    /// Counts deaths that follow soon on a recovery.
-    fn note_state(&mut self, state: State, now: Timestamp, interval: Duration) {
-        match (self.health.state, state) {
-            (State::Dead, State::Healthy | State::Suspect) => self.recovered = Some(now),
-            (before, State::Dead) if before != State::Dead => {
-                let relapsed = self.recovered.is_some_and(|since| now.since(since) < interval * LASTING);
-                self.relapses = if relapsed { self.relapses.saturating_add(1) } else { 0 };
-            }
-            _ => {}
-        }
-    }
-}
+const FLAPS: u8 = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct ReadyNode {
-    id: NodeId,
-    stamp: u64,
+    slot: Slot,
+    stamp: u32,
     since: Timestamp,
     /// The host for which it has waited already.
     waited_for: Option<u64>,
@@ -115,7 +80,7 @@ impl Schedule {
         Self {
             servers: HostLimits::new(intervals.per_host, intervals.per_host_per_second),
             intervals,
-            entries: Map::default(),
+            entries: NodeTable::default(),
             waiting: BinaryHeap::new(),
             ready: std::array::from_fn(|_| VecDeque::new()),
             running: 0,
@@ -146,28 +111,28 @@ impl Schedule {
     /// Whether a node is in the schedule.
     #[must_use]
     pub fn contains(&self, id: NodeId) -> bool {
-        self.entries.contains_key(&id)
+        self.entries.slot_of(id).is_some()
     }
 
     /// Whether a node is being probed.
     #[must_use]
     pub fn is_running(&self, id: NodeId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| entry.running)
+        self.entries.get(id).is_some_and(|entry| entry.running)
     }
 
     /// The number of a node's running probe. A node that is removed and added again while its probe runs is another
     /// one: the old probe's number is not its own.
     #[must_use]
-    pub fn run_of(&self, id: NodeId) -> Option<u64> {
-        self.entries.get(&id).filter(|entry| entry.running).map(|entry| entry.stamp)
+    pub fn run_of(&self, id: NodeId) -> Option<u32> {
+        self.entries.get(id).filter(|entry| entry.running).map(|entry| entry.stamp)
     }
 
     /// Makes a node due now and the first in line, unless its probe runs already; says whether it is in the schedule.
     pub fn demand(&mut self, id: NodeId, now: Timestamp) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        if !entry.running {
+        let Some(slot) = self.entries.slot_of(id) else { return false };
+        if let Some(entry) = self.entries.at_mut(slot).filter(|entry| !entry.running) {
             entry.demanded = true;
-            self.queue(id, None, now);
+            self.queue(slot, None, now);
         }
         true
     }
@@ -175,39 +140,16 @@ impl Schedule {
     /// The last failure of a node's present streak that a probe saw.
     #[must_use]
     pub fn failed_last(&self, id: NodeId) -> Option<Timestamp> {
-        self.entries.get(&id)?.failed_last
+        self.entries.get(id)?.failed_last.get()
     }
 
     /// Adds a node, or takes note of a change. A new one is due now, except a dead one whose pause is not over; one
     /// that became suspect by itself (by its traffic) is due now too. `random` decides the jitter.
     pub fn upsert(&mut self, id: NodeId, health: NodeHealth, now: Timestamp, random: u64) {
-        let Some(entry) = self.entries.get_mut(&id) else {
-            let due = match health.state {
-                // A time that has not come yet is none: the clock was wrong when it was noted.
-                State::Dead => {
-                    health.last_checked.map(|at| at.min(now).after(self.intervals.pause(&health, false, 0, random)))
-                }
-                _ => None,
-            };
-            let entry = ScheduledNode {
-                health,
-                stamp: 0,
-                due: now,
-                running: false,
-                misses: 0,
-                recovered: None,
-                relapses: 0,
-                failed_last: None,
-                expedite: false,
-                demanded: false,
-            };
-            self.entries.insert(id, entry);
-            self.queue(id, due.filter(|due| *due > now), now);
-            return;
-        };
-        let changed = entry.health.state != health.state;
-        entry.note_state(health.state, now, self.intervals.interval);
-        entry.health = NodeHealth { server: entry.health.server, ..health };
+        let Some(slot) = self.entries.slot_of(id) else { return self.insert(id, &health, now, random) };
+        let Some(entry) = self.entries.at_mut(slot) else { return };
+        let changed = entry.state != health.state;
+        entry.set_health(&health, now, self.intervals.interval);
         if !changed {
             return;
         }
@@ -215,15 +157,27 @@ impl Schedule {
             entry.expedite = health.state == State::Suspect;
         } else if health.state == State::Suspect {
             entry.misses = 0;
-            self.queue(id, None, now);
+            self.queue(slot, None, now);
         }
+    }
+
+    fn insert(&mut self, id: NodeId, health: &NodeHealth, now: Timestamp, random: u64) {
+        let due = match health.state {
+            // A time that has not come yet is none: the clock was wrong when it was noted.
+            State::Dead => {
+                health.last_checked.map(|at| at.min(now).after(self.intervals.pause(health, false, 0, random)))
+            }
+            _ => None,
+        };
+        let slot = self.entries.insert(ScheduledNode::new(id, health, now));
+        self.queue(slot, due.filter(|due| *due > now), now);
     }
 
     /// Forgets a node. If it is being probed, [`Schedule::finish`] must still be called.
     pub fn remove(&mut self, id: NodeId) {
-        let Some(entry) = self.entries.remove(&id) else { return };
+        let Some(entry) = self.entries.remove(id) else { return };
         if entry.running {
-            self.free(entry.health.server);
+            self.free(entry.server());
         }
     }
 
@@ -232,7 +186,7 @@ impl Schedule {
         self.wake(now);
         loop {
             let ready = self.pop(now)?;
-            let Some(entry) = self.entries.get_mut(&ready.id).filter(|e| e.stamp == ready.stamp && !e.running) else {
+            let Some(entry) = self.entries.at_mut(ready.slot).filter(|e| e.stamp == ready.stamp && !e.running) else {
                 // It has left its place since it was let go: the next one that waits for the same host has its turn.
                 if let Some(host) = ready.waited_for {
                     self.unpark(host);
@@ -240,7 +194,7 @@ impl Schedule {
                 continue;
             };
             let urgent = entry.demanded || ready.waited_for.is_some();
-            if let Some(host) = entry.health.server
+            if let Some(host) = entry.server()
                 && self.servers.start(host, ready, urgent, now).is_none()
             {
                 continue;
@@ -248,13 +202,13 @@ impl Schedule {
             entry.running = true;
             entry.demanded = false;
             self.running += 1;
-            return Some(ready.id);
+            return Some(entry.id);
         }
     }
 
     /// Notes what a probe that is still running showed about the node's host.
     pub fn note_answer(&mut self, id: NodeId, answer: HostResponse) {
-        let host = self.entries.get(&id).filter(|entry| entry.running).and_then(|entry| entry.health.server);
+        let host = self.entries.get(id).filter(|entry| entry.running).and_then(ScheduledNode::server);
         if let Some(host) = host {
             self.servers.note(host, answer);
         }
@@ -262,45 +216,39 @@ impl Schedule {
 
     /// Notes the end of a node's probe and plans the next one.
     pub fn finish(&mut self, id: NodeId, ended: ProbeEnd, now: Timestamp, random: u64) {
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.running) else { return };
+        let Some(slot) = self.entries.slot_of(id) else { return };
+        let Some(entry) = self.entries.at_mut(slot).filter(|entry| entry.running) else { return };
         entry.running = false;
         match ended {
-            ProbeEnd::Decided(state, failures) => {
-                entry.note_state(state, now, self.intervals.interval);
-                entry.health.state = state;
-                entry.health.failures = failures;
-                entry.health.ever_worked |= failures == 0;
-                entry.health.last_checked = Some(now);
-                entry.misses = 0;
-                entry.failed_last = (failures > 0).then_some(now);
-            }
+            ProbeEnd::Decided(state, failures) => entry.set_decided(state, failures, now, self.intervals.interval),
             ProbeEnd::Inconclusive => entry.misses = entry.misses.saturating_add(1),
             ProbeEnd::Retry => entry.expedite = true,
         }
         let expedite = std::mem::take(&mut entry.expedite);
-        let (health, misses, flaps) = (entry.health, entry.misses, entry.relapses >= FLAPS);
+        let (health, misses, flaps) = (entry.health(), u32::from(entry.misses), entry.relapses >= FLAPS);
         let pause = if expedite { Duration::ZERO } else { self.intervals.pause(&health, flaps, misses, random) };
         self.free(health.server);
-        self.queue(id, Some(now.after(pause)), now);
+        self.queue(slot, Some(now.after(pause)), now);
     }
 
     /// Brings forward the dead nodes that `fits` names: after a time without any working node the first success says
     /// that the others may be back too. They are spread over one interval.
     pub fn expedite_dead(&mut self, now: Timestamp, fits: impl Fn(NodeId) -> bool, mut random: impl FnMut() -> u64) {
-        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.health.state == State::Dead);
-        let dead: Vec<_> = dead.map(|(id, _)| *id).filter(|id| fits(*id)).collect();
-        for id in dead {
+        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.state == State::Dead);
+        let dead: Vec<_> = dead.filter(|(_, entry)| fits(entry.id)).map(|(slot, _)| slot).collect();
+        for slot in dead {
             let within = self.intervals.interval.mul_f32(fraction(random()));
-            self.queue(id, Some(now.after(within)), now);
+            self.queue(slot, Some(now.after(within)), now);
         }
     }
 
     /// Brings a dead node forward because somebody says that it works: it is looked at within one interval.
     pub fn expedite_one(&mut self, id: NodeId, now: Timestamp, random: u64) {
         let soon = now.after(self.intervals.interval.mul_f32(fraction(random)));
-        let waits = |entry: &&ScheduledNode| !entry.running && entry.health.state == State::Dead && entry.due > soon;
-        if self.entries.get(&id).filter(waits).is_some() {
-            self.queue(id, Some(soon), now);
+        let Some(slot) = self.entries.slot_of(id) else { return };
+        let waits = |entry: &ScheduledNode| !entry.running && entry.state == State::Dead && entry.due > soon;
+        if self.entries.at(slot).is_some_and(waits) {
+            self.queue(slot, Some(soon), now);
         }
     }
 
@@ -308,14 +256,14 @@ impl Schedule {
     pub fn expedite_undecided(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
         let within = self.intervals.suspect.min(self.intervals.interval) / 4;
         let mut unproven = Vec::new();
-        for (id, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.misses > 0) {
+        for (slot, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.misses > 0) {
             entry.misses = 0;
             if !entry.running {
-                unproven.push(*id);
+                unproven.push(slot);
             }
         }
-        for id in unproven {
-            self.queue(id, Some(now.after(within.mul_f32(fraction(random())))), now);
+        for slot in unproven {
+            self.queue(slot, Some(now.after(within.mul_f32(fraction(random())))), now);
         }
     }
 
@@ -323,9 +271,9 @@ impl Schedule {
     pub fn advance(&mut self, count: usize, now: Timestamp) {
         let mut left = count;
         while left > 0 {
-            let Some(Reverse((_, stamp, id))) = self.waiting.pop() else { return };
-            if self.entries.get(&id).is_some_and(|entry| entry.stamp == stamp) {
-                self.queue(id, None, now);
+            let Some(Reverse((_, stamp, slot))) = self.waiting.pop() else { return };
+            if self.entries.at(slot).is_some_and(|entry| entry.stamp == stamp) {
+                self.queue(slot, None, now);
                 left -= 1;
             }
         }
@@ -348,17 +296,19 @@ impl Schedule {
     }
 
     /// Puts a node where it will be found at `due`; any earlier place becomes stale.
-    fn queue(&mut self, id: NodeId, due: Option<Timestamp>, now: Timestamp) {
-        self.stamps += 1;
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+    fn queue(&mut self, slot: Slot, due: Option<Timestamp>, now: Timestamp) {
+        self.stamps = self.stamps.wrapping_add(1);
+        let Some(entry) = self.entries.at_mut(slot) else { return };
         entry.stamp = self.stamps;
         // Nobody waits longer than the longest pause, whatever the clock did.
         let due = due.map(|due| due.min(now.after(self.intervals.longest())));
         entry.due = due.unwrap_or(now).max(now);
-        self.planned.push((id, entry.due));
+        self.planned.push((entry.id, entry.due));
         match due {
-            Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, id))),
-            _ => self.ready[rank(entry)].push_back(ReadyNode { id, stamp: self.stamps, since: now, waited_for: None }),
+            Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, slot))),
+            _ => {
+                self.ready[rank(entry)].push_back(ReadyNode { slot, stamp: self.stamps, since: now, waited_for: None })
+            }
         }
     }
 
@@ -367,13 +317,13 @@ impl Schedule {
         while let Some(host) = self.servers.woken(now) {
             self.unpark(host);
         }
-        while let Some(Reverse((due, stamp, id))) = self.waiting.peek().copied() {
+        while let Some(Reverse((due, stamp, slot))) = self.waiting.peek().copied() {
             if due > now {
                 return;
             }
             self.waiting.pop();
-            if let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(ReadyNode { id, stamp, since: due, waited_for: None });
+            if let Some(entry) = self.entries.at(slot).filter(|entry| entry.stamp == stamp) {
+                self.ready[rank(entry)].push_back(ReadyNode { slot, stamp, since: due, waited_for: None });
             }
         }
     }
@@ -405,7 +355,7 @@ impl Schedule {
     /// Lets one node that waited for its host try again.
     fn unpark(&mut self, host: u64) {
         while let Some(ready) = self.servers.next_parked(host) {
-            if let Some(entry) = self.entries.get(&ready.id).filter(|entry| entry.stamp == ready.stamp) {
+            if let Some(entry) = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp) {
                 self.ready[rank(entry)].push_front(ReadyNode { waited_for: Some(host), ..ready });
                 return;
             }

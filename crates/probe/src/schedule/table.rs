@@ -1,0 +1,234 @@
+//! The nodes of the schedule, in a table that stays small with a million of them.
+
+use std::time::Duration;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+use hezar_core::{NodeId, OptionalTime, Timestamp};
+use hezar_pool::State;
+
+use crate::intervals::NodeHealth;
+
+/// A recovery lasts if the node works for so many intervals.
+const LASTING: u32 = 2;
+
+/// Where a node lies in the table. The slot of a node that was removed is given to another one later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot(u32);
+
+/// What the schedule knows about one node. A million of them are in memory: the fields have no more bits than they need.
+#[derive(Debug)]
+pub(super) struct ScheduledNode {
+    pub(super) id: NodeId,
+    /// The hash of its server, if the cap per host applies.
+    server: u64,
+    /// When it is due, or was.
+    pub(super) due: Timestamp,
+    /// When it was seen to work again after it had been dead.
+    recovered: OptionalTime,
+    /// The last failure of the present streak.
+    pub(super) failed_last: OptionalTime,
+    /// The number of its present place in the queues.
+    pub(super) stamp: u32,
+    failures: u32,
+    /// Probes in a row that proved nothing.
+    pub(super) misses: u8,
+    /// How often in a row it died soon after a recovery.
+    pub(super) relapses: u8,
+    pub(super) state: State,
+    capped: bool,
+    ever_worked: bool,
+    pub(super) running: bool,
+    /// A state change while it ran asks for an early next probe.
+    pub(super) expedite: bool,
+    /// Somebody waits for its probe.
+    pub(super) demanded: bool,
+}
+
+impl ScheduledNode {
+    pub(super) fn new(id: NodeId, health: &NodeHealth, now: Timestamp) -> Self {
+        Self {
+            id,
+            server: health.server.unwrap_or_default(),
+            due: now,
+            recovered: OptionalTime::NONE,
+            failed_last: OptionalTime::NONE,
+            stamp: 0,
+            failures: health.failures,
+            misses: 0,
+            relapses: 0,
+            state: health.state,
+            capped: health.server.is_some(),
+            ever_worked: health.ever_worked,
+            running: false,
+            expedite: false,
+            demanded: false,
+        }
+    }
+
+    /// The hash of its server; `None` = the cap per host does not apply.
+    pub(super) const fn server(&self) -> Option<u64> {
+        if self.capped { Some(self.server) } else { None }
+    }
+
+    /// Its health as the intervals read it.
+    pub(super) const fn health(&self) -> NodeHealth {
+        NodeHealth {
+            server: self.server(),
+            state: self.state,
+            failures: self.failures,
+            ever_worked: self.ever_worked,
+            last_checked: None,
+        }
+    }
+
+    /// Takes over what is known about the node now; the server stays.
+    pub(super) fn set_health(&mut self, health: &NodeHealth, now: Timestamp, interval: Duration) {
+        self.set_state(health.state, now, interval);
+        self.failures = health.failures;
+        self.ever_worked = health.ever_worked;
+    }
+
+    /// Takes over what a probe has decided: the state, and the failures in a row.
+    pub(super) fn set_decided(&mut self, state: State, failures: u32, now: Timestamp, interval: Duration) {
+        self.set_state(state, now, interval);
+        self.failures = failures;
+        self.ever_worked |= failures == 0;
+        self.misses = 0;
+        self.failed_last = (failures > 0).then_some(now).into();
+    }
+
+    /// Changes the state, and counts deaths that follow soon on a recovery.
+    fn set_state(&mut self, state: State, now: Timestamp, interval: Duration) {
+        match (self.state, state) {
+            (State::Dead, State::Healthy | State::Suspect) => self.recovered = now.into(),
+            (before, State::Dead) if before != State::Dead => {
+                let relapsed = self.recovered.get().is_some_and(|since| now.since(since) < interval * LASTING);
+                self.relapses = if relapsed { self.relapses.saturating_add(1) } else { 0 };
+            }
+            _ => {}
+        }
+        self.state = state;
+    }
+}
+
+/// The table: nodes by slot, and slots by id.
+#[derive(Debug, Default)]
+pub(super) struct NodeTable {
+    nodes: Vec<Option<ScheduledNode>>,
+    free: Vec<u32>,
+    by_id: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl NodeTable {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Where the node with this id lies.
+    pub(super) fn slot_of(&self, id: NodeId) -> Option<Slot> {
+        let found = self.by_id.find(self.hasher.hash_one(id), |slot| id_at(&self.nodes, *slot) == Some(id));
+        found.copied().map(Slot)
+    }
+
+    pub(super) fn at(&self, Slot(slot): Slot) -> Option<&ScheduledNode> {
+        self.nodes.get(slot as usize)?.as_ref()
+    }
+
+    pub(super) fn at_mut(&mut self, Slot(slot): Slot) -> Option<&mut ScheduledNode> {
+        self.nodes.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(super) fn get(&self, id: NodeId) -> Option<&ScheduledNode> {
+        self.at(self.slot_of(id)?)
+    }
+
+    /// Adds a node whose id is not in the table, and says where it lies.
+    pub(super) fn insert(&mut self, node: ScheduledNode) -> Slot {
+        let hash = self.hasher.hash_one(node.id);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.nodes.push(None);
+            (self.nodes.len() - 1) as u32
+        });
+        if let Some(place) = self.nodes.get_mut(slot as usize) {
+            *place = Some(node);
+        }
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        self.by_id.insert_unique(hash, slot, |slot| id_at(nodes, *slot).map_or(0, |id| hasher.hash_one(id)));
+        Slot(slot)
+    }
+
+    pub(super) fn remove(&mut self, id: NodeId) -> Option<ScheduledNode> {
+        let hash = self.hasher.hash_one(id);
+        let nodes = &self.nodes;
+        let found = self.by_id.find_entry(hash, |slot| id_at(nodes, *slot) == Some(id)).ok()?;
+        let (slot, _) = found.remove();
+        self.free.push(slot);
+        self.nodes.get_mut(slot as usize)?.take()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &ScheduledNode)> {
+        let slots = (0..).map(Slot);
+        slots.zip(&self.nodes).filter_map(|(slot, node)| Some((slot, node.as_ref()?)))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Slot, &mut ScheduledNode)> {
+        let slots = (0..).map(Slot);
+        slots.zip(&mut self.nodes).filter_map(|(slot, node)| Some((slot, node.as_mut()?)))
+    }
+}
+
+fn id_at(nodes: &[Option<ScheduledNode>], slot: u32) -> Option<NodeId> {
+    nodes.get(slot as usize)?.as_ref().map(|node| node.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(n: u8) -> NodeId {
+        NodeId::from_bytes([n; 16])
+    }
+
+    fn node(n: u8) -> ScheduledNode {
+        let health =
+            NodeHealth { server: None, state: State::New, failures: n.into(), ever_worked: false, last_checked: None };
+        ScheduledNode::new(id(n), &health, Timestamp(0))
+    }
+
+    /// A million nodes cost 64 MB here; this bound keeps it so.
+    #[test]
+    fn a_node_takes_64_bytes() {
+        assert!(size_of::<Option<ScheduledNode>>() <= 64, "{} bytes", size_of::<Option<ScheduledNode>>());
+    }
+
+    proptest! {
+        /// The table does what a map from ids does, whatever is added and removed.
+        #[test]
+        fn it_is_a_map_from_ids(steps in proptest::collection::vec((any::<u8>(), any::<bool>()), 0..200)) {
+            let (mut table, mut model) = (NodeTable::default(), std::collections::BTreeSet::new());
+            for (n, add) in steps {
+                if add && model.insert(n) {
+                    let slot = table.insert(node(n));
+                    prop_assert_eq!(table.slot_of(id(n)), Some(slot));
+                } else if !add {
+                    prop_assert_eq!(table.remove(id(n)).is_some(), model.remove(&n));
+                }
+                prop_assert_eq!(table.len(), model.len());
+            }
+            for n in 0..=u8::MAX {
+                prop_assert_eq!(table.get(id(n)).map(|node| node.failures), model.contains(&n).then_some(n.into()));
+            }
+            let mut listed: Vec<u32> = table.iter().map(|(_, node)| node.failures).collect();
+            listed.sort_unstable();
+            prop_assert_eq!(listed, model.iter().map(|n| u32::from(*n)).collect::<Vec<_>>());
+        }
+    }
+}
