@@ -1,12 +1,7 @@
 //! The errors of the API with their codes and HTTP statuses.
 
-use axum::{
-    Json,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use hezar_core::CodeDoc;
-use serde_json::json;
 use thiserror::Error;
 
 /// A refused request.
@@ -16,6 +11,14 @@ pub enum ApiError {
     /// No token, or a wrong one.
     #[error("send the API token as 'Authorization: Bearer TOKEN'; it stands in the file 'token' of the data folder")]
     Unauthorized,
+    /// The token is good, and its scope does not allow this.
+    #[error("the token's scope is {scope}: this needs a token of the scope {needed}")]
+    Forbidden {
+        /// What the token may do.
+        scope: &'static str,
+        /// What is needed.
+        needed: &'static str,
+    },
     /// The Host header names another site: a web page may be talking through the browser (DNS rebinding).
     #[error("the Host header is not an address of this API")]
     ForeignHost,
@@ -66,6 +69,7 @@ impl ApiError {
     /// Every code with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new("api-unauthorized", "The API token is missing or wrong (HTTP 401)."),
+        CodeDoc::new("api-forbidden", "The scope of the API token does not allow the request (HTTP 403)."),
         CodeDoc::new(
             "api-foreign-host",
             "The Host header is not an address of the API, as in a DNS rebinding attack (HTTP 421).",
@@ -98,6 +102,7 @@ impl ApiError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized => "api-unauthorized",
+            Self::Forbidden { .. } => "api-forbidden",
             Self::ForeignHost => "api-foreign-host",
             Self::BadRequest(_) => "api-bad-request",
             Self::Method => "api-method",
@@ -114,9 +119,10 @@ impl ApiError {
         }
     }
 
-    const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -128,32 +134,5 @@ impl ApiError {
             Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
-    }
-}
-
-/// The answers that hyper gives itself, to heads that it cannot read, have no body: this gives the same head with the JSON of
-/// other errors behind it. `None` for everything else.
-pub(crate) fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
-    const EMPTY: &str = "content-length: 0\r\n";
-    if !answer.starts_with(b"HTTP/1.1 4") || answer.len() > 1024 {
-        return None;
-    }
-    let head = std::str::from_utf8(answer).ok().filter(|head| head.ends_with("\r\n\r\n") && head.contains(EMPTY))?;
-    let message = match head.split(' ').nth(1)? {
-        "400" => "the request is not HTTP/1.1 as RFC 9112 has it",
-        "414" => "the path is too long",
-        "431" => "the head of the request is too long",
-        _ => "the request was refused",
-    };
-    let error = ApiError::BadRequest(message.to_owned());
-    let body = json!({ "error": error.code(), "message": error.to_string() }).to_string();
-    let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
-    Some((head.replace(EMPTY, &length) + &body).into_bytes())
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = Json(json!({ "error": self.code(), "message": self.to_string() }));
-        (self.status(), body).into_response()
     }
 }

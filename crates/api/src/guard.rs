@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, header};
 use hezar_core::Secret;
 
-use crate::ApiError;
+use crate::{ApiError, Caller, Scope};
+
+/// The name of the token that the configuration or the data folder holds.
+const OWN_TOKEN: &str = "token";
 
 /// The rules of one listener.
 #[derive(Clone, Debug)]
@@ -31,7 +34,8 @@ impl Guard {
         if known { Ok(()) } else { Err(ApiError::ForeignHost) }
     }
 
-    pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Who sends the request, by its token.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -39,7 +43,10 @@ impl Guard {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or(ApiError::Unauthorized)?;
-        if same(given.as_bytes(), self.token.expose().as_bytes()) { Ok(()) } else { Err(ApiError::Unauthorized) }
+        if !same(given.as_bytes(), self.token.expose().as_bytes()) {
+            return Err(ApiError::Unauthorized);
+        }
+        Ok(Caller { name: OWN_TOKEN.into(), scope: Scope::Admin })
     }
 }
 
@@ -71,14 +78,14 @@ mod tests {
     #[test]
     fn the_token_is_compared_whole() {
         let guard = guard("127.0.0.1:9090");
-        let check = |value: &str| guard.check_token(&headers(header::AUTHORIZATION, value));
+        let check = |value: &str| guard.caller(&headers(header::AUTHORIZATION, value)).map(|caller| caller.scope);
         for good in ["Bearer t0ken", "bearer t0ken", "BEARER  t0ken "] {
-            assert_eq!(check(good), Ok(()), "{good}");
+            assert_eq!(check(good), Ok(Scope::Admin), "{good}");
         }
         for bad in ["t0ken", "Bearer", "Bearer ", "Bearer t0ke", "Bearer t0ken1", "Bearer T0KEN", "Basic t0ken", ""] {
             assert_eq!(check(bad), Err(ApiError::Unauthorized), "{bad}");
         }
-        assert_eq!(guard.check_token(&HeaderMap::new()), Err(ApiError::Unauthorized));
+        assert_eq!(guard.caller(&HeaderMap::new()), Err(ApiError::Unauthorized));
     }
 
     #[test]

@@ -3,26 +3,37 @@
 //! Nothing here knows the engine or the pool: the application implements [`Control`], the one door.
 
 mod body;
+mod caller;
 mod dto;
 mod error;
 mod guard;
+mod input;
+mod openapi;
 mod page;
+mod paging;
 mod places;
 mod ports;
-mod routes;
+mod problem;
+mod router;
 mod saved;
 mod serve;
 mod settings;
+mod state;
 mod stream;
+mod v1;
 
+pub use caller::{Caller, Scope};
 pub use dto::{
     AddQuery, AddReport, BanDto, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, LiftReport, LiftRequest, NodeDto, NodesPage,
-    NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, SessionDto,
-    SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
+    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, LiftReport, LiftRequest, NodeDto,
+    NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest,
+    SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
 };
 pub use error::ApiError;
+pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort};
+pub use problem::ProblemDto;
+pub use router::openapi_json;
 pub use saved::Saved;
 pub use serve::{ApiConfig, ApiServeError, serve};
 pub use settings::{ApiSettings, ApiToken};

@@ -6,16 +6,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
 /// change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Saved<T> {
     /// What was done.
     #[serde(flatten)]
     pub done: T,
     /// Whether it is in the store.
     #[serde(default = "yes")]
+    #[schema(required = true)]
     pub stored: bool,
 }
 

@@ -19,7 +19,7 @@ use crate::{
     Control,
     guard::Guard,
     places::{Place, Places},
-    routes,
+    router,
     stream::ApiStream,
 };
 
@@ -57,7 +57,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ApiServeError> {
     let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
-    serve_router(listener, routes::router(control, guard), stop).await;
+    serve_router(listener, router::router(control, guard), stop).await;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::error;
+use crate::problem;
 
 /// How long a peer may take for [`LEAST`] bytes of an answer.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ApiStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.replaced.is_none() {
-            this.replaced = error::with_body(buf).map(|answer| (answer, 0));
+            this.replaced = problem::with_body(buf).map(|answer| (answer, 0));
         }
         let Some((answer, mut written)) = this.replaced.take() else { return this.write(cx, buf) };
         while let Some(rest) = answer.get(written..).filter(|rest| !rest.is_empty()) {

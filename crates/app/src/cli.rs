@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Describe the API for programs
+    #[command(subcommand)]
+    Api(ApiCommand),
 }
 
 #[derive(Debug, Args)]
@@ -268,4 +271,11 @@ pub(crate) enum ConfigCommand {
     Check,
     /// Print the configuration in force, secrets hidden
     Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiCommand {
+    /// Print the OpenAPI 3.1 document, as GET /api/v1/openapi.json answers it
+    #[command(after_help = "Example:\n  hezar api schema > openapi.json")]
+    Schema,
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// A refused line of an added text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectDto {
     /// Its 1-based line.
     pub line: usize,
@@ -19,20 +20,21 @@ pub struct RejectDto {
 }
 
 /// The parameters of `POST /api/v1/nodes`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct AddQuery {
     /// Whether nodes on private, loopback and link-local addresses are taken.
     pub allow_private: bool,
 }
 
 /// The body of `POST /api/v1/probe`: which nodes to probe now. All that is given must fit; without any, all nodes are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeRequest {
     /// Node ids.
     pub ids: Vec<String>,
-    /// As in [`NodesQuery::state`](crate::NodesQuery::state).
+    /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
     pub state: Option<String>,
     /// A link scheme.
     pub scheme: Option<String>,
@@ -47,7 +49,7 @@ pub struct ProbeRequest {
 }
 
 /// The body of `POST /api/v1/fetch`: which sources to read now.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FetchRequest {
     /// Their names; all sources unless said.
@@ -80,7 +82,7 @@ fn patience(seconds: Option<u64>) -> Duration {
 }
 
 /// The answer to `POST /api/v1/probe`: 200 when all results are in, 202 when some probes go on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProbeReport {
     /// Nodes that were asked for.
     pub asked: usize,
@@ -90,7 +92,7 @@ pub struct ProbeReport {
     pub failed: usize,
     /// Those whose probes go on, or were given up.
     pub pending: usize,
-    /// The results, at most [`ProbeReport::MOST_RESULTS`].
+    /// The results, at most 10,000.
     pub nodes: Vec<ProbedDto>,
 }
 
@@ -100,7 +102,7 @@ impl ProbeReport {
 }
 
 /// What the probe of one node found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProbedDto {
     /// The node.
     pub id: String,
@@ -115,7 +117,7 @@ pub struct ProbedDto {
 }
 
 /// The answer to `POST /api/v1/fetch`: 200 when all sources were read, 202 when some are being read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FetchReport {
     /// Sources that were asked for.
     pub asked: usize,
@@ -126,7 +128,7 @@ pub struct FetchReport {
 }
 
 /// What reading one source gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FetchedDto {
     /// Its name.
     pub source: String,
@@ -151,7 +153,7 @@ pub struct FetchedDto {
 }
 
 /// The answer to `POST /api/v1/nodes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AddReport {
     /// Nodes that were not known before.
     pub added: usize,
@@ -167,7 +169,7 @@ pub struct AddReport {
 }
 
 /// The body of `DELETE /api/v1/nodes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveRequest {
     /// The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node.
@@ -178,7 +180,7 @@ pub struct RemoveRequest {
 }
 
 /// The answer to a removal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RemoveReport {
     /// How many were removed.
     pub removed: usize,
@@ -190,7 +192,7 @@ pub struct RemoveReport {
 }
 
 /// A node that must not come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BanDto {
     /// Its id.
     pub id: String,
@@ -201,7 +203,7 @@ pub struct BanDto {
 }
 
 /// The body of `DELETE /api/v1/bans`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiftRequest {
     /// The ids of banned nodes, in full or short.
@@ -209,7 +211,7 @@ pub struct LiftRequest {
 }
 
 /// The answer to `POST /api/v1/reload`: what differed from the configuration in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReport {
     /// What was applied, in words: keys such as `proxy.attempts`, sources and listeners.
     pub changed: Vec<String>,
@@ -218,7 +220,7 @@ pub struct ReloadReport {
 }
 
 /// The answer to lifting bans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LiftReport {
     /// How many were lifted.
     pub lifted: usize,
@@ -227,7 +229,7 @@ pub struct LiftReport {
 }
 
 /// The answer to `DELETE /api/v1/sessions/{id}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EndReport {
     /// Whether it ran until now.
     pub ended: bool,

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 mod actions;
 
 pub use actions::*;
 
 /// Filters and the page of `GET /api/v1/nodes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct NodesQuery {
     /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +56,7 @@ impl NodesQuery {
 }
 
 /// One node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeDto {
     /// The identity: 32 hexadecimal digits.
     pub id: String,
@@ -111,7 +113,7 @@ pub struct NodeDto {
 }
 
 /// One page of nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodesPage {
     /// How many nodes match the filters.
     pub total: usize,
@@ -122,15 +124,25 @@ pub struct NodesPage {
 }
 
 /// The answer to `GET /healthz`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthzDto {
+    /// Always `ok`: the program answers.
+    pub status: String,
+    /// Whether any node carries traffic.
+    pub serving: bool,
+}
+
+/// Whether it works, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthDto {
     /// Whether any node carries traffic.
     pub serving: bool,
 }
 
 /// Filters of `GET /api/v1/sessions`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct SessionsQuery {
     /// The name that clients gave the session.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +156,7 @@ pub struct SessionsQuery {
 }
 
 /// Nodes per state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateCounts {
     /// Nodes that were never probed.
     pub new: usize,
@@ -162,7 +174,7 @@ pub struct StateCounts {
 }
 
 /// One source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceDto {
     /// Its name.
     pub name: String,
@@ -203,7 +215,7 @@ pub struct SourceDto {
 }
 
 /// The answer to `GET /api/v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusDto {
     /// The program's version.
     pub version: String,
@@ -235,7 +247,7 @@ pub struct StatusDto {
 }
 
 /// How the writing to the store goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StoreDto {
     /// For how many seconds writing has failed; `null` while the store can be written.
@@ -258,7 +270,7 @@ pub struct StoreDto {
 }
 
 /// What a provider says about a subscription; all of it is the provider's word.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct SubscriptionDto {
     /// Its name.
@@ -278,7 +290,7 @@ pub struct SubscriptionDto {
 }
 
 /// What has passed through since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct TrafficDto {
     /// Requests that a node served.
@@ -298,7 +310,7 @@ pub struct TrafficDto {
 }
 
 /// A request that ended badly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TroubleDto {
     /// When, in milliseconds since the Unix epoch.
     pub at: u64,
@@ -315,7 +327,7 @@ pub struct TroubleDto {
 }
 
 /// One session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionDto {
     /// 16 hexadecimal digits, for asking about it.
     pub id: String,
@@ -338,7 +350,7 @@ pub struct SessionDto {
 }
 
 /// The body of `POST /api/v1/feedback`: what a client saw at a site. Exactly one of `node` and `session` is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackRequest {
     /// The id of a node.
@@ -354,7 +366,7 @@ pub struct FeedbackRequest {
 }
 
 /// The answer to a feedback.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackReport {
     /// The node that it was noted for.
     pub node: String,
@@ -363,8 +375,9 @@ pub struct FeedbackReport {
 }
 
 /// The question of `GET /api/v1/explain`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct ExplainQuery {
     /// A user name with its options, as a client would send it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -384,7 +397,7 @@ pub struct ExplainQuery {
 }
 
 /// A node that a request could use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CandidateDto {
     /// The node.
     #[serde(flatten)]
@@ -394,7 +407,7 @@ pub struct CandidateDto {
 }
 
 /// Nodes that a request could not use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExcludedDto {
     /// `new`, `dead`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`.
     pub reason: String,
@@ -405,7 +418,7 @@ pub struct ExcludedDto {
 }
 
 /// The answer to `GET /api/v1/explain`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainDto {
     /// The listener.
     pub listener: String,

@@ -23,7 +23,7 @@ use std::{
 use anyhow::{Context, anyhow};
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{ApiCommand, Cli, Command},
     config::{Config, Layers},
     places::{Places, UserFolders},
     remote::Remote,
@@ -76,6 +76,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(global.config()?, args)),
         Command::Backup(args) => block_on(export::backup(global.config()?, args)),
+        Command::Api(ApiCommand::Schema) => version::schema(),
         Command::Config(command) => config::config(&global, &command),
     }
 }

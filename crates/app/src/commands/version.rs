@@ -1,4 +1,4 @@
-//! `hezar version` and `hezar completions`: what the program knows about itself.
+//! `hezar version`, `hezar completions` and `hezar api schema`: what the program knows about itself.
 
 use std::{io, process::ExitCode};
 
@@ -29,8 +29,16 @@ pub(super) fn version(args: &JsonArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "hezar", &mut script);
-    // A shell that reads the script only in part (`| head`) is no failure.
-    match io::Write::write_all(&mut io::stdout().lock(), &script) {
+    print_whole(&script)
+}
+
+pub(super) fn schema() -> anyhow::Result<ExitCode> {
+    print_whole(format!("{}\n", hezar_api::openapi_json()).as_bytes())
+}
+
+/// Prints a text of many lines. A reader that reads it only in part (`| head`) is no failure.
+fn print_whole(text: &[u8]) -> anyhow::Result<ExitCode> {
+    match io::Write::write_all(&mut io::stdout().lock(), text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }

@@ -1,0 +1,121 @@
+//! What the OpenAPI document says besides the routes: its head, how to sign in, and the errors that every route has.
+
+use axum::http::{Method, StatusCode};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+        path::{Operation, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+
+use crate::{
+    Scope,
+    problem::{PROBLEM_JSON, ProblemDto},
+};
+
+/// The path in front of every route that needs a token.
+pub(crate) const PREFIX: &str = "/api/v1";
+
+/// The name of the security scheme of tokens.
+const TOKEN: &str = "token";
+
+/// The groups of routes, in the order of the document.
+const TAGS: &[(&str, &str)] = &[
+    ("status", "Whether it works, and what goes on."),
+    ("nodes", "Upstream proxies: list, add, remove, probe."),
+    ("bans", "Nodes that must not come back."),
+    ("sessions", "Names that keep the same exit, and what clients saw at sites."),
+    ("settings", "Sources and the configuration."),
+];
+
+/// Statuses of refusals that every route has.
+const ALWAYS: &[u16] = &[400, 421, 500, 503];
+/// Statuses of refusals of routes that need a token.
+const GUARDED: &[u16] = &[401, 403];
+/// Statuses of refusals of routes that read a body.
+const WITH_BODY: &[u16] = &[408, 413, 415];
+/// The status of routes that name one thing in their path.
+const WITH_SEGMENT: &[u16] = &[404];
+
+/// The document without its routes.
+pub(crate) fn base() -> OpenApi {
+    let tags = TAGS.iter().map(|(name, text)| TagBuilder::new().name(*name).description(Some(*text)).build());
+    let mut info = Info::new("Hezar", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "The control API. Errors are problem details (RFC 9457) with a stable `code`. Fields of answers may be added at any \
+         time; those that exist keep their meaning."
+            .to_owned(),
+    );
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(tags))
+        .components(Some(components()))
+        .security(Some([SecurityRequirement::new(TOKEN, [] as [&str; 0])]))
+        .build()
+}
+
+fn components() -> Components {
+    let mut components = Components::new();
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The token in the file `token` of the data folder, or one that `POST /api/v1/tokens` gave."))
+        .build();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
+    let name = ProblemDto::name().into_owned();
+    components.schemas.insert(name.clone(), ProblemDto::schema());
+    for status in [ALWAYS, GUARDED, WITH_BODY, WITH_SEGMENT].concat() {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(&name))).build();
+        let response = ResponseBuilder::new().description(reason(status)).content(PROBLEM_JSON, content).build();
+        components.responses.insert(format!("Problem{status}"), RefOr::T(response));
+    }
+    components
+}
+
+fn reason(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
+}
+
+/// Adds the refusals that a route does not describe itself, because every route of its kind has them.
+pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            refusals(path, &method, operation);
+        }
+    }
+    document
+}
+
+/// The operations of a path with their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+        (Method::PATCH, &mut item.patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+fn refusals(path: &str, method: &Method, operation: &mut Operation) {
+    let guarded = path.starts_with(PREFIX);
+    let kinds = [
+        (true, ALWAYS),
+        (guarded, GUARDED),
+        (operation.request_body.is_some(), WITH_BODY),
+        (path.contains('{'), WITH_SEGMENT),
+    ];
+    for status in kinds.into_iter().filter(|(has, _)| *has).flat_map(|(_, statuses)| statuses) {
+        let problem = || RefOr::<Response>::Ref(Ref::from_response_name(format!("Problem{status}")));
+        operation.responses.responses.entry(status.to_string()).or_insert_with(problem);
+    }
+    if guarded {
+        let scope = Scope::needed(method, path.strip_prefix(PREFIX).unwrap_or(path)).name();
+        let said = format!("Needs a token of the scope `{scope}`.");
+        let text = operation.description.take().filter(|text| !text.is_empty());
+        operation.description = Some(text.map_or_else(|| said.clone(), |text| format!("{text}\n\n{said}")));
+    }
+}

@@ -1,0 +1,79 @@
+//! All paths of the API's address: health and metrics for everybody, `/api/v1` for those who have a token.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::header,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{ApiError, Control, HealthzDto, Scope, guard::Guard, openapi, state::ApiState, v1};
+
+/// The router that serves the API.
+pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> axum::Router {
+    let state = ApiState::new(control, guard, openapi_json());
+    let guarded = v1::routes().route_layer(middleware::from_fn_with_state(state.clone(), need_token));
+    let (router, _) = described(guarded).split_for_parts();
+    router
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::Method)
+        .layer(middleware::from_fn_with_state(state.clone(), need_host))
+        .with_state(state)
+}
+
+/// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.
+#[must_use]
+pub fn openapi_json() -> String {
+    let document = openapi::complete(described(v1::routes()).into_openapi());
+    // The document is made of texts and numbers, which can always be written.
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// Every path with its description.
+fn described(v1: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(healthz))
+        .routes(routes!(metrics))
+        .nest(openapi::PREFIX, v1)
+}
+
+async fn need_host(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    match state.guard.check_host(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn need_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let caller = match state.guard.caller(request.headers()) {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    // Middleware of a nested router sees the path without the prefix.
+    let needed = Scope::needed(request.method(), request.uri().path());
+    if !caller.scope.covers(needed) {
+        return ApiError::Forbidden { scope: caller.scope.name(), needed: needed.name() }.into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Says that the program is alive.
+#[utoipa::path(get, path = "/healthz", tag = "status", security(()), responses((status = 200, body = HealthzDto)))]
+async fn healthz(State(state): State<ApiState>) -> Json<HealthzDto> {
+    Json(HealthzDto { status: "ok".to_owned(), serving: state.control.health().serving })
+}
+
+/// All metrics in the OpenMetrics text form; they are at most one second old.
+#[utoipa::path(
+    get, path = "/metrics", tag = "status", security(()),
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], state.metrics.get(&state.control).await?).into_response())
+}

@@ -1,0 +1,49 @@
+//! What every route of the API works with.
+
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use crate::{ApiError, Control, guard::Guard, page::MetricsPage};
+
+/// Answers that walk over all nodes and are made at a time; each takes a core.
+const HEAVY: usize = 2;
+
+/// What every route of the API works with. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ApiState {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) metrics: Arc<MetricsPage>,
+    /// The OpenAPI document.
+    pub(crate) document: Bytes,
+    heavy: Arc<Semaphore>,
+}
+
+impl ApiState {
+    pub(crate) fn new(control: Arc<dyn Control>, guard: Guard, document: String) -> Self {
+        Self {
+            control,
+            guard: Arc::new(guard),
+            metrics: Arc::default(),
+            document: document.into(),
+            heavy: Arc::new(Semaphore::new(HEAVY)),
+        }
+    }
+
+    /// Makes an answer that takes long, off the threads that carry traffic and a few at a time.
+    pub(crate) async fn off_thread<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&dyn Control) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = Arc::clone(&self.heavy).acquire_owned().await.map_err(|_| ApiError::Unavailable)?;
+        let control = Arc::clone(&self.control);
+        let made = spawn_blocking(move || {
+            // The work goes on when its client hangs up, and so does its place.
+            let _permit = permit;
+            answer(&*control)
+        });
+        made.await.map_err(|_| ApiError::Internal)
+    }
+}

@@ -1,0 +1,29 @@
+//! The routes of `/api/v1`, a module for each subject. Each handler describes itself for the OpenAPI document.
+
+mod bans;
+mod document;
+mod nodes;
+mod sessions;
+mod settings;
+mod status;
+
+use axum::http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::state::ApiState;
+
+/// Every route of `/api/v1`, without that prefix.
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(status::routes())
+        .merge(nodes::routes())
+        .merge(bans::routes())
+        .merge(sessions::routes())
+        .merge(settings::routes())
+        .merge(document::routes())
+}
+
+/// 202 while something of what was asked for goes on.
+const fn done_or_accepted(pending: usize) -> StatusCode {
+    if pending == 0 { StatusCode::OK } else { StatusCode::ACCEPTED }
+}

@@ -1,0 +1,113 @@
+//! Nodes: list, add, remove, probe.
+
+use axum::{Json, extract::State, http::StatusCode};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::done_or_accepted;
+use crate::{
+    AddQuery, AddReport, ApiError, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProblemDto, RemoveReport,
+    RemoveRequest, Saved,
+    body::WholeBody,
+    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    state::ApiState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list, add, remove)).routes(routes!(show, remove_one)).routes(routes!(probe))
+}
+
+/// One page of nodes.
+#[utoipa::path(
+    get, path = "/nodes", operation_id = "list_nodes", tag = "nodes",
+    params(NodesQuery), responses((status = 200, body = NodesPage))
+)]
+async fn list(State(state): State<ApiState>, query: Parameters<NodesQuery>) -> Result<Json<NodesPage>, ApiError> {
+    let query = parameters(query)?;
+    state.off_thread(move |control| control.nodes(&query)).await?.map(Json)
+}
+
+/// Adds the links of a text: share links, a subscription or a client's configuration, in any encoding.
+#[utoipa::path(
+    post, path = "/nodes", operation_id = "add_nodes", tag = "nodes", params(AddQuery),
+    request_body(content = String, content_type = "text/plain"),
+    responses(
+        (status = 200, body = Saved<AddReport>, description = "They are in the store."),
+        (status = 202, body = Saved<AddReport>, description = "They are in force, and will be written.")
+    )
+)]
+async fn add(
+    State(state): State<ApiState>,
+    query: Parameters<AddQuery>,
+    WholeBody(body): WholeBody,
+) -> Result<Saved<AddReport>, ApiError> {
+    state.control.add(body, &parameters(query)?).await
+}
+
+/// Removes nodes, and bans them if that is asked.
+#[utoipa::path(
+    delete, path = "/nodes", operation_id = "remove_nodes", tag = "nodes", request_body = RemoveRequest,
+    responses(
+        (status = 200, body = Saved<RemoveReport>, description = "They are gone, also from the store."),
+        (status = 202, body = Saved<RemoveReport>, description = "They are gone, and the store will be written.")
+    )
+)]
+async fn remove(
+    State(state): State<ApiState>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<RemoveReport>, ApiError> {
+    parameters(query)?;
+    let request: RemoveRequest = json_body(&body)?;
+    state.control.remove(&request).await
+}
+
+/// One node.
+#[utoipa::path(
+    get, path = "/nodes/{id}", operation_id = "show_node", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
+    responses((status = 200, body = NodeDto))
+)]
+async fn show(
+    State(state): State<ApiState>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Json<NodeDto>, ApiError> {
+    parameters(query)?;
+    state.control.node(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
+}
+
+/// Removes one node.
+#[utoipa::path(
+    delete, path = "/nodes/{id}", operation_id = "remove_node", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
+    responses((status = 200, body = Saved<RemoveReport>), (status = 202, body = Saved<RemoveReport>))
+)]
+async fn remove_one(
+    State(state): State<ApiState>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Saved<RemoveReport>, ApiError> {
+    parameters(query)?;
+    let report = state.control.remove(&RemoveRequest { ids: vec![segment(id)?], ban: false }).await?;
+    if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
+}
+
+/// Probes nodes now, and waits for the results as long as the request says.
+#[utoipa::path(
+    post, path = "/probe", operation_id = "probe_nodes", tag = "nodes", request_body = ProbeRequest,
+    responses(
+        (status = 200, body = ProbeReport, description = "All results are in."),
+        (status = 202, body = ProbeReport, description = "Some probes go on."),
+        (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "A named node does not exist.")
+    )
+)]
+async fn probe(
+    State(state): State<ApiState>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<(StatusCode, Json<ProbeReport>), ApiError> {
+    parameters(query)?;
+    let request: ProbeRequest = json_body(&body)?;
+    let report = state.control.probe(&request).await?;
+    Ok((done_or_accepted(report.pending), Json(report)))
+}

@@ -1,0 +1,28 @@
+//! The state of the instance, and what a request could use.
+
+use axum::{Json, extract::State};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ApiError, ExplainDto, ExplainQuery, StatusDto,
+    input::{NoParameters, Parameters, parameters},
+    state::ApiState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(explain))
+}
+
+/// The state of the whole instance.
+#[utoipa::path(get, path = "/status", tag = "status", responses((status = 200, body = StatusDto)))]
+async fn status(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<StatusDto>, ApiError> {
+    parameters(query)?;
+    state.off_thread(|control| control.status()).await.map(Json)
+}
+
+/// Which nodes a request could use, and why not the others.
+#[utoipa::path(get, path = "/explain", tag = "status", params(ExplainQuery), responses((status = 200, body = ExplainDto)))]
+async fn explain(State(state): State<ApiState>, query: Parameters<ExplainQuery>) -> Result<Json<ExplainDto>, ApiError> {
+    let query = parameters(query)?;
+    state.off_thread(move |control| control.explain(&query)).await?.map(Json)
+}
