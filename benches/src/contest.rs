@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    Watched, command, free_address,
+    Watched, command, command_of, free_address,
     node::{NodeKind, RealityKeys},
     site::Site,
 };
@@ -26,6 +26,8 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 #[allow(missing_docs)]
 pub enum Client {
     Hezar,
+    /// Another build of Hezar, such as the one before a change.
+    OtherBuild,
     SingBox,
     Mihomo,
     Xray,
@@ -33,13 +35,14 @@ pub enum Client {
 
 impl Client {
     /// In the order of the table; ours first.
-    pub const ALL: [Self; 4] = [Self::Hezar, Self::SingBox, Self::Mihomo, Self::Xray];
+    pub const ALL: [Self; 5] = [Self::Hezar, Self::OtherBuild, Self::SingBox, Self::Mihomo, Self::Xray];
 
     /// What the table calls it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hezar => "hezar",
+            Self::OtherBuild => "other build",
             Self::SingBox => "sing-box",
             Self::Mihomo => "mihomo",
             Self::Xray => "xray",
@@ -50,6 +53,8 @@ impl Client {
 /// Where the peers are, and the servers that all clients use.
 #[derive(Debug)]
 pub struct Arena {
+    /// Another build of Hezar that is compared with this one.
+    pub other_build: Option<PathBuf>,
     /// sing-box.
     pub sing_box: PathBuf,
     /// Whether that sing-box was built with uTLS, which its REALITY needs.
@@ -113,6 +118,7 @@ impl Arena {
     pub fn plays(&self, client: Client, node: NodeKind) -> bool {
         match client {
             Client::Hezar | Client::Mihomo => true,
+            Client::OtherBuild => self.other_build.is_some(),
             Client::SingBox => self.sing_box_reality || node != NodeKind::VlessRealityVision,
             Client::Xray => node == NodeKind::VlessRealityVision,
         }
@@ -127,7 +133,10 @@ impl Arena {
         let home = tempfile::tempdir()?;
         let socks = free_address()?;
         let mut command = match client {
-            Client::Hezar => self.hezar(home.path(), socks, &node.link(server, &self.keys))?,
+            Client::Hezar | Client::OtherBuild => {
+                let program = if client == Client::Hezar { None } else { self.other_build.as_deref() };
+                self.hezar(program, home.path(), socks, &node.link(server, &self.keys))?
+            }
             Client::SingBox => {
                 let config = json!({
                     "log": { "disabled": true },
@@ -167,7 +176,8 @@ impl Arena {
         Ok(Running { process, socks, _home: home })
     }
 
-    fn hezar(&self, home: &Path, socks: SocketAddr, link: &str) -> anyhow::Result<Command> {
+    /// `program` is another build than the one of this folder.
+    fn hezar(&self, program: Option<&Path>, home: &Path, socks: SocketAddr, link: &str) -> anyhow::Result<Command> {
         let text = format!(
             "[proxy]\nlisten = \"{socks}\"\n[api]\nenabled = false\n[log]\nlevel = \"error\"\n\
              [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
@@ -175,7 +185,10 @@ impl Arena {
             self.site.clear
         );
         fs::write(home.join("hezar.toml"), text)?;
-        command(home, &["run"])
+        match program {
+            None => command(home, &["run"]),
+            Some(program) => Ok(command_of(program, home, &["run"])),
+        }
     }
 }
 

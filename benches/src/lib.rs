@@ -175,11 +175,17 @@ pub fn configure(home: &Path, list: &str, extra: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When the program has not been built.
 pub fn command(home: &Path, arguments: &[&str]) -> anyhow::Result<Command> {
-    let mut command = Command::new(hezar()?);
+    Ok(command_of(&hezar()?, home, arguments))
+}
+
+/// The same for another build of the program.
+#[must_use]
+pub fn command_of(program: &Path, home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(home).args(arguments);
     // The program takes every HEZAR_* variable for a key of its configuration; those that are set here are the benchmarks' own.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HEZAR_")) {
         command.env_remove(name);
     }
-    Ok(command)
+    command
 }

@@ -40,6 +40,9 @@ struct Options {
     /// mihomo.
     #[arg(long)]
     mihomo: PathBuf,
+    /// Another build of hezar, such as the one before a change: a column of its own, and each figure of ours beside it.
+    #[arg(long)]
+    other_build: Option<PathBuf>,
     /// Runs of each client on each row, interleaved; medians are shown.
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -95,6 +98,7 @@ async fn main() -> anyhow::Result<()> {
         servers.push((node, free_address()?));
     }
     let arena = Arena {
+        other_build: options.other_build.clone(),
         keys: keys(&options.sing_box)?,
         sing_box: options.sing_box.clone(),
         sing_box_reality: has_utls(&options.sing_box)?,
@@ -146,7 +150,7 @@ async fn row(arena: &Arena, options: &Options, node: NodeKind) -> anyhow::Result
                     samples.entry(place).or_default().push(sample);
                 }
                 // A peer that fails is left out of this run of the row; the others are still compared.
-                Err(error) if client != Client::Hezar => {
+                Err(error) if !is_ours(client) => {
                     println!("{} run {} {}: FAILED, {error:#}", node.name(), run + 1, client.name());
                 }
                 Err(error) => return Err(error.context(format!("hezar as the client of {}", node.name()))),
@@ -184,7 +188,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: NodeKin
             (process.proportional_kib()? as f64 - before as f64) / open.len() as f64
         }
         // Some peers cannot hold that many on every row; their other figures stay.
-        Err(error) if client != Client::Hezar => {
+        Err(error) if !is_ours(client) => {
             eprintln!("{} {}: no {} idle tunnels, {error:#}", node.name(), client.name(), options.idle);
             f64::NAN
         }
@@ -219,6 +223,10 @@ fn table(node: NodeKind, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
     for client in samples.keys().filter_map(|place| Client::ALL.get(*place)) {
         text += &format!("{:>12}", client.name());
     }
+    let other = samples.keys().position(|place| Client::ALL.get(*place) == Some(&Client::OtherBuild));
+    if other.is_some() {
+        text += &format!("{:>18}", "ours/other build");
+    }
     text += &format!("{:>20}", "ours/better peer");
     for (name, column) in COLUMNS {
         let medians: Vec<f64> =
@@ -227,13 +235,25 @@ fn table(node: NodeKind, samples: &BTreeMap<usize, Vec<Sample>>) -> String {
         for value in &medians {
             text += &if value.is_nan() { format!("{:>12}", "–") } else { format!("{value:>12.2}") };
         }
-        let better = medians.iter().skip(1).copied().fold(f64::INFINITY, f64::min);
         let ours = medians.first().copied().unwrap_or(f64::NAN);
-        // Nothing to compare with: no peer went through, or none lost anything.
-        let shown = if better.is_finite() && better > 0.0 { format!("{:.2}", ours / better) } else { "–".to_owned() };
-        text += &format!("{shown:>20}");
+        if let Some(other) = other.and_then(|index| medians.get(index)) {
+            text += &format!("{:>18}", ratio(ours, *other));
+        }
+        let peers = medians.iter().enumerate().skip(1).filter(|(index, _)| Some(*index) != other);
+        let better = peers.map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
+        text += &format!("{:>20}", ratio(ours, better));
     }
     text
+}
+
+/// One figure as a multiple of another; a dash where there is nothing to compare with: nobody went through, or nothing was lost.
+fn ratio(ours: f64, other: f64) -> String {
+    if other.is_finite() && other > 0.0 { format!("{:.2}", ours / other) } else { "–".to_owned() }
+}
+
+/// Whether a failure of this client ends the measurement: a failing peer is only left out.
+fn is_ours(client: Client) -> bool {
+    matches!(client, Client::Hezar | Client::OtherBuild)
 }
 
 /// Whether this sing-box can play REALITY.
