@@ -46,10 +46,10 @@ pub(crate) fn gateway(config: &Config) -> GatewayConfig {
 /// A further listener; all that it does not say is as `[proxy]` says.
 pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Option<FilterId>) -> GatewayConfig {
     GatewayConfig {
-        name: listener.name.as_str().into(),
+        name: listener.name.clone(),
         listen: listener.listen,
-        users: listener.users.clone(),
-        strategy: listener.strategy,
+        users: config.users_of(listener).to_vec(),
+        strategy: listener.strategy.unwrap_or(config.proxy.strategy),
         client_limits: listener.client_limits,
         filter,
         ..gateway(config)
@@ -71,7 +71,7 @@ pub(crate) fn filter(config: &Config, listener: &ListenerConfig) -> Filter {
     if !listener.allow_insecure {
         terms.push(Term::Not(Box::new(Term::Insecure)));
     }
-    terms.extend(listener.tags.as_ref().map(|tags| term(config, tags)));
+    terms.extend(listener.tags.as_ref().map(|tags| term(config, &tags.expression)));
     Filter { term: Term::All(terms), max_latency: listener.max_latency, top: listener.top }
 }
 
@@ -114,8 +114,8 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
     SourceSpec {
         interval: source.interval,
         user_agent: source.user_agent.as_deref().map(Into::into),
-        headers: source.headers.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
-        max_bytes: source.max_bytes,
+        headers: source.headers.0.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
+        max_bytes: source.max_bytes.0,
         via: source.via,
         allow_private: source.allow_private,
         ..SourceSpec::new(Arc::from(source.name.as_str()), kind(&source.origin))
@@ -142,7 +142,7 @@ fn kind(origin: &SourceOrigin) -> SourceKind {
 
 /// What bare addresses in a document are: what the source says, else what the document's name hints at.
 pub(crate) fn hints(source: &SourceConfig, document: &str) -> Hints {
-    let default_scheme = match source.scheme.as_deref() {
+    let default_scheme = match source.scheme.as_ref().map(|scheme| scheme.0) {
         Some("http") => ListScheme::Http,
         Some("socks4") => ListScheme::Socks4,
         Some("socks4a") => ListScheme::Socks4a,

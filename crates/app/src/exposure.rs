@@ -9,8 +9,8 @@ use crate::config::{Config, SourceConfig, SourceOrigin};
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let listeners = config.listeners.iter().map(|listener| (listener.listen, &listener.users));
-    let listeners: Vec<_> = std::iter::once((config.proxy.listen, &config.proxy.users)).chain(listeners).collect();
+    let listeners = config.listeners.iter().map(|listener| (listener.listen, config.users_of(listener)));
+    let listeners: Vec<_> = std::iter::once((config.proxy.listen, &config.proxy.users[..])).chain(listeners).collect();
     for (listen, users) in &listeners {
         if is_public(*listen) && !users.is_empty() {
             warnings.push(format!(
@@ -56,7 +56,7 @@ fn has_secrets(config: &Config) -> bool {
             SourceOrigin::GitHub { token, .. } => token.is_some(),
             SourceOrigin::File(_) | SourceOrigin::Telegram { .. } => false,
         };
-        origin || !source.headers.is_empty()
+        origin || !source.headers.0.is_empty()
     };
     config.api.token.is_some()
         || !config.proxy.users.is_empty()

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::Secret;
+use hezar_core::{
+    Secret,
+    settings::{Given, SettingValue},
+};
 
 use crate::document::digest;
 
@@ -79,6 +82,26 @@ impl Via {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Direct, Self::Pool, Self::Auto].into_iter().find(|way| way.name() == name)
+    }
+}
+
+impl SettingValue for Via {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        Self::parse(given.text()?)
+    }
+
+    fn expected((): &()) -> String {
+        "\"auto\", \"direct\" or \"pool\"".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.name().to_owned()))
+    }
+
+    fn choices() -> Vec<&'static str> {
+        [Self::Auto, Self::Direct, Self::Pool].map(Self::name).to_vec()
     }
 }
 

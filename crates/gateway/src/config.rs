@@ -3,45 +3,17 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use arc_swap::ArcSwap;
-use hezar_core::{Secret, settings};
+use hezar_core::settings;
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
-/// The limits of one user or one client; absent = none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests and tunnels open at a time.
-    pub connections: Option<u32>,
-    /// Requests begun per second; a second's worth may come at once.
-    pub requests: Option<u32>,
-    /// Bytes per second, both directions together; what comes faster waits.
-    pub bytes: Option<u64>,
-}
-
-impl Limits {
-    /// Whether nothing is limited.
-    #[must_use]
-    pub const fn none(&self) -> bool {
-        self.connections.is_none() && self.requests.is_none() && self.bytes.is_none()
-    }
-}
+use crate::{Limits, User};
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// The range of timeouts.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=LONGEST_TIMEOUT;
 /// The range of times after which what is unused is closed.
 const IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 86_400);
-
-/// Somebody who may use the proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name; options may follow it after a hyphen when a client logs in.
-    pub name: Box<str>,
-    /// The password.
-    pub password: Secret,
-    /// What the user may have at a time.
-    pub limits: Limits,
-}
 
 /// The settings of a listener as its connections see them; they can be exchanged while it runs.
 pub(crate) type Policy = ArcSwap<GatewayConfig>;
@@ -163,7 +135,9 @@ impl GatewayConfig {
             found.push(ConfigError::OpenToAll(self.listen));
         }
         for (index, user) in self.users.iter().enumerate() {
-            if user.name.is_empty() || user.password.is_empty() {
+            let has_password =
+                [&user.password, &user.password_hash].into_iter().flatten().any(|secret| !secret.is_empty());
+            if user.name.is_empty() || !has_password {
                 found.push(ConfigError::EmptyUser(index));
             }
             if user.name.chars().any(|c| c == ':' || c.is_control()) {

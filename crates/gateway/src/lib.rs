@@ -19,11 +19,13 @@ mod replay;
 mod site;
 mod telemetry;
 mod tunnel;
+mod user;
 
 pub use access::{Session, SessionKey, Sessions, UserOptions, read_name};
-pub use config::{ConfigError, GatewayConfig, Limits, User};
+pub use config::{ConfigError, GatewayConfig};
 pub use connections::{ConnectionInfo, Connections};
 pub use error::{AttemptError, OptionError, Refusal};
 pub use gateway::{Gateway, ServeError};
 pub use site::{site_key, site_name};
 pub use telemetry::{Metrics, RecentError, Traffic};
+pub use user::{Limits, Quota, User};

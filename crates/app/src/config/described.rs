@@ -1,15 +1,15 @@
-//! Every key of the configuration with what it means: those that the crates describe, and those that need a reader of their own.
+//! Every key of the configuration with what it means: those that are described as settings, and those that need a reader of their own.
 
 use hezar_api::ApiSettings;
 use hezar_core::settings::{Setting, Settings};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
-use hezar_gateway::GatewayConfig;
+use hezar_gateway::{GatewayConfig, Limits, Quota, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
-use super::{GeoConfig, LogConfig, show::to_toml};
+use super::{GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, show::to_toml};
 
 /// The sections in the order of the template, each with its comment.
 pub(super) const SECTIONS: [(&str, &str); 9] = [
@@ -28,7 +28,7 @@ pub(super) const SECTIONS: [(&str, &str); 9] = [
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) section: &'static str,
-    pub(super) key: &'static str,
+    pub(super) key: String,
     /// What it means, line by line.
     pub(super) doc: Vec<&'static str>,
     /// What the template shows, in TOML; empty = the template leaves the key out.
@@ -39,6 +39,8 @@ pub(super) struct Described {
     pub(super) expected: String,
     /// The names of all values, where there are only a few.
     pub(super) choices: Vec<&'static str>,
+    /// The types that a value may have, as a JSON schema names them.
+    pub(super) json_types: &'static [&'static str],
     /// Whether the template sets it.
     pub(super) set: bool,
 }
@@ -89,12 +91,13 @@ fn from_setting<S>(setting: &Setting<S>, defaults: &S) -> Described {
     let default = (setting.write)(defaults).map(|given| to_toml(given).to_string());
     Described {
         section: setting.section(),
-        key: setting.key(),
+        key: setting.key().to_owned(),
         doc: setting.doc.iter().map(|line| line.trim()).collect(),
         example: setting.example.map(str::to_owned).or_else(|| default.clone()).unwrap_or_else(|| "\"\"".to_owned()),
         default,
         expected: (setting.expected)(),
         choices: (setting.choices)(),
+        json_types: setting.json_types,
         set: setting.set,
     }
 }
@@ -111,17 +114,23 @@ struct Special {
 impl From<Special> for Described {
     fn from(special: Special) -> Self {
         let Special { section, key, doc, example, expected } = special;
-        let (doc, example, expected) = (doc.to_vec(), example.to_owned(), expected.to_owned());
-        Self { section, key, doc, example, default: None, expected, choices: Vec::new(), set: false }
+        let (key, example, expected) = (key.to_owned(), example.to_owned(), expected.to_owned());
+        let json_types: &[&str] = match &*key {
+            "users" => &["array"],
+            "client_limits" => &["object"],
+            _ => &["string"],
+        };
+        let (doc, choices) = (doc.to_vec(), Vec::new());
+        Self { section, key, doc, example, default: None, expected, choices, json_types, set: false }
     }
 }
 
 const USERS: Special = Special {
     section: "proxy",
     key: "users",
-    doc: &["Who may use the proxy.", "Limits that are absent do not limit."],
+    doc: &["Who may use the proxy.", "Limits that are absent do not limit; all keys are those of `[[proxy.users]]`."],
     example: "[{ name = \"alice\", password = \"change me\", connections = 100, requests_per_second = 50, bytes_per_second = \"2MiB\" }]",
-    expected: "a list of tables with `name`, `password`, `connections`, `requests_per_second` and `bytes_per_second`",
+    expected: "a list of users",
 };
 
 const CLIENT_LIMITS: Special = Special {
@@ -160,75 +169,42 @@ const CANARY_SHA256: Special = Special {
     expected: "64 hexadecimal digits",
 };
 
-/// A key of a table that the template shows as a whole, in an example.
-const fn key(
-    section: &'static str,
-    key: &'static str,
-    expected: &'static str,
-    doc: &'static [&'static str],
-) -> Special {
-    Special { section, key, doc, example: "", expected }
+/// The keys without which an object cannot be read.
+pub(super) const REQUIRED: [&str; 2] = ["name", "listen"];
+
+/// The keys of an object, or of all sections; those of its tables as `table.key`.
+pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
+    let mut all = Vec::new();
+    match kind {
+        ObjectKind::Source => add::<SourceConfig>(&mut all),
+        ObjectKind::Listener => {
+            add::<ListenerConfig>(&mut all);
+            all.push(LISTENER_USERS.into());
+            add_table::<Limits>(&mut all, "client_limits");
+        }
+        ObjectKind::User => {
+            add::<User>(&mut all);
+            add::<Limits>(&mut all);
+            add_table::<Quota>(&mut all, "quota");
+        }
+        ObjectKind::Setting => return described(),
+    }
+    all.iter_mut().for_each(|key| key.section = kind.name());
+    // What must be given has no default.
+    all.iter_mut().filter(|key| REQUIRED.contains(&&*key.key)).for_each(|key| key.default = None);
+    all
 }
 
-/// The keys of a `[[listener]]`.
-const LISTENER: [Special; 12] = [
-    key("listener", "name", "a text of 1 to 64 characters", &["Its name; no other listener has it."]),
-    key("listener", "listen", "an address and a port", &["Any other address than loopback needs users."]),
-    key("listener", "strategy", "as in `[proxy]`", &["As in `[proxy]` when it is absent."]),
-    key("listener", "users", "as in `[proxy]`", &["Those of `[proxy]` when there are none."]),
-    key("listener", "client_limits", "as in `[proxy]`", &["The limits of a user, for every client address."]),
-    key("listener", "countries", "a list of two-letter codes (ISO 3166)", &["Only nodes with an exit in one of them."]),
-    key("listener", "sources", "a list of names of sources", &["Only nodes that one of them lists."]),
-    key("listener", "schemes", "a list of link schemes", &["Only nodes of one of these schemes."]),
-    key(
-        "listener",
-        "tags",
-        "an expression such as `paid & !slow`",
-        &[
-            "Tags of sources, and `label:`, `country:`, `scheme:`, `source:`, `is:insecure`, `anonymity:` (`elite`, `anonymous`, `transparent`, `unknown`); with `&`, `!`, brackets and a bar for \"or\".",
-        ],
-    ),
-    key("listener", "max_latency", "a duration from 100ms to 10m", &["Only nodes that answer as fast as this."]),
-    key("listener", "top", "a whole number from 1 to 1000000", &["Only so many nodes, the fastest ones."]),
-    key("listener", "allow_insecure", "true or false", &["False: no nodes that take any certificate."]),
-];
-
-/// The keys of a `[[source]]`.
-const SOURCE: [Special; 19] = [
-    key("source", "name", "a text", &["Its name; no other source has it."]),
-    key(
-        "source",
-        "url",
-        "an http or https URL",
-        &["Where a list is. Dates in braces, such as `{Ymd}`, are filled in."],
-    ),
-    key("source", "file", "a path or a pattern", &["Files of this machine."]),
-    key("source", "github", "\"owner/repo\"", &["Files of a repository."]),
-    key("source", "telegram", "the name of a public channel", &["The messages of a channel."]),
-    key("source", "links", "a list of share links", &["Nodes that stand in the configuration itself."]),
-    key("source", "branch", "a text", &["The branch of the repository, its own default when absent."]),
-    key("source", "paths", "a list of patterns", &["Which files of the repository are read."]),
-    key("source", "token", "a text", &["The token for GitHub."]),
-    key("source", "pages", "a whole number from 1 to 100", &["How many pages of the channel are read, 3 when absent."]),
-    key("source", "enabled", "true or false", &["False: it is not read, and its nodes are not used."]),
-    key("source", "interval", "a duration from 1s to 30d", &["How often it is read, 30m when absent."]),
-    key("source", "allow_private", "true or false", &["True: accepts nodes on private and loopback addresses."]),
-    key(
-        "source",
-        "via",
-        "\"auto\", \"direct\" or \"pool\"",
-        &[
-            "Directly, over the pool's nodes, or, when it is absent, over the nodes when the direct way fails (https only).",
-        ],
-    ),
-    key("source", "user_agent", "a text", &["What the server is told about the client."]),
-    key("source", "headers", "a table of texts", &["More headers of the request."]),
-    key("source", "max_bytes", "a size from 1 to 1073741824 bytes", &["More is not read, 32MiB when absent."]),
-    key("source", "scheme", "http, socks4, socks4a or socks5", &["What bare `ip:port` lines are."]),
-    key("source", "tags", "a list of texts", &["Words for the expressions of listeners."]),
-];
-
-/// The keys of the tables that the template shows in examples: listeners and sources.
-pub(super) fn of_tables() -> Vec<Described> {
-    LISTENER.into_iter().chain(SOURCE).map(Described::from).collect()
+fn add_table<S: Settings>(all: &mut Vec<Described>, table: &str) {
+    let first = all.len();
+    add::<S>(all);
+    all.iter_mut().skip(first).for_each(|key| key.key = format!("{table}.{}", key.key));
 }
+
+const LISTENER_USERS: Special = Special {
+    section: "listener",
+    key: "users",
+    doc: &["Its own users, as in `[[proxy.users]]`; those of `[proxy]` when there are none."],
+    example: "",
+    expected: "a list of users",
+};

@@ -8,6 +8,7 @@
 
 use std::{iter::Peekable, str::Chars};
 
+use hezar_core::settings::country_code;
 use hezar_pool::Anonymity;
 
 /// What a node must be, before it is known which sources have which tags.
@@ -111,7 +112,7 @@ impl Reader<'_> {
         match kind {
             "tag" => Some(Expression::Tag(value.to_owned())),
             "label" => Some(Expression::Label(value.to_lowercase())),
-            "country" => country(value).map(Expression::Country),
+            "country" => country_code(value).map(Expression::Country),
             "scheme" => Some(Expression::Scheme(value.to_ascii_lowercase())),
             "is" => (value == "insecure").then_some(Expression::Insecure),
             "anonymity" if value == "unknown" => Some(Expression::Anonymity(None)),
@@ -120,13 +121,6 @@ impl Reader<'_> {
             _ => None,
         }
     }
-}
-
-/// Two letters, in upper case.
-pub(super) fn country(text: &str) -> Option<[u8; 2]> {
-    let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
-    let letters = letters.map(|letter| letter.to_ascii_uppercase());
-    letters.iter().all(u8::is_ascii_uppercase).then_some(letters)
 }
 
 #[cfg(test)]

@@ -1,14 +1,78 @@
 //! `[[listener]]`: further addresses for clients, each with its own nodes, users and limits.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use hezar_core::settings::{ByteCount, is_public};
-use hezar_gateway::Limits;
+use hezar_core::{
+    settings,
+    settings::{Given, Optional, SettingValue, is_public},
+};
+use hezar_gateway::{Limits, User};
 use hezar_pool::{Strategy, TooManyFilters};
 
-use super::{Config, ListenerConfig, expression, resolve::users, section::Section, source::MANUAL_SOURCES};
+use super::{Config, Expression, expression, resolve::plain, section::Section, source::MANUAL_SOURCES, user::users};
 
-const MAX_LATENCY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+settings! {
+    /// A further address that clients use, over a part of the pool.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ListenerConfig in "listener" {
+        /// Its name; no other listener has it.
+        pub name: Box<str> [1..=64] = "".into();
+        /// The address; any other than loopback needs users.
+        pub listen: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        /// How a node is chosen; as in `[proxy]` when it is absent.
+        pub strategy: Option<Strategy> = None;
+        /// Only nodes with an exit in one of these countries; empty = all.
+        pub countries: Vec<[u8; 2]> = Vec::new();
+        /// Only nodes that one of these sources lists; empty = all.
+        pub sources: Vec<String> = Vec::new();
+        /// Only nodes of one of these link schemes; empty = all.
+        pub schemes: Vec<String> = Vec::new();
+        /// Tags of sources, and `label:`, `country:`, `scheme:`, `source:`, `is:insecure`, `anonymity:` (`elite`, `anonymous`, `transparent`, `unknown`); with `&`, `!`, brackets and a bar for "or".
+        pub tags: Option<TagFilter> = None;
+        /// Only nodes that answer as fast as this.
+        pub max_latency: Option<Duration> [Duration::from_millis(100)..=Duration::from_secs(600)] = None;
+        /// Only so many nodes, the fastest ones.
+        pub top: Option<usize> [1..=1_000_000] = None;
+        /// False: no nodes that take any certificate.
+        pub allow_insecure: bool = true;
+    } and {
+        /// Its own users; empty = those of `[proxy]`.
+        pub users: Vec<User> = Vec::new();
+        /// What one client address may have at a time.
+        pub client_limits: Limits = Limits::default();
+    }
+}
+
+/// A tag expression with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagFilter {
+    /// The text.
+    pub text: String,
+    /// What it means.
+    pub expression: Expression,
+}
+
+impl SettingValue for TagFilter {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        let text = given.text()?;
+        expression::read(text).map(|expression| Self { text: text.to_owned(), expression })
+    }
+
+    fn expected((): &()) -> String {
+        "an expression such as \"paid & !slow\"".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.text.clone()))
+    }
+}
+
+impl Optional for TagFilter {}
 
 /// Reads all of them; what a listener does not say, it does as `[proxy]` does.
 pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<ListenerConfig> {
@@ -26,71 +90,27 @@ pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<List
 }
 
 fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]) -> Option<ListenerConfig> {
-    let (name, listen) = (section.text("name"), section.value::<SocketAddr>("listen", &()));
-    let good = name.as_deref().is_some_and(|name| !name.is_empty() && name.len() <= 64 && name != "proxy");
-    if !good || others.iter().any(|other| Some(&other.name) == name.as_ref()) {
+    let mut listener = ListenerConfig::default();
+    section.fill_object(&mut listener);
+    listener.users = users(&mut section);
+    listener.client_limits = plain(section.section("client_limits"));
+    listener.schemes.iter_mut().for_each(|scheme| scheme.make_ascii_lowercase());
+    let good = !listener.name.is_empty() && &*listener.name != "proxy";
+    let told = section.was_given("name") && listener.name.is_empty();
+    if (!good && !told) || others.iter().any(|other| other.name == listener.name) {
         section.problem("name", "a listener needs a name of its own of 1 to 64 characters, other than \"proxy\"");
     }
-    if listen.is_none() {
+    if !section.was_given("listen") {
         section.problem("listen", "a listener needs an address, such as \"127.0.0.1:8001\"");
     }
-    let strategy = section.value::<Strategy>("strategy", &());
-    let users = users(&mut section);
-    let countries = section.texts("countries").unwrap_or_default();
-    let letters: Vec<_> = countries.iter().filter_map(|text| expression::country(text)).collect();
-    if letters.len() < countries.len() {
-        section.problem("countries", "a country is two letters (ISO 3166), such as \"DE\"");
-    }
-    let sources = section.texts("sources").unwrap_or_default();
-    for source in &sources {
+    for source in &listener.sources {
         if !config.sources.iter().any(|known| known.name == *source) && !MANUAL_SOURCES.contains(&source.as_str()) {
             section.problem("sources", format_args!("there is no source named {source:?}"));
         }
     }
-    let schemes = section.texts("schemes").unwrap_or_default();
-    let tags_text = section.text("tags");
-    let tags = tags_text.as_deref().and_then(expression::read);
-    if tags_text.is_some() && tags.is_none() {
-        section.problem("tags", "expected an expression such as \"paid & !slow | country:de\"");
-    }
-    let max_latency = section.value("max_latency", &MAX_LATENCY);
-    let top = section.value("top", &(1..=1_000_000));
-    let allow_insecure = section.boolean("allow_insecure").unwrap_or(true);
-    let client_limits = limits(section.section("client_limits"));
-    let open = listen.is_some_and(is_public);
-    let own_users = if users.is_empty() { config.proxy.users.clone() } else { users };
-    if open && own_users.is_empty() {
+    if is_public(listener.listen) && config.users_of(&listener).is_empty() {
         section.problem("listen", "it can be reached from other machines: add users, or listen on 127.0.0.1");
     }
     section.finish();
-    Some(ListenerConfig {
-        name: name.filter(|_| good)?,
-        listen: listen?,
-        strategy: strategy.unwrap_or(config.proxy.strategy),
-        users: own_users,
-        client_limits,
-        countries: letters,
-        sources,
-        schemes: schemes.into_iter().map(|scheme| scheme.to_ascii_lowercase()).collect(),
-        tags,
-        tags_text,
-        max_latency,
-        top,
-        allow_insecure,
-    })
-}
-
-/// A table of limits.
-pub(super) fn limits(mut section: Section<'_>) -> Limits {
-    let limits = limits_of(&mut section);
-    section.finish();
-    limits
-}
-
-/// The keys of limits, which stand beside others.
-pub(super) fn limits_of(section: &mut Section<'_>) -> Limits {
-    let mut number = |key| section.value(key, &(1..=1_000_000));
-    let (connections, requests) = (number("connections"), number("requests_per_second"));
-    let bytes: Option<ByteCount> = section.value("bytes_per_second", &(1024..=1 << 40));
-    Limits { connections, requests, bytes: bytes.map(|bytes| bytes.0) }
+    good.then_some(listener)
 }

@@ -6,7 +6,9 @@ mod expression;
 mod lines;
 mod listener;
 mod log;
+mod objects;
 mod problem;
+mod reader;
 mod redact;
 mod reference;
 mod resolve;
@@ -14,27 +16,30 @@ mod section;
 mod show;
 mod source;
 mod template;
+mod user;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use hezar_api::ApiSettings;
-use hezar_core::{settings, settings::ByteCount};
+use hezar_core::{Secret, settings, settings::ByteCount};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
-use hezar_gateway::{GatewayConfig, Limits, User};
-use hezar_pool::{HealthSettings, PoolSettings, Strategy};
+use hezar_gateway::{GatewayConfig, User};
+use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 pub use expression::Expression;
+pub use listener::{ListenerConfig, TagFilter};
 pub use log::{LogFormat, LogLevel};
+pub use objects::{ObjectKey, ObjectKind, Origin, StoredObject};
+pub(crate) use objects::{to_json, to_toml};
 pub use problem::{Problem, Problems};
+pub(crate) use reader::{ConfigReader, MayLeaveOut};
 pub use reference::reference;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
 pub use template::template;
@@ -44,8 +49,14 @@ pub use template::template;
 pub struct Config {
     /// The file that was read; `None` when there was none.
     pub file: Option<PathBuf>,
+    /// The text of that file, which may hold passwords.
+    pub text: Secret,
     /// What is odd and does no harm, such as an unknown environment variable.
     pub warnings: Vec<String>,
+    /// Where everything is said that is not as by default.
+    pub origins: BTreeMap<ObjectKey, Origin>,
+    /// Objects of the store that are not in force, and why.
+    pub left_out: Vec<Problem>,
     /// The folder of the database, the token and the logs.
     pub data: PathBuf,
     /// The first listener, and what the others do not say.
@@ -72,37 +83,6 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Addresses besides that of `[proxy]`.
     pub listeners: Vec<ListenerConfig>,
-}
-
-/// A further address that clients use, over a part of the pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerConfig {
-    /// Its name, unique among listeners.
-    pub name: String,
-    /// The address on which it listens.
-    pub listen: SocketAddr,
-    /// How a node is chosen, unless the user name says otherwise.
-    pub strategy: Strategy,
-    /// Who may use it.
-    pub users: Vec<User>,
-    /// What one client address may have at a time.
-    pub client_limits: Limits,
-    /// Any of these countries; empty = all.
-    pub countries: Vec<[u8; 2]>,
-    /// Any of these sources; empty = all.
-    pub sources: Vec<String>,
-    /// Any of these link schemes; empty = all.
-    pub schemes: Vec<String>,
-    /// A tag expression.
-    pub tags: Option<Expression>,
-    /// The text of the expression.
-    pub tags_text: Option<String>,
-    /// Only nodes that are at least so fast.
-    pub max_latency: Option<Duration>,
-    /// Only so many nodes, the fastest ones.
-    pub top: Option<usize>,
-    /// Whether it uses nodes that take any certificate.
-    pub allow_insecure: bool,
 }
 
 settings! {
@@ -164,7 +144,13 @@ impl Config {
     /// # Errors
     /// Every problem at once, each with its key path.
     pub fn read(text: &str, path: Option<&Path>, layers: &Layers) -> Result<Self, Problems> {
-        resolve::config(text, path, layers)
+        resolve::config(text, path, layers, &[])
+    }
+
+    /// Who may use a listener.
+    #[must_use]
+    pub fn users_of<'a>(&'a self, listener: &'a ListenerConfig) -> &'a [User] {
+        if listener.users.is_empty() { &self.proxy.users } else { &listener.users }
     }
 
     /// The effective configuration as TOML, secrets hidden.

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use super::ObjectKey;
+
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -9,14 +11,18 @@ pub struct Problem {
     pub path: String,
     /// The line of the file, counted from 1, when the problem stands in the file.
     pub line: Option<usize>,
+    /// The object of the store that is wrong, or that says again what the file says.
+    pub object: Option<ObjectKey>,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
+        match (self.line, &self.object) {
+            (Some(line), _) => write!(f, "line {line}: ")?,
+            (None, Some(_)) => f.write_str("store: ")?,
+            (None, None) => {}
         }
         if self.path.is_empty() {
             return f.write_str(&self.message);

@@ -1,6 +1,9 @@
 //! The page docs/settings.md: every key with its default, its range and its meaning.
 
-use super::described::{Described, SECTIONS, described, of_tables};
+use super::{
+    ObjectKind,
+    described::{Described, SECTIONS, described, keys_of},
+};
 
 const HEAD: &str = "\
 # Settings
@@ -10,6 +13,21 @@ environment: `proxy.listen` is `HEZAR_PROXY_LISTEN`. Durations are written as `\
 
 `data` names the folder of the store and of the API token; a relative path starts at the folder of the file.
 ";
+
+/// The tables of which there may be many.
+const OBJECTS: [(ObjectKind, &str, &str); 3] = [
+    (
+        ObjectKind::User,
+        "proxy.users",
+        "Somebody who may use the proxy. A listener may have users of its own (`[[listener.users]]`).",
+    ),
+    (ObjectKind::Listener, "listener", "A further address over a part of the pool."),
+    (
+        ObjectKind::Source,
+        "source",
+        "One source of nodes; it is one of `url`, `file`, `github`, `telegram` and `links`.",
+    ),
+];
 
 /// The text of docs/settings.md.
 #[must_use]
@@ -23,13 +41,9 @@ pub fn reference() -> String {
         }
         text.push_str(&table(all.iter().filter(|key| key.section == section)));
     }
-    let tables = of_tables();
-    for (section, about) in [
-        ("listener", "A further address over a part of the pool."),
-        ("source", "One source of nodes; it is one of `url`, `file`, `github`, `telegram` and `links`."),
-    ] {
-        text.push_str(&format!("\n## `[[{section}]]`\n\n{about}\n"));
-        text.push_str(&table(tables.iter().filter(|key| key.section == section)));
+    for (kind, table_name, about) in OBJECTS {
+        text.push_str(&format!("\n## `[[{table_name}]]`\n\n{about}\n"));
+        text.push_str(&table(keys_of(kind).iter()));
     }
     text
 }

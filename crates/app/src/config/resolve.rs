@@ -1,12 +1,13 @@
 //! From the text of a configuration to its meaning: the one step that may fail.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use hezar_core::settings::{Settings, is_public};
-use hezar_gateway::{GatewayConfig, User};
+use hezar_gateway::GatewayConfig;
 use hezar_pool::HealthSettings;
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::Table;
@@ -15,20 +16,46 @@ use url::Url;
 use crate::places::DATA_FOLDER;
 
 use super::{
-    Config, GeoConfig, Layers, LogConfig, Problem, Problems, lines, listener,
+    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, lines, listener,
     section::{Reading, Section},
     source::{self, MANUAL_SOURCES},
+    user::users,
 };
 
-pub(crate) fn config(text: &str, path: Option<&Path>, layers: &Layers) -> Result<Config, Problems> {
-    let table: Table = toml::from_str(text).map_err(|error| {
+pub(crate) fn config(
+    text: &str,
+    path: Option<&Path>,
+    layers: &Layers,
+    objects: &[StoredObject],
+) -> Result<Config, Problems> {
+    let mut table: Table = toml::from_str(text).map_err(|error| {
         let (line, message) = lines::syntax_error(text, &error);
-        Problems(vec![Problem { path: String::new(), line, message }])
+        Problems(vec![Problem { path: String::new(), line, object: None, message }])
     })?;
-    let reading = Reading::new(layers, text);
+    let mut reading = Reading::new(layers, text);
+    reading.merge(&mut table, objects);
     let config = root(Section::new(&reading, "", table), &reading, path, layers);
+    note_objects(&config, &reading);
+    let origins = reading.origins();
     let (problems, warnings) = reading.finish();
-    if problems.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Problems(problems)) }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    Ok(Config { text: text.into(), warnings, origins, ..config })
+}
+
+/// Notes where each object is said. Where one could not be read, the configuration is not used anyway.
+fn note_objects(config: &Config, reading: &Reading<'_>) {
+    let sources = config.sources.iter().map(|source| (ObjectKind::Source, source.name.as_str()));
+    let listeners = config.listeners.iter().map(|listener| (ObjectKind::Listener, &*listener.name));
+    let users = config.proxy.users.iter().map(|user| (ObjectKind::User, &*user.name));
+    let places =
+        [("source", sources.collect::<Vec<_>>()), ("listener", listeners.collect()), ("proxy.users", users.collect())];
+    for (path, objects) in places {
+        for (index, (kind, name)) in objects.into_iter().enumerate() {
+            reading.note_origin(ObjectKey::new(kind, name), &format!("{path}[{index}]"));
+        }
+    }
 }
 
 fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layers: &Layers) -> Config {
@@ -40,7 +67,10 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
     let config = Config {
         file: path.map(Path::to_owned),
+        text: "".into(),
         warnings: Vec::new(),
+        origins: BTreeMap::new(),
+        left_out: Vec::new(),
         data,
         proxy,
         api: plain(root.section("api")),
@@ -118,9 +148,9 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 /// The settings of a section that has nothing but settings.
-fn plain<S: Settings>(mut section: Section<'_>) -> S {
+pub(super) fn plain<S: Settings>(mut section: Section<'_>) -> S {
     let mut settings = S::default();
-    section.fill(&mut settings);
+    section.fill_object(&mut settings);
     section.finish();
     settings
 }
@@ -129,7 +159,7 @@ fn proxy(mut section: Section<'_>) -> GatewayConfig {
     let mut proxy = GatewayConfig::default();
     section.fill(&mut proxy);
     proxy.users = users(&mut section);
-    proxy.client_limits = listener::limits(section.section("client_limits"));
+    proxy.client_limits = plain(section.section("client_limits"));
     if is_public(proxy.listen) && proxy.users.is_empty() {
         section.problem(
             "listen",
@@ -141,39 +171,6 @@ fn proxy(mut section: Section<'_>) -> GatewayConfig {
     }
     section.finish();
     proxy
-}
-
-/// Reads the users of a listener. Of two with one name only one could ever log in.
-pub(super) fn users(section: &mut Section<'_>) -> Vec<User> {
-    let mut users: Vec<User> = Vec::new();
-    for user in section.sections("users").into_iter().filter_map(user) {
-        if users.iter().any(|other| other.name == user.name) {
-            section.problem("users", format_args!("two users are named {:?}", user.name));
-        }
-        users.push(user);
-    }
-    users
-}
-
-fn user(mut section: Section<'_>) -> Option<User> {
-    let name = section.text("name");
-    let password = section.text("password");
-    let readable = |name: &str| !name.contains(|c: char| c == ':' || c.is_control());
-    let good = name.as_deref().is_some_and(|n| !n.is_empty() && n.len() <= 64 && readable(n));
-    if !good {
-        section.problem("name", "a user needs a name of 1 to 64 bytes without ':' and control characters");
-    }
-    let secret = password.as_deref().is_some_and(|p| !p.is_empty() && p.len() <= 255);
-    if !secret {
-        section.problem("password", "a user needs a password of 1 to 255 bytes");
-    }
-    let limits = listener::limits_of(&mut section);
-    section.finish();
-    (good && secret).then(|| User {
-        name: name.unwrap_or_default().into(),
-        password: password.unwrap_or_default().into(),
-        limits,
-    })
 }
 
 fn probe(mut section: Section<'_>) -> (ProbeConfig, HealthSettings) {

@@ -1,32 +1,81 @@
 //! One table of the configuration, read key by key, with every problem noted beside its path.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt::Display};
-
-use hezar_core::{
-    Secret,
-    settings::{self, Mistake, SettingValue, Settings},
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
 };
+
+use hezar_core::settings::{self, Mistake, Setting, SettingValue, Settings};
 use toml::{Table, Value};
 
-use super::{Layers, Problem, environment::is_service_link, lines::Lines, redact};
+use super::{
+    Layers, ObjectKey, ObjectKind, Origin, Problem, StoredObject,
+    environment::is_service_link,
+    lines::Lines,
+    objects::{self, StoredPlaces},
+    redact,
+};
 
 /// What all sections of one reading share. It holds secrets, so it has no `Debug`.
 pub(crate) struct Reading<'a> {
     layers: &'a Layers,
     lines: Lines,
+    /// Where the objects of the store are.
+    stored: StoredPlaces,
     problems: RefCell<Vec<Problem>>,
     used: RefCell<BTreeSet<String>>,
+    origins: RefCell<BTreeMap<ObjectKey, Origin>>,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(layers: &'a Layers, text: &str) -> Self {
-        Self { layers, lines: Lines::read(text), problems: RefCell::default(), used: RefCell::default() }
+        Self {
+            layers,
+            lines: Lines::read(text),
+            stored: StoredPlaces::default(),
+            problems: RefCell::default(),
+            used: RefCell::default(),
+            origins: RefCell::default(),
+        }
+    }
+
+    /// Puts the objects of the store into the tree that is read.
+    pub(crate) fn merge(&mut self, table: &mut Table, stored: &[StoredObject]) {
+        let (places, problems) = objects::merge(table, stored.iter(), &self.lines, |path| {
+            self.layered(path).map(|(variable, _)| self.origin_of_layer(path, variable))
+        });
+        self.stored = places;
+        self.problems.borrow_mut().extend(problems);
     }
 
     pub(crate) fn problem(&self, path: impl Into<String>, message: impl Display) {
-        let path = path.into();
-        let line = self.lines.of(&path);
-        self.problems.borrow_mut().push(Problem { path, line, message: message.to_string() });
+        let (path, message) = (path.into(), message.to_string());
+        let problem = match self.stored.find(&path) {
+            Some((key, rest)) => {
+                Problem { path: format!("{key}{rest}"), line: None, object: Some(key.clone()), message }
+            }
+            None => Problem { line: self.lines.of(&path), path, object: None, message },
+        };
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes where an object or a setting with this key path is said.
+    pub(crate) fn note_origin(&self, key: ObjectKey, path: &str) {
+        let origin = match self.stored.find(path) {
+            Some(_) => Origin::Store,
+            None => Origin::File { line: self.lines.of(path) },
+        };
+        self.origins.borrow_mut().insert(key, origin);
+    }
+
+    fn origin_of_layer(&self, path: &str, variable: String) -> Origin {
+        if self.layers.flags.contains_key(path) { Origin::Flag } else { Origin::Environment(variable) }
+    }
+
+    /// Where everything is said that is said at all.
+    pub(crate) fn origins(&self) -> BTreeMap<ObjectKey, Origin> {
+        self.origins.take()
     }
 
     /// All problems in the order of the file, and a warning for each variable that no key asked for.
@@ -94,6 +143,11 @@ fn to_core(value: &Value) -> settings::Given {
         Value::Integer(number) => settings::Given::Integer(*number),
         Value::String(text) => settings::Given::Text(text.clone()),
         Value::Array(values) => settings::Given::List(values.iter().map(to_core).collect()),
+        Value::Table(table) => {
+            settings::Given::Table(table.iter().map(|(key, value)| (key.clone(), to_core(value))).collect())
+        }
+        // TOML's own dates are written as the texts are.
+        Value::Datetime(moment) => settings::Given::Text(moment.to_string()),
         other => settings::Given::Other(other.type_str()),
     }
 }
@@ -119,10 +173,26 @@ impl<'a> Section<'a> {
         let layered = if path.contains('[') { None } else { self.reading.layered(&path) };
         if layered.is_some() || file.is_some() {
             self.given.push(key);
+            self.note_setting(&path, layered.as_ref());
         }
         match layered {
             Some((place, text)) => Some(Given { key, place, value: Value::String(text), loose: true }),
             None => file.map(|value| Given { key, place: path, value, loose: false }),
+        }
+    }
+
+    /// Notes where a setting is said. What stands in lists is noted as a whole.
+    fn note_setting(&self, path: &str, layered: Option<&(String, String)>) {
+        if path.contains('[') {
+            return;
+        }
+        let key = ObjectKey::new(ObjectKind::Setting, path);
+        match layered {
+            Some((variable, _)) => {
+                let origin = self.reading.origin_of_layer(path, variable.clone());
+                self.reading.origins.borrow_mut().insert(key, origin);
+            }
+            None => self.reading.note_origin(key, path),
         }
     }
 
@@ -154,10 +224,17 @@ impl<'a> Section<'a> {
 
     /// Takes every setting of a struct that stands in this section.
     pub(crate) fn fill<S: Settings>(&mut self, settings: &mut S) {
-        for setting in S::ALL {
-            if setting.section() != self.path {
-                continue;
-            }
+        let path = self.path.clone();
+        self.fill_where(settings, |setting| setting.section() == path);
+    }
+
+    /// Takes every setting of a struct, whose section is one of many of its kind (`source[2]`).
+    pub(crate) fn fill_object<S: Settings>(&mut self, settings: &mut S) {
+        self.fill_where(settings, |_| true);
+    }
+
+    fn fill_where<S: Settings>(&mut self, settings: &mut S, is_here: impl Fn(&Setting<S>) -> bool) {
+        for setting in S::ALL.iter().filter(|setting| is_here(setting)) {
             let Some(given) = self.take(setting.key()) else { continue };
             if let Err(mistakes) = (setting.read)(settings, &given.to_core()) {
                 self.note(&given, mistakes);
@@ -178,35 +255,16 @@ impl<'a> Section<'a> {
         self.value(key, &())
     }
 
-    /// A list of texts; from the environment, separated by commas.
-    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        self.value(key, &())
-    }
-
-    pub(crate) fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        self.value(key, &())
-    }
-
-    /// A table of texts that may be secret.
-    pub(crate) fn secret_table(&mut self, key: &'static str) -> Option<Vec<(String, Secret)>> {
-        let given = self.take(key)?;
-        let pairs = given
-            .value
-            .as_table()
-            .and_then(|table| table.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.into()))).collect());
-        if pairs.is_none() {
-            self.wrong(&given, "a table of texts");
-        }
-        pairs
-    }
-
     /// A table inside this one; an empty one when it is absent.
     pub(crate) fn section(&mut self, key: &'static str) -> Self {
         self.known.push(key);
         let path = self.path_of(key);
         let table = match self.table.remove(key) {
             None => Table::new(),
-            Some(Value::Table(table)) => table,
+            Some(Value::Table(table)) => {
+                self.note_setting(&path, None);
+                table
+            }
             Some(value) => {
                 self.problem(key, format_args!("expected a table [{path}], found {}", value.type_str()));
                 Table::new()
@@ -251,11 +309,6 @@ impl<'a> Section<'a> {
     /// Whether a key that was taken before was given at all.
     pub(crate) fn was_given(&self, key: &str) -> bool {
         self.given.contains(&key)
-    }
-
-    /// Whether a key stands in the file or was said otherwise, right or wrong. Keys that are taken later only.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
     }
 }
 

@@ -1,30 +1,11 @@
 //! The effective configuration as TOML, secrets hidden.
 
-use hezar_core::settings::{Given, SettingValue, Settings, show_duration};
-use hezar_gateway::{Limits, User};
+use hezar_core::settings::{Given, SettingValue, Settings};
+use hezar_gateway::User;
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::{Table, Value};
 
-use super::{
-    Config, ListenerConfig, SourceConfig, SourceOrigin,
-    redact::{self, HIDDEN},
-};
-
-fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Value {
-    Value::Array(values.into_iter().map(|text| Value::String(text.to_owned())).collect())
-}
-
-fn number(value: impl TryInto<i64>) -> Value {
-    Value::Integer(value.try_into().unwrap_or(i64::MAX))
-}
-
-fn table<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
-    Value::Table(entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
-}
-
-fn text(value: impl ToString) -> Option<Value> {
-    Some(Value::String(value.to_string()))
-}
+use super::{Config, ListenerConfig, SourceConfig};
 
 pub(crate) fn config(config: &Config) -> String {
     let mut root = Table::new();
@@ -39,9 +20,9 @@ pub(crate) fn config(config: &Config) -> String {
     root.insert("store".into(), plain(&config.store, "store"));
     root.insert("log".into(), plain(&config.log, "log"));
     if !config.listeners.is_empty() {
-        root.insert("listener".into(), Value::Array(config.listeners.iter().map(listener).collect()));
+        root.insert("listener".into(), tables(&config.listeners, listener));
     }
-    root.insert("source".into(), Value::Array(config.sources.iter().map(source).collect()));
+    root.insert("source".into(), tables(&config.sources, source));
     toml::to_string_pretty(&root).unwrap_or_default()
 }
 
@@ -63,60 +44,62 @@ pub(super) fn to_toml(given: Given) -> Value {
         Given::Integer(number) => Value::Integer(number),
         Given::Text(text) | Given::Variable(text) => Value::String(text),
         Given::List(values) => Value::Array(values.into_iter().map(to_toml).collect()),
+        Given::Table(pairs) => Value::Table(pairs.into_iter().map(|(key, value)| (key, to_toml(value))).collect()),
         Given::Other(name) => Value::String(name.to_owned()),
     }
+}
+
+fn tables<T>(objects: &[T], show: impl Fn(&T) -> Table) -> Value {
+    Value::Array(objects.iter().map(|object| Value::Table(show(object))).collect())
 }
 
 fn proxy(config: &Config) -> Value {
     let proxy = &config.proxy;
     let mut shown: Table = settings(proxy, "proxy").collect();
-    shown.insert("users".into(), users(&proxy.users));
-    shown.extend(limits(&proxy.client_limits).map(|limits| ("client_limits".to_owned(), limits)));
+    shown.insert("users".into(), tables(&proxy.users, user));
+    insert_table(&mut shown, "client_limits", object(&proxy.client_limits));
     Value::Table(shown)
 }
 
-fn users(users: &[User]) -> Value {
-    let user = |user: &User| {
-        let limits = user.limits;
-        table([
-            ("name", text(&user.name)),
-            ("password", text(HIDDEN)),
-            ("connections", limits.connections.map(number)),
-            ("requests_per_second", limits.requests.map(number)),
-            ("bytes_per_second", limits.bytes.map(number)),
-        ])
+/// The settings of an object that say something: no empty lists.
+fn object<S: Settings>(object: &S) -> Table {
+    let written =
+        S::ALL.iter().filter_map(|setting| Some((setting.key().to_owned(), to_toml((setting.write)(object)?))));
+    let is_empty = |value: &Value| match value {
+        Value::Array(values) => values.is_empty(),
+        Value::Table(table) => table.is_empty(),
+        _ => false,
     };
-    Value::Array(users.iter().map(user).collect())
+    written.filter(|(_, value)| !is_empty(value)).collect()
 }
 
-fn limits(limits: &Limits) -> Option<Value> {
-    (!limits.none()).then(|| {
-        table([
-            ("connections", limits.connections.map(number)),
-            ("requests_per_second", limits.requests.map(number)),
-            ("bytes_per_second", limits.bytes.map(number)),
-        ])
-    })
+fn insert_table(shown: &mut Table, key: &str, table: Table) {
+    if !table.is_empty() {
+        shown.insert(key.to_owned(), Value::Table(table));
+    }
 }
 
-fn listener(listener: &ListenerConfig) -> Value {
-    let list = |texts_of: &[String]| (!texts_of.is_empty()).then(|| texts(texts_of.iter().map(String::as_str)));
-    let countries: Vec<String> =
-        listener.countries.iter().map(|code| String::from_utf8_lossy(code).into_owned()).collect();
-    table([
-        ("name", text(&listener.name)),
-        ("listen", text(listener.listen)),
-        ("strategy", text(listener.strategy)),
-        ("countries", list(&countries)),
-        ("sources", list(&listener.sources)),
-        ("schemes", list(&listener.schemes)),
-        ("tags", listener.tags_text.as_ref().and_then(text)),
-        ("max_latency", listener.max_latency.and_then(|most| text(show_duration(most)))),
-        ("top", listener.top.map(number)),
-        ("allow_insecure", Some(Value::Boolean(listener.allow_insecure))),
-        ("users", Some(users(&listener.users))),
-        ("client_limits", limits(&listener.client_limits)),
-    ])
+/// A user, with its passwords hidden.
+pub(super) fn user(user: &User) -> Table {
+    let mut shown = object(user);
+    shown.extend(object(&user.limits));
+    insert_table(&mut shown, "quota", object(&user.quota));
+    shown
+}
+
+/// A listener with its own users.
+pub(super) fn listener(listener: &ListenerConfig) -> Table {
+    let mut shown = object(listener);
+    if !listener.users.is_empty() {
+        shown.insert("users".into(), tables(&listener.users, user));
+    }
+    insert_table(&mut shown, "client_limits", object(&listener.client_limits));
+    shown
+}
+
+/// A source, with its secrets hidden.
+pub(super) fn source(source: &SourceConfig) -> Table {
+    object(source)
 }
 
 fn probe(config: &Config) -> Value {
@@ -144,48 +127,8 @@ fn own_canary(probe: &ProbeConfig) -> Option<&CanaryPage> {
 /// Absent = the usual pages; empty = none.
 fn canary_url(probe: &ProbeConfig) -> Option<Value> {
     match probe.canaries.as_slice() {
-        [] => text(""),
+        [] => Some(Value::String(String::new())),
         [page] => page.url.write().map(to_toml),
         _ => None,
     }
-}
-
-fn source(source: &SourceConfig) -> Value {
-    let origin = match &source.origin {
-        SourceOrigin::Url(url) => text(redact::source_url(url.expose())),
-        SourceOrigin::File(file) => text(file.display()),
-        SourceOrigin::Links(links) => Some(texts(links.iter().map(|_| HIDDEN))),
-        SourceOrigin::GitHub { owner, repo, .. } => text(format_args!("{owner}/{repo}")),
-        SourceOrigin::Telegram { channel, .. } => text(channel),
-    };
-    let (branch, paths, token) = match &source.origin {
-        SourceOrigin::GitHub { branch, paths, token, .. } => (
-            branch.as_ref().and_then(text),
-            Some(texts(paths.iter().map(String::as_str))),
-            token.as_ref().and_then(|_| text(HIDDEN)),
-        ),
-        _ => (None, None, None),
-    };
-    let pages = match &source.origin {
-        SourceOrigin::Telegram { pages, .. } => Some(number(*pages)),
-        _ => None,
-    };
-    let headers = source.headers.iter().map(|(name, _)| (name.clone(), Value::String(HIDDEN.to_owned()))).collect();
-    table([
-        ("name", text(&source.name)),
-        ("enabled", Some(Value::Boolean(source.enabled))),
-        (source.origin.kind(), origin),
-        ("branch", branch),
-        ("paths", paths),
-        ("token", token),
-        ("pages", pages),
-        ("interval", text(show_duration(source.interval))),
-        ("allow_private", Some(Value::Boolean(source.allow_private))),
-        ("via", text(source.via.name())),
-        ("user_agent", source.user_agent.as_ref().and_then(text)),
-        ("headers", (!source.headers.is_empty()).then_some(Value::Table(headers))),
-        ("max_bytes", Some(number(source.max_bytes))),
-        ("scheme", source.scheme.as_ref().and_then(text)),
-        ("tags", (!source.tags.is_empty()).then(|| texts(source.tags.iter().map(String::as_str)))),
-    ])
 }

@@ -13,6 +13,8 @@ pub enum Given {
     Variable(String),
     /// A list.
     List(Vec<Self>),
+    /// A table, in the order in which it was given.
+    Table(Vec<(String, Self)>),
     /// Something that no setting is made of, by the name of its type.
     Other(&'static str),
 }

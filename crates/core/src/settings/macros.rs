@@ -68,6 +68,7 @@ macro_rules! settings {
                     example: [$($(Some($example),)?)? None][0],
                     expected: || <$type as $crate::settings::SettingValue>::expected(&$crate::range!($($range)?)),
                     choices: <$type as $crate::settings::SettingValue>::choices,
+                    json_types: <$type as $crate::settings::SettingValue>::JSON_TYPES,
                     read: |settings: &mut Self, given| {
                         let value = $crate::settings::SettingValue::read(given, &$crate::range!($($range)?))?;
                         settings.$field = value;

@@ -5,10 +5,12 @@ mod given;
 mod macros;
 mod text;
 mod value;
+mod words;
 
 pub use given::{Given, Mistake, quote};
 pub use text::{ADDRESS_EXAMPLES, is_public, listen_address, read_bytes, read_duration, show_duration};
 pub use value::{ByteCount, Optional, SettingValue, http_url, known_url};
+pub use words::country_code;
 
 /// One setting of a struct: everything that is known about it, and how it is read and written.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Setting<S> {
     pub expected: fn() -> String,
     /// All values, where there are only a few with a name each.
     pub choices: fn() -> Vec<&'static str>,
+    /// The types that a value may have, as a JSON schema names them.
+    pub json_types: &'static [&'static str],
     /// Takes a value that was given. When it fails, the struct stays as it was.
     pub read: fn(&mut S, &Given) -> Result<(), Vec<Mistake>>,
     /// The value as it may be shown; `None` when there is nothing to show.

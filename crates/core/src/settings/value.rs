@@ -14,6 +14,8 @@ use crate::Secret;
 pub trait SettingValue: PartialEq + Sized {
     /// Which values are allowed; `()` where the type alone decides.
     type Range;
+    /// The types that a value may have, as a JSON schema names them.
+    const JSON_TYPES: &'static [&'static str] = &["string"];
 
     /// Reads a value.
     ///
@@ -47,6 +49,7 @@ pub trait Optional: SettingValue {
 
 impl<T: Optional> SettingValue for Option<T> {
     type Range = T::Range;
+    const JSON_TYPES: &'static [&'static str] = T::JSON_TYPES;
 
     fn read(given: &Given, range: &T::Range) -> Result<Self, Vec<Mistake>> {
         if T::EMPTY_IS_NONE && given.text().is_some_and(str::is_empty) {
@@ -80,6 +83,7 @@ impl<T: Optional> SettingValue for Option<T> {
 
 impl SettingValue for bool {
     type Range = ();
+    const JSON_TYPES: &'static [&'static str] = &["boolean"];
 
     fn parse(given: &Given, (): &()) -> Option<Self> {
         match given {
@@ -102,6 +106,7 @@ macro_rules! whole_numbers {
     ($($type:ty),*) => {$(
         impl SettingValue for $type {
             type Range = RangeInclusive<Self>;
+            const JSON_TYPES: &'static [&'static str] = &["integer"];
 
             fn parse(given: &Given, range: &Self::Range) -> Option<Self> {
                 let number: i64 = match given {
@@ -133,6 +138,7 @@ pub struct ByteCount(pub u64);
 
 impl SettingValue for ByteCount {
     type Range = RangeInclusive<u64>;
+    const JSON_TYPES: &'static [&'static str] = &["integer", "string"];
 
     fn parse(given: &Given, range: &Self::Range) -> Option<Self> {
         let number = match given {
@@ -231,6 +237,7 @@ impl Optional for PathBuf {
 /// An address to listen on; a port alone means loopback.
 impl SettingValue for SocketAddr {
     type Range = ();
+    const JSON_TYPES: &'static [&'static str] = &["string", "integer"];
 
     fn read(given: &Given, range: &()) -> Result<Self, Vec<Mistake>> {
         let read = match given {
@@ -280,6 +287,7 @@ impl Optional for Url {
 
 impl SettingValue for Vec<String> {
     type Range = ();
+    const JSON_TYPES: &'static [&'static str] = &["array"];
 
     fn parse(given: &Given, (): &()) -> Option<Self> {
         match given {
@@ -303,6 +311,7 @@ impl SettingValue for Vec<String> {
 
 impl SettingValue for Vec<Url> {
     type Range = ();
+    const JSON_TYPES: &'static [&'static str] = &["array"];
 
     fn read(given: &Given, (): &()) -> Result<Self, Vec<Mistake>> {
         let texts = Vec::<String>::read(given, &())?;

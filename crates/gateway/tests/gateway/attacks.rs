@@ -25,7 +25,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(600);
 
 fn guarded() -> GatewayConfig {
-    let user = |name: &str| User { name: name.into(), password: "right".into(), limits: Limits::default() };
+    let user = |name: &str| User::new(name, "right");
     GatewayConfig { users: vec![user("alice"), user("bob")], setup_timeout: LONG, keep_alive: LONG, ..config() }
 }
 

@@ -1,6 +1,6 @@
 //! What is alive can be listed, counts its bytes while they flow, and can be ended, whatever it is.
 
-use hezar_gateway::{ConnectionInfo, GatewayConfig, Limits, User};
+use hezar_gateway::{ConnectionInfo, GatewayConfig, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -75,7 +75,7 @@ async fn bytes_are_counted_for_users_that_are_configured_and_for_no_other_name()
     let ask =
         b"GET http://origin.test/who HTTP/1.1\r\nHost: origin.test\r\nProxy-Authorization: Basic YWxpY2U6cmlnaHQ=\r\n\
                 Connection: close\r\n\r\n";
-    let alice = User { name: "alice".into(), password: "right".into(), limits: Limits::default() };
+    let alice = User::new("alice", "right");
     let known = world(GatewayConfig { users: vec![alice], ..config() }, &[Does::Web]).await;
     let open = world(config(), &[Does::Web]).await;
     for world in [&known, &open] {

@@ -285,7 +285,10 @@ async fn associations_are_bounded_and_end_when_idle() {
 
 #[tokio::test]
 async fn bytes_per_second_are_limited_in_both_directions() {
-    let client_limits = hezar_gateway::Limits { bytes: Some(20_000), ..hezar_gateway::Limits::default() };
+    let client_limits = hezar_gateway::Limits {
+        bytes: Some(hezar_core::settings::ByteCount(20_000)),
+        ..hezar_gateway::Limits::default()
+    };
     let world = world(GatewayConfig { client_limits, ..config() }, &[Does::Echo]).await;
     let client = associate(&world).await;
     let begun = std::time::Instant::now();
@@ -306,7 +309,7 @@ async fn bytes_per_second_are_limited_in_both_directions() {
 #[tokio::test]
 async fn users_and_sessions_count() {
     let limits = hezar_gateway::Limits::default();
-    let users = vec![hezar_gateway::User { name: "bob".into(), password: "secret".into(), limits }];
+    let users = vec![hezar_gateway::User::new("bob", "secret").with_limits(limits)];
     let world = world(GatewayConfig { users, ..config() }, &[Does::Echo, Does::Echo, Does::Echo]).await;
     let (_, reply) = socks5(&world, Some(("bob", "wrong")), &ASK).await;
     assert_eq!(reply, None);

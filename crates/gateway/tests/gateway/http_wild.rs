@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hezar_gateway::{GatewayConfig, Limits, User};
+use hezar_gateway::{GatewayConfig, User};
 use hezar_pool::State;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -28,7 +28,7 @@ fn split(answer: &[u8]) -> (String, String) {
 }
 
 fn with_users() -> GatewayConfig {
-    let user = User { name: "alice".into(), password: "café".into(), limits: Limits::default() };
+    let user = User::new("alice", "café");
     GatewayConfig { users: vec![user], ..config() }
 }
 

@@ -1,6 +1,6 @@
 //! Listeners are opened, configured and closed while others serve, and cut nobody who is there.
 
-use hezar_gateway::{GatewayConfig, Limits, ServeError, User};
+use hezar_gateway::{GatewayConfig, ServeError, User};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ fn named(name: &str) -> GatewayConfig {
 }
 
 fn alice() -> User {
-    User { name: "alice".into(), password: "right".into(), limits: Limits::default() }
+    User::new("alice", "right")
 }
 
 const ASKS: &[u8] = b"GET http://origin.test/who HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n";

@@ -13,10 +13,7 @@ use crate::{
 };
 
 fn with_users() -> GatewayConfig {
-    GatewayConfig {
-        users: vec![User { name: "alice".into(), password: "s3cret".into(), limits: Limits::default() }],
-        ..config()
-    }
+    GatewayConfig { users: vec![User::new("alice", "s3cret")], ..config() }
 }
 
 async fn who(world: &World, login: Option<(&str, &str)>) -> (u16, String, String) {
@@ -195,7 +192,7 @@ fn an_open_address_needs_users() {
     }
     let mut bad = with_users();
     bad.users.push(bad.users[0].clone());
-    bad.users.push(User { name: "a:b".into(), password: "".into(), limits: Limits::default() });
+    bad.users.push(User::new("a:b", ""));
     (bad.attempts, bad.max_head) = (0, 10);
     assert_eq!(bad.problems().len(), 5);
 }
@@ -205,7 +202,7 @@ async fn a_user_who_has_reached_a_limit_is_told_so_and_others_are_served() {
     let one = Limits { connections: Some(1), ..Limits::default() };
     let mut config = with_users();
     config.users[0].limits = one;
-    config.users.push(User { name: "bob".into(), password: "b".into(), limits: Limits::default() });
+    config.users.push(User::new("bob", "b"));
     let world = world(config, &[Does::Web]).await;
     let mut tunnel = connect(&world).await;
     let login = STANDARD.encode("alice:s3cret");

@@ -57,3 +57,33 @@ fn a_channel_is_known_by_its_address_too() {
     }
     assert_eq!(problems("[[source]]\nname = \"s\"\ntelegram = \"https://t.me/+invitation\"").len(), 1);
 }
+
+#[test]
+fn a_user_has_one_password_and_what_it_may_is_read_with_places() {
+    let config = read(
+        "[[proxy.users]]\nname = \"a\"\npassword_hash = \"$argon2id$x\"\nenabled = false\nexpires = 2027-01-02\n\
+         quota = { day = \"1GiB\", total = 2097152 }\ncountries = [\"de\"]\nlisteners = [\"proxy\"]\nnote = \"n\"\n\
+         options = \"country-de\"\nconnections = 3",
+    )
+    .unwrap();
+    let user = &config.proxy.users[0];
+    assert!(!user.enabled && user.password.is_none() && user.limits.connections == Some(3));
+    assert_eq!(user.expires.unwrap().0, 1_798_848_000_000);
+    assert_eq!((user.quota.day.unwrap().0, user.quota.month, user.quota.total.unwrap().0), (1 << 30, None, 2 << 20));
+    let shown = config.show();
+    assert!(shown.contains("expires = \"2027-01-02T00:00:00Z\"") && !shown.contains("argon2id"), "{shown}");
+    assert_eq!(read(&shown).unwrap().show(), shown);
+    let of = |keys: &str| problems(&format!("[[proxy.users]]\nname = \"a\"\n{keys}"));
+    assert_eq!(of("").len(), 1);
+    assert!(of("password = \"p\"\npassword_hash = \"h\"")[0].contains("and not both"));
+    for (keys, place) in [
+        ("expires = \"soon\"", "proxy.users[0].expires: expected a date such as"),
+        ("quota = { day = 1 }", "proxy.users[0].quota.day: expected a size from 1048576"),
+        ("quota = { week = 1 }", "proxy.users[0].quota.week: unknown key"),
+        ("countries = [\"deu\"]", "proxy.users[0].countries: expected a list of countries"),
+        ("connections = 0", "proxy.users[0].connections: expected a whole number"),
+    ] {
+        let found = of(&format!("password = \"p\"\n{keys}"));
+        assert!(found.len() == 1 && found[0].starts_with(place), "{keys}: {found:?}");
+    }
+}

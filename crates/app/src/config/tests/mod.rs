@@ -14,6 +14,7 @@ use hezar_probe::CanaryBody;
 use super::*;
 
 mod mistakes;
+mod objects;
 
 fn read(text: &str) -> Result<Config, Problems> {
     Config::read(text, None, &Layers::default())
@@ -412,12 +413,13 @@ fn listeners_take_what_they_do_not_say_from_the_proxy() {
     "#;
     let config = read(text).unwrap();
     let limits = config.proxy.users[0].limits;
-    assert_eq!((limits.connections, limits.requests, limits.bytes), (Some(5), None, Some(1 << 20)));
+    assert_eq!((limits.connections, limits.requests, limits.bytes), (Some(5), None, Some(ByteCount(1 << 20))));
     assert_eq!(config.proxy.client_limits.requests, Some(9));
     let [europe, other] = &config.listeners[..] else { panic!("{:?}", config.listeners) };
-    assert_eq!((europe.strategy, europe.users[0].name.as_ref()), (Strategy::RoundRobin, "alice"));
+    let served = |listener: &ListenerConfig| crate::convert::listener(&config, listener, None);
+    assert_eq!((served(europe).strategy, &*served(europe).users[0].name), (Strategy::RoundRobin, "alice"));
     assert_eq!((&europe.countries[..], europe.top), (&[*b"DE", *b"NL"][..], Some(50)));
-    assert_eq!((other.strategy, other.users[0].name.as_ref()), (Strategy::Random, "bob"));
+    assert_eq!((served(other).strategy, &*served(other).users[0].name), (Strategy::Random, "bob"));
     assert_eq!(other.client_limits.connections, Some(3));
     // What is shown reads back.
     let shown = config.show().replace("\u{2026}", "hidden");
@@ -514,12 +516,14 @@ fn every_key_of_a_table_is_described() {
         told.unwrap_or_else(|| panic!("{text}")).split(", ").map(str::to_owned).collect()
     };
     let described = |section: &str| -> BTreeSet<String> {
-        let all = described::described().into_iter().chain(described::of_tables());
-        all.filter(|key| key.section == section).map(|key| key.key.to_owned()).collect()
+        let objects = ObjectKind::ALL.into_iter().flat_map(described::keys_of);
+        let all = described::described().into_iter().chain(objects).filter(|key| key.section == section);
+        all.map(|key| key.key.split('.').next().unwrap_or_default().to_owned()).collect()
     };
     for (text, section) in [
         ("[[listener]]\nname = \"a\"\nlisten = 1\nnothing_like_it = 1", "listener"),
         ("[[source]]\nname = \"a\"\nlinks = []\nnothing_like_it = 1", "source"),
+        ("[[proxy.users]]\nname = \"a\"\npassword = \"b\"\nnothing_like_it = 1", "user"),
         ("[proxy]\nnothing_like_it = 1", "proxy"),
         ("[api]\nnothing_like_it = 1", "api"),
         ("[pool]\nnothing_like_it = 1", "pool"),

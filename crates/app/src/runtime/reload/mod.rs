@@ -88,15 +88,15 @@ impl Difference {
 fn changes<T: PartialEq>(
     old: &[T],
     new: &[T],
-    name: impl Fn(&T) -> &String,
+    name: impl Fn(&T) -> &str,
     change: impl Fn(&T, &T) -> &'static str,
 ) -> Vec<(String, &'static str)> {
     let find = |list: &'_ [T], wanted: &T| list.iter().position(|other| name(other) == name(wanted));
-    let gone = old.iter().filter(|old| find(new, old).is_none()).map(|old| (name(old).clone(), "removed"));
+    let gone = old.iter().filter(|old| find(new, old).is_none()).map(|old| (name(old).to_owned(), "removed"));
     let others = new.iter().filter_map(|new| match find(old, new).and_then(|index| old.get(index)) {
-        None => Some((name(new).clone(), "added")),
+        None => Some((name(new).to_owned(), "added")),
         Some(old) if old == new => None,
-        Some(old) => Some((name(new).clone(), change(old, new))),
+        Some(old) => Some((name(new).to_owned(), change(old, new))),
     });
     gone.chain(others).collect()
 }

@@ -150,7 +150,7 @@ impl Admission {
         let now = admitted.began.elapsed();
         let waits = admitted.accounts.iter().filter_map(|(account, limits)| {
             let rate = limits.bytes?;
-            Some(account.bytes.charge(bytes as u64, rate, now))
+            Some(account.bytes.charge(bytes as u64, rate.0, now))
         });
         waits.max().unwrap_or_default()
     }

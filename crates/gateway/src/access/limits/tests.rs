@@ -1,5 +1,6 @@
 //! Limits hold, per user and per client, and let go again.
 
+use hezar_core::settings::ByteCount;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::User;
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn config(user: Limits, client: Limits) -> GatewayConfig {
-    let users = vec![User { name: "alice".into(), password: "p".into(), limits: user }];
+    let users = vec![User::new("alice", "p").with_limits(user)];
     GatewayConfig { users, client_limits: client, ..GatewayConfig::default() }
 }
 
@@ -48,7 +49,7 @@ async fn requests_per_second_and_client() {
 #[tokio::test(start_paused = true)]
 async fn bytes_wait() {
     let accounts = Accounts::new();
-    let limits = Limits { bytes: Some(1000), ..Limits::default() };
+    let limits = Limits { bytes: Some(ByteCount(1000)), ..Limits::default() };
     let admission = accounts.admit(&config(limits, Limits::default()), "alice", CLIENT).unwrap();
     let (near, mut far) = duplex(1 << 20);
     let mut near = Throttled::new(near, &admission);

@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use hezar_core::Secret;
+
 use super::{Admission, UserOptions};
 use crate::{OptionError, Refusal, User};
 
@@ -62,12 +64,13 @@ fn known_user<'a>(
 ) -> Option<(&'a str, Tail<'a>, Result<UserOptions, OptionError>)> {
     let found = names::find_user(users, &login.name);
     // An unknown name costs the same comparison as a known one.
-    let expected = found.as_ref().map_or("\u{0}", |(user, _)| user.password.expose());
+    let expected = found.as_ref().and_then(|(user, _)| user.password.as_ref()).map_or("\u{0}", Secret::expose);
     let whole = constant_time_eq(login.password.as_bytes(), expected.as_bytes());
     // IPRoyal and PacketStream write the options behind the password: `secret_country-us_session-a1b2`.
     let (front, behind) = login.password.split_at_checked(expected.len()).unwrap_or((&login.password, ""));
     let front = constant_time_eq(front.as_bytes(), expected.as_bytes());
     let (user, name) = found?;
+    user.password.as_ref()?;
     let password = match behind.strip_prefix('_') {
         _ if whole => Ok(UserOptions::default()),
         Some(options) if front => UserOptions::parse_with(options, &['_']),

@@ -5,16 +5,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Limits, OptionError};
+use crate::OptionError;
 
 fn login(name: &str, password: &str) -> Login {
     Login { name: name.into(), password: password.into() }
 }
 
 fn users() -> Vec<User> {
-    ["alice", "alice-b", "bob"]
-        .map(|name| User { name: name.into(), password: format!("{name}-secret").into(), limits: Limits::default() })
-        .to_vec()
+    ["alice", "alice-b", "bob"].map(|name| User::new(name, format!("{name}-secret"))).to_vec()
 }
 
 #[test]
@@ -118,7 +116,7 @@ fn vendors_spellings_mean_the_same() {
 #[test]
 fn spellings_do_not_open_doors() {
     let mut users = users();
-    users.push(User { name: "user".into(), password: "user-secret".into(), limits: Limits::default() });
+    users.push(User::new("user", "user-secret"));
     // A user who is really called so comes before the vendor's prefix.
     assert_eq!(&*identify(&users, Some(&login("user-country-de", "user-secret"))).unwrap().user, "user");
     for (name, password) in [
@@ -227,8 +225,7 @@ fn basic_credentials() {
 
 #[test]
 fn a_password_matches_in_utf8_and_in_latin1() {
-    let user =
-        |name: &str, password: &str| User { name: name.into(), password: password.into(), limits: Limits::default() };
+    let user = |name: &str, password: &str| User::new(name, password);
     let users = [user("bob", "café"), user("zoë", "pass"), user("carl", "Ã©")];
     let known =
         |name: &[u8], password: &[u8]| identify_decoded(&users, &decode_login(name, password)).map(|found| found.user);

@@ -1,0 +1,129 @@
+//! Reads the configuration of one call of the program again and again: the file, the environment, the flags, and the objects of the
+//! store.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::anyhow;
+
+use super::{Config, Layers, ObjectKey, Problems, StoredObject, resolve};
+
+/// What is changed in every configuration that is read, such as by `--demo`.
+type Adaptation = Arc<dyn Fn(&mut Config) + Send + Sync>;
+
+/// Which objects of the store may be left out when they are wrong, so that the rest can be used.
+pub(crate) type MayLeaveOut<'a> = &'a dyn Fn(&ObjectKey) -> bool;
+
+/// Where the configuration comes from.
+#[derive(Clone)]
+pub(crate) struct ConfigReader {
+    file: Option<PathBuf>,
+    layers: Layers,
+    adapt: Option<Adaptation>,
+}
+
+impl fmt::Debug for ConfigReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigReader").field("file", &self.file).field("layers", &self.layers).finish_non_exhaustive()
+    }
+}
+
+impl ConfigReader {
+    /// Reads this file, if there is one, beneath these layers.
+    pub(crate) const fn new(file: Option<PathBuf>, layers: Layers) -> Self {
+        Self { file, layers, adapt: None }
+    }
+
+    /// The same, with a change to everything that is read.
+    pub(crate) fn adapted(self, adapt: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        Self { adapt: Some(Arc::new(adapt)), ..self }
+    }
+
+    /// The file that is read.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The text of the file; empty when there is none.
+    ///
+    /// # Errors
+    /// What to do about a file that cannot be read.
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
+        let Some(file) = &self.file else { return Ok(String::new()) };
+        std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))
+    }
+
+    /// What a text means together with these objects. Objects that are wrong and may be left out are named in
+    /// [`Config::left_out`].
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub(crate) fn parse(
+        &self,
+        text: &str,
+        objects: &[StoredObject],
+        may_leave_out: MayLeaveOut<'_>,
+    ) -> Result<Config, Problems> {
+        let mut objects = objects.to_vec();
+        let mut left_out = Vec::new();
+        let mut config = loop {
+            match resolve::config(text, self.file.as_deref(), &self.layers, &objects) {
+                Ok(config) => break config,
+                Err(problems) => {
+                    let gone = leave_out(&mut objects, &problems, may_leave_out);
+                    if gone.is_empty() {
+                        return Err(problems);
+                    }
+                    left_out.extend(gone);
+                }
+            }
+        };
+        config.left_out = left_out;
+        if let Some(adapt) = &self.adapt {
+            adapt(&mut config);
+        }
+        Ok(config)
+    }
+}
+
+/// Takes the objects away that are wrong and may be left out; returns why. Where the file alone is named, an object may still be the
+/// cause (an address that both take): then all that may be left out are.
+fn leave_out(
+    objects: &mut Vec<StoredObject>,
+    problems: &Problems,
+    may_leave_out: MayLeaveOut<'_>,
+) -> Vec<super::Problem> {
+    let wrong = |object: &StoredObject| problems.0.iter().find(|problem| problem.object.as_ref() == Some(&object.key));
+    let named: Vec<_> = objects.iter().filter(|object| may_leave_out(&object.key)).filter_map(wrong).cloned().collect();
+    if !named.is_empty() {
+        objects.retain(|object| !named.iter().any(|problem| problem.object.as_ref() == Some(&object.key)));
+        return named;
+    }
+    let why = problems.0.first();
+    let (gone, kept): (Vec<_>, Vec<_>) =
+        std::mem::take(objects).into_iter().partition(|object| may_leave_out(&object.key));
+    *objects = kept;
+    let problem = |object: StoredObject| super::Problem {
+        path: object.key.to_string(),
+        line: None,
+        message: format!(
+            "it does not go together with the configuration: {}",
+            why.map(ToString::to_string).unwrap_or_default()
+        ),
+        object: Some(object.key),
+    };
+    gone.into_iter().map(problem).collect()
+}
+
+/// What to do about a configuration file that cannot be read.
+fn unreadable(file: &Path, error: &io::Error) -> anyhow::Error {
+    let help = match error.kind() {
+        io::ErrorKind::NotFound => "no such file; `hezar init` writes one".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text; save it as UTF-8 with an editor".to_owned(),
+        _ => error.to_string(),
+    };
+    anyhow!("cannot read the configuration {}: {help}", file.display())
+}

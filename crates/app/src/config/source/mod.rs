@@ -1,0 +1,183 @@
+//! One `[[source]]`: where it is, how often it is read, and what may be in it.
+
+mod values;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hezar_core::{Secret, settings, settings::ByteCount};
+use hezar_fetch::{FetchConfig, Via};
+use url::Url;
+
+use super::{resolve::beside, section::Section};
+pub use values::{BareScheme, Channel, Headers, Links, Repository, SourceUrl};
+
+/// The source that lists the nodes that were added by hand. No configured source may have this name.
+pub const MANUAL: &str = "manual";
+/// The source of those on private addresses, which whoever added them has allowed.
+pub const MANUAL_PRIVATE: &str = "manual-private";
+/// The names of sources that are in no configuration.
+pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
+
+/// The keys of which a source has exactly one: where its nodes are published.
+const ORIGINS: [&str; 5] = ["url", "file", "github", "telegram", "links"];
+/// How many pages of a channel are read unless the source says it.
+const USUAL_PAGES: usize = 3;
+
+settings! {
+    /// One source of nodes.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SourceConfig in "source" {
+        /// Its name; no other source has it.
+        pub name: String = String::new();
+        /// Where a list is. Dates in braces, such as `{Ymd}`, are filled in.
+        pub url: Option<SourceUrl> = None;
+        /// A file of this machine, or a pattern for several.
+        pub file: Option<String> = None;
+        /// Files of a repository.
+        pub github: Option<Repository> = None;
+        /// The messages of a public channel.
+        pub telegram: Option<Channel> = None;
+        /// Share links that stand in the configuration itself.
+        pub links: Option<Links> = None;
+        /// The branch of the repository, its own default when absent.
+        pub branch: Option<String> = None;
+        /// Patterns of the files of the repository that are read; empty = the usual endings of lists.
+        pub paths: Vec<String> = Vec::new();
+        /// The token for GitHub.
+        pub token: Option<Secret> = None;
+        /// How many pages of the channel are read, 3 when absent.
+        pub pages: Option<usize> [1..=100] = None;
+        /// False: it is not read, and its nodes are not used.
+        pub enabled: bool = true;
+        /// How often it is read.
+        pub interval: Duration [Duration::from_secs(1)..=Duration::from_secs(30 * 86_400)] = Duration::from_secs(1800);
+        /// True: accepts nodes on private and loopback addresses.
+        pub allow_private: bool = false;
+        /// Directly, over the pool's nodes, or over the nodes when the direct way fails (`auto`, https only).
+        pub via: Via = Via::Auto;
+        /// What the server is told about the client.
+        pub user_agent: Option<String> = None;
+        /// More headers of the request.
+        pub headers: Headers = Headers::default();
+        /// The largest document that is read, after decompression.
+        pub max_bytes: ByteCount [1..=1 << 30] = ByteCount(32 << 20);
+        /// What bare `ip:port` lines are; when absent, what the file's name says, else `http`.
+        pub scheme: Option<BareScheme> = None;
+        /// Words for the expressions of listeners.
+        pub tags: Vec<String> = Vec::new();
+    } and {
+        /// Where its nodes are published.
+        pub origin: SourceOrigin = SourceOrigin::Links(Vec::new());
+    }
+}
+
+/// Where the nodes are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceOrigin {
+    /// A URL, possibly with date placeholders. Subscriptions have their password or token in it.
+    Url(Secret),
+    /// A file or a glob pattern.
+    File(PathBuf),
+    /// Links in the configuration itself.
+    Links(Vec<Secret>),
+    /// A GitHub repository.
+    GitHub {
+        /// The owner of the repository.
+        owner: String,
+        /// The name of the repository.
+        repo: String,
+        /// A branch, tag or commit; `None` = the default branch.
+        branch: Option<String>,
+        /// Patterns of the files; empty = the usual endings of lists.
+        paths: Vec<String>,
+        /// An access token.
+        token: Option<Secret>,
+    },
+    /// A public Telegram channel.
+    Telegram {
+        /// The name of the channel.
+        channel: String,
+        /// How many pages are read.
+        pages: usize,
+    },
+}
+
+impl SourceOrigin {
+    /// Whether TLS protects what is asked for and what comes, so that it may pass through a stranger's hands.
+    #[must_use]
+    pub(crate) fn is_protected(&self, places: &FetchConfig) -> bool {
+        let is_https = |url: &Url| url.scheme() == "https";
+        match self {
+            Self::Url(url) => ["https://", "ssconf://"].iter().any(|scheme| url.expose().trim().starts_with(scheme)),
+            Self::GitHub { .. } => is_https(&places.github_api) && is_https(&places.github_raw),
+            Self::Telegram { .. } => is_https(&places.telegram),
+            Self::File(_) | Self::Links(_) => false,
+        }
+    }
+
+    /// The kind's name, the key that names it in the file.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::File(_) => "file",
+            Self::Links(_) => "links",
+            Self::GitHub { .. } => "github",
+            Self::Telegram { .. } => "telegram",
+        }
+    }
+}
+
+/// Reads one source; `None` when it cannot be used (its problems are noted).
+pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<SourceConfig> {
+    let mut source = SourceConfig::default();
+    section.fill_object(&mut source);
+    let origin = origin(&section, &source, folder);
+    let named = !source.name.trim().is_empty();
+    if !named {
+        section.problem("name", "every source needs a name, such as name = \"mine\"");
+    }
+    if let Some(SourceOrigin::File(file)) = &origin {
+        source.file = Some(file.display().to_string());
+    }
+    section.finish();
+    Some(SourceConfig { origin: origin?, ..source }).filter(|_| named)
+}
+
+/// Where the source is read from: the one of the keys that it has.
+fn origin(section: &Section<'_>, source: &SourceConfig, folder: Option<&Path>) -> Option<SourceOrigin> {
+    let found: Vec<&str> = ORIGINS.into_iter().filter(|kind| section.was_given(kind)).collect();
+    match &found[..] {
+        [_] => {}
+        [] => section.problem("url", format_args!("a source needs one of {}", ORIGINS.join(", "))),
+        [first, ..] => section.problem(
+            first,
+            format_args!(
+                "a source is read from one place, and this one has {}: make it two sources",
+                found.join(" and ")
+            ),
+        ),
+    }
+    for key in ["branch", "paths", "token"] {
+        if section.was_given(key) && !section.was_given("github") {
+            section.problem(key, "belongs to a source with github = \"owner/repo\"");
+        }
+    }
+    if section.was_given("pages") && !section.was_given("telegram") {
+        section.problem("pages", "belongs to a source with telegram = \"channel\"");
+    }
+    let SourceConfig { url, file, github, telegram, links, branch, paths, token, pages, .. } = source.clone();
+    let github = github.map(|Repository { owner, repo }| SourceOrigin::GitHub { owner, repo, branch, paths, token });
+    let pages = pages.unwrap_or(USUAL_PAGES);
+    let all = [
+        url.map(|url| SourceOrigin::Url(url.0)),
+        file.map(|file| SourceOrigin::File(beside(folder, &file))),
+        links.map(|links| SourceOrigin::Links(links.0)),
+        github,
+        telegram.map(|channel| SourceOrigin::Telegram { channel: channel.0, pages }),
+    ];
+    all.into_iter().flatten().next().filter(|_| found.len() == 1)
+}
