@@ -4,6 +4,7 @@
 //! ([`NodeRow`], [`SourceRow`]), a [`Change`] says what happened to one of them, and a batch of changes is one
 //! transaction. [`Writer`] gathers changes behind the caller's back, so that nothing that serves traffic waits for a disk.
 
+mod control;
 mod error;
 mod open;
 mod row;
@@ -12,6 +13,7 @@ mod sqlite;
 mod store;
 mod writer;
 
+pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use error::{Retry, StoreError};
 pub use open::open;
 pub use row::{

@@ -5,7 +5,7 @@ use std::{fmt::Debug, path::Path};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::{Change, Contents, StoreError};
+use crate::{AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, StoreError};
 
 /// A pool on disk. All methods may be called from several tasks at once.
 #[async_trait]
@@ -43,6 +43,25 @@ pub trait Store: Debug + Send + Sync {
     /// [`StoreError`]; [`StoreError::retry`] says whether the same batch may succeed later. After any error the next
     /// write starts on a fresh connection.
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Reads what was made while the program ran.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn load_control(&self) -> Result<ControlContents, StoreError>;
+
+    /// Writes changes of what was made while the program ran, in one transaction: all of it, or nothing. When it returns, they are on
+    /// the disk.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    async fn write_control(&self, changes: &[ControlChange]) -> Result<(), StoreError>;
+
+    /// Reads lines of the record of changes, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
 
     /// Writes a complete, consistent copy to a new file while the store stays in use.
     ///

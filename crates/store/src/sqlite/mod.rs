@@ -1,6 +1,7 @@
 //! SQLite behind the [`Store`] trait: one file, one writing instance.
 
 mod apply;
+mod control;
 mod convert;
 mod file;
 mod load;
@@ -23,7 +24,7 @@ use sqlx::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{Change, Contents, Store, StoreError};
+use crate::{AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, Store, StoreError};
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
@@ -132,6 +133,27 @@ impl Store for Sqlite {
         let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
         let written = apply::transaction(&mut connection, changes).await;
         self.keep_if_sound(connection, written).await
+    }
+
+    async fn load_control(&self) -> Result<ControlContents, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let loaded = control::load(&mut connection).await;
+        self.keep_if_sound(connection, loaded).await
+    }
+
+    async fn write_control(&self, changes: &[ControlChange]) -> Result<(), StoreError> {
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { path: self.path.clone() });
+        }
+        let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
+        let written = control::write(&mut connection, changes).await;
+        self.keep_if_sound(connection, written).await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let read = control::audit(&mut connection, query).await;
+        self.keep_if_sound(connection, read).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {

@@ -13,7 +13,9 @@ use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::model::{id, node};
-use crate::{Access, Change, Durability, Sqlite, Store, WriteSummary, Writer, WriterConfig};
+use crate::{
+    Access, Change, ControlChange, Durability, ObjectRow, Sqlite, Store, StoreError, WriteSummary, Writer, WriterConfig,
+};
 
 /// How long a change may take to become durable where the disk works again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -169,6 +171,40 @@ async fn a_disk_that_was_full_is_written_again() {
     assert_eq!(running.end().await.lost, 0);
     let expected = [1, 2, 3, 4].into_iter().chain((0..3).flat_map(|r| (0..500).map(move |n| 1000 + r * 1000 + n)));
     assert_eq!(stored(&path).await, sorted(expected.map(id).collect()));
+}
+
+#[tokio::test]
+async fn an_object_that_a_full_disk_does_not_take_is_not_confirmed() {
+    let Some(disk) = Tmpfs::mount("an_object_that_a_full_disk_does_not_take_is_not_confirmed") else { return };
+    let path = disk.path().join("p.db");
+    let store = Sqlite::open(&path, Access::Exclusive).await.unwrap();
+    let put = |name: &str| {
+        let value = "x".repeat(20_000).into();
+        [ControlChange::PutObject(ObjectRow {
+            kind: "source".into(),
+            name: name.into(),
+            value,
+            changed: hezar_core::Timestamp(1),
+        })]
+    };
+    store.write_control(&put("first")).await.unwrap();
+    let fill = disk.fill();
+    // The write-ahead log may have room for some more.
+    let mut confirmed = 1;
+    let refused = loop {
+        match store.write_control(&put(&format!("more {confirmed}"))).await {
+            Ok(()) => confirmed += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, StoreError::Full { .. }), "{refused:?}");
+    assert_eq!(store.load_control().await.unwrap().objects.len(), confirmed);
+    fs::remove_file(fill).unwrap();
+    store.write_control(&put("last")).await.unwrap();
+    store.close().await;
+    let again = Sqlite::open(&path, Access::Exclusive).await.unwrap();
+    assert_eq!(again.load_control().await.unwrap().objects.len(), confirmed + 1);
+    again.close().await;
 }
 
 #[tokio::test]

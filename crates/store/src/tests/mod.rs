@@ -1,5 +1,6 @@
 //! Tests of the store: one story for every kind, then what only SQLite and the writer can get wrong.
 
+mod control;
 mod failing_disk;
 mod files;
 mod laws;

@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::model::{Model, healthy, id, node};
-use crate::{Change, Contents, Durability, Store, StoreError, WriteSummary, Writer, WriterConfig};
+use crate::{
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, Durability, Store, StoreError,
+    WriteSummary, Writer, WriterConfig,
+};
 
 /// A store in memory that fails on demand.
 #[derive(Debug, Default)]
@@ -58,6 +61,18 @@ impl Store for Shaky {
         changes.iter().for_each(|change| inner.model.apply(change));
         inner.batches.push(changes.len());
         Ok(())
+    }
+
+    async fn load_control(&self) -> Result<ControlContents, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn write_control(&self, _: &[ControlChange]) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn audit(&self, _: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        Err(StoreError::Closed)
     }
 
     async fn backup(&self, _: &Path) -> Result<(), StoreError> {
