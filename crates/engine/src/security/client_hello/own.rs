@@ -4,7 +4,13 @@
 //! the way can forge it, to see what hello comes next. So one such answer changes nothing, the own hello is shown once when a second
 //! one comes, and is kept only when it has led to a whole handshake; for a while, and then the browser's is tried again.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -23,11 +29,15 @@ const PAUSE: Duration = Duration::from_secs(600);
 pub(crate) enum OwnHello {
     /// The node asks for it (`fp=none`).
     Always,
-    /// What the layer hides behind would be gone (REALITY servers understand every browser's hello that we have), or a
-    /// setting forbids it.
+    /// What the layer hides behind would be gone: REALITY servers understand every browser's hello that we have.
     Never,
-    /// As learned.
-    WhenNeeded(Mutex<State>),
+    /// As learned, while the setting allows it.
+    WhenNeeded {
+        /// The setting, which may change at any time.
+        allowed: Arc<AtomicBool>,
+        /// What was learned.
+        state: Mutex<State>,
+    },
 }
 
 /// What was learned.
@@ -61,9 +71,9 @@ impl OwnHello {
         if asked { Self::Always } else { Self::Never }
     }
 
-    /// The rule of a layer that needs the connection more than the hello.
-    pub(crate) const fn when_needed() -> Self {
-        Self::WhenNeeded(Mutex::new(State::Browser))
+    /// The rule of a layer that needs the connection more than the hello, for as long as that is `allowed`.
+    pub(crate) const fn when_needed(allowed: Arc<AtomicBool>) -> Self {
+        Self::WhenNeeded { allowed, state: Mutex::new(State::Browser) }
     }
 
     /// Whether the next hello is rustls' own. Where it is only a try, this is said once.
@@ -71,7 +81,8 @@ impl OwnHello {
         let state = match self {
             Self::Always => return true,
             Self::Never => return false,
-            Self::WhenNeeded(state) => state,
+            Self::WhenNeeded { allowed, .. } if !allowed.load(Relaxed) => return false,
+            Self::WhenNeeded { state, .. } => state,
         };
         let mut state = state.lock();
         *state = state.now();
@@ -87,12 +98,13 @@ impl OwnHello {
 
     /// Whether another try has a chance after [`Cause::Hello`].
     pub(crate) fn may_follow(&self) -> bool {
-        matches!(self, Self::WhenNeeded(state) if matches!(*state.lock(), State::Doubted | State::Due))
+        let Self::WhenNeeded { allowed, state } = self else { return false };
+        allowed.load(Relaxed) && matches!(*state.lock(), State::Doubted | State::Due)
     }
 
     /// Learns how a handshake went with the hello that was sent.
     pub(crate) fn learn(&self, sent: Shape, failure: Option<&Cause>) {
-        let Self::WhenNeeded(state) = self else { return };
+        let Self::WhenNeeded { state, .. } = self else { return };
         let mut state = state.lock();
         *state = match (sent, failure, state.now()) {
             (Shape::Own, None, _) => State::Helped(Instant::now() + REMEMBERED),
@@ -111,13 +123,29 @@ mod tests {
 
     const BROWSER: Shape = Shape::Browser(&template::CHROME);
 
+    fn when_needed() -> OwnHello {
+        OwnHello::when_needed(Arc::new(AtomicBool::new(true)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_setting_that_forbids_it_holds_for_nodes_that_are_in_use() {
+        let allowed = Arc::new(AtomicBool::new(true));
+        let own = OwnHello::when_needed(Arc::clone(&allowed));
+        own.learn(BROWSER, Some(&forged()));
+        own.learn(BROWSER, Some(&forged()));
+        allowed.store(false, Relaxed);
+        assert!(!own.may_follow() && !own.is_due());
+        allowed.store(true, Relaxed);
+        assert!(own.may_follow() && own.is_due());
+    }
+
     fn forged() -> Cause {
         Cause::Hello("forged".into())
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_answer_changes_nothing() {
-        let own = OwnHello::when_needed();
+        let own = when_needed();
         for _ in 0..100 {
             own.learn(BROWSER, Some(&forged()));
             assert!(own.may_follow() && !own.is_due());
@@ -129,7 +157,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_forges_every_answer_sees_few_own_hellos() {
-        let own = OwnHello::when_needed();
+        let own = when_needed();
         let (begun, mut shown) = (Instant::now(), 0);
         while begun.elapsed() < Duration::from_secs(24 * 3600) {
             if own.is_due() {
@@ -145,7 +173,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_has_helped_is_remembered_for_a_while() {
-        let own = OwnHello::when_needed();
+        let own = when_needed();
         own.learn(BROWSER, Some(&forged()));
         own.learn(BROWSER, Some(&forged()));
         assert!(own.is_due() && !own.is_due(), "a try is one hello");

@@ -16,7 +16,10 @@ mod verifier;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use hezar_core::{Fingerprint, Host, Pin, Stage, Tls};
@@ -53,7 +56,8 @@ struct Inner {
     sessions: Sessions,
     /// TLS with targets, made on first use.
     target: OnceLock<TargetTls>,
-    own_hello: bool,
+    /// Whether a node that is met with a browser's hello may be met with rustls' own.
+    own_hello: Arc<AtomicBool>,
 }
 
 /// The settings that a configuration depends on. The server's name is not among them.
@@ -98,13 +102,18 @@ impl TlsClients {
             configs: Mutex::default(),
             sessions: Sessions::default(),
             target: OnceLock::new(),
-            own_hello,
+            own_hello: Arc::new(AtomicBool::new(own_hello)),
         }))
     }
 
     /// When a node that needs the connection more than the hello is met with rustls' own.
     pub(super) fn own_hello_rule(&self) -> OwnHello {
-        if self.0.own_hello { OwnHello::when_needed() } else { OwnHello::only_when(false) }
+        OwnHello::when_needed(Arc::clone(&self.0.own_hello))
+    }
+
+    /// Whether a node that is met with a browser's hello may be met with rustls' own from now on, also where it is in use.
+    pub fn allow_own_hello(&self, allowed: bool) {
+        self.0.own_hello.store(allowed, Ordering::Relaxed);
     }
 
     /// Secures a stream to a target itself, whose certificate is checked against the roots.

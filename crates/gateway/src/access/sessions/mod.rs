@@ -1,6 +1,9 @@
 //! Sessions named in user names: the pool keeps a session behind its exit, this table decides when a new session begins.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use hezar_core::Timestamp;
 use hezar_pool::hash_key;
@@ -16,8 +19,8 @@ use table::Table;
 /// begins a new one, which the pool sees as another name.
 #[derive(Debug)]
 pub struct Sessions {
-    most: usize,
-    max_per_user: usize,
+    most: AtomicUsize,
+    max_per_user: AtomicUsize,
     table: Mutex<Table>,
 }
 
@@ -91,13 +94,20 @@ impl Sessions {
     /// At most `most` sessions at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(1), max_per_user: most.max(1), table: Mutex::default() }
+        let most = most.max(1);
+        Self { most: AtomicUsize::new(most), max_per_user: AtomicUsize::new(most), table: Mutex::default() }
     }
 
     /// At most `most` sessions of one user at one listener; one more ends the one that was unused for longest.
     #[must_use]
     pub fn with_user_limit(self, most: usize) -> Self {
-        Self { max_per_user: most.max(1), ..self }
+        Self { max_per_user: AtomicUsize::new(most.max(1)), ..self }
+    }
+
+    /// Other limits from now on. Sessions beyond smaller ones end as new ones begin.
+    pub fn set_limits(&self, most: usize, max_per_user: usize) {
+        self.most.store(most.max(1), Relaxed);
+        self.max_per_user.store(max_per_user.max(1), Relaxed);
     }
 
     /// The session with these names, if it runs; else what it would be if it began now.
@@ -125,14 +135,14 @@ impl Sessions {
             return running.clone();
         }
         let session = Session { country, ..planned.clone() };
-        table.insert(session.clone(), self.most, self.max_per_user, now);
+        table.insert(session.clone(), self.most.load(Relaxed), self.max_per_user.load(Relaxed), now);
         session
     }
 
     /// Takes in a session as it was before a restart.
     pub fn restore(&self, session: Session, now: Timestamp) {
         if session.ends > now {
-            self.table.lock().insert(session, self.most, self.max_per_user, now);
+            self.table.lock().insert(session, self.most.load(Relaxed), self.max_per_user.load(Relaxed), now);
         }
     }
 

@@ -78,7 +78,7 @@ impl Table {
         let id = session.id();
         self.remove(id);
         let owner: Owner = Arc::new((session.listener.clone(), session.user.clone()));
-        if self.owners.get(&owner).is_some_and(|uses| uses.len() >= max_per_user) {
+        while self.owners.get(&owner).is_some_and(|uses| uses.len() >= max_per_user) {
             self.drop_oldest(&owner);
         }
         if self.len() >= most {

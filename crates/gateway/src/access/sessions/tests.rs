@@ -99,6 +99,14 @@ fn the_table_is_bounded() {
         assert!(sessions.len() <= 16);
     }
     assert_eq!(sessions.len(), 16);
+    // Other limits hold from the next session on.
+    sessions.set_limits(4, 2);
+    served(&sessions, "1", "a", None, 1000);
+    assert_eq!(sessions.len(), 4);
+    for name in ["b", "c", "d"] {
+        served(&sessions, "1", name, None, 1000);
+    }
+    assert_eq!(sessions.list(Timestamp(1001)).iter().filter(|session| &*session.user == "1").count(), 2);
 }
 
 #[test]
