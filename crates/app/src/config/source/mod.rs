@@ -12,7 +12,7 @@ use hezar_fetch::{FetchConfig, Via};
 use url::Url;
 
 use super::{resolve::beside, section::Section};
-pub use values::{BareScheme, Channel, Headers, Links, Repository, SourceUrl};
+use values::{BareScheme, Channel, Headers, Links, Repository, SourceUrl};
 
 /// The source that lists the nodes that were added by hand. No configured source may have this name.
 pub const MANUAL: &str = "manual";
