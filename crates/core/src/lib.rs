@@ -8,6 +8,7 @@ mod code;
 mod fault;
 mod health;
 mod http_ability;
+mod keys;
 mod label;
 mod node;
 mod outbound;
@@ -25,6 +26,7 @@ pub use code::{Code, CodeDoc};
 pub use fault::{Fault, Stage};
 pub use health::{Country, LastFailure, Listing, Quarantine, Record, SourceName, State};
 pub use http_ability::{HttpAbility, HttpWay};
+pub use keys::{ExitKey, KeyHasher, NetworkKey, ServerKey, SessionKey, SiteKey, TargetKey, hash64};
 pub use label::{Label, displayable};
 pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{

@@ -21,7 +21,7 @@ mod telemetry;
 mod tunnel;
 mod user;
 
-pub use access::{Session, SessionKey, Sessions, UserOptions, read_name};
+pub use access::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, UserOptions, read_name};
 pub use config::{ConfigError, GatewayConfig};
 pub use connections::{ConnectionInfo, Connections};
 pub use error::{AttemptError, OptionError, Refusal};

@@ -1,7 +1,6 @@
 //! The site that a target belongs to: the registrable domain, so that `www` and `api` of one shop are one site.
 
-use hezar_core::Host;
-use hezar_pool::hash_key;
+use hezar_core::{Host, SiteKey};
 
 /// The name under which evidence about a site is kept: the public suffix and one label more, else the host itself.
 #[must_use]
@@ -13,10 +12,10 @@ pub fn site_name(host: &Host) -> String {
     }
 }
 
-/// The key of a site for [`Query::site`](hezar_pool::Query::site).
+/// The key of the site that a host belongs to, for [`Query::site`](hezar_pool::Query::site).
 #[must_use]
-pub fn site_key(host: &Host) -> u64 {
-    hash_key(&*site_name(host))
+pub fn site_key(host: &Host) -> SiteKey {
+    SiteKey::from_name(&site_name(host))
 }
 
 #[cfg(test)]

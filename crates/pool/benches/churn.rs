@@ -14,7 +14,7 @@ use std::{
 };
 
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Target, Timestamp};
-use hezar_pool::{Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success};
+use hezar_pool::{Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, SiteKey, Strategy, Success};
 
 type Nodes = Pool<Arc<str>>;
 
@@ -50,7 +50,7 @@ fn picks(pool: &Nodes, stop: &AtomicBool) -> Vec<u32> {
     while !stop.load(Relaxed) {
         for strategy in strategies {
             rng = rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let site = Some(rng >> 50);
+            let site = Some(SiteKey(rng >> 50));
             let begun = Instant::now();
             let lease = black_box(pool.pick(&Query { strategy, site, ..Query::default() }, rng));
             took.push(u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX));

@@ -6,7 +6,9 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, Secret, Shadowsocks, Target, Timestamp};
-use hezar_pool::{Bounds, Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, Strategy, Success, hash_key};
+use hezar_pool::{
+    Bounds, Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, SessionKey, SiteKey, Strategy, Success,
+};
 
 type Nodes = Pool<Arc<str>>;
 
@@ -70,8 +72,8 @@ fn picks(c: &mut Criterion) {
             group.bench_with_input(BenchmarkId::new(strategy.name(), count), &strategy, |b, strategy| {
                 b.iter(|| {
                     rng = rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                    let site = Some(rng >> 50);
-                    let session = (*strategy == Strategy::Sticky).then_some(hash_key(&(rng >> 50)));
+                    let site = Some(SiteKey(rng >> 50));
+                    let session = (*strategy == Strategy::Sticky).then_some(SessionKey(rng >> 50));
                     let query = Query { strategy: *strategy, site, session, ..Query::default() };
                     black_box(pool.pick(&query, rng))
                 });

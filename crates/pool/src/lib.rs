@@ -7,7 +7,6 @@
 //! with 100,000 nodes, and picking never waits for it.
 
 mod change;
-mod exit;
 mod filter;
 mod hash;
 mod index;
@@ -26,11 +25,10 @@ mod sources;
 mod watch;
 
 pub use change::{Applied, PoolChange, Restored};
-pub use exit::exit_key;
 pub use filter::{Filter, FilterId, Term, TooManyFilters};
-pub use hash::hash_key;
 pub use hezar_core::{
-    Anonymity, Country, HttpAbility, HttpWay, LastFailure, Listing, Quarantine, Record, SourceName, State,
+    Anonymity, Country, ExitKey, HttpAbility, HttpWay, LastFailure, Listing, NetworkKey, Quarantine, Record, ServerKey,
+    SessionKey, SiteKey, SourceName, State,
 };
 pub use index::{Counts, Snapshot};
 pub use lease::Lease;

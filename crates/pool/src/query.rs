@@ -8,7 +8,7 @@ use hezar_core::{
 };
 use thiserror::Error;
 
-use crate::{Anonymity, Country, FilterId, Need};
+use crate::{Anonymity, Country, FilterId, Need, ServerKey, SessionKey, SiteKey};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -116,7 +116,7 @@ pub struct Query<'a> {
     /// Only nodes whose exit is in this country.
     pub country: Option<Country>,
     /// Servers tried before, by [`Node::server_key`](crate::Node::server_key).
-    pub exclude_servers: &'a [u64],
+    pub exclude_servers: &'a [ServerKey],
     /// Nodes tried before.
     pub exclude_nodes: &'a [NodeId],
     /// Only nodes whose protocol carries datagrams.
@@ -125,14 +125,14 @@ pub struct Query<'a> {
     pub need: Need,
     /// Only nodes that are known to give away no more than this; see [`Node::anonymity`](crate::Node::anonymity).
     pub anonymity: Option<Anonymity>,
-    /// The client or session, as [`hash_key`](crate::hash_key) of its name. Whenever it is given, the node first
+    /// The client or session. Whenever it is given, the node first
     /// chosen (by any strategy) is kept for it until that node dies; then another one behind the same exit is chosen,
     /// and only without such a one another exit. To end a session after a time, put the number of the period into
-    /// the name.
-    pub session: Option<u64>,
-    /// The site, as [`hash_key`](crate::hash_key) of its name; for [`Strategy::ConsistentHash`], and to leave out the
+    /// the key.
+    pub session: Option<SessionKey>,
+    /// The site, for [`Strategy::ConsistentHash`], and to leave out the
     /// nodes that this one site refuses, unless it refuses all of them.
-    pub site: Option<u64>,
+    pub site: Option<SiteKey>,
     /// The time, for the circuits: a node that has just failed rests for seconds, then one request tries it. While
     /// every node that fits rests, and without a time, circuits are not looked at.
     pub now: Option<Timestamp>,

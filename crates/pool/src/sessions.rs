@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hezar_core::NodeId;
+use hezar_core::{ExitKey, NodeId, SessionKey};
 use parking_lot::{Mutex, MutexGuard};
 
 const SHARDS: usize = 16;
@@ -18,14 +18,14 @@ pub(crate) struct SessionTable {
 #[derive(Debug)]
 pub(crate) struct Shard {
     most: usize,
-    index: HashMap<u64, u32, ahash::RandomState>,
+    index: HashMap<SessionKey, u32, ahash::RandomState>,
     entries: Vec<Entry>,
     hand: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    session: u64,
+    session: SessionKey,
     pin: SessionPin,
     used: bool,
 }
@@ -35,8 +35,8 @@ struct Entry {
 pub(crate) struct SessionPin {
     pub(crate) slot: u32,
     pub(crate) id: NodeId,
-    /// The key of the exit that the session came out of.
-    pub(crate) exit: u64,
+    /// The exit that the session came out of.
+    pub(crate) exit: ExitKey,
 }
 
 /// What a session is pinned to.
@@ -44,8 +44,8 @@ pub(crate) struct SessionPin {
 pub struct Pinned {
     /// The node.
     pub node: NodeId,
-    /// The key of its exit, as [`exit_key`](crate::exit_key) makes it.
-    pub exit: u64,
+    /// Its exit.
+    pub exit: ExitKey,
 }
 
 impl SessionTable {
@@ -62,8 +62,8 @@ impl SessionTable {
         }
     }
 
-    pub(crate) fn shard(&self, session: u64) -> MutexGuard<'_, Shard> {
-        self.shards[(session >> 60) as usize % SHARDS].lock()
+    pub(crate) fn shard(&self, session: SessionKey) -> MutexGuard<'_, Shard> {
+        self.shards[(session.0 >> 60) as usize % SHARDS].lock()
     }
 }
 
@@ -82,13 +82,13 @@ impl Shard {
         }
     }
 
-    pub(crate) fn get(&mut self, session: u64) -> Option<SessionPin> {
+    pub(crate) fn get(&mut self, session: SessionKey) -> Option<SessionPin> {
         let entry = self.entries.get_mut(*self.index.get(&session)? as usize)?;
         entry.used = true;
         Some(entry.pin)
     }
 
-    pub(crate) fn set(&mut self, session: u64, pin: SessionPin) {
+    pub(crate) fn set(&mut self, session: SessionKey, pin: SessionPin) {
         if let Some(index) = self.index.get(&session) {
             self.entries[*index as usize].pin = pin;
             return;
@@ -107,7 +107,7 @@ impl Shard {
     }
 
     /// Pins a session, unless its pin is another one than it was `before`; says whether it was done.
-    pub(crate) fn replace(&mut self, session: u64, before: Option<SessionPin>, pin: SessionPin) -> bool {
+    pub(crate) fn replace(&mut self, session: SessionKey, before: Option<SessionPin>, pin: SessionPin) -> bool {
         let same = self.get(session) == before;
         if same {
             self.set(session, pin);
@@ -116,7 +116,7 @@ impl Shard {
     }
 
     /// Forgets a session; says whether it was there.
-    pub(crate) fn end(&mut self, session: u64) -> bool {
+    pub(crate) fn end(&mut self, session: SessionKey) -> bool {
         let Some(at) = self.index.remove(&session) else { return false };
         self.entries.swap_remove(at as usize);
         if let Some(moved) = self.entries.get(at as usize) {

@@ -10,7 +10,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{NodeId, SiteKey, Timestamp};
 
 use crate::hash::mix;
 
@@ -64,7 +64,7 @@ impl SiteTable {
     }
 
     /// Whether the site is to be spared the node.
-    pub(crate) fn avoids(&self, site: u64, node: NodeId) -> bool {
+    pub(crate) fn avoids(&self, site: SiteKey, node: NodeId) -> bool {
         if self.used.load(Relaxed) == 0 {
             return false;
         }
@@ -75,7 +75,7 @@ impl SiteTable {
     }
 
     /// Takes in what was seen.
-    pub(crate) fn note(&self, site: u64, node: NodeId, verdict: SiteVerdict, now: Timestamp) {
+    pub(crate) fn note(&self, site: SiteKey, node: NodeId, verdict: SiteVerdict, now: Timestamp) {
         self.advance(now);
         let (bucket, tag) = self.bucket(site, node);
         let now = ticks(now);
@@ -98,9 +98,9 @@ impl SiteTable {
         self.used.store(1, Relaxed);
     }
 
-    fn bucket(&self, site: u64, node: NodeId) -> (&[AtomicU64], u64) {
+    fn bucket(&self, site: SiteKey, node: NodeId) -> (&[AtomicU64], u64) {
         let [.., a, b, c, d, e, f, g, h] = *node.as_bytes();
-        let hash = mix(site ^ u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        let hash = mix(site.0 ^ u64::from_be_bytes([a, b, c, d, e, f, g, h]));
         let start = (hash as usize % BUCKETS) * WAYS;
         // A tag of 0 would look like an empty word.
         (self.words.get(start..start + WAYS).unwrap_or_default(), (hash >> 32).max(1))

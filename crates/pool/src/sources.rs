@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use hezar_core::{Listing, NodeId, SourceName};
+use hezar_core::{Listing, NodeId, ServerKey, SourceName};
 
 use crate::{LeftOut, Node};
 
@@ -17,8 +17,8 @@ pub(crate) type SlotSet = HashSet<u32, ahash::RandomState>;
 pub(crate) struct SourceTable {
     pub(crate) sources: BTreeMap<SourceName, Source>,
     pub(crate) unlisted: SlotSet,
-    /// Nodes per server host, by the server's key; loopback hosts are not counted.
-    servers: HashMap<u64, usize, ahash::RandomState>,
+    /// Nodes per server host; loopback hosts are not counted.
+    servers: HashMap<ServerKey, usize, ahash::RandomState>,
     /// Nodes that must not come back.
     pub(crate) banned: HashSet<NodeId, ahash::RandomState>,
 }

@@ -3,15 +3,13 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use hezar_core::{CodeDoc, Stage};
+use hezar_core::{CodeDoc, Stage, hash64};
 use hezar_engine::{
     Attempt, Cause, DialError, Dialer, TlsClients,
     http::{self, HttpRequest, RequestError, ResponseLimits},
 };
 use sha2::{Digest, Sha256};
 use url::Url;
-
-use crate::tamper_tracker::digest;
 
 /// What a node is put into quarantine for.
 pub const TAMPERING: &[CodeDoc] = &[
@@ -111,7 +109,7 @@ impl Canary for HttpCanary {
         let answer = match http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await {
             Ok(answer) => answer,
             Err(error) => {
-                let tampered = |code| CanaryResult::Tampered { code, digest: digest(code) };
+                let tampered = |code| CanaryResult::Tampered { code, digest: hash64(code.as_bytes()) };
                 return intercepted(&error).map(tampered).ok_or(error);
             }
         };
@@ -125,7 +123,7 @@ impl Canary for HttpCanary {
             CanaryBody::Text(text) => body.trim_ascii_end() == text.as_bytes().trim_ascii_end(),
             CanaryBody::Sha256(hash) => Sha256::digest(&body)[..] == hash[..],
         };
-        Ok(if intact { CanaryResult::Intact } else { CanaryResult::Tampered { code: BODY, digest: digest(&body[..]) } })
+        Ok(if intact { CanaryResult::Intact } else { CanaryResult::Tampered { code: BODY, digest: hash64(&body) } })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Timestamp;
+use hezar_core::{ServerKey, Timestamp};
 
 use crate::token_bucket::TokenBucket;
 
@@ -38,8 +38,8 @@ struct HostState<T> {
 pub(crate) struct HostLimits<T> {
     at_a_time: usize,
     per_second: u32,
-    known: HashMap<u64, HostState<T>, ahash::RandomState>,
-    alarms: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    known: HashMap<ServerKey, HostState<T>, ahash::RandomState>,
+    alarms: BinaryHeap<Reverse<(Timestamp, ServerKey)>>,
     /// The number of hosts at which the table is cleared next.
     clear_at: usize,
 }
@@ -80,7 +80,7 @@ impl<T> HostLimits<T> {
 
     /// Counts the start of a probe at a host and gives `item` back, or keeps it until the host is free; an urgent one waits
     /// in front of the others.
-    pub(crate) fn start(&mut self, host: u64, item: T, urgent: bool, now: Timestamp) -> Option<T> {
+    pub(crate) fn start(&mut self, host: ServerKey, item: T, urgent: bool, now: Timestamp) -> Option<T> {
         self.clear(now);
         let per_second = self.per_second;
         let server = self.known.entry(host).or_insert_with(|| HostState {
@@ -112,19 +112,19 @@ impl<T> HostLimits<T> {
     }
 
     /// Counts the end of a probe; says whether one that waits there may try, as no alarm will wake it.
-    pub(crate) fn end(&mut self, host: u64) -> bool {
+    pub(crate) fn end(&mut self, host: ServerKey) -> bool {
         let Some(server) = self.known.get_mut(&host) else { return false };
         server.running = server.running.saturating_sub(1);
         !server.alarm
     }
 
     /// Takes what has waited longest at a host, to try again.
-    pub(crate) fn next_parked(&mut self, host: u64) -> Option<T> {
+    pub(crate) fn next_parked(&mut self, host: ServerKey) -> Option<T> {
         self.known.get_mut(&host)?.parked.pop_front()
     }
 
     /// Notes whether a probe at a host was answered, by whatever; a success settles all doubts.
-    pub(crate) fn note(&mut self, host: u64, answer: HostResponse) {
+    pub(crate) fn note(&mut self, host: ServerKey, answer: HostResponse) {
         let Some(server) = self.known.get_mut(&host) else { return };
         server.silent = match answer {
             HostResponse::Works => 0,
@@ -139,7 +139,7 @@ impl<T> HostLimits<T> {
     }
 
     /// The hosts whose alarm is over, one after the other.
-    pub(crate) fn woken(&mut self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn woken(&mut self, now: Timestamp) -> Option<ServerKey> {
         let Reverse((at, host)) = *self.alarms.peek()?;
         if at > now {
             return None;

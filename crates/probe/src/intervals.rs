@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use hezar_core::Timestamp;
+use hezar_core::{ServerKey, Timestamp};
 use hezar_pool::State;
 
 /// What the schedule needs to know about a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeHealth {
-    /// The hash of its server; `None` = the cap per host does not apply.
-    pub server: Option<u64>,
+    /// Its server; `None` = the cap per host does not apply.
+    pub server: Option<ServerKey>,
     /// Its health.
     pub state: State,
     /// Failures in a row.

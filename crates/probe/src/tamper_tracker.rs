@@ -5,9 +5,9 @@
 //! none brings the right ones any more. A page that does not come is the node's fault when it misses the page again and
 //! again while most other networks bring it.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{NetworkKey, NodeId, Timestamp};
 
 type Map<K, V> = HashMap<K, V, ahash::RandomState>;
 
@@ -27,7 +27,7 @@ const MOST: usize = 4096;
 pub(crate) struct Observer {
     pub(crate) id: NodeId,
     /// The network that it comes out of; its nodes count as one observer.
-    pub(crate) network: u64,
+    pub(crate) network: NetworkKey,
 }
 
 /// What becomes of a node that brought other bytes.
@@ -58,7 +58,7 @@ struct Observation<S> {
 /// One observation for each network, the newest.
 #[derive(Debug)]
 struct Observations<S> {
-    latest: Map<u64, Observation<S>>,
+    latest: Map<NetworkKey, Observation<S>>,
 }
 
 impl<S> Default for Observations<S> {
@@ -68,7 +68,7 @@ impl<S> Default for Observations<S> {
 }
 
 impl<S: Copy + PartialEq> Observations<S> {
-    fn record(&mut self, network: u64, saw: S, now: Timestamp) {
+    fn record(&mut self, network: NetworkKey, saw: S, now: Timestamp) {
         if self.latest.len() >= MOST && !self.latest.contains_key(&network) {
             self.latest.retain(|_, observation| now.since(observation.last) < FRESH);
             if self.latest.len() >= MOST {
@@ -83,7 +83,7 @@ impl<S: Copy + PartialEq> Observations<S> {
     }
 
     /// The observations that still count, by network.
-    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (u64, &Observation<S>)> {
+    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (NetworkKey, &Observation<S>)> {
         let fresh = move |observation: &Observation<S>| now.since(observation.last) < FRESH;
         self.latest
             .iter()
@@ -92,7 +92,7 @@ impl<S: Copy + PartialEq> Observations<S> {
     }
 
     /// The observations of other networks that still count.
-    fn others(&self, network: u64, now: Timestamp) -> impl Iterator<Item = &Observation<S>> {
+    fn others(&self, network: NetworkKey, now: Timestamp) -> impl Iterator<Item = &Observation<S>> {
         self.fresh(now).filter(move |(other, _)| *other != network).map(|(_, observation)| observation)
     }
 }
@@ -100,7 +100,7 @@ impl<S: Copy + PartialEq> Observations<S> {
 /// A node that brought other bytes when nobody could say whether they are the right ones.
 #[derive(Clone, Copy, Debug)]
 struct Unconfirmed {
-    network: u64,
+    network: NetworkKey,
     code: &'static str,
     digest: u64,
 }
@@ -142,7 +142,7 @@ pub(crate) struct TamperTracker {
     /// Whether the nodes of a network bring any page.
     arrivals: Observations<bool>,
     /// Nodes whose last miss waits for a node that brings a page.
-    missing: Map<NodeId, u64>,
+    missing: Map<NodeId, NetworkKey>,
     /// Misses in a row, of those that others' success has confirmed.
     misses: Map<NodeId, u32>,
 }
@@ -244,7 +244,12 @@ impl TamperTracker {
     }
 
     /// Whether in a tally of all networks more of the others bring the pages than not.
-    fn others_bring_in(&self, NetworkCounts { bring, miss }: NetworkCounts, network: u64, now: Timestamp) -> bool {
+    fn others_bring_in(
+        &self,
+        NetworkCounts { bring, miss }: NetworkCounts,
+        network: NetworkKey,
+        now: Timestamp,
+    ) -> bool {
         let own = self.arrivals.latest.get(&network).filter(|observation| now.since(observation.last) < FRESH);
         match own.map(|observation| observation.saw) {
             Some(true) => bring > miss + 1,
@@ -284,9 +289,4 @@ impl Page {
             _ => Blame::Node,
         }
     }
-}
-
-/// A number for some bytes.
-pub(crate) fn digest(bytes: &(impl Hash + ?Sized)) -> u64 {
-    hezar_pool::hash_key(bytes)
 }

@@ -2,7 +2,7 @@
 
 use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery};
 use hezar_core::Host;
-use hezar_gateway::{GatewayConfig, Session, SessionKey, read_name, site_key, site_name};
+use hezar_gateway::{GatewayConfig, Session, SessionNameRef, read_name, site_key, site_name};
 use hezar_pool::{Need, Query};
 
 use super::{ApiBackend, nodes::dto};
@@ -22,8 +22,8 @@ impl ApiBackend {
         };
         let now = self.clock.now();
         let session = options.session.as_deref().and_then(|session| {
-            let key = SessionKey { listener: &listener.name, user: &user, session };
-            self.sessions.get(key.id(), now)
+            let names = SessionNameRef { listener: &listener.name, user: &user, session };
+            self.sessions.get(names.id(), now)
         });
         let strategy = options.strategy.unwrap_or(listener.strategy);
         let asked = Query {

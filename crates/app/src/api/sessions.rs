@@ -2,8 +2,8 @@
 
 use hezar_api::{ApiError, EndReport, FeedbackReport, FeedbackRequest, Saved, SessionDto, SessionsQuery};
 use hezar_core::NodeId;
-use hezar_gateway::{Session, site_key, site_name};
-use hezar_pool::{Query, SiteVerdict, Strategy, exit_key};
+use hezar_gateway::{Session, SessionId, site_key, site_name};
+use hezar_pool::{ExitKey, Query, SiteVerdict, Strategy};
 
 use super::{
     ApiBackend,
@@ -52,13 +52,13 @@ impl ApiBackend {
         let node = pinned.and_then(|pinned| self.pool.node(pinned.node));
         let exit = node.and_then(|node| node.record().exit_ip);
         SessionDto {
-            id: format!("{:016x}", session.id()),
+            id: session.id().to_string(),
             listener: session.listener.to_string(),
             user: session.user.to_string(),
             session: session.session.to_string(),
             country: session.country.map(country),
             node: pinned.map(|pinned| pinned.node.to_string()),
-            exit_ip: exit.filter(|ip| pinned.is_some_and(|p| p.exit == exit_key(*ip))).map(|ip| ip.to_string()),
+            exit_ip: exit.filter(|ip| pinned.is_some_and(|p| p.exit == ExitKey::from_ip(*ip))).map(|ip| ip.to_string()),
             began: session.began.0,
             ends: session.ends.0,
         }
@@ -89,8 +89,6 @@ impl ApiBackend {
     }
 }
 
-fn read_session(text: &str) -> Result<u64, ApiError> {
-    let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let id = u64::from_str_radix(text, 16).ok().filter(|_| digits);
-    id.ok_or_else(|| ApiError::BadRequest(format!("{text:?} is not a session's id: 16 hexadecimal digits")))
+fn read_session(text: &str) -> Result<SessionId, ApiError> {
+    text.parse().map_err(|_| ApiError::BadRequest(format!("{text:?} is not a session's id: 16 hexadecimal digits")))
 }

@@ -12,7 +12,7 @@ use std::{
 use hezar_api::{ApiError, SourceDto, StoreDto, SubscriptionDto};
 use hezar_core::Timestamp;
 use hezar_fetch::SubscriptionInfo;
-use hezar_pool::{LeftOut, Node, Snapshot, SourceName};
+use hezar_pool::{ExitKey, LeftOut, Node, Snapshot, SourceName};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -230,8 +230,8 @@ fn subscription(info: SubscriptionInfo) -> SubscriptionDto {
 pub(crate) struct Listed {
     pub(crate) nodes: usize,
     pub(crate) healthy: usize,
-    /// The keys of the exits behind the healthy ones.
-    pub(crate) exits: HashSet<u64>,
+    /// The exits behind the healthy ones.
+    pub(crate) exits: HashSet<ExitKey>,
     /// How many of these exits no other source gives.
     pub(crate) unique: usize,
 }
@@ -240,7 +240,7 @@ pub(crate) struct Listed {
 pub(crate) fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashMap<Arc<str>, Listed> {
     let mut listed: HashMap<Arc<str>, Listed> = HashMap::new();
     // The one source that gives an exit; `None` when several do.
-    let mut givers: HashMap<u64, Option<Arc<str>>> = HashMap::new();
+    let mut givers: HashMap<ExitKey, Option<Arc<str>>> = HashMap::new();
     for node in nodes {
         let (routable, exit) = (node.routable(), node.exit());
         for listing in node.sources() {

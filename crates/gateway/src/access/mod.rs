@@ -27,7 +27,7 @@ pub use login::read_name;
 pub(crate) use login::{Basic, Identity, Login, basic, decode_login};
 use login::{identify_decoded, named_users};
 pub(crate) use reject_budget::{READ_SIZE, RejectBudget};
-pub use sessions::{Session, SessionKey, Sessions};
+pub use sessions::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions};
 pub(crate) use slots::Slots;
 pub use username_options::UserOptions;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use ahash::AHashMap;
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{NodeId, SiteKey, TargetKey, Timestamp};
 use parking_lot::Mutex;
 
 /// How many targets are remembered; of two with the same slot the newer one is.
@@ -33,7 +33,7 @@ pub(crate) struct Blame {
     /// In each slot one target: the upper half of its key, its answers, and its failures in 16 bits each.
     targets: Vec<AtomicU64>,
     /// The site at which a node failed last while another one was served.
-    nodes: Mutex<AHashMap<NodeId, (u64, Timestamp)>>,
+    nodes: Mutex<AHashMap<NodeId, (SiteKey, Timestamp)>>,
 }
 
 impl Default for Blame {
@@ -44,23 +44,23 @@ impl Default for Blame {
 
 impl Blame {
     /// A node has brought an answer of the target.
-    pub(crate) fn record_answer(&self, target: u64) {
+    pub(crate) fn record_answer(&self, target: TargetKey) {
         // Targets that never failed are in no slot: nothing is written for them.
         self.update_counts(target, false, |answers, failures| (answers + 1, failures));
     }
 
     /// A node has failed at the target, perhaps by the target's fault.
-    pub(crate) fn record_failure(&self, target: u64) {
+    pub(crate) fn record_failure(&self, target: TargetKey) {
         self.update_counts(target, true, |answers, failures| (answers, failures + 1));
     }
 
     /// Whether those `failed` nodes of one request to the target speak against the target rather than against themselves.
-    pub(crate) fn suspects_target(&self, target: Option<u64>, failed: usize) -> bool {
+    pub(crate) fn suspects_target(&self, target: Option<TargetKey>, failed: usize) -> bool {
         failed >= SEVERAL || target.is_some_and(|target| self.is_doubtful(target, failed))
     }
 
     /// Notes that the node failed at a site where another one was served; says whether it has failed so at another site lately.
-    pub(crate) fn record_site_failure(&self, node: NodeId, site: u64, now: Timestamp) -> bool {
+    pub(crate) fn record_site_failure(&self, node: NodeId, site: SiteKey, now: Timestamp) -> bool {
         let mut nodes = self.nodes.lock();
         if nodes.len() >= NODES && !nodes.contains_key(&node) {
             nodes.retain(|_, (_, at)| now.since(*at) < MEMORY);
@@ -73,14 +73,14 @@ impl Blame {
     }
 
     /// By what other requests have met; `failed` belongs to the one that asks.
-    fn is_doubtful(&self, target: u64, failed: usize) -> bool {
+    fn is_doubtful(&self, target: TargetKey, failed: usize) -> bool {
         let word = self.slot(target).map_or(0, |slot| slot.load(Relaxed));
         let (answers, failures) = counts(word);
         let failures = failures.saturating_sub(failed as u64);
         word >> 32 == key_half(target) && failures >= ENOUGH && failures * ANSWERS > answers
     }
 
-    fn update_counts(&self, target: u64, new: bool, work: impl Fn(u64, u64) -> (u64, u64)) {
+    fn update_counts(&self, target: TargetKey, new: bool, work: impl Fn(u64, u64) -> (u64, u64)) {
         let Some(slot) = self.slot(target) else { return };
         let update = |word: u64| {
             let known = word >> 32 == key_half(target);
@@ -97,8 +97,8 @@ impl Blame {
         let _ = slot.fetch_update(Relaxed, Relaxed, update);
     }
 
-    fn slot(&self, target: u64) -> Option<&AtomicU64> {
-        self.targets.get(usize::try_from(target % SLOTS).ok()?)
+    fn slot(&self, target: TargetKey) -> Option<&AtomicU64> {
+        self.targets.get(usize::try_from(target.0 % SLOTS).ok()?)
     }
 }
 
@@ -107,15 +107,15 @@ const fn counts(word: u64) -> (u64, u64) {
 }
 
 /// Never 0, which an empty slot has.
-const fn key_half(key: u64) -> u64 {
-    (key >> 32) | 1
+const fn key_half(key: TargetKey) -> u64 {
+    (key.0 >> 32) | 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SITE: u64 = 0x1234_5678_9abc_def0;
+    const TARGET: TargetKey = TargetKey(0x1234_5678_9abc_def0);
 
     fn node(number: u16) -> NodeId {
         let [a, b] = number.to_be_bytes();
@@ -125,33 +125,33 @@ mod tests {
     #[test]
     fn a_target_that_fails_often_is_doubtful_and_becomes_clean_again() {
         let blame = Blame::default();
-        (0..1000).for_each(|_| blame.record_answer(SITE));
-        assert!(!blame.suspects_target(Some(SITE), 1), "it has never failed");
-        (0..2).for_each(|_| blame.record_failure(SITE));
-        assert!(!blame.suspects_target(Some(SITE), 2), "a request's own failures are its nodes'");
-        (0..2).for_each(|_| blame.record_failure(SITE));
+        (0..1000).for_each(|_| blame.record_answer(TARGET));
+        assert!(!blame.suspects_target(Some(TARGET), 1), "it has never failed");
+        (0..2).for_each(|_| blame.record_failure(TARGET));
+        assert!(!blame.suspects_target(Some(TARGET), 2), "a request's own failures are its nodes'");
+        (0..2).for_each(|_| blame.record_failure(TARGET));
         assert!(
-            blame.suspects_target(Some(SITE), 1)
-                && !blame.suspects_target(Some(SITE ^ 1), 1)
+            blame.suspects_target(Some(TARGET), 1)
+                && !blame.suspects_target(Some(TargetKey(TARGET.0 ^ 1)), 1)
                 && !blame.suspects_target(None, 2)
         );
-        (0..60).for_each(|_| blame.record_answer(SITE));
-        assert!(!blame.suspects_target(Some(SITE), 1));
-        (0..100_000).for_each(|_| blame.record_failure(SITE));
-        (0..100_000).for_each(|_| blame.record_answer(SITE));
-        assert!(!blame.suspects_target(Some(SITE), 1), "counts fade and never overflow");
+        (0..60).for_each(|_| blame.record_answer(TARGET));
+        assert!(!blame.suspects_target(Some(TARGET), 1));
+        (0..100_000).for_each(|_| blame.record_failure(TARGET));
+        (0..100_000).for_each(|_| blame.record_answer(TARGET));
+        assert!(!blame.suspects_target(Some(TARGET), 1), "counts fade and never overflow");
         assert!(blame.suspects_target(None, 3), "many nodes in one request");
     }
 
     #[test]
     fn a_node_that_fails_at_two_sites_is_to_blame() {
         let (blame, start) = (Blame::default(), Timestamp(1_000_000));
-        assert!(!blame.record_site_failure(node(1), 1, start));
-        assert!(!blame.record_site_failure(node(1), 1, start), "the same site says nothing new");
-        assert!(blame.record_site_failure(node(1), 2, start));
-        assert!(!blame.record_site_failure(node(1), 1, start.after(MEMORY)), "long ago");
+        assert!(!blame.record_site_failure(node(1), SiteKey(1), start));
+        assert!(!blame.record_site_failure(node(1), SiteKey(1), start), "the same site says nothing new");
+        assert!(blame.record_site_failure(node(1), SiteKey(2), start));
+        assert!(!blame.record_site_failure(node(1), SiteKey(1), start.after(MEMORY)), "long ago");
         for number in 0..10_000 {
-            blame.record_site_failure(node(number), 1, start);
+            blame.record_site_failure(node(number), SiteKey(1), start);
         }
         assert!(blame.nodes.lock().len() <= NODES);
     }

@@ -4,9 +4,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hezar_core::{Fault, NodeId, Stage, Target};
+use hezar_core::{Fault, NodeId, ServerKey, SiteKey, Stage, Target, TargetKey};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Anonymity, Country, Lease, Need, Strategy, hash_key};
+use hezar_pool::{Anonymity, Country, Lease, Need, Strategy};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
@@ -63,14 +63,14 @@ pub(crate) struct Connected {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TargetKeys {
     /// The site, for what is learned of nodes there.
-    pub site: Option<u64>,
+    pub site: Option<SiteKey>,
     /// Host and port.
-    pub target: Option<u64>,
+    pub target: Option<TargetKey>,
 }
 
 impl TargetKeys {
-    fn of(target: &Target) -> Self {
-        Self { site: Some(site_key(target.host())), target: Some(hash_key(target)) }
+    fn from_target(target: &Target) -> Self {
+        Self { site: Some(site_key(target.host())), target: Some(TargetKey::from_target(target)) }
     }
 }
 
@@ -79,7 +79,7 @@ impl TargetKeys {
 struct Tried {
     node: NodeId,
     /// The key of its server; absent when the node was only passed over, which says nothing against its server.
-    server: Option<u64>,
+    server: Option<ServerKey>,
 }
 
 /// The attempts of one request.
@@ -141,7 +141,7 @@ impl Failover {
         }
         selection.hedge_budget.deposit(config.hedge_percent);
         Self {
-            keys: target.as_ref().map_or_else(TargetKeys::default, TargetKeys::of),
+            keys: target.as_ref().map_or_else(TargetKeys::default, TargetKeys::from_target),
             need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
             target,
             strategy,

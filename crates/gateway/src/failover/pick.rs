@@ -1,6 +1,6 @@
 //! Chooses the node for the next attempt, and says why there is none.
 
-use hezar_core::Fault;
+use hezar_core::{Fault, SessionKey};
 use hezar_pool::{Country, Need, Query};
 
 use super::{Failover, NodeLease};
@@ -35,7 +35,7 @@ impl Failover {
     }
 
     /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
-    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<u64>) -> Option<NodeLease> {
+    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<SessionKey>) -> Option<NodeLease> {
         let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
         let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
         let query = Query {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Timestamp;
+use hezar_core::{TargetKey, Timestamp};
 
 /// How many targets are remembered; of two with the same slot the newer one is.
 const SLOTS: u64 = 1024;
@@ -25,7 +25,7 @@ impl Default for RecentTargets {
 
 impl RecentTargets {
     /// The target with this key has answered.
-    pub(crate) fn record(&self, key: u64, now: Timestamp) {
+    pub(crate) fn record(&self, key: TargetKey, now: Timestamp) {
         let entry = (key_half(key) << 32) | second(now);
         // Mostly the entry is there already: the requests to one target then do not contend for the slot.
         if let Some(slot) = self.slot(key).filter(|slot| slot.load(Ordering::Relaxed) != entry) {
@@ -34,20 +34,20 @@ impl RecentTargets {
     }
 
     /// Whether it has answered lately.
-    pub(crate) fn contains(&self, key: u64, now: Timestamp) -> bool {
+    pub(crate) fn contains(&self, key: TargetKey, now: Timestamp) -> bool {
         let entry = self.slot(key).map_or(0, |slot| slot.load(Ordering::Relaxed));
         let age = second(now).saturating_sub(entry & u64::from(u32::MAX));
         entry >> 32 == key_half(key) && Duration::from_secs(age) <= MEMORY
     }
 
-    fn slot(&self, key: u64) -> Option<&AtomicU64> {
-        self.0.get(usize::try_from(key % SLOTS).ok()?)
+    fn slot(&self, key: TargetKey) -> Option<&AtomicU64> {
+        self.0.get(usize::try_from(key.0 % SLOTS).ok()?)
     }
 }
 
 /// Never 0, which an empty slot has.
-const fn key_half(key: u64) -> u64 {
-    (key >> 32) | 1
+const fn key_half(key: TargetKey) -> u64 {
+    (key.0 >> 32) | 1
 }
 
 /// Enough for the year 2106.
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn remembers_for_a_while_and_the_newest_of_a_place() {
         let (targets, start) = (RecentTargets::default(), Timestamp(1_800_000_000_000));
-        let key = |number: u64| number << 40 | 7;
+        let key = |number: u64| TargetKey(number << 40 | 7);
         assert!(!targets.contains(key(1), start));
         targets.record(key(1), start);
         assert!(targets.contains(key(1), start.after(MEMORY)));

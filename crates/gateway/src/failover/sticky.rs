@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use hezar_pool::{Country, Strategy, hash_key};
+use hezar_core::{KeyHasher, SessionKey};
+use hezar_pool::{Country, Strategy};
 
 use super::Selection;
-use crate::{GatewayConfig, Session, SessionKey, access::Identity};
+use crate::{GatewayConfig, Session, SessionNameRef, access::Identity};
 
 /// Which requests share an exit with this one.
 #[derive(Clone, Debug)]
@@ -13,7 +14,7 @@ pub(super) enum Sticky {
     /// No other request.
     Free,
     /// Those with this key, one exit for each country.
-    Client(u64),
+    Client(SessionKey),
     /// Those of a session. It begins when a node is found for it: a request that nobody serves leaves nothing behind.
     Session(Box<Session>),
 }
@@ -29,16 +30,15 @@ impl Sticky {
         let listener = &*config.name;
         if let Some(session) = &identity.options.session {
             let ttl = identity.options.session_ttl.unwrap_or(config.session_ttl);
-            let name = SessionKey { listener, user: &identity.user, session };
+            let name = SessionNameRef { listener, user: &identity.user, session };
             return Self::Session(Box::new(selection.sessions.find_or_plan(name, ttl, selection.clock.now())));
         }
-        match strategy {
-            Strategy::Sticky if identity.user.is_empty() => {
-                Self::Client(hash_key(&("sticky", listener, client.to_canonical())))
-            }
-            Strategy::Sticky => Self::Client(hash_key(&("sticky", listener, &*identity.user))),
-            _ => Self::Free,
+        if strategy != Strategy::Sticky {
+            return Self::Free;
         }
+        let hasher = KeyHasher::new().text("sticky").text(listener).text(&identity.user);
+        let hasher = if identity.user.is_empty() { hasher.address(client) } else { hasher };
+        Self::Client(SessionKey(hasher.finish()))
     }
 
     pub(super) const fn is_free(&self) -> bool {
@@ -46,17 +46,17 @@ impl Sticky {
     }
 
     /// The pool's key for requests to this country.
-    pub(super) fn key_in(&self, country: Option<Country>) -> Option<u64> {
+    pub(super) fn key_in(&self, country: Option<Country>) -> Option<SessionKey> {
         match self {
             Self::Free => None,
-            Self::Client(client) => Some(hash_key(&(*client, country))),
+            Self::Client(client) => Some(client.in_country(country)),
             Self::Session(session) => Some(session.pool_key_in(country)),
         }
     }
 
     /// A number that is the same for all that share an exit, or one at random.
     pub(super) fn rotation_seed(&self) -> u64 {
-        self.key_in(None).unwrap_or_else(rand::random)
+        self.key_in(None).map_or_else(rand::random, |key| key.0)
     }
 
     /// A node in this country was found. False when another request has begun the session in the same moment: then the

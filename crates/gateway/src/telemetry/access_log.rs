@@ -1,7 +1,6 @@
 //! One request in the access log: it is counted when it is answered, and its line is written when it ends.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RecentError, Telemetry};
 use crate::{
-    Refusal, SessionKey,
+    Refusal, SessionId, SessionNameRef,
     access::{Admission, Escaped, Identity},
     connections::{Connection, NewConnection, OpenConnection},
 };
@@ -87,8 +86,8 @@ impl AccessLogEntry {
         self.target = target.cloned();
         // Session names may be account names of the user's own; the log says the number by which the API knows them.
         let listener = self.telemetry.listener();
-        let key = |session| SessionKey { listener, user: &identity.user, session }.id();
-        self.session = identity.options.session.as_deref().map(|session| SessionId(key(session)));
+        let id = |session| SessionNameRef { listener, user: &identity.user, session }.id();
+        self.session = identity.options.session.as_deref().map(id);
         // Anybody can invent names where no users are configured: they are not counted apart.
         let user = identity.is_configured.then_some(&*identity.user);
         let telemetry = &self.telemetry;
@@ -156,16 +155,6 @@ impl AccessLogEntry {
         (self.attempts, self.answered, self.code) = (attempts, true, refusal.code());
         let outcome = if refusal.fault() == hezar_core::Fault::Client { "refused" } else { "failed" };
         self.telemetry.metrics.request(self.inbound.name(), outcome, self.code);
-    }
-}
-
-/// A session as the API names it.
-#[derive(Clone, Copy, Debug)]
-struct SessionId(u64);
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
     }
 }
 

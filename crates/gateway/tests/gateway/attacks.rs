@@ -218,7 +218,7 @@ async fn a_line_of_json_says_who_went_where() {
     let session = world.sessions.list(Timestamp(0))[0].id();
     assert_eq!(read["client"], "127.0.0.1");
     assert_eq!(read["destination"], "origin.test:80");
-    assert_eq!(read["session"], format!("{session:016x}"));
+    assert_eq!(read["session"], session.to_string());
     assert_eq!(read["user"], "\"alice\"");
     for line in text.lines() {
         assert_eq!(line.matches("\"target\":").count(), 1, "{line}");

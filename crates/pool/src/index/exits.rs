@@ -10,6 +10,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use hezar_core::{ExitKey, NetworkKey};
 use smallvec::SmallVec;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     sorted::Sorted,
     view::{key, slot_of},
 };
-use crate::exit::ExitKey;
+use crate::node::ExitPlace;
 
 /// The most rows. A /24 has no more exits; those of larger networks share the last row.
 const ROWS: usize = 256;
@@ -25,7 +26,7 @@ const ROWS: usize = 256;
 /// The nodes behind one exit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
-    exit: u64,
+    exit: Option<ExitKey>,
     slots: SmallVec<[u32; 4]>,
 }
 
@@ -63,8 +64,8 @@ struct Place {
 /// The writers' side.
 #[derive(Debug, Default)]
 pub(crate) struct ExitTableWriter {
-    numbers: HashMap<u64, u32, ahash::RandomState>,
-    networks: HashMap<u64, SmallVec<[u32; 4]>, ahash::RandomState>,
+    numbers: HashMap<ExitKey, u32, ahash::RandomState>,
+    networks: HashMap<NetworkKey, SmallVec<[u32; 4]>, ahash::RandomState>,
     places: Vec<Place>,
     free: Vec<u32>,
 }
@@ -84,10 +85,10 @@ impl ExitTable {
     }
 
     /// The slots behind an exit.
-    pub(crate) fn nodes_behind(&self, exit: u64) -> &[u32] {
+    pub(crate) fn nodes_behind(&self, exit: ExitKey) -> &[u32] {
         let hash = high(exit);
         let near = self.by_exit.from(key(hash, 0)).take_while(|entry| (*entry >> 32) as u32 == hash);
-        let found = near.filter_map(|entry| self.group(slot_of(entry))).find(|group| group.exit == exit);
+        let found = near.filter_map(|entry| self.group(slot_of(entry))).find(|group| group.exit == Some(exit));
         found.map_or(&[], |group| &group.slots)
     }
 
@@ -123,7 +124,7 @@ impl ExitTable {
 
 impl ExitTableWriter {
     /// Adds a node, and its exit when it is the first one behind it.
-    pub(crate) fn join(&mut self, exits: &mut ExitTable, slot: u32, at: ExitKey) {
+    pub(crate) fn join(&mut self, exits: &mut ExitTable, slot: u32, at: ExitPlace) {
         if let Some(number) = self.numbers.get(&at.exit) {
             return exits.group_mut(*number, |group| group.slots.push(slot));
         }
@@ -133,7 +134,7 @@ impl ExitTableWriter {
             exits.groups.0.push(Group::default());
         }
         exits.group_mut(number, |group| {
-            group.exit = at.exit;
+            group.exit = Some(at.exit);
             group.slots.clear();
             group.slots.push(slot);
         });
@@ -149,7 +150,7 @@ impl ExitTableWriter {
     }
 
     /// Removes a node, and its exit when it was the last one behind it.
-    pub(crate) fn leave(&mut self, exits: &mut ExitTable, slot: u32, at: ExitKey) {
+    pub(crate) fn leave(&mut self, exits: &mut ExitTable, slot: u32, at: ExitPlace) {
         let Some(number) = self.numbers.get(&at.exit).copied() else { return };
         let mut empty = false;
         exits.group_mut(number, |group| {
@@ -167,7 +168,7 @@ impl ExitTableWriter {
     }
 
     /// The last exit of the network moves into the free place, so that the ranks stay without gaps.
-    fn remove_exit(&mut self, exits: &mut ExitTable, number: u32, network: u64) {
+    fn remove_exit(&mut self, exits: &mut ExitTable, number: u32, network: NetworkKey) {
         let place = self.places[number as usize];
         let Some(members) = self.networks.get_mut(&network) else { return };
         let Some(last) = members.last().copied() else { return };
@@ -193,6 +194,6 @@ const fn row_of(rank: u32) -> usize {
     if rank < ROWS { rank } else { ROWS - 1 }
 }
 
-const fn high(exit: u64) -> u32 {
-    (exit >> 32) as u32
+const fn high(exit: ExitKey) -> u32 {
+    (exit.number() >> 32) as u32
 }

@@ -11,7 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::{Filter, FilterId, Node, State, TooManyFilters, exit::ExitKey, node::Class};
+use crate::{
+    Filter, FilterId, Node, State, TooManyFilters,
+    node::{Class, ExitPlace},
+};
 use exits::ExitTableWriter;
 use fastest::FastestFilter;
 pub use snapshot::{Counts, Snapshot};
@@ -25,7 +28,7 @@ struct Placement {
     views: SmallVec<[ViewKey; 2]>,
     /// The weighed latency in µs; 0 for a node in no view.
     latency: u32,
-    exit: ExitKey,
+    exit: ExitPlace,
 }
 
 /// The placement of a node as the views hold it, and its positions in them.

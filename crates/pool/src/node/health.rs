@@ -5,12 +5,11 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Code, Timestamp};
+use hezar_core::{Code, ExitKey, Timestamp};
 
 use super::{Node, facts::Observed, micros};
 use crate::{
     Quarantine, Rules, State,
-    exit::exit_key,
     outcome::{Origin, Outcome},
 };
 
@@ -160,7 +159,7 @@ impl<D> Node<D> {
                 self.latency.add(micros(success.latency), now, rules.memory);
             }
             if let Some(exit) = success.exit {
-                self.exit.store(exit_key(exit.ip), Relaxed);
+                self.exit.store(ExitKey::from_ip(exit.ip).number(), Relaxed);
                 self.country.store(exit.country.map_or(0, u16::from_be_bytes), Relaxed);
             }
         }

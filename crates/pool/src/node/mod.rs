@@ -14,16 +14,17 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Host, Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{ExitKey, Host, Label, NodeId, NodeSpec, ServerKey, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Anonymity, HttpAbility, Record, exit::exit_key, hash_key};
+use crate::{Anonymity, HttpAbility, Record};
 use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
 pub(crate) use health::Class;
 use health::QUARANTINED;
 use payload::Payload;
+pub(crate) use place::ExitPlace;
 
 /// One upstream proxy. What picking reads is atomic; the rest is behind a lock of its own that is held for nanoseconds.
 ///
@@ -46,7 +47,7 @@ pub struct Node<D> {
     circuit: Circuit,
     /// The time of the last success, in ms; 0 = it never worked.
     last_success: AtomicU64,
-    server_key: u64,
+    server_key: ServerKey,
     id: NodeId,
     slot: AtomicU32,
     /// The key of its exit address; 0 = unknown.
@@ -70,7 +71,7 @@ impl<D> Node<D> {
         let errors = record.last_checked.map(|_| record.error_rate.clamp(0.0, 1.0));
         Self {
             id,
-            server_key: hash_key(spec.first_server().host()),
+            server_key: ServerKey::from_host(spec.first_server().host()),
             datagrams: spec.carries_datagrams(),
             insecure: spec.skips_verification(),
             http_ability: AtomicU8::new(record.http_ability.byte()),
@@ -80,7 +81,7 @@ impl<D> Node<D> {
             country: AtomicU16::new(record.country.map_or(0, u16::from_be_bytes)),
             slot: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
-            exit: AtomicU64::new(record.exit_ip.map_or(0, exit_key)),
+            exit: AtomicU64::new(record.exit_ip.map_or(0, |ip| ExitKey::from_ip(ip).number())),
             placed_latency: AtomicU32::new(u32::MAX),
             next_check: AtomicU64::new(0),
             latency: Ewma::starting(latency, measured),
@@ -109,9 +110,9 @@ impl<D> Node<D> {
         &self.spec
     }
 
-    /// The hash of its server's host: nodes on one machine share it.
+    /// The key of its server: nodes on one machine share it.
     #[must_use]
-    pub const fn server_key(&self) -> u64 {
+    pub const fn server_key(&self) -> ServerKey {
         self.server_key
     }
 

@@ -6,7 +6,7 @@ mod strategy;
 
 use std::sync::Arc;
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{ExitKey, NodeId, SessionKey, SiteKey, Timestamp};
 
 use crate::{
     Node, Query, Snapshot,
@@ -49,7 +49,7 @@ pub(crate) fn pick_elsewhere<'s, D>(
     snapshot: &'s Snapshot<D>,
     query: &Query<'_>,
     seed: u64,
-    exit: Option<u64>,
+    exit: Option<ExitKey>,
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.view())?;
     if view.len() == 0 {
@@ -62,17 +62,17 @@ pub(crate) fn pick_elsewhere<'s, D>(
 }
 
 /// The keys under which a session has its exits for a site: the usual one, then those that follow when it is refused.
-pub(crate) fn keys_at(session: u64, site: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn keys_at(session: SessionKey, site: SiteKey) -> impl Iterator<Item = SessionKey> {
     std::iter::successors(Some(session), move |key| Some(other_key(*key, site))).take(OTHER_EXITS as usize + 1)
 }
 
 /// The key of the exit that a session has at a site that refuses the one of this key.
-const fn other_key(session: u64, site: u64) -> u64 {
-    mix(session ^ mix(site))
+const fn other_key(session: SessionKey, site: SiteKey) -> SessionKey {
+    SessionKey(mix(session.0 ^ mix(site.0)))
 }
 
 /// The first `most` nodes behind an exit.
-pub(crate) fn behind<D>(snapshot: &Snapshot<D>, exit: u64, most: usize) -> impl Iterator<Item = NodeId> {
+pub(crate) fn behind<D>(snapshot: &Snapshot<D>, exit: ExitKey, most: usize) -> impl Iterator<Item = NodeId> {
     let slots = snapshot.view(Query::default().view()).map_or(&[][..], |view| view.exits.nodes_behind(exit));
     slots.iter().take(most).filter_map(|slot| snapshot.node_at(*slot)).map(|node| node.id())
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use hezar_core::{ExitKey, SessionKey};
+
 use super::{Choice, OTHER_EXITS, other_key, score};
 use crate::{
     Node,
@@ -15,7 +17,7 @@ impl<'s, D> Choice<'s, '_, D> {
     /// The session's node as long as it lives, then another one behind the same exit, then any. While the caller
     /// excludes it, another one helps out unpinned. The table is not locked while nodes are looked at: when somebody
     /// else pins the session meanwhile, that pin counts.
-    pub(super) fn pinned(&mut self, session: u64, sessions: &SessionTable) -> Option<&'s Arc<Node<D>>> {
+    pub(super) fn pinned(&mut self, session: SessionKey, sessions: &SessionTable) -> Option<&'s Arc<Node<D>>> {
         self.pinned_or(session, sessions, OTHER_EXITS, None)
     }
 
@@ -24,10 +26,10 @@ impl<'s, D> Choice<'s, '_, D> {
     /// if it can.
     fn pinned_or(
         &mut self,
-        session: u64,
+        session: SessionKey,
         sessions: &SessionTable,
         others: u32,
-        near: Option<u64>,
+        near: Option<ExitKey>,
     ) -> Option<&'s Arc<Node<D>>> {
         let mut home = None;
         for _ in 0..PINS {
@@ -48,13 +50,13 @@ impl<'s, D> Choice<'s, '_, D> {
             Some(site) if others > 0 && self.is_refused(home) => {
                 self.pinned_or(other_key(session, site), sessions, others - 1, Some(home.exit()))
             }
-            _ => self.behind(home.exit()).or_else(|| self.by_strategy(session)),
+            _ => self.behind(home.exit()).or_else(|| self.by_strategy(session.0)),
         }
     }
 
     /// Where a session belongs.
-    fn home(&mut self, pin: Option<SessionPin>, session: u64) -> Option<&'s Arc<Node<D>>> {
-        let Some(pin) = pin else { return self.by_strategy(session) };
+    fn home(&mut self, pin: Option<SessionPin>, session: SessionKey) -> Option<&'s Arc<Node<D>>> {
+        let Some(pin) = pin else { return self.by_strategy(session.0) };
         let node = self.snapshot.node_at(pin.slot).filter(|node| node.id() == pin.id && self.belongs(node));
         // It may come out elsewhere now, or only now it is known where.
         if let Some(node) = node
@@ -63,11 +65,11 @@ impl<'s, D> Choice<'s, '_, D> {
             return Some(node);
         }
         let twin = self.behind(pin.exit).or_else(|| self.alive_behind(pin.exit));
-        twin.or(node).or_else(|| self.by_strategy(session))
+        twin.or(node).or_else(|| self.by_strategy(session.0))
     }
 
     /// A node behind an exit that lives and does not fit just now: the session stays with it all the same.
-    fn alive_behind(&self, exit: u64) -> Option<&'s Arc<Node<D>>> {
+    fn alive_behind(&self, exit: ExitKey) -> Option<&'s Arc<Node<D>>> {
         let mut nodes = self.view.exits.nodes_behind(exit).iter().filter_map(|slot| self.snapshot.node_at(*slot));
         nodes.find(|node| node.routable() && node.exit() == exit)
     }
@@ -81,7 +83,7 @@ impl<'s, D> Choice<'s, '_, D> {
     }
 
     /// The best fitting node behind an exit; all of them are looked at, for a session must not lose its exit.
-    fn behind(&self, exit: u64) -> Option<&'s Arc<Node<D>>> {
+    fn behind(&self, exit: ExitKey) -> Option<&'s Arc<Node<D>>> {
         let nodes = self.view.exits.nodes_behind(exit).iter().filter_map(|slot| self.at(*slot));
         nodes.filter(|node| node.exit() == exit).min_by(|a, b| score(a).total_cmp(&score(b)))
     }

@@ -39,8 +39,8 @@ impl<'s, D> Choice<'s, '_, D> {
             Strategy::Random => self.random(),
             Strategy::LeastLatency => self.least_latency(),
             Strategy::LeastConnections => self.least_connections(),
-            Strategy::ConsistentHash => self.on_ring(self.query.site.or(self.query.session).unwrap_or(seed)),
-            Strategy::Sticky => self.on_ring(self.query.session.unwrap_or(seed)),
+            Strategy::ConsistentHash => self.on_ring(self.ring_seed(seed)),
+            Strategy::Sticky => self.on_ring(self.query.session.map_or(seed, |session| session.0)),
             Strategy::Fastest => self.fastest(),
         }
     }
@@ -159,17 +159,23 @@ impl<'s, D> Choice<'s, '_, D> {
         best.or_else(|| self.scan())
     }
 
-    /// The node nearest behind any of the site's points on the ring. The distances are in the ring itself; only the
+    /// What a node is chosen by with consistent hashing: the site, or without one the session, or without that `seed`.
+    fn ring_seed(&self, seed: u64) -> u64 {
+        let session = self.query.session.map_or(seed, |session| session.0);
+        self.query.site.map_or(session, |site| site.0)
+    }
+
+    /// The node nearest behind any of the points that `seed` has on the ring. The distances are in the ring itself; only the
     /// node that wins is looked at.
-    fn on_ring(&self, site: u64) -> Option<&'s Arc<Node<D>>> {
+    fn on_ring(&self, seed: u64) -> Option<&'s Arc<Node<D>>> {
         let mut nearest: [(u32, u32); POINTS] = std::array::from_fn(|number| {
-            let point = (mix(site ^ mix(number as u64)) >> 32) as u32;
+            let point = (mix(seed ^ mix(number as u64)) >> 32) as u32;
             let behind = self.view.ring.at_or_after(key(point, 0)).unwrap_or_default();
             (((behind >> 32) as u32).wrapping_sub(point), slot_of(behind))
         });
         nearest.sort_unstable();
         nearest.iter().find_map(|(_, slot)| self.at(*slot)).or_else(|| {
-            let start = key((mix(site) >> 32) as u32, 0);
+            let start = key((mix(seed) >> 32) as u32, 0);
             let ring = self.view.ring.from(start).chain(self.view.ring.from(0));
             ring.take(2 * self.view.len()).find_map(|key| self.at(slot_of(key)))
         })

@@ -1,8 +1,11 @@
 //! What a pick would choose among, and why it leaves the others out: for people who ask, not for picking.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
-use hezar_core::NodeId;
+use hezar_core::{ExitKey, NodeId};
 
 use super::Pool;
 use crate::{Node, Query, index::ViewKey, node::Class, pick::score};
@@ -71,7 +74,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             _ => None,
         };
         let mut told = Explanation::default();
-        let (mut fitting, mut exits): (Vec<&Arc<Node<D>>>, std::collections::HashSet<u64>) = Default::default();
+        let (mut fitting, mut exits): (Vec<&Arc<Node<D>>>, HashSet<ExitKey>) = Default::default();
         for node in snapshot.nodes() {
             told.nodes += 1;
             let Some(reason) = reason(node) else {

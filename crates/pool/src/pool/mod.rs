@@ -10,7 +10,7 @@ pub use explain::{Candidate, Excluded, Explanation};
 use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
-use hezar_core::{Code, NodeId, Timestamp};
+use hezar_core::{Code, NodeId, SessionKey, SiteKey, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use by_id::NodeById;
@@ -130,10 +130,10 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.notify(&[ChangedNode { id, kind }]);
     }
 
-    /// Takes in what was seen of a node at one site, `site` being the [`hash_key`](crate::hash_key) of its name. It
+    /// Takes in what was seen of a node at one site. It
     /// says nothing about the node at any other site, and is forgotten after some hours. A site that refuses a node
     /// refuses the address it comes from, so the other nodes behind that exit are spared it, too, if it is known.
-    pub fn report_site(&self, id: NodeId, site: u64, verdict: SiteVerdict, now: Timestamp) {
+    pub fn report_site(&self, id: NodeId, site: SiteKey, verdict: SiteVerdict, now: Timestamp) {
         self.sites.note(site, id, verdict, now);
         if verdict != SiteVerdict::Blocked {
             return;
@@ -221,13 +221,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// What a session is pinned to.
     #[must_use]
-    pub fn pinned(&self, session: u64) -> Option<Pinned> {
+    pub fn pinned(&self, session: SessionKey) -> Option<Pinned> {
         self.sessions.shard(session).get(session).map(|pin| Pinned { node: pin.id, exit: pin.exit })
     }
 
     /// What a session is pinned to for requests to a site: where the site refuses its exit, the other one that it has there.
     #[must_use]
-    pub fn pinned_at(&self, session: u64, site: u64) -> Option<Pinned> {
+    pub fn pinned_at(&self, session: SessionKey, site: SiteKey) -> Option<Pinned> {
         let mut found = None;
         for key in pick::keys_at(session, site) {
             let Some(pinned) = self.pinned(key) else { break };
@@ -239,15 +239,15 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         found
     }
 
-    /// Pins a session, as it was before a restart. A node that is gone is none of its exits either, so the exit's key
-    /// is given too: the next pick looks for another node behind it.
-    pub fn pin(&self, session: u64, pinned: Pinned) {
+    /// Pins a session, as it was before a restart. A node that is gone is none of its exits either, so its exit is
+    /// given too: the next pick looks for another node behind it.
+    pub fn pin(&self, session: SessionKey, pinned: Pinned) {
         let slot = self.node(pinned.node).map_or(u32::MAX, |node| node.slot());
         self.sessions.shard(session).set(session, SessionPin { slot, id: pinned.node, exit: pinned.exit });
     }
 
     /// Gives a session another exit, if there is any other that fits the query; returns the node.
-    pub fn rotate(&self, session: u64, query: &Query<'_>, rng: u64) -> Option<NodeId> {
+    pub fn rotate(&self, session: SessionKey, query: &Query<'_>, rng: u64) -> Option<NodeId> {
         let snapshot = self.snapshot.load();
         let old = self.pinned(session).map(|pinned| pinned.exit);
         let node = pick::pick_elsewhere(&snapshot, query, rng, old)?;
@@ -256,7 +256,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Forgets what a session is pinned to; says whether it was pinned.
-    pub fn end_session(&self, session: u64) -> bool {
+    pub fn end_session(&self, session: SessionKey) -> bool {
         self.sessions.shard(session).end(session)
     }
 

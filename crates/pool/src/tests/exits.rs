@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use hezar_core::HttpProxy;
 
 use super::*;
-use crate::{Filter, SiteVerdict, Term, TooManyFilters, exit_key, hash_key};
+use crate::{ExitKey, Filter, SiteKey, SiteVerdict, Term, TooManyFilters};
 
 fn ok_at(ms: u64, ip: [u8; 4]) -> Outcome {
     let exit = Some(Exit { ip: ip.into(), country: Some(*b"DE") });
@@ -20,7 +20,7 @@ fn pool_with(count: u32, ip: impl Fn(u32) -> [u8; 4]) -> TestPool {
     pool
 }
 
-fn exit_of(pool: &TestPool, query: &Query<'_>, rng: u64) -> u64 {
+fn exit_of(pool: &TestPool, query: &Query<'_>, rng: u64) -> ExitKey {
     pool.pick(query, rng).unwrap().exit()
 }
 
@@ -29,7 +29,7 @@ fn many_nodes_behind_one_exit_take_the_turns_of_one() {
     // 90 nodes behind one exit, 9 with one of their own.
     let pool = pool_with(99, |n| if n < 90 { [9, 0, 0, 1] } else { [9, 1, n as u8, 1] });
     assert_eq!(pool.snapshot().exits(), 10);
-    let big = exit_key([9, 0, 0, 1].into());
+    let big = ExitKey::from_ip([9, 0, 0, 1].into());
     let round: Vec<_> = (0..100).map(|rng| exit_of(&pool, &query(Strategy::RoundRobin), rng)).collect();
     for turns in round.chunks(10) {
         assert_eq!(turns.iter().collect::<HashSet<_>>().len(), 10, "every exit once a round");
@@ -73,10 +73,10 @@ fn a_thousand_sessions_keep_their_exits_through_deaths_and_a_restart() {
     // 900 nodes, three behind each of 300 exits.
     let ip = |n: u32| [9, (n % 300 / 20) as u8, (n % 20) as u8, 7];
     let before = pool_with(900, ip);
-    let ask = |session: u64| Query { session: Some(hash_key(&("s", session))), ..query(Strategy::Smart) };
+    let ask = |session: u64| Query { session: Some(session_key(&format!("s{session}"))), ..query(Strategy::Smart) };
     let home: Vec<_> = (0..1000).map(|session| exit_of(&before, &ask(session), session)).collect();
     let check_all = |pool: &TestPool, dead: &dyn Fn(u32) -> bool| {
-        let alive: HashSet<_> = (0..900).filter(|n| !dead(*n)).map(|n| exit_key(ip(n).into())).collect();
+        let alive: HashSet<_> = (0..900).filter(|n| !dead(*n)).map(|n| ExitKey::from_ip(ip(n).into())).collect();
         let (mut kept, mut moved) = (0, 0);
         for session in 0..1000 {
             let exit = exit_of(pool, &ask(session), session);
@@ -120,26 +120,26 @@ fn a_thousand_sessions_keep_their_exits_through_deaths_and_a_restart() {
 #[test]
 fn a_session_can_be_rotated_and_ended() {
     let pool = pool_with(20, |n| [9, 0, n as u8 / 10, 1]);
-    let ask = Query { session: Some(77), ..query(Strategy::RoundRobin) };
+    let ask = Query { session: Some(SessionKey(77)), ..query(Strategy::RoundRobin) };
     let first = exit_of(&pool, &ask, 1);
     for _ in 0..20 {
-        let before = pool.pinned(77).unwrap().exit;
-        let node = pool.rotate(77, &ask, 5).unwrap();
-        let pinned = pool.pinned(77).unwrap();
+        let before = pool.pinned(SessionKey(77)).unwrap().exit;
+        let node = pool.rotate(SessionKey(77), &ask, 5).unwrap();
+        let pinned = pool.pinned(SessionKey(77)).unwrap();
         assert_eq!(pinned.node, node);
         assert_ne!(pinned.exit, before, "two exits: it always goes to the other one");
         assert_eq!(picked(&pool, &ask, 9), Some(node));
     }
     assert_eq!(exit_of(&pool, &ask, 1), first);
-    assert!(pool.end_session(77));
-    assert!(!pool.end_session(77));
-    assert!(pool.pinned(77).is_none());
+    assert!(pool.end_session(SessionKey(77)));
+    assert!(!pool.end_session(SessionKey(77)));
+    assert!(pool.pinned(SessionKey(77)).is_none());
 }
 
 #[test]
 fn a_site_that_refuses_a_node_is_spared_it() {
     let pool = healthy(10);
-    let (shop, news) = (hash_key("shop.example"), hash_key("news.example"));
+    let (shop, news) = (SiteKey::from_name("shop.example"), SiteKey::from_name("news.example"));
     for n in 0..9 {
         pool.report_site(id(n), shop, SiteVerdict::Blocked, at(2));
     }
@@ -167,7 +167,7 @@ fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
     let pool = pool_with(20, |n| [9, 0, (n / 2) as u8, 1]);
     for (day, strategy) in [Strategy::Smart, Strategy::RoundRobin, Strategy::Random].into_iter().enumerate() {
         let start = day as u64 * 86_400;
-        let (session, site) = (Some(hash_key(&("alice", strategy.name()))), Some(hash_key(strategy.name())));
+        let (session, site) = (Some(session_key(strategy.name())), Some(SiteKey::from_name(strategy.name())));
         let (elsewhere, there) = (Query { session, ..query(strategy) }, Query { session, site, ..query(strategy) });
         let exits = |query: &Query<'_>| (0..12).map(|rng| exit_of(&pool, query, rng)).collect::<HashSet<_>>();
         let mut seen = Vec::new();
@@ -181,7 +181,7 @@ fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
             pool.report_site(node, site.unwrap(), SiteVerdict::Blocked, at(start + 2));
         }
         assert_eq!(exits(&elsewhere), HashSet::from([seen[0]]), "{strategy}: other sites see the first exit");
-        let other = Query { session: Some(hash_key("bob")), ..there };
+        let other = Query { session: Some(session_key("bob")), ..there };
         assert_eq!(exits(&other).len(), 1);
         // The first ban is over: the session is at home again.
         pool.tick(at(start + 7 * 3600));
@@ -192,7 +192,7 @@ fn a_session_whose_exit_is_refused_has_a_second_fixed_one_for_that_site() {
 #[test]
 fn a_session_whose_node_fails_at_a_site_keeps_another_one_behind_its_exit_there() {
     let pool = pool_with(12, |n| [9, 0, (n / 4) as u8, 1]);
-    let (session, site) = (Some(hash_key("alice")), Some(hash_key("shop")));
+    let (session, site) = (Some(session_key("alice")), Some(SiteKey::from_name("shop")));
     let (elsewhere, there) =
         (Query { session, ..query(Strategy::Random) }, Query { session, site, ..query(Strategy::Random) });
     let (first, exit) = (picked(&pool, &there, 0).unwrap(), exit_of(&pool, &there, 0));
@@ -206,31 +206,34 @@ fn a_session_whose_node_fails_at_a_site_keeps_another_one_behind_its_exit_there(
 #[test]
 fn a_refused_exit_is_refused_with_all_nodes_behind_it() {
     let pool = pool_with(6, |n| [9, 0, (n / 3) as u8, 1]);
-    pool.report_site(id(0), 7, SiteVerdict::Blocked, at(2));
-    let refused: Vec<_> = (0..6).map(|n| pool.sites.avoids(7, id(n))).collect();
+    pool.report_site(id(0), SiteKey(7), SiteVerdict::Blocked, at(2));
+    let refused: Vec<_> = (0..6).map(|n| pool.sites.avoids(SiteKey(7), id(n))).collect();
     assert_eq!(refused, [true, true, true, false, false, false]);
-    pool.report_site(id(3), 8, SiteVerdict::Fails, at(2));
-    pool.report_site(id(3), 8, SiteVerdict::Fails, at(3));
-    assert!(pool.sites.avoids(8, id(3)) && !pool.sites.avoids(8, id(4)), "a failure may be the node's own");
+    pool.report_site(id(3), SiteKey(8), SiteVerdict::Fails, at(2));
+    pool.report_site(id(3), SiteKey(8), SiteVerdict::Fails, at(3));
+    assert!(
+        pool.sites.avoids(SiteKey(8), id(3)) && !pool.sites.avoids(SiteKey(8), id(4)),
+        "a failure may be the node's own"
+    );
 }
 
 #[test]
 fn one_failure_at_a_site_may_be_chance() {
     let pool = healthy(2);
-    let ask = Query { site: Some(5), ..query(Strategy::RoundRobin) };
-    pool.report_site(id(0), 5, SiteVerdict::Fails, at(2));
+    let ask = Query { site: Some(SiteKey(5)), ..query(Strategy::RoundRobin) };
+    pool.report_site(id(0), SiteKey(5), SiteVerdict::Fails, at(2));
     assert_eq!((0..10).map(|rng| picked(&pool, &ask, rng)).collect::<HashSet<_>>().len(), 2);
-    pool.report_site(id(0), 5, SiteVerdict::Fails, at(3));
+    pool.report_site(id(0), SiteKey(5), SiteVerdict::Fails, at(3));
     assert!((0..10).all(|rng| picked(&pool, &ask, rng) == Some(id(1))));
 }
 
 #[test]
 fn evidence_at_sites_is_bounded() {
     let pool = healthy(2);
-    for site in 0..300_000 {
+    for site in (0..300_000).map(SiteKey) {
         pool.report_site(id(0), site, SiteVerdict::Blocked, at(2));
     }
-    let known = (0..300_000).filter(|site| pool.sites.avoids(*site, id(0))).count();
+    let known = (0..300_000).filter(|site| pool.sites.avoids(SiteKey(*site), id(0))).count();
     assert!((10_000..=65_600).contains(&known), "{known}");
 }
 
@@ -293,9 +296,10 @@ fn an_explanation_names_the_reasons() {
     pool.quarantine(id(8), "tampered-tls", at(3));
     pool.mark_unsupported(id(103), "unsupported");
     (0..6).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(3)));
-    (0..2).for_each(|_| pool.report_site(id(5), 1, SiteVerdict::Fails, at(3)));
+    (0..2).for_each(|_| pool.report_site(id(5), SiteKey(1), SiteVerdict::Fails, at(3)));
     let tried = [id(4)];
-    let query = Query { country: Some(*b"DE"), site: Some(1), exclude_nodes: &tried, ..query(Strategy::Smart) };
+    let query =
+        Query { country: Some(*b"DE"), site: Some(SiteKey(1)), exclude_nodes: &tried, ..query(Strategy::Smart) };
     let told = pool.explain(&query, 3);
     assert_eq!((told.nodes, told.fitting, told.exits), (14, 4, 1), "all German ones come out at one address");
     let counts: HashMap<_, _> = told.excluded.iter().map(|(reason, excluded)| (*reason, excluded.count)).collect();

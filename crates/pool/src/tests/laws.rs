@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 
 use super::*;
-use crate::{Need, Strategy};
+use crate::{Need, ServerKey, SiteKey, Strategy};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -110,12 +110,12 @@ proptest! {
         excluded in prop::collection::hash_set(0..60_u32, 0..60),
         by_server in any::<bool>(),
         country in prop::option::of(Just(*b"DE")),
-        session in prop::option::of(0..4_u64),
+        session in prop::option::of((0..4_u64).prop_map(SessionKey)),
         rng in any::<u64>(),
     ) {
         let (pool, mut now, mut listed) = (pool(), 0, HashMap::new());
         let nodes: Vec<_> = excluded.iter().map(|n| id(*n)).collect();
-        let servers: Vec<_> = excluded.iter().map(|n| crate::hash_key(spec(*n).server.host())).collect();
+        let servers: Vec<_> = excluded.iter().map(|n| ServerKey::from_host(spec(*n).server.host())).collect();
         for (index, event) in events.iter().enumerate() {
             happen(&pool, event, &mut now, &mut listed);
             let strategy = Strategy::ALL[index % Strategy::ALL.len()];
@@ -123,7 +123,7 @@ proptest! {
                 need: Need::Anything,
                 anonymity: None,
                 filter: None,
-                strategy, country, session, datagrams: rng & 4 == 0, site: Some(rng), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
+                strategy, country, session, datagrams: rng & 4 == 0, site: Some(SiteKey(rng)), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },
                 exclude_servers: if by_server { &servers } else { &[] },
             };

@@ -16,9 +16,13 @@ mod watching;
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Fault, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
+use hezar_core::{
+    Fault, KeyHasher, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp,
+};
 
-use crate::{Counts, Exit, Lease, Node, Origin, Outcome, Pool, PoolChange, Query, Rules, State, Strategy, Success};
+use crate::{
+    Counts, Exit, Lease, Node, Origin, Outcome, Pool, PoolChange, Query, Rules, SessionKey, State, Strategy, Success,
+};
 
 /// The payload of a test node.
 pub(super) type TestPool = Pool<Arc<str>>;
@@ -40,6 +44,11 @@ pub(super) fn spec_on(server: u32, port: u16) -> NodeSpec {
 
 pub(super) fn id(n: u32) -> NodeId {
     spec(n).id()
+}
+
+/// The key of the session with this name.
+pub(super) fn session_key(name: &str) -> SessionKey {
+    SessionKey(KeyHasher::new().text(name).finish())
 }
 
 pub(super) fn at(seconds: u64) -> Timestamp {

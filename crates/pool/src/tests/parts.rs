@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hezar_core::{ExitKey, NodeId, ServerKey, SessionKey};
 use proptest::prelude::*;
 
 use crate::{
@@ -67,14 +68,14 @@ fn a_sorted_set_leaves_no_dust() {
 #[test]
 fn sessions_are_bounded_and_keep_the_used_ones() {
     let sessions = SessionTable::new(16 * 100);
-    let pin = |slot| SessionPin { slot, id: hezar_core::NodeId::from_bytes([0; 16]), exit: 1 };
+    let pin = |slot| SessionPin { slot, id: NodeId::from_bytes([0; 16]), exit: ExitKey::from_server(ServerKey(1)) };
     // All in one part of the table: the top bits choose it.
-    for session in 0..1000_u64 {
+    for session in (0..1000).map(SessionKey) {
         let mut shard = sessions.shard(session);
-        shard.set(session, pin(session as u32));
-        assert_eq!(shard.get(0), Some(pin(0)), "used all the time, so kept");
+        shard.set(session, pin(session.0 as u32));
+        assert_eq!(shard.get(SessionKey(0)), Some(pin(0)), "used all the time, so kept");
     }
-    let mut shard = sessions.shard(0);
-    let kept = (0..1000).filter(|session| shard.get(*session).is_some()).count();
+    let mut shard = sessions.shard(SessionKey(0));
+    let kept = (0..1000).filter(|session| shard.get(SessionKey(*session)).is_some()).count();
     assert_eq!(kept, 100);
 }

@@ -55,11 +55,11 @@ fn rules_change_while_nodes_are_in_use() {
 #[test]
 fn fewer_sessions_are_kept_when_the_rules_say_so() {
     let pool = healthy(40);
-    let ask = |n: u64| Query { session: Some(n << 56 | n), ..query(Strategy::Smart) };
+    let ask = |n: u64| Query { session: Some(SessionKey(n << 56 | n)), ..query(Strategy::Smart) };
     for n in 0..1000 {
         drop(pool.pick(&ask(n), n));
     }
-    let pinned = |pool: &TestPool| (0..1000).filter(|n| pool.pinned(n << 56 | n).is_some()).count();
+    let pinned = |pool: &TestPool| (0..1000).filter(|n| pool.pinned(SessionKey(n << 56 | n)).is_some()).count();
     assert_eq!(pinned(&pool), 1000);
     pool.set_rules(Rules { sessions: 64, ..Rules::default() });
     assert!((1..=64).contains(&pinned(&pool)), "{}", pinned(&pool));

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Barrier};
 
 use super::*;
-use crate::SiteVerdict;
+use crate::{SiteKey, SiteVerdict};
 
 const PICKS: u64 = 6000;
 
@@ -59,9 +59,9 @@ fn two_that_fit_among_many_share_as_well() {
     for (one, other) in [(0, 1), (0, 299), (10, 150)] {
         let pool = with(&[100; 300]);
         (0..300).filter(|n| *n != one && *n != other).for_each(|n| {
-            pool.report_site(id(n), 5, SiteVerdict::Blocked, at(2));
+            pool.report_site(id(n), SiteKey(5), SiteVerdict::Blocked, at(2));
         });
-        let shares = shares(&pool, &Query { site: Some(5), ..query(Strategy::Smart) }, 2000);
+        let shares = shares(&pool, &Query { site: Some(SiteKey(5)), ..query(Strategy::Smart) }, 2000);
         assert_eq!(shares.len(), 2);
         assert!((shares[&id(one)] - 0.5).abs() < 0.06, "{one} and {other}: {shares:?}");
     }
@@ -85,13 +85,17 @@ fn requests_of_a_new_session_that_come_at_once_agree_on_its_exit() {
         let start = Barrier::new(THREADS as usize);
         let ask = |thread| {
             start.wait();
-            picked(&pool, &Query { session: Some(session), ..query(Strategy::Random) }, session * THREADS + thread)
+            picked(
+                &pool,
+                &Query { session: Some(SessionKey(session)), ..query(Strategy::Random) },
+                session * THREADS + thread,
+            )
         };
         let nodes: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || ask(thread))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
         });
         assert!(nodes.iter().all(|node| *node == nodes[0]), "session {session}");
-        assert_eq!(pool.pinned(session).unwrap().node, nodes[0]);
+        assert_eq!(pool.pinned(SessionKey(session)).unwrap().node, nodes[0]);
     }
 }

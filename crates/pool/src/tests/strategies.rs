@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
-use crate::{HttpAbility, HttpWay, Need, hash_key};
+use crate::{HttpAbility, HttpWay, Need, SiteKey};
 
 fn shares(pool: &TestPool, query: &Query<'_>, picks: u64) -> HashMap<NodeId, u64> {
     let mut shares = HashMap::new();
@@ -89,7 +89,7 @@ fn datagrams_go_to_nodes_that_carry_them() {
             assert!(carriers.contains(&picked(&pool, &query, rng).unwrap()), "{strategy}");
         }
         // A session on a node without datagrams keeps that node, and another one helps out.
-        let pinned = Query { session: Some(hash_key(strategy.name())), datagrams: false, ..query };
+        let pinned = Query { session: Some(session_key(strategy.name())), datagrams: false, ..query };
         let home = picked(&pool, &pinned, 7).unwrap();
         assert!(carriers.contains(&picked(&pool, &Query { datagrams: true, ..pinned }, 8).unwrap()));
         assert_eq!(picked(&pool, &pinned, 9).unwrap(), home);
@@ -166,7 +166,7 @@ fn least_connections_finds_idle_nodes_in_a_large_pool() {
 fn a_site_keeps_its_node_and_changes_move_little() {
     let pool = healthy(50);
     let node_of = |site: u64| {
-        let query = Query { site: Some(hash_key(&site)), ..query(Strategy::ConsistentHash) };
+        let query = Query { site: Some(SiteKey::from_name(&site.to_string())), ..query(Strategy::ConsistentHash) };
         let first = picked(&pool, &query, 1).unwrap();
         assert_eq!(picked(&pool, &query, 2), Some(first), "whatever the random number");
         first
@@ -191,7 +191,7 @@ fn a_site_keeps_its_node_and_changes_move_little() {
 fn a_session_keeps_its_node_until_it_dies() {
     let pool = healthy(200);
     for strategy in Strategy::ALL {
-        let query = Query { session: Some(hash_key(&(strategy, "abc"))), ..query(strategy) };
+        let query = Query { session: Some(session_key(strategy.name())), ..query(strategy) };
         let first = picked(&pool, &query, 1).unwrap();
         assert!((0..100).all(|rng| picked(&pool, &query, rng) == Some(first)), "{strategy}");
         pool.apply(listing("more", 1000..1100), at(3));
@@ -215,7 +215,7 @@ fn a_session_keeps_its_node_until_it_dies() {
 fn a_session_follows_its_country() {
     let pool = healthy(20);
     (0..10).for_each(|n| pool.report(id(n), &ok_in(10, b"DE"), at(2)));
-    let anywhere = Query { session: Some(5), ..query(Strategy::Random) };
+    let anywhere = Query { session: Some(SessionKey(5)), ..query(Strategy::Random) };
     let german = Query { country: Some(*b"DE"), ..anywhere };
     for rng in 0..50 {
         let _ = picked(&pool, &anywhere, rng);
@@ -231,16 +231,16 @@ fn exclusions_leave_the_one_that_remains() {
         let servers: Vec<_> = nodes.iter().map(|id| pool.node(*id).unwrap().server_key()).collect();
         for strategy in Strategy::ALL {
             for rng in 0..10 {
-                let by_node = Query { exclude_nodes: &nodes, site: Some(rng), ..query(strategy) };
+                let by_node = Query { exclude_nodes: &nodes, site: Some(SiteKey(rng)), ..query(strategy) };
                 assert_eq!(picked(&pool, &by_node, rng), Some(id(last)), "{strategy}");
-                let by_server = Query { exclude_servers: &servers, site: Some(rng), ..query(strategy) };
+                let by_server = Query { exclude_servers: &servers, site: Some(SiteKey(rng)), ..query(strategy) };
                 assert_eq!(picked(&pool, &by_server, rng), Some(id(last)), "{strategy}");
             }
         }
     }
     let all: Vec<_> = (0..300).map(id).collect();
     for strategy in Strategy::ALL {
-        let query = Query { exclude_nodes: &all, session: Some(1), ..query(strategy) };
+        let query = Query { exclude_nodes: &all, session: Some(SessionKey(1)), ..query(strategy) };
         assert!(pool.pick(&query, 1).is_none());
     }
 }

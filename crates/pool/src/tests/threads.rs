@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
-use crate::hash_key;
+use crate::SiteKey;
 
 #[test]
 fn pick_while_writers_apply() {
@@ -19,8 +19,8 @@ fn pick_while_writers_apply() {
                 while !done.load(Relaxed) {
                     rng += 1;
                     let strategy = Strategy::ALL[(rng % 7) as usize];
-                    let session = (rng % 3 == 0).then(|| hash_key(&(rng % 50)));
-                    let query = Query { session, site: Some(rng), ..query(strategy) };
+                    let session = (rng % 3 == 0).then_some(SessionKey(rng % 50));
+                    let query = Query { session, site: Some(SiteKey(rng)), ..query(strategy) };
                     held.push_back(pool.pick(&query, rng).expect("somebody is always there"));
                     if held.len() > 20 {
                         held.pop_front();

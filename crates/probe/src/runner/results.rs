@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hezar_core::{NodeId, Stage, Timestamp};
+use hezar_core::{NodeId, Stage, Timestamp, hash64};
 use hezar_engine::Cause;
 use hezar_pool::{Failure, Origin, Outcome};
 use tokio::task::{Id, JoinError};
@@ -13,9 +13,7 @@ use super::{
 };
 use crate::{
     ControlResult, Decision, FailureEvidence, GuardState, HostResponse, ProbeEnd, ProbeResult, Progress,
-    context::Payload,
-    probe_error::ProbeError,
-    tamper_tracker::{Blame, digest},
+    context::Payload, probe_error::ProbeError, tamper_tracker::Blame,
 };
 
 impl Runner {
@@ -94,7 +92,7 @@ impl Runner {
 
     /// The node showed another certificate for the probe URL.
     fn intercepts(&mut self, probe: &RunningProbe, code: &'static str, now: Timestamp) {
-        match self.changed(observer_of(&probe.node), PROBE_URL, (code, digest(code)), now) {
+        match self.changed(observer_of(&probe.node), PROBE_URL, (code, hash64(code.as_bytes())), now) {
             Blame::Node | Blame::Nobody => self.distrusted(probe, code, now),
             Blame::Page => {
                 // The probe's own certificate fails for everybody: the check says nothing.

@@ -1,7 +1,7 @@
 //! What the prober makes of the canaries that nodes bring, change or do not bring.
 
-use hezar_core::{NodeId, Timestamp};
-use hezar_pool::{State, hash_key};
+use hezar_core::{NetworkKey, NodeId, Timestamp, hash64};
+use hezar_pool::State;
 
 use super::{CanaryFetch, PoolNode, Runner};
 use crate::{
@@ -124,5 +124,8 @@ impl Runner {
 /// nothing about who runs it.
 pub(super) fn observer_of(node: &PoolNode) -> Observer {
     let alone = node.on_loopback() && node.record().exit_ip.is_none();
-    Observer { id: node.id(), network: if alone { hash_key(&node.id()) } else { node.exit_network() } }
+    Observer {
+        id: node.id(),
+        network: if alone { NetworkKey(hash64(node.id().as_bytes())) } else { node.exit_network() },
+    }
 }

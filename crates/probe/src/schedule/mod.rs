@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::{NodeId, ServerKey, Timestamp};
 use hezar_pool::State;
 
 use crate::{
@@ -70,7 +70,7 @@ struct ReadyNode {
     stamp: u32,
     since: Timestamp,
     /// The host for which it has waited already.
-    waited_for: Option<u64>,
+    waited_for: Option<ServerKey>,
 }
 
 impl Schedule {
@@ -343,7 +343,7 @@ impl Schedule {
     }
 
     /// A probe to this server is over: one that waited for it may go.
-    fn free(&mut self, server: Option<u64>) {
+    fn free(&mut self, server: Option<ServerKey>) {
         self.running = self.running.saturating_sub(1);
         if let Some(host) = server
             && self.servers.end(host)
@@ -353,7 +353,7 @@ impl Schedule {
     }
 
     /// Lets one node that waited for its host try again.
-    fn unpark(&mut self, host: u64) {
+    fn unpark(&mut self, host: ServerKey) {
         while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp) {
                 self.ready[rank(entry)].push_front(ReadyNode { waited_for: Some(host), ..ready });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use hashbrown::HashTable;
-use hezar_core::{NodeId, OptionalTime, Timestamp};
+use hezar_core::{NodeId, OptionalTime, ServerKey, Timestamp};
 use hezar_pool::State;
 
 use crate::intervals::NodeHealth;
@@ -20,8 +20,8 @@ pub(super) struct Slot(u32);
 #[derive(Debug)]
 pub(super) struct ScheduledNode {
     pub(super) id: NodeId,
-    /// The hash of its server, if the cap per host applies.
-    server: u64,
+    /// Its server, if the cap per host applies.
+    server: ServerKey,
     /// When it is due, or was.
     pub(super) due: Timestamp,
     /// When it was seen to work again after it had been dead.
@@ -49,7 +49,7 @@ impl ScheduledNode {
     pub(super) fn new(id: NodeId, health: &NodeHealth, now: Timestamp) -> Self {
         Self {
             id,
-            server: health.server.unwrap_or_default(),
+            server: health.server.unwrap_or(ServerKey(0)),
             due: now,
             recovered: OptionalTime::NONE,
             failed_last: OptionalTime::NONE,
@@ -66,8 +66,8 @@ impl ScheduledNode {
         }
     }
 
-    /// The hash of its server; `None` = the cap per host does not apply.
-    pub(super) const fn server(&self) -> Option<u64> {
+    /// Its server; `None` = the cap per host does not apply.
+    pub(super) const fn server(&self) -> Option<ServerKey> {
         if self.capped { Some(self.server) } else { None }
     }
 

@@ -1,5 +1,6 @@
 //! One host is not probed faster than it may be, and hardly at all while nothing there answers.
 
+use hezar_core::ServerKey;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -75,7 +76,13 @@ fn schedule(nodes: u32) -> Schedule {
         per_host_per_second: 16,
         dead_after: 3,
     });
-    let health = NodeHealth { server: Some(1), state: State::New, failures: 0, ever_worked: false, last_checked: None };
+    let health = NodeHealth {
+        server: Some(ServerKey(1)),
+        state: State::New,
+        failures: 0,
+        ever_worked: false,
+        last_checked: None,
+    };
     (0..nodes).for_each(|n| schedule.upsert(id(n), health, at(0), 0));
     schedule
 }

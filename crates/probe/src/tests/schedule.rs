@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use hezar_core::ServerKey;
 use hezar_pool::State;
 use proptest::prelude::*;
 
@@ -107,7 +108,7 @@ fn a_node_that_traffic_made_suspect_is_due_now() {
 #[test]
 fn a_host_is_probed_by_a_few_at_a_time() {
     let mut schedule = Schedule::new(intervals());
-    let on = |server| NodeHealth { server: Some(server), ..health(State::New) };
+    let on = |server| NodeHealth { server: Some(ServerKey(server)), ..health(State::New) };
     (0..10).for_each(|n| schedule.upsert(id(n), on(1), at(0), 0));
     schedule.upsert(id(10), on(2), at(0), 0);
     let first = drain(&mut schedule, at(0));
@@ -191,7 +192,7 @@ proptest! {
         for (step, n, state, seconds, random) in steps {
             now = now.after(Duration::from_secs(seconds));
             let state = State::ALL[state];
-            let of = |n: u32| NodeHealth { server: Some(u64::from(n % 5)), ..health(state) };
+            let of = |n: u32| NodeHealth { server: Some(ServerKey(u64::from(n % 5))), ..health(state) };
             match step {
                 0 => {
                     schedule.upsert(id(n), of(n), now, random);
@@ -259,7 +260,7 @@ fn a_dead_node_that_is_listed_again_is_looked_at_within_one_interval() {
 #[test]
 fn a_node_that_leaves_when_its_turn_has_come_gives_it_to_the_next_one_of_its_host() {
     let mut schedule = Schedule::new(Intervals { per_host: 1, ..intervals() });
-    let on_host = NodeHealth { server: Some(7), ..health(State::New) };
+    let on_host = NodeHealth { server: Some(ServerKey(7)), ..health(State::New) };
     (0..4).for_each(|n| schedule.upsert(id(n), on_host, at(0), 0));
     assert_eq!(drain(&mut schedule, at(0)), [id(0)], "the others wait for their host");
     schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(1), 0);

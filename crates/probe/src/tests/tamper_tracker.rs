@@ -1,18 +1,20 @@
 //! Who is blamed for a page that came changed, or not at all.
 
+use hezar_core::{NetworkKey, hash64};
+
 use super::*;
-use crate::tamper_tracker::{Blame, MISSES, Observer, TamperTracker, digest};
+use crate::tamper_tracker::{Blame, MISSES, Observer, TamperTracker};
 
 const PAGE: usize = 0;
 const BODY: &str = "tampered-body";
 
 /// Node `n`, which comes out of a network of its own.
 fn who(n: u32) -> Observer {
-    Observer { id: id(n), network: u64::from(n) }
+    Observer { id: id(n), network: NetworkKey(u64::from(n)) }
 }
 
 fn brings(tamper_tracker: &mut TamperTracker, n: u32, bytes: &str, seconds: u64) -> Blame {
-    tamper_tracker.changed(who(n), PAGE, (BODY, digest(bytes)), at(seconds)).0
+    tamper_tracker.changed(who(n), PAGE, (BODY, hash64(bytes.as_bytes())), at(seconds)).0
 }
 
 #[test]
@@ -28,8 +30,8 @@ fn others_bring_the_right_page() {
     assert!(tamper_tracker.intact(who(6), PAGE, at(1001)).quarantine.is_empty());
     // Neighbours in one network are one observation: an operator does not bear witness for himself.
     let mut tamper_tracker = TamperTracker::default();
-    tamper_tracker.intact(Observer { id: id(1), network: 7 }, PAGE, at(0));
-    let neighbour = Observer { id: id(2), network: 7 };
+    tamper_tracker.intact(Observer { id: id(1), network: NetworkKey(7) }, PAGE, at(0));
+    let neighbour = Observer { id: id(2), network: NetworkKey(7) };
     assert_eq!(tamper_tracker.changed(neighbour, PAGE, (BODY, 1), at(1)).0, Blame::Nobody);
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
 use hezar_gateway::{Session, Sessions};
-use hezar_pool::{Pinned, exit_key};
+use hezar_pool::{ExitKey, Pinned};
 use hezar_store::{Change, SessionName, SessionRow, Writer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ impl SessionSync {
         for row in &rows {
             let session = session(row, now);
             let node = row.node.and_then(|id| pool.node(id));
-            let exit = row.exit_ip.map(exit_key).or_else(|| node.map(|node| node.exit()));
+            let exit = row.exit_ip.map(ExitKey::from_ip).or_else(|| node.map(|node| node.exit()));
             if let (Some(node), Some(exit)) = (row.node, exit) {
                 pool.pin(session.pool_key(), Pinned { node, exit });
             }
@@ -88,7 +88,7 @@ pub(crate) fn row(pool: &Nodes, session: &Session, old: Option<&SessionRow>) -> 
         ends: *ends,
         lasts: *lasts,
         // A node that is gone no longer says where it came out; what was written before does.
-        exit_ip: exit.filter(|ip| pinned.is_some_and(|pinned| pinned.exit == exit_key(*ip))),
+        exit_ip: exit.filter(|ip| pinned.is_some_and(|pinned| pinned.exit == ExitKey::from_ip(*ip))),
         node: pinned.map(|pinned| pinned.node),
     }
 }

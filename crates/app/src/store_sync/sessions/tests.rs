@@ -41,7 +41,7 @@ fn kill(pool: &Nodes, id: NodeId) {
 }
 
 /// Where each session comes out now.
-fn exits(sessions: &Sessions, pool: &Nodes, now: Timestamp) -> HashMap<Box<str>, u64> {
+fn exits(sessions: &Sessions, pool: &Nodes, now: Timestamp) -> HashMap<Box<str>, ExitKey> {
     let exit = |session: &Session| {
         let key = Some(session.pool_key());
         let query = Query { strategy: Strategy::RoundRobin, session: key, ..Query::default() };
@@ -72,7 +72,7 @@ async fn sessions_keep_their_exits_through_deaths_and_a_restart() {
     store.write(&session_sync.changes(now)).await.unwrap();
     // Two of the three nodes behind every exit die, and all three behind the first thirty.
     (300..900).chain(0..30).for_each(|n: usize| kill(&before, ids[n]));
-    let lost: HashSet<u64> = (0..30).map(|n| exit_key(exit(n).into())).collect();
+    let lost: HashSet<ExitKey> = (0..30).map(|n| ExitKey::from_ip(exit(n).into())).collect();
     let then = exits(&sessions, &before, now);
     for (session, exit) in &home {
         assert_eq!(then[session] == *exit, !lost.contains(exit), "{session}");

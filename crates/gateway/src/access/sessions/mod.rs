@@ -5,14 +5,15 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::Timestamp;
-use hezar_pool::hash_key;
+use hezar_core::{Country, KeyHasher, SessionKey, Timestamp};
 use parking_lot::Mutex;
 
+mod id;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use id::{ParseSessionIdError, SessionId};
 use table::Table;
 
 /// The sessions of all listeners. A session lasts a fixed time from its first request; the first request after that
@@ -24,9 +25,9 @@ pub struct Sessions {
     table: Mutex<Table>,
 }
 
-/// What names a session.
+/// The names that together name a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SessionKey<'a> {
+pub struct SessionNameRef<'a> {
     /// The listener that the user came to.
     pub listener: &'a str,
     /// The user.
@@ -45,7 +46,7 @@ pub struct Session {
     /// The name of the session.
     pub session: Box<str>,
     /// The country of the exit that was chosen last, if one was asked for.
-    pub country: Option<[u8; 2]>,
+    pub country: Option<Country>,
     /// Its first request.
     pub began: Timestamp,
     /// When it ends.
@@ -55,38 +56,43 @@ pub struct Session {
 }
 
 impl Session {
-    /// The number by which it is asked for. The same in every process.
+    /// The number by which it is asked for.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        self.key().id()
+    pub fn id(&self) -> SessionId {
+        self.names().id()
     }
 
     /// The key under which the pool knows it: another one for each country, so that a session that is used for two
     /// countries has an exit in each.
     #[must_use]
-    pub fn pool_key(&self) -> u64 {
+    pub fn pool_key(&self) -> SessionKey {
         self.pool_key_in(self.country)
     }
 
     /// The key under which the pool knows it for requests to this country.
-    pub(crate) fn pool_key_in(&self, country: Option<[u8; 2]>) -> u64 {
-        hash_key(&("session", self.key(), self.began.0, country))
+    pub(crate) fn pool_key_in(&self, country: Option<Country>) -> SessionKey {
+        let hasher = self.names().hasher(KeyHasher::new().text("session")).number(self.began.0);
+        SessionKey(hasher.finish()).in_country(country)
     }
 
-    fn key(&self) -> SessionKey<'_> {
-        SessionKey { listener: &self.listener, user: &self.user, session: &self.session }
+    fn names(&self) -> SessionNameRef<'_> {
+        SessionNameRef { listener: &self.listener, user: &self.user, session: &self.session }
     }
 
-    fn is(&self, key: SessionKey<'_>) -> bool {
-        self.key() == key
+    fn has_names(&self, names: SessionNameRef<'_>) -> bool {
+        self.names() == names
     }
 }
 
-impl SessionKey<'_> {
+impl SessionNameRef<'_> {
     /// The number by which the session is asked for, as [`Session::id`] says it.
     #[must_use]
-    pub fn id(self) -> u64 {
-        hash_key(&self)
+    pub fn id(self) -> SessionId {
+        SessionId(self.hasher(KeyHasher::new()).finish())
+    }
+
+    fn hasher(self, hasher: KeyHasher) -> KeyHasher {
+        hasher.text(self.listener).text(self.user).text(self.session)
     }
 }
 
@@ -111,14 +117,14 @@ impl Sessions {
     }
 
     /// The session with these names, if it runs; else what it would be if it began now.
-    pub(crate) fn find_or_plan(&self, key: SessionKey<'_>, ttl: Duration, now: Timestamp) -> Session {
-        if let Some(running) = self.table.lock().touch(key, now) {
+    pub(crate) fn find_or_plan(&self, names: SessionNameRef<'_>, ttl: Duration, now: Timestamp) -> Session {
+        if let Some(running) = self.table.lock().touch(names, now) {
             return running.clone();
         }
         Session {
-            listener: key.listener.into(),
-            user: key.user.into(),
-            session: key.session.into(),
+            listener: names.listener.into(),
+            user: names.user.into(),
+            session: names.session.into(),
             country: None,
             began: now,
             ends: now.after(ttl),
@@ -128,9 +134,9 @@ impl Sessions {
 
     /// A node was found for a session in this country: a planned session begins with that. Returns the session as it
     /// runs, which somebody else may have begun meanwhile.
-    pub(crate) fn begin(&self, planned: &Session, country: Option<[u8; 2]>, now: Timestamp) -> Session {
+    pub(crate) fn begin(&self, planned: &Session, country: Option<Country>, now: Timestamp) -> Session {
         let mut table = self.table.lock();
-        if let Some(running) = table.touch(planned.key(), now) {
+        if let Some(running) = table.touch(planned.names(), now) {
             running.country = country;
             return running.clone();
         }
@@ -154,12 +160,12 @@ impl Sessions {
 
     /// One that runs.
     #[must_use]
-    pub fn get(&self, id: u64, now: Timestamp) -> Option<Session> {
+    pub fn get(&self, id: SessionId, now: Timestamp) -> Option<Session> {
         self.table.lock().get(id).filter(|session| session.ends > now).cloned()
     }
 
     /// Gives a session its full time again.
-    pub fn renew(&self, id: u64, now: Timestamp) -> Option<Session> {
+    pub fn renew(&self, id: SessionId, now: Timestamp) -> Option<Session> {
         let mut table = self.table.lock();
         let session = table.get_mut(id).filter(|session| session.ends > now)?;
         // It keeps its beginning: the pool knows it by that.
@@ -168,7 +174,7 @@ impl Sessions {
     }
 
     /// Ends a session: the next request with its name begins a new one.
-    pub fn end(&self, id: u64) -> Option<Session> {
+    pub fn end(&self, id: SessionId) -> Option<Session> {
         self.table.lock().remove(id)
     }
 

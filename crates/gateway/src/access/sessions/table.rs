@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 use ahash::AHashMap;
 use hezar_core::Timestamp;
 
-use super::{Session, SessionKey};
+use super::{Session, SessionId, SessionNameRef};
 
 /// The least time between two sweeps for sessions that have ended.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -19,9 +19,9 @@ type Owner = Arc<(Box<str>, Box<str>)>;
 /// Sessions by their number. Each belongs to an owner, whose sessions are ordered by their last use.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    sessions: AHashMap<u64, Entry>,
+    sessions: AHashMap<SessionId, Entry>,
     /// The sessions of each owner, the longest unused one in front.
-    owners: AHashMap<Owner, BTreeMap<u64, u64>>,
+    owners: AHashMap<Owner, BTreeMap<u64, SessionId>>,
     /// Owners by the number of their sessions, and of two with as many the one whose oldest was used longer ago behind.
     ranks: BTreeMap<Rank, Owner>,
     /// The number of the last use.
@@ -38,10 +38,10 @@ struct Entry {
 
 impl Table {
     /// The session with these names, which counts as used now. Numbers may collide, so the names are compared.
-    pub(super) fn touch(&mut self, key: SessionKey<'_>, now: Timestamp) -> Option<&mut Session> {
-        let id = key.id();
+    pub(super) fn touch(&mut self, names: SessionNameRef<'_>, now: Timestamp) -> Option<&mut Session> {
+        let id = names.id();
         let entry = self.sessions.get_mut(&id)?;
-        if !entry.session.is(key) || entry.session.ends <= now {
+        if !entry.session.has_names(names) || entry.session.ends <= now {
             return None;
         }
         self.uses += 1;
@@ -57,11 +57,11 @@ impl Table {
         Some(&mut entry.session)
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Session> {
+    pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
         self.sessions.get(&id).map(|entry| &entry.session)
     }
 
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Session> {
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.get_mut(&id).map(|entry| &mut entry.session)
     }
 
@@ -93,7 +93,7 @@ impl Table {
         self.sessions.insert(id, Entry { session, owner, used: self.uses });
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Session> {
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Session> {
         let Entry { session, owner, used } = self.sessions.remove(&id)?;
         if let Some(uses) = self.owners.get_mut(&owner) {
             let before = rank(uses);
@@ -112,7 +112,7 @@ impl Table {
         if now.since(self.swept) >= SWEEP {
             self.swept = now;
             let ended = self.sessions.iter().filter(|(_, entry)| entry.session.ends <= now);
-            let ended: Vec<u64> = ended.map(|(id, _)| *id).collect();
+            let ended: Vec<SessionId> = ended.map(|(id, _)| *id).collect();
             for id in ended {
                 self.remove(id);
             }
@@ -133,7 +133,7 @@ impl Table {
 }
 
 /// Absent when there is no session.
-fn rank(uses: &BTreeMap<u64, u64>) -> Option<Rank> {
+fn rank(uses: &BTreeMap<u64, SessionId>) -> Option<Rank> {
     uses.first_key_value().map(|(oldest, _)| (uses.len(), Reverse(*oldest)))
 }
 

@@ -4,13 +4,13 @@ use super::*;
 
 const TTL: Duration = Duration::from_secs(600);
 
-fn key<'a>(user: &'a str, session: &'a str) -> SessionKey<'a> {
-    SessionKey { listener: "proxy", user, session }
+fn names<'a>(user: &'a str, session: &'a str) -> SessionNameRef<'a> {
+    SessionNameRef { listener: "proxy", user, session }
 }
 
 /// A request of a session for which a node was found.
-fn served(sessions: &Sessions, user: &str, session: &str, country: Option<[u8; 2]>, now: u64) -> u64 {
-    let planned = sessions.find_or_plan(key(user, session), TTL, Timestamp(now));
+fn served(sessions: &Sessions, user: &str, session: &str, country: Option<[u8; 2]>, now: u64) -> SessionKey {
+    let planned = sessions.find_or_plan(names(user, session), TTL, Timestamp(now));
     sessions.begin(&planned, country, Timestamp(now)).pool_key()
 }
 
@@ -50,7 +50,7 @@ fn sessions_are_listed_ended_and_restored() {
 fn a_rotation_after_a_restart_gives_the_same_time_as_before() {
     let sessions = Sessions::new(100);
     served(&sessions, "alice", "s1", None, 0);
-    let id = key("alice", "s1").id();
+    let id = names("alice", "s1").id();
     let rotated = sessions.renew(id, Timestamp(540_000)).unwrap();
     assert_eq!(rotated.ends, Timestamp(540_000).after(TTL));
     let after = Sessions::new(100);
@@ -61,10 +61,10 @@ fn a_rotation_after_a_restart_gives_the_same_time_as_before() {
 #[test]
 fn a_session_that_is_only_planned_is_in_no_table() {
     let sessions = Sessions::new(100);
-    let planned = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_000));
+    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_000));
     assert_eq!(sessions.len(), 0);
     // Two requests plan it at once; the first that finds a node begins it for both.
-    let other = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_001));
+    let other = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_001));
     let begun = sessions.begin(&other, None, Timestamp(1_002));
     assert_eq!(sessions.begin(&planned, None, Timestamp(1_003)), begun);
     assert_eq!(sessions.len(), 1);
@@ -82,13 +82,13 @@ fn countries_of_one_session_have_keys_of_their_own() {
 #[test]
 fn names_are_compared_when_numbers_collide() {
     let sessions = Sessions::new(100);
-    let planned = sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(1_000));
+    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_000));
     let begun = sessions.begin(&planned, None, Timestamp(1_000));
     // As if another name had the same number: the table finds the entry and sees that it is somebody else's.
     if let Some(session) = sessions.table.lock().get_mut(begun.id()) {
         session.user = "mallory".into();
     }
-    assert_ne!(sessions.find_or_plan(key("alice", "s1"), TTL, Timestamp(2_000)).began, begun.began);
+    assert_ne!(sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(2_000)).began, begun.began);
 }
 
 #[test]
@@ -139,4 +139,14 @@ fn what_has_ended_makes_room_first() {
     let late = served(&sessions, "bob", "s", None, 700_000);
     assert_eq!(sessions.len(), 1);
     assert_eq!(served(&sessions, "bob", "s", None, 700_001), late);
+}
+
+#[test]
+fn a_sessions_number_is_the_same_in_every_build_and_reads_back() {
+    let id = names("alice", "s1").id();
+    assert_eq!(id.to_string(), "7caf9e17e228e2a1");
+    assert_eq!(id.to_string().parse(), Ok(id));
+    for text in ["", "12", "+123456789abcdef", "0123456789abcdeg", "0123456789abcdef0"] {
+        assert_eq!(text.parse::<SessionId>(), Err(ParseSessionIdError), "{text:?}");
+    }
 }

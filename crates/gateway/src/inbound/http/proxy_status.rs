@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{Refusal, SessionKey, access::Identity, context::Context, failover::NodeLease};
+use crate::{Refusal, SessionNameRef, access::Identity, context::Context, failover::NodeLease};
 
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -40,8 +40,8 @@ pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) 
         parameter(&mut value, "country", &String::from_iter([char::from(first), char::from(second)]));
     }
     if let Some(session) = &identity.options.session {
-        let key = SessionKey { listener: context.telemetry.listener(), user: &identity.user, session };
-        parameter(&mut value, "session", &format!("{:016x}", key.id()));
+        let names = SessionNameRef { listener: context.telemetry.listener(), user: &identity.user, session };
+        parameter(&mut value, "session", &names.id().to_string());
     }
     HeaderValue::try_from(value).ok()
 }
