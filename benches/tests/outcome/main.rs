@@ -4,5 +4,6 @@
 
 mod chaos;
 mod churn;
+mod far;
 mod stage;
 mod truth;
