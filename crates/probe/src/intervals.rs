@@ -40,7 +40,7 @@ pub struct Intervals {
 }
 
 /// Probes of a node that died lately, before its pauses grow.
-const LATELY_DEAD: u32 = 8;
+const LATELY_DEAD: u32 = 16;
 
 impl Intervals {
     /// The longest of all pauses.
@@ -66,6 +66,11 @@ impl Intervals {
                 }
             }
         };
+        self.vary(pause, random)
+    }
+
+    /// A pause with jitter.
+    pub(crate) fn vary(&self, pause: Duration, random: u64) -> Duration {
         let jitter = self.jitter.clamp(0.0, 0.9);
         pause.mul_f32(1.0 + jitter * (2.0 * fraction(random) - 1.0))
     }

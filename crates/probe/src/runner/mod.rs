@@ -263,13 +263,14 @@ impl Runner {
             self.start_control_check();
         }
         self.watch_blackout(now);
+        self.schedule.note_routable(self.context.pool.snapshot().counts().routable());
         for (id, due) in self.schedule.take_planned() {
             if let Some(node) = self.context.pool.node(id) {
                 node.set_next_check(due);
             }
         }
         while self.running.len() < self.room() && self.bucket.has(now) {
-            let Some(id) = self.schedule.next(now) else { break };
+            let Some(id) = self.next_due(now) else { break };
             let Some(node) = self.context.pool.node(id).filter(|node| node.unsupported().is_none()) else {
                 self.drop_node(id);
                 continue;
@@ -285,6 +286,15 @@ impl Runner {
         }
         self.context.metrics.running.set(as_gauge(self.running.len()));
         self.context.metrics.guard(self.guard.state());
+    }
+
+    /// The next node to be probed. What clients' requests have shown of a node saves its probe, but not in a single pass.
+    fn next_due(&mut self, now: Timestamp) -> Option<NodeId> {
+        if self.pass.is_some() {
+            return self.schedule.next(now);
+        }
+        let pool = &self.context.pool;
+        self.schedule.next_unless_used(now, |id| pool.node(id)?.record().last_ok)
     }
 
     /// While nothing works, a few dead nodes are tried before their time: the pauses of all may have grown long.

@@ -1,5 +1,6 @@
 //! Which node is probed next, and when: no task and no timer per node, and no clock of its own.
 
+mod saved_probes;
 mod table;
 
 use std::{
@@ -15,6 +16,7 @@ use crate::{
     host_limits::{HostLimits, HostResponse},
     intervals::{Intervals, NodeHealth, fraction},
 };
+use saved_probes::SavedProbes;
 use table::{NodeTable, ScheduledNode, Slot};
 
 /// How a probe ended, for the schedule.
@@ -57,12 +59,17 @@ pub struct Schedule {
     /// The last number given to a place in a queue. It wraps: nothing stays in a queue for four billion of them.
     stamps: u32,
     turn: bool,
+    saved: SavedProbes,
+    /// Whether few nodes work.
+    scarce: bool,
     /// Times that were set since they were last taken, for whoever shows them.
     planned: Vec<(NodeId, Timestamp)>,
 }
 
-/// So many deaths in a row soon after a recovery make a node one that flaps.
-const FLAPS: u8 = 2;
+/// The pause of a dead node that may be back, as a share of an interval, while saved probes last.
+const SAVED_PAUSE: f32 = 0.4;
+/// With fewer routable nodes than this, nodes that flap are probed as often as others: they are a good part of what there is.
+const SCARCE: usize = 32;
 
 #[derive(Clone, Copy, Debug)]
 struct ReadyNode {
@@ -86,6 +93,8 @@ impl Schedule {
             running: 0,
             stamps: 0,
             turn: false,
+            saved: SavedProbes::default(),
+            scarce: false,
             planned: Vec::new(),
         }
     }
@@ -106,6 +115,11 @@ impl Schedule {
     #[must_use]
     pub const fn running(&self) -> usize {
         self.running
+    }
+
+    /// Takes note of how many nodes are routable.
+    pub const fn note_routable(&mut self, count: usize) {
+        self.scarce = count < SCARCE;
     }
 
     /// Whether a node is in the schedule.
@@ -140,7 +154,7 @@ impl Schedule {
     /// The last failure of a node's present streak that a probe saw.
     #[must_use]
     pub fn failed_last(&self, id: NodeId) -> Option<Timestamp> {
-        self.entries.get(id)?.failed_last.get()
+        self.entries.get(id)?.failed_last()
     }
 
     /// Adds a node, or takes note of a change. A new one is due now, except a dead one whose pause is not over; one
@@ -183,6 +197,16 @@ impl Schedule {
 
     /// The most urgent node whose time has come and whose server is not busy; it counts as running from now on.
     pub fn next(&mut self, now: Timestamp) -> Option<NodeId> {
+        self.next_unless_used(now, |_| None)
+    }
+
+    /// The same, but the probe of a healthy node is put off when the node has worked for a client since its last probe;
+    /// `last_success` says when a node last worked. Each node is still probed once in a few intervals.
+    pub fn next_unless_used(
+        &mut self,
+        now: Timestamp,
+        last_success: impl Fn(NodeId) -> Option<Timestamp>,
+    ) -> Option<NodeId> {
         self.wake(now);
         loop {
             let ready = self.pop(now)?;
@@ -193,6 +217,10 @@ impl Schedule {
                 }
                 continue;
             };
+            if let Some(due) = entry.put_off_until(last_success(entry.id), now, self.intervals.interval) {
+                self.put_off(ready, due, now);
+                continue;
+            }
             let urgent = entry.demanded || ready.waited_for.is_some();
             if let Some(host) = entry.server()
                 && self.servers.start(host, ready, urgent, now).is_none()
@@ -225,10 +253,31 @@ impl Schedule {
             ProbeEnd::Retry => entry.expedite = true,
         }
         let expedite = std::mem::take(&mut entry.expedite);
-        let (health, misses, flaps) = (entry.health(), u32::from(entry.misses), entry.relapses >= FLAPS);
-        let pause = if expedite { Duration::ZERO } else { self.intervals.pause(&health, flaps, misses, random) };
-        self.free(health.server);
+        let server = entry.server();
+        let pause = if expedite { Duration::ZERO } else { self.pause_after(slot, now, random) };
+        self.free(server);
         self.queue(slot, Some(now.after(pause)), now);
+    }
+
+    /// Puts off the probe of a node that clients' requests have shown to work.
+    fn put_off(&mut self, ready: ReadyNode, due: Timestamp, now: Timestamp) {
+        self.saved.add(due.since(now).div_duration_f32(self.intervals.interval));
+        self.queue(ready.slot, Some(due), now);
+        if let Some(host) = ready.waited_for {
+            self.unpark(host);
+        }
+    }
+
+    /// The pause after a probe. Saved probes make that of a dead node that may be back shorter.
+    fn pause_after(&mut self, slot: Slot, now: Timestamp, random: u64) -> Duration {
+        let Some(entry) = self.entries.at(slot) else { return Duration::ZERO };
+        let (interval, flaps) = (self.intervals.interval, entry.flaps() && !self.scarce);
+        let pause = self.intervals.pause(&entry.health(), flaps, u32::from(entry.misses), random);
+        let sooner = self.intervals.vary(interval.mul_f32(SAVED_PAUSE), random);
+        if entry.misses > 0 || flaps || pause <= sooner || !entry.may_return(now, interval) {
+            return pause;
+        }
+        if self.saved.try_take(1.0 - sooner.div_duration_f32(pause)) { sooner } else { pause }
     }
 
     /// Brings forward the dead nodes that `fits` names: after a time without any working node the first success says

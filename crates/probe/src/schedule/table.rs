@@ -11,6 +11,13 @@ use crate::intervals::NodeHealth;
 
 /// A recovery lasts if the node works for so many intervals.
 const LASTING: u32 = 2;
+/// So many deaths in a row soon after a recovery make a node one that flaps.
+const FLAPS: u8 = 2;
+/// Traffic that succeeds stands in for the probes of a healthy node for so many intervals: canaries and the latency come from
+/// probes alone.
+const TRAFFIC_STANDS_IN: u32 = 4;
+/// A node that has been dead for so many intervals is not looked at with saved probes any more.
+const MAY_RETURN: u32 = 60;
 
 /// Where a node lies in the table. The slot of a node that was removed is given to another one later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,23 +27,24 @@ pub(super) struct Slot(u32);
 #[derive(Debug)]
 pub(super) struct ScheduledNode {
     pub(super) id: NodeId,
-    /// Its server, if the cap per host applies.
+    /// Its server; key 0 = the cap per host does not apply.
     server: ServerKey,
     /// When it is due, or was.
     pub(super) due: Timestamp,
-    /// When it was seen to work again after it had been dead.
-    recovered: OptionalTime,
-    /// The last failure of the present streak.
-    pub(super) failed_last: OptionalTime,
+    /// When it died, or came back after it had been dead, whichever was last.
+    turned: OptionalTime,
+    /// When a probe last judged it.
+    probed: OptionalTime,
     /// The number of its present place in the queues.
     pub(super) stamp: u32,
     failures: u32,
     /// Probes in a row that proved nothing.
     pub(super) misses: u8,
     /// How often in a row it died soon after a recovery.
-    pub(super) relapses: u8,
+    relapses: u8,
     pub(super) state: State,
-    capped: bool,
+    /// Whether the last probe that judged it failed.
+    probe_failed: bool,
     ever_worked: bool,
     pub(super) running: bool,
     /// A state change while it ran asks for an early next probe.
@@ -51,14 +59,14 @@ impl ScheduledNode {
             id,
             server: health.server.unwrap_or(ServerKey(0)),
             due: now,
-            recovered: OptionalTime::NONE,
-            failed_last: OptionalTime::NONE,
+            turned: OptionalTime::NONE,
+            probed: OptionalTime::NONE,
             stamp: 0,
             failures: health.failures,
             misses: 0,
             relapses: 0,
             state: health.state,
-            capped: health.server.is_some(),
+            probe_failed: false,
             ever_worked: health.ever_worked,
             running: false,
             expedite: false,
@@ -68,7 +76,39 @@ impl ScheduledNode {
 
     /// Its server; `None` = the cap per host does not apply.
     pub(super) const fn server(&self) -> Option<ServerKey> {
-        if self.capped { Some(self.server) } else { None }
+        if self.server.0 == 0 { None } else { Some(self.server) }
+    }
+
+    /// The last failure that a probe saw, if no probe has succeeded since.
+    pub(super) fn failed_last(&self) -> Option<Timestamp> {
+        self.probed.get().filter(|_| self.probe_failed)
+    }
+
+    /// Whether it always dies soon after it has come back.
+    pub(super) const fn flaps(&self) -> bool {
+        self.relapses >= FLAPS
+    }
+
+    /// Until when its probe can wait, because the node has worked for a client (at `worked`) since the last one.
+    pub(super) fn put_off_until(
+        &self,
+        worked: Option<Timestamp>,
+        now: Timestamp,
+        interval: Duration,
+    ) -> Option<Timestamp> {
+        if self.demanded || self.state != State::Healthy {
+            return None;
+        }
+        let probed = self.probed.get()?;
+        let worked = worked.filter(|worked| *worked > probed)?;
+        let due = worked.after(interval).min(probed.after(interval * TRAFFIC_STANDS_IN));
+        (due > now).then_some(due)
+    }
+
+    /// Whether saved probes are well spent on it: it is dead, and it lived not long ago.
+    pub(super) fn may_return(&self, now: Timestamp, interval: Duration) -> bool {
+        let lately = self.turned.get().is_some_and(|died| now.since(died) < interval * MAY_RETURN);
+        self.state == State::Dead && lately
     }
 
     /// Its health as the intervals read it.
@@ -95,15 +135,16 @@ impl ScheduledNode {
         self.failures = failures;
         self.ever_worked |= failures == 0;
         self.misses = 0;
-        self.failed_last = (failures > 0).then_some(now).into();
+        (self.probed, self.probe_failed) = (now.into(), failures > 0);
     }
 
     /// Changes the state, and counts deaths that follow soon on a recovery.
     fn set_state(&mut self, state: State, now: Timestamp, interval: Duration) {
         match (self.state, state) {
-            (State::Dead, State::Healthy | State::Suspect) => self.recovered = now.into(),
+            (State::Dead, State::Healthy | State::Suspect) => self.turned = now.into(),
             (before, State::Dead) if before != State::Dead => {
-                let relapsed = self.recovered.get().is_some_and(|since| now.since(since) < interval * LASTING);
+                let relapsed = self.turned.get().is_some_and(|recovered| now.since(recovered) < interval * LASTING);
+                self.turned = now.into();
                 self.relapses = if relapsed { self.relapses.saturating_add(1) } else { 0 };
             }
             _ => {}

@@ -70,9 +70,9 @@ fn pauses_follow_the_state_and_grow_for_the_dead() {
     assert_eq!(pause(ProbeEnd::Decided(State::Healthy, 0)), 60);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 1)), 10);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 2)), 10);
-    let dead: Vec<_> = (3..19).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
-    assert_eq!(dead[..8], [30; 8], "it may be back soon");
-    assert_eq!(dead[8..], [60, 120, 240, 480, 960, 1800, 1800, 1800]);
+    let dead: Vec<_> = (3..27).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
+    assert_eq!(dead[..16], [30; 16], "it may be back soon");
+    assert_eq!(dead[16..], [60, 120, 240, 480, 960, 1800, 1800, 1800]);
     assert_eq!(pause(ProbeEnd::Decided(State::Dead, u32::MAX)), 1800);
     let nothing: Vec<_> = (0..5).map(|_| pause(ProbeEnd::Inconclusive)).collect();
     assert_eq!(nothing, [10, 20, 40, 60, 60], "never longer than the interval");
@@ -192,7 +192,7 @@ proptest! {
         for (step, n, state, seconds, random) in steps {
             now = now.after(Duration::from_secs(seconds));
             let state = State::ALL[state];
-            let of = |n: u32| NodeHealth { server: Some(ServerKey(u64::from(n % 5))), ..health(state) };
+            let of = |n: u32| NodeHealth { server: Some(ServerKey(1 + u64::from(n % 5))), ..health(state) };
             match step {
                 0 => {
                     schedule.upsert(id(n), of(n), now, random);
@@ -290,9 +290,9 @@ fn who_died_lately_is_looked_at_soon_and_who_always_flaps_is_not() {
     let mut schedule = Schedule::new(intervals());
     schedule.upsert(id(0), NodeHealth { ever_worked: true, ..health(State::Healthy) }, at(0), 0);
     let mut now = 0;
-    let first = dead_pauses(&mut schedule, &mut now, 3..14);
-    assert_eq!(first[..8], [30; 8]);
-    assert_eq!(first[8..], [60, 120, 240]);
+    let first = dead_pauses(&mut schedule, &mut now, 3..22);
+    assert_eq!(first[..16], [30; 16]);
+    assert_eq!(first[16..], [60, 120, 240]);
     // It comes back and dies again within two intervals, twice.
     for _ in 0..2 {
         assert_eq!(schedule.next(at(now)), Some(id(0)));
@@ -303,6 +303,10 @@ fn who_died_lately_is_looked_at_soon_and_who_always_flaps_is_not() {
         now = schedule.due(at(now)).unwrap().0.saturating_sub(at(0).0) / 1000;
     }
     assert_eq!(dead_pauses(&mut schedule, &mut now, 4..7), [120, 240, 480], "it flaps");
+    schedule.note_routable(3);
+    assert_eq!(dead_pauses(&mut schedule, &mut now, 7..9), [30, 30], "few others work");
+    schedule.note_routable(1000);
+    assert_eq!(dead_pauses(&mut schedule, &mut now, 4..5), [120], "many others work");
     // It works for long before it dies again.
     assert_eq!(schedule.next(at(now)), Some(id(0)));
     for _ in 0..4 {
@@ -312,4 +316,62 @@ fn who_died_lately_is_looked_at_soon_and_who_always_flaps_is_not() {
     }
     schedule.finish(id(0), ProbeEnd::Decided(State::Dead, 3), at(now), 1 << 63);
     assert_eq!(schedule.due(at(now)), Some(at(now + 30)), "it may be back soon");
+}
+
+/// Lets a healthy node be probed at second 0.
+fn probed_healthy(schedule: &mut Schedule, n: u32) {
+    schedule.upsert(id(n), NodeHealth { ever_worked: true, ..health(State::Healthy) }, at(0), 0);
+    assert_eq!(schedule.next(at(0)), Some(id(n)));
+    schedule.finish(id(n), ProbeEnd::Decided(State::Healthy, 0), at(0), 1 << 63);
+}
+
+#[test]
+fn traffic_that_succeeds_puts_a_probe_off_but_not_for_ever() {
+    let mut schedule = Schedule::new(intervals());
+    probed_healthy(&mut schedule, 0);
+    assert_eq!(schedule.next_unless_used(at(60), |_| Some(at(50))), None);
+    assert_eq!(schedule.due(at(60)), Some(at(110)), "an interval after the last success");
+    assert_eq!(schedule.next_unless_used(at(110), |_| Some(at(50))), Some(id(0)), "nothing has passed since");
+    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(110), 1 << 63);
+    // A success in every second: the node is probed in the fourth interval all the same.
+    let probed = (111..).find(|second| schedule.next_unless_used(at(*second), |_| Some(at(second - 1))).is_some());
+    assert_eq!(probed, Some(110 + 240));
+}
+
+#[test]
+fn traffic_puts_no_probe_off_that_is_asked_for_or_of_a_suspect() {
+    let mut schedule = Schedule::new(intervals());
+    (0..2).for_each(|n| probed_healthy(&mut schedule, n));
+    assert!(schedule.demand(id(0), at(60)));
+    schedule.upsert(id(1), health(State::Suspect), at(60), 0);
+    let due: HashSet<_> = std::iter::from_fn(|| schedule.next_unless_used(at(60), |_| Some(at(59)))).collect();
+    assert_eq!(due, HashSet::from([id(0), id(1)]));
+}
+
+#[test]
+fn what_traffic_saves_is_spent_on_those_that_died_lately() {
+    let mut schedule = Schedule::new(intervals());
+    (0..2).for_each(|n| probed_healthy(&mut schedule, n));
+    // Node 0 carries traffic and saves three probes in each four intervals; node 1 dies.
+    let (mut probes, mut since) = ([0; 2], 0);
+    for second in 60..6060 {
+        while let Some(probed) = schedule.next_unless_used(at(second), |node| (node == id(0)).then(|| at(second - 1))) {
+            let dead = probed == id(1);
+            probes[usize::from(dead)] += 1;
+            since += u32::from(dead);
+            let end =
+                if dead { ProbeEnd::Decided(State::Dead, 3 + since) } else { ProbeEnd::Decided(State::Healthy, 0) };
+            schedule.finish(probed, end, at(second), 1 << 63);
+        }
+    }
+    assert_eq!(probes[0], 25, "one in four intervals");
+    // In 100 intervals: two an interval for a while, then ever fewer; and the 75 that were saved.
+    let mut alone = Schedule::new(intervals());
+    probed_healthy(&mut alone, 0);
+    let without = dead_pauses(&mut alone, &mut 60, 3..27).into_iter().scan(60, |at, pause| {
+        *at += pause;
+        Some(*at)
+    });
+    let without = 1 + without.filter(|at| *at < 6060).count();
+    assert!((without + 25..=without + 75).contains(&probes[1]), "{} and {without}", probes[1]);
 }
