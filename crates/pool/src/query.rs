@@ -13,8 +13,8 @@ use crate::{Anonymity, Country, FilterId, Need, ServerKey, SessionKey, SiteKey};
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// Two exits are drawn at random, and a node behind each. The chance of each to win falls with the product of its
-    /// latency, error rate and load, so that every exit gets its share.
+    /// Two exits are drawn at random, and a node behind each. The chance of each to win falls with the power 1.5 of the
+    /// product of its latency, error rate and load: every exit gets its share, and requests begin where it is fast.
     #[default]
     Smart,
     /// One exit after the other, neighbours in different networks; the nodes behind one exit share its turns. A

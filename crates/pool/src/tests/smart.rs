@@ -32,9 +32,10 @@ fn of_two_exits_both_serve_by_their_merit() {
         let pool = with(&[fast, slow]);
         let shares = shares(&pool, &query(Strategy::Smart), PICKS);
         let (better, worse) = (shares[&id(0)], shares.get(&id(1)).copied().unwrap_or(0.0));
-        assert!(worse > 0.02, "{fast} and {slow}: the worse one had {worse}");
+        assert!(worse > 0.005, "{fast} and {slow}: the worse one had {worse}");
         assert!(better > worse, "{fast} and {slow}: {better} and {worse}");
-        let expected = fast as f64 / (fast + slow) as f64;
+        let [fast_weight, slow_weight] = [fast, slow].map(|latency| (latency as f64).powf(1.5));
+        let expected = fast_weight / (fast_weight + slow_weight);
         assert!((worse - expected).abs() < 0.03, "{fast} and {slow}: {worse}, not {expected}");
     }
 }
