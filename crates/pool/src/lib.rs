@@ -18,6 +18,7 @@ mod pick;
 mod pool;
 mod query;
 mod rules;
+mod servers;
 mod sessions;
 mod settings;
 mod sites;

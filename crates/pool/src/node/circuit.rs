@@ -54,6 +54,11 @@ impl Circuit {
         self.0.load(Relaxed) & TIME > now.0
     }
 
+    /// Until when it rests, or its trial has it.
+    pub(crate) fn until(&self) -> Timestamp {
+        Timestamp(self.0.load(Relaxed) & TIME)
+    }
+
     /// Asks to use the node: free when closed; after a rest only one may try.
     pub(crate) fn admit(&self, now: Timestamp) -> bool {
         let word = self.0.load(Relaxed);

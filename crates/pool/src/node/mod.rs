@@ -18,7 +18,7 @@ use hezar_core::{ExitKey, Host, Label, NodeId, NodeSpec, ServerKey, Timestamp};
 use parking_lot::Mutex;
 
 use crate::{Anonymity, HttpAbility, Record};
-use circuit::Circuit;
+pub(crate) use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;
 pub(crate) use health::Class;

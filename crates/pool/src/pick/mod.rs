@@ -12,6 +12,7 @@ use crate::{
     Node, Query, Snapshot,
     hash::{SplitMix64, mix},
     index::{View, ViewKey},
+    servers::ServerTable,
     sessions::SessionTable,
     sites::SiteTable,
 };
@@ -32,9 +33,11 @@ pub(crate) fn pick<'s, D>(
     seed: u64,
     sessions: &SessionTable,
     sites: &'s SiteTable,
+    servers: &'s ServerTable,
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.view())?;
-    let mut choice = Choice { snapshot, view, query, sites: Some(sites), rng: SplitMix64::new(seed), now: query.now };
+    let (rng, now) = (SplitMix64::new(seed), query.now);
+    let mut choice = Choice { snapshot, view, query, sites: Some(sites), servers: Some(servers), rng, now };
     let node = choice.admitted(seed, sessions);
     if node.is_some() || query.site.is_none() {
         return node;
@@ -55,7 +58,8 @@ pub(crate) fn pick_elsewhere<'s, D>(
     if view.len() == 0 {
         return None;
     }
-    let mut choice = Choice { snapshot, view, query, sites: None, rng: SplitMix64::new(seed), now: None };
+    let rng = SplitMix64::new(seed);
+    let mut choice = Choice { snapshot, view, query, sites: None, servers: None, rng, now: None };
     let elsewhere = |node: &&'s Arc<Node<D>>| Some(node.exit()) != exit;
     let drawn = (0..DRAWS).find_map(|_| choice.draw_once().filter(elsewhere));
     drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
@@ -89,6 +93,8 @@ struct Choice<'s, 'q, D> {
     query: &'q Query<'q>,
     /// What sites refuse; not asked when nothing else is left.
     sites: Option<&'s SiteTable>,
+    /// Which servers rest.
+    servers: Option<&'s ServerTable>,
     rng: SplitMix64,
     /// The time by which circuits are looked at, if they are.
     now: Option<Timestamp>,
@@ -100,7 +106,7 @@ impl<'s, D> Choice<'s, '_, D> {
         for _ in 0..TRIALS {
             let Some(node) = self.once(seed, sessions) else { break };
             // Somebody else may have taken the trial of a node whose rest is over.
-            if self.now.is_none_or(|now| node.admit(now)) {
+            if self.now.is_none_or(|now| self.admits(node, now)) {
                 return Some(node);
             }
         }
@@ -153,6 +159,17 @@ impl<'s, D> Choice<'s, '_, D> {
         self.snapshot.node_at(slot).filter(|node| self.fits(node))
     }
 
+    /// Whether the circuits of the node and of its server let this request through.
+    fn admits(&self, node: &Node<D>, now: Timestamp) -> bool {
+        self.servers.is_none_or(|servers| servers.admit(node, now)) && node.admit(now)
+    }
+
+    /// Whether the node, or its server, is to be left alone for a moment.
+    fn rests(&self, node: &Node<D>) -> bool {
+        let server_rests = |now| self.servers.is_some_and(|servers| servers.is_resting(node, now));
+        self.now.is_some_and(|now| node.resting(now) || server_rests(now))
+    }
+
     /// Whether the site is to be spared the node.
     fn is_refused(&self, node: &Node<D>) -> bool {
         matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
@@ -161,7 +178,7 @@ impl<'s, D> Choice<'s, '_, D> {
     /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
     fn fits(&self, node: &Node<D>) -> bool {
         node.routable()
-            && self.now.is_none_or(|now| !node.resting(now))
+            && !self.rests(node)
             && (node.datagrams() || !self.query.datagrams)
             && self.query.need.fits(node.http_ability())
             && self.query.anonymity.is_none_or(|least| least.is_met_by(node.anonymity()))

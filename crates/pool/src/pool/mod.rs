@@ -10,7 +10,7 @@ pub use explain::{Candidate, Excluded, Explanation};
 use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
-use hezar_core::{Code, NodeId, SessionKey, SiteKey, Timestamp};
+use hezar_core::{Code, NodeId, SessionKey, SiteKey, Stage, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use by_id::NodeById;
@@ -20,6 +20,7 @@ use crate::{
     Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
     index::Index,
     pick,
+    servers::ServerTable,
     sessions::{SessionPin, SessionTable},
     sites::SiteTable,
     sources::SourceTable,
@@ -45,6 +46,7 @@ pub struct Pool<D> {
     sources: Mutex<SourceTable>,
     sessions: SessionTable,
     pub(crate) sites: SiteTable,
+    servers: ServerTable,
     watchers: Watchers,
 }
 
@@ -59,6 +61,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         Self {
             sessions: SessionTable::new(rules.sessions),
             sites: SiteTable::new(),
+            servers: ServerTable::new(),
             rules: ArcSwap::from_pointee(rules),
             by_id: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(index.publish()),
@@ -112,16 +115,24 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn pick(&self, query: &Query<'_>, rng: u64) -> Option<Lease<D>> {
         let snapshot = self.snapshot.load();
-        pick::pick(&snapshot, query, rng, &self.sessions, &self.sites).map(|node| Lease::new(Arc::clone(node)))
+        let node = pick::pick(&snapshot, query, rng, &self.sessions, &self.sites, &self.servers);
+        node.map(|node| Lease::new(Arc::clone(node)))
     }
 
     /// Takes in evidence about a node. A node that is gone is ignored.
     pub fn report(&self, id: NodeId, outcome: &Outcome, now: Timestamp) {
         self.sites.advance(now);
         let Some(node) = self.node(id) else { return };
+        let was_routable = node.routable();
         let observed = node.observe(outcome, now, &self.rules.load());
         if !observed.counted {
             return;
+        }
+        match &outcome.result {
+            Ok(_) => self.servers.close(&node),
+            // Of nodes that carry nothing anyway there are too many to remember.
+            Err(failure) if failure.stage <= Stage::Connect && was_routable => self.servers.trip(&node, now),
+            Err(_) => {}
         }
         if observed.moved {
             self.place(&node);

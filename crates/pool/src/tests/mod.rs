@@ -8,6 +8,7 @@ mod laws;
 mod listing;
 mod parts;
 mod runtime;
+mod servers;
 mod smart;
 mod states;
 mod strategies;
