@@ -14,7 +14,7 @@ use crate::{
 /// What a node of the pool carries.
 pub(crate) type Payload = Arc<dyn Dialer>;
 
-/// A healthy node's probe is given up after so many times its latency …
+/// The probe of a node that is healthy, or was so lately, is given up after so many times its latency …
 const SILENT_FOR: u32 = 8;
 /// … and not before this time: a lost packet of a TCP handshake costs a second (RFC 6298 §2).
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -43,10 +43,16 @@ pub(crate) struct ProbeContext {
 
 impl ProbeContext {
     /// The bounds of a probe of this node. One that is healthy is given up sooner when it is silent for many times its
-    /// latency: it becomes suspect by that, and its next probe has the whole time.
+    /// latency: it becomes suspect by that, and its next probe has the whole time. So is one that has died lately, since it
+    /// answers as fast as before when it is back; each fourth of its probes has the whole time, in case it does not.
     pub(crate) fn attempt_at(&self, node: &Node<Payload>) -> Attempt {
         let attempt = self.attempt();
-        match node.latency().filter(|_| node.state() == State::Healthy) {
+        let is_short = match node.state() {
+            State::Healthy => true,
+            State::Dead => !node.record().failures.is_multiple_of(4),
+            State::New | State::Suspect => false,
+        };
+        match node.latency().filter(|_| is_short) {
             Some(latency) => attempt.at_most((latency * SILENT_FOR).max(SHORTEST)),
             None => attempt,
         }

@@ -40,7 +40,7 @@ pub struct Intervals {
 }
 
 /// Probes of a node that died lately, before its pauses grow.
-const LATELY_DEAD: u32 = 16;
+const LATELY_DEAD: u32 = 8;
 
 impl Intervals {
     /// The longest of all pauses.

@@ -227,7 +227,7 @@ impl Schedule {
             {
                 continue;
             }
-            entry.running = true;
+            (entry.running, entry.due) = (true, now);
             entry.demanded = false;
             self.running += 1;
             return Some(entry.id);
@@ -254,9 +254,9 @@ impl Schedule {
         }
         let expedite = std::mem::take(&mut entry.expedite);
         let server = entry.server();
-        let pause = if expedite { Duration::ZERO } else { self.pause_after(slot, now, random) };
+        let next = if expedite { now } else { self.next_after(slot, now, random) };
         self.free(server);
-        self.queue(slot, Some(now.after(pause)), now);
+        self.queue(slot, Some(next), now);
     }
 
     /// Puts off the probe of a node that clients' requests have shown to work.
@@ -266,6 +266,15 @@ impl Schedule {
         if let Some(host) = ready.waited_for {
             self.unpark(host);
         }
+    }
+
+    /// When a node is due again whose probe has ended. The pause of a dead one counts from the beginning of the probe, most of
+    /// which a silent node spends in silence.
+    fn next_after(&mut self, slot: Slot, now: Timestamp, random: u64) -> Timestamp {
+        let pause = self.pause_after(slot, now, random);
+        let dead = self.entries.at(slot).filter(|entry| entry.state == State::Dead);
+        let from_start = dead.map(|entry| entry.due.after(pause).max(now.after(pause / 8)));
+        from_start.unwrap_or_else(|| now.after(pause))
     }
 
     /// The pause after a probe. Saved probes make that of a dead node that may be back shorter.

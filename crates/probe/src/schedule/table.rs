@@ -13,9 +13,10 @@ use crate::intervals::NodeHealth;
 const LASTING: u32 = 2;
 /// So many deaths in a row soon after a recovery make a node one that flaps.
 const FLAPS: u8 = 2;
-/// Traffic that succeeds stands in for the probes of a healthy node for so many intervals: canaries and the latency come from
-/// probes alone.
-const TRAFFIC_STANDS_IN: u32 = 4;
+/// The share of an interval for which traffic that succeeds stands in for the probe of a healthy node …
+const STANDS_IN: f32 = 0.8;
+/// … and the intervals after which the node is probed all the same: canaries and the latency come from probes alone.
+const LONGEST_WITHOUT: u32 = 4;
 /// A node that has been dead for so many intervals is not looked at with saved probes any more.
 const MAY_RETURN: u32 = 60;
 
@@ -29,7 +30,7 @@ pub(super) struct ScheduledNode {
     pub(super) id: NodeId,
     /// Its server; key 0 = the cap per host does not apply.
     server: ServerKey,
-    /// When it is due, or was.
+    /// When it is due; while its probe runs, when that began.
     pub(super) due: Timestamp,
     /// When it died, or came back after it had been dead, whichever was last.
     turned: OptionalTime,
@@ -101,7 +102,7 @@ impl ScheduledNode {
         }
         let probed = self.probed.get()?;
         let worked = worked.filter(|worked| *worked > probed)?;
-        let due = worked.after(interval).min(probed.after(interval * TRAFFIC_STANDS_IN));
+        let due = worked.after(interval.mul_f32(STANDS_IN)).min(probed.after(interval * LONGEST_WITHOUT));
         (due > now).then_some(due)
     }
 

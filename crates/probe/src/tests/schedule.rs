@@ -70,9 +70,9 @@ fn pauses_follow_the_state_and_grow_for_the_dead() {
     assert_eq!(pause(ProbeEnd::Decided(State::Healthy, 0)), 60);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 1)), 10);
     assert_eq!(pause(ProbeEnd::Decided(State::Suspect, 2)), 10);
-    let dead: Vec<_> = (3..27).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
-    assert_eq!(dead[..16], [30; 16], "it may be back soon");
-    assert_eq!(dead[16..], [60, 120, 240, 480, 960, 1800, 1800, 1800]);
+    let dead: Vec<_> = (3..19).map(|failures| pause(ProbeEnd::Decided(State::Dead, failures))).collect();
+    assert_eq!(dead[..8], [30; 8], "it may be back soon");
+    assert_eq!(dead[8..], [60, 120, 240, 480, 960, 1800, 1800, 1800]);
     assert_eq!(pause(ProbeEnd::Decided(State::Dead, u32::MAX)), 1800);
     let nothing: Vec<_> = (0..5).map(|_| pause(ProbeEnd::Inconclusive)).collect();
     assert_eq!(nothing, [10, 20, 40, 60, 60], "never longer than the interval");
@@ -290,9 +290,9 @@ fn who_died_lately_is_looked_at_soon_and_who_always_flaps_is_not() {
     let mut schedule = Schedule::new(intervals());
     schedule.upsert(id(0), NodeHealth { ever_worked: true, ..health(State::Healthy) }, at(0), 0);
     let mut now = 0;
-    let first = dead_pauses(&mut schedule, &mut now, 3..22);
-    assert_eq!(first[..16], [30; 16]);
-    assert_eq!(first[16..], [60, 120, 240]);
+    let first = dead_pauses(&mut schedule, &mut now, 3..14);
+    assert_eq!(first[..8], [30; 8]);
+    assert_eq!(first[8..], [60, 120, 240]);
     // It comes back and dies again within two intervals, twice.
     for _ in 0..2 {
         assert_eq!(schedule.next(at(now)), Some(id(0)));
@@ -330,12 +330,12 @@ fn traffic_that_succeeds_puts_a_probe_off_but_not_for_ever() {
     let mut schedule = Schedule::new(intervals());
     probed_healthy(&mut schedule, 0);
     assert_eq!(schedule.next_unless_used(at(60), |_| Some(at(50))), None);
-    assert_eq!(schedule.due(at(60)), Some(at(110)), "an interval after the last success");
-    assert_eq!(schedule.next_unless_used(at(110), |_| Some(at(50))), Some(id(0)), "nothing has passed since");
-    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(110), 1 << 63);
+    assert_eq!(schedule.due(at(60)), Some(at(98)), "four fifths of an interval after the last success");
+    assert_eq!(schedule.next_unless_used(at(98), |_| Some(at(50))), Some(id(0)), "nothing has passed since");
+    schedule.finish(id(0), ProbeEnd::Decided(State::Healthy, 0), at(98), 1 << 63);
     // A success in every second: the node is probed in the fourth interval all the same.
-    let probed = (111..).find(|second| schedule.next_unless_used(at(*second), |_| Some(at(second - 1))).is_some());
-    assert_eq!(probed, Some(110 + 240));
+    let probed = (99..).find(|second| schedule.next_unless_used(at(*second), |_| Some(at(second - 1))).is_some());
+    assert_eq!(probed, Some(98 + 240));
 }
 
 #[test]
@@ -365,13 +365,25 @@ fn what_traffic_saves_is_spent_on_those_that_died_lately() {
         }
     }
     assert_eq!(probes[0], 25, "one in four intervals");
-    // In 100 intervals: two an interval for a while, then ever fewer; and the 75 that were saved.
+    // In 100 intervals: two an interval for a while, then ever fewer; and most of the 75 that were saved.
     let mut alone = Schedule::new(intervals());
     probed_healthy(&mut alone, 0);
-    let without = dead_pauses(&mut alone, &mut 60, 3..27).into_iter().scan(60, |at, pause| {
+    let without = dead_pauses(&mut alone, &mut 60, 3..19).into_iter().scan(60, |at, pause| {
         *at += pause;
         Some(*at)
     });
     let without = 1 + without.filter(|at| *at < 6060).count();
     assert!((without + 25..=without + 75).contains(&probes[1]), "{} and {without}", probes[1]);
+}
+
+#[test]
+fn the_pause_of_a_dead_node_counts_from_the_beginning_of_its_probe() {
+    let mut schedule = Schedule::new(intervals());
+    probed_healthy(&mut schedule, 0);
+    for (began, ended, due) in [(60, 65, 90), (90, 119, 122)] {
+        assert_eq!(schedule.next(at(began)), Some(id(0)));
+        schedule.finish(id(0), ProbeEnd::Decided(State::Dead, 3), at(ended), 1 << 63);
+        assert_eq!(schedule.due(at(ended)).map(|due| due.since(at(0)).as_secs()), Some(due));
+        schedule.advance(1, at(due));
+    }
 }
