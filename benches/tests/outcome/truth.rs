@@ -173,13 +173,13 @@ fn request(pool: &Pool<Arc<dyn Dialer>>, nodes: &Nodes, ids: &[NodeId], clock: &
 
 #[tokio::test(start_paused = true)]
 async fn the_pool_knows_what_has_turned() {
-    for requests_per_second in [0, 20] {
+    for (requests_per_second, most_bad, most_dead) in [(0, 6.5, 3.5), (20, 3.0, 2.5)] {
         let (observer, per_minute) = simulate(20, requests_per_second).await;
         assert!(observer.settled.good > 10_000, "much was looked at");
         assert!(observer.settled.bad_among_healthy() < 1.0, "{}", observer.settled);
         assert!(observer.settled.dead_among_good() < 1.0, "{}", observer.settled);
-        assert!(observer.overall.bad_among_healthy() < 8.0, "{}", observer.overall);
-        assert!(observer.overall.dead_among_good() < 6.0, "{}", observer.overall);
-        assert!(per_minute < 9.0, "{per_minute} probes per node and minute");
+        assert!(observer.overall.bad_among_healthy() < most_bad, "{}", observer.overall);
+        assert!(observer.overall.dead_among_good() < most_dead, "{}", observer.overall);
+        assert!(per_minute < 8.0, "{per_minute} probes per node and minute");
     }
 }

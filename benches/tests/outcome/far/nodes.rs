@@ -105,7 +105,11 @@ impl Dialer for FarNode {
             Fault::Garbage => 2.0,
             _ => 3.0,
         };
-        attempt.stage(Stage::Handshake, async { Ok::<_, Cause>(sleep(trip(distance, trips)).await) }).await?;
+        let opening = async {
+            sleep(trip(distance, trips)).await;
+            Ok::<_, Cause>(())
+        };
+        attempt.stage(Stage::Handshake, opening).await?;
         match fault {
             Fault::AcceptThenClose => return Err(DialError::new(Stage::Handshake, Cause::Closed)),
             Fault::Reset => return Err(DialError::new(Stage::Handshake, Cause::Reset)),
