@@ -6,8 +6,10 @@ mod body;
 mod caller;
 mod dto;
 mod error;
+mod events;
 mod guard;
 mod input;
+mod jobs;
 mod openapi;
 mod page;
 mod paging;
@@ -24,12 +26,17 @@ mod v1;
 
 pub use caller::{Caller, Scope};
 pub use dto::{
-    AddQuery, AddReport, BanDto, CandidateDto, EndReport, ExcludedDto, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, LiftReport, LiftRequest, NodeDto,
-    NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest,
-    SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto, TroubleDto,
+    AddQuery, AddReport, AlertEvent, BanDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded, ConnectionsFilter,
+    ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto, ExplainDto,
+    ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto,
+    InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LogLineDto, LogPage, LogQuery, NodeChange, NodeDto,
+    NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport, RemoveReport,
+    RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto,
+    TrafficEvent, TroubleDto, VersionDto,
 };
 pub use error::ApiError;
+pub use events::{EventHub, Topic};
+pub use jobs::{JobTable, RunningJob};
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort};
 pub use problem::ProblemDto;

@@ -28,6 +28,8 @@ const TAGS: &[(&str, &str)] = &[
     ("nodes", "Upstream proxies: list, add, remove, probe."),
     ("bans", "Nodes that must not come back."),
     ("sessions", "Names that keep the same exit, and what clients saw at sites."),
+    ("connections", "Requests, tunnels and associations that are alive."),
+    ("jobs", "Work that goes on after its request was answered."),
     ("settings", "Sources and the configuration."),
 ];
 

@@ -9,13 +9,14 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{ApiError, Control, HealthzDto, Scope, guard::Guard, openapi, state::ApiState, v1};
 
 /// The router that serves the API.
-pub(crate) fn router(control: Arc<dyn Control>, guard: Guard) -> axum::Router {
-    let state = ApiState::new(control, guard, openapi_json());
+pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: CancellationToken) -> axum::Router {
+    let state = ApiState::new(control, guard, openapi_json(), stop);
     let guarded = v1::routes().route_layer(middleware::from_fn_with_state(state.clone(), need_token));
     let (router, _) = described(guarded).split_for_parts();
     router

@@ -57,7 +57,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ApiServeError> {
     let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
-    serve_router(listener, router::router(control, guard), stop).await;
+    serve_router(listener, router::router(control, guard, stop.clone()), stop).await;
     Ok(())
 }
 

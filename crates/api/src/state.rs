@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
 
 use crate::{ApiError, Control, guard::Guard, page::MetricsPage};
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
 const HEAVY: usize = 2;
+/// Clients that watch events at a time.
+const READERS: usize = 64;
 
 /// What every route of the API works with. Cheap to clone.
 #[derive(Clone)]
@@ -18,16 +21,22 @@ pub(crate) struct ApiState {
     pub(crate) metrics: Arc<MetricsPage>,
     /// The OpenAPI document.
     pub(crate) document: Bytes,
+    /// Places for clients that watch events.
+    pub(crate) readers: Arc<Semaphore>,
+    /// The end of the program: answers that last end with it.
+    pub(crate) stop: CancellationToken,
     heavy: Arc<Semaphore>,
 }
 
 impl ApiState {
-    pub(crate) fn new(control: Arc<dyn Control>, guard: Guard, document: String) -> Self {
+    pub(crate) fn new(control: Arc<dyn Control>, guard: Guard, document: String, stop: CancellationToken) -> Self {
         Self {
             control,
             guard: Arc::new(guard),
             metrics: Arc::default(),
             document: document.into(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            stop,
             heavy: Arc::new(Semaphore::new(HEAVY)),
         }
     }

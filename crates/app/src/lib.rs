@@ -26,11 +26,12 @@ mod sources;
 mod store_sync;
 mod supervise;
 mod token;
+mod version;
 
 use std::process::ExitCode;
 
 pub use cli::Cli;
-pub use sources::SOURCE_CODES;
+use hezar_core::CodeDoc;
 
 /// Runs one command. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or configuration.
 #[must_use]
@@ -43,4 +44,9 @@ pub fn execute(cli: Cli) -> ExitCode {
             ExitCode::from(if misconfigured { 2 } else { 1 })
         }
     }
+}
+
+/// Every table of stable codes with its heading in docs/errors.md.
+pub fn code_tables() -> impl Iterator<Item = (&'static str, &'static [CodeDoc])> {
+    api::codes::tables()
 }

@@ -92,6 +92,9 @@ pub struct ProbeReport {
     pub failed: usize,
     /// Those whose probes go on, or were given up.
     pub pending: usize,
+    /// The job that follows those: `GET /api/v1/jobs/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// The results, at most 10,000.
     pub nodes: Vec<ProbedDto>,
 }
@@ -123,6 +126,9 @@ pub struct FetchReport {
     pub asked: usize,
     /// Those that are being read.
     pub pending: usize,
+    /// The job that follows those: `GET /api/v1/jobs/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// What the others gave.
     pub sources: Vec<FetchedDto>,
 }

@@ -1,6 +1,11 @@
 //! What goes on now: state, metrics, and what a request could use.
 
-use crate::{ApiError, ExplainDto, ExplainQuery, HealthDto, StatusDto};
+use tokio::sync::watch;
+
+use crate::{
+    ApiError, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, EventHub, ExplainDto,
+    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, StatusDto, TrafficDto, VersionDto,
+};
 
 /// What goes on now: state, metrics, and what a request could use.
 pub trait LivePort: Send + Sync + 'static {
@@ -18,4 +23,46 @@ pub trait LivePort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when a value is malformed.
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError>;
+
+    /// What has passed through since the start, in a time that does not depend on how much there is.
+    fn traffic(&self) -> TrafficDto;
+
+    /// The connections that are alive and fit.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a filter's value is malformed.
+    fn connections(&self, query: &ConnectionsQuery) -> Result<ConnectionsPage, ApiError>;
+
+    /// Ends a connection; false when there is none with this number.
+    fn end_connection(&self, id: u64) -> bool;
+
+    /// Ends the connections that fit.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a filter's value is malformed.
+    fn end_connections(&self, filter: &ConnectionsFilter) -> Result<ConnectionsEnded, ApiError>;
+
+    /// Lines of the log.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when the level is not known.
+    fn log(&self, query: &LogQuery) -> Result<LogPage, ApiError>;
+
+    /// The number of the last line of the log, as it changes.
+    fn log_changes(&self) -> watch::Receiver<u64>;
+
+    /// Where events come from.
+    fn events(&self) -> &EventHub;
+
+    /// Work that goes on.
+    fn jobs(&self) -> &JobTable;
+
+    /// Every stable code.
+    fn codes(&self) -> Vec<CodeDto>;
+
+    /// Which version this is.
+    fn version(&self) -> VersionDto;
+
+    /// The processes of this installation.
+    fn instances(&self) -> Vec<InstanceDto>;
 }

@@ -1,18 +1,59 @@
 //! An instance that answers without one behind it.
 
 use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use hyper::body::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::*;
 
 /// Counts how often the metrics are made.
-#[derive(Default)]
-pub(super) struct Fake(pub(super) AtomicUsize);
+pub(super) struct Fake {
+    pub(super) metrics_made: AtomicUsize,
+    /// The numbers of the connections that are alive.
+    pub(super) alive: Mutex<BTreeSet<u64>>,
+    pub(super) hub: Arc<EventHub>,
+    pub(super) jobs: JobTable,
+    /// The number of the last line of the log.
+    pub(super) logged: watch::Sender<u64>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let hub = Arc::new(EventHub::new(1));
+        let jobs = JobTable::new(Arc::clone(&hub), || hezar_core::Timestamp(1));
+        let alive = Mutex::new(BTreeSet::from([1, 2, 3]));
+        Self { metrics_made: AtomicUsize::new(0), alive, hub, jobs, logged: watch::Sender::new(2) }
+    }
+}
+
+fn connection(id: u64) -> ConnectionDto {
+    ConnectionDto {
+        id,
+        user: "alice".into(),
+        listener: "proxy".into(),
+        inbound: "connect".into(),
+        client: "127.0.0.1".into(),
+        target: Some("example.com:443".into()),
+        node: Some(node().id),
+        node_name: Some("a".into()),
+        exit_ip: None,
+        country: None,
+        since: 1,
+        up: 1,
+        down: 2,
+        up_rate: None,
+        down_rate: Some(3),
+    }
+}
 
 pub(super) fn node() -> NodeDto {
     NodeDto {
@@ -158,8 +199,82 @@ impl LivePort for Fake {
         }
     }
 
+    fn traffic(&self) -> TrafficDto {
+        TrafficDto::default()
+    }
+
+    fn connections(&self, query: &ConnectionsQuery) -> Result<ConnectionsPage, ApiError> {
+        let after: u64 = query.cursor.as_deref().map(read_cursor).transpose()?.unwrap_or(0);
+        let alive = self.alive.lock();
+        let items: Vec<_> =
+            alive.range(after + 1..).take(query.limit.unwrap_or(100)).map(|id| connection(*id)).collect();
+        let last = items.last().filter(|last| alive.range(last.id + 1..).next().is_some());
+        let next = last.map(|last| write_cursor(&last.id)).transpose()?;
+        Ok(ConnectionsPage { total: alive.len(), items, next })
+    }
+
+    fn end_connection(&self, id: u64) -> bool {
+        self.alive.lock().remove(&id)
+    }
+
+    fn end_connections(&self, filter: &ConnectionsFilter) -> Result<ConnectionsEnded, ApiError> {
+        let fits = filter.user.as_deref().is_none_or(|user| user == "alice");
+        let ended = if fits { std::mem::take(&mut *self.alive.lock()).len() } else { 0 };
+        Ok(ConnectionsEnded { ended })
+    }
+
+    fn log(&self, query: &LogQuery) -> Result<LogPage, ApiError> {
+        let last = *self.logged.borrow();
+        let line = |number| LogLineDto {
+            number,
+            at: 1,
+            level: "info".into(),
+            target: "hezar".into(),
+            message: "started".into(),
+            fields: vec!["a=1".into()],
+        };
+        Ok(LogPage { items: (query.after.unwrap_or(0) + 1..=last).map(line).collect(), last })
+    }
+
+    fn log_changes(&self) -> watch::Receiver<u64> {
+        self.logged.subscribe()
+    }
+
+    fn events(&self) -> &EventHub {
+        &self.hub
+    }
+
+    fn jobs(&self) -> &JobTable {
+        &self.jobs
+    }
+
+    fn codes(&self) -> Vec<CodeDto> {
+        vec![CodeDto {
+            code: "api-not-found".into(),
+            area: "The API".into(),
+            meaning: "It is not there.".into(),
+            advice: "Look at the list.".into(),
+        }]
+    }
+
+    fn version(&self) -> VersionDto {
+        VersionDto { version: "0".into(), commit: None, platform: "x".into(), api: "v1".into() }
+    }
+
+    fn instances(&self) -> Vec<InstanceDto> {
+        vec![InstanceDto {
+            id: "1".into(),
+            host: "here".into(),
+            pid: 1,
+            version: "0".into(),
+            started: 1,
+            seen: 2,
+            own: true,
+        }]
+    }
+
     fn metrics(&self) -> String {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.metrics_made.fetch_add(1, Ordering::Relaxed);
         "# EOF\n".into()
     }
 }

@@ -3,6 +3,7 @@
 mod contract;
 mod document;
 mod fake;
+mod live;
 
 use std::{
     sync::{Arc, LazyLock, atomic::Ordering},
@@ -251,7 +252,7 @@ async fn metrics_are_made_at_most_once_a_second_however_many_ask() {
         one.await.unwrap();
     }
     let most = began.elapsed().as_secs() as usize + 1;
-    let made = control.0.load(Ordering::Relaxed);
+    let made = control.metrics_made.load(Ordering::Relaxed);
     assert!((1..=most).contains(&made), "{made} pages in {:?}", began.elapsed());
     stop.cancel();
     served.await.unwrap().unwrap();

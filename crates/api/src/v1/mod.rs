@@ -1,7 +1,12 @@
 //! The routes of `/api/v1`, a module for each subject. Each handler describes itself for the OpenAPI document.
 
 mod bans;
+mod codes;
+mod connections;
 mod document;
+mod events;
+mod jobs;
+mod log;
 mod nodes;
 mod sessions;
 mod settings;
@@ -20,6 +25,11 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(bans::routes())
         .merge(sessions::routes())
         .merge(settings::routes())
+        .merge(connections::routes())
+        .merge(jobs::routes())
+        .merge(events::routes())
+        .merge(log::routes())
+        .merge(codes::routes())
         .merge(document::routes())
 }
 

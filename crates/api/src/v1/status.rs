@@ -4,13 +4,17 @@ use axum::{Json, extract::State};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, ExplainDto, ExplainQuery, StatusDto,
+    ApiError, ExplainDto, ExplainQuery, InstanceDto, StatusDto, VersionDto,
     input::{NoParameters, Parameters, parameters},
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(status)).routes(routes!(explain))
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(explain))
+        .routes(routes!(version))
+        .routes(routes!(instances))
 }
 
 /// The state of the whole instance.
@@ -25,4 +29,24 @@ async fn status(State(state): State<ApiState>, query: Parameters<NoParameters>) 
 async fn explain(State(state): State<ApiState>, query: Parameters<ExplainQuery>) -> Result<Json<ExplainDto>, ApiError> {
     let query = parameters(query)?;
     state.off_thread(move |control| control.explain(&query)).await?.map(Json)
+}
+
+/// The version of the program and of this API.
+#[utoipa::path(get, path = "/version", tag = "status", responses((status = 200, body = VersionDto)))]
+async fn version(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<VersionDto>, ApiError> {
+    parameters(query)?;
+    Ok(Json(state.control.version()))
+}
+
+/// The processes of this installation.
+#[utoipa::path(
+    get, path = "/instances", operation_id = "list_instances", tag = "status",
+    responses((status = 200, body = Vec<InstanceDto>))
+)]
+async fn instances(
+    State(state): State<ApiState>,
+    query: Parameters<NoParameters>,
+) -> Result<Json<Vec<InstanceDto>>, ApiError> {
+    parameters(query)?;
+    Ok(Json(state.control.instances()))
 }

@@ -6,7 +6,7 @@ use hezar_gateway::Traffic;
 use super::ApiBackend;
 
 impl ApiBackend {
-    pub(crate) fn traffic(&self) -> TrafficDto {
+    pub(crate) fn traffic_so_far(&self) -> TrafficDto {
         let Traffic { ok, failed, refused, up, down, tunnels, connections } = self.metrics.traffic();
         TrafficDto { ok, failed, refused, up, down, tunnels, connections }
     }

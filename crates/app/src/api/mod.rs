@@ -1,28 +1,36 @@
 //! The program behind the API: answers its questions from the pool and does what it asks.
 
+mod about;
 mod bans;
+pub(crate) mod codes;
+pub(crate) mod connections;
+pub(crate) mod events;
 mod explain;
 mod live;
+mod log;
 mod manual;
 pub(crate) mod metrics;
 mod nodes;
 pub(crate) mod on_demand;
 mod order;
+mod parts;
 mod sessions;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hezar_api::{
-    AddQuery, AddReport, ApiError, BanDto, EndReport, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest,
-    FetchReport, FetchRequest, HealthDto, LiftReport, LivePort, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport,
-    ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort, SessionsQuery,
-    SettingsPort, StateCounts, StatusDto,
+    AddQuery, AddReport, ApiError, BanDto, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage,
+    ConnectionsQuery, EndReport, EventHub, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
+    FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LivePort, LogPage, LogQuery, NodeDto, NodesPage,
+    NodesPort, NodesQuery, ProbeReport, ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto,
+    SessionsPort, SessionsQuery, SettingsPort, StatusDto, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
-use hezar_gateway::Sessions;
+use hezar_gateway::{Connections, Sessions};
 use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use crate::{
     bans::Bans,
@@ -31,6 +39,7 @@ use crate::{
     runtime::{listeners::Listeners, prober::ProberSlot, reload::Runtime},
     sources::{Collector, status::SourceTable},
 };
+use connections::RateSampler;
 use nodes::{Filter, dto};
 
 /// The running instance as the API sees it.
@@ -48,6 +57,10 @@ pub(crate) struct ApiBackend {
     pub(crate) collector: Arc<Collector>,
     pub(crate) diagnosis: Diagnosis,
     pub(crate) runtime: Arc<Runtime>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) rates: RateSampler,
+    pub(crate) hub: Arc<EventHub>,
+    pub(crate) jobs: JobTable,
 }
 
 #[async_trait]
@@ -119,27 +132,63 @@ impl LivePort for ApiBackend {
         let snapshot = self.pool.snapshot();
         let counts = snapshot.counts();
         let census = self.table.census(&snapshot);
-        let nodes = StateCounts {
-            new: counts.new,
-            healthy: counts.healthy,
-            suspect: counts.suspect,
-            dead: counts.dead,
-            unsupported: counts.unsupported,
-            quarantined: counts.quarantined,
-        };
         StatusDto {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: crate::version::VERSION.to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.listeners.addresses().first().map(ToString::to_string).unwrap_or_default(),
             reason: self.diagnosis.refresh().map(|line| line.to_string()),
-            nodes,
+            nodes: events::state_counts(&counts),
             exits: snapshot.exits(),
             schemes: census.schemes.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
             sources: self.table.sources(&census, &self.pool.left_out()),
-            traffic: self.traffic(),
+            traffic: self.traffic_so_far(),
             troubles: self.troubles(),
             store: self.table.store(),
         }
+    }
+
+    fn traffic(&self) -> TrafficDto {
+        self.traffic_so_far()
+    }
+
+    fn connections(&self, query: &ConnectionsQuery) -> Result<ConnectionsPage, ApiError> {
+        self.connections_page(query)
+    }
+
+    fn end_connection(&self, id: u64) -> bool {
+        self.connections.end(id)
+    }
+
+    fn end_connections(&self, filter: &ConnectionsFilter) -> Result<ConnectionsEnded, ApiError> {
+        self.end_fitting_connections(filter)
+    }
+
+    fn log(&self, query: &LogQuery) -> Result<LogPage, ApiError> {
+        log::page(query)
+    }
+
+    fn log_changes(&self) -> watch::Receiver<u64> {
+        crate::logs::recent().changes()
+    }
+
+    fn events(&self) -> &EventHub {
+        &self.hub
+    }
+
+    fn jobs(&self) -> &JobTable {
+        &self.jobs
+    }
+
+    fn codes(&self) -> Vec<CodeDto> {
+        codes::all()
+    }
+
+    fn version(&self) -> VersionDto {
+        about::version()
+    }
+
+    fn instances(&self) -> Vec<InstanceDto> {
+        vec![about::own_instance(self.started, self.clock.now())]
     }
 
     fn metrics(&self) -> String {

@@ -1,8 +1,10 @@
 //! Work that the API asks for at once: probing nodes and reading sources, with a bounded wait for the results.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use hezar_api::{ApiError, FetchReport, FetchRequest, FetchedDto, NodesQuery, ProbeReport, ProbeRequest, ProbedDto};
+use hezar_api::{
+    ApiError, FetchReport, FetchRequest, FetchedDto, JobProgress, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
+};
 use hezar_core::NodeId;
 use hezar_probe::{ProbeAnswer, ProbeNowError, ProbeResult};
 use tokio::{
@@ -14,7 +16,11 @@ use super::{ApiBackend, nodes::Filter};
 use crate::{
     bans::bound_short_ids,
     sources::{FetchNowError, Reading},
+    supervise::named,
 };
+
+/// How long work is followed that goes on after the answer.
+const LONGEST_JOB: Duration = Duration::from_secs(3600);
 
 impl ApiBackend {
     pub(crate) async fn probe_on_demand(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
@@ -28,13 +34,26 @@ impl ApiBackend {
         while report.pending > 0
             && let Ok(Some(answer)) = timeout_at(end, answers.next()).await
         {
-            let probed = probed(&answer);
-            report.pending -= 1;
-            *(if probed.works { &mut report.works } else { &mut report.failed }) += 1;
-            if report.nodes.len() < ProbeReport::MOST_RESULTS {
-                report.nodes.push(probed);
-            }
+            count(&mut report, &answer);
         }
+        if report.pending == 0 {
+            return Ok(report);
+        }
+        // When no more jobs may run the work goes on all the same, and nobody follows it.
+        let Ok(mut job) = self.jobs.start("probe", progress(report.asked, report.pending)) else { return Ok(report) };
+        report.job = Some(job.id());
+        let mut rest = report.clone();
+        let end = Instant::now() + LONGEST_JOB;
+        let following = async move {
+            while rest.pending > 0
+                && let Ok(Some(answer)) = timeout_at(end, answers.next()).await
+            {
+                count(&mut rest, &answer);
+                job.progress(rest.asked - rest.pending);
+            }
+            job.finish(&rest);
+        };
+        tokio::spawn(named("job", following));
         Ok(report)
     }
 
@@ -78,8 +97,41 @@ impl ApiBackend {
             report.pending -= 1;
             report.sources.push(fetched(&reading));
         }
+        if report.pending == 0 {
+            return Ok(report);
+        }
+        // When no more jobs may run the work goes on all the same, and nobody follows it.
+        let Ok(mut job) = self.jobs.start("fetch", progress(report.asked, report.pending)) else { return Ok(report) };
+        report.job = Some(job.id());
+        let mut rest = report.clone();
+        let end = Instant::now() + LONGEST_JOB;
+        let following = async move {
+            while rest.pending > 0
+                && let Ok(Some(reading)) = timeout_at(end, readings.recv()).await
+            {
+                rest.pending -= 1;
+                rest.sources.push(fetched(&reading));
+                job.progress(rest.asked - rest.pending);
+            }
+            job.finish(&rest);
+        };
+        tokio::spawn(named("job", following));
         Ok(report)
     }
+}
+
+/// Counts one result.
+fn count(report: &mut ProbeReport, answer: &ProbeAnswer) {
+    let probed = probed(answer);
+    report.pending -= 1;
+    *(if probed.works { &mut report.works } else { &mut report.failed }) += 1;
+    if report.nodes.len() < ProbeReport::MOST_RESULTS {
+        report.nodes.push(probed);
+    }
+}
+
+const fn progress(total: usize, pending: usize) -> JobProgress {
+    JobProgress { done: total - pending, total }
 }
 
 fn probed(answer: &ProbeAnswer) -> ProbedDto {

@@ -8,16 +8,11 @@ use serde_json::json;
 use crate::{
     cli::{Cli, CompletionsArgs, JsonArgs},
     output,
+    version::{COMMIT, VERSION, platform},
 };
 
-/// The version of the package.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The commit that was built, when it was known; with a plus sign when the tree held changes.
-const COMMIT: Option<&str> = option_env!("HEZAR_COMMIT");
-
 pub(super) fn version(args: &JsonArgs) -> anyhow::Result<ExitCode> {
-    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let target = platform();
     if args.json {
         output::json(&json!({ "version": VERSION, "commit": COMMIT, "target": target }))?;
     } else {

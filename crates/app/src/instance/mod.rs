@@ -4,7 +4,7 @@ mod store_task;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_api::Control;
+use hezar_api::{Control, EventHub, JobTable};
 use hezar_core::Secret;
 use hezar_gateway::{Gateway, Sessions};
 use tokio::{net::TcpListener, sync::Mutex};
@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{
         ApiBackend,
+        connections::RateSampler,
+        events::EventFeed,
         metrics::{register_pool, register_tasks},
     },
     base::Base,
@@ -64,6 +66,7 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
     let gateway = Gateway::new(convert::gateway(&base.config), pool, engine, base.clock, metrics.clone())
         .with_sessions(Arc::clone(&sessions))
         .with_explanation(move || line.read().clone());
+    let connections = Arc::clone(gateway.connections());
     let api_address = api.as_ref().map(TcpListener::local_addr).transpose()?;
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
     let listeners = Arc::new(Listeners::new(gateway, pool, native, api_address, stop.clone()));
@@ -152,7 +155,28 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
         announcement = announce(&base.config, api_address, &token);
         let token_file = base.config.api.token.is_none().then(|| base.config.data.join(token::TOKEN_FILE));
         greeting.api = Some((api_address, token_file));
+        let hub = Arc::new(EventHub::new(base.clock.now().0));
+        let feed = EventFeed {
+            hub: Arc::clone(&hub),
+            pool: Arc::clone(&base.pool),
+            metrics: metrics.clone(),
+            diagnosis: diagnosis.clone(),
+            table: table.clone(),
+            clock: base.clock,
+        };
+        tasks.restarting(
+            "events",
+            every_time(&stop, Arc::new(feed), |feed, stop| async move {
+                feed.run(stop).await;
+                Ok(())
+            }),
+        );
+        let clock = base.clock;
         let desk = ApiBackend {
+            connections,
+            rates: RateSampler::default(),
+            jobs: JobTable::new(Arc::clone(&hub), move || clock.now()),
+            hub,
             pool: Arc::clone(&base.pool),
             clock: base.clock,
             started: base.clock.now(),

@@ -1,6 +1,7 @@
 //! Logging: to the terminal, and to daily files when the configuration asks for them.
 
 mod files;
+mod recent;
 
 use anyhow::Context;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -16,6 +17,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use files::LogFiles;
+pub(crate) use recent::{level_name, recent};
 
 /// Keeps the background writer alive; what is still buffered is written when it is dropped.
 #[must_use]
@@ -34,7 +36,8 @@ type BoxLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogGuard> {
-    let mut layers = vec![terminal(config)?];
+    let kept = recent::RecentLayer.with_filter(EnvFilter::try_new(&config.level.0)?).boxed();
+    let mut layers = vec![terminal(config)?, kept];
     let mut writer = None;
     if let Some(folder) = &config.folder {
         let files = LogFiles::open(folder, config.keep, config.max_bytes.0)

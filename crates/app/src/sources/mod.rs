@@ -42,7 +42,7 @@ const AT_A_TIME: usize = 4;
 const MOST_ORDERS: usize = 16;
 
 /// The codes of what can be wrong with documents that arrived whole.
-pub const SOURCE_CODES: &[CodeDoc] = &[
+pub(crate) const SOURCE_CODES: &[CodeDoc] = &[
     CodeDoc::new(
         NO_NODES,
         "The source answered, and nothing in the answer is a node: a web page, an empty list or garbage. The nodes it listed before stay.",

@@ -1,7 +1,7 @@
 //! What the API and the commands do to a running instance, and what strangers cannot do to it.
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     net::{SocketAddr, TcpStream},
     process::Command,
     time::{Duration, Instant},
@@ -10,7 +10,10 @@ use std::{
 use hezar_lab::{World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
+use crate::{
+    api,
+    harness::{Home, Instance, eventually},
+};
 
 const TOKEN: &str = "a-token-for-this-test";
 
@@ -31,21 +34,7 @@ fn start(home: &Home, list: &str) -> Instance {
 
 /// One request to the API: the status and the body.
 fn ask(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n\r\n"
-    )
-    .unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    api::ask(address, TOKEN, method, path, body)
 }
 
 fn json(answer: &(u16, String)) -> Value {

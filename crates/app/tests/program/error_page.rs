@@ -2,31 +2,12 @@
 
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
-use hezar_core::CodeDoc;
-
-/// Every table of codes, with its heading.
-fn tables() -> Vec<(&'static str, &'static [CodeDoc])> {
-    vec![
-        ("Connections through a node", hezar_engine::Cause::CODES),
-        ("Nodes that cannot be dialled", hezar_engine::BuildError::CODES),
-        ("Nodes that are not to be dialled", hezar_pool::REFUSED),
-        ("The gateway's own answers", hezar_gateway::Refusal::CODES),
-        ("Refused lines of a list", hezar_formats::RejectCode::CODES),
-        ("Sources", hezar_fetch::FetchError::CODES),
-        ("Sources, after the fetch", hezar::SOURCE_CODES),
-        ("Nodes in quarantine", hezar_probe::TAMPERING),
-        ("The store", hezar_store::StoreError::CODES),
-        ("Codes of other versions", hezar_core::Code::CODES),
-        ("The API", hezar_api::ApiError::CODES),
-    ]
-}
-
 fn page() -> String {
     let mut page = String::from(
         "# Codes\n\nOne stable code per cause, the same in logs, metrics, the API's JSON and the `Proxy-Status` header. \
          This page is checked\nagainst the program: `HEZAR_WRITE_DOCS=1 cargo test -p hezar error_page` writes it.\n",
     );
-    for (title, codes) in tables() {
+    for (title, codes) in hezar::code_tables() {
         let _ = write!(page, "\n## {title}\n\n| code | meaning |\n|---|---|\n");
         for doc in codes {
             let _ = writeln!(page, "| `{}` | {} |", doc.code, doc.meaning);
@@ -48,7 +29,7 @@ fn the_page_lists_every_code() {
 #[test]
 fn codes_are_well_formed_and_mean_one_thing() {
     let mut seen = BTreeSet::new();
-    for (_, codes) in tables() {
+    for (_, codes) in hezar::code_tables() {
         for doc in codes {
             assert!(
                 doc.code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),

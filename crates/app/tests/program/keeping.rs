@@ -1,12 +1,14 @@
 //! What was acknowledged is kept: over a full disk, `kill -9`, bans, and sources that change or leave the file.
 
 use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     process::{Command, Stdio},
 };
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
+use crate::{
+    api,
+    harness::{Home, Instance, eventually},
+};
 
 const TOKEN: &str = "a-token-for-this-test";
 
@@ -19,19 +21,8 @@ fn source(name: &str, file: &str) -> String {
 }
 
 /// One request to the API: the status and the body.
-fn ask(api: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(api).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {api}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap();
-    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    api::ask(address, TOKEN, method, path, body.as_bytes())
 }
 
 fn json(api: SocketAddr, path: &str) -> serde_json::Value {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod anonymity;
+mod api;
+mod api_live;
 mod churn;
 mod command_line;
 mod control;

@@ -7,23 +7,15 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, eventually};
+use crate::{
+    api,
+    harness::{Home, Instance, eventually},
+};
 
 /// A request to the API: the status and the JSON.
 fn ask(instance: &Instance, token: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(instance.api).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n\r\n{body}",
-        instance.api
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    let (status, body) = api::ask(instance.api, token, method, path, body.as_bytes());
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 /// The node that served a request of this user name, which is a base64 text with its colon.
