@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// All files below `root` with the name or the extension `wanted`, sorted; `target` and hidden folders are left out.
+/// All files below `root` with the name or the extension `wanted`, sorted; `target`, `node_modules` and hidden folders are left out.
 ///
 /// # Errors
 /// When a folder cannot be read.
@@ -18,7 +18,7 @@ pub(crate) fn find(root: &Path, wanted: &str) -> anyhow::Result<Vec<PathBuf>> {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
             if entry.file_type()?.is_dir() {
-                if name != "target" && !name.starts_with('.') {
+                if name != "target" && name != "node_modules" && !name.starts_with('.') {
                     folders.push(path);
                 }
             } else if name == wanted || path.extension().is_some_and(|extension| extension == wanted) {
