@@ -36,6 +36,9 @@ impl Scope {
     pub(crate) fn needed(method: &Method, path: &str) -> Self {
         if *method == Method::POST && path == "/feedback" {
             Self::Feedback
+        } else if path.starts_with("/nodes/") && path.ends_with("/link") {
+            // A link holds the credentials of its node.
+            Self::Admin
         } else if *method == Method::GET || *method == Method::HEAD {
             Self::Read
         } else {
@@ -67,6 +70,7 @@ mod tests {
         let needed = |method: Method, path: &str| Scope::needed(&method, path);
         assert_eq!(needed(Method::GET, "/nodes"), Scope::Read);
         assert_eq!(needed(Method::HEAD, "/nodes"), Scope::Read);
+        assert_eq!(needed(Method::GET, "/nodes/ab/link"), Scope::Admin);
         assert_eq!(needed(Method::POST, "/feedback"), Scope::Feedback);
         assert_eq!(needed(Method::POST, "/feedback/"), Scope::Admin);
         assert_eq!(needed(Method::DELETE, "/feedback"), Scope::Admin);

@@ -19,6 +19,9 @@ pub enum ApiError {
         /// What is needed.
         needed: &'static str,
     },
+    /// Another site makes the request through a browser that is signed in.
+    #[error("another site makes this request: the page's own requests carry the header X-Hezar-Page")]
+    CrossSite,
     /// The Host header names another site: a web page may be talking through the browser (DNS rebinding).
     #[error("the Host header is not an address of this API")]
     ForeignHost,
@@ -71,6 +74,10 @@ impl ApiError {
         CodeDoc::new("api-unauthorized", "The API token is missing or wrong (HTTP 401)."),
         CodeDoc::new("api-forbidden", "The scope of the API token does not allow the request (HTTP 403)."),
         CodeDoc::new(
+            "api-cross-site",
+            "Another site makes a request in a browser that is signed in to the page, or the header X-Hezar-Page is missing (HTTP 403).",
+        ),
+        CodeDoc::new(
             "api-foreign-host",
             "The Host header is not an address of the API, as in a DNS rebinding attack (HTTP 421).",
         ),
@@ -103,6 +110,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "api-unauthorized",
             Self::Forbidden { .. } => "api-forbidden",
+            Self::CrossSite => "api-cross-site",
             Self::ForeignHost => "api-foreign-host",
             Self::BadRequest(_) => "api-bad-request",
             Self::Method => "api-method",
@@ -122,7 +130,7 @@ impl ApiError {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -23,6 +23,11 @@ impl Guard {
         Self { token, listen, hosts }
     }
 
+    /// The port that the API listens on.
+    pub(crate) const fn port(&self) -> u16 {
+        self.listen.port()
+    }
+
     /// A browser that was lured to a page with a rebound name sends that name: only addresses and known names pass.
     pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).ok_or(ApiError::ForeignHost)?;
@@ -36,18 +41,19 @@ impl Guard {
 
     /// Who sends the request, by its token.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or(ApiError::Unauthorized)?;
+        let given = bearer(headers).ok_or(ApiError::Unauthorized)?;
         if !same(given.as_bytes(), self.token.expose().as_bytes()) {
             return Err(ApiError::Unauthorized);
         }
         Ok(Caller { name: OWN_TOKEN.into(), scope: Scope::Admin })
     }
+}
+
+/// The token that a request brings (RFC 6750, section 2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// The host without its port and brackets.

@@ -10,6 +10,7 @@ mod events;
 mod guard;
 mod input;
 mod jobs;
+mod metrics;
 mod openapi;
 mod page;
 mod paging;
@@ -29,14 +30,15 @@ pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded, ConnectionsFilter,
     ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto, ExplainDto,
     ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto,
-    InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LogLineDto, LogPage, LogQuery, NodeChange, NodeDto,
-    NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport, RemoveReport,
-    RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TrafficDto,
-    TrafficEvent, TroubleDto, VersionDto,
+    InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery, NodeChange,
+    NodeDto, NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport,
+    RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto,
+    SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, VersionDto,
 };
 pub use error::ApiError;
 pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
+pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort};
 pub use problem::ProblemDto;

@@ -31,6 +31,7 @@ const TAGS: &[(&str, &str)] = &[
     ("connections", "Requests, tunnels and associations that are alive."),
     ("jobs", "Work that goes on after its request was answered."),
     ("settings", "Sources and the configuration."),
+    ("page", "How browsers sign in to the web page."),
 ];
 
 /// Statuses of refusals that every route has.
@@ -114,7 +115,8 @@ fn refusals(path: &str, method: &Method, operation: &mut Operation) {
         let problem = || RefOr::<Response>::Ref(Ref::from_response_name(format!("Problem{status}")));
         operation.responses.responses.entry(status.to_string()).or_insert_with(problem);
     }
-    if guarded {
+    let open = operation.security.as_ref().is_some_and(|needed| *needed == [SecurityRequirement::default()]);
+    if guarded && !open {
         let scope = Scope::needed(method, path.strip_prefix(PREFIX).unwrap_or(path)).name();
         let said = format!("Needs a token of the scope `{scope}`.");
         let text = operation.description.take().filter(|text| !text.is_empty());

@@ -12,7 +12,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ApiError, Control, HealthzDto, Scope, guard::Guard, openapi, state::ApiState, v1};
+use crate::{ApiError, Control, HealthzDto, Scope, guard::Guard, openapi, page, state::ApiState, v1};
 
 /// The router that serves the API.
 pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: CancellationToken) -> axum::Router {
@@ -20,6 +20,7 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: Cancellation
     let guarded = v1::routes().route_layer(middleware::from_fn_with_state(state.clone(), need_token));
     let (router, _) = described(guarded).split_for_parts();
     router
+        .merge(page::file_routes())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(middleware::from_fn_with_state(state.clone(), need_host))
@@ -39,7 +40,7 @@ fn described(v1: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(healthz))
         .routes(routes!(metrics))
-        .nest(openapi::PREFIX, v1)
+        .nest(openapi::PREFIX, page::session_routes().merge(v1))
 }
 
 async fn need_host(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -50,6 +51,9 @@ async fn need_host(State(state): State<ApiState>, request: Request, next: Next) 
 }
 
 async fn need_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    if let Err(error) = state.page.adopt_cookie(&mut request) {
+        return error.into_response();
+    }
     let caller = match state.guard.caller(request.headers()) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),

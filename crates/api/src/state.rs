@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiError, Control, guard::Guard, page::MetricsPage};
+use crate::{ApiError, Control, guard::Guard, metrics::MetricsPage, page::PageAccess};
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
 const HEAVY: usize = 2;
@@ -19,6 +19,7 @@ pub(crate) struct ApiState {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) metrics: Arc<MetricsPage>,
+    pub(crate) page: Arc<PageAccess>,
     /// The OpenAPI document.
     pub(crate) document: Bytes,
     /// Places for clients that watch events.
@@ -32,6 +33,7 @@ impl ApiState {
     pub(crate) fn new(control: Arc<dyn Control>, guard: Guard, document: String, stop: CancellationToken) -> Self {
         Self {
             control,
+            page: Arc::new(PageAccess::new(guard.port())),
             guard: Arc::new(guard),
             metrics: Arc::default(),
             document: document.into(),

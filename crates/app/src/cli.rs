@@ -68,6 +68,9 @@ pub(crate) enum Command {
     Status(JsonArgs),
     /// Watch the running instance: pool, traffic, sources, last errors
     Top,
+    /// Print the address of the web page, with a code that signs a browser in once, and open it
+    #[command(after_help = "Examples:\n  hezar page\n  hezar page --print | qrencode -t ansiutf8")]
+    Page(PageArgs),
     /// Print what the parser reads in a file or on standard input
     #[command(
         after_help = "Examples:\n  hezar parse subscription.txt\n  curl -s https://example.org/sub | hezar parse - --json"
@@ -152,6 +155,13 @@ pub(crate) struct JsonArgs {
     /// Print JSON for programs instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PageArgs {
+    /// Only print the address, also where there is a browser
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,9 @@ impl Greeting {
             Some((address, None)) => lines.push(format!("  API      http://{}", reachable(*address))),
             None => {}
         }
+        if self.api.is_some() {
+            lines.push("  page     `hezar page` opens it, signed in".to_owned());
+        }
         lines.push(format!("  nodes    {}", self.nodes()));
         let config = self.config.as_ref().map(|file| format!(" in {}", file.display())).unwrap_or_default();
         let sources =
@@ -115,6 +118,7 @@ mod tests {
             "curl -x http://127.0.0.1:8000 ",
             "127.0.0.1:8001   another listener",
             "http://127.0.0.1:9090   token in /data/token",
+            "page     `hezar page`",
             "2 healthy, 1 dead",
             "6 in /etc/hezar.toml",
             "`hezar nodes`",

@@ -59,6 +59,11 @@ impl Remote {
         Ok(Self { address: reachable(address), token, hint })
     }
 
+    /// Where its API and its page are reached.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
@@ -138,7 +143,7 @@ impl From<Running> for Remote {
 }
 
 /// An instance that listens on every address is asked through loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
     }

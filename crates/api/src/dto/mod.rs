@@ -7,9 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 mod actions;
 mod live;
+mod trial;
 
 pub use actions::*;
 pub use live::*;
+pub use trial::*;
 
 /// Filters and the page of `GET /api/v1/nodes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -112,6 +114,13 @@ pub struct NodeDto {
     pub unsupported: Option<String>,
     /// The code of how it was caught tampering, while it is in quarantine.
     pub quarantine: Option<String>,
+}
+
+/// The answer to `GET /api/v1/nodes/{id}/link`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LinkDto {
+    /// The share link of the node, with its credentials.
+    pub link: String,
 }
 
 /// One page of nodes.

@@ -1,13 +1,15 @@
 //! What goes on now: state, metrics, and what a request could use.
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
     ApiError, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, EventHub, ExplainDto,
-    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, StatusDto, TrafficDto, VersionDto,
+    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, StatusDto, TestReport, TestRequest, TrafficDto,
+    VersionDto,
 };
-
 /// What goes on now: state, metrics, and what a request could use.
+#[async_trait]
 pub trait LivePort: Send + Sync + 'static {
     /// Whether nodes carry traffic, in a time that does not depend on how many there are.
     fn health(&self) -> HealthDto;
@@ -17,6 +19,13 @@ pub trait LivePort: Send + Sync + 'static {
 
     /// All metrics in the Prometheus (OpenMetrics) text form.
     fn metrics(&self) -> String;
+
+    /// Sends one request through a listener of the instance, as a client would.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when the URL is malformed, [`ApiError::NotFound`] when there is no such listener,
+    /// [`ApiError::Busy`] when as many tests as may be are under way.
+    async fn test(&self, request: &TestRequest) -> Result<TestReport, ApiError>;
 
     /// Explains which nodes a request could use.
     ///

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use hyper::body::Bytes;
 
 use crate::{
-    AddQuery, AddReport, ApiError, BanDto, LiftReport, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest,
-    RemoveReport, RemoveRequest, Saved,
+    AddQuery, AddReport, ApiError, BanDto, LiftReport, LinkDto, NodeDto, NodesPage, NodesQuery, ProbeReport,
+    ProbeRequest, RemoveReport, RemoveRequest, Saved,
 };
 
 /// Nodes and bans: what the API asks about them and does with them.
@@ -22,6 +22,12 @@ pub trait NodesPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when the id is malformed.
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError>;
+
+    /// The share link of one node, with its credentials.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when the id is malformed.
+    fn link(&self, id: &str) -> Result<Option<LinkDto>, ApiError>;
 
     /// Adds the links in `text` (any form and encoding that the parser reads), and waits a moment until they are in the store.
     ///

@@ -110,6 +110,10 @@ impl NodesPort for Fake {
         Ok((id == node().id).then(node))
     }
 
+    fn link(&self, id: &str) -> Result<Option<LinkDto>, ApiError> {
+        Ok((id == node().id).then(|| LinkDto { link: "ss://a".into() }))
+    }
+
     async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
         let report = AddReport { added: if query.allow_private { 0 } else { lines }, ..AddReport::default() };
@@ -160,7 +164,13 @@ impl SessionsPort for Fake {
     }
 }
 
+#[async_trait]
 impl LivePort for Fake {
+    async fn test(&self, request: &TestRequest) -> Result<TestReport, ApiError> {
+        let url = request.url.clone().ok_or_else(|| ApiError::BadRequest("no url".into()))?;
+        Ok(TestReport { works: true, url, status: Some(200), ..TestReport::default() })
+    }
+
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
         Ok(ExplainDto {
             listener: "proxy".into(),

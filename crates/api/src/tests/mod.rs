@@ -4,6 +4,7 @@ mod contract;
 mod document;
 mod fake;
 mod live;
+mod page;
 
 use std::{
     sync::{Arc, LazyLock, atomic::Ordering},
@@ -92,6 +93,9 @@ async fn one_node() {
     let id = node().id;
     assert_eq!(ask(&request("GET", &format!("/api/v1/nodes/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("GET", "/api/v1/nodes/ff", "")).await.0, 404);
+    let (status, body) = ask(&request("GET", &format!("/api/v1/nodes/{id}/link"), "")).await;
+    assert_eq!((status, body.as_str()), (200, r#"{"link":"ss://a"}"#));
+    assert_eq!(ask(&request("GET", "/api/v1/nodes/ff/link", "")).await.0, 404);
     assert_eq!(ask(&request("DELETE", &format!("/api/v1/nodes/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("DELETE", "/api/v1/nodes/ff", "")).await.0, 404);
 }

@@ -11,11 +11,12 @@ mod nodes;
 mod sessions;
 mod settings;
 mod status;
+mod trial;
 
 use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::state::ApiState;
+use crate::{page, state::ApiState};
 
 /// Every route of `/api/v1`, without that prefix.
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(events::routes())
         .merge(log::routes())
         .merge(codes::routes())
+        .merge(trial::routes())
+        .merge(page::code_routes())
         .merge(document::routes())
 }
 

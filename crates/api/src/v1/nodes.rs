@@ -5,15 +5,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::done_or_accepted;
 use crate::{
-    AddQuery, AddReport, ApiError, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProblemDto, RemoveReport,
-    RemoveRequest, Saved,
+    AddQuery, AddReport, ApiError, LinkDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProblemDto,
+    RemoveReport, RemoveRequest, Saved,
     body::WholeBody,
     input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list, add, remove)).routes(routes!(show, remove_one)).routes(routes!(probe))
+    OpenApiRouter::new()
+        .routes(routes!(list, add, remove))
+        .routes(routes!(show, remove_one))
+        .routes(routes!(link))
+        .routes(routes!(probe))
 }
 
 /// One page of nodes.
@@ -74,6 +78,21 @@ async fn show(
 ) -> Result<Json<NodeDto>, ApiError> {
     parameters(query)?;
     state.control.node(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
+}
+
+/// The share link of one node. It holds the node's credentials, so that it takes a token of the scope `admin`.
+#[utoipa::path(
+    get, path = "/nodes/{id}/link", operation_id = "show_node_link", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
+    responses((status = 200, body = LinkDto))
+)]
+async fn link(
+    State(state): State<ApiState>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+) -> Result<Json<LinkDto>, ApiError> {
+    parameters(query)?;
+    state.control.link(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Removes one node.

@@ -15,6 +15,7 @@ pub(crate) mod on_demand;
 mod order;
 mod parts;
 mod sessions;
+mod trial;
 
 use std::sync::Arc;
 
@@ -22,15 +23,16 @@ use async_trait::async_trait;
 use hezar_api::{
     AddQuery, AddReport, ApiError, BanDto, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage,
     ConnectionsQuery, EndReport, EventHub, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
-    FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LivePort, LogPage, LogQuery, NodeDto, NodesPage,
-    NodesPort, NodesQuery, ProbeReport, ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto,
-    SessionsPort, SessionsQuery, SettingsPort, StatusDto, TrafficDto, VersionDto,
+    FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort, LogPage, LogQuery, NodeDto,
+    NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved,
+    SessionDto, SessionsPort, SessionsQuery, SettingsPort, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
+use hezar_engine::TlsClients;
 use hezar_gateway::{Connections, Sessions};
 use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     bans::Bans,
@@ -61,6 +63,10 @@ pub(crate) struct ApiBackend {
     pub(crate) rates: RateSampler,
     pub(crate) hub: Arc<EventHub>,
     pub(crate) jobs: JobTable,
+    /// For the pages that tests ask for over https.
+    pub(crate) tls: TlsClients,
+    /// Bounds the tests that run at a time.
+    pub(crate) trials: Arc<Semaphore>,
 }
 
 #[async_trait]
@@ -77,6 +83,11 @@ impl NodesPort for ApiBackend {
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
         Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| dto(&node)))
+    }
+
+    fn link(&self, id: &str) -> Result<Option<LinkDto>, ApiError> {
+        let node = self.find(id)?.and_then(|id| self.pool.node(id));
+        Ok(node.map(|node| LinkDto { link: hezar_formats::to_link(node.spec(), &node.label()) }))
     }
 
     async fn add(&self, text: Bytes, query: &AddQuery) -> Result<Saved<AddReport>, ApiError> {
@@ -119,7 +130,12 @@ impl SessionsPort for ApiBackend {
     }
 }
 
+#[async_trait]
 impl LivePort for ApiBackend {
+    async fn test(&self, request: &TestRequest) -> Result<TestReport, ApiError> {
+        self.try_listener(request).await
+    }
+
     fn explain(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
         self.explain_request(query)
     }

@@ -5,6 +5,7 @@ mod export;
 mod fetch;
 mod init;
 mod nodes;
+mod page;
 mod parse;
 mod probe;
 mod remote;
@@ -72,6 +73,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
+        Command::Page(args) => block_on(page::page(global.remote()?, args)),
         Command::Top => block_on(top::top(global.remote()?)),
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(global.config()?, args)),

@@ -7,7 +7,10 @@ use std::{net::SocketAddr, sync::Arc};
 use hezar_api::{Control, EventHub, JobTable};
 use hezar_core::Secret;
 use hezar_gateway::{Gateway, Sessions};
-use tokio::{net::TcpListener, sync::Mutex};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -35,6 +38,9 @@ use crate::{
     token,
 };
 pub(crate) use store_task::StoreTask;
+
+/// Requests of `POST /api/v1/test` that are under way at a time.
+const MAX_TRIALS: usize = 4;
 
 /// Runs everything until `stop` is cancelled; `load` reads the configuration again.
 pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -> anyhow::Result<()> {
@@ -190,6 +196,8 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             collector,
             diagnosis,
             runtime,
+            tls: base.native.tls().clone(),
+            trials: Arc::new(Semaphore::new(MAX_TRIALS)),
         };
         let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
         tracing::info!(address = %api_address, "api listens");

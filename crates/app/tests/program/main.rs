@@ -16,6 +16,7 @@ mod http_nodes;
 mod keeping;
 mod listeners;
 mod outage;
+mod page;
 mod places;
 mod power_cut;
 mod reload;

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hezar_core::settings::Settings;
 use tokio::{sync::Mutex, time::sleep};
+use url::Url;
 
 use super::{listeners::Listeners, prober::ProberSlot};
 use crate::{
@@ -134,6 +135,12 @@ impl Runtime {
         collector: Arc<Collector>,
     ) -> Self {
         Self { load, current: Mutex::new(current), pool, listeners, prober, collector }
+    }
+
+    /// The page that probes ask for where they come out, or, without one, the page that they ask for at all.
+    pub(crate) async fn test_page(&self) -> Url {
+        let probe = &self.current.lock().await.probe;
+        probe.trace_url.clone().unwrap_or_else(|| probe.url.clone())
     }
 
     /// Reads the configuration again and applies what differs.
