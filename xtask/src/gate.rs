@@ -4,7 +4,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::Context;
 
-use crate::{deny, peers, step::Steps, tidy};
+use crate::{deny, page, peers, step::Steps, tidy};
 
 /// Runs all of it.
 ///
@@ -25,6 +25,8 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     };
     steps.command("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     steps.inside("tidy", || tidy::run(root))?;
+    // First of all builds: every later one embeds the page that this makes.
+    let page = page::build(root, require_peers, steps)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     steps.command("clippy", &mut cargo(&clippy))?;
     let tests = ["test", "--workspace", "--exclude", "hezar-interop", "--no-fail-fast"];
@@ -32,6 +34,9 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
     steps.command("docs", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     steps.inside("deny", || deny::run(root, require_peers))?;
+    if page {
+        page::browse(root, require_peers, steps)?;
+    }
     let mut folder = None;
     steps.inside("peers", || {
         folder = Some(peers::install(root, require_peers)?);

@@ -6,6 +6,7 @@ mod gate;
 mod graph;
 mod load;
 mod measure;
+mod page;
 mod peers;
 mod source;
 mod step;

@@ -187,21 +187,26 @@ fn go(aside: &Path, package: &str, version: &str, binary: &str) -> anyhow::Resul
     fs::rename(aside.join(built), aside.join(binary)).context("the build made no program")
 }
 
-fn debian(package: &str, binary: &str) -> anyhow::Result<String> {
+/// Installs packages of the system, named with spaces between them, unless their program is there already.
+///
+/// # Errors
+/// When there is no apt-get, no right to use it, or no such package.
+pub(crate) fn debian(packages: &str, binary: &str) -> anyhow::Result<String> {
     if on_path(binary) {
         return Ok("from the system, already there".to_owned());
     }
     ensure!(on_path("apt-get"), "{binary} is not installed and this system has no apt-get");
     let user = Command::new("id").arg("-u").output()?;
-    ensure!(user.stdout.trim_ascii() == b"0", "install the package {package}, or run as root");
+    ensure!(user.stdout.trim_ascii() == b"0", "install {packages}, or run as root");
     let apt = |words: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
         must(&mut command)
     };
     apt(&["update", "-qq"])?;
-    apt(&["install", "-y", "-qq", "--no-install-recommends", package])?;
-    ensure!(on_path(binary), "the package {package} has no {binary}");
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    apt(&install.into_iter().chain(packages.split_whitespace()).collect::<Vec<_>>())?;
+    ensure!(on_path(binary), "{packages} came without {binary}");
     Ok("from the system, installed".to_owned())
 }
 

@@ -1,0 +1,49 @@
+// Every screen at three widths, in both themes and both languages: a screenshot of each, axe-core without violations, nothing on
+// the console, nothing wider than the page.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
+
+import { goTo, openPage, signIn } from "./browser.mjs";
+
+const WIDTHS = [1440, 768, 390];
+const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+async function violations(page) {
+  await page.evaluate(axeSource);
+  const result = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(" ")} (${node.failureSummary})`).slice(0, 3).join("; ")}`);
+}
+
+export async function allScreens(browser, instance, folder) {
+  let shots = 0;
+  const found = [];
+  for (const language of ["en", "fa"]) {
+    for (const theme of ["light", "dark"]) {
+      const { context, page, complaints } = await openPage(browser, instance, { language, theme });
+      await signIn(page, instance);
+      const screens = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href").replace("#/", "")));
+      assert.ok(screens.length > 5, `only ${screens.length} screens`);
+      for (const width of WIDTHS) {
+        await page.setViewportSize({ width, height: 900 });
+        for (const screen of screens) {
+          await goTo(page, screen);
+          const name = `${screen}-${width}-${theme}-${language}`;
+          await page.screenshot({ path: `${folder}/${name}.png` });
+          shots += 1;
+          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          if (overflow > 0) found.push(`${name}: ${overflow} px wider than the page`);
+          // What changes with the width alone is seen at the ends.
+          if (width !== 768) found.push(...(await violations(page)).map((text) => `${name}: ${text}`));
+        }
+      }
+      const direction = await page.evaluate(() => document.documentElement.dir);
+      assert.equal(direction, language === "fa" ? "rtl" : "ltr");
+      found.push(...complaints.map((text) => `${theme} ${language}: ${text}`));
+      await context.close();
+    }
+  }
+  assert.deepEqual(found, []);
+  return shots;
+}

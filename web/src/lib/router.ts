@@ -1,0 +1,47 @@
+// The address of a screen: it stands in the fragment, so that the paths of the API and of the Clash API stay free. A screen's
+// filters are its query: `#/nodes?state=healthy&sort=-latency`. A link to a filtered table can be kept and sent.
+
+import { computed, signal } from "@preact/signals";
+
+export interface Place {
+  readonly screen: string;
+  readonly query: URLSearchParams;
+}
+
+export function parsePlace(fragment: string): Place {
+  const text = fragment.replace(/^#\/?/, "");
+  const [path = "", query = ""] = text.split("?", 2);
+  return { screen: decodeURIComponent(path) || "overview", query: new URLSearchParams(query) };
+}
+
+export function formatPlace(screen: string, query: Readonly<Record<string, string | undefined>> = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") parameters.set(name, value);
+  }
+  const text = parameters.toString();
+  return `#/${screen}${text === "" ? "" : `?${text}`}`;
+}
+
+const fragment = signal(typeof location === "undefined" ? "" : location.hash);
+
+if (typeof window !== "undefined") {
+  window.addEventListener("hashchange", () => {
+    fragment.value = location.hash;
+  });
+}
+
+export const place = computed(() => parsePlace(fragment.value));
+
+export function go(screen: string, query: Readonly<Record<string, string | undefined>> = {}): void {
+  location.hash = formatPlace(screen, query);
+}
+
+// Changes parameters of the current screen without a new entry in the browser's history; empty values are removed.
+export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
+  const now = place.peek();
+  const merged: Record<string, string | undefined> = Object.fromEntries(now.query);
+  Object.assign(merged, changes);
+  history.replaceState(null, "", formatPlace(now.screen, merged));
+  fragment.value = location.hash;
+}

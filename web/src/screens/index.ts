@@ -1,0 +1,43 @@
+// Every screen with its name in the address and in the navigation.
+
+import type { ComponentType } from "preact";
+
+import { t } from "../i18n";
+import { BansScreen } from "./bans";
+import { ConnectionsScreen } from "./connections";
+import { ExplainScreen } from "./explain";
+import { FirstStart } from "./first-start";
+import { LogScreen } from "./log";
+import { NodesScreen } from "./nodes";
+import { Overview } from "./overview";
+import { SessionsScreen } from "./sessions";
+import { SourcesScreen } from "./sources";
+
+interface Screen {
+  readonly view: ComponentType;
+  readonly label: () => string;
+}
+
+const screen = (view: ComponentType, name: keyof ReturnType<typeof t>["screens"]): Screen => ({ view, label: () => t().screens[name] });
+
+export const screens: Readonly<Record<string, Screen>> = {
+  overview: screen(Overview, "overview"),
+  start: screen(FirstStart, "start"),
+  nodes: screen(NodesScreen, "nodes"),
+  sources: screen(SourcesScreen, "sources"),
+  bans: screen(BansScreen, "bans"),
+  connections: screen(ConnectionsScreen, "connections"),
+  log: screen(LogScreen, "log"),
+  sessions: screen(SessionsScreen, "sessions"),
+  explain: screen(ExplainScreen, "explain"),
+};
+
+export function groups(): readonly { readonly label: string; readonly screens: readonly string[] }[] {
+  const labels = t().groups;
+  return [
+    { label: labels.state, screens: ["overview", "start"] },
+    { label: labels.pool, screens: ["nodes", "sources", "bans"] },
+    { label: labels.traffic, screens: ["connections", "sessions", "explain"] },
+    { label: labels.system, screens: ["log"] },
+  ];
+}

@@ -1,0 +1,147 @@
+// Everything that is known of one node, and what can be done with it.
+
+import { useState } from "preact/hooks";
+
+import { api, value } from "../../api/client";
+import type { Node } from "../../api/types";
+import { fill, t, word } from "../../i18n";
+import { count, dateTime, fromNow } from "../../lib/format";
+import { useResource } from "../../lib/resource";
+import { copyAndSay } from "../../ui/copy";
+import { Confirm, Dialog } from "../../ui/dialog";
+import { Address, Country, Latency, StateBadge } from "../../ui/node";
+import { Failure, Loading } from "../../ui/states";
+import { attempt } from "../../ui/toast";
+import { loadLink, probe, remove } from "./actions";
+
+interface Props {
+  readonly id: string;
+  readonly onClose: () => void;
+  readonly changed: () => void;
+}
+
+export function NodeDialog({ id, onClose, changed }: Props) {
+  const node = useResource(id, (signal) => value(api.GET("/api/v1/nodes/{id}", { params: { path: { id } }, signal })), 3000);
+  return (
+    <Dialog title={node.value?.name || node.value?.server || t().nodes.node} onClose={onClose} wide>
+      {node.value === undefined && node.error === undefined && <Loading />}
+      {node.value === undefined && node.error !== undefined && <Failure error={node.error} retry={node.reload} />}
+      {node.value && (
+        <>
+          <Facts node={node.value} />
+          <Actions
+            node={node.value}
+            changed={() => {
+              node.reload();
+              changed();
+            }}
+            gone={() => {
+              onClose();
+              changed();
+            }}
+          />
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function Moment({ at }: { readonly at: number | null | undefined }) {
+  if (!at) return <span class="muted">–</span>;
+  return <time title={dateTime(at)}>{fromNow(at)}</time>;
+}
+
+function Facts({ node }: { readonly node: Node }) {
+  const c = t().nodes;
+  return (
+    <dl class="facts">
+      <dt>{c.state}</dt>
+      <dd>
+        <StateBadge state={node.state} /> {node.unsupported && <code>{node.unsupported}</code>}
+        {node.quarantine && <code class="bad">{node.quarantine}</code>}
+      </dd>
+      <dt>{c.id}</dt>
+      <dd>
+        <code>{node.id}</code>
+      </dd>
+      <dt>{c.server}</dt>
+      <dd>
+        <Address text={`${node.server}:${node.port}`} />
+      </dd>
+      <dt>{c.scheme}</dt>
+      <dd>
+        <code>
+          {node.scheme} · {node.transport} · {node.security}
+        </code>
+        {node.insecure && <p class="warn">{c.insecure}</p>}
+      </dd>
+      <dt>{c.latency}</dt>
+      <dd>
+        <Latency ms={node.latency_ms} />
+      </dd>
+      <dt>{c.exit}</dt>
+      <dd>
+        <Address text={node.exit_ip} /> <Country code={node.country} />
+      </dd>
+      <dt>{c.open}</dt>
+      <dd>{count(node.in_flight)}</dd>
+      <dt>{c.lastOk}</dt>
+      <dd>
+        <Moment at={node.last_ok} />
+      </dd>
+      <dt>{c.checked}</dt>
+      <dd>
+        <Moment at={node.last_checked} />
+      </dd>
+      <dt>{c.nextCheck}</dt>
+      <dd>
+        <Moment at={node.next_check} />
+      </dd>
+      <dt>{c.error}</dt>
+      <dd>
+        {node.last_error ? (
+          <>
+            <code class="bad">{node.last_error}</code> {word(t().codes, node.last_error) !== node.last_error && word(t().codes, node.last_error)}{" "}
+            <span class="muted">{fill(c.failures, { n: count(node.failures) })}</span>
+          </>
+        ) : (
+          <span class="muted">–</span>
+        )}
+      </dd>
+      <dt>{c.sources}</dt>
+      <dd>
+        <bdi>{node.sources.join(", ")}</bdi>
+      </dd>
+    </dl>
+  );
+}
+
+function Actions({ node, changed, gone }: { readonly node: Node; readonly changed: () => void; readonly gone: () => void }) {
+  const [asking, setAsking] = useState<"remove" | "ban" | undefined>(undefined);
+  const c = t().nodes;
+  return (
+    <div class="row end">
+      <button type="button" disabled={node.state === "unsupported"} onClick={() => void attempt(() => probe(node)).then(changed)}>
+        {c.probe}
+      </button>
+      <button type="button" onClick={() => void attempt(async () => copyAndSay(await loadLink(node)))}>
+        {c.copyLink}
+      </button>
+      <button type="button" class="danger" onClick={() => setAsking("remove")}>
+        {c.remove}
+      </button>
+      <button type="button" class="danger" onClick={() => setAsking("ban")}>
+        {c.ban}
+      </button>
+      {asking && (
+        <Confirm
+          title={asking === "ban" ? c.ban : c.remove}
+          text={asking === "ban" ? c.banText : c.removeText}
+          action={asking === "ban" ? c.ban : c.remove}
+          onConfirm={() => void attempt(() => remove([node.id], asking === "ban")).then((worked) => worked && gone())}
+          onClose={() => setAsking(undefined)}
+        />
+      )}
+    </div>
+  );
+}

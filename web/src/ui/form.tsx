@@ -1,0 +1,91 @@
+// A form for an object of the API: one field for each of its members that is worth a field, in the order in which they are given.
+
+import { useState } from "preact/hooks";
+
+import { t } from "../i18n";
+import { readField, toText, type Field, type Value, type Values } from "./fields";
+import { errorText } from "./toast";
+
+export type { Field, Values } from "./fields";
+
+interface Props {
+  readonly fields: readonly Field[];
+  readonly initial: Values;
+  readonly action: string;
+  readonly onSubmit: (changed: Values) => Promise<unknown>;
+  readonly onCancel: () => void;
+}
+
+function Input({ field, value, onChange }: { readonly field: Field; readonly value: Value | undefined; readonly onChange: (value: Value) => void }) {
+  const [text, setText] = useState(toText(value, field.kind === "lines" ? "\n" : ", "));
+  const change = (next: string) => {
+    setText(next);
+    onChange(readField(field, next));
+  };
+  const common = { value: text, placeholder: field.placeholder ?? "", required: field.required ?? false, ...(field.prose ? {} : { dir: "ltr" as const }) };
+  if (field.kind === "select") {
+    return (
+      <select value={text} onChange={(event) => change(event.currentTarget.value)}>
+        {field.options?.map(([name, label]) => (
+          <option key={name} value={name}>
+            {label}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  if (field.kind === "lines") return <textarea {...common} spellcheck={false} onInput={(event) => change(event.currentTarget.value)} />;
+  const onInput = (event: { currentTarget: HTMLInputElement }) => change(event.currentTarget.value);
+  if (field.kind === "secret") return <input {...common} type="password" autocomplete="new-password" onInput={onInput} />;
+  if (field.kind === "number") return <input {...common} type="number" onInput={onInput} />;
+  return <input {...common} type="text" autocomplete="off" onInput={onInput} />;
+}
+
+export function Form({ fields, initial, action, onSubmit, onCancel }: Props) {
+  const [changed, setChanged] = useState<Values>({});
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const set = (name: string, value: Value) => setChanged((before) => ({ ...before, [name]: value }));
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await onSubmit(changed);
+    } catch (error) {
+      setProblem(errorText(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="stack" onSubmit={(event) => void submit(event)}>
+      {fields.map((field) =>
+        field.kind === "check" ? (
+          <label key={field.name} class="check">
+            <input type="checkbox" checked={Boolean(changed[field.name] ?? initial[field.name])} onChange={(event) => set(field.name, event.currentTarget.checked)} />
+            {field.label}
+          </label>
+        ) : (
+          <label key={field.name} class="field">
+            <span>{field.label}</span>
+            <Input field={field} value={initial[field.name]} onChange={(value) => set(field.name, value)} />
+            {field.hint && <p class="hint">{field.hint}</p>}
+          </label>
+        ),
+      )}
+      {problem !== "" && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+      <div class="row end">
+        <button type="button" onClick={onCancel}>
+          {t().common.cancel}
+        </button>
+        <button type="submit" class="primary" disabled={busy}>
+          {action}
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+
+import { formatPlace, parsePlace } from "../src/lib/router";
+
+test("a place is read as it was written", () => {
+  const place = parsePlace(formatPlace("nodes", { q: "a&b=c #1", state: "healthy", empty: "", none: undefined }));
+  expect(place.screen).toBe("nodes");
+  expect(Object.fromEntries(place.query)).toEqual({ q: "a&b=c #1", state: "healthy" });
+});
+
+test("an empty address is the overview", () => {
+  for (const fragment of ["", "#", "#/"]) expect(parsePlace(fragment).screen).toBe("overview");
+});
