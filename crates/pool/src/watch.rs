@@ -78,6 +78,12 @@ impl Watch {
         taken
     }
 
+    /// Puts the changed nodes that wait now into the order of their ids: a store that keeps its rows in that order writes
+    /// many of them much faster. What changes afterwards comes behind them.
+    pub fn sort(&self) {
+        self.queue.pending.lock().order.make_contiguous().sort_unstable();
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

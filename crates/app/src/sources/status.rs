@@ -92,7 +92,9 @@ impl SourceTable {
     /// Notes a row, and writes it behind whatever has changed in the pool until now.
     pub(crate) async fn note(&self, row: SourceRow) -> Result<(), WriterClosed> {
         let row = self.remember(row);
-        self.hand_over().await?;
+        if let Some(node_sync) = &self.node_sync {
+            node_sync.write_all().await?;
+        }
         self.writer.put(vec![Change::PutSource(row)]).await
     }
 

@@ -67,7 +67,11 @@ impl NodeSync {
                 () = stop.cancelled() => break,
                 () = self.watch.changed() => {}
             }
-            self.all().await.context("changes cannot be kept")?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                written = self.write_all() => written.context("changes cannot be kept")?,
+            }
             // Measurements come in by the thousand a second: a pause lets them gather.
             tokio::select! {
                 biased;
@@ -80,11 +84,16 @@ impl NodeSync {
 
     /// Hands everything over in portions, each of which is in the store before the next one is made, so that memory stays
     /// bounded however much has changed. When the store does not take a portion for [`PATIENCE`], the rest waits in memory.
+    /// Nothing is lost when the caller gives up waiting.
     ///
     /// # Errors
     /// The writer has ended.
     pub(crate) async fn write_all(&self) -> Result<(), WriterClosed> {
-        while !self.watch.is_empty() {
+        if self.watch.len() > PORTION {
+            // Portions of neighbours touch few pages of the store's tables; portions of a million random ids touch all of them.
+            self.watch.sort();
+        }
+        while self.watch.len() > PORTION {
             {
                 let _alone = self.order.lock().await;
                 let place = self.writer.place().await?;
