@@ -64,7 +64,6 @@ struct Place {
 /// The writers' side.
 #[derive(Debug, Default)]
 pub(crate) struct ExitTableWriter {
-    numbers: HashMap<ExitKey, u32, ahash::RandomState>,
     networks: HashMap<NetworkKey, SmallVec<[u32; 4]>, ahash::RandomState>,
     places: Vec<Place>,
     free: Vec<u32>,
@@ -86,10 +85,15 @@ impl ExitTable {
 
     /// The slots behind an exit.
     pub(crate) fn nodes_behind(&self, exit: ExitKey) -> &[u32] {
+        let group = self.number_of(exit).and_then(|number| self.group(number));
+        group.map_or(&[], |group| &group.slots)
+    }
+
+    /// The number of an exit's group.
+    fn number_of(&self, exit: ExitKey) -> Option<u32> {
         let hash = high(exit);
         let near = self.by_exit.from(key(hash, 0)).take_while(|entry| (*entry >> 32) as u32 == hash);
-        let found = near.filter_map(|entry| self.group(slot_of(entry))).find(|group| group.exit == Some(exit));
-        found.map_or(&[], |group| &group.slots)
+        near.map(slot_of).find(|number| self.group(*number).is_some_and(|group| group.exit == Some(exit)))
     }
 
     fn group(&self, number: u32) -> Option<&Group> {
@@ -125,8 +129,8 @@ impl ExitTable {
 impl ExitTableWriter {
     /// Adds a node, and its exit when it is the first one behind it.
     pub(crate) fn join(&mut self, exits: &mut ExitTable, slot: u32, at: ExitPlace) {
-        if let Some(number) = self.numbers.get(&at.exit) {
-            return exits.group_mut(*number, |group| group.slots.push(slot));
+        if let Some(number) = exits.number_of(at.exit) {
+            return exits.group_mut(number, |group| group.slots.push(slot));
         }
         let number = self.free.pop().unwrap_or(self.places.len() as u32);
         if number as usize == self.places.len() {
@@ -144,14 +148,13 @@ impl ExitTableWriter {
         let row = exits.row_mut(row_of(rank));
         row.push(number);
         self.places[number as usize] = Place { rank, index: (row.len() - 1) as u32 };
-        self.numbers.insert(at.exit, number);
         exits.by_exit.insert(key(high(at.exit), number));
         exits.count();
     }
 
     /// Removes a node, and its exit when it was the last one behind it.
     pub(crate) fn leave(&mut self, exits: &mut ExitTable, slot: u32, at: ExitPlace) {
-        let Some(number) = self.numbers.get(&at.exit).copied() else { return };
+        let Some(number) = exits.number_of(at.exit) else { return };
         let mut empty = false;
         exits.group_mut(number, |group| {
             group.slots.retain(|other| *other != slot);
@@ -160,7 +163,6 @@ impl ExitTableWriter {
         if !empty {
             return;
         }
-        self.numbers.remove(&at.exit);
         exits.by_exit.remove(key(high(at.exit), number));
         self.remove_exit(exits, number, at.network);
         self.free.push(number);

@@ -28,16 +28,26 @@ impl Sorted {
             return;
         };
         let Err(at) = chunk.binary_search(&key) else { return };
-        let chunk = Arc::make_mut(chunk);
-        chunk.insert(at, key);
-        if at == 0 {
-            self.firsts[index] = key;
+        if chunk.len() < MOST {
+            Arc::make_mut(chunk).insert(at, key);
+            if at == 0 {
+                self.firsts[index] = key;
+            }
+            return;
         }
-        if chunk.len() > MOST {
-            let upper = chunk.split_off(MOST / 2);
-            self.firsts.insert(index + 1, upper[0]);
-            self.chunks.insert(index + 1, Arc::new(upper));
-        }
+        self.split(index, at, key);
+        self.insert(key);
+    }
+
+    /// Makes room in a full chunk, into which `key` belongs at `at`. A key behind the last one of all begins a chunk of its
+    /// own, so that chunks which are filled in order stay full.
+    fn split(&mut self, index: usize, at: usize, key: u64) {
+        let behind_all = at == MOST && index + 1 == self.chunks.len();
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
+        let upper = if behind_all { vec![key] } else { Arc::make_mut(chunk).split_off(MOST / 2) };
+        let Some(first) = upper.first() else { return };
+        self.firsts.insert(index + 1, *first);
+        self.chunks.insert(index + 1, Arc::new(upper));
     }
 
     pub(crate) fn remove(&mut self, key: u64) {
