@@ -47,6 +47,8 @@ pub struct Applied {
 /// A node as the store kept it.
 #[derive(Clone, Debug)]
 pub struct Restored {
+    /// The identity of `spec`, which whoever read the store has computed already.
+    pub id: NodeId,
     /// The node.
     pub spec: NodeSpec,
     /// Its display name.

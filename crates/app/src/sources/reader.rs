@@ -262,6 +262,8 @@ impl Reader {
             for document in documents {
                 let parsed = hezar_formats::parse_with(&document.bytes, &convert::hints(&source, &document.name));
                 content.has_page |= parsed.nodes.is_empty() && is_page(&document);
+                // The text may be as large as what was read of it.
+                drop(document);
                 content.rejects += parsed.rejects.len();
                 content.first_reject =
                     content.first_reject.or_else(|| parsed.rejects.first().map(|reject| reject.code));
@@ -271,11 +273,11 @@ impl Reader {
                     if content.nodes.len() >= most && !seen.contains(&id) && !known() {
                         content.beyond += 1;
                     } else if seen.insert(id) {
-                        content.ids.push(id);
                         content.nodes.push((entry.spec, entry.label));
                     }
                 }
             }
+            content.ids = seen.into_iter().collect();
             content
         });
         unbroken(parsed.await)

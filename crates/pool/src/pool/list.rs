@@ -42,36 +42,41 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         complete: bool,
         now: Timestamp,
     ) -> Applied {
-        // Hashing is the costly part and needs no lock.
-        let mut nodes: Vec<_> = nodes.into_iter().map(|(spec, label)| (spec.id(), spec, label)).collect();
+        // Hashing is the costly part and needs no lock. The ids lie beside the nodes, so that a long list is not held twice.
+        let ids: Vec<NodeId> = nodes.iter().map(|(spec, _)| spec.id()).collect();
         let mut applied = Applied::default();
         let mut table = self.sources.lock();
-        let named = nodes.len();
-        nodes.retain(|(id, ..)| !table.banned.contains(id));
-        applied.banned = named - nodes.len();
         let source = table.source(name);
         let permission_changed = source.set_permission(allow_private);
+        if ids.is_empty() && !complete && !permission_changed {
+            source.left_out = LeftOut::default();
+            return applied;
+        }
         let listing = Arc::clone(&source.listing);
         let before = std::mem::take(&mut source.members);
-        let kept = self.kept(&nodes, &before);
+        let kept = self.kept(&table, &ids, &before);
         let mut left: Vec<u32> = before.difference(&kept).copied().collect();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
             applied.unlisted += self.unlist(&mut table, name, &left, Some(&listing), now);
         }
         let staying = if complete { kept.len() } else { before.len() };
-        let mut room = self.room(&mut table, &nodes, staying);
+        let mut room = self.room(&mut table, &ids, staying);
         if !complete {
             // Making room may have removed some of them; their slots belong to nobody, or soon to other nodes.
             let index = self.index.lock();
             left.retain(|slot| index.node_at(*slot).is_some_and(|node| node.listed_by(name)));
         }
         let mut seen = SlotSet::default();
-        let mut rest = nodes.drain(..).peekable();
+        let mut rest = ids.into_iter().zip(nodes).peekable();
         while rest.peek().is_some() {
             let mut news = Vec::new();
             let mut index = self.index.lock();
-            for (id, spec, label) in rest.by_ref().take(SLICE) {
+            for (id, (spec, label)) in rest.by_ref().take(SLICE) {
+                if table.banned.contains(&id) {
+                    applied.banned += 1;
+                    continue;
+                }
                 let known = self.node(id);
                 if known.as_ref().is_some_and(|node| seen.contains(&node.slot())) {
                     continue;
@@ -121,11 +126,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// The slots of the source's nodes that a list names again: they come before what is new to the source.
-    fn kept(&self, nodes: &[(NodeId, NodeSpec, Label)], before: &SlotSet) -> SlotSet {
+    fn kept(&self, table: &SourceTable, ids: &[NodeId], before: &SlotSet) -> SlotSet {
         if before.is_empty() {
             return SlotSet::default();
         }
-        let slots = nodes.iter().filter_map(|(id, ..)| Some(self.node(*id)?.slot()));
+        let slots = ids.iter().filter(|id| !table.banned.contains(id)).filter_map(|id| Some(self.node(*id)?.slot()));
         let mut kept = SlotSet::default();
         for slot in slots.filter(|slot| before.contains(slot)) {
             if kept.len() >= self.rules().bounds.per_source {
@@ -137,15 +142,15 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// What a list may bring whose source keeps `staying` nodes. When the pool is full, room is made for it.
-    fn room(&self, table: &mut SourceTable, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
+    fn room(&self, table: &mut SourceTable, ids: &[NodeId], staying: usize) -> Room {
         let bounds = self.rules().bounds;
         let source = bounds.per_source.saturating_sub(staying);
-        let new = nodes.iter().filter(|(id, ..)| self.node(*id).is_none()).count().min(source);
+        let new = ids.iter().filter(|id| !table.banned.contains(id) && self.node(**id).is_none()).count().min(source);
         let total = self.snapshot().counts().total();
         let missing = (total + new).saturating_sub(bounds.total);
         let mut made = 0;
         if missing > 0 {
-            let spared = nodes.iter().map(|(id, ..)| *id).collect();
+            let spared = ids.iter().copied().collect();
             made = self.make_room(table, missing, &spared);
         }
         Room { source, pool: (bounds.total + made).saturating_sub(total) }
@@ -184,14 +189,15 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     pub(crate) fn restore(&self, nodes: Vec<Restored>, now: Timestamp) -> Applied {
         let mut applied = Applied::default();
-        let mut nodes: Vec<_> = nodes.into_iter().map(|restored| (restored.spec.id(), restored)).collect();
         let mut table = self.sources.lock();
-        nodes.retain(|(id, _)| !table.banned.contains(id));
-        let mut rest = nodes.drain(..).peekable();
+        let mut rest = nodes.into_iter().peekable();
         while rest.peek().is_some() {
             let mut news = Vec::new();
             let mut index = self.index.lock();
-            for (id, Restored { spec, label, sources, kept_from, record }) in rest.by_ref().take(SLICE) {
+            for Restored { id, spec, label, sources, kept_from, record } in rest.by_ref().take(SLICE) {
+                if table.banned.contains(&id) {
+                    continue;
+                }
                 let known = self.node(id);
                 let new = known.is_none();
                 let node = known.unwrap_or_else(|| {

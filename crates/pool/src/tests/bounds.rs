@@ -150,6 +150,7 @@ fn a_bound_that_became_smaller_is_met_soon() {
         _ => Record::default(),
     };
     let restored = |n| Restored {
+        id: spec(n).id(),
         spec: spec(n),
         label: Label::default(),
         sources: Vec::new(),

@@ -161,7 +161,14 @@ fn nodes_that_take_any_certificate_can_be_refused_and_told_apart() {
     check(&strict);
     let restored = TestPool::new(Rules { allow_insecure: false, ..Rules::default() });
     let record = Record { state: State::Healthy, last_ok: Some(at(0)), ..Record::default() };
-    let kept = Restored { spec: blind.clone(), label: Label::default(), sources: Vec::new(), kept_from: None, record };
+    let kept = Restored {
+        id: blind.id(),
+        spec: blind.clone(),
+        label: Label::default(),
+        sources: Vec::new(),
+        kept_from: None,
+        record,
+    };
     restored.apply(PoolChange::Restore(vec![kept]), at(1));
     assert_eq!(restored.snapshot().routable().count(), 0);
 }

@@ -153,6 +153,7 @@ fn a_restored_node_serves_at_once() {
         ..Record::default()
     };
     let restored = |n, record: &Record| Restored {
+        id: spec(n).id(),
         spec: spec(n),
         label: Label::new("kept"),
         sources: vec![crate::Listing { source: "s".into(), allow_private: true }],

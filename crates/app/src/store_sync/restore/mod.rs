@@ -164,7 +164,7 @@ impl<'a> Restorer<'a> {
         let known = record.exit_ip.and_then(|ip| self.geo?.country(ip));
         record.country = known.or(record.country);
         let kept_from = row.kept_from.map(|source| self.listings.listing(source));
-        Restored { spec, label: Label::new(&row.label), sources, kept_from, record }
+        Restored { id: row.id, spec, label: Label::new(&row.label), sources, kept_from, record }
     }
 
     /// Puts in what had to wait for the last row, and says what came of them all.
