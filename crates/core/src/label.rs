@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-/// A node's display name: fit to be shown ([`displayable`]), at most [`Label::MAX_BYTES`] bytes. Not part of its
+use ecow::EcoString;
+
+/// A node's display name, of which up to 15 bytes lie in place: fit to be shown ([`displayable`]), at most [`Label::MAX_BYTES`] bytes. Not part of its
 /// identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Label(Box<str>);
+pub struct Label(EcoString);
 
 impl Label {
     /// The longest label kept, in bytes of UTF-8.

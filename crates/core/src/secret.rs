@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// A password, key or token. `Debug` shows only that there is one; [`Secret::expose`] is the one way to the text.
+use ecow::EcoString;
+
+/// A password, key or token; up to 15 bytes lie in place. `Debug` shows only that there is one; [`Secret::expose`] is the one way to the text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Secret(Box<str>);
+pub struct Secret(EcoString);
 
 impl Secret {
     /// Wraps a text.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(text.as_ref().into())
     }
 
     /// The text itself, for the wire or for a link.
@@ -31,7 +33,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl<T: Into<Box<str>>> From<T> for Secret {
+impl<T: AsRef<str>> From<T> for Secret {
     fn from(text: T) -> Self {
         Self::new(text)
     }

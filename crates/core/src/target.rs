@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use ecow::EcoString;
 use thiserror::Error;
 
 use crate::Reach;
@@ -30,7 +31,7 @@ pub enum TargetError {
 
 /// A domain name: lower case, ASCII (`xn--` where needed), at most 253 bytes, no final dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DomainName(Box<str>);
+pub struct DomainName(EcoString);
 
 impl DomainName {
     /// Reads a name; other scripts are converted by IDNA (UTS 46).

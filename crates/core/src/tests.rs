@@ -50,7 +50,7 @@ fn datagrams_where_the_protocol_carries_them_without_a_leak() {
     assert!(!carries(proxy(SocksVersion::V4a, None)));
     assert!(!carries(proxy(SocksVersion::V5, Some(Box::default()))));
     assert!(!carries(Outbound::Http(HttpProxy { credentials: None, tls: None })));
-    let plugin = || Some(Plugin { name: "obfs-local".into(), options: Vec::new() });
+    let plugin = || Some(Box::new(Plugin { name: "obfs-local".into(), options: Vec::new() }));
     let shadowsocks = |plugin, udp_over_tcp| {
         let (method, password) = ("aes-128-gcm".into(), Secret::new("x"));
         Outbound::Shadowsocks(Shadowsocks { method, password, plugin, udp_over_tcp })

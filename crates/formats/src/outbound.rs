@@ -80,7 +80,12 @@ pub(crate) fn shadowsocks(
     if password.is_empty() && method.as_ref() != "none" {
         return Err(RejectCode::BadCredential);
     }
-    Ok(Outbound::Shadowsocks(Shadowsocks { method, password: Secret::new(password), plugin, udp_over_tcp }))
+    Ok(Outbound::Shadowsocks(Shadowsocks {
+        method,
+        password: Secret::new(password),
+        plugin: plugin.map(Box::new),
+        udp_over_tcp,
+    }))
 }
 
 /// A plugin from its name and its options in the text form of SIP003; no name means no plugin.

@@ -12,13 +12,15 @@ pub use self::{
 };
 use std::fmt;
 
+use ecow::EcoString;
+
 use crate::{Carrier, Secret, SecurityKind, Tls, TransportKind};
 
 /// A user name and a password; either may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Credentials {
     /// The user name.
-    pub username: Box<str>,
+    pub username: EcoString,
     /// The password.
     pub password: Secret,
 }
@@ -77,8 +79,8 @@ pub struct Shadowsocks {
     pub method: Box<str>,
     /// The password; for 2022 methods base64 keys, several joined by `:` (SIP023).
     pub password: Secret,
-    /// The plugin in front, if any.
-    pub plugin: Option<Plugin>,
+    /// The plugin in front, if any. Boxed, because few nodes have one.
+    pub plugin: Option<Box<Plugin>>,
     /// Whether UDP goes over the TCP stream.
     pub udp_over_tcp: bool,
 }

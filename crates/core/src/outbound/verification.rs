@@ -49,7 +49,7 @@ impl Outbound {
             Self::Shadowsocks(Shadowsocks { plugin, .. }) => plugin.as_ref(),
             _ => None,
         };
-        self.tls_layers().any(Tls::skips_verification) || plugin.is_some_and(Plugin::skips_verification)
+        self.tls_layers().any(Tls::skips_verification) || plugin.is_some_and(|plugin| plugin.skips_verification())
     }
 }
 

@@ -108,7 +108,8 @@ impl Words for Documents {
     }
 
     fn credentials() -> BoxedStrategy<Option<Credentials>> {
-        let both = (Self::text(), Self::password()).prop_map(|(username, password)| Credentials { username, password });
+        let both = (Self::text(), Self::password())
+            .prop_map(|(username, password)| Credentials { username: (&*username).into(), password });
         option::of(both).boxed()
     }
 

@@ -128,6 +128,7 @@ fn stream<W: Words>() -> BoxedStrategy<Outbound> {
 fn shadowsocks<W: Words>() -> BoxedStrategy<Outbound> {
     (W::cipher(), rarely::<W, _>(W::plugin()), prop::bool::weighted(W::RARE))
         .prop_map(|((method, password), plugin, udp_over_tcp)| {
+            let plugin = plugin.map(Box::new);
             Outbound::Shadowsocks(Shadowsocks { method, password, plugin, udp_over_tcp })
         })
         .boxed()

@@ -100,7 +100,7 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
         }
         Outbound::Shadowsocks(shadowsocks) => {
             let mut shadowsocks = shadowsocks.clone();
-            shadowsocks.plugin = shadowsocks.plugin.map(portable_plugin);
+            shadowsocks.plugin = shadowsocks.plugin.map(|plugin| Box::new(portable_plugin(*plugin)));
             Outbound::Shadowsocks(shadowsocks)
         }
         other => other.clone(),

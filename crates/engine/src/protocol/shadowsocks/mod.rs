@@ -59,7 +59,7 @@ pub(crate) fn connector(
     via: Arc<dyn Dialer>,
     clients: &SharedClients,
 ) -> Result<TransportConnector, BuildError> {
-    match plugin::plan(settings.plugin.as_ref())? {
+    match plugin::plan(settings.plugin.as_deref())? {
         Plan::Around(carrier, _) => TransportConnector::new(server, &carrier, via, clients),
         Plan::ShadowTls(site, password) => {
             let client = ShadowTlsClient::new(&site, password, server.host(), &clients.tls);
@@ -74,7 +74,7 @@ pub(crate) fn connector(
 /// [`BuildError::Unsupported`] for unknown plugins and methods, [`BuildError::Invalid`] for keys that the method does
 /// not allow.
 pub(crate) fn build(settings: &Shadowsocks, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
-    let disguise = plugin::plan(settings.plugin.as_ref())?.disguise();
+    let disguise = plugin::plan(settings.plugin.as_deref())?.disguise();
     let cipher = cipher(&settings.method, settings.password.expose())?;
     Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::from_settings(settings), connector }))
 }

@@ -202,7 +202,7 @@ fn checks_the_settings() {
         assert!(matches!(refusal(settings(method, "x")), BuildError::Unsupported(_)), "{method}");
     }
     let plugin = Plugin { name: "kcptun".into(), options: Vec::new() };
-    let settings = Shadowsocks { plugin: Some(plugin), ..settings("none", "") };
+    let settings = Shadowsocks { plugin: Some(Box::new(plugin)), ..settings("none", "") };
     assert_eq!(refusal(settings), BuildError::Unsupported("the plugin kcptun"));
 }
 

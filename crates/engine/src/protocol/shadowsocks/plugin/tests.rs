@@ -24,7 +24,12 @@ fn plugin(text: &str) -> Plugin {
 }
 
 fn settings(text: &str) -> Shadowsocks {
-    Shadowsocks { method: "none".into(), password: Secret::default(), plugin: Some(plugin(text)), udp_over_tcp: false }
+    Shadowsocks {
+        method: "none".into(),
+        password: Secret::default(),
+        plugin: Some(Box::new(plugin(text))),
+        udp_over_tcp: false,
+    }
 }
 
 fn dialer(text: &'static str) -> impl Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
