@@ -10,6 +10,7 @@ mod health;
 mod http_ability;
 mod keys;
 mod label;
+mod latency_buckets;
 mod node;
 mod outbound;
 mod reach;
@@ -28,6 +29,7 @@ pub use health::{Country, LastFailure, Listing, Quarantine, Record, SourceName, 
 pub use http_ability::{HttpAbility, HttpWay};
 pub use keys::{ExitKey, KeyHasher, NetworkKey, ServerKey, SessionKey, SiteKey, TargetKey, hash64};
 pub use label::{Label, displayable};
+pub use latency_buckets::LatencyBuckets;
 pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{
     AnyTls, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, ImpossiblePair,

@@ -6,6 +6,7 @@
 
 mod control;
 mod error;
+mod history;
 mod open;
 mod row;
 mod settings;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use error::{Retry, StoreError};
+pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::open;
 pub use row::{
     BanRow, Change, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow,

@@ -4,6 +4,8 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Record, Secret, Timestamp};
 
+use crate::{HistoryRow, HistoryStep};
+
 /// One row of `proxies`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeRow {
@@ -231,6 +233,15 @@ pub enum Change {
     MarkUnreadable(Box<str>, Timestamp),
     /// Such a row is given up.
     RemoveUnreadable(Box<str>),
+    /// A row of the history is new or has grown: the whole row replaces what was there.
+    PutHistory(HistoryRow),
+    /// The rows of the history that stand for `step` each and began before a point in time are forgotten.
+    PruneHistory {
+        /// Which rows.
+        step: HistoryStep,
+        /// The point in time.
+        before: Timestamp,
+    },
 }
 
 impl Change {
@@ -251,6 +262,10 @@ impl Change {
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
             Self::MarkUnreadable(id, _) => format!("mark on the unreadable row {id:?}"),
             Self::RemoveUnreadable(id) => format!("removal of the unreadable row {id:?}"),
+            Self::PutHistory(row) => format!("history of {} s from {}", row.step.length().as_secs(), row.at.0),
+            Self::PruneHistory { step, before } => {
+                format!("end of the history of {} s before {}", step.length().as_secs(), before.0)
+            }
         }
     }
 

@@ -3,9 +3,12 @@
 use std::{fmt::Debug, path::Path};
 
 use async_trait::async_trait;
+use hezar_core::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::{AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, StoreError};
+use crate::{
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, StoreError,
+};
 
 /// A pool on disk. All methods may be called from several tasks at once.
 #[async_trait]
@@ -36,6 +39,12 @@ pub trait Store: Debug + Send + Sync {
         let (loaded, whole) = tokio::join!(self.load_in_parts(parts), join);
         loaded.map(|()| whole)
     }
+
+    /// The rows of the history that stand for `step` each and began in `[from, to)`, in the order of time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError>;
 
     /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
     ///

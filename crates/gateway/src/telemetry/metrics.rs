@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{NodeId, Target, Timestamp};
-use parking_lot::Mutex;
+use hezar_core::{LatencyBuckets, NodeId, Target, Timestamp};
+use parking_lot::{Mutex, RwLock};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -75,14 +75,42 @@ struct Listener {
 /// How many errors are remembered.
 const MAX_RECENT_ERRORS: usize = 50;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Totals {
     ok: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
+    /// Requests by code; a code is one of a table.
+    codes: RwLock<BTreeMap<&'static str, AtomicU64>>,
+    /// Times to the first success, by bucket.
+    latency: [AtomicU64; LatencyBuckets::COUNT],
     recent_errors: Mutex<VecDeque<RecentError>>,
     /// What single listeners have counted. There are only as many as were ever configured.
     listeners: Mutex<BTreeMap<Arc<str>, Volumes>>,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            ok: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            codes: RwLock::default(),
+            latency: std::array::from_fn(|_| AtomicU64::new(0)),
+            recent_errors: Mutex::default(),
+            listeners: Mutex::default(),
+        }
+    }
+}
+
+impl Totals {
+    fn count_code(&self, code: &'static str) {
+        if let Some(count) = self.codes.read().get(code) {
+            count.fetch_add(1, Relaxed);
+            return;
+        }
+        self.codes.write().entry(code).or_default().fetch_add(1, Relaxed);
+    }
 }
 
 /// What one listener moves.
@@ -215,6 +243,18 @@ impl Metrics {
         traffic
     }
 
+    /// Requests by code since the start; served ones have the code `ok`.
+    #[must_use]
+    pub fn requests_by_code(&self) -> BTreeMap<&'static str, u64> {
+        self.totals.codes.read().iter().map(|(code, count)| (*code, count.load(Relaxed))).collect()
+    }
+
+    /// How long requests took until their first success, since the start.
+    #[must_use]
+    pub fn latency(&self) -> LatencyBuckets {
+        LatencyBuckets::from_counts(self.totals.latency.iter().map(|count| count.load(Relaxed)))
+    }
+
     /// The last requests that were not served, the newest in front.
     #[must_use]
     pub fn recent_errors(&self) -> Vec<RecentError> {
@@ -281,12 +321,16 @@ impl ListenerMetrics {
             _ => &self.all.totals.refused,
         };
         total.fetch_add(1, Relaxed);
+        self.all.totals.count_code(if outcome == "ok" { "ok" } else { code });
         let listener = self.listener.clone();
         self.all.requests.get_or_create(&RequestLabels { inbound, outcome, code, listener }).inc();
     }
 
     pub(crate) fn first_success(&self, after: Duration) {
         self.seconds.observe(after.as_secs_f64());
+        if let Some(count) = self.all.totals.latency.get(LatencyBuckets::bucket_of(after)) {
+            count.fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {

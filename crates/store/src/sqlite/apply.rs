@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use hezar_core::{Code, NodeId, Record, State};
 use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::{convert, queries};
+use super::{convert, history, queries};
 use crate::{BanRow, Change, NodeRow, SessionRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -113,6 +113,8 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
                 sqlx::query(queries::DELETE_UNREADABLE_LISTED).bind(&**id).execute(&mut *connection).await?;
                 sqlx::query(queries::DELETE_UNREADABLE).bind(&**id).execute(&mut *connection).await?;
             }
+            Change::PutHistory(row) => history::put(connection, row).await?,
+            Change::PruneHistory { step, before } => history::prune(connection, *step, *before).await?,
             Change::PutNode(_) | Change::PutRecord(..) | Change::RemoveNode(_) | Change::ListNode { .. } => {}
         }
     }

@@ -35,6 +35,14 @@ pub(super) fn to_duration(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or(0))
 }
 
+pub(super) fn from_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn to_count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
 pub(super) fn to_u32(number: i64) -> u32 {
     u32::try_from(number.max(0)).unwrap_or(u32::MAX)
 }

@@ -4,6 +4,7 @@ mod apply;
 mod control;
 mod convert;
 mod file;
+mod history;
 mod load;
 mod queries;
 mod schema;
@@ -16,6 +17,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hezar_core::Timestamp;
 use sqlx::{
     ConnectOptions, SqlitePool,
     pool::PoolConnection,
@@ -24,7 +26,9 @@ use sqlx::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::{AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, Store, StoreError};
+use crate::{
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, Store, StoreError,
+};
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
@@ -124,6 +128,12 @@ impl Store for Sqlite {
         let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
         let loaded = load::in_parts(&mut connection, &parts).await;
         self.keep_if_sound(connection, loaded).await
+    }
+
+    async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let rows = history::read(&mut connection, step, from, to).await;
+        self.keep_if_sound(connection, rows).await
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {

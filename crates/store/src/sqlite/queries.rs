@@ -40,6 +40,17 @@ pub(super) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE listener = ?
 /// One row per source: the ids in one text, 32 digits each.
 pub(super) const SELECT_LISTINGS: &str = "SELECT source, group_concat(proxy, '') FROM listings GROUP BY source";
 
+/// Must follow the order in which `history::put` binds.
+pub(super) const PUT_HISTORY: &str = "INSERT INTO history (step, at, samples, new, healthy, suspect, dead, unsupported, \
+     quarantined, up, down, requests, latency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT (step, at) DO UPDATE SET samples = excluded.samples, new = excluded.new, healthy = excluded.healthy, \
+     suspect = excluded.suspect, dead = excluded.dead, unsupported = excluded.unsupported, \
+     quarantined = excluded.quarantined, up = excluded.up, down = excluded.down, requests = excluded.requests, \
+     latency = excluded.latency";
+pub(super) const SELECT_HISTORY: &str = "SELECT at, samples, new, healthy, suspect, dead, unsupported, quarantined, up, \
+     down, requests, latency FROM history WHERE step = ? AND at >= ? AND at < ? ORDER BY at";
+pub(super) const PRUNE_HISTORY: &str = "DELETE FROM history WHERE step = ? AND at < ?";
+
 pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT value FROM json_each(?))";
 pub(super) const DELETE_NODES_LISTED: &str = "DELETE FROM listings WHERE proxy IN (SELECT value FROM json_each(?))";
 

@@ -1,9 +1,10 @@
 //! Laws: a store is a map, and gathering changes does not alter what they do.
 
+use hezar_core::Timestamp;
 use proptest::prelude::*;
 
 use super::model::{Model, change, sorted};
-use crate::{Access, Change, Sqlite, Store, writer::pending::Pending};
+use crate::{Access, Change, HistoryStep, Sqlite, Store, writer::pending::Pending};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -20,6 +21,10 @@ proptest! {
                 batch.iter().for_each(|change| model.apply(change));
             }
             prop_assert_eq!(sorted(store.load().await.unwrap()), model.state());
+            for step in HistoryStep::ALL {
+                let (from, to) = (Timestamp(120_000), Timestamp(540_000));
+                prop_assert_eq!(store.history(step, from, to).await.unwrap(), model.history(step, from, to));
+            }
             Ok(())
         })?;
     }
@@ -44,5 +49,9 @@ proptest! {
         prop_assert!(nodes <= 12);
         changes.iter().for_each(|change| gathered.apply(change));
         prop_assert_eq!(gathered.state(), model.state());
+        for step in HistoryStep::ALL {
+            let all = |model: &Model| model.history(step, Timestamp(0), Timestamp(u64::MAX));
+            prop_assert_eq!(all(&gathered), all(&model));
+        }
     }
 }

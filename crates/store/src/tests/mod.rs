@@ -3,6 +3,7 @@
 mod control;
 mod failing_disk;
 mod files;
+mod history;
 mod laws;
 mod model;
 mod story;

@@ -6,10 +6,15 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State, Timestamp};
+use hezar_core::{
+    Code, HttpAbility, LastFailure, LatencyBuckets, NodeId, Quarantine, Record, Secret, Stage, State, Timestamp,
+};
 use proptest::prelude::*;
 
-use crate::{BanRow, Change, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow};
+use crate::{
+    BanRow, Change, Contents, HistoryRow, HistorySample, HistoryStep, NodeRow, NodeSums, SessionName, SessionRow,
+    SourceError, SourceNodes, SourceRow,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
@@ -18,6 +23,7 @@ pub(super) struct Model {
     listings: BTreeMap<Arc<str>, BTreeSet<NodeId>>,
     sessions: BTreeMap<SessionName, SessionRow>,
     bans: BTreeMap<NodeId, BanRow>,
+    history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
 }
 
 impl Model {
@@ -77,7 +83,19 @@ impl Model {
                     self.apply(&Change::RemoveNode(id));
                 }
             }
+            Change::PutHistory(row) => {
+                self.history.insert((row.step, row.at), row);
+            }
+            Change::PruneHistory { step, before } => {
+                self.history.retain(|(known, at), _| *known != step || *at >= before);
+            }
         }
+    }
+
+    /// The rows of a step that began in `[from, to)`.
+    pub(super) fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Vec<HistoryRow> {
+        let fits = |row: &&HistoryRow| row.step == step && (from..to).contains(&row.at);
+        self.history.values().filter(fits).cloned().collect()
     }
 
     pub(super) fn state(&self) -> Contents {
@@ -226,6 +244,25 @@ fn session() -> impl Strategy<Value = SessionRow> {
     })
 }
 
+fn history_row() -> impl Strategy<Value = HistoryRow> {
+    let requests = proptest::collection::btree_map("[a-z]-[a-z]", any::<u32>(), 0..4);
+    let step = proptest::sample::select(HistoryStep::ALL.to_vec());
+    (step, 0..12_u64, any::<[u32; 6]>(), requests, any::<[u32; 2]>()).prop_map(
+        |(step, minute, numbers, requests, [up, down])| {
+            let [new, healthy, suspect, dead, unsupported, quarantined] = numbers.map(u64::from);
+            let sample = HistorySample {
+                samples: minute,
+                nodes: NodeSums { new, healthy, suspect, dead, unsupported, quarantined },
+                requests: requests.into_iter().map(|(code, number)| (code.into(), number.into())).collect(),
+                up: up.into(),
+                down: down.into(),
+                latency: LatencyBuckets::from_counts(numbers.map(u64::from)),
+            };
+            HistoryRow { step, at: Timestamp(minute * 60_000), sample }
+        },
+    )
+}
+
 fn source_name(number: u8) -> Arc<str> {
     format!("source {number} 'q'").into()
 }
@@ -251,6 +288,10 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         2 => source().prop_map(Change::PutSource),
         1 => (0..4_u8).prop_map(|n| Change::RemoveSource(source_name(n))),
         2 => session().prop_map(Change::PutSession),
+        2 => history_row().prop_map(Change::PutHistory),
+        1 => (proptest::sample::select(HistoryStep::ALL.to_vec()), 0..12_u64).prop_map(|(step, minute)| {
+            Change::PruneHistory { step, before: Timestamp(minute * 60_000) }
+        }),
         1 => (0..4_u8).prop_map(|n| Change::RemoveSession(session_name(n))),
         3 => (0..4_u8, proptest::collection::vec(number(), 0..8), any::<bool>()).prop_map(|(n, ids, complete)| {
             Change::SetListing { source: source_name(n), ids: ids.into_iter().map(id).collect(), complete }

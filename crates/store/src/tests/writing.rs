@@ -41,6 +41,15 @@ impl Store for Shaky {
         Ok(())
     }
 
+    async fn history(
+        &self,
+        step: crate::HistoryStep,
+        from: hezar_core::Timestamp,
+        to: hezar_core::Timestamp,
+    ) -> Result<Vec<crate::HistoryRow>, StoreError> {
+        Ok(self.0.lock().unwrap().model.history(step, from, to))
+    }
+
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         let slow = self.0.lock().unwrap().slow;
         if !slow.is_zero() {

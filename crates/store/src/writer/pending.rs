@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::{NodeId, Record, Timestamp};
 
-use crate::{BanRow, Change, NodeRow, SessionName, SessionRow, SourceRow};
+use crate::{BanRow, Change, HistoryRow, HistoryStep, NodeRow, SessionName, SessionRow, SourceRow};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -25,6 +25,9 @@ pub(crate) struct Pending {
     bans: BTreeMap<NodeId, Option<BanRow>>,
     /// `None` = given up.
     unreadable: BTreeMap<Box<str>, Option<Timestamp>>,
+    history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
+    /// Older rows than these are forgotten.
+    pruned: BTreeMap<HistoryStep, Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,7 @@ impl Pending {
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
         let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.unreadable.len();
+        let rest = rest + self.history.len() + self.pruned.len();
         self.nodes.len() + self.listed.len() + listed + rest
     }
 
@@ -99,6 +103,10 @@ impl Pending {
             Change::RemoveUnreadable(id) => {
                 self.unreadable.insert(id, None);
             }
+            Change::PutHistory(row) => {
+                self.history.insert((row.step, row.at), row);
+            }
+            Change::PruneHistory { step, before } => self.prune_history(step, before),
         }
     }
 
@@ -111,6 +119,12 @@ impl Pending {
             None if news.removed => {}
             None => news.put = Some(Put::Record(record)),
         }
+    }
+
+    fn prune_history(&mut self, step: HistoryStep, before: Timestamp) {
+        self.history.retain(|(known, at), _| *known != step || *at >= before);
+        let latest = self.pruned.entry(step).or_default();
+        *latest = before.max(*latest);
     }
 
     fn remove_node(&mut self, id: NodeId) {
@@ -139,7 +153,7 @@ impl Pending {
     }
 
     /// Takes everything, in the order in which it has to be written: unreadable rows first, so that a node that is put is
-    /// readable again; then nodes are removed, put and changed; then sources, what they list, sessions and bans.
+    /// readable again; then nodes are removed, put and changed; then sources, what they list, sessions, bans and the history.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         let (nodes, sources, listings) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));
@@ -176,6 +190,9 @@ impl Pending {
         changes.extend(sessions.map(|(name, row)| row.map_or(Change::RemoveSession(name), Change::PutSession)));
         let bans = std::mem::take(&mut self.bans).into_iter();
         changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
+        let pruned = std::mem::take(&mut self.pruned).into_iter();
+        changes.extend(pruned.map(|(step, before)| Change::PruneHistory { step, before }));
+        changes.extend(std::mem::take(&mut self.history).into_values().map(Change::PutHistory));
         changes
     }
 }

@@ -1,0 +1,68 @@
+//! What a week of history costs.
+
+use std::time::Instant;
+
+use hezar_core::{LatencyBuckets, Timestamp};
+
+use crate::{Access, Change, HistoryRow, HistorySample, HistoryStep, NodeSums, Sqlite, Store};
+
+const DAY: u64 = 86_400_000;
+
+fn row(step: HistoryStep, at: u64) -> Change {
+    let busy = at / 60_000 % 97;
+    let codes = ["ok", "no-node", "connect-refused", "timeout", "target-refused", "exchange-closed"];
+    let sample = HistorySample {
+        samples: 6,
+        nodes: NodeSums {
+            new: 120,
+            healthy: 41_000 + busy,
+            suspect: 900,
+            dead: 560_000,
+            unsupported: 7000,
+            quarantined: 3,
+        },
+        requests: codes.iter().map(|code| ((*code).into(), 10_000 + busy)).collect(),
+        up: 12_345_678 * busy,
+        down: 987_654_321 * busy,
+        latency: LatencyBuckets::from_counts((0..LatencyBuckets::COUNT as u64).map(|bucket| bucket * busy)),
+    };
+    Change::PutHistory(HistoryRow { step, at: Timestamp(at), sample })
+}
+
+/// A week leaves the minutes of its last day and all its hours. The figures are printed with `--nocapture`.
+#[tokio::test]
+async fn a_week_leaves_a_row_for_every_hour_and_every_minute_of_a_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hezar.db");
+    let store = Sqlite::open(&path, Access::Exclusive).await.unwrap();
+    let empty = std::fs::metadata(&path).unwrap().len();
+    let start = 20_000 * DAY;
+    for day in 0..7 {
+        let begins = start + day * DAY;
+        let minutes = (0..1440).map(|minute| row(HistoryStep::Minute, begins + minute * 60_000));
+        let hours = (0..24).map(|hour| row(HistoryStep::Hour, begins + hour * 3_600_000));
+        store.write(&minutes.chain(hours).collect::<Vec<_>>()).await.unwrap();
+        let prune = |step: HistoryStep| {
+            let kept = u64::try_from(step.kept().as_millis()).unwrap();
+            Change::PruneHistory { step, before: Timestamp((begins + DAY).saturating_sub(kept)) }
+        };
+        store.write(&HistoryStep::ALL.map(prune)).await.unwrap();
+    }
+    let end = Timestamp(start + 7 * DAY);
+    let begun = Instant::now();
+    let minutes = store.history(HistoryStep::Minute, Timestamp(start), end).await.unwrap();
+    let (day, begun) = (begun.elapsed(), Instant::now());
+    let hours = store.history(HistoryStep::Hour, Timestamp(start), end).await.unwrap();
+    let week = begun.elapsed();
+    assert_eq!((minutes.len(), hours.len()), (1440, 168));
+    assert!(minutes.iter().all(|row| row.at >= Timestamp(start + 6 * DAY)));
+    store.close().await;
+    let size = std::fs::metadata(&path).unwrap().len();
+    println!(
+        "a week of history: {} KiB more in the file ({} KiB in all), 1440 minutes read in {day:.1?}, 168 hours in {week:.1?}",
+        (size - empty) / 1024,
+        size / 1024
+    );
+    // 1,440 rows of a minute and 168 of an hour: far below what one fetched list takes.
+    assert!(size < 4 << 20, "{size} bytes");
+}
