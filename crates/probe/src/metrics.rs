@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{ControlResult, GuardState, Outage};
+use crate::{ControlResult, GuardState, Outage, ProbeLog};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TaskLabels {
@@ -26,7 +26,7 @@ struct ProbeLabels {
     code: &'static str,
 }
 
-/// The prober's counters; clones share them.
+/// The prober's counters, and the last probes of each node; clones share them.
 #[derive(Clone, Debug)]
 pub struct ProbeMetrics {
     probes: Family<ProbeLabels, Counter>,
@@ -40,6 +40,7 @@ pub struct ProbeMetrics {
     canaries: Family<ProbeLabels, Counter>,
     judged: Family<JudgeLabels, Counter>,
     panics: Family<TaskLabels, Counter>,
+    log: ProbeLog,
 }
 
 impl Default for ProbeMetrics {
@@ -56,6 +57,7 @@ impl Default for ProbeMetrics {
             canaries: Family::default(),
             judged: Family::default(),
             panics: Family::default(),
+            log: ProbeLog::default(),
         }
     }
 }
@@ -75,6 +77,12 @@ impl ProbeMetrics {
         let help = "Tasks of the prober that panicked, by name; the node is probed again";
         registry.register("hezar_probe_panics", help, self.panics.clone());
         registry.register("hezar_probe_control", "Control checks by result", self.controls.clone());
+    }
+
+    /// The last probes of each node.
+    #[must_use]
+    pub const fn log(&self) -> &ProbeLog {
+        &self.log
     }
 
     pub(crate) fn ended(&self, result: &'static str, code: &'static str) {

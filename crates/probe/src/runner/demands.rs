@@ -40,6 +40,8 @@ impl Runner {
 
     /// Tells everybody who waits for this node.
     pub(super) fn answer(&mut self, id: NodeId, result: ProbeResult) {
+        let worked = self.context.pool.node(id).is_some_and(|node| node.ever_worked());
+        self.context.metrics.log().note(id, result, worked, self.now());
         for answers in self.wanted.remove(&id).unwrap_or_default() {
             // Whoever asked may have gone away.
             let _ = answers.send(ProbeAnswer { id, result });

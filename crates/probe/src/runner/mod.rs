@@ -250,6 +250,7 @@ impl Runner {
         self.trace_after.remove(&id);
         self.judge_after.remove(&id);
         self.tamper_tracker.forget(id);
+        self.context.metrics.log().forget(id);
         if running {
             self.running.values().filter(|probe| probe.node.id() == id).for_each(|probe| probe.abort.abort());
         }
