@@ -1,4 +1,5 @@
 //! One full sweep of 10,000 nodes of which 8,000 accept and never answer, beside sing-box's urltest over the same nodes.
+//! `HEZAR_SWEEP_NODES` sets another number, 10,000 to 1,000,000, with the same 8,000 among them and without the peer.
 
 use std::{
     fs,
@@ -14,10 +15,12 @@ use hezar_lab::{Kind, MuteFarm, World, WorldConfig};
 use serde_json::json;
 
 const NODES: usize = 10_000;
+/// The most that the pool takes by default.
+const MOST: usize = 1_000_000;
 const MUTE: usize = 8_000;
 /// How long the peer may work: its full sweep would take hours.
 const PEER_LIMIT: Duration = Duration::from_secs(120);
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -28,21 +31,24 @@ async fn main() -> anyhow::Result<()> {
     let farm = MuteFarm::start(MUTE / 4).await?;
     let living: Vec<SocketAddr> = world.nodes().iter().map(|node| node.address).collect();
     let mute: Vec<SocketAddr> = farm.addresses().to_vec();
-    let nodes: Vec<SocketAddr> = (0..NODES)
+    let asked = std::env::var("HEZAR_SWEEP_NODES").ok().map(|text| text.parse::<usize>()).transpose()?;
+    let count = asked.unwrap_or(NODES).clamp(NODES, MOST);
+    let nodes: Vec<SocketAddr> = (0..count)
         .filter_map(|number| {
-            // Every fifth node lives.
-            let (servers, place) = if number % 5 == 0 { (&living, number / 5) } else { (&mute, number) };
-            servers.get(place % servers.len()).copied()
+            // The mute ones are spread evenly; of 10,000 nodes every fifth lives.
+            let is_mute = (number + 1) * MUTE / count > number * MUTE / count;
+            let servers = if is_mute { &mute } else { &living };
+            servers.get(number % servers.len()).copied()
         })
         .collect();
     let home = tempfile::tempdir()?;
     let peer = std::env::var_os("HEZAR_SING_BOX");
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         hezar(home.path(), &nodes)?;
-        match peer {
+        match peer.filter(|_| count == NODES) {
             Some(program) => sing_box(home.path(), Path::new(&program), &nodes),
             None => {
-                println!("sing-box  skipped: HEZAR_SING_BOX names no program");
+                println!("sing-box  skipped: HEZAR_SING_BOX names no program, or the number of nodes is another one");
                 Ok(())
             }
         }
@@ -59,14 +65,19 @@ fn hezar(home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<()> {
         .enumerate()
         .map(|(number, address)| format!("socks5://n{number}:x@{address}#node-{number}\n"))
         .collect();
-    configure(home, &list, "timeout = \"5s\"\nper_second = 100000")?;
+    let bounds = "[pool]\nmax_nodes_per_source = 1000000";
+    configure(home, &list, &format!("timeout = \"5s\"\nper_second = 100000\n{bounds}"))?;
     let (status, _) = Watched::start(&mut command(home, &["fetch"])?)?.wait(LIMIT)?;
     ensure!(status.success(), "hezar fetch failed");
     let begun = Instant::now();
     let (status, peak) = Watched::start(&mut command(home, &["probe"])?)?.wait(LIMIT)?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(status.success(), "hezar probe failed");
-    println!("hezar     {NODES} nodes, {MUTE} mute, timeout 5 s: swept in {seconds:.1} s, peak {} MiB", peak / 1024);
+    println!(
+        "hezar     {} nodes, {MUTE} mute, timeout 5 s: swept in {seconds:.1} s, peak {} MiB",
+        nodes.len(),
+        peak / 1024
+    );
     Ok(())
 }
 
