@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State};
+use hezar_core::{Code, HttpAbility, LastFailure, NodeId, Quarantine, Record, Secret, Stage, State, Timestamp};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use tokio::sync::mpsc;
 
@@ -46,7 +46,7 @@ async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Conte
 
 async fn nodes(connection: &mut SqliteConnection, parts: &mpsc::Sender<Contents>) -> Result<(), sqlx::Error> {
     let mut part = Contents::default();
-    let mut rows = sqlx::query(queries::SELECT_NODES).fetch(connection);
+    let mut rows = sqlx::query(queries::SELECT_NODES.as_str()).fetch(connection);
     while let Some(row) = rows.try_next().await? {
         match node(&row)? {
             Ok(node) => part.nodes.push(node),
@@ -63,38 +63,68 @@ async fn nodes(connection: &mut SqliteConnection, parts: &mpsc::Sender<Contents>
 
 /// A row of `proxies`; of one that someone else must have written, what names it.
 fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
-    let text = |column: usize| row.try_get::<Option<&str>, _>(column);
-    let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(convert::to_time));
-    let code = |column: usize| text(column).map(|text| text.map(Code::from_text));
-    let name: &str = row.try_get(0)?;
-    let unreadable_since = time(21)?;
-    let id: Option<NodeId> = name.parse().ok();
-    let state = State::from_name(row.try_get(3)?);
-    let (Some(id), Some(state)) = (id, state) else {
-        return Ok(Err(StrangeRow { id: name.into(), since: unreadable_since }));
+    let fields = Fields::split(row.try_get(2)?);
+    let Some((id, record)) = fields.id().zip(fields.record()) else {
+        let [name, ..] = fields.0;
+        return Ok(Err(StrangeRow { id: name.into(), since: fields.time(18) }));
     };
-    let stage = text(19)?.and_then(Stage::from_name);
-    let record = Record {
-        state,
-        failures: convert::to_u32(row.try_get(4)?),
-        last_ok: time(5)?,
-        last_checked: time(6)?,
-        first_seen: convert::to_time(row.try_get(7)?),
-        dead_since: time(15)?,
-        unlisted_since: time(16)?,
-        latency: row.try_get::<Option<i64>, _>(8)?.map(convert::to_latency),
-        error_rate: row.try_get::<f64, _>(17)? as f32,
-        exit_ip: text(9)?.and_then(|text| text.parse().ok()),
-        exit_seen: time(18)?,
-        country: text(10)?.and_then(|text| text.as_bytes().try_into().ok()),
-        failure: stage.zip(code(11)?).map(|(stage, code)| LastFailure { stage, code }),
-        http_ability: HttpAbility::from_byte(u8::try_from(row.try_get::<i64, _>(22)?).unwrap_or_default()),
-        unsupported: code(12)?,
-        quarantine: code(13)?.zip(Some(time(14)?.unwrap_or_default())).map(|(code, since)| Quarantine { code, since }),
-    };
-    let uri = Secret::new(row.try_get::<&str, _>(1)?);
-    let label = row.try_get::<&str, _>(2)?.into();
-    Ok(Ok(NodeRow { id, uri, label, kept_from: text(20)?.map(Into::into), unreadable_since, record }))
+    let uri = Secret::new(row.try_get::<&str, _>(0)?);
+    let label = row.try_get::<&str, _>(1)?.into();
+    let kept_from = fields.text(20).map(Into::into);
+    Ok(Ok(NodeRow { id, uri, label, kept_from, unreadable_since: fields.time(18), record }))
+}
+
+/// The joined texts of a row, in the order of `queries::SELECT_NODES`; an empty one says that there is no value.
+struct Fields<'a>([&'a str; queries::NODE_FIELDS]);
+
+impl<'a> Fields<'a> {
+    fn split(joined: &'a str) -> Self {
+        let mut texts = joined.splitn(queries::NODE_FIELDS, queries::SEPARATOR);
+        Self(std::array::from_fn(|_| texts.next().unwrap_or_default()))
+    }
+
+    fn text(&self, field: usize) -> Option<&'a str> {
+        self.0.get(field).copied().filter(|text| !text.is_empty())
+    }
+
+    fn number<T: std::str::FromStr>(&self, field: usize) -> Option<T> {
+        self.text(field)?.parse().ok()
+    }
+
+    fn time(&self, field: usize) -> Option<Timestamp> {
+        self.number(field).map(convert::to_time)
+    }
+
+    fn code(&self, field: usize) -> Option<Code> {
+        self.text(field).map(Code::from_text)
+    }
+
+    fn id(&self) -> Option<NodeId> {
+        self.number(0)
+    }
+
+    /// The record; `None` when there is no such state.
+    fn record(&self) -> Option<Record> {
+        let stage = self.text(17).and_then(Stage::from_name);
+        Some(Record {
+            state: State::from_name(self.text(1)?)?,
+            failures: convert::to_u32(self.number(2).unwrap_or_default()),
+            last_ok: self.time(3),
+            last_checked: self.time(4),
+            first_seen: self.time(5).unwrap_or_default(),
+            dead_since: self.time(13),
+            unlisted_since: self.time(14),
+            latency: self.number(6).map(convert::to_latency),
+            error_rate: self.number::<f64>(15).unwrap_or_default() as f32,
+            exit_ip: self.number(7),
+            exit_seen: self.time(16),
+            country: self.text(8).and_then(|text| text.as_bytes().try_into().ok()),
+            failure: stage.zip(self.code(9)).map(|(stage, code)| LastFailure { stage, code }),
+            http_ability: HttpAbility::from_byte(self.number(19).unwrap_or_default()),
+            unsupported: self.code(10),
+            quarantine: self.code(11).map(|code| Quarantine { code, since: self.time(12).unwrap_or_default() }),
+        })
+    }
 }
 
 fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {

@@ -14,10 +14,40 @@ pub(super) const COUNT_OUR_TABLES: &str =
 pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
 pub(super) const BACKUP: &str = "VACUUM INTO ?";
 
-/// Must follow the order in which `load::node` reads.
-pub(super) const SELECT_NODES: &str = "SELECT id, uri, label, state, failures, last_ok, last_checked, first_seen, \
-     latency_us, exit_ip, country, last_error, unsupported, quarantine, quarantined_at, dead_since, unlisted_since, \
-     error_rate, exit_seen, failure_stage, kept_from, unreadable_since, http_ability FROM proxies";
+/// What is read of a node besides its link and its name, in the order in which `load::node` reads. The last one may be any text.
+const NODE: [&str; 21] = [
+    "id",
+    "state",
+    "failures",
+    "last_ok",
+    "last_checked",
+    "first_seen",
+    "latency_us",
+    "exit_ip",
+    "country",
+    "last_error",
+    "unsupported",
+    "quarantine",
+    "quarantined_at",
+    "dead_since",
+    "unlisted_since",
+    "error_rate",
+    "exit_seen",
+    "failure_stage",
+    "unreadable_since",
+    "http_ability",
+    "kept_from",
+];
+/// How many texts [`SELECT_NODES`] joins.
+pub(super) const NODE_FIELDS: usize = NODE.len();
+/// What stands between them: ASCII's unit separator.
+pub(super) const SEPARATOR: char = '\u{1f}';
+/// The link, the name, and all the rest joined to one text, in which nothing is an empty text: SQLx copies every value of a row by
+/// itself, and a million rows have 21 million.
+pub(super) static SELECT_NODES: LazyLock<String> = LazyLock::new(|| {
+    let fields = NODE.map(|field| format!("coalesce({field}, '')")).join(" || char(31) || ");
+    format!("SELECT uri, label, {fields} FROM proxies")
+});
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
      validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, \
