@@ -16,26 +16,30 @@ use crate::{
 pub(crate) struct Facts {
     pub(crate) label: Label,
     pub(crate) listings: SmallVec<[Arc<Listing>; 1]>,
-    /// The listing that it dropped out of last: its permission for private addresses outlives it. Absent when the source
-    /// itself was dropped.
-    pub(crate) kept_from: Option<Arc<Listing>>,
     pub(crate) first_seen: Timestamp,
     pub(crate) last_ok: OptionalTime,
     pub(crate) last_checked: OptionalTime,
     pub(crate) dead_since: OptionalTime,
-    pub(crate) unlisted_since: OptionalTime,
     pub(crate) exit_seen: OptionalTime,
     pub(crate) exit_ip: Option<IpAddr>,
     pub(crate) failures: u32,
-    pub(crate) failure: Option<LastFailure>,
+    pub(crate) failure: Option<Box<LastFailure>>,
     rare: Option<Box<RareFacts>>,
 }
 
 /// What is known about few nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct RareFacts {
     unsupported: Option<Code>,
     quarantine: Option<Quarantine>,
+    kept_from: Option<Arc<Listing>>,
+    unlisted_since: OptionalTime,
+}
+
+impl RareFacts {
+    /// What holds for most nodes.
+    const NONE: Self =
+        Self { unsupported: None, quarantine: None, kept_from: None, unlisted_since: OptionalTime::NONE };
 }
 
 /// What one piece of evidence changed.
@@ -56,19 +60,18 @@ impl Facts {
         let mut facts = Self {
             label,
             listings: SmallVec::new(),
-            kept_from: None,
             first_seen: record.first_seen,
             last_ok: record.last_ok.into(),
             last_checked: record.last_checked.into(),
             dead_since: (record.state == State::Dead).then_some(dead_since).into(),
-            unlisted_since: record.unlisted_since.into(),
             exit_seen: record.exit_seen.into(),
             exit_ip: record.exit_ip,
             failures: record.failures,
-            failure: record.failure,
+            failure: record.failure.map(Box::new),
             rare: None,
         };
         facts.set_quarantine(record.quarantine);
+        facts.set_unlisted_since(record.unlisted_since.into());
         facts
     }
 
@@ -82,20 +85,46 @@ impl Facts {
         self.rare.as_ref().and_then(|rare| rare.quarantine)
     }
 
+    /// The listing that it dropped out of last: its permission for private addresses outlives it. Absent when the source
+    /// itself was dropped.
+    pub(crate) fn kept_from(&self) -> Option<&Arc<Listing>> {
+        self.rare.as_ref().and_then(|rare| rare.kept_from.as_ref())
+    }
+
+    /// Since when no source lists it.
+    pub(crate) fn unlisted_since(&self) -> OptionalTime {
+        self.rare.as_ref().map_or(OptionalTime::NONE, |rare| rare.unlisted_since)
+    }
+
     /// Says why no dialer can be built, or that one may be; returns whether that is news.
     pub(crate) fn set_unsupported(&mut self, unsupported: Option<Code>) -> bool {
-        self.set_rare(RareFacts { unsupported, quarantine: self.quarantine() })
+        self.change_rare(|rare| rare.unsupported = unsupported)
     }
 
     /// Puts the node into quarantine, or lets it out; returns whether that is news.
     pub(crate) fn set_quarantine(&mut self, quarantine: Option<Quarantine>) -> bool {
-        self.set_rare(RareFacts { unsupported: self.unsupported(), quarantine })
+        self.change_rare(|rare| rare.quarantine = quarantine)
     }
 
-    fn set_rare(&mut self, rare: RareFacts) -> bool {
-        let known = self.rare.as_deref().copied().unwrap_or_default();
-        self.rare = (rare != RareFacts::default()).then(|| Box::new(rare));
-        known != rare
+    /// Notes the listing that it drops out of, or that there is none any more.
+    pub(crate) fn set_kept_from(&mut self, kept_from: Option<Arc<Listing>>) {
+        self.change_rare(|rare| rare.kept_from = kept_from);
+    }
+
+    /// Notes since when no source lists it, or that one does.
+    pub(crate) fn set_unlisted_since(&mut self, since: OptionalTime) {
+        self.change_rare(|rare| rare.unlisted_since = since);
+    }
+
+    /// Changes what few nodes have; says whether it is different now.
+    fn change_rare(&mut self, change: impl FnOnce(&mut RareFacts)) -> bool {
+        let mut rare = self.rare.as_deref().cloned().unwrap_or(RareFacts::NONE);
+        change(&mut rare);
+        if self.rare.as_deref().unwrap_or(&RareFacts::NONE) == &rare {
+            return false;
+        }
+        self.rare = (rare != RareFacts::NONE).then(|| Box::new(rare));
+        true
     }
 
     /// Takes in the evidence and says the state that follows; nothing when it does not count.
@@ -127,7 +156,7 @@ impl Facts {
         // Traffic alone never reaches the limit: when our own uplink fails, every request fails through every node.
         let most = if origin == Origin::Traffic { self.failures.max(limit - 1) } else { u32::MAX };
         self.failures = self.failures.saturating_add(1).min(most);
-        self.failure = Some(LastFailure { stage: failure.stage, code: failure.code });
+        self.failure = Some(Box::new(LastFailure { stage: failure.stage, code: failure.code }));
         self.last_checked = now.into();
         match state {
             State::Dead => State::Dead,

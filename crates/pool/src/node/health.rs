@@ -214,12 +214,12 @@ impl<D> Node<D> {
             return false;
         }
         let (since, after) = match self.state() {
-            _ if facts.last_ok.is_none() => (facts.unlisted_since, rules.forget_unused_after.min(rules.forget_after)),
+            _ if facts.last_ok.is_none() => (facts.unlisted_since(), rules.forget_unused_after.min(rules.forget_after)),
             _ if facts.unsupported().is_some() || facts.quarantine().is_some() => {
-                (facts.unlisted_since, rules.forget_after)
+                (facts.unlisted_since(), rules.forget_after)
             }
             State::Dead => (facts.dead_since, rules.forget_after),
-            State::New => (facts.unlisted_since, rules.forget_after),
+            State::New => (facts.unlisted_since(), rules.forget_after),
             State::Healthy | State::Suspect => return false,
         };
         since.get().is_some_and(|since| now.since(since) >= after)

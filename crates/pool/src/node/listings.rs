@@ -29,7 +29,7 @@ impl<D> Node<D> {
     #[must_use]
     pub fn kept_from(&self) -> Option<Listing> {
         let facts = self.facts.lock();
-        facts.kept_from.as_deref().filter(|_| facts.listings.is_empty()).cloned()
+        facts.kept_from().filter(|_| facts.listings.is_empty()).map(|kept| Listing::clone(kept))
     }
 
     /// Whether this source lists it.
@@ -49,11 +49,8 @@ impl<D> Node<D> {
         let result = change(&mut facts);
         let allowed = facts.listings.iter().any(|l| l.allow_private);
         // A node that merely dropped out of a list must stay reachable, or it could never be judged again.
-        let allowed = if facts.listings.is_empty() {
-            facts.kept_from.as_ref().is_some_and(|kept| kept.allow_private)
-        } else {
-            allowed
-        };
+        let allowed =
+            if facts.listings.is_empty() { facts.kept_from().is_some_and(|kept| kept.allow_private) } else { allowed };
         drop(facts);
         if self.allow_private.swap(allowed, Relaxed) != allowed {
             self.reset_payload();

@@ -208,14 +208,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 });
                 let listings: SmallVec<[_; 1]> = sources.iter().map(|listing| table.listing(listing)).collect();
                 let changed = node.relist(|facts| {
-                    let kept = kept_from.filter(|_| new).map(Arc::new);
-                    facts.kept_from = kept.or_else(|| facts.kept_from.take());
+                    if let Some(kept) = kept_from.filter(|_| new) {
+                        facts.set_kept_from(Some(Arc::new(kept)));
+                    }
                     let mut changed = false;
                     for listing in &listings {
                         changed |= join(facts, listing, &label);
                     }
                     if facts.listings.is_empty() {
-                        facts.unlisted_since = facts.unlisted_since.get().unwrap_or(now).into();
+                        let since = facts.unlisted_since().get().unwrap_or(now);
+                        facts.set_unlisted_since(since.into());
                     }
                     changed
                 });
@@ -301,9 +303,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             let alone = node.relist(|facts| {
                 facts.listings.retain(|listing| &*listing.source != name);
-                facts.kept_from = keep.cloned();
+                facts.set_kept_from(keep.cloned());
                 if facts.listings.is_empty() {
-                    facts.unlisted_since = now.into();
+                    facts.set_unlisted_since(now.into());
                 }
                 facts.listings.is_empty()
             });
@@ -329,9 +331,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         for slot in &table.unlisted {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             let changed = node.relist(|facts| {
-                let concerned = facts.kept_from.as_ref().is_some_and(|known| &*known.source == name);
+                let concerned = facts.kept_from().is_some_and(|known| &*known.source == name);
                 if concerned {
-                    facts.kept_from = kept.cloned();
+                    facts.set_kept_from(kept.cloned());
                 }
                 concerned
             });
@@ -357,7 +359,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
 /// Adds a source to a node's listings; says whether anything changed. The first source that names a node names it.
 fn join(facts: &mut Facts, listing: &Arc<Listing>, label: &Label) -> bool {
-    facts.unlisted_since = OptionalTime::NONE;
+    facts.set_unlisted_since(OptionalTime::NONE);
     let place = facts.listings.iter().position(|known| known.source == listing.source);
     let first = place == Some(0) || (place.is_none() && facts.listings.is_empty());
     let rename = !label.is_empty() && *label != facts.label && (first || facts.label.is_empty());
