@@ -6,6 +6,7 @@ import { launch } from "./browser.mjs";
 import { firstStart } from "./first-start.mjs";
 import { Instance } from "./instance.mjs";
 import { allScreens } from "./screens.mjs";
+import { states } from "./states.mjs";
 
 const [program, folder, ...wanted] = process.argv.slice(2);
 if (program === undefined || folder === undefined) {
@@ -19,7 +20,7 @@ const deadline = setTimeout(() => {
   process.exit(1);
 }, 360_000);
 
-const tests = { "first start": firstStart, screens: allScreens };
+const tests = { "first start": firstStart, states, screens: allScreens };
 await mkdir(folder, { recursive: true });
 const instance = await Instance.start(program, ["--demo"]);
 const browser = await launch();
