@@ -77,7 +77,7 @@ async function change(page, action) {
   const answered = page.waitForResponse((answer) => answer.url().includes("/api/v1/nodes?"));
   await action();
   await answered;
-  await page.waitForFunction(() => document.querySelector(".tbody .tr") !== null);
+  await page.waitForFunction(() => document.querySelector(".tbody .tr, .table-screen .state") !== null);
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   return performance.now() - began;
 }
