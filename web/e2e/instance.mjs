@@ -12,7 +12,7 @@ const START_MS = 60_000;
 export class Instance {
   constructor(program, child, data, note, log) {
     Object.assign(this, { program, child, data, log, api: note.api, token: note.token });
-    // Where the page is. While it is developed, `vite preview` may stand in front of a program at a fixed address (HEZAR_API).
+    // Where the page is. While it is developed, `vite preview` may stand in front of a program at a fixed address (PAGE_API).
     this.origin = process.env.PAGE_ORIGIN ?? `http://${note.api}`;
   }
 
@@ -21,7 +21,7 @@ export class Instance {
     program = resolve(program);
     const data = await mkdtemp(join(tmpdir(), "hezar-page-"));
     const log = [];
-    const child = spawn(program, ["--data", data, "run", "--listen", "127.0.0.1:0", "--api", process.env.HEZAR_API ?? "127.0.0.1:0", ...args], {
+    const child = spawn(program, ["--data", data, "run", "--listen", "127.0.0.1:0", "--api", process.env.PAGE_API ?? "127.0.0.1:0", ...args], {
       cwd: data,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...environment, XDG_STATE_HOME: data },

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 
 import { goTo, openPage, signIn } from "./browser.mjs";
+import { populate } from "./world.mjs";
 
 const WIDTHS = [1440, 768, 390];
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -17,6 +18,7 @@ async function violations(page) {
 }
 
 export async function allScreens(browser, instance, folder) {
+  const end = await populate(instance);
   let shots = 0;
   const found = [];
   for (const language of ["en", "fa"]) {
@@ -44,6 +46,7 @@ export async function allScreens(browser, instance, folder) {
       await context.close();
     }
   }
+  end();
   assert.deepEqual(found, []);
   return shots;
 }

@@ -23,3 +23,4 @@ export type Alert = Schemas["AlertEvent"];
 export type Connection = Schemas["ConnectionDto"];
 export type LogLine = Schemas["LogLineDto"];
 export type ConnectionsFilter = Schemas["ConnectionsFilter"];
+export type CodeInfo = Schemas["CodeDto"];

@@ -2,10 +2,11 @@
 
 import { live } from "../api/events";
 import type { Status } from "../api/types";
-import { fill, t, word } from "../i18n";
+import { fill, t } from "../i18n";
 import { bytes, count, decimal, duration, fromNow, percent, rate } from "../lib/format";
 import { formatPlace } from "../lib/router";
 import { Chart } from "../ui/chart";
+import { Code } from "../ui/code";
 import { CopyButton, QrButton } from "../ui/copy";
 import { Failure, Loading } from "../ui/states";
 import { StateBadge } from "../ui/node";
@@ -179,7 +180,7 @@ function Problems({ status }: { readonly status: Status }) {
             <a href={formatPlace("sources", { q: source.name })}>
               <bdi>{source.name}</bdi>
             </a>{" "}
-            <code class="bad">{source.error}</code> <bdi class="muted">{source.error_text}</bdi>
+            <Code code={source.error} /> <bdi class="muted">{source.error_text}</bdi>
           </li>
         ))}
         {broken.length === 0 && alerts.length === 0 && (behind === null || behind === undefined) && <li class="muted">{t().overview.noProblems}</li>}
@@ -195,8 +196,7 @@ function Troubles({ status }: { readonly status: Status }) {
       <ul class="plain">
         {status.troubles.slice(0, 8).map((trouble) => (
           <li key={`${trouble.at}${trouble.target ?? ""}${trouble.code}`}>
-            <span class="muted">{fromNow(trouble.at)}</span> <code class="bad">{trouble.code}</code> <bdi>{trouble.target ?? ""}</bdi>{" "}
-            <span class="muted">{word(t().codes, trouble.code) === trouble.code ? "" : word(t().codes, trouble.code)}</span>
+            <span class="muted">{fromNow(trouble.at)}</span> <bdi>{trouble.target ?? ""}</bdi> <Code code={trouble.code} full />
           </li>
         ))}
         {status.troubles.length === 0 && <li class="muted">{t().overview.noTroubles}</li>}

@@ -15,11 +15,8 @@ interface Props {
 export function Dialog({ title, onClose, children, wide }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   const label = useId();
-  useEffect(() => {
-    const dialog = element.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
+  // A dialog that leaves the document is closed by that. Closing it here would tell the screen that comes next to close its own.
+  useEffect(() => element.current?.showModal(), []);
   return (
     <dialog
       ref={element}

@@ -4,9 +4,10 @@ import { useState } from "preact/hooks";
 
 import { api, value } from "../../api/client";
 import type { TestReport } from "../../api/types";
-import { fill, t, word } from "../../i18n";
+import { fill, t } from "../../i18n";
 import { country, milliseconds } from "../../lib/format";
 import { formatPlace } from "../../lib/router";
+import { Code } from "../../ui/code";
 import { attempt } from "../../ui/toast";
 
 export function Test() {
@@ -52,7 +53,7 @@ function Result({ report }: { readonly report: TestReport }) {
   if (!report.works) {
     return (
       <p class="banner bad">
-        <strong>{t().start.testFailed}</strong> <code>{report.code}</code> {word(t().codes, report.code ?? "")} <bdi class="muted">{report.message}</bdi>
+        <strong>{t().start.testFailed}</strong> <Code code={report.code} full /> <bdi class="muted">{report.message}</bdi>
       </p>
     );
   }

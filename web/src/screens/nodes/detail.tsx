@@ -4,9 +4,10 @@ import { useState } from "preact/hooks";
 
 import { api, value } from "../../api/client";
 import type { Node } from "../../api/types";
-import { fill, t, word } from "../../i18n";
+import { fill, t } from "../../i18n";
 import { count, dateTime, fromNow } from "../../lib/format";
 import { useResource } from "../../lib/resource";
+import { Code } from "../../ui/code";
 import { copyAndSay } from "../../ui/copy";
 import { Confirm, Dialog } from "../../ui/dialog";
 import { Address, Country, Latency, StateBadge } from "../../ui/node";
@@ -101,7 +102,7 @@ function Facts({ node }: { readonly node: Node }) {
       <dd>
         {node.last_error ? (
           <>
-            <code class="bad">{node.last_error}</code> {word(t().codes, node.last_error) !== node.last_error && word(t().codes, node.last_error)}{" "}
+            <Code code={node.last_error} full />{" "}
             <span class="muted">{fill(c.failures, { n: count(node.failures) })}</span>
           </>
         ) : (

@@ -8,6 +8,7 @@ import { t, word } from "../../i18n";
 import { fromNow } from "../../lib/format";
 import { useParts } from "../../lib/parts";
 import { formatPlace, place, setQuery } from "../../lib/router";
+import { Code } from "../../ui/code";
 import { Address, Country, Latency, StateBadge } from "../../ui/node";
 import { Empty } from "../../ui/states";
 import { DataTable, type Column, type Filter } from "../../ui/table";
@@ -65,7 +66,7 @@ function columns(): readonly Column<Node>[] {
       text: (node) => (node.last_checked ? new Date(node.last_checked).toISOString() : ""),
       cell: (node) => (node.last_checked ? fromNow(node.last_checked) : <span class="muted">–</span>),
     },
-    { id: "error", label: c.error, width: "minmax(6rem, 1fr)", priority: 4, text: (node) => node.last_error ?? "", cell: (node) => <code class="muted">{node.last_error ?? ""}</code> },
+    { id: "error", label: c.error, width: "minmax(6rem, 1fr)", priority: 4, text: (node) => node.last_error ?? "", cell: (node) => <Code code={node.last_error} /> },
   ];
 }
 

@@ -110,6 +110,9 @@ export function DataTable<Row>(props: Props<Row>) {
   };
   const tracks = [...visible.map((column) => column.width ?? "minmax(6rem, 1fr)"), ...(actions ? [props.actionsWidth ?? "auto"] : [])];
 
+  // Below this a row scrolls sideways, and nothing of it is cut off.
+  const least = tracks.reduce((sum, track) => sum + Number(/[\d.]+(?=rem)/.exec(track)?.[0] ?? 0), 0) + 0.75 * (tracks.length - 1) + 1.5;
+
   return (
     <section class="table-screen" aria-label={props.label}>
       <Toolbar
@@ -132,7 +135,7 @@ export function DataTable<Row>(props: Props<Row>) {
           tabIndex={0}
           aria-label={props.label}
           aria-rowcount={(total ?? shown.length) + 1}
-          style={{ "--tracks": tracks.join(" ") }}
+          style={{ "--tracks": tracks.join(" "), "--least": `${least}rem` }}
         >
           <Head columns={visible} sort={sort} actions={actions !== undefined} />
           <div role="rowgroup" class="tbody" style={{ height: `${height}px` }}>

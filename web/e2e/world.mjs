@@ -1,0 +1,32 @@
+// Gives the screens something to show: open tunnels, a session, a failed request, a banned node.
+
+import { connect } from "node:net";
+
+// Opens a tunnel through the proxy and keeps it; `user` is a user name with options.
+function tunnel(proxy, user) {
+  const [host, port] = proxy.split(":");
+  const login = user === undefined ? "" : `Proxy-Authorization: Basic ${Buffer.from(`${user}:x`).toString("base64")}\r\n`;
+  return new Promise((done, failed) => {
+    const socket = connect(Number(port), host, () => socket.write(`CONNECT demo.hezar:80 HTTP/1.1\r\nHost: demo.hezar:80\r\n${login}\r\n`));
+    socket.once("data", () => {
+      // Some bytes in both directions.
+      socket.write("GET /bytes/100000 HTTP/1.1\r\nHost: demo.hezar\r\n\r\n");
+      socket.on("data", () => {});
+      done(socket);
+    });
+    socket.on("error", failed);
+  });
+}
+
+export async function populate(instance) {
+  const { proxy } = await instance.until("a working proxy", async () => {
+    const status = await instance.ask("GET", "/api/v1/status");
+    return status.nodes.healthy > 5 ? status : undefined;
+  });
+  const open = await Promise.all([tunnel(proxy), tunnel(proxy), tunnel(proxy, "alice-session-a1"), tunnel(proxy, "bob-country-de-session-shop")]);
+  // No exit of the world is there: the request is refused, and the overview names it.
+  await tunnel(proxy, "carol-country-aq").then((socket) => socket.destroy());
+  const { nodes } = await instance.ask("GET", "/api/v1/nodes?state=dead&limit=1");
+  if (nodes.length > 0) await instance.ask("POST", "/api/v1/bans", { ids: [nodes[0].id] });
+  return () => open.forEach((socket) => socket.destroy());
+}
