@@ -106,9 +106,10 @@ try {
   console.log(`nodes screen usable after      ${median(opened).toFixed(0)} ms (median of ${TURNS}: ${opened.map((ms) => ms.toFixed(0)).join(", ")})`);
   console.log(`first row                      ${(await firstRow(page)).replaceAll("\n", " · ")}`);
 
-  const head = page.locator(".tr.head").getByRole("button").first();
+  const heads = page.locator(".tr.head").getByRole("button");
+  const columns = await heads.count();
   const sorted = [];
-  for (let turn = 0; turn < TURNS; turn += 1) sorted.push(await change(page, () => head.click()));
+  for (let turn = 0; turn < TURNS; turn += 1) sorted.push(await change(page, () => heads.nth(turn % columns).click()));
   console.log(`sort                           ${median(sorted).toFixed(0)} ms (${sorted.map((ms) => ms.toFixed(0)).join(", ")})`);
   const filtered = [];
   const states = ["dead", "healthy", "new", "dead", ""];
