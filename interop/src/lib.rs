@@ -9,6 +9,7 @@ mod datagrams;
 mod link;
 mod peer;
 mod process;
+mod quota;
 mod route;
 mod row;
 mod rows;

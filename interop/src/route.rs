@@ -8,9 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::NodeId;
 use hezar_engine::{Clock, Dialer, NativeEngine};
-use hezar_gateway::{Gateway, GatewayConfig, Metrics};
+use hezar_gateway::{Gateway, GatewayConfig, Metrics, Usage, User};
 use hezar_pool::{Origin, Outcome, Pool, PoolChange, Record, Rules, Strategy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -27,6 +28,8 @@ pub(crate) struct Route {
     client: Client,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
     node: NodeId,
+    usage: Arc<Usage>,
+    clock: Clock,
     /// Whether the node's protocol carries datagrams.
     pub(crate) datagrams: bool,
     _server: AbortOnDropHandle<()>,
@@ -64,6 +67,16 @@ pub(crate) struct Answer {
 impl Route {
     /// Starts a gateway over the nodes of these links; the first one is the one in question.
     pub(crate) async fn start(links: &[&str], engine: &NativeEngine, patience: Duration) -> anyhow::Result<Self> {
+        Self::with_users(links, engine, patience, Vec::new()).await
+    }
+
+    /// The same, for these users alone.
+    pub(crate) async fn with_users(
+        links: &[&str],
+        engine: &NativeEngine,
+        patience: Duration,
+        users: Vec<User>,
+    ) -> anyhow::Result<Self> {
         let nodes: Result<Vec<_>, _> = links.iter().map(|link| hezar_formats::parse_link(link)).collect();
         let nodes = nodes.map_err(|code| anyhow::anyhow!("a link of {links:?} is refused: {code:?}"))?;
         let datagrams = nodes.first().is_some_and(|(spec, _)| spec.carries_datagrams());
@@ -83,9 +96,11 @@ impl Route {
             deadline: patience * 2,
             attempt_timeout: patience,
             strategy: Strategy::RoundRobin,
+            users,
             ..GatewayConfig::default()
         };
         let gateway = Gateway::new(config, Arc::clone(&pool), Arc::new(engine.clone()), clock, Metrics::default());
+        let usage = Arc::clone(gateway.usage());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let serve = async move {
@@ -93,7 +108,12 @@ impl Route {
             let _ = gateway.serve(listener, CancellationToken::new()).await;
         };
         let server = AbortOnDropHandle::new(tokio::spawn(serve));
-        Ok(Self { client: Client { gateway: address }, pool, node, datagrams, _server: server })
+        Ok(Self { client: Client { gateway: address }, pool, node, usage, clock, datagrams, _server: server })
+    }
+
+    /// The bytes that a user has moved.
+    pub(crate) fn used(&self, user: &str) -> u64 {
+        self.usage.summary(user, self.clock.now()).total.sum()
     }
 
     /// What the pool knows about the node.
@@ -105,8 +125,25 @@ impl Route {
 impl Client {
     /// A tunnel by HTTP CONNECT.
     pub(crate) async fn connect(&self, host: &str, port: u16) -> anyhow::Result<TcpStream> {
+        self.connect_with(host, port, "").await
+    }
+
+    /// The same, by a user.
+    pub(crate) async fn connect_as(
+        &self,
+        user: &str,
+        password: &str,
+        host: &str,
+        port: u16,
+    ) -> anyhow::Result<TcpStream> {
+        let login = STANDARD.encode(format!("{user}:{password}"));
+        self.connect_with(host, port, &format!("Proxy-Authorization: Basic {login}\r\n")).await
+    }
+
+    async fn connect_with(&self, host: &str, port: u16, headers: &str) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.gateway).await?;
-        stream.write_all(format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").as_bytes()).await?;
+        let asked = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{headers}\r\n");
+        stream.write_all(asked.as_bytes()).await?;
         let head = read_head(&mut stream).await?;
         ensure!(status(&head)? == 200, "CONNECT was refused: {head}");
         Ok(stream)

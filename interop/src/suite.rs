@@ -1,4 +1,4 @@
-//! The suite that every row goes through: small, large both ways, half-close, wrong credential.
+//! The suite that every row goes through: small, large both ways, half-close, a quota, wrong credential.
 
 use std::{future::Future, time::Duration};
 
@@ -19,6 +19,7 @@ use crate::{
     datagrams,
     link::link,
     peer::{AtEnd, Part, Relays},
+    quota,
     route::Route,
     row::{Row, Trust},
     secrets::{Access, SERVER_NAME},
@@ -28,7 +29,7 @@ use crate::{
 /// What is echoed after we have said that nothing more comes.
 const ECHO: usize = 100_000;
 /// A check that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a node may leave a client with a wrong credential without an answer.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -71,6 +72,7 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if matches!(at_end, AtEnd::Passes | AtEnd::Swallows) {
                 report.check("half-close", half_close(&route, stage, part.row, at_end)).await;
             }
+            report.check("quota", quota::ends_downloads(&good, stage, part.row)).await;
             if route.datagrams {
                 report.datagrams(stage, part, &good).await;
             }

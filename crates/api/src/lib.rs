@@ -27,20 +27,21 @@ mod v1;
 
 pub use caller::{Caller, Scope};
 pub use dto::{
-    AddQuery, AddReport, AlertEvent, BanDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded, ConnectionsFilter,
-    ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto, ExplainDto,
-    ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto,
-    InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery, NodeChange,
-    NodeDto, NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto, ReloadReport,
-    RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto,
-    SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, VersionDto,
+    AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
+    ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
+    ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto,
+    HealthzDto, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery,
+    NodeChange, NodeDto, NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto,
+    ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto,
+    SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters,
+    UserUsageDto, VersionDto,
 };
 pub use error::ApiError;
 pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
-pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort};
+pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort, UsagePort};
 pub use problem::ProblemDto;
 pub use router::openapi_json;
 pub use saved::Saved;

@@ -30,6 +30,7 @@ const TAGS: &[(&str, &str)] = &[
     ("sessions", "Names that keep the same exit, and what clients saw at sites."),
     ("connections", "Requests, tunnels and associations that are alive."),
     ("jobs", "Work that goes on after its request was answered."),
+    ("usage", "What users have moved."),
     ("settings", "Sources and the configuration."),
     ("page", "How browsers sign in to the web page."),
 ];

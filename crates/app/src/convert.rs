@@ -51,6 +51,10 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
         users: config.users_of(listener).to_vec(),
         strategy: listener.strategy.unwrap_or(config.proxy.strategy),
         client_limits: listener.client_limits,
+        rules: listener.rules.or(&config.proxy.rules),
+        feedback: if listener.feedback.is_empty() { config.proxy.feedback.clone() } else { listener.feedback.clone() },
+        exit_headers: listener.exit_headers.unwrap_or(config.proxy.exit_headers),
+        ports: listener.ports,
         filter,
         ..gateway(config)
     }

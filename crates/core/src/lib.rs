@@ -3,6 +3,7 @@
 //! This crate knows no runtime and does no I/O. Every other crate of the workspace speaks in these types.
 
 mod anonymity;
+mod calendar;
 mod canonical;
 mod code;
 mod fault;
@@ -22,6 +23,7 @@ mod time;
 mod transport;
 
 pub use anonymity::{Anonymity, ParseAnonymityError};
+pub use calendar::{ParseDayError, UtcDay, civil_date, day_number};
 pub use canonical::{Canon, Canonical};
 pub use code::{Code, CodeDoc};
 pub use fault::{Fault, Stage};

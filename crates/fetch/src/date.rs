@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hezar_core::Timestamp;
+use hezar_core::{Timestamp, civil_date, day_number};
 
 const DAY: i64 = 86_400;
 
@@ -55,28 +55,6 @@ fn filled_placeholder(inside: &str, now: Timestamp) -> Option<String> {
         };
     }
     Some(date)
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (proleptic Gregorian calendar, eras of 400 years from March).
-fn civil_date(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
-}
-
-/// The inverse of [`civil_date`].
-fn day_number(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era_year = year.rem_euclid(400);
-    let from_march = (month + 9) % 12;
-    let of_year = (153 * from_march + 2) / 5 + day - 1;
-    era * 146_097 + of_era_year * 365 + of_era_year / 4 - of_era_year / 100 + of_year - 719_468
 }
 
 /// Reads the preferred form of an HTTP date (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.

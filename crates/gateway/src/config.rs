@@ -7,7 +7,7 @@ use hezar_core::settings;
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
-use crate::{Limits, User};
+use crate::{AccessRules, FeedbackRule, Limits, PortRange, User};
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// The range of timeouts.
@@ -39,6 +39,9 @@ settings! {
         pub allow_transparent: bool = false;
         /// HTTP answers say in Proxy-Status which node, exit, country and session served them.
         pub name_exit: bool = true;
+        /// HTTP answers name the exit, node and session in X-Hezar-Exit, X-Hezar-Node and X-Hezar-Session.
+        /// Answers to absolute-form requests, and those to CONNECT; there the node that is connected first is named.
+        pub exit_headers: bool = false;
         /// For all attempts together.
         /// The time from a complete request to a connected node, or to the head of the answer.
         pub deadline: Duration [TIMEOUT] = Duration::from_secs(30);
@@ -69,6 +72,12 @@ settings! {
         pub name: Box<str> = "proxy".into();
         /// Who may use it; empty = anybody who can reach the loopback address.
         pub users: Vec<User> = Vec::new();
+        /// What the answers to plain requests say of exits.
+        pub feedback: Vec<FeedbackRule> = Vec::new();
+        /// Ports beside that of `listen`, each of which is a session for clients that give no user name with one.
+        pub ports: Option<PortRange> = None;
+        /// Where clients may go, unless a user's own rules say otherwise.
+        pub rules: AccessRules = AccessRules::default();
         /// What one client address may have at a time.
         pub client_limits: Limits = Limits::default();
         /// The nodes that it uses; absent = all.
@@ -135,9 +144,7 @@ impl GatewayConfig {
             found.push(ConfigError::OpenToAll(self.listen));
         }
         for (index, user) in self.users.iter().enumerate() {
-            let has_password =
-                [&user.password, &user.password_hash].into_iter().flatten().any(|secret| !secret.is_empty());
-            if user.name.is_empty() || !has_password {
+            if user.name.is_empty() || !user.has_password() {
                 found.push(ConfigError::EmptyUser(index));
             }
             if user.name.chars().any(|c| c == ':' || c.is_control()) {

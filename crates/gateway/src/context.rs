@@ -1,14 +1,15 @@
 //! What the connections of one listener share, by what it is used for.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
+use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Connections, GatewayConfig, Metrics, Sessions,
-    access::Access,
+    Connections, GatewayConfig, Metrics, Sessions, Usage,
+    access::{Access, PasswordChecker},
     config::Policy,
     failover::{
         Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, Selection, UdpAvoidance,
@@ -27,6 +28,10 @@ pub(crate) struct Services {
     pub(crate) explanation: Explanation,
     /// Everything that is alive.
     pub(crate) connections: Arc<Connections>,
+    /// What users have moved.
+    pub(crate) usage: Arc<Usage>,
+    /// What checks the passwords of users.
+    pub(crate) passwords: Arc<PasswordChecker>,
 }
 
 /// What the connections of one listener share.
@@ -42,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) telemetry: Arc<Telemetry>,
     /// The owner of every task of the listener.
     pub(crate) tasks: TaskTracker,
+    /// The ports beside the first one that are open.
+    pub(crate) ports: Mutex<BTreeMap<u16, CancellationToken>>,
     /// Begins the drain: no new requests.
     pub(crate) drain: CancellationToken,
     /// Ends what is left after the grace period.
@@ -53,7 +60,7 @@ impl Context {
     pub(crate) fn new(config: GatewayConfig, services: &Services, drain: CancellationToken) -> Arc<Self> {
         let metrics = services.metrics.for_listener(&config.name);
         let policy = Arc::new(Policy::from_pointee(config));
-        let access = Access::new(policy.clone());
+        let access = Access::new(policy.clone(), services.clock, services.usage.clone(), services.passwords.clone());
         let selection = Selection {
             policy: policy.clone(),
             pool: services.pool.clone(),
@@ -72,6 +79,7 @@ impl Context {
         let telemetry = Telemetry {
             metrics,
             connections: services.connections.clone(),
+            usage: services.usage.clone(),
             clock: services.clock,
             log: access.log.clone(),
         };
@@ -81,6 +89,7 @@ impl Context {
             selection: Arc::new(selection),
             telemetry: Arc::new(telemetry),
             tasks: TaskTracker::new(),
+            ports: Mutex::default(),
             drain,
             kill: CancellationToken::new(),
         })

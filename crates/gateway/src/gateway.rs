@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Connections, GatewayConfig, Metrics, Sessions,
+    ConfigError, Connections, GatewayConfig, Metrics, Sessions, Usage,
     context::{Context, Services},
     failover::Explanation,
     listener,
@@ -73,8 +73,9 @@ impl Gateway {
         metrics: Metrics,
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
-        let (explanation, connections) = (Explanation::default(), Arc::default());
-        let services = Services { pool, engine, clock, metrics, sessions, explanation, connections };
+        let explanation = Explanation::default();
+        let (connections, usage, passwords) = Default::default();
+        let services = Services { pool, engine, clock, metrics, sessions, explanation, connections, usage, passwords };
         Self { config, services, open: Arc::default() }
     }
 
@@ -97,6 +98,19 @@ impl Gateway {
     pub fn with_connections(mut self, connections: Arc<Connections>) -> Self {
         self.services.connections = connections;
         self
+    }
+
+    /// The same gateway with accounts of users that others look into.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Arc<Usage>) -> Self {
+        self.services.usage = usage;
+        self
+    }
+
+    /// What users have moved.
+    #[must_use]
+    pub const fn usage(&self) -> &Arc<Usage> {
+        &self.services.usage
     }
 
     /// Everything that is alive, to list it and to end it.
@@ -155,6 +169,44 @@ impl Gateway {
         tracing::info!(listener = %config.name, users = config.users.len(), "listener has new settings");
         context.policy.store(Arc::new(config));
         Ok(())
+    }
+
+    /// Opens one more port of a listener; which of its ports are sessions is said by its settings. The future serves until the port or the
+    /// listener is closed.
+    ///
+    /// # Errors
+    /// [`ServeError`]: there is no such listener, or the socket is not usable.
+    pub fn open_port(
+        &self,
+        listener: &str,
+        socket: TcpListener,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, ServeError> {
+        let context = self.open.lock().get(listener).cloned();
+        let context = context.ok_or_else(|| ServeError::UnknownListener(listener.into()))?;
+        let (port, close) = (socket.local_addr()?.port(), CancellationToken::new());
+        if let Some(before) = context.ports.lock().insert(port, close.clone()) {
+            before.cancel();
+        }
+        Ok(async move { listener::run_port(&context, socket, close).await })
+    }
+
+    /// Closes the ports of a listener that `keep` does not keep; what runs there goes on.
+    pub fn close_ports(&self, listener: &str, keep: impl Fn(u16) -> bool) {
+        let Some(context) = self.open.lock().get(listener).cloned() else { return };
+        context.ports.lock().retain(|port, close| {
+            let is_kept = keep(*port);
+            if !is_kept {
+                close.cancel();
+            }
+            is_kept
+        });
+    }
+
+    /// The ports beside the first one at which a listener listens.
+    #[must_use]
+    pub fn ports(&self, listener: &str) -> Vec<u16> {
+        let context = self.open.lock().get(listener).cloned();
+        context.map(|context| context.ports.lock().keys().copied().collect()).unwrap_or_default()
     }
 
     /// Closes a listener: it accepts nobody any more, and what runs may finish for the grace period. Its name is free at

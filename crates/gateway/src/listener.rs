@@ -7,6 +7,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{Refusal, context::Context, inbound, telemetry::GaugeGuard};
 
 /// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
@@ -21,12 +23,27 @@ const LEFT_OUT: Duration = Duration::from_secs(60);
 /// returns when every connection is gone.
 pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
     context.tasks.spawn(log_left_out(context.clone()));
+    let serve = async {
+        tokio::select! {
+            () = accept(context, &socket) => {}
+            () = context.drain.cancelled() => {}
+        }
+        drop(socket);
+        drain(context).await;
+    };
+    tokio::select! {
+        () = serve => {}
+        () = context.access.end_refused(&context.telemetry.connections) => {}
+    }
+}
+
+/// Accepts at one more socket of a listener until `close` or the drain of the listener.
+pub(crate) async fn run_port(context: &Arc<Context>, socket: TcpListener, close: CancellationToken) {
     tokio::select! {
         () = accept(context, &socket) => {}
         () = context.drain.cancelled() => {}
+        () = close.cancelled() => {}
     }
-    drop(socket);
-    drain(context).await;
 }
 
 /// Tells the log now and then how many lines it was spared.
@@ -75,6 +92,10 @@ fn spawn_connection(context: &Arc<Context>, stream: TcpStream, client: SocketAdd
     else {
         return context.telemetry.reject(client, &Refusal::ConnectionLimit);
     };
+    let of_port = config.ports.and_then(|ports| ports.options(stream.local_addr().ok()?.port()));
+    if let Some(options) = of_port {
+        context.access.clients.set_options(client, options);
+    }
     set_socket_bounds(&stream, config.idle_timeout);
     let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
     let owner = context.tasks.clone();

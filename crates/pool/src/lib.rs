@@ -21,6 +21,7 @@ mod rules;
 mod servers;
 mod sessions;
 mod settings;
+mod site_bans;
 mod sites;
 mod sources;
 mod watch;
@@ -41,6 +42,7 @@ pub use query::{ParseStrategyError, Query, Strategy};
 pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;
 pub use settings::{HealthSettings, PoolSettings};
+pub use site_bans::SiteBan;
 pub use sites::SiteVerdict;
 pub use watch::{ChangeKind, ChangedNode, Watch};
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{
 
 use hezar_core::{NodeId, SiteKey, Timestamp};
 
-use crate::hash::mix;
+use crate::{hash::mix, site_bans::SiteBans};
 
 /// Buckets; a power of two. With four words each the table takes 512 KiB and knows 65,536 pairs.
 const BUCKETS: usize = 16_384;
@@ -47,12 +47,14 @@ pub(crate) struct SiteTable {
     now: AtomicU32,
     /// Words that were ever written; while it is 0 nobody needs to look.
     used: AtomicU32,
+    /// What somebody has said for certain.
+    pub(crate) bans: SiteBans,
 }
 
 impl SiteTable {
     pub(crate) fn new() -> Self {
         let words = (0..BUCKETS * WAYS).map(|_| AtomicU64::new(0)).collect();
-        Self { words, now: AtomicU32::new(0), used: AtomicU32::new(0) }
+        Self { words, now: AtomicU32::new(0), used: AtomicU32::new(0), bans: SiteBans::default() }
     }
 
     /// Moves the clock on.

@@ -12,6 +12,7 @@ mod row;
 mod settings;
 mod sqlite;
 mod store;
+mod usage;
 mod writer;
 
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
@@ -24,6 +25,7 @@ pub use row::{
 pub use settings::{StoreSettings, StoreUrl};
 pub use sqlite::{Access, Sqlite};
 pub use store::Store;
+pub use usage::{UsageQuery, UsageRow};
 pub use writer::{
     Durability, WriteBehind, WriteFailure, WriteSummary, Writer, WriterClosed, WriterConfig, WriterPlace, WriterStatus,
 };

@@ -3,11 +3,12 @@
 use std::{fmt::Debug, path::Path};
 
 use async_trait::async_trait;
-use hezar_core::Timestamp;
+use hezar_core::{Timestamp, UtcDay};
 use tokio::sync::mpsc;
 
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, StoreError,
+    UsageQuery, UsageRow,
 };
 
 /// A pool on disk. All methods may be called from several tasks at once.
@@ -71,6 +72,31 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Adds what users have moved to what is there, in one transaction: all of it, or nothing. When it returns, it is on the disk.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    async fn add_usage(&self, growth: &[UsageRow]) -> Result<(), StoreError>;
+
+    /// What every user has moved: each of the last 62 days for which there is anything, and everything before them as the day
+    /// 1970-01-01.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn usage_totals(&self) -> Result<Vec<UsageRow>, StoreError>;
+
+    /// What users have moved on single days.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError>;
+
+    /// Gives up the single days before this one; their sum stays.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError>;
 
     /// Writes a complete, consistent copy to a new file while the store stays in use.
     ///

@@ -8,10 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 mod actions;
 mod live;
 mod trial;
+mod usage;
 
 pub use actions::*;
 pub use live::*;
 pub use trial::*;
+pub use usage::*;
 
 /// Filters and the page of `GET /api/v1/nodes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]

@@ -4,13 +4,15 @@ mod live;
 mod nodes;
 mod sessions;
 mod settings;
+mod usage;
 
 pub use live::LivePort;
 pub use nodes::NodesPort;
 pub use sessions::SessionsPort;
 pub use settings::SettingsPort;
+pub use usage::UsagePort;
 
 /// What the API can ask of a running instance: all ports together.
-pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort {}
+pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort {}
 
-impl<T: NodesPort + SessionsPort + LivePort + SettingsPort> Control for T {}
+impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort> Control for T {}

@@ -290,6 +290,23 @@ impl LivePort for Fake {
 }
 
 #[async_trait]
+impl UsagePort for Fake {
+    async fn usage(&self, query: &UsageParameters) -> Result<ListDto<UsageDayDto>, ApiError> {
+        if query.from.as_deref() == Some("odd") {
+            return Err(ApiError::BadRequest("a date is written as 2027-01-31".into()));
+        }
+        let day = UsageDayDto { user: "alice".into(), day: "2027-01-31".into(), up: 1, down: 2 };
+        Ok(ListDto { items: vec![day], next: None })
+    }
+
+    fn usage_of_user(&self, name: &str) -> Option<UserUsageDto> {
+        let bytes = BytesDto { up: 1, down: 2 };
+        let user = name.to_owned();
+        (name == "alice").then_some(UserUsageDto { user, today: bytes, month: bytes, total: bytes })
+    }
+}
+
+#[async_trait]
 impl SettingsPort for Fake {
     async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {
         let pending = usize::from(request.wait == Some(0));

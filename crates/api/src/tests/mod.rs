@@ -339,3 +339,15 @@ async fn a_connection_can_be_upgraded() {
     stop.cancel();
     serving.await.unwrap();
 }
+
+#[tokio::test]
+async fn usage_is_told_by_day_and_by_user() {
+    let (status, body) = ask(&request("GET", "/api/v1/usage?user=alice&from=2027-01-01&limit=10", "")).await;
+    assert_eq!(status, 200);
+    assert!(body.contains("\"day\":\"2027-01-31\"") && body.contains("\"next\":null"), "{body}");
+    assert_eq!(ask(&request("GET", "/api/v1/usage?from=odd", "")).await.0, 400);
+    assert_eq!(ask(&request("GET", "/api/v1/usage?form=2027-01-01", "")).await.0, 400);
+    let (status, body) = ask(&request("GET", "/api/v1/users/alice/usage", "")).await;
+    assert_eq!((status, body.contains("\"total\":{\"up\":1,\"down\":2}")), (200, true), "{body}");
+    assert_eq!(ask(&request("GET", "/api/v1/users/bob/usage", "")).await.0, 404);
+}

@@ -12,6 +12,7 @@ mod sessions;
 mod settings;
 mod status;
 mod trial;
+mod usage;
 
 use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(codes::routes())
         .merge(trial::routes())
         .merge(page::code_routes())
+        .merge(usage::routes())
         .merge(document::routes())
 }
 

@@ -16,6 +16,7 @@ mod order;
 mod parts;
 mod sessions;
 mod trial;
+mod usage;
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ use hezar_api::{
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
-use hezar_gateway::{Connections, Sessions};
+use hezar_gateway::{Connections, Sessions, Usage};
+use hezar_store::Store;
 use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
@@ -40,6 +42,7 @@ use crate::{
     nodes::Nodes,
     runtime::{listeners::Listeners, prober::ProberSlot, reload::Runtime},
     sources::{Collector, status::SourceTable},
+    store_sync::usage::UsageSync,
 };
 use connections::RateSampler;
 use nodes::{Filter, dto};
@@ -67,6 +70,9 @@ pub(crate) struct ApiBackend {
     pub(crate) tls: TlsClients,
     /// Bounds the tests that run at a time.
     pub(crate) trials: Arc<Semaphore>,
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage_sync: Arc<UsageSync>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use hezar_api::ApiSettings;
 use hezar_core::settings::{Setting, Settings};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
-use hezar_gateway::{GatewayConfig, Limits, Quota, User};
+use hezar_gateway::{AccessRules, FeedbackRule, GatewayConfig, Limits, Quota, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
@@ -69,7 +69,8 @@ impl Described {
 pub(super) fn described() -> Vec<Described> {
     let mut all = Vec::new();
     add::<GatewayConfig>(&mut all);
-    all.extend([USERS, CLIENT_LIMITS].map(Described::from));
+    add::<AccessRules>(&mut all);
+    all.extend([USERS, CLIENT_LIMITS, FEEDBACK].map(Described::from));
     add::<ApiSettings>(&mut all);
     add::<PoolSettings>(&mut all);
     add::<ProbeConfig>(&mut all);
@@ -117,7 +118,7 @@ impl From<Special> for Described {
         let Special { section, key, doc, example, expected } = special;
         let (key, example, expected) = (key.to_owned(), example.to_owned(), expected.to_owned());
         let json_types: &[&str] = match &*key {
-            "users" => &["array"],
+            "users" | "feedback" => &["array"],
             "client_limits" => &["object"],
             _ => &["string"],
         };
@@ -140,6 +141,17 @@ const CLIENT_LIMITS: Special = Special {
     doc: &["The limits of a user, for every client address."],
     example: "{ connections = 500 }",
     expected: "a table with `connections`, `requests_per_second` and `bytes_per_second`",
+};
+
+const FEEDBACK: Special = Special {
+    section: "proxy",
+    key: "feedback",
+    doc: &[
+        "Answers to plain requests that say that a site refuses the exit.",
+        "Each rule has the keys of `[[listener.feedback]]`: `hosts`, `status`, `body`, `ban` and `retry`.",
+    ],
+    example: "[{ status = [403, 429], ban = \"1h\" }]",
+    expected: "a list of rules",
 };
 
 const CANARY_URL: Special = Special {
@@ -180,11 +192,14 @@ pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
         ObjectKind::Source => add::<SourceConfig>(&mut all),
         ObjectKind::Listener => {
             add::<ListenerConfig>(&mut all);
+            add::<AccessRules>(&mut all);
             all.push(LISTENER_USERS.into());
             add_table::<Limits>(&mut all, "client_limits");
+            add_table::<FeedbackRule>(&mut all, "feedback");
         }
         ObjectKind::User => {
             add::<User>(&mut all);
+            add::<AccessRules>(&mut all);
             add::<Limits>(&mut all);
             add_table::<Quota>(&mut all, "quota");
         }

@@ -9,10 +9,13 @@ use hezar_core::{
     settings,
     settings::{Given, Optional, SettingValue, is_public},
 };
-use hezar_gateway::{Limits, User};
+use hezar_gateway::{AccessRules, FeedbackRule, Limits, PortRange, User};
 use hezar_pool::{Strategy, TooManyFilters};
 
-use super::{Config, Expression, expression, resolve::plain, section::Section, source::MANUAL_SOURCES, user::users};
+use super::{
+    Config, Expression, expression, feedback::feedback_rules, resolve::plain, section::Section, source::MANUAL_SOURCES,
+    user::users,
+};
 
 settings! {
     /// A further address that clients use, over a part of the pool.
@@ -38,11 +41,19 @@ settings! {
         pub top: Option<usize> [1..=1_000_000] = None;
         /// False: no nodes that take any certificate.
         pub allow_insecure: bool = true;
+        /// Ports beside that of `listen`: each is a session, for clients that cannot send a user name with one in it.
+        pub ports: Option<PortRange> = None;
+        /// HTTP answers name the exit, node and session (`X-Hezar-…`); as in `[proxy]` when it is absent.
+        pub exit_headers: Option<bool> = None;
     } and {
         /// Its own users; empty = those of `[proxy]`.
         pub users: Vec<User> = Vec::new();
         /// What one client address may have at a time.
         pub client_limits: Limits = Limits::default();
+        /// What the answers to plain requests say of exits; empty = as in `[proxy]`.
+        pub feedback: Vec<FeedbackRule> = Vec::new();
+        /// Where clients may go; a rule that is absent here is as in `[proxy]`.
+        pub rules: AccessRules = AccessRules::default();
     }
 }
 
@@ -92,6 +103,8 @@ pub(super) fn listeners(sections: Vec<Section<'_>>, config: &Config) -> Vec<List
 fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]) -> Option<ListenerConfig> {
     let mut listener = ListenerConfig::default();
     section.fill_object(&mut listener);
+    section.fill_object(&mut listener.rules);
+    listener.feedback = feedback_rules(&mut section);
     listener.users = users(&mut section);
     listener.client_limits = plain(section.section("client_limits"));
     listener.schemes.iter_mut().for_each(|scheme| scheme.make_ascii_lowercase());

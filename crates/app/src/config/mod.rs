@@ -3,6 +3,7 @@
 mod described;
 mod environment;
 mod expression;
+mod feedback;
 mod lines;
 mod listener;
 mod log;

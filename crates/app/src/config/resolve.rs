@@ -7,7 +7,7 @@ use std::{
 };
 
 use hezar_core::settings::{Settings, is_public};
-use hezar_gateway::GatewayConfig;
+use hezar_gateway::{GatewayConfig, PortRange};
 use hezar_pool::HealthSettings;
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::Table;
@@ -16,7 +16,9 @@ use url::Url;
 use crate::places::DATA_FOLDER;
 
 use super::{
-    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, lines, listener,
+    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
+    feedback::feedback_rules,
+    lines, listener,
     section::{Reading, Section},
     source::{self, MANUAL_SOURCES},
     user::users,
@@ -130,8 +132,13 @@ fn unique_names(config: &Config, reading: &Reading<'_>) {
 fn unique_addresses(config: &Config, reading: &Reading<'_>) {
     let first =
         [("proxy.listen".to_owned(), Some(config.proxy.listen)), ("api.listen".to_owned(), config.api.address())];
-    let others = config.listeners.iter().enumerate();
-    let others = others.map(|(index, listener)| (format!("listener[{index}].listen"), Some(listener.listen)));
+    let others = config.listeners.iter().enumerate().flat_map(|(index, listener)| {
+        let ports = listener.ports.into_iter().flat_map(PortRange::ports);
+        let ports = ports.map(move |port| (format!("listener[{index}].ports"), port));
+        let first = (format!("listener[{index}].listen"), listener.listen.port());
+        let places = std::iter::once(first).chain(ports);
+        places.map(|(path, port)| (path, Some(SocketAddr::new(listener.listen.ip(), port)))).collect::<Vec<_>>()
+    });
     let all: Vec<_> = first.into_iter().chain(others).filter_map(|(path, address)| Some((path, address?))).collect();
     for (index, (path, address)) in all.iter().enumerate() {
         if let Some((other, taken)) = all.iter().take(index).find(|(_, taken)| overlap(*taken, *address)) {
@@ -158,6 +165,8 @@ pub(super) fn plain<S: Settings>(mut section: Section<'_>) -> S {
 fn proxy(mut section: Section<'_>) -> GatewayConfig {
     let mut proxy = GatewayConfig::default();
     section.fill(&mut proxy);
+    section.fill(&mut proxy.rules);
+    proxy.feedback = feedback_rules(&mut section);
     proxy.users = users(&mut section);
     proxy.client_limits = plain(section.section("client_limits"));
     if is_public(proxy.listen) && proxy.users.is_empty() {

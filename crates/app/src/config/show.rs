@@ -1,7 +1,7 @@
 //! The effective configuration as TOML, secrets hidden.
 
 use hezar_core::settings::{Given, SettingValue, Settings};
-use hezar_gateway::User;
+use hezar_gateway::{FeedbackRule, User};
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use toml::{Table, Value};
 
@@ -55,9 +55,10 @@ fn tables<T>(objects: &[T], show: impl Fn(&T) -> Table) -> Value {
 
 fn proxy(config: &Config) -> Value {
     let proxy = &config.proxy;
-    let mut shown: Table = settings(proxy, "proxy").collect();
+    let mut shown: Table = settings(proxy, "proxy").chain(settings(&proxy.rules, "proxy")).collect();
     shown.insert("users".into(), tables(&proxy.users, user));
     insert_table(&mut shown, "client_limits", object(&proxy.client_limits));
+    insert_feedback(&mut shown, &proxy.feedback);
     Value::Table(shown)
 }
 
@@ -79,10 +80,17 @@ fn insert_table(shown: &mut Table, key: &str, table: Table) {
     }
 }
 
+fn insert_feedback(shown: &mut Table, rules: &[FeedbackRule]) {
+    if !rules.is_empty() {
+        shown.insert("feedback".to_owned(), tables(rules, object));
+    }
+}
+
 /// A user, with its passwords hidden.
 pub(super) fn user(user: &User) -> Table {
     let mut shown = object(user);
     shown.extend(object(&user.limits));
+    shown.extend(object(&user.rules));
     insert_table(&mut shown, "quota", object(&user.quota));
     shown
 }
@@ -90,10 +98,12 @@ pub(super) fn user(user: &User) -> Table {
 /// A listener with its own users.
 pub(super) fn listener(listener: &ListenerConfig) -> Table {
     let mut shown = object(listener);
+    shown.extend(object(&listener.rules));
     if !listener.users.is_empty() {
         shown.insert("users".into(), tables(&listener.users, user));
     }
     insert_table(&mut shown, "client_limits", object(&listener.client_limits));
+    insert_feedback(&mut shown, &listener.feedback);
     shown
 }
 

@@ -21,16 +21,18 @@ fn user(mut section: Section<'_>) -> Option<User> {
     let mut user = User::default();
     section.fill_object(&mut user);
     section.fill_object(&mut user.limits);
+    section.fill_object(&mut user.rules);
     user.quota = plain(section.section("quota"));
     let good = !user.name.is_empty() && !user.name.contains(|c: char| c == ':' || c.is_control());
     // Of a name that is too long it is said already.
-    if !good && !(section.was_given("name") && user.name.is_empty()) {
+    let told = section.was_given("name") && user.name.is_empty();
+    if !(good || told) {
         section.problem("name", "a user needs a name of 1 to 64 bytes without ':' and control characters");
     }
     let is_password = |password: &Secret| (1..=255).contains(&password.expose().len());
     let has_password = match (&user.password, &user.password_hash) {
         (Some(password), None) => is_password(password),
-        (None, Some(hash)) => !hash.is_empty(),
+        (None, Some(_)) => true,
         _ => false,
     };
     if !has_password {

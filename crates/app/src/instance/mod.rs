@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hezar_api::{Control, EventHub, JobTable};
 use hezar_core::Secret;
-use hezar_gateway::{Gateway, Sessions};
+use hezar_gateway::{Gateway, Sessions, Usage};
 use tokio::{
     net::TcpListener,
     sync::{Mutex, Semaphore},
@@ -33,7 +33,7 @@ use crate::{
         reload::{Loader, Runtime},
     },
     sources::Collector,
-    store_sync::{sessions::SessionSync, status as store_status},
+    store_sync::{sessions::SessionSync, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
     token,
 };
@@ -59,6 +59,9 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
     let session_sync = SessionSync::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
     let metrics = hezar_gateway::Metrics::default();
     metrics.register(&mut base.registry);
+    let usage = Arc::new(Usage::default());
+    let usage_sync = UsageSync::open(Arc::clone(&usage), Arc::clone(&base.store), base.clock).await?;
+    let usage_sync = Arc::new(usage_sync);
     let diagnosis = Diagnosis {
         pool: Arc::clone(&base.pool),
         table: table.clone(),
@@ -71,6 +74,7 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
     let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
     let gateway = Gateway::new(convert::gateway(&base.config), pool, engine, base.clock, metrics.clone())
         .with_sessions(Arc::clone(&sessions))
+        .with_usage(Arc::clone(&usage))
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
     let api_address = api.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -143,6 +147,13 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             Ok(())
         }),
     );
+    tasks.restarting(
+        "usage",
+        every_time(&stop, Arc::clone(&usage_sync), |usage_sync, stop| async move {
+            usage_sync.run(&stop).await;
+            Ok(())
+        }),
+    );
     let serving = Arc::clone(&listeners);
     tasks.essential("gateway", async move { serving.run().await });
     tasks.restarting(
@@ -198,6 +209,9 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             runtime,
             tls: base.native.tls().clone(),
             trials: Arc::new(Semaphore::new(MAX_TRIALS)),
+            usage,
+            usage_sync: Arc::clone(&usage_sync),
+            store: Arc::clone(&base.store),
         };
         let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
         tracing::info!(address = %api_address, "api listens");
@@ -223,6 +237,8 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
     let ended = tasks.finished().await;
     draining.abort();
     drop(announcement);
+    // What the last tunnels have moved while they drained.
+    usage_sync.write().await;
     let written = store_task.finish(&*base.store).await;
     ended.and(written)?;
     tracing::info!("stopped");

@@ -9,6 +9,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use hezar_core::civil_date;
+
 /// The files together are at most as large as so many of them.
 const FILES: u64 = 8;
 const DAY: u64 = 86_400;
@@ -139,7 +141,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 impl Name {
     fn of(day: u64, part: u32) -> Self {
-        let (year, month, day) = civil(i64::try_from(day).unwrap_or(i64::MAX / DAY as i64));
+        let (year, month, day) = civil_date(i64::try_from(day).unwrap_or(i64::MAX / DAY as i64));
         Self { year, month, day, part }
     }
 
@@ -177,19 +179,6 @@ fn last_part(folder: &Path, day: u64) -> u32 {
 /// The number of the day (UTC) since 1970-01-01.
 fn today() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / DAY)
-}
-
-/// Year, month and day of a day since 1970-01-01 (Gregorian calendar, counted in eras of 400 years from 1 March).
-const fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days.saturating_add(719_468);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + (month <= 2) as i64, month, day)
 }
 
 #[cfg(test)]

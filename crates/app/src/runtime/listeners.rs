@@ -4,7 +4,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use hezar_engine::NativeEngine;
-use hezar_gateway::{Gateway, GatewayConfig};
+use hezar_gateway::{Gateway, GatewayConfig, PortRange};
 use hezar_pool::{Filter, FilterId};
 use parking_lot::RwLock;
 use tokio::{
@@ -29,6 +29,15 @@ struct Open {
     address: SocketAddr,
 }
 
+impl Open {
+    /// Every address at which it listens, the first one in front.
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        let ip = self.address.ip();
+        let ports = self.config.ports.into_iter().flat_map(PortRange::ports);
+        std::iter::once(self.address).chain(ports.map(move |port| SocketAddr::new(ip, port)))
+    }
+}
+
 /// Serves a listener until it is closed.
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -43,6 +52,8 @@ struct Planned {
     config: GatewayConfig,
     filter: Option<Filter>,
     place: Place,
+    /// Ports beside the first one that are not open yet.
+    ports: Vec<TcpListener>,
 }
 
 /// Where a listener is to listen.
@@ -129,11 +140,18 @@ impl Listeners {
             }
         };
         config.validate()?;
-        let place = match known.filter(|known| known.config.listen == config.listen) {
+        let stays = known.filter(|known| known.config.listen == config.listen);
+        // A listener that moves opens its ports anew at its new address.
+        let open = if stays.is_some() { self.gateway.ports(&config.name) } else { Vec::new() };
+        let place = match stays {
             Some(known) => Place::Stays(Box::new(known)),
             None => Place::Bound(listen(config.listen, key).await?),
         };
-        plan.next.push(Planned { config, filter, place });
+        let mut ports = Vec::new();
+        for port in config.ports.into_iter().flat_map(PortRange::ports).filter(|port| !open.contains(port)) {
+            ports.push(listen(SocketAddr::new(config.listen.ip(), port), "ports of the [[listener]]").await?);
+        }
+        plan.next.push(Planned { config, filter, place, ports });
         Ok(())
     }
 
@@ -144,7 +162,7 @@ impl Listeners {
     pub(crate) fn carry_out(&self, plan: Plan) -> anyhow::Result<()> {
         let old = self.open.read().clone();
         let mut next = Vec::with_capacity(plan.next.len());
-        for Planned { config, filter, place } in plan.next {
+        for Planned { config, filter, place, ports } in plan.next {
             let address = match place {
                 Place::Stays(open) if open.config == config => open.address,
                 Place::Stays(open) => {
@@ -153,9 +171,15 @@ impl Listeners {
                 }
                 Place::Bound(socket) => self.begin(socket, &config)?,
             };
+            self.gateway
+                .close_ports(&config.name, |port| config.ports.is_some_and(|ports| ports.ports().contains(&port)));
+            for socket in ports {
+                let serving = self.gateway.open_port(&config.name, socket)?;
+                self.serve(Box::pin(serving))?;
+            }
             next.push(Open { config, filter, address });
         }
-        let own: Vec<SocketAddr> = next.iter().map(|open| open.address).chain(self.api).collect();
+        let own: Vec<SocketAddr> = next.iter().flat_map(Open::addresses).chain(self.api).collect();
         self.native.set_own_listeners(own);
         self.open.write().clone_from(&next);
         for old in old {
@@ -176,8 +200,12 @@ impl Listeners {
         let address = socket.local_addr()?;
         self.gateway.close(&config.name);
         let serving = self.gateway.open(config.clone(), socket, &self.stop)?;
-        self.begin.send(Box::pin(serving)).map_err(|_| anyhow!("no listener is served any more"))?;
+        self.serve(Box::pin(serving))?;
         Ok(address)
+    }
+
+    fn serve(&self, serving: Serving) -> anyhow::Result<()> {
+        self.begin.send(serving).map_err(|_| anyhow!("no listener is served any more"))
     }
 
     /// Serves every listener until the stop, and then until all have drained.

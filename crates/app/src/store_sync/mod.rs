@@ -4,3 +4,4 @@ pub(crate) mod nodes;
 pub(crate) mod restore;
 pub(crate) mod sessions;
 pub(crate) mod status;
+pub(crate) mod usage;

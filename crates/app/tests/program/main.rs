@@ -19,6 +19,7 @@ mod outage;
 mod page;
 mod places;
 mod power_cut;
+mod quota;
 mod reload;
 mod rotating;
 mod sessions;

@@ -102,6 +102,8 @@ impl SettingValue for bool {
     }
 }
 
+impl Optional for bool {}
+
 macro_rules! whole_numbers {
     ($($type:ty),*) => {$(
         impl SettingValue for $type {

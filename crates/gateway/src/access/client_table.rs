@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::client_key;
+use crate::UserOptions;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ struct Table {
 struct Entry {
     arrival: u64,
     pending: bool,
+    /// What a client that came to this port has unless it says otherwise.
+    options: Option<UserOptions>,
     close: CancellationToken,
 }
 
@@ -76,7 +79,7 @@ impl ClientTable {
         }
         table.arrivals += 1;
         let (arrival, close) = (table.arrivals, CancellationToken::new());
-        table.entries.insert(address, Entry { arrival, pending: true, close: close.clone() });
+        table.entries.insert(address, Entry { arrival, pending: true, options: None, close: close.clone() });
         table.change(client, |pending_by_client| pending_by_client.insert(arrival, address));
         Some(ClientEntry { clients: self.clone(), address, arrival, close })
     }
@@ -92,6 +95,18 @@ impl ClientTable {
             table.change(client_key(address.ip()), |pending_by_client| pending_by_client.remove(&arrival));
         }
         pending
+    }
+
+    /// Notes what the client has because of the port that it came to.
+    pub(crate) fn set_options(&self, address: SocketAddr, options: UserOptions) {
+        if let Some(entry) = self.table.lock().entries.get_mut(&address) {
+            entry.options = Some(options);
+        }
+    }
+
+    /// What the client has because of the port that it came to.
+    pub(crate) fn options(&self, address: SocketAddr) -> Option<UserOptions> {
+        self.table.lock().entries.get(&address)?.options.clone()
     }
 
     /// Whether the connection has not logged in.

@@ -3,9 +3,16 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
-use crate::{Refusal, User, config::Policy};
+use ahash::AHashMap;
+use hezar_core::Target;
+use hezar_engine::Clock;
+use hezar_pool::Country;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{Connections, GatewayConfig, Refusal, Usage, User, config::Policy, user::Permissions};
 
 mod client_table;
 mod escaped;
@@ -13,10 +20,10 @@ mod failed_logins;
 mod limits;
 mod log_limit;
 mod login;
+mod passwords;
 mod reject_budget;
 mod sessions;
 mod slots;
-mod username_options;
 
 pub(crate) use client_table::ClientTable;
 pub(crate) use escaped::Escaped;
@@ -26,10 +33,13 @@ pub(crate) use log_limit::LogLimit;
 pub use login::read_name;
 pub(crate) use login::{Basic, Identity, Login, basic, decode_login};
 use login::{identify_decoded, named_users};
+pub(crate) use passwords::PasswordChecker;
 pub(crate) use reject_budget::{READ_SIZE, RejectBudget};
 pub use sessions::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions};
 pub(crate) use slots::Slots;
-pub use username_options::UserOptions;
+
+/// How often running connections are held against the settings of their users.
+const CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that one subscriber has.
 pub(crate) fn client_key(ip: IpAddr) -> IpAddr {
@@ -46,10 +56,13 @@ pub(crate) fn client_key(ip: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(crate) struct Access {
     policy: Arc<Policy>,
+    clock: Clock,
+    usage: Arc<Usage>,
     accounts: Accounts,
     /// The connections, and which of them have not logged in.
     pub(crate) clients: Arc<ClientTable>,
     failed_logins: FailedLogins,
+    passwords: Arc<PasswordChecker>,
     /// How often the log is told the same.
     pub(crate) log: Arc<LogLimit>,
     /// How much is read from refused clients.
@@ -59,12 +72,15 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(policy: Arc<Policy>) -> Self {
+    pub(crate) fn new(policy: Arc<Policy>, clock: Clock, usage: Arc<Usage>, passwords: Arc<PasswordChecker>) -> Self {
         Self {
             policy,
+            clock,
+            usage,
             accounts: Accounts::new(),
             clients: ClientTable::new(),
             failed_logins: FailedLogins::new(),
+            passwords,
             log: Arc::new(LogLimit::new()),
             reject_budget: RejectBudget::new(),
             associations: Slots::default(),
@@ -79,7 +95,7 @@ impl Access {
     pub(crate) async fn log_in(&self, logins: &[Login], client: SocketAddr) -> Result<Identity, Refusal> {
         let config = self.policy.load_full();
         self.accounts.charge(&config, client.ip())?;
-        let identity = match self.check(&config.users, logins, client.ip()).await {
+        let identity = match self.check(&config, logins, client.ip()).await {
             Err(Refusal::AuthWrong) => return Err(self.failed_login(logins, client)),
             result => result?,
         };
@@ -90,20 +106,21 @@ impl Access {
     }
 
     /// Looks at the passwords when it is their turn.
-    async fn check(&self, users: &[User], logins: &[Login], client: IpAddr) -> Result<Identity, Refusal> {
+    async fn check(&self, config: &Arc<GatewayConfig>, logins: &[Login], client: IpAddr) -> Result<Identity, Refusal> {
+        let users = config.users.as_slice();
         if users.is_empty() || logins.is_empty() || self.failed_logins.is_empty() {
-            return identify_decoded(users, logins);
+            return identify_decoded(config, logins, &self.passwords, client).await;
         }
         // A user who has come from there before is let in at once, whatever its neighbours do.
         let known = named_users(users, logins).any(|user| self.failed_logins.is_trusted(client, user));
         if known {
-            match identify_decoded(users, logins) {
+            match identify_decoded(config, logins, &self.passwords, client).await {
                 Err(Refusal::AuthWrong) => self.failed_logins.record_guess(client),
                 result => return result,
             }
         }
         self.failed_logins.wait(client).await?;
-        identify_decoded(users, logins)
+        identify_decoded(config, logins, &self.passwords, client).await
     }
 
     /// Counts and tells that a password was wrong.
@@ -124,9 +141,78 @@ impl Access {
     /// Lets somebody who is known, and whose client was charged, begin a request.
     ///
     /// # Errors
-    /// [`Refusal::UserLimit`], [`Refusal::ClientLimit`].
-    pub(crate) fn admit(&self, identity: Identity, client: IpAddr) -> Result<Identity, Refusal> {
-        let admission = self.accounts.admit(&self.policy.load(), &identity.user, client)?;
+    /// [`Refusal::UserLimit`], [`Refusal::ClientLimit`], [`Refusal::CountryDenied`], and those of [`Access::check_user`].
+    pub(crate) fn admit(&self, mut identity: Identity, client: SocketAddr) -> Result<Identity, Refusal> {
+        let config = self.policy.load();
+        if config.ports.is_some()
+            && let Some(of_port) = self.clients.options(client)
+        {
+            identity.options = identity.options.or(&of_port);
+        }
+        if let Some(user) = &identity.known {
+            self.check_user(user, &config.name)?;
+            allowed_countries(&mut identity.options.countries, &user.countries)?;
+        }
+        let admission = self.accounts.admit(&config, &identity.user, client.ip())?;
         Ok(Identity { admission, ..identity })
     }
+
+    /// Whether a user may use a listener now.
+    ///
+    /// # Errors
+    /// [`Refusal::UserDisabled`], [`Refusal::UserExpired`], [`Refusal::ListenerDenied`], [`Refusal::QuotaExceeded`].
+    fn check_user(&self, user: &User, listener: &str) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        if !user.enabled {
+            return Err(Refusal::UserDisabled);
+        }
+        if user.expires.is_some_and(|end| now >= end) {
+            return Err(Refusal::UserExpired);
+        }
+        if !user.listeners.is_empty() && !user.listeners.iter().any(|name| name == listener) {
+            return Err(Refusal::ListenerDenied);
+        }
+        self.usage.account(&user.name).check(&user.quota, now)
+    }
+
+    /// Whether somebody may reach a target through this listener.
+    ///
+    /// # Errors
+    /// [`Refusal::PortDenied`], [`Refusal::HostDenied`], [`Refusal::PrivateDenied`].
+    pub(crate) fn check_target(&self, identity: &Identity, target: &Target) -> Result<(), Refusal> {
+        let config = self.policy.load();
+        let of_user = identity.known.as_ref().map(|user| &user.rules);
+        Permissions::new(of_user, &config.rules, config.listen.ip()).check(target)
+    }
+
+    /// Ends what runs of users who may not use the listener any more: once a second, for as long as it is polled.
+    pub(crate) async fn end_refused(&self, connections: &Connections) {
+        let mut ticks = interval(CHECKED_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let config = self.policy.load_full();
+            let users: AHashMap<&str, &User> = config.users.iter().map(|user| (&*user.name, user)).collect();
+            connections.end_refused(&config.name, |name| match users.get(name) {
+                Some(user) => self.check_user(user, &config.name),
+                None => Err(Refusal::UserRemoved),
+            });
+        }
+    }
+}
+
+/// Leaves of the countries that were asked for those that are allowed; all that are allowed when none was asked for.
+///
+/// # Errors
+/// [`Refusal::CountryDenied`] when none is left.
+fn allowed_countries(asked: &mut Vec<Country>, allowed: &[Country]) -> Result<(), Refusal> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    if asked.is_empty() {
+        *asked = allowed.to_vec();
+        return Ok(());
+    }
+    asked.retain(|country| allowed.contains(country));
+    if asked.is_empty() { Err(Refusal::CountryDenied) } else { Ok(()) }
 }

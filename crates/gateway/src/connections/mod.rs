@@ -7,20 +7,25 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use ahash::AHashMap;
 use hezar_core::{NodeId, Target, Timestamp};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
+use crate::{Refusal, usage::UsageAccount};
+
+mod end_signal;
 mod stream_meter;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use end_signal::EndSignal;
 pub(crate) use stream_meter::{MeteredStream, StreamMeter};
 
 /// The parts of the registry, each behind a lock of its own.
@@ -83,6 +88,8 @@ pub(crate) struct NewConnection {
     pub(crate) since: Timestamp,
     /// Where its bytes are counted beside the connection itself.
     pub(crate) counters: [ByteCounters; 2],
+    /// The account of its user; absent for a user that is not configured.
+    pub(crate) account: Option<Arc<UsageAccount>>,
 }
 
 /// One connection.
@@ -95,6 +102,8 @@ pub(crate) struct Connection {
     up: AtomicU64,
     down: AtomicU64,
     end: CancellationToken,
+    /// Why it is to be ended; absent when somebody asked for it through the API.
+    end_reason: OnceLock<Refusal>,
 }
 
 impl Connection {
@@ -103,6 +112,33 @@ impl Connection {
         self.up.fetch_add(up, Relaxed);
         self.down.fetch_add(down, Relaxed);
         self.about.counters.iter().for_each(|counters| counters.add(up, down));
+        let Some(account) = &self.about.account else { return };
+        account.add(up, down);
+        self.end_when_exhausted();
+    }
+
+    /// Ends it when its user may move nothing more.
+    fn end_when_exhausted(&self) {
+        if let Some(refusal) = self.about.account.as_ref().and_then(|account| account.exhaustion()) {
+            self.end_with(refusal);
+        }
+    }
+
+    /// How many more bytes its user may move.
+    pub(crate) fn allowance(&self) -> u64 {
+        self.about.account.as_ref().map_or(u64::MAX, |account| account.left())
+    }
+
+    /// Ends it, and says why to whoever carries it.
+    fn end_with(&self, reason: Refusal) {
+        // The first reason stands.
+        let _ = self.end_reason.set(reason);
+        self.end.cancel();
+    }
+
+    /// Why it is to be ended; absent while it may go on.
+    pub(crate) fn end_reason(&self) -> Option<Refusal> {
+        self.end.is_cancelled().then(|| self.end_reason.get().cloned().unwrap_or(Refusal::Ended))
     }
 
     /// The bytes so far: from the client, and to it.
@@ -152,8 +188,8 @@ impl Connections {
     /// Enters a connection, which stays until the guard is dropped.
     pub(crate) fn open(self: &Arc<Self>, about: NewConnection) -> OpenConnection {
         let id = self.last_id.fetch_add(1, Relaxed) + 1;
-        let (up, down, node) = Default::default();
-        let connection = Arc::new(Connection { id, about, node, up, down, end: CancellationToken::new() });
+        let (up, down, node, end_reason) = Default::default();
+        let connection = Arc::new(Connection { id, about, node, up, down, end: CancellationToken::new(), end_reason });
         self.shard(id).lock().insert(id, connection.clone());
         OpenConnection { registry: self.clone(), connection }
     }
@@ -201,6 +237,23 @@ impl Connections {
             }
         }
         ended
+    }
+
+    /// Ends the connections of configured users at a listener for whom `check` has an objection.
+    pub(crate) fn end_refused(&self, listener: &str, check: impl Fn(&str) -> Result<(), Refusal>) {
+        let mut checked: AHashMap<Box<str>, Option<Refusal>> = AHashMap::new();
+        for shard in &self.shards {
+            let connections: Vec<_> = shard.lock().values().cloned().collect();
+            let of_users =
+                connections.iter().filter(|one| one.about.account.is_some() && *one.about.listener == *listener);
+            for connection in of_users {
+                let user = &connection.about.user;
+                let refusal = checked.entry(user.clone()).or_insert_with(|| check(user).err());
+                if let Some(refusal) = refusal {
+                    connection.end_with(refusal.clone());
+                }
+            }
+        }
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder of SHARDS is a place of the array")]

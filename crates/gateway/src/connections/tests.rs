@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use hezar_core::settings::ByteCount;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Quota, Usage, UsedBytes};
 
 fn about(user: &str) -> NewConnection {
     NewConnection {
@@ -15,7 +17,41 @@ fn about(user: &str) -> NewConnection {
         target: Target::parse("example.com:443").ok(),
         since: Timestamp(1),
         counters: Default::default(),
+        account: None,
     }
+}
+
+fn code(open: &OpenConnection) -> Option<&'static str> {
+    open.connection().end_reason().map(|reason| reason.code())
+}
+
+#[test]
+fn a_quota_ends_whoever_moves_bytes_beyond_it() {
+    let (registry, usage, now) = (Arc::new(Connections::default()), Usage::default(), Timestamp(1));
+    let account = usage.account("alice");
+    account.check(&Quota { total: Some(ByteCount(100)), ..Quota::default() }, now).unwrap();
+    let open = || registry.open(NewConnection { account: Some(account.clone()), ..about("alice") });
+    let (first, second, other) = (open(), open(), registry.open(about("bob")));
+    first.connection().add_bytes(0, 60);
+    assert_eq!((code(&first), first.connection().allowance(), other.connection().allowance()), (None, 40, u64::MAX));
+    second.connection().add_bytes(1, 40);
+    assert_eq!((code(&first), code(&second)), (None, Some("quota-exceeded")));
+    first.connection().add_bytes(1, 0);
+    other.connection().add_bytes(1000, 1000);
+    assert_eq!((code(&first), code(&other)), (Some("quota-exceeded"), None));
+    assert_eq!(usage.summary("alice", now).total, UsedBytes { up: 2, down: 100 });
+}
+
+#[test]
+fn connections_of_refused_users_end_with_the_reason() {
+    let (registry, usage) = (Arc::new(Connections::default()), Usage::default());
+    let open = |user: &str, listener: &str| {
+        let account = Some(usage.account(user));
+        registry.open(NewConnection { account, listener: listener.into(), ..about(user) })
+    };
+    let open = [open("alice", "proxy"), open("alice", "other"), open("bob", "proxy"), registry.open(about("alice"))];
+    registry.end_refused("proxy", |user| if user == "alice" { Err(Refusal::UserDisabled) } else { Ok(()) });
+    assert_eq!(open.each_ref().map(code), [Some("user-disabled"), None, None, None]);
 }
 
 #[test]

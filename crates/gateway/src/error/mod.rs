@@ -8,4 +8,4 @@ mod tests;
 
 pub use attempt::AttemptError;
 pub use option::OptionError;
-pub use refusal::Refusal;
+pub use refusal::{QuotaPeriod, Refusal};

@@ -1,12 +1,33 @@
 //! Why a request was not served, and how each protocol says so.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use hezar_core::{CodeDoc, Fault};
 use http::StatusCode;
 use thiserror::Error;
 
 use super::{AttemptError, OptionError};
+
+/// The span of time that a quota is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaPeriod {
+    /// A day of UTC.
+    Day,
+    /// A calendar month of UTC.
+    Month,
+    /// All the time.
+    Total,
+}
+
+impl fmt::Display for QuotaPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Total => "whole time",
+        })
+    }
+}
 
 /// Why the gateway did not serve a request. Each variant has one stable code.
 #[derive(Clone, Debug, Error)]
@@ -104,6 +125,33 @@ pub enum Refusal {
     /// As many associations are open as the configuration or this machine allows.
     #[error("too many UDP associations")]
     AssociationLimit,
+    /// The user is switched off.
+    #[error("this user is disabled")]
+    UserDisabled,
+    /// The user's time is over.
+    #[error("the time of this user is over")]
+    UserExpired,
+    /// The user was removed while something of it was running.
+    #[error("this user was removed")]
+    UserRemoved,
+    /// The user has moved as many bytes as it may.
+    #[error("this user has used up its quota for the {0}")]
+    QuotaExceeded(QuotaPeriod),
+    /// The user may not come to this listener.
+    #[error("this user may not use this listener")]
+    ListenerDenied,
+    /// The user may not leave from the country that was asked for.
+    #[error("this user may not use exits in the country that was asked for")]
+    CountryDenied,
+    /// The listener or the user may not reach this port.
+    #[error("port {0} may not be reached from here")]
+    PortDenied(u16),
+    /// The listener or the user may not reach this host.
+    #[error("this host may not be reached from here")]
+    HostDenied,
+    /// The listener or the user may not reach private networks.
+    #[error("targets on private networks may not be reached from here")]
+    PrivateDenied,
     /// Somebody ended the connection through the API.
     #[error("the connection was ended by whoever runs this proxy")]
     Ended,
@@ -166,6 +214,27 @@ impl Refusal {
             "As many UDP associations are open as the configuration or this machine allows.",
         ),
         CodeDoc::new("idle", "Nothing moved through a tunnel or an association for the idle time, and it was closed."),
+        CodeDoc::new("user-disabled", "The user is switched off (`enabled = false`); what runs of it is ended."),
+        CodeDoc::new("user-expired", "The time of the user (`expires`) is over; what runs of it is ended."),
+        CodeDoc::new(
+            "user-removed",
+            "The user was removed, or its listener lists it no more, while the connection was open.",
+        ),
+        CodeDoc::new(
+            "quota-exceeded",
+            "The user has moved as many bytes as its quota for the day, the month or in all allows; what runs of it is ended.",
+        ),
+        CodeDoc::new("listener-denied", "The user may not use this listener (`listeners`)."),
+        CodeDoc::new(
+            "country-denied",
+            "The user name asks for exits in a country that the user may not use (`countries`).",
+        ),
+        CodeDoc::new("port-denied", "The access rules of the listener or the user do not allow the target's port."),
+        CodeDoc::new("host-denied", "The access rules of the listener or the user do not allow the target's host."),
+        CodeDoc::new(
+            "private-denied",
+            "The target is on a private, loopback or link-local address, and neither the listener nor the user sets allow_private_targets.",
+        ),
         CodeDoc::new("ended", "Somebody ended the connection through the API."),
         CodeDoc::new("shutting-down", "The gateway is shutting down and its grace period is over."),
     ];
@@ -199,6 +268,15 @@ impl Refusal {
             Self::ClientLimit => "client-limit",
             Self::LoginLimit => "login-limit",
             Self::AssociationLimit => "association-limit",
+            Self::UserDisabled => "user-disabled",
+            Self::UserExpired => "user-expired",
+            Self::UserRemoved => "user-removed",
+            Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::ListenerDenied => "listener-denied",
+            Self::CountryDenied => "country-denied",
+            Self::PortDenied(_) => "port-denied",
+            Self::HostDenied => "host-denied",
+            Self::PrivateDenied => "private-denied",
             Self::Ended => "ended",
             Self::ShuttingDown => "shutting-down",
         }
@@ -217,6 +295,15 @@ impl Refusal {
             | Self::AssociationLimit
             | Self::Ended
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UserDisabled
+            | Self::UserExpired
+            | Self::UserRemoved
+            | Self::QuotaExceeded(_)
+            | Self::ListenerDenied
+            | Self::CountryDenied
+            | Self::PortDenied(_)
+            | Self::HostDenied
+            | Self::PrivateDenied => StatusCode::FORBIDDEN,
             Self::AllFailed { .. } | Self::Target(_) => StatusCode::BAD_GATEWAY,
             Self::UserLimit | Self::ClientLimit | Self::LoginLimit => StatusCode::TOO_MANY_REQUESTS,
             Self::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -247,6 +334,7 @@ impl Refusal {
             Self::AllFailed { last, .. } | Self::Target(last) => last.proxy_error(),
             Self::Deadline { .. } => "connection_timeout",
             Self::AuthMissing | Self::AuthWrong | Self::LoginLimit => "http_request_denied",
+            _ if self.status() == StatusCode::FORBIDDEN => "http_request_denied",
             Self::ConnectionLimit | Self::AssociationLimit | Self::UserLimit | Self::ClientLimit => {
                 "connection_limit_reached"
             }
@@ -264,7 +352,9 @@ impl Refusal {
             Self::Target(fail) => fail.socks5_reply(),
             Self::Deadline { .. } => 6,
             Self::UnsupportedCommand(_) | Self::NoDatagrams => 7,
+            // Not allowed by the rule set.
             Self::AuthMissing | Self::AuthWrong => 2,
+            _ if self.status() == StatusCode::FORBIDDEN => 2,
             Self::BadSocks("unknown address type") => 8,
             _ => 1,
         }

@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use super::{AttemptReport, Connected, Event, Failover, FormChoice, NodeLease, Staggered, Stall, Wait};
 use crate::{AttemptError, Refusal};
 
+/// The most exits that a site may refuse before its answer is passed on.
+const MOST_REFUSED: u32 = 3;
+
 /// A request that is sent over one node, and perhaps over others.
 pub(crate) trait Exchange: 'static {
     /// What a node brings back.
@@ -29,6 +32,12 @@ pub(crate) trait Exchange: 'static {
 
     /// Whether the answer shows that the node works.
     fn proves(answer: &Self::Answer) -> bool;
+
+    /// Whether the answer says that the site refuses the exit, so that another one is to be asked when that is safe. Called once for
+    /// each answer.
+    fn is_refused_by_site(&mut self, _answer: &Self::Answer, _lease: &NodeLease) -> bool {
+        false
+    }
 
     /// Sends the request over one node; `form` says how a plain HTTP request travels there.
     fn send(
@@ -90,6 +99,10 @@ struct Asked<'a, E: Exchange> {
     exhausted: bool,
     /// Whether the deadline has passed.
     overtime: bool,
+    /// An answer by which the site refused an exit; it is the one to pass on when no other exit brings a better one.
+    second_best: Option<Winner<E::Answer>>,
+    /// How many exits were refused.
+    refused: u32,
 }
 
 /// Sends the request over one node after another until one answers, beginning with `first` when one is connected.
@@ -105,13 +118,16 @@ pub(crate) async fn first_answer<E: Exchange>(
     first: Option<Connected>,
 ) -> Result<Winner<E::Answer>, Refusal> {
     let (attempts, wants_node) = (Staggered::new(), first.is_none());
-    let mut asked = Asked { failover, exchange, attempts, wants_node, exhausted: false, overtime: false };
+    let (exhausted, overtime, second_best, refused) = Default::default();
+    let mut asked = Asked { failover, exchange, attempts, wants_node, exhausted, overtime, second_best, refused };
     if let Some(connected) = first {
         asked.ask(connected);
     }
     loop {
-        if let Some(winner) = asked.step().await? {
-            return Ok(winner);
+        match asked.step().await {
+            Ok(Some(winner)) => return Ok(winner),
+            Ok(None) => {}
+            Err(refusal) => return asked.second_best.take().ok_or(refusal),
         }
     }
 }
@@ -168,7 +184,9 @@ impl<E: Exchange> Asked<'_, E> {
                     self.failover.record(self.exchange.wait(), &lease, took);
                     report.succeeded();
                 }
-                return Ok(Some(Winner { answer, lease, report }));
+                let is_refused = self.exchange.is_refused_by_site(&answer, &lease);
+                let winner = Winner { answer, lease, report };
+                return if is_refused { self.ask_another_exit(winner) } else { Ok(Some(winner)) };
             }
             Err(failed) => failed,
         };
@@ -184,6 +202,18 @@ impl<E: Exchange> Asked<'_, E> {
             return Err(self.failover.refusal());
         }
         self.wants_node |= may_repeat && !self.exhausted && !self.attempts.has_fresh_attempt();
+        Ok(None)
+    }
+
+    /// Keeps the answer of a site that refused an exit and asks another one, or passes it on when nothing more may be tried.
+    fn ask_another_exit(&mut self, winner: Winner<E::Answer>) -> Result<Option<Winner<E::Answer>>, Refusal> {
+        self.refused += 1;
+        let may_ask = self.exchange.repeatable() && !self.exhausted && self.refused <= MOST_REFUSED;
+        if !may_ask {
+            return Ok(Some(winner));
+        }
+        self.second_best = Some(winner);
+        self.wants_node |= !self.attempts.has_fresh_attempt();
         Ok(None)
     }
 }

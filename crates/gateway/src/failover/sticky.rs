@@ -31,7 +31,8 @@ impl Sticky {
         if let Some(session) = &identity.options.session {
             let ttl = identity.options.session_ttl.unwrap_or(config.session_ttl);
             let name = SessionNameRef { listener, user: &identity.user, session };
-            return Self::Session(Box::new(selection.sessions.find_or_plan(name, ttl, selection.clock.now())));
+            let (renews, now) = (identity.options.session_renew, selection.clock.now());
+            return Self::Session(Box::new(selection.sessions.find_or_plan(name, ttl, renews, now)));
         }
         if strategy != Strategy::Sticky {
             return Self::Free;

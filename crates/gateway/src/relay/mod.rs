@@ -46,6 +46,13 @@ fn with_chunk<T>(work: impl FnOnce(&mut ReadBuf<'_>) -> T) -> T {
 const AFTER_NODE: Duration = Duration::from_secs(60);
 /// Chunks moved before other tasks get a turn.
 const TURNS: usize = 16;
+/// So many tunnels of a user may move their chunks at the same time without overshooting its quota by much.
+const TUNNELS: u64 = 64;
+
+/// The chunks that a direction may move at a time. When the user has little left, many tunnels together must not overshoot.
+fn turns_within(allowance: u64) -> usize {
+    usize::try_from(allowance / (TUNNELS * CHUNK as u64)).unwrap_or(TURNS).clamp(1, TURNS)
+}
 
 /// Reads what is there, at most one chunk, behind what `into` has; no room is taken before something comes.
 pub(crate) async fn read_some<F>(from: &mut F, into: &mut BytesMut) -> io::Result<usize>
@@ -103,12 +110,13 @@ struct Pump {
 }
 
 /// Moves bytes until both directions have ended. While they move, `moved` is told how many: up, down, and whether the node's
-/// first bytes are among them.
+/// first bytes are among them. `allowance` says how many bytes may still move: when they are few, `moved` is told of each chunk.
 pub(crate) async fn relay<C, N>(
     client: &mut C,
     node: &mut N,
     idle: Duration,
     mut moved: impl FnMut(u64, u64, bool),
+    allowance: impl Fn() -> u64,
 ) -> End
 where
     C: Stream + ?Sized,
@@ -120,8 +128,9 @@ where
     let mut bound = idle;
     let mut alarm = pin!(sleep_until(last_move + bound));
     poll_fn(|cx| {
-        let up_result = up.poll(cx, client, node);
-        let down_result = down.poll(cx, node, client);
+        let turns = turns_within(allowance());
+        let up_result = up.poll(cx, client, node, turns);
+        let down_result = down.poll(cx, node, client, turns);
         if (up_before, down_before) != (up.moved, down.moved) {
             moved(up.moved - up_before, down.moved - down_before, down_before == 0 && down.moved > 0);
             (up_before, down_before) = (up.moved, down.moved);
@@ -155,7 +164,7 @@ where
 
 impl Pump {
     /// Moves what can be moved now; ready when `from` has ended, all is written and `to` is shut down.
-    fn poll<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T) -> Poll<Result<(), Side>>
+    fn poll<F, T>(&mut self, cx: &mut Context<'_>, from: &mut F, to: &mut T, turns: usize) -> Poll<Result<(), Side>>
     where
         F: Stream + ?Sized,
         T: Stream + ?Sized,
@@ -163,7 +172,7 @@ impl Pump {
         if self.shut {
             return Poll::Ready(Ok(()));
         }
-        for _ in 0..TURNS {
+        for _ in 0..turns {
             ready!(self.poll_rest(cx, to)).map_err(Side::To)?;
             if self.ended {
                 ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Side::To)?;

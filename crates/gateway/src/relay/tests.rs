@@ -15,11 +15,11 @@ async fn half_close_reaches_the_other_side_and_the_answer_comes_back() {
     let (mut node, mut node_far) = duplex(1000);
     let relayed = tokio::spawn(async move {
         let (mut counts, mut firsts) = ((0, 0), 0);
-        let end = relay(&mut client_far, &mut node, IDLE, |up, down, first| {
+        let moved = |up, down, first| {
             counts = (counts.0 + up, counts.1 + down);
             firsts += u32::from(first);
-        })
-        .await;
+        };
+        let end = relay(&mut client_far, &mut node, IDLE, moved, || u64::MAX).await;
         (end, counts, firsts)
     });
     let server = tokio::spawn(async move {
@@ -44,7 +44,7 @@ async fn half_close_reaches_the_other_side_and_the_answer_comes_back() {
 async fn megabytes_cross_both_ways_at_once() {
     let (client, mut client_far) = duplex(5000);
     let (mut node, node_far) = duplex(3000);
-    tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| ()).await });
+    tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| (), || u64::MAX).await });
     let (mut echo_read, mut echo_write) = tokio::io::split(node_far);
     tokio::spawn(async move {
         tokio::io::copy(&mut echo_read, &mut echo_write).await.unwrap();
@@ -67,7 +67,7 @@ async fn idle_tunnels_end_and_busy_ones_do_not() {
     let (mut client, mut client_far) = duplex(1000);
     let (mut node, _node_far) = duplex(1000);
     let started = Instant::now();
-    let relayed = tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| ()).await });
+    let relayed = tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| (), || u64::MAX).await });
     for _ in 0..5 {
         tokio::time::sleep(IDLE * 3 / 4).await;
         client.write_all(b"x").await.unwrap();
@@ -80,7 +80,7 @@ async fn idle_tunnels_end_and_busy_ones_do_not() {
 async fn errors_name_their_side() {
     let (mut client, _client_far) = duplex(1000);
     let mut node = ExchangeError;
-    let end = relay(&mut client, &mut node, IDLE, |_, _, _| ()).await;
+    let end = relay(&mut client, &mut node, IDLE, |_, _, _| (), || u64::MAX).await;
     assert!(matches!(end, End::Node(error) if error.kind() == io::ErrorKind::ConnectionReset));
 }
 
@@ -120,11 +120,11 @@ async fn the_kernel_moves_what_is_much_between_two_sockets() {
     let ((client, mut client_far), (mut node, node_far)) = (sockets().await, sockets().await);
     let relayed = tokio::spawn(async move {
         let (mut counts, mut steps) = ((0, 0), 0);
-        let end = relay(&mut client_far, &mut node, IDLE, |up, down, _| {
+        let moved = |up, down, _| {
             counts = (counts.0 + up, counts.1 + down);
             steps += 1;
-        })
-        .await;
+        };
+        let end = relay(&mut client_far, &mut node, IDLE, moved, || u64::MAX).await;
         assert!(steps > 2, "bytes are told while they flow, also those that the kernel moves");
         (end, counts)
     });
@@ -155,7 +155,7 @@ async fn the_kernel_moves_what_is_much_between_two_sockets() {
 #[tokio::test]
 async fn a_socket_that_breaks_while_spliced_names_its_side() {
     let ((mut client, mut client_far), (mut node, mut node_far)) = (sockets().await, sockets().await);
-    let relayed = tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| ()).await });
+    let relayed = tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| (), || u64::MAX).await });
     let much = vec![1; 1_000_000];
     let mut got = vec![0; 1_000_000];
     let (written, read) = tokio::join!(node_far.write_all(&much), client.read_exact(&mut got));
@@ -164,4 +164,9 @@ async fn a_socket_that_breaks_while_spliced_names_its_side() {
     node_far.set_zero_linger().unwrap();
     drop(node_far);
     assert!(matches!(relayed.await.unwrap(), End::Node(_)));
+}
+
+#[test]
+fn whoever_may_move_little_moves_one_chunk_at_a_time() {
+    assert_eq!([0, 1, 1 << 20, 8 << 20, 1 << 30, u64::MAX].map(turns_within), [1, 1, 1, 2, 16, 16]);
 }

@@ -8,13 +8,12 @@ use std::{
 use hezar_core::{NodeId, Target};
 use hezar_pool::Lease;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{RecentError, Telemetry};
 use crate::{
     Refusal, SessionId, SessionNameRef,
     access::{Admission, Escaped, Identity},
-    connections::{Connection, NewConnection, OpenConnection},
+    connections::{Connection, EndSignal, NewConnection, OpenConnection},
 };
 
 /// How a request came in; a label of metrics.
@@ -89,7 +88,7 @@ impl AccessLogEntry {
         let id = |session| SessionNameRef { listener, user: &identity.user, session }.id();
         self.session = identity.options.session.as_deref().map(id);
         // Anybody can invent names where no users are configured: they are not counted apart.
-        let user = identity.is_configured.then_some(&*identity.user);
+        let user = identity.known.as_ref().map(|known| &*known.name);
         let telemetry = &self.telemetry;
         self.connection = Some(telemetry.connections.open(NewConnection {
             listener: telemetry.metrics.listener().clone(),
@@ -99,6 +98,7 @@ impl AccessLogEntry {
             target: self.target.clone(),
             since: telemetry.clock.now(),
             counters: telemetry.metrics.byte_counters(user),
+            account: user.map(|user| telemetry.usage.account(user)),
         }));
     }
 
@@ -114,9 +114,19 @@ impl AccessLogEntry {
         }
     }
 
-    /// Is cancelled when somebody ends the connection.
-    pub(crate) fn end(&self) -> CancellationToken {
-        self.connection().map_or_else(CancellationToken::new, |connection| connection.end().clone())
+    /// Comes when the connection is to be ended.
+    pub(crate) fn end(&self) -> EndSignal {
+        EndSignal::new(self.connection().cloned())
+    }
+
+    /// Why the connection is to be ended; absent while it may go on.
+    pub(crate) fn end_reason(&self) -> Option<Refusal> {
+        self.connection()?.end_reason()
+    }
+
+    /// How many more bytes the user may move.
+    pub(crate) fn allowance(&self) -> u64 {
+        self.connection().map_or(u64::MAX, |connection| connection.allowance())
     }
 
     /// The right to this request, which ends with the entry.

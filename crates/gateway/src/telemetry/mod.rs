@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hezar_engine::Clock;
 
-use crate::{Connections, Refusal, access::LogLimit};
+use crate::{Connections, Refusal, Usage, access::LogLimit};
 
 mod access_log;
 mod metrics;
@@ -19,6 +19,8 @@ pub(crate) struct Telemetry {
     pub(crate) metrics: ListenerMetrics,
     /// Everything that is alive.
     pub(crate) connections: Arc<Connections>,
+    /// What users have moved.
+    pub(crate) usage: Arc<Usage>,
     pub(crate) clock: Clock,
     /// How often the log is told the same.
     pub(crate) log: Arc<LogLimit>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hezar_core::Stage;
 use hezar_engine::Stream;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     AttemptError, Refusal,
     access::Throttled,
+    connections::EndSignal,
     context::Context,
     failover::{AttemptReport, Connected, Failover},
     relay::{End, relay},
@@ -67,10 +67,10 @@ pub(crate) async fn tunnel<C>(
 }
 
 /// Waits until the connection has to end before it has ended by itself, and says why.
-pub(crate) async fn ended(context: &Context, end: &CancellationToken) -> Refusal {
+pub(crate) async fn ended(context: &Context, end: &EndSignal) -> Refusal {
     tokio::select! {
         () = context.kill.cancelled() => Refusal::ShuttingDown,
-        () = end.cancelled() => Refusal::Ended,
+        refusal = end.wait() => refusal,
     }
 }
 
@@ -98,8 +98,10 @@ where
         }
     };
     let end = tokio::select! {
-        end = relay(client, node, context.config().idle_timeout, moved) => end,
+        // First, so that nothing more moves once a quota is used up.
+        biased;
         refusal = ended(context, &end) => return refusal.code(),
+        end = relay(client, node, context.config().idle_timeout, moved, || log_entry.allowance()) => end,
     };
     match end {
         // A client that hangs up is no failure of anybody.

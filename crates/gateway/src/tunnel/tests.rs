@@ -129,6 +129,8 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         sessions: Arc::new(Sessions::new(10)),
         explanation: Explanation::default(),
         connections: Arc::default(),
+        usage: Arc::default(),
+        passwords: Arc::default(),
     };
     let context = Context::new(config, &services, CancellationToken::new());
     let (client, far) = duplex(64 * 1024);

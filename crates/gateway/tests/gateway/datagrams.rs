@@ -28,7 +28,7 @@ pub(crate) struct Client {
     relay: SocketAddr,
 }
 
-async fn associate_as(world: &World, login: Option<(&str, &str)>, port: u16) -> Result<Client, u8> {
+pub(crate) async fn associate_as(world: &World, login: Option<(&str, &str)>, port: u16) -> Result<Client, u8> {
     let [high, low] = port.to_be_bytes();
     let (control, reply, bound) = socks5_reply(world, login, &[5, 3, 0, 1, 0, 0, 0, 0, high, low]).await;
     match reply.unwrap() {
@@ -47,12 +47,12 @@ pub(crate) async fn associate(world: &World) -> Client {
     associate_as(world, None, 0).await.unwrap()
 }
 
-fn packet(host: &str, port: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(host: &str, port: u16, payload: &[u8]) -> Vec<u8> {
     [&[0, 0, 0, 3, host.len() as u8], host.as_bytes(), &port.to_be_bytes(), payload].concat()
 }
 
 impl Client {
-    async fn send(&self, bytes: &[u8]) {
+    pub(crate) async fn send(&self, bytes: &[u8]) {
         self.socket.send_to(bytes, self.relay).await.unwrap();
     }
 

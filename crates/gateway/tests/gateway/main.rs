@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // Lint exemptions for tests stop at test functions; these are their helpers.
 
+mod accounts;
 mod attacks;
 mod clients;
 mod connections;
 mod datagrams;
 mod drain;
 mod failover;
+mod feedback;
 mod http;
 mod http_nodes;
 mod http_wild;

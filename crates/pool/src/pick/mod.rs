@@ -172,7 +172,8 @@ impl<'s, D> Choice<'s, '_, D> {
 
     /// Whether the site is to be spared the node.
     fn is_refused(&self, node: &Node<D>) -> bool {
-        matches!((self.sites, self.query.site), (Some(sites), Some(site)) if sites.avoids(site, node.id()))
+        let (Some(sites), Some(site)) = (self.sites, self.query.site) else { return false };
+        sites.avoids(site, node.id()) || sites.bans.contains(site, node.exit(), self.query.now)
     }
 
     /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.

@@ -69,6 +69,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             _ if query.filter.is_some() && filter.as_ref().is_none_or(|filter| !filter.fits(node)) => Some("filter"),
             _ if top.as_ref().is_some_and(|top| !top.contains(&node.slot())) => Some("filter"),
             _ if query.site.is_some_and(|site| self.sites.avoids(site, node.id())) => Some("site"),
+            _ if query.site.is_some_and(|site| self.sites.bans.contains(site, node.exit(), query.now)) => Some("site"),
             _ if query.exclude_nodes.contains(&node.id()) => Some("tried"),
             _ if query.exclude_servers.contains(&node.server_key()) => Some("tried"),
             _ => None,

@@ -7,7 +7,7 @@ mod room;
 
 pub use explain::{Candidate, Excluded, Explanation};
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use hezar_core::{Code, NodeId, SessionKey, SiteKey, Stage, Timestamp};
@@ -17,7 +17,8 @@ use by_id::NodeById;
 
 use crate::{
     Anonymity, Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease, LeftOut, Node,
-    Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteVerdict, Snapshot, SourceName, TooManyFilters, Watch,
+    Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteBan, SiteVerdict, Snapshot, SourceName, TooManyFilters,
+    Watch,
     index::Index,
     pick,
     servers::ServerTable,
@@ -156,6 +157,23 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
     }
 
+    /// Does not use an exit for a site until the ban ends, unless the site refuses all others. There are at most 65,536 bans; one more
+    /// ends the one that would end first.
+    pub fn ban_exit(&self, ban: SiteBan) {
+        self.sites.bans.insert(ban);
+    }
+
+    /// Ends the ban of an exit for a site; says whether there was one.
+    pub fn lift_exit_ban(&self, site: &str, exit: IpAddr) -> bool {
+        self.sites.bans.remove(site, exit)
+    }
+
+    /// The bans that hold now, those that end first in front.
+    #[must_use]
+    pub fn exit_bans(&self, now: Timestamp) -> Vec<SiteBan> {
+        self.sites.bans.list(now)
+    }
+
     /// Takes a node out of service because it was caught changing what passes through it. It is still checked.
     pub fn quarantine(&self, id: NodeId, code: impl Into<Code>, now: Timestamp) {
         self.set_quarantine(id, Some(Quarantine { code: code.into(), since: now }));
@@ -243,7 +261,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         for key in pick::keys_at(session, site) {
             let Some(pinned) = self.pinned(key) else { break };
             found = Some(pinned);
-            if !self.sites.avoids(site, pinned.node) {
+            if !self.sites.avoids(site, pinned.node) && !self.sites.bans.contains(site, pinned.exit, None) {
                 break;
             }
         }
@@ -335,6 +353,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// the bounds; returns how many. Cheap when there is nothing to do; call it about once a minute.
     pub fn tick(&self, now: Timestamp) -> usize {
         self.sites.advance(now);
+        self.sites.bans.expire(now);
         self.forget(now)
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use hezar_core::HttpProxy;
 
 use super::*;
-use crate::{ExitKey, Filter, SiteKey, SiteVerdict, Term, TooManyFilters};
+use crate::{ExitKey, Filter, SiteBan, SiteKey, SiteVerdict, Term, TooManyFilters};
 
 fn ok_at(ms: u64, ip: [u8; 4]) -> Outcome {
     let exit = Some(Exit { ip: ip.into(), country: Some(*b"DE") });
@@ -201,6 +201,29 @@ fn a_session_whose_node_fails_at_a_site_keeps_another_one_behind_its_exit_there(
     assert!(nodes.len() == 1 && !nodes.contains(&first));
     assert_eq!(exit_of(&pool, &there, 0), exit);
     assert_eq!(picked(&pool, &elsewhere, 0), Some(first));
+}
+
+#[test]
+fn a_banned_exit_is_not_used_for_its_site_until_the_ban_ends_or_is_lifted() {
+    let pool = pool_with(6, |n| [9, 0, (n / 3) as u8, 1]);
+    let (site, exit) = (Some(SiteKey::from_name("shop")), std::net::IpAddr::from([9, 0, 0, 1]));
+    let ask = |site, now| {
+        let query = Query { site, now: Some(at(now)), ..query(Strategy::Random) };
+        (0..60).map(|rng| picked(&pool, &query, rng).unwrap()).collect::<HashSet<_>>().len()
+    };
+    let ban = |until| SiteBan { site: "shop".into(), exit, since: at(2), until: at(until), reason: "test".into() };
+    pool.ban_exit(ban(100));
+    assert_eq!((ask(site, 3), ask(Some(SiteKey::from_name("other")), 3), ask(None, 3)), (3, 6, 6));
+    let explained = pool.explain(&Query { site, now: Some(at(3)), ..query(Strategy::Random) }, 10);
+    assert_eq!(explained.excluded["site"].count, 3);
+    assert_eq!((ask(site, 100), pool.exit_bans(at(100)).len(), pool.exit_bans(at(99))), (6, 0, vec![ban(100)]));
+    pool.ban_exit(ban(1000));
+    assert_eq!(ask(site, 100), 3);
+    assert!(pool.lift_exit_ban("shop", exit) && !pool.lift_exit_ban("shop", exit));
+    assert_eq!(ask(site, 100), 6);
+    let all = |exit: u8| SiteBan { exit: [9, 0, exit, 1].into(), ..ban(1000) };
+    (0..2).for_each(|exit| pool.ban_exit(all(exit)));
+    assert_eq!(ask(site, 100), 6, "a site that refuses every exit gets one of them all the same");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod history;
 mod load;
 mod queries;
 mod schema;
+mod usage;
 
 use std::{
     fs::File,
@@ -17,7 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hezar_core::Timestamp;
+use hezar_core::{Timestamp, UtcDay};
 use sqlx::{
     ConnectOptions, SqlitePool,
     pool::PoolConnection,
@@ -28,6 +29,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, Store, StoreError,
+    UsageQuery, UsageRow,
 };
 
 /// How long closing the connections may take.
@@ -164,6 +166,36 @@ impl Store for Sqlite {
         let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
         let read = control::audit(&mut connection, query).await;
         self.keep_if_sound(connection, read).await
+    }
+
+    async fn add_usage(&self, growth: &[UsageRow]) -> Result<(), StoreError> {
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { path: self.path.clone() });
+        }
+        let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
+        let written = usage::add(&mut connection, growth).await;
+        self.keep_if_sound(connection, written).await
+    }
+
+    async fn usage_totals(&self) -> Result<Vec<UsageRow>, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let read = usage::totals(&mut connection).await;
+        self.keep_if_sound(connection, read).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let read = usage::select(&mut connection, query).await;
+        self.keep_if_sound(connection, read).await
+    }
+
+    async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError> {
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { path: self.path.clone() });
+        }
+        let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
+        let folded = usage::fold(&mut connection, before).await;
+        self.keep_if_sound(connection, folded).await
     }
 
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {

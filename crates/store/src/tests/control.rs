@@ -20,7 +20,7 @@ fn line(number: u64) -> AuditRow {
     AuditRow {
         id: 0,
         at: Timestamp(number),
-        who: if number % 2 == 0 { "admin" } else { "bob" }.into(),
+        who: if number.is_multiple_of(2) { "admin" } else { "bob" }.into(),
         via: "api".into(),
         action: "change".into(),
         kind: "source".into(),

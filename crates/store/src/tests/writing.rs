@@ -8,12 +8,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hezar_core::UtcDay;
 use tokio_util::sync::CancellationToken;
 
 use super::model::{Model, healthy, id, node};
 use crate::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, Durability, Store, StoreError,
-    WriteSummary, Writer, WriterConfig,
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, Durability, Store, StoreError, UsageQuery,
+    UsageRow, WriteSummary, Writer, WriterConfig,
 };
 
 /// A store in memory that fails on demand.
@@ -81,6 +82,22 @@ impl Store for Shaky {
     }
 
     async fn audit(&self, _: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn add_usage(&self, _: &[UsageRow]) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn usage_totals(&self) -> Result<Vec<UsageRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn usage(&self, _: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn fold_usage(&self, _: UtcDay) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
 

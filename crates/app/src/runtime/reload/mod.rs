@@ -42,7 +42,9 @@ impl Difference {
             difference.restart.push("data".to_owned());
         }
         difference.settings(&old.proxy, &new.proxy);
+        difference.settings(&old.proxy.rules, &new.proxy.rules);
         difference.special("proxy.users", old.proxy.users != new.proxy.users);
+        difference.special("proxy.feedback", old.proxy.feedback != new.proxy.feedback);
         difference.special("proxy.client_limits", old.proxy.client_limits != new.proxy.client_limits);
         difference.settings(&old.api, &new.api);
         difference.settings(&old.pool, &new.pool);

@@ -1,5 +1,7 @@
 //! Names and passwords as clients send them: in `Proxy-Authorization` or in a SOCKS login, in UTF-8 or in Latin-1.
 
+use std::{net::IpAddr, sync::Arc};
+
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -7,7 +9,7 @@ use base64::{
 };
 
 use super::{Identity, Login, identify};
-use crate::{Refusal, User};
+use crate::{GatewayConfig, Refusal, access::PasswordChecker};
 
 /// Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -63,12 +65,17 @@ pub(crate) fn decode_login(name: &[u8], password: &[u8]) -> Vec<Login> {
 ///
 /// # Errors
 /// As [`identify`].
-pub(crate) fn identify_decoded(users: &[User], logins: &[Login]) -> Result<Identity, Refusal> {
-    let mut known = identify(users, logins.first());
+pub(crate) async fn identify_decoded(
+    config: &Arc<GatewayConfig>,
+    logins: &[Login],
+    passwords: &PasswordChecker,
+    client: IpAddr,
+) -> Result<Identity, Refusal> {
+    let mut known = identify(config, logins.first(), passwords, client).await;
     for login in logins.iter().skip(1) {
         // Without users any reading is somebody's; the first one stands.
         if matches!(known, Err(Refusal::AuthWrong))
-            && let Ok(identity) = identify(users, Some(login))
+            && let Ok(identity) = identify(config, Some(login), passwords, client).await
         {
             known = Ok(identity);
         }

@@ -1,11 +1,9 @@
-//! Identifies clients: user names with options, and passwords, which are compared in constant time.
+//! Identifies clients: who a user name stands for, which options stand behind it, and whether the password is right.
 
-use std::hint::black_box;
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
-use hezar_core::Secret;
-
-use super::{Admission, UserOptions};
-use crate::{OptionError, Refusal, User};
+use super::{Admission, PasswordChecker};
+use crate::{GatewayConfig, Refusal, User, UserOptions};
 
 mod credentials;
 mod names;
@@ -13,19 +11,52 @@ mod names;
 mod tests;
 
 pub(crate) use credentials::{Basic, basic, decode_login, identify_decoded};
-use names::Tail;
 
 /// A client that may use the proxy, and what it asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The name without options; empty when the client gave none.
     pub user: Box<str>,
-    /// Whether that is one of the configured users.
-    pub is_configured: bool,
+    /// The settings of the user; absent where no users are configured.
+    pub known: Option<KnownUser>,
     pub options: UserOptions,
     /// The right to one request.
     pub admission: Admission,
 }
+
+/// One of the users of a listener, by its place among them.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownUser {
+    config: Arc<GatewayConfig>,
+    index: usize,
+}
+
+impl KnownUser {
+    /// The user at a place; `None` when there is none.
+    pub(crate) fn new(config: &Arc<GatewayConfig>, index: usize) -> Option<Self> {
+        (index < config.users.len()).then(|| Self { config: config.clone(), index })
+    }
+}
+
+impl Deref for KnownUser {
+    type Target = User;
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index was checked when this was made, and the settings do not change"
+    )]
+    fn deref(&self) -> &User {
+        &self.config.users[self.index]
+    }
+}
+
+impl PartialEq for KnownUser {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for KnownUser {}
 
 /// A user name and a password as a client sent them.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,8 +68,14 @@ pub(crate) struct Login {
 /// Decides who the client is. Without users anybody may come in, and a name that is sent anyway only carries options.
 ///
 /// # Errors
-/// [`Refusal::AuthMissing`], [`Refusal::AuthWrong`], [`Refusal::BadOption`].
-pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity, Refusal> {
+/// [`Refusal::AuthMissing`], [`Refusal::AuthWrong`], [`Refusal::BadOption`], [`Refusal::LoginLimit`].
+pub(crate) async fn identify(
+    config: &Arc<GatewayConfig>,
+    login: Option<&Login>,
+    passwords: &PasswordChecker,
+    client: IpAddr,
+) -> Result<Identity, Refusal> {
+    let users = config.users.as_slice();
     let Some(login) = login else {
         return if users.is_empty() { Ok(Identity::default()) } else { Err(Refusal::AuthMissing) };
     };
@@ -47,36 +84,22 @@ pub(crate) fn identify(users: &[User], login: Option<&Login>) -> Result<Identity
         let (user, options) = names::read_unknown_name(&login.name).map_err(Refusal::BadOption)?;
         return Ok(Identity { user, options, ..Identity::default() });
     }
-    let (user, name, password) = known_user(users, login).ok_or(Refusal::AuthWrong)?;
-    let options = name.read().and_then(|options| options.with(password?)).map_err(Refusal::BadOption)?;
-    Ok(Identity { user: user.into(), is_configured: true, options, admission: Admission::default() })
-}
-
-/// The configured users that the decode_login of a login name, whatever the password.
-pub(crate) fn named_users<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
-    logins.iter().filter_map(|login| names::find_user(users, &login.name)).map(|(user, _)| &*user.name)
-}
-
-/// The configured user of a login, what follows the name, and the options behind the password.
-fn known_user<'a>(
-    users: &'a [User],
-    login: &'a Login,
-) -> Option<(&'a str, Tail<'a>, Result<UserOptions, OptionError>)> {
-    let found = names::find_user(users, &login.name);
-    // An unknown name costs the same comparison as a known one.
-    let expected = found.as_ref().and_then(|(user, _)| user.password.as_ref()).map_or("\u{0}", Secret::expose);
-    let whole = constant_time_eq(login.password.as_bytes(), expected.as_bytes());
-    // IPRoyal and PacketStream write the options behind the password: `secret_country-us_session-a1b2`.
-    let (front, behind) = login.password.split_at_checked(expected.len()).unwrap_or((&login.password, ""));
-    let front = constant_time_eq(front.as_bytes(), expected.as_bytes());
-    let (user, name) = found?;
-    user.password.as_ref()?;
-    let password = match behind.strip_prefix('_') {
-        _ if whole => Ok(UserOptions::default()),
-        Some(options) if front => UserOptions::parse_with(options, &['_']),
-        _ => return None,
+    let Some((index, tail)) = names::find_user(users, &login.name) else {
+        passwords.check_unknown(users, &login.password, client).await?;
+        return Err(Refusal::AuthWrong);
     };
-    Some((&user.name, name, password))
+    let known = KnownUser::new(config, index).ok_or(Refusal::AuthWrong)?;
+    // Whoever does not know the password learns nothing about options.
+    let behind = passwords.check(&known, &login.password, client).await?.ok_or(Refusal::AuthWrong)?;
+    let options = tail.read().and_then(|options| options.with(behind?)).map_err(Refusal::BadOption)?;
+    let options = options.or(known.options.options());
+    Ok(Identity { user: known.name.clone(), known: Some(known), options, admission: Admission::default() })
+}
+
+/// The configured users that the readings of a login name, whatever the password.
+pub(crate) fn named_users<'a>(users: &'a [User], logins: &'a [Login]) -> impl Iterator<Item = &'a str> {
+    let found = logins.iter().filter_map(|login| names::find_user(users, &login.name));
+    found.filter_map(|(index, _)| users.get(index)).map(|user| &*user.name)
 }
 
 /// What a name means to a listener with these users, for whoever asks without logging in.
@@ -88,16 +111,7 @@ pub fn read_name(users: &[User], name: &str) -> Result<(Box<str>, UserOptions), 
     if users.is_empty() {
         return names::read_unknown_name(name).map_err(Refusal::BadOption);
     }
-    let (user, tail) = names::find_user(users, name).ok_or(Refusal::AuthWrong)?;
-    Ok((user.name.clone(), tail.read().map_err(Refusal::BadOption)?))
-}
-
-/// Compares in a time that depends only on the length of `given`.
-fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
-    let mut difference = u8::from(given.len() != expected.len());
-    for (index, byte) in given.iter().enumerate() {
-        let other = expected.get(index % expected.len().max(1)).copied().unwrap_or_default();
-        difference = black_box(difference | (byte ^ other));
-    }
-    difference == 0
+    let (index, tail) = names::find_user(users, name).ok_or(Refusal::AuthWrong)?;
+    let user = users.get(index).ok_or(Refusal::AuthWrong)?;
+    Ok((user.name.clone(), tail.read().map_err(Refusal::BadOption)?.or(user.options.options())))
 }

@@ -126,13 +126,15 @@ fn strip_vendor_prefix(name: &str) -> Option<&str> {
     })
 }
 
-/// The configured user that a name begins with (the longest that fits, as names may contain hyphens, dots and
+/// The place among the users of the one that a name begins with (the longest that fits, as names may contain hyphens, dots and
 /// underscores), and what follows it.
-pub(super) fn find_user<'a>(users: &'a [User], name: &'a str) -> Option<(&'a User, Tail<'a>)> {
+pub(super) fn find_user<'a>(users: &[User], name: &'a str) -> Option<(usize, Tail<'a>)> {
     let longest = |name: &'a str| {
-        let found =
-            users.iter().filter_map(|user| Some((user, Tail::after_user_name(name.strip_prefix(&*user.name)?)?)));
-        found.max_by_key(|(user, _)| user.name.len())
+        let found = users.iter().enumerate().filter_map(|(index, user)| {
+            let tail = Tail::after_user_name(name.strip_prefix(&*user.name)?)?;
+            Some((user.name.len(), index, tail))
+        });
+        found.max_by_key(|(length, ..)| *length).map(|(_, index, tail)| (index, tail))
     };
     // A user of the configuration comes before a vendor's prefix that looks like one.
     longest(name).or_else(|| strip_vendor_prefix(name).and_then(longest))

@@ -16,6 +16,9 @@ mod tests;
 pub use id::{ParseSessionIdError, SessionId};
 use table::Table;
 
+/// A session is renewed when this part of its time has passed: the hundredth.
+const RENEWED_PARTS: u32 = 100;
+
 /// The sessions of all listeners. A session lasts a fixed time from its first request; the first request after that
 /// begins a new one, which the pool sees as another name.
 #[derive(Debug)]
@@ -75,6 +78,14 @@ impl Session {
         SessionKey(hasher.finish()).in_country(country)
     }
 
+    /// Gives it its full time again. A little less than that is left alone: every change is written to the store.
+    fn extend(&mut self, now: Timestamp) {
+        let ends = now.after(self.lasts);
+        if ends.since(self.ends) >= self.lasts / RENEWED_PARTS {
+            self.ends = ends;
+        }
+    }
+
     fn names(&self) -> SessionNameRef<'_> {
         SessionNameRef { listener: &self.listener, user: &self.user, session: &self.session }
     }
@@ -116,9 +127,19 @@ impl Sessions {
         self.max_per_user.store(max_per_user.max(1), Relaxed);
     }
 
-    /// The session with these names, if it runs; else what it would be if it began now.
-    pub(crate) fn find_or_plan(&self, names: SessionNameRef<'_>, ttl: Duration, now: Timestamp) -> Session {
+    /// The session with these names, if it runs; else what it would be if it began now. With `renews` a session that runs gets its full
+    /// time again.
+    pub(crate) fn find_or_plan(
+        &self,
+        names: SessionNameRef<'_>,
+        ttl: Duration,
+        renews: bool,
+        now: Timestamp,
+    ) -> Session {
         if let Some(running) = self.table.lock().touch(names, now) {
+            if renews {
+                running.extend(now);
+            }
             return running.clone();
         }
         Session {

@@ -10,7 +10,7 @@ fn names<'a>(user: &'a str, session: &'a str) -> SessionNameRef<'a> {
 
 /// A request of a session for which a node was found.
 fn served(sessions: &Sessions, user: &str, session: &str, country: Option<[u8; 2]>, now: u64) -> SessionKey {
-    let planned = sessions.find_or_plan(names(user, session), TTL, Timestamp(now));
+    let planned = sessions.find_or_plan(names(user, session), TTL, false, Timestamp(now));
     sessions.begin(&planned, country, Timestamp(now)).pool_key()
 }
 
@@ -61,10 +61,10 @@ fn a_rotation_after_a_restart_gives_the_same_time_as_before() {
 #[test]
 fn a_session_that_is_only_planned_is_in_no_table() {
     let sessions = Sessions::new(100);
-    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_000));
+    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, false, Timestamp(1_000));
     assert_eq!(sessions.len(), 0);
     // Two requests plan it at once; the first that finds a node begins it for both.
-    let other = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_001));
+    let other = sessions.find_or_plan(names("alice", "s1"), TTL, false, Timestamp(1_001));
     let begun = sessions.begin(&other, None, Timestamp(1_002));
     assert_eq!(sessions.begin(&planned, None, Timestamp(1_003)), begun);
     assert_eq!(sessions.len(), 1);
@@ -82,13 +82,13 @@ fn countries_of_one_session_have_keys_of_their_own() {
 #[test]
 fn names_are_compared_when_numbers_collide() {
     let sessions = Sessions::new(100);
-    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(1_000));
+    let planned = sessions.find_or_plan(names("alice", "s1"), TTL, false, Timestamp(1_000));
     let begun = sessions.begin(&planned, None, Timestamp(1_000));
     // As if another name had the same number: the table finds the entry and sees that it is somebody else's.
     if let Some(session) = sessions.table.lock().get_mut(begun.id()) {
         session.user = "mallory".into();
     }
-    assert_ne!(sessions.find_or_plan(names("alice", "s1"), TTL, Timestamp(2_000)).began, begun.began);
+    assert_ne!(sessions.find_or_plan(names("alice", "s1"), TTL, false, Timestamp(2_000)).began, begun.began);
 }
 
 #[test]
@@ -149,4 +149,19 @@ fn a_sessions_number_is_the_same_in_every_build_and_reads_back() {
     for text in ["", "12", "+123456789abcdef", "0123456789abcdeg", "0123456789abcdef0"] {
         assert_eq!(text.parse::<SessionId>(), Err(ParseSessionIdError), "{text:?}");
     }
+}
+
+#[test]
+fn a_session_that_renews_itself_ends_its_full_time_after_its_last_use() {
+    let (sessions, key) = (Sessions::new(10), names("alice", "s1"));
+    let lasts = TTL.as_millis() as u64;
+    let planned = sessions.find_or_plan(key, TTL, true, Timestamp(0));
+    sessions.begin(&planned, None, Timestamp(0));
+    let ends = |renews, now| sessions.find_or_plan(key, TTL, renews, Timestamp(now)).ends.0;
+    assert_eq!(ends(false, lasts / 2), lasts);
+    assert_eq!(ends(true, lasts / 1000), lasts, "a little is not worth a write to the store");
+    assert_eq!(ends(true, lasts / 2), lasts / 2 + lasts);
+    let later = sessions.find_or_plan(key, TTL, true, Timestamp(lasts + 1));
+    assert_eq!((later.began, later.ends.0), (Timestamp(0), 2 * lasts + 1), "it is the same session");
+    assert_ne!(sessions.find_or_plan(key, TTL, true, Timestamp(4 * lasts)).began, Timestamp(0));
 }

@@ -1,14 +1,17 @@
 //! Bodies of answers: text of our own, or what a node sends.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use hezar_core::Stage;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, timeout_at};
 
 use super::upload::AnswerEnd;
 use crate::{AttemptError, failover::NodeLease, telemetry::AccessLogEntry};
@@ -28,6 +31,8 @@ pub(super) enum ResponseBody {
 pub(super) enum DownBody {
     Coming(Incoming),
     Whole(Full<Bytes>),
+    /// The frames that were looked at, and the rest.
+    Begun(VecDeque<Frame<Bytes>>, Incoming),
 }
 
 /// The body of a node's answer: the lease and the entry in the log end with it.
@@ -54,10 +59,63 @@ impl DownBody {
         Ok(Self::Whole(Full::new(whole.freeze())))
     }
 
+    /// Waits for the beginning of the body: `most` bytes, or all that come within `wait`.
+    pub(super) async fn read_beginning(self, most: usize, wait: Duration) -> hyper::Result<(Bytes, Self)> {
+        let mut body = match self {
+            Self::Coming(body) => body,
+            Self::Whole(body) => {
+                // Its bytes are all there.
+                let Ok(whole) = body.clone().collect().await.map(Collected::to_bytes);
+                return Ok((whole.slice(..whole.len().min(most)), Self::Whole(body)));
+            }
+            begun @ Self::Begun(..) => return Ok((Bytes::new(), begun)),
+        };
+        let (mut frames, mut beginning, end) = (VecDeque::new(), BytesMut::new(), Instant::now() + wait);
+        while beginning.len() < most {
+            let Ok(Some(frame)) = timeout_at(end, body.frame()).await else { break };
+            let frame = frame?;
+            if let Some(data) = frame.data_ref() {
+                beginning.extend_from_slice(data);
+            }
+            frames.push_back(frame);
+        }
+        beginning.truncate(most);
+        Ok((beginning.freeze(), Self::Begun(frames, body)))
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match self {
             Self::Coming(body) => Pin::new(body).poll_frame(cx),
             Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Begun(frames, body) => match frames.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(body).poll_frame(cx),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Coming(body) => body.is_end_stream(),
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Begun(frames, body) => frames.is_empty() && body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Coming(body) => body.size_hint(),
+            Self::Whole(body) => body.size_hint(),
+            Self::Begun(frames, body) => {
+                let here: usize = frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+                let rest = body.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower().saturating_add(here as u64));
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper.saturating_add(here as u64));
+                }
+                hint
+            }
         }
     }
 }
@@ -71,7 +129,10 @@ impl NodeBody {
         }
         match self.body.poll_frame(cx) {
             Poll::Ready(Some(Err(error))) => {
-                self.log_entry.code = AttemptError::from_stream(Stage::Relay, &error).code;
+                self.log_entry.code = match self.log_entry.end_reason() {
+                    Some(refusal) => refusal.code(),
+                    None => AttemptError::from_stream(Stage::Relay, &error).code,
+                };
                 self.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -109,20 +170,14 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_end_stream(),
-            Self::Node(body) => match &body.body {
-                DownBody::Coming(body) => body.is_end_stream(),
-                DownBody::Whole(body) => body.is_end_stream(),
-            },
+            Self::Node(body) => body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Text(text) => text.size_hint(),
-            Self::Node(body) => match &body.body {
-                DownBody::Coming(body) => body.size_hint(),
-                DownBody::Whole(body) => body.size_hint(),
-            },
+            Self::Node(body) => body.body.size_hint(),
         }
     }
 }

@@ -18,6 +18,16 @@ pub(super) enum Destination {
     Forward(ForwardTarget),
 }
 
+impl Destination {
+    /// Where the request goes.
+    pub(super) const fn target(&self) -> &Target {
+        match self {
+            Self::Tunnel(target) => target,
+            Self::Forward(place) => &place.target,
+        }
+    }
+}
+
 /// The place that an absolute-form request names.
 #[derive(Debug)]
 pub(super) struct ForwardTarget {

@@ -20,7 +20,7 @@ use super::{
     upload::{AnswerEnd, Stopped, UpBody},
 };
 use crate::{
-    AttemptError, Refusal,
+    AttemptError, FeedbackRule, Refusal,
     access::Throttled,
     connections::{Connection, MeteredStream, StreamMeter},
     context::Context,
@@ -38,6 +38,8 @@ pub(super) struct Answered<B> {
     pub response: Response<B>,
     pub meter: Arc<StreamMeter>,
     pub end: AnswerEnd,
+    /// The rule of the listener that the answer fits.
+    pub refused_by: Option<FeedbackRule>,
 }
 
 /// Sends `request` and waits for the head of the answer: for the time of a request's deadline from when the request has been sent,
@@ -66,11 +68,13 @@ pub(super) async fn exchange(
     let (watcher, watched) = (context.clone(), meter.clone());
     context.tasks.spawn(async move {
         tokio::select! {
+            // First, so that nothing more moves once a quota is used up.
+            biased;
+            () = end.cancelled() => {}
             // A failure reaches whoever waits for the answer or reads its body.
             _ = connection.with_upgrades() => {}
             () = watched.idle(watcher.config().idle_timeout) => {}
             () = watcher.kill.cancelled() => {}
-            () = end.cancelled() => {}
         }
     });
     let answer = tokio::select! {
@@ -80,7 +84,7 @@ pub(super) async fn exchange(
     match answer {
         Ok(response) => {
             upload.answered(response.status());
-            Ok(Answered { response, meter, end: AnswerEnd::new(upload) })
+            Ok(Answered { response, meter, end: AnswerEnd::new(upload), refused_by: None })
         }
         Err(mut error) => {
             let unsent = error.take_message();

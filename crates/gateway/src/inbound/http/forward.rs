@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hezar_core::Stage;
+use hezar_core::{Stage, Target};
 use hezar_engine::{BoxStream, Cause};
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{CONNECTION, EXPECT, HOST},
     request,
 };
@@ -19,16 +19,16 @@ use super::{
     body::{DownBody, ResponseBody},
     destination::ForwardTarget,
     exchange::{Answered, exchange},
-    headers, proxy_answer,
-    proxy_status::{self, PROXY_STATUS},
+    headers, proxy_answer, proxy_status,
+    site_refusal::{ban_exit, fitting_rules, refusing_rule},
     upload::UpBody,
 };
 use crate::{
-    AttemptError, Refusal,
+    AttemptError,
     access::{Admission, Identity, Throttled},
     connections::{Connection, StreamMeter},
     context::Context,
-    failover::{Exchange, ExchangeError, Failover, FormChoice, Wait, Winner, first_answer},
+    failover::{Exchange, ExchangeError, Failover, FormChoice, NodeLease, Wait, Winner, first_answer},
     telemetry::AccessLogEntry,
 };
 
@@ -36,6 +36,7 @@ use crate::{
 pub(super) struct Outgoing {
     /// In origin form.
     head: request::Parts,
+    target: Target,
     /// The value of `Host`, and the authority in absolute form.
     host: HeaderValue,
     /// The body; `None` when there is none, or when it has gone into an attempt.
@@ -73,17 +74,16 @@ impl ClientConnection {
         let answer = tokio::select! {
             biased;
             answer = first_answer(&mut failover, &mut outgoing, None) => answer,
-            () = end.cancelled() => Err(Refusal::Ended),
+            refusal = end.wait() => Err(refusal),
         };
         match answer {
             Ok(won) => {
                 log_entry.connected(&won.lease, failover.attempts());
                 log_entry.served(&won.lease, failover.attempts());
-                let named = proxy_status::served(&self.context, identity, &won.lease);
+                let mut named = HeaderMap::new();
+                proxy_status::name_exit(&mut named, &self.context, identity, &won.lease);
                 let mut response = self.pass_on(won, outgoing, log_entry);
-                if let Some(named) = named {
-                    response.headers_mut().insert(PROXY_STATUS, named);
-                }
+                response.headers_mut().extend(named);
                 response
             }
             Err(refusal) => {
@@ -100,11 +100,12 @@ impl ClientConnection {
         outgoing: Outgoing,
         log_entry: AccessLogEntry,
     ) -> Response<ResponseBody> {
-        let Winner { answer: Answered { mut response, meter, end }, lease, report } = won;
+        let Winner { answer: Answered { mut response, meter, end, refused_by: _ }, lease, report } = won;
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then_some(outgoing.upgrade).flatten();
         let Some(client) = switched else {
             let (mut head, body) = response.into_parts();
             headers::strip(&mut head.headers);
+            headers::strip_exit(&mut head.headers);
             headers::foreign_extensions(&mut head.extensions);
             attach(&meter, &log_entry);
             return Response::from_parts(head, ResponseBody::node(body, end, log_entry, lease));
@@ -113,6 +114,7 @@ impl ClientConnection {
         let protocol = headers::upgrade(response.headers());
         let (mut head, _) = response.into_parts();
         headers::strip(&mut head.headers);
+        headers::strip_exit(&mut head.headers);
         if let Some(protocol) = protocol {
             headers::ask_upgrade(&mut head.headers, protocol);
         }
@@ -161,6 +163,7 @@ impl Outgoing {
         let repeatable = body.is_none() && (safe || context.config().repeat_unsafe);
         Self {
             head,
+            target: place.target,
             host,
             body,
             repeatable,
@@ -207,6 +210,12 @@ impl Exchange for Outgoing {
         true
     }
 
+    fn is_refused_by_site(&mut self, answer: &Self::Answer, lease: &NodeLease) -> bool {
+        let Some(rule) = &answer.refused_by else { return false };
+        ban_exit(&self.context, lease, self.target.host(), rule);
+        rule.retry
+    }
+
     fn send(
         &mut self,
         stream: BoxStream,
@@ -216,10 +225,11 @@ impl Exchange for Outgoing {
         let mut request = Request::from_parts(self.head.clone(), body);
         form.form.apply(&mut request, self.host.to_str().unwrap_or_default());
         let (context, switches, repeatable) = (self.context.clone(), self.upgrade.is_some(), self.repeatable);
-        let connection = self.connection.clone();
+        let (connection, target) = (self.connection.clone(), self.target.clone());
         let stream = Throttled::new(stream, &self.admission);
         async move {
-            let Answered { response, meter, end } = exchange(&context, stream, request, connection.as_ref()).await?;
+            let Answered { response, meter, end, .. } =
+                exchange(&context, stream, request, connection.as_ref()).await?;
             if let Some(fail) = proxy_answer::failure(&response, &form, repeatable) {
                 return Err(fail.into());
             }
@@ -235,7 +245,10 @@ impl Exchange for Outgoing {
             let (head, body) = response.into_parts();
             let body = if repeatable { DownBody::buffer_small(body).await } else { Ok(DownBody::Coming(body)) };
             let body = body.map_err(|error| short_body_error(&error))?;
-            Ok(Answered { response: Response::from_parts(head, body), meter, end })
+            let fitting = fitting_rules(&context.config().feedback, target.host(), &head);
+            let looked_at = refusing_rule(fitting, &head, body).await;
+            let (refused_by, body) = looked_at.map_err(|error| short_body_error(&error))?;
+            Ok(Answered { response: Response::from_parts(head, body), meter, end, refused_by })
         }
     }
 

@@ -10,6 +10,12 @@ use hyper::ext::ReasonPhrase;
 const HOP_BY_HOP: [HeaderName; 6] =
     [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
 
+/// The headers by which this proxy names the exit, the node and the session of an answer.
+pub(super) const X_EXIT: HeaderName = HeaderName::from_static("x-hezar-exit");
+pub(super) const X_NODE: HeaderName = HeaderName::from_static("x-hezar-node");
+pub(super) const X_SESSION: HeaderName = HeaderName::from_static("x-hezar-session");
+const EXIT_HEADERS: [HeaderName; 3] = [X_EXIT, X_NODE, X_SESSION];
+
 /// The protocol that the message asks to switch to, when `Connection` confirms it.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     named_by_connection(headers).any(|name| name == UPGRADE).then(|| headers.get(UPGRADE).cloned()).flatten()
@@ -25,6 +31,13 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     let of_proxies: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("proxy-")).cloned().collect();
     for name in of_proxies {
+        headers.remove(name);
+    }
+}
+
+/// Removes what only this proxy says of the exit that serves a request.
+pub(super) fn strip_exit(headers: &mut HeaderMap) {
+    for name in EXIT_HEADERS {
         headers.remove(name);
     }
 }

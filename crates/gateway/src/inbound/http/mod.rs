@@ -23,7 +23,6 @@ use self::{
     client_stream::{ClientStream, Queue},
     destination::Destination,
     exchange::NodeIo,
-    proxy_status::PROXY_STATUS,
     request_head::Asked,
 };
 use super::ClientBuffer;
@@ -49,6 +48,7 @@ mod proxy_answer;
 mod proxy_status;
 mod request_head;
 mod request_line;
+mod site_refusal;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -154,6 +154,10 @@ impl ClientConnection {
             Ok(destination) => self.identify(login).await.map(|identity| (destination, identity)),
             Err(refusal) => Err(refusal),
         };
+        let asked = asked.and_then(|(destination, identity)| {
+            self.context.access.check_target(&identity, destination.target())?;
+            Ok((destination, identity))
+        });
         let (destination, identity) = match asked {
             Ok(asked) => asked,
             Err(refusal) => {
@@ -185,7 +189,7 @@ impl ClientConnection {
             Basic::Malformed => return Err(self.context.access.failed_login(&[], self.client)),
         };
         let identity = self.context.access.log_in(&logins, self.client).await?;
-        self.context.access.admit(identity, self.client.ip())
+        self.context.access.admit(identity, self.client)
     }
 
     /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.
@@ -211,17 +215,16 @@ impl ClientConnection {
         let connected = tokio::select! {
             biased;
             connected = failover.connect_next() => connected,
-            () = end.cancelled() => Err(Refusal::Ended),
+            refusal = end.wait() => Err(refusal),
         };
         match connected {
             Ok(connected) => {
                 log_entry.connected(&connected.lease, failover.attempts());
-                let named = proxy_status::served(&self.context, identity, &connected.lease);
+                let mut response = Response::new(ResponseBody::empty());
+                proxy_status::name_exit(response.headers_mut(), &self.context, identity, &connected.lease);
                 let client = hyper::upgrade::on(request);
                 let failover = Box::new(failover);
                 *self.handover.lock() = Some(Handover::Connect { client, failover, connected, log_entry });
-                let mut response = Response::new(ResponseBody::empty());
-                response.headers_mut().extend(named.map(|named| (PROXY_STATUS, named)));
                 response
             }
             Err(refusal) => {

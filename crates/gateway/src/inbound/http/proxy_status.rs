@@ -9,8 +9,9 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::{X_EXIT, X_NODE, X_SESSION};
 use crate::{Refusal, SessionNameRef, access::Identity, context::Context, failover::NodeLease};
 
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -26,7 +27,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 }
 
 /// The value for a request that a node serves; `None` when the listener does not name exits.
-pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) -> Option<HeaderValue> {
+fn served(context: &Context, identity: &Identity, lease: &NodeLease) -> Option<HeaderValue> {
     if !context.config().name_exit {
         return None;
     }
@@ -39,11 +40,31 @@ pub(super) fn served(context: &Context, identity: &Identity, lease: &NodeLease) 
     if let Some([first, second]) = record.country {
         parameter(&mut value, "country", &String::from_iter([char::from(first), char::from(second)]));
     }
-    if let Some(session) = &identity.options.session {
-        let names = SessionNameRef { listener: context.telemetry.listener(), user: &identity.user, session };
-        parameter(&mut value, "session", &names.id().to_string());
+    if let Some(session) = session_id(context, identity) {
+        parameter(&mut value, "session", &session);
     }
     HeaderValue::try_from(value).ok()
+}
+
+/// Everything that an answer says of the node that serves it, as far as the listener lets it.
+pub(super) fn name_exit(headers: &mut HeaderMap, context: &Context, identity: &Identity, lease: &NodeLease) {
+    headers.extend(served(context, identity, lease).map(|named| (PROXY_STATUS, named)));
+    if !context.config().exit_headers {
+        return;
+    }
+    let mut name = |header, value: Option<String>| {
+        headers.extend(value.and_then(|value| HeaderValue::try_from(value).ok()).map(|value| (header, value)));
+    };
+    name(X_EXIT, lease.record().exit_ip.map(|ip| ip.to_string()));
+    name(X_NODE, Some(lease.id().to_string()));
+    name(X_SESSION, session_id(context, identity));
+}
+
+/// The number under which the API knows the session.
+fn session_id(context: &Context, identity: &Identity) -> Option<String> {
+    let session = identity.options.session.as_deref()?;
+    let names = SessionNameRef { listener: context.telemetry.listener(), user: &identity.user, session };
+    Some(names.id().to_string())
 }
 
 /// Appends a parameter whose value is a String (RFC 9651 §3.3.3); what a String cannot hold becomes `?`.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     AttemptError, Refusal,
-    access::{Admission, Identity},
+    access::{Access, Identity},
     connections::StreamMeter,
     context::Context,
     failover::{Association, AttemptReport, Failover},
@@ -59,7 +59,7 @@ pub(super) async fn serve(
         association = failover.connect_next_association() => association,
         // The entry in the log says that the client is gone.
         () = buffer.client_hung_up() => return,
-        () = end.cancelled() => Err(Refusal::Ended),
+        refusal = end.wait() => Err(refusal),
     };
     let association = match association {
         Ok(association) => association,
@@ -230,7 +230,8 @@ impl AssociationRelay<'_> {
             metrics: &self.context.telemetry.metrics,
             answered: &self.answered,
             patience: self.context.config().udp_patience,
-            admission: &self.identity.admission,
+            identity: self.identity,
+            access: &self.context.access,
         };
         tokio::select! {
             end = context.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
@@ -247,7 +248,8 @@ struct Sides<'a> {
     metrics: &'a ListenerMetrics,
     answered: &'a AtomicBool,
     patience: Duration,
-    admission: &'a Admission,
+    identity: &'a Identity,
+    access: &'a Access,
 }
 
 impl Sides<'_> {
@@ -265,6 +267,11 @@ impl Sides<'_> {
                 Some(packet) => packet,
                 None => waiting.insert(self.socket.receive().await),
             };
+            if let Err(refusal) = self.access.check_target(self.identity, &packet.target) {
+                self.metrics.dropped(refusal.code());
+                *waiting = None;
+                continue;
+            }
             let silent = first_sent.is_some_and(|first| first.elapsed() >= self.patience);
             if silent && !settled && !self.answered.load(Relaxed) {
                 return End::Silent;
@@ -280,7 +287,7 @@ impl Sides<'_> {
             }
             // Meanwhile the client's datagrams wait in the socket, as many as fit.
             let bytes = waiting.take().map_or(0, |packet| packet.payload.len());
-            self.admission.throttle(bytes).await;
+            self.identity.admission.throttle(bytes).await;
         }
     }
 
@@ -295,7 +302,7 @@ impl Sides<'_> {
                     self.meter.add_down(length);
                     self.metrics.datagram("down");
                     self.socket.send(&from, buffer.get(..length).unwrap_or_default()).await;
-                    self.admission.throttle(length).await;
+                    self.identity.admission.throttle(length).await;
                 }
                 Err(error) => return error,
             }

@@ -59,7 +59,14 @@ async fn serve(
     asked: Result<(Identity, Wanted), Refused>,
 ) {
     let asked = asked.and_then(|(identity, target)| {
-        let identity = context.access.admit(identity, client.ip()).map_err(|refusal| version.refuse(refusal))?;
+        let admit = || {
+            let identity = context.access.admit(identity, client)?;
+            if let Wanted::Connect(target) = &target {
+                context.access.check_target(&identity, target)?;
+            }
+            Ok(identity)
+        };
+        let identity = admit().map_err(|refusal| version.refuse(refusal))?;
         Ok((identity, target))
     });
     let (identity, target) = match asked {
@@ -84,7 +91,7 @@ async fn serve(
         connected = failover.connect_next() => connected,
         // The entry in the log says that the client is gone.
         () = buffer.client_hung_up() => return,
-        () = end.cancelled() => Err(Refusal::Ended),
+        refusal = end.wait() => Err(refusal),
     };
     match connected {
         Ok(connected) => {

@@ -12,6 +12,8 @@ pub(super) enum Key {
     Minutes,
     /// The same in seconds.
     Seconds,
+    /// Each use gives the session its full time again; it has no value.
+    Renew,
     Strategy,
     Anonymity,
     /// Chooses a product or a service of its vendor and no other exit: it means nothing here, and neither does its value.
@@ -27,10 +29,11 @@ pub(super) enum Key {
 /// `skipispstatic`, `forcerandom`), Soax (`sessionid`, `sessionlength` in seconds, `opt`), NetNut (`res`, `mob`, `dc`,
 /// `stc`, `sid`), DataImpulse (`cr`, `sessttl`), Infatica (`c`, `s`), Nimble (`pipeline`), NodeMaven (`ttl`, `filter`),
 /// Proxyrack (`refreshminutes`), helodata, LunaProxy and 922S5 (`region`), Geonode (`type`).
-const KEYS: [(&str, Key); 62] = [
+const KEYS: [(&str, Key); 63] = [
     ("country", Key::Country),
     ("session", Key::Session),
     ("sesstime", Key::Minutes),
+    ("sessrenew", Key::Renew),
     ("strategy", Key::Strategy),
     ("anonymity", Key::Anonymity),
     ("cc", Key::Country),

@@ -32,6 +32,8 @@ pub struct UserOptions {
     pub session: Option<Box<str>>,
     /// How long the session lasts: 1 second to 30 days.
     pub session_ttl: Option<Duration>,
+    /// Whether each use gives the session its full time again.
+    pub session_renew: bool,
     /// How a node is chosen.
     pub strategy: Option<Strategy>,
     /// Only nodes that are known to give away no more than this to the targets of plain requests.
@@ -72,8 +74,13 @@ impl UserOptions {
         }
         while let Some(word) = words.next() {
             let (name, key) = key(word).ok_or(OptionError::UnknownKey)?;
-            if matches!(key, Key::Flag) {
-                continue;
+            match key {
+                Key::Flag => continue,
+                Key::Renew => {
+                    options.session_renew = true;
+                    continue;
+                }
+                _ => {}
             }
             let value = words.next().filter(|value| !value.is_empty()).ok_or(OptionError::MissingValue(name))?;
             match key {
@@ -86,7 +93,7 @@ impl UserOptions {
                     let level = value.parse().map_err(|_| OptionError::Anonymity)?;
                     set(&mut options.anonymity, name, level)?;
                 }
-                Key::Ignored | Key::Flag => {}
+                Key::Ignored | Key::Flag | Key::Renew => {}
                 Key::TooFine => return Err(OptionError::TooFine),
                 Key::Strategy => {
                     let two_words = words.peek().and_then(|next| strategy(&format!("{value}-{next}")));
@@ -118,6 +125,19 @@ impl UserOptions {
         Some(Self { countries: land.into_iter().collect(), session, ..Self::default() })
     }
 
+    /// These, and what `general` says where these say nothing.
+    #[must_use]
+    pub(crate) fn or(self, general: &Self) -> Self {
+        Self {
+            countries: if self.countries.is_empty() { general.countries.clone() } else { self.countries },
+            session: self.session.or_else(|| general.session.clone()),
+            session_ttl: self.session_ttl.or(general.session_ttl),
+            session_renew: self.session_renew || general.session_renew,
+            strategy: self.strategy.or(general.strategy),
+            anonymity: self.anonymity.or(general.anonymity),
+        }
+    }
+
     /// These, and what `other` has that these have not.
     ///
     /// # Errors
@@ -128,6 +148,7 @@ impl UserOptions {
         }
         merge(&mut self.session, other.session, "session")?;
         merge(&mut self.session_ttl, other.session_ttl, "sesstime")?;
+        self.session_renew |= other.session_renew;
         merge(&mut self.strategy, other.strategy, "strategy")?;
         merge(&mut self.anonymity, other.anonymity, "anonymity")?;
         Ok(self)

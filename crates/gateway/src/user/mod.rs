@@ -1,6 +1,23 @@
-//! Users and limits: who may use a listener, and how much at a time.
+//! Who may use a listener, and what each of them may do there.
 
 use hezar_core::{Secret, Timestamp, settings, settings::ByteCount};
+
+mod default_options;
+mod hosts;
+mod password;
+mod ports;
+mod quota;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use default_options::DefaultOptions;
+pub use hosts::HostPatterns;
+pub use password::{PasswordError, PasswordHash};
+pub use ports::PortSet;
+pub use quota::Quota;
+pub use rules::AccessRules;
+pub(crate) use rules::Permissions;
 
 settings! {
     /// The limits of one user or one client; absent = none.
@@ -23,22 +40,6 @@ impl Limits {
     }
 }
 
-/// The range of quotas in bytes: from 1 MiB to 1 PiB.
-const QUOTA: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 50;
-
-settings! {
-    /// How many bytes a user may move, both directions together; absent = any number.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Quota in "quota" {
-        /// On one day of UTC.
-        pub day: Option<ByteCount> [QUOTA] = None;
-        /// In one calendar month of UTC.
-        pub month: Option<ByteCount> [QUOTA] = None;
-        /// In all.
-        pub total: Option<ByteCount> [QUOTA] = None;
-    }
-}
-
 settings! {
     /// Somebody who may use the proxy.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,17 +49,17 @@ settings! {
         /// The password, of 1 to 255 bytes; or password_hash.
         pub password: Option<Secret> = None;
         /// The password as an argon2id hash in the PHC form (`$argon2id$v=19$…`), instead of password.
-        pub password_hash: Option<Secret> = None;
+        pub password_hash: Option<PasswordHash> = None;
         /// False: the user is refused, and what it has open ends.
         pub enabled: bool = true;
-        /// From then on the user is refused.
+        /// From then on the user is refused, and what it has open ends.
         pub expires: Option<Timestamp> = None;
         /// The listeners that the user may use, `proxy` for the first one; empty = all.
         pub listeners: Vec<String> = Vec::new();
         /// Only exits in one of these countries; empty = all.
         pub countries: Vec<[u8; 2]> = Vec::new();
         /// Options that hold unless the user name says otherwise, such as `country-de-sesstime-30`.
-        pub options: Option<String> = None;
+        pub options: DefaultOptions = DefaultOptions::default();
         /// A remark for people.
         pub note: Option<String> = None;
     } and {
@@ -66,6 +67,8 @@ settings! {
         pub limits: Limits = Limits::default();
         /// How many bytes the user may move.
         pub quota: Quota = Quota::default();
+        /// Where the user may go; a rule that is absent here is the listener's.
+        pub rules: AccessRules = AccessRules::default();
     }
 }
 
@@ -80,5 +83,11 @@ impl User {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Whether a password can be right.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.password_hash.is_some() || self.password.as_ref().is_some_and(|password| !password.is_empty())
     }
 }

@@ -13,13 +13,14 @@ fn all_options_in_any_order() {
         countries: vec![*b"DE"],
         session: Some("abc12".into()),
         session_ttl: Some(Duration::from_secs(1800)),
+        session_renew: true,
         strategy: Some(Strategy::Random),
         anonymity: Some(Anonymity::Elite),
     };
     for text in [
-        "country-de-session-abc12-sesstime-30-strategy-random-anonymity-elite",
-        "anonymity-Elite-strategy-random-sesstime-30-session-abc12-country-DE",
-        "Session-abc12-COUNTRY-De-Anonymity-ELITE-strategy-RANDOM-sesstime-030",
+        "country-de-session-abc12-sesstime-30-sessrenew-strategy-random-anonymity-elite",
+        "anonymity-Elite-strategy-random-sesstime-30-session-abc12-country-DE-sessrenew",
+        "SessRenew-Session-abc12-COUNTRY-De-Anonymity-ELITE-strategy-RANDOM-sesstime-030",
     ] {
         assert_eq!(UserOptions::parse(text), Ok(expected.clone()), "{text}");
     }
