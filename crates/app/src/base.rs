@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
-use hezar_pool::{Pool, Watch};
+use hezar_pool::{Atlas, Pool, Watch};
 use hezar_store::{SessionRow, SourceRow, Store};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use crate::{
     bans::Bans,
     config::{Config, MANUAL_PRIVATE},
     convert,
-    geo::Countries,
+    geo::{Countries, Networks},
     nodes::Nodes,
     rlimit,
     running::create_private_folder,
@@ -46,6 +46,8 @@ pub(crate) struct Base {
     pub(crate) watch: Option<Watch>,
     /// Countries of addresses, when a database is configured.
     pub(crate) geo: Option<Arc<Countries>>,
+    /// Networks and cities of exits, when databases are configured.
+    pub(crate) networks: Option<Arc<Networks>>,
     /// Whether the nodes are those of `--demo`.
     pub(crate) demo: bool,
     files: u64,
@@ -61,6 +63,8 @@ impl Base {
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
         let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
+        let networks = Networks::open(&config.geo)?.map(Arc::new);
+        pool.set_atlas(networks.clone().map(|networks| networks as Arc<dyn Atlas>));
         let (parts, mut received) = mpsc::channel(2);
         let reader = Arc::clone(&store);
         let reading = tokio::spawn(async move { reader.load_in_parts(parts).await });
@@ -108,6 +112,7 @@ impl Base {
             sessions,
             watch,
             geo,
+            networks,
             demo: false,
             files,
         })

@@ -60,7 +60,13 @@ impl Context {
     pub(crate) fn new(config: GatewayConfig, services: &Services, drain: CancellationToken) -> Arc<Self> {
         let metrics = services.metrics.for_listener(&config.name);
         let policy = Arc::new(Policy::from_pointee(config));
-        let access = Access::new(policy.clone(), services.clock, services.usage.clone(), services.passwords.clone());
+        let access = Access::new(
+            policy.clone(),
+            services.pool.clone(),
+            services.clock,
+            services.usage.clone(),
+            services.passwords.clone(),
+        );
         let selection = Selection {
             policy: policy.clone(),
             pool: services.pool.clone(),

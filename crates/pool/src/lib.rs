@@ -6,6 +6,7 @@
 //! copies one chunk of each table that it touches and the list of pointers to its chunks, so it costs microseconds
 //! with 100,000 nodes, and picking never waits for it.
 
+mod atlas;
 mod change;
 mod filter;
 mod hash;
@@ -26,6 +27,7 @@ mod sites;
 mod sources;
 mod watch;
 
+pub use atlas::{Atlas, CityKey};
 pub use change::{Applied, PoolChange, Restored};
 pub use filter::{Filter, FilterId, Term, TooManyFilters};
 pub use hezar_core::{

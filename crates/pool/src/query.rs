@@ -1,6 +1,6 @@
 //! The question that a pick answers.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use hezar_core::{
     NodeId, Timestamp,
@@ -8,7 +8,7 @@ use hezar_core::{
 };
 use thiserror::Error;
 
-use crate::{Anonymity, Country, FilterId, Need, ServerKey, SessionKey, SiteKey};
+use crate::{Anonymity, CityKey, Country, FilterId, Need, ServerKey, SessionKey, SiteKey};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -125,6 +125,10 @@ pub struct Query<'a> {
     pub need: Need,
     /// Only nodes that are known to give away no more than this; see [`Node::anonymity`](crate::Node::anonymity).
     pub anonymity: Option<Anonymity>,
+    /// Only nodes whose exit belongs to this autonomous system; see [`Pool::set_atlas`](crate::Pool::set_atlas).
+    pub asn: Option<NonZeroU32>,
+    /// Only nodes whose exit is in this city.
+    pub city: Option<CityKey>,
     /// The client or session. Whenever it is given, the node first
     /// chosen (by any strategy) is kept for it until that node dies; then another one behind the same exit is chosen,
     /// and only without such a one another exit. To end a session after a time, put the number of the period into

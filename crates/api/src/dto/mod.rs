@@ -110,6 +110,12 @@ pub struct NodeDto {
     pub exit_ip: Option<String>,
     /// The exit's country, ISO 3166-1 alpha-2.
     pub country: Option<String>,
+    /// The number of the autonomous system that the exit belongs to, where a database knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// The exit's city, where a database knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
     /// The sources that list it.
     pub sources: Vec<String>,
     /// Why it is never dialled, when its protocol is not implemented.

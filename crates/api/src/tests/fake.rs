@@ -77,6 +77,8 @@ pub(super) fn node() -> NodeDto {
         last_error: None,
         exit_ip: None,
         country: None,
+        asn: Some(13_335),
+        city: Some("Berlin".into()),
         sources: vec!["mine".into()],
         unsupported: None,
         quarantine: None,

@@ -3,9 +3,9 @@
 use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery};
 use hezar_core::Host;
 use hezar_gateway::{GatewayConfig, Session, SessionNameRef, read_name, site_key, site_name};
-use hezar_pool::{Need, Query};
+use hezar_pool::{CityKey, Need, Query};
 
-use super::{ApiBackend, nodes::dto};
+use super::ApiBackend;
 
 impl ApiBackend {
     pub(crate) fn explain_request(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
@@ -35,12 +35,14 @@ impl ApiBackend {
             datagrams,
             need,
             anonymity: options.anonymity,
+            asn: options.asn,
+            city: options.city.as_deref().and_then(CityKey::from_name),
             ..Query::default()
         };
         let told = self.pool.explain(&asked, query.top.unwrap_or(10).clamp(1, 100));
         let candidate = |candidate: &hezar_pool::Candidate| {
             let node = self.pool.node(candidate.node)?;
-            Some(CandidateDto { node: dto(&node), score: candidate.score })
+            Some(CandidateDto { node: self.node_dto(&node), score: candidate.score })
         };
         let excluded = told.excluded.into_iter().map(|(reason, excluded)| ExcludedDto {
             reason: reason.to_owned(),

@@ -31,6 +31,7 @@ use hezar_api::{
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
 use hezar_gateway::{Connections, Sessions, Usage};
+use hezar_pool::Node;
 use hezar_store::Store;
 use hyper::body::Bytes;
 use prometheus_client::registry::Registry;
@@ -39,7 +40,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     bans::Bans,
     diagnosis::Diagnosis,
-    nodes::Nodes,
+    geo::Networks,
+    nodes::{Nodes, Payload},
     runtime::{listeners::Listeners, prober::ProberSlot, reload::Runtime},
     sources::{Collector, status::SourceTable},
     store_sync::usage::UsageSync,
@@ -73,6 +75,17 @@ pub(crate) struct ApiBackend {
     pub(crate) usage: Arc<Usage>,
     pub(crate) usage_sync: Arc<UsageSync>,
     pub(crate) store: Arc<dyn Store>,
+    /// Networks and cities of exits, when databases are configured.
+    pub(crate) networks: Option<Arc<Networks>>,
+}
+
+impl ApiBackend {
+    /// A node as the API shows it, with the name of its exit's city.
+    pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
+        let ip = node.city().and_then(|_| node.record().exit_ip);
+        let city = ip.zip(self.networks.as_ref()).and_then(|(ip, networks)| networks.city_name(ip));
+        NodeDto { city, ..dto(node) }
+    }
 }
 
 #[async_trait]
@@ -83,12 +96,12 @@ impl NodesPort for ApiBackend {
         let snapshot = self.pool.snapshot();
         let mut fitting: Vec<_> = snapshot.nodes().filter(|node| filter.fits(node)).collect();
         order.sort(&mut fitting);
-        let nodes = fitting.iter().skip(offset).take(size).map(|node| dto(node)).collect();
+        let nodes = fitting.iter().skip(offset).take(size).map(|node| self.node_dto(node)).collect();
         Ok(NodesPage { total: fitting.len(), offset, nodes })
     }
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
-        Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| dto(&node)))
+        Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| self.node_dto(&node)))
     }
 
     fn link(&self, id: &str) -> Result<Option<LinkDto>, ApiError> {

@@ -1,5 +1,7 @@
 //! Nodes as the API shows them, and the filters of its lists.
 
+use std::num::NonZeroU32;
+
 use hezar_api::{ApiError, NodeDto, NodesQuery};
 use hezar_pool::{Anonymity, Node, State};
 
@@ -91,6 +93,8 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         last_error: record.failure.map(|failure| failure.code.to_string()),
         exit_ip: record.exit_ip.map(|ip| ip.to_string()),
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
+        asn: node.asn().map(NonZeroU32::get),
+        city: None,
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
         unsupported: record.unsupported.map(|code| code.to_string()),
         quarantine: record.quarantine.map(|caught| caught.code.to_string()),

@@ -94,6 +94,10 @@ settings! {
     pub struct GeoConfig in "geo" {
         /// Countries of exits (MaxMind format), believed before trace_url; read again when it changes.
         pub mmdb: Option<PathBuf> = None, example "\"country.mmdb\"";
+        /// Networks (ASN) of exits (MaxMind format), for `asn-…` in user names; read again when it changes.
+        pub asn_mmdb: Option<PathBuf> = None, example "\"asn.mmdb\"";
+        /// Cities of exits (MaxMind format), for `city-…` in user names; read again when it changes.
+        pub city_mmdb: Option<PathBuf> = None, example "\"city.mmdb\"";
     }
 }
 

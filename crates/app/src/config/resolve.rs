@@ -81,7 +81,11 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         probe,
         fetch: plain(root.section("fetch")),
         tls: plain(root.section("tls")),
-        geo: GeoConfig { mmdb: beside_file(geo.mmdb) },
+        geo: GeoConfig {
+            mmdb: beside_file(geo.mmdb),
+            asn_mmdb: beside_file(geo.asn_mmdb),
+            city_mmdb: beside_file(geo.city_mmdb),
+        },
         store: plain(root.section("store")),
         log: LogConfig { folder: beside_file(log.folder), ..log },
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),

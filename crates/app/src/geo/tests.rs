@@ -1,6 +1,9 @@
 //! The country database, written here byte by byte after the MMDB 2.0 specification.
 
+use std::time::SystemTime;
+
 use super::*;
+use crate::config::GeoConfig;
 
 /// A database in which one IPv4 network of 8 bits has a country.
 fn database(network: u8, data: &[u8]) -> Vec<u8> {
@@ -49,10 +52,42 @@ fn countries_are_found_and_follow_the_file() {
     assert_eq!(countries.country("2001:db8::1".parse().unwrap()), None);
     std::fs::write(&file, database(10, FLAT)).unwrap();
     std::fs::File::open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    countries.refresh();
+    countries.0.refresh();
     assert_eq!(countries.country([10, 1, 2, 3].into()), Some(*b"NL"));
     std::fs::write(&file, b"garbage").unwrap();
-    countries.refresh();
+    countries.0.refresh();
     assert_eq!(countries.country([10, 1, 2, 3].into()), Some(*b"NL"), "garbage leaves the old one");
     assert!(Countries::open(&file).is_err());
+}
+
+#[test]
+fn networks_and_cities_are_found_in_the_shapes_in_use() {
+    use hezar_pool::{Atlas, CityKey};
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, data: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, database(9, data)).unwrap();
+        Some(file)
+    };
+    let number: &[u8] = b"\xe1\x58autonomous_system_number\xc2\x34\x17";
+    let text: &[u8] = b"\xe1\x43asn\x47AS13335";
+    let nested: &[u8] = b"\xe1\x44city\xe1\x45names\xe1\x42en\x46Berlin";
+    let flat: &[u8] = b"\xe1\x44city\x46Berlin";
+    for (asn, city) in [(number, nested), (text, flat)] {
+        let config =
+            GeoConfig { asn_mmdb: write("asn.mmdb", asn), city_mmdb: write("city.mmdb", city), ..GeoConfig::default() };
+        let networks = Networks::open(&config).unwrap().unwrap();
+        let (inside, outside) = ([9, 1, 2, 3].into(), [10, 1, 2, 3].into());
+        assert_eq!(networks.asn(inside).map(|asn| asn.get()), Some(13_335));
+        assert_eq!(
+            (networks.city(inside), networks.city_name(inside).as_deref()),
+            (CityKey::from_name("berlin"), Some("Berlin"))
+        );
+        assert_eq!((networks.asn(outside), networks.city(outside)), (None, None));
+        assert!(networks.knows_asn() && networks.knows_city());
+    }
+    assert!(Networks::open(&GeoConfig::default()).unwrap().is_none());
+    let missing = GeoConfig { asn_mmdb: Some(folder.path().join("none.mmdb")), ..GeoConfig::default() };
+    assert!(Networks::open(&missing).unwrap_err().to_string().contains("geo.asn_mmdb"));
 }

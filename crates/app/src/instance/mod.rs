@@ -130,6 +130,19 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             Ok(())
         }),
     );
+    if let Some(networks) = base.networks.clone() {
+        let pool = Arc::clone(&base.pool);
+        tasks.restarting(
+            "networks",
+            every_time(&stop, networks, move |networks, stop| {
+                let pool = Arc::clone(&pool);
+                async move {
+                    networks.follow(pool, stop).await;
+                    Ok(())
+                }
+            }),
+        );
+    }
     if let Some(geo) = base.geo.clone() {
         tasks.restarting(
             "geo",
@@ -211,6 +224,7 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             trials: Arc::new(Semaphore::new(MAX_TRIALS)),
             usage,
             usage_sync: Arc::clone(&usage_sync),
+            networks: base.networks.clone(),
             store: Arc::clone(&base.store),
         };
         let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };

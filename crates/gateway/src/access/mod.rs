@@ -8,11 +8,11 @@ use std::{
 
 use ahash::AHashMap;
 use hezar_core::Target;
-use hezar_engine::Clock;
-use hezar_pool::Country;
+use hezar_engine::{Clock, Dialer};
+use hezar_pool::{Country, Pool};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{Connections, GatewayConfig, Refusal, Usage, User, config::Policy, user::Permissions};
+use crate::{Connections, GatewayConfig, OptionError, Refusal, Usage, User, config::Policy, user::Permissions};
 
 mod client_table;
 mod escaped;
@@ -57,6 +57,7 @@ pub(crate) fn client_key(ip: IpAddr) -> IpAddr {
 pub(crate) struct Access {
     policy: Arc<Policy>,
     clock: Clock,
+    pool: Arc<Pool<Arc<dyn Dialer>>>,
     usage: Arc<Usage>,
     accounts: Accounts,
     /// The connections, and which of them have not logged in.
@@ -72,10 +73,17 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(policy: Arc<Policy>, clock: Clock, usage: Arc<Usage>, passwords: Arc<PasswordChecker>) -> Self {
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        pool: Arc<Pool<Arc<dyn Dialer>>>,
+        clock: Clock,
+        usage: Arc<Usage>,
+        passwords: Arc<PasswordChecker>,
+    ) -> Self {
         Self {
             policy,
             clock,
+            pool,
             usage,
             accounts: Accounts::new(),
             clients: ClientTable::new(),
@@ -152,6 +160,12 @@ impl Access {
         if let Some(user) = &identity.known {
             self.check_user(user, &config.name)?;
             allowed_countries(&mut identity.options.countries, &user.countries)?;
+        }
+        if identity.options.asn.is_some() && !self.pool.knows_asn() {
+            return Err(Refusal::BadOption(OptionError::NoDatabase("asn")));
+        }
+        if identity.options.city.is_some() && !self.pool.knows_city() {
+            return Err(Refusal::BadOption(OptionError::NoDatabase("city")));
         }
         let admission = self.accounts.admit(&config, &identity.user, client.ip())?;
         Ok(Identity { admission, ..identity })

@@ -10,7 +10,7 @@ pub enum OptionError {
     #[error("the user name must be at most 255 bytes long and without control characters")]
     Name,
     /// The key is none of those known.
-    #[error("unknown option; known are country, session, sesstime, strategy and anonymity")]
+    #[error("unknown option; known are country, session, sesstime, sessrenew, strategy, anonymity, asn and city")]
     UnknownKey,
     /// A key without a value.
     #[error("the option {0} has no value")]
@@ -33,7 +33,18 @@ pub enum OptionError {
     /// Not a level of anonymity.
     #[error("anonymity must be one of elite, anonymous and transparent: the most that a node may give away")]
     Anonymity,
-    /// Asked of a vendor that sells places smaller than countries.
-    #[error("only countries can be chosen, not cities, states, networks or single addresses")]
+    /// Not the number of a network.
+    #[error("asn must be the number of an autonomous system, for example asn-13335")]
+    Asn,
+    /// Not the name of a city.
+    #[error("city must be the name of a city without a hyphen, for example city-frankfurt_am_main")]
+    City,
+    /// There is no database of the networks or the cities of exits.
+    #[error(
+        "{0} cannot be chosen here: there is no database of exits' networks or cities (geo.asn_mmdb, geo.city_mmdb)"
+    )]
+    NoDatabase(&'static str),
+    /// Asked of a vendor that sells places that are known here of no exit.
+    #[error("only countries, cities and networks can be chosen, not states, providers or single addresses")]
     TooFine,
 }

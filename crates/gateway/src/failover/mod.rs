@@ -2,11 +2,11 @@
 //!
 //! This is the only place that dials, and it dials only through a leased node: with no lease there is no connection.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use hezar_core::{Fault, NodeId, ServerKey, SiteKey, Stage, Target, TargetKey};
 use hezar_engine::{BoxStream, Cause, DialError, Dialer};
-use hezar_pool::{Anonymity, Country, Lease, Need, Strategy};
+use hezar_pool::{Anonymity, CityKey, Country, Lease, Need, Strategy};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
@@ -94,6 +94,9 @@ pub(crate) struct Failover {
     strategy: Strategy,
     /// The most that a node may give away.
     anonymity: Option<Anonymity>,
+    /// The autonomous system and the city that the exit is to be in.
+    asn: Option<NonZeroU32>,
+    city: Option<CityKey>,
     /// The exit may be in any of these countries; empty = anywhere.
     countries: Vec<Country>,
     sticky: Sticky,
@@ -146,6 +149,8 @@ impl Failover {
             target,
             strategy,
             anonymity: identity.options.anonymity,
+            asn: identity.options.asn,
+            city: identity.options.city.as_deref().and_then(CityKey::from_name),
             countries,
             sticky,
             deadline: Instant::now() + config.deadline,

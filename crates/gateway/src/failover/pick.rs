@@ -46,6 +46,8 @@ impl Failover {
             datagrams: self.target.is_none(),
             need,
             anonymity: self.anonymity,
+            asn: self.asn,
+            city: self.city,
             session,
             filter: self.config.filter,
             site: self.keys.site,
@@ -79,7 +81,8 @@ impl Failover {
 
     /// Whether the listener or the user name leave nodes out.
     fn has_filters(&self) -> bool {
-        !self.countries.is_empty() || self.anonymity.is_some() || self.config.filter.is_some()
+        let is_somewhere = !self.countries.is_empty() || self.asn.is_some() || self.city.is_some();
+        is_somewhere || self.anonymity.is_some() || self.config.filter.is_some()
     }
 
     /// Whether there is a node for the request if it may tell our address.

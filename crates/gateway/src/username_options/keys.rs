@@ -15,6 +15,9 @@ pub(super) enum Key {
     /// Each use gives the session its full time again; it has no value.
     Renew,
     Strategy,
+    /// The number of an autonomous system.
+    Asn,
+    City,
     Anonymity,
     /// Chooses a product or a service of its vendor and no other exit: it means nothing here, and neither does its value.
     Ignored,
@@ -77,13 +80,13 @@ const KEYS: [(&str, Key); 63] = [
     ("protocol", Key::Ignored),
     ("anonymous", Key::Ignored),
     ("continent", Key::TooFine),
-    ("city", Key::TooFine),
+    ("city", Key::City),
     ("state", Key::TooFine),
     ("st", Key::TooFine),
     ("zip", Key::TooFine),
     ("postal", Key::TooFine),
-    ("asn", Key::TooFine),
-    ("asnum", Key::TooFine),
+    ("asn", Key::Asn),
+    ("asnum", Key::Asn),
     ("isp", Key::TooFine),
     ("carrier", Key::TooFine),
     ("ip", Key::TooFine),

@@ -4,9 +4,9 @@
 //! strategies (`strategy-round-robin`). Other vendors' spellings of the same things are understood too, so that a client
 //! written for one of them works as it is: see [`keys`] and [`UserOptions::short`].
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-use hezar_pool::{Anonymity, Strategy};
+use hezar_pool::{Anonymity, CityKey, Strategy};
 
 mod countries;
 mod keys;
@@ -34,6 +34,10 @@ pub struct UserOptions {
     pub session_ttl: Option<Duration>,
     /// Whether each use gives the session its full time again.
     pub session_renew: bool,
+    /// The autonomous system that the traffic leaves from (RFC 6793).
+    pub asn: Option<NonZeroU32>,
+    /// The city that the traffic leaves from, as the client wrote it.
+    pub city: Option<Box<str>>,
     /// How a node is chosen.
     pub strategy: Option<Strategy>,
     /// Only nodes that are known to give away no more than this to the targets of plain requests.
@@ -89,6 +93,8 @@ impl UserOptions {
                 Key::Session => set(&mut options.session, name, session(value)?)?,
                 Key::Minutes => set(&mut options.session_ttl, name, time(value, 60)?)?,
                 Key::Seconds => set(&mut options.session_ttl, name, time(value, 1)?)?,
+                Key::Asn => set(&mut options.asn, name, asn(value)?)?,
+                Key::City => set(&mut options.city, name, city(value)?)?,
                 Key::Anonymity => {
                     let level = value.parse().map_err(|_| OptionError::Anonymity)?;
                     set(&mut options.anonymity, name, level)?;
@@ -133,6 +139,8 @@ impl UserOptions {
             session: self.session.or_else(|| general.session.clone()),
             session_ttl: self.session_ttl.or(general.session_ttl),
             session_renew: self.session_renew || general.session_renew,
+            asn: self.asn.or(general.asn),
+            city: self.city.or_else(|| general.city.clone()),
             strategy: self.strategy.or(general.strategy),
             anonymity: self.anonymity.or(general.anonymity),
         }
@@ -149,6 +157,8 @@ impl UserOptions {
         merge(&mut self.session, other.session, "session")?;
         merge(&mut self.session_ttl, other.session_ttl, "sesstime")?;
         self.session_renew |= other.session_renew;
+        merge(&mut self.asn, other.asn, "asn")?;
+        merge(&mut self.city, other.city, "city")?;
         merge(&mut self.strategy, other.strategy, "strategy")?;
         merge(&mut self.anonymity, other.anonymity, "anonymity")?;
         Ok(self)
@@ -211,6 +221,17 @@ fn session(value: &str) -> Result<Box<str>, OptionError> {
     let length = (1..=64).contains(&value.len());
     let fits = length && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if fits { Ok(value.into()) } else { Err(OptionError::Session) }
+}
+
+/// The number of an autonomous system: `13335` or `AS13335`.
+fn asn(value: &str) -> Result<NonZeroU32, OptionError> {
+    let digits = value.split_at_checked(2).filter(|(front, _)| front.eq_ignore_ascii_case("as"));
+    digits.map_or(value, |(_, digits)| digits).parse().map_err(|_| OptionError::Asn)
+}
+
+/// The name of a city, with anything between its words but a hyphen.
+fn city(value: &str) -> Result<Box<str>, OptionError> {
+    CityKey::from_name(value).map(|_| value.into()).ok_or(OptionError::City)
 }
 
 /// A number with a unit, or a number of `bare` seconds.

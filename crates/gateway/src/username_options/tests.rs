@@ -14,13 +14,15 @@ fn all_options_in_any_order() {
         session: Some("abc12".into()),
         session_ttl: Some(Duration::from_secs(1800)),
         session_renew: true,
+        asn: NonZeroU32::new(13_335),
+        city: Some("new_york".into()),
         strategy: Some(Strategy::Random),
         anonymity: Some(Anonymity::Elite),
     };
     for text in [
-        "country-de-session-abc12-sesstime-30-sessrenew-strategy-random-anonymity-elite",
-        "anonymity-Elite-strategy-random-sesstime-30-session-abc12-country-DE-sessrenew",
-        "SessRenew-Session-abc12-COUNTRY-De-Anonymity-ELITE-strategy-RANDOM-sesstime-030",
+        "country-de-session-abc12-sesstime-30-sessrenew-asn-13335-city-new_york-strategy-random-anonymity-elite",
+        "anonymity-Elite-ASN-as13335-city-new_york-strategy-random-sesstime-30-session-abc12-country-DE-sessrenew",
+        "SessRenew-City-new_york-asnum-AS13335-Session-abc12-COUNTRY-De-Anonymity-ELITE-strategy-RANDOM-sesstime-030",
     ] {
         assert_eq!(UserOptions::parse(text), Ok(expected.clone()), "{text}");
     }
@@ -50,7 +52,10 @@ fn mistakes_are_named() {
         ("country-de,", OptionError::Country),
         ("country-de,Atlantis", OptionError::Country),
         ("country-de-region-bavaria", OptionError::TooFine),
-        ("city-berlin", OptionError::TooFine),
+        ("state-berlin", OptionError::TooFine),
+        ("asn-x", OptionError::Asn),
+        ("asn-0", OptionError::Asn),
+        ("city-_", OptionError::City),
         ("session-a b", OptionError::Session),
         ("sesstime-0", OptionError::SessionTime),
         ("sesstime-43201", OptionError::SessionTime),

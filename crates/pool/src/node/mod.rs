@@ -56,6 +56,10 @@ pub struct Node<D> {
     placed_latency: AtomicU32,
     /// When it is checked next, in ms; 0 = unknown.
     next_check: AtomicU64,
+    /// The autonomous system of its exit; 0 = unknown.
+    pub(crate) asn: AtomicU32,
+    /// The hash of the name of its exit's city; 0 = unknown.
+    pub(crate) city: AtomicU32,
     /// Bytes a second of transfers through it.
     throughput: Ewma,
     payload: Mutex<Payload<D>>,
@@ -84,6 +88,8 @@ impl<D> Node<D> {
             exit: AtomicU64::new(record.exit_ip.map_or(0, |ip| ExitKey::from_ip(ip).number())),
             placed_latency: AtomicU32::new(u32::MAX),
             next_check: AtomicU64::new(0),
+            asn: AtomicU32::new(0),
+            city: AtomicU32::new(0),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
             throughput: Ewma::starting(None, now),

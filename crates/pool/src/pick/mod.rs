@@ -176,12 +176,19 @@ impl<'s, D> Choice<'s, '_, D> {
         sites.avoids(site, node.id()) || sites.bans.contains(site, node.exit(), self.query.now)
     }
 
+    /// Whether its exit is in the network and the city that were asked for.
+    fn is_where_asked(&self, node: &Node<D>) -> bool {
+        (self.query.asn.is_none() || node.asn() == self.query.asn)
+            && (self.query.city.is_none() || node.city() == self.query.city)
+    }
+
     /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
     fn fits(&self, node: &Node<D>) -> bool {
         node.routable()
             && !self.rests(node)
             && (node.datagrams() || !self.query.datagrams)
             && self.query.need.fits(node.http_ability())
+            && self.is_where_asked(node)
             && self.query.anonymity.is_none_or(|least| least.is_met_by(node.anonymity()))
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())

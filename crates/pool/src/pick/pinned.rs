@@ -71,7 +71,7 @@ impl<'s, D> Choice<'s, '_, D> {
     /// A node behind an exit that lives and does not fit just now: the session stays with it all the same.
     fn alive_behind(&self, exit: ExitKey) -> Option<&'s Arc<Node<D>>> {
         let mut nodes = self.view.exits.nodes_behind(exit).iter().filter_map(|slot| self.snapshot.node_at(*slot));
-        nodes.find(|node| node.routable() && node.exit() == exit)
+        nodes.find(|node| node.routable() && node.exit() == exit && self.is_where_asked(node))
     }
 
     /// Whether a pinned node is still one of the view's.
@@ -79,6 +79,7 @@ impl<'s, D> Choice<'s, '_, D> {
         let country = self.query.country.is_none_or(|country| node.country() == Some(country));
         node.routable()
             && country
+            && self.is_where_asked(node)
             && (self.query.filter.is_none() || self.view.exits.nodes_behind(node.exit()).contains(&node.slot()))
     }
 

@@ -41,7 +41,7 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
     /// The others: `new`, `dead`, `unsupported`, `quarantined`, `datagrams` (it carries none),
     /// `http-ability` (an HTTP proxy that carries no such request), `transparent` (it would tell our address), `anonymity`
-    /// (it gives away more than asked for, or that is not known), `country`, `filter`, `site` or `tried`, the first reason that holds.
+    /// (it gives away more than asked for, or that is not known), `asn`, `city`, `country`, `filter`, `site` or `tried`, the first reason that holds.
     pub excluded: BTreeMap<&'static str, Excluded>,
     /// The node that the query's session is pinned to, and whether it fits.
     pub pinned: Option<(NodeId, bool)>,
@@ -65,6 +65,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             _ if !query.need.allowing_transparent().fits(node.http_ability()) => Some("http-ability"),
             _ if !query.need.fits(node.http_ability()) => Some("transparent"),
             _ if query.anonymity.is_some_and(|least| !least.is_met_by(node.anonymity())) => Some("anonymity"),
+            _ if query.asn.is_some() && node.asn() != query.asn => Some("asn"),
+            _ if query.city.is_some() && node.city() != query.city => Some("city"),
             _ if query.country.is_some_and(|country| node.country() != Some(country)) => Some("country"),
             _ if query.filter.is_some() && filter.as_ref().is_none_or(|filter| !filter.fits(node)) => Some("filter"),
             _ if top.as_ref().is_some_and(|top| !top.contains(&node.slot())) => Some("filter"),

@@ -203,6 +203,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
                 let node = known.unwrap_or_else(|| {
                     let record = record.no_later_than(now);
                     let node = Arc::new(Node::new(id, spec, label.clone(), &record, now));
+                    self.atlas.locate(&node);
                     self.insert(&mut table, &mut index, &node);
                     node
                 });

@@ -16,9 +16,10 @@ use parking_lot::{Mutex, RwLock};
 use by_id::NodeById;
 
 use crate::{
-    Anonymity, Applied, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease, LeftOut, Node,
+    Anonymity, Applied, Atlas, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease, LeftOut, Node,
     Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteBan, SiteVerdict, Snapshot, SourceName, TooManyFilters,
     Watch,
+    atlas::CurrentAtlas,
     index::Index,
     pick,
     servers::ServerTable,
@@ -48,6 +49,7 @@ pub struct Pool<D> {
     sessions: SessionTable,
     pub(crate) sites: SiteTable,
     servers: ServerTable,
+    pub(crate) atlas: CurrentAtlas,
     watchers: Watchers,
 }
 
@@ -63,6 +65,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             sessions: SessionTable::new(rules.sessions),
             sites: SiteTable::new(),
             servers: ServerTable::new(),
+            atlas: CurrentAtlas::default(),
             rules: ArcSwap::from_pointee(rules),
             by_id: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(index.publish()),
@@ -135,6 +138,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             Err(failure) if failure.stage <= Stage::Connect && was_routable => self.servers.trip(&node, now),
             Err(_) => {}
         }
+        if matches!(&outcome.result, Ok(success) if success.exit.is_some()) {
+            self.atlas.locate(&node);
+        }
         if observed.moved {
             self.place(&node);
         }
@@ -155,6 +161,25 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         for twin in pick::behind(&snapshot, node.exit(), TWINS).filter(|twin| *twin != id) {
             self.sites.note(site, twin, verdict, now);
         }
+    }
+
+    /// What is known of exit addresses from now on; every node is looked up again.
+    pub fn set_atlas(&self, atlas: Option<Arc<dyn Atlas>>) {
+        self.atlas.set(atlas.clone());
+        let Some(atlas) = atlas else { return };
+        self.snapshot().nodes().for_each(|node| node.locate(&*atlas));
+    }
+
+    /// Whether it is known to which autonomous systems exits belong.
+    #[must_use]
+    pub fn knows_asn(&self) -> bool {
+        self.atlas.get().is_some_and(|atlas| atlas.knows_asn())
+    }
+
+    /// Whether it is known in which cities exits are.
+    #[must_use]
+    pub fn knows_city(&self) -> bool {
+        self.atlas.get().is_some_and(|atlas| atlas.knows_city())
     }
 
     /// Does not use an exit for a site until the ban ends, unless the site refuses all others. There are at most 65,536 bans; one more

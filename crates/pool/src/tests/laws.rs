@@ -122,6 +122,8 @@ proptest! {
             let query = Query {
                 need: Need::Anything,
                 anonymity: None,
+                asn: None,
+                city: None,
                 filter: None,
                 strategy, country, session, datagrams: rng & 4 == 0, site: Some(SiteKey(rng)), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
                 exclude_nodes: if by_server { &[] } else { &nodes },

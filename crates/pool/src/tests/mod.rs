@@ -1,6 +1,7 @@
 //! The pool's tests, and the nodes they are made with.
 
 mod anonymity;
+mod atlas;
 mod bounds;
 mod circuits;
 mod exits;
