@@ -42,6 +42,8 @@ pub struct Node<D> {
     /// The country's two letters; 0 = unknown.
     country: AtomicU16,
     in_flight: AtomicU32,
+    /// The autonomous system of its exit; 0 = unknown. It fills what the alignment of the next field leaves free, as `city` does.
+    pub(crate) asn: AtomicU32,
     latency: Ewma,
     errors: Ewma,
     circuit: Circuit,
@@ -50,16 +52,14 @@ pub struct Node<D> {
     server_key: ServerKey,
     id: NodeId,
     slot: AtomicU32,
+    /// The hash of the name of its exit's city; 0 = unknown.
+    pub(crate) city: AtomicU32,
     /// The key of its exit address; 0 = unknown.
     exit: AtomicU64,
     /// The latency, in µs, under which the views hold the node.
     placed_latency: AtomicU32,
     /// When it is checked next, in ms; 0 = unknown.
     next_check: AtomicU64,
-    /// The autonomous system of its exit; 0 = unknown.
-    pub(crate) asn: AtomicU32,
-    /// The hash of the name of its exit's city; 0 = unknown.
-    pub(crate) city: AtomicU32,
     /// Bytes a second of transfers through it.
     throughput: Ewma,
     payload: Mutex<Payload<D>>,
