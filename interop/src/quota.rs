@@ -1,16 +1,17 @@
 //! A user's quota ends parallel downloads over a node, whatever it speaks: what flows is counted on every path.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use hezar_core::settings::ByteCount;
+use hezar_engine::NativeEngine;
 use hezar_gateway::{Quota, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     route::Route,
-    row::Row,
     site::{LARGE, request},
-    suite::{PATIENCE, Stage},
 };
 
 const NAME: &str = "alice";
@@ -20,11 +21,16 @@ const QUOTA: u64 = 5 << 20;
 const TUNNELS: usize = 10;
 
 /// Downloads until the quota is used up; fails when more than 5 % beyond it is moved.
-pub(crate) async fn ends_downloads(link: &str, stage: &Stage, row: Row) -> anyhow::Result<()> {
+pub(crate) async fn ends_downloads(
+    link: &str,
+    engine: &NativeEngine,
+    patience: Duration,
+    (host, port): (&str, u16),
+) -> anyhow::Result<()> {
     let quota = Quota { total: Some(ByteCount(QUOTA)), ..Quota::default() };
     let user = User { quota, ..User::new(NAME, PASSWORD) };
-    let route = Route::with_users(&[link], &stage.engine, PATIENCE, vec![user]).await?;
-    let downloads = (0..TUNNELS).map(|_| download(&route, stage, row));
+    let route = Route::with_users(&[link], engine, patience, vec![user]).await?;
+    let downloads = (0..TUNNELS).map(|_| download(&route, host, port));
     let received: usize = join_all(downloads).await.into_iter().sum();
     let used = route.used(NAME);
     ensure!(
@@ -32,17 +38,15 @@ pub(crate) async fn ends_downloads(link: &str, stage: &Stage, row: Row) -> anyho
         "{used} bytes of a quota of {QUOTA} were counted, {received} received"
     );
     ensure!(received as u64 <= used, "{received} bytes were received and {used} counted");
-    let error = route.connect_as(NAME, PASSWORD, row.site(), stage.site.address.port()).await.err();
+    let error = route.connect_as(NAME, PASSWORD, host, port).await.err();
     let refused = error.context("a tunnel was opened beyond the quota")?.to_string();
     ensure!(refused.contains("quota-exceeded"), "refused for another reason: {refused}");
     Ok(())
 }
 
 /// What one download brings until it ends, or is ended.
-async fn download(route: &Route, stage: &Stage, row: Row) -> usize {
-    let Ok(mut stream) = route.connect_as(NAME, PASSWORD, row.site(), stage.site.address.port()).await else {
-        return 0;
-    };
+async fn download(route: &Route, host: &str, port: u16) -> usize {
+    let Ok(mut stream) = route.connect_as(NAME, PASSWORD, host, port).await else { return 0 };
     if stream.write_all(request("DOWN", LARGE).as_bytes()).await.is_err() {
         return 0;
     }

@@ -29,7 +29,7 @@ use crate::{
 /// What is echoed after we have said that nothing more comes.
 const ECHO: usize = 100_000;
 /// A check that takes longer hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a node may leave a client with a wrong credential without an answer.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -72,7 +72,8 @@ pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
             if matches!(at_end, AtEnd::Passes | AtEnd::Swallows) {
                 report.check("half-close", half_close(&route, stage, part.row, at_end)).await;
             }
-            report.check("quota", quota::ends_downloads(&good, stage, part.row)).await;
+            let place = (part.row.site(), stage.site.address.port());
+            report.check("quota", quota::ends_downloads(&good, &stage.engine, PATIENCE, place)).await;
             if route.datagrams {
                 report.datagrams(stage, part, &good).await;
             }
