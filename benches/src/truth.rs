@@ -2,7 +2,7 @@
 
 use std::{fmt, iter::Peekable, time::Duration};
 
-use hezar_lab::{Turns, Weather};
+use hezar_lab::{FaultChanges, FaultSchedule};
 
 /// What a pool calls a node; `None` stands for every other state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +81,10 @@ struct Known {
     since: Duration,
 }
 
-/// Follows the weather and compares the pool with it.
+/// Follows the schedule of faults and compares the pool with it.
 #[derive(Debug)]
 pub struct Observer {
-    turns: Peekable<Turns>,
+    turns: Peekable<FaultChanges>,
     nodes: Vec<Known>,
     settles_after: Duration,
     /// Over nodes that have not turned for an interval and a timeout of the prober.
@@ -94,11 +94,11 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Nodes under this weather, all good before it begins; a node counts as settled `settles_after` its last turn.
+    /// Nodes under this schedule of faults, all good before it begins; a node counts as settled `settles_after` its last turn.
     #[must_use]
-    pub fn new(weather: &Weather, nodes: usize, settles_after: Duration) -> Self {
+    pub fn new(schedule: &FaultSchedule, nodes: usize, settles_after: Duration) -> Self {
         Self {
-            turns: weather.turns(nodes).peekable(),
+            turns: schedule.changes(nodes).peekable(),
             nodes: vec![Known { good: true, since: Duration::ZERO }; nodes],
             settles_after,
             settled: Errors::default(),
@@ -106,7 +106,7 @@ impl Observer {
         }
     }
 
-    /// Takes a look: what the pool calls every node at this time after the weather began. A node that the pool does not know
+    /// Takes a look: what the pool calls every node at this time after the schedule began. A node that the pool does not know
     /// has no name.
     pub fn look(&mut self, at: Duration, called: impl Fn(usize) -> Option<Called>) {
         while let Some(turn) = self.turns.next_if(|turn| turn.at <= at) {
@@ -138,18 +138,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_are_compared_with_the_weather() {
-        let weather = Weather { seed: 3, bad: 0.5, dwell: Duration::from_secs(60), faults: vec![Fault::Mute] };
-        let first: Vec<bool> = weather.turns(100).take(100).map(|turn| turn.fault.serves()).collect();
+    fn looks_are_compared_with_the_schedule() {
+        let schedule = FaultSchedule { seed: 3, bad: 0.5, dwell: Duration::from_secs(60), faults: vec![Fault::Mute] };
+        let first: Vec<bool> = schedule.changes(100).take(100).map(|turn| turn.fault.serves()).collect();
         let bad = first.iter().filter(|good| !**good).count() as u64;
-        let mut observer = Observer::new(&weather, 100, Duration::from_secs(15));
+        let mut observer = Observer::new(&schedule, 100, Duration::from_secs(15));
         observer.look(Duration::ZERO, |_| Some(Called::Healthy));
         assert_eq!((observer.overall.healthy, observer.overall.healthy_and_bad), (100, bad));
         assert_eq!(observer.overall.bad_among_healthy(), bad as f64);
         assert_eq!(observer.settled, Errors::default(), "nobody is settled at once");
         observer.look(Duration::ZERO, |_| Some(Called::Dead));
         assert_eq!((observer.overall.good, observer.overall.good_and_dead), (2 * (100 - bad), 100 - bad));
-        let mut silent = Observer::new(&weather, 100, Duration::from_secs(15));
+        let mut silent = Observer::new(&schedule, 100, Duration::from_secs(15));
         (0..600).for_each(|second| silent.look(Duration::from_secs(second), |_| None));
         assert!(silent.settled.good > 0 && silent.settled.good < silent.overall.good);
         assert_eq!(silent.overall.healthy, 0);

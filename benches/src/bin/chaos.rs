@@ -9,7 +9,7 @@ use hezar_bench::chaos::{
     arena::{Lane, Program, Ran},
     contestant::ContestantSettings,
 };
-use hezar_lab::{Distances, Fault, Kind, Weather, WorldConfig};
+use hezar_lab::{Distances, Fault, FaultSchedule, Kind, WorldConfig};
 use tokio::task::JoinSet;
 
 /// The first probes of everybody are over by then.
@@ -36,7 +36,7 @@ struct Cli {
     /// Requests a second through each program, whatever becomes of those before.
     #[arg(long, default_value_t = 60.0)]
     rate: f64,
-    /// The seed of the weather and the distances.
+    /// The seed of the faults and the distances.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Also throttle, delay, deny targets, die in mid-stream and flap.
@@ -126,8 +126,8 @@ impl Cli {
         load
     }
 
-    fn weather(&self, bad: u32) -> Weather {
-        let mut faults = Weather::PUBLIC.to_vec();
+    fn schedule(&self, bad: u32) -> FaultSchedule {
+        let mut faults = FaultSchedule::PUBLIC.to_vec();
         if self.wild {
             faults.extend([
                 Fault::Slow(Duration::from_millis(700)),
@@ -141,7 +141,7 @@ impl Cli {
                 Fault::Flapping(Duration::from_millis(300)),
             ]);
         }
-        Weather { seed: self.seed, bad: f64::from(bad) / 100.0, dwell: Duration::from_millis(self.dwell), faults }
+        FaultSchedule { seed: self.seed, bad: f64::from(bad) / 100.0, dwell: Duration::from_millis(self.dwell), faults }
     }
 
     fn describe(&self, bad: u32, load: &Load) -> String {
@@ -187,8 +187,8 @@ async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
     println!("{}", cli.describe(bad, &cli.load(lanes.first().context("no program")?)));
     let mut running: JoinSet<anyhow::Result<(usize, Ran)>> = JoinSet::new();
     for (number, lane) in lanes.iter().enumerate() {
-        let (lane, load, weather) = (lane.clone(), cli.load(lane), cli.weather(bad));
-        running.spawn(async move { Ok((number, lane.run(&load, &weather).await?)) });
+        let (lane, load, schedule) = (lane.clone(), cli.load(lane), cli.schedule(bad));
+        running.spawn(async move { Ok((number, lane.run(&load, &schedule).await?)) });
     }
     let mut results = running.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     results.sort_by_key(|(number, _)| *number);

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::ensure;
 use hezar_bench::{Watched, command, configure, free_address, get};
-use hezar_lab::{Kind, MuteFarm, World, WorldConfig};
+use hezar_lab::{Kind, SilentListeners, World, WorldConfig};
 use serde_json::json;
 
 const NODES: usize = 10_000;
@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     let mut config = WorldConfig::kinds(std::iter::repeat_n(Kind::Socks5, 500));
     config.max_connections = 512;
     let world = World::start(config).await?;
-    let farm = MuteFarm::start(MUTE / 4).await?;
+    let farm = SilentListeners::start(MUTE / 4).await?;
     let living: Vec<SocketAddr> = world.nodes().iter().map(|node| node.address).collect();
     let mute: Vec<SocketAddr> = farm.addresses().to_vec();
     let asked = std::env::var("HEZAR_SWEEP_NODES").ok().map(|text| text.parse::<usize>()).transpose()?;

@@ -16,7 +16,7 @@ use hezar_bench::{
     },
     truth::{Called, Observer},
 };
-use hezar_lab::{Distances, Kind, Weather, WorldConfig};
+use hezar_lab::{Distances, FaultSchedule, Kind, WorldConfig};
 use tokio::time::interval;
 
 /// What a probe may take, as the program does unless told otherwise.
@@ -47,7 +47,7 @@ struct Cli {
     /// Requests a second in the run with traffic.
     #[arg(long, default_value_t = 20.0)]
     rate: f64,
-    /// The seed of the weather and the distances.
+    /// The seed of the faults and the distances.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The nodes are far away: the median round trip, in ms; 0 = on this machine.
@@ -82,21 +82,21 @@ async fn run(cli: &Cli, traffic: bool) -> anyhow::Result<String> {
     let lane = Lane::open(Program::Hezar(settings), config, home.path().to_path_buf()).await?;
     let api = lane.contestant.api.clone().context("no API")?;
     tokio::time::sleep(SETTLE).await;
-    let weather = Weather {
+    let schedule = FaultSchedule {
         seed: cli.seed,
         bad: f64::from(cli.bad) / 100.0,
         dwell: Duration::from_secs(cli.dwell),
-        faults: Weather::PUBLIC.to_vec(),
+        faults: FaultSchedule::PUBLIC.to_vec(),
     };
     let time = Duration::from_secs(cli.seconds);
     let load = Load::at_rate(lane.contestant.proxy, cli.rate, time, Duration::from_secs(20), lane.world.root());
     let settles_after = Duration::from_secs(INTERVAL_SECS) + TIMEOUT;
-    let mut observer = Observer::new(&weather, cli.nodes, settles_after);
+    let mut observer = Observer::new(&schedule, cli.nodes, settles_after);
     let before = api.counter("hezar_probe_total", &[]).await?;
     let watching = watch(&lane, &api, &mut observer, time);
     let loading = async { if traffic { chaos::run(&load).await.map(Some) } else { Ok(None) } };
     let shots = tokio::select! {
-        ended = lane.world.endure(&weather) => { ended?; None }
+        ended = lane.world.follow(&schedule) => { ended?; None }
         done = async { tokio::try_join!(watching, loading) } => done?.1,
     };
     let probes = api.counter("hezar_probe_total", &[]).await? - before;

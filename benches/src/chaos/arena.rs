@@ -1,4 +1,4 @@
-//! A program under load with a world of its own: the same nodes and the same weather for each program, so that none takes part
+//! A program under load with a world of its own: the same nodes and the same schedule of faults for each program, so that none takes part
 //! of another's nodes, and the connections that each one makes can be counted.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_lab::{Weather, World, WorldConfig};
+use hezar_lab::{FaultSchedule, World, WorldConfig};
 use tokio::time::Instant;
 
 use super::{
@@ -93,33 +93,33 @@ impl Lane {
         Ok(Self { contestant, world })
     }
 
-    /// Runs a load while the weather changes the nodes.
+    /// Runs a load while the schedule changes the nodes.
     ///
     /// The attempts are the connections that the nodes have accepted, without probes. Of this program its own counters tell the
     /// probes and the connections that were refused; of a peer the probes are what its interval says, and refused
     /// connections are not seen.
     ///
     /// # Errors
-    /// When the weather or the load cannot run, or the program's counters cannot be read.
-    pub async fn run(&self, load: &Load, weather: &Weather) -> anyhow::Result<Ran> {
-        let (before, began) = (self.connections(weather, Duration::ZERO).await?, Instant::now());
+    /// When the schedule or the load cannot run, or the program's counters cannot be read.
+    pub async fn run(&self, load: &Load, schedule: &FaultSchedule) -> anyhow::Result<Ran> {
+        let (before, began) = (self.connections(schedule, Duration::ZERO).await?, Instant::now());
         let shots = tokio::select! {
-            ended = self.world.endure(weather) => { ended?; Vec::new() }
+            ended = self.world.follow(schedule) => { ended?; Vec::new() }
             shots = super::run(load) => shots?,
         };
-        let after = self.connections(weather, began.elapsed()).await?;
+        let after = self.connections(schedule, began.elapsed()).await?;
         let attempts = (after - before) / shots.len().max(1) as f64;
         Ok(Ran { shots, attempts })
     }
 
     /// The connections that were made for clients so far; of a peer `probed` is how long it has been probing.
-    async fn connections(&self, weather: &Weather, probed: Duration) -> anyhow::Result<f64> {
+    async fn connections(&self, schedule: &FaultSchedule, probed: Duration) -> anyhow::Result<f64> {
         let nodes = self.world.nodes();
         let accepted: u64 =
             nodes.iter().filter_map(|node| self.world.counts(node.index).ok()).map(|counts| counts.accepted).sum();
         let Some(api) = &self.contestant.api else {
-            let refusing = weather.faults.iter().filter(|fault| **fault == hezar_lab::Fault::Refused).count();
-            let refused = weather.bad * refusing as f64 / weather.faults.len().max(1) as f64;
+            let refusing = schedule.faults.iter().filter(|fault| **fault == hezar_lab::Fault::Refused).count();
+            let refused = schedule.bad * refusing as f64 / schedule.faults.len().max(1) as f64;
             let probes = nodes.len() as f64 * probed.as_secs_f64() / INTERVAL_SECS as f64 * (1.0 - refused);
             return Ok(accepted as f64 - probes);
         };

@@ -1,10 +1,10 @@
-//! The weather turns nodes bad and good while clients ask: nothing is lost, and nothing that may act twice arrives twice.
+//! Nodes turn bad and good while clients ask: nothing is lost, and nothing that may act twice arrives twice.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hezar_bench::chaos::{self, Arrivals, Load, Tally};
 use hezar_gateway::GatewayConfig;
-use hezar_lab::{DEMO_HOST, Distances, Fault, LEDGER_HOST, Weather, World, WorldConfig};
+use hezar_lab::{DEMO_HOST, Distances, Fault, FaultSchedule, LEDGER_HOST, World, WorldConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -23,7 +23,7 @@ async fn gateway(world: &World, config: GatewayConfig) -> SocketAddr {
 
 /// Every way to be bad that leaves open connections alone: one that dies with a request in it loses it rightly.
 fn faults() -> Vec<Fault> {
-    let mut faults = Weather::PUBLIC.to_vec();
+    let mut faults = FaultSchedule::PUBLIC.to_vec();
     faults.retain(|fault| *fault != Fault::Refused);
     faults.extend([
         Fault::ResetOnData,
@@ -40,11 +40,11 @@ async fn no_request_is_lost_while_two_in_five_nodes_are_bad() {
     let world = World::start(WorldConfig::healthy(50)).await.unwrap();
     let config = GatewayConfig { attempts: 32, deadline: Duration::from_secs(120), ..GatewayConfig::default() };
     let proxy = gateway(&world, config).await;
-    let weather = Weather { seed: 4, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
+    let schedule = FaultSchedule { seed: 4, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
     let limit = Duration::from_secs(120);
     let load = Load::at_rate(proxy, 50.0, Duration::from_secs(6), limit, world.root());
     let shots = tokio::select! {
-        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        ended = world.follow(&schedule) => panic!("the schedule ended: {ended:?}"),
         shots = chaos::run(&load) => shots.unwrap(),
     };
     let tally = Tally::of(&shots);
@@ -58,11 +58,11 @@ async fn no_request_is_lost_over_far_nodes_either() {
     let world = World::start(WorldConfig::healthy(40).at_distances(&distances)).await.unwrap();
     let config = GatewayConfig { attempts: 32, deadline: Duration::from_secs(120), ..GatewayConfig::default() };
     let proxy = gateway(&world, config).await;
-    let weather = Weather { seed: 7, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
+    let schedule = FaultSchedule { seed: 7, bad: 0.4, dwell: Duration::from_millis(500), faults: faults() };
     let load = Load::at_rate(proxy, 0.0, Duration::from_secs(3), Duration::from_secs(120), world.root());
     let load = Load { arrivals: Arrivals::Clients(12), ..load };
     let shots = tokio::select! {
-        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        ended = world.follow(&schedule) => panic!("the schedule ended: {ended:?}"),
         shots = chaos::run(&load) => shots.unwrap(),
     };
     let tally = Tally::of(&shots);
@@ -101,14 +101,14 @@ async fn change(proxy: SocketAddr, way: Way, name: String) -> std::io::Result<()
     Ok(())
 }
 
-/// Asks for changes under bad weather; tells how often each arrived.
+/// Asks for changes while nodes are bad; tells how often each arrived.
 async fn arrivals(config: GatewayConfig) -> BTreeMap<String, u64> {
     let world = World::start(WorldConfig::healthy(50)).await.unwrap();
     let proxy = gateway(&world, config).await;
     // Half of these pass the request on before they fail.
     let mut faults = faults();
     faults.extend([Fault::DieAfter(0), Fault::CloseAfter(0), Fault::HangAfter(0)].repeat(4));
-    let weather = Weather { seed: 5, bad: 0.6, dwell: Duration::from_millis(400), faults };
+    let schedule = FaultSchedule { seed: 5, bad: 0.6, dwell: Duration::from_millis(400), faults };
     let asking = async {
         let mut running = JoinSet::new();
         for number in 0..300_u64 {
@@ -120,7 +120,7 @@ async fn arrivals(config: GatewayConfig) -> BTreeMap<String, u64> {
         running.join_all().await
     };
     tokio::select! {
-        ended = world.endure(&weather) => panic!("the weather ended: {ended:?}"),
+        ended = world.follow(&schedule) => panic!("the schedule ended: {ended:?}"),
         _ = asking => {}
     }
     world.ledger().into_iter().collect()
@@ -140,5 +140,5 @@ async fn what_may_act_twice_never_arrives_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unless_the_user_says_so() {
     let arrived = arrivals(GatewayConfig { repeat_unsafe: true, ..GatewayConfig::default() }).await;
-    assert!(arrived.values().any(|times| *times > 1), "the same weather does repeat what may be repeated");
+    assert!(arrived.values().any(|times| *times > 1), "the same schedule does repeat what may be repeated");
 }

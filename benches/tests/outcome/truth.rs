@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hezar_bench::truth::{Called, Observer};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
 use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine};
-use hezar_lab::{Fault, Weather};
+use hezar_lab::{Fault, FaultSchedule};
 use hezar_pool::{Origin, Outcome, Pool, PoolChange, Query, Rules};
 use hezar_probe::{Check, Checks, ProbeConfig, ProbeMetrics, Prober};
 use parking_lot::Mutex;
@@ -108,11 +108,11 @@ async fn simulate(minutes: u64, requests_per_second: u64) -> (Observer, f64) {
     });
     sleep(Duration::from_secs(12)).await;
     let faults = vec![Fault::Mute, Fault::AcceptThenClose];
-    let weather = Weather { seed: 7, bad: 0.4, dwell: Duration::from_secs(60), faults };
-    let (began, mut observer) = (Instant::now(), Observer::new(&weather, NODES, settles_after));
+    let schedule = FaultSchedule { seed: 7, bad: 0.4, dwell: Duration::from_secs(60), faults };
+    let (began, mut observer) = (Instant::now(), Observer::new(&schedule, NODES, settles_after));
     let before = *nodes.probes.lock();
     let turning = async {
-        for turn in weather.turns(NODES) {
+        for turn in schedule.changes(NODES) {
             sleep_until(began + turn.at).await;
             nodes.faults.lock()[turn.node] = turn.fault;
         }

@@ -8,29 +8,30 @@ mod address;
 mod config;
 mod distance;
 mod fault;
-mod gate;
+mod fault_schedule;
 mod ledger;
 mod limited;
 mod link;
-mod mute;
+mod listener_socket;
 mod origin;
 mod secure;
 mod server;
-mod steady;
+mod silent;
+mod targets;
 mod throttled;
 mod upstream;
-mod weather;
 mod world;
+mod write_buffered;
 
 pub use config::{Kind, UpstreamConfig, WorldConfig};
 pub use distance::{Distance, Distances, Path};
 pub use fault::Fault;
-pub use gate::hosts;
-pub use mute::MuteFarm;
+pub use fault_schedule::{FaultChange, FaultChanges, FaultSchedule};
 pub use origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST, MISSING_HOST};
 pub use secure::SECURE_HOST;
+pub use silent::SilentListeners;
+pub use targets::hosts;
 pub use upstream::UpstreamCounts;
-pub use weather::{Turn, Turns, Weather};
 pub use world::{LabError, LabNode, World};
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ const MAX_WAIT: u64 = 60_000;
 
 /// What the origin tells about the way that a request took.
 #[derive(Clone, Debug)]
-pub(crate) struct Passport {
+pub(crate) struct OriginInfo {
     /// The upstream server's name.
     pub(crate) node: String,
     /// Its kind.
@@ -64,13 +64,13 @@ pub(crate) struct Passport {
 type Answer = Response<Either<Full<Bytes>, Pattern>>;
 
 /// Serves HTTP/1.1 on one tunnel until the client is done.
-pub(crate) async fn serve<S>(tunnel: S, passport: &Passport, requests: &AtomicU64) -> hyper::Result<()>
+pub(crate) async fn serve<S>(tunnel: S, info: &OriginInfo, requests: &AtomicU64) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = hyper::service::service_fn(|request| async {
         let count = requests.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok::<_, Infallible>(answer(request, passport, count).await)
+        Ok::<_, Infallible>(answer(request, info, count).await)
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -81,7 +81,7 @@ where
         .await
 }
 
-async fn answer(request: Request<Incoming>, passport: &Passport, count: u64) -> Answer {
+async fn answer(request: Request<Incoming>, info: &OriginInfo, count: u64) -> Answer {
     let path = request.uri().path().to_owned();
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let number = |text: Option<&str>| text.and_then(|n| n.parse::<u64>().ok());
@@ -93,7 +93,7 @@ async fn answer(request: Request<Incoming>, passport: &Passport, count: u64) -> 
         },
         ("count", None) => counted(request).await,
         ("ledger", Some(name)) => {
-            let times = passport.ledger.note(&format!("{} {name}", request.method()));
+            let times = info.ledger.note(&format!("{} {name}", request.method()));
             json_answer(&json!({ "times": times, "bytes": drained(request.into_body()).await }))
         }
         ("status", text) => {
@@ -102,22 +102,22 @@ async fn answer(request: Request<Incoming>, passport: &Passport, count: u64) -> 
         }
         ("wait", text) => {
             tokio::time::sleep(Duration::from_millis(number(text).unwrap_or(0).min(MAX_WAIT))).await;
-            described(&request, passport, count)
+            described(&request, info, count)
         }
         ("headers", None) => headers(&request),
-        ("judge", None) => judge(&request, passport),
-        ("cdn-cgi", Some("trace")) => trace(passport),
-        _ => described(&request, passport, count),
+        ("judge", None) => judge(&request, info),
+        ("cdn-cgi", Some("trace")) => trace(info),
+        _ => described(&request, info, count),
     }
 }
 
-fn described(request: &Request<Incoming>, passport: &Passport, count: u64) -> Answer {
+fn described(request: &Request<Incoming>, info: &OriginInfo, count: u64) -> Answer {
     json_answer(&json!({
-        "node": passport.node,
-        "kind": passport.kind,
-        "index": passport.index,
-        "exit": passport.exit.to_string(),
-        "country": passport.country,
+        "node": info.node,
+        "kind": info.kind,
+        "index": info.index,
+        "exit": info.exit.to_string(),
+        "country": info.country,
         "method": request.method().as_str(),
         "path": request.uri().path(),
         "count": count,
@@ -135,9 +135,9 @@ fn headers(request: &Request<Incoming>) -> Answer {
 }
 
 /// The page of a judge: what a CGI script is told of the request (RFC 3875 §4.1).
-fn judge(request: &Request<Incoming>, passport: &Passport) -> Answer {
+fn judge(request: &Request<Incoming>, info: &OriginInfo) -> Answer {
     use std::fmt::Write;
-    let mut text = format!("<pre>\nREMOTE_ADDR = {}\nREQUEST_METHOD = {}\n", passport.exit, request.method());
+    let mut text = format!("<pre>\nREMOTE_ADDR = {}\nREQUEST_METHOD = {}\n", info.exit, request.method());
     for (name, value) in request.headers() {
         let name = name.as_str().to_ascii_uppercase().replace('-', "_");
         let _ = writeln!(text, "HTTP_{name} = {}", String::from_utf8_lossy(value.as_bytes()));
@@ -167,8 +167,8 @@ async fn drained(mut body: Incoming) -> Option<u64> {
 }
 
 /// The address and the country in the `key=value` form of a trace page.
-fn trace(passport: &Passport) -> Answer {
-    let text = format!("h={DEMO_HOST}\nip={}\nloc={}\n", passport.exit, passport.country);
+fn trace(info: &OriginInfo) -> Answer {
+    let text = format!("h={DEMO_HOST}\nip={}\nloc={}\n", info.exit, info.country);
     let mut answer = Response::new(Either::Left(Full::new(Bytes::from(text))));
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain"));
     answer

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    CLOSED_HOST, DEMO_HOST, Distance, ECHO_HOST, Fault, GREET_HOST, Kind, LEDGER_HOST, LabNode, MuteFarm, SECURE_HOST,
-    Weather, World, WorldConfig, hosts,
+    CLOSED_HOST, DEMO_HOST, Distance, ECHO_HOST, Fault, FaultSchedule, GREET_HOST, Kind, LEDGER_HOST, LabNode,
+    SECURE_HOST, SilentListeners, World, WorldConfig, hosts,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -287,7 +287,7 @@ async fn dying_and_hanging_come_after_their_bytes() {
 
 #[tokio::test]
 async fn mute_servers_accept_and_stay_silent() {
-    let farm = MuteFarm::start(8).await.unwrap();
+    let farm = SilentListeners::start(8).await.unwrap();
     assert_eq!(farm.links(20).count(), 20);
     for address in farm.addresses() {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -425,26 +425,15 @@ async fn the_ledger_counts_what_arrives_even_when_no_answer_does() {
     assert_eq!(world.ledger(), [("POST two".to_owned(), 2), ("one".to_owned(), 2)]);
 }
 
-#[test]
-fn the_same_seed_gives_the_same_weather() {
-    let weather = Weather { seed: 7, bad: 0.4, dwell: Duration::from_secs(4), faults: Weather::PUBLIC.to_vec() };
-    let turns: Vec<_> = weather.turns(40).take(20_000).collect();
-    assert_eq!(turns, weather.turns(40).take(20_000).collect::<Vec<_>>());
-    assert_ne!(turns, Weather { seed: 8, ..weather.clone() }.turns(40).take(20_000).collect::<Vec<_>>());
-    assert!(turns.windows(2).all(|pair| pair[0].at <= pair[1].at), "in the order of time");
-    let bad = turns.iter().filter(|turn| turn.fault != Fault::Healthy).count();
-    assert!((7_400..8_600).contains(&bad), "{bad} of 20000 draws are bad");
-    assert!(Weather::PUBLIC.iter().all(|fault| turns.iter().any(|turn| turn.fault == *fault)));
-    // 40 servers, a draw every 4 s each: 20,000 draws take about 2,000 s.
-    let end = turns.last().unwrap().at.as_secs();
-    assert!((1_800..2_200).contains(&end), "{end}");
-}
-
 #[tokio::test]
-async fn weather_changes_the_servers() {
+async fn a_schedule_changes_the_servers() {
     let world = world([Kind::Socks5; 8]).await;
-    let weather =
-        Weather { seed: 1, bad: 0.5, dwell: Duration::from_millis(20), faults: vec![Fault::Refused, Fault::Hung] };
+    let schedule = FaultSchedule {
+        seed: 1,
+        bad: 0.5,
+        dwell: Duration::from_millis(20),
+        faults: vec![Fault::Refused, Fault::Hung],
+    };
     let faults = || (0..8).map(|node| world.fault(node).unwrap()).collect::<Vec<_>>();
     let changed = async {
         while faults().iter().all(|fault| *fault == Fault::Healthy) {
@@ -452,7 +441,7 @@ async fn weather_changes_the_servers() {
         }
     };
     tokio::select! {
-        result = world.endure(&weather) => panic!("the weather ended: {result:?}"),
+        result = world.follow(&schedule) => panic!("the schedule ended: {result:?}"),
         () = changed => {}
     }
     assert!(faults().iter().all(|fault| matches!(fault, Fault::Healthy | Fault::Refused | Fault::Hung)));

@@ -16,7 +16,7 @@ use shadowsocks::context::SharedContext;
 use socket2::{SockRef, Socket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until},
 };
@@ -24,14 +24,14 @@ use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Distance, Fault, Kind,
-    address::{bind, listen},
     distance::Link,
-    gate::Service,
     ledger,
     limited::{End, Limited},
     link::Credential,
-    origin::{self, Passport},
-    server::{self, Connection, Desk, Tunnel},
+    listener_socket::ListenerSocket,
+    origin::{self, OriginInfo},
+    server::{self, Connection, ServerPolicy, Tunnel},
+    targets::Service,
     throttled::{Tampered, Throttled},
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Upstream {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
     pub(crate) credential: Credential,
-    pub(crate) passport: Passport,
+    pub(crate) info: OriginInfo,
     pub(crate) fault: Mutex<Fault>,
     /// Absent when it is on this machine.
     pub(crate) links: Option<Links>,
@@ -92,47 +92,6 @@ impl Links {
 /// An order to behave otherwise, and who waits for it.
 pub(crate) type Order = (Fault, oneshot::Sender<io::Result<()>>);
 
-/// The listening socket, or the same port held without listening.
-pub(crate) enum Door {
-    Open(TcpListener),
-    Shut(#[allow(dead_code, reason = "held so that nobody else gets the port")] Socket),
-}
-
-impl Door {
-    /// The door of a socket that has its address.
-    pub(crate) fn new(socket: Socket, fault: Fault) -> io::Result<Self> {
-        Ok(if fault == Fault::Refused { Self::Shut(socket) } else { Self::Open(listen(socket)?) })
-    }
-
-    /// Opens or shuts it; the port stays the same.
-    fn turn(&mut self, address: SocketAddr, fault: Fault) -> io::Result<()> {
-        match (&self, fault == Fault::Refused) {
-            (Self::Open(_), true) => {
-                let spare = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-                // The listener has to go before its port can be taken again.
-                *self = Self::Shut(spare);
-                *self = Self::Shut(bind(address)?);
-            }
-            (Self::Shut(_), false) => {
-                let spare = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-                let Self::Shut(socket) = std::mem::replace(self, Self::Shut(spare)) else {
-                    return Ok(());
-                };
-                *self = Self::Open(listen(socket)?);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        match self {
-            Self::Open(listener) => listener.accept().await.map(|(stream, _)| stream),
-            Self::Shut(_) => std::future::pending().await,
-        }
-    }
-}
-
 impl Upstream {
     /// The counters.
     pub(crate) fn counts(&self) -> UpstreamCounts {
@@ -146,7 +105,7 @@ impl Upstream {
     /// Accepts until cancelled.
     pub(crate) async fn run(
         self: Arc<Self>,
-        mut door: Door,
+        mut listener: ListenerSocket,
         mut orders: mpsc::Receiver<Order>,
         tasks: TaskTracker,
         stop: CancellationToken,
@@ -163,9 +122,9 @@ impl Upstream {
                         alive = stop.child_token();
                     }
                     // Whoever asked may have given up waiting.
-                    let _ = done.send(door.turn(self.address, fault));
+                    let _ = done.send(listener.apply(self.address, fault));
                 }
-                accepted = door.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok(stream) => self.admit(stream, &tasks, &alive),
                     // Out of descriptors: a pause, so that this loop does not eat the processor.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -186,7 +145,7 @@ impl Upstream {
             tokio::select! {
                 () = alive.cancelled() => {}
                 outcome = work => if let Ok(Err(error)) = outcome {
-                    tracing::trace!(node = this.passport.node, %error, "lab connection ended");
+                    tracing::trace!(node = this.info.node, %error, "lab connection ended");
                 },
             }
         });
@@ -260,13 +219,13 @@ impl Upstream {
     }
 
     async fn tunnel(&self, stream: Connection, fault: Fault, socket: Option<Socket>) -> io::Result<()> {
-        let desk = Desk {
+        let policy = ServerPolicy {
             credential: &self.credential,
             refuse: fault == Fault::WrongCredential,
             deny: fault == Fault::DenyTargets,
             salts: &self.salts,
         };
-        let accepted = server::accept(self.kind, BufReader::new(stream), &desk);
+        let accepted = server::accept(self.kind, BufReader::new(stream), &policy);
         let accepted = tokio::time::timeout(HANDSHAKE_LIMIT, accepted).await??;
         let Some((tunnel, service)) = accepted else {
             return Ok(());
@@ -305,18 +264,18 @@ impl Upstream {
     }
 
     async fn serve(&self, service: Service, tunnel: &mut Way, fault: Fault) -> io::Result<()> {
-        let certificates = &self.passport.certificates;
+        let certificates = &self.info.certificates;
         let acceptor = if fault == Fault::TamperTls { &certificates.false_one } else { &certificates.true_one };
         match service {
             // The target is gone: what was opened ends at once.
             Service::Beacon if self.dark.load(Ordering::Relaxed) => tunnel.shutdown().await,
             Service::Http | Service::Beacon => {
                 let tunnel = Tampered::new(tunnel, fault == Fault::TamperBody);
-                origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
+                origin::serve(tunnel, &self.info, &self.requests).await.map_err(io::Error::other)
             }
             Service::Https => {
                 let tunnel = acceptor.accept(tunnel).await?;
-                origin::serve(tunnel, &self.passport, &self.requests).await.map_err(io::Error::other)
+                origin::serve(tunnel, &self.info, &self.requests).await.map_err(io::Error::other)
             }
             Service::Echo => echo(tunnel).await,
             Service::Datagrams => server::associate(tunnel, self.address.ip()).await,
@@ -326,7 +285,7 @@ impl Upstream {
                 tunnel.flush().await?;
                 echo(tunnel).await
             }
-            Service::Ledger => ledger::serve(tunnel, &self.passport.ledger).await,
+            Service::Ledger => ledger::serve(tunnel, &self.info.ledger).await,
         }
     }
 }

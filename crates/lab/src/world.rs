@@ -20,13 +20,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Fault, Kind, UpstreamConfig, UpstreamCounts, Weather, WorldConfig,
+    Fault, FaultSchedule, Kind, UpstreamConfig, UpstreamCounts, WorldConfig,
     address::{local, loopback, reserve},
     ledger::Ledger,
     link::{Credential, link},
-    origin::Passport,
+    listener_socket::ListenerSocket,
+    origin::OriginInfo,
     secure::Certificates,
-    upstream::{Door, Links, Order, Upstream},
+    upstream::{Links, Order, Upstream},
 };
 
 /// What a world cannot do.
@@ -124,7 +125,7 @@ impl World {
             kind: server.kind,
             address,
             credential,
-            passport: Passport {
+            info: OriginInfo {
                 node: node.name.clone(),
                 kind: server.kind.name(),
                 index,
@@ -145,9 +146,9 @@ impl World {
             served: AtomicU64::new(0),
             requests: AtomicU64::new(0),
         });
-        let door = Door::new(socket, server.fault)?;
+        let listener = ListenerSocket::new(socket, server.fault)?;
         let (orders, inbox) = mpsc::channel(1);
-        self.tasks.spawn(Arc::clone(&upstream).run(door, inbox, self.tasks.clone(), self.stop.clone()));
+        self.tasks.spawn(Arc::clone(&upstream).run(listener, inbox, self.tasks.clone(), self.stop.clone()));
         self.nodes.push(node);
         self.members.push(Member { upstream, orders });
         Ok(())
@@ -177,13 +178,13 @@ impl World {
         wait.await.map_err(|_| LabError::Ended)?.map_err(LabError::Bind)
     }
 
-    /// Lets the weather change the servers for as long as this future is polled.
+    /// Lets a schedule change the servers for as long as this future is polled.
     ///
     /// # Errors
     /// [`LabError`]: a port was lost, or the world has ended.
-    pub async fn endure(&self, weather: &Weather) -> Result<(), LabError> {
+    pub async fn follow(&self, schedule: &FaultSchedule) -> Result<(), LabError> {
         let began = Instant::now();
-        for turn in weather.turns(self.nodes.len()) {
+        for turn in schedule.changes(self.nodes.len()) {
             sleep_until(began + turn.at).await;
             self.set_fault(turn.node, turn.fault).await?;
         }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use hezar_core::{Label, Stage, Target, Timestamp};
 use hezar_engine::{Attempt, Cause, Clock, DialError, Dialer};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics};
-use hezar_lab::{Distances, Weather};
+use hezar_lab::{Distances, FaultSchedule};
 use hezar_pool::{Pool, PoolChange, Rules};
 use hezar_probe::{Check, Checks, ProbeConfig, ProbeMetrics, Prober};
 use tokio::{
@@ -135,7 +135,7 @@ fn client_hello() -> Vec<u8> {
     hello
 }
 
-/// A gateway and a prober over far nodes under this weather.
+/// A gateway and a prober over far nodes under this schedule of faults.
 async fn simulate(seed: u64, bad: f64, time: Duration, proxy: GatewayConfig) -> Figures {
     let distances = Distances { seed, median: Duration::from_millis(120), sigma: 0.7, jitter: 0.1, loss: 0.0 };
     let nodes = Arc::new(Nodes::new(distances.draw(NODES)));
@@ -177,11 +177,11 @@ async fn simulate(seed: u64, bad: f64, time: Duration, proxy: GatewayConfig) -> 
         }
     });
     sleep(SETTLE).await;
-    let weather = Weather { seed, bad, dwell: Duration::from_secs(4), faults: Weather::PUBLIC.to_vec() };
+    let schedule = FaultSchedule { seed, bad, dwell: Duration::from_secs(4), faults: FaultSchedule::PUBLIC.to_vec() };
     tasks.spawn({
         let (nodes, began) = (nodes.clone(), Instant::now());
         async move {
-            for turn in weather.turns(NODES) {
+            for turn in schedule.changes(NODES) {
                 sleep_until(began + turn.at).await;
                 nodes.turn(turn.node, turn.fault);
             }

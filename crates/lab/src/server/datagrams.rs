@@ -11,7 +11,7 @@ use tokio::{
     net::UdpSocket,
 };
 
-use crate::gate::{Service, Verdict};
+use crate::targets::{ConnectReply, Service};
 
 /// Serves one association until its client closes the stream.
 pub(crate) async fn associate(control: &mut (impl AsyncRead + AsyncWrite + Unpin), at: IpAddr) -> io::Result<()> {
@@ -42,5 +42,5 @@ pub(crate) async fn associate(control: &mut (impl AsyncRead + AsyncWrite + Unpin
 fn echoes(datagram: &[u8]) -> bool {
     let Some(rest) = datagram.strip_prefix(&[0, 0, 0]) else { return false };
     Address::read_cursor(&mut Cursor::new(rest))
-        .is_ok_and(|target| Verdict::of(&target) == Verdict::Open(Service::Echo))
+        .is_ok_and(|target| ConnectReply::to_target(&target) == ConnectReply::Open(Service::Echo))
 }

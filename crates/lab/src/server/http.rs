@@ -7,13 +7,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Accepted, Desk, Wire, open};
-use crate::{Kind, gate::Verdict};
+use super::{Accepted, ServerPolicy, Wire, open};
+use crate::{Kind, targets::ConnectReply};
 
 /// The longest request head.
 const MAX_HEAD: usize = 16 * 1024;
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accepted {
+pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, kind: Kind) -> Accepted {
     let password = kind == Kind::HttpAuth;
     let head = read_head(&mut wire).await?;
     let mut lines = head.lines();
@@ -23,13 +23,13 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accep
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"))
         .map(|(_, value)| value.trim());
-    if desk.refuse || (password && given != Some(expected(desk).as_str())) {
+    if policy.refuse || (password && given != Some(expected(policy).as_str())) {
         return refuse(wire, "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"lab\"").await;
     }
     if method != "CONNECT"
         && let Some(added) = added_headers(kind)
     {
-        return forward(wire, desk, &head, authority, added).await;
+        return forward(wire, policy, &head, authority, added).await;
     }
     if method != "CONNECT" || kind == Kind::HttpPlain {
         return refuse(wire, "405 Method Not Allowed").await;
@@ -40,12 +40,12 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, kind: Kind) -> Accep
     let Some(target) = parse(authority) else {
         return refuse(wire, "400 Bad Request").await;
     };
-    match desk.verdict(&target) {
-        Verdict::TargetRefused | Verdict::TargetUnknown => refuse(wire, "502 Bad Gateway").await,
-        Verdict::Forbidden => refuse(wire, "403 Forbidden").await,
-        verdict @ Verdict::Open(_) => {
+    match policy.reply(&target) {
+        ConnectReply::TargetRefused | ConnectReply::TargetUnknown => refuse(wire, "502 Bad Gateway").await,
+        ConnectReply::Forbidden => refuse(wire, "403 Forbidden").await,
+        reply @ ConnectReply::Open(_) => {
             wire.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
-            Ok(open(wire, verdict))
+            Ok(open(wire, reply))
         }
     }
 }
@@ -61,26 +61,26 @@ const fn added_headers(kind: Kind) -> Option<&'static str> {
 }
 
 /// Hands the request on in origin form with these headers more, over a connection to the target that ends with this one.
-async fn forward(wire: Wire, desk: &Desk<'_>, head: &str, url: &str, added: &str) -> Accepted {
+async fn forward(wire: Wire, policy: &ServerPolicy<'_>, head: &str, url: &str, added: &str) -> Accepted {
     let Some(rest) = url.strip_prefix("http://") else {
         return refuse(wire, "400 Bad Request").await;
     };
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let target = if authority.contains(':') { parse(authority) } else { parse(&format!("{authority}:80")) };
-    match target.map(|target| desk.verdict(&target)) {
-        Some(Verdict::Open(service)) => {
+    match target.map(|target| policy.reply(&target)) {
+        Some(ConnectReply::Open(service)) => {
             let head = head.replacen(url, path, 1);
             let head = format!("{}\r\n{added}\r\n", head.trim_end_matches("\r\n")).into_bytes();
             let (read, write) = tokio::io::split(wire);
             Ok(Some((Box::new(tokio::io::join(io::Cursor::new(head).chain(read), write)), service)))
         }
-        Some(Verdict::Forbidden) | None => refuse(wire, "403 Forbidden").await,
+        Some(ConnectReply::Forbidden) | None => refuse(wire, "403 Forbidden").await,
         Some(_) => refuse(wire, "502 Bad Gateway\r\nProxy-Agent: lab").await,
     }
 }
 
-fn expected(desk: &Desk<'_>) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{}:{}", desk.credential.user, desk.credential.password)))
+fn expected(policy: &ServerPolicy<'_>) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", policy.credential.user, policy.credential.password)))
 }
 
 fn parse(authority: &str) -> Option<Address> {

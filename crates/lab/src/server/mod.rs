@@ -1,4 +1,4 @@
-//! The server side of each protocol: read the request, ask the gate, answer in the protocol's own way.
+//! The server side of each protocol: read the request, look the target up, answer in the protocol's own way.
 
 mod datagrams;
 mod http;
@@ -19,8 +19,8 @@ use tokio_util::either::Either;
 
 use crate::{
     Kind,
-    gate::{Service, Verdict},
     link::Credential,
+    targets::{ConnectReply, Service},
 };
 
 pub(crate) use datagrams::associate;
@@ -40,7 +40,7 @@ pub(crate) type Accepted = io::Result<Option<(Box<dyn Tunnel>, Service)>>;
 
 /// What a server knows about its clients.
 #[derive(Debug)]
-pub(crate) struct Desk<'a> {
+pub(crate) struct ServerPolicy<'a> {
     /// The right credential.
     pub(crate) credential: &'a Credential,
     /// Whether even that one is refused.
@@ -51,31 +51,31 @@ pub(crate) struct Desk<'a> {
     pub(crate) salts: &'a SharedContext,
 }
 
-impl Desk<'_> {
+impl ServerPolicy<'_> {
     /// What a client is told that asks for this target.
-    fn verdict(&self, target: &Address) -> Verdict {
-        if self.deny { Verdict::TargetRefused } else { Verdict::of(target) }
+    fn reply(&self, target: &Address) -> ConnectReply {
+        if self.deny { ConnectReply::TargetRefused } else { ConnectReply::to_target(target) }
     }
 }
 
 /// The handshake of one connection.
-pub(crate) async fn accept(kind: Kind, wire: Wire, desk: &Desk<'_>) -> Accepted {
+pub(crate) async fn accept(kind: Kind, wire: Wire, policy: &ServerPolicy<'_>) -> Accepted {
     match kind {
-        Kind::Socks4 => socks4::accept(wire, desk, false).await,
-        Kind::Socks4a => socks4::accept(wire, desk, true).await,
-        Kind::Socks5 => socks5::accept(wire, desk, false).await,
-        Kind::Socks5Auth => socks5::accept(wire, desk, true).await,
+        Kind::Socks4 => socks4::accept(wire, policy, false).await,
+        Kind::Socks4a => socks4::accept(wire, policy, true).await,
+        Kind::Socks5 => socks5::accept(wire, policy, false).await,
+        Kind::Socks5Auth => socks5::accept(wire, policy, true).await,
         Kind::Http
         | Kind::HttpAuth
         | Kind::HttpTunnel443
         | Kind::HttpPlain
         | Kind::HttpAnonymous
-        | Kind::HttpTransparent => http::accept(wire, desk, kind).await,
+        | Kind::HttpTransparent => http::accept(wire, policy, kind).await,
         Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 => {
-            shadowsocks::accept(wire, desk, kind).await
+            shadowsocks::accept(wire, policy, kind).await
         }
-        Kind::Trojan => trojan::accept(wire, desk).await,
-        Kind::Vless => vless::accept(wire, desk).await,
+        Kind::Trojan => trojan::accept(wire, policy).await,
+        Kind::Vless => vless::accept(wire, policy).await,
     }
 }
 
@@ -104,6 +104,6 @@ async fn read_zero_ended(wire: &mut Wire) -> io::Result<Vec<u8>> {
 }
 
 /// Opens the tunnel on the wire itself.
-fn open(wire: Wire, verdict: Verdict) -> Option<(Box<dyn Tunnel>, Service)> {
-    verdict.service().map(|service| (Box::new(wire) as Box<dyn Tunnel>, service))
+fn open(wire: Wire, reply: ConnectReply) -> Option<(Box<dyn Tunnel>, Service)> {
+    reply.service().map(|service| (Box::new(wire) as Box<dyn Tunnel>, service))
 }

@@ -5,14 +5,14 @@ use std::{io, net::Ipv4Addr};
 use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Accepted, Desk, Wire, open, read_zero_ended};
+use super::{Accepted, ServerPolicy, Wire, open, read_zero_ended};
 
 const GRANTED: u8 = 0x5a;
 const REJECTED: u8 = 0x5b;
 const WRONG_USER: u8 = 0x5d;
 
 /// `names` says whether it speaks 4a; without that 0.0.0.x is an address like any other.
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, names: bool) -> Accepted {
+pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, names: bool) -> Accepted {
     let (version, command) = (wire.read_u8().await?, wire.read_u8().await?);
     let port = wire.read_u16().await?;
     let address = Ipv4Addr::from(wire.read_u32().await?);
@@ -27,10 +27,10 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, names: bool) -> Acce
     } else {
         Address::SocketAddress((address, port).into())
     };
-    let verdict = desk.verdict(&target);
-    let code = if desk.refuse || user != desk.credential.user.as_bytes() {
+    let reply = policy.reply(&target);
+    let code = if policy.refuse || user != policy.credential.user.as_bytes() {
         WRONG_USER
-    } else if verdict.service().is_some() {
+    } else if reply.service().is_some() {
         GRANTED
     } else {
         REJECTED
@@ -40,5 +40,5 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, names: bool) -> Acce
         wire.shutdown().await?;
         return Ok(None);
     }
-    Ok(open(wire, verdict))
+    Ok(open(wire, reply))
 }

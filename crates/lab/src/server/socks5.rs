@@ -4,13 +4,13 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Accepted, Desk, Wire, open, read_address};
-use crate::gate::{Service, Verdict};
+use super::{Accepted, ServerPolicy, Wire, open, read_address};
+use crate::targets::{ConnectReply, Service};
 
 const NO_METHOD: u8 = 0xff;
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> Accepted {
-    if !greet(&mut wire, desk, password).await? {
+pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, password: bool) -> Accepted {
+    if !greet(&mut wire, policy, password).await? {
         wire.shutdown().await?;
         return Ok(None);
     }
@@ -21,31 +21,31 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>, password: bool) -> A
         // The address is the client's own and means nothing here; the answer names the socket.
         return Ok(Some((Box::new(wire), Service::Datagrams)));
     }
-    let verdict = desk.verdict(&target);
-    let reply = match (head, verdict) {
-        ([5, 1, _], Verdict::Open(_)) => 0,
-        ([5, 1, _], Verdict::Forbidden) => 2,
-        ([5, 1, _], Verdict::TargetUnknown) => 4,
-        ([5, 1, _], Verdict::TargetRefused) => 5,
+    let reply = policy.reply(&target);
+    let code = match (head, reply) {
+        ([5, 1, _], ConnectReply::Open(_)) => 0,
+        ([5, 1, _], ConnectReply::Forbidden) => 2,
+        ([5, 1, _], ConnectReply::TargetUnknown) => 4,
+        ([5, 1, _], ConnectReply::TargetRefused) => 5,
         _ => 7,
     };
-    wire.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
-    if reply != 0 {
+    wire.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    if code != 0 {
         wire.shutdown().await?;
         return Ok(None);
     }
-    Ok(open(wire, verdict))
+    Ok(open(wire, reply))
 }
 
 /// The choice of a method and the check of the password.
-async fn greet(wire: &mut Wire, desk: &Desk<'_>, password: bool) -> io::Result<bool> {
+async fn greet(wire: &mut Wire, policy: &ServerPolicy<'_>, password: bool) -> io::Result<bool> {
     if wire.read_u8().await? != 5 {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut methods = vec![0; usize::from(wire.read_u8().await?)];
     wire.read_exact(&mut methods).await?;
     // A server without users that is told to refuse asks for a password that nobody has.
-    let method = if password || desk.refuse { 2 } else { 0 };
+    let method = if password || policy.refuse { 2 } else { 0 };
     if !methods.contains(&method) {
         wire.write_all(&[5, NO_METHOD]).await?;
         return Ok(false);
@@ -59,8 +59,8 @@ async fn greet(wire: &mut Wire, desk: &Desk<'_>, password: bool) -> io::Result<b
     }
     let user = short(wire).await?;
     let secret = short(wire).await?;
-    let known = user == desk.credential.user.as_bytes() && secret == desk.credential.password.as_bytes();
-    let right = known && !desk.refuse;
+    let known = user == policy.credential.user.as_bytes() && secret == policy.credential.password.as_bytes();
+    let right = known && !policy.refuse;
     wire.write_all(&[1, u8::from(!right)]).await?;
     Ok(right)
 }

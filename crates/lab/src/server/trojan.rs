@@ -5,14 +5,14 @@ use std::io;
 use sha2::{Digest, Sha224};
 use tokio::io::AsyncReadExt;
 
-use super::{Accepted, Desk, Wire, open, read_address, swallow};
+use super::{Accepted, ServerPolicy, Wire, open, read_address, swallow};
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
+pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>) -> Accepted {
     let mut given = [0; 56];
     wire.read_exact(&mut given).await?;
-    let hash = Sha224::digest(desk.credential.password.as_bytes());
+    let hash = Sha224::digest(policy.credential.password.as_bytes());
     let right: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    if desk.refuse || given != right.as_bytes() {
+    if policy.refuse || given != right.as_bytes() {
         swallow(&mut wire).await?;
         return Ok(None);
     }
@@ -24,5 +24,5 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
     if head != *b"\r\n\x01" || end != *b"\r\n" {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(open(wire, desk.verdict(&target)))
+    Ok(open(wire, policy.reply(&target)))
 }

@@ -8,13 +8,13 @@ use std::{
 use shadowsocks::relay::socks5::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Accepted, Desk, Wire, open, swallow};
+use super::{Accepted, ServerPolicy, Wire, open, swallow};
 
-pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
+pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>) -> Accepted {
     let version = wire.read_u8().await?;
     let mut id = [0; 16];
     wire.read_exact(&mut id).await?;
-    if version != 0 || desk.refuse || &id != desk.credential.id.as_bytes() {
+    if version != 0 || policy.refuse || &id != policy.credential.id.as_bytes() {
         swallow(&mut wire).await?;
         return Ok(None);
     }
@@ -34,9 +34,9 @@ pub(super) async fn accept(mut wire: Wire, desk: &Desk<'_>) -> Accepted {
         3 => Address::SocketAddress((Ipv6Addr::from(wire.read_u128().await?), port).into()),
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
-    let verdict = desk.verdict(&target);
-    if verdict.service().is_some() {
+    let reply = policy.reply(&target);
+    if reply.service().is_some() {
         wire.write_all(&[0, 0]).await?;
     }
-    Ok(open(wire, verdict))
+    Ok(open(wire, reply))
 }

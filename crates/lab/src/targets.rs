@@ -40,7 +40,7 @@ pub(crate) enum Service {
 
 /// The answer to a request for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ConnectReply {
     /// Open it.
     Open(Service),
     /// The target refuses connections.
@@ -51,9 +51,9 @@ pub(crate) enum Verdict {
     Forbidden,
 }
 
-impl Verdict {
+impl ConnectReply {
     /// Looks a target up.
-    pub(crate) fn of(target: &Address) -> Self {
+    pub(crate) fn to_target(target: &Address) -> Self {
         let (host, port) = match target {
             Address::DomainNameAddress(host, port) => (host.as_str(), *port),
             Address::SocketAddress(SocketAddr::V4(address)) => {

@@ -16,19 +16,19 @@ const CAPACITY: usize = 16 * 1024;
 
 /// The wrapper.
 #[derive(Debug)]
-pub(crate) struct Steady<S> {
+pub(crate) struct WriteBuffered<S> {
     inner: S,
     kept: Vec<u8>,
     sent: usize,
 }
 
-impl<S> Steady<S> {
+impl<S> WriteBuffered<S> {
     pub(crate) const fn new(inner: S) -> Self {
         Self { inner, kept: Vec::new(), sent: 0 }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Steady<S> {
+impl<S: AsyncWrite + Unpin> WriteBuffered<S> {
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.kept.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match ready!(Pin::new(&mut self.inner).poll_write(cx, rest))? {
@@ -42,13 +42,13 @@ impl<S: AsyncWrite + Unpin> Steady<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Steady<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteBuffered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Steady<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteBuffered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.drain(cx))?;
         let taken = buf.len().min(CAPACITY);

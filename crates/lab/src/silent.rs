@@ -15,13 +15,13 @@ const MAX_HELD: usize = 4096;
 
 /// Listeners on 127.1.0.0/16 that hold every connection in silence. Dropping it ends them.
 #[derive(Debug)]
-pub struct MuteFarm {
+pub struct SilentListeners {
     addresses: Vec<SocketAddr>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-impl MuteFarm {
+impl SilentListeners {
     /// Listens on this many addresses (one descriptor each).
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl MuteFarm {
     }
 }
 
-impl Drop for MuteFarm {
+impl Drop for SilentListeners {
     fn drop(&mut self) {
         self.stop.cancel();
     }

@@ -1,4 +1,4 @@
-//! Servers that turn bad and good at random, by a seed: the same seed gives the same weather.
+//! Servers that turn bad and good at random, by a seed: the same seed gives the same schedule.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::Fault;
 /// probability `bad`, in one of the ways of `faults`. So at any moment a share of `bad` is bad, and which ones is
 /// forgotten within a few dwells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Weather {
+pub struct FaultSchedule {
     /// The same seed gives the same turns.
     pub seed: u64,
     /// The share of bad servers, 0 to 1.
@@ -25,7 +25,7 @@ pub struct Weather {
 
 /// A server changes what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct FaultChange {
     /// When, from the beginning.
     pub at: Duration,
     /// Which one.
@@ -34,7 +34,7 @@ pub struct Turn {
     pub fault: Fault,
 }
 
-impl Weather {
+impl FaultSchedule {
     /// The ways in which public proxies are found to fail: silent before or after the handshake, closing or resetting
     /// early or late, talking nonsense, gone.
     pub const PUBLIC: [Fault; 8] = [
@@ -50,37 +50,62 @@ impl Weather {
 
     /// Every turn of so many servers in the order of time, without an end. All draw once at the beginning.
     #[must_use]
-    pub fn turns(&self, nodes: usize) -> Turns {
+    pub fn changes(&self, nodes: usize) -> FaultChanges {
         let random: Vec<_> = (0..nodes)
             .map(|node| StdRng::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(node as u64)))
             .collect();
-        Turns { weather: self.clone(), random, next: (0..nodes).map(|node| Reverse((Duration::ZERO, node))).collect() }
+        FaultChanges {
+            schedule: self.clone(),
+            random,
+            next: (0..nodes).map(|node| Reverse((Duration::ZERO, node))).collect(),
+        }
     }
 }
 
-/// See [`Weather::turns`].
+/// See [`FaultSchedule::changes`].
 #[derive(Debug)]
-pub struct Turns {
-    weather: Weather,
+pub struct FaultChanges {
+    schedule: FaultSchedule,
     random: Vec<StdRng>,
     next: BinaryHeap<Reverse<(Duration, usize)>>,
 }
 
-impl Iterator for Turns {
-    type Item = Turn;
+impl Iterator for FaultChanges {
+    type Item = FaultChange;
 
-    fn next(&mut self) -> Option<Turn> {
+    fn next(&mut self) -> Option<FaultChange> {
         let Reverse((at, node)) = self.next.pop()?;
         let random = self.random.get_mut(node)?;
-        let bad = random.random::<f64>() < self.weather.bad;
+        let bad = random.random::<f64>() < self.schedule.bad;
         let kind = random.random::<u64>();
-        let faults = &self.weather.faults;
+        let faults = &self.schedule.faults;
         let kind = kind.checked_rem(faults.len() as u64).and_then(|kind| faults.get(usize::try_from(kind).ok()?));
         let fault = kind.copied().filter(|_| bad).unwrap_or_default();
         // Exponential: 1 - x lies in (0, 1].
         let dwells = -(1.0 - random.random::<f64>()).ln();
-        let stay = self.weather.dwell.mul_f64(dwells).max(Duration::from_millis(1));
+        let stay = self.schedule.dwell.mul_f64(dwells).max(Duration::from_millis(1));
         self.next.push(Reverse((at.saturating_add(stay), node)));
-        Some(Turn { at, node, fault })
+        Some(FaultChange { at, node, fault })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_schedule() {
+        let schedule =
+            FaultSchedule { seed: 7, bad: 0.4, dwell: Duration::from_secs(4), faults: FaultSchedule::PUBLIC.to_vec() };
+        let turns: Vec<_> = schedule.changes(40).take(20_000).collect();
+        assert_eq!(turns, schedule.changes(40).take(20_000).collect::<Vec<_>>());
+        assert_ne!(turns, FaultSchedule { seed: 8, ..schedule.clone() }.changes(40).take(20_000).collect::<Vec<_>>());
+        assert!(turns.windows(2).all(|pair| pair[0].at <= pair[1].at), "in the order of time");
+        let bad = turns.iter().filter(|turn| turn.fault != Fault::Healthy).count();
+        assert!((7_400..8_600).contains(&bad), "{bad} of 20000 draws are bad");
+        assert!(FaultSchedule::PUBLIC.iter().all(|fault| turns.iter().any(|turn| turn.fault == *fault)));
+        // 40 servers, a draw every 4 s each: 20,000 draws take about 2,000 s.
+        let end = turns.last().unwrap().at.as_secs();
+        assert!((1_800..2_200).contains(&end), "{end}");
     }
 }
