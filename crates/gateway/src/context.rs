@@ -12,7 +12,8 @@ use crate::{
     access::{Access, PasswordChecker},
     config::Policy,
     failover::{
-        Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, Selection, UdpAvoidance,
+        Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, Selection, TransferSizes,
+        UdpAvoidance,
     },
     telemetry::Telemetry,
 };
@@ -80,6 +81,7 @@ impl Context {
             node_arrivals: NodeArrivals::default(),
             udp_avoidance: UdpAvoidance::default(),
             recent_targets: RecentTargets::default(),
+            transfer_sizes: TransferSizes::default(),
             blame: Blame::default(),
         };
         let telemetry = Telemetry {

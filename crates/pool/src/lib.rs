@@ -8,6 +8,7 @@
 
 mod atlas;
 mod change;
+mod exit_throughput;
 mod filter;
 mod hash;
 mod index;

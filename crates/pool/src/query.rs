@@ -14,7 +14,8 @@ use crate::{Anonymity, CityKey, Country, FilterId, Need, ServerKey, SessionKey, 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// Two exits are drawn at random, and a node behind each. The chance of each to win falls with the power 1.5 of the
-    /// product of its latency, error rate and load: every exit gets its share, and requests begin where it is fast.
+    /// product of its latency, error rate and load: every exit gets its share, and requests begin where it is fast. The time
+    /// in which a node moves the bytes that are expected counts as its latency does; see [`Query::expected_bytes`].
     #[default]
     Smart,
     /// One exit after the other, neighbours in different networks; the nodes behind one exit share its turns. A
@@ -32,7 +33,8 @@ pub enum Strategy {
     /// The same client gets the same node until that node dies; the first choice is by consistent hashing.
     Sticky,
     /// The highest throughput for each open lease among 16 nodes drawn at random, as clients' transfers have shown it; see
-    /// [`Node::throughput`](crate::Node::throughput). A node that has moved little so far counts as the mean of the others.
+    /// [`Pool::throughput`](crate::Pool::throughput). A node that has moved little so far, with an exit behind which little was
+    /// moved, counts as the mean of the others.
     Fastest,
 }
 
@@ -140,6 +142,8 @@ pub struct Query<'a> {
     /// The time, for the circuits: a node that has just failed rests for seconds, then one request tries it. While
     /// every node that fits rests, and without a time, circuits are not looked at.
     pub now: Option<Timestamp>,
+    /// How many bytes the request is expected to move, for [`Strategy::Smart`]; 0 = few or unknown.
+    pub expected_bytes: f32,
     /// Prefer the node that is fast and has succeeded lately among a few drawn at random, whatever the strategy: for a request
     /// that has failed once already.
     pub prefer_recent_success: bool,

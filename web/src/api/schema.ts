@@ -1073,6 +1073,12 @@ export interface components {
              */
             latency_ms?: number | null;
             /**
+             * Format: int64
+             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
+             *     little; absent while little was moved.
+             */
+            throughput_bytes_per_second?: number | null;
+            /**
              * Format: int32
              * @description Failures in a row.
              */

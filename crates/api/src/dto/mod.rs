@@ -93,6 +93,10 @@ pub struct NodeDto {
     pub anonymity: Option<String>,
     /// The last measured latency in milliseconds.
     pub latency_ms: Option<u64>,
+    /// The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
+    /// little; absent while little was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput_bytes_per_second: Option<u64>,
     /// Failures in a row.
     pub failures: u32,
     /// Connections open through it now.

@@ -69,6 +69,7 @@ pub(super) fn node() -> NodeDto {
         anonymity: None,
         insecure: false,
         latency_ms: Some(12),
+        throughput_bytes_per_second: None,
         failures: 0,
         in_flight: 1,
         last_ok: Some(1),

@@ -84,7 +84,7 @@ impl ApiBackend {
     pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
         let ip = node.city().and_then(|_| node.record().exit_ip);
         let city = ip.zip(self.networks.as_ref()).and_then(|(ip, networks)| networks.city_name(ip));
-        NodeDto { city, ..dto(node) }
+        NodeDto { city, ..dto(&self.pool, node) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use hezar_api::{ApiError, NodeDto, NodesQuery};
-use hezar_pool::{Anonymity, Node, State};
+use hezar_pool::{Anonymity, Node, Pool, State};
 
 use crate::nodes::Payload;
 
@@ -69,7 +69,7 @@ pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
     }
 }
 
-pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
+pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {
     let spec = node.spec();
     let record = node.record();
     NodeDto {
@@ -85,6 +85,8 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         carries: node.http_ability().name().map(Into::into),
         anonymity: node.anonymity().map(|level| level.name().to_owned()),
         latency_ms: record.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        // Float to integer casts saturate.
+        throughput_bytes_per_second: pool.throughput(node).map(|rate| rate as u64),
         failures: record.failures,
         in_flight: node.in_flight(),
         last_ok: record.last_ok.map(|at| at.0),
@@ -98,5 +100,27 @@ pub(crate) fn dto(node: &Node<Payload>) -> NodeDto {
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
         unsupported: record.unsupported.map(|code| code.to_string()),
         quarantine: record.quarantine.map(|caught| caught.code.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::Timestamp;
+    use hezar_pool::{PoolChange, Rules};
+
+    use super::*;
+
+    #[test]
+    fn a_node_shows_how_fast_transfers_were() {
+        let pool = Pool::<Payload>::new(Rules::default());
+        let parsed = hezar_formats::parse(b"socks5://198.51.100.7:1080#a");
+        let nodes = parsed.nodes.into_iter().map(|node| (node.spec, node.label)).collect();
+        let listed = PoolChange::List { source: "test".into(), allow_private: false, nodes, complete: true };
+        pool.apply(listed, Timestamp(1));
+        let snapshot = pool.snapshot();
+        let node = snapshot.nodes().next().expect("it is listed");
+        assert_eq!(dto(&pool, node).throughput_bytes_per_second, None);
+        pool.record_throughput(node.id(), 1_250_000.0, Timestamp(2));
+        assert_eq!(dto(&pool, node).throughput_bytes_per_second, Some(1_250_000));
     }
 }

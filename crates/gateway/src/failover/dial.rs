@@ -2,12 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Stage, Target};
+use hezar_core::{Fault, Stage, Target};
 use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, DialError, Dialer, RequestForm};
 use hezar_pool::{HttpWay, Need};
 use tokio::time::{Instant, timeout_at};
 
-use super::{NodeLease, Selection};
+use super::{
+    AttemptReport, Connected, Failover, NodeLease, Selection, Tried, Wait,
+    report::{failure_outcome, report_outcome},
+};
+use crate::{AttemptError, Refusal};
+
+/// An attempt that had less time says nothing about its node: a handshake across continents may take as long.
+const FAIR: Duration = Duration::from_secs(2);
 
 /// A dial that is over.
 pub(super) struct Dialled {
@@ -27,14 +34,67 @@ pub(crate) struct FormChoice {
     pub untested: bool,
 }
 
+impl Failover {
+    /// Starts to dial one more node; false when there is none.
+    pub(super) fn dial_another(&mut self) -> bool {
+        self.pick().map(|lease| self.dial(lease)).is_some()
+    }
+
+    /// Starts to dial this node.
+    pub(super) fn dial(&mut self, lease: NodeLease) {
+        let Some(target) = self.target.clone() else { return };
+        let limit = self.remaining().min(self.config.attempt_timeout);
+        let delays = self.delays(Wait::Dial, &lease);
+        self.attempts += 1;
+        self.tried.push(Tried { node: lease.id(), server: Some(lease.server_key()) });
+        let need = if self.tunnel_only.contains(&lease.id()) { Need::Tunnel(target.port()) } else { self.need };
+        self.dials.start(lease.id(), delays, dial(self.selection.clone(), lease, target, need, limit));
+    }
+
+    /// Takes in how a dial ended; `None` when its node is to be passed over.
+    pub(super) fn finish_dial(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
+        let Dialled { lease, result, took, limit } = dialled;
+        match result {
+            Ok((stream, form)) => {
+                self.record(Wait::Dial, &lease, took);
+                let report =
+                    AttemptReport::new(self.selection.clone(), lease.id(), self.keys, took, self.undecided.clone());
+                Ok(Some(Connected { stream, form, lease, report }))
+            }
+            Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
+        }
+    }
+
+    /// Takes in why a dial failed; says when the request ends by that.
+    pub(super) fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
+        let mut fail = AttemptError::from(error);
+        let silence = matches!(error.cause, Cause::Timeout);
+        // A node that waits for its target before it says yes may be silent by the target's fault.
+        fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
+        self.selection.metrics.attempt("failed", fail.code);
+        tracing::debug!(
+            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
+            attempt = self.attempts, "attempt failed"
+        );
+        if fail.sure {
+            self.undecided.forget(lease.id());
+            report_outcome(&self.selection, lease.id(), &failure_outcome(&fail));
+        }
+        if fail.fault == Fault::Target {
+            // When another node reaches it, the target only refuses this one.
+            self.undecided.add(lease.id(), fail.clone());
+        } else if !fail.sure && limit >= FAIR {
+            // Cut short by our own deadline it would be no evidence at all.
+            self.undecided.add(lease.id(), fail.clone());
+        }
+        let again = error.retryable();
+        self.record_failure(fail);
+        if again { Ok(()) } else { Err(self.refusal()) }
+    }
+}
+
 /// Dials a node for at most `limit`.
-pub(super) async fn dial(
-    selection: Arc<Selection>,
-    lease: NodeLease,
-    target: Target,
-    need: Need,
-    limit: Duration,
-) -> Dialled {
+async fn dial(selection: Arc<Selection>, lease: NodeLease, target: Target, need: Need, limit: Duration) -> Dialled {
     let started = Instant::now();
     let result = connect(&selection, &lease, &target, need, limit).await;
     Dialled { lease, result, took: started.elapsed(), limit }

@@ -4,8 +4,8 @@
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use hezar_core::{Fault, NodeId, ServerKey, SiteKey, Stage, Target, TargetKey};
-use hezar_engine::{BoxStream, Cause, DialError, Dialer};
+use hezar_core::{Fault, NodeId, ServerKey, SiteKey, Stage, Target, TargetKey, hash64};
+use hezar_engine::{BoxStream, Cause, Dialer};
 use hezar_pool::{Anonymity, CityKey, Country, Lease, Need, Strategy};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -25,12 +25,13 @@ mod report;
 mod selection;
 mod staggered;
 mod sticky;
+mod transfer_sizes;
 mod udp_avoidance;
 
 pub(crate) use association::Association;
 pub(crate) use blame::Blame;
+use dial::Dialled;
 pub(crate) use dial::FormChoice;
-use dial::{Dialled, dial};
 pub(crate) use exchange::{Exchange, ExchangeError, Winner, first_answer};
 pub(crate) use explanation::Explanation;
 pub(crate) use hedge_budget::HedgeBudget;
@@ -39,14 +40,12 @@ pub(crate) use latency::{LatencyEstimator, Wait};
 pub(crate) use node_arrivals::NodeArrivals;
 pub(crate) use recent_targets::RecentTargets;
 pub(crate) use report::AttemptReport;
-use report::{Undecided, failure_outcome, report_outcome};
+use report::Undecided;
 pub(crate) use selection::Selection;
 use staggered::{Event, Staggered, Stall};
 use sticky::Sticky;
+pub(crate) use transfer_sizes::TransferSizes;
 pub(crate) use udp_avoidance::UdpAvoidance;
-
-/// An attempt that had less time says nothing about its node: a handshake across continents may take as long.
-const FAIR: Duration = Duration::from_secs(2);
 
 /// A leased node with its dialer.
 pub(crate) type NodeLease = Lease<Arc<dyn Dialer>>;
@@ -59,18 +58,24 @@ pub(crate) struct Connected {
     pub report: AttemptReport,
 }
 
-/// Keys of the place where a request goes; none for an association.
-#[derive(Clone, Copy, Debug, Default)]
+/// Keys of the place where a request goes (none for an association), and of whose it is.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TargetKeys {
     /// The site, for what is learned of nodes there.
     pub site: Option<SiteKey>,
     /// Host and port.
     pub target: Option<TargetKey>,
+    /// The user, for what its requests move.
+    pub user: u64,
 }
 
 impl TargetKeys {
-    fn from_target(target: &Target) -> Self {
-        Self { site: Some(site_key(target.host())), target: Some(TargetKey::from_target(target)) }
+    fn new(target: Option<&Target>, user: &str) -> Self {
+        Self {
+            site: target.map(|target| site_key(target.host())),
+            target: target.map(TargetKey::from_target),
+            user: hash64(user.as_bytes()),
+        }
     }
 }
 
@@ -144,7 +149,7 @@ impl Failover {
         }
         selection.hedge_budget.deposit(config.hedge_percent);
         Self {
-            keys: target.as_ref().map_or_else(TargetKeys::default, TargetKeys::from_target),
+            keys: TargetKeys::new(target.as_ref(), &identity.user),
             need: target.as_ref().map_or(Need::Anything, |target| Need::Tunnel(target.port())),
             target,
             strategy,
@@ -234,35 +239,6 @@ impl Failover {
         }
     }
 
-    /// Starts to dial one more node; false when there is none.
-    fn dial_another(&mut self) -> bool {
-        self.pick().map(|lease| self.dial(lease)).is_some()
-    }
-
-    /// Starts to dial this node.
-    fn dial(&mut self, lease: NodeLease) {
-        let Some(target) = self.target.clone() else { return };
-        let limit = self.remaining().min(self.config.attempt_timeout);
-        let delays = self.delays(Wait::Dial, &lease);
-        self.attempts += 1;
-        self.tried.push(Tried { node: lease.id(), server: Some(lease.server_key()) });
-        let need = if self.tunnel_only.contains(&lease.id()) { Need::Tunnel(target.port()) } else { self.need };
-        self.dials.start(lease.id(), delays, dial(self.selection.clone(), lease, target, need, limit));
-    }
-
-    fn finish_dial(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
-        let Dialled { lease, result, took, limit } = dialled;
-        match result {
-            Ok((stream, form)) => {
-                self.record(Wait::Dial, &lease, took);
-                let report =
-                    AttemptReport::new(self.selection.clone(), lease.id(), self.keys, took, self.undecided.clone());
-                Ok(Some(Connected { stream, form, lease, report }))
-            }
-            Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
-        }
-    }
-
     /// Takes in that an attempt is silent, and says whether another node is to be tried beside it. With `has_fresh` there is
     /// one already that is not slow.
     fn wants_another(&mut self, stall: Stall, stage: Stage, has_fresh: bool) -> bool {
@@ -329,32 +305,6 @@ impl Failover {
             self.selection.blame.record_failure(target);
         }
         self.undecided.add(node, AttemptError::new(stage, &Cause::Timeout, false));
-    }
-
-    fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
-        let mut fail = AttemptError::from(error);
-        let silence = matches!(error.cause, Cause::Timeout);
-        // A node that waits for its target before it says yes may be silent by the target's fault.
-        fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
-        self.selection.metrics.attempt("failed", fail.code);
-        tracing::debug!(
-            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
-            attempt = self.attempts, "attempt failed"
-        );
-        if fail.sure {
-            self.undecided.forget(lease.id());
-            report_outcome(&self.selection, lease.id(), &failure_outcome(&fail));
-        }
-        if fail.fault == Fault::Target {
-            // When another node reaches it, the target only refuses this one.
-            self.undecided.add(lease.id(), fail.clone());
-        } else if !fail.sure && limit >= FAIR {
-            // Cut short by our own deadline it would be no evidence at all.
-            self.undecided.add(lease.id(), fail.clone());
-        }
-        let again = error.retryable();
-        self.record_failure(fail);
-        if again { Ok(()) } else { Err(self.refusal()) }
     }
 
     fn record_failure(&mut self, mut fail: AttemptError) {

@@ -52,6 +52,7 @@ impl Failover {
             filter: self.config.filter,
             site: self.keys.site,
             now: Some(self.selection.clock.now()),
+            expected_bytes: self.selection.transfer_sizes.expected(self.keys.user),
             prefer_recent_success: self.attempts > 0,
         };
         let other_server = self.selection.pool.pick(&query, rand::random());

@@ -61,9 +61,12 @@ impl AttemptReport {
 
     /// A transfer over the node has shown its speed, in bytes a second.
     pub(crate) fn moved_at(&self, bytes_per_sec: f32) {
-        if let Some(node) = self.selection.pool.node(self.node) {
-            node.record_throughput(bytes_per_sec, self.selection.clock.now());
-        }
+        self.selection.pool.record_throughput(self.node, bytes_per_sec, self.selection.clock.now());
+    }
+
+    /// The request is over, and has moved so many bytes both ways together.
+    pub(crate) fn moved(&self, bytes: u64) {
+        self.selection.transfer_sizes.record(self.keys.user, bytes);
     }
 
     /// The node has answered.

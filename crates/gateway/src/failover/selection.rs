@@ -5,7 +5,9 @@ use std::sync::Arc;
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 
-use super::{Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, UdpAvoidance};
+use super::{
+    Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, TransferSizes, UdpAvoidance,
+};
 use crate::{Sessions, config::Policy, telemetry::ListenerMetrics};
 
 /// The pool and what was learned while requests were served from it.
@@ -29,6 +31,8 @@ pub(crate) struct Selection {
     pub(crate) udp_avoidance: UdpAvoidance,
     /// The targets that were reached lately.
     pub(crate) recent_targets: RecentTargets,
+    /// How much the requests of each user move.
+    pub(crate) transfer_sizes: TransferSizes,
     /// Whether failures speak against nodes or against targets.
     pub(crate) blame: Blame,
 }

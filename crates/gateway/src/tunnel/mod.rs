@@ -87,9 +87,10 @@ where
     N: Stream + ?Sized,
 {
     let end = log_entry.end();
-    let mut transfer = Transfer::default();
+    let (mut transfer, mut bytes) = (Transfer::default(), 0_u64);
     let moved = |up, down, first| {
         log_entry.add_bytes(up, down);
+        bytes = bytes.saturating_add(up + down);
         if first {
             report.succeeded();
         }
@@ -100,14 +101,16 @@ where
     let end = tokio::select! {
         // First, so that nothing more moves once a quota is used up.
         biased;
-        refusal = ended(context, &end) => return refusal.code(),
-        end = relay(client, node, context.config().idle_timeout, moved, || log_entry.allowance()) => end,
+        refusal = ended(context, &end) => Err(refusal),
+        end = relay(client, node, context.config().idle_timeout, moved, || log_entry.allowance()) => Ok(end),
     };
+    report.moved(bytes);
     match end {
+        Err(refusal) => refusal.code(),
         // A client that hangs up is no failure of anybody.
-        End::Closed | End::Client => "ok",
-        End::Idle => "idle",
-        End::Node(error) => {
+        Ok(End::Closed | End::Client) => "ok",
+        Ok(End::Idle) => "idle",
+        Ok(End::Node(error)) => {
             let fail = AttemptError::from_stream(Stage::Relay, &error);
             report.failed(&fail);
             fail.code

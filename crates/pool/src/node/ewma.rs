@@ -33,6 +33,11 @@ impl Ewma {
         (!value.is_nan()).then_some(value)
     }
 
+    /// Forgets every sample.
+    pub(crate) fn clear(&self) {
+        self.0.store(EMPTY, Relaxed);
+    }
+
     /// Adds a sample. Its weight grows with the time since the last one: `1 - exp(-elapsed / memory)`.
     pub(crate) fn add(&self, sample: f32, now: Timestamp, memory: Duration) {
         self.add_at_most(sample, 1.0, now, memory);

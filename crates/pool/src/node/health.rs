@@ -28,9 +28,6 @@ pub(crate) enum Class {
     Quarantined,
 }
 
-/// The most that one transfer weighs in the throughput, and after which time the ones before it are forgotten.
-const ONE_TRANSFER: f32 = 0.3;
-const THROUGHPUT_MEMORY: Duration = Duration::from_secs(600);
 /// The most that one failure weighs in the error rate.
 const ONE_FAILURE: f32 = 0.2;
 
@@ -90,10 +87,8 @@ impl<D> Node<D> {
     }
 
     /// Takes in the speed of one transfer, in bytes a second.
-    pub fn record_throughput(&self, bytes_per_sec: f32, now: Timestamp) {
-        if bytes_per_sec.is_finite() && bytes_per_sec >= 0.0 {
-            self.throughput.add_at_most(bytes_per_sec, ONE_TRANSFER, now, THROUGHPUT_MEMORY);
-        }
+    pub(crate) fn record_throughput(&self, bytes_per_sec: f32, now: Timestamp) {
+        self.throughput.record(bytes_per_sec, now);
     }
 
     /// The smoothed share of failures, 0 to 1.

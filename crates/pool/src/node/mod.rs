@@ -7,6 +7,7 @@ mod health;
 mod listings;
 mod payload;
 mod place;
+mod throughput;
 
 use std::{
     fmt,
@@ -25,6 +26,7 @@ pub(crate) use health::Class;
 use health::QUARANTINED;
 use payload::Payload;
 pub(crate) use place::ExitPlace;
+pub(crate) use throughput::Throughput;
 
 /// One upstream proxy. What picking reads is atomic; the rest is behind a lock of its own that is held for nanoseconds.
 ///
@@ -61,7 +63,7 @@ pub struct Node<D> {
     /// When it is checked next, in ms; 0 = unknown.
     next_check: AtomicU64,
     /// Bytes a second of transfers through it.
-    throughput: Ewma,
+    throughput: Throughput,
     payload: Mutex<Payload<D>>,
     facts: Mutex<Facts>,
     spec: NodeSpec,
@@ -92,7 +94,7 @@ impl<D> Node<D> {
             city: AtomicU32::new(0),
             latency: Ewma::starting(latency, measured),
             errors: Ewma::starting(errors, measured),
-            throughput: Ewma::starting(None, now),
+            throughput: Throughput::new(),
             circuit: Circuit::default(),
             last_success: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
             facts: Mutex::new(Facts::new(label, record, now)),

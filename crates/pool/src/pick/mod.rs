@@ -10,6 +10,7 @@ use hezar_core::{ExitKey, NodeId, SessionKey, SiteKey, Timestamp};
 
 use crate::{
     Node, Query, Snapshot,
+    exit_throughput::ExitThroughputs,
     hash::{SplitMix64, mix},
     index::{View, ViewKey},
     servers::ServerTable,
@@ -26,24 +27,38 @@ const OTHER_EXITS: u32 = 8;
 /// The latency assumed for a node that was never measured, in µs.
 const UNKNOWN_LATENCY: f32 = 1e6;
 
+/// What was learned beside the nodes themselves, which a pick looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'s> {
+    pub(crate) sites: &'s SiteTable,
+    pub(crate) servers: &'s ServerTable,
+    pub(crate) exits: &'s ExitThroughputs,
+}
+
+impl Tables<'_> {
+    /// The throughput of a node, or of its exit while the node itself has moved little.
+    pub(crate) fn throughput<D>(&self, node: &Node<D>) -> Option<f32> {
+        node.throughput().or_else(|| self.exits.get(node.exit()))
+    }
+}
+
 /// Picks a node for a query.
 pub(crate) fn pick<'s, D>(
     snapshot: &'s Snapshot<D>,
     query: &Query<'_>,
     seed: u64,
     sessions: &SessionTable,
-    sites: &'s SiteTable,
-    servers: &'s ServerTable,
+    tables: Tables<'s>,
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.view())?;
     let (rng, now) = (SplitMix64::new(seed), query.now);
-    let mut choice = Choice { snapshot, view, query, sites: Some(sites), servers: Some(servers), rng, now };
+    let mut choice = Choice { snapshot, view, query, tables, asks_sites: true, rng, now };
     let node = choice.admitted(seed, sessions);
     if node.is_some() || query.site.is_none() {
         return node;
     }
     // The site refuses every node that is left: one of them is still better than none.
-    (choice.sites, choice.now) = (None, query.now);
+    (choice.asks_sites, choice.now) = (false, query.now);
     choice.admitted(seed, sessions)
 }
 
@@ -53,13 +68,14 @@ pub(crate) fn pick_elsewhere<'s, D>(
     query: &Query<'_>,
     seed: u64,
     exit: Option<ExitKey>,
+    tables: Tables<'s>,
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.view())?;
     if view.len() == 0 {
         return None;
     }
     let rng = SplitMix64::new(seed);
-    let mut choice = Choice { snapshot, view, query, sites: None, servers: None, rng, now: None };
+    let mut choice = Choice { snapshot, view, query, tables, asks_sites: false, rng, now: None };
     let elsewhere = |node: &&'s Arc<Node<D>>| Some(node.exit()) != exit;
     let drawn = (0..DRAWS).find_map(|_| choice.draw_once().filter(elsewhere));
     drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
@@ -91,10 +107,9 @@ struct Choice<'s, 'q, D> {
     snapshot: &'s Snapshot<D>,
     view: &'s View,
     query: &'q Query<'q>,
-    /// What sites refuse; not asked when nothing else is left.
-    sites: Option<&'s SiteTable>,
-    /// Which servers rest.
-    servers: Option<&'s ServerTable>,
+    tables: Tables<'s>,
+    /// Whether what sites refuse is looked at; not when nothing else is left.
+    asks_sites: bool,
     rng: SplitMix64,
     /// The time by which circuits are looked at, if they are.
     now: Option<Timestamp>,
@@ -141,13 +156,18 @@ impl<'s, D> Choice<'s, '_, D> {
 
     fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
         let start = self.rng.below(self.view.len());
-        self.scan_from(start, |_| true)
+        self.scan_from(start, usize::MAX, |_| true)
     }
 
-    /// The first fitting node from an index on that is also `wanted`.
-    fn scan_from(&self, start: usize, wanted: impl Fn(&&'s Arc<Node<D>>) -> bool) -> Option<&'s Arc<Node<D>>> {
+    /// The first fitting node among the `most` from an index on that is also `wanted`.
+    fn scan_from(
+        &self,
+        start: usize,
+        most: usize,
+        wanted: impl Fn(&&'s Arc<Node<D>>) -> bool,
+    ) -> Option<&'s Arc<Node<D>>> {
         let count = self.view.len();
-        (0..count).find_map(|i| self.member((start + i) % count).filter(&wanted))
+        (0..count.min(most)).find_map(|i| self.member((start + i) % count).filter(&wanted))
     }
 
     /// The member at an index, if it fits.
@@ -161,18 +181,18 @@ impl<'s, D> Choice<'s, '_, D> {
 
     /// Whether the circuits of the node and of its server let this request through.
     fn admits(&self, node: &Node<D>, now: Timestamp) -> bool {
-        self.servers.is_none_or(|servers| servers.admit(node, now)) && node.admit(now)
+        self.tables.servers.admit(node, now) && node.admit(now)
     }
 
     /// Whether the node, or its server, is to be left alone for a moment.
     fn rests(&self, node: &Node<D>) -> bool {
-        let server_rests = |now| self.servers.is_some_and(|servers| servers.is_resting(node, now));
-        self.now.is_some_and(|now| node.resting(now) || server_rests(now))
+        self.now.is_some_and(|now| node.resting(now) || self.tables.servers.is_resting(node, now))
     }
 
     /// Whether the site is to be spared the node.
     fn is_refused(&self, node: &Node<D>) -> bool {
-        let (Some(sites), Some(site)) = (self.sites, self.query.site) else { return false };
+        let Some(site) = self.query.site.filter(|_| self.asks_sites) else { return false };
+        let sites = self.tables.sites;
         sites.avoids(site, node.id()) || sites.bans.contains(site, node.exit(), self.query.now)
     }
 
@@ -198,9 +218,14 @@ impl<'s, D> Choice<'s, '_, D> {
 
 /// What it costs to use a node: latency × error rate × load. Lower is better.
 pub(crate) fn score<D>(node: &Node<D>) -> f32 {
+    score_with_transfer(node, 0.0)
+}
+
+/// The same for a request whose bytes take so many µs to move: they count as the latency does.
+fn score_with_transfer<D>(node: &Node<D>, transfer_micros: f32) -> f32 {
     let latency = match node.weighed_latency() {
         u32::MAX => UNKNOWN_LATENCY,
         micros => (micros as f32).max(1000.0),
     };
-    latency * (1.0 + 8.0 * node.error_rate()) * (1.0 + node.in_flight() as f32)
+    (latency + transfer_micros) * (1.0 + 8.0 * node.error_rate()) * (1.0 + node.in_flight() as f32)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use smallvec::SmallVec;
 
-use super::{Choice, DRAWS, score};
+use super::{Choice, DRAWS, score, score_with_transfer};
 use crate::{
     Node, State, Strategy,
     hash::mix,
@@ -21,6 +21,9 @@ const EXACT: usize = 32;
 const SAMPLE: usize = 16;
 /// Nodes compared at the head of the order of latency.
 const FASTEST: usize = 16;
+/// Nodes that are looked at for a second choice when draws have found none. One node is enough to serve a request, so that a
+/// view of a million nodes, nearly all of which do not fit, is not walked twice.
+const SECOND: usize = 4096;
 /// Points looked up on the ring per site. With one point the largest share is about ln(n) times the mean; every
 /// further point evens the shares out (multi-probe consistent hashing, Appleton and O'Reilly 2015).
 const POINTS: usize = 4;
@@ -69,9 +72,20 @@ impl<'s, D> Choice<'s, '_, D> {
         let Some(second) = self.another(first) else { return Some(first) };
         // By the costs themselves a node ten times as far away would serve every eleventh of these requests, which then decide
         // the slowest tenth; this way it serves every 33rd.
-        let weight = |node| score(node).powf(1.5);
-        let (one, other) = (weight(first), weight(second));
+        let [one, other] = self.transfer_micros([first, second]);
+        let one = score_with_transfer(first, one).powf(1.5);
+        let other = score_with_transfer(second, other).powf(1.5);
         Some(if self.rng.unit() * (one + other) < other { first } else { second })
+    }
+
+    /// How long two nodes would take to move the bytes of the request, in µs; one of which nothing is known counts as the other.
+    fn transfer_micros(&self, nodes: [&Node<D>; 2]) -> [f32; 2] {
+        if self.query.expected_bytes <= 0.0 {
+            return [0.0; 2];
+        }
+        let [one, other] = nodes.map(|node| self.tables.throughput(node));
+        let micros = |rate: Option<f32>| rate.map_or(0.0, |rate| self.query.expected_bytes / rate.max(1.0) * 1e6);
+        [micros(one.or(other)), micros(other.or(one))]
     }
 
     /// A fitting node behind another exit if there is one, else another node behind the same.
@@ -83,7 +97,7 @@ impl<'s, D> Choice<'s, '_, D> {
             let elsewhere = |node: &&'s Arc<Node<D>>| node.exit() != first.exit();
             let drawn = (0..DRAWS).find_map(|_| self.draw_once().filter(elsewhere));
             let start = self.rng.below(self.view.len());
-            let found = drawn.or_else(|| self.scan_from(start, elsewhere));
+            let found = drawn.or_else(|| self.scan_from(start, SECOND, elsewhere));
             if found.is_some() {
                 return found;
             }
@@ -121,7 +135,7 @@ impl<'s, D> Choice<'s, '_, D> {
                 suspect = suspect.or(Some(node));
             }
         }
-        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len(), |_| true))
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len(), usize::MAX, |_| true))
     }
 
     fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
@@ -147,17 +161,17 @@ impl<'s, D> Choice<'s, '_, D> {
             let index = self.rng.below(count);
             self.member(index)
         });
-        drawn.min_by_key(load).or_else(|| self.scan_from(start, |_| true))
+        drawn.min_by_key(load).or_else(|| self.scan_from(start, usize::MAX, |_| true))
     }
 
     fn fastest(&mut self) -> Option<&'s Arc<Node<D>>> {
         let drawn: SmallVec<[_; SAMPLE]> = (0..SAMPLE).filter_map(|_| self.draw_once()).collect();
         let (sum, count) = drawn
             .iter()
-            .filter_map(|node| node.throughput())
+            .filter_map(|node| self.tables.throughput(node))
             .fold((0.0, 0.0), |(sum, count), rate| (sum + rate, count + 1.0));
         let mean = if count > 0.0 { sum / count } else { 1.0 };
-        let share = |node: &Node<D>| node.throughput().unwrap_or(mean) / (1.0 + node.in_flight() as f32);
+        let share = |node: &Node<D>| self.tables.throughput(node).unwrap_or(mean) / (1.0 + node.in_flight() as f32);
         let best = drawn.into_iter().max_by(|a, b| share(a).total_cmp(&share(b)));
         best.or_else(|| self.scan())
     }

@@ -20,8 +20,9 @@ use crate::{
     Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteBan, SiteVerdict, Snapshot, SourceName, TooManyFilters,
     Watch,
     atlas::CurrentAtlas,
+    exit_throughput::ExitThroughputs,
     index::Index,
-    pick,
+    pick::{self, Tables},
     servers::ServerTable,
     sessions::{SessionPin, SessionTable},
     sites::SiteTable,
@@ -50,6 +51,7 @@ pub struct Pool<D> {
     pub(crate) sites: SiteTable,
     servers: ServerTable,
     pub(crate) atlas: CurrentAtlas,
+    exit_throughputs: ExitThroughputs,
     watchers: Watchers,
 }
 
@@ -66,6 +68,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             sites: SiteTable::new(),
             servers: ServerTable::new(),
             atlas: CurrentAtlas::default(),
+            exit_throughputs: ExitThroughputs::new(),
             rules: ArcSwap::from_pointee(rules),
             by_id: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(index.publish()),
@@ -119,7 +122,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn pick(&self, query: &Query<'_>, rng: u64) -> Option<Lease<D>> {
         let snapshot = self.snapshot.load();
-        let node = pick::pick(&snapshot, query, rng, &self.sessions, &self.sites, &self.servers);
+        let node = pick::pick(&snapshot, query, rng, &self.sessions, self.tables());
         node.map(|node| Lease::new(Arc::clone(node)))
     }
 
@@ -146,6 +149,20 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
         let kind = if observed.state { ChangeKind::State } else { ChangeKind::Record };
         self.watchers.notify(&[ChangedNode { id, kind }]);
+    }
+
+    /// Takes in the speed of one transfer through a node, in bytes a second. It counts for the node and for its exit.
+    pub fn record_throughput(&self, id: NodeId, bytes_per_sec: f32, now: Timestamp) {
+        let Some(node) = self.node(id) else { return };
+        node.record_throughput(bytes_per_sec, now);
+        self.exit_throughputs.record(node.exit(), bytes_per_sec, now);
+    }
+
+    /// The smoothed speed of clients' transfers through a node in bytes a second, or of those behind its exit while the node
+    /// itself has moved little; see [`Node::throughput`]. It is learned anew after a restart.
+    #[must_use]
+    pub fn throughput(&self, node: &Node<D>) -> Option<f32> {
+        self.tables().throughput(node)
     }
 
     /// Takes in what was seen of a node at one site. It
@@ -304,7 +321,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub fn rotate(&self, session: SessionKey, query: &Query<'_>, rng: u64) -> Option<NodeId> {
         let snapshot = self.snapshot.load();
         let old = self.pinned(session).map(|pinned| pinned.exit);
-        let node = pick::pick_elsewhere(&snapshot, query, rng, old)?;
+        let node = pick::pick_elsewhere(&snapshot, query, rng, old, self.tables())?;
         self.pin(session, Pinned { node: node.id(), exit: node.exit() });
         Some(node.id())
     }
@@ -388,6 +405,10 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         if index.place(node) {
             self.publish(&index);
         }
+    }
+
+    fn tables(&self) -> Tables<'_> {
+        Tables { sites: &self.sites, servers: &self.servers, exits: &self.exit_throughputs }
     }
 
     fn publish(&self, index: &Index<D>) {

@@ -100,3 +100,39 @@ fn requests_of_a_new_session_that_come_at_once_agree_on_its_exit() {
         assert_eq!(pool.pinned(SessionKey(session)).unwrap().node, nodes[0]);
     }
 }
+
+#[test]
+fn who_moves_much_is_served_by_nodes_that_move_much() {
+    let pool = with(&[50, 50]);
+    // 100 KB and 10 MB a second: 20 MB take 200 s and 2 s.
+    pool.record_throughput(id(0), 1e5, at(2));
+    let share_of_first = |expected_bytes| {
+        let query = Query { expected_bytes, ..query(Strategy::Smart) };
+        shares(&pool, &query, 2000).get(&id(0)).copied().unwrap_or(0.0)
+    };
+    assert!((share_of_first(20e6) - 0.5).abs() < 0.05, "nothing is known of the other one");
+    pool.record_throughput(id(1), 1e7, at(2));
+    assert!(share_of_first(20e6) < 0.01, "{}", share_of_first(20e6));
+    assert!((share_of_first(0.0) - 0.5).abs() < 0.05, "small requests are shared as before");
+}
+
+#[test]
+fn a_node_that_has_moved_little_counts_as_its_exit() {
+    let pool = pool();
+    pool.apply(listing("s", 0..3), at(0));
+    (0..3).for_each(|n| {
+        let ip = [9, 9, 9, if n == 2 { 2 } else { 1 }].into();
+        let exit = Some(Exit { ip, country: None });
+        let outcome =
+            Outcome { origin: Origin::Probe, result: Ok(Success { latency: Duration::from_millis(50), exit }) };
+        pool.report(id(n), &outcome, at(1));
+    });
+    let throughput = |n| pool.throughput(&pool.node(id(n)).unwrap());
+    assert_eq!([throughput(0), throughput(1), throughput(2)], [None; 3]);
+    pool.record_throughput(id(0), 1e6, at(2));
+    assert_eq!([throughput(0), throughput(1), throughput(2)], [Some(1e6), Some(1e6), None]);
+    pool.record_throughput(id(1), 1e5, at(3));
+    assert_eq!([throughput(0), throughput(1)], [Some(1e6), Some(1e5)], "its own counts more");
+    pool.record_throughput(id(2), f32::NAN, at(3));
+    assert_eq!(throughput(2), None);
+}
