@@ -94,12 +94,9 @@ fn ten_downloads_end_together_where_the_quota_ends() {
         let instance = home.start(&[]);
         eventually("a tunnel", || tunnel(instance.proxy, user).ok());
         let begun = Instant::now();
-        let downloads: Vec<_> = (0..TUNNELS)
-            .map(|_| {
-                let stream = tunnel(instance.proxy, user).unwrap();
-                thread::spawn(move || download(stream))
-            })
-            .collect();
+        // All of them are open before the first one moves anything.
+        let streams: Vec<_> = (0..TUNNELS).map(|_| tunnel(instance.proxy, user).unwrap()).collect();
+        let downloads: Vec<_> = streams.into_iter().map(|stream| thread::spawn(move || download(stream))).collect();
         let received: u64 = downloads.into_iter().map(|download| download.join().unwrap()).sum();
         let took = begun.elapsed();
         let counted = used(&instance, user);
