@@ -1,6 +1,10 @@
 //! Feeds the client side of every association with a server's bytes and datagrams.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hezar_core::Target;
@@ -74,16 +78,15 @@ struct Datagrams {
     said: Mutex<usize>,
 }
 
-#[async_trait]
 impl Datagram for Datagrams {
-    async fn send_to(&self, _: &[u8], _: &Target) -> io::Result<()> {
-        Ok(())
+    fn poll_send_to(&self, _: &mut Context<'_>, _: &[u8], _: &Target) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+    fn poll_recv_from(&self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         let mut said = self.said.lock();
         let rest = self.bytes.get(*said..).unwrap_or_default();
-        let Some((length, rest)) = rest.split_first() else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        let Some((length, rest)) = rest.split_first() else { return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) };
         let datagram = rest.get(..rest.len().min(usize::from(*length))).unwrap_or_default();
         *said += 1 + datagram.len();
         let length = datagram.len().min(buffer.len());
@@ -91,6 +94,6 @@ impl Datagram for Datagrams {
             *to = *from;
         }
         let from = Target::parse("192.0.2.1:1").map_err(io::Error::other)?;
-        Ok((length, from))
+        Poll::Ready(Ok((length, from)))
     }
 }

@@ -1,12 +1,12 @@
-//! The traits that everything which carries traffic implements: [`Dialer`] for connections, [`Datagram`] for UDP.
+//! The trait of everything that carries traffic: [`Dialer`] opens streams and datagram associations.
 
-use std::{fmt::Debug, io, net::SocketAddr};
+use std::{fmt::Debug, net::SocketAddr};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 use http::{HeaderValue, Request, Uri, header::PROXY_AUTHORIZATION};
 
-use crate::{Attempt, BoxStream, Cause, DialError};
+use crate::{Attempt, BoxDatagram, BoxStream, Cause, DialError};
 
 /// How the other end of a stream wants the request line of a plain HTTP request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,25 +91,6 @@ pub trait LocalNetwork: Debug + Send + Sync {
     /// As for connecting: nothing resolves, or nothing is allowed.
     async fn candidates(&self, target: &Target, attempt: &Attempt) -> Result<Vec<SocketAddr>, DialError>;
 }
-
-/// Datagrams to and from any target, over one association.
-#[async_trait]
-pub trait Datagram: Send + Sync {
-    /// Sends one datagram.
-    ///
-    /// # Errors
-    /// When the association is gone or the datagram is too large.
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()>;
-
-    /// Receives one datagram into `buffer`; what does not fit is cut off. Returns its length and who sent it.
-    ///
-    /// # Errors
-    /// When the association is gone.
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)>;
-}
-
-/// An open datagram association, whatever carries it.
-pub type BoxDatagram = Box<dyn Datagram>;
 
 /// A dialer whose streams always lead to the target: an HTTP proxy is asked for a tunnel (CONNECT) for plain requests, too.
 #[derive(Debug)]

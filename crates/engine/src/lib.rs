@@ -7,6 +7,7 @@
 mod attempt;
 mod chain;
 mod clock;
+mod datagram;
 mod dialer;
 mod engine;
 mod error;
@@ -30,7 +31,8 @@ mod tests;
 
 pub use attempt::Attempt;
 pub use clock::Clock;
-pub use dialer::{BoxDatagram, Datagram, Dialer, LocalNetwork, RequestForm, Tunnelled};
+pub use datagram::{BoxDatagram, Datagram};
+pub use dialer::{Dialer, LocalNetwork, RequestForm, Tunnelled};
 pub use engine::{Engine, EngineList};
 pub use error::{BuildError, Cause, DialError};
 pub use io::prefixed::Prefixed;

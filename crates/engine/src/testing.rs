@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -128,18 +128,17 @@ pub(crate) type Flying = (Vec<u8>, Target);
 /// The near end of a path of datagrams in memory.
 struct Path {
     up: mpsc::Sender<Flying>,
-    down: tokio::sync::Mutex<mpsc::Receiver<Flying>>,
+    down: Mutex<mpsc::Receiver<Flying>>,
 }
 
-#[async_trait]
 impl Datagram for Path {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        self.up.send((payload.to_vec(), target.clone())).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        Poll::Ready(self.up.try_send((payload.to_vec(), target.clone())).map_err(|_| io::ErrorKind::BrokenPipe.into()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let (payload, from) = self.down.lock().await.recv().await.ok_or(Cause::Closed)?;
-        Ok((copy_packet(&payload, buffer), from))
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        let (payload, from) = ready!(self.down.lock().poll_recv(cx)).ok_or(Cause::Closed)?;
+        Poll::Ready(Ok((copy_packet(&payload, buffer), from)))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod copy;
 pub(crate) mod first_write;
 pub(crate) mod header_stream;
 pub(crate) mod http_head;
+pub(crate) mod name_lookup;
 pub(crate) mod prefixed;
 pub(crate) mod read_buffer;
 pub(crate) mod read_through;

@@ -80,19 +80,31 @@ impl SystemDialer {
         if self.policy == AddressPolicy::PublicOnly && target.host().reach() == Reach::Private {
             return Err(forbidden);
         }
-        let allowed = |ip: &IpAddr| self.policy.allows(*ip);
-        let addresses: Vec<_> = match target.host() {
-            Host::Ip(ip) => [*ip].into_iter().filter(allowed).map(|ip| SocketAddr::new(ip, target.port())).collect(),
-            Host::Name(name) => {
-                let found = attempt.stage(Stage::Resolve, self.resolver.resolve(name)).await?;
-                found.iter().copied().filter(allowed).map(|ip| SocketAddr::new(ip, target.port())).collect()
+        let name = match target.host() {
+            Host::Ip(ip) => {
+                let address = SocketAddr::new(*ip, target.port());
+                return self.permit(address).map(|()| vec![address]).map_err(|cause| DialError::new(Stage::Resolve, cause));
             }
+            Host::Name(name) => name,
         };
-        if addresses.is_empty() {
-            return Err(forbidden);
+        let found = attempt.stage(Stage::Resolve, self.resolver.resolve(name)).await?;
+        let (mut allowed, mut refused) = (Vec::new(), forbidden);
+        for address in found.iter().map(|ip| SocketAddr::new(*ip, target.port())) {
+            match self.permit(address) {
+                Ok(()) => allowed.push(address),
+                Err(cause @ Cause::OwnListener) => refused = DialError::new(Stage::Resolve, cause),
+                Err(_) => {}
+            }
         }
-        let foreign: Vec<_> = addresses.into_iter().filter(|address| !self.own.holds(*address)).collect();
-        if foreign.is_empty() { Err(DialError::new(Stage::Resolve, Cause::OwnListener)) } else { Ok(foreign) }
+        if allowed.is_empty() { Err(refused) } else { Ok(allowed) }
+    }
+
+    /// Refuses an address that the policy forbids, and this process's own listeners.
+    fn permit(&self, address: SocketAddr) -> Result<(), Cause> {
+        if !self.policy.allows(address.ip()) {
+            return Err(Cause::ForbiddenAddress);
+        }
+        if self.own.holds(address) { Err(Cause::OwnListener) } else { Ok(()) }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Datagrams framed in a stream: the codec knows the bytes, this knows the connection.
 
-use std::{future::poll_fn, io, ops::Range};
+use std::{
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use async_trait::async_trait;
 use hezar_core::Target;
 use parking_lot::Mutex;
-use tokio::{
-    io::{AsyncWriteExt, ReadHalf, WriteHalf, split},
-    sync::Mutex as AsyncMutex,
-};
+use tokio::io::{AsyncWrite, ReadHalf, WriteHalf, split};
 
 use crate::{
     BoxStream, Cause, Datagram,
@@ -64,8 +65,8 @@ pub(crate) fn unsendable(why: &'static str) -> io::Error {
 /// The association over a stream.
 pub(crate) struct Packets<C> {
     codec: Mutex<C>,
-    reading: AsyncMutex<Reading>,
-    writing: AsyncMutex<Writing>,
+    reading: Mutex<Reading>,
+    writing: Mutex<Writing>,
 }
 
 struct Reading {
@@ -85,52 +86,61 @@ impl<C: PacketCodec> Packets<C> {
         let (reader, writer) = split(io);
         Self {
             codec: Mutex::new(codec),
-            reading: AsyncMutex::new(Reading { io: reader, read_buffer: ReadBuffer::default(), over: false }),
-            writing: AsyncMutex::new(Writing { io: writer, write_buffer: WriteBuffer::default() }),
+            reading: Mutex::new(Reading { io: reader, read_buffer: ReadBuffer::default(), over: false }),
+            writing: Mutex::new(Writing { io: writer, write_buffer: WriteBuffer::default() }),
         }
     }
 
-    async fn receive(&self, reading: &mut Reading, buffer: &mut [u8]) -> Result<(usize, Target), Cause> {
+    fn poll_receive(
+        &self,
+        reading: &mut Reading,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<(usize, Target), Cause>> {
         let Reading { io, read_buffer, over } = reading;
         if *over {
-            return Err(Cause::Closed);
+            return Poll::Ready(Err(Cause::Closed));
         }
         loop {
             let taken = self.codec.lock().take(read_buffer.bytes())?;
             match taken {
                 Taken::Need(length) => {
-                    if poll_fn(|cx| read_buffer.poll_fill(io, length, cx)).await? == 0 {
-                        return Err(Cause::Closed);
+                    if ready!(read_buffer.poll_fill(io, length, cx))? == 0 {
+                        return Poll::Ready(Err(Cause::Closed));
                     }
                 }
                 Taken::Used(used) => read_buffer.consume(used),
                 Taken::Packet { used, payload, from } => {
                     let length = copy_packet(read_buffer.bytes().get(payload).unwrap_or_default(), buffer);
                     read_buffer.consume(used);
-                    return Ok((length, from));
+                    return Poll::Ready(Ok((length, from)));
                 }
-                Taken::End => return Err(Cause::Closed),
+                Taken::End => return Poll::Ready(Err(Cause::Closed)),
             }
         }
     }
 }
 
-#[async_trait]
 impl<C: PacketCodec> Datagram for Packets<C> {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        let mut writing = self.writing.lock().await;
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        let mut writing = self.writing.lock();
         let Writing { io, write_buffer } = &mut *writing;
-        // What a call that was given up has left goes first, so that no frame is ever cut.
-        poll_fn(|cx| write_buffer.poll_drain(io, cx)).await?;
-        self.codec.lock().put(payload, target, write_buffer.buffer())?;
-        poll_fn(|cx| write_buffer.poll_drain(io, cx)).await?;
-        io.flush().await
+        // The frames before go first, so that at most one waits in the buffer and none is ever cut.
+        ready!(write_buffer.poll_drain(io, cx))?;
+        Poll::Ready(self.codec.lock().put(payload, target, write_buffer.buffer()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut reading = self.reading.lock().await;
-        let result = self.receive(&mut reading, buffer).await;
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut writing = self.writing.lock();
+        let Writing { io, write_buffer } = &mut *writing;
+        ready!(write_buffer.poll_drain(io, cx))?;
+        Pin::new(io).poll_flush(cx)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        let mut reading = self.reading.lock();
+        let result = ready!(self.poll_receive(&mut reading, cx, buffer));
         reading.over |= result.is_err();
-        Ok(result?)
+        Poll::Ready(Ok(result?))
     }
 }

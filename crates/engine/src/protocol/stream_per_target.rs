@@ -7,13 +7,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use hezar_core::Target;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::packets::unsendable;
@@ -54,7 +55,7 @@ pub(crate) trait Opener: Send + Sync + 'static {
 pub(crate) struct PerTarget {
     shared: Arc<Shared>,
     flows: Mutex<Flows>,
-    answers: AsyncMutex<mpsc::Receiver<Answer>>,
+    answers: Mutex<mpsc::Receiver<Answer>>,
 }
 
 /// An answer, or why the whole association is over.
@@ -91,7 +92,7 @@ impl PerTarget {
         let spare = opener.open(attempt).await?;
         let (answer, answers) = mpsc::channel(ANSWERS);
         let shared = Shared { opener: Box::new(opener), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
-        Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: AsyncMutex::new(answers) })
+        Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: Mutex::new(answers) })
     }
 }
 
@@ -161,21 +162,20 @@ impl Shared {
     }
 }
 
-#[async_trait]
 impl Datagram for PerTarget {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+    fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         if payload.len() > MAX_DATAGRAM {
-            return Err(unsendable("the datagram is too large"));
+            return Poll::Ready(Err(unsendable("the datagram is too large")));
         }
         let queue = self.flows.lock().queue(self.shared.opener.stream_for(target), &self.shared);
         // A full queue loses the datagram, as any narrow path does.
         let _ = queue.try_send((payload.into(), target.clone()));
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         // This association holds a sender itself, so the channel never ends before it.
-        let (payload, from) = self.answers.lock().await.recv().await.ok_or(Cause::Closed)??;
-        Ok((copy_packet(&payload, buffer), from))
+        let (payload, from) = ready!(self.answers.lock().poll_recv(cx)).ok_or(Cause::Closed)??;
+        Poll::Ready(Ok((copy_packet(&payload, buffer), from)))
     }
 }

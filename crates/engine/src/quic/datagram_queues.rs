@@ -1,6 +1,11 @@
 //! The datagram associations of one connection: each has a number and a bounded queue of what was sent to it.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -34,7 +39,7 @@ pub(crate) struct DatagramQueue<K: Copy + Eq + Hash, T> {
     /// The number.
     pub(crate) id: K,
     /// What was sent to it.
-    pub(crate) queue: tokio::sync::Mutex<Receiver<T>>,
+    queue: Mutex<Receiver<T>>,
     all: Arc<DatagramQueues<K, T>>,
 }
 
@@ -56,7 +61,7 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
         state.queues.insert(id, sender);
         let unread = !std::mem::replace(&mut state.read, true);
         drop(state);
-        Some((DatagramQueue { id, queue: tokio::sync::Mutex::new(receiver), all: Arc::clone(self) }, unread))
+        Some((DatagramQueue { id, queue: Mutex::new(receiver), all: Arc::clone(self) }, unread))
     }
 
     /// Puts a datagram into its queue; one for an unknown number, or too many, are lost.
@@ -72,6 +77,13 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
         let mut state = self.0.lock();
         state.over = true;
         state.queues.clear();
+    }
+}
+
+impl<K: Copy + Eq + Hash, T> DatagramQueue<K, T> {
+    /// The next datagram; `None` when the connection is over.
+    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.queue.lock().poll_recv(cx)
     }
 }
 

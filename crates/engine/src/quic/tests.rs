@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant as StdInstant},
 };
 
@@ -310,17 +311,16 @@ struct LosingDatagram {
     sent: AtomicUsize,
 }
 
-#[async_trait::async_trait]
 impl crate::Datagram for LosingDatagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         if self.sent.fetch_add(1, Ordering::Relaxed) % 12 == 11 {
-            return Ok(());
+            return Poll::Ready(Ok(()));
         }
-        self.inner.send_to(payload, target).await
+        self.inner.poll_send_to(cx, payload, target)
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        self.inner.recv_from(buffer).await
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        self.inner.poll_recv_from(cx, buffer)
     }
 }
 

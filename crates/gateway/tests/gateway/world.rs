@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -175,17 +175,16 @@ impl Dialer for Fake {
 struct Flight {
     does: Does,
     sender: mpsc::Sender<Option<Answer>>,
-    receiver: tokio::sync::Mutex<mpsc::Receiver<Option<Answer>>>,
+    receiver: Mutex<mpsc::Receiver<Option<Answer>>>,
 }
 
 /// A payload and its sender; its absence ends the association.
 type Answer = (Vec<u8>, Target);
 
-#[async_trait]
 impl Datagram for Flight {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+    fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         if payload.len() > 10_000 {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         }
         let from = match target.to_string().as_str() {
             "moved.example:1" => Target::parse("elsewhere.example:2").unwrap(),
@@ -195,18 +194,18 @@ impl Datagram for Flight {
             Does::Echo if payload == b"end" => None,
             Does::Echo => Some((payload.to_vec(), from)),
             Does::HangUp => None,
-            _ => return Ok(()),
+            _ => return Poll::Ready(Ok(())),
         };
-        self.sender.send(answer).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        Poll::Ready(self.sender.try_send(answer).map_err(|_| io::ErrorKind::BrokenPipe.into()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        match self.receiver.lock().await.recv().await.flatten() {
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        match ready!(self.receiver.lock().poll_recv(cx)).flatten() {
             Some((payload, from)) => {
                 buffer[..payload.len()].copy_from_slice(&payload);
-                Ok((payload.len(), from))
+                Poll::Ready(Ok((payload.len(), from)))
             }
-            None => Err(Cause::Closed.into()),
+            None => Poll::Ready(Err(Cause::Closed.into())),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicU16, Ordering},
     },
+    task::{Context, Poll, ready},
 };
 
-use async_trait::async_trait;
 use hezar_core::{Stage, Target};
 use parking_lot::Mutex;
 
@@ -59,9 +59,8 @@ impl Hysteria2Datagram {
     }
 }
 
-#[async_trait]
-impl Datagram for Hysteria2Datagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+impl Hysteria2Datagram {
+    fn send(&self, payload: &[u8], target: &Target) -> io::Result<()> {
         let address = target.to_string();
         let room = self.link.room()?.saturating_sub(wire::header(&address));
         let (count, pieces) = fragments::cut(payload, room, room).ok_or(io::ErrorKind::InvalidInput)?;
@@ -72,15 +71,21 @@ impl Datagram for Hysteria2Datagram {
         }
         Ok(())
     }
+}
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut queue = self.datagram_queue.queue.lock().await;
+impl Datagram for Hysteria2Datagram {
+    fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        Poll::Ready(self.send(payload, target))
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         loop {
-            let message = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
+            let received = ready!(self.datagram_queue.poll_recv(cx));
+            let message = received.ok_or_else(|| io::Error::from(self.link.end()))?;
             let Message { packet, piece, pieces, address, payload, .. } = message;
             let whole = self.fragments.lock().take(packet, piece, pieces, payload);
             if let Some(whole) = whole {
-                return Ok((copy_packet(&whole, buffer), address));
+                return Poll::Ready(Ok((copy_packet(&whole, buffer), address)));
             }
         }
     }

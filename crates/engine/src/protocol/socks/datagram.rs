@@ -1,10 +1,14 @@
 //! Datagrams beside a SOCKS5 stream: the association lasts as long as the stream (RFC 1928 §7).
 
-use std::io;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use async_trait::async_trait;
 use hezar_core::{Host, Reach, Target};
-use tokio::{io::AsyncReadExt, sync::Mutex};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::wire;
 use crate::{
@@ -47,33 +51,50 @@ pub(super) fn relay_address(server: &Target, bound: Option<Target>) -> Option<Ta
     if unknown || inside { Target::new(server.host().clone(), bound.port()).ok() } else { Some(bound) }
 }
 
-#[async_trait]
-impl Datagram for SocksDatagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        if payload.len() > MAX_DATAGRAM - MAX_HEADER {
-            return Err(unsendable("the datagram is too large for SOCKS5"));
+impl Receiving {
+    /// Reads the control stream, on which nothing is expected, until it has nothing more to say.
+    ///
+    /// # Errors
+    /// [`Cause::Closed`] at its end, which is the association's end.
+    fn check_control(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut ignored = [0; 64];
+        loop {
+            let mut read = ReadBuf::new(&mut ignored);
+            match Pin::new(&mut self.control).poll_read(cx, &mut read) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(result) => result?,
+            }
+            if read.filled().is_empty() {
+                return Err(Cause::Closed.into());
+            }
         }
-        self.outer.send_to(&wire::datagram(target, payload), &self.relay).await
+    }
+}
+
+impl Datagram for SocksDatagram {
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        if payload.len() > MAX_DATAGRAM - MAX_HEADER {
+            return Poll::Ready(Err(unsendable("the datagram is too large for SOCKS5")));
+        }
+        self.outer.poll_send_to(cx, &wire::datagram(target, payload), &self.relay)
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut receiving = self.receiving.lock().await;
-        let Receiving { control, bytes } = &mut *receiving;
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outer.poll_flush(cx)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        let mut receiving = self.receiving.lock();
+        receiving.check_control(cx)?;
+        let bytes = &mut receiving.bytes;
         bytes.resize(MAX_DATAGRAM, 0);
         loop {
-            let mut ignored = [0; 64];
-            let (length, from) = tokio::select! {
-                read = control.read(&mut ignored) => match read? {
-                    0 => return Err(Cause::Closed.into()),
-                    _ => continue,
-                },
-                received = self.outer.recv_from(bytes) => received?,
-            };
+            let (length, from) = ready!(self.outer.poll_recv_from(cx, bytes))?;
             if !may_be(&self.relay, &from) {
                 continue;
             }
             if let Some((from, payload)) = wire::open_datagram(bytes.get(..length).unwrap_or_default()) {
-                return Ok((copy_packet(payload, buffer), from));
+                return Poll::Ready(Ok((copy_packet(payload, buffer), from)));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Trojan against its definition and against a server written down from it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use hezar_core::{Host, Secret, Target, Trojan};
 use proptest::prelude::*;
@@ -149,4 +152,26 @@ proptest! {
     fn any_packets(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         datagram_contract::survives(super::datagram::Codec::new(wire::key("x")), bytes);
     }
+}
+
+#[tokio::test]
+async fn a_datagram_is_taken_whole_or_not_at_all() {
+    let (connector, mut peer) = connector_pair(1, 64 * 1024);
+    let association = datagram_contract::associate(&dialer, connector).await;
+    let target = contract::target();
+    let (mut cx, mut taken) = (Context::from_waker(Waker::noop()), 0);
+    // Nobody reads, so at some time nothing more is taken.
+    while association.poll_send_to(&mut cx, &[taken; 30_000], &target).is_ready() {
+        taken += 1;
+        assert!(taken < 10);
+    }
+    let length = (56 + 2 + 1 + 15 + 2) + usize::from(taken) * (15 + 2 + 2 + 30_000);
+    let mut read = vec![0; 1 + length];
+    let reading = peer.read_exact(&mut read[..length]);
+    let (flushed, read_all) = tokio::join!(std::future::poll_fn(|cx| association.poll_flush(cx)), reading);
+    flushed.unwrap();
+    read_all.unwrap();
+    drop(association);
+    assert_eq!(peer.read(&mut read[length..]).await.unwrap(), 0, "what was not taken was not sent");
+    assert_eq!(read[length - 1], taken - 1);
 }

@@ -6,11 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicU16, Ordering},
     },
+    task::{Context, Poll, ready},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use hezar_core::{Stage, Target, UdpRelayMode};
 use parking_lot::Mutex;
 
@@ -33,13 +33,14 @@ const MOST_IN_STREAM: usize = 65_535;
 const MOST_SENDERS: usize = 8;
 
 /// One session.
-#[derive(Debug)]
 pub(super) struct TuicDatagram {
     link: Arc<QuicConnection<Session>>,
     datagram_queue: DatagramQueue<u16, Packet>,
     incoming: Mutex<Incoming>,
     packet: AtomicU16,
     mode: UdpRelayMode,
+    /// The last packet in a stream of its own, while the server takes no more bytes or streams.
+    sending: Mutex<Option<BoxFuture<'static, io::Result<()>>>>,
     _lease: ConnectionGuard,
 }
 
@@ -68,49 +69,82 @@ impl TuicDatagram {
         let added = link.session.datagram_queues.add(|n| (n & 0xffff) as u16);
         let (datagram_queue, _) = added.ok_or_else(|| failed(link.end()))?;
         let packet = AtomicU16::new(rand::random());
-        Ok(Self { link, datagram_queue, incoming: Mutex::default(), packet, mode, _lease: lease })
+        Ok(Self {
+            link,
+            datagram_queue,
+            incoming: Mutex::default(),
+            packet,
+            mode,
+            sending: Mutex::new(None),
+            _lease: lease,
+        })
     }
 
-    async fn send(&self, command: Bytes) -> io::Result<()> {
-        match self.mode {
-            UdpRelayMode::Native => Ok(self.link.send(command)?),
-            UdpRelayMode::Quic => {
-                let mut stream =
-                    self.link.connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
-                stream.write_chunk(command).await.map_err(|_| io::Error::from(self.link.end()))?;
-                // Nothing follows; the end is told or the connection is over.
-                let _ = stream.finish();
-                Ok(())
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Datagram for TuicDatagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        let (first, later) = match self.mode {
-            UdpRelayMode::Native => {
-                let most = self.link.room()?;
-                let (first, later) = wire::headers(target);
-                (most.saturating_sub(first), most.saturating_sub(later))
-            }
-            UdpRelayMode::Quic => (MOST_IN_STREAM, 0),
-        };
+    /// Sends a packet in QUIC's datagrams, in as many pieces as it needs.
+    fn send_native(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+        let most = self.link.room()?;
+        let (first, later) = wire::headers(target);
+        let (first, later) = (most.saturating_sub(first), most.saturating_sub(later));
         let (count, pieces) = fragments::cut(payload, first, later).ok_or(io::ErrorKind::InvalidInput)?;
         let packet = self.packet.fetch_add(1, Ordering::Relaxed);
         for (piece, part) in pieces {
-            self.send(wire::packet(self.datagram_queue.id, packet, (piece, count), target, part)).await?;
+            self.link.send(wire::packet(self.datagram_queue.id, packet, (piece, count), target, part))?;
         }
         Ok(())
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut queue = self.datagram_queue.queue.lock().await;
+    /// Sends a packet in a stream of its own, after the one before.
+    fn poll_send_in_stream(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        if payload.len() > MOST_IN_STREAM {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
+        let mut sending = self.sending.lock();
+        ready!(poll_sent(&mut sending, cx))?;
+        let packet = self.packet.fetch_add(1, Ordering::Relaxed);
+        let command = wire::packet(self.datagram_queue.id, packet, (0, 1), target, payload);
+        *sending = Some(send_in_stream(Arc::clone(&self.link), command).boxed());
+        // It is taken; what is left of it is sent before the next one.
+        match poll_sent(&mut sending, cx) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            sent => sent,
+        }
+    }
+}
+
+/// Waits for the packet that is being sent, if any is.
+fn poll_sent(sending: &mut Option<BoxFuture<'static, io::Result<()>>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let Some(packet) = sending else { return Poll::Ready(Ok(())) };
+    let sent = ready!(packet.as_mut().poll(cx));
+    *sending = None;
+    Poll::Ready(sent)
+}
+
+async fn send_in_stream(link: Arc<QuicConnection<Session>>, command: Bytes) -> io::Result<()> {
+    let mut stream = link.connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
+    stream.write_chunk(command).await.map_err(|_| io::Error::from(link.end()))?;
+    // Nothing follows; the end is told or the connection is over.
+    let _ = stream.finish();
+    Ok(())
+}
+
+impl Datagram for TuicDatagram {
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        match self.mode {
+            UdpRelayMode::Native => Poll::Ready(self.send_native(payload, target)),
+            UdpRelayMode::Quic => self.poll_send_in_stream(cx, payload, target),
+        }
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_sent(&mut self.sending.lock(), cx)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         loop {
-            let packet = queue.recv().await.ok_or_else(|| io::Error::from(self.link.end()))?;
+            let received = ready!(self.datagram_queue.poll_recv(cx));
+            let packet = received.ok_or_else(|| io::Error::from(self.link.end()))?;
             if let Some((whole, sender)) = self.incoming.lock().take(packet) {
-                return Ok((copy_packet(&whole, buffer), sender));
+                return Poll::Ready(Ok((copy_packet(&whole, buffer), sender)));
             }
         }
     }

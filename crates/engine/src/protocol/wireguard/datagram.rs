@@ -5,10 +5,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, ready},
 };
 
-use async_trait::async_trait;
+use futures_util::FutureExt;
 use hezar_core::{Host, Target};
 use smoltcp::{
     iface::SocketHandle,
@@ -17,12 +17,16 @@ use smoltcp::{
 };
 
 use super::tunnel::Tunnel;
-use crate::{Cause, Datagram, io::copy::copy_packet};
+use crate::{
+    Cause, Datagram,
+    io::{copy::copy_packet, name_lookup::NameLookup},
+};
 
 /// The association. Dropping it closes it.
 pub(super) struct TunnelDatagram {
     tunnel: Arc<Tunnel>,
     handle: SocketHandle,
+    lookup: NameLookup,
 }
 
 impl TunnelDatagram {
@@ -38,7 +42,7 @@ impl TunnelDatagram {
             }
             stack.associate()?
         };
-        Ok(Self { tunnel, handle })
+        Ok(Self { tunnel, handle, lookup: NameLookup::default() })
     }
 
     /// Sends to an address.
@@ -46,7 +50,11 @@ impl TunnelDatagram {
     /// # Errors
     /// When the datagram is larger than the tunnel allows, or the tunnel is over.
     pub(super) async fn send(&self, payload: &[u8], target: SocketAddr) -> io::Result<()> {
-        poll_fn(|cx| {
+        poll_fn(|cx| self.poll_send(cx, payload, target)).await
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, payload: &[u8], target: SocketAddr) -> Poll<io::Result<()>> {
+        let sent = {
             let mut stack = self.tunnel.stack.lock();
             if payload.len() > stack.datagram_room(target.ip()) {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::InvalidInput)));
@@ -58,18 +66,20 @@ impl TunnelDatagram {
             if !socket.is_open() {
                 return Poll::Ready(Err(Cause::Closed.into()));
             }
-            match socket.send_slice(payload, IpEndpoint::from(target)) {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(SendError::BufferFull) => {
-                    socket.register_send_waker(cx.waker());
-                    Poll::Pending
-                }
-                Err(SendError::Unaddressable) => Poll::Ready(Err(io::ErrorKind::NetworkUnreachable.into())),
+            let sent = socket.send_slice(payload, IpEndpoint::from(target));
+            if sent == Err(SendError::BufferFull) {
+                socket.register_send_waker(cx.waker());
             }
-        })
-        .await?;
-        self.tunnel.changed.notify_one();
-        Ok(())
+            sent
+        };
+        match sent {
+            Ok(()) => {
+                self.tunnel.changed.notify_one();
+                Poll::Ready(Ok(()))
+            }
+            Err(SendError::BufferFull) => Poll::Pending,
+            Err(SendError::Unaddressable) => Poll::Ready(Err(io::ErrorKind::NetworkUnreachable.into())),
+        }
     }
 
     /// Receives one datagram and who sent it; what does not fit is cut off.
@@ -77,44 +87,53 @@ impl TunnelDatagram {
     /// # Errors
     /// When the tunnel is over.
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        poll_fn(|cx| {
-            let mut stack = self.tunnel.stack.lock();
-            let socket = stack.sockets.get_mut::<Socket<'_>>(self.handle);
-            if !socket.is_open() {
-                return Poll::Ready(Err(Cause::Closed.into()));
+        poll_fn(|cx| self.poll_receive(cx, buffer)).await
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let mut stack = self.tunnel.stack.lock();
+        let socket = stack.sockets.get_mut::<Socket<'_>>(self.handle);
+        if !socket.is_open() {
+            return Poll::Ready(Err(Cause::Closed.into()));
+        }
+        match socket.recv() {
+            Ok((payload, from)) => {
+                let length = copy_packet(payload, buffer);
+                let from = SocketAddr::new(IpAddr::from(from.endpoint.addr), from.endpoint.port);
+                Poll::Ready(Ok((length, from)))
             }
-            match socket.recv() {
-                Ok((payload, from)) => {
-                    let length = copy_packet(payload, buffer);
-                    let from = SocketAddr::new(IpAddr::from(from.endpoint.addr), from.endpoint.port);
-                    Poll::Ready(Ok((length, from)))
-                }
-                Err(RecvError::Exhausted | RecvError::Truncated) => {
-                    socket.register_recv_waker(cx.waker());
-                    Poll::Pending
-                }
+            Err(RecvError::Exhausted | RecvError::Truncated) => {
+                socket.register_recv_waker(cx.waker());
+                Poll::Pending
             }
+        }
+    }
+
+    /// The address of a target; a name is looked up through the tunnel.
+    fn poll_address(&self, cx: &mut Context<'_>, target: &Target) -> Poll<io::Result<SocketAddr>> {
+        let name = match target.host() {
+            Host::Ip(address) => return Poll::Ready(Ok(SocketAddr::new(*address, target.port()))),
+            Host::Name(name) => name,
+        };
+        self.lookup.poll(cx, target, || {
+            let (tunnel, name, port) = (Arc::clone(&self.tunnel), name.clone(), target.port());
+            async move { Ok(SocketAddr::new(tunnel.names.resolve(&tunnel, &name).await?, port)) }.boxed()
         })
-        .await
     }
 }
 
-#[async_trait]
 impl Datagram for TunnelDatagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
-        let address = match target.host() {
-            Host::Ip(address) => *address,
-            Host::Name(name) => self.tunnel.names.resolve(&self.tunnel, name).await?,
-        };
-        self.send(payload, SocketAddr::new(address, target.port())).await
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        let address = ready!(self.poll_address(cx, target))?;
+        self.poll_send(cx, payload, address)
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         loop {
-            let (length, from) = self.receive(buffer).await?;
+            let (length, from) = ready!(self.poll_receive(cx, buffer))?;
             // A datagram from port 0 cannot be answered; there is nothing to tell about it.
             if let Ok(target) = Target::try_from(from) {
-                return Ok((length, target));
+                return Poll::Ready(Ok((length, target)));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -71,24 +72,23 @@ impl Dialer for Wire {
 #[derive(Debug)]
 struct Memory {
     to: mpsc::UnboundedSender<Vec<u8>>,
-    from: Mutex<mpsc::UnboundedReceiver<Vec<u8>>>,
+    from: parking_lot::Mutex<mpsc::UnboundedReceiver<Vec<u8>>>,
 }
 
 fn memory() -> (Memory, Memory) {
     let ((a, from_a), (b, from_b)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    (Memory { to: a, from: Mutex::new(from_b) }, Memory { to: b, from: Mutex::new(from_a) })
+    (Memory { to: a, from: parking_lot::Mutex::new(from_b) }, Memory { to: b, from: parking_lot::Mutex::new(from_a) })
 }
 
-#[async_trait]
 impl Datagram for Memory {
-    async fn send_to(&self, payload: &[u8], _: &Target) -> std::io::Result<()> {
-        self.to.send(payload.to_vec()).map_err(|_| Cause::Closed.into())
+    fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], _: &Target) -> Poll<std::io::Result<()>> {
+        Poll::Ready(self.to.send(payload.to_vec()).map_err(|_| Cause::Closed.into()))
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> std::io::Result<(usize, Target)> {
-        let datagram = self.from.lock().await.recv().await.ok_or(Cause::Closed)?;
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<std::io::Result<(usize, Target)>> {
+        let datagram = ready!(self.from.lock().poll_recv(cx)).ok_or(Cause::Closed)?;
         buffer[..datagram.len()].copy_from_slice(&datagram);
-        Ok((datagram.len(), Target::parse("192.0.2.1:51820").unwrap()))
+        Poll::Ready(Ok((datagram.len(), Target::parse("192.0.2.1:51820").unwrap())))
     }
 }
 
@@ -143,6 +143,7 @@ impl Device for Packets {
 
 /// A server that echoes TCP on 192.0.2.7:80 and UDP on 192.0.2.7:7, and answers names on 1.1.1.1:53.
 async fn serve(wire: Memory, server: StaticSecret, client: PublicKey) {
+    let wire: &dyn Datagram = &wire;
     let mut tunn = Tunn::new(server, client, Some([5; 32]), None, 1, None);
     let mut packets = Packets::default();
     let mut interface = Interface::new(Config::new(HardwareAddress::Ip), &mut packets, StackInstant::ZERO);

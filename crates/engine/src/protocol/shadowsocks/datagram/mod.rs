@@ -1,12 +1,13 @@
 //! Shadowsocks datagrams: each is sealed for itself and goes to the server as a datagram of its own.
 
-use std::io;
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
 
-use async_trait::async_trait;
 use hezar_core::Target;
 use parking_lot::Mutex;
 use rand::RngExt;
-use tokio::sync::Mutex as AsyncMutex;
 
 use super::{Cipher, aead2017, aead2022, packet2022, random, unix_now, wire};
 use crate::{
@@ -40,7 +41,7 @@ pub(super) struct ShadowsocksDatagram {
     server: Target,
     packets: Mutex<Packets>,
     /// The sealed packet that was received; it is longer than what the caller has room for.
-    received: AsyncMutex<Vec<u8>>,
+    received: Mutex<Vec<u8>>,
 }
 
 impl ShadowsocksDatagram {
@@ -59,7 +60,7 @@ impl ShadowsocksDatagram {
             #[cfg(feature = "stream-cipher")]
             Cipher::Legacy(key) => Packets::Legacy(key.clone()),
         };
-        Ok(Self { outer, server, packets: Mutex::new(packets), received: AsyncMutex::default() })
+        Ok(Self { outer, server, packets: Mutex::new(packets), received: Mutex::default() })
     }
 }
 
@@ -106,27 +107,31 @@ impl Packets {
     }
 }
 
-#[async_trait]
 impl Datagram for ShadowsocksDatagram {
-    async fn send_to(&self, payload: &[u8], target: &Target) -> io::Result<()> {
+    fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
-            return Err(unsendable("the datagram is too large for Shadowsocks"));
+            return Poll::Ready(Err(unsendable("the datagram is too large for Shadowsocks")));
         }
+        // When the way is not free yet, it is sealed again at the next call: a number is skipped, as if it were lost.
         let packet = self.packets.lock().seal(payload, target)?;
-        self.outer.send_to(&packet, &self.server).await
+        self.outer.poll_send_to(cx, &packet, &self.server)
     }
 
-    async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, Target)> {
-        let mut received = self.received.lock().await;
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outer.poll_flush(cx)
+    }
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
+        let mut received = self.received.lock();
         received.resize(MAX_DATAGRAM, 0);
         loop {
-            let (length, from) = self.outer.recv_from(&mut received).await?;
+            let (length, from) = ready!(self.outer.poll_recv_from(cx, &mut received))?;
             if !may_be(&self.server, &from) {
                 continue;
             }
             let packet = received.get_mut(..length).unwrap_or_default();
             if let Some((from, payload)) = self.packets.lock().open(packet) {
-                return Ok((copy_packet(payload, buffer), from));
+                return Poll::Ready(Ok((copy_packet(payload, buffer), from)));
             }
         }
     }
