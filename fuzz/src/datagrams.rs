@@ -86,7 +86,9 @@ impl Datagram for Datagrams {
     fn poll_recv_from(&self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         let mut said = self.said.lock();
         let rest = self.bytes.get(*said..).unwrap_or_default();
-        let Some((length, rest)) = rest.split_first() else { return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) };
+        let Some((length, rest)) = rest.split_first() else {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        };
         let datagram = rest.get(..rest.len().min(usize::from(*length))).unwrap_or_default();
         *said += 1 + datagram.len();
         let length = datagram.len().min(buffer.len());

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use anyhow::{Context, bail, ensure};
 use futures_util::future::join_all;
 use hezar_core::Target;
-use hezar_engine::{AddressPolicy, Attempt, Engine as _, NativeEngine, build, handed_over};
+use hezar_engine::{AddressPolicy, Attempt, Engine as _, NativeEngine, build};
 use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, World};
 use tokio::{
@@ -178,10 +178,10 @@ async fn half_close(route: &Route, stage: &Stage, row: Row, at_end: AtEnd) -> an
 
 /// TLS through the node, both ways: it must have left the node's own TLS or encryption each time, in both directions.
 async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> {
-    // The count is the process's.
+    // The count is the engine's.
     static ALONE: Mutex<()> = Mutex::const_new(());
     let _alone = ALONE.lock().await;
-    let before = handed_over();
+    let before = stage.engine.handed_over();
     let dialer = |link: &str| parse_link(link).map(|(spec, _)| spec).map_err(|code| anyhow::anyhow!("{code:?}"));
     let node = stage.engine.dialer(&dialer(link)?, AddressPolicy::Any)?;
     let secured = dialer(&format!("https://{}?sni={SERVER_NAME}", part.site))?;
@@ -200,7 +200,7 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     let mut verdict = [0; 7];
     stream.read_exact(&mut verdict).await.context("no verdict")?;
     ensure!(&verdict == b"intact\n", "damaged on the way up");
-    let after = handed_over();
+    let after = stage.engine.handed_over();
     ensure!(after.sending - before.sending == 2, "we did not leave what is around the inner TLS");
     ensure!(after.receiving - before.receiving == 2, "the peer did not leave what is around the inner TLS");
     Ok(())

@@ -5,6 +5,7 @@
 //! one deadline and every failure knows where it happened and whose fault it was.
 
 mod attempt;
+mod budget;
 mod chain;
 mod clock;
 mod datagram;
@@ -13,6 +14,7 @@ mod engine;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod hand_over;
 pub mod http;
 mod io;
 mod native;
@@ -35,10 +37,10 @@ pub use datagram::{BoxDatagram, Datagram};
 pub use dialer::{Dialer, LocalNetwork, RequestForm, Tunnelled};
 pub use engine::{Engine, EngineList};
 pub use error::{BuildError, Cause, DialError};
+pub use hand_over::HandedOver;
 pub use io::prefixed::Prefixed;
 pub use native::{NativeEngine, NativeEngineConfig, build};
 pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
-pub use protocol::vless::{HandedOver, handed_over};
 pub use security::TlsClients;
 pub use settings::TlsSettings;
 pub use stream::{BoxStream, Stream};

@@ -6,8 +6,8 @@ use hezar_core::{Carrier, NodeSpec, Outbound, Security, StreamProtocol, Tls};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    AddressPolicy, BuildError, Dialer, Engine, Resolver, ResolverConfig, SystemDialer, TlsClients, TlsSettings,
-    chain::ChainedDialer, net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
+    AddressPolicy, BuildError, Dialer, Engine, HandedOver, Resolver, ResolverConfig, SystemDialer, TlsClients,
+    TlsSettings, chain::ChainedDialer, net::OwnListeners, protocol, quic::SharedClients, transport::TransportConnector,
 };
 
 /// Builds the dialer for a node; `via` opens the connection to its first server (system sockets, or another node), `tls`
@@ -110,6 +110,12 @@ impl NativeEngine {
     /// list takes the place of the one before, also for dialers that are already made.
     pub fn set_own_listeners(&self, listeners: impl IntoIterator<Item = SocketAddr>) {
         self.own.set(listeners);
+    }
+
+    /// How many Vision streams of this engine have left their TLS or encryption.
+    #[must_use]
+    pub fn handed_over(&self) -> HandedOver {
+        self.clients.hand_overs.counts()
     }
 
     /// The shared TLS configurations, for [`http::get`](crate::http::get).

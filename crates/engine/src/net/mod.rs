@@ -83,7 +83,10 @@ impl SystemDialer {
         let name = match target.host() {
             Host::Ip(ip) => {
                 let address = SocketAddr::new(*ip, target.port());
-                return self.permit(address).map(|()| vec![address]).map_err(|cause| DialError::new(Stage::Resolve, cause));
+                return self
+                    .permit(address)
+                    .map(|()| vec![address])
+                    .map_err(|cause| DialError::new(Stage::Resolve, cause));
             }
             Host::Name(name) => name,
         };

@@ -11,11 +11,15 @@ use parking_lot::Mutex;
 use quinn::{Connection, Endpoint, VarInt};
 use tokio::{
     io::AsyncWriteExt,
-    time::{Instant, sleep, timeout_at},
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{Dialled, fault::cause_of, server::ActiveHopping, stream::QuicStream};
-use crate::{Attempt, Cause, DialError};
+use crate::{
+    Attempt, Cause, DialError,
+    budget::{ConnectionBudget, IdleConnections, IdleTicket},
+};
 
 /// A connection without streams and associations is closed after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(15);
@@ -35,7 +39,7 @@ pub(crate) struct QuicConnection<S> {
     pub(crate) connection: Connection,
     /// The protocol's own part.
     pub(crate) session: S,
-    uses: Arc<Mutex<Uses>>,
+    counter: Arc<UseCounter>,
     heard: Mutex<LastReceived>,
     endpoint: Arc<Endpoint>,
 }
@@ -46,6 +50,8 @@ struct Uses {
     count: usize,
     /// When the count fell to 0.
     idle_since: Instant,
+    /// Its place among the idle connections of all nodes, while the count is 0.
+    idle: Option<IdleTicket>,
     closed: bool,
 }
 
@@ -56,16 +62,27 @@ struct LastReceived {
     at: Instant,
 }
 
+/// What a connection and its users share.
+#[derive(Debug)]
+struct UseCounter {
+    uses: Mutex<Uses>,
+    idle_connections: Arc<IdleConnections>,
+    /// Told when too many connections of all nodes are idle, and this is the one to close.
+    close: Arc<Notify>,
+}
+
 /// One use of a connection. While it exists the connection is not closed for idleness.
 #[derive(Debug)]
-pub(crate) struct ConnectionGuard(Arc<Mutex<Uses>>);
+pub(crate) struct ConnectionGuard(Arc<UseCounter>);
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let mut uses = self.0.lock();
+        let counter = &self.0;
+        let mut uses = counter.uses.lock();
         uses.count = uses.count.saturating_sub(1);
         if uses.count == 0 {
             uses.idle_since = Instant::now();
+            uses.idle = Some(counter.idle_connections.enter(&counter.close));
         }
     }
 }
@@ -86,11 +103,21 @@ pub(crate) struct QuicPool<S> {
     // Held while a connection is opened, so that the others wait for that one.
     dialling: tokio::sync::Mutex<()>,
     idle: Duration,
+    idle_connections: Arc<IdleConnections>,
 }
 
+impl<S> QuicPool<S> {
+    /// No connection yet; those to come stay within `budget`.
+    pub(crate) fn new(budget: &ConnectionBudget) -> Self {
+        let idle_connections = Arc::clone(&budget.idle);
+        Self { open: Arc::default(), dialling: tokio::sync::Mutex::default(), idle: IDLE, idle_connections }
+    }
+}
+
+#[cfg(test)]
 impl<S> Default for QuicPool<S> {
     fn default() -> Self {
-        Self { open: Arc::default(), dialling: tokio::sync::Mutex::default(), idle: IDLE }
+        Self::new(&ConnectionBudget::default())
     }
 }
 
@@ -99,13 +126,14 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
         if self.connection.close_reason().is_some() {
             return None;
         }
-        let mut uses = self.uses.lock();
+        let mut uses = self.counter.uses.lock();
         if uses.closed {
             return None;
         }
         uses.count += 1;
+        uses.idle = None;
         drop(uses);
-        Some(ConnectionGuard(Arc::clone(&self.uses)))
+        Some(ConnectionGuard(Arc::clone(&self.counter)))
     }
 
     /// Why the connection is over, or that it is closed.
@@ -263,7 +291,11 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         let now = Instant::now();
         let link = Arc::new(QuicConnection {
             heard: Mutex::new(LastReceived { packets: connection.stats().udp_rx.datagrams, at: now }),
-            uses: Arc::new(Mutex::new(Uses { count: 0, idle_since: now, closed: false })),
+            counter: Arc::new(UseCounter {
+                uses: Mutex::new(Uses { count: 0, idle_since: now, idle: None, closed: false }),
+                idle_connections: Arc::clone(&self.idle_connections),
+                close: Arc::default(),
+            }),
             connection,
             session,
             endpoint,
@@ -309,9 +341,11 @@ async fn keep<S>(
     let mut hop_at = hop.as_ref().map(|hop| Instant::now() + hop.hop.interval);
     loop {
         let next = hop_at.map_or(idle_at, |hop_at| hop_at.min(idle_at));
-        if timeout_at(next, link.connection.closed()).await.is_ok() {
-            break;
-        }
+        let is_surplus = tokio::select! {
+            _ = link.connection.closed() => break,
+            () = link.counter.close.notified() => true,
+            () = sleep_until(next) => false,
+        };
         let now = Instant::now();
         if let (Some(at), Some(hop)) = (hop_at, &hop)
             && at <= now
@@ -319,11 +353,11 @@ async fn keep<S>(
             hop.go(&link.endpoint);
             hop_at = Some(now + hop.hop.interval);
         }
-        if idle_at <= now {
-            let mut uses = link.uses.lock();
+        if idle_at <= now || is_surplus {
+            let mut uses = link.counter.uses.lock();
             idle_at = if uses.count > 0 { now } else { uses.idle_since } + idle;
-            if idle_at <= now {
-                uses.closed = true;
+            if idle_at <= now || (is_surplus && uses.count == 0) {
+                (uses.closed, uses.idle) = (true, None);
                 break;
             }
         }

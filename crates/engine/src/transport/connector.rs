@@ -18,6 +18,7 @@ pub(crate) struct TransportConnector {
     connector: Arc<SecureConnector>,
     transport: Transport,
     secured: bool,
+    shared: SharedClients,
 }
 
 impl TransportConnector {
@@ -29,19 +30,20 @@ impl TransportConnector {
         server: &Target,
         carrier: &Carrier,
         via: Arc<dyn Dialer>,
-        clients: &SharedClients,
+        shared: &SharedClients,
     ) -> Result<Self, BuildError> {
-        let (security, transport) = layers(carrier, server, &via, clients)?;
+        let (security, transport) = layers(carrier, server, &via, shared)?;
         // The transport may bring TLS of its own: HTTP/3 does.
         let secured = security.is_secured() || carrier.security() != SecurityKind::None;
-        Ok(Self { connector: Arc::new(SecureConnector::new(server.clone(), via, security)), transport, secured })
+        let connector = Arc::new(SecureConnector::new(server.clone(), via, security));
+        Ok(Self { connector, transport, secured, shared: shared.clone() })
     }
 
     /// Streams to `server`, dialled by `via`, under a security layer that no carrier has.
-    pub(crate) fn secured(server: &Target, security: Secure, via: Arc<dyn Dialer>) -> Self {
+    pub(crate) fn secured(server: &Target, security: Secure, via: Arc<dyn Dialer>, shared: &SharedClients) -> Self {
         let connector = SecureConnector::new(server.clone(), via, security);
         let secured = connector.is_secured();
-        Self { connector: Arc::new(connector), transport: Transport::none(), secured }
+        Self { connector: Arc::new(connector), transport: Transport::none(), secured, shared: shared.clone() }
     }
 
     /// A new stream to the server, security and transport handshakes done. It may share a connection with others.
@@ -63,6 +65,11 @@ impl TransportConnector {
     /// Whether TLS, REALITY or ShadowTLS lies around every stream.
     pub(crate) const fn is_secured(&self) -> bool {
         self.secured
+    }
+
+    /// What the dialers of the engine share.
+    pub(crate) const fn shared(&self) -> &SharedClients {
+        &self.shared
     }
 
     /// The server's address.

@@ -81,13 +81,19 @@ pub(crate) fn layers(
             Ok((security, Transport(Kind::HttpUpgrade(Box::new(client)))))
         }
         Carrier::Grpc { grpc, security } => {
-            let client = GrpcClient::new(grpc, server_name(security), server, *security != Security::None)?;
+            let client = GrpcClient::new(
+                grpc,
+                server_name(security),
+                server,
+                *security != Security::None,
+                shared.budget.clone(),
+            )?;
             let security = Secure::new(&http2_only(security), server, clients, &["h2"])?;
             Ok((security, Transport(Kind::Grpc(Box::new(client)))))
         }
         Carrier::Http2 { http2, tls } => {
             let security = tls.clone().map_or(Security::None, Security::Tls);
-            let client = Http2Client::new(http2, server_name(&security), server, tls.is_some())?;
+            let client = Http2Client::new(http2, server_name(&security), server, tls.is_some(), shared.budget.clone())?;
             let security = Secure::new(&http2_only(&security), server, clients, &["h2"])?;
             Ok((security, Transport(Kind::Http2(Box::new(client)))))
         }
@@ -101,7 +107,8 @@ pub(crate) fn layers(
                         Endpoint::Http1(connector(Secure::new(security, server, clients, &["http/1.1"])?))
                     }
                     Version::Http2 => {
-                        Endpoint::Http2(connector(Secure::new(&http2_only(security), server, clients, &["h2"])?))
+                        let secure = Secure::new(&http2_only(security), server, clients, &["h2"])?;
+                        Endpoint::Http2(connector(secure), shared.budget.clone())
                     }
                 })
             };

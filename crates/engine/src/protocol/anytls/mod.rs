@@ -26,7 +26,8 @@ use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, tran
 /// None: every password can be sent.
 pub(crate) fn build(settings: &AnyTls, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let key = wire::key(settings.password.expose());
-    Ok(Arc::new(AnyTlsDialer { key, connector, pool: Arc::default() }))
+    let pool = Arc::new(Pool::new(&connector.shared().budget));
+    Ok(Arc::new(AnyTlsDialer { key, connector, pool }))
 }
 
 /// Reads a server's frames and a padding scheme, for the fuzz targets.

@@ -9,13 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    runtime::Handle,
-    task::AbortHandle,
-    time::{sleep, timeout},
-};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
 
 use super::session::{Session, SharedScheme};
+use crate::budget::{ConnectionBudget, IdleConnections};
 
 /// The most connections that wait at once; the oldest makes room.
 const MOST_IDLE: usize = 16;
@@ -28,13 +25,18 @@ const FAREWELL: Duration = Duration::from_secs(5);
 type Place = Mutex<Option<Session>>;
 
 /// The connections.
-#[derive(Default)]
 pub(super) struct Pool {
     pub(super) scheme: SharedScheme,
     idle: Mutex<Vec<(Arc<Place>, AbortHandle)>>,
+    idle_connections: Arc<IdleConnections>,
 }
 
 impl Pool {
+    /// No connection yet; those to come are counted among the idle ones of all nodes.
+    pub(super) fn new(budget: &ConnectionBudget) -> Self {
+        Self { scheme: SharedScheme::default(), idle: Mutex::default(), idle_connections: Arc::clone(&budget.idle) }
+    }
+
     /// Takes the newest waiting connection.
     pub(super) fn take(&self) -> Option<Session> {
         loop {
@@ -52,7 +54,7 @@ impl Pool {
         let place = Arc::new(Mutex::new(Some(session)));
         // Held until the task is in the list: it may be over at once.
         let mut idle = self.idle.lock();
-        let task = runtime.spawn(attend(Arc::clone(&place), Arc::downgrade(self)));
+        let task = runtime.spawn(attend(Arc::clone(&place), Arc::downgrade(self), Arc::clone(&self.idle_connections)));
         idle.push((place, task.abort_handle()));
         if idle.len() > MOST_IDLE {
             let (oldest, task) = idle.remove(0);
@@ -77,12 +79,19 @@ impl Drop for Pool {
 }
 
 /// Watches a connection until it is taken, ends, or has waited for too long.
-async fn attend(place: Arc<Place>, pool: Weak<Pool>) {
+async fn attend(place: Arc<Place>, pool: Weak<Pool>, idle_connections: Arc<IdleConnections>) {
+    let close = Arc::new(Notify::new());
+    let _ticket = idle_connections.enter(&close);
     let over = poll_fn(|cx| match place.lock().as_mut() {
         Some(session) => session.poll_attend(cx),
         None => Poll::Ready(()),
     });
-    let _ = timeout(IDLE_LIMIT, over).await;
+    tokio::select! {
+        () = over => {}
+        () = sleep(IDLE_LIMIT) => {}
+        // Others wait since, and there are too many.
+        () = close.notified() => {}
+    }
     if let Some(pool) = pool.upgrade() {
         pool.idle.lock().retain(|(other, _)| !Arc::ptr_eq(other, &place));
     }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError, Dialer,
+    budget::ConnectionBudget,
     protocol::contract::{self, Served},
     testing::Chopped,
     transport::TransportConnector,
@@ -183,7 +184,8 @@ impl Bench {
             Arc::clone(&servers) as Arc<dyn Dialer>,
             &crate::TlsClients::new(&[]).into(),
         );
-        let dialer = AnyTlsDialer { key: wire::key("password"), connector: connector.unwrap(), pool: Arc::default() };
+        let pool = Arc::new(Pool::new(&ConnectionBudget::default()));
+        let dialer = AnyTlsDialer { key: wire::key("password"), connector: connector.unwrap(), pool };
         Self { servers, dialer }
     }
 
@@ -341,7 +343,7 @@ async fn datagrams() {
 
 #[test]
 fn an_unused_pool_needs_no_runtime() {
-    drop(Arc::<Pool>::default());
+    drop(Arc::new(Pool::new(&ConnectionBudget::default())));
 }
 
 proptest! {

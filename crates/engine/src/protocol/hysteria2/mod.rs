@@ -52,7 +52,7 @@ pub(crate) fn build(
         auth: settings.auth.clone(),
         sends: rate(settings.up_mbps),
         receives: rate(settings.down_mbps),
-        pool: QuicPool::default(),
+        pool: QuicPool::new(&clients.budget),
     }))
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn connector(
         Plan::Around(carrier, _) => TransportConnector::new(server, &carrier, via, clients),
         Plan::ShadowTls(site, password) => {
             let client = ShadowTlsClient::new(&site, password, server.host(), &clients.tls);
-            Ok(TransportConnector::secured(server, Secure::ShadowTls(Box::new(client)), via))
+            Ok(TransportConnector::secured(server, Secure::ShadowTls(Box::new(client)), via, clients))
         }
     }
 }

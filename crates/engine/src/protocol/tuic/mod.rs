@@ -54,7 +54,7 @@ pub(crate) fn build(
     };
     let (id, password) = (*id, password.clone());
     let (congestion, mode) = (settings.congestion, settings.udp_relay);
-    Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, pool: QuicPool::default() }))
+    Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, pool: QuicPool::new(&clients.budget) }))
 }
 
 /// Reads bytes as what a server sends; for the fuzz targets.

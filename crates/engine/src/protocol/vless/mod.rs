@@ -16,15 +16,14 @@ use uuid::Uuid;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::vision::read_vision_answer;
-pub use self::vision::{HandedOver, handed_over};
 use self::{
     encryption::Encryption,
     vision::{Layer, No443, VisionStream},
 };
 use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
 use crate::{
-    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, io::header_stream::HeaderStream,
-    transport::TransportConnector,
+    Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, hand_over::HandOverCounter,
+    io::header_stream::HeaderStream, transport::TransportConnector,
 };
 
 /// Builds the dialer; `connector` opens streams to the server.
@@ -33,9 +32,10 @@ use crate::{
 /// [`BuildError::Unsupported`] for unknown encryption, [`BuildError::Invalid`] for broken encryption.
 pub(crate) fn build(settings: &Vless, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
-    let vision = settings.flow;
+    let hand_overs = Arc::clone(&connector.shared().hand_overs);
     let connector = Arc::new(EncryptedConnector { encryption, connector });
-    Ok(Arc::new(VlessDialer { id: settings.id, packets: settings.packet_encoding, vision, connector }))
+    let (packets, vision) = (settings.packet_encoding, settings.flow);
+    Ok(Arc::new(VlessDialer { id: settings.id, packets, vision, connector, hand_overs }))
 }
 
 /// The way to the server, encrypted where the node says so.
@@ -74,6 +74,7 @@ struct VlessDialer {
     packets: PacketEncoding,
     connector: Arc<EncryptedConnector>,
     vision: Option<Vision>,
+    hand_overs: Arc<HandOverCounter>,
 }
 
 impl fmt::Debug for VlessDialer {
@@ -82,13 +83,19 @@ impl fmt::Debug for VlessDialer {
     }
 }
 
+impl VlessDialer {
+    async fn open_vision(&self, request: Vec<u8>, attempt: &Attempt) -> Result<VisionStream, DialError> {
+        let layer = self.connector.open_leavable(attempt).await?;
+        Ok(VisionStream::new(layer, self.id, request, Arc::clone(&self.hand_overs)))
+    }
+}
+
 #[async_trait]
 impl Dialer for VlessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.vision.is_some() {
-            let stream = self.connector.open_leavable(attempt).await?;
-            return Ok(Box::new(VisionStream::new(stream, self.id, wire::vision(&self.id, target))));
+            return Ok(Box::new(self.open_vision(wire::vision(&self.id, target), attempt).await?));
         }
         let stream = self.connector.open(attempt).await?;
         Ok(Box::new(HeaderStream::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
@@ -97,8 +104,7 @@ impl Dialer for VlessDialer {
     /// With Vision servers take datagrams as XUDP only.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if let Some(flow) = self.vision {
-            let stream = self.connector.open_leavable(attempt).await?;
-            let stream = VisionStream::new(stream, self.id, wire::vision_mux(&self.id));
+            let stream = self.open_vision(wire::vision_mux(&self.id), attempt).await?;
             let packets = Packets::new(Box::new(stream), Xudp::default());
             return Ok(if flow == Vision::Plain { Box::new(No443(packets)) } else { Box::new(packets) });
         }

@@ -15,7 +15,7 @@ use http::{HeaderMap, Request};
 
 use self::wire::Decoder;
 use super::http2_pool::{Framing, Http2Pool, Limits, MuxStream, request};
-use crate::{Attempt, BoxStream, BuildError, Cause, DialError, security::SecureConnector};
+use crate::{Attempt, BoxStream, BuildError, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
 
 /// What a gRPC client of the field calls itself.
 const USER_AGENT: &str = "grpc-go/1.76.0";
@@ -32,7 +32,13 @@ impl GrpcClient {
     ///
     /// # Errors
     /// [`BuildError::Invalid`] when HTTP cannot carry it.
-    pub(super) fn new(settings: &Grpc, sni: Option<&str>, server: &Host, secure: bool) -> Result<Self, BuildError> {
+    pub(super) fn new(
+        settings: &Grpc,
+        sni: Option<&str>,
+        server: &Host,
+        secure: bool,
+        budget: ConnectionBudget,
+    ) -> Result<Self, BuildError> {
         let authority = [settings.authority.as_deref(), sni];
         let path = path(&settings.service_name, settings.mode);
         let mut request = request("POST", secure, &authority, server, &path)?;
@@ -40,7 +46,7 @@ impl GrpcClient {
         for (name, value) in [("content-type", "application/grpc"), ("te", "trailers"), ("user-agent", USER_AGENT)] {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
-        Ok(Self { request, connections: Http2Pool::new(Limits::default()) })
+        Ok(Self { request, connections: Http2Pool::new(Limits::default(), budget) })
     }
 
     /// Calls the method.

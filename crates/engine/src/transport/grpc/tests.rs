@@ -12,7 +12,9 @@ use tokio::{
 };
 
 use super::{GrpcClient, path, wire};
-use crate::{Attempt, BoxStream, Cause, security::Secure, security::SecureConnector, testing::Many};
+use crate::{
+    Attempt, BoxStream, Cause, budget::ConnectionBudget, security::Secure, security::SecureConnector, testing::Many,
+};
 
 /// Everything that a decoder takes out of these pieces.
 fn decoded(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool), Cause> {
@@ -114,7 +116,9 @@ impl World {
     fn new(settings: &Grpc, seed: u64, most: usize) -> Self {
         let (dialer, peers) = Many::new(seed, most);
         let server = Target::parse("node.example:443").unwrap();
-        let client = GrpcClient::new(settings, None, &Host::new("node.example").unwrap(), false).unwrap();
+        let client =
+            GrpcClient::new(settings, None, &Host::new("node.example").unwrap(), false, ConnectionBudget::default())
+                .unwrap();
         Self { client, connector: SecureConnector::new(server, Arc::new(dialer), Secure::Nothing), peers }
     }
 

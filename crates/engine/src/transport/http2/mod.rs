@@ -12,7 +12,7 @@ use super::{
     http1,
     http2_pool::{Http2Pool, Limits, MuxStream, Raw, request},
 };
-use crate::{Attempt, BoxStream, BuildError, DialError, security::SecureConnector};
+use crate::{Attempt, BoxStream, BuildError, DialError, budget::ConnectionBudget, security::SecureConnector};
 
 /// One node's HTTP/2 settings, made ready, and its connections.
 #[derive(Debug)]
@@ -27,7 +27,13 @@ impl Http2Client {
     ///
     /// # Errors
     /// [`BuildError::Invalid`] when HTTP cannot carry the path.
-    pub(super) fn new(settings: &Http2, sni: Option<&str>, server: &Host, secure: bool) -> Result<Self, BuildError> {
+    pub(super) fn new(
+        settings: &Http2,
+        sni: Option<&str>,
+        server: &Host,
+        secure: bool,
+        budget: ConnectionBudget,
+    ) -> Result<Self, BuildError> {
         let path = http1::path(&settings.path);
         let hosts: Vec<Option<&str>> = match settings.hosts.as_slice() {
             [] => vec![None],
@@ -39,7 +45,7 @@ impl Http2Client {
             request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(http1::USER_AGENT));
             requests.push(request);
         }
-        Ok(Self { requests, connections: Http2Pool::new(Limits::default()) })
+        Ok(Self { requests, connections: Http2Pool::new(Limits::default(), budget) })
     }
 
     /// Sends one of the requests.

@@ -8,11 +8,11 @@ use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Http2Client;
-use crate::{Attempt, Cause, security::Secure, security::SecureConnector, testing::Many};
+use crate::{Attempt, Cause, budget::ConnectionBudget, security::Secure, security::SecureConnector, testing::Many};
 
 fn client(path: &str, hosts: &[&str], sni: Option<&str>) -> Http2Client {
     let settings = Http2 { path: path.into(), hosts: hosts.iter().map(|host| Box::from(*host)).collect() };
-    Http2Client::new(&settings, sni, &Host::new("2001:db8::1").unwrap(), true).unwrap()
+    Http2Client::new(&settings, sni, &Host::new("2001:db8::1").unwrap(), true, ConnectionBudget::default()).unwrap()
 }
 
 #[test]

@@ -29,20 +29,17 @@ pub(super) use self::{
     slots::StreamPermit,
     stream::{Framing, MuxStream, Raw, cause_of},
 };
-use crate::{Attempt, BoxStream, Cause, DialError, security::SecureConnector};
+use crate::{Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
 
-/// What the server may send on one stream before we have taken it, in bytes.
-const STREAM_WINDOW: u32 = 1 << 20;
 /// The streams that one connection carries at the same time, unless the node says otherwise.
 const SLOTS: u32 = 32;
-/// The most that we let it carry whatever the node says: the window of the whole connection is the sum of its streams',
-/// so that a stream whose client does not read cannot stop the others.
+/// The most that we let it carry whatever the node says: its streams' windows come out of one budget.
 const MOST_SLOTS: u32 = 128;
 /// The most of one stream's upload that waits in the connection's buffer, in bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 /// The longest head of an answer, in bytes.
 const MOST_HEAD: u32 = 16 * 1024;
-/// Http2Pool that turn out to be dead, tried before giving up.
+/// Connections that turn out to be dead, tried before giving up.
 const TRIES: usize = 3;
 
 /// How much one connection is used.
@@ -71,6 +68,7 @@ pub(super) struct Http2Pool {
     /// Held while a connection is opened: whoever comes meanwhile shares it.
     opening: tokio::sync::Mutex<()>,
     limits: Limits,
+    budget: ConnectionBudget,
 }
 
 /// One of them.
@@ -87,11 +85,11 @@ pub(super) struct Exchange {
 }
 
 impl Http2Pool {
-    /// None yet.
-    pub(super) fn new(limits: Limits) -> Self {
+    /// No connection yet; those to come stay within `budget`.
+    pub(super) fn new(limits: Limits, budget: ConnectionBudget) -> Self {
         let slots = limits.slots.clamp(1, MOST_SLOTS);
         let limits = Limits { slots, ..limits };
-        Self { open: Arc::default(), opening: tokio::sync::Mutex::default(), limits }
+        Self { open: Arc::default(), opening: tokio::sync::Mutex::default(), limits, budget }
     }
 
     /// Sends a request's head on a connection that has room, or on a new one.
@@ -157,14 +155,15 @@ impl Http2Pool {
 
     /// Makes a connection of a stream, and takes its first permit.
     async fn begin(&self, stream: BoxStream) -> Result<StreamPermit, Cause> {
+        let windows = self.budget.windows.take(self.limits.slots);
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(STREAM_WINDOW * self.limits.slots)
+            .initial_window_size(windows.stream_window())
+            .initial_connection_window_size(windows.connection_window())
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(MOST_HEAD);
-        let slots = Arc::new(ConnectionSlots::new(self.limits));
+        let slots = Arc::new(ConnectionSlots::new(Limits { slots: windows.streams(), ..self.limits }));
         let stream = ActivityMeter::new(stream, Arc::clone(slots.reads()));
         let (sender, wire) = builder.handshake(stream).await.map_err(cause_of)?;
         let connection = Connection { sender, slots };
@@ -172,7 +171,13 @@ impl Http2Pool {
         let permit = connection.permit();
         self.open.lock().push(connection);
         let list: Weak<_> = Arc::downgrade(&self.open);
-        tokio::spawn(watch::run(wire, Arc::clone(permit.slots()), list));
+        let idle = Arc::clone(&self.budget.idle);
+        let slots = Arc::clone(permit.slots());
+        tokio::spawn(async move {
+            watch::run(wire, slots, list, idle).await;
+            // The server can send nothing any more.
+            drop(windows);
+        });
         Ok(permit)
     }
 }

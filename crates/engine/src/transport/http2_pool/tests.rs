@@ -17,11 +17,16 @@ use super::{
     Http2Pool, Limits, MuxStream, Raw, request,
     watch::{IDLE, IDLE_FOR_EACH, KEEPALIVE, PATIENCE},
 };
-use crate::{Attempt, Cause, DialError, security::Secure, security::SecureConnector, testing::Many};
+use crate::{
+    Attempt, Cause, DialError,
+    budget::{ConnectionBudget, IdleConnections, WindowBudget},
+    security::{Secure, SecureConnector},
+    testing::Many,
+};
 
 type Served = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
-/// Http2Pool to a server, and the server's ends.
+/// Connections to a server, and the server's ends.
 struct World {
     connections: Http2Pool,
     connector: SecureConnector,
@@ -30,10 +35,14 @@ struct World {
 
 impl World {
     fn new(limits: Limits, seed: u64, most: usize) -> Self {
+        Self::within(ConnectionBudget::default(), limits, seed, most)
+    }
+
+    fn within(budget: ConnectionBudget, limits: Limits, seed: u64, most: usize) -> Self {
         let (dialer, peers) = Many::new(seed, most);
         let server = Target::parse("192.0.2.1:443").unwrap();
         let connector = SecureConnector::new(server, Arc::new(dialer), Secure::Nothing);
-        Self { connections: Http2Pool::new(limits), connector, peers }
+        Self { connections: Http2Pool::new(limits, budget), connector, peers }
     }
 
     async fn open(&self) -> Result<MuxStream<Raw>, DialError> {
@@ -304,4 +313,43 @@ async fn ping_once(world: &mut World) {
     let mut stream = world.open().await.unwrap();
     echo(world.peers.try_recv().unwrap());
     ping(&mut stream).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_all_nodes_connections_only_so_many_stay_open_unused() {
+    let budget = ConnectionBudget { idle: Arc::new(IdleConnections::new(2)), ..ConnectionBudget::default() };
+    let mut worlds: Vec<_> = (0..4).map(|n| World::within(budget.clone(), limits(3), n, 4096)).collect();
+    for world in &mut worlds {
+        let mut stream = world.open().await.unwrap();
+        let _server = echo(world.peers.recv().await.unwrap());
+        ping(&mut stream).await;
+        drop(stream);
+        // Each is unused for longer than the next one.
+        sleep(Duration::from_millis(10)).await;
+    }
+    let alive: Vec<_> = worlds.iter().map(World::alive).collect();
+    assert_eq!(alive, [0, 0, 1, 1], "long before their time the ones that were unused for longest are closed");
+    sleep(IDLE + Duration::from_secs(1)).await;
+    assert!(worlds.iter().all(|world| world.alive() == 0) && budget.idle.len() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_room_for_windows_is_left_a_connection_carries_one_stream() {
+    let budget = ConnectionBudget { windows: Arc::new(WindowBudget::new(3 << 20)), ..ConnectionBudget::default() };
+    let first = World::within(budget.clone(), limits(3), 1, 4096);
+    let mut second = World::within(budget.clone(), limits(3), 2, 4096);
+    let held = [first.open().await.unwrap(), first.open().await.unwrap()];
+    assert_eq!((first.alive(), budget.windows.left()), (1, 0));
+    let mut streams = [second.open().await.unwrap(), second.open().await.unwrap()];
+    assert_eq!(second.alive(), 2, "they do not share a window");
+    let mut servers = Vec::new();
+    while let Ok(peer) = second.peers.try_recv() {
+        servers.push(echo(peer));
+    }
+    for stream in &mut streams {
+        ping(stream).await;
+    }
+    drop((held, streams));
+    sleep(IDLE + PATIENCE).await;
+    assert_eq!(budget.windows.left(), 3 << 20, "what is given back is there again");
 }

@@ -10,9 +10,13 @@ use std::{
 use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{Connection, activity::ActivityMeter, slots::ConnectionSlots};
+use crate::budget::{IdleConnections, IdleTicket};
 
 /// How long a connection that nobody uses stays open, at most.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
@@ -39,6 +43,7 @@ pub(super) async fn run(
     mut wire: client::Connection<ActivityMeter, Bytes>,
     slots: Arc<ConnectionSlots>,
     list: Weak<Mutex<Vec<Connection>>>,
+    idle: Arc<IdleConnections>,
 ) {
     let pings = wire.ping_pong();
     let mut wire = pin!(wire);
@@ -49,7 +54,7 @@ pub(super) async fn run(
             }
             None
         }
-        end = watch_over(&slots, pings) => Some(end),
+        end = watch_over(&slots, pings, &idle) => Some(end),
     };
     slots.close();
     if let Some(list) = list.upgrade() {
@@ -62,7 +67,8 @@ pub(super) async fn run(
     // Dropping the connection fails every stream that is still on it.
 }
 
-async fn watch_over(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> WatchEnd {
+async fn watch_over(slots: &ConnectionSlots, mut pings: Option<PingPong>, idle: &Arc<IdleConnections>) -> WatchEnd {
+    let close = Arc::new(Notify::new());
     loop {
         let (empty, doubted) = (slots.empty(), slots.doubted());
         let pause = match (doubted, empty) {
@@ -70,8 +76,12 @@ async fn watch_over(slots: &ConnectionSlots, mut pings: Option<PingPong>) -> Wat
             (_, true) => IDLE_FOR_EACH.saturating_mul(slots.ever_taken()).min(IDLE),
             (_, false) => KEEPALIVE,
         };
-        if timeout(pause, slots.changed.notified()).await.is_ok() {
-            continue;
+        let _ticket: Option<IdleTicket> = (empty && !doubted).then(|| idle.enter(&close));
+        tokio::select! {
+            () = slots.changed.notified() => continue,
+            () = sleep(pause) => {}
+            // Others have become idle since, and there are too many.
+            () = close.notified() => {}
         }
         if empty && !doubted {
             if slots.close_if_empty() {

@@ -25,16 +25,15 @@ use self::wire::Front;
 use super::http2_pool::Limits;
 use crate::{
     Attempt, Cause, DialError,
+    budget::WindowShare,
     quic::{Dialled, QuicPool, QuicServer, QuicStream, cause_of, cause_of_write, transport_config},
 };
 
 /// The unidirectional streams that a server may open: control, two of QPACK, and some that say nothing.
 const SERVER_STREAMS: u32 = 8;
-/// What the server may send on one stream before we have taken it, in bytes.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// The same for the whole connection: a stream whose client does not read cannot stop the others.
-const WINDOW: u32 = 64 << 20;
-/// Http3Pool that turn out to take no more requests, tried before giving up.
+/// The streams whose windows a connection gets at most: when more clients do not read, the others wait for them.
+const FULL_WINDOWS: u32 = 64;
+/// Connections that turn out to take no more requests, tried before giving up.
 const TRIES: usize = 3;
 
 /// The connections to one node's server.
@@ -51,6 +50,7 @@ struct Session {
     life: Arc<Life>,
     /// HTTP/3 ends with its control streams.
     _control: SendStream,
+    _windows: WindowShare,
 }
 
 /// How much a connection has carried, and whether it carries more.
@@ -72,7 +72,8 @@ impl Life {
 impl Http3Pool {
     /// None yet.
     pub(super) fn new(server: QuicServer, limits: Limits) -> Self {
-        Self { server, pool: QuicPool::default(), limits }
+        let pool = QuicPool::new(&server.clients.budget);
+        Self { server, pool, limits }
     }
 
     /// Sends a request's head on a connection that is open, or on a new one; without a body when it `ends`.
@@ -109,7 +110,10 @@ impl Http3Pool {
     /// A new connection.
     async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
         let mut config = transport_config(SERVER_STREAMS);
-        config.stream_receive_window(VarInt::from_u32(STREAM_WINDOW)).receive_window(VarInt::from_u32(WINDOW));
+        let windows = self.server.clients.budget.windows.take(FULL_WINDOWS);
+        config
+            .stream_receive_window(VarInt::from_u32(windows.stream_window()))
+            .receive_window(VarInt::from_u32(windows.connection_window()));
         let dialled = self.server.connect(config, attempt).await?;
         let greeting = async {
             let mut control = dialled.connection.open_uni().await.map_err(|error| cause_of(&error))?;
@@ -119,7 +123,7 @@ impl Http3Pool {
         let control = attempt.stage(Stage::Transport, greeting).await?;
         let life = Arc::new(Life { born: Instant::now(), used: AtomicU32::new(0), leaving: AtomicBool::new(false) });
         tokio::spawn(watch_control_streams(dialled.connection.clone(), Arc::clone(&life)));
-        Ok((dialled, Session { life, _control: control }))
+        Ok((dialled, Session { life, _control: control, _windows: windows }))
     }
 
     /// How many are open.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Attempt, BoxStream, BuildError, Cause, DialError,
+    budget::ConnectionBudget,
     quic::QuicServer,
     security::SecureConnector,
     transport::{
@@ -31,7 +32,7 @@ pub(in crate::transport) type ConnectorFactory<'a> =
 #[derive(Debug)]
 pub(in crate::transport) enum Endpoint {
     Http1(Arc<SecureConnector>),
-    Http2(Arc<SecureConnector>),
+    Http2(Arc<SecureConnector>, ConnectionBudget),
     Http3(Box<QuicServer>),
 }
 
@@ -71,7 +72,9 @@ impl XhttpEndpoint {
         let plan = Arc::new(Plan::new(settings, extra, server_name(security), server.host(), secure)?);
         let connections = match endpoint {
             Endpoint::Http1(connector) => Connections::Http1(connector),
-            Endpoint::Http2(connector) => Connections::Http2(connector, Arc::new(Http2Pool::new(limits))),
+            Endpoint::Http2(connector, budget) => {
+                Connections::Http2(connector, Arc::new(Http2Pool::new(limits, budget)))
+            }
             Endpoint::Http3(server) => Connections::Http3(Arc::new(Http3Pool::new(*server, limits))),
         };
         Ok(Self { plan, connections })

@@ -27,8 +27,8 @@ use super::{
     plan::Purpose,
 };
 use crate::{
-    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, quic::peer::Peer, security::Secure,
-    security::SecureConnector, testing::Many,
+    Attempt, BoxStream, BuildError, Cause, DialError, Dialer, budget::ConnectionBudget, quic::peer::Peer,
+    security::Secure, security::SecureConnector, testing::Many,
 };
 
 fn server() -> Target {
@@ -46,7 +46,7 @@ fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Resu
         let connector = Arc::new(SecureConnector::new(target.clone(), Arc::clone(&via), Secure::Nothing));
         Ok(match version {
             Version::Http1 => Endpoint::Http1(connector),
-            Version::Http2 => Endpoint::Http2(connector),
+            Version::Http2 => Endpoint::Http2(connector, ConnectionBudget::default()),
             Version::Http3 => return Err(BuildError::Unsupported("sockets")),
         })
     };

@@ -16,26 +16,6 @@ mod tests;
 mod traffic;
 mod wire;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::stream::read_vision_answer;
 pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};
-
-static SENDING: AtomicU64 = AtomicU64::new(0);
-static RECEIVING: AtomicU64 = AtomicU64::new(0);
-
-/// How many Vision streams of this process have left their TLS or encryption, by direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HandedOver {
-    /// Streams whose sending half goes past it.
-    pub sending: u64,
-    /// Streams whose receiving half goes past it.
-    pub receiving: u64,
-}
-
-/// Counts since the process began.
-#[must_use]
-pub fn handed_over() -> HandedOver {
-    HandedOver { sending: SENDING.load(Ordering::Relaxed), receiving: RECEIVING.load(Ordering::Relaxed) }
-}

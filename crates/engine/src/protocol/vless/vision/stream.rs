@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::atomic::Ordering,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +14,6 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    RECEIVING, SENDING,
     io::Layers,
     layer::{Layer, Writer},
     traffic::{Traffic, Verdict},
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     Cause, Stream,
+    hand_over::HandOverCounter,
     io::{
         first_write::{FirstWrite, ReaderTask},
         write_buffer::WriteBuffer,
@@ -68,11 +68,17 @@ pub(in super::super) struct VisionStream {
     ended: bool,
     reading: Reading,
     traffic: Traffic,
+    hand_overs: Arc<HandOverCounter>,
 }
 
 impl VisionStream {
-    /// Puts `request` in front of everything written.
-    pub(in super::super) fn new(layer: Box<dyn Layer>, id: Uuid, request: Vec<u8>) -> Self {
+    /// Puts `request` in front of everything written; each direction that leaves the layer is counted in `hand_overs`.
+    pub(in super::super) fn new(
+        layer: Box<dyn Layer>,
+        id: Uuid,
+        request: Vec<u8>,
+        hand_overs: Arc<HandOverCounter>,
+    ) -> Self {
         Self {
             layers: Layers::Both(layer),
             id,
@@ -83,6 +89,7 @@ impl VisionStream {
             ended: false,
             reading: Reading::Version,
             traffic: Traffic::new(),
+            hand_overs,
         }
     }
 
@@ -126,7 +133,7 @@ impl VisionStream {
         if self.writing == Writing::Leaving {
             ready!(self.layers.inside().poll_flush(cx))?;
             self.writing = Writing::Raw;
-            SENDING.fetch_add(1, Ordering::Relaxed);
+            self.hand_overs.count_sending();
             self.leave();
         }
         Poll::Ready(Ok(()))
@@ -168,7 +175,7 @@ impl VisionStream {
                 Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
                 Reading::Leaving(0) => {
                     self.reading = Reading::Raw;
-                    RECEIVING.fetch_add(1, Ordering::Relaxed);
+                    self.hand_overs.count_receiving();
                     self.leave();
                     continue;
                 }

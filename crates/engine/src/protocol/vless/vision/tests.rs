@@ -36,7 +36,8 @@ use super::{
     wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
 };
 use crate::{
-    BoxStream, BuildError, Cause, Dialer, TlsClients,
+    BoxStream, BuildError, Cause, Dialer, HandedOver, TlsClients,
+    hand_over::HandOverCounter,
     protocol::{
         contract::{self, Served, attempt, target},
         vless::{
@@ -60,13 +61,15 @@ struct World {
     acceptor: TlsAcceptor,
     clients: TlsClients,
     authority: Authority,
+    hand_overs: Arc<HandOverCounter>,
 }
 
 impl World {
     fn new() -> Self {
         let authority = Authority::new();
         let acceptor = authority.server(&["192.0.2.1"], &[]).0;
-        Self { acceptor, clients: TlsClients::new(std::slice::from_ref(&authority.root)), authority }
+        let clients = TlsClients::new(std::slice::from_ref(&authority.root));
+        Self { acceptor, clients, authority, hand_overs: Arc::default() }
     }
 
     /// The same connector with TLS on it.
@@ -88,7 +91,7 @@ impl World {
         let server = tokio::spawn(serve(self.acceptor.clone(), peer));
         let tls = self.secured(&plain).open_leavable(&attempt()).await.unwrap();
         let request = wire::vision(&ID, &target());
-        (VisionStream::new(Box::new(tls), ID, request), server)
+        (VisionStream::new(Box::new(tls), ID, request, Arc::clone(&self.hand_overs)), server)
     }
 }
 
@@ -329,15 +332,13 @@ async fn leaves(
 #[tokio::test(start_paused = true)]
 async fn inner_tls13_leaves_our_tls_and_inner_tls12_stays() {
     let world = World::new();
-    let before = super::handed_over();
     for (versions, expected) in [(&rustls::version::TLS13, true), (&rustls::version::TLS12, false)] {
         for (seed, most) in [(1, 1000), (2, 64 * 1024)] {
             let met = world.meet(seed, most).await;
             assert_eq!(leaves(&world, versions, met).await, expected, "{versions:?} in pieces of {most}");
         }
     }
-    let after = super::handed_over();
-    assert!(after.sending >= before.sending + 2 && after.receiving >= before.receiving + 2);
+    assert_eq!(world.hand_overs.counts(), HandedOver { sending: 2, receiving: 2 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,7 +356,7 @@ async fn inner_tls13_leaves_encryption() {
                 let accepting = Arc::clone(&server);
                 let app = tokio::spawn(async move { serve_inside(accepting.accept_layer(peer).await).await });
                 let layer = encryption.wrap(ours, &attempt()).await.unwrap();
-                let stream = VisionStream::new(Box::new(layer), ID, wire::vision(&ID, &target()));
+                let stream = VisionStream::new(Box::new(layer), ID, wire::vision(&ID, &target()), Arc::default());
                 let left = leaves(&world, versions, (stream, app)).await;
                 assert_eq!(left, expected, "{looks:?} {rtt} {versions:?} in pieces of {most}");
             }
