@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hezar_core::{NodeId, Stage};
+use hezar_core::{Code, NodeId, Stage};
 use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
@@ -19,18 +19,18 @@ pub enum ProbeResult {
         /// How far it came.
         stage: Stage,
         /// The stable code of the cause.
-        code: &'static str,
+        code: Code,
         /// Whether it counts against the node; it does not while the outage guard doubts our own uplink.
         counted: bool,
     },
     /// The node was caught changing what passes through it; the stable code of what it did.
-    Tampered(&'static str),
+    Tampered(Code),
     /// The probe says nothing about the node, because this machine was at fault; the stable code of the cause.
-    Inconclusive(&'static str),
+    Inconclusive(Code),
     /// The probe ended by a bug of this program, which is in the log.
     Panicked,
     /// No dialer can be built for the node; the stable code of the reason.
-    Unsupported(&'static str),
+    Unsupported(Code),
     /// The node is not in the pool.
     Gone,
 }

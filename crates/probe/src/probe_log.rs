@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use hezar_core::{NodeId, Stage, Timestamp};
+use hezar_core::{Code, NodeId, Stage, Timestamp};
 use parking_lot::Mutex;
 
 use crate::ProbeResult;
@@ -158,12 +158,12 @@ const PANICKED: u32 = 4;
 /// The codes that entries name by number.
 #[derive(Debug, Default)]
 struct Codes {
-    list: Vec<&'static str>,
-    numbers: Map<&'static str, u32>,
+    list: Vec<Code>,
+    numbers: Map<Code, u32>,
 }
 
 impl Codes {
-    fn number_of(&mut self, code: &'static str) -> u32 {
+    fn number_of(&mut self, code: Code) -> u32 {
         let next = self.list.len() as u32;
         *self.numbers.entry(code).or_insert_with(|| {
             self.list.push(code);
@@ -171,7 +171,7 @@ impl Codes {
         })
     }
 
-    fn code(&self, number: u32) -> Option<&'static str> {
+    fn code(&self, number: u32) -> Option<Code> {
         self.list.get(number as usize).copied()
     }
 
@@ -222,16 +222,16 @@ mod tests {
         ProbeResult::Works(Duration::from_micros(n))
     }
 
-    const FAILS: ProbeResult = ProbeResult::Failed { stage: Stage::Connect, code: "refused", counted: true };
+    const FAILS: ProbeResult = ProbeResult::Failed { stage: Stage::Connect, code: Code::new("refused"), counted: true };
 
     #[test]
     fn an_entry_takes_eight_bytes_and_says_what_was_noted() {
         assert_eq!(size_of::<Entry>(), 8);
         let log = ProbeLog::default();
-        let mut noted = vec![works(12_345), FAILS, ProbeResult::Tampered("changed"), ProbeResult::Panicked];
-        noted.push(ProbeResult::Inconclusive("no-files"));
+        let mut noted = vec![works(12_345), FAILS, ProbeResult::Tampered(Code::new("changed")), ProbeResult::Panicked];
+        noted.push(ProbeResult::Inconclusive(Code::new("no-files")));
         for stage in Stage::ALL {
-            noted.push(ProbeResult::Failed { stage, code: "timeout", counted: false });
+            noted.push(ProbeResult::Failed { stage, code: Code::new("timeout"), counted: false });
         }
         for (second, result) in (1..).zip(&noted) {
             log.note(id(1), *result, true, Timestamp(second * 1000));

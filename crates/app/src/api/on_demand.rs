@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hezar_api::{
     ApiError, FetchReport, FetchRequest, FetchedDto, JobProgress, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
 };
-use hezar_core::NodeId;
+use hezar_core::{Code, NodeId};
 use hezar_probe::{ProbeAnswer, ProbeNowError, ProbeResult};
 use tokio::{
     task::spawn_blocking,
@@ -147,10 +147,10 @@ fn probed(answer: &ProbeAnswer) -> ProbedDto {
             code
         }
         ProbeResult::Tampered(code) | ProbeResult::Inconclusive(code) | ProbeResult::Unsupported(code) => code,
-        ProbeResult::Panicked => ApiError::Internal.code(),
-        ProbeResult::Gone => ApiError::NotFound.code(),
+        ProbeResult::Panicked => Code::new(ApiError::Internal.code()),
+        ProbeResult::Gone => Code::new(ApiError::NotFound.code()),
     };
-    probed.error = Some(code.to_owned());
+    probed.error = Some(code.to_string());
     probed
 }
 

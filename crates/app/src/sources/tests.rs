@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use hezar_core::Target;
-use hezar_engine::{Attempt, BoxStream, DialError, NativeEngine, NativeEngineConfig};
+use hezar_core::{NodeSpec, Target};
+use hezar_engine::{Attempt, BoxStream, BuildError, DialError, NativeEngine, NativeEngineConfig};
 use hezar_pool::Rules;
 use hezar_store::{Access, WriterConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,9 +79,18 @@ async fn a_source_whose_reading_panics_is_tried_again() {
     assert_eq!(pool.snapshot().counts().total(), 1);
     let row = table.row("trap").unwrap();
     assert!(row.next_fetch.is_some() && row.failures >= 2, "{row:?}");
+    // Nobody else writes a source's row: what its last reading says is what the table and the store hold.
+    let (_, mut readings) = collector.fetch_now(&["good".into()]).unwrap();
+    let reading = readings.recv().await.unwrap();
+    assert!(reading.row.next_fetch.is_some() && reading.row.last_ok.is_some());
+    assert_eq!(table.row("good").as_ref(), Some(&reading.row));
     stop.cancel();
     running.await.unwrap();
+    assert_eq!(table.row("good").as_ref(), Some(&reading.row));
     writing.await.unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let rows = store.load().await.unwrap().sources;
+    assert_eq!(rows.iter().find(|row| &*row.name == "good"), Some(&reading.row));
 }
 
 /// A web server behind every name, which answers every request with the same bytes, after counting it.
@@ -173,4 +182,109 @@ fn only_what_tls_protects_goes_over_the_pool_by_itself() {
     let protected: Vec<bool> = config.sources.iter().map(|source| source.origin.is_protected(&config.fetch)).collect();
     assert_eq!(protected, [true, false, true, false]);
     assert!(config.sources.iter().all(|source| source.via == Via::Auto));
+}
+
+/// Sites by their hosts instead of this machine's own sockets; it builds no nodes.
+#[derive(Clone, Debug)]
+struct SitesByHost(HashMap<String, Arc<Site>>);
+
+#[async_trait]
+impl Dialer for SitesByHost {
+    async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
+        self.0[&target.host().to_string()].connect(target, attempt).await
+    }
+}
+
+impl Engine for SitesByHost {
+    fn dialer(&self, _: &NodeSpec, _: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
+        Err(BuildError::Unsupported("nodes"))
+    }
+
+    fn direct(&self, _: AddressPolicy) -> Arc<dyn Dialer> {
+        Arc::new(self.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_moves_to_another_url_leaves_its_old_nodes_behind_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let list = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 22\r\n\r\nsocks5://11.0.0.1:1080";
+    let sites = [("old.test", Site::new(list)), ("new.test", Site::new("HTTP/1.1 404 Not Found\r\n\r\n"))];
+    let sites = SitesByHost(sites.into_iter().map(|(host, site)| (host.to_owned(), site)).collect());
+    let config = |host: &str, interval: &str| {
+        let text = format!(
+            "[[source]]\nname = \"mine\"\nurl = \"http://{host}/\"\nvia = \"direct\"\ninterval = \"{interval}\"\n"
+        );
+        Config::read(&text, None, &Layers::default()).unwrap()
+    };
+    let pool = Arc::new(Nodes::new(Rules::default()));
+    let table = SourceTable::new(Vec::new(), writer);
+    let factory = ReaderFactory {
+        pool: Arc::clone(&pool),
+        engine: Arc::new(sites),
+        tls: NativeEngine::new(&NativeEngineConfig::default()).tls().clone(),
+        clock: Clock::start(),
+        metrics: FetchMetrics::default(),
+        table: table.clone(),
+    };
+    let collector = Collector::with(factory.readers(&config("old.test", "1h"), &[], true), factory);
+    collector.once(&[], |_| ()).await.unwrap();
+    let count = || pool.snapshot().counts().total();
+    assert_eq!((count(), table.row("mine").unwrap().nodes), (1, 1));
+    // The same place with another interval keeps what it has listed, another place does not.
+    collector.apply(&config("old.test", "2h"), false).await.unwrap();
+    assert_eq!(count(), 1);
+    collector.apply(&config("new.test", "2h"), false).await.unwrap();
+    assert_eq!((count(), table.row("mine")), (0, None));
+    // Nothing that was learned of the old place is said about the new one.
+    let readings = collector.once(&[], |_| ()).await.unwrap();
+    let row = &readings[0].row;
+    assert!(row.error.is_some() && row.last_ok.is_none() && row.validators.is_none() && row.nodes == 0, "{row:?}");
+    drop((collector, table));
+    stop.cancel();
+    writing.await.unwrap();
+}
+
+/// As a file of a repository does when the host answers with a page about an error.
+#[tokio::test]
+async fn a_file_that_has_become_a_page_takes_no_node_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let text = format!("[[source]]\nname = \"mine\"\nfile = \"{}/*.txt\"\n", folder.path().display());
+    let config = Config::read(&text, None, &Layers::default()).unwrap();
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
+    let pool = Arc::new(Nodes::new(Rules::default()));
+    let reader = Reader {
+        source: Arc::new(config.sources[0].clone()),
+        routes: FetchRoutes::only(Site::new("")),
+        fetcher: Arc::new(Fetcher::new(convert::fetch(&config), engine.tls().clone(), FetchMetrics::default())),
+        pool: Arc::clone(&pool),
+        clock: Clock::start(),
+        table: SourceTable::new(Vec::new(), writer),
+        retired: Arc::default(),
+    };
+    let listed = || pool.snapshot().nodes().filter(|node| node.listed_by("mine")).count();
+    write("a.txt", "socks5://11.0.0.1:1080");
+    write("b.txt", "socks5://11.0.0.2:1080");
+    reader.clone().read().await;
+    assert_eq!(listed(), 2);
+    write("a.txt", "socks5://11.0.0.3:1080\n");
+    write("b.txt", "<!DOCTYPE html><title>Service unavailable</title>");
+    let row = reader.clone().read().await.row;
+    assert_eq!((listed(), row.error), (3, None), "whether a.txt has lost a node is not known either");
+    write("a.txt", "socks5://11.0.0.4:1080\n\n");
+    write("b.txt", "# a list again, and shorter\n");
+    reader.clone().read().await;
+    assert_eq!(listed(), 1, "a whole list takes the place of the one before");
+    drop(reader);
+    stop.cancel();
+    writing.await.unwrap();
 }

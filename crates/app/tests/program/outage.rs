@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use hezar_lab::{BEACON_HOST, DEMO_HOST, Fault, World, WorldConfig};
@@ -75,10 +75,11 @@ fn back(what: &str, asked: usize, instance: &Instance) {
     let took = begun.elapsed();
     println!("{what}: {asked} requests of clients meanwhile, all {NODES} nodes healthy {took:.1?} after its end");
     eventually("requests are served", || matches!(instance.get("http://demo.hezar/"), Some((200, _))).then_some(()));
-    for _ in 0..10 {
-        Seen::of(instance).kept(what);
-        thread::sleep(Duration::from_millis(100));
-    }
+    let before = Seen::of(instance).probes;
+    eventually("two more rounds of probes", || {
+        let seen = Seen::of(instance).kept(what);
+        (seen.probes >= before + 2 * NODES).then_some(())
+    });
 }
 
 /// What the metrics say.
@@ -89,6 +90,8 @@ struct Seen {
     dead: usize,
     /// Failures that were not believed.
     held: usize,
+    /// Probes that have ended, whatever they found.
+    probes: usize,
     guard: usize,
 }
 
@@ -107,6 +110,7 @@ impl Seen {
             suspect: sum("hezar_pool_nodes{state=\"suspect\"}"),
             dead: sum("hezar_pool_nodes{state=\"dead\"}"),
             held: sum("hezar_probe_total{result=\"held\""),
+            probes: sum("hezar_probe_total{"),
             guard: sum("hezar_probe_guard "),
         }
     }

@@ -4,12 +4,14 @@
 mod given;
 mod macros;
 mod text;
+mod url;
 mod value;
 mod words;
 
 pub use given::{Given, Mistake, quote};
 pub use text::{ADDRESS_EXAMPLES, is_public, listen_address, read_bytes, read_duration, show_duration};
-pub use value::{ByteCount, Optional, SettingValue, http_url, known_url};
+pub use url::{http_url, known_url};
+pub use value::{ByteCount, Optional, SettingValue};
 pub use words::country_code;
 
 /// One setting of a struct: everything that is known about it, and how it is read and written.

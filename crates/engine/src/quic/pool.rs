@@ -41,7 +41,8 @@ pub(crate) struct QuicConnection<S> {
     pub(crate) session: S,
     counter: Arc<UseCounter>,
     heard: Mutex<LastReceived>,
-    endpoint: Arc<Endpoint>,
+    /// The socket that it uses now.
+    pub(super) endpoint: Arc<Endpoint>,
 }
 
 /// Who uses a connection.

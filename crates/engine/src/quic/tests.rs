@@ -1,6 +1,7 @@
 //! QUIC's shared parts: integers, disguises, hopping, fragments, queues, Brutal, and connections that end when idle.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{
         Arc,
@@ -153,14 +154,13 @@ async fn queues_have_numbers_and_bounds() {
     let (third, _) = all.add(|n| (n % 2) as u8).unwrap();
     all.end();
     assert!(all.add(|n| (n % 2) as u8).is_none());
-    let mut queue = second.queue.lock().await;
     let mut seen = 0;
-    while let Some(number) = queue.recv().await {
+    while let Some(number) = poll_fn(|cx| second.poll_recv(cx)).await {
         assert_eq!(number, seen);
         seen += 1;
     }
     assert_eq!(seen, 256);
-    assert_eq!(third.queue.lock().await.recv().await, None);
+    assert_eq!(poll_fn(|cx| third.poll_recv(cx)).await, None);
 }
 
 #[test]
@@ -224,7 +224,6 @@ async fn echoes(pool: &QuicPool<()>, server: &QuicServer) {
     assert!(stream.write_all(b"more").await.is_err());
 }
 
-/// Waits for something that other tasks are about to do.
 #[tokio::test]
 async fn streams_share_a_connection_which_ends_when_idle() {
     let peer = Peer::start(&["h3"], None);
@@ -239,13 +238,16 @@ async fn streams_share_a_connection_which_ends_when_idle() {
     echoes(&pool, &server).await;
     // A stream that is only open keeps the connection.
     let held = c.unwrap();
-    sleep(Duration::from_millis(700)).await;
-    assert_eq!(pool.len(), 1);
+    // One that became idle later than this one would have is closed by now.
+    let later = QuicPool::closing_after(Duration::from_millis(300));
+    echoes(&later, &server).await;
+    until(|| later.len() == 0).await;
+    assert_eq!((pool.len(), count.load(Ordering::Relaxed)), (1, 2));
     drop(held);
     until(|| pool.len() == 0).await;
     until(|| Handle::current().metrics().num_alive_tasks() == before).await;
     echoes(&pool, &server).await;
-    assert_eq!(count.load(Ordering::Relaxed), 2);
+    assert_eq!(count.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
@@ -358,12 +360,17 @@ async fn hopping_goes_on_with_the_connection() {
     hop.interval = Duration::from_millis(20);
     let server = server(&peer, peer::sockets(), None, Some(hop));
     let count = echo(peer);
-    let pool = QuicPool::default();
-    for _ in 0..10 {
+    let (pool, attempt) = (QuicPool::default(), Attempt::within(HOUR));
+    let dial = || async { Ok((server.connect(transport_config(1), &attempt).await?, ())) };
+    let (link, _lease) = pool.link(&attempt, |()| (), dial).await.unwrap();
+    for _ in 0..5 {
+        let port = || link.endpoint.local_addr().unwrap().port();
+        let before = port();
         echoes(&pool, &server).await;
-        sleep(Duration::from_millis(30)).await;
+        until(|| port() != before).await;
     }
-    assert_eq!(count.load(Ordering::Relaxed), 1);
+    echoes(&pool, &server).await;
+    assert_eq!(count.load(Ordering::Relaxed), 1, "it is the same connection all the while");
 }
 
 #[tokio::test]

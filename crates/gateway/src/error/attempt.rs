@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use hezar_core::{Fault, Stage};
+use hezar_core::{Code, Fault, Stage};
 use hezar_engine::{Cause, DialError};
 
 /// One failed attempt: where, whose fault, which code.
@@ -13,7 +13,7 @@ pub struct AttemptError {
     /// Whose fault it was.
     pub fault: Fault,
     /// The engine's stable code.
-    pub code: &'static str,
+    pub code: Code,
     /// The cause in words.
     pub text: Box<str>,
     /// Whether the fault is certain. A node that connected and then fell silent or hung up may only have passed on
@@ -28,7 +28,7 @@ impl AttemptError {
         Self {
             stage,
             fault: cause.fault(),
-            code: cause.code(),
+            code: Code::new(cause.code()),
             text: cause.to_string().into(),
             sure,
             wants_tunnel: false,
@@ -71,7 +71,7 @@ impl AttemptError {
 
     /// The error type of `Proxy-Status` (RFC 9209 §2.3).
     pub(crate) fn proxy_error(&self) -> &'static str {
-        match self.code {
+        match self.code.as_str() {
             "timeout" => "connection_timeout",
             "dns" => "dns_error",
             "refused" => "connection_refused",
@@ -88,7 +88,7 @@ impl AttemptError {
 
     /// The reply field of SOCKS5 (RFC 1928 §6) when the target is to blame.
     pub(crate) fn socks5_reply(&self) -> u8 {
-        match self.code {
+        match self.code.as_str() {
             "refused" => 5,
             "timeout" => 6,
             "unreachable" | "no-route" => 3,

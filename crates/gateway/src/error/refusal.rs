@@ -249,7 +249,7 @@ impl Refusal {
             Self::NotCarried => "not-carried",
             Self::OnlyTransparent => "only-transparent",
             Self::AllFailed { .. } => "all-attempts-failed",
-            Self::Target(fail) => fail.code,
+            Self::Target(fail) => fail.code.as_str(),
             Self::Deadline { .. } => "deadline",
             Self::AuthMissing => "auth-missing",
             Self::AuthWrong => "auth-wrong",

@@ -11,11 +11,11 @@ use super::AttemptError;
 fn a_cause_is_found_inside_an_io_error() {
     let error = io::Error::other(Cause::Authentication);
     let fail = AttemptError::from_stream(Stage::Exchange, &error);
-    assert_eq!((fail.code, fail.fault, fail.sure), ("authentication", Fault::Node, true));
+    assert_eq!((fail.code.as_str(), fail.fault, fail.sure), ("authentication", Fault::Node, true));
     let fail = AttemptError::from_stream(Stage::Exchange, &io::Error::from(io::ErrorKind::ConnectionReset));
-    assert_eq!((fail.code, fail.sure), ("reset", false));
+    assert_eq!((fail.code.as_str(), fail.sure), ("reset", false));
     let fail = AttemptError::from_stream(Stage::Exchange, &io::Error::other("what"));
-    assert_eq!((fail.code, fail.sure), ("io", false));
+    assert_eq!((fail.code.as_str(), fail.sure), ("io", false));
 }
 
 #[test]

@@ -71,9 +71,9 @@ impl Failover {
         let silence = matches!(error.cause, Cause::Timeout);
         // A node that waits for its target before it says yes may be silent by the target's fault.
         fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
-        self.selection.metrics.attempt("failed", fail.code);
+        self.selection.metrics.attempt("failed", fail.code.as_str());
         tracing::debug!(
-            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = fail.code, fault = %fail.fault,
+            node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = %fail.code, fault = %fail.fault,
             attempt = self.attempts, "attempt failed"
         );
         if fail.sure {

@@ -110,7 +110,7 @@ impl AttemptReport {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        self.selection.metrics.attempt("failed", fail.code);
+        self.selection.metrics.attempt("failed", fail.code.as_str());
         if fail.sure {
             self.undecided.forget(self.node);
             report_outcome(&self.selection, self.node, &failure_outcome(fail));

@@ -113,7 +113,7 @@ where
         Ok(End::Node(error)) => {
             let fail = AttemptError::from_stream(Stage::Relay, &error);
             report.failed(&fail);
-            fail.code
+            fail.code.as_str()
         }
     }
 }

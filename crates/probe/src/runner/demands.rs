@@ -33,7 +33,7 @@ impl Runner {
         }
         match self.context.pool.node(id).map(|node| node.unsupported()) {
             None => self.answer(id, ProbeResult::Gone),
-            Some(Some(code)) => self.answer(id, ProbeResult::Unsupported(code.as_str())),
+            Some(Some(code)) => self.answer(id, ProbeResult::Unsupported(code)),
             Some(None) => {}
         }
     }

@@ -66,7 +66,7 @@ impl Runner {
             Err(ProbeError::Tampered(code)) => self.intercepts(&probe, code, now),
             Err(ProbeError::Inconclusive(code)) => {
                 self.context.metrics.ended("inconclusive", code);
-                self.answer(probe.node.id(), ProbeResult::Inconclusive(code));
+                self.answer(probe.node.id(), ProbeResult::Inconclusive(code.into()));
                 self.end_without(&probe.node, now);
             }
             Err(ProbeError::Unsupported(code)) => {
@@ -97,7 +97,7 @@ impl Runner {
             Blame::Page => {
                 // The probe's own certificate fails for everybody: the check says nothing.
                 self.context.metrics.ended("inconclusive", code);
-                self.answer(probe.node.id(), ProbeResult::Inconclusive(code));
+                self.answer(probe.node.id(), ProbeResult::Inconclusive(code.into()));
                 self.end_without(&probe.node, now);
             }
         }
@@ -106,7 +106,7 @@ impl Runner {
     /// Neither a success nor a failure: the node works, only not for us.
     fn distrusted(&mut self, probe: &RunningProbe, code: &'static str, now: Timestamp) {
         self.context.metrics.ended("tampered", code);
-        self.answer(probe.node.id(), ProbeResult::Tampered(code));
+        self.answer(probe.node.id(), ProbeResult::Tampered(code.into()));
         self.end_without(&probe.node, now);
     }
 
@@ -149,10 +149,7 @@ impl Runner {
         let before = self.guard.state();
         let decision = self.guard.failure(&evidence, now);
         let Failure { stage, code, .. } = failure;
-        self.answer(
-            node.id(),
-            ProbeResult::Failed { stage, code: code.as_str(), counted: decision == Decision::Apply },
-        );
+        self.answer(node.id(), ProbeResult::Failed { stage, code, counted: decision == Decision::Apply });
         match decision {
             Decision::Apply => {
                 self.context.metrics.ended("failed", failure.code.as_str());

@@ -1,5 +1,6 @@
 //! Probes that somebody asks for.
 
+use hezar_core::Code;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -43,10 +44,13 @@ async fn every_node_that_is_asked_for_is_answered_once() {
     assert_eq!(found, again);
     assert_eq!(found[&id(0)], ProbeResult::Works(Duration::from_millis(100)));
     assert_eq!(found[&id(1)], ProbeResult::Works(Duration::from_millis(100)));
-    assert_eq!(found[&id(2)], ProbeResult::Failed { stage: Stage::Handshake, code: "refused", counted: true });
-    assert_eq!(found[&id(3)], ProbeResult::Inconclusive("exhausted"));
-    assert_eq!(found[&id(4)], ProbeResult::Inconclusive("unsupported"));
-    assert_eq!(found[&odd.id()], ProbeResult::Unsupported("node-unsupported"));
+    assert_eq!(
+        found[&id(2)],
+        ProbeResult::Failed { stage: Stage::Handshake, code: Code::new("refused"), counted: true }
+    );
+    assert_eq!(found[&id(3)], ProbeResult::Inconclusive(Code::new("exhausted")));
+    assert_eq!(found[&id(4)], ProbeResult::Inconclusive(Code::new("unsupported")));
+    assert_eq!(found[&odd.id()], ProbeResult::Unsupported(Code::new("node-unsupported")));
     assert_eq!(found[&id(5)], ProbeResult::Panicked);
     assert_eq!(found[&id(77)], ProbeResult::Gone);
     assert!(world.probes.load(Relaxed) - before <= 6, "both are served by one probe of each");

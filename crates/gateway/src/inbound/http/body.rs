@@ -131,7 +131,7 @@ impl NodeBody {
             Poll::Ready(Some(Err(error))) => {
                 self.log_entry.code = match self.log_entry.end_reason() {
                     Some(refusal) => refusal.code(),
-                    None => AttemptError::from_stream(Stage::Relay, &error).code,
+                    None => AttemptError::from_stream(Stage::Relay, &error).code.as_str(),
                 };
                 self.broken = Some(error);
                 cx.waker().wake_by_ref();

@@ -179,7 +179,7 @@ impl AssociationRelay<'_> {
             match end {
                 End::Failed(error) => {
                     let fail = AttemptError::from_stream(Stage::Relay, &error);
-                    tracing::debug!(node = %association.lease.id(), code = fail.code, answered = self.answered.load(Relaxed), "association lost");
+                    tracing::debug!(node = %association.lease.id(), code = %fail.code, answered = self.answered.load(Relaxed), "association lost");
                     if self.answered.load(Relaxed) {
                         continue;
                     }
