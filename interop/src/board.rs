@@ -41,10 +41,17 @@ pub async fn run(peer: Peer) -> anyhow::Result<()> {
         show(name, None);
         return Ok(());
     };
+    let rows = rows::chosen();
+    if !rows.iter().any(|row| peer.plays(*row)) {
+        // A server without any listener would not start.
+        println!("{name}: plays none of the chosen rows");
+        show(name, Some(vec![None; rows.len()]));
+        return Ok(());
+    }
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let certificate = Certificate::make(folder.path())?;
-    let fleet = peer.launch(&program, &rows::chosen(), &certificate, folder.path()).await?;
+    let fleet = peer.launch(&program, &rows, &certificate, folder.path()).await?;
     let config = NativeEngineConfig { extra_roots: vec![certificate.root.clone()], ..NativeEngineConfig::default() };
     let witness = World::start(WorldConfig::kinds([Kind::Http])).await?;
     let stage = Stage { site: Site::start().await?, certificate, witness, engine: NativeEngine::new(&config) };

@@ -4,6 +4,7 @@
 
 mod body;
 mod caller;
+mod connection_slots;
 mod dto;
 mod error;
 mod events;
@@ -14,7 +15,6 @@ mod metrics;
 mod openapi;
 mod page;
 mod paging;
-mod places;
 mod ports;
 mod problem;
 mod router;

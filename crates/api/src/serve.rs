@@ -17,8 +17,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Control,
+    connection_slots::{ConnectionSlot, ConnectionSlots},
     guard::Guard,
-    places::{Place, Places},
     router,
     stream::ApiStream,
 };
@@ -31,6 +31,9 @@ const MAX_HEAD: usize = 32 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// What an open connection holds: a slot among all, and one among those of its address.
+type Permits = (OwnedSemaphorePermit, ConnectionSlot);
 
 /// How the API is reached.
 #[derive(Clone, Debug)]
@@ -64,7 +67,7 @@ pub async fn serve(
 /// Serves these paths until `stop` is cancelled.
 pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let places = Places::default();
+    let by_address = ConnectionSlots::default();
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -79,12 +82,13 @@ pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, st
                 continue;
             }
         };
-        let Some(place) = places.take(peer.ip()) else {
+        let Some(slot_of_address) = by_address.take(peer.ip()) else {
             tracing::debug!(%peer, "api connection refused: its address has too many open");
             continue;
         };
-        let open = connection(stream, peer, router.clone(), stop.clone());
-        tasks.spawn(holding((slot, place), open));
+        // An upgraded connection lives on after its task: its stream holds the slots.
+        let stream = ApiStream::new(stream, (slot, slot_of_address));
+        tasks.spawn(connection(stream, peer, router.clone(), stop.clone()));
     }
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -102,16 +106,15 @@ async fn accept(
     Ok((stream, peer, slot))
 }
 
-/// Keeps a connection's place until it has ended, also by a panic.
-async fn holding(_place: (OwnedSemaphorePermit, Place), connection: impl Future<Output = ()>) {
-    connection.await;
-}
-
-async fn connection(stream: TcpStream, peer: SocketAddr, router: axum::Router, stop: CancellationToken) {
+async fn connection(
+    stream: ApiStream<TcpStream, Permits>,
+    peer: SocketAddr,
+    router: axum::Router,
+    stop: CancellationToken,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let served =
-        http.serve_connection(TokioIo::new(ApiStream::new(stream)), TowerToHyperService::new(router)).with_upgrades();
+    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).with_upgrades();
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,

@@ -16,31 +16,32 @@ use crate::problem;
 
 /// How long a peer may take for [`LEAST`] bytes of an answer.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A slower peer holds a place that others need.
+/// A slower peer holds a slot that others need.
 const LEAST: usize = 4096;
 
-/// A stream that bounds how long writing may take.
-pub(crate) struct ApiStream<S> {
+/// A stream that bounds how long writing may take, and holds `permits` until it is dropped.
+pub(crate) struct ApiStream<S, P = ()> {
     inner: S,
     /// Runs while a write waits: when it ends, and the bytes that were written since it began.
     timer: Option<(Pin<Box<Sleep>>, usize)>,
     /// An answer with a body, in the place of one without, and how much of it is written.
     replaced: Option<(Vec<u8>, usize)>,
+    _permits: P,
 }
 
-impl<S> ApiStream<S> {
-    pub(crate) const fn new(inner: S) -> Self {
-        Self { inner, timer: None, replaced: None }
+impl<S, P> ApiStream<S, P> {
+    pub(crate) const fn new(inner: S, permits: P) -> Self {
+        Self { inner, timer: None, replaced: None, _permits: permits }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ApiStream<S> {
+impl<S: AsyncRead + Unpin, P: Unpin> AsyncRead for ApiStream<S, P> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> ApiStream<S> {
+impl<S: AsyncWrite + Unpin, P: Unpin> ApiStream<S, P> {
     fn write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.inner).poll_write(cx, buf) {
             Poll::Ready(Ok(written)) => {
@@ -65,7 +66,7 @@ impl<S: AsyncWrite + Unpin> ApiStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ApiStream<S> {
+impl<S: AsyncWrite + Unpin, P: Unpin> AsyncWrite for ApiStream<S, P> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.replaced.is_none() {
@@ -112,7 +113,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_cut_off() {
         let (ours, theirs) = duplex(1024);
-        let mut stream = ApiStream::new(ours);
+        let mut stream = ApiStream::new(ours, ());
         let began = Instant::now();
         let error = stream.write_all(&[0; 4096]).await.unwrap_err();
         assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, WRITE_TIMEOUT));
@@ -123,7 +124,7 @@ mod tests {
     async fn a_peer_that_reads_a_byte_now_and_then_is_cut_off_and_a_slow_one_is_not() {
         for (bytes, cut) in [(1, true), (LEAST, false)] {
             let (ours, mut theirs) = duplex(LEAST);
-            let mut stream = ApiStream::new(ours);
+            let mut stream = ApiStream::new(ours, ());
             let reading = tokio::spawn(async move {
                 let mut buffer = vec![0; bytes];
                 loop {
@@ -143,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_without_a_body_gets_one() {
         let (ours, mut theirs) = duplex(16);
-        let mut stream = ApiStream::new(ours);
+        let mut stream = ApiStream::new(ours, ());
         let writing = tokio::spawn(async move {
             let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
             stream.write_all(bare).await.unwrap();

@@ -1,4 +1,4 @@
-//! Whether our own uplink and the probe URL work, asked without any node.
+//! Checks our own uplink and the probe URL without any node.
 
 use std::sync::{
     Arc,
@@ -15,8 +15,8 @@ use crate::{Check, ControlResult};
 pub(crate) struct ControlChecks {
     uplink: Vec<Arc<dyn Check>>,
     url: Arc<dyn Check>,
-    /// Whether the probe URL has ever answered directly. Where it is blocked it never does, and then its silence
-    /// says nothing.
+    /// Whether the probe URL has ever answered directly. Where it is blocked it never does, and its failure then proves
+    /// nothing.
     url_answered: AtomicBool,
 }
 
@@ -26,13 +26,13 @@ impl ControlChecks {
         Self { uplink, url, url_answered: AtomicBool::new(false) }
     }
 
-    /// Whether there is anything to ask.
+    /// Whether there is any uplink check.
     pub(crate) fn possible(&self) -> bool {
         !self.uplink.is_empty()
     }
 
-    /// Asks all at once; the first answer of an uplink check decides about the uplink. Where the probe URL has never
-    /// answered directly, nodes that carry the uplink checks and not the URL are what speaks against it.
+    /// Runs all checks at once; the first success of an uplink check proves the uplink. Where the probe URL has never answered
+    /// directly, it counts as down when nodes carry the uplink checks and not the URL.
     pub(crate) async fn run(
         &self,
         direct: Arc<dyn Dialer>,
@@ -49,14 +49,14 @@ impl ControlChecks {
         if !any_true(asked).await {
             return ControlResult::UplinkDown;
         }
-        if self.url_answered.load(Relaxed) || self.seen_by(nodes, later()).await {
+        if self.url_answered.load(Relaxed) || self.fails_only_for_url(nodes, later()).await {
             return ControlResult::UrlDown;
         }
         ControlResult::Up
     }
 
-    /// Whether a node is found that works for everything but the probe URL, and none that works for it.
-    async fn seen_by(&self, nodes: Vec<Arc<dyn Dialer>>, attempt: Attempt) -> bool {
+    /// Whether some node carries the uplink checks and no node carries the probe URL.
+    async fn fails_only_for_url(&self, nodes: Vec<Arc<dyn Dialer>>, attempt: Attempt) -> bool {
         let mut asked = JoinSet::new();
         for node in nodes {
             let (url, uplink) = (Arc::clone(&self.url), self.uplink_through(&node, attempt));
@@ -83,7 +83,7 @@ impl ControlChecks {
     }
 }
 
-/// Whether anybody says yes; the others are not waited for.
+/// Whether any task returns true; the others are then not waited for.
 async fn any_true(mut asked: JoinSet<bool>) -> bool {
     while let Some(answer) = asked.join_next().await {
         if matches!(answer, Ok(true)) {

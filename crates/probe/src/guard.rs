@@ -10,11 +10,11 @@
 //!            (what was held is dropped)          └── failures are held ────────────────────────┘
 //! ```
 //!
-//! Of what began before the doubt was over nothing counts, however it ends: a check that finds the uplink well now says
-//! nothing about a moment ago. Those nodes are probed again instead.
+//! A probe that began before the guard opened again does not count, however it ends: a check that finds the uplink up now
+//! says nothing about a moment ago. Those nodes are probed again instead.
 //!
-//! Without control URLs a total loss cannot be told from an outage of our own: then the nodes stay suspect, and a
-//! client gets errors from them instead of "pool empty".
+//! Without control URLs the guard cannot distinguish the failure of all nodes from an outage of our own uplink: the nodes
+//! then stay suspect, and a client gets their errors instead of "pool empty".
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,17 +26,19 @@ use hezar_pool::Failure;
 
 use crate::GuardConfig;
 
-/// Verdicts over healthy nodes that are compared at most: enough to be sure, few enough to be quick.
+/// The most recent results of healthy nodes that are compared.
 const RECENT: usize = 32;
-/// Failures in a row, over all nodes, after which the uplink is doubted even when no node was healthy.
-const DRY: u32 = 32;
-/// Successes remembered, and how far apart they began: enough for the pause between two probes of a suspect node.
-const WITNESSES: usize = 128;
-const APART: Duration = Duration::from_secs(1);
-/// With fewer routable nodes than this, a total loss is ordinary unless it can be checked.
+/// After so many failures in a row, over all nodes, the uplink is checked even when no node was healthy.
+const FAILURE_STREAK: u32 = 32;
+/// The most successes that are remembered: with [`SUCCESS_SPACING`], enough for the pause between two probes of a suspect
+/// node.
+const MAX_SUCCESSES: usize = 128;
+/// Of the successes that began within this time only the first one is remembered.
+const SUCCESS_SPACING: Duration = Duration::from_secs(1);
+/// With fewer routable nodes than this, the failure of all of them is believed when no control check is possible.
 const FEW: usize = 4;
 
-/// What the guard makes of the failures at present.
+/// Whether failures count at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuardState {
     /// Failures count.
@@ -67,14 +69,14 @@ pub enum Outage {
     ProbeUrl,
 }
 
-/// What becomes of a failure.
+/// What the guard does with a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It counts.
     Apply,
     /// It is held back.
     Hold,
-    /// It says nothing: the probe began while failures were in evidence.
+    /// It is discarded: the probe began while failures were held back.
     Discard,
 }
 
@@ -105,7 +107,7 @@ enum GuardMode {
     Outage { since: Timestamp },
 }
 
-/// The guard.
+/// Decides which failures count. It knows no clock and no network: it is told of results and of control checks.
 #[derive(Debug)]
 pub struct Guard {
     config: GuardConfig,
@@ -114,17 +116,18 @@ pub struct Guard {
     mode: GuardMode,
     recent: VecDeque<(Timestamp, bool)>,
     held: HashMap<NodeId, Failure, ahash::RandomState>,
-    /// When successes began, a second apart and in order.
+    /// When successful probes began, in order.
     successes: VecDeque<Timestamp>,
-    /// Since when failures are not in evidence.
-    sound_since: Timestamp,
-    dry: u32,
+    /// When the guard last opened again: probes that began before do not count.
+    open_since: Timestamp,
+    /// Failures since the last success, over all nodes.
+    failure_streak: u32,
     checking: bool,
     next_check: Timestamp,
 }
 
 impl Guard {
-    /// A guard that believes everything so far; `controls` says whether control checks are possible.
+    /// An open guard; `controls` says whether control checks are possible.
     #[must_use]
     pub fn new(config: GuardConfig, controls: bool) -> Self {
         Self {
@@ -134,14 +137,14 @@ impl Guard {
             recent: VecDeque::with_capacity(RECENT),
             held: HashMap::default(),
             successes: VecDeque::new(),
-            sound_since: Timestamp(0),
-            dry: 0,
+            open_since: Timestamp(0),
+            failure_streak: 0,
             checking: false,
             next_check: Timestamp(0),
         }
     }
 
-    /// Its state.
+    /// Whether failures count.
     #[must_use]
     pub const fn state(&self) -> GuardState {
         match self.mode {
@@ -165,11 +168,11 @@ impl Guard {
         started: Timestamp,
         now: Timestamp,
     ) -> Vec<(NodeId, Failure)> {
-        self.dry = 0;
+        self.failure_streak = 0;
         self.held.remove(&id);
-        if self.successes.back().is_none_or(|last| started.since(*last) >= APART) {
+        if self.successes.back().is_none_or(|last| started.since(*last) >= SUCCESS_SPACING) {
             self.successes.push_back(started);
-            if self.successes.len() > WITNESSES {
+            if self.successes.len() > MAX_SUCCESSES {
                 self.successes.pop_front();
             }
         }
@@ -186,12 +189,12 @@ impl Guard {
         }
     }
 
-    /// A probe failed by the node's fault, or so it seems.
+    /// A probe failed, apparently by the node's fault.
     pub fn failure(&mut self, evidence: &FailureEvidence, now: Timestamp) -> Decision {
-        if evidence.started < self.sound_since {
+        if evidence.started < self.open_since {
             return Decision::Discard;
         }
-        self.dry = self.dry.saturating_add(1);
+        self.failure_streak = self.failure_streak.saturating_add(1);
         if evidence.was_healthy {
             self.remember(now, false);
         }
@@ -202,8 +205,8 @@ impl Guard {
         }
         let hold = match self.mode {
             GuardMode::Holding { .. } | GuardMode::Outage { .. } => true,
-            GuardMode::Trusting { .. } => self.dubious(evidence),
-            GuardMode::Open => self.trips(evidence) || self.dubious(evidence),
+            GuardMode::Trusting { .. } => self.is_unconfirmed(evidence),
+            GuardMode::Open => self.is_mass_failure(evidence) || self.is_unconfirmed(evidence),
         };
         if hold && self.state() == GuardState::Open {
             self.mode = GuardMode::Holding { since: now };
@@ -251,7 +254,7 @@ impl Guard {
         }
     }
 
-    /// Takes what is held at the end of a single pass, when nothing more will tell: it counts if anything succeeded.
+    /// Ends a single pass: no further result will decide about what is held, so it counts if anything succeeded.
     pub fn conclude(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
         match self.mode {
             GuardMode::Holding { .. } if !self.successes.is_empty() => self.release(now),
@@ -264,26 +267,28 @@ impl Guard {
         self.held.remove(&id);
     }
 
-    fn trips(&self, evidence: &FailureEvidence) -> bool {
+    /// Whether so many nodes fail at once that the uplink or the probe URL may be down.
+    fn is_mass_failure(&self, evidence: &FailureEvidence) -> bool {
         let total = self.recent.len();
         let failed = self.recent.iter().filter(|(_, ok)| !ok).count();
         if evidence.was_healthy && total >= self.config.least && failed as f32 > total as f32 * self.config.share {
             return true;
         }
-        self.controls && self.dry >= DRY
+        self.controls && self.failure_streak >= FAILURE_STREAK
     }
 
-    /// The last blow needs a witness that the uplink worked between it and the one before: a success that began then, or,
-    /// while it is fresh, the end of a evidence.
-    fn dubious(&self, evidence: &FailureEvidence) -> bool {
+    /// Whether the failure would take a routable node out of service and nothing shows that the uplink worked between it and
+    /// the node's previous failure: no probe of any node that began then succeeded, and the guard has not opened since.
+    fn is_unconfirmed(&self, evidence: &FailureEvidence) -> bool {
         let between =
             |began: &Timestamp| evidence.failed_last.is_some_and(|last| (last..=evidence.started).contains(began));
         let trusted = matches!(self.mode, GuardMode::Trusting { .. })
-            && evidence.failed_last.is_none_or(|last| self.sound_since >= last);
+            && evidence.failed_last.is_none_or(|last| self.open_since >= last);
         let matters = self.controls || evidence.routable >= FEW;
         evidence.lethal && matters && !trusted && !self.successes.iter().any(between)
     }
 
+    /// Adds the result of a healthy node to those that are compared.
     fn remember(&mut self, now: Timestamp, ok: bool) {
         let window = self.config.window;
         while self.recent.front().is_some_and(|(at, _)| now.since(*at) > window) || self.recent.len() >= RECENT {
@@ -292,18 +297,20 @@ impl Guard {
         self.recent.push_back((now, ok));
     }
 
+    /// Lets failures count again, with those that were held.
     fn release(&mut self, now: Timestamp) -> Vec<(NodeId, Failure)> {
         self.mode = GuardMode::Trusting { until: now.after(self.config.trust.max(Duration::from_millis(1))) };
-        self.sound_since = now;
-        self.dry = 0;
+        self.open_since = now;
+        self.failure_streak = 0;
         self.recent.clear();
         self.held.drain().collect()
     }
 
+    /// Lets failures count again, without those that were held.
     fn reopen(&mut self, now: Timestamp) {
         self.mode = GuardMode::Open;
-        self.sound_since = now;
-        self.dry = 0;
+        self.open_since = now;
+        self.failure_streak = 0;
         self.recent.clear();
         self.held.clear();
     }

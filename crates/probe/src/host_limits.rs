@@ -1,5 +1,5 @@
-//! How fast each server host may be probed: so many probes at a time, so many a second, and hardly any while nothing
-//! there answers. Lists come from strangers, and one that names every port of a host must not make a scanner of us.
+//! Limits how fast each server host is probed: the probes at a time, the probes a second, and few of either while nothing
+//! there answers. Anybody can publish a list that names every port of a host; it must not make a port scanner of us.
 
 use std::{
     cmp::Reverse,
@@ -11,36 +11,37 @@ use hezar_core::{ServerKey, Timestamp};
 
 use crate::token_bucket::TokenBucket;
 
-/// Probes in a row without an answer after which a host rests between two probes.
+/// After so many probes in a row without an answer, the host is probed with pauses.
 pub(crate) const SILENT: u32 = 16;
-/// The first rest; it doubles with every further [`SILENT`] probes.
-const FIRST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Hosts beyond which those of which nothing is to be remembered are cleared away.
+/// The first pause; it doubles with every further [`SILENT`] probes, up to the longest one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// With more hosts than this, those whose state is the initial one are removed from the table.
 const FEW: usize = 1024;
 
 /// What is known about one host.
 #[derive(Debug)]
 struct HostState<T> {
     running: usize,
-    /// What waits for its turn here.
+    /// The probes that wait until the host may be probed.
     parked: VecDeque<T>,
     starts: TokenBucket,
-    /// Probes without an answer, less those with one.
+    /// Probes without an answer; answers make it smaller.
     silent: u32,
-    rests_until: Timestamp,
-    /// Whether a time is set at which one of the parked may try again.
+    /// No probe starts before.
+    paused_until: Timestamp,
+    /// Whether `alarms` has an entry at which one of the parked probes is tried again.
     alarm: bool,
 }
 
-/// All hosts; `T` is what waits.
+/// The limits of all hosts; `T` is a probe that waits.
 #[derive(Debug)]
 pub(crate) struct HostLimits<T> {
     at_a_time: usize,
     per_second: u32,
     known: HashMap<ServerKey, HostState<T>, ahash::RandomState>,
     alarms: BinaryHeap<Reverse<(Timestamp, ServerKey)>>,
-    /// The number of hosts at which the table is cleared next.
+    /// The number of hosts at which hosts are removed from the table next.
     clear_at: usize,
 }
 
@@ -51,17 +52,19 @@ impl<T> HostState<T> {
             return None;
         }
         let token = if self.starts.has(now) { now } else { now.after(self.starts.wait()) };
-        Some(token.max(self.rests_until))
+        Some(token.max(self.paused_until))
     }
 
-    fn rest(&self) -> Duration {
+    /// The pause after a probe.
+    fn pause(&self) -> Duration {
         match self.silent.checked_sub(SILENT) {
             None => Duration::ZERO,
-            Some(beyond) => FIRST_REST.saturating_mul(1 << (beyond / SILENT).min(10)).min(LONGEST_REST),
+            Some(beyond) => FIRST_PAUSE.saturating_mul(1 << (beyond / SILENT).min(10)).min(LONGEST_PAUSE),
         }
     }
 
-    fn forgettable(&mut self, now: Timestamp) -> bool {
+    /// Whether its state is the initial one, so that it need not be kept.
+    fn is_forgettable(&mut self, now: Timestamp) -> bool {
         self.running == 0 && self.parked.is_empty() && self.silent < SILENT / 2 && self.starts.is_full(now)
     }
 }
@@ -78,17 +81,17 @@ impl<T> HostLimits<T> {
         }
     }
 
-    /// Counts the start of a probe at a host and gives `item` back, or keeps it until the host is free; an urgent one waits
-    /// in front of the others.
+    /// Returns `item` when its probe may start now, which is counted; else keeps it until the host may be probed. An urgent
+    /// one waits in front of the others.
     pub(crate) fn start(&mut self, host: ServerKey, item: T, urgent: bool, now: Timestamp) -> Option<T> {
-        self.clear(now);
+        self.remove_forgettable(now);
         let per_second = self.per_second;
         let server = self.known.entry(host).or_insert_with(|| HostState {
             running: 0,
             parked: VecDeque::new(),
             starts: TokenBucket::new(per_second, now),
             silent: 0,
-            rests_until: Timestamp(0),
+            paused_until: Timestamp(0),
             alarm: false,
         });
         let started = server.free_at(self.at_a_time, now).is_some_and(|free| free <= now);
@@ -96,14 +99,14 @@ impl<T> HostLimits<T> {
         if started {
             server.starts.take();
             server.running += 1;
-            server.rests_until = now.after(server.rest());
+            server.paused_until = now.after(server.pause());
         } else if urgent {
             server.parked.extend(item.take());
             server.parked.rotate_right(1);
         } else {
             server.parked.extend(item.take());
         }
-        // Who waits for a time, and not for the end of a probe, is woken by an alarm.
+        // A probe that waits for a time, and not for the end of another probe, is woken by an alarm.
         if let Some(free) = server.free_at(self.at_a_time, now).filter(|_| !server.alarm && !server.parked.is_empty()) {
             server.alarm = true;
             self.alarms.push(Reverse((free, host)));
@@ -111,19 +114,19 @@ impl<T> HostLimits<T> {
         item
     }
 
-    /// Counts the end of a probe; says whether one that waits there may try, as no alarm will wake it.
+    /// Counts the end of a probe. Returns whether a parked probe may be tried now, because no alarm is set that does it.
     pub(crate) fn end(&mut self, host: ServerKey) -> bool {
         let Some(server) = self.known.get_mut(&host) else { return false };
         server.running = server.running.saturating_sub(1);
         !server.alarm
     }
 
-    /// Takes what has waited longest at a host, to try again.
+    /// Takes the probe that has waited longest at a host, to try it again.
     pub(crate) fn next_parked(&mut self, host: ServerKey) -> Option<T> {
         self.known.get_mut(&host)?.parked.pop_front()
     }
 
-    /// Notes whether a probe at a host was answered, by whatever; a success settles all doubts.
+    /// Notes whether something answered a probe at a host; a success ends its pauses.
     pub(crate) fn note(&mut self, host: ServerKey, answer: HostResponse) {
         let Some(server) = self.known.get_mut(&host) else { return };
         server.silent = match answer {
@@ -132,14 +135,14 @@ impl<T> HostLimits<T> {
             HostResponse::Silent => server.silent.saturating_add(1),
         };
         if server.silent < SILENT {
-            server.rests_until = Timestamp(0);
-            // The alarm may have been set for the end of a long rest.
+            server.paused_until = Timestamp(0);
+            // The alarm may have been set for the end of a long pause.
             server.alarm = false;
         }
     }
 
-    /// The hosts whose alarm is over, one after the other.
-    pub(crate) fn woken(&mut self, now: Timestamp) -> Option<ServerKey> {
+    /// Takes the next host whose alarm time has come; its parked probes are to be tried again.
+    pub(crate) fn take_due_alarm(&mut self, now: Timestamp) -> Option<ServerKey> {
         let Reverse((at, host)) = *self.alarms.peek()?;
         if at > now {
             return None;
@@ -151,14 +154,14 @@ impl<T> HostLimits<T> {
         Some(host)
     }
 
-    /// When the next alarm is over.
+    /// The time of the next alarm.
     pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
         self.alarms.peek().map(|Reverse((at, _))| *at)
     }
 
-    fn clear(&mut self, now: Timestamp) {
+    fn remove_forgettable(&mut self, now: Timestamp) {
         if self.known.len() >= self.clear_at {
-            self.known.retain(|_, server| !server.forgettable(now));
+            self.known.retain(|_, server| !server.is_forgettable(now));
             self.clear_at = (2 * self.known.len()).max(FEW);
         }
     }

@@ -1,5 +1,5 @@
-//! What an HTTP proxy carries: plain requests, tunnels to port 443, tunnels to other ports. One that carries any of them
-//! is of use.
+//! Finds out what an HTTP proxy carries: plain requests, tunnels to port 443, tunnels to other ports. A proxy that carries
+//! any of them is used for that.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use url::Url;
 
 use crate::{BodyRule, CanaryBody, Check, HttpCheck, ProbeConfig, canary::intercepted};
 
-/// The questions that show it, made of the URLs that the prober is given anyway.
+/// The checks that show what an HTTP proxy carries; their URLs are those of the other checks.
 #[derive(Debug)]
 pub struct HttpNodeChecks {
-    /// Plain pages, the most telling one first.
+    /// Pages without TLS; the first one that gives a clear result decides.
     plain: Vec<HttpCheck>,
     /// Pages behind TLS on port 443.
     secure: Vec<HttpCheck>,
-    /// A place on another port, and the page there, if that is known to be one.
+    /// A target on another port, and the check of the page there if there is one.
     other: (Target, Option<HttpCheck>),
     /// Whether the probe URL itself is a plain one.
     is_plain_first: bool,
 }
 
-/// Canaries asked for to find one way: a node that refuses them all is not asked for more.
+/// The most canaries among the checks of one way.
 const MOST_CANARIES: usize = 1;
 
-/// What was found out about one node.
+/// What the checks have shown about one node.
 #[derive(Debug)]
 pub(crate) struct LearnedAbility {
     pub(crate) ability: HttpAbility,
@@ -38,22 +38,24 @@ pub(crate) struct LearnedAbility {
 }
 
 impl HttpNodeChecks {
-    /// Questions made of the probe URL and its twin of the other scheme, the canary, the trace page and the controls.
+    /// Makes the checks from the probe URL and its counterpart of the other scheme, a canary, the trace page and the control
+    /// URLs.
     ///
     /// # Errors
-    /// [`RequestError`] when the probe URL cannot be asked for.
+    /// [`RequestError`] when no request can be made for the probe URL.
     pub fn new(config: &ProbeConfig, tls: &TlsClients) -> Result<Self, RequestError> {
         let is_plain_first = config.url.scheme() == "http";
         let page = |url: &Url| HttpCheck::new(url, Some(config.expect_status), config.expect_body.clone(), tls.clone());
         let own = page(&config.url)?;
-        let twin = twin(&config.url).and_then(|url| page(&url).ok()).map(HttpCheck::or_its_redirect);
+        let counterpart =
+            with_other_scheme(&config.url).and_then(|url| page(&url).ok()).map(HttpCheck::or_its_redirect);
         let (mut plain, mut secure) = (Vec::new(), Vec::new());
         if is_plain_first {
             plain.push(own);
-            secure.extend(twin);
+            secure.extend(counterpart);
         } else {
             secure.push(own);
-            plain.extend(twin);
+            plain.extend(counterpart);
         }
         let mut more = |url: &Url, status: Option<u16>, body: Option<BodyRule>| {
             let Ok(check) = HttpCheck::new(url, status, body, tls.clone()) else { return };
@@ -78,7 +80,7 @@ impl HttpNodeChecks {
         Ok(Self { plain, secure, other, is_plain_first })
     }
 
-    /// Asks in a way that is known to work, the one of the probe URL first; `None` when no way is.
+    /// Runs one check in a way that is known to work, the way of the probe URL first; `None` when no way is known to work.
     pub(crate) async fn confirm(
         &self,
         dialer: &dyn Dialer,
@@ -96,7 +98,7 @@ impl HttpNodeChecks {
         Some(check.check(dialer, attempt).await.map(|()| attempt.elapsed()))
     }
 
-    /// Tries every way.
+    /// Tries every way, until a failure shows that no further one can work.
     pub(crate) async fn learn(&self, dialer: &dyn Dialer, attempt: impl Fn() -> Attempt + Sync) -> LearnedAbility {
         let mut found = LearnedAbility { ability: HttpAbility::default(), result: Err(no_answer()) };
         let order = if self.is_plain_first {
@@ -107,17 +109,17 @@ impl HttpNodeChecks {
         let mut first_error = None;
         for way in order {
             let started = attempt();
-            let (works, error) = self.ask(way, dialer, &attempt).await;
+            let (works, error) = self.check_way(way, dialer, &attempt).await;
             if let Some(works) = works {
                 found.ability = found.ability.with(way, works);
             }
             match error {
-                // An opened tunnel alone does not show that anything comes through it.
+                // A tunnel that opens does not prove that bytes come through it.
                 None if works == Some(true) && found.result.is_err() && self.is_proof(way) => {
                     found.result = Ok(started.elapsed());
                 }
                 Some(error) => {
-                    let hopeless = ends_the_search(&error);
+                    let hopeless = rules_out_every_way(&error);
                     first_error.get_or_insert(error);
                     if hopeless {
                         break;
@@ -130,18 +132,19 @@ impl HttpNodeChecks {
             found.result = Err(error);
         }
         if found.result.is_ok() && found.ability.works_through(HttpWay::Plain).is_none() {
-            // It answers to CONNECT and to no plain request.
+            // It accepts CONNECT and answered no plain request.
             found.ability = found.ability.with(HttpWay::Plain, false);
         }
         found
     }
 
+    /// Whether a success in this way proves that bytes come through: for a mere tunnel to another port it does not.
     fn is_proof(&self, way: HttpWay) -> bool {
         way != HttpWay::TunnelOther || self.other.1.is_some()
     }
 
-    /// Whether one way works, if that becomes clear, and the first failure.
-    async fn ask(
+    /// Whether one way works, if a check shows it, and the first failure.
+    async fn check_way(
         &self,
         way: HttpWay,
         dialer: &dyn Dialer,
@@ -153,14 +156,14 @@ impl HttpNodeChecks {
             HttpWay::Tunnel443 => (&self.secure, &tunnel),
             HttpWay::TunnelOther => match &self.other {
                 (_, Some(check)) => (std::slice::from_ref(check), &tunnel),
-                (target, None) => return settled(dialer.connect(target, &attempt()).await.map(drop)),
+                (target, None) => return interpret(dialer.connect(target, &attempt()).await.map(drop)),
             },
         };
         let mut first = None;
         for check in checks {
-            match settled(check.check(via, &attempt()).await) {
+            match interpret(check.check(via, &attempt()).await) {
                 (None, Some(error)) => {
-                    let hopeless = ends_the_search(&error);
+                    let hopeless = rules_out_every_way(&error);
                     first.get_or_insert(error);
                     if hopeless {
                         break;
@@ -173,15 +176,17 @@ impl HttpNodeChecks {
     }
 }
 
-fn settled(result: Result<(), DialError>) -> (Option<bool>, Option<DialError>) {
+/// Whether the way works, if the result shows it, and the failure.
+fn interpret(result: Result<(), DialError>) -> (Option<bool>, Option<DialError>) {
     match result {
         Ok(()) => (Some(true), None),
         Err(error) => (error.refuses_tunnel().then_some(false), Some(error)),
     }
 }
 
-/// A server that cannot be reached, does not know us, is silent or breaks TLS open is so in every way.
-pub(crate) fn ends_the_search(error: &DialError) -> bool {
+/// Whether a failure shows that no way works: the server cannot be reached, rejects our credentials, is silent or intercepts
+/// TLS.
+pub(crate) fn rules_out_every_way(error: &DialError) -> bool {
     error.stage < hezar_core::Stage::Handshake
         || matches!(error.cause, Cause::Timeout | Cause::Authentication)
         || intercepted(error).is_some()
@@ -191,8 +196,8 @@ fn no_answer() -> DialError {
     DialError::new(hezar_core::Stage::Exchange, Cause::Closed)
 }
 
-/// The same page of the other scheme on its usual port; nothing for a URL with a port of its own.
-fn twin(url: &Url) -> Option<Url> {
+/// The same page under the other scheme, http or https, on its usual port; `None` for a URL with an explicit port.
+fn with_other_scheme(url: &Url) -> Option<Url> {
     let mut twin = url.clone();
     let other = if url.scheme() == "http" { "https" } else { "http" };
     (url.port().is_none() && twin.set_scheme(other).is_ok()).then_some(twin)

@@ -5,6 +5,7 @@ mod document;
 mod fake;
 mod live;
 mod page;
+mod upgrade;
 
 use std::{
     sync::{Arc, LazyLock, atomic::Ordering},
@@ -306,38 +307,6 @@ async fn bans_are_made_listed_and_lifted() {
     assert_eq!((status, serde_json::from_str::<LiftReport>(&body).unwrap().missing), (200, 1));
     assert_eq!(ask(&request("DELETE", &format!("/api/v1/bans/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("DELETE", "/api/v1/bans/ff", "")).await.0, 404);
-}
-
-/// What WebSockets need: a connection that goes on as something else after its answer.
-#[tokio::test]
-async fn a_connection_can_be_upgraded() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let echo = |request: axum::extract::Request| async {
-        tokio::spawn(async move {
-            let mut stream = hyper_util::rt::TokioIo::new(hyper::upgrade::on(request).await.unwrap());
-            let mut word = [0; 5];
-            stream.read_exact(&mut word).await.unwrap();
-            stream.write_all(&word).await.unwrap();
-        });
-        (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
-    };
-    let router = axum::Router::new().route("/echo", axum::routing::get(echo));
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve::serve_router(listener, router, stop.clone()));
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
-    stream.write_all(b"hello").await.unwrap();
-    let mut word = [0; 5];
-    stream.read_exact(&mut word).await.unwrap();
-    assert_eq!(&word, b"hello");
-    stop.cancel();
-    serving.await.unwrap();
 }
 
 #[tokio::test]

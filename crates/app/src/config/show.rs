@@ -1,5 +1,6 @@
 //! The effective configuration as TOML, secrets hidden.
 
+use hezar_api::ApiSettings;
 use hezar_core::settings::{Given, SettingValue, Settings};
 use hezar_gateway::{FeedbackRule, User};
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
@@ -11,7 +12,7 @@ pub(crate) fn config(config: &Config) -> String {
     let mut root = Table::new();
     root.insert("data".into(), Value::String(config.data.display().to_string()));
     root.insert("proxy".into(), proxy(config));
-    root.insert("api".into(), plain(&config.api, "api"));
+    root.insert("api".into(), api(&config.api));
     root.insert("pool".into(), plain(&config.pool, "pool"));
     root.insert("probe".into(), probe(config));
     root.insert("fetch".into(), plain(&config.fetch, "fetch"));
@@ -24,6 +25,12 @@ pub(crate) fn config(config: &Config) -> String {
     }
     root.insert("source".into(), tables(&config.sources, source));
     toml::to_string_pretty(&root).unwrap_or_default()
+}
+
+/// While there is no API, nothing but that is in force.
+fn api(api: &ApiSettings) -> Value {
+    let shown = settings(api, "api");
+    Value::Table(shown.filter(|(key, _)| api.enabled || key == "enabled").collect())
 }
 
 /// A section that has nothing but settings.

@@ -57,9 +57,9 @@ enum TaskResult {
     Control(ControlResult),
 }
 
-/// A time without any working node.
+/// Since when no node works, and when the next dead nodes are probed early.
 #[derive(Clone, Copy)]
-struct Blackout {
+struct TotalFailure {
     since: Timestamp,
     next_try: Timestamp,
 }
@@ -80,8 +80,8 @@ pub(crate) struct Runner {
     judge_after: HashMap<NodeId, Timestamp, ahash::RandomState>,
     /// Who is to blame for changed pages.
     tamper_tracker: TamperTracker,
-    /// Since when no node has been routable, and when the next dead ones are tried before their time.
-    blackout: Option<Blackout>,
+    /// Present while no node is routable.
+    total_failure: Option<TotalFailure>,
     /// The progress of a single pass; absent when working without end.
     pass: Option<Progress>,
 }
@@ -111,7 +111,7 @@ impl Runner {
             trace_after: HashMap::default(),
             judge_after: HashMap::default(),
             tamper_tracker: TamperTracker::default(),
-            blackout: None,
+            total_failure: None,
             pass: None,
             context,
         }
@@ -263,7 +263,7 @@ impl Runner {
         if self.guard.begin_check(now) {
             self.start_control_check();
         }
-        self.watch_blackout(now);
+        self.watch_total_failure(now);
         self.schedule.note_routable(self.context.pool.snapshot().counts().routable());
         for (id, due) in self.schedule.take_planned() {
             if let Some(node) = self.context.pool.node(id) {
@@ -298,16 +298,16 @@ impl Runner {
         self.schedule.next_unless_used(now, |id| pool.node(id)?.record().last_ok)
     }
 
-    /// While nothing works, a few dead nodes are tried before their time: the pauses of all may have grown long.
-    fn watch_blackout(&mut self, now: Timestamp) {
+    /// While nothing works, a few dead nodes are probed early: the pauses of all of them may have grown long.
+    fn watch_total_failure(&mut self, now: Timestamp) {
         if self.pass.is_some() || self.schedule.is_empty() || self.context.pool.snapshot().counts().routable() > 0 {
-            self.blackout = None;
+            self.total_failure = None;
             return;
         }
         let pause = self.context.config.suspect_interval;
-        let blackout = self.blackout.get_or_insert(Blackout { since: now, next_try: now.after(pause) });
-        if now >= blackout.next_try {
-            blackout.next_try = now.after(pause);
+        let total_failure = self.total_failure.get_or_insert(TotalFailure { since: now, next_try: now.after(pause) });
+        if now >= total_failure.next_try {
+            total_failure.next_try = now.after(pause);
             self.schedule.advance(CANARIES, now);
         }
     }
@@ -329,8 +329,8 @@ impl Runner {
         let next = (self.running.len() < self.room()).then(|| self.schedule.due(now)).flatten();
         let probe = next.map(|due| due.since(now).max(self.bucket.wait()));
         let check = self.guard.next_check().map(|due| due.since(now));
-        let blackout = self.blackout.map(|blackout| blackout.next_try.since(now));
-        probe.into_iter().chain(check).chain(blackout).min()
+        let early = self.total_failure.map(|total_failure| total_failure.next_try.since(now));
+        probe.into_iter().chain(check).chain(early).min()
     }
 
     fn now(&self) -> Timestamp {

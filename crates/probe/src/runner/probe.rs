@@ -10,7 +10,7 @@ use crate::{
     ControlResult,
     canary::CanaryResult,
     context::{Payload, ProbeContext},
-    http_node::ends_the_search,
+    http_node::rules_out_every_way,
     probe_error::ProbeError,
 };
 
@@ -116,7 +116,7 @@ async fn check(context: &ProbeContext, node: &PoolNode, dialer: &Payload) -> Res
     let known = node.http_ability();
     if !rand::random::<u32>().is_multiple_of(LEARN_AGAIN) {
         match http.confirm(&**dialer, known, &context.attempt_at(node)).await {
-            Some(Err(error)) if !ends_the_search(&error) => {}
+            Some(Err(error)) if !rules_out_every_way(&error) => {}
             Some(told) => return told,
             None => {}
         }

@@ -8,8 +8,8 @@ use hezar_pool::{Failure, Origin, Outcome};
 use tokio::task::{Id, JoinError};
 
 use super::{
-    Blackout, Checked, PoolNode, Runner, RunningProbe, TaskResult,
-    tampering::{PROBE_URL, Trust, observer_of},
+    Checked, PoolNode, Runner, RunningProbe, TaskResult, TotalFailure,
+    tampering::{CanaryVerdict, PROBE_URL, observer_of},
 };
 use crate::{
     ControlResult, Decision, FailureEvidence, GuardState, HostResponse, ProbeEnd, ProbeResult, Progress,
@@ -58,9 +58,9 @@ impl Runner {
             self.schedule.note_answer(probe.node.id(), HostResponse::Works);
         }
         match result {
-            Ok(Checked { took, dialer, canaries }) => match self.trust(&probe.node, &canaries, now) {
-                Trust::Fine => self.works(probe, took, dialer, now),
-                Trust::Unsure(code) | Trust::Caught(code) => self.distrusted(&probe, code, now),
+            Ok(Checked { took, dialer, canaries }) => match self.judge_canaries(&probe.node, &canaries, now) {
+                CanaryVerdict::Trusted => self.works(probe, took, dialer, now),
+                CanaryVerdict::Undecided(code) | CanaryVerdict::Tampered(code) => self.distrusted(&probe, code, now),
             },
             Err(ProbeError::Failed(failure)) => self.failed(&probe, failure, now),
             Err(ProbeError::Tampered(code)) => self.intercepts(&probe, code, now),
@@ -92,7 +92,7 @@ impl Runner {
 
     /// The node showed another certificate for the probe URL.
     fn intercepts(&mut self, probe: &RunningProbe, code: &'static str, now: Timestamp) {
-        match self.changed(observer_of(&probe.node), PROBE_URL, (code, hash64(code.as_bytes())), now) {
+        match self.judge_changed(observer_of(&probe.node), PROBE_URL, (code, hash64(code.as_bytes())), now) {
             Blame::Node | Blame::Nobody => self.distrusted(probe, code, now),
             Blame::Page => {
                 // The probe's own certificate fails for everybody: the check says nothing.
@@ -118,18 +118,18 @@ impl Runner {
         let before = self.guard.state();
         let freed = self.guard.success(id, probe.was_healthy, probe.started, now);
         self.settle(before, freed, now);
-        if let Some(blackout) = self.blackout.take() {
-            self.end_blackout(blackout, now);
+        if let Some(total_failure) = self.total_failure.take() {
+            self.end_total_failure(total_failure, now);
         }
     }
 
-    /// Something works again: what died in the blackout or shortly before it is tried soon.
-    fn end_blackout(&mut self, blackout: Blackout, now: Timestamp) {
+    /// Something works again: what died while nothing worked or shortly before it is tried soon.
+    fn end_total_failure(&mut self, total_failure: TotalFailure, now: Timestamp) {
         let pool = &self.context.pool;
         let shortly = self.context.config.interval * 15;
         let fits = |id| {
             let dead_since = pool.node(id).and_then(|node| node.record().dead_since);
-            dead_since.is_some_and(|dead_since| blackout.since.since(dead_since) < shortly)
+            dead_since.is_some_and(|dead_since| total_failure.since.since(dead_since) < shortly)
         };
         self.schedule.expedite_dead(now, fits, rand::random);
     }

@@ -1,4 +1,4 @@
-//! What the prober makes of the canaries that nodes bring, change or do not bring.
+//! Judges nodes by the canaries that they deliver intact, deliver changed or do not deliver.
 
 use hezar_core::{NetworkKey, NodeId, Timestamp, hash64};
 use hezar_pool::State;
@@ -10,44 +10,60 @@ use crate::{
     tamper_tracker::{Blame, Consequences, Observer},
 };
 
-/// The number that the probe URL has among the canaries: a node that shows another certificate for it tampers too.
+/// The probe URL's number among the canaries: a node that shows another certificate for it tampers, too.
 pub(super) const PROBE_URL: usize = usize::MAX;
 
-/// Whether a node that works may carry traffic, by what it made of the canaries.
+/// Whether a node that works may carry traffic, judged by the canaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Nothing speaks against it.
-    Fine,
-    /// It did not bring what others bring, or what it brought cannot be judged yet. The code says which.
-    Unsure(&'static str),
-    /// It was caught, and is in quarantine.
-    Caught(&'static str),
+pub(super) enum CanaryVerdict {
+    /// It may carry traffic.
+    Trusted,
+    /// It did not deliver what others deliver, or what it delivered cannot be judged yet. The code says which.
+    Undecided(&'static str),
+    /// It tampers, and is in quarantine.
+    Tampered(&'static str),
 }
 
 impl Runner {
-    /// Judges what a node that works made of the canaries.
-    pub(super) fn trust(&mut self, node: &PoolNode, canaries: &[CanaryFetch], now: Timestamp) -> Trust {
-        let who = observer_of(node);
-        let consequences = self.tamper_tracker.intact(who, PROBE_URL, now);
-        self.follow(consequences, now);
+    /// Judges a node that works by its canaries.
+    pub(super) fn judge_canaries(
+        &mut self,
+        node: &PoolNode,
+        canaries: &[CanaryFetch],
+        now: Timestamp,
+    ) -> CanaryVerdict {
+        let observer = observer_of(node);
+        let consequences = self.tamper_tracker.intact(observer, PROBE_URL, now);
+        self.apply_consequences(consequences, now);
         match canaries {
-            [] => Trust::Fine,
-            canaries if canaries.iter().all(|fetch| fetch.found.is_none()) => self.missed(node, who, now),
-            canaries => self.brought(node, who, canaries, now),
+            [] => CanaryVerdict::Trusted,
+            canaries if canaries.iter().all(|fetch| fetch.found.is_none()) => self.judge_missing(node, observer, now),
+            canaries => self.judge_delivered(node, observer, canaries, now),
         }
     }
 
-    /// It brought none. That says nothing against it unless others bring them; a node that never brought any is not
-    /// used before it does.
-    fn missed(&mut self, node: &PoolNode, who: Observer, now: Timestamp) -> Trust {
+    /// The node delivered none. That is only held against it when others deliver them; a new node is not used until it
+    /// delivers one.
+    fn judge_missing(&mut self, node: &PoolNode, observer: Observer, now: Timestamp) -> CanaryVerdict {
         self.context.metrics.canary("missing");
-        self.tamper_tracker.missed(who, now);
+        self.tamper_tracker.missed(observer, now);
         let unproven = node.state() == State::New;
-        if unproven && self.tamper_tracker.others_bring(who, now) { Trust::Unsure(MISSING) } else { Trust::Fine }
+        if unproven && self.tamper_tracker.others_deliver(observer, now) {
+            CanaryVerdict::Undecided(MISSING)
+        } else {
+            CanaryVerdict::Trusted
+        }
     }
 
-    fn brought(&mut self, node: &PoolNode, who: Observer, canaries: &[CanaryFetch], now: Timestamp) -> Trust {
-        for id in self.tamper_tracker.arrived(who, now) {
+    /// The node delivered at least one, intact or changed.
+    fn judge_delivered(
+        &mut self,
+        node: &PoolNode,
+        observer: Observer,
+        canaries: &[CanaryFetch],
+        now: Timestamp,
+    ) -> CanaryVerdict {
+        for id in self.tamper_tracker.delivered(observer, now) {
             if self.context.pool.node(id).is_some_and(|node| node.quarantine().is_none()) {
                 self.quarantine(id, MISSING, now);
             }
@@ -59,11 +75,11 @@ impl Runner {
                 Some(CanaryResult::Intact) => {
                     right = true;
                     self.context.metrics.canary("intact");
-                    let consequences = self.tamper_tracker.intact(who, fetch.page, now);
-                    self.follow(consequences, now);
+                    let consequences = self.tamper_tracker.intact(observer, fetch.page, now);
+                    self.apply_consequences(consequences, now);
                 }
                 Some(CanaryResult::Tampered { code, digest }) => {
-                    match self.changed(who, fetch.page, (code, digest), now) {
+                    match self.judge_changed(observer, fetch.page, (code, digest), now) {
                         Blame::Node => caught = Some(code),
                         Blame::Nobody => unsure = Some(code),
                         Blame::Page => {}
@@ -72,25 +88,31 @@ impl Runner {
             }
         }
         if let Some(code) = caught {
-            return Trust::Caught(code);
+            return CanaryVerdict::Tampered(code);
         }
         self.release(node, right, now);
-        // Another page came as it should: that nobody can say whether this one has changed is not held against the node.
-        unsure.filter(|_| !right).map_or(Trust::Fine, Trust::Unsure)
+        // Another page came intact: that it is unknown whether this one has changed is not held against the node.
+        unsure.filter(|_| !right).map_or(CanaryVerdict::Trusted, CanaryVerdict::Undecided)
     }
 
-    /// A node brought other bytes, or another certificate.
-    pub(super) fn changed(&mut self, who: Observer, page: usize, what: (&'static str, u64), now: Timestamp) -> Blame {
+    /// A node delivered other bytes, or showed another certificate.
+    pub(super) fn judge_changed(
+        &mut self,
+        observer: Observer,
+        page: usize,
+        what: (&'static str, u64),
+        now: Timestamp,
+    ) -> Blame {
         self.context.metrics.canary("tampered");
-        let (blame, consequences) = self.tamper_tracker.changed(who, page, what, now);
-        self.follow(consequences, now);
+        let (blame, consequences) = self.tamper_tracker.changed(observer, page, what, now);
+        self.apply_consequences(consequences, now);
         if blame == Blame::Node {
-            self.quarantine(who.id, what.0, now);
+            self.quarantine(observer.id, what.0, now);
         }
         blame
     }
 
-    /// Lets a node out of quarantine: at once when it only never brought a page, after a time when it tampered.
+    /// Lets a node out of quarantine: at once when it only had delivered no page, after a time when it tampered.
     fn release(&self, node: &PoolNode, right: bool, now: Timestamp) {
         let Some(caught) = node.quarantine() else { return };
         let over = now.since(caught.since) >= self.context.config.quarantine;
@@ -100,7 +122,8 @@ impl Runner {
         }
     }
 
-    fn follow(&self, consequences: Consequences, now: Timestamp) {
+    /// Applies what an observation means for other nodes.
+    fn apply_consequences(&self, consequences: Consequences, now: Timestamp) {
         for (id, code) in consequences.quarantine {
             self.quarantine(id, code, now);
         }
@@ -120,8 +143,8 @@ impl Runner {
     }
 }
 
-/// A node observes for the network that it comes out of. On loopback every server counts for itself: there an address says
-/// nothing about who runs it.
+/// The observer that a node counts as: its exit network. On loopback every server counts on its own, since addresses there
+/// say nothing about who runs a server.
 pub(super) fn observer_of(node: &PoolNode) -> Observer {
     let alone = node.on_loopback() && node.record().exit_ip.is_none();
     Observer {

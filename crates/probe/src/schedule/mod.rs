@@ -372,7 +372,7 @@ impl Schedule {
 
     /// Moves the nodes whose time has come.
     fn wake(&mut self, now: Timestamp) {
-        while let Some(host) = self.servers.woken(now) {
+        while let Some(host) = self.servers.take_due_alarm(now) {
             self.unpark(host);
         }
         while let Some(Reverse((due, stamp, slot))) = self.waiting.peek().copied() {

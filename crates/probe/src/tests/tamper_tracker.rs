@@ -90,18 +90,18 @@ fn an_operator_with_most_of_the_nodes_is_found_out() {
 }
 
 #[test]
-fn who_misses_again_and_again_what_others_bring_is_guilty() {
+fn a_node_that_repeatedly_misses_what_others_deliver_is_to_blame() {
     let mut tamper_tracker = TamperTracker::default();
     for round in 1..=MISSES {
         tamper_tracker.missed(who(1), at(u64::from(round) * 60));
         tamper_tracker.missed(who(1), at(u64::from(round) * 60 + 1));
-        let guilty = tamper_tracker.arrived(who(2), at(u64::from(round) * 60 + 2));
+        let guilty = tamper_tracker.delivered(who(2), at(u64::from(round) * 60 + 2));
         assert_eq!(guilty.is_empty(), round < MISSES, "round {round}");
     }
     // Once is enough to be free of it.
-    tamper_tracker.arrived(who(1), at(500));
+    tamper_tracker.delivered(who(1), at(500));
     tamper_tracker.missed(who(1), at(501));
-    assert!(tamper_tracker.arrived(who(2), at(502)).is_empty());
+    assert!(tamper_tracker.delivered(who(2), at(502)).is_empty());
 }
 
 #[test]
@@ -110,15 +110,18 @@ fn a_page_that_cannot_be_reached_is_no_nodes_fault() {
     let mut tamper_tracker = TamperTracker::default();
     for round in 0..20 {
         (0..10).for_each(|n| tamper_tracker.missed(who(n), at(round * 60)));
-        assert!(!tamper_tracker.others_bring(who(11), at(round * 60)));
+        assert!(!tamper_tracker.others_deliver(who(11), at(round * 60)));
     }
-    assert!(tamper_tracker.arrived(who(0), at(1200)).is_empty(), "the first one that brings it speaks against nobody");
+    assert!(
+        tamper_tracker.delivered(who(0), at(1200)).is_empty(),
+        "the first one that brings it speaks against nobody"
+    );
     // It comes and goes.
     for round in 0..20_u64 {
         let now = at(2000 + round * 60);
         for n in 0..10_u32 {
             let guilty = match (round + u64::from(n)) % 2 {
-                0 => tamper_tracker.arrived(who(n), now),
+                0 => tamper_tracker.delivered(who(n), now),
                 _ => {
                     tamper_tracker.missed(who(n), now);
                     Vec::new()

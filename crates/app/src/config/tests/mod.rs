@@ -144,6 +144,17 @@ fn the_log_is_bounded_by_a_setting() {
 }
 
 #[test]
+fn what_an_api_that_is_off_would_use_is_not_shown() {
+    let shown = |text: &str| {
+        let shown = Config::read(text, None, &Layers::default()).unwrap().shown();
+        shown.parse::<toml::Table>().unwrap()["api"].clone()
+    };
+    let off = shown("[api]\nenabled = false\nlisten = \"127.0.0.1:9191\"\nhosts = [\"a.example\"]\n");
+    assert_eq!(off, toml::Value::Table([("enabled".to_owned(), toml::Value::Boolean(false))].into_iter().collect()));
+    assert_eq!(shown("")["listen"].as_str(), Some("127.0.0.1:9090"));
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = read(SECRETS).unwrap();
     let shown = config.show();

@@ -5,30 +5,30 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use parking_lot::Mutex;
 
 /// The most connections of one address at a time.
-pub(crate) const MOST_OF_ONE: usize = 32;
+pub(crate) const MAX_PER_ADDRESS: usize = 32;
 
 /// The open connections by address. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct ConnectionSlots(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One open connection; its place is free again when it is dropped.
+/// The slot of one open connection; it is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Places,
+pub(crate) struct ConnectionSlot {
+    slots: ConnectionSlots,
     address: IpAddr,
 }
 
-impl Places {
-    /// A place for a connection from this address; `None` when it has as many as it may. An IPv6 network of 64 bits counts as one.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<Place> {
+impl ConnectionSlots {
+    /// A slot for a connection from this address; `None` when it has as many as it may. An IPv6 network of 64 bits counts as one.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<ConnectionSlot> {
         let address = network(address);
         let mut open = self.0.lock();
         let count = open.entry(address).or_default();
-        if *count >= MOST_OF_ONE {
+        if *count >= MAX_PER_ADDRESS {
             return None;
         }
         *count += 1;
-        Some(Place { places: self.clone(), address })
+        Some(ConnectionSlot { slots: self.clone(), address })
     }
 }
 
@@ -40,9 +40,9 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut open = self.places.0.lock();
+        let mut open = self.slots.0.lock();
         if let Some(count) = open.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -57,17 +57,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_own_places_and_gets_them_back() {
-        let places = Places::default();
+    fn each_address_has_its_own_slots_and_gets_them_back() {
+        let slots = ConnectionSlots::default();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let mut held: Vec<_> =
-            (0..MOST_OF_ONE).map(|n| places.take(address(&format!("2001:db8::{n:x}"))).unwrap()).collect();
-        assert!(places.take(address("2001:db8::ffff")).is_none());
-        assert!(places.take(address("2001:db8:0:1::1")).is_some());
-        assert!(places.take(address("127.0.0.1")).is_some());
+            (0..MAX_PER_ADDRESS).map(|n| slots.take(address(&format!("2001:db8::{n:x}"))).unwrap()).collect();
+        assert!(slots.take(address("2001:db8::ffff")).is_none());
+        assert!(slots.take(address("2001:db8:0:1::1")).is_some());
+        assert!(slots.take(address("127.0.0.1")).is_some());
         held.pop();
-        assert!(places.take(address("2001:db8::ffff")).is_some());
+        assert!(slots.take(address("2001:db8::ffff")).is_some());
         drop(held);
-        assert!(places.0.lock().is_empty());
+        assert!(slots.0.lock().is_empty());
     }
 }
