@@ -1,4 +1,4 @@
-//! Congestion control that is settled after the handshake: Brutal at a promised rate, or BBR without a promise.
+//! Congestion control that is chosen after the handshake: Brutal when the server has promised a rate, else BBR.
 
 use std::{
     any::Any,
@@ -14,11 +14,11 @@ use quinn_proto::RttEstimator;
 
 /// The seconds over which the share of lost packets is measured.
 const SLOTS: usize = 5;
-/// Fewer bytes than about 50 packets say nothing about losses.
+/// With fewer bytes than about 50 packets the loss rate is not measured.
 const LEAST_SAMPLE: u64 = 50 * 1200;
-/// Losses beyond a fifth are not made up for.
+/// Brutal compensates losses up to a fifth.
 const LEAST_SHARE: f64 = 0.8;
-/// The least that may be under way, in packets.
+/// The smallest window, in packets.
 const LEAST_PACKETS: u64 = 10;
 
 /// The rate at which we may send, in bytes per second; 0 until there is one.
@@ -26,7 +26,7 @@ const LEAST_PACKETS: u64 = 10;
 pub(crate) struct Promise(Arc<AtomicU64>);
 
 impl Promise {
-    /// Settles the rate.
+    /// Sets the rate.
     pub(crate) fn settle(&self, rate: u64) {
         self.0.store(rate, Ordering::Relaxed);
     }
@@ -36,7 +36,7 @@ impl Promise {
     }
 }
 
-/// BBR, until `promise` is settled.
+/// BBR until `promise` has a rate, then Brutal.
 pub(crate) fn negotiated(promise: Promise) -> Arc<dyn ControllerFactory + Send + Sync> {
     Arc::new(Factory(promise))
 }
@@ -57,7 +57,7 @@ struct Negotiated {
     brutal: Brutal,
 }
 
-/// What Hysteria calls Brutal: the promised rate, and more where packets are lost, whatever the network says.
+/// What Hysteria calls Brutal: it sends at the promised rate, and faster to compensate losses, without backing off.
 #[derive(Clone, Debug)]
 pub(super) struct Brutal {
     begun: Instant,
@@ -94,12 +94,12 @@ impl Brutal {
         }
     }
 
-    /// The round trip that the window is for.
+    /// The round-trip time that the window is computed with.
     pub(super) const fn round_trip(&mut self, rtt: Duration) {
         self.rtt = rtt;
     }
 
-    /// What share of what was sent lately has arrived.
+    /// The share of recently sent bytes that was acknowledged.
     fn share(&self) -> f64 {
         let newest = self.slots.iter().map(|slot| slot.second).max().unwrap_or(0);
         let recent = self.slots.iter().filter(|slot| slot.second + SLOTS as u64 > newest);
@@ -108,7 +108,7 @@ impl Brutal {
         if sent < LEAST_SAMPLE { 1.0 } else { (arrived as f64 / sent as f64).max(LEAST_SHARE) }
     }
 
-    /// What may be under way: the rate's worth of one round trip. QUIC paces a window over a little less than that.
+    /// The window: what the rate sends in one round trip. QUIC paces a window over a little less than that.
     pub(super) fn window(&self, rate: u64) -> u64 {
         let bytes = rate as f64 / self.share() * self.rtt.as_secs_f64();
         (bytes as u64).clamp(LEAST_PACKETS * self.mtu, u32::MAX.into())

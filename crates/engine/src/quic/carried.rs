@@ -42,7 +42,7 @@ impl CarriedSocket {
         let send = async move {
             while let Some((port, packet)) = to_send.recv().await {
                 let Ok(target) = Target::new(server.host().clone(), port) else { continue };
-                // A packet that the node does not take is one that the network loses; its end shows below.
+                // A packet that the node does not take counts as lost; the end of the association shows in the other task.
                 let _ = sending.send_to(&packet, &target).await;
             }
         };
@@ -99,7 +99,7 @@ impl AsyncUdpSocket for CarriedSocket {
     }
 }
 
-/// A queue that loses what is too much is never full.
+/// The queue drops packets when it is full, so that it is always writable.
 #[derive(Debug)]
 struct AlwaysWritable;
 

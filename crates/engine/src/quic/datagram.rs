@@ -21,7 +21,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
     /// Why the connection is over, or [`Cause::Unsupported`] when the server takes no datagrams.
     pub(crate) fn send(&self, packet: Bytes) -> Result<(), Cause> {
         match self.connection.send_datagram(packet) {
-            // The path became narrower just now: the packet is lost, as UDP loses them.
+            // The path's largest packet has just become smaller: the packet is lost, as UDP allows.
             Ok(()) | Err(SendDatagramError::TooLarge) => Ok(()),
             Err(SendDatagramError::ConnectionLost(lost)) => Err(cause_of(&lost)),
             Err(_) => Err(Cause::Unsupported("UDP in datagrams through this server")),

@@ -1,4 +1,4 @@
-//! The datagram associations of one connection: each has a number and a bounded queue of what was sent to it.
+//! The datagram associations of one connection: each has a number and a bounded queue of received datagrams.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ pub(crate) struct DatagramQueues<K, T>(Mutex<State<K, T>>);
 struct State<K, T> {
     queues: HashMap<K, Sender<T>>,
     next: u32,
-    /// Whether somebody reads the connection's datagrams.
+    /// Whether a task reads the connection's datagrams.
     read: bool,
     /// Whether the connection is over.
     over: bool,
@@ -38,14 +38,14 @@ impl<K, T> Default for DatagramQueues<K, T> {
 pub(crate) struct DatagramQueue<K: Copy + Eq + Hash, T> {
     /// The number.
     pub(crate) id: K,
-    /// What was sent to it.
+    /// The datagrams that it has received.
     queue: Mutex<Receiver<T>>,
     all: Arc<DatagramQueues<K, T>>,
 }
 
 impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
-    /// A new association; `number` makes a number of a counter. `None` when all are taken or the connection is over.
-    /// The second value says that nobody reads the connection's datagrams yet: the caller has to see to it.
+    /// Adds an association; `number` derives its number from a counter. `None` when all numbers are taken or the connection is
+    /// over. The second value is true when no task reads the connection's datagrams yet: the caller has to start one.
     pub(crate) fn add(self: &Arc<Self>, number: impl Fn(u32) -> K) -> Option<(DatagramQueue<K, T>, bool)> {
         let (sender, receiver) = channel(MOST_WAITING);
         let mut state = self.0.lock();
@@ -64,7 +64,7 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
         Some((DatagramQueue { id, queue: Mutex::new(receiver), all: Arc::clone(self) }, unread))
     }
 
-    /// Puts a datagram into its queue; one for an unknown number, or too many, are lost.
+    /// Puts a datagram into its association's queue; it is lost when the number is unknown or the queue is full.
     pub(crate) fn deliver(&self, id: K, datagram: T) {
         let state = self.0.lock();
         if let Some(queue) = state.queues.get(&id) {

@@ -1,4 +1,4 @@
-//! A UDP socket whose packets look like something else on the wire, or go to another port than QUIC believes.
+//! A UDP socket that disguises its packets, or sends them to another port than QUIC knows.
 
 use std::{
     cell::RefCell,
@@ -63,7 +63,7 @@ impl fmt::Debug for Disguise {
     }
 }
 
-/// Uncovers packets as both disguises do; for the fuzz targets. Two bytes in front are the packets' common length.
+/// Removes both disguises from packets; for the fuzz targets. The first two bytes are the packets' common length.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn uncover(data: &[u8]) {
     let Some((&[high, low], packets)) = data.split_first_chunk::<2>() else { return };
@@ -77,7 +77,7 @@ pub(crate) fn uncover(data: &[u8]) {
     }
 }
 
-/// The port that QUIC believes in, and the one that packets really go to.
+/// The port that QUIC knows, and the one that packets really go to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
     pub(super) believed: u16,
@@ -94,7 +94,7 @@ pub(super) struct DisguisedSocket {
     received: Mutex<Received>,
 }
 
-/// Gecko's packets on their way in.
+/// The reassembly of Gecko's incoming packets.
 #[derive(Debug, Default)]
 struct Received {
     pieces: Pieces,
@@ -126,7 +126,7 @@ impl DisguisedSocket {
                 out.clear();
                 disguise.salamander.put(rand::random(), piece, out);
                 let sent = self.inner.try_send(&Transmit { contents: out, segment_size: None, ..transmit.clone() });
-                // Once one piece is out, a full socket is as good as a lost packet: QUIC sends it again.
+                // After the first piece a full socket counts as a lost packet: QUIC sends it again.
                 if std::mem::take(&mut first) {
                     result = sent;
                 }
@@ -135,7 +135,7 @@ impl DisguisedSocket {
         })
     }
 
-    /// Takes Salamander off every packet in `buffer`, which stay next to each other.
+    /// Removes Salamander from every packet in `buffer`; the packets stay adjacent.
     pub(super) fn uncover(salamander: &Salamander, buffer: &mut [u8], meta: &mut RecvMeta) {
         let stride = meta.stride.max(1);
         let (mut from, mut to) = (0, 0);

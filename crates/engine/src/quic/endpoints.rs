@@ -16,16 +16,16 @@ use crate::net::udp_socket;
 /// The most sockets that connections share: one task reads each.
 const MOST_SHARED: usize = 8;
 
-/// What the system is asked to keep of received packets; it gives what it may.
+/// The requested receive buffer of a socket in bytes; the system may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// And of packets to send.
+/// The requested send buffer, likewise.
 const SEND_BUFFER: usize = 2 << 20;
 
-/// The longest packet taken from a socket of one connection: an Ethernet frame's worth.
+/// The longest packet that is received on a socket of one connection: the size of an Ethernet frame.
 const OWN_PAYLOAD: u16 = 1500;
 
-/// Connections without a disguise share a few sockets: each has a receive buffer of its own in this process, which would
-/// outweigh a connection. They live as long as a connection uses them.
+/// Connections without a disguise share a few sockets, because the receive buffer of a socket takes more memory than a
+/// connection. A socket lives as long as a connection uses it.
 #[derive(Debug, Default)]
 pub(crate) struct SharedEndpoints(Mutex<Shared>);
 
@@ -61,7 +61,7 @@ impl SharedEndpoints {
 /// An endpoint of its own over a socket that is not shared.
 pub(super) fn own(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> {
     let mut config = EndpointConfig::default();
-    // The bound is 65527; this is below.
+    // The allowed maximum is 65527.
     let _ = config.max_udp_payload_size(OWN_PAYLOAD);
     open(socket, config)
 }

@@ -1,4 +1,4 @@
-//! What the end of a QUIC connection says about its server.
+//! Translates the errors of QUIC connections and streams into causes.
 
 use quinn::{ConnectError, ConnectionError, ReadError, TransportErrorCode, WriteError};
 
@@ -13,8 +13,8 @@ pub(crate) fn cause_of(error: &ConnectionError) -> Cause {
         ConnectionError::CidsExhausted => Cause::ServerFailure("it gives out no more connection ids"),
         ConnectionError::LocallyClosed | ConnectionError::ApplicationClosed(_) => Cause::Closed,
         ConnectionError::TransportError(ours) => match alert(ours.code) {
-            // What rustls says about a certificate that it does not accept (RFC 8446 §6.2): bad, unsupported, revoked,
-            // expired, unknown, of an unknown authority, of no use here.
+            // The alerts of rustls for a rejected certificate (RFC 8446 §6.2): bad, unsupported, revoked, expired, unknown,
+            // unknown authority, access denied.
             Some(42..=46 | 48 | 49) => Cause::Certificate(ours.reason.as_str().into()),
             Some(_) => Cause::Tls(ours.reason.as_str().into()),
             None => Cause::Protocol("the server breaks the rules of QUIC"),
@@ -33,7 +33,7 @@ fn alert(code: TransportErrorCode) -> Option<u8> {
     (code & !0xff == 0x100).then_some((code & 0xff) as u8)
 }
 
-/// Why a connection could not even be begun.
+/// Why a connection could not be started.
 pub(super) fn cause_of_connect(error: &ConnectError) -> Cause {
     match error {
         ConnectError::InvalidRemoteAddress(_) => Cause::Unreachable,

@@ -1,13 +1,13 @@
-//! Packets that are too long for one datagram: cut into pieces, put together again.
+//! Splits packets that are too long for one datagram into pieces, and reassembles them.
 
 use bytes::{Bytes, BytesMut};
 
-/// The most packets in pieces at the same time; a newer one pushes the oldest out.
+/// The most incomplete packets at the same time; a newer one replaces the oldest.
 const MOST_PACKETS: usize = 4;
 /// The longest packet that UDP carries.
 const MOST_BYTES: usize = 65_535;
 
-/// Packets whose pieces are coming in.
+/// The packets of which some pieces have arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Fragments(Vec<Packet>);
 
@@ -19,8 +19,8 @@ struct Packet {
 }
 
 impl Fragments {
-    /// Takes piece `index` of `count` of packet `id`; the whole packet when it was the last one. What makes no sense is
-    /// dropped.
+    /// Takes piece `index` of `count` of packet `id`. Returns the whole packet when this was the last missing piece; drops
+    /// impossible pieces.
     pub(crate) fn take(&mut self, id: u16, index: u8, count: u8, piece: Bytes) -> Option<Bytes> {
         if count <= 1 {
             return (index == 0).then_some(piece);
@@ -58,8 +58,8 @@ impl Fragments {
     }
 }
 
-/// Cuts a payload for datagrams that have room for `first` bytes of the first piece and `later` of the others: the number
-/// of pieces, and the pieces with their index. `None` when it would take more than 255.
+/// Splits a payload for datagrams that have room for `first` bytes of the first piece and `later` bytes of the others.
+/// Returns the number of pieces, and the pieces with their indexes; `None` when there would be more than 255.
 pub(crate) fn cut(payload: &[u8], first: usize, later: usize) -> Option<(u8, impl Iterator<Item = (u8, &[u8])>)> {
     if payload.len() > first && later == 0 {
         return None;

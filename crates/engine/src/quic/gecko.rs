@@ -18,11 +18,11 @@ use super::salamander::SALT;
 const HEADER: usize = 5;
 const PIECES: std::ops::RangeInclusive<usize> = 2..=8;
 
-/// The longest packet on the wire that may be asked for.
+/// The longest packet on the wire that a node may ask for.
 const MOST_WIRE: u16 = 2048;
-/// A message whose pieces have not all come by then is given up.
+/// An incomplete message is dropped after this time.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// The most messages in pieces at the same time: one server has few handshakes under way.
+/// The most incomplete messages at the same time: one server has few handshakes under way.
 const MOST_MESSAGES: usize = 8;
 
 /// The lengths on the wire that pieces are padded to.
@@ -41,7 +41,7 @@ impl Sizes {
     }
 }
 
-/// Whether a packet is one that is cut: QUIC's long header (RFC 9000 §17.2), or already a piece.
+/// Whether a packet has QUIC's long header (RFC 9000 §17.2) and is to be cut, or is a piece already.
 pub(super) const fn is_long(first: u8) -> bool {
     first & 0x80 != 0
 }
@@ -67,7 +67,7 @@ pub(super) fn cut(packet: &[u8], message: u8, sizes: Sizes, random: &mut impl Rn
     }
 }
 
-/// The messages whose pieces are coming in.
+/// The messages of which some pieces have arrived.
 #[derive(Debug, Default)]
 pub(super) struct Pieces(Vec<Message>);
 
@@ -79,7 +79,7 @@ struct Message {
 }
 
 impl Pieces {
-    /// Takes a piece; the whole packet when it was the last one. What makes no sense is dropped.
+    /// Takes a piece. Returns the whole packet when this was the last missing piece; drops malformed pieces.
     pub(super) fn take(&mut self, piece: &[u8], now: Instant) -> Option<Vec<u8>> {
         let (&[_, id, place, high, low], rest) = piece.split_first_chunk::<HEADER>()?;
         let (index, count) = (usize::from(place >> 4), usize::from(place & 0x0f));

@@ -1,8 +1,8 @@
-//! QUIC to a server: the sockets, the disguises of packets, and connections that are opened on use, shared and closed
-//! when idle.
+//! QUIC connections to servers: sockets, disguises of packets, and pools of connections that are opened on use, shared, and
+//! closed when idle.
 //!
-//! A node costs nothing while nobody uses it: its [`QuicPool`](pool::QuicPool) open a connection for the first stream, share
-//! it among all streams and datagram associations, and close it [`IDLE`](pool::IDLE) after the last of them is gone.
+//! A node that nobody uses has no connection: its [`QuicPool`](pool::QuicPool) opens one for the first stream, shares it among
+//! all streams and datagram associations, and closes it [`IDLE`](pool::IDLE) after the last of them has ended.
 
 mod brutal;
 mod carried;

@@ -24,9 +24,10 @@ use crate::{
 /// A connection without streams and associations is closed after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(15);
 
-/// A server that was heard of this long ago is believed to be there; later it has to answer first.
+/// A server from which a packet came within this time is used at once; after more silence it has to answer first.
 const WARM: Duration = Duration::from_secs(3);
-/// How long a server may be silent after it was sent something that it must acknowledge: four round trips, and
+/// How long a server may be silent after it was sent something that it must acknowledge: four round trips, within these
+/// bounds.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 
 /// The most connections to one server; a second one is opened when the first may carry no more streams.
@@ -56,7 +57,7 @@ struct Uses {
     closed: bool,
 }
 
-/// When packets were last seen to come in, and how many there had been.
+/// When a packet was last seen to arrive, and how many had arrived by then.
 #[derive(Clone, Copy, Debug)]
 struct LastReceived {
     packets: u64,
@@ -88,7 +89,7 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A new stream, and whether its server should be heard of before the stream is relied on.
+/// A new stream, and whether its server has to answer before the stream is used.
 struct Opened<S> {
     /// Its connection.
     link: Arc<QuicConnection<S>>,
@@ -101,7 +102,7 @@ struct Opened<S> {
 #[derive(Debug)]
 pub(crate) struct QuicPool<S> {
     open: Arc<Mutex<Vec<Arc<QuicConnection<S>>>>>,
-    // Held while a connection is opened, so that the others wait for that one.
+    // Held while a connection is opened, so that others wait for that one.
     dialling: tokio::sync::Mutex<()>,
     idle: Duration,
     idle_connections: Arc<IdleConnections>,
@@ -146,7 +147,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
         self.connection.stats().udp_rx.datagrams
     }
 
-    /// Whether the server was silent for so long that it may be gone.
+    /// Whether the server has been silent for so long that it may be gone.
     pub(crate) fn is_cold(&self) -> bool {
         let mut heard = self.heard.lock();
         let (now, packets) = (Instant::now(), self.packets());
@@ -179,9 +180,9 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
 }
 
 impl<S: Send + Sync + 'static> QuicPool<S> {
-    /// Opens a stream on a connection that is open or on a new one, and returns what is to be written to it `first`. A
-    /// connection whose server has been silent is not believed until it answers to that, which is then already written;
-    /// when it does not answer, a new connection takes its place.
+    /// Opens a stream on an open connection or on a new one, and returns it with the bytes that are to be written `first`.
+    /// Where the server has been silent, the first bytes are written here and the server has to acknowledge them, and no bytes
+    /// are returned; when it does not, a new connection takes its place.
     ///
     /// # Errors
     /// [`DialError`] of `dial`, or at the handshake stage when the connection breaks at once.
@@ -199,7 +200,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
             }
             let before = link.packets();
             let work = async {
-                // A broken connection shows in the next line.
+                // A broken connection does not answer either.
                 let _ = stream.write_all(&first).await;
                 Ok::<_, Cause>(link.answers(before).await)
             };
@@ -210,7 +211,8 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         }
     }
 
-    /// A connection to hold associations on, as [`QuicPool::stream`]; `nudge` makes a silent server answer.
+    /// A connection for associations, as in [`QuicPool::stream`]; `nudge` sends something that a silent server must
+    /// acknowledge.
     ///
     /// # Errors
     /// [`DialError`] of `dial`.
@@ -260,14 +262,14 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
             Some(found) => found,
             None => self.adopt(dial().await?)?,
         };
-        // The server decides when it has room for a stream; nobody else waits for that.
+        // The server decides when it accepts another stream; other callers do not wait for that.
         drop(turn);
         let both = async { link.connection.open_bi().await.map_err(|error| cause_of(&error)) };
         let both = attempt.stage(Stage::Handshake, both).await?;
         Ok(Opened { link, stream: QuicStream::new(both, lease), cold: false })
     }
 
-    /// A stream of the first connection that has one to give without waiting.
+    /// A stream of the first connection that can open one without waiting.
     fn open_now(&self) -> Option<Opened<S>> {
         let links: Vec<_> = self.open.lock().iter().map(Arc::clone).collect();
         links.into_iter().find_map(|link| {
@@ -286,7 +288,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         attempt.stage(Stage::Connect, async { Ok::<_, Cause>(self.dialling.lock().await) }).await
     }
 
-    /// Keeps a new connection and watches it.
+    /// Adds a new connection and starts the task that watches it.
     fn adopt(&self, (dialled, session): (Dialled, S)) -> Result<(Arc<QuicConnection<S>>, ConnectionGuard), DialError> {
         let Dialled { connection, endpoint, hop } = dialled;
         let now = Instant::now();
@@ -307,7 +309,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         Ok((link, lease))
     }
 
-    /// Gives a connection no more streams; those that it has go on.
+    /// Opens no more streams on a connection; those that are open go on.
     pub(crate) fn retire(&self, link: &Arc<QuicConnection<S>>) {
         self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
     }
@@ -331,7 +333,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
     }
 }
 
-/// Watches a connection to its end: closes it when idle, hops, and forgets it when it is over.
+/// Watches a connection until it ends: changes its ports, closes it when it is idle, and removes it from the pool.
 async fn keep<S>(
     links: Weak<Mutex<Vec<Arc<QuicConnection<S>>>>>,
     link: Arc<QuicConnection<S>>,
@@ -363,9 +365,9 @@ async fn keep<S>(
             }
         }
     }
-    // What a connection that is over is closed with would stand in the place of its reason.
+    // Closing a connection that is over would replace its reason.
     if link.connection.close_reason().is_none() {
-        // HTTP/3's "no error", and a code that TUIC does not look at.
+        // HTTP/3's "no error"; TUIC ignores the code.
         link.connection.close(VarInt::from_u32(0x100), b"");
     }
     if let Some(links) = links.upgrade() {

@@ -1,4 +1,4 @@
-//! Port hopping: a server that listens on many ports is sent to on another one again and again.
+//! Port hopping: the client changes the destination port of a server that listens on many ports at intervals.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rand::RngExt;
 
 /// Hysteria's own time between two hops.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// Hops in quicker succession only cost packets.
+/// The shortest time between two hops: quicker hops only lose packets.
 const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The ports to hop over.
@@ -33,7 +33,7 @@ impl PortHopping {
         Some(Self { ranges, interval })
     }
 
-    /// One of the ports, each as likely as the others.
+    /// One of the ports at random, each as likely as the others.
     pub(super) fn port(&self) -> u16 {
         let width = |&(first, last): &(u16, u16)| u32::from(last - first) + 1;
         let mut place = rand::rng().random_range(0..self.ranges.iter().map(width).sum::<u32>().max(1));

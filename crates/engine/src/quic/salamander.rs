@@ -4,14 +4,14 @@
 //! | salt | packet ⊕ BLAKE2b-256(password ‖ salt), repeated |
 //! |  8   |                     as before                   |
 //! ```
-//! It hides that the packets are QUIC; what protects them is QUIC's own encryption.
+//! It hides that the packets are QUIC; QUIC's own encryption protects their content.
 
 use blake2::{Blake2b, Digest, digest::consts::U32};
 
 /// The salt in front of a packet, in bytes.
 pub(super) const SALT: usize = 8;
 
-/// The password, hashed as far as it goes.
+/// The password, hashed as far as possible without the salt.
 #[derive(Clone)]
 pub(super) struct Salamander(Blake2b<U32>);
 

@@ -1,4 +1,4 @@
-//! The way to one server by QUIC: its addresses, the disguise, the ports, TLS.
+//! Connects to one server by QUIC: addresses, disguise, port hopping and TLS.
 
 use std::{
     io,
@@ -22,17 +22,17 @@ use super::{
 };
 use crate::{Attempt, Cause, DialError, Dialer};
 
-/// A connection on which nothing comes in for this long is dead, in milliseconds.
+/// A connection on which nothing arrives for this long is dead, in milliseconds.
 const SILENCE: u32 = 30_000;
-/// How often an open connection asks whether the server is still there.
+/// How often an open connection sends a keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// What one stream may have under way to us, in bytes: 100 Mbit/s over a third of a second.
+/// The receive window of one stream in bytes: 100 Mbit/s over a third of a second.
 const STREAM_WINDOW: u32 = 4 << 20;
-/// What all streams of a connection may have under way to us, in bytes.
+/// The receive window of a connection, in bytes.
 const WINDOW: u32 = 16 << 20;
-/// What may wait to be sent or acknowledged, in bytes.
+/// The most bytes that wait to be sent or acknowledged.
 const SEND_WINDOW: u64 = 8 << 20;
-/// Datagrams that wait for us, in bytes.
+/// The most bytes of datagrams that wait for the reader.
 const DATAGRAMS: usize = 1 << 20;
 
 /// How a server is reached.
@@ -90,7 +90,7 @@ impl Exit {
 }
 
 impl ActiveHopping {
-    /// Goes over to another port of the server, from another port of ours: middle boxes must not see the same pair.
+    /// Changes to another port of the server and to another local port, so that middleboxes do not see the same pair.
     pub(super) fn go(&self, endpoint: &Endpoint) {
         // Without a socket the connection stays where it is.
         if let Ok(socket) = self.socket() {
@@ -104,7 +104,7 @@ impl ActiveHopping {
     }
 }
 
-/// What QUIC may use and how long it waits; `uni` streams may be opened by the server.
+/// The limits and timeouts of a connection; the server may open `uni` unidirectional streams.
 pub(crate) fn transport_config(uni: u32) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
@@ -198,7 +198,7 @@ impl QuicServer {
     }
 }
 
-/// Whether this machine has a way to an address: QUIC itself would only notice by silence.
+/// Whether this machine has a route to an address; QUIC itself would only notice its lack by a timeout.
 fn routed(address: SocketAddr) -> io::Result<()> {
     let any = if address.is_ipv4() {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))

@@ -44,7 +44,7 @@ impl AsyncWrite for QuicStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection's own task sends what was written.
+        // The connection's driver sends what was written.
         Poll::Ready(Ok(()))
     }
 

@@ -22,15 +22,15 @@ use crate::{
     },
 };
 
-/// The unidirectional streams that an HTTP/3 server opens: control, two of QPACK, and some that say nothing.
+/// The unidirectional streams that an HTTP/3 server may open: control, two of QPACK, and some without meaning.
 const SERVER_STREAMS: u32 = 8;
 /// Bytes per second in a Mbit/s.
 const MBIT: u64 = 125_000;
 
-/// Builds the dialer; `via` has the sockets to the server.
+/// Builds the dialer; `via` opens the sockets to the server.
 ///
 /// # Errors
-/// [`BuildError::Invalid`] for a disguise that cannot be.
+/// [`BuildError::Invalid`] for an impossible disguise.
 pub(crate) fn build(
     settings: &Hysteria2,
     server: &Target,
@@ -81,7 +81,7 @@ impl fmt::Debug for Hysteria2Dialer {
 }
 
 impl Hysteria2Dialer {
-    /// A connection on which we are a client.
+    /// Opens a connection and authenticates.
     async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
         let promise = Promise::default();
         let mut transport = transport_config(SERVER_STREAMS);
@@ -107,7 +107,7 @@ impl Dialer for Hysteria2Dialer {
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let nudge = |link: &crate::quic::QuicConnection<Session>| {
-            // A stream that is given up at once must be acknowledged, and means nothing to an HTTP/3 server.
+            // The server must acknowledge a stream that is reset at once, and an HTTP/3 server ignores it otherwise.
             if let Some(Ok((mut send, _))) = futures_util::FutureExt::now_or_never(link.connection.open_bi()) {
                 let _ = send.reset(VarInt::from_u32(0x10c));
             }

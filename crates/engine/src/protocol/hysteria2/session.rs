@@ -1,4 +1,4 @@
-//! A connection on which the server knows us: HTTP/3 stays open beneath, and datagrams find their associations.
+//! An authenticated connection: it keeps the HTTP/3 connection open, and delivers datagrams to their associations.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     quic::{DatagramQueues, cause_of},
 };
 
-/// HTTP/3's "general protocol error": what Hysteria's own client says when it is not accepted.
+/// HTTP/3's "general protocol error", with which Hysteria's own client closes a connection that is not accepted.
 const NOT_ACCEPTED: u32 = 0x101;
 
 /// What is kept with the connection.
@@ -33,10 +33,10 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Tells the server who we are, on a fresh connection. `receives`: how fast we want to be sent to, 0 = unknown.
+    /// Authenticates on a new connection. `receives` is the rate at which we can receive in bytes per second; 0 = unknown.
     ///
     /// # Errors
-    /// [`DialError`] at the handshake stage; [`Cause::Authentication`] when the server plays a web server.
+    /// [`DialError`] at the handshake stage; [`Cause::Authentication`] when the server answers as a web server.
     pub(super) async fn begin(
         connection: &Connection,
         auth: &str,
@@ -44,7 +44,7 @@ impl Session {
         attempt: &Attempt,
     ) -> Result<(Self, Accepted), DialError> {
         let greeting = async {
-            // What HTTP/3 says about a broken connection is less than what QUIC knows.
+            // QUIC's reason for a broken connection says more than HTTP/3's.
             let lost = || {
                 let reason = connection.close_reason();
                 reason.map_or(Cause::Protocol("the server does not speak HTTP/3"), |reason| cause_of(&reason))

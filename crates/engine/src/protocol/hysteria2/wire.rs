@@ -34,11 +34,11 @@ const MOST_PADDING: u64 = 4096;
 pub(super) struct Accepted {
     /// Whether the server carries UDP.
     pub(super) udp: bool,
-    /// How fast it wants to be sent to, in bytes per second; 0 = as fast as we like, `None` = we are to find out.
+    /// The rate at which it can receive, in bytes per second; 0 = any rate, `None` = congestion control finds the rate.
     pub(super) receives: Option<u64>,
 }
 
-/// The request that makes us a client. `receives`: how fast we want to be sent to, 0 = unknown.
+/// The authentication request. `receives` is the rate at which we can receive in bytes per second; 0 = unknown.
 ///
 /// # Errors
 /// [`Cause::Protocol`] when the credentials cannot stand in a header.
@@ -53,7 +53,7 @@ pub(super) fn auth(auth: &str, receives: u64, random: &mut impl Rng) -> Result<R
 /// Reads the answer.
 ///
 /// # Errors
-/// [`Cause::Authentication`] when it is that of a web server.
+/// [`Cause::Authentication`] when it is a web server's answer.
 pub(super) fn accepted(answer: &Response<()>) -> Result<Accepted, Cause> {
     if answer.status().as_u16() != ACCEPTED {
         return Err(Cause::Authentication);
@@ -68,7 +68,7 @@ pub(super) fn accepted(answer: &Response<()>) -> Result<Accepted, Cause> {
     Ok(Accepted { udp, receives })
 }
 
-/// The rate to send at: the less of what the server takes and what we have; `None` = to be found out.
+/// The rate to send at: the lower one of the server's and our own; `None` = congestion control finds it.
 pub(super) fn rate(ours: u64, theirs: Option<u64>) -> Option<u64> {
     match theirs? {
         0 => Some(ours),
@@ -89,7 +89,7 @@ pub(super) fn request(target: &Target, random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// Letters and digits that mean nothing.
+/// Padding of random letters and digits.
 fn padding(length: std::ops::Range<usize>, random: &mut impl Rng) -> String {
     const SIGNS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let length = random.random_range(length);
@@ -132,7 +132,7 @@ fn text<'a>(bytes: &mut &'a [u8], most: u64) -> Result<Option<&'a [u8]>, Cause> 
     Ok(Some(text))
 }
 
-/// What a server's words about a failed connection mean: they are those of its operating system, or of its rules.
+/// The cause behind a server's message about a failed connection, which comes from its operating system or its rules.
 fn refusal(message: &[u8]) -> Cause {
     let message = String::from_utf8_lossy(message).to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -164,7 +164,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Reads one; `None` for what is none, or for an address that cannot be one.
+    /// Reads one; `None` when the bytes are malformed or the address is invalid.
     pub(super) fn read(datagram: &Bytes) -> Option<Self> {
         let (&[a, b, c, d, e, f, piece, pieces], mut rest) = datagram.split_first_chunk::<8>()?;
         let length = varint::take(&mut rest).filter(|length| (1..=MOST_TEXT).contains(length))?;

@@ -1,7 +1,7 @@
-//! A UDP socket that sends the packets of a driver's turn together.
+//! A UDP socket that sends the packets of one turn of a driver in one system call.
 //!
-//! quinn gives a system call 10 packets; the kernel takes 64 KiB (GSO). What goes to the same place is put together until a
-//! turn ends, which also wakes a receiver on this machine less often.
+//! quinn passes 10 packets to a system call; the kernel takes 64 KiB (GSO). Packets to the same address are gathered until
+//! the turn ends, which also wakes a receiver on this machine less often.
 
 use std::{
     cell::RefCell,
@@ -26,12 +26,12 @@ thread_local! {
     static TURN: RefCell<Turn> = RefCell::default();
 }
 
-/// A driver's turn on this thread. What is gathered leaves when it is dropped, at the latest.
+/// A driver's turn on this thread. Gathered packets are sent when it is dropped, at the latest.
 #[derive(Debug)]
 pub(super) struct GatheringTurn(());
 
 impl GatheringTurn {
-    /// The packets that this thread sends from now on are gathered.
+    /// Starts to gather the packets that this thread sends.
     pub(super) fn begin() -> Self {
         TURN.with_borrow_mut(|turn| turn.active = true);
         Self(())
@@ -52,7 +52,7 @@ impl Drop for GatheringTurn {
 struct Turn {
     active: bool,
     gathered: Option<(Arc<Shared>, Packets)>,
-    /// The room of packets that have left.
+    /// The empty buffer of packets that were sent.
     room: Vec<u8>,
 }
 
@@ -143,7 +143,7 @@ impl Shared {
     fn send_or_keep(self: &Arc<Self>, packets: Packets) -> Option<Packets> {
         let full = |sent: io::Result<()>| sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         let mut kept = self.kept.lock();
-        // When others are kept already, these are as good as lost on the way: QUIC sends them again.
+        // When others are kept already, these count as lost: QUIC sends them again.
         if kept.is_some() || !full(self.inner.try_send(&packets.transmit())) {
             return Some(packets);
         }

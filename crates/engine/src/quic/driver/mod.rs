@@ -1,7 +1,7 @@
 //! Runs quinn's drivers on tokio: a driver that wakes itself is polled again at once.
 //!
-//! A connection's driver gives up its turn after every 20 packets. Through tokio's scheduler each such turn would wake an
-//! idle thread, which takes the driver over to another core: that costs more than sending the packets.
+//! A connection's driver yields after every 20 packets and wakes itself. In tokio's scheduler each wake-up would start an idle
+//! thread that moves the driver to another core, which costs more than sending the packets.
 
 mod gather;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 /// The most polls of a driver before other tasks get a turn.
 const MOST_POLLS: usize = 8;
 
-/// As quinn's own runtime for tokio, apart from the turns of drivers and what they send in them.
+/// quinn's runtime for tokio, except that drivers are polled again in place and their packets are gathered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DriverRuntime;
 

@@ -1,4 +1,4 @@
-//! Where the body of a request ends, so that the next head is found. Knows no I/O.
+//! Finds the end of a request's body, where the next head begins. It does no I/O.
 //!
 //! ```text
 //!   chunked (RFC 9112 §7.1):  size [extension] CRLF data CRLF … 0 CRLF trailers CRLF
@@ -10,16 +10,18 @@ const MAX_LINES: usize = 16 * 1024;
 /// The most digits of a size, without leading zeros.
 const MAX_DIGITS: u8 = 15;
 
-/// How far the body has come.
+/// What is left of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BodyEnd {
-    /// So many bytes are still to come.
+    /// So many bytes.
     Length(u64),
-    Chunked(Chunks),
+    /// Chunks, until the last one.
+    Chunked(ChunkReader),
 }
 
+/// The position in a chunked body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub(super) struct ChunkReader {
     part: Part,
     /// The size of the chunk, or what is left of it.
     size: u64,
@@ -28,7 +30,7 @@ pub(super) struct Chunks {
     line: usize,
 }
 
-/// Which part of a chunked body comes next.
+/// The part of a chunked body that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Size,
@@ -37,7 +39,7 @@ enum Part {
     Data,
     DataCr,
     DataLf,
-    /// At the beginning of a trailer line, or of the empty one.
+    /// The beginning of a trailer line, or of the empty line after the last one.
     TrailerStart,
     Trailer,
     TrailerEnd,
@@ -55,15 +57,16 @@ impl BodyEnd {
     }
 
     pub(super) const fn chunked() -> Self {
-        Self::Chunked(Chunks { part: Part::Size, size: 0, digits: 0, line: 0 })
+        Self::Chunked(ChunkReader { part: Part::Size, size: 0, digits: 0, line: 0 })
     }
 
     /// Whether the body has ended.
     pub(super) const fn is_over(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunks { part: Part::Over, .. }))
+        matches!(self, Self::Length(0) | Self::Chunked(ChunkReader { part: Part::Over, .. }))
     }
 
-    /// How many of these bytes, in front, belong to the body; fewer than all only when it ends there.
+    /// Takes the bytes that belong to the body from the front and returns their number; fewer than all only when the body ends
+    /// there.
     ///
     /// # Errors
     /// What is wrong with a chunk.
@@ -79,7 +82,7 @@ impl BodyEnd {
     }
 }
 
-impl Chunks {
+impl ChunkReader {
     fn take(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         let mut taken = 0;
         while self.part != Part::Over {
@@ -106,7 +109,7 @@ impl Chunks {
         }
         self.part = match (self.part, byte) {
             (Part::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < MAX_DIGITS => {
-                // Zeros in front are counted as one.
+                // Leading zeros count as one digit.
                 self.digits = if self.size == 0 { 1 } else { self.digits + 1 };
                 self.size = self.size << 4 | u64::from(char::from(byte).to_digit(16).unwrap_or_default());
                 Part::Size

@@ -26,7 +26,7 @@ use tokio::{
 
 use super::{
     body_end::BodyEnd,
-    request_head::{Asked, RequestHead},
+    request_head::{RequestHead, RequestRoute},
     write_timeout::WriteTimeout,
 };
 use crate::{Refusal, access, context};
@@ -36,8 +36,8 @@ const EARLY_BYTES: usize = 64 * 1024;
 /// How long a client whose request was not read to its end is heard out, so that it can read the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What was asked by the heads that hyper has been given, in their order. Each is taken by the request that it belongs to.
-pub(super) type Queue = Arc<Mutex<VecDeque<Asked>>>;
+/// The routes of the heads that hyper has been given, in their order. Each request takes the one that belongs to it.
+pub(super) type Queue = Arc<Mutex<VecDeque<RequestRoute>>>;
 
 #[derive(Debug)]
 enum State {
@@ -105,14 +105,14 @@ impl ClientStream {
                 return false;
             }
         };
-        let RequestHead { asked, bytes, body } = read.unwrap_or_else(RequestHead::refused);
-        self.state = State::Body { end: body, leaves_http: asked.leaves_http };
+        let RequestHead { route, bytes, body } = read.unwrap_or_else(RequestHead::refused);
+        self.state = State::Body { end: body, leaves_http: route.leaves_http };
         (self.ready, self.searched) = (bytes.into(), 0);
         if self.raw.is_empty() {
             // An idle connection holds no buffer.
             self.raw = BytesMut::new();
         }
-        self.queue.lock().push_back(asked);
+        self.queue.lock().push_back(route);
         true
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     request_head::MAX_LINES,
-    upload::{AnswerEnd, Stopped, UpBody},
+    upload::{AnswerEnd, StalledBy, UploadBody},
 };
 use crate::{
     AttemptError, FeedbackRule, Refusal,
@@ -47,9 +47,9 @@ pub(super) struct Answered<B> {
 pub(super) async fn exchange(
     context: &Arc<Context>,
     stream: Throttled<BoxStream>,
-    request: Request<UpBody>,
+    request: Request<UploadBody>,
     connection: Option<&Arc<Connection>>,
-) -> Result<Answered<Incoming>, ExchangeError<Request<UpBody>>> {
+) -> Result<Answered<Incoming>, ExchangeError<Request<UploadBody>>> {
     let (meter, upload) = (StreamMeter::new(), request.body().upload());
     if !request.body().is_end_stream() && !request.headers().contains_key(UPGRADE) {
         // It goes to one node only, and may take long.
@@ -60,7 +60,7 @@ pub(super) async fn exchange(
     let end = connection.map_or_else(CancellationToken::new, |connection| connection.end().clone());
     let permit = upload.clone();
     let stream = LenientAnswers::new(MeteredStream::new(stream, meter.clone()), MAX_ANSWER_HEAD)
-        .with_continue(move || permit.go());
+        .with_continue(move || permit.permit_now());
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_AHEAD).max_headers(MAX_LINES);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
@@ -79,7 +79,7 @@ pub(super) async fn exchange(
     });
     let answer = tokio::select! {
         answer = sender.try_send_request(request) => answer,
-        stopped = upload.overdue(context.config().idle_timeout, context.config().deadline) => return Err(overdue_error(stopped)),
+        stopped = upload.stalled(context.config().idle_timeout, context.config().deadline) => return Err(overdue_error(stopped)),
     };
     match answer {
         Ok(response) => {
@@ -98,8 +98,8 @@ pub(super) async fn exchange(
     }
 }
 
-fn overdue_error(stopped: Stopped) -> ExchangeError<Request<UpBody>> {
+fn overdue_error(stopped: StalledBy) -> ExchangeError<Request<UploadBody>> {
     let fail = AttemptError::new(Stage::Exchange, &Cause::Timeout, false);
-    let client = (stopped == Stopped::ByClient).then_some(Refusal::ClientTimeout);
+    let client = (stopped == StalledBy::Client).then_some(Refusal::ClientTimeout);
     ExchangeError { error: fail, unsent: None, client }
 }

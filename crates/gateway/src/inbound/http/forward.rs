@@ -21,7 +21,7 @@ use super::{
     exchange::{Answered, exchange},
     headers, proxy_answer, proxy_status,
     site_refusal::{ban_exit, fitting_rules, refusing_rule},
-    upload::UpBody,
+    upload::UploadBody,
 };
 use crate::{
     AttemptError,
@@ -192,7 +192,7 @@ fn short_body_error(error: &hyper::Error) -> AttemptError {
 
 impl Exchange for Outgoing {
     type Answer = Answered<DownBody>;
-    type Unsent = Request<UpBody>;
+    type Unsent = Request<UploadBody>;
 
     fn wait(&self) -> Wait {
         Wait::Head
@@ -221,7 +221,7 @@ impl Exchange for Outgoing {
         stream: BoxStream,
         form: FormChoice,
     ) -> impl Future<Output = Result<Self::Answer, ExchangeError<Self::Unsent>>> + 'static {
-        let body = UpBody::new(self.body.take(), self.expects_continue);
+        let body = UploadBody::new(self.body.take(), self.expects_continue);
         let mut request = Request::from_parts(self.head.clone(), body);
         form.form.apply(&mut request, self.host.to_str().unwrap_or_default());
         let (context, switches, repeatable) = (self.context.clone(), self.upgrade.is_some(), self.repeatable);

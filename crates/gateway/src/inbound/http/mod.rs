@@ -23,7 +23,7 @@ use self::{
     client_stream::{ClientStream, Queue},
     destination::Destination,
     exchange::NodeIo,
-    request_head::Asked,
+    request_head::RequestRoute,
 };
 use super::ClientBuffer;
 use crate::{
@@ -128,10 +128,11 @@ async fn speak(connection: &Arc<ClientConnection>, buffer: ClientBuffer) -> hype
 impl ClientConnection {
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let connect = request.method() == Method::CONNECT;
-        let asked = self.queue.lock().pop_front();
-        // hyper reads no head that was not asked about; should it ever, the connection ends.
-        let lost = || Asked { destination: Err(Refusal::BadRequest("the request has no head")), leaves_http: true };
-        let Asked { destination, leaves_http } = asked.unwrap_or_else(lost);
+        let route = self.queue.lock().pop_front();
+        // hyper reads only heads that have a route; if that ever fails, the connection ends.
+        let lost =
+            || RequestRoute { destination: Err(Refusal::BadRequest("the request has no head")), leaves_http: true };
+        let RequestRoute { destination, leaves_http } = route.unwrap_or_else(lost);
         let mut response = self.serve(request, destination).await;
         let left = response.status() == StatusCode::SWITCHING_PROTOCOLS || connect && response.status().is_success();
         if leaves_http && !left {
@@ -149,17 +150,17 @@ impl ClientConnection {
         let inbound = if request.method() == Method::CONNECT { InboundKind::Connect } else { InboundKind::Http };
         let mut log_entry = AccessLogEntry::new(&self.context.telemetry, inbound, self.client);
         let login = self.login(&request);
-        // Who asks for the impossible is told so before it is asked for a password.
-        let asked = match destination {
+        // A request that cannot be served is refused before a password is asked for.
+        let admitted = match destination {
             Ok(destination) => self.identify(login).await.map(|identity| (destination, identity)),
             Err(refusal) => Err(refusal),
         };
-        let asked = asked.and_then(|(destination, identity)| {
+        let admitted = admitted.and_then(|(destination, identity)| {
             self.context.access.check_target(&identity, destination.target())?;
             Ok((destination, identity))
         });
-        let (destination, identity) = match asked {
-            Ok(asked) => asked,
+        let (destination, identity) = match admitted {
+            Ok(admitted) => admitted,
             Err(refusal) => {
                 log_entry.refused(&refusal, 0);
                 return self.refuse(&refusal);

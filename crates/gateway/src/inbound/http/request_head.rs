@@ -1,15 +1,16 @@
-//! The head of a request, looked at before HTTP proper sees it: clear answers to what cannot be served, and one reading of what can.
+//! Reads the head of a request before hyper does: it refuses what cannot be served with a clear answer, and decides where the
+//! request goes.
 //!
 //! ```text
-//!   the client's head ──► request line, fields, framing ──► a strict head for hyper, and beside it where the request wants to go
+//!   the client's head ──► request line, fields, framing ──► a strict head for hyper, and beside it the request's destination
 //! ```
-//! hyper never sees the client's own request line: where it goes is decided here, once. Lenient is only what cannot change where a
-//! request ends (RFC 9112 §6.3, §11.2).
+//! hyper never sees the client's own request line, so the destination is decided only here. The reading is lenient only where
+//! that cannot change where a request ends (RFC 9112 §6.3, §11.2).
 
 use super::{body_end::BodyEnd, destination::Destination, request_line::RequestLine};
 use crate::Refusal;
 
-/// What HTTP/2 clients begin with (RFC 9113 §3.4), as far as a blank line.
+/// The beginning of what HTTP/2 clients send first (RFC 9113 §3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// The most header lines.
 pub(super) const MAX_LINES: usize = 1000;
@@ -17,19 +18,19 @@ pub(super) const MAX_LINES: usize = 1000;
 /// The longest name of a header; hyper takes no longer ones than 64 KiB.
 const MAX_NAME: usize = 1024;
 
-/// What the service is told about a request beside hyper's reading of it.
+/// What the service needs to know about a request besides hyper's reading of it.
 #[derive(Debug)]
-pub(super) struct Asked {
-    /// Where it wants to go, or what is wrong with it.
+pub(super) struct RequestRoute {
+    /// Where it goes, or why it is refused.
     pub destination: Result<Destination, Refusal>,
-    /// Whether the client stops speaking HTTP behind it, if it is granted.
+    /// Whether the connection stops being HTTP after it, if it is granted: CONNECT and upgrades.
     pub leaves_http: bool,
 }
 
 /// A head that was read.
 #[derive(Debug)]
 pub(super) struct RequestHead {
-    pub asked: Asked,
+    pub route: RequestRoute,
     /// The head that hyper reads.
     pub bytes: Vec<u8>,
     /// Where the body behind it ends.
@@ -40,7 +41,7 @@ impl RequestHead {
     /// Reads a whole head.
     ///
     /// # Errors
-    /// [`Refusal`] when it cannot be told where the request ends: the connection has to end with the answer.
+    /// [`Refusal`] when the end of the request cannot be determined: the connection has to end with the answer.
     pub(super) fn read(head: &[u8]) -> Result<Self, Refusal> {
         if head.starts_with(HTTP2_PREFACE) {
             return Err(Refusal::Http2);
@@ -65,13 +66,13 @@ impl RequestHead {
         let body = body_end(&line, fields)?;
         let leaves_http = line.is_connect() || !line.is_http10 && asks_upgrade(fields);
         let bytes = strict(&line, fields);
-        Ok(Self { asked: Asked { destination: line.destination, leaves_http }, bytes, body })
+        Ok(Self { route: RequestRoute { destination: line.destination, leaves_http }, bytes, body })
     }
 
-    /// Stands for a head that cannot be read: hyper is given one that can, and the service the reason.
+    /// A head that stands for an unreadable one: hyper reads a valid request, and the service learns the reason.
     pub(super) fn refused(refusal: Refusal) -> Self {
         let bytes = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
-        Self { asked: Asked { destination: Err(refusal), leaves_http: true }, bytes, body: BodyEnd::none() }
+        Self { route: RequestRoute { destination: Err(refusal), leaves_http: true }, bytes, body: BodyEnd::none() }
     }
 }
 
@@ -98,10 +99,10 @@ fn values<'a>(fields: &'a [httparse::Header<'a>], name: &'static str) -> impl It
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value.trim_ascii())
 }
 
-/// Where the body ends. Nothing is guessed: what two readers could read in two ways is refused (RFC 9112 §6.3).
+/// Where the body ends. What two readers could read in two ways is refused (RFC 9112 §6.3).
 fn body_end(line: &RequestLine<'_>, fields: &[httparse::Header<'_>]) -> Result<BodyEnd, Refusal> {
     if line.is_connect() {
-        // CONNECT has no body, whatever its headers say: what follows is the tunnel's (RFC 9110 §9.3.6).
+        // CONNECT has no body, whatever its headers say: what follows belongs to the tunnel (RFC 9110 §9.3.6).
         return Ok(BodyEnd::none());
     }
     let mut codings = values(fields, "transfer-encoding");
@@ -119,7 +120,7 @@ fn body_end(line: &RequestLine<'_>, fields: &[httparse::Header<'_>]) -> Result<B
     let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
     let length = std::str::from_utf8(length).ok().filter(|_| digits).and_then(|text| text.parse::<u64>().ok());
     match length {
-        // hyper keeps the two highest values for itself.
+        // hyper uses the two highest values internally.
         Some(length) if length < u64::MAX - 2 && lengths.next().is_none() => Ok(BodyEnd::length(length)),
         _ => Err(Refusal::BadRequest("Content-Length must be one number")),
     }
@@ -132,14 +133,14 @@ fn asks_upgrade(fields: &[httparse::Header<'_>]) -> bool {
         && named.map(<[u8]>::trim_ascii).any(|name| name.eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// The head for hyper: what must not decide anything any more is left out.
+/// The head for hyper, without the headers that were decided about here.
 fn strict(line: &RequestLine<'_>, fields: &[httparse::Header<'_>]) -> Vec<u8> {
     let is_chunked = !line.is_connect() && values(fields, "transfer-encoding").next().is_some();
     let drops = |name: &str| {
         let named = |other: &str| name.eq_ignore_ascii_case(other);
         match line.is_connect() {
             true => named("content-length") || named("transfer-encoding") || named("expect"),
-            // Transfer-Encoding beats Content-Length.
+            // Transfer-Encoding overrides Content-Length (RFC 9112 §6.3).
             false if is_chunked && named("content-length") => true,
             // HTTP/1.0 knows neither.
             false => line.is_http10 && (named("expect") || named("upgrade")),
@@ -155,7 +156,7 @@ fn strict(line: &RequestLine<'_>, fields: &[httparse::Header<'_>]) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     if is_chunked && values(fields, "content-length").next().is_some() {
-        // Somebody in front of us may have read the other one (RFC 9112 §6.1).
+        // A proxy in front of us may have used Content-Length (RFC 9112 §6.1).
         bytes.extend_from_slice(b"Connection: close\r\n");
     }
     bytes.extend_from_slice(b"\r\n");

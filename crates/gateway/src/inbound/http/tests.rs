@@ -30,8 +30,8 @@ fn heads_that_are_not_http1() {
     let long = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(70_000));
     assert!(matches!(read(long.as_bytes()), Err(Refusal::HeaderTooLarge)));
     let enough = format!("GET http://a/ HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(900));
-    assert!(read(enough.as_bytes()).unwrap().asked.destination.is_ok());
-    assert!(matches!(read(b"GET / HTTP/1.1\r\n\r\n").unwrap().asked.destination, Err(Refusal::NotProxied)));
+    assert!(read(enough.as_bytes()).unwrap().route.destination.is_ok());
+    assert!(matches!(read(b"GET / HTTP/1.1\r\n\r\n").unwrap().route.destination, Err(Refusal::NotProxied)));
 }
 
 /// What smuggles requests past one reader or the other. Nothing of it may ever be served.
@@ -131,7 +131,7 @@ fn one_reading_of_a_head_goes_on() {
         ("GET http://a/ HTTP/1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
     ] {
         let head = read(format!("{line}\r\n{lines}\r\n").as_bytes()).unwrap();
-        assert_eq!(head.asked.leaves_http, leaves, "{line} {lines}");
+        assert_eq!(head.route.leaves_http, leaves, "{line} {lines}");
     }
 }
 
@@ -225,7 +225,7 @@ fn targets_of_connect() {
     }
     assert!(destination::connect_target(b"\xff:1").is_err());
     let head = read(b"CONNECT a:1 HTTP/1.1\r\nContent-Length: 9\r\n\r\n").unwrap();
-    assert!(matches!(head.asked.destination, Ok(Destination::Tunnel(_))) && head.body.is_over());
+    assert!(matches!(head.route.destination, Ok(Destination::Tunnel(_))) && head.body.is_over());
 }
 
 /// How many bytes belong to the body, in pieces of `size`.

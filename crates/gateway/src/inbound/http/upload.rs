@@ -1,8 +1,8 @@
-//! The body of a request on its way to a node: when it may begin, how far it has come, and whose fault it is when it stops.
+//! The body of a request on its way to a node: when it may start, how much of it was sent, and who is at fault when it stalls.
 //!
 //! ```text
-//!   Expect: 100-continue: Wait ──100 from the target, or a second──► Go ──► Sent
-//!                           └──an error is answered──► Answered ──the answer is over──► Over: the body is given up
+//!   Expect: 100-continue: Waiting ──100 from the target, or a second──► Permitted ──► Sent
+//!                           └──the target answers an error──► Refused ──the answer ends──► Dropped: the body is not sent
 //! ```
 
 use std::{
@@ -22,28 +22,30 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// How long a target may take to say `100 Continue`; many never do (RFC 9110 §10.1.1). curl waits as long.
+/// How long to wait for `100 Continue`, which many targets never send (RFC 9110 §10.1.1). curl waits as long.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 type BodyError = Box<dyn Error + Send + Sync>;
 type Permission = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
 
-/// Whether a body that waits for `100 Continue` may go.
+/// Whether a body that waits for `100 Continue` may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Permit {
-    Wait,
-    Go,
-    Answered,
-    Over,
+    Waiting,
+    Permitted,
+    /// The target has answered with an error instead.
+    Refused,
+    /// That answer has ended.
+    Dropped,
 }
 
-/// How far the body has come.
+/// How much of the body was sent.
 #[derive(Clone, Copy, Debug)]
 enum Progress {
-    /// A part went to the node then; `of_client` when the client's next part is waited for, and not the node.
+    /// The last part was sent at `since`; `waits_for_client` says who is waited for now, the client or the node.
     Running {
         since: Instant,
-        of_client: bool,
+        waits_for_client: bool,
     },
     Sent(Instant),
     /// The client's bytes are malformed, or it is gone.
@@ -52,16 +54,16 @@ enum Progress {
     },
 }
 
-/// Why an upload is given up.
+/// Who stalls an upload, so that it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// The client sends nothing more.
-    ByClient,
-    /// The node takes nothing more, or does not answer.
-    ByNode,
+pub(super) enum StalledBy {
+    /// The client, which sends nothing more.
+    Client,
+    /// The node, which takes nothing more or does not answer.
+    Node,
 }
 
-/// What is known about the body of one request while a node takes it.
+/// The state of one upload, shared by the body and those who wait for its end.
 #[derive(Debug)]
 pub(super) struct Upload {
     progress: Mutex<Progress>,
@@ -69,26 +71,26 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Of a request whose body, if any, waits for `100 Continue` or not.
+    /// An upload that has not begun; it `waits` for `100 Continue` or may be sent at once.
     fn new(waits: bool) -> Arc<Self> {
-        let progress = Mutex::new(Progress::Running { since: Instant::now(), of_client: false });
-        Arc::new(Self { progress, permit: watch::Sender::new(if waits { Permit::Wait } else { Permit::Go }) })
+        let progress = Mutex::new(Progress::Running { since: Instant::now(), waits_for_client: false });
+        Arc::new(Self { progress, permit: watch::Sender::new(if waits { Permit::Waiting } else { Permit::Permitted }) })
     }
 
-    /// The target has said `100 Continue`.
-    pub(super) fn go(&self) {
-        self.permit_if_waiting(Permit::Go);
+    /// The target has sent `100 Continue`.
+    pub(super) fn permit_now(&self) {
+        self.permit_if_waiting(Permit::Permitted);
     }
 
-    /// The answer has begun. A body that still waits is not sent when it is an error; else the target goes on to read it.
+    /// The answer has begun. When it is an error, a body that still waits is not sent; else the target reads it.
     pub(super) fn answered(&self, status: StatusCode) {
         let is_error = status.is_client_error() || status.is_server_error();
-        self.permit_if_waiting(if is_error { Permit::Answered } else { Permit::Go });
+        self.permit_if_waiting(if is_error { Permit::Refused } else { Permit::Permitted });
     }
 
     fn permit_if_waiting(&self, next: Permit) {
         self.permit.send_if_modified(|permit| {
-            let waits = *permit == Permit::Wait;
+            let waits = *permit == Permit::Waiting;
             if waits {
                 *permit = next;
             }
@@ -96,7 +98,7 @@ impl Upload {
         });
     }
 
-    /// Whether the client is to blame for the end of the upload, and then whether it is gone.
+    /// Present when the upload failed by the client's fault: whether the client is gone (else its bytes were malformed).
     pub(super) fn client_failed(&self) -> Option<bool> {
         match *self.progress.lock() {
             Progress::ClientFailed { gone } => Some(gone),
@@ -104,31 +106,32 @@ impl Upload {
         }
     }
 
-    /// Ends when `idle` has passed without a part of the body, or `deadline` since its last one was sent.
-    pub(super) async fn overdue(&self, idle: Duration, deadline: Duration) -> Stopped {
+    /// Waits until the upload stalls: `idle` has passed without a part of the body, or `deadline` since the last part was
+    /// sent.
+    pub(super) async fn stalled(&self, idle: Duration, deadline: Duration) -> StalledBy {
         loop {
             let (end, stopped) = match *self.progress.lock() {
-                Progress::Running { since, of_client: true } => (since + idle, Stopped::ByClient),
-                Progress::Running { since, of_client: false } => (since + idle, Stopped::ByNode),
-                Progress::Sent(at) => (at + deadline, Stopped::ByNode),
-                Progress::ClientFailed { .. } => (Instant::now() + idle, Stopped::ByClient),
+                Progress::Running { since, waits_for_client: true } => (since + idle, StalledBy::Client),
+                Progress::Running { since, waits_for_client: false } => (since + idle, StalledBy::Node),
+                Progress::Sent(at) => (at + deadline, StalledBy::Node),
+                Progress::ClientFailed { .. } => (Instant::now() + idle, StalledBy::Client),
             };
             if Instant::now() >= end {
                 return stopped;
             }
-            // A body that ends meanwhile brings its end forward.
+            // The deadline of a body that ends meanwhile may come earlier.
             sleep_until(end.min(Instant::now() + deadline)).await;
         }
     }
 }
 
-/// Ends a body that was never permitted, when its answer is over.
+/// Drops a body that was never permitted, when the answer ends.
 #[derive(Debug)]
 pub(super) struct AnswerEnd(Arc<Upload>);
 
 impl Drop for AnswerEnd {
     fn drop(&mut self) {
-        self.0.permit.send_replace(Permit::Over);
+        self.0.permit.send_replace(Permit::Dropped);
     }
 }
 
@@ -138,15 +141,15 @@ impl AnswerEnd {
     }
 }
 
-/// The body itself.
-pub(super) struct UpBody {
+/// The body, as hyper's client sends it.
+pub(super) struct UploadBody {
     body: Option<Incoming>,
     permission: Option<Permission>,
     upload: Arc<Upload>,
 }
 
-impl UpBody {
-    /// `body`, if there is one; one that `waits` is sent when the target says so, or after a short time.
+impl UploadBody {
+    /// `body`, if there is one; one that `waits` is sent when the target permits it, or after [`CONTINUE_WAIT`].
     pub(super) fn new(body: Option<Incoming>, waits: bool) -> Self {
         let upload = Upload::new(waits && body.is_some());
         let permission = (waits && body.is_some()).then(|| permission(upload.permit.subscribe()));
@@ -156,36 +159,36 @@ impl UpBody {
         Self { body, permission, upload }
     }
 
-    /// What is known about it while it is sent.
+    /// Its state while it is sent.
     pub(super) fn upload(&self) -> Arc<Upload> {
         self.upload.clone()
     }
 
-    /// The client's body again, when nothing of it was sent.
+    /// The client's body, when nothing of it was sent.
     pub(super) fn into_inner(self) -> Option<Incoming> {
         self.body
     }
 
-    fn note(&self, progress: Progress) {
+    fn set_progress(&self, progress: Progress) {
         *self.upload.progress.lock() = progress;
     }
 }
 
-/// Whether the body may go, once that is known.
+/// Whether the body may be sent, as soon as that is decided.
 fn permission(mut permit: watch::Receiver<Permit>) -> Permission {
     Box::pin(async move {
-        let waited = timeout(CONTINUE_WAIT, permit.wait_for(|permit| *permit != Permit::Wait)).await;
+        let waited = timeout(CONTINUE_WAIT, permit.wait_for(|permit| *permit != Permit::Waiting)).await;
         match waited.map(|permit| permit.map(|permit| *permit)) {
-            Err(_) | Ok(Ok(Permit::Go)) => true,
+            Err(_) | Ok(Ok(Permit::Permitted)) => true,
             Ok(_) => {
-                let _ = permit.wait_for(|permit| *permit == Permit::Over).await;
+                let _ = permit.wait_for(|permit| *permit == Permit::Dropped).await;
                 false
             }
         }
     })
 }
 
-impl Body for UpBody {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -202,11 +205,11 @@ impl Body for UpBody {
         let ended = body.is_end_stream();
         let now = Instant::now();
         match &frame {
-            Poll::Pending => this.note(Progress::Running { since: this.since(now), of_client: true }),
-            Poll::Ready(Some(Err(error))) => this.note(Progress::ClientFailed { gone: is_gone(error) }),
-            Poll::Ready(None) => this.note(Progress::Sent(now)),
-            Poll::Ready(Some(Ok(_))) if ended => this.note(Progress::Sent(now)),
-            Poll::Ready(Some(Ok(_))) => this.note(Progress::Running { since: now, of_client: false }),
+            Poll::Pending => this.set_progress(Progress::Running { since: this.since(now), waits_for_client: true }),
+            Poll::Ready(Some(Err(error))) => this.set_progress(Progress::ClientFailed { gone: is_gone(error) }),
+            Poll::Ready(None) => this.set_progress(Progress::Sent(now)),
+            Poll::Ready(Some(Ok(_))) if ended => this.set_progress(Progress::Sent(now)),
+            Poll::Ready(Some(Ok(_))) => this.set_progress(Progress::Running { since: now, waits_for_client: false }),
         }
         frame.map_err(Into::into)
     }
@@ -220,8 +223,8 @@ impl Body for UpBody {
     }
 }
 
-impl UpBody {
-    /// Since when the present wait lasts.
+impl UploadBody {
+    /// When the present wait began.
     fn since(&self, now: Instant) -> Instant {
         match *self.upload.progress.lock() {
             Progress::Running { since, .. } => since,
@@ -230,7 +233,7 @@ impl UpBody {
     }
 }
 
-/// Whether the client closed the connection within its body, rather than sent a malformed one.
+/// Whether the client closed the connection within its body; else the body is malformed.
 fn is_gone(error: &hyper::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     !io.is_some_and(|io| matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput))

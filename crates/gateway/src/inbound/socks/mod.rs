@@ -18,7 +18,7 @@ mod tests;
 mod udp_relay_socket;
 mod wire;
 
-use wire::Wanted;
+use wire::SocksCommand;
 
 /// Whether the bytes are a datagram that would be passed on.
 #[cfg(feature = "fuzzing")]
@@ -56,12 +56,12 @@ async fn serve(
     mut buffer: ClientBuffer,
     client: SocketAddr,
     version: Version,
-    asked: Result<(Identity, Wanted), Refused>,
+    asked: Result<(Identity, SocksCommand), Refused>,
 ) {
     let asked = asked.and_then(|(identity, target)| {
         let admit = || {
             let identity = context.access.admit(identity, client)?;
-            if let Wanted::Connect(target) = &target {
+            if let SocksCommand::Connect(target) = &target {
                 context.access.check_target(&identity, target)?;
             }
             Ok(identity)
@@ -70,8 +70,8 @@ async fn serve(
         Ok((identity, target))
     });
     let (identity, target) = match asked {
-        Ok((identity, Wanted::Connect(target))) => (identity, target),
-        Ok((identity, Wanted::Associate { port })) => {
+        Ok((identity, SocksCommand::Connect(target))) => (identity, target),
+        Ok((identity, SocksCommand::Associate { port })) => {
             return association::serve(context, buffer, client, &identity, port).await;
         }
         Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
@@ -139,10 +139,10 @@ async fn negotiate5(
     context: &Context,
     buffer: &mut ClientBuffer,
     client: SocketAddr,
-) -> Result<(Identity, Wanted), Refused> {
+) -> Result<(Identity, SocksCommand), Refused> {
     let identity = greet5(context, buffer, client).await?;
     let asked = buffer.read(wire::request).await.map_err(|refusal| Version::Five.refuse(refusal))?;
-    let wanted = asked.wanted.map_err(|refusal| Version::Five.refuse(refusal))?;
+    let wanted = asked.command.map_err(|refusal| Version::Five.refuse(refusal))?;
     Ok((identity, wanted))
 }
 
@@ -171,12 +171,12 @@ async fn negotiate4(
     context: &Context,
     buffer: &mut ClientBuffer,
     client: SocketAddr,
-) -> Result<(Identity, Wanted), Refused> {
+) -> Result<(Identity, SocksCommand), Refused> {
     let refuse = |refusal| Version::Four.refuse(refusal);
     let asked = buffer.read(wire::request4).await.map_err(refuse)?;
     let open = context.config().users.is_empty();
     let logins = asked.user.filter(|_| open).map(|name| [Login { name, password: "".into() }]);
     let logins = logins.as_ref().map_or(&[][..], |logins| logins);
     let identity = context.access.log_in(logins, client).await.map_err(refuse)?;
-    Ok((identity, asked.wanted.map_err(refuse)?))
+    Ok((identity, asked.command.map_err(refuse)?))
 }

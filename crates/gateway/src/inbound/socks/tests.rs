@@ -9,19 +9,19 @@ fn whole<T>(read: Read<T>) -> (T, usize) {
     read.unwrap().expect("complete")
 }
 
-fn connect(wanted: Result<Wanted, Refusal>) -> String {
+fn connect(wanted: Result<SocksCommand, Refusal>) -> String {
     match wanted.unwrap() {
-        Wanted::Connect(target) => target.to_string(),
-        Wanted::Associate { port } => format!("an association from port {port}"),
+        SocksCommand::Connect(target) => target.to_string(),
+        SocksCommand::Associate { port } => format!("an association from port {port}"),
     }
 }
 
 #[test]
 fn associations_need_no_address() {
     let (ask, used) = whole(request(&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0]));
-    assert_eq!((connect(ask.wanted), used), ("an association from port 0".into(), 10));
+    assert_eq!((connect(ask.command), used), ("an association from port 0".into(), 10));
     let (ask, _) = whole(request(b"\x05\x03\x00\x03\x03?!*\x1f\x90"));
-    assert_eq!(connect(ask.wanted), "an association from port 8080");
+    assert_eq!(connect(ask.command), "an association from port 8080");
     assert_eq!(associated("127.0.0.1:4660".parse().unwrap()), [5, 0, 0, 1, 127, 0, 0, 1, 0x12, 0x34]);
     let mapped = associated("[::ffff:1.2.3.4]:1".parse().unwrap());
     assert_eq!(mapped, [5, 0, 0, 1, 1, 2, 3, 4, 0, 1]);
@@ -65,7 +65,7 @@ fn requests_of_all_address_types() {
     ];
     for (bytes, expected) in cases {
         let (ask, used) = whole(request(bytes));
-        assert_eq!(connect(ask.wanted), expected);
+        assert_eq!(connect(ask.command), expected);
         assert_eq!(used, bytes.len());
     }
 }
@@ -74,20 +74,20 @@ fn requests_of_all_address_types() {
 fn unsupported_requests_are_read_whole_then_refused() {
     for (command, name) in [(2, "BIND"), (9, "(unknown)")] {
         let (ask, _) = whole(request(&[5, command, 0, 1, 1, 1, 1, 1, 0, 80]));
-        assert!(matches!(ask.wanted, Err(Refusal::UnsupportedCommand(found)) if found == name));
+        assert!(matches!(ask.command, Err(Refusal::UnsupportedCommand(found)) if found == name));
     }
     assert_eq!(request(&[5, 1, 0, 9]).unwrap_err().socks5_reply(), 8);
-    assert!(whole(request(&[5, 1, 0, 1, 1, 1, 1, 1, 0, 0])).0.wanted.is_err());
+    assert!(whole(request(&[5, 1, 0, 1, 1, 1, 1, 1, 0, 0])).0.command.is_err());
 }
 
 #[test]
 fn socks4_and_4a() {
     let (ask, used) = whole(request4(b"\x04\x01\x00\x50\x01\x02\x03\x04bob\x00tail"));
-    assert_eq!((connect(ask.wanted), ask.user.as_deref(), used), ("1.2.3.4:80".into(), Some("bob"), 12));
+    assert_eq!((connect(ask.command), ask.user.as_deref(), used), ("1.2.3.4:80".into(), Some("bob"), 12));
     let bytes = b"\x04\x01\x01\xbb\x00\x00\x00\x07\x00example.com\x00";
     let (ask, used) = whole(request4(bytes));
-    assert_eq!((connect(ask.wanted), ask.user, used), ("example.com:443".into(), None, bytes.len()));
-    assert!(whole(request4(b"\x04\x02\x00\x50\x01\x02\x03\x04\x00")).0.wanted.is_err());
+    assert_eq!((connect(ask.command), ask.user, used), ("example.com:443".into(), None, bytes.len()));
+    assert!(whole(request4(b"\x04\x02\x00\x50\x01\x02\x03\x04\x00")).0.command.is_err());
     let mut endless = b"\x04\x01\x00\x50\x01\x02\x03\x04".to_vec();
     endless.resize(endless.len() + MAX_TEXT + 1, b'a');
     assert!(request4(&endless).is_err());

@@ -12,8 +12,8 @@
 //! ```text
 //! request    04 | command | port | address | user × n | 00 [| name × n | 00]     ◄ 00 | code | port | address
 //! ```
-//! Every function reads from the beginning of what has arrived so far: `Ok(None)` = more is needed, else the value and
-//! how many bytes it took. The number of bytes asked for is bounded by the format (SOCKS5) or by [`MAX_TEXT`] (SOCKS4).
+//! Every function reads from the beginning of what has arrived so far. It returns `Ok(None)` when it needs more bytes, else the
+//! value and how many bytes it took. It never needs more than the format allows (SOCKS5) or [`MAX_TEXT`] bounds (SOCKS4).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -34,7 +34,7 @@ pub(super) const METHOD_LOGIN: u8 = 2;
 /// None of the methods offered fits.
 pub(super) const METHOD_REFUSED: u8 = 0xff;
 
-/// A value and the number of bytes it took, `None` while it is incomplete.
+/// A value and the number of bytes that it took; `None` while it is incomplete.
 pub(super) type Read<T> = Result<Option<(T, usize)>, Refusal>;
 
 /// The methods that a greeting offers.
@@ -44,24 +44,24 @@ pub(super) struct Methods {
     pub login: bool,
 }
 
-/// What a client wants.
+/// The command of a request that can be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum SocksCommand {
     /// A stream to a target.
     Connect(Target),
-    /// An association, with datagrams from this port of the client's; 0 = the client does not know it yet.
+    /// An association; its datagrams come from this port of the client, or from a port that is not known yet (0).
     Associate { port: u16 },
 }
 
-/// What a client asks for. What cannot be done is kept as an error, to be answered after the login.
+/// A request. One that cannot be served is kept as an error, which is answered after the login.
 #[derive(Debug)]
-pub(super) struct Ask {
-    pub wanted: Result<Wanted, Refusal>,
+pub(super) struct SocksRequest {
+    pub command: Result<SocksCommand, Refusal>,
     /// SOCKS4's user, if one was given.
     pub user: Option<Box<str>>,
 }
 
-/// Takes a prefix of `length` bytes from `position`, or `None` while it is incomplete.
+/// The `length` bytes from `position` on; `None` while they are incomplete.
 fn take(bytes: &[u8], position: usize, length: usize) -> Option<&[u8]> {
     bytes.get(position..position.checked_add(length)?)
 }
@@ -77,7 +77,7 @@ pub(super) fn greeting(bytes: &[u8]) -> Read<Methods> {
     Ok(Some((offered, 2 + methods.len())))
 }
 
-/// The name and password of RFC 1929, which names no charset: every way to read them.
+/// The name and password of RFC 1929, in every encoding that they may have: the RFC names none.
 pub(super) fn login(bytes: &[u8]) -> Read<Vec<Login>> {
     let Some(&[version, length]) = bytes.first_chunk() else { return Ok(None) };
     if version != 1 {
@@ -95,21 +95,21 @@ fn text(bytes: &[u8]) -> Result<Box<str>, Refusal> {
 }
 
 /// The request of SOCKS5.
-pub(super) fn request(bytes: &[u8]) -> Read<Ask> {
+pub(super) fn request(bytes: &[u8]) -> Read<SocksRequest> {
     let Some(&[version, command, _, kind]) = bytes.first_chunk() else { return Ok(None) };
     if version != 5 {
         return Err(Refusal::BadSocks("unknown version"));
     }
     let Some(((host, port), used)) = address5(kind, bytes, 4)? else { return Ok(None) };
     let wanted = match command {
-        // The address is that of the client as it sees itself; the one it comes from is what counts.
-        3 => Ok(Wanted::Associate { port }),
-        command => command_of(command, "UDP ASSOCIATE")
+        // The client's own view of its address is not used; the address that it connects from is.
+        3 => Ok(SocksCommand::Associate { port }),
+        command => require_connect(command, "UDP ASSOCIATE")
             .and_then(|()| host5(kind, host))
             .and_then(|host| target(host, port))
-            .map(Wanted::Connect),
+            .map(SocksCommand::Connect),
     };
-    Ok(Some((Ask { wanted, user: None }, used)))
+    Ok(Some((SocksRequest { command: wanted, user: None }, used)))
 }
 
 /// The bytes of an address at `position`, its port, and where that ends.
@@ -128,10 +128,10 @@ fn address5(kind: u8, bytes: &[u8], position: usize) -> Read<(&[u8], u16)> {
     Ok(Some(((host, u16::from_be_bytes([high, low])), position + host_length + 2)))
 }
 
-/// Reads a datagram of the client's: where it goes, and its payload.
+/// Reads a client's datagram: its target and its payload.
 ///
 /// # Errors
-/// Why it is dropped: a `fragment` (RFC 1928 §7 lets us), or `malformed`.
+/// Why it is dropped: `fragment` (RFC 1928 §7 allows that) or `malformed`.
 pub(super) fn datagram(bytes: &[u8]) -> Result<(Target, &[u8]), &'static str> {
     let Some(&[_, _, fragment, kind]) = bytes.first_chunk() else { return Err("malformed") };
     if fragment != 0 {
@@ -171,7 +171,11 @@ fn put_host(host: &Host, bytes: &mut Vec<u8>) {
     }
 }
 
-fn command_of(command: u8, three: &'static str) -> Result<(), Refusal> {
+/// Whether the command is CONNECT.
+///
+/// # Errors
+/// [`Refusal::UnsupportedCommand`] with the name of the command; `three` is the name of command 3.
+fn require_connect(command: u8, three: &'static str) -> Result<(), Refusal> {
     match command {
         1 => Ok(()),
         2 => Err(Refusal::UnsupportedCommand("BIND")),
@@ -191,7 +195,7 @@ fn host5(kind: u8, bytes: &[u8]) -> Result<Host, Refusal> {
     }
 }
 
-/// A name; clients also send addresses as text here.
+/// A host name; some clients send an address as text here.
 fn host_name(bytes: &[u8]) -> Result<Host, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refusal::BadSocks("the host name is not UTF-8"))?;
     Host::new(text).map_err(|_| Refusal::BadSocks("the host name is not valid"))
@@ -202,7 +206,7 @@ fn target(host: Host, port: u16) -> Result<Target, Refusal> {
 }
 
 /// The request of SOCKS4 or SOCKS4a.
-pub(super) fn request4(bytes: &[u8]) -> Read<Ask> {
+pub(super) fn request4(bytes: &[u8]) -> Read<SocksRequest> {
     let Some(&[version, command, high, low, a, b, c, d]) = bytes.first_chunk() else { return Ok(None) };
     if version != 4 {
         return Err(Refusal::BadSocks("unknown version"));
@@ -216,12 +220,12 @@ pub(super) fn request4(bytes: &[u8]) -> Read<Ask> {
     } else {
         Ok(Host::Ip(Ipv4Addr::new(a, b, c, d).into()))
     };
-    let wanted = command_of(command, "(unknown)")
+    let wanted = require_connect(command, "(unknown)")
         .and(host)
         .and_then(|host| target(host, u16::from_be_bytes([high, low])))
-        .map(Wanted::Connect);
+        .map(SocksCommand::Connect);
     let user = if user.is_empty() { None } else { Some(text(user)?) };
-    Ok(Some((Ask { wanted, user }, used)))
+    Ok(Some((SocksRequest { command: wanted, user }, used)))
 }
 
 /// The bytes before the next zero; `None` while there is none.
