@@ -7,7 +7,7 @@ use crate::{
     uri::{is_address, unescape},
 };
 
-/// A server and who may use it.
+/// A server and the credentials for it.
 pub(crate) type Endpoint = (Target, Option<Credentials>);
 
 /// Which texts count as hosts besides addresses.
@@ -66,7 +66,7 @@ pub(crate) fn with_login(text: &str, names: Names) -> Option<Endpoint> {
     if text.contains('[') {
         return bracketed(text);
     }
-    // A name without a dot may as well be a user's.
+    // A name without a dot may be a user name as well.
     let firm = if names == Names::Any { Names::Dotted } else { names };
     colons(text, firm).or_else(|| bare_ipv6(text)).or_else(|| if names == firm { None } else { colons(text, names) })
 }

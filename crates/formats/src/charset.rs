@@ -124,7 +124,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the bytes are, the lines stay lines and their ASCII links stay as they are.
+        /// Whatever the bytes are, the number of lines and their ASCII links do not change.
         #[test]
         fn links_are_never_harmed(name in proptest::collection::vec(0x80_u8..=0xff, 0..12), link in "[!-~]{0,40}") {
             let bytes = [link.as_bytes(), b"\n", b"x#", &name, b"\n", link.as_bytes()].concat();

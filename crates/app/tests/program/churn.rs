@@ -1,14 +1,9 @@
 //! A source lists other nodes, and the old ones are removed: the tunnels through them go on.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
-
 use hezar_lab::{World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
+use crate::harness::{Home, echoes, eventually, tunnel};
 
 /// A node of every kind that the lab has.
 const NODES: usize = 10;
@@ -31,19 +26,19 @@ fn tunnels_outlive_the_nodes_that_carry_them() {
     let instance = home.start(&[]);
     home.write("api.toml", format!("[api]\nlisten = \"{}\"\ntoken = \"a-token-for-this-test\"\n", instance.api));
     let before = eventually("the first list", || listed(&home));
-    let mut tunnels: Vec<_> = (0..2 * NODES).map(|_| tunnel(&instance)).collect();
-    tunnels.iter_mut().for_each(echo);
+    let mut tunnels: Vec<_> = (0..2 * NODES).map(|_| tunnel(instance.proxy).unwrap()).collect();
+    tunnels.iter_mut().for_each(echoes);
     let carries = |index| old.counts(index).unwrap().served > 1;
     assert!((0..NODES).all(carries), "every node carries a tunnel beside its probe");
 
     home.write("list.txt", new.links());
     let after = eventually("the second list", || listed(&home).filter(|ids| !ids.contains(&before[0])));
-    tunnels.iter_mut().for_each(echo);
+    tunnels.iter_mut().for_each(echoes);
     let ids = before.iter().map(String::as_str);
     let removed = home.run(&["--config", "api.toml", "remove"].into_iter().chain(ids).collect::<Vec<_>>());
     assert_eq!(removed.good().trim(), format!("{NODES} removed, 0 not found"));
     for _ in 0..3 {
-        tunnels.iter_mut().for_each(echo);
+        tunnels.iter_mut().for_each(echoes);
     }
     let left = home.run(&["--config", "api.toml", "nodes", "--json"]);
     assert_eq!(left.good().lines().count(), after.len());
@@ -58,25 +53,4 @@ fn listed(home: &Home) -> Option<Vec<String>> {
     let id = |line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
     let ids: Vec<String> = said.good().lines().map(id).collect();
     (ids.len() == NODES).then_some(ids)
-}
-
-fn tunnel(instance: &Instance) -> TcpStream {
-    let mut stream = TcpStream::connect(instance.proxy).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"CONNECT echo.hezar:7 HTTP/1.1\r\nHost: echo.hezar:7\r\n\r\n").unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
-    stream
-}
-
-fn echo(stream: &mut TcpStream) {
-    stream.write_all(b"there and back").unwrap();
-    let mut back = [0; 14];
-    stream.read_exact(&mut back).unwrap();
-    assert_eq!(&back, b"there and back");
 }

@@ -14,6 +14,16 @@ use std::{
 /// How long anything may take before a test gives up; generous, because machines are slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Probes over the demonstration's hosts, which only nodes of a lab reach, with no control check.
+pub(crate) const PROBE: &str = r#"
+[probe]
+url = "http://demo.hezar/generate_204"
+trace_url = "http://demo.hezar/cdn-cgi/trace"
+canary_url = ""
+control = []
+timeout = "30s"
+"#;
+
 /// An empty home.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
@@ -198,4 +208,26 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A tunnel to a server that sends everything back, when a node carries it.
+pub(crate) fn tunnel(proxy: SocketAddr) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(proxy).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(b"CONNECT echo.hezar:7 HTTP/1.1\r\nHost: echo.hezar\r\n\r\n").ok()?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.extend_from_slice(&byte);
+    }
+    head.starts_with(b"HTTP/1.1 200").then_some(stream)
+}
+
+/// Fails unless the tunnel carries bytes both ways.
+pub(crate) fn echoes(tunnel: &mut TcpStream) {
+    tunnel.write_all(b"still here").unwrap();
+    let mut word = [0; 10];
+    tunnel.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"still here");
 }

@@ -9,17 +9,11 @@ use std::{
 use hezar_lab::{World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, PATIENCE, eventually};
+use crate::harness::{Home, PATIENCE, PROBE, echoes, eventually, tunnel};
 
 const CONFIG: &str = r#"
 [proxy]
 strategy = "sticky"
-[probe]
-url = "http://demo.hezar/generate_204"
-trace_url = "http://demo.hezar/cdn-cgi/trace"
-canary_url = ""
-control = []
-timeout = "30s"
 [[listener]]
 name = "german"
 listen = "127.0.0.1:0"
@@ -72,7 +66,7 @@ fn each_listener_has_its_own_strategy_nodes_users_and_limits() {
     let lines: Vec<&str> = links.lines().collect();
     home.write("first.txt", lines[..6].join("\n"));
     home.write("second.txt", lines[6..].join("\n"));
-    home.write("hezar.toml", CONFIG);
+    home.write("hezar.toml", [CONFIG, PROBE].concat());
     let instance = home.start(&[]);
     let (german, second) = (instance.listener("german"), instance.listener("second"));
 
@@ -81,23 +75,16 @@ fn each_listener_has_its_own_strategy_nodes_users_and_limits() {
     eventually("six in turns", || (served(second, "", 6) == (6..12).collect()).then_some(()));
     eventually("one that stays", || (served(instance.proxy, "", 10).len() == 1).then_some(()));
 
-    // Users: hers alone, and at her door alone.
+    // Users: the German listener has one of its own, and nobody else may use it.
     assert_eq!(ask(german, "").0, 407);
     assert_eq!(ask(german, "Proxy-Authorization: Basic YW5uYTpi\r\n").0, 407);
 
     // Limits: one open request for each client, at one of the three.
-    let mut tunnel = eventually("a tunnel", || {
-        let mut stream = TcpStream::connect(second).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        stream.write_all(b"CONNECT echo.hezar:7 HTTP/1.1\r\nHost: echo.hezar\r\n\r\n").ok()?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).ok()?;
-        head.ends_with(b"200").then_some(stream)
-    });
+    let mut held = eventually("a tunnel", || tunnel(second));
     assert_eq!(ask(second, "").0, 429);
     assert_eq!((ask(instance.proxy, "").0, ask(german, ANNA).0), (200, 200));
-    tunnel.write_all(b"still here").unwrap();
-    drop(tunnel);
+    echoes(&mut held);
+    drop(held);
     eventually("the place is free", || (ask(second, "").0 == 200).then_some(()));
     instance.terminate();
     runtime.block_on(world.shutdown());

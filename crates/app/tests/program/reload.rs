@@ -2,23 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     process::Command,
 };
 
 use hezar_lab::{World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
-
-const COMMON: &str = r#"
-[probe]
-url = "http://demo.hezar/generate_204"
-trace_url = "http://demo.hezar/cdn-cgi/trace"
-canary_url = ""
-control = []
-timeout = "30s"
-"#;
+use crate::harness::{Home, Instance, PROBE, echoes, eventually, tunnel};
 
 fn source(name: &str, more: &str) -> String {
     format!("[[source]]\nname = \"{name}\"\nfile = \"{name}.txt\"\nallow_private = true\n{more}\n")
@@ -26,27 +17,6 @@ fn source(name: &str, more: &str) -> String {
 
 fn listener(name: &str, more: &str) -> String {
     format!("[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\n{more}\n")
-}
-
-/// A tunnel to a server that sends everything back, when a node carries it.
-fn tunnel(proxy: SocketAddr) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect(proxy).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.write_all(b"CONNECT echo.hezar:7 HTTP/1.1\r\nHost: echo.hezar\r\n\r\n").ok()?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).ok()?;
-        head.extend_from_slice(&byte);
-    }
-    head.starts_with(b"HTTP/1.1 200").then_some(stream)
-}
-
-fn echoes(tunnel: &mut TcpStream) {
-    tunnel.write_all(b"still here").unwrap();
-    let mut word = [0; 10];
-    tunnel.read_exact(&mut word).unwrap();
-    assert_eq!(&word, b"still here");
 }
 
 fn hang_up(instance: &Instance) {
@@ -86,7 +56,7 @@ fn everything_changes_beside_an_open_tunnel() {
     }
     let stays = listener("stays", "sources = [\"first\"]");
     let begin =
-        [COMMON, &source("first", ""), &source("second", ""), &stays, &listener("goes", ""), &listener("locked", "")]
+        [PROBE, &source("first", ""), &source("second", ""), &stays, &listener("goes", ""), &listener("locked", "")]
             .concat();
     home.write("hezar.toml", &begin);
     let instance = home.start(&[]);
@@ -99,7 +69,7 @@ fn everything_changes_beside_an_open_tunnel() {
     // A signal: settings of every kind, a source paused, one added, a listener closed, one opened, a user.
     let changed = [
         "[proxy]\nattempts = 3\nidle_timeout = \"1h\"\n",
-        &COMMON.replace("timeout = \"30s\"", "timeout = \"31s\"\ninterval = \"50s\""),
+        &PROBE.replace("timeout = \"30s\"", "timeout = \"31s\"\ninterval = \"50s\""),
         &source("first", ""),
         &source("second", "enabled = false"),
         &source("third", ""),

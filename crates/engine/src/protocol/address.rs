@@ -67,7 +67,8 @@ fn put_host(host: &Host, types: AddressTypes, bytes: &mut Vec<u8>) {
     }
 }
 
-/// An address that was read: nothing where it cannot be a target (port 0, a name that is none), and its length in bytes.
+/// An address that was read, and its length in bytes; the address is `None` where it cannot be a target (port 0 or an invalid
+/// name).
 pub(crate) type Read = (Option<Target>, usize);
 
 /// Reads type, address and port (RFC 1928 order) from the front of `bytes`; `None` while they are incomplete.
@@ -119,7 +120,7 @@ fn take_host(bytes: &[u8], types: AddressTypes) -> Result<Option<(Option<Host>, 
     Ok(Some((host, 2 + name.len())))
 }
 
-/// Whether a datagram from `from` can be the server's. One that is known by its name is known by its port alone.
+/// Whether a datagram from `from` can be the server's. For a server that is known by name only the port is compared.
 pub(crate) fn may_be(server: &Target, from: &Target) -> bool {
     let host = match (server.host(), from.host()) {
         (Host::Ip(ours), Host::Ip(theirs)) => ours.to_canonical() == theirs.to_canonical(),

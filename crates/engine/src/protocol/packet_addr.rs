@@ -56,7 +56,7 @@ impl Addressing {
         Ok(header)
     }
 
-    /// The sender of a received datagram, and where in it the payload is; nothing for what nobody can have sent.
+    /// The sender of a received datagram and the range of its payload; `None` when the sender is impossible.
     pub(crate) fn open(&self, datagram: &[u8]) -> Option<(Target, Range<usize>)> {
         match self {
             Self::One(target) => Some((target.clone(), 0..datagram.len())),

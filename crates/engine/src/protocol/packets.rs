@@ -34,7 +34,7 @@ pub(crate) trait PacketCodec: Send + 'static {
 /// One step of [`PacketCodec::take`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// Nothing can be done before this many bytes are there; more than are there now.
+    /// More bytes are needed: this many in all.
     Need(usize),
     /// So many bytes, at least one, are used up and hold no datagram.
     Used(usize),
@@ -45,8 +45,8 @@ pub(crate) enum Taken {
 }
 
 impl Taken {
-    /// A datagram behind a header, of which `there` bytes are there so far. One from nowhere is passed over: it cannot
-    /// be answered, and there is nothing to tell about it.
+    /// A datagram after a header, of which `there` bytes have arrived so far. One without a sender is skipped: it cannot be
+    /// answered.
     pub(crate) fn framed(there: usize, header: usize, length: usize, from: Option<Target>) -> Self {
         let used = header + length;
         match from {

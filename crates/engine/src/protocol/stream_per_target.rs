@@ -20,17 +20,17 @@ use tokio_util::task::AbortOnDropHandle;
 use super::packets::unsendable;
 use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, io::copy::copy_packet};
 
-/// The most targets at a time; the one that was quiet for the longest makes room.
+/// The most targets at a time; the least recently used one is closed for a new one.
 const MOST: usize = 64;
-/// Datagrams that wait while a stream is opened, or is slower than they come; further ones are lost.
+/// The most datagrams that wait for a stream that is being opened or is slow; further ones are lost.
 const QUEUE: usize = 64;
-/// Answers that wait for the reader, over all targets.
+/// The most received datagrams that wait for the reader, over all targets.
 const ANSWERS: usize = 64;
 /// The time for opening a further stream.
 const OPENING: Duration = Duration::from_secs(10);
 const MAX_DATAGRAM: usize = 65_535;
 
-/// What a protocol adds.
+/// The part of a protocol: opens connections and speaks it over them.
 #[async_trait]
 pub(crate) trait Opener: Send + Sync + 'static {
     /// A fresh connection to the server.
@@ -84,7 +84,7 @@ struct Flow {
 }
 
 impl PerTarget {
-    /// Connects to the server, so that a dead one shows, and keeps the connection for the first target.
+    /// Connects to the server, so that a dead server is noticed, and keeps the connection for the first target.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
@@ -168,7 +168,7 @@ impl Datagram for PerTarget {
             return Poll::Ready(Err(unsendable("the datagram is too large")));
         }
         let queue = self.flows.lock().queue(self.shared.opener.stream_for(target), &self.shared);
-        // A full queue loses the datagram, as any narrow path does.
+        // A datagram for a full queue is lost, as UDP allows.
         let _ = queue.try_send((payload.into(), target.clone()));
         Poll::Ready(Ok(()))
     }

@@ -17,7 +17,7 @@ use crate::Cause;
 
 /// The name that servers know.
 const MAGIC: &[u8] = b"sp.v2.udp-over-tcp.arpa";
-/// Not bound to one target, which is written all the same.
+/// The association is not bound to one target, although one is written.
 const OPENING: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 
 /// The target of a stream of datagrams, as SOCKS writes it: the name, and port 0.

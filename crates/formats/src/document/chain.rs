@@ -12,8 +12,8 @@ use crate::{
     tree::Tree,
 };
 
-/// What chains may add to the length of a document's links: this many bytes, or eight times the document. Every entry's
-/// link holds its whole chain, so that a short list could fill the store.
+/// The most bytes that chains may add to the links of a document: this many, or eight times the document's length. The link of
+/// every entry holds its whole chain, so without a bound a short list could fill the store.
 const FREE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The node that a name means, and the length of its part in a chain's link.
@@ -38,11 +38,11 @@ impl Allowance {
 pub(super) struct Siblings<'a> {
     entries: Vec<&'a Tree>,
     index: HashMap<&'a str, &'a Tree>,
-    /// What is known: many entries go through one.
+    /// The chains that were built already: many entries share one.
     chains: HashMap<&'a str, Chain>,
 }
 
-/// Whose words the entries use.
+/// The client in whose format the entries are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Words {
     Clash,
@@ -155,7 +155,7 @@ impl<'a> Siblings<'a> {
             match (servers.pop(), servers.is_empty()) {
                 (Some(Ok(spec)), true) => walk.push((next, spec)),
                 (None, _) if words.is_direct(entry) => break None,
-                // A choice among nodes, or none of ours.
+                // A group of nodes, or an entry of an unknown kind.
                 _ => {
                     self.chains.insert(next, Err(RejectCode::BadChain));
                     return Err(RejectCode::BadChain);

@@ -29,7 +29,7 @@ const WRAPPERS: &[&str] = &[
     "proxyList",
 ];
 
-/// Those of them under which programs keep other addresses than proxies.
+/// The keys among them under which programs also publish addresses that are no proxies.
 const AMBIGUOUS: &[&str] = &["servers", "configs"];
 
 /// The nodes and refusals found so far.
@@ -37,7 +37,7 @@ pub(super) struct Collector {
     pub(super) parsed: Parsed,
     /// The 1-based index of the latest entry.
     index: usize,
-    /// What bare addresses speak; absent where they are none of proxies.
+    /// The protocol of bare addresses; absent where they are no proxies.
     default: Option<ListScheme>,
     /// Whether the key around the entries names a protocol.
     named: bool,
@@ -57,7 +57,7 @@ impl Collector {
     }
 
     /// Reads each of `trees`; `false` when nothing in them is ours. Among entries of ours, one that nothing was found in
-    /// is refused, because it is a spoilt entry.
+    /// is refused, because it is a broken entry.
     fn each(&mut self, trees: &[Tree], read: impl Fn(&mut Self, &Tree) -> bool) -> bool {
         let (mut ours, mut unread) = (false, Vec::new());
         for tree in trees {
@@ -112,7 +112,7 @@ impl Collector {
             self.provider(name, provider);
         }
         let remarks = tree.text(&["remarks", "remark"]);
-        // What the server of Hysteria 2 calls so are its own ways out.
+        // In a configuration of a Hysteria 2 server, this key names the server's own outbounds.
         let is_server = !tree.get("listen").is_null();
         let lists =
             ["outbounds", "endpoints", "outboundDetour"].map(|key| if is_server { &[] } else { tree.get(key).items() });
@@ -162,7 +162,7 @@ impl Collector {
     fn wrapped(&mut self, tree: &Tree, depth: usize) -> bool {
         let default = self.default;
         let mut ours = false;
-        // Programs name a door of their own in this way, among other settings.
+        // Programs name an address of their own in this way, among other settings.
         let only_schemes = tree.pairs().iter().all(|(key, _)| ListScheme::from_name(key).is_some());
         for (key, value) in tree.pairs() {
             if let Some(scheme) = ListScheme::from_name(key).filter(|_| only_schemes || !value.is_scalar()) {

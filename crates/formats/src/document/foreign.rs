@@ -49,7 +49,7 @@ fn collect(tree: &Tree, is_link: bool, texts: &mut Vec<Text>) {
         }
         Tree::List(items) => items.iter().for_each(|item| collect(item, is_link, texts)),
         Tree::Map(pairs) => {
-            // Those of clients are read elsewhere; what is left are a server's own ways out.
+            // Those of clients are read elsewhere; the rest are a server's own outbounds.
             for (key, value) in pairs.iter().filter(|(key, _)| key.as_ref() != "outbounds") {
                 collect(value, is_link_key(key), texts);
             }

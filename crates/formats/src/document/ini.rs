@@ -47,7 +47,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 fn fields(text: &str) -> Vec<&str> {
     let partners = partners(text);
     let (mut fields, mut start, mut at) = (Vec::new(), 0, 0);
-    // Where one quote has no end, a later one has none either: nobody looks again.
+    // When one quote has no end, a later one has none either: the search is not repeated.
     let mut endless = Vec::new();
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         match c {

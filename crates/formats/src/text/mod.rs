@@ -230,7 +230,7 @@ impl<'h> Reader<'h> {
                     doubtful.push((spec, label));
                 }
                 Ok((spec, label)) => self.parsed.push(number, spec, label),
-                // Pages and channels mentioned beside links are no broken entries.
+                // Addresses of pages and channels beside links are not broken entries.
                 Err(RejectCode::WebAddress) if prose || several => {}
                 Err(_) if link.scheme.is_none() && prose => {}
                 Err(code) => self.parsed.refuse(number, link.text, code),
@@ -244,7 +244,7 @@ impl<'h> Reader<'h> {
         !found.is_empty()
     }
 
-    /// One link; white space inside base64 was a line's end once, or a `+`.
+    /// One link; white space inside base64 stands for a line end or a `+`.
     fn link(&mut self, link: &scan::Found<'_>) -> Result<(NodeSpec, Label), RejectCode> {
         let result = self.links.read(link.text).or_else(|code| self.in_column(link).ok_or(code));
         if result.is_ok() || link.whole == link.text || !link.scheme.is_some_and(Scheme::is_often_base64) {
@@ -303,7 +303,7 @@ impl<'h> Reader<'h> {
     }
 }
 
-/// Whether a node's link may as well be the address of a web page or of a program's own API.
+/// Whether a node's link may be the address of a web page or of a program's own API instead.
 fn is_doubtful(node: &NodeSpec, scheme: Option<Scheme>) -> bool {
     match (&node.outbound, scheme) {
         (Outbound::Http(http), _) => http.credentials.is_none(),

@@ -77,7 +77,7 @@ impl<'t> Rows<'t> {
         }
     }
 
-    /// Takes the nodes of a row. Pages speak of addresses inside networks that are no proxies of anybody else.
+    /// Takes the nodes of a row, except addresses in private networks: pages mention them, and they are no public proxies.
     pub(super) fn take(&mut self, number: usize, text: &'t str, nodes: Vec<(NodeSpec, Label)>) -> Found {
         if self.dress.any() && nodes.iter().any(|(node, _)| is_inside(node) && !has_login(node)) {
             self.others += 1;

@@ -13,7 +13,7 @@ pub(super) struct Found<'a> {
     pub(super) whole: &'a str,
     /// Where in the line it begins.
     pub(super) at: usize,
-    /// The scheme; `None` when nobody knows it.
+    /// The scheme; `None` when it is unknown.
     pub(super) scheme: Option<Scheme>,
 }
 
@@ -122,7 +122,7 @@ fn found<'a>(line: &'a str, start: &Start, end: usize) -> Found<'a> {
         Some(open) => until_closed(text, open, line),
         None => text,
     };
-    // Inline code never goes on behind its sign.
+    // Inline code ends at its backtick.
     let text = text.split('`').next().unwrap_or_default();
     let text = match text.split_once('#') {
         Some((_, _)) => text,
@@ -131,7 +131,7 @@ fn found<'a>(line: &'a str, start: &Start, end: usize) -> Found<'a> {
     Found { text: without_prose(text).trim_end(), whole: text.trim_end(), at: start.at, scheme: start.scheme }
 }
 
-/// Cuts at the sign that closes the one in front of the link.
+/// Cuts at the character that closes the quote or bracket in front of the link.
 fn until_closed<'a>(text: &'a str, open: char, line: &str) -> &'a str {
     let close = match open {
         '"' | '\'' | '*' => open,

@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
                     let start = self.at;
                     match self.value(depth + 1) {
                         Ok(value) => pairs.push((key, value)),
-                        // Only the outermost map can lose a member; elsewhere the whole entry is doubtful.
+                        // Only the outermost map may lose a member; deeper, the whole entry is broken.
                         Err(Malformed) if self.lenient && depth == 0 => self.resume(start),
                         Err(Malformed) => return Err(Malformed),
                     }
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on behind a value that could not be read.
+    /// Continues after a value that could not be read.
     fn resume(&mut self, start: usize) {
         match end_of_value(self.text, start) {
             Some(end) => self.at = end,

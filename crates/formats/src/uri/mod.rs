@@ -65,7 +65,7 @@ impl<'a> Uri<'a> {
     pub(crate) fn split_password(body: &'a str) -> Self {
         let uri = Self::split(body);
         let firm = |target: Target| is_address(&target.host().to_string()) || target.host().to_string().contains('.');
-        // Behind an `@` of the password stands a word, not a server.
+        // An `@` inside the password is followed by a word, not by a server.
         let has_server = match uri.userinfo {
             Some(_) => !uri.port.is_empty() || is_address(uri.host) || uri.host.contains('.'),
             None => Target::parse(uri.authority.trim_end_matches('/')).is_ok_and(firm),
@@ -90,7 +90,7 @@ impl<'a> Uri<'a> {
             None => (authority, ""),
         };
         let mut query = query;
-        // A publisher that forgot the `?`.
+        // The publisher has omitted the `?`.
         if let Some((front, rest)) = server.split_once('&') {
             server = front;
             if query.is_empty() {

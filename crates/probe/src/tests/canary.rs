@@ -1,7 +1,6 @@
 //! Nodes that tamper are found in one round: real servers, a real page, real certificates.
 
-use hezar_engine::{NativeEngine, NativeEngineConfig};
-use hezar_formats::parse_link;
+use hezar_engine::NativeEngineConfig;
 use hezar_lab::{DEMO_HOST, Fault, SECURE_HOST, WorldConfig};
 use hezar_pool::{Query, State, Strategy};
 use tokio_util::sync::CancellationToken;
@@ -15,32 +14,11 @@ const BAD: usize = 3;
 /// Eight servers, their pool, and a prober with a canary at `url`.
 async fn lab(url: &str) -> (hezar_lab::World, Arc<Nodes>, Vec<NodeId>, Prober) {
     let lab = hezar_lab::World::start(WorldConfig::healthy(NODES)).await.unwrap();
-    let pool = Arc::new(Nodes::new(Rules::default()));
-    let specs: Vec<NodeSpec> = lab.nodes().iter().map(|node| parse_link(&node.link).unwrap().0).collect();
-    let ids = specs.iter().map(NodeSpec::id).collect();
-    let nodes = specs.into_iter().map(|spec| (spec, Label::default())).collect();
-    pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
+    let (pool, ids) = lab_pool(&lab, str::to_owned);
     let roots = vec![lab.root().to_vec().into()];
     let engine = NativeEngine::new(&NativeEngineConfig { extra_roots: roots, ..NativeEngineConfig::default() });
-    let config = ProbeConfig {
-        canaries: vec![CanaryPage { url: Url::parse(url).unwrap(), body: CanaryBody::Text("h".repeat(40).into()) }],
-        // Generous: a busy machine must not make a node fail.
-        timeout: Duration::from_secs(60),
-        connect_timeout: Duration::from_secs(60),
-        handshake_timeout: Duration::from_secs(60),
-        ..ProbeConfig::new(Url::parse(&format!("http://{DEMO_HOST}/generate_204")).unwrap())
-    };
-    let clock = Clock::starting_at(START);
-    let prober = Prober::new(
-        config,
-        Arc::clone(&pool),
-        Arc::new(engine.clone()),
-        engine.tls(),
-        None,
-        clock,
-        ProbeMetrics::default(),
-    )
-    .unwrap();
+    let page = CanaryPage { url: Url::parse(url).unwrap(), body: CanaryBody::Text("h".repeat(40).into()) };
+    let prober = lab_prober(&pool, &engine, vec![page]);
     (lab, pool, ids, prober)
 }
 

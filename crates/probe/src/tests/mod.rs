@@ -22,12 +22,14 @@ use std::{
 
 use async_trait::async_trait;
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp};
-use hezar_engine::{AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine};
+use hezar_engine::{
+    AddressPolicy, Attempt, BoxStream, BuildError, Cause, Clock, DialError, Dialer, Engine, NativeEngine,
+};
 use hezar_pool::{Exit, Pool, PoolChange, Rules};
 use parking_lot::Mutex;
 use url::Url;
 
-use crate::{Check, Checks, ExitLookup, ProbeConfig, ProbeMetrics, Prober};
+use crate::{CanaryPage, Check, Checks, ExitLookup, ProbeConfig, ProbeMetrics, Prober};
 
 pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -267,4 +269,29 @@ pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>,
     };
     let engine = Arc::new(Fakes(Arc::clone(world)));
     Prober::with(config, Arc::clone(pool), engine, checks, Clock::starting_at(START), ProbeMetrics::default())
+}
+
+/// Every node of a lab's world in a pool, as `link` changes their links, and their ids.
+pub(super) fn lab_pool(lab: &hezar_lab::World, link: impl Fn(&str) -> String) -> (Arc<Nodes>, Vec<NodeId>) {
+    let pool = Arc::new(Nodes::new(Rules::default()));
+    let specs: Vec<NodeSpec> =
+        lab.nodes().iter().map(|node| hezar_formats::parse_link(&link(&node.link)).unwrap().0).collect();
+    let ids = specs.iter().map(NodeSpec::id).collect();
+    let nodes = specs.into_iter().map(|spec| (spec, Label::default())).collect();
+    pool.apply(PoolChange::List { source: "lab".into(), allow_private: true, nodes, complete: true }, START);
+    (pool, ids)
+}
+
+/// A prober over real connections to a lab, with generous timeouts: a busy machine must not make a node fail.
+pub(super) fn lab_prober(pool: &Arc<Nodes>, engine: &NativeEngine, canaries: Vec<CanaryPage>) -> Prober {
+    let patience = Duration::from_secs(60);
+    let config = ProbeConfig {
+        canaries,
+        timeout: patience,
+        connect_timeout: patience,
+        handshake_timeout: patience,
+        ..ProbeConfig::new(Url::parse(&format!("http://{}/generate_204", hezar_lab::DEMO_HOST)).unwrap())
+    };
+    let (pool, clock) = (Arc::clone(pool), Clock::starting_at(START));
+    Prober::new(config, pool, Arc::new(engine.clone()), engine.tls(), None, clock, ProbeMetrics::default()).unwrap()
 }

@@ -71,7 +71,7 @@ impl AnyTlsDialer {
     /// read.
     async fn open(&self, request: &[u8], attempt: &Attempt) -> Result<AnyTlsStream, DialError> {
         while let Some(session) = self.pool.take() {
-            // A connection that died while it waited costs nothing but the look.
+            // A connection that died while it waited is dropped, and the next one is taken.
             if let Ok(stream) = self.begin(session, request, attempt).await {
                 return Ok(stream);
             }

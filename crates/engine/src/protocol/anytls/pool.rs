@@ -14,12 +14,12 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
 use super::session::{Session, SharedScheme};
 use crate::budget::{ConnectionBudget, IdleConnections};
 
-/// The most connections that wait at once; the oldest makes room.
+/// The most idle connections; the oldest is closed for a new one.
 const MOST_IDLE: usize = 16;
 /// How long one waits before it is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// The most time spent on sending what is queued before a connection is closed.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// The longest time for sending what is queued before a connection is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A waiting connection; nothing once it is taken or over.
 type Place = Mutex<Option<Session>>;
@@ -48,7 +48,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection for the next stream, with a task that attends it.
+    /// Keeps a connection for the next stream, with a task that reads and answers while it waits.
     pub(super) fn put(self: &Arc<Self>, session: Session) {
         let Ok(runtime) = Handle::try_current() else { return };
         let place = Arc::new(Mutex::new(Some(session)));
@@ -78,7 +78,7 @@ impl Drop for Pool {
     }
 }
 
-/// Watches a connection until it is taken, ends, or has waited for too long.
+/// Reads and answers on an idle connection until it is taken, ends, or has waited for too long.
 async fn attend(place: Arc<Place>, pool: Weak<Pool>, idle_connections: Arc<IdleConnections>) {
     let close = Arc::new(Notify::new());
     let _ticket = idle_connections.enter(&close);
@@ -89,7 +89,7 @@ async fn attend(place: Arc<Place>, pool: Weak<Pool>, idle_connections: Arc<IdleC
     tokio::select! {
         () = over => {}
         () = sleep(IDLE_LIMIT) => {}
-        // Others wait since, and there are too many.
+        // Too many connections of all nodes are idle, and this one has been idle for longest.
         () = close.notified() => {}
     }
     if let Some(pool) = pool.upgrade() {
@@ -107,7 +107,7 @@ pub(super) fn dismiss(mut session: Session) {
         runtime.spawn(async move {
             tokio::select! {
                 _ = poll_fn(|cx| session.poll_flush(cx)) => {}
-                () = sleep(FAREWELL) => {}
+                () = sleep(CLOSE_TIMEOUT) => {}
             }
         });
     }

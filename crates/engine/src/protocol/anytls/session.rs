@@ -20,7 +20,7 @@ use crate::{BoxStream, Cause, io::read_buffer::ReadBuffer};
 /// The scheme that a node's sessions use; its server may change it.
 pub(super) type SharedScheme = Arc<Mutex<Arc<Scheme>>>;
 
-/// What reading came upon.
+/// What a read has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Payload went to the reader.
@@ -29,10 +29,10 @@ pub(super) enum Event {
     End,
 }
 
-/// How far the server has come with the current stream.
+/// What the server has done with the current stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// Nothing heard.
+    /// Nothing yet.
     Asked,
     /// It confirmed the stream, or sent payload.
     Open,
@@ -92,7 +92,7 @@ impl Session {
         }
         self.stream = self.stream.wrapping_add(1);
         self.progress = Progress::Asked;
-        // What is left of the last stream's frame belongs to nobody now.
+        // The rest of the last stream's frame is dropped.
         self.ours = false;
         wire::put_frame(Command::Syn, self.stream, &[], &mut wire);
         wire::put_frame(Command::Push, self.stream, request, &mut wire);
@@ -251,7 +251,7 @@ impl Session {
             Some(Command::HeartRequest) => {
                 let mut wire = Vec::new();
                 wire::put_frame(Command::HeartResponse, header.stream, &[], &mut wire);
-                // A server that asks and never reads must not fill our memory.
+                // A server that sends requests and never reads must not fill our memory.
                 if self.write_buffer.len() > 64 {
                     return Err(Cause::Protocol("the AnyTLS server asks and does not read"));
                 }
@@ -286,8 +286,8 @@ impl Session {
         None
     }
 
-    /// Keeps an idle connection company: sends what is queued, answers heartbeats, drops what still comes. Ready when
-    /// the connection is over.
+    /// Serves an idle connection: sends what is queued, answers heartbeats, and drops other data. Ready when the connection is
+    /// over.
     pub(super) fn poll_attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             // Whether everything could be sent shows in the queue; what was sent must also leave.

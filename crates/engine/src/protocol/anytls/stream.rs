@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{Cause, Stream};
 
-/// How long a server that confirms streams may leave one unconfirmed: a connection that died without a sign looks so.
+/// How long a server that confirms streams may leave one unconfirmed before its connection counts as dead.
 const CONFIRMATION: Duration = Duration::from_secs(10);
 
 /// The stream.
@@ -30,7 +30,7 @@ pub(super) struct AnyTlsStream {
     confirmation: Option<Pin<Box<Sleep>>>,
     failed: bool,
     shut: bool,
-    /// Who waits for the connection to take bytes: the reading half, which answers heartbeats, must not replace it.
+    /// The waker of the writing half. The reading half writes, too (it answers heartbeats), and must not replace it.
     writer: Option<Waker>,
 }
 

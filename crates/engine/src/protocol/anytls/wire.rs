@@ -98,7 +98,7 @@ pub(super) fn hello(key: &Key, padding: usize) -> Vec<u8> {
     wire
 }
 
-/// What we tell about ourselves.
+/// The client's settings.
 pub(super) fn settings(scheme_digest: &str) -> String {
     format!("v=2\nclient=hezar/{}\npadding-md5={scheme_digest}", env!("CARGO_PKG_VERSION"))
 }

@@ -67,7 +67,7 @@ impl Http {
         let mut rest = BytesMut::new();
         let answer = http_head::read(&mut stream, &mut rest).await?;
         wire::verdict(answer.status)?;
-        // A target that speaks first may already have spoken.
+        // A target that sends first may have sent bytes already.
         Ok(if rest.is_empty() { stream } else { Box::new(Prefixed::new(rest.freeze(), stream)) })
     }
 }

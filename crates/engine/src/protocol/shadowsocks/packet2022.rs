@@ -25,7 +25,7 @@ use crate::{
     io::aead::{AeadKey, NonceBytes},
 };
 
-/// A server that changes its session more often than this, in seconds, is not followed.
+/// The shortest time in seconds between two changes of the server's session; quicker changes are ignored.
 const SESSION_LIFE: u64 = 60;
 /// The length of the plain header: session id and packet id.
 const HEADER: usize = 16;

@@ -20,7 +20,7 @@ const NAMES: u8 = 1;
 /// The server takes addresses only.
 const ADDRESSES: u8 = 2;
 
-/// What is known about one server's way with names, and how they are looked up for it.
+/// Whether a server accepts names, as far as that is known, and the resolver for a server that does not.
 #[derive(Debug)]
 pub(super) struct NameForm {
     learned: AtomicU8,
@@ -55,7 +55,7 @@ impl Socks {
         if learned == NAMES || self.names.resolver.local_network().is_none() {
             return self.connect_as_is(target, attempt).await;
         }
-        // A server that takes the placeholder address for a real one may stay silent: half the time is kept back.
+        // A server that takes the placeholder address for a real one may stay silent: half the time is reserved for a second try.
         let error = match self.connect_as_is(target, &attempt.at_most(attempt.remaining() / 2)).await {
             Ok(stream) => {
                 self.names.learned.store(NAMES, Relaxed);

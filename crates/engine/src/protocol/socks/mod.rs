@@ -103,7 +103,7 @@ impl Socks {
     /// Asks for an association; returns the stream that holds it and where the datagrams go.
     async fn ask_for_datagrams(&self, mut stream: BoxStream) -> Result<(BoxStream, Target), Cause> {
         let bound = self.handshake5(&mut stream, &wire::ASSOCIATE).await.map_err(|cause| match cause {
-            // Whatever it calls it: the server lets us in and relays no datagrams, which says nothing about streams.
+            // Whatever its code is: the server accepts us and relays no datagrams, which proves nothing about streams.
             Cause::ServerFailure(_) | Cause::Forbidden | Cause::TargetUnreachable(_) => {
                 Cause::Unsupported("UDP ASSOCIATE by this server")
             }
@@ -123,7 +123,7 @@ impl Socks {
             wire::password_answer(read(stream).await?)?;
         }
         send(stream, request).await?;
-        // Read apart: a refusal may be cut off after its code, and nothing behind the reply may be swallowed.
+        // Read in two parts: a refusal may end after its code, and no byte after the reply may be consumed.
         let [version, code] = read(stream).await?;
         if version == 5 && code != 0 {
             return Err(wire::reply_cause(code));

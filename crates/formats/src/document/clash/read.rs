@@ -81,7 +81,7 @@ fn browser(entry: &Tree) -> &str {
     }
 }
 
-/// TLS as protocols have it that cannot do without.
+/// The TLS settings of protocols that always use TLS.
 fn tls(entry: &Tree) -> Tls {
     security(entry, SecurityKind::Tls).tls()
 }
@@ -285,7 +285,7 @@ fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
     if is_amnezia(entry.get("amnezia-wg-option")) {
         return Err(RejectCode::UnsupportedScheme);
     }
-    // A list of peers takes the place of the entry's own server; one peer is all we can be.
+    // A list of peers replaces the entry's own server; only one peer is supported.
     let peer = match entry.get("peers").items().first() {
         Some(peer) if peer.is_map() => peer,
         _ => entry,
@@ -311,8 +311,8 @@ pub(in super::super) fn reserved_text(reserved: &Tree) -> Box<str> {
     if reserved.is_scalar() { reserved.scalar().into() } else { reserved.texts().join(",").into() }
 }
 
-/// Whether AmneziaWG changes the packets in a way that plain WireGuard cannot follow; junk before the handshake alone
-/// (`jc`) can be left away.
+/// Whether AmneziaWG changes the packets so that plain WireGuard cannot be spoken; junk packets before the handshake (`jc`)
+/// may be omitted.
 pub(in super::super) fn is_amnezia(options: &Tree) -> bool {
     let number = |name: &str| options.number::<u64>(&[name, &name.to_ascii_uppercase()]);
     let sizes = ["s1", "s2", "s3", "s4"].iter().any(|name| number(name).is_some_and(|size| size > 0));

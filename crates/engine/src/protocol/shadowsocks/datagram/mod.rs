@@ -23,7 +23,7 @@ use crate::{
 const MAX_DATAGRAM: usize = 65_535;
 /// What sealing adds at most besides address and padding: nonce or headers, text header, tag.
 const OVERHEAD: usize = 256;
-/// The port of DNS, whose short questions would be known by their length.
+/// The port of DNS. Its short queries are padded, because their length would reveal them.
 const DNS: u16 = 53;
 
 /// How packets are sealed and opened.
@@ -89,7 +89,7 @@ impl Packets {
         Ok(wire)
     }
 
-    /// The sender and the payload; `None` for what is not the server's, or not ours.
+    /// The sender and the payload; `None` when the packet is not the server's or not for this session.
     fn open<'a>(&mut self, packet: &'a mut [u8]) -> Option<(Target, &'a [u8])> {
         let text = match self {
             Self::None => packet,
@@ -112,7 +112,7 @@ impl Datagram for ShadowsocksDatagram {
         if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
             return Poll::Ready(Err(unsendable("the datagram is too large for Shadowsocks")));
         }
-        // When the way is not free yet, it is sealed again at the next call: a number is skipped, as if it were lost.
+        // When `outer` does not take it yet, the next call seals it again; its packet number is skipped, as if it were lost.
         let packet = self.packets.lock().seal(payload, target)?;
         self.outer.poll_send_to(cx, &packet, &self.server)
     }

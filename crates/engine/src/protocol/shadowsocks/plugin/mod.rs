@@ -26,7 +26,7 @@ pub(super) enum Disguise {
     Mux,
 }
 
-/// What a plugin makes of a node.
+/// How a plugin changes the connection to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// A carrier, and a disguise in it.
@@ -127,7 +127,7 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     };
     let skip_verify = plugin.skips_verification();
     let tls = plugin.flag("tls").then(|| Tls { server_name: Some(host), skip_verify, ..Tls::default() });
-    // Absent means 1 for the plugin on both sides, and a server that expects frames understands nothing else.
+    // The plugin's default is 1 on both sides, and a server that expects frames understands nothing else.
     let mux = match plugin.option("mux") {
         None | Some("") => true,
         Some(value) => !matches!(value, "0" | "false"),
