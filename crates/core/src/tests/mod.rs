@@ -1,5 +1,8 @@
 //! What the words promise.
 
+mod health;
+mod identity;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
