@@ -7,6 +7,7 @@
 mod brutal;
 mod carried;
 mod clients;
+mod connection;
 mod datagram;
 mod datagram_queues;
 mod disguise;
@@ -28,13 +29,14 @@ pub(crate) mod varint;
 
 pub(crate) use brutal::{Promise, negotiated};
 pub(crate) use clients::SharedClients;
+pub(crate) use connection::{ConnectionGuard, QuicConnection};
 pub(crate) use datagram_queues::{DatagramQueue, DatagramQueues};
 pub(crate) use disguise::Disguise;
 #[cfg(feature = "fuzzing")]
 pub(crate) use disguise::uncover;
 pub(crate) use endpoints::SharedEndpoints;
 pub(crate) use fault::{cause_of, cause_of_write};
-pub(crate) use pool::{ConnectionGuard, QuicConnection, QuicPool};
+pub(crate) use pool::QuicPool;
 pub(crate) use port_hopping::PortHopping;
 pub(crate) use server::{Dialled, QuicServer, transport_config};
 pub(crate) use stream::QuicStream;

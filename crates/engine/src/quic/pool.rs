@@ -8,86 +8,29 @@ use std::{
 use futures_util::FutureExt;
 use hezar_core::Stage;
 use parking_lot::Mutex;
-use quinn::{Connection, Endpoint, VarInt};
+use quinn::VarInt;
 use tokio::{
     io::AsyncWriteExt,
-    sync::Notify,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
-use super::{Dialled, fault::cause_of, server::ActiveHopping, stream::QuicStream};
+use super::{
+    Dialled,
+    connection::{ConnectionGuard, QuicConnection},
+    fault::cause_of,
+    server::ActiveHopping,
+    stream::QuicStream,
+};
 use crate::{
     Attempt, Cause, DialError,
-    budget::{ConnectionBudget, IdleConnections, IdleTicket},
+    budget::{ConnectionBudget, IdleConnections},
 };
 
 /// A connection without streams and associations is closed after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(15);
 
-/// A server from which a packet came within this time is used at once; after more silence it has to answer first.
-const WARM: Duration = Duration::from_secs(3);
-/// How long a server may be silent after it was sent something that it must acknowledge: four round trips, within these
-/// bounds.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
-
 /// The most connections to one server; a second one is opened when the first may carry no more streams.
 const MOST: usize = 16;
-
-/// One connection and what its protocol keeps with it.
-#[derive(Debug)]
-pub(crate) struct QuicConnection<S> {
-    /// The connection.
-    pub(crate) connection: Connection,
-    /// The protocol's own part.
-    pub(crate) session: S,
-    counter: Arc<UseCounter>,
-    heard: Mutex<LastReceived>,
-    /// The socket that it uses now.
-    pub(super) endpoint: Arc<Endpoint>,
-}
-
-/// Who uses a connection.
-#[derive(Debug)]
-struct Uses {
-    count: usize,
-    /// When the count fell to 0.
-    idle_since: Instant,
-    /// Its place among the idle connections of all nodes, while the count is 0.
-    idle: Option<IdleTicket>,
-    closed: bool,
-}
-
-/// When a packet was last seen to arrive, and how many had arrived by then.
-#[derive(Clone, Copy, Debug)]
-struct LastReceived {
-    packets: u64,
-    at: Instant,
-}
-
-/// What a connection and its users share.
-#[derive(Debug)]
-struct UseCounter {
-    uses: Mutex<Uses>,
-    idle_connections: Arc<IdleConnections>,
-    /// Told when too many connections of all nodes are idle, and this is the one to close.
-    close: Arc<Notify>,
-}
-
-/// One use of a connection. While it exists the connection is not closed for idleness.
-#[derive(Debug)]
-pub(crate) struct ConnectionGuard(Arc<UseCounter>);
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        let counter = &self.0;
-        let mut uses = counter.uses.lock();
-        uses.count = uses.count.saturating_sub(1);
-        if uses.count == 0 {
-            uses.idle_since = Instant::now();
-            uses.idle = Some(counter.idle_connections.enter(&counter.close));
-        }
-    }
-}
 
 /// A new stream, and whether its server has to answer before the stream is used.
 struct Opened<S> {
@@ -120,62 +63,6 @@ impl<S> QuicPool<S> {
 impl<S> Default for QuicPool<S> {
     fn default() -> Self {
         Self::new(&ConnectionBudget::default())
-    }
-}
-
-impl<S: Send + Sync + 'static> QuicConnection<S> {
-    fn lease(&self) -> Option<ConnectionGuard> {
-        if self.connection.close_reason().is_some() {
-            return None;
-        }
-        let mut uses = self.counter.uses.lock();
-        if uses.closed {
-            return None;
-        }
-        uses.count += 1;
-        uses.idle = None;
-        drop(uses);
-        Some(ConnectionGuard(Arc::clone(&self.counter)))
-    }
-
-    /// Why the connection is over, or that it is closed.
-    pub(crate) fn end(&self) -> Cause {
-        self.connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason))
-    }
-
-    fn packets(&self) -> u64 {
-        self.connection.stats().udp_rx.datagrams
-    }
-
-    /// Whether the server has been silent for so long that it may be gone.
-    pub(crate) fn is_cold(&self) -> bool {
-        let mut heard = self.heard.lock();
-        let (now, packets) = (Instant::now(), self.packets());
-        let cold = now.duration_since(heard.at) >= WARM;
-        if !cold && packets != heard.packets {
-            *heard = LastReceived { packets, at: now };
-        }
-        cold
-    }
-
-    /// Whether any packet comes in, now that the server was sent something.
-    pub(crate) async fn answers(&self, since: u64) -> bool {
-        let (least, most) = PATIENCE;
-        let until = Instant::now() + (self.connection.rtt() * 4).clamp(least, most);
-        let mut pause = Duration::from_millis(1);
-        let packets = loop {
-            let packets = self.packets();
-            if packets != since {
-                break packets;
-            }
-            if Instant::now() >= until || self.connection.close_reason().is_some() {
-                return false;
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(16));
-        };
-        *self.heard.lock() = LastReceived { packets, at: Instant::now() };
-        true
     }
 }
 
@@ -291,18 +178,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
     /// Adds a new connection and starts the task that watches it.
     fn adopt(&self, (dialled, session): (Dialled, S)) -> Result<(Arc<QuicConnection<S>>, ConnectionGuard), DialError> {
         let Dialled { connection, endpoint, hop } = dialled;
-        let now = Instant::now();
-        let link = Arc::new(QuicConnection {
-            heard: Mutex::new(LastReceived { packets: connection.stats().udp_rx.datagrams, at: now }),
-            counter: Arc::new(UseCounter {
-                uses: Mutex::new(Uses { count: 0, idle_since: now, idle: None, closed: false }),
-                idle_connections: Arc::clone(&self.idle_connections),
-                close: Arc::default(),
-            }),
-            connection,
-            session,
-            endpoint,
-        });
+        let link = Arc::new(QuicConnection::new(connection, session, endpoint, &self.idle_connections));
         let lease = link.lease().ok_or_else(|| DialError::new(Stage::Handshake, link.end()))?;
         self.open.lock().push(Arc::clone(&link));
         tokio::spawn(keep(Arc::downgrade(&self.open), Arc::clone(&link), hop, self.idle));
@@ -346,7 +222,7 @@ async fn keep<S>(
         let next = hop_at.map_or(idle_at, |hop_at| hop_at.min(idle_at));
         let is_surplus = tokio::select! {
             _ = link.connection.closed() => break,
-            () = link.counter.close.notified() => true,
+            () = link.surplus() => true,
             () = sleep_until(next) => false,
         };
         let now = Instant::now();
@@ -357,12 +233,8 @@ async fn keep<S>(
             hop_at = Some(now + hop.hop.interval);
         }
         if idle_at <= now || is_surplus {
-            let mut uses = link.counter.uses.lock();
-            idle_at = if uses.count > 0 { now } else { uses.idle_since } + idle;
-            if idle_at <= now || (is_surplus && uses.count == 0) {
-                (uses.closed, uses.idle) = (true, None);
-                break;
-            }
+            let Some(later) = link.close_if_idle(idle, is_surplus) else { break };
+            idle_at = later;
         }
     }
     // Closing a connection that is over would replace its reason.
