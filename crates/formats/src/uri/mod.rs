@@ -150,3 +150,6 @@ pub(crate) fn server(host: &str, port: &str) -> Result<Target, RejectCode> {
 pub(crate) fn is_address(host: &str) -> bool {
     matches!(Host::new(host), Ok(Host::Ip(_)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,3 +119,6 @@ pub(crate) fn is_dotted(name: &str) -> bool {
     let Some((_, top)) = name.rsplit_once('.') else { return false };
     top.len() >= 2 && (top.starts_with("xn--") || top.bytes().all(|b| b.is_ascii_alphabetic()))
 }
+
+#[cfg(test)]
+mod tests;
