@@ -62,7 +62,7 @@ fn build_node(
         Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, clients),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
         Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, clients),
-        Outbound::WireGuard(settings) => protocol::wireguard::build(settings, &spec.server, via),
+        Outbound::WireGuard(settings) => protocol::wireguard::build(settings, &spec.server, via, &clients.budget),
     }
 }
 

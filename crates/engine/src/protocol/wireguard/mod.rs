@@ -33,14 +33,17 @@ use self::{
     stream::TunnelStream,
     tunnel::{Link, Tunnel},
 };
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, DialError, Dialer,
+    budget::{ConnectionBudget, IdleConnections},
+};
 
 /// The MTU of a node that names none, and the bounds of one that does (RFC 791, RFC 8200 §5).
 const MTU: u16 = 1420;
 const LEAST_MTU: u16 = 576;
 const LEAST_MTU_V6: u16 = 1280;
 
-/// Builds the dialer; `via` carries the datagrams to `server`.
+/// Builds the dialer; `via` carries the datagrams to `server`. Its tunnel counts among the idle connections of `budget`.
 ///
 /// # Errors
 /// [`BuildError::Invalid`] for keys and addresses that are none.
@@ -48,6 +51,7 @@ pub(crate) fn build(
     settings: &WireGuard,
     server: &Target,
     via: Arc<dyn Dialer>,
+    budget: &ConnectionBudget,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
     let settings = warp::complete(settings, server.host());
     let public =
@@ -66,6 +70,7 @@ pub(crate) fn build(
         server: server.clone(),
         via,
         tunnel: Mutex::default(),
+        idle: Arc::clone(&budget.idle),
     }))
 }
 
@@ -120,6 +125,8 @@ struct WireGuardDialer {
     via: Arc<dyn Dialer>,
     /// The tunnel while there is one; locked while it is made, so that there is never a second.
     tunnel: Mutex<Weak<Tunnel>>,
+    /// The idle connections of all nodes.
+    idle: Arc<IdleConnections>,
 }
 
 impl fmt::Debug for WireGuardDialer {
@@ -153,7 +160,7 @@ impl WireGuardDialer {
         let index = rand::rng().random_range(0..1 << 24);
         let tunn = Tunn::new(self.private.clone(), self.public, self.pre_shared, self.keepalive, index, None);
         let link = Link { datagrams, server: self.server.clone(), reserved: self.reserved };
-        Tunnel::start(Stack::new(&self.addresses, self.mtu), tunn, link)
+        Tunnel::start(Stack::new(&self.addresses, self.mtu), tunn, link, Arc::clone(&self.idle))
     }
 }
 

@@ -34,7 +34,11 @@ use tokio::{
 };
 
 use super::{WireGuardDialer, build, stack::Stack};
-use crate::{Attempt, BoxDatagram, BoxStream, BuildError, Cause, Datagram, DialError, Dialer};
+use crate::{
+    Attempt, BoxDatagram, BoxStream, BuildError, Cause, Datagram, DialError, Dialer,
+    budget::{ConnectionBudget, IdleConnections},
+    testing::until,
+};
 
 const RESERVED: [u8; 3] = [7, 8, 9];
 
@@ -231,12 +235,16 @@ fn attempt() -> Attempt {
 }
 
 fn world() -> (Arc<dyn Dialer>, JoinHandle<()>) {
+    world_within(&ConnectionBudget::default())
+}
+
+fn world_within(budget: &ConnectionBudget) -> (Arc<dyn Dialer>, JoinHandle<()>) {
     let (server, client) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
     let (ours, theirs) = memory();
     let settings = settings(&server, &client);
     let serving = tokio::spawn(serve(theirs, server, PublicKey::from(&client)));
     let wire = Arc::new(Wire { ends: Mutex::new(vec![ours]) });
-    (build(&settings, &Target::parse("192.0.2.1:51820").unwrap(), wire).unwrap(), serving)
+    (build(&settings, &Target::parse("192.0.2.1:51820").unwrap(), wire, budget).unwrap(), serving)
 }
 
 fn target(text: &str) -> Target {
@@ -292,11 +300,24 @@ async fn a_server_that_is_gone_ends_the_streams() {
 }
 
 #[tokio::test]
+async fn of_all_nodes_connections_only_so_many_stay_open_unused() {
+    let budget = ConnectionBudget { idle: Arc::new(IdleConnections::new(1)), ..ConnectionBudget::default() };
+    let [first, second] = [(); 2].map(|()| world_within(&budget));
+    drop(first.0.connect(&target("192.0.2.7:80"), &attempt()).await.unwrap());
+    until(|| budget.idle.len() == 1).await;
+    drop(second.0.connect(&target("192.0.2.7:80"), &attempt()).await.unwrap());
+    // Its server sees the end long before its own time is over.
+    timeout(Duration::from_secs(30), first.1).await.unwrap().unwrap();
+    assert!(!second.1.is_finished());
+}
+
+#[tokio::test]
 async fn a_silent_server_is_given_up() {
     let (server, client) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
     let (ours, _theirs) = memory();
     let wire = Arc::new(Wire { ends: Mutex::new(vec![ours]) });
-    let dialer = build(&settings(&server, &client), &target("192.0.2.1:51820"), wire).unwrap();
+    let dialer =
+        build(&settings(&server, &client), &target("192.0.2.1:51820"), wire, &ConnectionBudget::default()).unwrap();
     let error =
         dialer.connect(&target("192.0.2.7:80"), &Attempt::within(Duration::from_millis(50))).await.err().unwrap();
     assert_eq!((error.code(), error.stage), ("timeout", hezar_core::Stage::Handshake));
@@ -307,7 +328,8 @@ fn checks_the_settings() {
     let (server, client) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
     let good = settings(&server, &client);
     let build = |settings: &WireGuard| {
-        build(settings, &target("192.0.2.1:1"), Arc::new(Wire { ends: Mutex::default() })).map(drop)
+        build(settings, &target("192.0.2.1:1"), Arc::new(Wire { ends: Mutex::default() }), &ConnectionBudget::default())
+            .map(drop)
     };
     assert_eq!(build(&good), Ok(()));
     let bad = [
@@ -358,8 +380,13 @@ async fn waiting_for_the_tunnel_is_bounded() {
         }
     }
     let (server, client) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
-    let dialer =
-        build(&settings(&server, &client), &Target::parse("192.0.2.1:51820").unwrap(), Arc::new(Stuck)).unwrap();
+    let dialer = build(
+        &settings(&server, &client),
+        &Target::parse("192.0.2.1:51820").unwrap(),
+        Arc::new(Stuck),
+        &ConnectionBudget::default(),
+    )
+    .unwrap();
     let target = Target::parse("192.0.2.9:80").unwrap();
     let begun = Instant::now();
     let within = |seconds| {

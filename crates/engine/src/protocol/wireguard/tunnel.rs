@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{names::Names, stack::Stack};
-use crate::{BoxDatagram, Cause};
+use crate::{BoxDatagram, Cause, budget::IdleConnections};
 
 /// How long a tunnel without streams stays.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ impl Link {
 
 impl Tunnel {
     /// Starts the task.
-    pub(super) fn start(stack: Stack, tunn: Tunn, link: Link) -> Arc<Self> {
+    pub(super) fn start(stack: Stack, tunn: Tunn, link: Link, idle: Arc<IdleConnections>) -> Arc<Self> {
         let tunnel = Arc::new(Self {
             stack: Mutex::new(stack),
             changed: Notify::new(),
@@ -71,7 +71,8 @@ impl Tunnel {
         });
         let shared = Arc::clone(&tunnel);
         tokio::spawn(async move {
-            let cause = Task { tunnel: &shared, tunn, link, out: vec![0; MAX_DATAGRAM + 256] }.run().await;
+            let out = vec![0; MAX_DATAGRAM + 256];
+            let cause = Task { tunnel: &shared, tunn, link, idle, out }.run().await;
             *shared.cause.lock() = cause.err();
             shared.stack.lock().end();
             shared.phase.send_replace(Phase::Over);
@@ -96,6 +97,7 @@ struct Task<'a> {
     tunnel: &'a Tunnel,
     tunn: Tunn,
     link: Link,
+    idle: Arc<IdleConnections>,
     out: Vec<u8>,
 }
 
@@ -107,6 +109,8 @@ impl Task<'_> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut used = Instant::now();
+        // Told when too many connections of all nodes are idle, and this is the one to close.
+        let (close, mut ticket) = (Arc::new(Notify::new()), None);
         if let TunnResult::WriteToNetwork(message) = self.tunn.format_handshake_initiation(&mut self.out, false) {
             self.link.send(message).await?;
         }
@@ -129,6 +133,13 @@ impl Task<'_> {
                     }
                 }
                 () = self.tunnel.changed.notified() => {}
+                () = close.notified() => {
+                    let mut stack = self.tunnel.stack.lock();
+                    if !stack.is_used() {
+                        stack.over = true;
+                        return Ok(());
+                    }
+                }
                 () = sleep(delay.unwrap_or(IDLE_LIMIT)) => {}
                 _ = ticks.tick() => {
                     match self.tunn.update_timers(&mut self.out) {
@@ -138,8 +149,11 @@ impl Task<'_> {
                     }
                     let mut stack = self.tunnel.stack.lock();
                     if stack.is_used() {
-                        used = Instant::now();
-                    } else if used.elapsed() >= IDLE_LIMIT {
+                        (used, ticket) = (Instant::now(), None);
+                        continue;
+                    }
+                    ticket.get_or_insert_with(|| self.idle.enter(&close));
+                    if used.elapsed() >= IDLE_LIMIT {
                         // Said under the lock, so that no stream begins on what ends.
                         stack.over = true;
                         return Ok(());
