@@ -4,13 +4,13 @@
 mod given;
 mod macros;
 mod text;
-mod url;
+mod urls;
 mod value;
 mod words;
 
 pub use given::{Given, Mistake, quote};
 pub use text::{ADDRESS_EXAMPLES, is_public, listen_address, read_bytes, read_duration, show_duration};
-pub use url::{http_url, known_url};
+pub use urls::{http_url, known_url};
 pub use value::{ByteCount, Optional, SettingValue};
 pub use words::country_code;
 

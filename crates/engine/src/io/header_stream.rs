@@ -51,7 +51,7 @@ impl AnswerHead for NoHead {
 
 /// What has been read so far.
 #[derive(Debug)]
-enum Answer {
+enum HeadState {
     /// Nothing but perhaps a part of the header.
     Head { bytes: Box<[u8]>, filled: usize },
     /// Payload that came together with the header.
@@ -71,14 +71,17 @@ pub(crate) struct HeaderStream<H> {
     header: Vec<u8>,
     first: FirstWrite,
     write_buffer: WriteBuffer,
-    answer: Answer,
+    answer: HeadState,
 }
 
 impl<H: AnswerHead> HeaderStream<H> {
     /// Puts `header` in front of everything written to `io`.
     pub(crate) fn new(io: BoxStream, header: Vec<u8>, head: H) -> Self {
-        let answer =
-            if H::PRESENT { Answer::Head { bytes: vec![0; ANSWER_ROOM].into(), filled: 0 } } else { Answer::Silent };
+        let answer = if H::PRESENT {
+            HeadState::Head { bytes: vec![0; ANSWER_ROOM].into(), filled: 0 }
+        } else {
+            HeadState::Silent
+        };
         Self { io, head, header, first: FirstWrite::new(), write_buffer: WriteBuffer::default(), answer }
     }
 
@@ -109,7 +112,7 @@ impl<H: AnswerHead> HeaderStream<H> {
 
     /// Reads until the header is off. Ready when the answer is in another state.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Answer::Head { bytes, filled } = &mut self.answer {
+        while let HeadState::Head { bytes, filled } = &mut self.answer {
             let mut room = ReadBuf::new(bytes.get_mut(*filled..).unwrap_or_default());
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
             let read = room.filled().len();
@@ -120,7 +123,7 @@ impl<H: AnswerHead> HeaderStream<H> {
             match self.head.length(bytes.get(..*filled).unwrap_or_default())? {
                 Some(from) => {
                     let (bytes, to) = (std::mem::take(bytes), *filled);
-                    self.answer = Answer::Rest { bytes, from, to };
+                    self.answer = HeadState::Rest { bytes, from, to };
                 }
                 None if *filled < bytes.len() => {}
                 None if *filled < H::MOST => {
@@ -136,14 +139,14 @@ impl<H: AnswerHead> HeaderStream<H> {
 
     fn poll_payload(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_head(cx))?;
-        if let Answer::Rest { bytes, from, to } = &mut self.answer {
+        if let HeadState::Rest { bytes, from, to } = &mut self.answer {
             let rest = bytes.get(*from..*to).unwrap_or_default();
             let part = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
             let copied = part.len();
             buf.put_slice(part);
             *from += copied;
             if from >= to {
-                self.answer = Answer::Open;
+                self.answer = HeadState::Open;
             }
             if copied > 0 {
                 return Poll::Ready(Ok(()));
@@ -151,12 +154,12 @@ impl<H: AnswerHead> HeaderStream<H> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        if matches!(self.answer, Answer::Silent) {
+        if matches!(self.answer, HeadState::Silent) {
             if buf.filled().len() == before {
                 // Not one byte: a server that did not like the header looks like this.
                 return Poll::Ready(Err(Cause::Closed.into()));
             }
-            self.answer = Answer::Open;
+            self.answer = HeadState::Open;
         }
         Poll::Ready(Ok(()))
     }
@@ -166,7 +169,7 @@ impl<H: AnswerHead> Stream for HeaderStream<H> {
     fn socket(&self) -> Option<&TcpStream> {
         let bare = matches!(self.first, FirstWrite::Writer)
             && self.write_buffer.is_empty()
-            && matches!(self.answer, Answer::Open);
+            && matches!(self.answer, HeadState::Open);
         self.io.socket().filter(|_| bare)
     }
 }
@@ -177,7 +180,7 @@ impl<H: AnswerHead> AsyncRead for HeaderStream<H> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if matches!(this.answer, Answer::Failed) {
+        if matches!(this.answer, HeadState::Failed) {
             return Poll::Ready(Err(Cause::Closed.into()));
         }
         let result = match this.reader_acts(cx) {
@@ -185,7 +188,7 @@ impl<H: AnswerHead> AsyncRead for HeaderStream<H> {
             Err(error) => Err(error),
         };
         if result.is_err() {
-            this.answer = Answer::Failed;
+            this.answer = HeadState::Failed;
         }
         Poll::Ready(result)
     }

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 
 /// The addresses of a name and how long they may be kept.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct Resolved {
     /// The addresses; empty when the name does not exist or nobody answered.
     pub(super) addresses: Arc<[IpAddr]>,
     /// The time to live that the answer came with.
     pub(super) ttl: Duration,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Asking = Pin<Box<dyn Future<Output = Resolved> + Send>>;
 
 enum Entry {
     // Weak: when every caller has given up, the question is gone too and the next caller asks afresh.
@@ -64,7 +64,7 @@ impl Cache {
     /// share it; it is dropped when the last of them gives up.
     pub(super) async fn get<F>(&self, name: &DomainName, ask: impl FnOnce() -> F) -> Arc<[IpAddr]>
     where
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = Resolved> + Send + 'static,
     {
         let question = {
             let mut entries = self.entries.lock();
@@ -89,7 +89,7 @@ impl Cache {
         question
     }
 
-    fn keep(&self, name: &DomainName, answer: &Answer) {
+    fn keep(&self, name: &DomainName, answer: &Resolved) {
         let mut entries = self.entries.lock();
         if let Some(entry @ Entry::Asking(_)) = entries.get_mut(name) {
             let (least, most) = self.bounds.positive;

@@ -24,7 +24,7 @@ use hickory_resolver::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::cache::{Answer, Bounds, Cache};
+use super::cache::{Bounds, Cache, Resolved};
 use crate::Cause;
 
 /// The most names looked up at the same time; more would be dropped by ordinary DNS servers.
@@ -109,14 +109,14 @@ impl Dns {
     }
 
     /// Asks for both address families.
-    async fn ask(self: Arc<Self>, name: DomainName) -> Answer {
-        let nothing = Answer { addresses: Arc::new([]), ttl: Duration::ZERO };
+    async fn ask(self: Arc<Self>, name: DomainName) -> Resolved {
+        let nothing = Resolved { addresses: Arc::new([]), ttl: Duration::ZERO };
         let Ok(_slot) = self.slots.acquire().await else { return nothing };
         let (v4, v6) =
             lookup_both_families(self.family(&name, RecordType::A), self.family(&name, RecordType::AAAA)).await;
         let found: Vec<_> = [v6, v4].into_iter().flatten().flatten().collect();
         let ttl = found.iter().map(|(_, ttl)| *ttl).min().unwrap_or_default();
-        Answer { addresses: found.into_iter().map(|(ip, _)| ip).collect(), ttl }
+        Resolved { addresses: found.into_iter().map(|(ip, _)| ip).collect(), ttl }
     }
 
     async fn family(&self, name: &DomainName, kind: RecordType) -> io::Result<Vec<(IpAddr, Duration)>> {

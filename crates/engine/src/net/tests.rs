@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     AddressPolicy, Resolver, ResolverConfig, SystemDialer,
-    cache::{Answer, Bounds, Cache},
+    cache::{Bounds, Cache, Resolved},
     own::{OwnListeners, is_of_this_machine},
     race,
     resolver::lookup_both_families,
@@ -351,7 +351,7 @@ impl Asked {
         let ask = || async move {
             *times.lock() += 1;
             sleep(Duration::from_millis(100)).await;
-            Answer { addresses: ips.iter().map(|t| ip(t)).collect(), ttl: Duration::from_secs(ttl) }
+            Resolved { addresses: ips.iter().map(|t| ip(t)).collect(), ttl: Duration::from_secs(ttl) }
         };
         self.cache.get(&name(text), ask).await.len()
     }

@@ -53,20 +53,20 @@ pub(crate) trait Opener: Send + Sync + 'static {
 
 /// The association.
 pub(crate) struct PerTarget {
-    shared: Arc<Shared>,
+    shared: Arc<PerTargetShared>,
     flows: Mutex<Flows>,
-    answers: Mutex<mpsc::Receiver<Answer>>,
+    answers: Mutex<mpsc::Receiver<Received>>,
 }
 
 /// An answer, or why the whole association is over.
-type Answer = Result<(Box<[u8]>, Target), Cause>;
-type Question = (Box<[u8]>, Target);
+type Received = Result<(Box<[u8]>, Target), Cause>;
+type Outgoing = (Box<[u8]>, Target);
 
-struct Shared {
+struct PerTargetShared {
     opener: Box<dyn Opener>,
     /// The connection that was opened with the association, for the first stream.
     spare: Mutex<Option<BoxStream>>,
-    answer: mpsc::Sender<Answer>,
+    answer: mpsc::Sender<Received>,
     /// Whether the server has answered on any stream.
     proven: AtomicBool,
 }
@@ -78,7 +78,7 @@ struct Flows {
 }
 
 struct Flow {
-    queue: mpsc::Sender<Question>,
+    queue: mpsc::Sender<Outgoing>,
     used: u64,
     _task: AbortOnDropHandle<()>,
 }
@@ -91,14 +91,15 @@ impl PerTarget {
     pub(crate) async fn open(opener: impl Opener, attempt: &Attempt) -> Result<Self, DialError> {
         let spare = opener.open(attempt).await?;
         let (answer, answers) = mpsc::channel(ANSWERS);
-        let shared = Shared { opener: Box::new(opener), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
+        let shared =
+            PerTargetShared { opener: Box::new(opener), spare: Mutex::new(Some(spare)), answer, proven: false.into() };
         Ok(Self { shared: Arc::new(shared), flows: Mutex::default(), answers: Mutex::new(answers) })
     }
 }
 
 impl Flows {
     /// The queue of a target's stream, which is opened when there is none.
-    fn queue(&mut self, target: Target, shared: &Arc<Shared>) -> mpsc::Sender<Question> {
+    fn queue(&mut self, target: Target, shared: &Arc<PerTargetShared>) -> mpsc::Sender<Outgoing> {
         self.clock += 1;
         if let Some(flow) = self.by_target.get_mut(&target).filter(|flow| !flow.queue.is_closed()) {
             flow.used = self.clock;
@@ -117,9 +118,9 @@ impl Flows {
     }
 }
 
-impl Shared {
+impl PerTargetShared {
     /// Carries one stream to its end. A failure before the server has answered anything ends the association.
-    async fn carry(self: Arc<Self>, target: Target, mut questions: mpsc::Receiver<Question>) {
+    async fn carry(self: Arc<Self>, target: Target, mut questions: mpsc::Receiver<Outgoing>) {
         let Err(cause) = self.exchange(&target, &mut questions).await else { return };
         tracing::debug!(%target, %cause, "a stream of datagrams ended");
         if !self.proven.load(Relaxed) {
@@ -128,7 +129,7 @@ impl Shared {
         }
     }
 
-    async fn exchange(&self, target: &Target, questions: &mut mpsc::Receiver<Question>) -> Result<(), Cause> {
+    async fn exchange(&self, target: &Target, questions: &mut mpsc::Receiver<Outgoing>) -> Result<(), Cause> {
         let spare = self.spare.lock().take();
         let io = match spare {
             Some(io) => io,

@@ -15,10 +15,10 @@ const MOST_WAITING: usize = 256;
 
 /// The associations by their numbers.
 #[derive(Debug)]
-pub(crate) struct DatagramQueues<K, T>(Mutex<State<K, T>>);
+pub(crate) struct DatagramQueues<K, T>(Mutex<QueueTable<K, T>>);
 
 #[derive(Debug)]
-struct State<K, T> {
+struct QueueTable<K, T> {
     queues: HashMap<K, Sender<T>>,
     next: u32,
     /// Whether a task reads the connection's datagrams.
@@ -29,7 +29,7 @@ struct State<K, T> {
 
 impl<K, T> Default for DatagramQueues<K, T> {
     fn default() -> Self {
-        Self(Mutex::new(State { queues: HashMap::new(), next: 0, read: false, over: false }))
+        Self(Mutex::new(QueueTable { queues: HashMap::new(), next: 0, read: false, over: false }))
     }
 }
 

@@ -10,8 +10,8 @@ use quinn::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    connection::ConnectionGuard,
     fault::{cause_of_read, cause_of_write},
-    pool::ConnectionGuard,
 };
 
 use crate::Stream;

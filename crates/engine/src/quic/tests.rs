@@ -362,7 +362,7 @@ async fn hopping_goes_on_with_the_connection() {
     let count = echo(peer);
     let (pool, attempt) = (QuicPool::default(), Attempt::within(HOUR));
     let dial = || async { Ok((server.connect(transport_config(1), &attempt).await?, ())) };
-    let (link, _lease) = pool.link(&attempt, |()| (), dial).await.unwrap();
+    let (link, _lease) = pool.link(&attempt, |_| (), dial).await.unwrap();
     for _ in 0..5 {
         let port = || link.endpoint.local_addr().unwrap().port();
         let before = port();

@@ -146,7 +146,7 @@ fn the_log_is_bounded_by_a_setting() {
 #[test]
 fn what_an_api_that_is_off_would_use_is_not_shown() {
     let shown = |text: &str| {
-        let shown = Config::read(text, None, &Layers::default()).unwrap().shown();
+        let shown = Config::read(text, None, &Layers::default()).unwrap().show();
         shown.parse::<toml::Table>().unwrap()["api"].clone()
     };
     let off = shown("[api]\nenabled = false\nlisten = \"127.0.0.1:9191\"\nhosts = [\"a.example\"]\n");

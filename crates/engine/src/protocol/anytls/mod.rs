@@ -16,7 +16,7 @@ use std::{fmt, future::poll_fn, sync::Arc};
 use async_trait::async_trait;
 use hezar_core::{AnyTls, Stage, Target};
 
-use self::{pool::Pool, session::Session, stream::AnyTlsStream};
+use self::{pool::Pool, session::AnyTlsSession, stream::AnyTlsStream};
 use super::{address::put_socks, packets::Packets, uot};
 use crate::{Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer, transport::TransportConnector};
 
@@ -46,7 +46,7 @@ pub(crate) fn decode(data: &[u8]) {
         (0..10).for_each(|number| drop(scheme.shape(number, data, random)));
     }
     let stream = tokio::io::join(Cursor::new(data.to_vec()), tokio::io::sink());
-    let mut session = Session::new(Box::new(stream), &wire::Key::default(), Arc::default());
+    let mut session = AnyTlsSession::new(Box::new(stream), &wire::PasswordHash::default(), Arc::default());
     session.begin(b"");
     let mut cx = Context::from_waker(Waker::noop());
     let mut text = [0; 64];
@@ -55,7 +55,7 @@ pub(crate) fn decode(data: &[u8]) {
 
 /// Dials targets through one AnyTLS server.
 struct AnyTlsDialer {
-    key: wire::Key,
+    key: wire::PasswordHash,
     connector: TransportConnector,
     pool: Arc<Pool>,
 }
@@ -77,11 +77,16 @@ impl AnyTlsDialer {
             }
         }
         let io = self.connector.open(attempt).await?;
-        let session = Session::new(io, &self.key, Arc::clone(&self.pool.scheme));
+        let session = AnyTlsSession::new(io, &self.key, Arc::clone(&self.pool.scheme));
         self.begin(session, request, attempt).await
     }
 
-    async fn begin(&self, mut session: Session, request: &[u8], attempt: &Attempt) -> Result<AnyTlsStream, DialError> {
+    async fn begin(
+        &self,
+        mut session: AnyTlsSession,
+        request: &[u8],
+        attempt: &Attempt,
+    ) -> Result<AnyTlsStream, DialError> {
         session.begin(request);
         attempt.stage(Stage::Handshake, poll_fn(|cx| session.poll_flush(cx))).await?;
         Ok(AnyTlsStream::new(session, &self.pool))

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
 
-use super::session::{Session, SharedScheme};
+use super::session::{AnyTlsSession, SharedScheme};
 use crate::budget::{ConnectionBudget, IdleConnections};
 
 /// The most idle connections; the oldest is closed for a new one.
@@ -22,12 +22,12 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A waiting connection; nothing once it is taken or over.
-type Place = Mutex<Option<Session>>;
+type IdleSlot = Mutex<Option<AnyTlsSession>>;
 
 /// The connections.
 pub(super) struct Pool {
     pub(super) scheme: SharedScheme,
-    idle: Mutex<Vec<(Arc<Place>, AbortHandle)>>,
+    idle: Mutex<Vec<(Arc<IdleSlot>, AbortHandle)>>,
     idle_connections: Arc<IdleConnections>,
 }
 
@@ -38,7 +38,7 @@ impl Pool {
     }
 
     /// Takes the newest waiting connection.
-    pub(super) fn take(&self) -> Option<Session> {
+    pub(super) fn take(&self) -> Option<AnyTlsSession> {
         loop {
             let (place, task) = self.idle.lock().pop()?;
             task.abort();
@@ -49,7 +49,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next stream, with a task that reads and answers while it waits.
-    pub(super) fn put(self: &Arc<Self>, session: Session) {
+    pub(super) fn put(self: &Arc<Self>, session: AnyTlsSession) {
         let Ok(runtime) = Handle::try_current() else { return };
         let place = Arc::new(Mutex::new(Some(session)));
         // Held until the task is in the list: it may be over at once.
@@ -79,7 +79,7 @@ impl Drop for Pool {
 }
 
 /// Reads and answers on an idle connection until it is taken, ends, or has waited for too long.
-async fn attend(place: Arc<Place>, pool: Weak<Pool>, idle_connections: Arc<IdleConnections>) {
+async fn attend(place: Arc<IdleSlot>, pool: Weak<Pool>, idle_connections: Arc<IdleConnections>) {
     let close = Arc::new(Notify::new());
     let _ticket = idle_connections.enter(&close);
     let over = poll_fn(|cx| match place.lock().as_mut() {
@@ -99,7 +99,7 @@ async fn attend(place: Arc<Place>, pool: Weak<Pool>, idle_connections: Arc<IdleC
 }
 
 /// Lets a connection that is not kept send its last frames, for a short while.
-pub(super) fn dismiss(mut session: Session) {
+pub(super) fn dismiss(mut session: AnyTlsSession) {
     if session.is_idle() || !session.healthy() {
         return;
     }

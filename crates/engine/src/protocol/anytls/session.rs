@@ -40,7 +40,7 @@ enum Progress {
 }
 
 /// The connection.
-pub(super) struct Session {
+pub(super) struct AnyTlsSession {
     io: BoxStream,
     shared: SharedScheme,
     /// The scheme at the connection's beginning; a newer one is for the next.
@@ -61,9 +61,9 @@ pub(super) struct Session {
     failed: bool,
 }
 
-impl Session {
+impl AnyTlsSession {
     /// A fresh connection: the first bytes and the settings are on their way with the first stream.
-    pub(super) fn new(io: BoxStream, key: &wire::Key, shared: SharedScheme) -> Self {
+    pub(super) fn new(io: BoxStream, key: &wire::PasswordHash, shared: SharedScheme) -> Self {
         let scheme = Arc::clone(&shared.lock());
         let hello = wire::hello(key, scheme.first(&mut rand::rng()));
         Self {

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     pool::{self, Pool},
-    session::{Event, Session},
+    session::{AnyTlsSession, Event},
 };
 use crate::{Cause, Stream};
 
@@ -25,7 +25,7 @@ const CONFIRMATION: Duration = Duration::from_secs(10);
 /// The stream.
 pub(super) struct AnyTlsStream {
     /// Absent only while it is dropped.
-    session: Option<Session>,
+    session: Option<AnyTlsSession>,
     pool: Weak<Pool>,
     confirmation: Option<Pin<Box<Sleep>>>,
     failed: bool,
@@ -36,7 +36,7 @@ pub(super) struct AnyTlsStream {
 
 impl AnyTlsStream {
     /// The stream that `session` has just begun.
-    pub(super) fn new(session: Session, pool: &Arc<Pool>) -> Self {
+    pub(super) fn new(session: AnyTlsSession, pool: &Arc<Pool>) -> Self {
         Self {
             session: Some(session),
             pool: Arc::downgrade(pool),
@@ -51,7 +51,7 @@ impl AnyTlsStream {
     fn writing<T>(
         &mut self,
         cx: &mut Context<'_>,
-        step: impl FnOnce(&mut Session, &mut Context<'_>) -> Poll<io::Result<T>>,
+        step: impl FnOnce(&mut AnyTlsSession, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let Some(session) = &mut self.session else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
         let result = step(session, cx);
@@ -116,13 +116,13 @@ impl AsyncWrite for AnyTlsStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().writing(cx, Session::poll_flush)
+        self.get_mut().writing(cx, AnyTlsSession::poll_flush)
     }
 
     /// The protocol's end is that of both directions, so it is not sent before the stream is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.writing(cx, Session::poll_flush))?;
+        ready!(this.writing(cx, AnyTlsSession::poll_flush))?;
         this.shut = true;
         Poll::Ready(Ok(()))
     }

@@ -81,15 +81,15 @@ pub(super) fn put_frame(command: Command, stream: u32, data: &[u8], wire: &mut V
 }
 
 /// The password as it is sent.
-pub(super) type Key = [u8; 32];
+pub(super) type PasswordHash = [u8; 32];
 
 /// Hashes a password.
-pub(super) fn key(password: &str) -> Key {
+pub(super) fn key(password: &str) -> PasswordHash {
     Sha256::digest(password).into()
 }
 
 /// The first bytes of a connection.
-pub(super) fn hello(key: &Key, padding: usize) -> Vec<u8> {
+pub(super) fn hello(key: &PasswordHash, padding: usize) -> Vec<u8> {
     let padding = u16::try_from(padding).unwrap_or(u16::MAX);
     let mut wire = Vec::with_capacity(34 + usize::from(padding));
     wire.extend_from_slice(key);

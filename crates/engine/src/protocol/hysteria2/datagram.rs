@@ -13,7 +13,7 @@ use hezar_core::{Stage, Target};
 use parking_lot::Mutex;
 
 use super::{
-    session::{Session, deliver},
+    session::{Hysteria2Session, deliver},
     wire::{self, Message},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 /// One session.
 #[derive(Debug)]
 pub(super) struct Hysteria2Datagram {
-    link: Arc<QuicConnection<Session>>,
+    link: Arc<QuicConnection<Hysteria2Session>>,
     datagram_queue: DatagramQueue<u32, Message>,
     fragments: Mutex<Fragments>,
     packet: AtomicU16,
@@ -40,7 +40,7 @@ impl Hysteria2Datagram {
     ///
     /// # Errors
     /// [`Cause::Unsupported`] when the server carries no UDP, or why the connection broke just now.
-    pub(super) fn open(link: Arc<QuicConnection<Session>>, lease: ConnectionGuard) -> Result<Self, DialError> {
+    pub(super) fn open(link: Arc<QuicConnection<Hysteria2Session>>, lease: ConnectionGuard) -> Result<Self, DialError> {
         let failed = |cause| DialError::new(Stage::Handshake, cause);
         if !link.session.udp || link.connection.max_datagram_size().is_none() {
             return Err(failed(Cause::Unsupported("UDP through this server")));

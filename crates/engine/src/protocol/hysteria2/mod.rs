@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use hezar_core::{Hysteria2, Secret, Target};
 use quinn::VarInt;
 
-use self::{datagram::Hysteria2Datagram, session::Session};
+use self::{datagram::Hysteria2Datagram, session::Hysteria2Session};
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
     io::header_stream::HeaderStream,
@@ -61,7 +61,7 @@ pub(crate) fn build(
 pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
     use crate::io::header_stream::AnswerHead as _;
 
-    (wire::Answer.length(bytes).is_ok(), wire::Message::read(bytes).is_some())
+    (wire::ConnectResponse.length(bytes).is_ok(), wire::Message::read(bytes).is_some())
 }
 
 /// Dials targets through one Hysteria 2 server.
@@ -71,7 +71,7 @@ struct Hysteria2Dialer {
     /// Our own bandwidth in bytes per second; 0 = unknown.
     sends: u64,
     receives: u64,
-    pool: QuicPool<Session>,
+    pool: QuicPool<Hysteria2Session>,
 }
 
 impl fmt::Debug for Hysteria2Dialer {
@@ -82,13 +82,13 @@ impl fmt::Debug for Hysteria2Dialer {
 
 impl Hysteria2Dialer {
     /// Opens a connection and authenticates.
-    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Hysteria2Session), DialError> {
         let promise = Promise::default();
         let mut transport = transport_config(SERVER_STREAMS);
         transport.congestion_controller_factory(negotiated(promise.clone()));
         let dialled = self.server.connect(transport, attempt).await?;
         let (session, accepted) =
-            Session::begin(&dialled.connection, self.auth.expose(), self.receives, attempt).await?;
+            Hysteria2Session::begin(&dialled.connection, self.auth.expose(), self.receives, attempt).await?;
         if let Some(rate) = wire::rate(self.sends, accepted.receives) {
             promise.settle(rate);
         }
@@ -102,11 +102,11 @@ impl Dialer for Hysteria2Dialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let request = |_: &_| wire::request(target, &mut rand::rng());
         let (stream, request, _) = self.pool.stream(attempt, request, || self.dial(attempt)).await?;
-        Ok(Box::new(HeaderStream::new(Box::new(stream), request, wire::Answer)))
+        Ok(Box::new(HeaderStream::new(Box::new(stream), request, wire::ConnectResponse)))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
-        let nudge = |link: &crate::quic::QuicConnection<Session>| {
+        let nudge = |link: &crate::quic::QuicConnection<Hysteria2Session>| {
             // The server must acknowledge a stream that is reset at once, and an HTTP/3 server ignores it otherwise.
             if let Some(Ok((mut send, _))) = futures_util::FutureExt::now_or_never(link.connection.open_bi()) {
                 let _ = send.reset(VarInt::from_u32(0x10c));

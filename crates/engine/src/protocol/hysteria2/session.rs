@@ -17,7 +17,7 @@ use crate::{
 const NOT_ACCEPTED: u32 = 0x101;
 
 /// What is kept with the connection.
-pub(super) struct Session {
+pub(super) struct Hysteria2Session {
     /// Whether the server carries UDP.
     pub(super) udp: bool,
     /// Its associations.
@@ -26,13 +26,13 @@ pub(super) struct Session {
     _http3: (Http3<h3_quinn::Connection, Bytes>, SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for Hysteria2Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("udp", &self.udp).finish_non_exhaustive()
+        f.debug_struct("Hysteria2Session").field("udp", &self.udp).finish_non_exhaustive()
     }
 }
 
-impl Session {
+impl Hysteria2Session {
     /// Authenticates on a new connection. `receives` is the rate at which we can receive in bytes per second; 0 = unknown.
     ///
     /// # Errors

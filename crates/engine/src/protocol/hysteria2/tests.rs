@@ -35,7 +35,7 @@ struct Inner(TransportConnector);
 impl Dialer for Inner {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.0.open(attempt).await?;
-        Ok(Box::new(HeaderStream::new(stream, wire::request(target, &mut random()), wire::Answer)))
+        Ok(Box::new(HeaderStream::new(stream, wire::request(target, &mut random()), wire::ConnectResponse)))
     }
 }
 
@@ -270,10 +270,10 @@ proptest! {
 
     #[test]
     fn any_answer(bytes in any::<Vec<u8>>()) {
-        if let Ok(Some(length)) = wire::Answer.length(&bytes) {
+        if let Ok(Some(length)) = wire::ConnectResponse.length(&bytes) {
             prop_assert!(length <= bytes.len());
             for end in 0..length {
-                prop_assert!(matches!(wire::Answer.length(&bytes[..end]), Ok(None)));
+                prop_assert!(matches!(wire::ConnectResponse.length(&bytes[..end]), Ok(None)));
             }
         }
     }

@@ -98,9 +98,9 @@ fn padding(length: std::ops::Range<usize>, random: &mut impl Rng) -> String {
 
 /// The head of the answer to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer;
+pub(super) struct ConnectResponse;
 
-impl AnswerHead for Answer {
+impl AnswerHead for ConnectResponse {
     const PRESENT: bool = true;
 
     fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Cause> {

@@ -15,7 +15,7 @@ use hezar_core::{Stage, Target, UdpRelayMode};
 use parking_lot::Mutex;
 
 use super::{
-    session::Session,
+    session::TuicSession,
     wire::{self, Packet},
 };
 use crate::{
@@ -34,7 +34,7 @@ const MOST_SENDERS: usize = 8;
 
 /// One session.
 pub(super) struct TuicDatagram {
-    link: Arc<QuicConnection<Session>>,
+    link: Arc<QuicConnection<TuicSession>>,
     datagram_queue: DatagramQueue<u16, Packet>,
     incoming: Mutex<Incoming>,
     packet: AtomicU16,
@@ -57,7 +57,7 @@ impl TuicDatagram {
     /// # Errors
     /// [`Cause::Unsupported`] when the server takes no datagrams, or why the connection broke just now.
     pub(super) fn open(
-        link: Arc<QuicConnection<Session>>,
+        link: Arc<QuicConnection<TuicSession>>,
         lease: ConnectionGuard,
         mode: UdpRelayMode,
     ) -> Result<Self, DialError> {
@@ -119,7 +119,7 @@ fn poll_sent(sending: &mut Option<BoxFuture<'static, io::Result<()>>>, cx: &mut 
     Poll::Ready(sent)
 }
 
-async fn send_in_stream(link: Arc<QuicConnection<Session>>, command: Bytes) -> io::Result<()> {
+async fn send_in_stream(link: Arc<QuicConnection<TuicSession>>, command: Bytes) -> io::Result<()> {
     let mut stream = link.connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
     stream.write_chunk(command).await.map_err(|_| io::Error::from(link.end()))?;
     // Nothing follows; the end is told or the connection is over.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::{
     datagram::TuicDatagram,
-    session::{Session, Unproven},
+    session::{TuicSession, Unproven},
 };
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
@@ -70,7 +70,7 @@ struct TuicDialer {
     password: Secret,
     congestion: Congestion,
     mode: UdpRelayMode,
-    pool: QuicPool<Session>,
+    pool: QuicPool<TuicSession>,
 }
 
 impl fmt::Debug for TuicDialer {
@@ -81,7 +81,7 @@ impl fmt::Debug for TuicDialer {
 
 impl TuicDialer {
     /// A connection on which we have said who we are.
-    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, TuicSession), DialError> {
         let controller: Arc<dyn ControllerFactory + Send + Sync> = match self.congestion {
             Congestion::Cubic => Arc::new(CubicConfig::default()),
             Congestion::NewReno => Arc::new(NewRenoConfig::default()),
@@ -90,7 +90,7 @@ impl TuicDialer {
         let mut transport = transport_config(SERVER_STREAMS);
         transport.congestion_controller_factory(controller);
         let dialled = self.server.connect(transport, attempt).await?;
-        let session = Session::begin(&dialled.connection, self.id, self.password.expose(), attempt).await?;
+        let session = TuicSession::begin(&dialled.connection, self.id, self.password.expose(), attempt).await?;
         Ok((dialled, session))
     }
 }
@@ -99,7 +99,7 @@ impl TuicDialer {
 impl Dialer for TuicDialer {
     /// The server answers nothing of its own: a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let request = |_: &QuicConnection<Session>| wire::connect(target);
+        let request = |_: &QuicConnection<TuicSession>| wire::connect(target);
         let (stream, request, link) = self.pool.stream(attempt, request, || self.dial(attempt)).await?;
         let stream: BoxStream = match Unproven::new(stream, link) {
             Ok(unproven) => Box::new(unproven),
@@ -110,7 +110,8 @@ impl Dialer for TuicDialer {
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         // The server must acknowledge it.
-        let nudge = |link: &QuicConnection<Session>| drop(link.connection.send_datagram(wire::ALIVE.to_vec().into()));
+        let nudge =
+            |link: &QuicConnection<TuicSession>| drop(link.connection.send_datagram(wire::ALIVE.to_vec().into()));
         let (link, lease) = self.pool.link(attempt, nudge, || self.dial(attempt)).await?;
         Ok(Box::new(TuicDatagram::open(link, lease, self.mode)?))
     }

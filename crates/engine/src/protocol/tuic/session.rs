@@ -37,14 +37,14 @@ const MOST_COMMAND: usize = 65_535 + 512;
 
 /// What is kept with the connection.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct TuicSession {
     /// Its associations.
     pub(super) datagram_queues: Arc<DatagramQueues<u16, Packet>>,
     /// Whether the server has ever sent anything but silence: it takes us for its client.
     proven: AtomicBool,
 }
 
-impl Session {
+impl TuicSession {
     /// Says who we are, on a fresh connection. The server answers nothing.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ async fn whole(mut stream: RecvStream) -> Option<Bytes> {
 /// connection before it does so refuses us.
 pub(super) struct Unproven {
     stream: QuicStream,
-    link: Arc<QuicConnection<Session>>,
+    link: Arc<QuicConnection<TuicSession>>,
     /// A stream that ended without a byte: whether the connection ends too.
     ending: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
@@ -127,7 +127,7 @@ impl Unproven {
     ///
     /// # Errors
     /// The stream itself when there is nothing to watch.
-    pub(super) fn new(stream: QuicStream, link: Arc<QuicConnection<Session>>) -> Result<Self, QuicStream> {
+    pub(super) fn new(stream: QuicStream, link: Arc<QuicConnection<TuicSession>>) -> Result<Self, QuicStream> {
         if link.session.proven.load(Ordering::Relaxed) { Err(stream) } else { Ok(Self { stream, link, ending: None }) }
     }
 

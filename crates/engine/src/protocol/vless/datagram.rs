@@ -36,7 +36,7 @@ impl Opener for Streams {
 
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
         let request = wire::request(&self.id, wire::DATAGRAMS, target);
-        let stream = HeaderStream::new(io, request, wire::Answer);
+        let stream = HeaderStream::new(io, request, wire::ResponseHead);
         Ok(Box::new(Packets::new(Box::new(stream), Codec { addressing: Addressing::for_stream_to(target) })))
     }
 }

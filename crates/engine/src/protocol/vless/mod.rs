@@ -98,7 +98,7 @@ impl Dialer for VlessDialer {
             return Ok(Box::new(self.open_vision(wire::vision(&self.id, target), attempt).await?));
         }
         let stream = self.connector.open(attempt).await?;
-        Ok(Box::new(HeaderStream::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::Answer)))
+        Ok(Box::new(HeaderStream::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::ResponseHead)))
     }
 
     /// With Vision servers take datagrams as XUDP only.
@@ -110,7 +110,7 @@ impl Dialer for VlessDialer {
         }
         if self.packets == PacketEncoding::Xudp {
             let stream = self.connector.open(attempt).await?;
-            let stream = HeaderStream::new(stream, wire::mux(&self.id), wire::Answer);
+            let stream = HeaderStream::new(stream, wire::mux(&self.id), wire::ResponseHead);
             return Ok(Box::new(Packets::new(Box::new(stream), Xudp::default())));
         }
         let streams = datagram::Streams { id: self.id, encoding: self.packets, connector: Arc::clone(&self.connector) };

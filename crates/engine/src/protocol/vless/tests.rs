@@ -82,7 +82,7 @@ fn refuses_what_is_not_built() {
 proptest! {
     #[test]
     fn any_answer_head(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(Some(length)) = wire::Answer.length(&bytes) {
+        if let Ok(Some(length)) = wire::ResponseHead.length(&bytes) {
             prop_assert!(length <= bytes.len());
             prop_assert_eq!(length, 2 + usize::from(bytes[1]));
         }

@@ -64,9 +64,9 @@ fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
 
 /// The header in front of the answer. Its addons mean nothing without a flow.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer;
+pub(super) struct ResponseHead;
 
-impl AnswerHead for Answer {
+impl AnswerHead for ResponseHead {
     const PRESENT: bool = true;
 
     fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Cause> {

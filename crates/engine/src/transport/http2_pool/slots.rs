@@ -20,7 +20,7 @@ use crate::Cause;
 /// The slots of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
-    state: Mutex<State>,
+    state: Mutex<SlotState>,
     limits: Limits,
     born: Instant,
     /// The reads that brought something.
@@ -30,7 +30,7 @@ pub(super) struct ConnectionSlots {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SlotState {
     /// ConnectionSlots taken now.
     taken: u32,
     /// ConnectionSlots ever taken.
@@ -64,7 +64,7 @@ impl ConnectionSlots {
     }
 
     /// Whether it has carried as many streams as it may, or has grown too old.
-    fn is_worn_out(&self, state: &State) -> bool {
+    fn is_worn_out(&self, state: &SlotState) -> bool {
         let is_worn_out = self.limits.uses > 0 && state.used >= self.limits.uses;
         is_worn_out || self.limits.age.is_some_and(|age| self.born.elapsed() >= age)
     }

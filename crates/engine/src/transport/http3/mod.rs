@@ -40,13 +40,13 @@ const TRIES: usize = 3;
 #[derive(Debug)]
 pub(super) struct Http3Pool {
     server: QuicServer,
-    pool: QuicPool<Session>,
+    pool: QuicPool<Http3Session>,
     limits: Limits,
 }
 
 /// What is kept with a connection.
 #[derive(Debug)]
-struct Session {
+struct Http3Session {
     life: Arc<Life>,
     /// HTTP/3 ends with its control streams.
     _control: SendStream,
@@ -108,7 +108,7 @@ impl Http3Pool {
     }
 
     /// A new connection.
-    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Session), DialError> {
+    async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, Http3Session), DialError> {
         let mut config = transport_config(SERVER_STREAMS);
         let windows = self.server.clients.budget.windows.take(FULL_WINDOWS);
         config
@@ -123,7 +123,7 @@ impl Http3Pool {
         let control = attempt.stage(Stage::Transport, greeting).await?;
         let life = Arc::new(Life { born: Instant::now(), used: AtomicU32::new(0), leaving: AtomicBool::new(false) });
         tokio::spawn(watch_control_streams(dialled.connection.clone(), Arc::clone(&life)));
-        Ok((dialled, Session { life, _control: control, _windows: windows }))
+        Ok((dialled, Http3Session { life, _control: control, _windows: windows }))
     }
 
     /// How many are open.
@@ -145,7 +145,7 @@ impl Http3Pool {
 pub(crate) fn decode(mut bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
     use self::wire::Next;
 
-    let (mut answer, mut payload) = (wire::Answer::new(), Vec::new());
+    let (mut answer, mut payload) = (wire::ResponseReader::new(), Vec::new());
     while !bytes.is_empty() {
         let next = answer.next();
         let wanted = match next {

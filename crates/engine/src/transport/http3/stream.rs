@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::wire::{self, Answer, Next};
+use super::wire::{self, Next, ResponseReader};
 use crate::{Cause, Stream};
 
 /// The most payload taken by one write, in bytes.
@@ -20,7 +20,7 @@ const OURS: usize = 512;
 #[derive(Debug)]
 pub(in crate::transport) struct Http3Stream<S> {
     inner: S,
-    answer: Answer,
+    answer: ResponseReader,
     failed: bool,
     /// What could not be sent yet.
     output: Vec<u8>,
@@ -30,7 +30,7 @@ pub(in crate::transport) struct Http3Stream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Http3Stream<S> {
     /// Of a stream that has the request's head, or has it to send before all else.
     pub(super) fn new(inner: S, head: Vec<u8>) -> Self {
-        Self { inner, answer: Answer::new(), failed: false, output: head, sent: 0 }
+        Self { inner, answer: ResponseReader::new(), failed: false, output: head, sent: 0 }
     }
 
     fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -40,7 +40,7 @@ fn headers(section: &[u8]) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8]) -> Result<(), Cause> {
-    let mut answer = wire::Answer::new();
+    let mut answer = wire::ResponseReader::new();
     bytes.iter().try_for_each(|byte| answer.take(&[*byte]))
 }
 

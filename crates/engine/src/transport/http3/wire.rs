@@ -204,7 +204,7 @@ impl Front {
 /// What the next bytes of an answer are, and how many there are of them at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// For [`Answer::take`].
+    /// For [`ResponseReader::take`].
     Ours(usize),
     /// For the reader.
     Payload(u64),
@@ -220,13 +220,13 @@ enum Part {
 
 /// Takes an answer apart.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct ResponseReader {
     part: Part,
     /// Whether its head has come, and was good.
     begun: bool,
 }
 
-impl Answer {
+impl ResponseReader {
     /// Nothing has come.
     pub(super) fn new() -> Self {
         Self { part: Part::Front(Front::default()), begun: false }
@@ -252,7 +252,7 @@ impl Answer {
         }
     }
 
-    /// Takes bytes that are ours, at most as many as [`Answer::next`] says.
+    /// Takes bytes that are ours, at most as many as [`ResponseReader::next`] says.
     ///
     /// # Errors
     /// [`Cause::TransportStatus`] for any status but 200, [`Cause::Protocol`] for what is not an answer.
