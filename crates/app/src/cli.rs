@@ -167,7 +167,7 @@ pub(crate) struct PageArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Only nodes in this state
-    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "unsupported", "quarantined"])]
+    #[arg(long, value_parser = ["new", "healthy", "suspect", "dead", "unsupported", "quarantined", "disabled"])]
     pub(crate) state: Option<String>,
     /// Only nodes of this scheme, e.g. vless
     #[arg(long)]

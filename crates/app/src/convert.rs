@@ -85,7 +85,8 @@ fn term(config: &Config, expression: &Expression) -> Term {
     match expression {
         Expression::Tag(tag) => {
             let tagged = config.sources.iter().filter(|source| source.tags.contains(tag));
-            Term::Source(tagged.map(|source| source.name.as_str().into()).collect())
+            let sources = tagged.map(|source| source.name.as_str().into()).collect();
+            Term::Any(vec![Term::Source(sources), Term::Tag(tag.as_str().into())])
         }
         Expression::Label(text) => Term::Label(text.as_str().into()),
         Expression::Country(country) => Term::Country(vec![*country]),

@@ -177,6 +177,8 @@ fn reason(facts: &Facts<'_>) -> Option<Reason> {
     let are = |number: usize| if number == 1 { "is" } else { "are" };
     Some(Reason::fault(if counts.unsupported == total {
         format!("no node can be dialled: this program does not speak the protocol of {}", all(total))
+    } else if counts.dead + counts.quarantined == 0 {
+        format!("{} that can be dialled {} switched off by an operator", all(counts.disabled), are(counts.disabled))
     } else if counts.dead == 0 {
         format!(
             "{} that can be dialled {} in quarantine, for changing what passes through",
@@ -300,6 +302,12 @@ mod tests {
             ),
             (Counts { unsupported: 3, ..none }, None, &failed, "does not speak the protocol of all 3 nodes"),
             (Counts { quarantined: 3, ..none }, None, &failed, "in quarantine"),
+            (
+                Counts { disabled: 2, unsupported: 1, ..none },
+                None,
+                &failed,
+                "all 2 nodes that can be dialled are switched off",
+            ),
             (Counts { dead: 1, ..none }, None, &failed, "the only node that can be dialled is dead"),
             (none, None, &failed[..1], "the source cannot be read (the last failure: dns)"),
             (Counts { suspect: 3, ..none }, Some(Outage::Uplink), &failed, "own network"),

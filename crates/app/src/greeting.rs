@@ -63,6 +63,7 @@ impl Greeting {
             (nodes.dead, "dead"),
             (nodes.unsupported, "unsupported"),
             (nodes.quarantined, "in quarantine"),
+            (nodes.disabled, "switched off"),
         ];
         let states: Vec<String> =
             states.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();

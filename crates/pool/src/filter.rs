@@ -15,6 +15,8 @@ pub enum Term {
     Source(Vec<SourceName>),
     /// Its links have one of these schemes.
     Scheme(Vec<Box<str>>),
+    /// An operator has given it this tag.
+    Tag(Box<str>),
     /// Its label contains this text, which is in lower case.
     Label(Box<str>),
     /// It takes any certificate.
@@ -36,6 +38,7 @@ impl Term {
             Self::Country(countries) => node.country().is_some_and(|country| countries.contains(&country)),
             Self::Source(sources) => node.listed_by_any(sources),
             Self::Scheme(schemes) => schemes.iter().any(|scheme| **scheme == *node.spec().scheme()),
+            Self::Tag(tag) => node.has_tag(tag),
             Self::Label(text) => node.label().as_str().to_lowercase().contains(&**text),
             Self::Insecure => node.insecure(),
             Self::Anonymity(level) => node.anonymity() == *level,

@@ -38,7 +38,7 @@ pub use hezar_core::{
 pub use index::{Counts, Snapshot};
 pub use lease::Lease;
 pub use need::Need;
-pub use node::Node;
+pub use node::{Annotation, Node};
 pub use outcome::{Exit, Failure, Origin, Outcome, Success};
 pub use pool::{Candidate, Excluded, Explanation, Pool};
 pub use query::{ParseStrategyError, Query, Strategy};
@@ -46,14 +46,19 @@ pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;
 pub use settings::{HealthSettings, PoolSettings};
 pub use site_bans::SiteBan;
-pub use sites::SiteVerdict;
+pub use sites::{SiteEvidence, SiteVerdict};
 pub use watch::{ChangeKind, ChangedNode, Watch};
 
 /// The codes of nodes that could be dialled and are not to be.
-pub const REFUSED: &[hezar_core::CodeDoc] = &[hezar_core::CodeDoc::new(
-    INSECURE,
-    "The node takes any certificate, and pool.allow_insecure is false: it is kept and never used.",
-)];
+pub const REFUSED: &[hezar_core::CodeDoc] = &[
+    hezar_core::CodeDoc::new(
+        INSECURE,
+        "The node takes any certificate, and pool.allow_insecure is false: it is kept and never used.",
+    ),
+    hezar_core::CodeDoc::new(DISABLED, "An operator has switched the node off: it carries nothing and is not probed."),
+];
+/// The code of a node that an operator has switched off.
+pub const DISABLED: &str = "node-disabled";
 /// The code of a node that takes any certificate where that is not allowed.
 pub const INSECURE: &str = "node-insecure";
 

@@ -39,6 +39,17 @@ pub enum SiteVerdict {
     Blocked,
 }
 
+/// What speaks against a node at one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteEvidence {
+    /// How often it has failed there in a row, 1 to 5.
+    pub level: u8,
+    /// Whether the site is spared the node now.
+    pub avoided: bool,
+    /// When this is forgotten.
+    pub until: Timestamp,
+}
+
 /// The table.
 #[derive(Debug)]
 pub(crate) struct SiteTable {
@@ -74,6 +85,16 @@ impl SiteTable {
         let now = u64::from(self.now.load(Relaxed));
         let word = bucket.iter().map(|word| word.load(Acquire)).find(|word| word >> 32 == tag && *word != 0);
         word.is_some_and(|word| level_of(word) >= AVOIDED && until_of(word) > now)
+    }
+
+    /// What speaks against a node at a site and is not forgotten yet.
+    pub(crate) fn evidence(&self, site: SiteKey, node: NodeId) -> Option<SiteEvidence> {
+        let (bucket, tag) = self.bucket(site, node);
+        let word = bucket.iter().map(|word| word.load(Acquire)).find(|word| word >> 32 == tag && *word != 0)?;
+        let (level, until) = (level_of(word), until_of(word));
+        let known = until > u64::from(self.now.load(Relaxed));
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        known.then(|| SiteEvidence { level, avoided: u64::from(level) >= AVOIDED, until: Timestamp(until * TICK) })
     }
 
     /// Takes in what was seen.

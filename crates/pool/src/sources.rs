@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::{Listing, NodeId, ServerKey, SourceName};
 
-use crate::{LeftOut, Node};
+use crate::{Annotation, LeftOut, Node};
 
 /// Slots of nodes.
 pub(crate) type SlotSet = HashSet<u32, ahash::RandomState>;
@@ -21,6 +21,8 @@ pub(crate) struct SourceTable {
     servers: HashMap<ServerKey, usize, ahash::RandomState>,
     /// Nodes that must not come back.
     pub(crate) banned: HashSet<NodeId, ahash::RandomState>,
+    /// What operators say about nodes, also about those that are not there.
+    pub(crate) annotations: HashMap<NodeId, Arc<Annotation>, ahash::RandomState>,
 }
 
 /// One source, and what it lists.

@@ -36,6 +36,25 @@ pub struct BanRow {
     pub since: Timestamp,
 }
 
+/// What an operator says about a node; it outlives the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnotationRow {
+    /// The identity of the node.
+    pub id: NodeId,
+    /// The share link, from which the identity can be made anew. It holds credentials.
+    pub uri: Secret,
+    /// It carries nothing and is not probed.
+    pub disabled: bool,
+    /// It is never forgotten.
+    pub pinned: bool,
+    /// Words for the expressions of listeners; none holds white space.
+    pub tags: Vec<Box<str>>,
+    /// A text for people.
+    pub note: Box<str>,
+    /// When it was changed last.
+    pub changed: Timestamp,
+}
+
 /// A row of `proxies` that is none of ours: its id or its state cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrangeRow {
@@ -169,6 +188,8 @@ pub struct Contents {
     pub sessions: Vec<SessionRow>,
     /// Every ban.
     pub bans: Vec<BanRow>,
+    /// What operators say about nodes.
+    pub annotations: Vec<AnnotationRow>,
     /// Rows of nodes that could not be understood and were left out.
     pub strange: Vec<StrangeRow>,
 }
@@ -181,6 +202,7 @@ impl Contents {
         self.listings.append(&mut part.listings);
         self.sessions.append(&mut part.sessions);
         self.bans.append(&mut part.bans);
+        self.annotations.append(&mut part.annotations);
         self.strange.append(&mut part.strange);
     }
 
@@ -229,6 +251,10 @@ pub enum Change {
     PutBan(BanRow),
     /// A ban is lifted.
     RemoveBan(NodeId),
+    /// An operator says something about a node: the whole row replaces what was there.
+    PutAnnotation(AnnotationRow),
+    /// Nothing is said about a node any more.
+    RemoveAnnotation(NodeId),
     /// A row of `proxies` with this text as its id cannot be understood, noted now. A row that is put again can.
     MarkUnreadable(Box<str>, Timestamp),
     /// Such a row is given up.
@@ -260,6 +286,8 @@ impl Change {
             Self::RemoveSession(name) => format!("end of session {:?} of user {:?}", name.session, name.user),
             Self::PutBan(row) => format!("ban of node {}", row.id),
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
+            Self::PutAnnotation(row) => format!("annotation of node {}", row.id),
+            Self::RemoveAnnotation(id) => format!("end of the annotation of node {id}"),
             Self::MarkUnreadable(id, _) => format!("mark on the unreadable row {id:?}"),
             Self::RemoveUnreadable(id) => format!("removal of the unreadable row {id:?}"),
             Self::PutHistory(row) => format!("history of {} s from {}", row.step.length().as_secs(), row.at.0),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::NodesFilter;
+
 /// A refused line of an added text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectDto {
@@ -44,6 +46,10 @@ pub struct ProbeRequest {
     pub country: Option<String>,
     /// A text that the label or the server contains.
     pub search: Option<String>,
+    /// A tag that an operator has given it.
+    pub tag: Option<String>,
+    /// The address of its exit.
+    pub exit: Option<String>,
     /// How many seconds to wait for the results, at most 600; 30 unless said.
     pub wait: Option<u64>,
 }
@@ -62,6 +68,13 @@ pub struct FetchRequest {
 pub(crate) const LONGEST_WAIT: u64 = 600;
 
 impl ProbeRequest {
+    /// The filter in it.
+    #[must_use]
+    pub fn filter(&self) -> NodesFilter {
+        let Self { state, scheme, source, country, search, tag, exit, .. } = self.clone();
+        NodesFilter { state, scheme, source, country, search, tag, exit, anonymity: None }
+    }
+
     /// How long to wait for the results.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -179,7 +192,11 @@ pub struct AddReport {
 #[serde(deny_unknown_fields)]
 pub struct RemoveRequest {
     /// The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node.
+    #[serde(default)]
     pub ids: Vec<String>,
+    /// Every node that fits is removed as well; it must say something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<NodesFilter>,
     /// Whether they are banned too: no list brings them back until the ban is lifted.
     #[serde(default)]
     pub ban: bool,

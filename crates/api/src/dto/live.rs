@@ -49,7 +49,6 @@ pub struct ConnectionsQuery {
     /// The cursor of the part to return: `next` of the part before.
     pub cursor: Option<String>,
     /// How many connections to return, 1 to 1000; default 100.
-    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 
@@ -127,10 +126,8 @@ pub struct LogQuery {
     /// Only lines behind the one with this number.
     pub after: Option<u64>,
     /// How many lines to return at most, 1 to 1000; default 100. Without `after` the newest ones are returned.
-    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// How many seconds to wait for a line when there is none, at most 60; 0 unless said.
-    #[param(maximum = 60)]
     pub wait: Option<u64>,
 }
 

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 mod actions;
+mod inventory;
 mod live;
 mod trial;
 mod usage;
 
 pub use actions::*;
+pub use inventory::*;
 pub use live::*;
 pub use trial::*;
 pub use usage::*;
@@ -20,7 +22,7 @@ pub use usage::*;
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct NodesQuery {
-    /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
+    /// `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// A link scheme, e.g. `vless`.
@@ -38,11 +40,20 @@ pub struct NodesQuery {
     /// A text that the label or the server contains; letter case does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
-    /// `best` (those that work in front, the fastest first), `latency`, `country`, `name` or `checked` (the last check in front);
-    /// as they are stored unless said.
+    /// A tag that an operator has given it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The address of its exit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<String>,
+    /// `id` (the default), `best` (those that work in front, the fastest first), `latency`, `country`, `name`, `checked` (the last check in
+    /// front), `success`, `traffic`, `throughput`, `state` or `in_flight`; with `-` in front the other way round. What has no value comes last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
-    /// The first node to return, counted from 0.
+    /// The cursor of the part to return: `next` of the part before. Nodes that come and go meanwhile neither repeat nor skip others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The first node to return, counted from 0; `cursor` is better, because numbers move when nodes come and go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
     /// How many nodes to return, 1 to 1000; default 100.
@@ -54,6 +65,13 @@ impl NodesQuery {
     /// The most nodes on one page.
     pub const MAX_LIMIT: usize = 1000;
 
+    /// The filter in it.
+    #[must_use]
+    pub fn filter(&self) -> NodesFilter {
+        let Self { state, scheme, source, country, anonymity, search, tag, exit, .. } = self.clone();
+        NodesFilter { state, scheme, source, country, anonymity, search, tag, exit }
+    }
+
     /// The page size asked for, within its bounds.
     #[must_use]
     pub fn page_size(&self) -> usize {
@@ -62,13 +80,13 @@ impl NodesQuery {
 }
 
 /// One node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeDto {
     /// The identity: 32 hexadecimal digits.
     pub id: String,
     /// The published name.
     pub name: String,
-    /// `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
+    /// `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`.
     pub state: String,
     /// The link scheme.
     pub scheme: String,
@@ -126,6 +144,30 @@ pub struct NodeDto {
     pub unsupported: Option<String>,
     /// The code of how it was caught tampering, while it is in quarantine.
     pub quarantine: Option<String>,
+    /// The smoothed share of successes, 0 to 1; `null` before the first check.
+    #[serde(default)]
+    pub success_rate: Option<f32>,
+    /// Bytes to it since the start of the process.
+    #[serde(default)]
+    pub up: u64,
+    /// Bytes from it since the start of the process.
+    #[serde(default)]
+    pub down: u64,
+    /// When it was first listed, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub first_seen: u64,
+    /// Whether an operator has switched it off: it carries nothing and is not probed.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Whether it is never forgotten.
+    #[serde(default)]
+    pub pinned: bool,
+    /// What an operator calls it, for the expressions of listeners.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// What an operator says about it.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// The answer to `GET /api/v1/nodes/{id}/link`.
@@ -136,7 +178,7 @@ pub struct LinkDto {
 }
 
 /// One page of nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodesPage {
     /// How many nodes match the filters.
     pub total: usize,
@@ -144,6 +186,9 @@ pub struct NodesPage {
     pub offset: usize,
     /// The page.
     pub nodes: Vec<NodeDto>,
+    /// The cursor of the next part; `null` at the end of the list.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// The answer to `GET /healthz`.
@@ -194,6 +239,9 @@ pub struct StateCounts {
     /// Nodes that were caught tampering; they count in no other state.
     #[serde(default)]
     pub quarantined: usize,
+    /// Nodes that an operator has switched off; they count in no other state.
+    #[serde(default)]
+    pub disabled: usize,
 }
 
 /// One source.
@@ -432,7 +480,7 @@ pub struct CandidateDto {
 /// Nodes that a request could not use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExcludedDto {
-    /// `new`, `dead`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`.
+    /// `new`, `dead`, `disabled`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`.
     pub reason: String,
     /// How many.
     pub count: usize,

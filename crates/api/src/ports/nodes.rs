@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use hyper::body::Bytes;
 
 use crate::{
-    AddQuery, AddReport, ApiError, BanDto, LiftReport, LinkDto, NodeDto, NodesPage, NodesQuery, ProbeReport,
-    ProbeRequest, RemoveReport, RemoveRequest, Saved,
+    AddQuery, AddReport, ApiError, BanDto, ExitDto, ExitsPage, ExitsQuery, LiftReport, LinkDto, MarkReport,
+    MarkRequest, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport, RemoveRequest, Saved,
+    SiteEvidenceDto,
 };
 
 /// Nodes and bans: what the API asks about them and does with them.
@@ -55,4 +56,28 @@ pub trait NodesPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when an id is malformed or names several nodes, and those of [`NodesPort::add`].
     async fn lift(&self, ids: &[String]) -> Result<Saved<LiftReport>, ApiError>;
+
+    /// Says something about nodes, and waits a moment until that is in the store.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a value is malformed or too much is said, and those of [`NodesPort::add`].
+    async fn mark(&self, request: MarkRequest) -> Result<Saved<MarkReport>, ApiError>;
+
+    /// What is known of a node at one site; `None` when there is no such node.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when the id or the site is malformed.
+    fn site_evidence(&self, id: &str, site: &str) -> Result<Option<SiteEvidenceDto>, ApiError>;
+
+    /// One part of the exits.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a filter's value is malformed.
+    fn exits(&self, query: &ExitsQuery) -> Result<ExitsPage, ApiError>;
+
+    /// One exit; `None` when no node is known to have it.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when it is no address.
+    fn exit(&self, ip: &str) -> Result<Option<ExitDto>, ApiError>;
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::{ApiError, EndReport, FeedbackReport, FeedbackRequest, Saved, SessionDto, SessionsQuery};
+use crate::{
+    ApiError, EndReport, FeedbackReport, FeedbackRequest, ProxyDto, ProxyQuery, Saved, SessionDto, SessionsQuery,
+};
 
 /// Sessions, and what clients tell about sites.
 #[async_trait]
@@ -28,4 +30,10 @@ pub trait SessionsPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when a value is malformed, [`ApiError::NotFound`] when there is no such node or session.
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError>;
+
+    /// A proxy address with these options, for a client that reaches this machine as `host`.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when an option is malformed, or a user is needed and none is named.
+    fn proxy_address(&self, query: &ProxyQuery, host: &str) -> Result<ProxyDto, ApiError>;
 }

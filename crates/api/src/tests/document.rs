@@ -57,3 +57,18 @@ fn an_answer_that_is_not_described_is_found() {
         assert!(check(method, path, status, kind, body).is_err(), "{method} {path} {status} {body}");
     }
 }
+
+#[test]
+fn a_body_is_required_where_an_empty_one_is_refused() {
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    for (path, method, required) in [
+        ("/api/v1/feedback", "post", true),
+        ("/api/v1/nodes", "patch", true),
+        ("/api/v1/nodes", "post", false),
+        ("/api/v1/probe", "post", false),
+        ("/api/v1/connections", "delete", false),
+    ] {
+        let body = &document["paths"][path][method]["requestBody"];
+        assert_eq!(body["required"].as_bool(), Some(required), "{method} {path}: {body}");
+    }
+}

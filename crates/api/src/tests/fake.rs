@@ -83,6 +83,25 @@ pub(super) fn node() -> NodeDto {
         sources: vec!["mine".into()],
         unsupported: None,
         quarantine: None,
+        success_rate: Some(1.0),
+        up: 1,
+        down: 2,
+        first_seen: 1,
+        disabled: false,
+        pinned: false,
+        tags: Vec::new(),
+        note: String::new(),
+    }
+}
+
+fn exit() -> ExitDto {
+    ExitDto {
+        ip: "203.0.113.7".into(),
+        country: None,
+        network: "203.0.113.0/24".into(),
+        nodes: 2,
+        healthy: 1,
+        latency_ms: Some(3),
     }
 }
 
@@ -106,7 +125,7 @@ impl NodesPort for Fake {
         if query.state.as_deref() == Some("odd") {
             return Err(ApiError::BadRequest("state is one of new, healthy, suspect, dead".into()));
         }
-        Ok(NodesPage { total: 1, offset: query.offset.unwrap_or(0), nodes: vec![node()] })
+        Ok(NodesPage { total: 1, offset: query.offset.unwrap_or(0), nodes: vec![node()], next: None })
     }
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
@@ -136,6 +155,25 @@ impl NodesPort for Fake {
         })
     }
 
+    async fn mark(&self, request: MarkRequest) -> Result<Saved<MarkReport>, ApiError> {
+        let matched = request.ids.iter().filter(|id| **id == node().id).count();
+        let missing = request.ids.len() - matched;
+        Ok(Saved { done: MarkReport { matched, changed: matched, missing }, stored: true })
+    }
+
+    fn site_evidence(&self, id: &str, site: &str) -> Result<Option<SiteEvidenceDto>, ApiError> {
+        let evidence = SiteEvidenceDto { site: site.into(), avoided: false, level: 0, until: None };
+        Ok((id == node().id).then_some(evidence))
+    }
+
+    fn exits(&self, _: &ExitsQuery) -> Result<ExitsPage, ApiError> {
+        Ok(ExitsPage { total: 1, items: vec![exit()], next: None })
+    }
+
+    fn exit(&self, ip: &str) -> Result<Option<ExitDto>, ApiError> {
+        Ok((ip == exit().ip).then(exit))
+    }
+
     fn bans(&self) -> Vec<BanDto> {
         vec![BanDto { id: node().id, name: "a".into(), since: 1 }]
     }
@@ -159,6 +197,18 @@ impl SessionsPort for Fake {
 
     async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
         Ok((id == session().id).then_some(Saved { done: EndReport { ended: true }, stored: true }))
+    }
+
+    fn proxy_address(&self, query: &ProxyQuery, host: &str) -> Result<ProxyDto, ApiError> {
+        Ok(ProxyDto {
+            url: format!("http://{host}:8000"),
+            scheme: "http".into(),
+            host: host.into(),
+            port: 8000,
+            username: query.user.clone().unwrap_or_default(),
+            password_needed: false,
+            fitting: 1,
+        })
     }
 
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {

@@ -320,3 +320,32 @@ async fn usage_is_told_by_day_and_by_user() {
     assert_eq!((status, body.contains("\"total\":{\"up\":1,\"down\":2}")), (200, true), "{body}");
     assert_eq!(ask(&request("GET", "/api/v1/users/bob/usage", "")).await.0, 404);
 }
+
+#[tokio::test]
+async fn nodes_are_marked_one_or_many() {
+    let id = node().id;
+    let path = format!("/api/v1/nodes/{id}");
+    let (status, body) = ask(&request("PATCH", &path, r#"{"disabled":true,"tags":["paid"]}"#)).await;
+    assert_eq!((status, serde_json::from_str::<Saved<NodeDto>>(&body).unwrap().stored), (200, true));
+    assert_eq!(ask(&request("PATCH", &path, r#"{"colour":1}"#)).await.0, 400);
+    assert_eq!(ask(&request("PATCH", "/api/v1/nodes/ff", "{}")).await.0, 404);
+    let many = |which: &str| request("PATCH", "/api/v1/nodes", &format!(r#"{{{which}"set":{{"pinned":true}}}}"#));
+    let (status, body) = ask(&many(&format!(r#""ids":["{id}","x"],"#))).await;
+    let report: MarkReport = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, report.matched, report.missing), (200, 1, 1));
+    assert_eq!(ask(&many(r#""filter":{"state":"dead"},"#)).await.0, 200);
+    assert_eq!(ask(&many("")).await.0, 400, "neither ids nor a filter");
+    assert_eq!(ask(&many(r#""ids":["x"],"filter":{},"#)).await.0, 400, "both");
+}
+
+#[tokio::test]
+async fn exits_sites_and_proxy_addresses() {
+    assert_eq!(ask(&request("GET", "/api/v1/exits?country=de&sort=-nodes", "")).await.0, 200);
+    assert_eq!(ask(&request("GET", "/api/v1/exits/203.0.113.7", "")).await.0, 200);
+    assert_eq!(ask(&request("GET", "/api/v1/exits/203.0.113.8", "")).await.0, 404);
+    let id = node().id;
+    assert_eq!(ask(&request("GET", &format!("/api/v1/nodes/{id}/sites?site=example.com"), "")).await.0, 200);
+    assert_eq!(ask(&request("GET", &format!("/api/v1/nodes/{id}/sites"), "")).await.0, 400);
+    let (status, body) = ask(&request("GET", "/api/v1/proxy?country=de", "")).await;
+    assert_eq!((status, serde_json::from_str::<ProxyDto>(&body).unwrap().host), (200, "localhost".into()));
+}

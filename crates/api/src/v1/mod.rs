@@ -5,9 +5,11 @@ mod codes;
 mod connections;
 mod document;
 mod events;
+mod exits;
 mod jobs;
 mod log;
 mod nodes;
+mod proxy;
 mod sessions;
 mod settings;
 mod status;
@@ -24,8 +26,10 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(status::routes())
         .merge(nodes::routes())
+        .merge(exits::routes())
         .merge(bans::routes())
         .merge(sessions::routes())
+        .merge(proxy::routes())
         .merge(settings::routes())
         .merge(connections::routes())
         .merge(jobs::routes())

@@ -5,8 +5,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::done_or_accepted;
 use crate::{
-    AddQuery, AddReport, ApiError, LinkDto, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProblemDto,
-    RemoveReport, RemoveRequest, Saved,
+    AddQuery, AddReport, ApiError, LinkDto, MarkReport, MarkRequest, NodeDto, NodeMarks, NodesPage, NodesQuery,
+    ProbeReport, ProbeRequest, ProblemDto, RemoveReport, RemoveRequest, Saved, SiteEvidenceDto, SitesQuery,
     body::WholeBody,
     input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
     state::ApiState,
@@ -14,9 +14,10 @@ use crate::{
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(routes!(list, add, remove))
-        .routes(routes!(show, remove_one))
         .routes(routes!(link))
+        .routes(routes!(list, add, mark, remove))
+        .routes(routes!(show, mark_one, remove_one))
+        .routes(routes!(sites))
         .routes(routes!(probe))
 }
 
@@ -45,6 +46,27 @@ async fn add(
     WholeBody(body): WholeBody,
 ) -> Result<Saved<AddReport>, ApiError> {
     state.control.add(body, &parameters(query)?).await
+}
+
+/// Says something about nodes: switches them off and on, pins them, changes their tags and notes.
+#[utoipa::path(
+    patch, path = "/nodes", operation_id = "mark_nodes", tag = "nodes", request_body = MarkRequest,
+    responses(
+        (status = 200, body = Saved<MarkReport>, description = "It is in the store."),
+        (status = 202, body = Saved<MarkReport>, description = "It is in force, and will be written.")
+    )
+)]
+async fn mark(
+    State(state): State<ApiState>,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<MarkReport>, ApiError> {
+    parameters(query)?;
+    let request: MarkRequest = json_body(&body)?;
+    if request.ids.is_empty() == request.filter.is_none() {
+        return Err(ApiError::BadRequest("give one of ids and filter; an empty filter means all nodes".to_owned()));
+    }
+    state.control.mark(request).await
 }
 
 /// Removes nodes, and bans them if that is asked.
@@ -95,6 +117,41 @@ async fn link(
     state.control.link(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
 }
 
+/// Says something about one node, and answers with the node.
+#[utoipa::path(
+    patch, path = "/nodes/{id}", operation_id = "mark_node", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
+    request_body = NodeMarks, responses((status = 200, body = Saved<NodeDto>), (status = 202, body = Saved<NodeDto>))
+)]
+async fn mark_one(
+    State(state): State<ApiState>,
+    id: Segment,
+    query: Parameters<NoParameters>,
+    body: WholeBody,
+) -> Result<Saved<NodeDto>, ApiError> {
+    parameters(query)?;
+    let (id, set) = (segment(id)?, json_body(&body)?);
+    let request = MarkRequest { ids: vec![id.clone()], filter: None, set };
+    let report = state.control.mark(request).await?;
+    let node = state.control.node(&id)?.ok_or(ApiError::NotFound)?;
+    Ok(report.map(|_| node))
+}
+
+/// What is known of a node at one site.
+#[utoipa::path(
+    get, path = "/nodes/{id}/sites", operation_id = "show_node_at_site", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node"), SitesQuery),
+    responses((status = 200, body = SiteEvidenceDto))
+)]
+async fn sites(
+    State(state): State<ApiState>,
+    id: Segment,
+    query: Parameters<SitesQuery>,
+) -> Result<Json<SiteEvidenceDto>, ApiError> {
+    let SitesQuery { site } = parameters(query)?;
+    state.control.site_evidence(&segment(id)?, &site)?.map(Json).ok_or(ApiError::NotFound)
+}
+
 /// Removes one node.
 #[utoipa::path(
     delete, path = "/nodes/{id}", operation_id = "remove_node", tag = "nodes",
@@ -107,7 +164,7 @@ async fn remove_one(
     query: Parameters<NoParameters>,
 ) -> Result<Saved<RemoveReport>, ApiError> {
     parameters(query)?;
-    let report = state.control.remove(&RemoveRequest { ids: vec![segment(id)?], ban: false }).await?;
+    let report = state.control.remove(&RemoveRequest { ids: vec![segment(id)?], ..RemoveRequest::default() }).await?;
     if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }
 

@@ -1,11 +1,16 @@
-//! Removing nodes, banning them, and lifting bans.
+//! What is done with nodes by id or by filter: removing, banning, lifting bans, marking; and the ids that requests name.
 
-use hezar_api::{ApiError, BanDto, LiftReport, RemoveReport, RemoveRequest, Saved};
+use std::sync::Arc;
+
+use hezar_api::{
+    ApiError, BanDto, LiftReport, MarkReport, MarkRequest, NodesFilter, RemoveReport, RemoveRequest, Saved,
+};
 use hezar_core::NodeId;
 use hezar_pool::PoolChange;
 use hezar_store::Change;
+use tokio::task::spawn_blocking;
 
-use super::ApiBackend;
+use super::{ApiBackend, listing::Filter};
 use crate::bans::{bound_short_ids, only, read_full_or};
 
 impl ApiBackend {
@@ -15,7 +20,19 @@ impl ApiBackend {
 
     /// Removes nodes, and keeps them away if that is asked.
     pub(crate) async fn remove_nodes(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
-        let (ids, missing) = self.find_all(&request.ids)?;
+        let (mut ids, missing) = self.find_all(&request.ids)?;
+        match &request.filter {
+            Some(filter) if filter.is_empty() => {
+                return Err(ApiError::BadRequest("the filter says nothing: all nodes would go".to_owned()));
+            }
+            Some(filter) => ids.extend(self.fitting(filter).await?),
+            None if ids.is_empty() && missing == 0 => {
+                return Err(ApiError::BadRequest("give ids or a filter".to_owned()));
+            }
+            None => {}
+        }
+        ids.sort_unstable();
+        ids.dedup();
         let now = self.clock.now();
         // They are banned before they are removed: a list that is merged meanwhile must not bring them back.
         let bans = if request.ban { self.bans.add(&ids, &self.pool, now)? } else { Vec::new() };
@@ -25,6 +42,29 @@ impl ApiBackend {
         let missing = missing + ids.len() - applied.removed;
         let done = RemoveReport { removed: applied.removed, missing, banned };
         Ok(Saved { done, stored: self.table.save(changes).await? })
+    }
+
+    /// Says something about the nodes of a request.
+    pub(crate) async fn mark_nodes(&self, request: MarkRequest) -> Result<Saved<MarkReport>, ApiError> {
+        let (ids, missing) = match &request.filter {
+            Some(filter) => (self.fitting(filter).await?, 0),
+            None => self.find_all(&request.ids)?,
+        };
+        let (annotations, pool, now) = (self.annotations.clone(), Arc::clone(&self.pool), self.clock.now());
+        let matched = ids.len();
+        let marking = spawn_blocking(move || annotations.mark(&ids, &request.set, &pool, now));
+        let changes = marking.await.map_err(|_| ApiError::Internal)??;
+        let done = MarkReport { matched, changed: changes.len(), missing };
+        Ok(Saved { done, stored: self.table.save(changes).await? })
+    }
+
+    /// The nodes that fit a filter.
+    pub(super) async fn fitting(&self, filter: &NodesFilter) -> Result<Vec<NodeId>, ApiError> {
+        let (filter, pool) = (Filter::new(filter)?, Arc::clone(&self.pool));
+        let finding = spawn_blocking(move || {
+            pool.snapshot().nodes().filter(|node| filter.fits(node)).map(|node| node.id()).collect()
+        });
+        finding.await.map_err(|_| ApiError::Internal)
     }
 
     /// Lifts bans; the nodes come back with the next reading of a source that lists them.

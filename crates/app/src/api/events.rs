@@ -134,6 +134,7 @@ pub(super) fn state_counts(counts: &Counts) -> StateCounts {
         dead: counts.dead,
         unsupported: counts.unsupported,
         quarantined: counts.quarantined,
+        disabled: counts.disabled,
     }
 }
 

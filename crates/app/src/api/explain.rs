@@ -1,6 +1,6 @@
 //! Which nodes a request could use, and why not the others.
 
-use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery};
+use hezar_api::{ApiError, CandidateDto, ExcludedDto, ExplainDto, ExplainQuery, SiteEvidenceDto};
 use hezar_core::Host;
 use hezar_gateway::{GatewayConfig, Session, SessionNameRef, read_name, site_key, site_name};
 use hezar_pool::{CityKey, Need, Query};
@@ -66,7 +66,19 @@ impl ApiBackend {
         })
     }
 
-    fn listener(&self, name: Option<&str>) -> Result<GatewayConfig, ApiError> {
+    pub(crate) fn evidence_at(&self, id: &str, site: &str) -> Result<Option<SiteEvidenceDto>, ApiError> {
+        let host = read_host(site)?;
+        let Some(node) = self.find(id)?.filter(|id| self.pool.node(*id).is_some()) else { return Ok(None) };
+        let known = self.pool.site_evidence(node, site_key(&host));
+        Ok(Some(SiteEvidenceDto {
+            site: site_name(&host),
+            avoided: known.is_some_and(|known| known.avoided),
+            level: known.map_or(0, |known| known.level),
+            until: known.map(|known| known.until.0),
+        }))
+    }
+
+    pub(super) fn listener(&self, name: Option<&str>) -> Result<GatewayConfig, ApiError> {
         let listeners = self.listeners.configs();
         let found = match name {
             Some(name) => listeners.into_iter().find(|listener| *listener.name == *name),

@@ -52,7 +52,7 @@ impl Collector for PoolCollector {
         let counts = snapshot.counts();
         let mut family = encoder.encode_descriptor(
             "hezar_pool_nodes",
-            "Nodes per state; unsupported and quarantined ones count in no other state",
+            "Nodes per state; unsupported, quarantined and disabled ones count in no other state",
             None,
             MetricType::Gauge,
         )?;
@@ -63,6 +63,7 @@ impl Collector for PoolCollector {
             ("dead", counts.dead),
             ("unsupported", counts.unsupported),
             ("quarantined", counts.quarantined),
+            ("disabled", counts.disabled),
         ] {
             ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX))
                 .encode(family.encode_family(&[("state", state)])?)?;

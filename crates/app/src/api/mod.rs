@@ -5,15 +5,17 @@ mod bans;
 pub(crate) mod codes;
 pub(crate) mod connections;
 pub(crate) mod events;
+mod exits;
 mod explain;
+mod listing;
 mod live;
 mod log;
 mod manual;
 pub(crate) mod metrics;
 mod nodes;
 pub(crate) mod on_demand;
-mod order;
 mod parts;
+mod proxy_address;
 mod sessions;
 mod trial;
 mod usage;
@@ -23,10 +25,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hezar_api::{
     AddQuery, AddReport, ApiError, BanDto, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage,
-    ConnectionsQuery, EndReport, EventHub, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
-    FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort, LogPage, LogQuery, NodeDto,
-    NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest, ReloadReport, RemoveReport, RemoveRequest, Saved,
-    SessionDto, SessionsPort, SessionsQuery, SettingsPort, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
+    ConnectionsQuery, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort,
+    LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest,
+    ProxyDto, ProxyQuery, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort, SessionsQuery,
+    SettingsPort, SiteEvidenceDto, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
@@ -38,6 +41,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    annotations::Annotations,
     bans::Bans,
     diagnosis::Diagnosis,
     geo::Networks,
@@ -47,7 +51,7 @@ use crate::{
     store_sync::usage::UsageSync,
 };
 use connections::RateSampler;
-use nodes::{Filter, dto};
+use nodes::dto;
 
 /// The running instance as the API sees it.
 pub(crate) struct ApiBackend {
@@ -56,6 +60,7 @@ pub(crate) struct ApiBackend {
     pub(crate) started: Timestamp,
     pub(crate) table: SourceTable,
     pub(crate) bans: Bans,
+    pub(crate) annotations: Annotations,
     pub(crate) registry: Arc<Registry>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
@@ -91,17 +96,13 @@ impl ApiBackend {
 #[async_trait]
 impl NodesPort for ApiBackend {
     fn nodes(&self, query: &NodesQuery) -> Result<NodesPage, ApiError> {
-        let (filter, order) = (Filter::new(query)?, order::read(query.sort.as_deref())?);
-        let (offset, size) = (query.offset.unwrap_or(0), query.page_size());
-        let snapshot = self.pool.snapshot();
-        let mut fitting: Vec<_> = snapshot.nodes().filter(|node| filter.fits(node)).collect();
-        order.sort(&mut fitting);
-        let nodes = fitting.iter().skip(offset).take(size).map(|node| self.node_dto(node)).collect();
-        Ok(NodesPage { total: fitting.len(), offset, nodes })
+        let show = |node: &Node<Payload>| self.node_dto(node);
+        listing::page(&self.pool.snapshot(), query, &self.connections.bytes_by_node(), show)
     }
 
     fn node(&self, id: &str) -> Result<Option<NodeDto>, ApiError> {
-        Ok(self.find(id)?.and_then(|id| self.pool.node(id)).map(|node| self.node_dto(&node)))
+        let Some(node) = self.find(id)?.and_then(|id| self.pool.node(id)) else { return Ok(None) };
+        Ok(Some(listing::with_bytes(self.node_dto(&node), self.connections.bytes_by_node().get(&node.id()))))
     }
 
     fn link(&self, id: &str) -> Result<Option<LinkDto>, ApiError> {
@@ -119,6 +120,22 @@ impl NodesPort for ApiBackend {
 
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError> {
         self.remove_nodes(request).await
+    }
+
+    async fn mark(&self, request: MarkRequest) -> Result<Saved<MarkReport>, ApiError> {
+        self.mark_nodes(request).await
+    }
+
+    fn site_evidence(&self, id: &str, site: &str) -> Result<Option<SiteEvidenceDto>, ApiError> {
+        self.evidence_at(id, site)
+    }
+
+    fn exits(&self, query: &ExitsQuery) -> Result<ExitsPage, ApiError> {
+        self.exits_page(query)
+    }
+
+    fn exit(&self, ip: &str) -> Result<Option<ExitDto>, ApiError> {
+        self.one_exit(ip)
     }
 
     fn bans(&self) -> Vec<BanDto> {
@@ -142,6 +159,10 @@ impl SessionsPort for ApiBackend {
 
     async fn end_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {
         self.forget_session(id).await
+    }
+
+    fn proxy_address(&self, query: &ProxyQuery, host: &str) -> Result<ProxyDto, ApiError> {
+        self.ready_address(query, host)
     }
 
     fn feedback(&self, request: &FeedbackRequest) -> Result<FeedbackReport, ApiError> {

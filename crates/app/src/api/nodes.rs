@@ -1,68 +1,28 @@
-//! Nodes as the API shows them, and the filters of its lists.
+//! Nodes as the API shows them.
 
 use std::num::NonZeroU32;
 
-use hezar_api::{ApiError, NodeDto, NodesQuery};
-use hezar_pool::{Anonymity, Node, Pool, State};
+use hezar_api::{ApiError, NodeDto};
+use hezar_pool::{Country, Node, Pool};
 
 use crate::nodes::Payload;
 
-/// The filters of one query, read once.
-pub(crate) struct Filter {
-    state: Option<&'static str>,
-    scheme: Option<String>,
-    source: Option<String>,
-    country: Option<[u8; 2]>,
-    anonymity: Option<Anonymity>,
-    search: Option<String>,
-}
-
-impl Filter {
-    pub(crate) fn new(query: &NodesQuery) -> Result<Self, ApiError> {
-        let state = query.state.as_deref().map(|asked| {
-            let states = State::ALL.into_iter().map(State::name).chain([UNSUPPORTED, QUARANTINED]);
-            states.into_iter().find(|state| *state == asked).ok_or_else(|| {
-                let known = "new, healthy, suspect, dead, unsupported, quarantined";
-                ApiError::BadRequest(format!("state {asked:?} is not one of {known}"))
-            })
-        });
-        let country = query.country.as_deref().map(|text| {
-            <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
-                .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
-        });
-        let anonymity = query
-            .anonymity
-            .as_deref()
-            .map(|text| text.parse().map_err(|error| ApiError::BadRequest(format!("anonymity {text:?}: {error}"))));
-        Ok(Self {
-            state: state.transpose()?,
-            scheme: query.scheme.clone(),
-            source: query.source.clone(),
-            country: country.transpose()?,
-            anonymity: anonymity.transpose()?,
-            search: query.search.as_ref().map(|text| text.to_lowercase()),
-        })
-    }
-
-    pub(crate) fn fits(&self, node: &Node<Payload>) -> bool {
-        self.state.is_none_or(|state| state_name(node) == state)
-            && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
-            && self.source.as_deref().is_none_or(|source| node.listed_by(source))
-            && self.country.is_none_or(|country| node.country() == Some(country))
-            && self.anonymity.is_none_or(|level| node.anonymity() == Some(level))
-            && self.search.as_deref().is_none_or(|text| {
-                node.label().as_str().to_lowercase().contains(text) || node.spec().server.to_string().contains(text)
-            })
-    }
+/// Reads a country of a filter.
+pub(super) fn read_country(text: &str) -> Result<Country, ApiError> {
+    <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
+        .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
 }
 
 /// The state of a node that no dialer can be built for: it counts in no other.
 const UNSUPPORTED: &str = "unsupported";
+/// The state of a node that an operator has switched off.
+const DISABLED: &str = "disabled";
 /// The state of a node that was caught tampering.
 const QUARANTINED: &str = "quarantined";
 
 pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
     match node.unsupported() {
+        _ if node.disabled() => DISABLED,
         Some(_) => UNSUPPORTED,
         None if node.quarantine().is_some() => QUARANTINED,
         None => node.state().name(),
@@ -71,7 +31,7 @@ pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
 
 pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {
     let spec = node.spec();
-    let record = node.record();
+    let (record, said) = (node.record(), node.annotation().unwrap_or_default());
     NodeDto {
         id: node.id().to_string(),
         name: node.label().as_str().to_owned(),
@@ -91,7 +51,7 @@ pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {
         in_flight: node.in_flight(),
         last_ok: record.last_ok.map(|at| at.0),
         last_checked: record.last_checked.map(|at| at.0),
-        next_check: node.next_check().filter(|_| record.unsupported.is_none()).map(|at| at.0),
+        next_check: node.next_check().filter(|_| node.is_probed()).map(|at| at.0),
         last_error: record.failure.map(|failure| failure.code.to_string()),
         exit_ip: record.exit_ip.map(|ip| ip.to_string()),
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
@@ -100,6 +60,14 @@ pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
         unsupported: record.unsupported.map(|code| code.to_string()),
         quarantine: record.quarantine.map(|caught| caught.code.to_string()),
+        success_rate: record.last_checked.map(|_| 1.0 - record.error_rate),
+        first_seen: record.first_seen.0,
+        disabled: said.disabled,
+        pinned: said.pinned,
+        up: 0,
+        down: 0,
+        tags: said.tags.iter().map(|tag| tag.to_string()).collect(),
+        note: said.note.to_string(),
     }
 }
 

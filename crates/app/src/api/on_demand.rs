@@ -1,18 +1,13 @@
 //! Work that the API asks for at once: probing nodes and reading sources, with a bounded wait for the results.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use hezar_api::{
-    ApiError, FetchReport, FetchRequest, FetchedDto, JobProgress, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
-};
+use hezar_api::{ApiError, FetchReport, FetchRequest, FetchedDto, JobProgress, ProbeReport, ProbeRequest, ProbedDto};
 use hezar_core::{Code, NodeId};
 use hezar_probe::{ProbeAnswer, ProbeNowError, ProbeResult};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
-use super::{ApiBackend, nodes::Filter};
+use super::{ApiBackend, listing::Filter};
 use crate::{
     bans::bound_short_ids,
     sources::{FetchNowError, Reading},
@@ -62,23 +57,13 @@ impl ApiBackend {
         bound_short_ids(&request.ids)?;
         let named = request.ids.iter().map(|id| self.find(id)?.ok_or(ApiError::NotFound));
         let named = named.collect::<Result<Vec<NodeId>, _>>()?;
-        let filter = Filter::new(&NodesQuery {
-            state: request.state.clone(),
-            scheme: request.scheme.clone(),
-            source: request.source.clone(),
-            country: request.country.clone(),
-            search: request.search.clone(),
-            ..NodesQuery::default()
-        })?;
-        let pool = Arc::clone(&self.pool);
-        let fitting = spawn_blocking(move || {
-            if named.is_empty() {
-                return pool.snapshot().nodes().filter(|node| filter.fits(node)).map(|node| node.id()).collect();
-            }
-            // A node that is not there is answered for as well.
-            named.into_iter().filter(|id| pool.node(*id).is_none_or(|node| filter.fits(&node))).collect()
-        });
-        fitting.await.map_err(|_| ApiError::Internal)
+        if named.is_empty() {
+            return self.fitting(&request.filter()).await;
+        }
+        let filter = Filter::new(&request.filter())?;
+        // A node that is not there is answered for as well.
+        let fits = |id: &NodeId| self.pool.node(*id).is_none_or(|node| filter.fits(&node));
+        Ok(named.into_iter().filter(fits).collect())
     }
 
     pub(crate) async fn fetch_on_demand(&self, request: &FetchRequest) -> Result<FetchReport, ApiError> {

@@ -68,7 +68,7 @@ pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<Exi
 pub(super) async fn probe_remotely(remote: Remote, args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let ProbeArgs { ids, state, scheme, source, country, output } = args;
     let wait = Some(LONGEST.as_secs());
-    let request = ProbeRequest { ids, state, scheme, source, country, search: None, wait };
+    let request = ProbeRequest { ids, state, scheme, source, country, wait, ..ProbeRequest::default() };
     let body = serde_json::to_string(&request)?;
     let report: ProbeReport = remote.post_for("/api/v1/probe", body, LONGEST).await?;
     if output.json {

@@ -65,7 +65,7 @@ pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCod
 }
 
 pub(super) async fn remove(remote: Remote, args: RemoveArgs) -> anyhow::Result<ExitCode> {
-    let request = serde_json::to_string(&RemoveRequest { ids: args.ids, ban: args.ban })?;
+    let request = serde_json::to_string(&RemoveRequest { ids: args.ids, ban: args.ban, ..RemoveRequest::default() })?;
     let report: Saved<RemoveReport> = remote.delete("/api/v1/nodes", request).await?;
     if args.output.json {
         output::json(&report)?;

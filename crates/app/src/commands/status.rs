@@ -41,6 +41,7 @@ fn summary(status: &StatusDto) -> Vec<String> {
         (nodes.dead, "dead"),
         (nodes.unsupported, "unsupported"),
         (nodes.quarantined, "in quarantine (caught tampering)"),
+        (nodes.disabled, "switched off"),
     ];
     let counts: Vec<String> =
         counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();

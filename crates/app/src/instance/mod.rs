@@ -212,6 +212,7 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             started: base.clock.now(),
             table,
             bans: base.bans,
+            annotations: base.annotations,
             registry: Arc::new(base.registry),
             sessions,
             metrics,

@@ -96,6 +96,11 @@ impl Listeners {
         self.open.read().iter().map(|open| open.config.clone()).collect()
     }
 
+    /// Where a listener listens; `None` when there is none with this name.
+    pub(crate) fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.open.read().iter().find(|open| *open.config.name == *name).map(|open| open.address)
+    }
+
     /// Where the listeners listen, the first one in front.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.open.read().iter().map(|open| open.address).collect()

@@ -54,8 +54,11 @@ impl Program {
             self.token
         )
         .unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        // Behind the head of the answer nothing is missed.
+        while !lines.next().unwrap().unwrap().is_empty() {}
         let mut name = String::new();
-        BufReader::new(stream).lines().map_while(Result::ok).filter_map(move |line| {
+        lines.map_while(Result::ok).filter_map(move |line| {
             if let Some(event) = line.strip_prefix("event: ") {
                 name = event.to_owned();
             }

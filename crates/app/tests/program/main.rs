@@ -5,6 +5,7 @@
 mod anonymity;
 mod api;
 mod api_live;
+mod api_nodes;
 mod churn;
 mod command_line;
 mod control;

@@ -4,7 +4,7 @@
 //! comes or goes, and when somebody lists or ends connections.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{
         Arc, OnceLock,
@@ -21,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{Refusal, usage::UsageAccount};
 
 mod end_signal;
+mod node_bytes;
 mod stream_meter;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use end_signal::EndSignal;
+use node_bytes::NodeBytes;
 pub(crate) use stream_meter::{MeteredStream, StreamMeter};
 
 /// The parts of the registry, each behind a lock of its own.
@@ -182,6 +184,7 @@ type Shard = Mutex<BTreeMap<u64, Arc<Connection>>>;
 pub struct Connections {
     shards: [Shard; SHARDS],
     last_id: AtomicU64,
+    by_node: NodeBytes,
 }
 
 impl Connections {
@@ -217,6 +220,19 @@ impl Connections {
         found.sort_unstable_by_key(|connection| connection.id);
         found.truncate(limit);
         found.iter().map(|connection| connection.info()).collect()
+    }
+
+    /// Bytes to each node and from it since the start, as far as it has carried any. There are at most 262,144 nodes in it.
+    #[must_use]
+    pub fn bytes_by_node(&self) -> HashMap<NodeId, (u64, u64)> {
+        let mut bytes = self.by_node.all();
+        for info in self.list(0, usize::MAX) {
+            let Some(node) = info.node else { continue };
+            let (up, down) = bytes.entry(node).or_default();
+            *up = up.saturating_add(info.up);
+            *down = down.saturating_add(info.down);
+        }
+        bytes
     }
 
     /// Ends a connection; false when there is none with this number.
@@ -278,5 +294,9 @@ impl OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.registry.shard(self.connection.id).lock().remove(&self.connection.id);
+        let (node, bytes) = (*self.connection.node.lock(), self.connection.bytes());
+        if let Some((node, _)) = node.filter(|_| bytes != (0, 0)) {
+            self.registry.by_node.add(node, bytes);
+        }
     }
 }

@@ -70,6 +70,24 @@ fn bytes_count_while_they_flow_and_in_the_counters_too() {
 }
 
 #[test]
+fn the_bytes_of_a_node_are_those_of_all_its_connections() {
+    let registry = Arc::new(Connections::default());
+    let node = |number| NodeId::from_bytes([number; 16]);
+    let carry = |number, up, down| {
+        let open = registry.open(about("alice"));
+        open.connection().set_node(node(number), None);
+        open.connection().add_bytes(up, down);
+        open
+    };
+    drop((carry(1, 10, 20), carry(2, 0, 0)));
+    let alive = carry(1, 1, 2);
+    drop(registry.open(about("alice")));
+    assert_eq!(registry.bytes_by_node(), HashMap::from([(node(1), (11, 22))]));
+    drop(alive);
+    assert_eq!(registry.bytes_by_node(), HashMap::from([(node(1), (11, 22))]), "counted once");
+}
+
+#[test]
 fn one_can_be_ended_or_all_of_a_user() {
     let registry = Arc::new(Connections::default());
     let open: Vec<_> = ["alice", "bob", "alice"].map(|user| registry.open(about(user))).into();

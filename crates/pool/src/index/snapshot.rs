@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Country, Node, State, node::Class};
 
-/// Nodes in numbers. An unsupported or quarantined node is counted as such and not under its state.
+/// Nodes in numbers. An unsupported, quarantined or disabled node is counted as such and not under its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Never judged yet.
@@ -23,6 +23,8 @@ pub struct Counts {
     pub unsupported: usize,
     /// They were caught tampering.
     pub quarantined: usize,
+    /// An operator has switched them off.
+    pub disabled: usize,
 }
 
 impl Counts {
@@ -37,7 +39,7 @@ impl Counts {
     /// All the nodes.
     #[must_use]
     pub const fn total(&self) -> usize {
-        self.new + self.healthy + self.suspect + self.dead + self.unsupported + self.quarantined
+        self.new + self.healthy + self.suspect + self.dead + self.unsupported + self.quarantined + self.disabled
     }
 
     /// The nodes that may carry traffic.
@@ -48,6 +50,7 @@ impl Counts {
 
     pub(crate) const fn class_mut(&mut self, class: Class) -> &mut usize {
         match class {
+            Class::Disabled => &mut self.disabled,
             Class::Unsupported => &mut self.unsupported,
             Class::Quarantined => &mut self.quarantined,
             Class::Ordinary(State::New) => &mut self.new,

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use hezar_core::{Code, Fault, Label, OptionalTime, Record, Timestamp};
 use smallvec::SmallVec;
 
+use super::Annotation;
 use crate::{
     LastFailure, Listing, Quarantine, Rules, State,
     outcome::{Failure, Origin, Outcome, Success},
@@ -32,14 +33,20 @@ pub(crate) struct Facts {
 struct RareFacts {
     unsupported: Option<Code>,
     quarantine: Option<Quarantine>,
+    annotation: Option<Arc<Annotation>>,
     kept_from: Option<Arc<Listing>>,
     unlisted_since: OptionalTime,
 }
 
 impl RareFacts {
     /// What holds for most nodes.
-    const NONE: Self =
-        Self { unsupported: None, quarantine: None, kept_from: None, unlisted_since: OptionalTime::NONE };
+    const NONE: Self = Self {
+        unsupported: None,
+        quarantine: None,
+        annotation: None,
+        kept_from: None,
+        unlisted_since: OptionalTime::NONE,
+    };
 }
 
 /// What one piece of evidence changed.
@@ -114,6 +121,16 @@ impl Facts {
     /// Notes since when no source lists it, or that one does.
     pub(crate) fn set_unlisted_since(&mut self, since: OptionalTime) {
         self.change_rare(|rare| rare.unlisted_since = since);
+    }
+
+    /// What an operator says about the node.
+    pub(crate) fn annotation(&self) -> Option<Arc<Annotation>> {
+        self.rare.as_ref().and_then(|rare| rare.annotation.clone())
+    }
+
+    /// Notes what an operator says about the node.
+    pub(crate) fn set_annotation(&mut self, annotation: Option<Arc<Annotation>>) {
+        self.change_rare(|rare| rare.annotation = annotation);
     }
 
     /// Changes what few nodes have; says whether it is different now.

@@ -13,6 +13,10 @@ use crate::{
     outcome::{Origin, Outcome},
 };
 
+/// Set in the phase of a node that an operator keeps whatever happens.
+pub(super) const PINNED: u8 = 64;
+/// Set in the phase of a node that an operator has switched off.
+pub(super) const DISABLED: u8 = 32;
 /// Set in the phase of a node that was caught tampering.
 pub(super) const QUARANTINED: u8 = 16;
 /// Set in the phase of a node that has left the pool.
@@ -24,6 +28,7 @@ const UNSUPPORTED: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Ordinary(State),
+    Disabled,
     Unsupported,
     Quarantined,
 }
@@ -42,7 +47,7 @@ impl<D> Node<D> {
     #[must_use]
     pub fn routable(&self) -> bool {
         let phase = self.phase.load(Acquire);
-        phase & (GONE | UNSUPPORTED | QUARANTINED) == 0 && State::from_number(phase).routable()
+        phase & (GONE | UNSUPPORTED | QUARANTINED | DISABLED) == 0 && State::from_number(phase).routable()
     }
 
     /// Whether it has left the pool (someone may still hold it).
@@ -67,6 +72,7 @@ impl<D> Node<D> {
     pub(crate) fn class(&self) -> Class {
         let phase = self.phase.load(Acquire);
         match phase {
+            _ if phase & DISABLED != 0 => Class::Disabled,
             _ if phase & UNSUPPORTED != 0 => Class::Unsupported,
             _ if phase & QUARANTINED != 0 => Class::Quarantined,
             _ => Class::Ordinary(State::from_number(phase)),
@@ -189,7 +195,11 @@ impl<D> Node<D> {
         news
     }
 
-    fn set_flag(&self, flag: u8, on: bool) {
+    pub(super) fn has_flag(&self, flag: u8) -> bool {
+        self.phase.load(Acquire) & flag != 0
+    }
+
+    pub(super) fn set_flag(&self, flag: u8, on: bool) {
         if on {
             self.phase.fetch_or(flag, Release);
         } else {
@@ -202,10 +212,10 @@ impl<D> Node<D> {
     }
 
     /// Whether nothing speaks for keeping it any more: no source has listed it for long enough, and it is dead, was
-    /// never usable or is not to be used.
+    /// never usable or is not to be used. A pinned node is always kept.
     pub(crate) fn forgettable(&self, now: Timestamp, rules: &Rules) -> bool {
         let facts = self.facts.lock();
-        if !facts.listings.is_empty() {
+        if !facts.listings.is_empty() || self.pinned() {
             return false;
         }
         let (since, after) = match self.state() {

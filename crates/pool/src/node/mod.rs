@@ -1,5 +1,6 @@
 //! One upstream proxy in memory: its description, its health and its load.
 
+mod annotation;
 mod circuit;
 mod ewma;
 mod facts;
@@ -19,6 +20,7 @@ use hezar_core::{ExitKey, Host, Label, NodeId, NodeSpec, ServerKey, Timestamp};
 use parking_lot::Mutex;
 
 use crate::{Anonymity, HttpAbility, Record};
+pub use annotation::Annotation;
 pub(crate) use circuit::Circuit;
 use ewma::Ewma;
 pub(crate) use facts::Facts;

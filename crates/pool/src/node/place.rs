@@ -54,6 +54,13 @@ impl<D> Node<D> {
         self.exit_place().network
     }
 
+    /// The address that targets see, when it is known.
+    #[must_use]
+    pub fn exit_ip(&self) -> Option<IpAddr> {
+        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts.lock().exit_ip };
+        known.map(|address| address.to_canonical())
+    }
+
     /// The country of its exit.
     #[must_use]
     pub fn country(&self) -> Option<Country> {

@@ -58,6 +58,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             view.map_or_else(Vec::new, |view| view.members.iter().copied().collect())
         });
         let reason = |node: &Node<D>| match node.class() {
+            Class::Disabled => Some("disabled"),
             Class::Unsupported => Some("unsupported"),
             Class::Quarantined => Some("quarantined"),
             Class::Ordinary(state) if !state.routable() => Some(state.name()),

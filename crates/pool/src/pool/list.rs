@@ -260,6 +260,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         if node.insecure() && !self.rules().allow_insecure {
             node.set_unsupported(Some(INSECURE.into()));
         }
+        if let Some(annotation) = table.annotations.get(&node.id()) {
+            node.set_annotation(Some(Arc::clone(annotation)));
+        }
         self.shard(node.id()).write().insert(NodeById(Arc::clone(node)));
         table.count_server(node);
         index.add(Arc::clone(node));

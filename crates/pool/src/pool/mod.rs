@@ -16,9 +16,9 @@ use parking_lot::{Mutex, RwLock};
 use by_id::NodeById;
 
 use crate::{
-    Anonymity, Applied, Atlas, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease, LeftOut, Node,
-    Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteBan, SiteVerdict, Snapshot, SourceName, TooManyFilters,
-    Watch,
+    Annotation, Anonymity, Applied, Atlas, ChangeKind, ChangedNode, Filter, FilterId, HttpAbility, INSECURE, Lease,
+    LeftOut, Node, Outcome, Pinned, PoolChange, Quarantine, Query, Rules, SiteBan, SiteEvidence, SiteVerdict, Snapshot,
+    SourceName, TooManyFilters, Watch,
     atlas::CurrentAtlas,
     exit_throughput::ExitThroughputs,
     index::Index,
@@ -242,6 +242,36 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Lets a banned node come back with the next list that names it; says whether it was banned.
     pub fn lift(&self, id: NodeId) -> bool {
         self.sources.lock().banned.remove(&id)
+    }
+
+    /// Notes what an operator says about nodes from now on, also about those that are not there; `None` = nothing.
+    pub fn annotate(&self, annotations: Vec<(NodeId, Option<Annotation>)>) {
+        // Held to the end: a node that comes meanwhile has its annotation too.
+        let mut table = self.sources.lock();
+        for slice in annotations.chunks(list::SLICE) {
+            let mut news = Vec::new();
+            let mut index = self.index.lock();
+            for (id, annotation) in slice {
+                let annotation = annotation.clone().map(Arc::new);
+                match &annotation {
+                    Some(annotation) => table.annotations.insert(*id, Arc::clone(annotation)),
+                    None => table.annotations.remove(id),
+                };
+                let Some(node) = self.node(*id) else { continue };
+                node.set_annotation(annotation);
+                index.place(&node);
+                news.push(ChangedNode { id: *id, kind: ChangeKind::State });
+            }
+            self.publish(&index);
+            drop(index);
+            self.watchers.notify(&news);
+        }
+    }
+
+    /// What is known of a node at one site, if anything speaks against it there.
+    #[must_use]
+    pub fn site_evidence(&self, id: NodeId, site: SiteKey) -> Option<SiteEvidence> {
+        self.sites.evidence(site, id)
     }
 
     /// Notes what an HTTP proxy was seen to carry, for [`Query::need`]. What it was seen to give away stays known.

@@ -22,6 +22,9 @@ enum Worth {
 
 impl Worth {
     fn of_node<D>(node: &Node<D>) -> Option<Self> {
+        if node.pinned() {
+            return None;
+        }
         let (listed, worked, dead) = (node.listed(), node.ever_worked(), node.state() == State::Dead);
         match (listed, worked) {
             (false, false) => Some(Self::NeverWorked),

@@ -21,7 +21,7 @@ impl Runner {
     /// A node that is not in the schedule: it is gone, unsupported, or so new that it was not taken in yet.
     fn answer_absent(&mut self, id: NodeId, now: Timestamp) {
         match self.context.pool.node(id) {
-            Some(node) if node.unsupported().is_none() => self.admit(&node, now),
+            Some(node) if node.is_probed() => self.admit(&node, now),
             _ => self.answer_dropped(id),
         }
     }
@@ -31,10 +31,13 @@ impl Runner {
         if !self.wanted.contains_key(&id) {
             return;
         }
-        match self.context.pool.node(id).map(|node| node.unsupported()) {
-            None => self.answer(id, ProbeResult::Gone),
-            Some(Some(code)) => self.answer(id, ProbeResult::Unsupported(code)),
-            Some(None) => {}
+        let Some(node) = self.context.pool.node(id) else { return self.answer(id, ProbeResult::Gone) };
+        match node.unsupported() {
+            _ if node.disabled() => {
+                self.answer(id, ProbeResult::Unsupported(hezar_core::Code::new(hezar_pool::DISABLED)))
+            }
+            Some(code) => self.answer(id, ProbeResult::Unsupported(code)),
+            None => {}
         }
     }
 

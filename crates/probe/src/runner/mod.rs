@@ -198,7 +198,7 @@ impl Runner {
     /// Takes all the nodes of the pool into the schedule.
     fn fill(&mut self) {
         let (snapshot, now) = (self.context.pool.snapshot(), self.now());
-        for node in snapshot.nodes().filter(|node| node.unsupported().is_none()) {
+        for node in snapshot.nodes().filter(|node| node.is_probed()) {
             self.admit(node, now);
         }
     }
@@ -220,7 +220,7 @@ impl Runner {
         let now = self.now();
         for touched in watch.take(CHANGES) {
             match self.context.pool.node(touched.id) {
-                Some(node) if node.unsupported().is_none() => {
+                Some(node) if node.is_probed() => {
                     if touched.kind == ChangeKind::Added && self.schedule.contains(touched.id) {
                         self.replace(touched.id, &node);
                     }
@@ -272,7 +272,7 @@ impl Runner {
         }
         while self.running.len() < self.room() && self.bucket.has(now) {
             let Some(id) = self.next_due(now) else { break };
-            let Some(node) = self.context.pool.node(id).filter(|node| node.unsupported().is_none()) else {
+            let Some(node) = self.context.pool.node(id).filter(|node| node.is_probed()) else {
                 self.drop_node(id);
                 continue;
             };

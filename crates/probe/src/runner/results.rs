@@ -44,7 +44,7 @@ impl Runner {
             return Some(probe);
         }
         self.drop_node(id);
-        if let Some(node) = self.context.pool.node(id).filter(|node| node.unsupported().is_none()) {
+        if let Some(node) = self.context.pool.node(id).filter(|node| node.is_probed()) {
             let now = self.now();
             self.admit(&node, now);
         }

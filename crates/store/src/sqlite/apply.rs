@@ -6,7 +6,7 @@ use hezar_core::{Code, NodeId, Record, State};
 use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, history, queries};
-use crate::{BanRow, Change, NodeRow, SessionRow, SourceRow};
+use crate::{AnnotationRow, BanRow, Change, NodeRow, SessionRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -105,6 +105,10 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
             Change::RemoveBan(id) => {
                 sqlx::query(queries::DELETE_BAN).bind(id.to_string()).execute(&mut *connection).await?;
             }
+            Change::PutAnnotation(row) => put_annotation(connection, row).await?,
+            Change::RemoveAnnotation(id) => {
+                sqlx::query(queries::DELETE_ANNOTATION).bind(id.to_string()).execute(&mut *connection).await?;
+            }
             Change::MarkUnreadable(id, since) => {
                 let query = sqlx::query(queries::MARK_UNREADABLE).bind(convert::from_time(*since)).bind(&**id);
                 query.execute(&mut *connection).await?;
@@ -185,6 +189,21 @@ async fn put_ban(connection: &mut SqliteConnection, row: &BanRow) -> Result<(), 
     let BanRow { id, uri, label, since } = row;
     let query = sqlx::query(queries::PUT_BAN).bind(id.to_string()).bind(uri.expose()).bind(&**label);
     query.bind(convert::from_time(*since)).execute(connection).await?;
+    Ok(())
+}
+
+async fn put_annotation(connection: &mut SqliteConnection, row: &AnnotationRow) -> Result<(), sqlx::Error> {
+    let AnnotationRow { id, uri, disabled, pinned, tags, note, changed } = row;
+    sqlx::query(queries::PUT_ANNOTATION)
+        .bind(id.to_string())
+        .bind(uri.expose())
+        .bind(*disabled)
+        .bind(*pinned)
+        .bind(tags.join(" "))
+        .bind(&**note)
+        .bind(convert::from_time(*changed))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use tokio::sync::mpsc;
 
 use super::{convert, queries};
-use crate::{BanRow, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow};
+use crate::{
+    AnnotationRow, BanRow, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow,
+};
 
 /// How many nodes one part holds.
 const PART: usize = 8192;
@@ -36,6 +38,9 @@ async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Conte
     }
     for row in sqlx::query(queries::SELECT_BANS).fetch_all(&mut *connection).await? {
         part.bans.extend(ban(&row)?);
+    }
+    for row in sqlx::query(queries::SELECT_ANNOTATIONS).fetch_all(&mut *connection).await? {
+        part.annotations.extend(annotation(&row)?);
     }
     let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
@@ -131,6 +136,19 @@ fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {
     let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
     let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
     Ok(Some(BanRow { id, uri, label, since: convert::to_time(row.try_get(3)?) }))
+}
+
+fn annotation(row: &SqliteRow) -> Result<Option<AnnotationRow>, sqlx::Error> {
+    let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
+    Ok(Some(AnnotationRow {
+        id,
+        uri: Secret::new(row.try_get::<&str, _>(1)?),
+        disabled: row.try_get(2)?,
+        pinned: row.try_get(3)?,
+        tags: row.try_get::<&str, _>(4)?.split_whitespace().map(Into::into).collect(),
+        note: row.try_get::<&str, _>(5)?.into(),
+        changed: convert::to_time(row.try_get(6)?),
+    }))
 }
 
 fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {

@@ -63,6 +63,11 @@ pub(super) const SELECT_BANS: &str = "SELECT id, uri, label, since FROM bans";
 pub(super) const PUT_BAN: &str = "INSERT INTO bans (id, uri, label, since) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
      UPDATE SET uri = excluded.uri, label = excluded.label, since = excluded.since";
 pub(super) const DELETE_BAN: &str = "DELETE FROM bans WHERE id = ?";
+pub(super) const SELECT_ANNOTATIONS: &str = "SELECT id, uri, disabled, pinned, tags, note, changed FROM annotations";
+pub(super) const PUT_ANNOTATION: &str = "INSERT INTO annotations (id, uri, disabled, pinned, tags, note, changed) \
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET uri = excluded.uri, disabled = excluded.disabled, \
+     pinned = excluded.pinned, tags = excluded.tags, note = excluded.note, changed = excluded.changed";
+pub(super) const DELETE_ANNOTATION: &str = "DELETE FROM annotations WHERE id = ?";
 pub(super) const MARK_UNREADABLE: &str = "UPDATE proxies SET unreadable_since = ? WHERE id = ?";
 pub(super) const DELETE_UNREADABLE: &str = "DELETE FROM proxies WHERE id = ?";
 pub(super) const DELETE_UNREADABLE_LISTED: &str = "DELETE FROM listings WHERE proxy = ?";

@@ -12,8 +12,8 @@ use hezar_core::{
 use proptest::prelude::*;
 
 use crate::{
-    BanRow, Change, Contents, HistoryRow, HistorySample, HistoryStep, NodeRow, NodeSums, SessionName, SessionRow,
-    SourceError, SourceNodes, SourceRow,
+    AnnotationRow, BanRow, Change, Contents, HistoryRow, HistorySample, HistoryStep, NodeRow, NodeSums, SessionName,
+    SessionRow, SourceError, SourceNodes, SourceRow,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,7 @@ pub(super) struct Model {
     sessions: BTreeMap<SessionName, SessionRow>,
     bans: BTreeMap<NodeId, BanRow>,
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
+    annotations: BTreeMap<NodeId, AnnotationRow>,
 }
 
 impl Model {
@@ -73,6 +74,12 @@ impl Model {
             Change::RemoveBan(id) => {
                 self.bans.remove(&id);
             }
+            Change::PutAnnotation(row) => {
+                self.annotations.insert(row.id, row);
+            }
+            Change::RemoveAnnotation(id) => {
+                self.annotations.remove(&id);
+            }
             Change::MarkUnreadable(id, since) => {
                 if let Some(row) = id.parse().ok().and_then(|id| self.nodes.get_mut(&id)) {
                     row.unreadable_since = Some(since);
@@ -108,6 +115,7 @@ impl Model {
             listings: listings.filter(|listing| !listing.ids.is_empty()).collect(),
             sessions: self.sessions.values().cloned().collect(),
             bans: self.bans.values().cloned().collect(),
+            annotations: self.annotations.values().cloned().collect(),
             strange: Vec::new(),
         }
     }
@@ -120,6 +128,7 @@ pub(super) fn sorted(mut state: Contents) -> Contents {
     state.listings.sort_by(|a, b| a.source.cmp(&b.source));
     state.sessions.sort_by(|a, b| a.name.cmp(&b.name));
     state.bans.sort_by_key(|row| row.id);
+    state.annotations.sort_by_key(|row| row.id);
     state.listings.iter_mut().for_each(|listing| listing.ids.sort());
     state
 }
@@ -283,6 +292,18 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             Change::PutBan(BanRow { id, uri, label, since: Timestamp(since.into()) })
         }),
         1 => number().prop_map(|n| Change::RemoveBan(id(n))),
+        1 => (number(), any::<u32>(), proptest::collection::vec("[^\\s]{1,4}", 0..3)).prop_map(|(n, changed, tags)| {
+            Change::PutAnnotation(AnnotationRow {
+                id: id(n),
+                uri: node(n).uri,
+                disabled: changed % 2 == 0,
+                pinned: changed % 3 == 0,
+                tags: tags.into_iter().map(Into::into).collect(),
+                note: format!("note 'n' {changed}").into(),
+                changed: Timestamp(changed.into()),
+            })
+        }),
+        1 => number().prop_map(|n| Change::RemoveAnnotation(id(n))),
         4 => (number(), record()).prop_map(|(n, record)| Change::PutRecord(id(n), record)),
         2 => number().prop_map(|n| Change::RemoveNode(id(n))),
         2 => source().prop_map(Change::PutSource),

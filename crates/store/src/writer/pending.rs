@@ -7,7 +7,7 @@ use std::{
 
 use hezar_core::{NodeId, Record, Timestamp};
 
-use crate::{BanRow, Change, HistoryRow, HistoryStep, NodeRow, SessionName, SessionRow, SourceRow};
+use crate::{AnnotationRow, BanRow, Change, HistoryRow, HistoryStep, NodeRow, SessionName, SessionRow, SourceRow};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -23,6 +23,8 @@ pub(crate) struct Pending {
     sessions: BTreeMap<SessionName, Option<SessionRow>>,
     /// `None` = lifted.
     bans: BTreeMap<NodeId, Option<BanRow>>,
+    /// `None` = removed.
+    annotations: BTreeMap<NodeId, Option<AnnotationRow>>,
     /// `None` = given up.
     unreadable: BTreeMap<Box<str>, Option<Timestamp>>,
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
@@ -59,8 +61,8 @@ impl Pending {
     /// Rows that wait, roughly.
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
-        let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.unreadable.len();
-        let rest = rest + self.history.len() + self.pruned.len();
+        let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.annotations.len();
+        let rest = rest + self.unreadable.len() + self.history.len() + self.pruned.len();
         self.nodes.len() + self.listed.len() + listed + rest
     }
 
@@ -96,6 +98,12 @@ impl Pending {
             }
             Change::RemoveBan(id) => {
                 self.bans.insert(id, None);
+            }
+            Change::PutAnnotation(row) => {
+                self.annotations.insert(row.id, Some(row));
+            }
+            Change::RemoveAnnotation(id) => {
+                self.annotations.insert(id, None);
             }
             Change::MarkUnreadable(id, since) => {
                 self.unreadable.insert(id, Some(since));
@@ -153,7 +161,8 @@ impl Pending {
     }
 
     /// Takes everything, in the order in which it has to be written: unreadable rows first, so that a node that is put is
-    /// readable again; then nodes are removed, put and changed; then sources, what they list, sessions, bans and the history.
+    /// readable again; then nodes are removed, put and changed; then sources, what they list, sessions, bans, annotations and the
+    /// history.
     pub(crate) fn take(&mut self) -> Vec<Change> {
         let (nodes, sources, listings) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sources), std::mem::take(&mut self.listings));
@@ -193,6 +202,8 @@ impl Pending {
         let pruned = std::mem::take(&mut self.pruned).into_iter();
         changes.extend(pruned.map(|(step, before)| Change::PruneHistory { step, before }));
         changes.extend(std::mem::take(&mut self.history).into_values().map(Change::PutHistory));
+        let annotations = std::mem::take(&mut self.annotations).into_iter();
+        changes.extend(annotations.map(|(id, row)| row.map_or(Change::RemoveAnnotation(id), Change::PutAnnotation)));
         changes
     }
 }

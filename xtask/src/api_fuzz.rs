@@ -1,0 +1,129 @@
+//! Requests made up from the OpenAPI document, against a live instance: none may be answered with what the document does not say.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+
+use crate::peers;
+
+/// How long the instance may take to start.
+const START: Duration = Duration::from_secs(120);
+/// The most requests for each operation and phase.
+const EXAMPLES: &str = "12";
+/// The longest answer, in seconds.
+const LONGEST_ANSWER: &str = "60";
+
+/// Operations that are left out, by their ids: a stream has no end, and what is made up must neither be asked of other machines nor end the program.
+const LEFT_OUT: &str = "^(watch_events|.*source.*|preview_.*|fetch_.*)$";
+
+/// That every value of the right shape is taken: a name, an id or a cursor is good only when it exists, which no schema says.
+const NOT_CHECKED: &str = "positive_data_acceptance";
+
+/// An instance over the loopback world; it is killed when this is dropped.
+struct Instance {
+    child: Child,
+    home: tempfile::TempDir,
+    api: SocketAddr,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs schemathesis.
+///
+/// # Errors
+/// A failure that it finds, and, when `require` is set, that it cannot be installed.
+pub(crate) fn run(root: &Path, require: bool) -> anyhow::Result<()> {
+    let schemathesis = match peers::tool(root, "schemathesis") {
+        Ok(program) => program,
+        Err(error) if require => return Err(error.context("schemathesis is required")),
+        Err(error) => {
+            println!("api: SKIPPED, schemathesis cannot be installed: {error:#}");
+            return Ok(());
+        }
+    };
+    let instance = start(&build(root)?)?;
+    let token = fs::read_to_string(instance.home.path().join(".local/share/hezar/token")).context("no token")?;
+    let mut command = Command::new(schemathesis);
+    command
+        .current_dir(instance.home.path())
+        .args(["run", &format!("http://{}/api/v1/openapi.json", instance.api)])
+        .arg("--header")
+        .arg(format!("Authorization: Bearer {}", token.trim()))
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--no-shrink"])
+        .args(["--exclude-operation-id-regex", LEFT_OUT, "--request-timeout", LONGEST_ANSWER])
+        .args(["--exclude-checks", NOT_CHECKED])
+        .args(["--seed", "1", "--continue-on-failure", "--warnings", "off"]);
+    let status = command.stdin(Stdio::null()).status().context("cannot start schemathesis")?;
+    ensure!(status.success(), "the API and its OpenAPI document differ: see above");
+    Ok(())
+}
+
+/// The program, built.
+fn build(root: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root).args([
+        "build",
+        "--quiet",
+        "--package",
+        "hezar",
+        "--bin",
+        "hezar",
+        "--message-format",
+        "json",
+    ]);
+    let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the program does not build");
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    };
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).next_back().context("cargo built no program")
+}
+
+/// Starts an instance and waits until its API listens.
+fn start(program: &Path) -> anyhow::Result<Instance> {
+    let home = tempfile::tempdir()?;
+    let mut child = Command::new(program)
+        .args(["run", "--demo", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env("HEZAR_LOG_FORMAT", "json")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let log = BufReader::new(child.stderr.take().context("no log")?);
+    let (found, address) = mpsc::channel();
+    // The log is read to its end, so that the instance never waits for a reader.
+    thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["message"] == "api listens" {
+                let _ = found.send(event["address"].as_str().and_then(|text| text.parse().ok()));
+            }
+        }
+    });
+    match address.recv_timeout(START) {
+        Ok(Some(api)) => Ok(Instance { child, home, api }),
+        found => {
+            let _ = child.kill();
+            let _ = child.wait();
+            anyhow::bail!("the instance did not start: {found:?}")
+        }
+    }
+}
