@@ -40,6 +40,14 @@ impl Api {
         Ok(wanted.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
     }
 
+    /// The text of the answer to one GET of a whole path.
+    ///
+    /// # Errors
+    /// When it does not succeed.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        self.send("GET", path, "").await
+    }
+
     async fn send(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect(self.address).await.context("the API")?;
         let request = format!(

@@ -1,10 +1,15 @@
-//! From a store of 100,000 nodes to the first answered request: time and memory. `HEZAR_STARTUP_NODES` sets another number,
-//! up to 1,000,000.
+//! From a store of 100,000 nodes to the first answered request: time and memory; then how fast the control API answers what is
+//! asked of it again and again. `HEZAR_STARTUP_NODES` sets another number, up to 1,000,000.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::ensure;
-use hezar_bench::{Watched, command, configure, free_address, get, median};
+use hezar_bench::{Watched, api::Api, command, configure, free_address, get, median};
 use hezar_lab::{Kind, World, WorldConfig};
 
 /// Nodes without `HEZAR_STARTUP_NODES`.
@@ -12,6 +17,8 @@ const NODES: usize = 100_000;
 /// The most that the pool takes by default.
 const MOST: usize = 1_000_000;
 const RUNS: usize = 5;
+/// Requests for each path of the API.
+const ROUNDS: usize = 9;
 const LIMIT: Duration = Duration::from_secs(1200);
 
 #[tokio::main]
@@ -36,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(home: &std::path::Path, nodes: usize) -> anyhow::Result<()> {
+fn measure(home: &Path, nodes: usize) -> anyhow::Result<()> {
     let begun = Instant::now();
     let (status, peak) = Watched::start(&mut command(home, &["fetch"])?)?.wait(LIMIT)?;
     ensure!(status.success(), "hezar fetch failed");
@@ -45,17 +52,16 @@ fn measure(home: &std::path::Path, nodes: usize) -> anyhow::Result<()> {
     let (status, peak) = Watched::start(&mut command(home, &["probe"])?)?.wait(LIMIT)?;
     ensure!(status.success(), "hezar probe failed");
     println!("probe  {nodes} living nodes: {:.2} s, peak {} MiB", begun.elapsed().as_secs_f64(), peak / 1024);
+    starts(home, nodes)?;
+    control(home, nodes)
+}
+
+/// Starts the program again and again.
+fn starts(home: &Path, nodes: usize) -> anyhow::Result<()> {
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        let proxy = free_address()?;
-        let api = free_address()?;
         let begun = Instant::now();
-        let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
-        let mut instance = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
-        while !matches!(get(proxy, "http://demo.hezar/generate_204", Duration::from_secs(5)), Ok((204, _))) {
-            ensure!(begun.elapsed() < LIMIT, "no answer through the proxy");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let (mut instance, _) = start(home)?;
         times.push(begun.elapsed().as_secs_f64());
         let (_, resident) = instance.memory();
         memory.push(resident as f64 / 1024.0);
@@ -65,5 +71,44 @@ fn measure(home: &std::path::Path, nodes: usize) -> anyhow::Result<()> {
         median(&mut times.clone()),
         median(&mut memory)
     );
+    Ok(())
+}
+
+/// Starts the program and waits until it answers through the proxy; gives the address of its API, too.
+fn start(home: &Path) -> anyhow::Result<(Watched, SocketAddr)> {
+    let (proxy, api) = (free_address()?, free_address()?);
+    let begun = Instant::now();
+    let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
+    let instance = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
+    while !matches!(get(proxy, "http://demo.hezar/generate_204", Duration::from_secs(5)), Ok((204, _))) {
+        ensure!(begun.elapsed() < LIMIT, "no answer through the proxy");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok((instance, api))
+}
+
+/// How long the answers take that monitors and pages ask for again and again, while nothing else goes on.
+fn control(home: &Path, nodes: usize) -> anyhow::Result<()> {
+    let (_instance, address) = start(home)?;
+    let token = fs::read_to_string(home.join("hezar-data").join("token"))?.trim().to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let api = Api { address, token };
+    for path in ["/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/history"] {
+        let mut times = Vec::new();
+        for _ in 0..=ROUNDS {
+            // Answers that are kept for a second are made anew.
+            std::thread::sleep(Duration::from_millis(1100));
+            let begun = Instant::now();
+            runtime.block_on(api.get(path))?;
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        // The first one opens what the others find open.
+        let first = times.remove(0);
+        let worst = times.iter().copied().fold(0.0, f64::max);
+        println!(
+            "{path:16} {nodes} nodes: median {:.1} ms, worst {worst:.1} ms of {ROUNDS}; the first {first:.1} ms",
+            median(&mut times)
+        );
+    }
     Ok(())
 }

@@ -30,9 +30,10 @@ pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
     ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
     ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
-    FetchRequest, FetchedDto, HealthDto, HealthzDto, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
-    LinkDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodesEvent,
-    NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, RejectDto,
+    FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto, HistoryLatencyDto, HistoryPointDto,
+    HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery,
+    MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter,
+    NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, ReadyDto, RejectDto,
     ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteEvidenceDto, SitesQuery, SourceDto,
     StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto,
     UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
@@ -42,7 +43,7 @@ pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
-pub use ports::{Control, LivePort, NodesPort, SessionsPort, SettingsPort, UsagePort};
+pub use ports::{Control, HistoryPort, LivePort, NodesPort, SessionsPort, SettingsPort, UsagePort};
 pub use problem::ProblemDto;
 pub use router::openapi_json;
 pub use saved::Saved;

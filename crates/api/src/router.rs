@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    http::header,
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ApiError, Control, HealthzDto, Scope, guard::Guard, openapi, page, state::ApiState, v1};
+use crate::{ApiError, Control, HealthzDto, ReadyDto, Scope, guard::Guard, openapi, page, state::ApiState, v1};
 
 /// The router that serves the API.
 pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: CancellationToken) -> axum::Router {
@@ -39,6 +39,7 @@ pub fn openapi_json() -> String {
 fn described(v1: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(healthz))
+        .routes(routes!(readyz))
         .routes(routes!(metrics))
         .nest(openapi::PREFIX, page::session_routes().merge(v1))
 }
@@ -71,6 +72,17 @@ async fn need_token(State(state): State<ApiState>, mut request: Request, next: N
 #[utoipa::path(get, path = "/healthz", tag = "status", security(()), responses((status = 200, body = HealthzDto)))]
 async fn healthz(State(state): State<ApiState>) -> Json<HealthzDto> {
     Json(HealthzDto { status: "ok".to_owned(), serving: state.control.health().serving })
+}
+
+/// Says whether requests can be served: listeners are open, and nodes carry traffic. For load balancers.
+#[utoipa::path(
+    get, path = "/readyz", tag = "status", security(()),
+    responses((status = 200, body = ReadyDto), (status = 503, body = ReadyDto, description = "Not now; the body says why."))
+)]
+async fn readyz(State(state): State<ApiState>) -> (StatusCode, Json<ReadyDto>) {
+    let ready = state.control.ready();
+    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ready))
 }
 
 /// All metrics in the OpenMetrics text form; they are at most one second old.

@@ -61,6 +61,7 @@ impl Diagnosis {
     pub(crate) async fn watch(&self, stop: CancellationToken) {
         loop {
             self.refresh();
+            self.table.renew_census(self.pool.snapshot()).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(EVERY) => {}

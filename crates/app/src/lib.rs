@@ -13,6 +13,7 @@ mod diagnosis;
 mod exposure;
 mod geo;
 mod greeting;
+mod history;
 mod instance;
 mod logs;
 mod nodes;

@@ -58,6 +58,8 @@ pub struct NodeSums {
     pub unsupported: u64,
     /// Caught tampering.
     pub quarantined: u64,
+    /// Switched off by an operator.
+    pub disabled: u64,
 }
 
 impl NodeSums {
@@ -71,6 +73,7 @@ impl NodeSums {
             dead: change(self.dead),
             unsupported: change(self.unsupported),
             quarantined: change(self.quarantined),
+            disabled: change(self.disabled),
         }
     }
 
@@ -81,6 +84,7 @@ impl NodeSums {
         self.dead = self.dead.saturating_add(other.dead);
         self.unsupported = self.unsupported.saturating_add(other.unsupported);
         self.quarantined = self.quarantined.saturating_add(other.quarantined);
+        self.disabled = self.disabled.saturating_add(other.disabled);
     }
 }
 

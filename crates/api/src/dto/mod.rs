@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 mod actions;
+mod history;
 mod inventory;
 mod live;
 mod trial;
 mod usage;
 
 pub use actions::*;
+pub use history::*;
 pub use inventory::*;
 pub use live::*;
 pub use trial::*;

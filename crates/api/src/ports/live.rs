@@ -5,14 +5,17 @@ use tokio::sync::watch;
 
 use crate::{
     ApiError, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, EventHub, ExplainDto,
-    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, StatusDto, TestReport, TestRequest, TrafficDto,
-    VersionDto,
+    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, ReadyDto, StatusDto, TestReport, TestRequest,
+    TrafficDto, VersionDto,
 };
 /// What goes on now: state, metrics, and what a request could use.
 #[async_trait]
 pub trait LivePort: Send + Sync + 'static {
     /// Whether nodes carry traffic, in a time that does not depend on how many there are.
     fn health(&self) -> HealthDto;
+
+    /// Whether requests can be served, in a time that does not depend on how many nodes there are.
+    fn ready(&self) -> ReadyDto;
 
     /// The state of the whole instance.
     fn status(&self) -> StatusDto;

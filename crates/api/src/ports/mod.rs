@@ -1,11 +1,13 @@
 //! The ports from the API to the running instance, by what they are about; the application implements them.
 
+mod history;
 mod live;
 mod nodes;
 mod sessions;
 mod settings;
 mod usage;
 
+pub use history::HistoryPort;
 pub use live::LivePort;
 pub use nodes::NodesPort;
 pub use sessions::SessionsPort;
@@ -13,6 +15,6 @@ pub use settings::SettingsPort;
 pub use usage::UsagePort;
 
 /// What the API can ask of a running instance: all ports together.
-pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort {}
+pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort {}
 
-impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort> Control for T {}
+impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort> Control for T {}

@@ -246,6 +246,10 @@ impl LivePort for Fake {
         HealthDto { serving: true }
     }
 
+    fn ready(&self) -> ReadyDto {
+        ReadyDto { ready: false, reason: Some("no node works".into()) }
+    }
+
     fn status(&self) -> StatusDto {
         StatusDto {
             version: "0".into(),

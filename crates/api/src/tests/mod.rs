@@ -3,6 +3,7 @@
 mod contract;
 mod document;
 mod fake;
+mod history;
 mod live;
 mod page;
 mod upgrade;
@@ -99,6 +100,24 @@ async fn one_node() {
     assert_eq!(ask(&request("GET", "/api/v1/nodes/ff/link", "")).await.0, 404);
     assert_eq!(ask(&request("DELETE", &format!("/api/v1/nodes/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("DELETE", "/api/v1/nodes/ff", "")).await.0, 404);
+}
+
+#[tokio::test]
+async fn history_probes_and_readiness() {
+    let (status, body) = ask(&request("GET", "/api/v1/history?from=0&to=120000&step=120&series=nodes,bytes", "")).await;
+    let history: HistoryDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, history.step, history.points.len()), (200, 120, 1));
+    assert!(!body.contains("latency"), "what is missing is left out: {body}");
+    assert_eq!(ask(&request("GET", "/api/v1/history?since=0", "")).await.0, 400);
+    let id = node().id;
+    let (status, body) = ask(&request("GET", &format!("/api/v1/nodes/{id}/probes"), "")).await;
+    let probes: NodeProbesDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, probes.probes.len(), probes.probes[1].counted), (200, 2, false));
+    assert_eq!(ask(&request("GET", "/api/v1/nodes/ff/probes", "")).await.0, 404);
+    // For a load balancer: no token, and the status says it.
+    let (status, body) = ask("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let ready: ReadyDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, ready.ready, ready.reason.as_deref()), (503, false, Some("no node works")));
 }
 
 #[tokio::test]

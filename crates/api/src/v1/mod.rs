@@ -6,6 +6,7 @@ mod connections;
 mod document;
 mod events;
 mod exits;
+mod history;
 mod jobs;
 mod log;
 mod nodes;
@@ -25,6 +26,7 @@ use crate::{page, state::ApiState};
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(status::routes())
+        .merge(history::routes())
         .merge(nodes::routes())
         .merge(exits::routes())
         .merge(bans::routes())

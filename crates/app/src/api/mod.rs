@@ -7,6 +7,7 @@ pub(crate) mod connections;
 pub(crate) mod events;
 mod exits;
 mod explain;
+mod history;
 mod listing;
 mod live;
 mod log;
@@ -28,8 +29,8 @@ use hezar_api::{
     ConnectionsQuery, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
     FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort,
     LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest,
-    ProxyDto, ProxyQuery, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort, SessionsQuery,
-    SettingsPort, SiteEvidenceDto, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
+    ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort,
+    SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
@@ -182,6 +183,18 @@ impl LivePort for ApiBackend {
 
     fn health(&self) -> HealthDto {
         HealthDto { serving: self.pool.snapshot().counts().routable() > 0 }
+    }
+
+    fn ready(&self) -> ReadyDto {
+        if self.listeners.addresses().is_empty() {
+            return ReadyDto { ready: false, reason: Some("no listener is open".to_owned()) };
+        }
+        if self.pool.snapshot().counts().routable() > 0 {
+            return ReadyDto { ready: true, reason: None };
+        }
+        let line = self.diagnosis.line.read().clone();
+        let reason = line.map_or_else(|| "no node carries traffic".to_owned(), |line| line.to_string());
+        ReadyDto { ready: false, reason: Some(reason) }
     }
 
     fn status(&self) -> StatusDto {

@@ -107,7 +107,7 @@ impl ApiBackend {
 
 /// Counts one result.
 fn count(report: &mut ProbeReport, answer: &ProbeAnswer) {
-    let probed = probed(answer);
+    let probed = probed_dto(answer);
     report.pending -= 1;
     *(if probed.works { &mut report.works } else { &mut report.failed }) += 1;
     if report.nodes.len() < ProbeReport::MOST_RESULTS {
@@ -119,24 +119,25 @@ const fn progress(total: usize, pending: usize) -> JobProgress {
     JobProgress { done: total - pending, total }
 }
 
-fn probed(answer: &ProbeAnswer) -> ProbedDto {
-    let mut probed = ProbedDto { id: answer.id.to_string(), works: false, latency_ms: None, error: None, stage: None };
-    let code = match answer.result {
+fn probed_dto(answer: &ProbeAnswer) -> ProbedDto {
+    let (latency_ms, stage, error) = probed(&answer.result);
+    ProbedDto { id: answer.id.to_string(), works: error.is_none(), latency_ms, error, stage }
+}
+
+/// What a probe found: how long it took in milliseconds, or the stage and the code of what went wrong.
+pub(super) fn probed(result: &ProbeResult) -> (Option<u64>, Option<String>, Option<String>) {
+    let code = match *result {
         ProbeResult::Works(latency) => {
-            probed.works = true;
-            probed.latency_ms = Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
-            return probed;
+            return (Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)), None, None);
         }
         ProbeResult::Failed { stage, code, .. } => {
-            probed.stage = Some(stage.name().to_owned());
-            code
+            return (None, Some(stage.name().to_owned()), Some(code.to_string()));
         }
         ProbeResult::Tampered(code) | ProbeResult::Inconclusive(code) | ProbeResult::Unsupported(code) => code,
         ProbeResult::Panicked => Code::new(ApiError::Internal.code()),
         ProbeResult::Gone => Code::new(ApiError::NotFound.code()),
     };
-    probed.error = Some(code.to_string());
-    probed
+    (None, None, Some(code.to_string()))
 }
 
 /// What reading a source gave, as the API and `hezar fetch --json` say it.

@@ -25,6 +25,7 @@ use crate::{
     convert,
     diagnosis::Diagnosis,
     greeting::Greeting,
+    history::HistoryRecorder,
     places::UserFolders,
     running::Announcement,
     runtime::{
@@ -143,6 +144,17 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
             }),
         );
     }
+    let history = HistoryRecorder::new(
+        Arc::clone(&base.pool),
+        metrics.clone(),
+        base.clock,
+        Arc::clone(&base.store),
+        store_task.writer.clone(),
+    );
+    tasks.restarting(
+        "history",
+        every_time(&stop, Arc::new(history), |history, stop| async move { history.run(stop).await }),
+    );
     if let Some(geo) = base.geo.clone() {
         tasks.restarting(
             "geo",

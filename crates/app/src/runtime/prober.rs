@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use hezar_probe::{Geo, ProbeMetrics, Prober};
+use hezar_probe::{Geo, ProbeLog, ProbeMetrics, Prober};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,8 @@ type Maker = Box<dyn Fn(&Config) -> anyhow::Result<Prober> + Send + Sync>;
 /// The place of the prober that works now.
 pub(crate) struct ProberSlot {
     make: Maker,
+    /// The last probes of each node, also those of probers that worked before.
+    log: ProbeLog,
     /// The prober, and what ends it when another one takes its place.
     current: RwLock<(Arc<Prober>, CancellationToken)>,
 }
@@ -24,6 +26,7 @@ impl ProberSlot {
     pub(crate) fn new(base: &mut Base) -> anyhow::Result<Self> {
         let metrics = ProbeMetrics::default();
         metrics.register(&mut base.registry);
+        let log = metrics.log().clone();
         let (pool, engine, clock) = (Arc::clone(&base.pool), Arc::clone(&base.engine), base.clock);
         let tls = base.native.tls().clone();
         let (geo, share) = (base.geo.clone(), base.probe_share());
@@ -35,12 +38,17 @@ impl ProberSlot {
             Prober::new(config, pool, engine, &tls, geo, clock, metrics.clone()).context("probe")
         });
         let first = Arc::new(make(&base.config)?);
-        Ok(Self { make, current: RwLock::new((first, CancellationToken::new())) })
+        Ok(Self { make, log, current: RwLock::new((first, CancellationToken::new())) })
     }
 
     /// The prober that works now.
     pub(crate) fn get(&self) -> Arc<Prober> {
         Arc::clone(&self.current.read().0)
+    }
+
+    /// The last probes of each node.
+    pub(crate) const fn log(&self) -> &ProbeLog {
+        &self.log
     }
 
     /// A prober for another configuration, which does not work yet.

@@ -15,7 +15,7 @@ use hezar_fetch::SubscriptionInfo;
 use hezar_pool::{ExitKey, LeftOut, Node, Snapshot, SourceName};
 use hezar_store::{Change, SourceRow, Writer, WriterClosed};
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::quality;
 use crate::{
@@ -26,6 +26,10 @@ use crate::{
 
 /// How old the counts over all nodes may be: making them walks over every node.
 const CENSUS_AGE: Duration = Duration::from_secs(1);
+/// The same for a large pool.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// The most nodes that are walked over while somebody waits for the counts: about two milliseconds.
+const SMALL: usize = 5000;
 
 /// The rows of all sources. Cheap to clone.
 #[derive(Clone)]
@@ -40,8 +44,25 @@ pub(crate) struct SourceTable {
     forgotten: Arc<AtomicU64>,
 }
 
-/// When the counts were made, and the counts.
-type Counted = (Instant, Arc<Census>);
+/// Counts, with when they were made and how long that took.
+#[derive(Debug)]
+struct Counted {
+    at: Instant,
+    took: Duration,
+    /// The nodes that there were.
+    total: usize,
+    census: Arc<Census>,
+}
+
+impl Counted {
+    fn make(snapshot: &Snapshot<Payload>) -> Self {
+        let begun = Instant::now();
+        let mut schemes: HashMap<&'static str, usize> = HashMap::new();
+        snapshot.nodes().for_each(|node| *schemes.entry(node.spec().scheme()).or_default() += 1);
+        let census = Arc::new(Census { listed: count(snapshot.nodes().map(AsRef::as_ref)), schemes });
+        Self { at: Instant::now(), took: begun.elapsed(), total: snapshot.counts().total(), census }
+    }
+}
 
 /// Counts over all nodes at a moment.
 #[derive(Debug, Default)]
@@ -160,19 +181,40 @@ impl SourceTable {
         }
     }
 
-    /// The counts over all nodes, made at most once a second. It may walk over every node: not on a thread that carries traffic.
+    /// The counts over all nodes. Those of a small pool are made here, at most once a second; those of a large one are the last
+    /// that [`SourceTable::renew_census`] made, so that nobody who asks waits for a walk over a million nodes.
     pub(crate) fn census(&self, snapshot: &Snapshot<Payload>) -> Arc<Census> {
         let mut last = self.census.lock();
-        if let Some((made, census)) = &*last
-            && made.elapsed() < CENSUS_AGE
+        if let Some(counted) = &*last
+            && (counted.at.elapsed() < CENSUS_AGE || snapshot.counts().total() > SMALL)
         {
-            return Arc::clone(census);
+            return Arc::clone(&counted.census);
         }
-        let mut schemes: HashMap<&'static str, usize> = HashMap::new();
-        snapshot.nodes().for_each(|node| *schemes.entry(node.spec().scheme()).or_default() += 1);
-        let census = Arc::new(Census { listed: count(snapshot.nodes().map(AsRef::as_ref)), schemes });
-        *last = Some((Instant::now(), Arc::clone(&census)));
+        let counted = Counted::make(snapshot);
+        let census = Arc::clone(&counted.census);
+        *last = Some(counted);
         census
+    }
+
+    /// Makes the counts of a large pool anew when they are old: after ten seconds, or after a second when the pool has become much
+    /// larger or smaller, and not before twenty times what it takes. Call it about once a second.
+    pub(crate) async fn renew_census(&self, snapshot: Arc<Snapshot<Payload>>) {
+        let total = snapshot.counts().total();
+        if total <= SMALL {
+            return;
+        }
+        let due = |counted: &Counted| {
+            let changed = counted.total.abs_diff(total) > total / 10;
+            let age = if changed { CENSUS_AGE } else { RENEW_EVERY };
+            counted.at.elapsed() >= age.max(counted.took * 20)
+        };
+        if !self.census.lock().as_ref().is_none_or(due) {
+            return;
+        }
+        // A panic in it is logged by its hook; the next second tries again.
+        if let Ok(counted) = spawn_blocking(move || Counted::make(&snapshot)).await {
+            *self.census.lock() = Some(counted);
+        }
     }
 
     /// The sources with what they list, and with what the pool left out of their lists.
@@ -200,7 +242,7 @@ fn dto(row: &SourceRow, listed: Option<&Listed>) -> SourceDto {
         kind: row.kind.to_string(),
         nodes: listed.nodes,
         healthy: listed.healthy,
-        exits: listed.exits.len(),
+        exits: listed.exits,
         unique_exits: listed.unique,
         half_life_s: quality::half_life(row).map(|half| half.as_secs()),
         quarantined: quality::is_unproductive(row),
@@ -233,7 +275,7 @@ pub(crate) struct Listed {
     pub(crate) nodes: usize,
     pub(crate) healthy: usize,
     /// The exits behind the healthy ones.
-    pub(crate) exits: HashSet<ExitKey>,
+    pub(crate) exits: usize,
     /// How many of these exits no other source gives.
     pub(crate) unique: usize,
 }
@@ -241,6 +283,7 @@ pub(crate) struct Listed {
 /// What every source gives now.
 pub(crate) fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashMap<Arc<str>, Listed> {
     let mut listed: HashMap<Arc<str>, Listed> = HashMap::new();
+    let mut exits: HashMap<Arc<str>, HashSet<ExitKey>> = HashMap::new();
     // The one source that gives an exit; `None` when several do.
     let mut givers: HashMap<ExitKey, Option<Arc<str>>> = HashMap::new();
     for node in nodes {
@@ -252,12 +295,15 @@ pub(crate) fn count<'a>(nodes: impl Iterator<Item = &'a Node<Payload>>) -> HashM
                 continue;
             }
             entry.healthy += 1;
-            entry.exits.insert(exit);
+            exits.entry(Arc::clone(&listing.source)).or_default().insert(exit);
             let giver = givers.entry(exit).or_insert_with(|| Some(Arc::clone(&listing.source)));
             if giver.as_ref().is_some_and(|giver| *giver != listing.source) {
                 *giver = None;
             }
         }
+    }
+    for (source, exits) in exits {
+        listed.entry(source).or_default().exits = exits.len();
     }
     for source in givers.into_values().flatten() {
         if let Some(entry) = listed.get_mut(&source) {

@@ -288,3 +288,38 @@ async fn a_file_that_has_become_a_page_takes_no_node_away() {
     stop.cancel();
     writing.await.unwrap();
 }
+
+/// A list of this many nodes from a source named `list`.
+fn grow(pool: &Nodes, nodes: usize) {
+    let node = |n: usize| {
+        let link = format!("socks5://user{n}:x@192.0.2.1:1080");
+        (hezar_formats::parse_link(&link).unwrap().0, hezar_core::Label::default())
+    };
+    let nodes = (0..nodes).map(node).collect();
+    let list = PoolChange::List { source: "list".into(), allow_private: false, nodes, complete: true };
+    pool.apply(list, Timestamp(1));
+}
+
+/// Whoever asks for the counts of a large pool gets the last ones at once, and a small pool is counted when somebody asks.
+#[tokio::test]
+async fn the_counts_of_a_large_pool_are_made_beside_the_requests() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = hezar_store::Sqlite::open(&directory.path().join("hezar.db"), Access::Exclusive).await.unwrap();
+    let (writer, _task) = Writer::new(Arc::new(store), WriterConfig::default());
+    let table = SourceTable::new(Vec::new(), writer.clone());
+    let pool = Nodes::new(Rules::default());
+    grow(&pool, 10);
+    table.renew_census(pool.snapshot()).await;
+    let small = table.census(&pool.snapshot());
+    assert_eq!(small.schemes.get("socks5"), Some(&10));
+    grow(&pool, 6000);
+    assert!(Arc::ptr_eq(&small, &table.census(&pool.snapshot())), "a walk over many nodes is not for a request");
+    let fresh = SourceTable::new(Vec::new(), writer);
+    fresh.renew_census(pool.snapshot()).await;
+    let large = fresh.census(&pool.snapshot());
+    assert_eq!((large.schemes.get("socks5"), large.listed["list"].nodes), (Some(&6000), 6000));
+    grow(&pool, 5999);
+    assert!(Arc::ptr_eq(&large, &fresh.census(&pool.snapshot())));
+    fresh.renew_census(pool.snapshot()).await;
+    assert!(Arc::ptr_eq(&large, &fresh.census(&pool.snapshot())), "not before its time");
+}

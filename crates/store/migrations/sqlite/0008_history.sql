@@ -12,6 +12,7 @@ CREATE TABLE history (
     dead        BIGINT NOT NULL,
     unsupported BIGINT NOT NULL,
     quarantined BIGINT NOT NULL,
+    disabled    BIGINT NOT NULL,
     up          BIGINT NOT NULL,
     down        BIGINT NOT NULL,
     requests    TEXT   NOT NULL,

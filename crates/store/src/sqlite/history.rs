@@ -11,10 +11,10 @@ use crate::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub(super) async fn put(connection: &mut SqliteConnection, row: &HistoryRow) -> Result<(), sqlx::Error> {
     // Without `..`: a field that is added must be written here.
     let HistorySample { samples, nodes, requests, up, down, latency } = &row.sample;
-    let NodeSums { new, healthy, suspect, dead, unsupported, quarantined } = *nodes;
+    let NodeSums { new, healthy, suspect, dead, unsupported, quarantined, disabled } = *nodes;
     let requests: Vec<String> = requests.iter().map(|(code, number)| format!("{code}={number}")).collect();
     let latency: Vec<String> = latency.counts().iter().map(u64::to_string).collect();
-    let numbers = [*samples, new, healthy, suspect, dead, unsupported, quarantined, *up, *down];
+    let numbers = [*samples, new, healthy, suspect, dead, unsupported, quarantined, disabled, *up, *down];
     let query = sqlx::query(queries::PUT_HISTORY).bind(seconds(row.step)).bind(convert::from_time(row.at));
     let query = numbers.into_iter().fold(query, |query, number| query.bind(convert::from_count(number)));
     query.bind(requests.join(",")).bind(latency.join(",")).execute(connection).await?;
@@ -58,15 +58,16 @@ fn sample(row: &SqliteRow) -> Result<HistorySample, sqlx::Error> {
         dead: count(5)?,
         unsupported: count(6)?,
         quarantined: count(7)?,
+        disabled: count(8)?,
     };
     let pair = |text: &str| {
         let (code, number) = text.split_once('=')?;
         Some((code.into(), number.parse().ok()?))
     };
-    let requests = row.try_get::<&str, _>(10)?.split(',').filter_map(pair).collect();
-    let counts = row.try_get::<&str, _>(11)?.split(',').map(|text| text.parse().unwrap_or(0));
+    let requests = row.try_get::<&str, _>(11)?.split(',').filter_map(pair).collect();
+    let counts = row.try_get::<&str, _>(12)?.split(',').map(|text| text.parse().unwrap_or(0));
     let latency = LatencyBuckets::from_counts(counts);
-    Ok(HistorySample { samples: count(1)?, nodes, requests, up: count(8)?, down: count(9)?, latency })
+    Ok(HistorySample { samples: count(1)?, nodes, requests, up: count(9)?, down: count(10)?, latency })
 }
 
 fn seconds(step: HistoryStep) -> i64 {

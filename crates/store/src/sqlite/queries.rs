@@ -77,13 +77,13 @@ pub(super) const SELECT_LISTINGS: &str = "SELECT source, group_concat(proxy, '')
 
 /// Must follow the order in which `history::put` binds.
 pub(super) const PUT_HISTORY: &str = "INSERT INTO history (step, at, samples, new, healthy, suspect, dead, unsupported, \
-     quarantined, up, down, requests, latency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     quarantined, disabled, up, down, requests, latency) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT (step, at) DO UPDATE SET samples = excluded.samples, new = excluded.new, healthy = excluded.healthy, \
      suspect = excluded.suspect, dead = excluded.dead, unsupported = excluded.unsupported, \
-     quarantined = excluded.quarantined, up = excluded.up, down = excluded.down, requests = excluded.requests, \
+     quarantined = excluded.quarantined, disabled = excluded.disabled, up = excluded.up, down = excluded.down, requests = excluded.requests, \
      latency = excluded.latency";
-pub(super) const SELECT_HISTORY: &str = "SELECT at, samples, new, healthy, suspect, dead, unsupported, quarantined, up, \
-     down, requests, latency FROM history WHERE step = ? AND at >= ? AND at < ? ORDER BY at";
+pub(super) const SELECT_HISTORY: &str = "SELECT at, samples, new, healthy, suspect, dead, unsupported, quarantined, \
+     disabled, up, down, requests, latency FROM history WHERE step = ? AND at >= ? AND at < ? ORDER BY at";
 pub(super) const PRUNE_HISTORY: &str = "DELETE FROM history WHERE step = ? AND at < ?";
 
 pub(super) const DELETE_NODES: &str = "DELETE FROM proxies WHERE id IN (SELECT value FROM json_each(?))";

@@ -20,6 +20,7 @@ fn row(step: HistoryStep, at: u64) -> Change {
             dead: 560_000,
             unsupported: 7000,
             quarantined: 3,
+            disabled: 2,
         },
         requests: codes.iter().map(|code| ((*code).into(), 10_000 + busy)).collect(),
         up: 12_345_678 * busy,

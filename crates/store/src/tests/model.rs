@@ -256,12 +256,12 @@ fn session() -> impl Strategy<Value = SessionRow> {
 fn history_row() -> impl Strategy<Value = HistoryRow> {
     let requests = proptest::collection::btree_map("[a-z]-[a-z]", any::<u32>(), 0..4);
     let step = proptest::sample::select(HistoryStep::ALL.to_vec());
-    (step, 0..12_u64, any::<[u32; 6]>(), requests, any::<[u32; 2]>()).prop_map(
+    (step, 0..12_u64, any::<[u32; 7]>(), requests, any::<[u32; 2]>()).prop_map(
         |(step, minute, numbers, requests, [up, down])| {
-            let [new, healthy, suspect, dead, unsupported, quarantined] = numbers.map(u64::from);
+            let [new, healthy, suspect, dead, unsupported, quarantined, disabled] = numbers.map(u64::from);
             let sample = HistorySample {
                 samples: minute,
-                nodes: NodeSums { new, healthy, suspect, dead, unsupported, quarantined },
+                nodes: NodeSums { new, healthy, suspect, dead, unsupported, quarantined, disabled },
                 requests: requests.into_iter().map(|(code, number)| (code.into(), number.into())).collect(),
                 up: up.into(),
                 down: down.into(),
