@@ -52,6 +52,12 @@ pub enum ApiError {
     /// There is no such page, node or session.
     #[error("not found")]
     NotFound,
+    /// It is there already, or it is said in another place.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store could not be written, and so nothing was changed.
+    #[error("{0}")]
+    NotStored(String),
     /// No node that works fits the session.
     #[error("no healthy upstream proxy fits this session")]
     NoExit,
@@ -92,6 +98,14 @@ impl ApiError {
         CodeDoc::new("api-busy", "As much of the work that was asked for is under way as there may be (HTTP 503)."),
         CodeDoc::new("api-internal", "The answer could not be made; the log says why. This is a bug (HTTP 500)."),
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
+        CodeDoc::new(
+            "api-conflict",
+            "An object of this name is there already, or is said in the configuration file, or its address is taken (HTTP 409).",
+        ),
+        CodeDoc::new(
+            "api-not-stored",
+            "The store could not be written, so that a change that must last was not made (HTTP 503).",
+        ),
         CodeDoc::new("api-no-exit", "No healthy node fits the session that was to be rotated (HTTP 503)."),
         CodeDoc::new(
             "api-store-overflow",
@@ -120,6 +134,8 @@ impl ApiError {
             Self::Busy(_) => "api-busy",
             Self::Internal => "api-internal",
             Self::NotFound => "api-not-found",
+            Self::Conflict(_) => "api-conflict",
+            Self::NotStored(_) => "api-not-stored",
             Self::NoExit => "api-no-exit",
             Self::StoreOverflow => "api-store-overflow",
             Self::StoreRefused => "api-store-refused",
@@ -139,8 +155,11 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::NotStored(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }

@@ -38,12 +38,16 @@ pub use dto::{
     StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto,
     UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
+pub use dto::{
+    AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,
+    ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, TokenDto, TokenRequest,
+};
 pub use error::ApiError;
 pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
-pub use ports::{Control, HistoryPort, LivePort, NodesPort, SessionsPort, SettingsPort, UsagePort};
+pub use ports::{Control, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, UsagePort};
 pub use problem::ProblemDto;
 pub use router::openapi_json;
 pub use saved::Saved;

@@ -35,7 +35,11 @@ const TAGS: &[(&str, &str)] = &[
     ("connections", "Requests, tunnels and associations that are alive."),
     ("jobs", "Work that goes on after its request was answered."),
     ("usage", "What users have moved."),
-    ("settings", "Sources and the configuration."),
+    (
+        "settings",
+        "Sources, listeners, users and settings: what the file says, and what is made while the program runs.",
+    ),
+    ("tokens", "Who may do what, and the record of changes."),
     ("page", "How browsers sign in to the web page."),
 ];
 
@@ -45,6 +49,10 @@ const ALWAYS: &[u16] = &[400, 421, 500, 503];
 const GUARDED: &[u16] = &[401, 403];
 /// Statuses of refusals of routes that read a body.
 const WITH_BODY: &[u16] = &[408, 413, 415];
+/// The status of routes that make or change what may be there already, or in another place.
+const WITH_NAMES: &[u16] = &[409];
+/// What these routes begin with, behind [`PREFIX`].
+const NAMED: &[&str] = &["/sources", "/listeners", "/users", "/settings", "/tokens"];
 /// The status of routes that name one thing in their path.
 const WITH_SEGMENT: &[u16] = &[404];
 
@@ -74,7 +82,7 @@ fn components() -> Components {
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
     let name = ProblemDto::name().into_owned();
     components.schemas.insert(name.clone(), ProblemDto::schema());
-    for status in [ALWAYS, GUARDED, WITH_BODY, WITH_SEGMENT].concat() {
+    for status in [ALWAYS, GUARDED, WITH_BODY, WITH_SEGMENT, WITH_NAMES].concat() {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(&name))).build();
         let response = ResponseBuilder::new().description(reason(status)).content(PROBLEM_JSON, content).build();
         components.responses.insert(format!("Problem{status}"), RefOr::T(response));
@@ -136,8 +144,11 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
 
 fn refusals(path: &str, method: &Method, operation: &mut Operation) {
     let guarded = path.starts_with(PREFIX);
+    let behind = path.strip_prefix(PREFIX).unwrap_or_default();
+    let changes_names = *method != Method::GET && NAMED.iter().any(|named| behind.starts_with(named));
     let kinds = [
         (true, ALWAYS),
+        (changes_names, WITH_NAMES),
         (guarded, GUARDED),
         (operation.request_body.is_some(), WITH_BODY),
         (path.contains('{'), WITH_SEGMENT),

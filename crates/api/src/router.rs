@@ -5,14 +5,20 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ApiError, Control, HealthzDto, ReadyDto, Scope, guard::Guard, openapi, page, state::ApiState, v1};
+use crate::{
+    ApiError, Caller, Control, HealthzDto, ReadyDto, Scope,
+    guard::{Guard, bearer},
+    openapi, page,
+    state::ApiState,
+    v1,
+};
 
 /// The router that serves the API.
 pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: CancellationToken) -> axum::Router {
@@ -51,11 +57,17 @@ async fn need_host(State(state): State<ApiState>, request: Request, next: Next) 
     }
 }
 
+/// Who sends a request: by the token of the configuration, or by one of the store.
+fn caller_of(state: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let stored = |error| bearer(headers).and_then(|token| state.control.caller(token)).ok_or(error);
+    state.guard.caller(headers).or_else(stored)
+}
+
 async fn need_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     if let Err(error) = state.page.adopt_cookie(&mut request) {
         return error.into_response();
     }
-    let caller = match state.guard.caller(request.headers()) {
+    let caller = match caller_of(&state, request.headers()) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };

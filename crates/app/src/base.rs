@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Atlas, Pool, Watch};
-use hezar_store::{SessionRow, SourceRow, Store};
+use hezar_store::{ControlContents, SessionRow, SourceRow, Store, TokenRow};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::{
     annotations::Annotations,
     bans::Bans,
-    config::{Config, MANUAL_PRIVATE},
+    config::{Config, ConfigReader, MANUAL_PRIVATE, ObjectKey, ObjectKind, StoredObject},
     convert,
     geo::{Countries, Networks},
     nodes::Nodes,
@@ -27,6 +27,10 @@ const SPARE_FILES: u64 = 256;
 /// The rooms that every command with a store needs.
 pub(crate) struct Base {
     pub(crate) config: Config,
+    /// The objects of the store, those that are left out of the configuration too.
+    pub(crate) objects: Vec<StoredObject>,
+    /// The tokens of the store.
+    pub(crate) tokens: Vec<TokenRow>,
     pub(crate) clock: Clock,
     /// The protocols that this program speaks itself.
     pub(crate) native: NativeEngine,
@@ -47,8 +51,8 @@ pub(crate) struct Base {
     pub(crate) sessions: Vec<SessionRow>,
     /// Everything that changes in the pool from its first moment.
     pub(crate) watch: Option<Watch>,
-    /// Countries of addresses, when a database is configured.
-    pub(crate) geo: Option<Arc<Countries>>,
+    /// Countries of addresses, as far as a database is configured.
+    pub(crate) geo: Arc<Countries>,
     /// Networks and cities of exits, when databases are configured.
     pub(crate) networks: Option<Arc<Networks>>,
     /// Whether the nodes are those of `--demo`.
@@ -57,15 +61,21 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Opens the store and fills the pool from it.
-    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+    /// Opens the store that a configuration names, adds the objects in it to the configuration, and fills the pool. Objects
+    /// that do not go together with the configuration are left out, each with a warning.
+    pub(crate) async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<Self> {
         let files = rlimit::raise_open_file_limit();
         create_data_folder(&config.data)?;
         let store =
             hezar_store::open(config.store.url.0.expose(), &config.data, hezar_store::Access::Exclusive).await?;
+        let (objects, tokens) = restore_control(store.load_control().await?);
+        let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
+        for problem in &config.left_out {
+            tracing::warn!("an object of the store is left out: {problem}");
+        }
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
-        let geo = config.geo.mmdb.as_deref().map(Countries::open).transpose()?.map(Arc::new);
+        let geo = Arc::new(Countries::open(config.geo.mmdb.as_deref())?);
         let networks = Networks::open(&config.geo)?.map(Arc::new);
         pool.set_atlas(networks.clone().map(|networks| networks as Arc<dyn Atlas>));
         let (parts, mut received) = mpsc::channel(2);
@@ -84,9 +94,9 @@ impl Base {
         let (annotations, more_repairs) = Annotations::restore(first.annotations, &pool);
         repairs.extend(more_repairs);
         // Reading links takes the processors' time; nothing else runs yet, but the store is read meanwhile.
-        let (nodes, countries, permissions, now) = (Arc::clone(&pool), geo.clone(), sources.clone(), clock.now());
+        let (nodes, countries, permissions, now) = (Arc::clone(&pool), Arc::clone(&geo), sources.clone(), clock.now());
         let restoring = tokio::task::spawn_blocking(move || {
-            let mut restorer = Restorer::new(first.listings, &permissions, &nodes, countries.as_deref(), now);
+            let mut restorer = Restorer::new(first.listings, &permissions, &nodes, Some(&*countries), now);
             while let Some(part) = received.blocking_recv() {
                 restorer.take(part.nodes, part.strange);
             }
@@ -105,6 +115,8 @@ impl Base {
         let registry = Registry::default();
         Ok(Self {
             config,
+            objects,
+            tokens,
             clock,
             native,
             engine,
@@ -129,6 +141,16 @@ impl Base {
         let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
         share.clamp(16, 2000)
     }
+}
+
+/// The objects that this program knows, and the tokens. What another part or a later version keeps in the same table stays there.
+fn restore_control(control: ControlContents) -> (Vec<StoredObject>, Vec<TokenRow>) {
+    let object = |row: hezar_store::ObjectRow| {
+        let key = ObjectKey::new(ObjectKind::from_name(&row.kind)?, row.name);
+        let value = serde_json::from_str(row.value.expose()).unwrap_or_default();
+        Some(StoredObject { key, value, changed: row.changed })
+    };
+    (control.objects.into_iter().filter_map(object).collect(), control.tokens)
 }
 
 fn create_data_folder(data: &Path) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `--demo`: a loopback world of real upstream servers, some of them dead or slow; no network needed.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use hezar_core::Label;
@@ -12,7 +12,11 @@ use hezar_store::StoreUrl;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::{base::Base, config::Config, output};
+use crate::{
+    base::Base,
+    config::{Config, ConfigOrigin, ObjectKey, ObjectKind},
+    output,
+};
 
 /// The name under which the world's nodes are listed.
 const SOURCE: &str = "demo";
@@ -27,34 +31,44 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// Starts the world and points the configuration at it.
-    pub(crate) async fn start(config: &mut Config) -> anyhow::Result<Self> {
+    /// Starts the world, and says how to try it at this address.
+    pub(crate) async fn start(listen: SocketAddr) -> anyhow::Result<Self> {
         let world = World::start(WorldConfig::demo()).await.context("cannot start the demonstration world")?;
-        let url = |path: &str| Url::parse(&format!("http://{DEMO_HOST}{path}"));
-        config.probe.url = url("/generate_204")?;
-        config.probe.trace_url = Some(url("/cdn-cgi/trace")?);
-        config.probe.expect_status = 204;
-        config.probe.expect_body = None;
-        let known = CanaryBody::Text("h".repeat(KNOWN).into());
-        config.probe.canaries = vec![CanaryPage { url: url(&format!("/bytes/{KNOWN}"))?, body: known }];
-        // Nothing outside this machine is asked, not even to find out whether the uplink works.
-        config.probe.control.clear();
-        config.probe.timeout = config.probe.timeout.min(Duration::from_secs(2));
-        config.probe.connect_timeout = config.probe.timeout;
-        config.probe.interval = config.probe.interval.min(Duration::from_secs(5));
-        config.sources.clear();
         // The servers' ports change with every start: a store of its own keeps them out of the real one.
         // Its random name, its mode 0700 and that it must be new keep other users of this machine out.
         let folder = tempfile::Builder::new().prefix("hezar-demo-").tempdir();
         let folder = folder.context("cannot create a temporary folder for the demonstration")?;
-        config.store.url = StoreUrl(format!("sqlite:{}", folder.path().join("demo.db").display()).into());
         output::note(format!(
-            "demo: {} upstream servers on loopback, some of them dead; try\n  curl -x http://{} http://{DEMO_HOST}/\n  curl -x socks5h://{} http://{DEMO_HOST}/",
+            "demo: {} upstream servers on loopback, some of them dead; try\n  curl -x http://{listen} http://{DEMO_HOST}/\n  curl -x socks5h://{listen} http://{DEMO_HOST}/",
             world.nodes().len(),
-            config.proxy.listen,
-            config.proxy.listen
         ));
         Ok(Self { world, folder })
+    }
+
+    /// Points a configuration at the world: its pages are asked for, and the sources of the file are not read. Those that somebody
+    /// adds while it runs are.
+    pub(crate) fn adaptation(&self) -> anyhow::Result<impl Fn(&mut Config) + Send + Sync + 'static> {
+        let url = |path: &str| Url::parse(&format!("http://{DEMO_HOST}{path}"));
+        let (probe, trace, known) = (url("/generate_204")?, url("/cdn-cgi/trace")?, url(&format!("/bytes/{KNOWN}"))?);
+        let store = StoreUrl(format!("sqlite:{}", self.folder.path().join("demo.db").display()).into());
+        Ok(move |config: &mut Config| {
+            config.probe.url = probe.clone();
+            config.probe.trace_url = Some(trace.clone());
+            config.probe.expect_status = 204;
+            config.probe.expect_body = None;
+            let body = CanaryBody::Text("h".repeat(KNOWN).into());
+            config.probe.canaries = vec![CanaryPage { url: known.clone(), body }];
+            // Nothing outside this machine is asked, not even to find out whether the uplink works.
+            config.probe.control.clear();
+            config.probe.timeout = config.probe.timeout.min(Duration::from_secs(2));
+            config.probe.connect_timeout = config.probe.timeout;
+            config.probe.interval = config.probe.interval.min(Duration::from_secs(5));
+            let origins = &config.origins;
+            let is_stored =
+                |name: &str| origins.get(&ObjectKey::new(ObjectKind::Source, name)) == Some(&ConfigOrigin::Store);
+            config.sources.retain(|source| is_stored(&source.name));
+            config.store.url = store.clone();
+        })
     }
 
     /// Lists the world's nodes in the pool.

@@ -28,6 +28,7 @@ mod sources;
 mod store_sync;
 mod supervise;
 mod token;
+mod tokens;
 mod version;
 
 use std::process::ExitCode;

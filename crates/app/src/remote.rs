@@ -82,6 +82,10 @@ impl Remote {
         self.ask_for(Method::POST, path, body.into(), longest + TIMEOUT).await
     }
 
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
+        self.ask(Method::PATCH, path, body.into()).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
         self.ask(Method::DELETE, path, body.into()).await
     }
@@ -122,6 +126,7 @@ impl Remote {
             .uri(path)
             .header("host", self.address.to_string())
             .header("connection", "close")
+            .header("user-agent", concat!("hezar-cli/", env!("CARGO_PKG_VERSION")))
             .header("authorization", format!("Bearer {}", self.token.expose()))
             .body(Full::new(body))?;
         let exchange = async {

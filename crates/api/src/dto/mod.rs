@@ -9,6 +9,7 @@ mod actions;
 mod history;
 mod inventory;
 mod live;
+mod objects;
 mod trial;
 mod usage;
 
@@ -16,6 +17,7 @@ pub use actions::*;
 pub use history::*;
 pub use inventory::*;
 pub use live::*;
+pub use objects::*;
 pub use trial::*;
 pub use usage::*;
 
@@ -317,6 +319,9 @@ pub struct StatusDto {
     /// How the writing to the store goes.
     #[serde(default)]
     pub store: StoreDto,
+    /// How the configuration is.
+    #[serde(default)]
+    pub config: ConfigStatusDto,
 }
 
 /// How the writing to the store goes.

@@ -3,6 +3,7 @@
 mod history;
 mod live;
 mod nodes;
+mod objects;
 mod sessions;
 mod settings;
 mod usage;
@@ -10,11 +11,12 @@ mod usage;
 pub use history::HistoryPort;
 pub use live::LivePort;
 pub use nodes::NodesPort;
+pub use objects::ObjectsPort;
 pub use sessions::SessionsPort;
 pub use settings::SettingsPort;
 pub use usage::UsagePort;
 
 /// What the API can ask of a running instance: all ports together.
-pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort {}
+pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort + ObjectsPort {}
 
-impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort> Control for T {}
+impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort + ObjectsPort> Control for T {}

@@ -263,6 +263,7 @@ impl LivePort for Fake {
             traffic: TrafficDto::default(),
             troubles: Vec::new(),
             store: StoreDto::default(),
+            config: ConfigStatusDto::default(),
         }
     }
 
@@ -372,5 +373,114 @@ impl SettingsPort for Fake {
 
     async fn reload(&self) -> Result<ReloadReport, ApiError> {
         Ok(ReloadReport { changed: vec!["proxy.attempts".into()], restart: Vec::new() })
+    }
+}
+
+fn source_object() -> ObjectDto {
+    ObjectDto {
+        name: "mine".into(),
+        origin: "store".into(),
+        line: None,
+        changed: Some(1),
+        problem: None,
+        value: serde_json::json!({ "name": "mine", "url": "https://a.test/hidden" }),
+        address: None,
+        status: None,
+    }
+}
+
+#[async_trait]
+impl ObjectsPort for Fake {
+    fn caller(&self, token: &str) -> Option<Caller> {
+        let scope = Scope::ALL.into_iter().find(|scope| token == format!("hz_{}", scope.name()))?;
+        Some(Caller { name: scope.name().into(), scope })
+    }
+
+    fn schemas(&self) -> serde_json::Map<String, serde_json::Value> {
+        [("source".to_owned(), serde_json::json!({ "type": "object" }))].into_iter().collect()
+    }
+
+    fn objects(&self, _: ObjectType, _: &ObjectsQuery) -> Result<ListDto<ObjectDto>, ApiError> {
+        Ok(ListDto { items: vec![source_object()], next: None })
+    }
+
+    fn object(&self, _: ObjectType, name: &str) -> Option<ObjectDto> {
+        (name == "mine").then(source_object)
+    }
+
+    async fn change_object(
+        &self,
+        by: &ChangedBy,
+        _: ObjectType,
+        name: &str,
+        change: ObjectChange,
+    ) -> Result<ChangeReport, ApiError> {
+        match (name, change) {
+            ("taken", _) => Err(ApiError::Conflict("it is there already".into())),
+            ("unstored", _) => Err(ApiError::NotStored("the disk is full".into())),
+            ("mine", _) => Ok(ChangeReport { changed: vec![format!("{} via {}", by.who, by.via)] }),
+            _ => Err(ApiError::NotFound),
+        }
+    }
+
+    fn settings(&self) -> Vec<SettingDto> {
+        vec![SettingDto {
+            key: "probe.interval".into(),
+            about: "The pause.".into(),
+            expected: "a duration".into(),
+            choices: Vec::new(),
+            types: vec!["string".into()],
+            default: Some("5s".into()),
+            value: None,
+            origin: "default".into(),
+            line: None,
+            variable: None,
+            changeable: true,
+        }]
+    }
+
+    async fn change_settings(
+        &self,
+        _: &ChangedBy,
+        values: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<ChangeReport, ApiError> {
+        Ok(ChangeReport { changed: values.keys().cloned().collect() })
+    }
+
+    async fn preview(&self, request: PreviewRequest) -> Result<PreviewReport, ApiError> {
+        let text = request.text.ok_or_else(|| ApiError::BadRequest("a text or a source".into()))?;
+        Ok(PreviewReport { nodes: text.lines().count(), ..PreviewReport::default() })
+    }
+
+    async fn test_source(&self, name: &str) -> Result<PreviewReport, ApiError> {
+        self.object(ObjectType::Source, name).map(|_| PreviewReport::default()).ok_or(ApiError::NotFound)
+    }
+
+    fn tokens(&self) -> Vec<TokenDto> {
+        vec![TokenDto { name: "a".into(), scope: "read".into(), created: 1, last_used: None }]
+    }
+
+    async fn create_token(&self, _: &ChangedBy, request: &TokenRequest) -> Result<NewTokenDto, ApiError> {
+        let TokenRequest { name, scope } = request.clone();
+        Ok(NewTokenDto { name, scope, token: "hz_read".into() })
+    }
+
+    async fn revoke_token(&self, _: &ChangedBy, name: &str) -> Result<bool, ApiError> {
+        Ok(name == "a")
+    }
+
+    async fn audit(&self, _: &AuditParameters) -> Result<ListDto<AuditDto>, ApiError> {
+        let line = AuditDto {
+            id: 1,
+            at: 1,
+            who: "token".into(),
+            via: "cli".into(),
+            action: "create".into(),
+            kind: "source".into(),
+            name: "mine".into(),
+            old: None,
+            new: Some(serde_json::json!({ "url": "https://a.test/hidden" })),
+        };
+        Ok(ListDto { items: vec![line], next: None })
     }
 }

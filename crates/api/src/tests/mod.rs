@@ -5,6 +5,7 @@ mod document;
 mod fake;
 mod history;
 mod live;
+mod objects;
 mod page;
 mod upgrade;
 

@@ -10,10 +10,12 @@ mod history;
 mod jobs;
 mod log;
 mod nodes;
+mod objects;
 mod proxy;
 mod sessions;
 mod settings;
 mod status;
+mod tokens;
 mod trial;
 mod usage;
 
@@ -41,6 +43,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(trial::routes())
         .merge(page::code_routes())
         .merge(usage::routes())
+        .merge(objects::routes())
+        .merge(tokens::routes())
         .merge(document::routes())
 }
 

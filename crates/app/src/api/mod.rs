@@ -14,6 +14,7 @@ mod log;
 mod manual;
 pub(crate) mod metrics;
 mod nodes;
+mod objects;
 pub(crate) mod on_demand;
 mod parts;
 mod proxy_address;
@@ -47,9 +48,10 @@ use crate::{
     diagnosis::Diagnosis,
     geo::Networks,
     nodes::{Nodes, Payload},
-    runtime::{listeners::Listeners, prober::ProberSlot, reload::Runtime},
+    runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
     store_sync::usage::UsageSync,
+    tokens::ApiTokens,
 };
 use connections::RateSampler;
 use nodes::dto;
@@ -78,6 +80,7 @@ pub(crate) struct ApiBackend {
     pub(crate) tls: TlsClients,
     /// Bounds the tests that run at a time.
     pub(crate) trials: Arc<Semaphore>,
+    pub(crate) tokens: Arc<ApiTokens>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) usage_sync: Arc<UsageSync>,
     pub(crate) store: Arc<dyn Store>,
@@ -213,6 +216,7 @@ impl LivePort for ApiBackend {
             traffic: self.traffic_so_far(),
             troubles: self.troubles(),
             store: self.table.store(),
+            config: self.runtime.status(),
         }
     }
 

@@ -32,7 +32,7 @@ impl ApiBackend {
         let _permit = self.trials.try_acquire().map_err(|_| ApiError::Busy("as many tests as may be run already"))?;
         let url = match &request.url {
             Some(url) => url.clone(),
-            None => self.runtime.test_page().await.to_string(),
+            None => self.runtime.test_page().to_string(),
         };
         let page = HttpRequest::get(&url).map_err(|error| ApiError::BadRequest(format!("url: {error}")))?;
         let dialer = ListenerDialer::new(self.listener_address(request.listener.as_deref())?, request)?;

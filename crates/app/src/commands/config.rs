@@ -10,7 +10,7 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Re
     match command {
         ConfigCommand::Show => output::line(config.show().trim_end())?,
         ConfigCommand::Check => {
-            config.geo.mmdb.as_deref().map(Countries::open).transpose()?;
+            Countries::open(config.geo.mmdb.as_deref())?;
             let warnings = config.warnings.iter().cloned().chain(exposure::warnings(&config));
             warnings.for_each(|warning| output::note(format!("warning: {warning}")));
             let sources = config.sources.len();

@@ -5,16 +5,22 @@ use std::{process::ExitCode, time::Duration};
 use hezar_api::{FetchReport, FetchRequest, FetchedDto};
 
 use crate::{
-    api::on_demand::fetched, base::Base, cli::FetchArgs, config::Config, instance::StoreTask, logs, output,
-    remote::Remote, sources::Collector,
+    api::on_demand::fetched,
+    base::Base,
+    cli::FetchArgs,
+    config::{Config, ConfigReader},
+    instance::StoreTask,
+    logs, output,
+    remote::Remote,
+    sources::Collector,
 };
 
 /// How long the running instance may take.
-const LONGEST: Duration = Duration::from_secs(600);
+pub(super) const LONGEST: Duration = Duration::from_secs(600);
 
-pub(super) async fn fetch(config: Config, args: FetchArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn fetch(config: Config, reader: ConfigReader, args: FetchArgs) -> anyhow::Result<ExitCode> {
     let _log = logs::quiet(&config.log)?;
-    let mut base = Base::open(config).await?;
+    let mut base = Base::open(config, &reader).await?;
     let store_task = StoreTask::start(&mut base);
     let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
     let asked = if args.sources.is_empty() { base.config.sources.len() } else { args.sources.len() };
@@ -51,12 +57,12 @@ pub(super) async fn fetch_remotely(remote: Remote, args: FetchArgs) -> anyhow::R
     Ok(code(&report.sources))
 }
 
-fn code(sources: &[FetchedDto]) -> ExitCode {
+pub(super) fn code(sources: &[FetchedDto]) -> ExitCode {
     let all_failed = !sources.is_empty() && sources.iter().all(|source| source.error.is_some());
     if all_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn print(sources: &[FetchedDto], json: bool) -> anyhow::Result<()> {
+pub(super) fn print(sources: &[FetchedDto], json: bool) -> anyhow::Result<()> {
     if json {
         return sources.iter().try_for_each(output::json);
     }

@@ -5,27 +5,25 @@ mod export;
 mod fetch;
 mod init;
 mod nodes;
+mod objects;
 mod page;
 mod parse;
 mod probe;
 mod remote;
 mod run;
+mod settings;
 mod status;
 mod top;
+mod values;
 mod version;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use crate::{
     cli::{ApiCommand, Cli, Command},
-    config::{Config, Layers},
+    config::{Config, ConfigReader, Layers},
     places::{Places, UserFolders},
     remote::Remote,
     running::Running,
@@ -59,17 +57,23 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::init(&global, &args),
         Command::Fetch(args) => match global.running()? {
             Some(remote) => block_on(fetch::fetch_remotely(remote, args)),
-            None => block_on(fetch::fetch(global.config()?, args)),
+            None => block_on(fetch::fetch(global.config()?, global.reader(), args)),
         },
         Command::Probe(args) => match global.running()? {
             Some(remote) => block_on(probe::probe_remotely(remote, args)),
-            None => block_on(probe::probe(global.config()?, args)),
+            None => block_on(probe::probe(global.config()?, global.reader(), args)),
         },
         Command::Nodes(args) => block_on(nodes::nodes(global.remote()?, args)),
         Command::Add(args) => block_on(remote::add(global.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(global.remote()?, args)),
         Command::Bans(args) => block_on(remote::bans(global.remote()?, args)),
         Command::Reload(args) => block_on(remote::reload(global.remote()?, args)),
+        Command::Source(command) => block_on(objects::source(global.remote()?, command)),
+        Command::Listener(command) => block_on(objects::listener(global.remote()?, command)),
+        Command::User(command) => block_on(objects::user(global.remote()?, command)),
+        Command::Settings(command) => block_on(settings::settings(global.remote()?, command)),
+        Command::Token(command) => block_on(settings::token(global.remote()?, command)),
+        Command::Audit(args) => block_on(settings::audit(global.remote()?, args)),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
@@ -84,11 +88,15 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl GlobalArgs {
-    /// Reads the configuration file, if there is one.
+    /// Where the configuration comes from.
+    fn reader(&self) -> ConfigReader {
+        ConfigReader::new(self.places.file.clone(), self.layers.clone())
+    }
+
+    /// Reads the configuration file, if there is one, without the objects of the store.
     fn config(&self) -> anyhow::Result<Config> {
-        let Some(file) = &self.places.file else { return Ok(Config::read("", None, &self.layers)?) };
-        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        Ok(Config::read(&text, Some(file), &self.layers)?)
+        let reader = self.reader();
+        Ok(reader.parse(&reader.text()?, &[], &|_| false)?)
     }
 
     /// The instance that runs with the data folder of this configuration, if one does.
@@ -123,16 +131,6 @@ impl GlobalArgs {
             None => Remote::configured(&config, &self.user),
         }
     }
-}
-
-/// What to do about a configuration file that cannot be read.
-fn unreadable(file: &Path, error: &io::Error) -> anyhow::Error {
-    let help = match error.kind() {
-        io::ErrorKind::NotFound => "no such file; `hezar init` writes one".to_owned(),
-        io::ErrorKind::InvalidData => "it is not UTF-8 text; save it as UTF-8 with an editor".to_owned(),
-        _ => error.to_string(),
-    };
-    anyhow!("cannot read the configuration {}: {help}", file.display())
 }
 
 fn layers(data: Option<PathBuf>, default_data: PathBuf) -> Layers {

@@ -9,21 +9,27 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::Base, cli::ProbeArgs, config::Config, instance::StoreTask, logs, output, remote::Remote,
-    runtime::prober::ProberSlot, signals::EndSignals,
+    base::Base,
+    cli::ProbeArgs,
+    config::{Config, ConfigReader},
+    instance::StoreTask,
+    logs, output,
+    remote::Remote,
+    runtime::prober::ProberSlot,
+    signals::EndSignals,
 };
 
 /// How long the running instance may take.
 const LONGEST: Duration = Duration::from_secs(600);
 
-pub(super) async fn probe(config: Config, args: ProbeArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn probe(config: Config, reader: ConfigReader, args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let chosen = [&args.state, &args.scheme, &args.source, &args.country].iter().any(|choice| choice.is_some());
     if chosen || !args.ids.is_empty() {
         bail!("only a running instance probes a choice of nodes: start `hezar run`, or leave the choice out");
     }
     let _log = logs::quiet(&config.log)?;
     let mut end_signals = EndSignals::listen();
-    let mut base = Base::open(config).await?;
+    let mut base = Base::open(config, &reader).await?;
     let store_task = StoreTask::start(&mut base);
     let prober = ProberSlot::new(&mut base)?.get();
     let total = base.pool.snapshot().counts().total();

@@ -3,10 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
 use super::{GlobalArgs, runtime};
@@ -18,7 +18,6 @@ use crate::{
     exposure, instance, logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
-    runtime::reload::Loader,
     signals::{EndSignals, outlive_hangups},
 };
 
@@ -31,12 +30,15 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             global.layers.flags.insert(key.to_owned(), address.to_string());
         }
     }
-    let mut config = global.config()?;
+    let (mut reader, mut config) = (global.reader(), global.config()?);
+    if args.no_watch {
+        reader = reader.unwatched();
+    }
     let idle = !args.demo && config.sources.is_empty();
     if idle && global.places.file.is_none() && !has_store(&config) {
         return Err(nothing_to_serve(&global.user).into());
     }
-    let _log = logs::start(&config.log)?;
+    let log = Arc::new(logs::start(&config.log)?);
     config.warnings.iter().chain(&exposure::warnings(&config)).for_each(|warning| tracing::warn!("{warning}"));
     if let Some(old) = data_left_behind(&config) {
         tracing::warn!(
@@ -49,9 +51,13 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     let ended = runtime.block_on(async {
         outlive_hangups();
         let mut end_signals = EndSignals::listen();
-        let demo = if args.demo { Some(Demo::start(&mut config).await?) } else { None };
-        let mut base = Base::open(config).await?;
-        if idle && base.pool.snapshot().counts().total() == 0 {
+        let demo = if args.demo { Some(Demo::start(config.proxy.listen).await?) } else { None };
+        if let Some(demo) = &demo {
+            reader = reader.adapted(demo.adaptation()?);
+            config = reader.parse(config.text.expose(), &[], &|_| false)?;
+        }
+        let mut base = Base::open(config, &reader).await?;
+        if idle && base.config.sources.is_empty() && base.pool.snapshot().counts().total() == 0 {
             if global.places.file.is_none() {
                 base.store.close().await;
                 return Err(nothing_to_serve(&global.user).into());
@@ -64,7 +70,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             demo.join(&mut base);
         }
         let stop = CancellationToken::new();
-        let running = instance::run(base, loader(global, args.demo), stop.clone());
+        let running = instance::run(base, reader, Arc::clone(&log), stop.clone());
         tokio::pin!(running);
         let ended = tokio::select! {
             ended = running.as_mut() => ended.map(|()| ExitCode::SUCCESS),
@@ -88,15 +94,6 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     // Whatever still runs on other threads does not hold the end up.
     runtime.shutdown_timeout(LAST_WORK);
     ended
-}
-
-/// Reads the configuration again for the running instance, with what the command line and the environment said at the start.
-fn loader(global: &GlobalArgs, demo: bool) -> Loader {
-    let global = global.clone();
-    Box::new(move || match demo {
-        true => Err(anyhow!("the demonstration has no configuration that could be read again")),
-        false => global.config(),
-    })
 }
 
 /// Whether an earlier run has left a store, which may hold nodes.

@@ -257,6 +257,7 @@ mod tests {
                 node: None,
                 code: "all-attempts-failed".into(),
             }],
+            config: Default::default(),
             store: Default::default(),
         }
     }

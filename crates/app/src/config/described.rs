@@ -40,7 +40,6 @@ pub(super) struct Described {
     /// The names of all values, where there are only a few.
     pub(super) choices: Vec<&'static str>,
     /// The types that a value may have, as a JSON schema names them.
-    #[allow(dead_code, reason = "the next change uses it")]
     pub(super) json_types: &'static [&'static str],
     /// Whether the template sets it.
     pub(super) set: bool,

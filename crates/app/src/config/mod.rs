@@ -1,5 +1,6 @@
 //! The configuration: what the file, the environment and the flags say, checked as a whole.
 
+mod catalog;
 mod described;
 mod environment;
 mod expression;
@@ -7,10 +8,8 @@ mod feedback;
 mod lines;
 mod listener;
 mod log;
-#[allow(dead_code, reason = "the next change uses it")]
 mod objects;
 mod problem;
-#[allow(dead_code, reason = "the next change uses it")]
 mod reader;
 mod redact;
 mod reference;
@@ -36,14 +35,15 @@ use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
+pub(crate) use catalog::{is_changeable, place, schema, settings};
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
 pub use log::{LogFormat, LogLevel};
-pub use objects::{ObjectKey, ObjectKind, Origin, StoredObject};
+pub use objects::{ConfigOrigin, ObjectKey, ObjectKind, StoredObject};
 pub use problem::{Problem, Problems};
-#[allow(unused_imports, reason = "the next change uses it")]
 pub(crate) use reader::ConfigReader;
 pub use reference::reference;
+pub(crate) use show::shown;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
 pub use template::template;
 
@@ -57,7 +57,7 @@ pub struct Config {
     /// What is odd and does no harm, such as an unknown environment variable.
     pub warnings: Vec<String>,
     /// Where everything is said that is not as by default.
-    pub origins: BTreeMap<ObjectKey, Origin>,
+    pub origins: BTreeMap<ObjectKey, ConfigOrigin>,
     /// Objects of the store that are not in force, and why.
     pub left_out: Vec<Problem>,
     /// The folder of the database, the token and the logs.

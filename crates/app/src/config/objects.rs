@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use hezar_core::Timestamp;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
@@ -82,11 +83,13 @@ pub struct StoredObject {
     pub key: ObjectKey,
     /// A table, or the value of a setting.
     pub value: Json,
+    /// When it was made or changed last.
+    pub changed: Timestamp,
 }
 
 /// Where something is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ConfigOrigin {
     /// In the file, on this line (counted from 1) as far as it is known.
     File {
         /// The line.
@@ -100,7 +103,7 @@ pub enum Origin {
     Store,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ConfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { line: Some(line) } => write!(f, "line {line} of the configuration file"),
@@ -132,7 +135,7 @@ pub(super) fn merge<'o>(
     table: &mut Table,
     objects: impl Iterator<Item = &'o StoredObject>,
     lines: &Lines,
-    layered: impl Fn(&str) -> Option<Origin>,
+    layered: impl Fn(&str) -> Option<ConfigOrigin>,
 ) -> (StoredPlaces, Vec<Problem>) {
     let (mut places, mut problems) = (StoredPlaces::default(), Vec::new());
     for object in objects {
@@ -172,7 +175,7 @@ fn put_into(table: &mut Table, key: &str, path: &str, object: &StoredObject, lin
     let Value::Array(list) = list else { return Ok(format!("{path}[0]")) };
     let same = |known: &Value| known.as_table().and_then(|known| known.get("name")) == Some(&name);
     if let Some(index) = list.iter().position(same) {
-        return Err(clash(&object.key, &Origin::File { line: lines.of(&format!("{path}[{index}].name")) }));
+        return Err(clash(&object.key, &ConfigOrigin::File { line: lines.of(&format!("{path}[{index}].name")) }));
     }
     list.push(Value::Table(value));
     Ok(format!("{path}[{}]", list.len() - 1))
@@ -183,7 +186,7 @@ fn put_setting(
     table: &mut Table,
     object: &StoredObject,
     lines: &Lines,
-    layered: impl Fn(&str) -> Option<Origin>,
+    layered: impl Fn(&str) -> Option<ConfigOrigin>,
 ) -> Result<String, Problem> {
     let path = &object.key.name;
     let Some((section, key)) = path.split_once('.') else {
@@ -200,16 +203,16 @@ fn put_setting(
     let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         if section.contains_key(key) {
-            return Err(clash(&object.key, &Origin::File { line: lines.of(path) }));
+            return Err(clash(&object.key, &ConfigOrigin::File { line: lines.of(path) }));
         }
         section.insert(key.to_owned(), value);
     }
     Ok(path.clone())
 }
 
-fn clash(key: &ObjectKey, origin: &Origin) -> Problem {
+fn clash(key: &ObjectKey, origin: &ConfigOrigin) -> Problem {
     let line = match origin {
-        Origin::File { line } => *line,
+        ConfigOrigin::File { line } => *line,
         _ => None,
     };
     let message = format!(
@@ -224,7 +227,7 @@ fn problem(key: &ObjectKey, line: Option<usize>, message: impl Into<String>) -> 
 }
 
 /// A JSON value as it would stand in the file; `None` for null. Keys with null are left out.
-pub(crate) fn to_toml(value: &Json) -> Option<Value> {
+pub(super) fn to_toml(value: &Json) -> Option<Value> {
     Some(match value {
         Json::Null => return None,
         Json::Bool(on) => Value::Boolean(*on),
@@ -241,7 +244,7 @@ pub(crate) fn to_toml(value: &Json) -> Option<Value> {
 }
 
 /// A value of the file as JSON; dates are texts.
-pub(crate) fn to_json(value: &Value) -> Json {
+pub(super) fn to_json(value: &Value) -> Json {
     match value {
         Value::String(text) => Json::String(text.clone()),
         Value::Integer(number) => (*number).into(),

@@ -23,6 +23,8 @@ pub(crate) struct ConfigReader {
     file: Option<PathBuf>,
     layers: Layers,
     adapt: Option<Adaptation>,
+    /// Whether a changed file is applied without being asked for.
+    is_watched: bool,
 }
 
 impl fmt::Debug for ConfigReader {
@@ -34,12 +36,22 @@ impl fmt::Debug for ConfigReader {
 impl ConfigReader {
     /// Reads this file, if there is one, beneath these layers.
     pub(crate) const fn new(file: Option<PathBuf>, layers: Layers) -> Self {
-        Self { file, layers, adapt: None }
+        Self { file, layers, adapt: None, is_watched: true }
     }
 
     /// The same, with a change to everything that is read.
     pub(crate) fn adapted(self, adapt: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
         Self { adapt: Some(Arc::new(adapt)), ..self }
+    }
+
+    /// The same; the file is read again only when somebody asks for it.
+    pub(crate) fn unwatched(self) -> Self {
+        Self { is_watched: false, ..self }
+    }
+
+    /// The file whose changes are applied as they come; `None` when there is no file, or when it is read on demand only.
+    pub(crate) fn watched_file(&self) -> Option<&Path> {
+        self.file().filter(|_| self.is_watched)
     }
 
     /// The file that is read.

@@ -10,7 +10,7 @@ use hezar_core::settings::{self, Mistake, Setting, SettingValue, Settings};
 use toml::{Table, Value};
 
 use super::{
-    Layers, ObjectKey, ObjectKind, Origin, Problem, StoredObject,
+    ConfigOrigin, Layers, ObjectKey, ObjectKind, Problem, StoredObject,
     environment::is_service_link,
     lines::Lines,
     objects::{self, StoredPlaces},
@@ -25,7 +25,7 @@ pub(crate) struct Reading<'a> {
     stored: StoredPlaces,
     problems: RefCell<Vec<Problem>>,
     used: RefCell<BTreeSet<String>>,
-    origins: RefCell<BTreeMap<ObjectKey, Origin>>,
+    origins: RefCell<BTreeMap<ObjectKey, ConfigOrigin>>,
 }
 
 impl<'a> Reading<'a> {
@@ -63,18 +63,18 @@ impl<'a> Reading<'a> {
     /// Notes where an object or a setting with this key path is said.
     pub(crate) fn note_origin(&self, key: ObjectKey, path: &str) {
         let origin = match self.stored.find(path) {
-            Some(_) => Origin::Store,
-            None => Origin::File { line: self.lines.of(path) },
+            Some(_) => ConfigOrigin::Store,
+            None => ConfigOrigin::File { line: self.lines.of(path) },
         };
         self.origins.borrow_mut().insert(key, origin);
     }
 
-    fn origin_of_layer(&self, path: &str, variable: String) -> Origin {
-        if self.layers.flags.contains_key(path) { Origin::Flag } else { Origin::Environment(variable) }
+    fn origin_of_layer(&self, path: &str, variable: String) -> ConfigOrigin {
+        if self.layers.flags.contains_key(path) { ConfigOrigin::Flag } else { ConfigOrigin::Environment(variable) }
     }
 
     /// Where everything is said that is said at all.
-    pub(crate) fn origins(&self) -> BTreeMap<ObjectKey, Origin> {
+    pub(crate) fn origins(&self) -> BTreeMap<ObjectKey, ConfigOrigin> {
         self.origins.take()
     }
 

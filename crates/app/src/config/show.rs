@@ -4,11 +4,33 @@ use hezar_api::ApiSettings;
 use hezar_core::settings::{Given, SettingValue, Settings};
 use hezar_gateway::{FeedbackRule, User};
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{Config, ListenerConfig, SourceConfig};
+use super::{Config, ListenerConfig, ObjectKey, ObjectKind, SourceConfig, objects::to_json};
 
+/// The whole configuration as text.
 pub(crate) fn config(config: &Config) -> String {
+    toml::to_string_pretty(&root(config)).unwrap_or_default()
+}
+
+/// An object, or the value of a setting, as it may be shown; `None` when there is none in force.
+pub(crate) fn shown(config: &Config, key: &ObjectKey) -> Option<Json> {
+    let name = key.name.as_str();
+    let table = match key.kind {
+        ObjectKind::Source => source(config.sources.iter().find(|source| source.name == name)?),
+        ObjectKind::Listener => listener(config.listeners.iter().find(|listener| &*listener.name == name)?),
+        ObjectKind::User => user(config.proxy.users.iter().find(|user| &*user.name == name)?),
+        ObjectKind::Setting => {
+            let (section, key) = name.split_once('.')?;
+            return root(config).get(section)?.get(key).map(to_json);
+        }
+    };
+    Some(to_json(&Value::Table(table)))
+}
+
+/// The whole configuration as a tree.
+pub(super) fn root(config: &Config) -> Table {
     let mut root = Table::new();
     root.insert("data".into(), Value::String(config.data.display().to_string()));
     root.insert("proxy".into(), proxy(config));
@@ -24,7 +46,7 @@ pub(crate) fn config(config: &Config) -> String {
         root.insert("listener".into(), tables(&config.listeners, listener));
     }
     root.insert("source".into(), tables(&config.sources, source));
-    toml::to_string_pretty(&root).unwrap_or_default()
+    root
 }
 
 /// While there is no API, nothing but that is in force.

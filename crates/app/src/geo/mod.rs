@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 use hezar_pool::Country;
 use hezar_probe::Geo;
 use maxminddb::PathElement;
+use parking_lot::RwLock;
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,14 +24,23 @@ const PLACES: [Place; 3] = [
     &[PathElement::Key("country")],
 ];
 
-/// The database.
+/// The database that is in use, if any.
 #[derive(Debug)]
-pub(crate) struct Countries(Database);
+pub(crate) struct Countries(RwLock<Option<Arc<Database>>>);
 
 impl Countries {
-    /// Reads the file.
-    pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
-        Database::open(file, "country", "geo.mmdb").map(Self)
+    /// Reads the file; without one no country is known.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no such database.
+    pub(crate) fn open(file: Option<&Path>) -> anyhow::Result<Self> {
+        let database = file.map(|file| Database::open(file, "country", "geo.mmdb")).transpose()?;
+        Ok(Self(RwLock::new(database.map(Arc::new))))
+    }
+
+    /// Uses the database of another one, or none, from now on.
+    pub(crate) fn replace(&self, other: Self) {
+        *self.0.write() = other.0.into_inner();
     }
 
     /// Reads the file again whenever it has changed, until `stop`. A file that cannot be read leaves the old one.
@@ -42,14 +52,22 @@ impl Countries {
             }
             let countries = Arc::clone(&self);
             // A refresh that panicked has changed nothing, and the panic is logged: the next one tries again.
-            let _ = spawn_blocking(move || countries.0.refresh()).await;
+            let _ = spawn_blocking(move || countries.refresh()).await;
+        }
+    }
+
+    fn refresh(&self) {
+        let used = self.0.read().clone();
+        if let Some(database) = used {
+            database.refresh();
         }
     }
 }
 
 impl Geo for Countries {
     fn country(&self, ip: IpAddr) -> Option<Country> {
-        let code = self.0.text(ip, &PLACES)?.to_ascii_uppercase();
+        let database = self.0.read().clone()?;
+        let code = database.text(ip, &PLACES)?.to_ascii_uppercase();
         let letters: Country = code.as_bytes().try_into().ok()?;
         letters.iter().all(u8::is_ascii_uppercase).then_some(letters)
     }

@@ -45,19 +45,22 @@ fn countries_are_found_and_follow_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("country.mmdb");
     std::fs::write(&file, database(9, NESTED)).unwrap();
-    let countries = Countries::open(&file).unwrap();
+    let countries = Countries::open(Some(&file)).unwrap();
     assert_eq!(countries.country([9, 1, 2, 3].into()), Some(*b"DE"));
     assert_eq!(countries.country("::ffff:9.1.2.3".parse().unwrap()), Some(*b"DE"));
     assert_eq!(countries.country([10, 1, 2, 3].into()), None);
     assert_eq!(countries.country("2001:db8::1".parse().unwrap()), None);
     std::fs::write(&file, database(10, FLAT)).unwrap();
     std::fs::File::open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    countries.0.refresh();
+    countries.refresh();
     assert_eq!(countries.country([10, 1, 2, 3].into()), Some(*b"NL"));
     std::fs::write(&file, b"garbage").unwrap();
-    countries.0.refresh();
+    countries.refresh();
     assert_eq!(countries.country([10, 1, 2, 3].into()), Some(*b"NL"), "garbage leaves the old one");
-    assert!(Countries::open(&file).is_err());
+    assert!(Countries::open(Some(&file)).is_err());
+    countries.replace(Countries::open(None).unwrap());
+    countries.refresh();
+    assert_eq!(countries.country([10, 1, 2, 3].into()), None);
 }
 
 #[test]

@@ -2,15 +2,11 @@
 
 mod store_task;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use hezar_api::{Control, EventHub, JobTable};
-use hezar_core::Secret;
 use hezar_gateway::{Gateway, Sessions, Usage};
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, Semaphore},
-};
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,34 +17,33 @@ use crate::{
         metrics::{register_pool, register_tasks},
     },
     base::Base,
-    config::{Config, LogFormat},
+    config::{ConfigReader, LogFormat},
     convert,
     diagnosis::Diagnosis,
     greeting::Greeting,
     history::HistoryRecorder,
-    places::UserFolders,
-    running::Announcement,
-    runtime::{
-        listeners::{Listeners, listen},
-        prober::ProberSlot,
-        reload::{Loader, Runtime},
-    },
+    logs::LogControl,
+    runtime::{AppliedConfig, Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     sources::Collector,
     store_sync::{sessions::SessionSync, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
     token,
+    tokens::ApiTokens,
 };
 pub(crate) use store_task::StoreTask;
 
 /// Requests of `POST /api/v1/test` that are under way at a time.
 const MAX_TRIALS: usize = 4;
 
-/// Runs everything until `stop` is cancelled; `load` reads the configuration again.
-pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -> anyhow::Result<()> {
-    let api = match base.config.api.address() {
-        Some(address) => Some(listen(address, "api.listen or --api").await?),
-        None => None,
-    };
+/// Runs everything until `stop` is cancelled; `reader` reads the configuration again, and `log` is where the log can be changed.
+pub(crate) async fn run(
+    mut base: Base,
+    reader: ConfigReader,
+    log: Arc<LogControl>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let api = Arc::new(ApiServer::new());
+    let api_plan = api.plan(&base.config).await?;
     let store_task = StoreTask::start(&mut base);
     let collector = Arc::new(Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?);
     let table = collector.table();
@@ -78,18 +73,25 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
         .with_usage(Arc::clone(&usage))
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
-    let api_address = api.as_ref().map(TcpListener::local_addr).transpose()?;
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
-    let listeners = Arc::new(Listeners::new(gateway, pool, native, api_address, stop.clone()));
+    let listeners = Arc::new(Listeners::new(gateway, pool, native, api_plan.address(), stop.clone()));
     listeners.carry_out(listeners.plan(&base.config).await?)?;
-    let runtime = Arc::new(Runtime::new(
-        load,
-        base.config.clone(),
-        Arc::clone(&base.pool),
-        Arc::clone(&listeners),
-        Arc::clone(&prober),
-        Arc::clone(&collector),
-    ));
+    let applied = AppliedConfig { config: base.config.clone(), objects: std::mem::take(&mut base.objects) };
+    let parts = Parts {
+        store: Arc::clone(&base.store),
+        clock: base.clock,
+        pool: Arc::clone(&base.pool),
+        native: base.native.clone(),
+        sessions: Arc::clone(&sessions),
+        listeners: Arc::clone(&listeners),
+        prober: Arc::clone(&prober),
+        collector: Arc::clone(&collector),
+        geo: Arc::clone(&base.geo),
+        log,
+        api: Arc::clone(&api),
+    };
+    let runtime = Arc::new(Runtime::new(reader, applied, parts));
+    let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
     register_pool(&mut base.registry, Arc::clone(&base.pool), table.clone());
     register_tasks(&mut base.registry);
     store_status::register(&mut base.registry, store_task.writer.clone());
@@ -155,15 +157,20 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
         "history",
         every_time(&stop, Arc::new(history), |history, stop| async move { history.run(stop).await }),
     );
-    if let Some(geo) = base.geo.clone() {
-        tasks.restarting(
-            "geo",
-            every_time(&stop, geo, |geo, stop| async move {
-                geo.follow(stop).await;
-                Ok(())
-            }),
-        );
-    }
+    tasks.restarting(
+        "geo",
+        every_time(&stop, Arc::clone(&base.geo), |geo, stop| async move {
+            geo.follow(stop).await;
+            Ok(())
+        }),
+    );
+    tasks.restarting(
+        "tokens",
+        every_time(&stop, Arc::clone(&tokens), |tokens, stop| async move {
+            tokens.note_uses(stop).await;
+            Ok(())
+        }),
+    );
     let session_sync = Arc::new((Mutex::new(session_sync), store_task.writer.clone()));
     tasks.restarting(
         "sessions",
@@ -186,72 +193,68 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
         every_time(&stop, Arc::clone(&runtime), |runtime, stop| async move {
             tokio::select! {
                 () = runtime.follow_hangups() => {}
+                () = runtime.follow_file() => {}
                 () = stop.cancelled() => {}
             }
             Ok(())
         }),
     );
-    let mut announcement = None;
-    if let Some(listener) = api {
-        let (token, api_address) = (token::load_or_make(&base.config)?, listener.local_addr()?);
-        announcement = announce(&base.config, api_address, &token);
+    let api_address = api.carry_out(api_plan, &base.config);
+    greeting.api = api_address.map(|address| {
         let token_file = base.config.api.token.is_none().then(|| base.config.data.join(token::TOKEN_FILE));
-        greeting.api = Some((api_address, token_file));
-        let hub = Arc::new(EventHub::new(base.clock.now().0));
-        let feed = EventFeed {
-            hub: Arc::clone(&hub),
-            pool: Arc::clone(&base.pool),
-            metrics: metrics.clone(),
-            diagnosis: diagnosis.clone(),
-            table: table.clone(),
-            clock: base.clock,
-        };
-        tasks.restarting(
-            "events",
-            every_time(&stop, Arc::new(feed), |feed, stop| async move {
-                feed.run(stop).await;
-                Ok(())
-            }),
-        );
-        let clock = base.clock;
-        let desk = ApiBackend {
-            connections,
-            rates: RateSampler::default(),
-            jobs: JobTable::new(Arc::clone(&hub), move || clock.now()),
-            hub,
-            pool: Arc::clone(&base.pool),
-            clock: base.clock,
-            started: base.clock.now(),
-            table,
-            bans: base.bans,
-            annotations: base.annotations,
-            registry: Arc::new(base.registry),
-            sessions,
-            metrics,
-            listeners,
-            prober,
-            collector,
-            diagnosis,
-            runtime,
-            tls: base.native.tls().clone(),
-            trials: Arc::new(Semaphore::new(MAX_TRIALS)),
-            usage,
-            usage_sync: Arc::clone(&usage_sync),
-            networks: base.networks.clone(),
-            store: Arc::clone(&base.store),
-        };
-        let config = hezar_api::ApiConfig { token, hosts: base.config.api.hosts.clone() };
-        tracing::info!(address = %api_address, "api listens");
-        let parts = Arc::new((listener.into_std()?, config, Arc::new(desk)));
-        tasks.restarting(
-            "api",
-            every_time(&stop, parts, |parts, stop| async move {
-                let (socket, config, desk) = &*parts;
-                let listener = TcpListener::from_std(socket.try_clone()?)?;
-                Ok(hezar_api::serve(listener, config.clone(), Arc::clone(desk) as Arc<dyn Control>, stop).await?)
-            }),
-        );
-    }
+        (address, token_file)
+    });
+    let hub = Arc::new(EventHub::new(base.clock.now().0));
+    let feed = EventFeed {
+        hub: Arc::clone(&hub),
+        pool: Arc::clone(&base.pool),
+        metrics: metrics.clone(),
+        diagnosis: diagnosis.clone(),
+        table: table.clone(),
+        clock: base.clock,
+    };
+    tasks.restarting(
+        "events",
+        every_time(&stop, Arc::new(feed), |feed, stop| async move {
+            feed.run(stop).await;
+            Ok(())
+        }),
+    );
+    let clock = base.clock;
+    let desk = ApiBackend {
+        connections,
+        rates: RateSampler::default(),
+        jobs: JobTable::new(Arc::clone(&hub), move || clock.now()),
+        hub,
+        pool: Arc::clone(&base.pool),
+        clock: base.clock,
+        started: base.clock.now(),
+        table,
+        bans: base.bans,
+        annotations: base.annotations,
+        registry: Arc::new(base.registry),
+        sessions,
+        metrics,
+        listeners,
+        prober,
+        collector,
+        diagnosis,
+        runtime,
+        tls: base.native.tls().clone(),
+        trials: Arc::new(Semaphore::new(MAX_TRIALS)),
+        usage,
+        usage_sync: Arc::clone(&usage_sync),
+        networks: base.networks.clone(),
+        tokens,
+        store: Arc::clone(&base.store),
+    };
+    tasks.restarting(
+        "api",
+        every_time(&stop, Arc::new((api, Arc::new(desk))), |parts, stop| async move {
+            let (api, desk) = &*parts;
+            api.run(Arc::clone(desk) as Arc<dyn Control>, stop).await
+        }),
+    );
     // A program that reads the log as JSON is not greeted.
     if base.config.log.format == LogFormat::Pretty {
         greeting.show();
@@ -263,7 +266,6 @@ pub(crate) async fn run(mut base: Base, load: Loader, stop: CancellationToken) -
     });
     let ended = tasks.finished().await;
     draining.abort();
-    drop(announcement);
     // What the last tunnels have moved while they drained.
     usage_sync.write().await;
     let written = store_task.finish(&*base.store).await;
@@ -283,16 +285,4 @@ where
 {
     let stop = stop.clone();
     move || task(Arc::clone(&parts), stop.clone())
-}
-
-/// Tells the user's commands where this instance is; they find it through the configuration otherwise.
-fn announce(config: &Config, api: SocketAddr, token: &Secret) -> Option<Announcement> {
-    let user = UserFolders::from_environment();
-    match Announcement::make(api, token, config.file.as_deref(), &config.data, &user) {
-        Ok(made) => Some(made),
-        Err(error) => {
-            tracing::warn!(%error, "no note for commands in other folders could be left");
-            None
-        }
-    }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Listeners {
     pool: Arc<Nodes>,
     native: NativeEngine,
     /// The address of the API, which is no node either.
-    api: Option<SocketAddr>,
+    api: RwLock<Option<SocketAddr>>,
     stop: CancellationToken,
     open: RwLock<Vec<Open>>,
     begin: UnboundedSender<Serving>,
@@ -88,7 +88,21 @@ impl Listeners {
         stop: CancellationToken,
     ) -> Self {
         let (begin, begun) = unbounded_channel();
-        Self { gateway, pool, native, api, stop, open: RwLock::default(), begin, begun: Mutex::new(begun) }
+        Self {
+            gateway,
+            pool,
+            native,
+            api: RwLock::new(api),
+            stop,
+            open: RwLock::default(),
+            begin,
+            begun: Mutex::new(begun),
+        }
+    }
+
+    /// The API listens here from now on; it counts with the next [`Listeners::carry_out`].
+    pub(crate) fn set_api_address(&self, api: Option<SocketAddr>) {
+        *self.api.write() = api;
     }
 
     /// The settings of all listeners, the first one in front.
@@ -184,7 +198,7 @@ impl Listeners {
             }
             next.push(Open { config, filter, address });
         }
-        let own: Vec<SocketAddr> = next.iter().flat_map(Open::addresses).chain(self.api).collect();
+        let own: Vec<SocketAddr> = next.iter().flat_map(Open::addresses).chain(*self.api.read()).collect();
         self.native.set_own_listeners(own);
         self.open.write().clone_from(&next);
         for old in old {

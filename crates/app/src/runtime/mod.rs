@@ -1,5 +1,122 @@
-//! The parts of an instance that are changed while it runs, and the one way to change them: [`reload::Runtime::apply`].
+//! The parts of an instance that are changed while it runs, and the one way to change them: [`Runtime`].
 
+pub(crate) mod api_server;
+pub(crate) mod difference;
+pub(crate) mod edit;
 pub(crate) mod listeners;
 pub(crate) mod prober;
 pub(crate) mod reload;
+
+use std::sync::Arc;
+
+use hezar_gateway::Sessions;
+use hezar_store::Store;
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    config::{Config, ConfigReader, GeoConfig, StoredObject},
+    convert,
+    geo::Countries,
+    logs::{self, LogControl},
+    nodes::Nodes,
+    sources::Collector,
+};
+use api_server::ApiServer;
+use difference::Difference;
+use listeners::Listeners;
+use prober::ProberSlot;
+use reload::ReloadStatus;
+
+/// What is in force.
+pub(crate) struct AppliedConfig {
+    /// The configuration; what needs a restart is as it was at the start.
+    pub(crate) config: Config,
+    /// The objects of the store, those that are left out of the configuration too.
+    pub(crate) objects: Vec<StoredObject>,
+}
+
+/// What an instance consists of, as far as it can be changed while it runs.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: hezar_engine::Clock,
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) native: hezar_engine::NativeEngine,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) listeners: Arc<Listeners>,
+    pub(crate) prober: Arc<ProberSlot>,
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) geo: Arc<Countries>,
+    pub(crate) log: Arc<LogControl>,
+    pub(crate) api: Arc<ApiServer>,
+}
+
+/// Everything of an instance that can be changed while it runs.
+pub(crate) struct Runtime {
+    reader: ConfigReader,
+    parts: Parts,
+    applied: RwLock<Arc<AppliedConfig>>,
+    /// Held while another configuration is applied.
+    changing: Mutex<()>,
+    reloaded: RwLock<ReloadStatus>,
+}
+
+impl Runtime {
+    pub(crate) fn new(reader: ConfigReader, applied: AppliedConfig, parts: Parts) -> Self {
+        let reloaded = RwLock::new(ReloadStatus::new(reader.file(), parts.clock.wall()));
+        Self { reader, parts, applied: RwLock::new(Arc::new(applied)), changing: Mutex::default(), reloaded }
+    }
+
+    /// What is in force now.
+    pub(crate) fn applied(&self) -> Arc<AppliedConfig> {
+        Arc::clone(&self.applied.read())
+    }
+
+    /// The page that probes ask for where they come out, or, without one, the page that they ask for at all.
+    pub(crate) fn test_page(&self) -> Url {
+        let probe = &self.applied().config.probe;
+        probe.trace_url.clone().unwrap_or_else(|| probe.url.clone())
+    }
+
+    /// Applies a configuration: the one way by which anything is changed while the instance runs. The caller holds `changing`.
+    ///
+    /// # Errors
+    /// Something of it cannot be done: then nothing has changed.
+    async fn apply(&self, old: &Config, new: &Config) -> anyhow::Result<Difference> {
+        let (difference, parts) = (Difference::between(old, new), &self.parts);
+        // What may fail comes first, and changes nothing yet.
+        let prober = if difference.probe { Some(parts.prober.make(new)?) } else { None };
+        let geo = if difference.geo { Some(Countries::open(new.geo.mmdb.as_deref())?) } else { None };
+        let log = if difference.log { Some(logs::parts(&new.log)?) } else { None };
+        let api = if difference.api { Some(parts.api.plan(new).await?) } else { None };
+        let listeners = parts.listeners.plan(new).await?;
+        parts.pool.set_rules(convert::rules(new));
+        parts.sessions.set_limits(new.proxy.max_sessions, new.proxy.max_sessions_per_user);
+        parts.native.tls().allow_own_hello(new.tls.own_hello);
+        if let Some(log) = log {
+            parts.log.apply(log)?;
+        }
+        if let Some(geo) = geo {
+            parts.geo.replace(geo);
+        }
+        if let Some(api) = api {
+            parts.listeners.set_api_address(parts.api.carry_out(api, new));
+        }
+        parts.listeners.carry_out(listeners)?;
+        if difference.sources {
+            parts.collector.apply(new, difference.fetch).await?;
+        }
+        if let Some(prober) = prober {
+            parts.prober.replace(prober);
+        }
+        Ok(difference)
+    }
+
+    /// Notes what is in force from now on. What needs a restart stays as it was, so that the next comparison names it again.
+    fn set_applied(&self, old: &Config, new: Config, objects: Vec<StoredObject>) {
+        let geo = GeoConfig { mmdb: new.geo.mmdb.clone(), ..old.geo.clone() };
+        let config = Config { data: old.data.clone(), store: old.store.clone(), geo, ..new };
+        *self.applied.write() = Arc::new(AppliedConfig { config, objects });
+    }
+}

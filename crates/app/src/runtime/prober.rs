@@ -29,9 +29,9 @@ impl ProberSlot {
         let log = metrics.log().clone();
         let (pool, engine, clock) = (Arc::clone(&base.pool), Arc::clone(&base.engine), base.clock);
         let tls = base.native.tls().clone();
-        let (geo, share) = (base.geo.clone(), base.probe_share());
+        let (geo, share) = (Arc::clone(&base.geo), base.probe_share());
         let make = Box::new(move |config: &Config| {
-            let geo = geo.clone().map(|geo| geo as Arc<dyn Geo>);
+            let geo = Some(Arc::clone(&geo) as Arc<dyn Geo>);
             let concurrency = config.probe.concurrency.unwrap_or(share);
             let config = convert::probe(config, concurrency);
             let (pool, engine) = (Arc::clone(&pool), Arc::clone(&engine));

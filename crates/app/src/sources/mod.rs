@@ -2,6 +2,7 @@
 //! dropped.
 
 pub(crate) mod pool_dialer;
+mod preview;
 mod quality;
 mod reader;
 mod refresh;
@@ -214,6 +215,13 @@ impl ReaderFactory {
             known.cloned().unwrap_or_else(|| self.reader(source, config, &fetcher, &via))
         };
         config.sources.iter().filter(|source| source.enabled).map(reader).collect()
+    }
+
+    /// A reader that is not one of the collector's.
+    fn single(&self, source: &SourceConfig, config: &Config) -> Reader {
+        let fetcher = Arc::new(Fetcher::new(convert::fetch(config), self.tls.clone(), self.metrics.clone()));
+        let via = PoolDialer { pool: Arc::clone(&self.pool), engine: Arc::clone(&self.engine), clock: self.clock };
+        self.reader(source, config, &fetcher, &(Arc::new(via) as Arc<dyn Dialer>))
     }
 
     fn reader(&self, source: &SourceConfig, config: &Config, fetcher: &Arc<Fetcher>, via: &Arc<dyn Dialer>) -> Reader {

@@ -6,6 +6,7 @@ mod anonymity;
 mod api;
 mod api_live;
 mod api_nodes;
+mod changing;
 mod churn;
 mod command_line;
 mod control;

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 fn object(kind: ObjectKind, name: &str, value: Json) -> StoredObject {
-    StoredObject { key: ObjectKey::new(kind, name), value }
+    StoredObject { key: ObjectKey::new(kind, name), value, changed: hezar_core::Timestamp(0) }
 }
 
 fn source(name: &str) -> StoredObject {
@@ -37,9 +37,9 @@ fn objects_mean_what_they_would_mean_in_the_file() {
     assert_eq!((config.proxy.users.len(), config.proxy.users[1].limits.connections), (2, Some(3)));
     assert_eq!((config.probe.interval, config.proxy.client_limits.connections), (Duration::from_secs(9), Some(7)));
     let origin = |kind, name: &str| config.origins.get(&ObjectKey::new(kind, name)).cloned();
-    assert_eq!(origin(ObjectKind::Source, "file"), Some(Origin::File { line: Some(4) }));
-    assert_eq!(origin(ObjectKind::User, "alice"), Some(Origin::File { line: Some(3) }));
-    assert_eq!(origin(ObjectKind::Setting, "proxy.attempts"), Some(Origin::File { line: Some(2) }));
+    assert_eq!(origin(ObjectKind::Source, "file"), Some(ConfigOrigin::File { line: Some(4) }));
+    assert_eq!(origin(ObjectKind::User, "alice"), Some(ConfigOrigin::File { line: Some(3) }));
+    assert_eq!(origin(ObjectKind::Setting, "proxy.attempts"), Some(ConfigOrigin::File { line: Some(2) }));
     for (kind, name) in [
         (ObjectKind::Source, "mine"),
         (ObjectKind::Listener, "side"),
@@ -48,7 +48,7 @@ fn objects_mean_what_they_would_mean_in_the_file() {
         (ObjectKind::Setting, "proxy.client_limits"),
         (ObjectKind::Setting, "api.hosts"),
     ] {
-        assert_eq!(origin(kind, name), Some(Origin::Store), "{name}");
+        assert_eq!(origin(kind, name), Some(ConfigOrigin::Store), "{name}");
     }
     assert_eq!(origin(ObjectKind::Setting, "probe.timeout"), None);
 }
@@ -131,5 +131,5 @@ fn what_the_environment_says_is_not_said_by_the_store() {
     assert!(told.contains("the environment variable HEZAR_PROBE_INTERVAL and in the store"), "{told}");
     let config = reader.parse("", &objects, &|_| true).unwrap();
     let interval = ObjectKey::new(ObjectKind::Setting, "probe.interval");
-    assert_eq!(config.origins[&interval], Origin::Environment("HEZAR_PROBE_INTERVAL".into()));
+    assert_eq!(config.origins[&interval], ConfigOrigin::Environment("HEZAR_PROBE_INTERVAL".into()));
 }

@@ -64,6 +64,24 @@ pub(crate) enum Command {
     /// Let the running instance read its configuration again, and apply what differs
     #[command(after_help = "Examples:\n  hezar reload\n  hezar config check && hezar reload")]
     Reload(JsonArgs),
+    /// Sources of the running instance: list, add, change, pause, test, remove
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// Listeners of the running instance: list, add, change, remove
+    #[command(subcommand)]
+    Listener(ListenerCommand),
+    /// Users of the running instance: list, add, change, switch off, remove, usage
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Settings of the running instance: list, get, set, unset
+    #[command(subcommand)]
+    Settings(SettingsCommand),
+    /// Tokens for the API: list, create, revoke
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show who changed what, when and how
+    #[command(after_help = "Examples:\n  hezar audit\n  hezar audit --kind source --name mine --json")]
+    Audit(AuditArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Watch the running instance: pool, traffic, sources, last errors
@@ -100,11 +118,20 @@ pub(crate) enum Command {
     Api(ApiCommand),
 }
 
+mod control;
+
+pub(crate) use control::{
+    AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, TokenCommand, UserCommand,
+};
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Add a loopback world of upstream servers, some of them dead or slow; needs no network
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Apply a changed configuration file only at SIGHUP and `hezar reload`, not as soon as it has changed
+    #[arg(long)]
+    pub(crate) no_watch: bool,
     /// The address that clients use, instead of proxy.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,

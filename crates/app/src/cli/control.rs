@@ -1,0 +1,180 @@
+//! What can be said about sources, listeners, users, settings and tokens.
+
+use clap::{Args, Subcommand};
+
+use super::JsonArgs;
+
+/// A name with keys.
+#[derive(Debug, Args)]
+pub(crate) struct ObjectArgs {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// KEY=VALUE as in the configuration file (docs/settings.md); lists with commas, KEY= takes a key away
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+/// A name.
+#[derive(Debug, Args)]
+pub(crate) struct NamedArgs {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// List all sources, where they are said, and what they gave
+    List(JsonArgs),
+    /// Add a source: a web address, a file, a channel (@name), or KEY=VALUE
+    #[command(after_help = "Examples:\n  hezar source add mine 'https://example.org/sub?token=x'\n  \
+                      hezar source add list https://github.com/owner/repo 'paths=nodes/*.txt' interval=1h\n  \
+                      hezar source add lan file=lan.txt allow_private=true tags=paid,lan")]
+    Add(ObjectArgs),
+    /// Change a source
+    #[command(after_help = "Example:\n  hezar source edit mine interval=10m tags=paid user_agent=clash.meta")]
+    Edit(ObjectArgs),
+    /// Switch a source off: it is not read, and what it alone lists is not used
+    Pause(NamedArgs),
+    /// Switch a source on again
+    Resume(NamedArgs),
+    /// Read a source now
+    Refresh(NamedArgs),
+    /// Say what a source would give; nothing is stored
+    Test(NamedArgs),
+    /// Remove a source, and what it alone lists
+    Remove(NamedArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListenerCommand {
+    /// List all listeners besides the first one, and where they listen
+    List(JsonArgs),
+    /// Add a listener; it opens at once
+    #[command(after_help = "Examples:\n  hezar listener add europe listen=127.0.0.1:8001 countries=DE,NL\n  \
+                      hezar listener add paid listen=8002 'tags=paid & !slow' max_latency=800ms")]
+    Add(ObjectArgs),
+    /// Change a listener; one that moves opens its new address before it leaves the old one
+    #[command(after_help = "Example:\n  hezar listener edit europe listen=127.0.0.1:8003 top=50")]
+    Edit(ObjectArgs),
+    /// Close a listener; what runs on it may finish
+    Remove(NamedArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// List all users
+    List(JsonArgs),
+    /// Add a user; without a password one is made and shown once
+    #[command(after_help = "Examples:\n  hezar user add alice\n  \
+                      hezar user add bob password=secret quota.month=50GiB expires=2027-12-31 connections=100")]
+    Add(ObjectArgs),
+    /// Change a user
+    #[command(after_help = "Example:\n  hezar user edit bob quota.day=2GiB note='pays until May' expires=")]
+    Edit(ObjectArgs),
+    /// Let a user in again
+    Enable(NamedArgs),
+    /// Refuse a user, and end what it has open
+    Disable(NamedArgs),
+    /// Remove a user
+    Remove(NamedArgs),
+    /// Show how much users have moved, by day
+    Usage(UsageArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsageArgs {
+    /// Only this user
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// List every setting with its value, and where it is said
+    List(JsonArgs),
+    /// Show one setting with what it means and allows
+    #[command(after_help = "Example:\n  hezar settings get probe.interval")]
+    Get(GetArgs),
+    /// Change settings now, all of them or none
+    #[command(after_help = "Example:\n  hezar settings set probe.interval=30s proxy.attempts=8")]
+    Set(SetArgs),
+    /// Take settings back to what the file says, or to their defaults
+    #[command(after_help = "Example:\n  hezar settings unset probe.interval")]
+    Unset(UnsetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// The setting, such as probe.interval
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// SECTION.KEY=VALUE
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnsetArgs {
+    /// The settings
+    #[arg(required = true, value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List the tokens that were made, without the tokens themselves
+    List(JsonArgs),
+    /// Make a token; it is shown this once
+    #[command(after_help = "Example:\n  hezar token create grafana --scope read")]
+    Create(CreateTokenArgs),
+    /// Revoke a token
+    Revoke(NamedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateTokenArgs {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// What it allows
+    #[arg(long, default_value = "read", value_parser = ["admin", "read", "feedback", "subscription"])]
+    pub(crate) scope: String,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Only changes of this kind: source, listener, user, setting, token, configuration
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Only changes of what has this name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Only changes that this token made
+    #[arg(long)]
+    pub(crate) who: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}

@@ -1,0 +1,127 @@
+//! The API's server, which moves to another address or takes another token while it runs.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use hezar_api::{ApiConfig, Control};
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::listeners::listen;
+use crate::{config::Config, places::UserFolders, running::Announcement, supervise, token};
+
+/// A socket with the settings under which it is served.
+struct Served {
+    socket: std::net::TcpListener,
+    /// The address that the configuration names.
+    listen: SocketAddr,
+    /// Where it really listens.
+    address: SocketAddr,
+    config: ApiConfig,
+}
+
+/// What the API is to become; its address is bound, and nothing has changed yet.
+pub(crate) struct ApiPlan(Option<Arc<Served>>);
+
+impl ApiPlan {
+    /// Where the API will listen.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.0.as_ref().map(|served| served.address)
+    }
+}
+
+/// The place of the API's server.
+pub(crate) struct ApiServer {
+    wanted: watch::Sender<Option<Arc<Served>>>,
+    /// The note for commands, which names the address and the token.
+    announcement: Mutex<Option<Announcement>>,
+}
+
+impl ApiServer {
+    /// No server yet.
+    pub(crate) fn new() -> Self {
+        Self { wanted: watch::Sender::new(None), announcement: Mutex::default() }
+    }
+
+    /// Binds what a configuration needs.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the token cannot be read or made.
+    pub(crate) async fn plan(&self, config: &Config) -> anyhow::Result<ApiPlan> {
+        let Some(wanted) = config.api.address() else { return Ok(ApiPlan(None)) };
+        let token = token::load_or_make(config)?;
+        let now = self.wanted.borrow().clone();
+        let socket = match now.filter(|served| served.listen == wanted) {
+            Some(served) => served.socket.try_clone().context("the API's socket")?,
+            None => listen(wanted, "api.listen or --api").await?.into_std()?,
+        };
+        let address = socket.local_addr()?;
+        let config = ApiConfig { token, hosts: config.api.hosts.clone() };
+        Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
+    }
+
+    /// Does what was planned, and returns where the API listens now. Requests that are open on the old server get a few seconds.
+    pub(crate) fn carry_out(&self, plan: ApiPlan, config: &Config) -> Option<SocketAddr> {
+        let ApiPlan(new) = plan;
+        let old = self.wanted.borrow().clone();
+        let told = |served: &Option<Arc<Served>>| served.as_ref().map(|s| (s.address, s.config.token.clone()));
+        if told(&old) != told(&new) {
+            let mut announcement = self.announcement.lock();
+            // The old note goes first: it must not take the new one with it.
+            *announcement = None;
+            *announcement = new.as_ref().and_then(|served| announce(config, served));
+        }
+        if let Some(served) = &new {
+            tracing::info!(address = %served.address, "api listens");
+        }
+        let address = new.as_ref().map(|served| served.address);
+        self.wanted.send_replace(new);
+        address
+    }
+
+    /// Serves what is wanted at the time until `stop`, and then until the open requests have ended.
+    ///
+    /// # Errors
+    /// A socket cannot be used.
+    pub(crate) async fn run(&self, control: Arc<dyn Control>, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut wanted = self.wanted.subscribe();
+        let mut serving = JoinSet::new();
+        let mut current = CancellationToken::new();
+        wanted.mark_changed();
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => {
+                    changed.context("the API has no settings any more")?;
+                    current.cancel();
+                    current = stop.child_token();
+                    let served = wanted.borrow_and_update().clone();
+                    if let Some(served) = served {
+                        let listener = TcpListener::from_std(served.socket.try_clone()?)?;
+                        let server =
+                            hezar_api::serve(listener, served.config.clone(), Arc::clone(&control), current.clone());
+                        serving.spawn(supervise::named("api", server));
+                    }
+                }
+                Some(ended) = serving.join_next() => ended.context("the API's server panicked")??,
+                () = stop.cancelled(), if serving.is_empty() => {
+                    // The note names nobody any more.
+                    *self.announcement.lock() = None;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Tells the user's commands where this instance is; they find it through the configuration otherwise.
+fn announce(config: &Config, served: &Served) -> Option<Announcement> {
+    let user = UserFolders::from_environment();
+    match Announcement::make(served.address, &served.config.token, config.file.as_deref(), &config.data, &user) {
+        Ok(made) => Some(made),
+        Err(error) => {
+            tracing::warn!(%error, "no note for commands in other folders could be left");
+            None
+        }
+    }
+}
