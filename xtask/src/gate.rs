@@ -43,8 +43,12 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
         folder = Some(peers::install(root, require_peers)?);
         Ok(())
     })?;
+    let folder = folder.context("no folder of peers")?;
+    if page {
+        page::zashboard(root, &folder, require_peers, steps)?;
+    }
     let mut interop = cargo(&["test", "--package", "hezar-interop", "--", "--nocapture", "--test-threads=2"]);
-    interop.env("HEZAR_PEERS", folder.context("no folder of peers")?);
+    interop.env("HEZAR_PEERS", folder);
     if require_peers {
         interop.env("HEZAR_REQUIRE_PEERS", "1");
     }

@@ -75,6 +75,26 @@ fn check_document(root: &Path, program: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// zashboard, as it is published and unchanged, in Debian's Chromium over the program's Clash API; `folder` is that of the peers.
+///
+/// # Errors
+/// What fails, and a browser or a zashboard that is missing when it is required.
+pub(crate) fn zashboard(root: &Path, folder: &Path, require: bool, steps: &mut Steps) -> anyhow::Result<()> {
+    let browser = peers::debian("chromium fonts-noto-core", "chromium");
+    let zip = match browser.and_then(|_| peers::program(root, folder, "zashboard")) {
+        Ok(zip) => zip,
+        Err(error) => {
+            ensure!(!require, "zashboard is required: {error:#}");
+            println!("zashboard in Chromium: SKIPPED, {error:#}");
+            return Ok(());
+        }
+    };
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut run = Command::new("node");
+    run.current_dir(root.join("web")).arg("e2e/zashboard.mjs").arg(target.join("debug/hezar"));
+    steps.tests("zashboard in Chromium", run.arg(zip).arg(target.join(SCREENSHOTS)))
+}
+
 /// Fails where the checked-in types are not those of the copy of the OpenAPI document.
 fn check_types(root: &Path, web: &Path) -> anyhow::Result<()> {
     let kept = web.join("src/api/schema.ts");

@@ -46,6 +46,9 @@ pub enum ApiError {
     /// As much of this work is under way as there may be.
     #[error("{0}; try again in a moment")]
     Busy(&'static str),
+    /// More requests than there may be in a minute.
+    #[error("too many requests; try again in a minute")]
+    TooManyRequests,
     /// A bug of this program.
     #[error("the answer could not be made, by a bug of this program that its log names")]
     Internal,
@@ -96,6 +99,10 @@ impl ApiError {
         CodeDoc::new("api-media-type", "The body is compressed, or wrapped as a form (HTTP 415)."),
         CodeDoc::new("api-timeout", "The body of an API request did not come in time (HTTP 408)."),
         CodeDoc::new("api-busy", "As much of the work that was asked for is under way as there may be (HTTP 503)."),
+        CodeDoc::new(
+            "api-too-many-requests",
+            "A subscription was read, or tokens were guessed, too often in a minute (HTTP 429).",
+        ),
         CodeDoc::new("api-internal", "The answer could not be made; the log says why. This is a bug (HTTP 500)."),
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new(
@@ -132,6 +139,7 @@ impl ApiError {
             Self::UnsupportedMedia(_) => "api-media-type",
             Self::BodyTimeout => "api-timeout",
             Self::Busy(_) => "api-busy",
+            Self::TooManyRequests => "api-too-many-requests",
             Self::Internal => "api-internal",
             Self::NotFound => "api-not-found",
             Self::Conflict(_) => "api-conflict",
@@ -153,6 +161,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,

@@ -4,6 +4,7 @@
 
 mod body;
 mod caller;
+mod clash;
 mod connection_slots;
 mod dto;
 mod error;
@@ -23,9 +24,11 @@ mod serve;
 mod settings;
 mod state;
 mod stream;
+mod subscription;
 mod v1;
 
 pub use caller::{Caller, Scope};
+pub use clash::ClashSettings;
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
     ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
@@ -47,12 +50,17 @@ pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
-pub use ports::{Control, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, UsagePort};
+pub use ports::{
+    Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, HistoryPort,
+    LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SubscriptionAsked, SubscriptionText,
+    SubscriptionUser, SubscriptionsPort, UsagePort,
+};
 pub use problem::ProblemDto;
 pub use router::openapi_json;
 pub use saved::Saved;
 pub use serve::{ApiConfig, ApiServeError, serve};
 pub use settings::{ApiSettings, ApiToken};
+pub use subscription::SubscriptionTarget;
 
 #[cfg(test)]
 mod tests;

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Caller, Control, HealthzDto, ReadyDto, Scope,
+    ApiError, Caller, Control, HealthzDto, ReadyDto, Scope, clash,
     guard::{Guard, bearer},
     openapi, page,
     state::ApiState,
-    v1,
+    subscription, v1,
 };
 
 /// The router that serves the API.
@@ -29,8 +29,10 @@ pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: Cancellation
         .merge(page::file_routes())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::Method)
-        .layer(middleware::from_fn_with_state(state.clone(), need_host))
-        .with_state(state)
+        .with_state(state.clone())
+        .merge(clash::router(state.clone()))
+        .merge(subscription::router(state.clone()))
+        .layer(middleware::from_fn_with_state(state, need_host))
 }
 
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Atlas, Pool, Watch};
-use hezar_store::{ControlContents, SessionRow, SourceRow, Store, TokenRow};
+use hezar_store::{ControlContents, DashboardRow, SessionRow, SourceRow, Store, TokenRow};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
@@ -47,6 +47,8 @@ pub(crate) struct Base {
     pub(crate) annotations: Annotations,
     /// The sources as the store knew them.
     pub(crate) sources: Vec<SourceRow>,
+    /// What dashboards keep in the store.
+    pub(crate) dashboard: Vec<DashboardRow>,
     /// The sessions as the store knew them.
     pub(crate) sessions: Vec<SessionRow>,
     /// Everything that changes in the pool from its first moment.
@@ -106,6 +108,7 @@ impl Base {
         let mut loaded = restoring.await?;
         loaded.repairs.append(&mut repairs);
         let sessions = loaded.rename_sessions(first.sessions);
+        let dashboard = loaded.rename_selections(first.dashboard);
         let watch = Some(pool.watch());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();
@@ -127,6 +130,7 @@ impl Base {
             annotations,
             registry,
             sources,
+            dashboard,
             sessions,
             watch,
             geo,

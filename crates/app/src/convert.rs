@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hezar_core::settings::{Given, SettingValue};
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
 use hezar_gateway::GatewayConfig;
 use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
 use hezar_probe::ProbeConfig;
 
-use crate::config::{Config, Expression, ListenerConfig, SourceConfig, SourceOrigin};
+use crate::config::{Config, Expression, ListenerConfig, SourceConfig, SourceOrigin, SubscriptionConfig, TagFilter};
 
 /// The longest pause between two probes of a dead node.
 const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
@@ -77,6 +78,25 @@ pub(crate) fn filter(config: &Config, listener: &ListenerConfig) -> Filter {
     }
     terms.extend(listener.tags.as_ref().map(|tags| term(config, &tags.expression)));
     Filter { term: Term::All(terms), max_latency: listener.max_latency, top: listener.top }
+}
+
+/// The nodes of a subscription.
+pub(crate) fn subscription(config: &Config, given: &SubscriptionConfig) -> Filter {
+    let listener = ListenerConfig {
+        countries: given.countries.clone(),
+        sources: given.sources.clone(),
+        schemes: given.schemes.clone(),
+        tags: given.tags.clone(),
+        max_latency: given.max_latency,
+        allow_insecure: given.allow_insecure,
+        ..ListenerConfig::default()
+    };
+    filter(config, &listener)
+}
+
+/// A tag expression as a text; `None` when it is none.
+pub(crate) fn tags(config: &Config, text: &str) -> Option<Term> {
+    TagFilter::parse(&Given::Text(text.to_owned()), &()).map(|tags| term(config, &tags.expression))
 }
 
 /// An expression in the pool's words: a tag stands for the sources that have it.

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod convert;
+mod dashboard;
 mod demo;
 mod diagnosis;
 mod exposure;

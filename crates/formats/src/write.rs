@@ -1,4 +1,4 @@
-//! Writes whole lists: links, base64, Clash and sing-box configurations.
+//! Writes whole lists: links, base64, bare addresses, and configurations of clients.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Label, NodeSpec};
@@ -27,6 +27,40 @@ pub fn base64<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Str
 /// `spider_x`, and a fingerprint inside QUIC. The others are counted in [`Written::left_out`].
 pub fn clash<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::clash::write::document(nodes)
+}
+
+/// The same as [`clash`] as a whole profile: a group to choose from, one that tests all nodes, and a rule for everything.
+pub fn clash_profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::clash::write::profile(nodes)
+}
+
+/// The same as [`sing_box`] with a group to choose from, one that tests all nodes, and a route for everything; without
+/// inbounds.
+pub fn sing_box_routed<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::sing_box::write::routed(nodes)
+}
+
+/// The same as [`sing_box_routed`] with a TUN inbound and resolvers: a profile for the clients of phones and desktops.
+pub fn sing_box_profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::sing_box::write::profile(nodes)
+}
+
+/// An Xray configuration: `outbounds`, of which the first one is used unless rules say otherwise. As for [`clash`], what it
+/// has no words for is left out and counted; so are nodes that take any certificate, which its newer versions refuse.
+pub fn xray<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::writers::xray::document(nodes)
+}
+
+/// A Surge configuration: `[Proxy]` rows, a group that tests them, and a rule that leads everything there. As for [`clash`],
+/// what it has no words for is left out and counted.
+pub fn surge<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::writers::surge::document(nodes)
+}
+
+/// Bare addresses, one `host:port` or `host:port:user:password` per line, of HTTP and SOCKS proxies without TLS; the others
+/// are left out and counted.
+pub fn addresses<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    document::writers::addresses::document(nodes)
 }
 
 /// A sing-box configuration (1.12 or newer): `outbounds`, and `endpoints` for WireGuard. As for [`clash`], what it has

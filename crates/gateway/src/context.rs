@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Connections, GatewayConfig, Metrics, Sessions, Usage,
+    Connections, GatewayConfig, GroupSelections, Metrics, Sessions, Usage,
     access::{Access, PasswordChecker},
     config::Policy,
     failover::{
@@ -26,6 +26,7 @@ pub(crate) struct Services {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) groups: Arc<GroupSelections>,
     pub(crate) explanation: Explanation,
     /// Everything that is alive.
     pub(crate) connections: Arc<Connections>,
@@ -75,6 +76,7 @@ impl Context {
             clock: services.clock,
             metrics: metrics.clone(),
             sessions: services.sessions.clone(),
+            groups: services.groups.clone(),
             explanation: services.explanation.clone(),
             latency: LatencyEstimator::new(),
             hedge_budget: HedgeBudget::default(),

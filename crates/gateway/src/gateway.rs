@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Connections, GatewayConfig, Metrics, Sessions, Usage,
+    ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, Sessions, Usage,
     context::{Context, Services},
     failover::Explanation,
     listener,
@@ -74,8 +74,9 @@ impl Gateway {
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
         let explanation = Explanation::default();
-        let (connections, usage, passwords) = Default::default();
-        let services = Services { pool, engine, clock, metrics, sessions, explanation, connections, usage, passwords };
+        let (groups, connections, usage, passwords) = Default::default();
+        let services =
+            Services { pool, engine, clock, metrics, sessions, groups, explanation, connections, usage, passwords };
         Self { config, services, open: Arc::default() }
     }
 
@@ -83,6 +84,13 @@ impl Gateway {
     #[must_use]
     pub fn with_sessions(mut self, sessions: Arc<Sessions>) -> Self {
         self.services.sessions = sessions;
+        self
+    }
+
+    /// The same gateway with selections that others change.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Arc<GroupSelections>) -> Self {
+        self.services.groups = groups;
         self
     }
 
@@ -117,6 +125,12 @@ impl Gateway {
     #[must_use]
     pub const fn connections(&self) -> &Arc<Connections> {
         &self.services.connections
+    }
+
+    /// What is selected in groups of nodes.
+    #[must_use]
+    pub const fn groups(&self) -> &Arc<GroupSelections> {
+        &self.services.groups
     }
 
     /// Serves one listener with the settings that the gateway was made with; see [`Gateway::open`].

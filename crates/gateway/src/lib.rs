@@ -13,6 +13,7 @@ mod feedback;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
+mod groups;
 mod inbound;
 mod listener;
 mod relay;
@@ -31,6 +32,7 @@ pub use connections::{ConnectionInfo, Connections};
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
 pub use gateway::{Gateway, ServeError};
+pub use groups::{GroupSelections, SelectionError};
 pub use session_ports::PortRange;
 pub use site::{site_key, site_name};
 pub use telemetry::{Metrics, RecentError, Traffic};

@@ -61,7 +61,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    pub(crate) fn fits<D>(&self, node: &Node<D>) -> bool {
+    /// Whether it lets a node through; [`Filter::top`] is a matter of all nodes and not looked at.
+    pub fn fits<D>(&self, node: &Node<D>) -> bool {
         self.max_latency.is_none_or(|most| node.latency().is_some_and(|latency| latency <= most))
             && self.term.fits(node)
     }

@@ -20,8 +20,8 @@ pub use error::{Retry, StoreError};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::open;
 pub use row::{
-    AnnotationRow, BanRow, Change, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
-    StrangeRow,
+    AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow,
+    SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
 pub use sqlite::{Access, Sqlite};

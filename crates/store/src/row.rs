@@ -175,6 +175,41 @@ pub struct SessionRow {
     pub node: Option<NodeId>,
 }
 
+/// What a dashboard keeps here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DashboardKind {
+    /// What is selected in a group of nodes: the key is a [`Group`](hezar_core::Group), the value a
+    /// [`GroupMember`](hezar_core::GroupMember).
+    Selection,
+    /// Settings of its own, as JSON.
+    Storage,
+}
+
+impl DashboardKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Selection, Self::Storage];
+
+    /// The name in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Selection => "selection",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+/// One thing that a dashboard keeps here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DashboardRow {
+    /// What it is.
+    pub kind: DashboardKind,
+    /// Its name, unique among those of its kind.
+    pub key: Box<str>,
+    /// What is kept.
+    pub value: Box<str>,
+}
+
 /// Everything that a store holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
@@ -190,6 +225,8 @@ pub struct Contents {
     pub bans: Vec<BanRow>,
     /// What operators say about nodes.
     pub annotations: Vec<AnnotationRow>,
+    /// What dashboards keep.
+    pub dashboard: Vec<DashboardRow>,
     /// Rows of nodes that could not be understood and were left out.
     pub strange: Vec<StrangeRow>,
 }
@@ -203,6 +240,7 @@ impl Contents {
         self.sessions.append(&mut part.sessions);
         self.bans.append(&mut part.bans);
         self.annotations.append(&mut part.annotations);
+        self.dashboard.append(&mut part.dashboard);
         self.strange.append(&mut part.strange);
     }
 
@@ -255,6 +293,10 @@ pub enum Change {
     PutAnnotation(AnnotationRow),
     /// Nothing is said about a node any more.
     RemoveAnnotation(NodeId),
+    /// Something that a dashboard keeps is new or has changed.
+    PutDashboard(DashboardRow),
+    /// A dashboard no longer keeps what has this kind and key.
+    RemoveDashboard(DashboardKind, Box<str>),
     /// A row of `proxies` with this text as its id cannot be understood, noted now. A row that is put again can.
     MarkUnreadable(Box<str>, Timestamp),
     /// Such a row is given up.
@@ -288,6 +330,8 @@ impl Change {
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
             Self::PutAnnotation(row) => format!("annotation of node {}", row.id),
             Self::RemoveAnnotation(id) => format!("end of the annotation of node {id}"),
+            Self::PutDashboard(row) => format!("dashboard's {} {:?}", row.kind.name(), row.key),
+            Self::RemoveDashboard(kind, key) => format!("removal of the dashboard's {} {key:?}", kind.name()),
             Self::MarkUnreadable(id, _) => format!("mark on the unreadable row {id:?}"),
             Self::RemoveUnreadable(id) => format!("removal of the unreadable row {id:?}"),
             Self::PutHistory(row) => format!("history of {} s from {}", row.step.length().as_secs(), row.at.0),

@@ -104,7 +104,8 @@ impl Peer {
     }
 
     /// The installed program.
-    pub(crate) fn program(self) -> Option<PathBuf> {
+    #[must_use]
+    pub fn program(self) -> Option<PathBuf> {
         let peers: BTreeMap<String, Pinned> = toml::from_str(include_str!("../../peers.toml")).ok()?;
         let pinned = peers.get(self.name())?;
         let Some(version) = &pinned.version else {

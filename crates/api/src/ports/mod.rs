@@ -1,22 +1,48 @@
 //! The ports from the API to the running instance, by what they are about; the application implements them.
 
+mod dashboard;
 mod history;
 mod live;
 mod nodes;
 mod objects;
 mod sessions;
 mod settings;
+mod subscriptions;
 mod usage;
 
+pub use dashboard::{DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort};
 pub use history::HistoryPort;
 pub use live::LivePort;
 pub use nodes::NodesPort;
 pub use objects::ObjectsPort;
 pub use sessions::SessionsPort;
 pub use settings::SettingsPort;
+pub use subscriptions::{SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort};
 pub use usage::UsagePort;
 
 /// What the API can ask of a running instance: all ports together.
-pub trait Control: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort + ObjectsPort {}
+pub trait Control:
+    NodesPort
+    + SessionsPort
+    + LivePort
+    + SettingsPort
+    + UsagePort
+    + HistoryPort
+    + ObjectsPort
+    + DashboardPort
+    + SubscriptionsPort
+{
+}
 
-impl<T: NodesPort + SessionsPort + LivePort + SettingsPort + UsagePort + HistoryPort + ObjectsPort> Control for T {}
+impl<T> Control for T where
+    T: NodesPort
+        + SessionsPort
+        + LivePort
+        + SettingsPort
+        + UsagePort
+        + HistoryPort
+        + ObjectsPort
+        + DashboardPort
+        + SubscriptionsPort
+{
+}

@@ -16,14 +16,15 @@ use tokio::sync::watch;
 use crate::*;
 
 /// Counts how often the metrics are made.
-pub(super) struct Fake {
+pub(crate) struct Fake {
     pub(super) metrics_made: AtomicUsize,
     /// The numbers of the connections that are alive.
-    pub(super) alive: Mutex<BTreeSet<u64>>,
+    pub(crate) alive: Mutex<BTreeSet<u64>>,
     pub(super) hub: Arc<EventHub>,
     pub(super) jobs: JobTable,
     /// The number of the last line of the log.
-    pub(super) logged: watch::Sender<u64>,
+    pub(crate) logged: watch::Sender<u64>,
+    pub(crate) dashboard: clash::tests::FakeDashboard,
 }
 
 impl Default for Fake {
@@ -31,7 +32,14 @@ impl Default for Fake {
         let hub = Arc::new(EventHub::new(1));
         let jobs = JobTable::new(Arc::clone(&hub), || hezar_core::Timestamp(1));
         let alive = Mutex::new(BTreeSet::from([1, 2, 3]));
-        Self { metrics_made: AtomicUsize::new(0), alive, hub, jobs, logged: watch::Sender::new(2) }
+        Self {
+            metrics_made: AtomicUsize::new(0),
+            alive,
+            hub,
+            jobs,
+            logged: watch::Sender::new(2),
+            dashboard: Default::default(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod contract;
 mod document;
-mod fake;
+pub(crate) mod fake;
 mod history;
 mod live;
 mod objects;

@@ -84,7 +84,7 @@ fn read(text: &[u8], allow_private: bool) -> Read {
 }
 
 /// Whether this machine would connect to a private address: that of the first server of a chain counts.
-fn is_private(spec: &NodeSpec) -> bool {
+pub(super) fn is_private(spec: &NodeSpec) -> bool {
     let mut first = spec;
     while let Some(via) = first.via() {
         first = via;

@@ -4,6 +4,7 @@ mod about;
 mod bans;
 pub(crate) mod codes;
 pub(crate) mod connections;
+mod dashboard;
 pub(crate) mod events;
 mod exits;
 mod explain;
@@ -19,6 +20,7 @@ pub(crate) mod on_demand;
 mod parts;
 mod proxy_address;
 mod sessions;
+mod subscriptions;
 mod trial;
 mod usage;
 
@@ -45,6 +47,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     annotations::Annotations,
     bans::Bans,
+    dashboard::DashboardState,
     diagnosis::Diagnosis,
     geo::Networks,
     nodes::{Nodes, Payload},
@@ -86,6 +89,7 @@ pub(crate) struct ApiBackend {
     pub(crate) store: Arc<dyn Store>,
     /// Networks and cities of exits, when databases are configured.
     pub(crate) networks: Option<Arc<Networks>>,
+    pub(crate) dashboard: Arc<DashboardState>,
 }
 
 impl ApiBackend {

@@ -1,6 +1,6 @@
 //! Every key of the configuration with what it means: those that are described as settings, and those that need a reader of their own.
 
-use hezar_api::ApiSettings;
+use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::settings::{Setting, Settings};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
@@ -9,12 +9,13 @@ use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
-use super::{GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, show::to_toml};
+use super::{GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, show::to_toml};
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 9] = [
+pub(super) const SECTIONS: [(&str, &str); 10] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
+    ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
     ("pool", "how much lists from strangers may bring; what is beyond is counted and left out"),
     ("probe", "every node is checked again and again"),
     ("fetch", ""),
@@ -71,6 +72,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<AccessRules>(&mut all);
     all.extend([USERS, CLIENT_LIMITS, FEEDBACK].map(Described::from));
     add::<ApiSettings>(&mut all);
+    add::<ClashSettings>(&mut all);
     add::<PoolSettings>(&mut all);
     add::<ProbeConfig>(&mut all);
     add::<HealthSettings>(&mut all);
@@ -202,6 +204,7 @@ pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
             add::<Limits>(&mut all);
             add_table::<Quota>(&mut all, "quota");
         }
+        ObjectKind::Subscription => add::<SubscriptionConfig>(&mut all),
         ObjectKind::Setting => return described(),
     }
     all.iter_mut().for_each(|key| key.section = kind.name());

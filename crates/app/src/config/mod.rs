@@ -17,6 +17,7 @@ mod resolve;
 mod section;
 mod show;
 mod source;
+mod subscription;
 mod template;
 mod user;
 
@@ -26,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hezar_api::ApiSettings;
+use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::{Secret, settings, settings::ByteCount};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
@@ -45,6 +46,7 @@ pub(crate) use reader::ConfigReader;
 pub use reference::reference;
 pub(crate) use show::shown;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
+pub use subscription::SubscriptionConfig;
 pub use template::template;
 
 /// Everything that the program can be told, with every default filled in.
@@ -66,6 +68,8 @@ pub struct Config {
     pub proxy: GatewayConfig,
     /// `[api]`.
     pub api: ApiSettings,
+    /// `[clash]`.
+    pub clash: ClashSettings,
     /// `[pool]`.
     pub pool: PoolSettings,
     /// `[health]`.
@@ -86,6 +90,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Addresses besides that of `[proxy]`.
     pub listeners: Vec<ListenerConfig>,
+    /// What is given out at `/sub/TOKEN`.
+    pub subscriptions: Vec<SubscriptionConfig>,
 }
 
 settings! {

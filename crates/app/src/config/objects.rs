@@ -17,13 +17,15 @@ pub enum ObjectKind {
     Listener,
     /// `[[proxy.users]]`.
     User,
+    /// `[[subscription]]`.
+    Subscription,
     /// One key of a section, named by its path, such as `probe.interval`.
     Setting,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Source, Self::Listener, Self::User, Self::Setting];
+    pub const ALL: [Self; 5] = [Self::Source, Self::Listener, Self::User, Self::Subscription, Self::Setting];
 
     /// Its name, such as `source`.
     #[must_use]
@@ -32,6 +34,7 @@ impl ObjectKind {
             Self::Source => "source",
             Self::Listener => "listener",
             Self::User => "user",
+            Self::Subscription => "subscription",
             Self::Setting => "setting",
         }
     }
@@ -143,6 +146,7 @@ pub(super) fn merge<'o>(
             ObjectKind::Setting => put_setting(table, object, lines, &layered),
             ObjectKind::Source => put_table(table, "source", object, lines),
             ObjectKind::Listener => put_table(table, "listener", object, lines),
+            ObjectKind::Subscription => put_table(table, "subscription", object, lines),
             ObjectKind::User => match table.entry("proxy").or_insert_with(|| Value::Table(Table::new())) {
                 Value::Table(proxy) => put_into(proxy, "users", "proxy.users", object, lines),
                 // The parser says what is wrong with it.

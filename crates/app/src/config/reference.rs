@@ -15,7 +15,7 @@ environment: `proxy.listen` is `HEZAR_PROXY_LISTEN`. Durations are written as `\
 ";
 
 /// The tables of which there may be many.
-const OBJECTS: [(ObjectKind, &str, &str); 3] = [
+const OBJECTS: [(ObjectKind, &str, &str); 4] = [
     (
         ObjectKind::User,
         "proxy.users",
@@ -26,6 +26,11 @@ const OBJECTS: [(ObjectKind, &str, &str); 3] = [
         ObjectKind::Source,
         "source",
         "One source of nodes; it is one of `url`, `file`, `github`, `telegram` and `links`.",
+    ),
+    (
+        ObjectKind::Subscription,
+        "subscription",
+        "An address at which clients read the nodes that work: docs/subscriptions.md.",
     ),
 ];
 

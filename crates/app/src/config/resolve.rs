@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hezar_api::ClashSettings;
 use hezar_core::settings::{Settings, is_public};
 use hezar_gateway::{GatewayConfig, PortRange};
 use hezar_pool::HealthSettings;
@@ -21,6 +22,7 @@ use super::{
     lines, listener,
     section::{Reading, Section},
     source::{self, MANUAL_SOURCES},
+    subscription,
     user::users,
 };
 
@@ -50,9 +52,14 @@ pub(crate) fn config(
 fn note_objects(config: &Config, reading: &Reading<'_>) {
     let sources = config.sources.iter().map(|source| (ObjectKind::Source, source.name.as_str()));
     let listeners = config.listeners.iter().map(|listener| (ObjectKind::Listener, &*listener.name));
+    let subscriptions = config.subscriptions.iter().map(|given| (ObjectKind::Subscription, &*given.name));
     let users = config.proxy.users.iter().map(|user| (ObjectKind::User, &*user.name));
-    let places =
-        [("source", sources.collect::<Vec<_>>()), ("listener", listeners.collect()), ("proxy.users", users.collect())];
+    let places = [
+        ("source", sources.collect::<Vec<_>>()),
+        ("listener", listeners.collect()),
+        ("proxy.users", users.collect()),
+        ("subscription", subscriptions.collect()),
+    ];
     for (path, objects) in places {
         for (index, (kind, name)) in objects.into_iter().enumerate() {
             reading.note_origin(ObjectKey::new(kind, name), &format!("{path}[{index}]"));
@@ -67,6 +74,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let (data, proxy) = (data_folder(&mut root, folder, layers), proxy(root.section("proxy")));
     let (probe, health) = probe(root.section("probe"));
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
+    let clash: ClashSettings = plain(root.section("clash"));
     let config = Config {
         file: path.map(Path::to_owned),
         text: "".into(),
@@ -76,6 +84,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         data,
         proxy,
         api: plain(root.section("api")),
+        clash: ClashSettings { ui: beside_file(clash.ui), ..clash },
         pool: plain(root.section("pool")),
         health,
         probe,
@@ -90,9 +99,12 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         log: LogConfig { folder: beside_file(log.folder), ..log },
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),
+        subscriptions: Vec::new(),
     };
     let listeners = root.sections("listener");
     let config = Config { listeners: listener::listeners(listeners, &config), ..config };
+    let subscriptions = root.sections("subscription");
+    let config = Config { subscriptions: subscription::subscriptions(subscriptions, &config), ..config };
     root.finish();
     unique_names(&config, reading);
     unique_addresses(&config, reading);

@@ -21,6 +21,7 @@ pub(crate) fn shown(config: &Config, key: &ObjectKey) -> Option<Json> {
         ObjectKind::Source => source(config.sources.iter().find(|source| source.name == name)?),
         ObjectKind::Listener => listener(config.listeners.iter().find(|listener| &*listener.name == name)?),
         ObjectKind::User => user(config.proxy.users.iter().find(|user| &*user.name == name)?),
+        ObjectKind::Subscription => object(config.subscriptions.iter().find(|given| &*given.name == name)?),
         ObjectKind::Setting => {
             let (section, key) = name.split_once('.')?;
             return root(config).get(section)?.get(key).map(to_json);
@@ -35,6 +36,7 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("data".into(), Value::String(config.data.display().to_string()));
     root.insert("proxy".into(), proxy(config));
     root.insert("api".into(), api(&config.api));
+    root.insert("clash".into(), plain(&config.clash, "clash"));
     root.insert("pool".into(), plain(&config.pool, "pool"));
     root.insert("probe".into(), probe(config));
     root.insert("fetch".into(), plain(&config.fetch, "fetch"));
@@ -46,6 +48,9 @@ pub(super) fn root(config: &Config) -> Table {
         root.insert("listener".into(), tables(&config.listeners, listener));
     }
     root.insert("source".into(), tables(&config.sources, source));
+    if !config.subscriptions.is_empty() {
+        root.insert("subscription".into(), tables(&config.subscriptions, object));
+    }
     root
 }
 

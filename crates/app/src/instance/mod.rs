@@ -19,6 +19,7 @@ use crate::{
     base::Base,
     config::{ConfigReader, LogFormat},
     convert,
+    dashboard::DashboardState,
     diagnosis::Diagnosis,
     greeting::Greeting,
     history::HistoryRecorder,
@@ -67,10 +68,13 @@ pub(crate) async fn run(
         line: Arc::default(),
     };
     let line = Arc::clone(&diagnosis.line);
+    let kept = std::mem::take(&mut base.dashboard);
+    let dashboard = Arc::new(DashboardState::restore(kept, &base.pool, &base.config));
     let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
     let gateway = Gateway::new(convert::gateway(&base.config), pool, engine, base.clock, metrics.clone())
         .with_sessions(Arc::clone(&sessions))
         .with_usage(Arc::clone(&usage))
+        .with_groups(Arc::clone(&dashboard.groups))
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
@@ -89,6 +93,7 @@ pub(crate) async fn run(
         geo: Arc::clone(&base.geo),
         log,
         api: Arc::clone(&api),
+        dashboard: Arc::clone(&dashboard),
     };
     let runtime = Arc::new(Runtime::new(reader, applied, parts));
     let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
@@ -247,6 +252,7 @@ pub(crate) async fn run(
         networks: base.networks.clone(),
         tokens,
         store: Arc::clone(&base.store),
+        dashboard,
     };
     tasks.restarting(
         "api",

@@ -365,7 +365,7 @@ async fn with_hashed_passwords(mut edits: Vec<Edit>) -> Result<Vec<Edit>, EditEr
                     let users = value.get_mut("users").and_then(Json::as_array_mut);
                     users.into_iter().flatten().try_for_each(hash_password)?;
                 }
-                ObjectKind::Source | ObjectKind::Setting => {}
+                ObjectKind::Source | ObjectKind::Subscription | ObjectKind::Setting => {}
             }
         }
         Some(edits)

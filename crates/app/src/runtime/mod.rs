@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     config::{Config, ConfigReader, GeoConfig, StoredObject},
     convert,
+    dashboard::DashboardState,
     geo::Countries,
     logs::{self, LogControl},
     nodes::Nodes,
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) geo: Arc<Countries>,
     pub(crate) log: Arc<LogControl>,
     pub(crate) api: Arc<ApiServer>,
+    pub(crate) dashboard: Arc<DashboardState>,
 }
 
 /// Everything of an instance that can be changed while it runs.
@@ -117,6 +119,7 @@ impl Runtime {
     fn set_applied(&self, old: &Config, new: Config, objects: Vec<StoredObject>) {
         let geo = GeoConfig { mmdb: new.geo.mmdb.clone(), ..old.geo.clone() };
         let config = Config { data: old.data.clone(), store: old.store.clone(), geo, ..new };
+        self.parts.dashboard.configure(&config);
         *self.applied.write() = Arc::new(AppliedConfig { config, objects });
     }
 }

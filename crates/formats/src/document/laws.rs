@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use hezar_core::{Label, NodeSpec, Outbound};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{clash, sing_box, tests::read, write, yaml};
+use super::{clash, sing_box, tests::read, write, writers, yaml};
 use crate::{arbitrary::documents as arbitrary, tree::json};
 
 /// What a writer wrote, read again; the labels are all different.
@@ -55,6 +55,21 @@ proptest! {
         let read = back(&written, nodes.len())?;
         prop_assert!(are_originals(&read, &nodes));
         prop_assert!(read.len() >= nodes.iter().filter(|(spec, _)| is_common(spec)).count());
+    }
+
+    #[test]
+    fn xray_reads_back(nodes in vec((arbitrary::node(), arbitrary::label()), 0..12)) {
+        let written = writers::xray::document(nodes.iter().map(|(spec, label)| (spec, label)));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&written.text).is_ok());
+        let read = back(&written, nodes.len())?;
+        prop_assert!(are_originals(&read, &nodes));
+    }
+
+    #[test]
+    fn surge_reads_back(nodes in vec((arbitrary::node(), arbitrary::label()), 0..12)) {
+        let written = writers::surge::document(nodes.iter().map(|(spec, label)| (spec, label)));
+        let read: Vec<_> = back(&written, nodes.len())?.iter().map(write::portable).collect();
+        prop_assert!(are_originals(&read, &nodes));
     }
 
     #[test]

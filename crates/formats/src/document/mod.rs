@@ -14,6 +14,7 @@ pub(crate) mod sing_box;
 mod surge;
 mod wg_quick;
 pub(crate) mod write;
+pub(crate) mod writers;
 pub(crate) mod xhttp;
 mod xray;
 mod yaml;

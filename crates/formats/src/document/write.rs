@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use hezar_core::{
@@ -10,6 +11,15 @@ use hezar_core::{
 };
 
 use crate::{field, tree::MapBuilder};
+
+/// The group of a profile from which a person chooses.
+pub(super) const SELECT_GROUP: &str = "Hezar";
+/// The group of a profile that uses the fastest node.
+pub(super) const FASTEST_GROUP: &str = "Fastest";
+/// What clients ask for through every node of a profile.
+pub(super) const TEST_URL: &str = "http://www.gstatic.com/generate_204";
+/// How often they do.
+pub(super) const TEST_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The label of a node that is only there for others.
 static UNNAMED: LazyLock<Label> = LazyLock::new(Label::default);

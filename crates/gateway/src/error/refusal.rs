@@ -172,7 +172,10 @@ impl Refusal {
             "pool-empty",
             "No node is healthy, and none became so in time (`node_wait`); the request was refused, never sent directly.",
         ),
-        CodeDoc::new("no-match", "Nodes are healthy, but none matches the options in the user name and the listener."),
+        CodeDoc::new(
+            "no-match",
+            "Nodes are healthy, but none matches the options in the user name and the listener, or what is selected (`clash.strict`).",
+        ),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new(
             "only-transparent",

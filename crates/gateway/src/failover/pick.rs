@@ -1,10 +1,10 @@
 //! Chooses the node for the next attempt, and says why there is none.
 
-use hezar_core::{Fault, SessionKey};
-use hezar_pool::{Country, Need, Query};
+use hezar_core::{Country, Fault, NodeId, SessionKey};
+use hezar_pool::{FilterId, Need, Query};
 
 use super::{Failover, NodeLease};
-use crate::Refusal;
+use crate::{Refusal, groups::Selected};
 
 /// So many nodes have to report that a target cannot be reached before that is believed.
 const TARGET_OPINIONS: u32 = 2;
@@ -20,10 +20,76 @@ impl Failover {
         if used_up {
             return None;
         }
+        if let Some(lease) = self.pick_selected() {
+            return Some(lease);
+        }
+        if self.is_held_to_selection() {
+            return None;
+        }
         if self.countries.is_empty() {
             return self.pick_in(None);
         }
         (0..self.countries.len()).find_map(|index| self.pick_in(self.countries.get(index).copied()))
+    }
+
+    /// A node that a person has selected for such requests; `None` when nothing is selected, or the selected node is tried
+    /// already or does not fit. A session keeps its exit whatever is selected.
+    fn pick_selected(&self) -> Option<NodeLease> {
+        let groups = &self.selection.groups;
+        if self.sticky.is_session() || groups.is_empty() {
+            return None;
+        }
+        if self.countries.is_empty() {
+            return self.pick_of(None, &groups.in_pool());
+        }
+        self.countries.iter().find_map(|country| self.pick_of(Some(*country), &groups.in_country(*country)))
+    }
+
+    fn pick_of(&self, asked: Option<Country>, selected: &Selected) -> Option<NodeLease> {
+        let country = asked.or(selected.country);
+        let node = selected.node.and_then(|node| self.pick_node(node, country));
+        node.or_else(|| selected.is_part().then(|| self.pick_part(country, selected.filter)).flatten())
+    }
+
+    /// A node of the part of the pool that is selected. A listener that has a part of its own keeps to that.
+    fn pick_part(&self, country: Option<Country>, filter: Option<FilterId>) -> Option<NodeLease> {
+        match (filter, self.config.filter) {
+            (Some(_), Some(_)) => None,
+            (selected, own) => self.pick_filtered(self.need, country, None, selected.or(own)),
+        }
+    }
+
+    /// This very node, if it is fit for the request and was not tried.
+    fn pick_node(&self, node: NodeId, country: Option<Country>) -> Option<NodeLease> {
+        let tried: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
+        // A node that rests after a failure is asked all the same where there is no other one to ask.
+        let now = (!self.selection.groups.is_strict()).then(|| self.selection.clock.now());
+        let query = Query {
+            country,
+            exclude_nodes: &tried,
+            datagrams: self.target.is_none(),
+            need: self.need,
+            anonymity: self.anonymity,
+            asn: self.asn,
+            city: self.city,
+            filter: self.config.filter,
+            site: self.keys.site,
+            now,
+            ..Query::default()
+        };
+        self.selection.pool.pick_node(node, &query)
+    }
+
+    /// Whether the request may leave through nothing but what is selected.
+    fn is_held_to_selection(&self) -> bool {
+        let groups = &self.selection.groups;
+        if !groups.is_strict() || self.sticky.is_session() || groups.is_empty() {
+            return false;
+        }
+        match self.countries.as_slice() {
+            [] => groups.in_pool().is_any(),
+            countries => countries.iter().any(|country| groups.in_country(*country).is_any()),
+        }
     }
 
     fn pick_in(&mut self, country: Option<Country>) -> Option<NodeLease> {
@@ -36,6 +102,16 @@ impl Failover {
 
     /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
     fn pick_for(&self, need: Need, country: Option<Country>, session: Option<SessionKey>) -> Option<NodeLease> {
+        self.pick_filtered(need, country, session, self.config.filter)
+    }
+
+    fn pick_filtered(
+        &self,
+        need: Need,
+        country: Option<Country>,
+        session: Option<SessionKey>,
+        filter: Option<FilterId>,
+    ) -> Option<NodeLease> {
         let nodes: Vec<_> = self.tried.iter().map(|tried| tried.node).collect();
         let servers: Vec<_> = self.tried.iter().filter_map(|tried| tried.server).collect();
         let query = Query {
@@ -49,7 +125,7 @@ impl Failover {
             asn: self.asn,
             city: self.city,
             session,
-            filter: self.config.filter,
+            filter,
             site: self.keys.site,
             now: Some(self.selection.clock.now()),
             expected_bytes: self.selection.transfer_sizes.expected(self.keys.user),
@@ -72,6 +148,7 @@ impl Failover {
             None if self.selection.pool.snapshot().counts().routable() == 0 => {
                 Refusal::PoolEmpty { why: self.selection.explanation.current() }
             }
+            None if self.is_held_to_selection() => Refusal::NoMatch,
             None if self.only_transparent_left() => Refusal::OnlyTransparent,
             None if self.has_filters() => Refusal::NoMatch,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,

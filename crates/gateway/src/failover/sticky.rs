@@ -46,6 +46,11 @@ impl Sticky {
         matches!(self, Self::Free)
     }
 
+    /// Whether it is a session that the client named.
+    pub(super) const fn is_session(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
     /// The pool's key for requests to this country.
     pub(super) fn key_in(&self, country: Option<Country>) -> Option<SessionKey> {
         match self {

@@ -127,6 +127,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
+        groups: Arc::default(),
         explanation: Explanation::default(),
         connections: Arc::default(),
         usage: Arc::default(),

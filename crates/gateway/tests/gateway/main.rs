@@ -16,6 +16,7 @@ mod http_wild;
 mod limits;
 mod listeners;
 mod real_clients;
+mod selections;
 mod socks;
 mod users;
 mod world;

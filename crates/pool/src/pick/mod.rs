@@ -62,6 +62,19 @@ pub(crate) fn pick<'s, D>(
     choice.admitted(seed, sessions)
 }
 
+/// Whether this very node fits a query, and its circuit and its server's let the request through.
+pub(crate) fn admits<D>(
+    snapshot: &Snapshot<D>,
+    query: &Query<'_>,
+    tables: Tables<'_>,
+    node: &Arc<Node<D>>,
+) -> bool {
+    let Some(view) = snapshot.view(query.view()) else { return false };
+    let (rng, now) = (SplitMix64::new(0), query.now);
+    let choice = Choice { snapshot, view, query, tables, asks_sites: true, rng, now };
+    choice.belongs(node) && choice.fits(node) && now.is_none_or(|now| choice.admits(node, now))
+}
+
 /// A node for a session that is to come out elsewhere: not behind `exit` if there is any other.
 pub(crate) fn pick_elsewhere<'s, D>(
     snapshot: &'s Snapshot<D>,

@@ -74,8 +74,8 @@ impl<'s, D> Choice<'s, '_, D> {
         nodes.find(|node| node.routable() && node.exit() == exit && self.is_where_asked(node))
     }
 
-    /// Whether a pinned node is still one of the view's.
-    fn belongs(&self, node: &Node<D>) -> bool {
+    /// Whether a node is one of the view's.
+    pub(super) fn belongs(&self, node: &Node<D>) -> bool {
         let country = self.query.country.is_none_or(|country| node.country() == Some(country));
         node.routable()
             && country

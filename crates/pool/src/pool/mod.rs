@@ -126,6 +126,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         node.map(|node| Lease::new(Arc::clone(node)))
     }
 
+    /// Takes a lease on this very node, if it fits the query. The query's strategy and session do not matter.
+    #[must_use]
+    pub fn pick_node(&self, id: NodeId, query: &Query<'_>) -> Option<Lease<D>> {
+        let node = self.node(id)?;
+        pick::admits(&self.snapshot.load(), query, self.tables(), &node).then(|| Lease::new(node))
+    }
+
     /// Takes in evidence about a node. A node that is gone is ignored.
     pub fn report(&self, id: NodeId, outcome: &Outcome, now: Timestamp) {
         self.sites.advance(now);

@@ -109,6 +109,14 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
             Change::RemoveAnnotation(id) => {
                 sqlx::query(queries::DELETE_ANNOTATION).bind(id.to_string()).execute(&mut *connection).await?;
             }
+            Change::PutDashboard(row) => {
+                let query = sqlx::query(queries::PUT_DASHBOARD).bind(row.kind.name()).bind(&*row.key);
+                query.bind(&*row.value).execute(&mut *connection).await?;
+            }
+            Change::RemoveDashboard(kind, key) => {
+                let query = sqlx::query(queries::DELETE_DASHBOARD).bind(kind.name()).bind(&**key);
+                query.execute(&mut *connection).await?;
+            }
             Change::MarkUnreadable(id, since) => {
                 let query = sqlx::query(queries::MARK_UNREADABLE).bind(convert::from_time(*since)).bind(&**id);
                 query.execute(&mut *connection).await?;

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 
 use super::{convert, queries};
 use crate::{
-    AnnotationRow, BanRow, Contents, NodeRow, SessionName, SessionRow, SourceError, SourceNodes, SourceRow, StrangeRow,
+    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SourceError,
+    SourceNodes, SourceRow, StrangeRow,
 };
 
 /// How many nodes one part holds.
@@ -42,6 +43,9 @@ async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Conte
     for row in sqlx::query(queries::SELECT_ANNOTATIONS).fetch_all(&mut *connection).await? {
         part.annotations.extend(annotation(&row)?);
     }
+    for row in sqlx::query(queries::SELECT_DASHBOARD).fetch_all(&mut *connection).await? {
+        part.dashboard.extend(dashboard(&row)?);
+    }
     let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
         part.listings.push(listing(&row)?);
@@ -64,6 +68,14 @@ async fn nodes(connection: &mut SqliteConnection, parts: &mpsc::Sender<Contents>
     // Nobody may receive any more.
     let _ = parts.send(part).await;
     Ok(())
+}
+
+/// What a dashboard keeps; `None` when it is of a kind that a later version knows.
+fn dashboard(row: &SqliteRow) -> Result<Option<DashboardRow>, sqlx::Error> {
+    let name: &str = row.try_get(0)?;
+    let Some(kind) = DashboardKind::ALL.into_iter().find(|kind| kind.name() == name) else { return Ok(None) };
+    let (key, value): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
+    Ok(Some(DashboardRow { kind, key: key.into(), value: value.into() }))
 }
 
 /// A row of `proxies`; of one that someone else must have written, what names it.

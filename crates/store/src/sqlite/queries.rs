@@ -68,6 +68,10 @@ pub(super) const PUT_ANNOTATION: &str = "INSERT INTO annotations (id, uri, disab
      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET uri = excluded.uri, disabled = excluded.disabled, \
      pinned = excluded.pinned, tags = excluded.tags, note = excluded.note, changed = excluded.changed";
 pub(super) const DELETE_ANNOTATION: &str = "DELETE FROM annotations WHERE id = ?";
+pub(super) const SELECT_DASHBOARD: &str = "SELECT kind, key, value FROM dashboard";
+pub(super) const PUT_DASHBOARD: &str = "INSERT INTO dashboard (kind, key, value) VALUES (?, ?, ?) ON CONFLICT \
+     (kind, key) DO UPDATE SET value = excluded.value";
+pub(super) const DELETE_DASHBOARD: &str = "DELETE FROM dashboard WHERE kind = ? AND key = ?";
 pub(super) const MARK_UNREADABLE: &str = "UPDATE proxies SET unreadable_since = ? WHERE id = ?";
 pub(super) const DELETE_UNREADABLE: &str = "DELETE FROM proxies WHERE id = ?";
 pub(super) const DELETE_UNREADABLE_LISTED: &str = "DELETE FROM listings WHERE proxy = ?";

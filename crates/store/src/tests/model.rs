@@ -12,8 +12,8 @@ use hezar_core::{
 use proptest::prelude::*;
 
 use crate::{
-    AnnotationRow, BanRow, Change, Contents, HistoryRow, HistorySample, HistoryStep, NodeRow, NodeSums, SessionName,
-    SessionRow, SourceError, SourceNodes, SourceRow,
+    AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, HistoryRow, HistorySample, HistoryStep,
+    NodeRow, NodeSums, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,7 @@ pub(super) struct Model {
     bans: BTreeMap<NodeId, BanRow>,
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
     annotations: BTreeMap<NodeId, AnnotationRow>,
+    dashboard: BTreeMap<(DashboardKind, Box<str>), DashboardRow>,
 }
 
 impl Model {
@@ -80,6 +81,12 @@ impl Model {
             Change::RemoveAnnotation(id) => {
                 self.annotations.remove(&id);
             }
+            Change::PutDashboard(row) => {
+                self.dashboard.insert((row.kind, row.key.clone()), row);
+            }
+            Change::RemoveDashboard(kind, key) => {
+                self.dashboard.remove(&(kind, key));
+            }
             Change::MarkUnreadable(id, since) => {
                 if let Some(row) = id.parse().ok().and_then(|id| self.nodes.get_mut(&id)) {
                     row.unreadable_since = Some(since);
@@ -116,6 +123,7 @@ impl Model {
             sessions: self.sessions.values().cloned().collect(),
             bans: self.bans.values().cloned().collect(),
             annotations: self.annotations.values().cloned().collect(),
+            dashboard: self.dashboard.values().cloned().collect(),
             strange: Vec::new(),
         }
     }
@@ -129,6 +137,7 @@ pub(super) fn sorted(mut state: Contents) -> Contents {
     state.sessions.sort_by(|a, b| a.name.cmp(&b.name));
     state.bans.sort_by_key(|row| row.id);
     state.annotations.sort_by_key(|row| row.id);
+    state.dashboard.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
     state.listings.iter_mut().for_each(|listing| listing.ids.sort());
     state
 }
@@ -276,6 +285,11 @@ fn source_name(number: u8) -> Arc<str> {
     format!("source {number} 'q'").into()
 }
 
+fn dashboard_key() -> impl Strategy<Value = (DashboardKind, Box<str>)> {
+    (proptest::sample::select(DashboardKind::ALL.to_vec()), 0..3_u8)
+        .prop_map(|(kind, n)| (kind, format!("key {n}").into()))
+}
+
 /// A change to one of a few nodes and sources, so that changes meet each other.
 pub(super) fn change() -> impl Strategy<Value = Change> {
     let number = || 0..12_u64;
@@ -304,6 +318,10 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             })
         }),
         1 => number().prop_map(|n| Change::RemoveAnnotation(id(n))),
+        1 => (dashboard_key(), "[^\0]{0,20}").prop_map(|((kind, key), value)| {
+            Change::PutDashboard(DashboardRow { kind, key, value: value.into() })
+        }),
+        1 => dashboard_key().prop_map(|(kind, key)| Change::RemoveDashboard(kind, key)),
         4 => (number(), record()).prop_map(|(n, record)| Change::PutRecord(id(n), record)),
         2 => number().prop_map(|n| Change::RemoveNode(id(n))),
         2 => source().prop_map(Change::PutSource),

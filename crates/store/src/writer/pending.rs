@@ -7,7 +7,10 @@ use std::{
 
 use hezar_core::{NodeId, Record, Timestamp};
 
-use crate::{AnnotationRow, BanRow, Change, HistoryRow, HistoryStep, NodeRow, SessionName, SessionRow, SourceRow};
+use crate::{
+    AnnotationRow, BanRow, Change, DashboardKind, DashboardRow, HistoryRow, HistoryStep, NodeRow, SessionName,
+    SessionRow, SourceRow,
+};
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
 /// its order.
@@ -25,6 +28,8 @@ pub(crate) struct Pending {
     bans: BTreeMap<NodeId, Option<BanRow>>,
     /// `None` = removed.
     annotations: BTreeMap<NodeId, Option<AnnotationRow>>,
+    /// `None` = removed.
+    dashboard: BTreeMap<(DashboardKind, Box<str>), Option<DashboardRow>>,
     /// `None` = given up.
     unreadable: BTreeMap<Box<str>, Option<Timestamp>>,
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
@@ -62,7 +67,7 @@ impl Pending {
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
         let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.annotations.len();
-        let rest = rest + self.unreadable.len() + self.history.len() + self.pruned.len();
+        let rest = rest + self.dashboard.len() + self.unreadable.len() + self.history.len() + self.pruned.len();
         self.nodes.len() + self.listed.len() + listed + rest
     }
 
@@ -104,6 +109,12 @@ impl Pending {
             }
             Change::RemoveAnnotation(id) => {
                 self.annotations.insert(id, None);
+            }
+            Change::PutDashboard(row) => {
+                self.dashboard.insert((row.kind, row.key.clone()), Some(row));
+            }
+            Change::RemoveDashboard(kind, key) => {
+                self.dashboard.insert((kind, key), None);
             }
             Change::MarkUnreadable(id, since) => {
                 self.unreadable.insert(id, Some(since));
@@ -204,6 +215,11 @@ impl Pending {
         changes.extend(std::mem::take(&mut self.history).into_values().map(Change::PutHistory));
         let annotations = std::mem::take(&mut self.annotations).into_iter();
         changes.extend(annotations.map(|(id, row)| row.map_or(Change::RemoveAnnotation(id), Change::PutAnnotation)));
+        let dashboard = std::mem::take(&mut self.dashboard).into_iter();
+        changes
+            .extend(dashboard.map(|((kind, key), row)| {
+                row.map_or_else(|| Change::RemoveDashboard(kind, key), Change::PutDashboard)
+            }));
         changes
     }
 }

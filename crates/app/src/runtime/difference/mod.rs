@@ -32,6 +32,7 @@ impl Difference {
         difference.special("proxy.users", old.proxy.users != new.proxy.users);
         difference.special("proxy.client_limits", old.proxy.client_limits != new.proxy.client_limits);
         difference.api = difference.settings(&old.api, &new.api);
+        difference.settings(&old.clash, &new.clash);
         difference.settings(&old.pool, &new.pool);
         difference.probe = difference.settings(&old.probe, &new.probe);
         difference.settings(&old.health, &new.health);
@@ -50,6 +51,9 @@ impl Difference {
         }
         for (name, what) in changes(&old.listeners, &new.listeners, |listener| &listener.name, change_of_listener) {
             difference.changed.push(format!("listener {name:?} {what}"));
+        }
+        for (name, what) in changes(&old.subscriptions, &new.subscriptions, |given| &given.name, |_, _| "changed") {
+            difference.changed.push(format!("subscription {name:?} {what}"));
         }
         difference
     }

@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::{Label, Listing, NodeId, NodeSpec, SourceName, Timestamp};
+use hezar_core::{GroupMember, Label, Listing, NodeId, NodeSpec, SourceName, Timestamp};
 use hezar_formats::{LinkReader, RejectCode, parse_link};
 use hezar_pool::{Node, PoolChange, Restored};
 use hezar_probe::Geo;
-use hezar_store::{BanRow, Change, NodeRow, SessionRow, SourceNodes, SourceRow, StrangeRow};
+use hezar_store::{
+    BanRow, Change, DashboardKind, DashboardRow, NodeRow, SessionRow, SourceNodes, SourceRow, StrangeRow,
+};
 
 use super::nodes;
 use crate::{
@@ -230,6 +232,23 @@ impl Loaded {
             }
             Some(_) => {}
         }
+    }
+
+    /// What dashboards have selected, with the ids that this build gives the nodes.
+    pub(crate) fn rename_selections(&mut self, rows: Vec<DashboardRow>) -> Vec<DashboardRow> {
+        let mut renamed = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            let node = match (row.kind, row.value.parse()) {
+                (DashboardKind::Selection, Ok(GroupMember::Node(id))) => self.renamed.get(&id),
+                _ => None,
+            };
+            if let Some(id) = node {
+                row.value = GroupMember::Node(*id).to_string().into();
+                self.repairs.push(Change::PutDashboard(row.clone()));
+            }
+            renamed.push(row);
+        }
+        renamed
     }
 
     /// The sessions with the ids that this build gives their nodes.

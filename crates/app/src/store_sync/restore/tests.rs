@@ -400,6 +400,14 @@ async fn a_store_of_an_older_version_opens_keeps_everything_and_can_be_written()
     let unlisted = pool.snapshot().nodes().filter(|node| node.record().unlisted_since == Some(now)).count();
     assert_eq!((failing, known, unlisted), (24, 17, 3));
     assert_eq!(sessions.len(), 2);
+    let (old, new) = loaded.renamed.iter().next().map(|(old, new)| (*old, *new)).unwrap();
+    let selected = |id| DashboardRow {
+        kind: DashboardKind::Selection,
+        key: "pool".into(),
+        value: GroupMember::Node(id).to_string().into(),
+    };
+    assert_eq!(loaded.rename_selections(vec![selected(old)]), [selected(new)]);
+    assert!(loaded.repairs.contains(&Change::PutDashboard(selected(new))), "it is written, too");
     for session in &sessions {
         assert_eq!(session.lasts, Duration::from_secs(36_000));
         assert!(session.node.and_then(|id| pool.node(id)).is_some());

@@ -8,7 +8,10 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{Chains, Named, Names, Written, ech_ok, method_ok, plugin_ok},
+    super::write::{
+        Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written, ech_ok, method_ok,
+        plugin_ok,
+    },
     plugin, read, stream,
 };
 use crate::{
@@ -16,11 +19,38 @@ use crate::{
     tree::{MapBuilder, Tree},
 };
 
-/// Names of mihomo's own.
-const RESERVED: &[&str] = &["DIRECT", "REJECT", "REJECT-DROP", "COMPATIBLE", "PASS", "DNS", "GLOBAL"];
+/// Names of mihomo's own, and of the groups of a profile.
+const RESERVED: &[&str] =
+    &["DIRECT", "REJECT", "REJECT-DROP", "COMPATIBLE", "PASS", "DNS", "GLOBAL", SELECT_GROUP, FASTEST_GROUP];
 
 /// Writes every node that Clash has words for; each line is one entry, in JSON, which YAML includes.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    list(nodes).0
+}
+
+/// The same as a whole profile: a group to choose from, one that tests all of them, and a rule that leads everything there.
+pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    let (mut written, names) = list(nodes);
+    if names.is_empty() {
+        return written;
+    }
+    let mut select = MapBuilder::default();
+    let members: Vec<Box<str>> = std::iter::once(FASTEST_GROUP.into()).chain(names.iter().cloned()).collect();
+    select.text("name", SELECT_GROUP).text("type", "select").texts("proxies", &members);
+    let mut fastest = MapBuilder::default();
+    fastest.text("name", FASTEST_GROUP).text("type", "url-test").text("url", TEST_URL);
+    fastest.number("interval", Some(TEST_INTERVAL.as_secs())).texts("proxies", &names);
+    written.text.push_str("proxy-groups:\n");
+    for group in [select, fastest] {
+        written.text.push_str(&format!("  - {}\n", group.into_tree().json()));
+    }
+    written.text.push_str(&format!("rules:\n  - \"MATCH,{SELECT_GROUP}\"\n"));
+    written
+}
+
+/// The list, and the names of its nodes.
+fn list<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> (Written, Vec<Box<str>>) {
+    let mut names = Vec::new();
     let mut chains = Chains::new(Names::reserving(RESERVED), entry);
     let mut written = Written { text: String::from("proxies:\n"), left_out: 0 };
     let mut empty = true;
@@ -29,6 +59,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
             written.left_out += 1;
             continue;
         };
+        names.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, body, .. } in entries {
             let mut map = MapBuilder::default();
             map.text("name", &name);
@@ -43,7 +74,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
     if empty {
         written.text = String::from("proxies: []\n");
     }
-    written
+    (written, names)
 }
 
 /// A portable node's entry without a name; `None` when Clash cannot say it. The proof is reading it back.

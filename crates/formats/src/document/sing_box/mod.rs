@@ -1,5 +1,6 @@
 //! sing-box: the entries of `outbounds` and `endpoints`.
 
+mod profile;
 pub(super) mod read;
 pub(super) mod shadow_tls;
 pub(crate) mod write;

@@ -8,7 +8,10 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{Chains, Named, Names, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok},
+    super::write::{
+        Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, Written, ech_ok, headers_ok, method_ok, path_ok, plugin_ok,
+    },
+    profile::{Entries, PROFILE, ROUTE},
     read, shadow_tls,
 };
 use crate::{
@@ -18,13 +21,32 @@ use crate::{
 
 /// Writes every node that sing-box has words for; one entry per line.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
-    let mut chains = Chains::new(Names::default(), entry);
-    let (mut outbounds, mut endpoints, mut left_out) = (Vec::new(), Vec::new(), 0);
+    entries(nodes).text("")
+}
+
+/// The same with a group to choose from, one that tests all of them, and a route that leads everything there.
+pub(crate) fn routed<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    let mut entries = entries(nodes);
+    entries.add_groups();
+    entries.text(ROUTE)
+}
+
+/// The same as a whole profile of the clients for phones and desktops, which take the traffic of the whole device.
+pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    let mut entries = entries(nodes);
+    entries.add_groups();
+    entries.text(PROFILE)
+}
+
+fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entries {
+    let mut chains = Chains::new(Names::reserving(&[SELECT_GROUP, FASTEST_GROUP, "direct"]), entry);
+    let (mut outbounds, mut endpoints, mut tags, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (spec, label) in nodes {
         let Some(entries) = chains.entries(spec, label) else {
             left_out += 1;
             continue;
         };
+        tags.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, spec, body } in entries {
             let mut map = MapBuilder::default();
             map.text("tag", &name);
@@ -41,16 +63,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
             list.push(map.into_tree().json());
         }
     }
-    let mut text = format!("{{\n\"outbounds\": [{}]", lines(&outbounds));
-    if !endpoints.is_empty() {
-        text.push_str(&format!(",\n\"endpoints\": [{}]", lines(&endpoints)));
-    }
-    text.push_str("\n}\n");
-    Written { text, left_out }
-}
-
-fn lines(entries: &[String]) -> String {
-    if entries.is_empty() { String::new() } else { format!("\n{}\n", entries.join(",\n")) }
+    Entries { outbounds, endpoints, tags, left_out }
 }
 
 /// A portable node's entry without a tag; `None` when sing-box cannot say it. The proof is reading it back.

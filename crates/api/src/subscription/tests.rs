@@ -1,0 +1,103 @@
+//! Subscriptions as a client reads them, over a real socket.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{tests::fake::Fake, *};
+
+const TOKEN: &str = "0123456789abcdef";
+
+impl SubscriptionsPort for Fake {
+    fn subscription(&self, token: &str) -> Option<String> {
+        (token == TOKEN).then(|| "phone".to_owned())
+    }
+
+    fn subscription_text(&self, asked: &SubscriptionAsked) -> Result<SubscriptionText, ApiError> {
+        if asked.countries == ["odd"] {
+            return Err(ApiError::BadRequest("country".into()));
+        }
+        Ok(SubscriptionText {
+            text: format!("{} {:?} {:?} {:?}", asked.target.name(), asked.countries, asked.schemes, asked.top),
+            tag: "abc".into(),
+            nodes: 3,
+            left_out: 1,
+            title: "Telefon ۱\r\nX: y".into(),
+            update_every: Duration::from_secs(5401),
+            user: Some(SubscriptionUser { upload: 1, download: 2, total: Some(3), expires: Some(4) }),
+        })
+    }
+}
+
+/// Asks one after the other; gives each status, head in lower case and body.
+async fn ask_all(requests: &[(&str, &str)]) -> Vec<(u16, String, String)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
+    let mut answers = Vec::new();
+    for (path, headers) in requests {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        answers.push((head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned()));
+    }
+    stop.cancel();
+    served.await.unwrap().unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn the_form_follows_the_parameter_or_the_client() {
+    let path = format!("/sub/{TOKEN}");
+    let surge = "User-Agent: Surge iOS/3374\r\n";
+    let narrowed = format!("{path}?target=SFA&country=de,%20nl&scheme=vless&top=5");
+    let odd = format!("{path}?target=odd");
+    let bad = format!("{path}?country=odd");
+    let many = format!("{path}?top=-1");
+    let answers = ask_all(&[(&path, surge), (&narrowed, surge), (&odd, ""), (&bad, ""), (&many, "")]).await;
+    assert_eq!(answers[0].2, "surge [] [] None");
+    assert_eq!(answers[1].2, "sing-box-profile [\"de\", \"nl\"] [\"vless\"] Some(5)");
+    assert!(answers[2..].iter().all(|(status, ..)| *status == 400), "{answers:?}");
+    assert!(answers[2].2.contains("sing-box"), "the error names what there is: {}", answers[2].2);
+}
+
+#[tokio::test]
+async fn the_headers_that_clients_read_are_there_and_hold_nothing_else() {
+    let path = format!("/sub/{TOKEN}?target=clash");
+    let answers =
+        ask_all(&[(&path, ""), (&path, "If-None-Match: W/\"abc\"\r\n"), (&path, "If-None-Match: \"b\"\r\n")]).await;
+    let head = &answers[0].1;
+    for line in [
+        "content-type: text/yaml; charset=utf-8",
+        "subscription-userinfo: upload=1; download=2; total=3; expire=4",
+        "profile-update-interval: 2",
+        "hezar-nodes: 3; left-out=1",
+        "etag: \"abc\"",
+        "cache-control: private, no-cache",
+    ] {
+        assert!(head.lines().any(|found| found == line), "{line} is missing in {head}");
+    }
+    assert!(!head.lines().any(|line| line.starts_with("x: y")), "{head}");
+    assert_eq!((answers[1].0, &*answers[1].2, answers[2].0), (304, "", 200));
+}
+
+#[tokio::test]
+async fn unknown_tokens_are_not_told_apart_and_not_guessed_for_long() {
+    let known = format!("/sub/{TOKEN}");
+    let mut requests = vec![(known.as_str(), ""); 2];
+    requests.extend(vec![("/sub/unknown", ""); 25]);
+    requests.push((&known, ""));
+    let statuses: Vec<u16> = ask_all(&requests).await.into_iter().map(|(status, ..)| status).collect();
+    assert_eq!(statuses[..2], [200, 200]);
+    assert_eq!(statuses[2..22], [404; 20]);
+    assert_eq!(statuses[22..], [429; 6], "neither is the right token answered then");
+}
