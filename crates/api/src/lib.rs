@@ -22,13 +22,14 @@ mod router;
 mod saved;
 mod serve;
 mod settings;
+mod sign_in;
 mod state;
 mod stream;
 mod subscription;
+mod subscription_target;
 mod v1;
 
 pub use caller::{Caller, Scope};
-pub use clash::ClashSettings;
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
     ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
@@ -59,8 +60,8 @@ pub use problem::ProblemDto;
 pub use router::openapi_json;
 pub use saved::Saved;
 pub use serve::{ApiConfig, ApiServeError, serve};
-pub use settings::{ApiSettings, ApiToken};
-pub use subscription::SubscriptionTarget;
+pub use settings::{ApiSettings, ApiToken, ClashSettings};
+pub use subscription_target::SubscriptionTarget;
 
 #[cfg(test)]
 mod tests;

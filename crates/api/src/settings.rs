@@ -1,6 +1,6 @@
-//! The settings of the API.
+//! The settings of the API and of the Clash API.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use hezar_core::{
     Secret, settings,
@@ -20,6 +20,23 @@ settings! {
         /// Names under which the API may be asked.
         /// Addresses and `localhost` need no name.
         pub hosts: Vec<String> = Vec::new(), example "[\"hezar.example.org\"]";
+    }
+}
+
+settings! {
+    /// The Clash API, for dashboards.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ClashSettings in "clash" {
+        /// False: the paths of the Clash API do not exist.
+        pub enabled: bool = true;
+        /// A folder with the files of a dashboard.
+        /// Everybody who reaches the API may read them, at `/ui/`.
+        pub ui: Option<PathBuf> = None, example "\"zashboard\"";
+        /// Nodes that dashboards are shown, the best ones.
+        pub nodes: usize [1..=100_000] = 2000;
+        /// True: a request fails when what is selected cannot serve it.
+        /// False: it leaves through another node.
+        pub strict: bool = false;
     }
 }
 

@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiError, Control, guard::Guard, metrics::MetricsPage, page::PageAccess};
+use crate::{ApiError, Control, guard::Guard, metrics::MetricsPage, sign_in::PageAccess};
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
 const HEAVY: usize = 2;

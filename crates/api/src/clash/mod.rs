@@ -10,7 +10,6 @@ mod providers;
 mod proxies;
 mod proxy;
 mod reply;
-mod settings;
 mod storage;
 mod streams;
 #[cfg(test)]
@@ -33,8 +32,6 @@ use tower_http::{
     cors::{Any, CorsLayer},
 };
 use url::form_urlencoded;
-
-pub use settings::ClashSettings;
 
 use crate::{ApiError, Scope, state::ApiState};
 use reply::ClashError;

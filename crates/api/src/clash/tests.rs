@@ -19,7 +19,6 @@ use tokio::{
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
-use super::ClashSettings;
 use crate::{tests::fake::Fake, *};
 
 /// What the fake instance remembers of a dashboard.

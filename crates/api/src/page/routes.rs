@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{FromRequest, Path, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -12,26 +12,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    browser::{check_same_origin, cookie},
-    files,
-    sign_in::{CODE_LIFE, LONGEST, SignIns},
-};
+use super::files;
 use crate::{
     ApiError, ProblemDto,
     body::WholeBody,
     guard::Guard,
     input::{NoParameters, Parameters, json_body, parameters},
+    sign_in::{
+        CODE_LIFE, LONGEST, NOT_KEPT, bearer,
+        browser::{check_same_origin, cookie},
+    },
     state::ApiState,
 };
-
-/// Browsers that are signed in at one address of the API.
-#[derive(Debug)]
-pub(crate) struct PageAccess {
-    sign_ins: SignIns,
-    /// Cookies do not know ports: the name keeps two instances on one machine apart.
-    cookie: String,
-}
 
 /// The body of `POST /api/v1/session`. Exactly one of the two is given.
 #[derive(Deserialize, ToSchema)]
@@ -75,51 +67,11 @@ pub(crate) fn code_routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(make_code))
 }
 
-impl PageAccess {
-    /// For an API that listens on this port.
-    pub(crate) fn new(port: u16) -> Self {
-        Self { sign_ins: SignIns::default(), cookie: format!("hezar-{port}") }
-    }
-
-    /// Gives a request of a signed-in browser the token that its cookie stands for, so that everything behind this decides by
-    /// the token alone. A request that brings a token of its own is left as it is.
-    ///
-    /// # Errors
-    /// [`ApiError::CrossSite`] when another site makes the request.
-    pub(crate) fn adopt_cookie(&self, request: &mut Request) -> Result<(), ApiError> {
-        if request.headers().contains_key(header::AUTHORIZATION) {
-            return Ok(());
-        }
-        let Some(token) = self.token(request.headers()) else { return Ok(()) };
-        check_same_origin(request.method(), request.headers())?;
-        request.headers_mut().insert(header::AUTHORIZATION, bearer(&token)?);
-        Ok(())
-    }
-
-    /// The token that the cookie in these headers stands for.
-    fn token(&self, headers: &HeaderMap) -> Option<Secret> {
-        cookie(headers, &self.cookie).and_then(|secret| self.sign_ins.token(secret))
-    }
-
-    fn set_cookie(&self, secret: &str, seconds: u64) -> [(HeaderName, String); 2] {
-        let cookie = format!("{}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict", self.cookie);
-        [(header::SET_COOKIE, cookie), (NOT_KEPT.0, NOT_KEPT.1.to_owned())]
-    }
-}
-
-fn bearer(token: &Secret) -> Result<HeaderValue, ApiError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| ApiError::Unauthorized)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// Checks that a token is good for anything at all.
 fn check_token(guard: &Guard, token: &Secret) -> Result<(), ApiError> {
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer(token)?)]);
     guard.caller(&headers).map(drop)
 }
-
-const NOT_KEPT: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 /// Whether this browser is signed in.
 #[utoipa::path(

@@ -1,7 +1,6 @@
 //! Subscriptions out: `/sub/TOKEN` answers with the nodes that work, in the form that the client reads. See docs/subscriptions.md.
 
 mod limits;
-mod target;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-pub use target::SubscriptionTarget;
-
-use crate::{ApiError, SubscriptionAsked, SubscriptionText, state::ApiState};
+use crate::{ApiError, SubscriptionAsked, SubscriptionTarget, SubscriptionText, state::ApiState};
 use limits::RateLimits;
 
 /// Where a request comes from. The server adds it to every request.

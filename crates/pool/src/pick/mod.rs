@@ -63,12 +63,7 @@ pub(crate) fn pick<'s, D>(
 }
 
 /// Whether this very node fits a query, and its circuit and its server's let the request through.
-pub(crate) fn admits<D>(
-    snapshot: &Snapshot<D>,
-    query: &Query<'_>,
-    tables: Tables<'_>,
-    node: &Arc<Node<D>>,
-) -> bool {
+pub(crate) fn admits<D>(snapshot: &Snapshot<D>, query: &Query<'_>, tables: Tables<'_>, node: &Arc<Node<D>>) -> bool {
     let Some(view) = snapshot.view(query.view()) else { return false };
     let (rng, now) = (SplitMix64::new(0), query.now);
     let choice = Choice { snapshot, view, query, tables, asks_sites: true, rng, now };

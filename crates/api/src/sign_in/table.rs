@@ -9,9 +9,9 @@ use tokio::time::Instant;
 /// How long a sign-in lasts after its last request.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 /// How long a sign-in lasts at most.
-pub(super) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long a one-time code waits to be used.
-pub(super) const CODE_LIFE: Duration = Duration::from_secs(120);
+pub(crate) const CODE_LIFE: Duration = Duration::from_secs(120);
 /// The most browsers that are signed in at a time; one more signs out the one that was idle for longest.
 const MOST: usize = 64;
 /// The most codes that wait at a time.
@@ -27,19 +27,19 @@ struct Entry {
 
 /// Who is signed in. A sign-in stands for the token that it was made with: where that is revoked, it opens nothing.
 #[derive(Debug, Default)]
-pub(super) struct SignIns {
+pub(crate) struct SignIns {
     browsers: Mutex<HashMap<String, Entry>>,
     codes: Mutex<HashMap<String, Entry>>,
 }
 
 impl SignIns {
     /// Signs a browser in; gives the secret that its cookie holds.
-    pub(super) fn sign_in(&self, token: Secret) -> String {
+    pub(crate) fn sign_in(&self, token: Secret) -> String {
         put(&self.browsers, token, MOST, browser_lives)
     }
 
     /// The token that this cookie stands for; the sign-in lasts longer by its use.
-    pub(super) fn token(&self, cookie: &str) -> Option<Secret> {
+    pub(crate) fn token(&self, cookie: &str) -> Option<Secret> {
         let mut browsers = self.browsers.lock();
         let entry = browsers.get_mut(cookie).filter(|entry| browser_lives(entry))?;
         entry.used = Instant::now();
@@ -47,17 +47,17 @@ impl SignIns {
     }
 
     /// Signs a browser out; true if it was signed in.
-    pub(super) fn sign_out(&self, cookie: &str) -> bool {
+    pub(crate) fn sign_out(&self, cookie: &str) -> bool {
         self.browsers.lock().remove(cookie).is_some()
     }
 
     /// Makes a code that signs one browser in, once.
-    pub(super) fn make_code(&self, token: Secret) -> String {
+    pub(crate) fn make_code(&self, token: Secret) -> String {
         put(&self.codes, token, MOST_CODES, code_lives)
     }
 
     /// The token of a code, which is used up by that.
-    pub(super) fn redeem(&self, code: &str) -> Option<Secret> {
+    pub(crate) fn redeem(&self, code: &str) -> Option<Secret> {
         self.codes.lock().remove(code).filter(code_lives).map(|entry| entry.token)
     }
 }

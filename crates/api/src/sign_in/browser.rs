@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use crate::ApiError;
 
 /// The page sends it with every request; a form or an image of another site cannot.
-pub(super) const PAGE_HEADER: HeaderName = HeaderName::from_static("x-hezar-page");
+pub(crate) const PAGE_HEADER: HeaderName = HeaderName::from_static("x-hezar-page");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks that a browser sends a request for a page of this very address. `SameSite` alone does not know ports, so that a page
@@ -13,7 +13,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 ///
 /// # Errors
 /// [`ApiError::CrossSite`] where the browser names another origin, and for changes without the page's own header.
-pub(super) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site_fits = text(FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
     let host = text(header::HOST).unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<
 }
 
 /// The value of a cookie (RFC 6265, section 5.4).
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value)
