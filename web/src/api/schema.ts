@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The record of changes, the newest in front: who changed what, when and how. The newest 10,000 are kept.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bans": {
         parameters: {
             query?: never;
@@ -159,6 +179,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The known exits of all nodes, each once.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_exits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exits/{ip}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One exit; `GET /api/v1/nodes?exit=…` lists the nodes behind it.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["show_exit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/explain": {
         parameters: {
             query?: never;
@@ -213,6 +273,26 @@ export interface paths {
          * @description Needs a token of the scope `admin`.
          */
         post: operations["fetch_sources"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Nodes by state, requests by code, bytes and latency percentiles over time: by the minute for a day, by the hour for 90 days.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -279,6 +359,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/listeners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The listeners of the file and of the store, in the order of their names.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_listeners"];
+        put?: never;
+        /**
+         * Makes a listener. It opens at once.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["create_listener"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/listeners/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One listener with what is in force, secrets hidden.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_listener"];
+        /**
+         * Puts another listener in the place of one. What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        put: operations["replace_listener"];
+        post?: never;
+        /**
+         * Removes a listener of the store. It accepts nobody any more, and what runs may finish.
+         * @description Needs a token of the scope `admin`.
+         */
+        delete: operations["remove_listener"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes some keys of a listener; null takes a key away (RFC 7396). What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["change_listener"];
+        trace?: never;
+    };
     "/api/v1/log": {
         parameters: {
             query?: never;
@@ -324,7 +460,11 @@ export interface paths {
         delete: operations["remove_nodes"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Says something about nodes: switches them off and on, pins them, changes their tags and notes.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["mark_nodes"];
         trace?: never;
     };
     "/api/v1/nodes/{id}": {
@@ -348,7 +488,11 @@ export interface paths {
         delete: operations["remove_node"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Says something about one node, and answers with the node.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["mark_node"];
         trace?: never;
     };
     "/api/v1/nodes/{id}/link": {
@@ -363,6 +507,46 @@ export interface paths {
          * @description Needs a token of the scope `admin`.
          */
         get: operations["show_node_link"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{id}/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last probes of one node.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["node_probes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{id}/sites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is known of a node at one site.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["show_node_at_site"];
         put?: never;
         post?: never;
         delete?: never;
@@ -411,6 +595,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/proxy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One proxy address with these options, as this client reaches it.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["proxy_address"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/reload": {
         parameters: {
             query?: never;
@@ -425,6 +629,26 @@ export interface paths {
          * @description Needs a token of the scope `admin`.
          */
         post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schemas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The JSON schema of each kind of objects: `source`, `listener` and `user`.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_schemas"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -530,6 +754,186 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every setting with its text, default, range, value and place.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes settings by their keys, all of them or none; null takes one back to its default.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["change_settings"];
+        trace?: never;
+    };
+    "/api/v1/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The sources of the file and of the store, in the order of their names.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_sources"];
+        put?: never;
+        /**
+         * Makes a source. It is read at once.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["create_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what a text or a source would give: nodes, and refusals by line. Nothing is stored.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["preview_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One source with what is in force, secrets hidden.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_source"];
+        /**
+         * Puts another source in the place of one. What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        put: operations["replace_source"];
+        post?: never;
+        /**
+         * Removes a source of the store. What it alone lists is not used any more.
+         * @description Needs a token of the scope `admin`.
+         */
+        delete: operations["remove_source"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes some keys of a source; null takes a key away (RFC 7396). What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["change_source"];
+        trace?: never;
+    };
+    "/api/v1/sources/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switches a source of the store off: it is not read, and what it alone lists is not used.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["pause_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{name}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reads a source now, and waits for the result for up to 30 seconds.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["refresh_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switches a source of the store on again.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["resume_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reads a source as it would be read, and says what it would give. Nothing is stored.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["test_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -564,6 +968,146 @@ export interface paths {
          * @description Needs a token of the scope `admin`.
          */
         post: operations["test_listener"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All tokens that were made here, without the tokens themselves.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_tokens"];
+        put?: never;
+        /**
+         * Makes a token. It is shown this once, and kept as a hash.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revokes a token: it is refused from now on.
+         * @description Needs a token of the scope `admin`.
+         */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The bytes of users by day (UTC), the oldest day in front.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The users of the file and of the store, in the order of their names.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Makes a user. The password is stored as a hash.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One user with what is in force, secrets hidden.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_user"];
+        /**
+         * Puts another user in the place of one. What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        put: operations["replace_user"];
+        post?: never;
+        /**
+         * Removes a user of the store. It is refused from then on.
+         * @description Needs a token of the scope `admin`.
+         */
+        delete: operations["remove_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes some keys of a user; null takes a key away (RFC 7396). What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{name}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What one user has moved today, this month and in all.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_usage_of_user"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -624,6 +1168,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whether requests can be served: listeners are open, and nodes carry traffic. For load balancers. */
+        get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -650,6 +1211,33 @@ export interface components {
             /** @description What it is about, for people. */
             text: string;
         };
+        /** @description One line of the record of changes. */
+        AuditDto: {
+            /**
+             * Format: int64
+             * @description Its number, which grows with time.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description When it was, in milliseconds since the Unix epoch.
+             */
+            at: number;
+            /** @description The name of the token, or the file that was read. */
+            who: string;
+            /** @description `api`, `page`, `cli` or `file`. */
+            via: string;
+            /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
+            action: string;
+            /** @description What it was done to, such as `source`. */
+            kind: string;
+            /** @description The name of what it was done to. */
+            name: string;
+            /** @description What was in force before, secrets hidden. */
+            old: unknown;
+            /** @description What is in force since, secrets hidden. */
+            new: unknown;
+        };
         /** @description A node that must not come back. */
         BanDto: {
             /** @description Its id. */
@@ -662,6 +1250,19 @@ export interface components {
              */
             since: number;
         };
+        /** @description Bytes in both directions. */
+        BytesDto: {
+            /**
+             * Format: int64
+             * @description Bytes from the client to the nodes.
+             */
+            up: number;
+            /**
+             * Format: int64
+             * @description Bytes from the nodes to the client.
+             */
+            down: number;
+        };
         /** @description A node that a request could use. */
         CandidateDto: components["schemas"]["NodeDto"] & {
             /**
@@ -669,6 +1270,11 @@ export interface components {
              * @description Latency in µs × error rate × load, as the strategy `smart` compares nodes; lower is better.
              */
             score: number;
+        };
+        /** @description What a change has done. */
+        ChangeReport: {
+            /** @description What differs now, in words. */
+            changed: string[];
         };
         /** @description A stable code and what it means. */
         CodeDto: {
@@ -680,6 +1286,35 @@ export interface components {
             meaning: string;
             /** @description What to do about it. */
             advice: string;
+        };
+        /** @description How the configuration is: its file, and what of it or of the store is not in force. */
+        ConfigStatusDto: {
+            /**
+             * @description The file.
+             * @default null
+             */
+            file: string | null;
+            /**
+             * Format: int64
+             * @description When it was applied last, in milliseconds since the Unix epoch.
+             * @default 0
+             */
+            applied: number;
+            /**
+             * @description Why the last reading of it changed nothing, each mistake with its place.
+             * @default []
+             */
+            problems: string[];
+            /**
+             * @description What was changed in it and needs a restart.
+             * @default []
+             */
+            restart: string[];
+            /**
+             * @description Objects of the store that are not in force, and why.
+             * @default []
+             */
+            left_out: string[];
         };
         /** @description A request, tunnel or association that is alive. */
         ConnectionDto: {
@@ -800,12 +1435,39 @@ export interface components {
         EventData: components["schemas"]["CountsEvent"] | components["schemas"]["TrafficEvent"] | components["schemas"]["NodesEvent"] | components["schemas"]["JobDto"] | components["schemas"]["AlertEvent"] | components["schemas"]["LogLineDto"];
         /** @description Nodes that a request could not use. */
         ExcludedDto: {
-            /** @description `new`, `dead`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`. */
+            /** @description `new`, `dead`, `disabled`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`. */
             reason: string;
             /** @description How many. */
             count: number;
             /** @description The ids of some of them. */
             examples: string[];
+        };
+        /** @description An address from which traffic leaves. */
+        ExitDto: {
+            /** @description The address. */
+            ip: string;
+            /** @description Its country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description The network that the pool takes for one neighbourhood: the /24, or the /48 of an IPv6 address. */
+            network: string;
+            /** @description The nodes behind it: `GET /api/v1/nodes?exit=…` lists them. */
+            nodes: number;
+            /** @description Of those, the ones that carry traffic. */
+            healthy: number;
+            /**
+             * Format: int64
+             * @description The best latency of those, in milliseconds.
+             */
+            latency_ms?: number | null;
+        };
+        /** @description One part of the list of exits. */
+        ExitsPage: {
+            /** @description How many exits match the filters. */
+            total: number;
+            /** @description The exits of this part. */
+            items: components["schemas"]["ExitDto"][];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
         };
         /** @description The answer to `GET /api/v1/explain`. */
         ExplainDto: {
@@ -916,6 +1578,77 @@ export interface components {
             /** @description Whether any node carries traffic. */
             serving: boolean;
         };
+        /** @description Bytes that were moved in one step of time. */
+        HistoryBytesDto: {
+            /**
+             * Format: int64
+             * @description From clients to nodes.
+             */
+            up: number;
+            /**
+             * Format: int64
+             * @description From nodes to clients.
+             */
+            down: number;
+        };
+        /** @description What was counted over time. */
+        HistoryDto: {
+            /**
+             * Format: int64
+             * @description The beginning of the first point's time, in milliseconds since the Unix epoch.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description The end, exclusive, in milliseconds since the Unix epoch.
+             */
+            to: number;
+            /**
+             * Format: int64
+             * @description The length of one point in seconds.
+             */
+            step: number;
+            /** @description The points of times in which something was counted, the oldest first; there are none of times in which nothing ran. */
+            points: components["schemas"]["HistoryPointDto"][];
+        };
+        /** @description Percentiles of the time until the first answer, read from fixed buckets that are √2 wide. */
+        HistoryLatencyDto: {
+            /**
+             * Format: int64
+             * @description The requests that were answered.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Half of them took no longer, in milliseconds.
+             */
+            p50_ms: number;
+            /**
+             * Format: int64
+             * @description Nine tenths took no longer, in milliseconds.
+             */
+            p90_ms: number;
+            /**
+             * Format: int64
+             * @description 99 of 100 took no longer, in milliseconds.
+             */
+            p99_ms: number;
+        };
+        /** @description What was counted in one step of time; series that were not asked for are missing. */
+        HistoryPointDto: {
+            /**
+             * Format: int64
+             * @description When it began, in milliseconds since the Unix epoch.
+             */
+            at: number;
+            nodes?: components["schemas"]["StateCounts"] | null;
+            /** @description Requests by code; `ok` are those that a node served. */
+            requests?: {
+                [key: string]: number;
+            } | null;
+            bytes?: components["schemas"]["HistoryBytesDto"] | null;
+            latency?: components["schemas"]["HistoryLatencyDto"] | null;
+        };
         /** @description A process of this installation. */
         InstanceDto: {
             /** @description Its id, which changes at every start. */
@@ -991,6 +1724,88 @@ export interface components {
             /** @description The share link of the node, with its credentials. */
             link: string;
         };
+        /** @description One part of a list. */
+        ListDto_AuditDto: {
+            /** @description The entries of this part. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Its number, which grows with time.
+                 */
+                id: number;
+                /**
+                 * Format: int64
+                 * @description When it was, in milliseconds since the Unix epoch.
+                 */
+                at: number;
+                /** @description The name of the token, or the file that was read. */
+                who: string;
+                /** @description `api`, `page`, `cli` or `file`. */
+                via: string;
+                /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
+                action: string;
+                /** @description What it was done to, such as `source`. */
+                kind: string;
+                /** @description The name of what it was done to. */
+                name: string;
+                /** @description What was in force before, secrets hidden. */
+                old: unknown;
+                /** @description What is in force since, secrets hidden. */
+                new: unknown;
+            }[];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
+        };
+        /** @description One part of a list. */
+        ListDto_ObjectDto: {
+            /** @description The entries of this part. */
+            items: {
+                /** @description Its name, unique among those of its kind. */
+                name: string;
+                /** @description Where it is said: `file` or `store`. Only what lies in the store can be changed here. */
+                origin: string;
+                /** @description Its line in the configuration file. */
+                line?: number | null;
+                /**
+                 * Format: int64
+                 * @description When it was changed here last, in milliseconds since the Unix epoch.
+                 */
+                changed?: number | null;
+                /** @description Why it is not in force. */
+                problem?: string | null;
+                /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
+                value: {
+                    [key: string]: unknown;
+                };
+                /** @description Where a listener really listens. */
+                address?: string | null;
+                status?: components["schemas"]["SourceDto"] | null;
+            }[];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
+        };
+        /** @description One part of a list. */
+        ListDto_UsageDayDto: {
+            /** @description The entries of this part. */
+            items: {
+                /** @description The user. */
+                user: string;
+                /** @description The day (UTC), such as `2027-01-31`. */
+                day: string;
+                /**
+                 * Format: int64
+                 * @description Bytes from the client to the nodes.
+                 */
+                up: number;
+                /**
+                 * Format: int64
+                 * @description Bytes from the nodes to the client.
+                 */
+                down: number;
+            }[];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
+        };
         /** @description A line of the log. */
         LogLineDto: {
             /**
@@ -1022,6 +1837,32 @@ export interface components {
              */
             last: number;
         };
+        /** @description The answer to `PATCH /api/v1/nodes`. */
+        MarkReport: {
+            /** @description Nodes that were meant. */
+            matched: number;
+            /** @description Those of which something has changed. */
+            changed: number;
+            /** @description Ids that name no node. */
+            missing: number;
+        };
+        /** @description The body of `PATCH /api/v1/nodes`: which nodes, and what is said about them. Either `ids` or `filter` is given. */
+        MarkRequest: {
+            /** @description Node ids, in full or short. */
+            ids?: string[];
+            filter?: components["schemas"]["NodesFilter"] | null;
+            /** @description What is said about them. */
+            set: components["schemas"]["NodeMarks"];
+        };
+        /** @description A token that was just made. */
+        NewTokenDto: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it allows. */
+            scope: string;
+            /** @description The token. It is shown this once. */
+            token: string;
+        };
         /** @description How a node has changed. */
         NodeChange: {
             /** @description Its id. */
@@ -1040,7 +1881,7 @@ export interface components {
             id: string;
             /** @description The published name. */
             name: string;
-            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`. */
+            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
             state: string;
             /** @description The link scheme. */
             scheme: string;
@@ -1109,12 +1950,111 @@ export interface components {
             exit_ip?: string | null;
             /** @description The exit's country, ISO 3166-1 alpha-2. */
             country?: string | null;
+            /**
+             * Format: int32
+             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
+             */
+            asn?: number | null;
+            /** @description The exit's city, where a database knows it. */
+            city?: string | null;
             /** @description The sources that list it. */
             sources: string[];
             /** @description Why it is never dialled, when its protocol is not implemented. */
             unsupported?: string | null;
             /** @description The code of how it was caught tampering, while it is in quarantine. */
             quarantine?: string | null;
+            /**
+             * Format: float
+             * @description The smoothed share of successes, 0 to 1; `null` before the first check.
+             */
+            success_rate?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes to it since the start of the process.
+             */
+            up?: number;
+            /**
+             * Format: int64
+             * @description Bytes from it since the start of the process.
+             */
+            down?: number;
+            /**
+             * Format: int64
+             * @description When it was first listed, in milliseconds since the Unix epoch.
+             */
+            first_seen?: number;
+            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
+            disabled?: boolean;
+            /** @description Whether it is never forgotten. */
+            pinned?: boolean;
+            /** @description What an operator calls it, for the expressions of listeners. */
+            tags?: string[];
+            /** @description What an operator says about it. */
+            note?: string;
+        };
+        /** @description What an operator says about nodes. What is absent stays as it is. */
+        NodeMarks: {
+            /**
+             * @description True: it carries nothing and is not probed.
+             * @default null
+             */
+            disabled: boolean | null;
+            /**
+             * @description True: it is never forgotten, however long it is dead and whatever lists it.
+             * @default null
+             */
+            pinned: boolean | null;
+            /**
+             * @description The tags, instead of those before: at most 16 words of at most 64 bytes, without white space and without `&`, `|`, `!`, `(`, `)` and `:`.
+             * @default null
+             */
+            tags: string[] | null;
+            /**
+             * @description Tags to add to those before.
+             * @default []
+             */
+            add_tags: string[];
+            /**
+             * @description Tags to take away from those before.
+             * @default []
+             */
+            remove_tags: string[];
+            /**
+             * @description A text for people, at most 1000 bytes.
+             * @default null
+             */
+            note: string | null;
+        };
+        /** @description One probe of a node. */
+        NodeProbeDto: {
+            /**
+             * Format: int64
+             * @description When it ended, in milliseconds since the Unix epoch, to the second.
+             */
+            at: number;
+            /** @description Whether the node answered as it should. */
+            works: boolean;
+            /**
+             * Format: int64
+             * @description How long that took, in milliseconds.
+             */
+            latency_ms?: number | null;
+            /** @description The stage that failed. */
+            stage?: string | null;
+            /** @description The stable code of what went wrong, as in docs/errors.md. */
+            error?: string | null;
+            /** @description Whether it counted for or against the node; it does not while this machine's own connection may be at fault. */
+            counted: boolean;
+        };
+        /** @description The last probes of one node. */
+        NodeProbesDto: {
+            /** @description The node. */
+            id: string;
+            /**
+             * @description Its probes since the start of the instance, the newest first: at most 50, or 4 of a node that has never worked. Of a
+             *     very large pool only a part of the nodes is remembered, those that work before the others.
+             */
+            probes: components["schemas"]["NodeProbeDto"][];
         };
         /** @description Nodes that changed their state or their listings. */
         NodesEvent: {
@@ -1122,6 +2062,49 @@ export interface components {
             changed: number;
             /** @description Some of them, at most 100. */
             nodes: components["schemas"]["NodeChange"][];
+        };
+        /** @description Which nodes are meant. All that is given must fit. */
+        NodesFilter: {
+            /**
+             * @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`.
+             * @default null
+             */
+            state: string | null;
+            /**
+             * @description A link scheme, e.g. `vless`.
+             * @default null
+             */
+            scheme: string | null;
+            /**
+             * @description The name of a source.
+             * @default null
+             */
+            source: string | null;
+            /**
+             * @description An ISO 3166-1 alpha-2 country of the exit.
+             * @default null
+             */
+            country: string | null;
+            /**
+             * @description `elite`, `anonymous` or `transparent`.
+             * @default null
+             */
+            anonymity: string | null;
+            /**
+             * @description A text that the label or the server contains; letter case does not matter.
+             * @default null
+             */
+            search: string | null;
+            /**
+             * @description A tag that an operator has given it.
+             * @default null
+             */
+            tag: string | null;
+            /**
+             * @description The address of its exit.
+             * @default null
+             */
+            exit: string | null;
         };
         /** @description One page of nodes. */
         NodesPage: {
@@ -1131,6 +2114,77 @@ export interface components {
             offset: number;
             /** @description The page. */
             nodes: components["schemas"]["NodeDto"][];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
+        };
+        /** @description A source, a listener or a user. */
+        ObjectDto: {
+            /** @description Its name, unique among those of its kind. */
+            name: string;
+            /** @description Where it is said: `file` or `store`. Only what lies in the store can be changed here. */
+            origin: string;
+            /** @description Its line in the configuration file. */
+            line?: number | null;
+            /**
+             * Format: int64
+             * @description When it was changed here last, in milliseconds since the Unix epoch.
+             */
+            changed?: number | null;
+            /** @description Why it is not in force. */
+            problem?: string | null;
+            /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
+            value: {
+                [key: string]: unknown;
+            };
+            /** @description Where a listener really listens. */
+            address?: string | null;
+            status?: components["schemas"]["SourceDto"] | null;
+        };
+        /** @description A node that a source would give. */
+        PreviewNodeDto: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its link scheme. */
+            scheme: string;
+            /** @description Its server. */
+            server: string;
+            /**
+             * Format: int32
+             * @description The port of the server.
+             */
+            port: number;
+        };
+        /** @description What a source would give. Nothing of it is stored. */
+        PreviewReport: {
+            /** @description Nodes that were read. */
+            nodes: number;
+            /** @description Those of them that the pool has already. */
+            known: number;
+            /** @description Nodes by scheme. */
+            schemes: {
+                [key: string]: number;
+            };
+            /** @description The first nodes. */
+            sample: components["schemas"]["PreviewNodeDto"][];
+            /** @description Lines and entries that are no nodes. */
+            refused: number;
+            /** @description The first of them, with their lines. */
+            refusals: components["schemas"]["RejectDto"][];
+        };
+        /** @description The body of `POST /api/v1/sources/preview`: a text, or the keys of a source (such as `url`). */
+        PreviewRequest: {
+            /**
+             * @description A list as a source would bring it.
+             * @default null
+             */
+            text: string | null;
+            /**
+             * @description The keys of a source, without a name.
+             * @default null
+             */
+            source: {
+                [key: string]: unknown;
+            } | null;
         };
         /** @description The answer to `POST /api/v1/probe`: 200 when all results are in, 202 when some probes go on. */
         ProbeReport: {
@@ -1180,6 +2234,16 @@ export interface components {
              */
             search: string | null;
             /**
+             * @description A tag that an operator has given it.
+             * @default null
+             */
+            tag: string | null;
+            /**
+             * @description The address of its exit.
+             * @default null
+             */
+            exit: string | null;
+            /**
              * Format: int64
              * @description How many seconds to wait for the results, at most 600; 30 unless said.
              * @default null
@@ -1222,6 +2286,33 @@ export interface components {
             /** @description The same as `detail`, for clients of earlier versions. */
             message: string;
         };
+        /** @description A proxy address that is ready to be used. */
+        ProxyDto: {
+            /** @description The whole address, with the user name and its options. */
+            url: string;
+            /** @description Its scheme. */
+            scheme: string;
+            /** @description Its host, as this client reaches it. */
+            host: string;
+            /**
+             * Format: int32
+             * @description Its port.
+             */
+            port: number;
+            /** @description The user name with its options; empty when none is needed. */
+            username: string;
+            /** @description Whether a password must be added: the listener has users, and none was given. */
+            password_needed: boolean;
+            /** @description How many nodes fit these options now. */
+            fitting: number;
+        };
+        /** @description Whether requests can be served. */
+        ReadyDto: {
+            /** @description Whether listeners are open and nodes carry traffic. */
+            ready: boolean;
+            /** @description Why not. */
+            reason?: string | null;
+        };
         /** @description A refused line of an added text. */
         RejectDto: {
             /** @description Its 1-based line. */
@@ -1252,7 +2343,8 @@ export interface components {
         /** @description The body of `DELETE /api/v1/nodes`. */
         RemoveRequest: {
             /** @description The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node. */
-            ids: string[];
+            ids?: string[];
+            filter?: components["schemas"]["NodesFilter"] | null;
             /** @description Whether they are banned too: no list brings them back until the ban is lifted. */
             ban?: boolean;
         };
@@ -1295,6 +2387,144 @@ export interface components {
             lifted: number;
             /** @description How many there were not. */
             missing: number;
+        } & {
+            /** @description Whether it is in the store. */
+            stored: boolean;
+        };
+        /**
+         * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
+         *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
+         */
+        Saved_MarkReport: {
+            /** @description Nodes that were meant. */
+            matched: number;
+            /** @description Those of which something has changed. */
+            changed: number;
+            /** @description Ids that name no node. */
+            missing: number;
+        } & {
+            /** @description Whether it is in the store. */
+            stored: boolean;
+        };
+        /**
+         * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
+         *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
+         */
+        Saved_NodeDto: {
+            /** @description The identity: 32 hexadecimal digits. */
+            id: string;
+            /** @description The published name. */
+            name: string;
+            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
+            state: string;
+            /** @description The link scheme. */
+            scheme: string;
+            /** @description The server's host. */
+            server: string;
+            /**
+             * Format: int32
+             * @description The server's port.
+             */
+            port: number;
+            /** @description The transport. */
+            transport: string;
+            /** @description The security layer. */
+            security: string;
+            /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
+            insecure?: boolean;
+            /**
+             * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
+             *     absent while nothing is known, and for other protocols.
+             */
+            carries?: string | null;
+            /**
+             * @description How much it gives away to the targets of plain requests: `elite` (nothing), `anonymous` (that it is a proxy) or
+             *     `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
+             */
+            anonymity?: string | null;
+            /**
+             * Format: int64
+             * @description The last measured latency in milliseconds.
+             */
+            latency_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
+             *     little; absent while little was moved.
+             */
+            throughput_bytes_per_second?: number | null;
+            /**
+             * Format: int32
+             * @description Failures in a row.
+             */
+            failures: number;
+            /**
+             * Format: int32
+             * @description Connections open through it now.
+             */
+            in_flight: number;
+            /**
+             * Format: int64
+             * @description The last success, in milliseconds since the Unix epoch.
+             */
+            last_ok?: number | null;
+            /**
+             * Format: int64
+             * @description The last check, in milliseconds since the Unix epoch.
+             */
+            last_checked?: number | null;
+            /**
+             * Format: int64
+             * @description The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked.
+             */
+            next_check?: number | null;
+            /** @description The code of the last failure since the last success. */
+            last_error?: string | null;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
+            /** @description The exit's country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /**
+             * Format: int32
+             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
+             */
+            asn?: number | null;
+            /** @description The exit's city, where a database knows it. */
+            city?: string | null;
+            /** @description The sources that list it. */
+            sources: string[];
+            /** @description Why it is never dialled, when its protocol is not implemented. */
+            unsupported?: string | null;
+            /** @description The code of how it was caught tampering, while it is in quarantine. */
+            quarantine?: string | null;
+            /**
+             * Format: float
+             * @description The smoothed share of successes, 0 to 1; `null` before the first check.
+             */
+            success_rate?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes to it since the start of the process.
+             */
+            up?: number;
+            /**
+             * Format: int64
+             * @description Bytes from it since the start of the process.
+             */
+            down?: number;
+            /**
+             * Format: int64
+             * @description When it was first listed, in milliseconds since the Unix epoch.
+             */
+            first_seen?: number;
+            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
+            disabled?: boolean;
+            /** @description Whether it is never forgotten. */
+            pinned?: boolean;
+            /** @description What an operator calls it, for the expressions of listeners. */
+            tags?: string[];
+            /** @description What an operator says about it. */
+            note?: string;
         } & {
             /** @description Whether it is in the store. */
             stored: boolean;
@@ -1374,6 +2604,31 @@ export interface components {
              */
             ends: number;
         };
+        /** @description One setting of the configuration. */
+        SettingDto: {
+            /** @description Its path, such as `probe.interval`. */
+            key: string;
+            /** @description What it means. */
+            about: string;
+            /** @description Which values are allowed, in words. */
+            expected: string;
+            /** @description All values, where there are only a few with a name each. */
+            choices: string[];
+            /** @description The types that a value may have, as a JSON schema names them. */
+            types: string[];
+            /** @description The value when nothing says it; `null` when there is none. */
+            default: unknown;
+            /** @description What is in force, secrets hidden; `null` when there is nothing. */
+            value: unknown;
+            /** @description Where it is said: `default`, `file`, `environment`, `flag` or `store`. */
+            origin: string;
+            /** @description Its line in the configuration file. */
+            line?: number | null;
+            /** @description The environment variable that says it. */
+            variable?: string | null;
+            /** @description Whether it can be changed while the program runs. */
+            changeable: boolean;
+        };
         /** @description A code that signs one browser in, once. */
         SignInCodeDto: {
             /** @description For the fragment of the page's address: `/#code=CODE`. */
@@ -1395,6 +2650,23 @@ export interface components {
             token?: string | null;
             /** @description A code of `POST /api/v1/session/code`. */
             code?: string | null;
+        };
+        /** @description What is known of a node at one site. */
+        SiteEvidenceDto: {
+            /** @description The site: the registrable domain. */
+            site: string;
+            /** @description Whether the node is left out for requests to the site. */
+            avoided: boolean;
+            /**
+             * Format: int32
+             * @description How often it has failed there in a row, 0 to 5; 0 when nothing speaks against it.
+             */
+            level: number;
+            /**
+             * Format: int64
+             * @description When this is forgotten, in milliseconds since the Unix epoch.
+             */
+            until?: number | null;
         };
         /** @description One source. */
         SourceDto: {
@@ -1451,6 +2723,8 @@ export interface components {
             unsupported: number;
             /** @description Nodes that were caught tampering; they count in no other state. */
             quarantined?: number;
+            /** @description Nodes that an operator has switched off; they count in no other state. */
+            disabled?: number;
         };
         /** @description The answer to `GET /api/v1/status`. */
         StatusDto: {
@@ -1481,6 +2755,8 @@ export interface components {
             troubles?: components["schemas"]["TroubleDto"][];
             /** @description How the writing to the store goes. */
             store?: components["schemas"]["StoreDto"];
+            /** @description How the configuration is. */
+            config?: components["schemas"]["ConfigStatusDto"];
         };
         /** @description How the writing to the store goes. */
         StoreDto: {
@@ -1614,6 +2890,30 @@ export interface components {
             /** @description The user's password. */
             password?: string | null;
         };
+        /** @description A token of the API. The token itself is not kept. */
+        TokenDto: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it allows: `admin`, `read`, `feedback` or `subscription`. */
+            scope: string;
+            /**
+             * Format: int64
+             * @description When it was made, in milliseconds since the Unix epoch.
+             */
+            created: number;
+            /**
+             * Format: int64
+             * @description When it was used last.
+             */
+            last_used?: number | null;
+        };
+        /** @description The body of `POST /api/v1/tokens`. */
+        TokenRequest: {
+            /** @description Its name, of 1 to 64 bytes; no other token has it. */
+            name: string;
+            /** @description What it allows: `admin`, `read`, `feedback` or `subscription`. */
+            scope: string;
+        };
         /** @description What has passed through since the start. */
         TrafficDto: {
             /**
@@ -1730,6 +3030,34 @@ export interface components {
             /** @description The stable code. */
             code: string;
         };
+        /** @description What a user has moved on one day. */
+        UsageDayDto: {
+            /** @description The user. */
+            user: string;
+            /** @description The day (UTC), such as `2027-01-31`. */
+            day: string;
+            /**
+             * Format: int64
+             * @description Bytes from the client to the nodes.
+             */
+            up: number;
+            /**
+             * Format: int64
+             * @description Bytes from the nodes to the client.
+             */
+            down: number;
+        };
+        /** @description What a user has moved so far. */
+        UserUsageDto: {
+            /** @description The user. */
+            user: string;
+            /** @description Since 00:00 UTC. */
+            today: components["schemas"]["BytesDto"];
+            /** @description Since the first day of the calendar month (UTC). */
+            month: components["schemas"]["BytesDto"];
+            /** @description In all. */
+            total: components["schemas"]["BytesDto"];
+        };
         /** @description The answer to `GET /api/v1/version`. */
         VersionDto: {
             /** @description The program's version. */
@@ -1781,6 +3109,15 @@ export interface components {
         };
         /** @description Request Timeout */
         Problem408: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["ProblemDto"];
+            };
+        };
+        /** @description Conflict */
+        Problem409: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1841,6 +3178,42 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Only changes of this kind of objects, such as `source`. */
+                kind?: string;
+                /** @description Only changes of what has this name. */
+                name?: string;
+                /** @description Only changes that this token made. */
+                who?: string;
+                /** @description The `next` of the part before. */
+                cursor?: string;
+                /** @description How many at most, from 1 to 1000; 100 unless said. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_AuditDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     list_bans: {
         parameters: {
             query?: never;
@@ -1873,7 +3246,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RemoveRequest"];
             };
@@ -2024,6 +3397,15 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            /** @description There is no such node. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -2036,7 +3418,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ConnectionsFilter"];
             };
@@ -2053,6 +3435,15 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            /** @description There is no such node. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
             408: components["responses"]["Problem408"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
@@ -2175,6 +3566,73 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_exits: {
+        parameters: {
+            query?: {
+                /** @description An ISO 3166-1 alpha-2 country. */
+                country?: string;
+                /** @description A network that it lies in, as `203.0.113.0/24`. */
+                network?: string;
+                /** @description A text that the address begins with. */
+                search?: string;
+                /** @description `ip` (the default), `nodes`, `healthy`, `latency` or `country`; with `-` in front the other way round. */
+                sort?: string;
+                /** @description The cursor of the part to return: `next` of the part before. */
+                cursor?: string;
+                /** @description How many exits to return, 1 to 1000; default 100. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExitsPage"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_exit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The address */
+                ip: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExitDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     explain: {
         parameters: {
             query?: {
@@ -2259,7 +3717,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["FetchRequest"];
             };
@@ -2289,6 +3747,43 @@ export interface operations {
             408: components["responses"]["Problem408"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    history: {
+        parameters: {
+            query?: {
+                /** @description The beginning, in milliseconds since the Unix epoch; an hour before the end unless said. */
+                from?: number;
+                /** @description The end, in milliseconds since the Unix epoch; now unless said. */
+                to?: number;
+                /**
+                 * @description The length of one point in seconds, a multiple of 60; the shortest that gives at most 500 points unless said. Steps
+                 *     that are no whole number of hours reach back one day, all others 90 days.
+                 */
+                step?: number;
+                /** @description Which series, separated by commas: `nodes`, `requests`, `bytes`, `latency`; all unless said. */
+                series?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -2373,6 +3868,212 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_listeners: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name contains this text. */
+                search?: string;
+                /** @description `file` or `store`. */
+                origin?: string;
+                /** @description The `next` of the part before. */
+                cursor?: string;
+                /** @description How many at most, from 1 to 1000; 100 unless said. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_listener: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_listener: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    replace_listener: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_listener: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_listener: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     read_log: {
         parameters: {
             query?: {
@@ -2412,7 +4113,7 @@ export interface operations {
     list_nodes: {
         parameters: {
             query?: {
-                /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`. */
+                /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
                 state?: string;
                 /** @description A link scheme, e.g. `vless`. */
                 scheme?: string;
@@ -2424,12 +4125,18 @@ export interface operations {
                 anonymity?: string;
                 /** @description A text that the label or the server contains; letter case does not matter. */
                 search?: string;
+                /** @description A tag that an operator has given it. */
+                tag?: string;
+                /** @description The address of its exit. */
+                exit?: string;
                 /**
-                 * @description `best` (those that work in front, the fastest first), `latency`, `country`, `name` or `checked` (the last check in front);
-                 *     as they are stored unless said.
+                 * @description `id` (the default), `best` (those that work in front, the fastest first), `latency`, `country`, `name`, `checked` (the last check in
+                 *     front), `success`, `traffic`, `throughput`, `state` or `in_flight`; with `-` in front the other way round. What has no value comes last.
                  */
                 sort?: string;
-                /** @description The first node to return, counted from 0. */
+                /** @description The cursor of the part to return: `next` of the part before. Nodes that come and go meanwhile neither repeat nor skip others. */
+                cursor?: string;
+                /** @description The first node to return, counted from 0; `cursor` is better, because numbers move when nodes come and go. */
                 offset?: number;
                 /** @description How many nodes to return, 1 to 1000; default 100. */
                 limit?: number;
@@ -2466,7 +4173,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "text/plain": string;
             };
@@ -2508,7 +4215,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RemoveRequest"];
             };
@@ -2530,6 +4237,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Saved_RemoveReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    mark_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkRequest"];
+            };
+        };
+        responses: {
+            /** @description It is in the store. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_MarkReport"];
+                };
+            };
+            /** @description It is in force, and will be written. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_MarkReport"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -2609,6 +4358,50 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    mark_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits, or at least the first 6 where these name one node */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NodeMarks"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_NodeDto"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_NodeDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     show_node_link: {
         parameters: {
             query?: never;
@@ -2627,6 +4420,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LinkDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    node_probes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits, or at least the first 6 where these name one node */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeProbesDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_node_at_site: {
+        parameters: {
+            query: {
+                /** @description The host of a site. */
+                site: string;
+            };
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits, or at least the first 6 where these name one node */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteEvidenceDto"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -2670,7 +4524,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ProbeRequest"];
             };
@@ -2714,6 +4568,50 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    proxy_address: {
+        parameters: {
+            query?: {
+                /** @description The name of a listener; the first one unless said. */
+                listener?: string;
+                /** @description `http` or `socks5`; `http` unless said. */
+                scheme?: string;
+                /** @description The user's name; needed where the listener has users. */
+                user?: string;
+                /** @description The user's password, to be put into the address. */
+                password?: string;
+                /** @description Countries of the exit, separated by commas (ISO 3166-1 alpha-2). */
+                country?: string;
+                /** @description A name that keeps the same exit. */
+                session?: string;
+                /** @description How long the session lasts: minutes, or days as `30d`. */
+                sesstime?: string;
+                /** @description How the node is chosen. */
+                strategy?: string;
+                /** @description The least anonymity: `elite`, `anonymous` or `transparent`. */
+                anonymity?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProxyDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     reload: {
         parameters: {
             query?: never;
@@ -2729,6 +4627,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReloadReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_schemas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             400: components["responses"]["Problem400"];
@@ -2774,7 +4699,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["SignInRequest"];
             };
@@ -2984,6 +4909,434 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingDto"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_sources: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name contains this text. */
+                search?: string;
+                /** @description `file` or `store`. */
+                origin?: string;
+                /** @description The `next` of the part before. */
+                cursor?: string;
+                /** @description How many at most, from 1 to 1000; 100 unless said. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    preview_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    replace_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    pause_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    refresh_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FetchReport"];
+                };
+            };
+            /** @description It is being read. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FetchReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     status: {
         parameters: {
             query?: never;
@@ -3016,7 +5369,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["TestRequest"];
             };
@@ -3046,6 +5399,373 @@ export interface operations {
             408: components["responses"]["Problem408"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenDto"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTokenDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_usage: {
+        parameters: {
+            query?: {
+                /** @description Only this user. */
+                user?: string;
+                /** @description The first day (UTC), such as `2027-01-31`; 29 days before the last one unless said. */
+                from?: string;
+                /** @description The last day (UTC); today unless said. */
+                to?: string;
+                /** @description Where the next part of the list begins, as the last part said. */
+                cursor?: string;
+                /** @description How many entries to return, 1 to 1000; default 100. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_UsageDayDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name contains this text. */
+                search?: string;
+                /** @description `file` or `store`. */
+                origin?: string;
+                /** @description The `next` of the part before. */
+                cursor?: string;
+                /** @description How many at most, from 1 to 1000; 100 unless said. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    replace_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_usage_of_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserUsageDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description No user has this name, and none has moved anything under it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3120,6 +5840,37 @@ export interface operations {
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
+        };
+    };
+    readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadyDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            /** @description Not now; the body says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadyDto"];
+                };
+            };
         };
     };
 }

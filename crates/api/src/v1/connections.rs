@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery,
+    ApiError, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, ProblemDto,
     body::WholeBody,
     input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
     state::ApiState,
@@ -17,7 +17,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// The requests, tunnels and associations that are alive.
 #[utoipa::path(
     get, path = "/connections", operation_id = "list_connections", tag = "connections",
-    params(ConnectionsQuery), responses((status = 200, body = ConnectionsPage))
+    params(ConnectionsQuery),
+    responses(
+        (status = 200, body = ConnectionsPage),
+        (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such node.")
+    )
 )]
 async fn list(
     State(state): State<ApiState>,
@@ -30,7 +34,11 @@ async fn list(
 /// Ends every connection that fits the filter in the body; an empty body means all of them.
 #[utoipa::path(
     delete, path = "/connections", operation_id = "end_connections", tag = "connections",
-    request_body = ConnectionsFilter, responses((status = 200, body = ConnectionsEnded))
+    request_body = ConnectionsFilter,
+    responses(
+        (status = 200, body = ConnectionsEnded),
+        (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such node.")
+    )
 )]
 async fn end_all(
     State(state): State<ApiState>,

@@ -8,7 +8,8 @@ use url::Url;
 use super::ApiBackend;
 
 /// The user of a listener that has none: what stands in front of the options.
-const ANYBODY: &str = "user";
+// Not "user": that is a prefix which vendors put in front of names.
+const ANYBODY: &str = "anybody";
 /// The schemes of addresses.
 const SCHEMES: [&str; 3] = ["http", "socks5", "socks5h"];
 
@@ -116,7 +117,7 @@ mod tests {
             strategy: Some("least-latency".into()),
             ..ProxyQuery::default()
         };
-        assert_eq!(user_name(&query, false).unwrap(), "user-country-de,nl-session-a1-strategy-least-latency");
+        assert_eq!(user_name(&query, false).unwrap(), "anybody-country-de,nl-session-a1-strategy-least-latency");
         assert!(user_name(&query, true).is_err(), "a listener with users needs one");
         let alice = ProxyQuery { user: Some("alice".into()), ..ProxyQuery::default() };
         assert_eq!(user_name(&alice, true).unwrap(), "alice");

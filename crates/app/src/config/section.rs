@@ -278,7 +278,10 @@ impl<'a> Section<'a> {
         self.known.push(key);
         let values = match self.table.remove(key) {
             None => return Vec::new(),
-            Some(Value::Array(values)) => values,
+            Some(Value::Array(values)) => {
+                self.note_setting(&self.path_of(key), None);
+                values
+            }
             Some(value) => {
                 let path = self.path_of(key);
                 self.problem(key, format_args!("expected tables [[{path}]], found {}", value.type_str()));

@@ -85,6 +85,7 @@ fn other_value(setting: &Value, folder: &str) -> Option<Value> {
     let special = match key {
         "log.level" => json!("hezar=debug,info"),
         "log.folder" => json!(format!("{folder}/logs")),
+        "clash.ui" => json!(format!("{folder}/dashboard")),
         "log.max_bytes" => json!("20MiB"),
         "probe.expect_body" => json!("known"),
         "probe.judge_url" => json!("http://judge.example/azenv.php"),
@@ -238,7 +239,7 @@ fn every_setting_is_changed_while_it_runs_and_no_tunnel_is_cut() {
 
     // By the file, which is watched: nobody asks for a reload.
     let mut file = CONFIG.to_owned();
-    for section in ["proxy", "api", "pool", "probe", "fetch", "tls", "geo", "log"] {
+    for section in ["proxy", "api", "clash", "pool", "probe", "fetch", "tls", "geo", "log"] {
         let lines: String = values
             .iter()
             .filter_map(|(key, value)| {
