@@ -1,4 +1,4 @@
-// Gives the screens something to show: open tunnels, a session, a failed request, a banned node.
+// Gives the screens something to show: open tunnels, a session, a failed request, a banned node, and one object of each kind.
 
 import { connect } from "node:net";
 
@@ -28,5 +28,9 @@ export async function populate(instance) {
   await tunnel(proxy, "carol-country-aq").then((socket) => socket.destroy());
   const { nodes } = await instance.ask("GET", "/api/v1/nodes?state=dead&limit=1");
   if (nodes.length > 0) await instance.ask("POST", "/api/v1/bans", { ids: [nodes[0].id] });
+  await instance.ask("POST", "/api/v1/sources", { name: "friends", links: ["trojan://secret@127.0.0.9:9?security=none#friend"], allow_private: true });
+  await instance.ask("POST", "/api/v1/listeners", { name: "germany", listen: "127.0.0.1:0", countries: ["DE"] });
+  await instance.ask("POST", "/api/v1/users", { name: "dana", password: "a long password", note: "only for the listener", listeners: ["germany"] });
+  await instance.ask("POST", "/api/v1/tokens", { name: "reader", scope: "read" });
   return () => open.forEach((socket) => socket.destroy());
 }

@@ -11,7 +11,7 @@ import { useResource } from "../lib/resource";
 import { CopyButton, QrButton } from "../ui/copy";
 import { Latency, StateBadge } from "../ui/node";
 import { attempt } from "../ui/toast";
-import { addLinks, readInput, type Added } from "./first-start/add";
+import { addLinks, addSubscription, readInput, type Added } from "./first-start/add";
 import { Test } from "./first-start/test";
 
 // How many of the added nodes are shown one by one.
@@ -53,7 +53,7 @@ function Paste({ onAdded }: { readonly onAdded: (added: Added) => void }) {
     event.preventDefault();
     setBusy(true);
     await attempt(async () => {
-      onAdded(await addLinks(text, allowPrivate));
+      onAdded(input.kind === "subscription" ? await addSubscription(input.url, allowPrivate) : await addLinks(text, allowPrivate));
       setText("");
       await live.refresh();
     });
@@ -95,7 +95,7 @@ function Watch({ added }: { readonly added: Added }) {
   );
   return (
     <>
-      <p role="status">{fill(t().start.added, { added: count(added.added), known: count(added.known), refused: count(added.refused.length) })}</p>
+      <p role="status">{fill(t().start.added, { added: count(added.added), known: count(added.known), refused: count(added.refusedLines) })}</p>
       {added.refused.length > 0 && (
         <details>
           <summary>{t().start.refusedLines}</summary>

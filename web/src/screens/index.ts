@@ -3,15 +3,21 @@
 import type { ComponentType } from "preact";
 
 import { t } from "../i18n";
+import { AuditScreen } from "./audit";
 import { BansScreen } from "./bans";
 import { ConnectionsScreen } from "./connections";
+import { ExitsScreen } from "./exits";
 import { ExplainScreen } from "./explain";
 import { FirstStart } from "./first-start";
+import { ListenersScreen } from "./listeners";
 import { LogScreen } from "./log";
 import { NodesScreen } from "./nodes";
 import { Overview } from "./overview";
 import { SessionsScreen } from "./sessions";
+import { SettingsScreen } from "./settings";
 import { SourcesScreen } from "./sources";
+import { TokensScreen } from "./tokens";
+import { UsersScreen } from "./users";
 
 interface Screen {
   readonly view: ComponentType;
@@ -25,6 +31,12 @@ export const screens: Readonly<Record<string, Screen>> = {
   start: screen(FirstStart, "start"),
   nodes: screen(NodesScreen, "nodes"),
   sources: screen(SourcesScreen, "sources"),
+  audit: screen(AuditScreen, "audit"),
+  exits: screen(ExitsScreen, "exits"),
+  listeners: screen(ListenersScreen, "listeners"),
+  settings: screen(SettingsScreen, "settings"),
+  tokens: screen(TokensScreen, "tokens"),
+  users: screen(UsersScreen, "users"),
   bans: screen(BansScreen, "bans"),
   connections: screen(ConnectionsScreen, "connections"),
   log: screen(LogScreen, "log"),
@@ -36,8 +48,9 @@ export function groups(): readonly { readonly label: string; readonly screens: r
   const labels = t().groups;
   return [
     { label: labels.state, screens: ["overview", "start"] },
-    { label: labels.pool, screens: ["nodes", "sources", "bans"] },
+    { label: labels.pool, screens: ["nodes", "exits", "sources", "bans"] },
     { label: labels.traffic, screens: ["connections", "sessions", "explain"] },
-    { label: labels.system, screens: ["log"] },
+    { label: labels.access, screens: ["users", "listeners", "tokens"] },
+    { label: labels.system, screens: ["settings", "audit", "log"] },
   ];
 }

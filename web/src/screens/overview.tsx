@@ -12,12 +12,13 @@ import { Failure, Loading } from "../ui/states";
 import { StateBadge } from "../ui/node";
 import { FirstStart } from "./first-start";
 
-const STATES = ["healthy", "suspect", "new", "dead", "quarantined", "unsupported"] as const;
+const STATES = ["healthy", "suspect", "new", "dead", "disabled", "quarantined", "unsupported"] as const;
 const BAR: Readonly<Record<(typeof STATES)[number], string>> = {
   healthy: "good",
   suspect: "warn",
   new: "muted",
   dead: "bad",
+  disabled: "muted",
   quarantined: "bad",
   unsupported: "muted",
 };

@@ -1,122 +1,161 @@
 // Where nodes come from, and what each source is worth.
 
-import { api, partly, value } from "../api/client";
-import { live } from "../api/events";
-import type { FetchRequest, Source } from "../api/types";
-import { t, word } from "../i18n";
+import { useState } from "preact/hooks";
+
+import { api, value } from "../api/client";
+import type { PreviewReport, StoredObject } from "../api/types";
+import { fill, t, word } from "../i18n";
 import { bytes, count, dateTime, duration, fromNow } from "../lib/format";
 import { formatPlace } from "../lib/router";
+import { Dialog } from "../ui/dialog";
+import type { Field } from "../ui/form";
 import { IconButton } from "../ui/icon";
-import { Empty } from "../ui/states";
-import { DataTable, type Column } from "../ui/table";
+import type { Column } from "../ui/table";
 import { attempt } from "../ui/toast";
+import { member, nameColumn, ObjectsScreen, originColumn } from "./objects";
 
-function columns(): readonly Column<Source>[] {
+const NEVER = <span class="muted">–</span>;
+
+function numberColumn(id: string, label: string, priority: 1 | 2 | 3, read: (row: StoredObject) => number): Column<StoredObject> {
+  return { id, label, width: "5.5rem", numeric: true, priority, sort: read, text: (row) => String(read(row)), cell: (row) => count(read(row)) };
+}
+
+function columns(): readonly Column<StoredObject>[] {
   const c = t().sources;
+  const kind = (row: StoredObject) => row.status?.kind ?? "";
   return [
-    {
-      id: "name",
-      label: c.name,
-      width: "minmax(9rem, 2fr)",
-      sort: (source) => source.name,
-      text: (source) => source.name,
-      cell: (source) => (
-        <a href={formatPlace("nodes", { source: source.name })}>
-          <bdi>{source.name}</bdi>
-        </a>
-      ),
-    },
-    { id: "kind", label: c.kind, width: "6rem", priority: 2, sort: (source) => source.kind, text: (source) => source.kind, cell: (source) => word(c.kinds, source.kind) },
-    { id: "nodes", label: c.nodes, width: "5rem", numeric: true, priority: 2, sort: (source) => source.nodes, text: (source) => String(source.nodes), cell: (source) => count(source.nodes) },
-    {
-      id: "healthy",
-      label: c.healthy,
-      width: "5.5rem",
-      numeric: true,
-      sort: (source) => source.healthy,
-      text: (source) => String(source.healthy),
-      cell: (source) => <span class={source.healthy > 0 ? "good" : "muted"}>{count(source.healthy)}</span>,
-    },
-    { id: "exits", label: c.exits, width: "5rem", numeric: true, priority: 2, sort: (source) => source.exits ?? 0, text: (source) => String(source.exits ?? 0), cell: (source) => count(source.exits ?? 0) },
-    {
-      id: "unique",
-      label: c.unique,
-      width: "6rem",
-      numeric: true,
-      priority: 3,
-      sort: (source) => source.unique_exits ?? 0,
-      text: (source) => String(source.unique_exits ?? 0),
-      cell: (source) => count(source.unique_exits ?? 0),
-    },
+    nameColumn(c.name),
+    { id: "kind", label: c.kind, width: "6rem", priority: 4, sort: kind, text: kind, cell: (row) => word(c.kinds, kind(row)) },
+    numberColumn("nodes", c.nodes, 2, (row) => row.status?.nodes ?? 0),
+    numberColumn("healthy", c.healthy, 1, (row) => row.status?.healthy ?? 0),
+    numberColumn("exits", c.exits, 2, (row) => row.status?.exits ?? 0),
+    numberColumn("unique", c.unique, 3, (row) => row.status?.unique_exits ?? 0),
     {
       id: "halfLife",
       label: c.halfLife,
-      width: "6rem",
-      priority: 3,
-      sort: (source) => source.half_life_s,
-      text: (source) => String(source.half_life_s ?? ""),
-      cell: (source) => (source.half_life_s ? duration(source.half_life_s) : <span class="muted">–</span>),
+      width: "6.5rem",
+      priority: 4,
+      sort: (row) => row.status?.half_life_s,
+      text: (row) => String(row.status?.half_life_s ?? ""),
+      cell: (row) => (row.status?.half_life_s ? duration(row.status.half_life_s) : NEVER),
     },
     {
       id: "read",
       label: c.read,
       width: "7rem",
       priority: 2,
-      sort: (source) => source.last_ok,
-      text: (source) => (source.last_ok ? new Date(source.last_ok).toISOString() : ""),
-      cell: (source) => (source.last_ok ? <span title={dateTime(source.last_ok)}>{fromNow(source.last_ok)}</span> : <span class="muted">{c.never}</span>),
+      sort: (row) => row.status?.last_ok,
+      text: (row) => (row.status?.last_ok ? new Date(row.status.last_ok).toISOString() : ""),
+      cell: (row) => (row.status?.last_ok ? <span title={dateTime(row.status.last_ok)}>{fromNow(row.status.last_ok)}</span> : NEVER),
     },
-    {
-      id: "quota",
-      label: c.quota,
-      width: "8rem",
-      priority: 3,
-      text: (source) => (source.subscription?.left !== undefined && source.subscription.left !== null ? String(source.subscription.left) : ""),
-      cell: (source) => <Quota source={source} />,
-    },
+    { id: "quota", label: c.quota, width: "6rem", priority: 4, text: (row) => String(row.status?.subscription?.left ?? ""), cell: (row) => (row.status?.subscription?.left ? bytes(row.status.subscription.left) : NEVER) },
+    originColumn(),
     {
       id: "error",
       label: c.error,
-      width: "minmax(6rem, 1.2fr)",
-      text: (source) => source.error ?? "",
-      cell: (source) => <span class="bad" title={source.error_text ?? ""}>{source.error ?? ""}</span>,
+      width: "minmax(5rem, 1fr)",
+      priority: 2,
+      text: (row) => row.problem ?? row.status?.error ?? "",
+      cell: (row) => (
+        <span class="bad" title={row.problem ?? row.status?.error_text ?? ""}>
+          {row.problem ?? row.status?.error ?? (member(row, "enabled") === false ? c.paused : "")}
+        </span>
+      ),
     },
   ];
 }
 
-function Quota({ source }: { readonly source: Source }) {
-  const { left, total, expires } = source.subscription ?? {};
+function fields(object: StoredObject | undefined): readonly Field[] {
+  const c = t().sources;
+  const fresh: readonly Field[] = [{ name: "name", label: c.name, kind: "text", required: true }];
+  return [
+    ...(object === undefined ? fresh : []),
+    { name: "url", label: c.url, kind: "text", placeholder: "https://example.org/sub/…" },
+    { name: "github", label: "GitHub", kind: "text", placeholder: "owner/repository" },
+    { name: "telegram", label: c.kinds.telegram, kind: "text", placeholder: "channel" },
+    { name: "file", label: c.file, kind: "text", placeholder: "/etc/hezar/list.txt" },
+    { name: "links", label: c.links, kind: "lines", placeholder: "vless://…" },
+    { name: "interval", label: c.interval, kind: "text", placeholder: "30m" },
+    { name: "via", label: c.via, kind: "select", options: [["auto", c.vias.auto], ["direct", c.vias.direct], ["pool", c.vias.pool]] },
+    { name: "tags", label: c.tags, kind: "list" },
+    { name: "enabled", label: c.enabled, kind: "check" },
+    { name: "allow_private", label: t().start.allowPrivate, kind: "check" },
+  ];
+}
+
+function Buttons({ source, changed }: { readonly source: StoredObject; readonly changed: () => void }) {
+  const [preview, setPreview] = useState<PreviewReport | undefined>(undefined);
+  const c = t().sources;
+  const params = { params: { path: { name: source.name } } };
+  const paused = member(source, "enabled") === false;
+  const run = (action: () => Promise<unknown>, said?: string) => void attempt(action, said).then(changed);
   return (
-    <span class="muted" title={expires ? dateTime(expires) : ""}>
-      {left !== undefined && left !== null ? `${bytes(left)}${total ? ` / ${bytes(total)}` : ""}` : ""}
-    </span>
+    <>
+      <IconButton label={c.refresh} of={source.name} icon="↻" disabled={paused} onClick={() => run(() => value(api.POST("/api/v1/sources/{name}/refresh", params)), c.refreshed)} />
+      <IconButton label={c.test} of={source.name} icon="?" onClick={() => run(async () => setPreview(await value(api.POST("/api/v1/sources/{name}/test", params))))} />
+      <IconButton
+        label={paused ? c.resume : c.pause}
+        of={source.name}
+        icon={paused ? "▶" : "⏸"}
+        disabled={source.origin !== "store"}
+        onClick={() => run(() => value(api.POST(paused ? "/api/v1/sources/{name}/resume" : "/api/v1/sources/{name}/pause", params)))}
+      />
+      {preview && (
+        <Dialog title={source.name} onClose={() => setPreview(undefined)}>
+          <Preview report={preview} />
+        </Dialog>
+      )}
+    </>
   );
 }
 
-export async function refreshSource(name: string): Promise<void> {
-  await value(api.POST("/api/v1/fetch", { body: partly<FetchRequest>({ sources: [name], wait: 20 }) }));
-  await live.refresh();
+export function Preview({ report }: { readonly report: PreviewReport }) {
+  const c = t().sources;
+  return (
+    <div class="stack">
+      <p>{fill(c.previewText, { nodes: count(report.nodes), known: count(report.known), refused: count(report.refused) })}</p>
+      <p class="row">
+        {Object.entries(report.schemes).map(([scheme, number]) => (
+          <span key={scheme} class="badge plain">
+            {scheme} {count(number)}
+          </span>
+        ))}
+      </p>
+      <ul class="plain">
+        {report.refusals.slice(0, 20).map((refusal) => (
+          <li key={refusal.line}>
+            {fill(t().start.line, { n: count(refusal.line) })} <code class="bad">{refusal.reject}</code> <bdi class="muted">{refusal.excerpt}</bdi>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }
 
 export function SourcesScreen() {
+  const c = t().sources;
   return (
-    <DataTable
+    <ObjectsScreen
+      kind="source"
       name="sources"
       label={t().screens.sources}
+      add={c.add}
+      empty={c.empty}
       columns={columns()}
-      rows={live.status.value?.sources}
-      rowKey={(source) => source.name}
-      error={live.failure.value}
-      reload={() => void live.refresh()}
-      actions={(source) => (
-        <IconButton label={t().sources.refresh} of={source.name} icon="↻" onClick={() => void attempt(() => refreshSource(source.name), t().sources.refreshed)} />
+      fields={fields}
+      actions={(row, changed) => <Buttons source={row} changed={changed} />}
+      actionsWidth="12.6rem"
+      actionsOnlyWide
+      details={(row) => (
+        <p>
+          <a href={formatPlace("nodes", { source: row.name })}>{fill(c.showNodes, { n: count(row.status?.nodes ?? 0) })}</a>{" "}
+          {row.status?.error && (
+            <>
+              <code class="bad">{row.status.error}</code> <bdi class="muted">{row.status.error_text}</bdi>
+            </>
+          )}
+        </p>
       )}
-      actionsWidth="3rem"
-      empty={
-        <Empty text={t().sources.empty}>
-          <a href={formatPlace("start")}>{t().nodes.add}</a>
-        </Empty>
-      }
     />
   );
 }

@@ -45,7 +45,12 @@ export function Form({ fields, initial, action, onSubmit, onCancel }: Props) {
   const [changed, setChanged] = useState<Values>({});
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
-  const set = (name: string, value: Value) => setChanged((before) => ({ ...before, [name]: value }));
+  const set = ({ name, kind }: Field, value: Value) =>
+    setChanged((before) => {
+      const { [name]: _, ...others } = before;
+      // A secret is never shown: a field that was emptied again means that it stays.
+      return kind === "secret" && value === null ? others : { ...others, [name]: value };
+    });
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -62,13 +67,13 @@ export function Form({ fields, initial, action, onSubmit, onCancel }: Props) {
       {fields.map((field) =>
         field.kind === "check" ? (
           <label key={field.name} class="check">
-            <input type="checkbox" checked={Boolean(changed[field.name] ?? initial[field.name])} onChange={(event) => set(field.name, event.currentTarget.checked)} />
+            <input type="checkbox" checked={Boolean(changed[field.name] ?? initial[field.name])} onChange={(event) => set(field, event.currentTarget.checked)} />
             {field.label}
           </label>
         ) : (
           <label key={field.name} class="field">
             <span>{field.label}</span>
-            <Input field={field} value={initial[field.name]} onChange={(value) => set(field.name, value)} />
+            <Input field={field} value={initial[field.name]} onChange={(value) => set(field, value)} />
             {field.hint && <p class="hint">{field.hint}</p>}
           </label>
         ),

@@ -13,7 +13,7 @@ import { Confirm, Dialog } from "../../ui/dialog";
 import { Address, Country, Latency, StateBadge } from "../../ui/node";
 import { Failure, Loading } from "../../ui/states";
 import { attempt } from "../../ui/toast";
-import { loadLink, probe, remove } from "./actions";
+import { loadLink, mark, probe, remove } from "./actions";
 
 interface Props {
   readonly id: string;
@@ -30,6 +30,7 @@ export function NodeDialog({ id, onClose, changed }: Props) {
       {node.value && (
         <>
           <Facts node={node.value} />
+          <Marks key={node.value.id} node={node.value} changed={node.reload} />
           <Actions
             node={node.value}
             changed={() => {
@@ -117,6 +118,29 @@ function Facts({ node }: { readonly node: Node }) {
   );
 }
 
+// What an operator says about the node: tags for the expressions of listeners, and a note.
+function Marks({ node, changed }: { readonly node: Node; readonly changed: () => void }) {
+  const [tags, setTags] = useState((node.tags ?? []).join(" "));
+  const [note, setNote] = useState(node.note ?? "");
+  const save = (event: Event) => {
+    event.preventDefault();
+    void attempt(() => mark([node.id], { tags: tags.split(/[\s,]+/).filter(Boolean), note }), t().common.saved).then(changed);
+  };
+  return (
+    <form class="row" onSubmit={save}>
+      <label class="field grow">
+        <span>{t().nodes.tags}</span>
+        <input dir="ltr" value={tags} onInput={(event) => setTags(event.currentTarget.value)} />
+      </label>
+      <label class="field grow">
+        <span>{t().nodes.note}</span>
+        <input value={note} maxLength={500} onInput={(event) => setNote(event.currentTarget.value)} />
+      </label>
+      <button type="submit">{t().common.save}</button>
+    </form>
+  );
+}
+
 function Actions({ node, changed, gone }: { readonly node: Node; readonly changed: () => void; readonly gone: () => void }) {
   const [asking, setAsking] = useState<"remove" | "ban" | undefined>(undefined);
   const c = t().nodes;
@@ -124,6 +148,12 @@ function Actions({ node, changed, gone }: { readonly node: Node; readonly change
     <div class="row end">
       <button type="button" disabled={node.state === "unsupported"} onClick={() => void attempt(() => probe(node)).then(changed)}>
         {c.probe}
+      </button>
+      <button type="button" aria-pressed={node.disabled ?? false} onClick={() => void attempt(() => mark([node.id], { disabled: !node.disabled })).then(changed)}>
+        {node.disabled ? c.enable : c.disable}
+      </button>
+      <button type="button" aria-pressed={node.pinned ?? false} onClick={() => void attempt(() => mark([node.id], { pinned: !node.pinned })).then(changed)}>
+        {node.pinned ? c.unpin : c.pin}
       </button>
       <button type="button" onClick={() => void attempt(async () => copyAndSay(await loadLink(node)))}>
         {c.copyLink}

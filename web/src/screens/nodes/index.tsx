@@ -1,11 +1,11 @@
 // All nodes: chosen and ordered by the server, loaded in parts as the reader scrolls.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 
 import { live } from "../../api/events";
 import type { Node } from "../../api/types";
 import { t, word } from "../../i18n";
-import { fromNow } from "../../lib/format";
+import { fromNow, percent, rate } from "../../lib/format";
 import { useParts } from "../../lib/parts";
 import { formatPlace, place, setQuery } from "../../lib/router";
 import { Code } from "../../ui/code";
@@ -18,7 +18,7 @@ import { loadNodes, readFilters } from "./query";
 
 const REFRESH_MS = 15_000;
 const FOLLOW_MS = 500;
-const STATES = ["healthy", "suspect", "new", "dead", "quarantined", "unsupported"];
+const STATES = ["healthy", "suspect", "new", "dead", "disabled", "quarantined", "unsupported"];
 
 function columns(): readonly Column<Node>[] {
   const c = t().nodes;
@@ -30,12 +30,15 @@ function columns(): readonly Column<Node>[] {
       sort: "server",
       text: (node) => node.name || node.server,
       cell: (node) => (
-        <button type="button" class="link" onClick={() => setQuery({ node: node.id })}>
-          <bdi>{node.name || node.server}</bdi>
-        </button>
+        <>
+          {node.pinned && <span title={c.pinned}>★ </span>}
+          <button type="button" class="link" onClick={() => setQuery({ node: node.id })}>
+            <bdi>{node.name || node.server}</bdi>
+          </button>
+        </>
       ),
     },
-    { id: "state", label: c.state, width: "7.5rem", text: (node) => node.state, cell: (node) => <StateBadge state={node.state} /> },
+    { id: "state", label: c.state, width: "7.5rem", sort: "server", text: (node) => node.state, cell: (node) => <StateBadge state={node.state} /> },
     {
       id: "latency",
       label: c.latency,
@@ -56,6 +59,27 @@ function columns(): readonly Column<Node>[] {
       text: (node) => `${node.server}:${node.port}`,
       cell: (node) => <Address text={`${node.server}:${node.port}`} />,
     },
+    {
+      id: "success",
+      label: c.success,
+      width: "5rem",
+      priority: 4,
+      numeric: true,
+      sort: "server",
+      text: (node) => node.success_rate?.toString() ?? "",
+      cell: (node) => (node.success_rate === null || node.success_rate === undefined ? <span class="muted">–</span> : percent(node.success_rate)),
+    },
+    {
+      id: "throughput",
+      label: c.throughput,
+      width: "7rem",
+      priority: 4,
+      numeric: true,
+      sort: "server",
+      text: (node) => node.throughput_bytes_per_second?.toString() ?? "",
+      cell: (node) => (node.throughput_bytes_per_second ? rate(node.throughput_bytes_per_second) : <span class="muted">–</span>),
+    },
+    { id: "tags", label: c.tags, width: "minmax(5rem, 1fr)", priority: 4, text: (node) => (node.tags ?? []).join(" "), cell: (node) => <bdi>{(node.tags ?? []).join(", ")}</bdi> },
     { id: "exit", label: c.exit, width: "minmax(8rem, 1fr)", priority: 3, text: (node) => node.exit_ip ?? "", cell: (node) => <Address text={node.exit_ip} /> },
     {
       id: "checked",
@@ -93,7 +117,6 @@ export function NodesScreen() {
   }, [Math.floor(changes / 3), parts.refresh]);
   const opened = query.get("node");
   const shown = useMemo(() => columns(), [t()]);
-  const [busy, setBusy] = useState(false);
   return (
     <>
       <DataTable
@@ -107,9 +130,9 @@ export function NodesScreen() {
         reload={parts.reload}
         server={parts}
         actions={(node) => <RowActions node={node} changed={parts.reload} />}
-        actionsWidth="8.2rem"
+        actionsWidth="13.4rem"
         actionsOnlyWide
-        toolbar={<Bulk filters={chosen} total={parts.total} busy={busy} setBusy={setBusy} changed={parts.reload} />}
+        toolbar={<Bulk filters={chosen} total={parts.total} changed={parts.reload} />}
         empty={
           <Empty text={t().nodes.empty}>
             <a href={formatPlace("start")}>{t().nodes.add}</a>

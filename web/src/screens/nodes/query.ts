@@ -9,6 +9,8 @@ export interface NodeFilters {
   readonly scheme?: string;
   readonly source?: string;
   readonly country?: string;
+  readonly tag?: string;
+  readonly exit?: string;
   readonly search?: string;
   readonly sort?: string;
 }
@@ -23,6 +25,8 @@ export function readFilters(query: URLSearchParams): NodeFilters {
     ["scheme", "scheme"],
     ["source", "source"],
     ["country", "country"],
+    ["tag", "tag"],
+    ["exit", "exit"],
     ["q", "search"],
     ["sort", "sort"],
   ] as const) {
@@ -33,9 +37,7 @@ export function readFilters(query: URLSearchParams): NodeFilters {
 }
 
 export async function loadNodes(filters: NodeFilters, cursor: string | undefined, limit: number, signal: AbortSignal): Promise<Part<Node>> {
-  const offset = Number(cursor ?? 0);
-  const query = { ...filters, sort: filters.sort ?? DEFAULT_SORT, offset, limit };
+  const query = { ...filters, sort: filters.sort ?? DEFAULT_SORT, limit, ...(cursor === undefined ? {} : { cursor }) };
   const page = await value(api.GET("/api/v1/nodes", { params: { query }, signal }));
-  const end = offset + page.nodes.length;
-  return { items: page.nodes, next: end < page.total && page.nodes.length > 0 ? String(end) : null, total: page.total };
+  return { items: page.nodes, next: page.next ?? null, total: page.total };
 }
