@@ -29,6 +29,7 @@ fn objects_mean_what_they_would_mean_in_the_file() {
         setting("probe.interval", json!("9s")),
         setting("proxy.client_limits", json!({ "connections": 7 })),
         setting("api.hosts", json!(["a.test"])),
+        setting("proxy.feedback", json!([{ "status": [403] }])),
     ];
     let text = "[proxy]\nattempts = 3\nusers = [{ name = \"alice\", password = \"p\" }]\n[[source]]\nname = \"file\"\nlinks = []\n";
     let config = parse(text, &objects).unwrap_or_else(|problems| panic!("{problems}"));
@@ -47,6 +48,7 @@ fn objects_mean_what_they_would_mean_in_the_file() {
         (ObjectKind::Setting, "probe.interval"),
         (ObjectKind::Setting, "proxy.client_limits"),
         (ObjectKind::Setting, "api.hosts"),
+        (ObjectKind::Setting, "proxy.feedback"),
     ] {
         assert_eq!(origin(kind, name), Some(ConfigOrigin::Store), "{name}");
     }
