@@ -400,7 +400,10 @@ async fn a_store_of_an_older_version_opens_keeps_everything_and_can_be_written()
     let unlisted = pool.snapshot().nodes().filter(|node| node.record().unlisted_since == Some(now)).count();
     assert_eq!((failing, known, unlisted), (24, 17, 3));
     assert_eq!(sessions.len(), 2);
-    let (old, new) = loaded.renamed.iter().next().map(|(old, new)| (*old, *new)).unwrap();
+    // No id of this store has changed; a selection follows one that has.
+    let new = state.nodes.first().unwrap().id;
+    let old: NodeId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    loaded.renamed.insert(old, new);
     let selected = |id| DashboardRow {
         kind: DashboardKind::Selection,
         key: "pool".into(),
