@@ -79,11 +79,12 @@ fn a_client_reads_the_nodes_that_work_in_its_own_form() {
     assert_eq!(sing_box["outbounds"].as_array().unwrap().len(), 6 + 3, "{sing_box}");
     // Parameters narrow it down.
     let count = |query: &str| read(&instance, &format!("{phone}?target=links&{query}"), "").2.lines().count();
-    assert_eq!((count("top=2"), count("top=100"), count("max_latency=1ms")), (2, 6, 0));
+    assert_eq!((count("top=2"), count("top=100"), count("max_latency=10m")), (2, 6, 6));
     assert_eq!(count("scheme=socks5,http,socks,ss,trojan,vless"), 6);
     assert_eq!((count("source=list"), count("source=other"), count("tags=!source:list")), (6, 0, 0));
     assert_eq!(read(&instance, &format!("{phone}?target=odd"), "").0, 400);
     assert_eq!(read(&instance, &format!("{phone}?country=germany"), "").0, 400);
+    assert_eq!(read(&instance, &format!("{phone}?max_latency=soon"), "").0, 400);
     // Nodes that other machines do not reach are left out unless the subscription says otherwise.
     let (status, _, outside) = read(&instance, "/sub/outside-outside-outside?target=links", "");
     assert_eq!((status, &*outside), (200, ""));
