@@ -22,8 +22,8 @@ const EXAMPLES: &str = "12";
 /// The longest answer, in seconds.
 const LONGEST_ANSWER: &str = "60";
 
-/// Operations that are left out, by their ids: a stream has no end, and what is made up must neither be asked of other machines nor end the program.
-const LEFT_OUT: &str = "^(watch_events|.*source.*|preview_.*|fetch_.*)$";
+/// Operations that are left out, by their ids: a stream has no end, readiness is told as a 503, and what is made up must neither be asked of other machines nor end the program.
+const LEFT_OUT: &str = "^(watch_events|readyz|.*source.*|preview_.*|fetch_.*)$";
 
 /// That every value of the right shape is taken: a name, an id or a cursor is good only when it exists, which no schema says.
 const NOT_CHECKED: &str = "positive_data_acceptance";

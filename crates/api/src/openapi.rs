@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::http::{Method, StatusCode};
+use serde_json::Value;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -126,8 +127,29 @@ fn may_be_empty(body: &RequestBody, demanding: &BTreeSet<String>) -> bool {
             let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
             !demanding.contains(name)
         }
+        RefOr::T(Content { schema: Some(RefOr::T(Schema::Object(object))), .. }) if kind.ends_with("json") => {
+            object.required.is_empty()
+        }
         _ => kind.starts_with("text/"),
     })
+}
+
+/// Says of counts that they may take 64 bits: the format `int64` would end at half of that.
+pub(crate) fn widen_counts(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(widen_counts),
+        Value::Object(members) => {
+            let is_count = members.get("format").is_some_and(|format| format == "int64")
+                && members.get("minimum").and_then(Value::as_u64).is_some()
+                && !members.contains_key("maximum");
+            if is_count {
+                members.remove("format");
+                members.insert("maximum".to_owned(), u64::MAX.into());
+            }
+            members.values_mut().for_each(widen_counts);
+        }
+        _ => {}
+    }
 }
 
 /// The operations of a path with their methods.

@@ -1193,50 +1193,47 @@ export interface components {
         AddReport: {
             /** @description Nodes that were not known before. */
             added: number;
+            /** @description The ids of all of them, in order. */
+            ids: string[];
             /** @description Nodes that were known. */
             known: number;
             /** @description Nodes that were not taken in, because of the bounds in `[pool]`. */
             left_out?: number;
-            /** @description The ids of all of them, in order. */
-            ids: string[];
             /** @description What was refused. */
             rejects: components["schemas"]["RejectDto"][];
         };
         /** @description Something that an operator should look at. */
         AlertEvent: {
-            /** @description `no-service` (no request can be served) or `store-behind` (the store cannot be written). */
-            alert: string;
             /** @description Whether it holds now; false when it is over. */
             active: boolean;
+            /** @description `no-service` (no request can be served) or `store-behind` (the store cannot be written). */
+            alert: string;
             /** @description What it is about, for people. */
             text: string;
         };
         /** @description One line of the record of changes. */
         AuditDto: {
+            /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
+            action: string;
+            /** @description When it was, in milliseconds since the Unix epoch. */
+            at: number;
             /**
              * Format: int64
              * @description Its number, which grows with time.
              */
             id: number;
-            /**
-             * Format: int64
-             * @description When it was, in milliseconds since the Unix epoch.
-             */
-            at: number;
-            /** @description The name of the token, or the file that was read. */
-            who: string;
-            /** @description `api`, `page`, `cli` or `file`. */
-            via: string;
-            /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
-            action: string;
             /** @description What it was done to, such as `source`. */
             kind: string;
             /** @description The name of what it was done to. */
             name: string;
-            /** @description What was in force before, secrets hidden. */
-            old: unknown;
             /** @description What is in force since, secrets hidden. */
             new: unknown;
+            /** @description What was in force before, secrets hidden. */
+            old: unknown;
+            /** @description `api`, `page`, `cli` or `file`. */
+            via: string;
+            /** @description The name of the token, or the file that was read. */
+            who: string;
         };
         /** @description A node that must not come back. */
         BanDto: {
@@ -1244,24 +1241,15 @@ export interface components {
             id: string;
             /** @description The published name that it had. */
             name: string;
-            /**
-             * Format: int64
-             * @description When it was banned, in milliseconds since the Unix epoch.
-             */
+            /** @description When it was banned, in milliseconds since the Unix epoch. */
             since: number;
         };
         /** @description Bytes in both directions. */
         BytesDto: {
-            /**
-             * Format: int64
-             * @description Bytes from the client to the nodes.
-             */
-            up: number;
-            /**
-             * Format: int64
-             * @description Bytes from the nodes to the client.
-             */
+            /** @description Bytes from the nodes to the client. */
             down: number;
+            /** @description Bytes from the client to the nodes. */
+            up: number;
         };
         /** @description A node that a request could use. */
         CandidateDto: components["schemas"]["NodeDto"] & {
@@ -1278,28 +1266,32 @@ export interface components {
         };
         /** @description A stable code and what it means. */
         CodeDto: {
-            /** @description The code. */
-            code: string;
-            /** @description Where it occurs, as a heading of docs/errors.md. */
-            area: string;
-            /** @description What it means. */
-            meaning: string;
             /** @description What to do about it. */
             advice: string;
+            /** @description Where it occurs, as a heading of docs/errors.md. */
+            area: string;
+            /** @description The code. */
+            code: string;
+            /** @description What it means. */
+            meaning: string;
         };
         /** @description How the configuration is: its file, and what of it or of the store is not in force. */
         ConfigStatusDto: {
+            /**
+             * @description When it was applied last, in milliseconds since the Unix epoch.
+             * @default 0
+             */
+            applied: number;
             /**
              * @description The file.
              * @default null
              */
             file: string | null;
             /**
-             * Format: int64
-             * @description When it was applied last, in milliseconds since the Unix epoch.
-             * @default 0
+             * @description Objects of the store that are not in force, and why.
+             * @default []
              */
-            applied: number;
+            left_out: string[];
             /**
              * @description Why the last reading of it changed nothing, each mistake with its place.
              * @default []
@@ -1310,62 +1302,39 @@ export interface components {
              * @default []
              */
             restart: string[];
-            /**
-             * @description Objects of the store that are not in force, and why.
-             * @default []
-             */
-            left_out: string[];
         };
         /** @description A request, tunnel or association that is alive. */
         ConnectionDto: {
-            /**
-             * Format: int64
-             * @description Its number, which no other connection of this process has.
-             */
-            id: number;
-            /** @description The user; empty when the client gave no name. */
-            user: string;
-            /** @description The listener that the client came to. */
-            listener: string;
-            /** @description How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`. */
-            inbound: string;
             /** @description The address of the client. */
             client: string;
-            /** @description Where it goes; `null` for an association, whose datagrams each name their own target. */
-            target?: string | null;
+            /** @description The exit's country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description Bytes from the node to the client so far. */
+            down: number;
+            /** @description Bytes a second to the client lately; `null` until it has been watched for a second. */
+            down_rate?: number | null;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
+            /** @description Its number, which no other connection of this process has. */
+            id: number;
+            /** @description How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`. */
+            inbound: string;
+            /** @description The listener that the client came to. */
+            listener: string;
             /** @description The id of the node that serves it; `null` while none is connected. */
             node?: string | null;
             /** @description The published name of the node. */
             node_name?: string | null;
-            /** @description The address that sites see. */
-            exit_ip?: string | null;
-            /** @description The exit's country, ISO 3166-1 alpha-2. */
-            country?: string | null;
-            /**
-             * Format: int64
-             * @description When the request came, in milliseconds since the Unix epoch.
-             */
+            /** @description When the request came, in milliseconds since the Unix epoch. */
             since: number;
-            /**
-             * Format: int64
-             * @description Bytes from the client to the node so far.
-             */
+            /** @description Where it goes; `null` for an association, whose datagrams each name their own target. */
+            target?: string | null;
+            /** @description Bytes from the client to the node so far. */
             up: number;
-            /**
-             * Format: int64
-             * @description Bytes from the node to the client so far.
-             */
-            down: number;
-            /**
-             * Format: int64
-             * @description Bytes a second from the client lately; `null` until it has been watched for a second.
-             */
+            /** @description Bytes a second from the client lately; `null` until it has been watched for a second. */
             up_rate?: number | null;
-            /**
-             * Format: int64
-             * @description Bytes a second to the client lately; `null` until it has been watched for a second.
-             */
-            down_rate?: number | null;
+            /** @description The user; empty when the client gave no name. */
+            user: string;
         };
         /** @description The answer to ending connections. */
         ConnectionsEnded: {
@@ -1375,56 +1344,56 @@ export interface components {
         /** @description Which connections are meant. All that is given must fit; without any, all are meant. */
         ConnectionsFilter: {
             /**
-             * @description The user's name.
+             * @description The address of the client.
              * @default null
              */
-            user: string | null;
+            client: string | null;
             /**
-             * @description The name of a listener.
+             * @description The exit address of the node.
              * @default null
              */
-            listener: string | null;
+            exit: string | null;
             /**
              * @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
              * @default null
              */
             inbound: string | null;
             /**
-             * @description The address of the client.
+             * @description The name of a listener.
              * @default null
              */
-            client: string | null;
-            /**
-             * @description A text that the target contains; letter case does not matter.
-             * @default null
-             */
-            target: string | null;
+            listener: string | null;
             /**
              * @description The id of the node that serves them.
              * @default null
              */
             node: string | null;
             /**
-             * @description The exit address of the node.
+             * @description A text that the target contains; letter case does not matter.
              * @default null
              */
-            exit: string | null;
+            target: string | null;
+            /**
+             * @description The user's name.
+             * @default null
+             */
+            user: string | null;
         };
         /** @description One part of the list of connections. */
         ConnectionsPage: {
-            /** @description How many connections match the filters. */
-            total: number;
             /** @description The connections of this part. */
             items: components["schemas"]["ConnectionDto"][];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
+            /** @description How many connections match the filters. */
+            total: number;
         };
         /** @description Nodes per state. */
         CountsEvent: {
-            /** @description Nodes per state. */
-            nodes: components["schemas"]["StateCounts"];
             /** @description The different exits behind the nodes that carry traffic. */
             exits: number;
+            /** @description Nodes per state. */
+            nodes: components["schemas"]["StateCounts"];
         };
         /** @description The answer to `DELETE /api/v1/sessions/{id}`. */
         EndReport: {
@@ -1435,68 +1404,65 @@ export interface components {
         EventData: components["schemas"]["CountsEvent"] | components["schemas"]["TrafficEvent"] | components["schemas"]["NodesEvent"] | components["schemas"]["JobDto"] | components["schemas"]["AlertEvent"] | components["schemas"]["LogLineDto"];
         /** @description Nodes that a request could not use. */
         ExcludedDto: {
-            /** @description `new`, `dead`, `disabled`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`. */
-            reason: string;
             /** @description How many. */
             count: number;
             /** @description The ids of some of them. */
             examples: string[];
+            /** @description `new`, `dead`, `disabled`, `unsupported`, `quarantined`, `datagrams`, `country`, `filter` or `site`. */
+            reason: string;
         };
         /** @description An address from which traffic leaves. */
         ExitDto: {
-            /** @description The address. */
-            ip: string;
             /** @description Its country, ISO 3166-1 alpha-2. */
             country?: string | null;
+            /** @description Of those, the ones that carry traffic. */
+            healthy: number;
+            /** @description The address. */
+            ip: string;
+            /** @description The best latency of those, in milliseconds. */
+            latency_ms?: number | null;
             /** @description The network that the pool takes for one neighbourhood: the /24, or the /48 of an IPv6 address. */
             network: string;
             /** @description The nodes behind it: `GET /api/v1/nodes?exit=…` lists them. */
             nodes: number;
-            /** @description Of those, the ones that carry traffic. */
-            healthy: number;
-            /**
-             * Format: int64
-             * @description The best latency of those, in milliseconds.
-             */
-            latency_ms?: number | null;
         };
         /** @description One part of the list of exits. */
         ExitsPage: {
-            /** @description How many exits match the filters. */
-            total: number;
             /** @description The exits of this part. */
             items: components["schemas"]["ExitDto"][];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
+            /** @description How many exits match the filters. */
+            total: number;
         };
         /** @description The answer to `GET /api/v1/explain`. */
         ExplainDto: {
-            /** @description The listener. */
-            listener: string;
-            /** @description The user without options. */
-            user: string;
-            /** @description The strategy that would choose. */
-            strategy: string;
+            /** @description The best of those that fit. */
+            candidates: components["schemas"]["CandidateDto"][];
             /** @description The country that was asked for. */
             country?: string | null;
-            /** @description The session that was asked for. */
-            session?: string | null;
-            /** @description The site that evidence is looked up for. */
-            site?: string | null;
-            /** @description All the nodes. */
-            nodes: number;
-            /** @description Those that fit. */
-            fitting: number;
+            /** @description The others. */
+            excluded: components["schemas"]["ExcludedDto"][];
             /** @description The different exits behind them. */
             exits: number;
+            /** @description Those that fit. */
+            fitting: number;
+            /** @description The listener. */
+            listener: string;
+            /** @description All the nodes. */
+            nodes: number;
             /** @description The node that the session keeps to. */
             pinned?: string | null;
             /** @description Whether that node fits now. */
             pinned_fits?: boolean | null;
-            /** @description The best of those that fit. */
-            candidates: components["schemas"]["CandidateDto"][];
-            /** @description The others. */
-            excluded: components["schemas"]["ExcludedDto"][];
+            /** @description The session that was asked for. */
+            session?: string | null;
+            /** @description The site that evidence is looked up for. */
+            site?: string | null;
+            /** @description The strategy that would choose. */
+            strategy: string;
+            /** @description The user without options. */
+            user: string;
         };
         /** @description The answer to a feedback. */
         FeedbackReport: {
@@ -1520,10 +1486,10 @@ export interface components {
         FetchReport: {
             /** @description Sources that were asked for. */
             asked: number;
-            /** @description Those that are being read. */
-            pending: number;
             /** @description The job that follows those: `GET /api/v1/jobs/{id}`. */
             job?: string | null;
+            /** @description Those that are being read. */
+            pending: number;
             /** @description What the others gave. */
             sources: components["schemas"]["FetchedDto"][];
         };
@@ -1535,7 +1501,6 @@ export interface components {
              */
             sources: string[];
             /**
-             * Format: int64
              * @description How many seconds to wait for the results, at most 600; 30 unless said.
              * @default null
              */
@@ -1543,162 +1508,117 @@ export interface components {
         };
         /** @description What reading one source gave. */
         FetchedDto: {
-            /** @description Its name. */
-            source: string;
+            /** @description Nodes that were not known before. */
+            added: number;
+            /** @description The code of the failure. */
+            error?: string | null;
+            /** @description The last successful fetch, in milliseconds since the Unix epoch. */
+            last_ok?: number | null;
+            /** @description Nodes that were not taken in, because of the bounds in `[pool]`. */
+            left_out?: number;
+            /** @description Its text. */
+            message?: string | null;
             /**
              * Format: int32
              * @description Nodes it lists.
              */
             nodes: number;
-            /** @description Nodes that were not known before. */
-            added: number;
             /**
              * Format: int32
              * @description Refused lines.
              */
             refused: number;
-            /** @description Nodes that were not taken in, because of the bounds in `[pool]`. */
-            left_out?: number;
+            /** @description Its name. */
+            source: string;
             /** @description Whether nothing had changed since the last time. */
             unchanged: boolean;
-            /**
-             * Format: int64
-             * @description The last successful fetch, in milliseconds since the Unix epoch.
-             */
-            last_ok?: number | null;
-            /** @description The code of the failure. */
-            error?: string | null;
-            /** @description Its text. */
-            message?: string | null;
         };
         /** @description The answer to `GET /healthz`. */
         HealthzDto: {
-            /** @description Always `ok`: the program answers. */
-            status: string;
             /** @description Whether any node carries traffic. */
             serving: boolean;
+            /** @description Always `ok`: the program answers. */
+            status: string;
         };
         /** @description Bytes that were moved in one step of time. */
         HistoryBytesDto: {
-            /**
-             * Format: int64
-             * @description From clients to nodes.
-             */
-            up: number;
-            /**
-             * Format: int64
-             * @description From nodes to clients.
-             */
+            /** @description From nodes to clients. */
             down: number;
+            /** @description From clients to nodes. */
+            up: number;
         };
         /** @description What was counted over time. */
         HistoryDto: {
-            /**
-             * Format: int64
-             * @description The beginning of the first point's time, in milliseconds since the Unix epoch.
-             */
+            /** @description The beginning of the first point's time, in milliseconds since the Unix epoch. */
             from: number;
-            /**
-             * Format: int64
-             * @description The end, exclusive, in milliseconds since the Unix epoch.
-             */
-            to: number;
-            /**
-             * Format: int64
-             * @description The length of one point in seconds.
-             */
-            step: number;
             /** @description The points of times in which something was counted, the oldest first; there are none of times in which nothing ran. */
             points: components["schemas"]["HistoryPointDto"][];
+            /** @description The length of one point in seconds. */
+            step: number;
+            /** @description The end, exclusive, in milliseconds since the Unix epoch. */
+            to: number;
         };
         /** @description Percentiles of the time until the first answer, read from fixed buckets that are √2 wide. */
         HistoryLatencyDto: {
-            /**
-             * Format: int64
-             * @description The requests that were answered.
-             */
+            /** @description The requests that were answered. */
             count: number;
-            /**
-             * Format: int64
-             * @description Half of them took no longer, in milliseconds.
-             */
+            /** @description Half of them took no longer, in milliseconds. */
             p50_ms: number;
-            /**
-             * Format: int64
-             * @description Nine tenths took no longer, in milliseconds.
-             */
+            /** @description Nine tenths took no longer, in milliseconds. */
             p90_ms: number;
-            /**
-             * Format: int64
-             * @description 99 of 100 took no longer, in milliseconds.
-             */
+            /** @description 99 of 100 took no longer, in milliseconds. */
             p99_ms: number;
         };
         /** @description What was counted in one step of time; series that were not asked for are missing. */
         HistoryPointDto: {
-            /**
-             * Format: int64
-             * @description When it began, in milliseconds since the Unix epoch.
-             */
+            /** @description When it began, in milliseconds since the Unix epoch. */
             at: number;
+            bytes?: components["schemas"]["HistoryBytesDto"] | null;
+            latency?: components["schemas"]["HistoryLatencyDto"] | null;
             nodes?: components["schemas"]["StateCounts"] | null;
             /** @description Requests by code; `ok` are those that a node served. */
             requests?: {
                 [key: string]: number;
             } | null;
-            bytes?: components["schemas"]["HistoryBytesDto"] | null;
-            latency?: components["schemas"]["HistoryLatencyDto"] | null;
         };
         /** @description A process of this installation. */
         InstanceDto: {
-            /** @description Its id, which changes at every start. */
-            id: string;
             /** @description The name of its machine. */
             host: string;
+            /** @description Its id, which changes at every start. */
+            id: string;
+            /** @description Whether it is the one that answers. */
+            own: boolean;
             /**
              * Format: int32
              * @description Its process id there.
              */
             pid: number;
+            /** @description When it was heard last, in milliseconds since the Unix epoch. */
+            seen: number;
+            /** @description When it started, in milliseconds since the Unix epoch. */
+            started: number;
             /** @description The program's version. */
             version: string;
-            /**
-             * Format: int64
-             * @description When it started, in milliseconds since the Unix epoch.
-             */
-            started: number;
-            /**
-             * Format: int64
-             * @description When it was heard last, in milliseconds since the Unix epoch.
-             */
-            seen: number;
-            /** @description Whether it is the one that answers. */
-            own: boolean;
         };
         /** @description Work that goes on after the answer to the request for it. */
         JobDto: {
+            /** @description When it ended, in milliseconds since the Unix epoch. */
+            ended?: number | null;
+            /** @description Why it failed. */
+            error?: string | null;
             /** @description Its id. */
             id: string;
             /** @description `probe` or `fetch`. */
             kind: string;
-            /** @description `running`, `done` or `failed`. */
-            state: string;
             /** @description How far it is. */
             progress: components["schemas"]["JobProgress"];
             /** @description What came out of it: for `probe` a `ProbeReport`, for `fetch` a `FetchReport`; `null` while it runs. */
             result?: unknown;
-            /** @description Why it failed. */
-            error?: string | null;
-            /**
-             * Format: int64
-             * @description When it began, in milliseconds since the Unix epoch.
-             */
+            /** @description When it began, in milliseconds since the Unix epoch. */
             started: number;
-            /**
-             * Format: int64
-             * @description When it ended, in milliseconds since the Unix epoch.
-             */
-            ended?: number | null;
+            /** @description `running`, `done` or `failed`. */
+            state: string;
         };
         /** @description How far a job is. */
         JobProgress: {
@@ -1728,30 +1648,27 @@ export interface components {
         ListDto_AuditDto: {
             /** @description The entries of this part. */
             items: {
+                /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
+                action: string;
+                /** @description When it was, in milliseconds since the Unix epoch. */
+                at: number;
                 /**
                  * Format: int64
                  * @description Its number, which grows with time.
                  */
                 id: number;
-                /**
-                 * Format: int64
-                 * @description When it was, in milliseconds since the Unix epoch.
-                 */
-                at: number;
-                /** @description The name of the token, or the file that was read. */
-                who: string;
-                /** @description `api`, `page`, `cli` or `file`. */
-                via: string;
-                /** @description What was done, such as `create`, `change`, `replace`, `remove` or `reload`. */
-                action: string;
                 /** @description What it was done to, such as `source`. */
                 kind: string;
                 /** @description The name of what it was done to. */
                 name: string;
-                /** @description What was in force before, secrets hidden. */
-                old: unknown;
                 /** @description What is in force since, secrets hidden. */
                 new: unknown;
+                /** @description What was in force before, secrets hidden. */
+                old: unknown;
+                /** @description `api`, `page`, `cli` or `file`. */
+                via: string;
+                /** @description The name of the token, or the file that was read. */
+                who: string;
             }[];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
@@ -1760,26 +1677,23 @@ export interface components {
         ListDto_ObjectDto: {
             /** @description The entries of this part. */
             items: {
+                /** @description Where a listener really listens. */
+                address?: string | null;
+                /** @description When it was changed here last, in milliseconds since the Unix epoch. */
+                changed?: number | null;
+                /** @description Its line in the configuration file. */
+                line?: number | null;
                 /** @description Its name, unique among those of its kind. */
                 name: string;
                 /** @description Where it is said: `file` or `store`. Only what lies in the store can be changed here. */
                 origin: string;
-                /** @description Its line in the configuration file. */
-                line?: number | null;
-                /**
-                 * Format: int64
-                 * @description When it was changed here last, in milliseconds since the Unix epoch.
-                 */
-                changed?: number | null;
                 /** @description Why it is not in force. */
                 problem?: string | null;
+                status?: components["schemas"]["SourceDto"] | null;
                 /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
                 value: {
                     [key: string]: unknown;
                 };
-                /** @description Where a listener really listens. */
-                address?: string | null;
-                status?: components["schemas"]["SourceDto"] | null;
             }[];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
@@ -1788,69 +1702,54 @@ export interface components {
         ListDto_UsageDayDto: {
             /** @description The entries of this part. */
             items: {
-                /** @description The user. */
-                user: string;
                 /** @description The day (UTC), such as `2027-01-31`. */
                 day: string;
-                /**
-                 * Format: int64
-                 * @description Bytes from the client to the nodes.
-                 */
-                up: number;
-                /**
-                 * Format: int64
-                 * @description Bytes from the nodes to the client.
-                 */
+                /** @description Bytes from the nodes to the client. */
                 down: number;
+                /** @description Bytes from the client to the nodes. */
+                up: number;
+                /** @description The user. */
+                user: string;
             }[];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
         };
         /** @description A line of the log. */
         LogLineDto: {
-            /**
-             * Format: int64
-             * @description Its number.
-             */
-            number: number;
-            /**
-             * Format: int64
-             * @description When, in milliseconds since the Unix epoch.
-             */
+            /** @description When, in milliseconds since the Unix epoch. */
             at: number;
-            /** @description `error`, `warn`, `info`, `debug` or `trace`. */
-            level: string;
-            /** @description The part of the program that says it. */
-            target: string;
-            /** @description What it says. */
-            message: string;
             /** @description The fields beside it, as `name=value`. */
             fields: string[];
+            /** @description `error`, `warn`, `info`, `debug` or `trace`. */
+            level: string;
+            /** @description What it says. */
+            message: string;
+            /** @description Its number. */
+            number: number;
+            /** @description The part of the program that says it. */
+            target: string;
         };
         /** @description Lines of the log, the oldest in front. */
         LogPage: {
             /** @description The lines. */
             items: components["schemas"]["LogLineDto"][];
-            /**
-             * Format: int64
-             * @description What `after` is for the lines that follow.
-             */
+            /** @description What `after` is for the lines that follow. */
             last: number;
         };
         /** @description The answer to `PATCH /api/v1/nodes`. */
         MarkReport: {
-            /** @description Nodes that were meant. */
-            matched: number;
             /** @description Those of which something has changed. */
             changed: number;
+            /** @description Nodes that were meant. */
+            matched: number;
             /** @description Ids that name no node. */
             missing: number;
         };
         /** @description The body of `PATCH /api/v1/nodes`: which nodes, and what is said about them. Either `ids` or `filter` is given. */
         MarkRequest: {
+            filter?: components["schemas"]["NodesFilter"] | null;
             /** @description Node ids, in full or short. */
             ids?: string[];
-            filter?: components["schemas"]["NodesFilter"] | null;
             /** @description What is said about them. */
             set: components["schemas"]["NodeMarks"];
         };
@@ -1867,184 +1766,153 @@ export interface components {
         NodeChange: {
             /** @description Its id. */
             id: string;
+            /** @description The last measured latency in milliseconds. */
+            latency_ms?: number | null;
             /** @description Its state now; `null` when it is gone. */
             state?: string | null;
-            /**
-             * Format: int64
-             * @description The last measured latency in milliseconds.
-             */
-            latency_ms?: number | null;
         };
         /** @description One node. */
         NodeDto: {
-            /** @description The identity: 32 hexadecimal digits. */
-            id: string;
-            /** @description The published name. */
-            name: string;
-            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
-            state: string;
-            /** @description The link scheme. */
-            scheme: string;
-            /** @description The server's host. */
-            server: string;
-            /**
-             * Format: int32
-             * @description The server's port.
-             */
-            port: number;
-            /** @description The transport. */
-            transport: string;
-            /** @description The security layer. */
-            security: string;
-            /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
-            insecure?: boolean;
-            /**
-             * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
-             *     absent while nothing is known, and for other protocols.
-             */
-            carries?: string | null;
             /**
              * @description How much it gives away to the targets of plain requests: `elite` (nothing), `anonymous` (that it is a proxy) or
              *     `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
              */
             anonymity?: string | null;
             /**
-             * Format: int64
-             * @description The last measured latency in milliseconds.
+             * Format: int32
+             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
              */
-            latency_ms?: number | null;
+            asn?: number | null;
             /**
-             * Format: int64
-             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
-             *     little; absent while little was moved.
+             * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
+             *     absent while nothing is known, and for other protocols.
              */
-            throughput_bytes_per_second?: number | null;
+            carries?: string | null;
+            /** @description The exit's city, where a database knows it. */
+            city?: string | null;
+            /** @description The exit's country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
+            disabled?: boolean;
+            /** @description Bytes from it since the start of the process. */
+            down?: number;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
             /**
              * Format: int32
              * @description Failures in a row.
              */
             failures: number;
+            /** @description When it was first listed, in milliseconds since the Unix epoch. */
+            first_seen?: number;
+            /** @description The identity: 32 hexadecimal digits. */
+            id: string;
             /**
              * Format: int32
              * @description Connections open through it now.
              */
             in_flight: number;
-            /**
-             * Format: int64
-             * @description The last success, in milliseconds since the Unix epoch.
-             */
-            last_ok?: number | null;
-            /**
-             * Format: int64
-             * @description The last check, in milliseconds since the Unix epoch.
-             */
+            /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
+            insecure?: boolean;
+            /** @description The last check, in milliseconds since the Unix epoch. */
             last_checked?: number | null;
-            /**
-             * Format: int64
-             * @description The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked.
-             */
-            next_check?: number | null;
             /** @description The code of the last failure since the last success. */
             last_error?: string | null;
-            /** @description The address that sites see. */
-            exit_ip?: string | null;
-            /** @description The exit's country, ISO 3166-1 alpha-2. */
-            country?: string | null;
+            /** @description The last success, in milliseconds since the Unix epoch. */
+            last_ok?: number | null;
+            /** @description The last measured latency in milliseconds. */
+            latency_ms?: number | null;
+            /** @description The published name. */
+            name: string;
+            /** @description The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked. */
+            next_check?: number | null;
+            /** @description What an operator says about it. */
+            note?: string;
+            /** @description Whether it is never forgotten. */
+            pinned?: boolean;
             /**
              * Format: int32
-             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
+             * @description The server's port.
              */
-            asn?: number | null;
-            /** @description The exit's city, where a database knows it. */
-            city?: string | null;
-            /** @description The sources that list it. */
-            sources: string[];
-            /** @description Why it is never dialled, when its protocol is not implemented. */
-            unsupported?: string | null;
+            port: number;
             /** @description The code of how it was caught tampering, while it is in quarantine. */
             quarantine?: string | null;
+            /** @description The link scheme. */
+            scheme: string;
+            /** @description The security layer. */
+            security: string;
+            /** @description The server's host. */
+            server: string;
+            /** @description The sources that list it. */
+            sources: string[];
+            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
+            state: string;
             /**
              * Format: float
              * @description The smoothed share of successes, 0 to 1; `null` before the first check.
              */
             success_rate?: number | null;
-            /**
-             * Format: int64
-             * @description Bytes to it since the start of the process.
-             */
-            up?: number;
-            /**
-             * Format: int64
-             * @description Bytes from it since the start of the process.
-             */
-            down?: number;
-            /**
-             * Format: int64
-             * @description When it was first listed, in milliseconds since the Unix epoch.
-             */
-            first_seen?: number;
-            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
-            disabled?: boolean;
-            /** @description Whether it is never forgotten. */
-            pinned?: boolean;
             /** @description What an operator calls it, for the expressions of listeners. */
             tags?: string[];
-            /** @description What an operator says about it. */
-            note?: string;
+            /**
+             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
+             *     little; absent while little was moved.
+             */
+            throughput_bytes_per_second?: number | null;
+            /** @description The transport. */
+            transport: string;
+            /** @description Why it is never dialled, when its protocol is not implemented. */
+            unsupported?: string | null;
+            /** @description Bytes to it since the start of the process. */
+            up?: number;
         };
         /** @description What an operator says about nodes. What is absent stays as it is. */
         NodeMarks: {
-            /**
-             * @description True: it carries nothing and is not probed.
-             * @default null
-             */
-            disabled: boolean | null;
-            /**
-             * @description True: it is never forgotten, however long it is dead and whatever lists it.
-             * @default null
-             */
-            pinned: boolean | null;
-            /**
-             * @description The tags, instead of those before: at most 16 words of at most 64 bytes, without white space and without `&`, `|`, `!`, `(`, `)` and `:`.
-             * @default null
-             */
-            tags: string[] | null;
             /**
              * @description Tags to add to those before.
              * @default []
              */
             add_tags: string[];
             /**
-             * @description Tags to take away from those before.
-             * @default []
+             * @description True: it carries nothing and is not probed.
+             * @default null
              */
-            remove_tags: string[];
+            disabled: boolean | null;
             /**
              * @description A text for people, at most 1000 bytes.
              * @default null
              */
             note: string | null;
+            /**
+             * @description True: it is never forgotten, however long it is dead and whatever lists it.
+             * @default null
+             */
+            pinned: boolean | null;
+            /**
+             * @description Tags to take away from those before.
+             * @default []
+             */
+            remove_tags: string[];
+            /**
+             * @description The tags, instead of those before: at most 16 words of at most 64 bytes, without white space and without `&`, `|`, `!`, `(`, `)` and `:`.
+             * @default null
+             */
+            tags: string[] | null;
         };
         /** @description One probe of a node. */
         NodeProbeDto: {
-            /**
-             * Format: int64
-             * @description When it ended, in milliseconds since the Unix epoch, to the second.
-             */
+            /** @description When it ended, in milliseconds since the Unix epoch, to the second. */
             at: number;
-            /** @description Whether the node answered as it should. */
-            works: boolean;
-            /**
-             * Format: int64
-             * @description How long that took, in milliseconds.
-             */
+            /** @description Whether it counted for or against the node; it does not while this machine's own connection may be at fault. */
+            counted: boolean;
+            /** @description The stable code of what went wrong, as in docs/errors.md. */
+            error?: string | null;
+            /** @description How long that took, in milliseconds. */
             latency_ms?: number | null;
             /** @description The stage that failed. */
             stage?: string | null;
-            /** @description The stable code of what went wrong, as in docs/errors.md. */
-            error?: string | null;
-            /** @description Whether it counted for or against the node; it does not while this machine's own connection may be at fault. */
-            counted: boolean;
+            /** @description Whether the node answered as it should. */
+            works: boolean;
         };
         /** @description The last probes of one node. */
         NodeProbesDto: {
@@ -2066,118 +1934,110 @@ export interface components {
         /** @description Which nodes are meant. All that is given must fit. */
         NodesFilter: {
             /**
-             * @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`.
+             * @description `elite`, `anonymous` or `transparent`.
              * @default null
              */
-            state: string | null;
-            /**
-             * @description A link scheme, e.g. `vless`.
-             * @default null
-             */
-            scheme: string | null;
-            /**
-             * @description The name of a source.
-             * @default null
-             */
-            source: string | null;
+            anonymity: string | null;
             /**
              * @description An ISO 3166-1 alpha-2 country of the exit.
              * @default null
              */
             country: string | null;
             /**
-             * @description `elite`, `anonymous` or `transparent`.
+             * @description The address of its exit.
              * @default null
              */
-            anonymity: string | null;
+            exit: string | null;
+            /**
+             * @description A link scheme, e.g. `vless`.
+             * @default null
+             */
+            scheme: string | null;
             /**
              * @description A text that the label or the server contains; letter case does not matter.
              * @default null
              */
             search: string | null;
             /**
+             * @description The name of a source.
+             * @default null
+             */
+            source: string | null;
+            /**
+             * @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`.
+             * @default null
+             */
+            state: string | null;
+            /**
              * @description A tag that an operator has given it.
              * @default null
              */
             tag: string | null;
-            /**
-             * @description The address of its exit.
-             * @default null
-             */
-            exit: string | null;
         };
         /** @description One page of nodes. */
         NodesPage: {
-            /** @description How many nodes match the filters. */
-            total: number;
-            /** @description The first of this page, counted from 0. */
-            offset: number;
-            /** @description The page. */
-            nodes: components["schemas"]["NodeDto"][];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
+            /** @description The page. */
+            nodes: components["schemas"]["NodeDto"][];
+            /** @description The first of this page, counted from 0. */
+            offset: number;
+            /** @description How many nodes match the filters. */
+            total: number;
         };
         /** @description A source, a listener or a user. */
         ObjectDto: {
+            /** @description Where a listener really listens. */
+            address?: string | null;
+            /** @description When it was changed here last, in milliseconds since the Unix epoch. */
+            changed?: number | null;
+            /** @description Its line in the configuration file. */
+            line?: number | null;
             /** @description Its name, unique among those of its kind. */
             name: string;
             /** @description Where it is said: `file` or `store`. Only what lies in the store can be changed here. */
             origin: string;
-            /** @description Its line in the configuration file. */
-            line?: number | null;
-            /**
-             * Format: int64
-             * @description When it was changed here last, in milliseconds since the Unix epoch.
-             */
-            changed?: number | null;
             /** @description Why it is not in force. */
             problem?: string | null;
+            status?: components["schemas"]["SourceDto"] | null;
             /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
             value: {
                 [key: string]: unknown;
             };
-            /** @description Where a listener really listens. */
-            address?: string | null;
-            status?: components["schemas"]["SourceDto"] | null;
         };
         /** @description A node that a source would give. */
         PreviewNodeDto: {
             /** @description Its name. */
             name: string;
-            /** @description Its link scheme. */
-            scheme: string;
-            /** @description Its server. */
-            server: string;
             /**
              * Format: int32
              * @description The port of the server.
              */
             port: number;
+            /** @description Its link scheme. */
+            scheme: string;
+            /** @description Its server. */
+            server: string;
         };
         /** @description What a source would give. Nothing of it is stored. */
         PreviewReport: {
-            /** @description Nodes that were read. */
-            nodes: number;
             /** @description Those of them that the pool has already. */
             known: number;
+            /** @description Nodes that were read. */
+            nodes: number;
+            /** @description The first of them, with their lines. */
+            refusals: components["schemas"]["RejectDto"][];
+            /** @description Lines and entries that are no nodes. */
+            refused: number;
+            /** @description The first nodes. */
+            sample: components["schemas"]["PreviewNodeDto"][];
             /** @description Nodes by scheme. */
             schemes: {
                 [key: string]: number;
             };
-            /** @description The first nodes. */
-            sample: components["schemas"]["PreviewNodeDto"][];
-            /** @description Lines and entries that are no nodes. */
-            refused: number;
-            /** @description The first of them, with their lines. */
-            refusals: components["schemas"]["RejectDto"][];
         };
         /** @description The body of `POST /api/v1/sources/preview`: a text, or the keys of a source (such as `url`). */
         PreviewRequest: {
-            /**
-             * @description A list as a source would bring it.
-             * @default null
-             */
-            text: string | null;
             /**
              * @description The keys of a source, without a name.
              * @default null
@@ -2185,66 +2045,70 @@ export interface components {
             source: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * @description A list as a source would bring it.
+             * @default null
+             */
+            text: string | null;
         };
         /** @description The answer to `POST /api/v1/probe`: 200 when all results are in, 202 when some probes go on. */
         ProbeReport: {
             /** @description Nodes that were asked for. */
             asked: number;
-            /** @description Those that work. */
-            works: number;
             /** @description Those that do not. */
             failed: number;
-            /** @description Those whose probes go on, or were given up. */
-            pending: number;
             /** @description The job that follows those: `GET /api/v1/jobs/{id}`. */
             job?: string | null;
             /** @description The results, at most 10,000. */
             nodes: components["schemas"]["ProbedDto"][];
+            /** @description Those whose probes go on, or were given up. */
+            pending: number;
+            /** @description Those that work. */
+            works: number;
         };
         /** @description The body of `POST /api/v1/probe`: which nodes to probe now. All that is given must fit; without any, all nodes are meant. */
         ProbeRequest: {
-            /**
-             * @description Node ids.
-             * @default []
-             */
-            ids: string[];
-            /**
-             * @description `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
-             * @default null
-             */
-            state: string | null;
-            /**
-             * @description A link scheme.
-             * @default null
-             */
-            scheme: string | null;
-            /**
-             * @description The name of a source.
-             * @default null
-             */
-            source: string | null;
             /**
              * @description An ISO 3166-1 alpha-2 country of the exit.
              * @default null
              */
             country: string | null;
             /**
+             * @description The address of its exit.
+             * @default null
+             */
+            exit: string | null;
+            /**
+             * @description Node ids.
+             * @default []
+             */
+            ids: string[];
+            /**
+             * @description A link scheme.
+             * @default null
+             */
+            scheme: string | null;
+            /**
              * @description A text that the label or the server contains.
              * @default null
              */
             search: string | null;
+            /**
+             * @description The name of a source.
+             * @default null
+             */
+            source: string | null;
+            /**
+             * @description `new`, `healthy`, `suspect`, `dead`, `unsupported` or `quarantined`.
+             * @default null
+             */
+            state: string | null;
             /**
              * @description A tag that an operator has given it.
              * @default null
              */
             tag: string | null;
             /**
-             * @description The address of its exit.
-             * @default null
-             */
-            exit: string | null;
-            /**
-             * Format: int64
              * @description How many seconds to wait for the results, at most 600; 30 unless said.
              * @default null
              */
@@ -2252,59 +2116,56 @@ export interface components {
         };
         /** @description What the probe of one node found. */
         ProbedDto: {
-            /** @description The node. */
-            id: string;
-            /** @description Whether it answered as it should. */
-            works: boolean;
-            /**
-             * Format: int64
-             * @description How long it took, in milliseconds.
-             */
-            latency_ms?: number | null;
             /** @description Why it does not work: a stable code. */
             error?: string | null;
+            /** @description The node. */
+            id: string;
+            /** @description How long it took, in milliseconds. */
+            latency_ms?: number | null;
             /** @description How far the probe came. */
             stage?: string | null;
+            /** @description Whether it answered as it should. */
+            works: boolean;
         };
         /** @description Why a request was refused: problem details as RFC 9457 has them, with a stable code. */
         ProblemDto: {
-            /** @description The path of the explanation of the code. */
-            type: string;
-            /** @description The meaning of the HTTP status. */
-            title: string;
+            /** @description The stable code, one of docs/errors.md. */
+            code: string;
+            /** @description What is wrong with this request. */
+            detail: string;
+            /** @description The same as `code`, for clients of earlier versions. */
+            error: string;
+            /** @description The same as `detail`, for clients of earlier versions. */
+            message: string;
             /**
              * Format: int32
              * @description The HTTP status.
              */
             status: number;
-            /** @description What is wrong with this request. */
-            detail: string;
-            /** @description The stable code, one of docs/errors.md. */
-            code: string;
-            /** @description The same as `code`, for clients of earlier versions. */
-            error: string;
-            /** @description The same as `detail`, for clients of earlier versions. */
-            message: string;
+            /** @description The meaning of the HTTP status. */
+            title: string;
+            /** @description The path of the explanation of the code. */
+            type: string;
         };
         /** @description A proxy address that is ready to be used. */
         ProxyDto: {
-            /** @description The whole address, with the user name and its options. */
-            url: string;
-            /** @description Its scheme. */
-            scheme: string;
+            /** @description How many nodes fit these options now. */
+            fitting: number;
             /** @description Its host, as this client reaches it. */
             host: string;
+            /** @description Whether a password must be added: the listener has users, and none was given. */
+            password_needed: boolean;
             /**
              * Format: int32
              * @description Its port.
              */
             port: number;
+            /** @description Its scheme. */
+            scheme: string;
+            /** @description The whole address, with the user name and its options. */
+            url: string;
             /** @description The user name with its options; empty when none is needed. */
             username: string;
-            /** @description Whether a password must be added: the listener has users, and none was given. */
-            password_needed: boolean;
-            /** @description How many nodes fit these options now. */
-            fitting: number;
         };
         /** @description Whether requests can be served. */
         ReadyDto: {
@@ -2315,14 +2176,14 @@ export interface components {
         };
         /** @description A refused line of an added text. */
         RejectDto: {
-            /** @description Its 1-based line. */
-            line: number;
-            /** @description The stable code. */
-            reject: string;
             /** @description Its first characters. */
             excerpt: string;
             /** @description What to do instead, when there is something. */
             hint?: string | null;
+            /** @description Its 1-based line. */
+            line: number;
+            /** @description The stable code. */
+            reject: string;
         };
         /** @description The answer to `POST /api/v1/reload`: what differed from the configuration in force. */
         ReloadReport: {
@@ -2333,20 +2194,20 @@ export interface components {
         };
         /** @description The answer to a removal. */
         RemoveReport: {
-            /** @description How many were removed. */
-            removed: number;
-            /** @description How many were not there. */
-            missing: number;
             /** @description How many were banned. */
             banned?: number;
+            /** @description How many were not there. */
+            missing: number;
+            /** @description How many were removed. */
+            removed: number;
         };
         /** @description The body of `DELETE /api/v1/nodes`. */
         RemoveRequest: {
-            /** @description The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node. */
-            ids?: string[];
-            filter?: components["schemas"]["NodesFilter"] | null;
             /** @description Whether they are banned too: no list brings them back until the ban is lifted. */
             ban?: boolean;
+            filter?: components["schemas"]["NodesFilter"] | null;
+            /** @description The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node. */
+            ids?: string[];
         };
         /**
          * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
@@ -2355,12 +2216,12 @@ export interface components {
         Saved_AddReport: {
             /** @description Nodes that were not known before. */
             added: number;
+            /** @description The ids of all of them, in order. */
+            ids: string[];
             /** @description Nodes that were known. */
             known: number;
             /** @description Nodes that were not taken in, because of the bounds in `[pool]`. */
             left_out?: number;
-            /** @description The ids of all of them, in order. */
-            ids: string[];
             /** @description What was refused. */
             rejects: components["schemas"]["RejectDto"][];
         } & {
@@ -2396,10 +2257,10 @@ export interface components {
          *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
          */
         Saved_MarkReport: {
-            /** @description Nodes that were meant. */
-            matched: number;
             /** @description Those of which something has changed. */
             changed: number;
+            /** @description Nodes that were meant. */
+            matched: number;
             /** @description Ids that name no node. */
             missing: number;
         } & {
@@ -2411,120 +2272,98 @@ export interface components {
          *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
          */
         Saved_NodeDto: {
-            /** @description The identity: 32 hexadecimal digits. */
-            id: string;
-            /** @description The published name. */
-            name: string;
-            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
-            state: string;
-            /** @description The link scheme. */
-            scheme: string;
-            /** @description The server's host. */
-            server: string;
-            /**
-             * Format: int32
-             * @description The server's port.
-             */
-            port: number;
-            /** @description The transport. */
-            transport: string;
-            /** @description The security layer. */
-            security: string;
-            /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
-            insecure?: boolean;
-            /**
-             * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
-             *     absent while nothing is known, and for other protocols.
-             */
-            carries?: string | null;
             /**
              * @description How much it gives away to the targets of plain requests: `elite` (nothing), `anonymous` (that it is a proxy) or
              *     `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
              */
             anonymity?: string | null;
             /**
-             * Format: int64
-             * @description The last measured latency in milliseconds.
+             * Format: int32
+             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
              */
-            latency_ms?: number | null;
+            asn?: number | null;
             /**
-             * Format: int64
-             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
-             *     little; absent while little was moved.
+             * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
+             *     absent while nothing is known, and for other protocols.
              */
-            throughput_bytes_per_second?: number | null;
+            carries?: string | null;
+            /** @description The exit's city, where a database knows it. */
+            city?: string | null;
+            /** @description The exit's country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
+            disabled?: boolean;
+            /** @description Bytes from it since the start of the process. */
+            down?: number;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
             /**
              * Format: int32
              * @description Failures in a row.
              */
             failures: number;
+            /** @description When it was first listed, in milliseconds since the Unix epoch. */
+            first_seen?: number;
+            /** @description The identity: 32 hexadecimal digits. */
+            id: string;
             /**
              * Format: int32
              * @description Connections open through it now.
              */
             in_flight: number;
-            /**
-             * Format: int64
-             * @description The last success, in milliseconds since the Unix epoch.
-             */
-            last_ok?: number | null;
-            /**
-             * Format: int64
-             * @description The last check, in milliseconds since the Unix epoch.
-             */
+            /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
+            insecure?: boolean;
+            /** @description The last check, in milliseconds since the Unix epoch. */
             last_checked?: number | null;
-            /**
-             * Format: int64
-             * @description The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked.
-             */
-            next_check?: number | null;
             /** @description The code of the last failure since the last success. */
             last_error?: string | null;
-            /** @description The address that sites see. */
-            exit_ip?: string | null;
-            /** @description The exit's country, ISO 3166-1 alpha-2. */
-            country?: string | null;
+            /** @description The last success, in milliseconds since the Unix epoch. */
+            last_ok?: number | null;
+            /** @description The last measured latency in milliseconds. */
+            latency_ms?: number | null;
+            /** @description The published name. */
+            name: string;
+            /** @description The next check, in milliseconds since the Unix epoch; absent for nodes that are not checked. */
+            next_check?: number | null;
+            /** @description What an operator says about it. */
+            note?: string;
+            /** @description Whether it is never forgotten. */
+            pinned?: boolean;
             /**
              * Format: int32
-             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
+             * @description The server's port.
              */
-            asn?: number | null;
-            /** @description The exit's city, where a database knows it. */
-            city?: string | null;
-            /** @description The sources that list it. */
-            sources: string[];
-            /** @description Why it is never dialled, when its protocol is not implemented. */
-            unsupported?: string | null;
+            port: number;
             /** @description The code of how it was caught tampering, while it is in quarantine. */
             quarantine?: string | null;
+            /** @description The link scheme. */
+            scheme: string;
+            /** @description The security layer. */
+            security: string;
+            /** @description The server's host. */
+            server: string;
+            /** @description The sources that list it. */
+            sources: string[];
+            /** @description `new`, `healthy`, `suspect`, `dead`, `unsupported`, `quarantined` or `disabled`. */
+            state: string;
             /**
              * Format: float
              * @description The smoothed share of successes, 0 to 1; `null` before the first check.
              */
             success_rate?: number | null;
-            /**
-             * Format: int64
-             * @description Bytes to it since the start of the process.
-             */
-            up?: number;
-            /**
-             * Format: int64
-             * @description Bytes from it since the start of the process.
-             */
-            down?: number;
-            /**
-             * Format: int64
-             * @description When it was first listed, in milliseconds since the Unix epoch.
-             */
-            first_seen?: number;
-            /** @description Whether an operator has switched it off: it carries nothing and is not probed. */
-            disabled?: boolean;
-            /** @description Whether it is never forgotten. */
-            pinned?: boolean;
             /** @description What an operator calls it, for the expressions of listeners. */
             tags?: string[];
-            /** @description What an operator says about it. */
-            note?: string;
+            /**
+             * @description The smoothed speed of clients' transfers in bytes a second, of those behind its exit while the node itself has moved
+             *     little; absent while little was moved.
+             */
+            throughput_bytes_per_second?: number | null;
+            /** @description The transport. */
+            transport: string;
+            /** @description Why it is never dialled, when its protocol is not implemented. */
+            unsupported?: string | null;
+            /** @description Bytes to it since the start of the process. */
+            up?: number;
         } & {
             /** @description Whether it is in the store. */
             stored: boolean;
@@ -2534,12 +2373,12 @@ export interface components {
          *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
          */
         Saved_RemoveReport: {
-            /** @description How many were removed. */
-            removed: number;
-            /** @description How many were not there. */
-            missing: number;
             /** @description How many were banned. */
             banned?: number;
+            /** @description How many were not there. */
+            missing: number;
+            /** @description How many were removed. */
+            removed: number;
         } & {
             /** @description Whether it is in the store. */
             stored: boolean;
@@ -2549,94 +2388,79 @@ export interface components {
          *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
          */
         Saved_SessionDto: {
+            /** @description Its first request, in milliseconds since the Unix epoch. */
+            began: number;
+            /** @description The country that was asked for. */
+            country?: string | null;
+            /** @description When it ends, in milliseconds since the Unix epoch. */
+            ends: number;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
             /** @description 16 hexadecimal digits, for asking about it. */
             id: string;
             /** @description The listener that its user came to. */
             listener: string;
-            /** @description Its user. */
-            user: string;
-            /** @description Its name. */
-            session: string;
-            /** @description The country that was asked for. */
-            country?: string | null;
             /** @description The node that it uses. */
             node?: string | null;
-            /** @description The address that sites see. */
-            exit_ip?: string | null;
-            /**
-             * Format: int64
-             * @description Its first request, in milliseconds since the Unix epoch.
-             */
-            began: number;
-            /**
-             * Format: int64
-             * @description When it ends, in milliseconds since the Unix epoch.
-             */
-            ends: number;
+            /** @description Its name. */
+            session: string;
+            /** @description Its user. */
+            user: string;
         } & {
             /** @description Whether it is in the store. */
             stored: boolean;
         };
         /** @description One session. */
         SessionDto: {
+            /** @description Its first request, in milliseconds since the Unix epoch. */
+            began: number;
+            /** @description The country that was asked for. */
+            country?: string | null;
+            /** @description When it ends, in milliseconds since the Unix epoch. */
+            ends: number;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
             /** @description 16 hexadecimal digits, for asking about it. */
             id: string;
             /** @description The listener that its user came to. */
             listener: string;
-            /** @description Its user. */
-            user: string;
-            /** @description Its name. */
-            session: string;
-            /** @description The country that was asked for. */
-            country?: string | null;
             /** @description The node that it uses. */
             node?: string | null;
-            /** @description The address that sites see. */
-            exit_ip?: string | null;
-            /**
-             * Format: int64
-             * @description Its first request, in milliseconds since the Unix epoch.
-             */
-            began: number;
-            /**
-             * Format: int64
-             * @description When it ends, in milliseconds since the Unix epoch.
-             */
-            ends: number;
+            /** @description Its name. */
+            session: string;
+            /** @description Its user. */
+            user: string;
         };
         /** @description One setting of the configuration. */
         SettingDto: {
-            /** @description Its path, such as `probe.interval`. */
-            key: string;
             /** @description What it means. */
             about: string;
-            /** @description Which values are allowed, in words. */
-            expected: string;
-            /** @description All values, where there are only a few with a name each. */
-            choices: string[];
-            /** @description The types that a value may have, as a JSON schema names them. */
-            types: string[];
-            /** @description The value when nothing says it; `null` when there is none. */
-            default: unknown;
-            /** @description What is in force, secrets hidden; `null` when there is nothing. */
-            value: unknown;
-            /** @description Where it is said: `default`, `file`, `environment`, `flag` or `store`. */
-            origin: string;
-            /** @description Its line in the configuration file. */
-            line?: number | null;
-            /** @description The environment variable that says it. */
-            variable?: string | null;
             /** @description Whether it can be changed while the program runs. */
             changeable: boolean;
+            /** @description All values, where there are only a few with a name each. */
+            choices: string[];
+            /** @description The value when nothing says it; `null` when there is none. */
+            default: unknown;
+            /** @description Which values are allowed, in words. */
+            expected: string;
+            /** @description Its path, such as `probe.interval`. */
+            key: string;
+            /** @description Its line in the configuration file. */
+            line?: number | null;
+            /** @description Where it is said: `default`, `file`, `environment`, `flag` or `store`. */
+            origin: string;
+            /** @description The types that a value may have, as a JSON schema names them. */
+            types: string[];
+            /** @description What is in force, secrets hidden; `null` when there is nothing. */
+            value: unknown;
+            /** @description The environment variable that says it. */
+            variable?: string | null;
         };
         /** @description A code that signs one browser in, once. */
         SignInCodeDto: {
             /** @description For the fragment of the page's address: `/#code=CODE`. */
             code: string;
-            /**
-             * Format: int64
-             * @description How long it can be used, in seconds.
-             */
+            /** @description How long it can be used, in seconds. */
             expires_in_s: number;
         };
         /** @description Whether this browser is signed in. */
@@ -2646,15 +2470,13 @@ export interface components {
         };
         /** @description The body of `POST /api/v1/session`. Exactly one of the two is given. */
         SignInRequest: {
-            /** @description An API token. */
-            token?: string | null;
             /** @description A code of `POST /api/v1/session/code`. */
             code?: string | null;
+            /** @description An API token. */
+            token?: string | null;
         };
         /** @description What is known of a node at one site. */
         SiteEvidenceDto: {
-            /** @description The site: the registrable domain. */
-            site: string;
             /** @description Whether the node is left out for requests to the site. */
             avoided: boolean;
             /**
@@ -2662,115 +2484,96 @@ export interface components {
              * @description How often it has failed there in a row, 0 to 5; 0 when nothing speaks against it.
              */
             level: number;
-            /**
-             * Format: int64
-             * @description When this is forgotten, in milliseconds since the Unix epoch.
-             */
+            /** @description The site: the registrable domain. */
+            site: string;
+            /** @description When this is forgotten, in milliseconds since the Unix epoch. */
             until?: number | null;
         };
         /** @description One source. */
         SourceDto: {
-            /** @description Its name. */
-            name: string;
-            /** @description `url`, `file`, `github`, `telegram` or `links`. */
-            kind: string;
-            /** @description Nodes it lists now. */
-            nodes: number;
-            /** @description Of those, the ones that carry traffic. */
-            healthy: number;
+            /** @description The code of the last failure since then. */
+            error?: string | null;
+            /** @description Its text. */
+            error_text?: string | null;
             /** @description The different exits behind those. */
             exits?: number;
-            /** @description Of these exits, the ones that no other source gives. */
-            unique_exits?: number;
-            /**
-             * Format: int64
-             * @description After this many seconds half of its working nodes have died, as far as that could be watched.
-             */
+            /** @description After this many seconds half of its working nodes have died, as far as that could be watched. */
             half_life_s?: number | null;
+            /** @description Of those, the ones that carry traffic. */
+            healthy: number;
+            /** @description `url`, `file`, `github`, `telegram` or `links`. */
+            kind: string;
+            /** @description The last successful fetch, in milliseconds since the Unix epoch. */
+            last_ok?: number | null;
+            /** @description Nodes of its last list that were not taken in, because of the bounds in `[pool]`. */
+            left_out?: number;
+            /** @description Its name. */
+            name: string;
+            /** @description The next fetch, in milliseconds since the Unix epoch. */
+            next?: number | null;
+            /** @description Nodes it lists now. */
+            nodes: number;
             /** @description Whether it is fetched rarely because nothing in it worked the last times. */
             quarantined?: boolean;
             /** @description Lines refused at the last reading. */
             rejected: number;
             subscription?: components["schemas"]["SubscriptionDto"] | null;
-            /** @description Nodes of its last list that were not taken in, because of the bounds in `[pool]`. */
-            left_out?: number;
-            /**
-             * Format: int64
-             * @description The last successful fetch, in milliseconds since the Unix epoch.
-             */
-            last_ok?: number | null;
-            /** @description The code of the last failure since then. */
-            error?: string | null;
-            /** @description Its text. */
-            error_text?: string | null;
-            /**
-             * Format: int64
-             * @description The next fetch, in milliseconds since the Unix epoch.
-             */
-            next?: number | null;
+            /** @description Of these exits, the ones that no other source gives. */
+            unique_exits?: number;
         };
         /** @description Nodes per state. */
         StateCounts: {
-            /** @description Nodes that were never probed. */
-            new: number;
-            /** @description Nodes that work. */
-            healthy: number;
-            /** @description Nodes that failed lately and are still used. */
-            suspect: number;
             /** @description Nodes that failed too often in a row. */
             dead: number;
-            /** @description Nodes whose protocol is not implemented; they count in no other state. */
-            unsupported: number;
-            /** @description Nodes that were caught tampering; they count in no other state. */
-            quarantined?: number;
             /** @description Nodes that an operator has switched off; they count in no other state. */
             disabled?: number;
+            /** @description Nodes that work. */
+            healthy: number;
+            /** @description Nodes that were never probed. */
+            new: number;
+            /** @description Nodes that were caught tampering; they count in no other state. */
+            quarantined?: number;
+            /** @description Nodes that failed lately and are still used. */
+            suspect: number;
+            /** @description Nodes whose protocol is not implemented; they count in no other state. */
+            unsupported: number;
         };
         /** @description The answer to `GET /api/v1/status`. */
         StatusDto: {
-            /** @description The program's version. */
-            version: string;
-            /**
-             * Format: int64
-             * @description Seconds since the start.
-             */
-            uptime_s: number;
+            /** @description How the configuration is. */
+            config?: components["schemas"]["ConfigStatusDto"];
+            /** @description The different exits behind the nodes that carry traffic. */
+            exits?: number;
+            /** @description Nodes per state. */
+            nodes: components["schemas"]["StateCounts"];
             /** @description The address clients use. */
             proxy: string;
             /** @description Why no request can be served now, in one line for people; absent while nodes carry traffic. */
             reason?: string | null;
-            /** @description Nodes per state. */
-            nodes: components["schemas"]["StateCounts"];
-            /** @description The different exits behind the nodes that carry traffic. */
-            exits?: number;
             /** @description Nodes per scheme. */
             schemes: {
                 [key: string]: number;
             };
             /** @description The sources. */
             sources: components["schemas"]["SourceDto"][];
+            /** @description How the writing to the store goes. */
+            store?: components["schemas"]["StoreDto"];
             /** @description What has passed through since the start. */
             traffic?: components["schemas"]["TrafficDto"];
             /** @description The last requests that were not served, the newest in front. */
             troubles?: components["schemas"]["TroubleDto"][];
-            /** @description How the writing to the store goes. */
-            store?: components["schemas"]["StoreDto"];
-            /** @description How the configuration is. */
-            config?: components["schemas"]["ConfigStatusDto"];
+            /** @description Seconds since the start. */
+            uptime_s: number;
+            /** @description The program's version. */
+            version: string;
         };
         /** @description How the writing to the store goes. */
         StoreDto: {
             /**
-             * Format: int64
              * @description For how many seconds writing has failed; `null` while the store can be written.
              * @default null
              */
             behind_s: number | null;
-            /**
-             * @description Rows that wait in memory to be written, roughly.
-             * @default 0
-             */
-            pending: number;
             /**
              * @description The code of the last failed write, also when writing has succeeded again.
              * @default null
@@ -2782,23 +2585,20 @@ export interface components {
              */
             last_error_text: string | null;
             /**
-             * Format: int64
-             * @description Changes written since the start.
-             * @default 0
-             */
-            written: number;
-            /**
-             * Format: int64
-             * @description Writes that failed and were tried again.
-             * @default 0
-             */
-            retries: number;
-            /**
-             * Format: int64
              * @description Changes that the database refused for good: each was dropped alone and named in the log.
              * @default 0
              */
             lost: number;
+            /**
+             * @description Rows that wait in memory to be written, roughly.
+             * @default 0
+             */
+            pending: number;
+            /**
+             * @description Writes that failed and were tried again.
+             * @default 0
+             */
+            retries: number;
             /**
              * @description Stored nodes that this version cannot read, by the code of the reason; they are not used, and deleted after 30
              *     days.
@@ -2807,105 +2607,97 @@ export interface components {
             unreadable: {
                 [key: string]: number;
             };
+            /**
+             * @description Changes written since the start.
+             * @default 0
+             */
+            written: number;
         };
         /** @description What a provider says about a subscription; all of it is the provider's word. */
         SubscriptionDto: {
+            /**
+             * @description When it ends, in milliseconds since the Unix epoch.
+             * @default null
+             */
+            expires: number | null;
+            /**
+             * @description Bytes that are left.
+             * @default null
+             */
+            left: number | null;
+            /**
+             * @description Where the provider can be asked for help.
+             * @default null
+             */
+            support: string | null;
             /**
              * @description Its name.
              * @default null
              */
             title: string | null;
             /**
-             * Format: int64
-             * @description Bytes used so far, both ways.
-             * @default null
-             */
-            used: number | null;
-            /**
-             * Format: int64
              * @description Bytes that may be used in all.
              * @default null
              */
             total: number | null;
             /**
-             * Format: int64
-             * @description Bytes that are left.
+             * @description Bytes used so far, both ways.
              * @default null
              */
-            left: number | null;
-            /**
-             * Format: int64
-             * @description When it ends, in milliseconds since the Unix epoch.
-             * @default null
-             */
-            expires: number | null;
+            used: number | null;
             /**
              * @description The provider's page for it.
              * @default null
              */
             web_page: string | null;
-            /**
-             * @description Where the provider can be asked for help.
-             * @default null
-             */
-            support: string | null;
         };
         /** @description The answer to `POST /api/v1/test`. */
         TestReport: {
-            /** @description Whether the page answered. */
-            works: boolean;
-            /** @description The page that was asked for. */
-            url: string;
+            /** @description Why it did not work: a stable code. */
+            code?: string | null;
+            /** @description Its country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description The address that the page saw, as far as it is known. */
+            exit_ip?: string | null;
+            /** @description The time until the head of the answer, in milliseconds. */
+            latency_ms: number;
             /** @description The address that was asked for it. */
             listener: string;
+            /** @description The same in words. */
+            message?: string | null;
+            /** @description The node that served the request. */
+            node?: string | null;
             /**
              * Format: int32
              * @description The HTTP status of the page's answer.
              */
             status?: number | null;
-            /**
-             * Format: int64
-             * @description The time until the head of the answer, in milliseconds.
-             */
-            latency_ms: number;
-            /** @description The node that served the request. */
-            node?: string | null;
-            /** @description The address that the page saw, as far as it is known. */
-            exit_ip?: string | null;
-            /** @description Its country, ISO 3166-1 alpha-2. */
-            country?: string | null;
-            /** @description Why it did not work: a stable code. */
-            code?: string | null;
-            /** @description The same in words. */
-            message?: string | null;
+            /** @description The page that was asked for. */
+            url: string;
+            /** @description Whether the page answered. */
+            works: boolean;
         };
         /** @description The body of `POST /api/v1/test`. */
         TestRequest: {
-            /** @description The page to ask for, `http` or `https`; the one that probes ask for where they come out unless said. */
-            url?: string | null;
             /** @description The name of the listener; the first one unless said. */
             listener?: string | null;
-            /** @description A user name with its options, as a client sends it. */
-            user?: string | null;
             /** @description The user's password. */
             password?: string | null;
+            /** @description The page to ask for, `http` or `https`; the one that probes ask for where they come out unless said. */
+            url?: string | null;
+            /** @description A user name with its options, as a client sends it. */
+            user?: string | null;
         };
         /** @description A token of the API. The token itself is not kept. */
         TokenDto: {
+            /** @description When it was made, in milliseconds since the Unix epoch. */
+            created: number;
+            /** @description When it was used last. */
+            last_used?: number | null;
             /** @description Its name. */
             name: string;
             /** @description What it allows: `admin`, `read`, `feedback` or `subscription`. */
             scope: string;
-            /**
-             * Format: int64
-             * @description When it was made, in milliseconds since the Unix epoch.
-             */
-            created: number;
-            /**
-             * Format: int64
-             * @description When it was used last.
-             */
-            last_used?: number | null;
         };
         /** @description The body of `POST /api/v1/tokens`. */
         TokenRequest: {
@@ -2917,157 +2709,111 @@ export interface components {
         /** @description What has passed through since the start. */
         TrafficDto: {
             /**
-             * Format: int64
-             * @description Requests that a node served.
+             * @description Client connections open now.
              * @default 0
              */
-            ok: number;
+            connections: number;
             /**
-             * Format: int64
-             * @description Requests that no node could serve.
-             * @default 0
-             */
-            failed: number;
-            /**
-             * Format: int64
-             * @description Requests that were refused by the client's own fault.
-             * @default 0
-             */
-            refused: number;
-            /**
-             * Format: int64
-             * @description Bytes from clients to nodes.
-             * @default 0
-             */
-            up: number;
-            /**
-             * Format: int64
              * @description Bytes from nodes to clients.
              * @default 0
              */
             down: number;
             /**
-             * Format: int64
-             * @description Tunnels open now.
+             * @description Requests that no node could serve.
              * @default 0
-             */
-            tunnels: number;
-            /**
-             * Format: int64
-             * @description Client connections open now.
-             * @default 0
-             */
-            connections: number;
-        };
-        /** @description What flows. */
-        TrafficEvent: {
-            /**
-             * Format: int64
-             * @description When, in milliseconds since the Unix epoch.
-             */
-            at: number;
-            /**
-             * Format: int64
-             * @description Bytes a second from clients to nodes.
-             */
-            up_rate: number;
-            /**
-             * Format: int64
-             * @description Bytes a second from nodes to clients.
-             */
-            down_rate: number;
-            /**
-             * Format: int64
-             * @description Bytes from clients to nodes since the start.
-             */
-            up: number;
-            /**
-             * Format: int64
-             * @description Bytes from nodes to clients since the start.
-             */
-            down: number;
-            /**
-             * Format: int64
-             * @description Requests that a node served since the start.
-             */
-            ok: number;
-            /**
-             * Format: int64
-             * @description Requests that no node could serve since the start.
              */
             failed: number;
             /**
-             * Format: int64
-             * @description Requests that were refused since the start.
+             * @description Requests that a node served.
+             * @default 0
+             */
+            ok: number;
+            /**
+             * @description Requests that were refused by the client's own fault.
+             * @default 0
              */
             refused: number;
             /**
-             * Format: int64
              * @description Tunnels open now.
+             * @default 0
              */
             tunnels: number;
             /**
-             * Format: int64
-             * @description Client connections open now.
+             * @description Bytes from clients to nodes.
+             * @default 0
              */
+            up: number;
+        };
+        /** @description What flows. */
+        TrafficEvent: {
+            /** @description When, in milliseconds since the Unix epoch. */
+            at: number;
+            /** @description Client connections open now. */
             connections: number;
+            /** @description Bytes from nodes to clients since the start. */
+            down: number;
+            /** @description Bytes a second from nodes to clients. */
+            down_rate: number;
+            /** @description Requests that no node could serve since the start. */
+            failed: number;
+            /** @description Requests that a node served since the start. */
+            ok: number;
+            /** @description Requests that were refused since the start. */
+            refused: number;
+            /** @description Tunnels open now. */
+            tunnels: number;
+            /** @description Bytes from clients to nodes since the start. */
+            up: number;
+            /** @description Bytes a second from clients to nodes. */
+            up_rate: number;
         };
         /** @description A request that ended badly. */
         TroubleDto: {
-            /**
-             * Format: int64
-             * @description When, in milliseconds since the Unix epoch.
-             */
+            /** @description When, in milliseconds since the Unix epoch. */
             at: number;
-            /** @description `http`, `connect`, `socks4` or `socks5`. */
-            inbound: string;
-            /** @description Who asked. */
-            user: string;
-            /** @description For what. */
-            target?: string | null;
-            /** @description The node that was used last. */
-            node?: string | null;
             /** @description The stable code. */
             code: string;
+            /** @description `http`, `connect`, `socks4` or `socks5`. */
+            inbound: string;
+            /** @description The node that was used last. */
+            node?: string | null;
+            /** @description For what. */
+            target?: string | null;
+            /** @description Who asked. */
+            user: string;
         };
         /** @description What a user has moved on one day. */
         UsageDayDto: {
-            /** @description The user. */
-            user: string;
             /** @description The day (UTC), such as `2027-01-31`. */
             day: string;
-            /**
-             * Format: int64
-             * @description Bytes from the client to the nodes.
-             */
-            up: number;
-            /**
-             * Format: int64
-             * @description Bytes from the nodes to the client.
-             */
+            /** @description Bytes from the nodes to the client. */
             down: number;
+            /** @description Bytes from the client to the nodes. */
+            up: number;
+            /** @description The user. */
+            user: string;
         };
         /** @description What a user has moved so far. */
         UserUsageDto: {
-            /** @description The user. */
-            user: string;
-            /** @description Since 00:00 UTC. */
-            today: components["schemas"]["BytesDto"];
             /** @description Since the first day of the calendar month (UTC). */
             month: components["schemas"]["BytesDto"];
+            /** @description Since 00:00 UTC. */
+            today: components["schemas"]["BytesDto"];
             /** @description In all. */
             total: components["schemas"]["BytesDto"];
+            /** @description The user. */
+            user: string;
         };
         /** @description The answer to `GET /api/v1/version`. */
         VersionDto: {
-            /** @description The program's version. */
-            version: string;
+            /** @description The version of this API. */
+            api: string;
             /** @description The commit that was built, when it is known. */
             commit?: string | null;
             /** @description The machine that it was built for, as `architecture-system`. */
             platform: string;
-            /** @description The version of this API. */
-            api: string;
+            /** @description The program's version. */
+            version: string;
         };
     };
     responses: {
@@ -3909,7 +3655,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -3976,7 +3722,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -4045,7 +3791,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -4941,7 +4687,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5010,7 +4756,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5110,7 +4856,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5179,7 +4925,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5569,7 +5315,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5636,7 +5382,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;
@@ -5705,7 +5451,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     [key: string]: unknown;

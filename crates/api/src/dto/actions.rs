@@ -195,7 +195,7 @@ pub struct RemoveRequest {
     #[serde(default)]
     pub ids: Vec<String>,
     /// Every node that fits is removed as well; it must say something.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::object::optional_object")]
     pub filter: Option<NodesFilter>,
     /// Whether they are banned too: no list brings them back until the ban is lifted.
     #[serde(default)]

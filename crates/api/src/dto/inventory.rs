@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::object::{object, optional_object};
+
 /// Which nodes are meant. All that is given must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -62,9 +64,10 @@ pub struct MarkRequest {
     #[serde(default)]
     pub ids: Vec<String>,
     /// Every node that fits.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub filter: Option<NodesFilter>,
     /// What is said about them.
+    #[serde(deserialize_with = "object")]
     pub set: NodeMarks,
 }
 

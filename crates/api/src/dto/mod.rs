@@ -10,6 +10,7 @@ mod history;
 mod inventory;
 mod live;
 mod nodes;
+mod object;
 mod objects;
 mod trial;
 mod usage;
