@@ -22,7 +22,7 @@ export async function openPage(browser, instance, { width = 1440, height = 900, 
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const complaints = [];
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(`console: ${message.text()}`));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(`console: ${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => complaints.push(`exception: ${error.stack ?? error}`));
   page.on("request", (request) => {
     const url = new URL(request.url());

