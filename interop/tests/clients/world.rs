@@ -77,10 +77,13 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, 
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let length = body.len();
+    // Through a proxy the header names the target as the address does (RFC 9112, section 3.2.2).
+    let target = path.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    let host = target.map_or_else(|| address.to_string(), str::to_owned);
     // A client of HTTP/1.0 gets no chunks.
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     )
     .unwrap();
     let mut answer = Vec::new();
