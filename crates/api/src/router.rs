@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -13,11 +13,8 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Caller, Control, HealthzDto, ReadyDto, Scope, clash,
-    guard::{Guard, bearer},
-    openapi, page,
-    state::ApiState,
-    subscription, v1,
+    ApiError, Control, HealthzDto, ReadyDto, Scope, clash, guard::Guard, openapi, page, state::ApiState, subscription,
+    v1,
 };
 
 /// The router that serves the API.
@@ -61,17 +58,11 @@ async fn need_host(State(state): State<ApiState>, request: Request, next: Next) 
     }
 }
 
-/// Who sends a request: by the token of the configuration, or by one of the store.
-fn caller_of(state: &ApiState, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let stored = |error| bearer(headers).and_then(|token| state.control.caller(token)).ok_or(error);
-    state.guard.caller(headers).or_else(stored)
-}
-
 async fn need_token(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     if let Err(error) = state.page.adopt_cookie(&mut request) {
         return error.into_response();
     }
-    let caller = match caller_of(&state, request.headers()) {
+    let caller = match state.caller_of(request.headers()) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use hyper::body::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiError, Control, guard::Guard, metrics::MetricsPage, sign_in::PageAccess};
+use crate::{
+    ApiError, Caller, Control,
+    guard::{Guard, bearer},
+    metrics::MetricsPage,
+    sign_in::PageAccess,
+};
 
 /// Answers that walk over all nodes and are made at a time; each takes a core.
 const HEAVY: usize = 2;
@@ -41,6 +47,15 @@ impl ApiState {
             stop,
             heavy: Arc::new(Semaphore::new(HEAVY)),
         }
+    }
+
+    /// Who sends a request: by the token of the configuration, or by one of the store.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`]: no token, or one that is not known.
+    pub(crate) fn caller_of(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let stored = |error| bearer(headers).and_then(|token| self.control.caller(token)).ok_or(error);
+        self.guard.caller(headers).or_else(stored)
     }
 
     /// Makes an answer that takes long, off the threads that carry traffic and a few at a time.

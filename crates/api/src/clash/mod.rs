@@ -91,7 +91,7 @@ async fn need_token(State(state): State<ClashState>, request: Request, next: Nex
     let Some(authorization) = authorization(&request) else { return ClashError::unauthorized().into_response() };
     // Nothing but the token counts here: every site may ask, so what a browser sends by itself must not.
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
-    let caller = match state.api.guard.caller(&headers) {
+    let caller = match state.api.caller_of(&headers) {
         Ok(caller) => caller,
         Err(ApiError::Unauthorized) => return ClashError::unauthorized().into_response(),
         Err(error) => return ClashError::from(error).into_response(),

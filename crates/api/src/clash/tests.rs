@@ -225,6 +225,19 @@ async fn the_token_is_needed_and_counts_in_a_query_for_websockets_only() {
 }
 
 #[tokio::test]
+async fn a_token_of_the_store_may_do_what_its_scope_says() {
+    let server = Server::start().await;
+    for (token, get, put) in
+        [("hz_admin", 200, 204), ("hz_read", 200, 403), ("hz_feedback", 403, 403), ("hz_odd", 401, 401)]
+    {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        assert_eq!(server.ask_with("GET", "/version", &headers, "").await.0, get, "{token}");
+        let body = "{\"name\":\"node 6\"}";
+        assert_eq!(server.ask_with("PUT", "/proxies/POOL", &headers, body).await.0, put, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_before_the_token_is_asked_for() {
     let server = Server::start().await;
     let headers = "Origin: https://board.example\r\nAccess-Control-Request-Method: PUT\r\n\
