@@ -189,6 +189,7 @@ fn metadata(view: &PoolView, connection: &DashboardConnection) -> Value {
         "processPath": "",
         "specialProxy": "",
         "specialRules": "",
+        "rematchName": "",
         "remoteDestination": connection.exit.map(|exit| exit.to_string()).unwrap_or_default(),
         "dscp": 0,
         "sniffHost": "",
