@@ -39,20 +39,27 @@ const FLAGS: [&str; 2] = ["proxy.listen", "api.listen"];
 /// What would end the test or needs a file that it has not: the API itself, and a country database.
 const APART: [&str; 2] = ["api.enabled", "geo.mmdb"];
 
-/// Asks the API, and gives the status and the JSON.
+/// Asks the API, and gives the status and the JSON. A question is asked again where the API, which is changed as well, has hung up.
 fn ask(api: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(api).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    match method {
+        "GET" => eventually(path, || ask_once(api, method, path, body)),
+        _ => ask_once(api, method, path, body).unwrap(),
+    }
+}
+
+fn ask_once(api: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(api).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
-    .unwrap();
+    .ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).unwrap_or_default()))
 }
 
 /// A tunnel to the echo, over the only node.
