@@ -7,10 +7,12 @@ use tokio::net::TcpStream;
 use crate::{Refusal, context::Context};
 
 mod client_buffer;
+mod handover;
 mod http;
 mod socks;
 
 use client_buffer::ClientBuffer;
+use handover::Handover;
 #[cfg(feature = "fuzzing")]
 pub(crate) use http::reads_request;
 #[cfg(feature = "fuzzing")]
@@ -21,6 +23,15 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
+    // Each phase is in a box of its own, which is freed when the phase is over. Otherwise a tunnel would hold the state of
+    // the largest phase for as long as it lives, and most of its life it is idle.
+    if let Some(handover) = Box::pin(open(context, stream, client)).await {
+        Box::pin(handover.run(context)).await;
+    }
+}
+
+/// Speaks the client's protocol until the connection is over, or is to be carried on without that protocol.
+async fn open(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) -> Option<Handover> {
     let mut buffer = ClientBuffer::new(stream, context.config().setup_timeout);
     let first = tokio::select! {
         first = buffer.peek() => first,
@@ -35,8 +46,12 @@ pub(crate) async fn serve(context: &Arc<Context>, stream: TcpStream, client: Soc
                 tracing::info!(%client, code = refusal.code(), left_out, "{refusal}");
             }
             context.telemetry.reject(client, &refusal);
+            None
         }
         Ok(_) => http::serve(context, buffer, client).await,
-        Err(refusal) => context.telemetry.reject(client, &refusal),
+        Err(refusal) => {
+            context.telemetry.reject(client, &refusal);
+            None
+        }
     }
 }

@@ -93,7 +93,8 @@ where
         (First::Flight { length, expect, early }, connected) => {
             failover.renew();
             let limit = config.idle_timeout;
-            let asking = send_flight(client_side, failover, connected, (length, expect, early));
+            // In a box: most tunnels that are idle before the first byte never come here.
+            let asking = Box::pin(send_flight(client_side, failover, connected, (length, expect, early)));
             timeout(limit, asking).await.unwrap_or(Err(NotEstablished::Silent("idle")))
         }
         (First::Once, Some(Connected { stream, lease, report, .. })) => Ok(Established {

@@ -29,7 +29,7 @@ use transfer::Transfer;
 pub(crate) async fn tunnel<C>(
     context: &Arc<Context>,
     client: C,
-    mut failover: Failover,
+    mut failover: Box<Failover>,
     connected: Connected,
     mut log_entry: AccessLogEntry,
 ) where

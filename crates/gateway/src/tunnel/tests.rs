@@ -136,7 +136,8 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
     let context = Context::new(config, &services, CancellationToken::new());
     let (client, far) = duplex(64 * 1024);
     let target = Target::parse("example.com:443").unwrap();
-    let mut failover = Failover::new(&context.selection, &Identity::default(), [127, 0, 0, 1].into(), &target);
+    let mut failover =
+        Box::new(Failover::new(&context.selection, &Identity::default(), [127, 0, 0, 1].into(), &target));
     let connected = failover.connect_next().await.unwrap();
     let mut log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Socks5, ([127, 0, 0, 1], 1).into());
     log_entry.begin(&Identity::default(), Some(&target));

@@ -31,7 +31,7 @@ use crate::{
 const READ_AHEAD: usize = MAX_ANSWER_HEAD + 16 * 1024;
 
 /// What HTTP is spoken over.
-pub(super) type NodeIo = LenientAnswers<MeteredStream<Throttled<BoxStream>>>;
+pub(in crate::inbound) type NodeIo = LenientAnswers<MeteredStream<Throttled<BoxStream>>>;
 
 /// The head of an answer, and what belongs to its body.
 pub(super) struct Answered<B> {

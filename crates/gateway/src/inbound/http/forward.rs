@@ -15,7 +15,7 @@ use hyper::{
 };
 
 use super::{
-    ClientConnection, Handover, answer,
+    ClientConnection, PendingHandover, answer,
     body::{DownBody, ResponseBody},
     destination::ForwardTarget,
     exchange::{Answered, exchange},
@@ -121,7 +121,7 @@ impl ClientConnection {
         // hyper's marker for the node's side must not be taken for the client's.
         head.extensions.clear();
         attach(&meter, &log_entry);
-        *self.handover.lock() = Some(Handover::Upgrade { client, node, lease, report, log_entry });
+        *self.handover.lock() = Some(PendingHandover::Upgrade { client, node, lease, report, log_entry });
         Response::from_parts(head, ResponseBody::empty())
     }
 }

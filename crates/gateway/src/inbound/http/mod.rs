@@ -22,17 +22,15 @@ use self::{
     body::ResponseBody,
     client_stream::{ClientStream, Queue},
     destination::Destination,
-    exchange::NodeIo,
     request_head::RequestRoute,
 };
-use super::ClientBuffer;
+use super::{ClientBuffer, Handover};
 use crate::{
     Refusal,
     access::{Basic, Identity, basic},
     context::Context,
     failover::{AttemptReport, Connected, Failover, NodeLease},
-    telemetry::{AccessLogEntry, GaugeGuard, InboundKind},
-    tunnel::{carry, tunnel},
+    telemetry::{AccessLogEntry, InboundKind},
 };
 
 mod answer;
@@ -54,6 +52,7 @@ mod tests;
 mod upload;
 mod write_timeout;
 
+pub(super) use exchange::NodeIo;
 #[cfg(feature = "fuzzing")]
 pub(crate) use request_head::reads_request;
 
@@ -61,8 +60,8 @@ pub(crate) use request_head::reads_request;
 const BODY_ROOM: usize = 16 * 1024;
 
 /// A connection that stops being HTTP when its last answer has been sent.
-enum Handover {
-    /// CONNECT: the client's bytes go to the node as they are.
+enum PendingHandover {
+    /// CONNECT.
     Connect { client: OnUpgrade, failover: Box<Failover>, connected: Connected, log_entry: AccessLogEntry },
     /// `101 Switching Protocols` from the target.
     Upgrade { client: OnUpgrade, node: OnUpgrade, lease: NodeLease, report: AttemptReport, log_entry: AccessLogEntry },
@@ -72,29 +71,28 @@ enum Handover {
 struct ClientConnection {
     context: Arc<Context>,
     client: SocketAddr,
-    handover: Mutex<Option<Handover>>,
+    handover: Mutex<Option<PendingHandover>>,
     /// What the heads that hyper has read ask for.
     queue: Queue,
 }
 
 /// Serves an HTTP client.
-pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) {
+pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) -> Option<Handover> {
     if let Err(refusal) = head::wait_for_head(&mut buffer, context.config().max_head).await {
         context.telemetry.reject(client, &refusal);
         if matches!(refusal, Refusal::ClientGone) {
-            return;
+            return None;
         }
-        return buffer.send_and_close(&answer::bytes(&refusal), &context.access.reject_budget).await;
+        buffer.send_and_close(&answer::bytes(&refusal), &context.access.reject_budget).await;
+        return None;
     }
     let (handover, queue) = (Mutex::new(None), Queue::default());
     let connection = Arc::new(ClientConnection { context: context.clone(), client, handover, queue });
     if let Err(error) = speak(&connection, buffer).await {
         tracing::debug!(%client, %error, "HTTP connection ended");
     }
-    let handover = connection.handover.lock().take();
-    if let Some(handover) = handover {
-        handover.run(context).await;
-    }
+    let pending = connection.handover.lock().take()?;
+    pending.complete().await
 }
 
 /// Requests and answers until the connection closes or stops being HTTP.
@@ -225,7 +223,7 @@ impl ClientConnection {
                 proxy_status::name_exit(response.headers_mut(), &self.context, identity, &connected.lease);
                 let client = hyper::upgrade::on(request);
                 let failover = Box::new(failover);
-                *self.handover.lock() = Some(Handover::Connect { client, failover, connected, log_entry });
+                *self.handover.lock() = Some(PendingHandover::Connect { client, failover, connected, log_entry });
                 response
             }
             Err(refusal) => {
@@ -236,21 +234,18 @@ impl ClientConnection {
     }
 }
 
-impl Handover {
-    async fn run(self, context: &Arc<Context>) {
+impl PendingHandover {
+    /// Waits until hyper gives the streams back; nothing when one of them is gone by then.
+    async fn complete(self) -> Option<Handover> {
         match self {
             Self::Connect { client, failover, connected, log_entry } => {
-                if let Some(client) = client.await.ok().and_then(unwrap_client) {
-                    tunnel(context, client, *failover, connected, log_entry).await;
-                }
+                let client = unwrap_client(client.await.ok()?)?;
+                Some(Handover::Tunnel { client, failover, connected, log_entry })
             }
-            Self::Upgrade { client, node, lease, mut report, mut log_entry } => {
-                let (_lease, _open) = (lease, GaugeGuard::new(&context.telemetry.metrics.tunnels));
-                let client = client.await.ok().and_then(unwrap_client);
-                let node = node.await.ok().and_then(unwrap_upgraded::<NodeIo>);
-                if let (Some(mut client), Some(mut node)) = (client, node) {
-                    log_entry.code = carry(context, &mut client, &mut node, &log_entry, &mut report).await;
-                }
+            Self::Upgrade { client, node, lease, report, log_entry } => {
+                let client = unwrap_client(client.await.ok()?)?;
+                let node = unwrap_upgraded::<NodeIo>(node.await.ok()?)?;
+                Some(Handover::Upgrade { client, node, lease, report, log_entry })
             }
         }
     }

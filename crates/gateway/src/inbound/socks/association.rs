@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Serves one association to its end.
-pub(super) async fn serve(
+pub(in crate::inbound) async fn serve(
     context: &Arc<Context>,
     mut buffer: ClientBuffer,
     client: SocketAddr,

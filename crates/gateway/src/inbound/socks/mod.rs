@@ -2,17 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::ClientBuffer;
+use super::{ClientBuffer, Handover};
 use crate::{
     Refusal,
     access::{Identity, Login},
     context::Context,
     failover::Failover,
     telemetry::{AccessLogEntry, InboundKind},
-    tunnel::tunnel,
 };
 
-mod association;
+pub(super) mod association;
 #[cfg(test)]
 mod tests;
 mod udp_relay_socket;
@@ -40,15 +39,15 @@ enum Version {
 }
 
 /// Serves a SOCKS5 client.
-pub(super) async fn serve5(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) {
+pub(super) async fn serve5(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) -> Option<Handover> {
     let asked = negotiate5(context, &mut buffer, client).await;
-    serve(context, buffer, client, Version::Five, asked).await;
+    serve(context, buffer, client, Version::Five, asked).await
 }
 
 /// Serves a SOCKS4 or SOCKS4a client.
-pub(super) async fn serve4(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) {
+pub(super) async fn serve4(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) -> Option<Handover> {
     let asked = negotiate4(context, &mut buffer, client).await;
-    serve(context, buffer, client, Version::Four, asked).await;
+    serve(context, buffer, client, Version::Four, asked).await
 }
 
 async fn serve(
@@ -57,7 +56,7 @@ async fn serve(
     client: SocketAddr,
     version: Version,
     asked: Result<(Identity, SocksCommand), Refused>,
-) {
+) -> Option<Handover> {
     let asked = asked.and_then(|(identity, target)| {
         let admit = || {
             let identity = context.access.admit(identity, client)?;
@@ -72,37 +71,39 @@ async fn serve(
     let (identity, target) = match asked {
         Ok((identity, SocksCommand::Connect(target))) => (identity, target),
         Ok((identity, SocksCommand::Associate { port })) => {
-            return association::serve(context, buffer, client, &identity, port).await;
+            return Some(Handover::Association { buffer, client, identity: Box::new(identity), port });
         }
         Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
-            return context.telemetry.reject(client, &refusal);
+            context.telemetry.reject(client, &refusal);
+            return None;
         }
         Err(Refused { refusal, answer }) => {
             version.log_entry(context, client).refused(&refusal, 0);
-            return buffer.send_and_close(&answer, &context.access.reject_budget).await;
+            buffer.send_and_close(&answer, &context.access.reject_budget).await;
+            return None;
         }
     };
     let mut log_entry = version.log_entry(context, client);
     log_entry.begin(&identity, Some(&target));
     let end = log_entry.end();
-    let mut failover = Failover::new(&context.selection, &identity, client.ip(), &target);
+    let mut failover = Box::new(Failover::new(&context.selection, &identity, client.ip(), &target));
     let connected = tokio::select! {
         biased;
         connected = failover.connect_next() => connected,
         // The entry in the log says that the client is gone.
-        () = buffer.client_hung_up() => return,
+        () = buffer.client_hung_up() => return None,
         refusal = end.wait() => Err(refusal),
     };
     match connected {
         Ok(connected) => {
             log_entry.connected(&connected.lease, failover.attempts());
-            if buffer.write(&version.granted()).await.is_ok() {
-                tunnel(context, buffer.into_client(), failover, connected, log_entry).await;
-            }
+            buffer.write(&version.granted()).await.ok()?;
+            Some(Handover::Tunnel { client: buffer.into_client(), failover, connected, log_entry })
         }
         Err(refusal) => {
             log_entry.refused(&refusal, failover.attempts());
             buffer.send_and_close(&version.refused(&refusal), &context.access.reject_budget).await;
+            None
         }
     }
 }
