@@ -11,8 +11,6 @@ use hezar_probe::ProbeConfig;
 
 use crate::config::{Config, Expression, ListenerConfig, SourceConfig, SourceOrigin, SubscriptionConfig, TagFilter};
 
-/// The longest pause between two probes of a dead node.
-const DEAD_INTERVAL: Duration = Duration::from_secs(1800);
 /// The longest pause after a first failure.
 const SUSPECT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -125,7 +123,7 @@ pub(crate) fn probe(config: &Config, concurrency: usize) -> ProbeConfig {
     ProbeConfig {
         handshake_timeout: probe.timeout,
         suspect_interval: SUSPECT_INTERVAL.min(probe.interval),
-        dead_interval: DEAD_INTERVAL.max(probe.interval),
+        dead_interval: probe.dead_interval.max(probe.interval),
         concurrency: Some(concurrency),
         ..probe.clone()
     }

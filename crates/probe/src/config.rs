@@ -47,6 +47,8 @@ settings! {
         /// Exit address and country; "" for none.
         /// A page of `key=value` lines with `ip` and `loc`.
         pub trace_url: Option<Url> = Some(known_url("https://www.cloudflare.com/cdn-cgi/trace"));
+        /// The longest pause between probes of a dead node; the pauses double up to it. It is never shorter than `interval`.
+        pub dead_interval: Duration [INTERVAL] = Duration::from_secs(1800);
         /// How often a node's exit is looked up.
         pub trace_interval: Duration [INTERVAL] = Duration::from_secs(86_400);
         /// What HTTP proxies give away is read from this page, which echoes the headers of requests; plain http.
@@ -65,8 +67,6 @@ settings! {
         pub handshake_timeout: Duration = Duration::from_secs(5);
         /// The pause after a failure of a node that is not dead yet.
         pub suspect_interval: Duration = Duration::from_secs(10);
-        /// The longest pause between probes of a dead node; the pauses double up to it.
-        pub dead_interval: Duration = Duration::from_secs(1800);
         /// The share of a pause by which it is lengthened or shortened at random, 0 to 0.9.
         pub jitter: f32 = 0.15;
         /// Pages whose bytes are known: one of them, or a second one when the first does not come as it should, is fetched
