@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use super::GlobalArgs;
-use crate::{cli::ConfigCommand, exposure, geo::Countries, output};
+use crate::{cli::ConfigCommand, exposure, geo::GeoDatabases, output};
 
 pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     let config = global.config()?;
     match command {
         ConfigCommand::Show => output::line(config.show().trim_end())?,
         ConfigCommand::Check => {
-            Countries::open(config.geo.mmdb.as_deref())?;
+            GeoDatabases::open(&config.geo)?;
             let warnings = config.warnings.iter().cloned().chain(exposure::warnings(&config));
             warnings.for_each(|warning| output::note(format!("warning: {warning}")));
             let sources = config.sources.len();

@@ -1,6 +1,6 @@
-//! Countries of addresses from a database in the MaxMind format (MMDB 2.0), read again when the file changes.
+//! Countries, networks and cities of addresses, from databases in the MaxMind format (MMDB 2.0) that are read again when they change.
 
-use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_pool::Country;
 use hezar_probe::Geo;
@@ -12,62 +12,96 @@ use tokio_util::sync::CancellationToken;
 mod database;
 mod networks;
 
+use crate::{config::GeoConfig, nodes::Nodes};
 use database::{Database, Place};
-pub(crate) use networks::Networks;
+use networks::Networks;
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(60);
-/// Where the databases in use keep the code: MaxMind and DB-IP, then IPinfo's two shapes.
-const PLACES: [Place; 3] = [
+/// Where the databases in use keep the country: MaxMind and DB-IP, then IPinfo's two shapes.
+const COUNTRY: [Place; 3] = [
     &[PathElement::Key("country"), PathElement::Key("iso_code")],
     &[PathElement::Key("country_code")],
     &[PathElement::Key("country")],
 ];
 
-/// The database that is in use, if any.
+/// The databases that a configuration names.
 #[derive(Debug)]
-pub(crate) struct Countries(RwLock<Option<Arc<Database>>>);
+pub(crate) struct GeoDatabases {
+    countries: Option<Database>,
+    networks: Arc<Networks>,
+}
 
-impl Countries {
-    /// Reads the file; without one no country is known.
+impl GeoDatabases {
+    /// Reads the files, which takes a while for large ones.
     ///
     /// # Errors
-    /// The file cannot be read, or is no such database.
-    pub(crate) fn open(file: Option<&Path>) -> anyhow::Result<Self> {
-        let database = file.map(|file| Database::open(file, "country", "geo.mmdb")).transpose()?;
-        Ok(Self(RwLock::new(database.map(Arc::new))))
+    /// A file cannot be read, or is no such database.
+    pub(crate) fn open(config: &GeoConfig) -> anyhow::Result<Self> {
+        let countries = config.mmdb.as_deref().map(|file| Database::open(file, "country", "geo.mmdb")).transpose()?;
+        Ok(Self { countries, networks: Arc::new(Networks::open(config)?) })
+    }
+}
+
+/// Looks addresses up in the databases that are in use.
+#[derive(Debug)]
+pub(crate) struct GeoLookup(RwLock<Arc<GeoDatabases>>);
+
+impl GeoLookup {
+    /// Uses these databases, for the exits of a pool too.
+    pub(crate) fn new(databases: GeoDatabases, pool: &Nodes) -> Self {
+        let lookup = Self(RwLock::new(Arc::new(databases)));
+        lookup.locate_exits(pool);
+        lookup
     }
 
-    /// Uses the database of another one, or none, from now on.
-    pub(crate) fn replace(&self, other: Self) {
-        *self.0.write() = other.0.into_inner();
+    /// Uses other databases from now on. Every exit is looked up again, which takes a while in a large pool.
+    pub(crate) fn replace(&self, databases: GeoDatabases, pool: &Nodes) {
+        *self.0.write() = Arc::new(databases);
+        self.locate_exits(pool);
     }
 
-    /// Reads the file again whenever it has changed, until `stop`. A file that cannot be read leaves the old one.
-    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+    /// The name of the city that an address is in, in English.
+    pub(crate) fn city_name(&self, ip: IpAddr) -> Option<String> {
+        self.databases().networks.city_name(ip)
+    }
+
+    /// Reads the files again whenever they have changed, until `stop`. A file that cannot be read leaves the old database.
+    pub(crate) async fn follow(self: Arc<Self>, pool: Arc<Nodes>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(EVERY) => {}
             }
-            let countries = Arc::clone(&self);
+            let (lookup, pool) = (Arc::clone(&self), Arc::clone(&pool));
             // A refresh that panicked has changed nothing, and the panic is logged: the next one tries again.
-            let _ = spawn_blocking(move || countries.refresh()).await;
+            let _ = spawn_blocking(move || lookup.refresh(&pool)).await;
         }
     }
 
-    fn refresh(&self) {
-        let used = self.0.read().clone();
-        if let Some(database) = used {
-            database.refresh();
+    fn refresh(&self, pool: &Nodes) {
+        let databases = self.databases();
+        if let Some(countries) = &databases.countries {
+            countries.refresh();
         }
+        if databases.networks.refresh() {
+            self.locate_exits(pool);
+        }
+    }
+
+    fn locate_exits(&self, pool: &Nodes) {
+        pool.set_atlas(Some(Arc::clone(&self.databases().networks) as _));
+    }
+
+    fn databases(&self) -> Arc<GeoDatabases> {
+        Arc::clone(&self.0.read())
     }
 }
 
-impl Geo for Countries {
+impl Geo for GeoLookup {
     fn country(&self, ip: IpAddr) -> Option<Country> {
-        let database = self.0.read().clone()?;
-        let code = database.text(ip, &PLACES)?.to_ascii_uppercase();
+        let databases = self.databases();
+        let code = databases.countries.as_ref()?.text(ip, &COUNTRY)?.to_ascii_uppercase();
         let letters: Country = code.as_bytes().try_into().ok()?;
         letters.iter().all(u8::is_ascii_uppercase).then_some(letters)
     }

@@ -16,10 +16,7 @@ use hezar_store::{
 };
 
 use super::nodes;
-use crate::{
-    geo::Countries,
-    nodes::{Nodes, Payload},
-};
+use crate::nodes::{Nodes, Payload};
 
 /// How long a row that no build understands is kept: a newer version may have written it and may come back.
 pub(crate) const KEEP_UNREADABLE: Duration = Duration::from_secs(30 * 86_400);
@@ -49,7 +46,7 @@ struct Found {
 /// Puts the rows of the store into the pool, part by part.
 pub(crate) struct Restorer<'a> {
     pool: &'a Nodes,
-    geo: Option<&'a Countries>,
+    geo: Option<&'a dyn Geo>,
     now: Timestamp,
     listings: StoredListings,
     loaded: Loaded,
@@ -102,7 +99,7 @@ impl<'a> Restorer<'a> {
         listings: Vec<SourceNodes>,
         sources: &[SourceRow],
         pool: &'a Nodes,
-        geo: Option<&'a Countries>,
+        geo: Option<&'a dyn Geo>,
         now: Timestamp,
     ) -> Self {
         Self {
