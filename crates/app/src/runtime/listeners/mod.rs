@@ -1,6 +1,13 @@
 //! The listeners of the gateway: opened, changed, moved and closed while the instance runs.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc};
+mod sockets;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+};
 
 use anyhow::{Context, anyhow};
 use hezar_engine::NativeEngine;
@@ -18,6 +25,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, convert, nodes::Nodes, supervise};
+use sockets::ListeningSockets;
+pub(crate) use sockets::listen;
 
 /// A listener that is open.
 #[derive(Clone)]
@@ -52,8 +61,19 @@ struct Planned {
     config: GatewayConfig,
     filter: Option<Filter>,
     place: Place,
-    /// Ports beside the first one that are not open yet.
-    ports: Vec<TcpListener>,
+    /// Ports beside the first one at which it does not listen yet.
+    ports: Vec<std::net::TcpListener>,
+}
+
+impl Planned {
+    /// Sockets that it does not have yet, by their addresses, kept once more.
+    fn new_sockets(&self) -> std::io::Result<BTreeMap<SocketAddr, std::net::TcpListener>> {
+        let first = match &self.place {
+            Place::Stays(_) => None,
+            Place::Bound(socket) => Some(socket),
+        };
+        first.into_iter().chain(&self.ports).map(|socket| Ok((socket.local_addr()?, socket.try_clone()?))).collect()
+    }
 }
 
 /// Where a listener is to listen.
@@ -61,7 +81,7 @@ enum Place {
     /// Where it listens now.
     Stays(Box<Open>),
     /// On another address, or for the first time.
-    Bound(TcpListener),
+    Bound(std::net::TcpListener),
 }
 
 /// All listeners.
@@ -73,6 +93,7 @@ pub(crate) struct Listeners {
     api: RwLock<Option<SocketAddr>>,
     stop: CancellationToken,
     open: RwLock<Vec<Open>>,
+    sockets: ListeningSockets,
     begin: UnboundedSender<Serving>,
     /// Held by the one task that serves.
     begun: Mutex<UnboundedReceiver<Serving>>,
@@ -95,6 +116,7 @@ impl Listeners {
             api: RwLock::new(api),
             stop,
             open: RwLock::default(),
+            sockets: ListeningSockets::default(),
             begin,
             begun: Mutex::new(begun),
         }
@@ -127,18 +149,37 @@ impl Listeners {
     /// An address cannot be bound, or there are too many filters.
     pub(crate) async fn plan(&self, config: &Config) -> anyhow::Result<Plan> {
         let mut plan = Plan { next: Vec::new(), made: Vec::new() };
+        let kept = self.kept_addresses(config);
         let first = (convert::gateway(config), None, "proxy.listen or --listen");
         let others = config.listeners.iter().map(|listener| {
             let filter = convert::filter(config, listener);
             (convert::listener(config, listener, None), Some(filter), "listen of the [[listener]]")
         });
         for (config, filter, key) in std::iter::once(first).chain(others) {
-            if let Err(error) = self.add(&mut plan, config, filter, key).await {
+            if let Err(error) = self.add(&mut plan, config, filter, key, &kept).await {
                 self.remove_filters(&plan.made);
                 return Err(error);
             }
         }
         Ok(plan)
+    }
+
+    /// The addresses that listeners go on to use which stay where they are. All others may pass to another listener.
+    fn kept_addresses(&self, config: &Config) -> BTreeSet<SocketAddr> {
+        let others = config.listeners.iter().map(|listener| (&*listener.name, listener.listen, listener.ports));
+        let first = (&*config.proxy.name, config.proxy.listen, config.proxy.ports);
+        let wanted: BTreeMap<&str, (SocketAddr, Option<PortRange>)> =
+            std::iter::once(first).chain(others).map(|(name, listen, ports)| (name, (listen, ports))).collect();
+        let (open, mut kept) = (self.open.read(), BTreeSet::new());
+        for open in open.iter() {
+            let Some((listen, ports)) = wanted.get(&*open.config.name) else { continue };
+            if *listen == open.config.listen {
+                let is_wanted = |port| ports.is_some_and(|ports| ports.ports().contains(&port));
+                kept.insert(open.address);
+                kept.extend(open.addresses().skip(1).filter(|address| is_wanted(address.port())));
+            }
+        }
+        kept
     }
 
     async fn add(
@@ -147,6 +188,7 @@ impl Listeners {
         mut config: GatewayConfig,
         filter: Option<Filter>,
         key: &str,
+        kept: &BTreeSet<SocketAddr>,
     ) -> anyhow::Result<()> {
         let known = self.open.read().iter().find(|open| open.config.name == config.name).cloned();
         config.filter = match (&known, &filter) {
@@ -160,15 +202,18 @@ impl Listeners {
         };
         config.validate()?;
         let stays = known.filter(|known| known.config.listen == config.listen);
-        // A listener that moves opens its ports anew at its new address.
-        let open = if stays.is_some() { self.gateway.ports(&config.name) } else { Vec::new() };
         let place = match stays {
             Some(known) => Place::Stays(Box::new(known)),
-            None => Place::Bound(listen(config.listen, key).await?),
+            None => Place::Bound(self.sockets.take_or_bind(config.listen, key, kept).await?),
+        };
+        let open = match &place {
+            Place::Stays(_) => self.gateway.ports(&config.name),
+            Place::Bound(_) => Vec::new(),
         };
         let mut ports = Vec::new();
         for port in config.ports.into_iter().flat_map(PortRange::ports).filter(|port| !open.contains(port)) {
-            ports.push(listen(SocketAddr::new(config.listen.ip(), port), "ports of the [[listener]]").await?);
+            let address = SocketAddr::new(config.listen.ip(), port);
+            ports.push(self.sockets.take_or_bind(address, "ports of the [[listener]]", kept).await?);
         }
         plan.next.push(Planned { config, filter, place, ports });
         Ok(())
@@ -181,7 +226,10 @@ impl Listeners {
     pub(crate) fn carry_out(&self, plan: Plan) -> anyhow::Result<()> {
         let old = self.open.read().clone();
         let mut next = Vec::with_capacity(plan.next.len());
-        for Planned { config, filter, place, ports } in plan.next {
+        let mut new_sockets = BTreeMap::new();
+        for planned in plan.next {
+            new_sockets.append(&mut planned.new_sockets()?);
+            let Planned { config, filter, place, ports } = planned;
             let address = match place {
                 Place::Stays(open) if open.config == config => open.address,
                 Place::Stays(open) => {
@@ -193,13 +241,14 @@ impl Listeners {
             self.gateway
                 .close_ports(&config.name, |port| config.ports.is_some_and(|ports| ports.ports().contains(&port)));
             for socket in ports {
-                let serving = self.gateway.open_port(&config.name, socket)?;
+                let serving = self.gateway.open_port(&config.name, TcpListener::from_std(socket)?)?;
                 self.serve(Box::pin(serving))?;
             }
             next.push(Open { config, filter, address });
         }
-        let own: Vec<SocketAddr> = next.iter().flat_map(Open::addresses).chain(*self.api.read()).collect();
-        self.native.set_own_listeners(own);
+        let addresses: BTreeSet<SocketAddr> = next.iter().flat_map(Open::addresses).collect();
+        self.sockets.keep(new_sockets, &addresses);
+        self.native.set_own_listeners(addresses.into_iter().chain(*self.api.read()));
         self.open.write().clone_from(&next);
         for old in old {
             let name = &old.config.name;
@@ -215,8 +264,8 @@ impl Listeners {
     }
 
     /// Opens a listener in the place of the one with its name, if there is one.
-    fn begin(&self, socket: TcpListener, config: &GatewayConfig) -> anyhow::Result<SocketAddr> {
-        let address = socket.local_addr()?;
+    fn begin(&self, socket: std::net::TcpListener, config: &GatewayConfig) -> anyhow::Result<SocketAddr> {
+        let (address, socket) = (socket.local_addr()?, TcpListener::from_std(socket)?);
         self.gateway.close(&config.name);
         let serving = self.gateway.open(config.clone(), socket, &self.stop)?;
         self.serve(Box::pin(serving))?;
@@ -234,13 +283,19 @@ impl Listeners {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let mut begun = self.begun.lock().await;
         let mut serving = JoinSet::new();
+        let mut is_draining = false;
         loop {
             tokio::select! {
+                // From now on the system refuses new clients, and a successor can have the addresses.
+                () = self.stop.cancelled(), if !is_draining => {
+                    is_draining = true;
+                    self.sockets.clear();
+                }
                 Some(listener) = begun.recv() => {
                     serving.spawn(supervise::named("gateway", listener));
                 }
                 Some(ended) = serving.join_next() => ended.context("a listener panicked")?,
-                () = self.stop.cancelled(), if serving.is_empty() => return Ok(()),
+                () = std::future::ready(()), if is_draining && serving.is_empty() => return Ok(()),
             }
         }
     }
@@ -250,14 +305,4 @@ impl Listeners {
             self.pool.remove_filter(*filter);
         }
     }
-}
-
-/// Binds an address.
-///
-/// # Errors
-/// With what to do about it; `key` is where another address can be said.
-pub(crate) async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
-    })
 }
