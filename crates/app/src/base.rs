@@ -4,19 +4,19 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
-use hezar_pool::{Atlas, Pool, Watch};
-use hezar_store::{ControlContents, DashboardRow, SessionRow, SourceRow, Store, TokenRow};
+use hezar_pool::{Pool, Watch};
+use hezar_store::{DashboardRow, SessionRow, SourceRow, Store, TokenRow};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::{
     annotations::Annotations,
     bans::Bans,
-    config::{Config, ConfigReader, MANUAL_PRIVATE, ObjectKey, ObjectKind, StoredObject},
+    config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
-    geo::{Countries, Networks},
+    geo::{GeoDatabases, GeoLookup},
     nodes::Nodes,
-    rlimit,
+    objects, rlimit,
     running::create_private_folder,
     store_sync::restore::{self, Loaded, Restorer},
 };
@@ -53,10 +53,8 @@ pub(crate) struct Base {
     pub(crate) sessions: Vec<SessionRow>,
     /// Everything that changes in the pool from its first moment.
     pub(crate) watch: Option<Watch>,
-    /// Countries of addresses, as far as a database is configured.
-    pub(crate) geo: Arc<Countries>,
-    /// Networks and cities of exits, when databases are configured.
-    pub(crate) networks: Option<Arc<Networks>>,
+    /// Countries, networks and cities of addresses, as far as databases are configured.
+    pub(crate) geo: Arc<GeoLookup>,
     /// Whether the nodes are those of `--demo`.
     pub(crate) demo: bool,
     files: u64,
@@ -70,16 +68,14 @@ impl Base {
         create_data_folder(&config.data)?;
         let store =
             hezar_store::open(config.store.url.0.expose(), &config.data, hezar_store::Access::Exclusive).await?;
-        let (objects, tokens) = restore_control(store.load_control().await?);
+        let (objects, tokens) = objects::from_store(store.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
         for problem in &config.left_out {
             tracing::warn!("an object of the store is left out: {problem}");
         }
         let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
-        let geo = Arc::new(Countries::open(config.geo.mmdb.as_deref())?);
-        let networks = Networks::open(&config.geo)?.map(Arc::new);
-        pool.set_atlas(networks.clone().map(|networks| networks as Arc<dyn Atlas>));
+        let geo = Arc::new(GeoLookup::new(GeoDatabases::open(&config.geo)?, &pool));
         let (parts, mut received) = mpsc::channel(2);
         let reader = Arc::clone(&store);
         let reading = tokio::spawn(async move { reader.load_in_parts(parts).await });
@@ -134,7 +130,6 @@ impl Base {
             sessions,
             watch,
             geo,
-            networks,
             demo: false,
             files,
         })
@@ -147,16 +142,7 @@ impl Base {
     }
 }
 
-/// The objects that this program knows, and the tokens. What another part or a later version keeps in the same table stays there.
-fn restore_control(control: ControlContents) -> (Vec<StoredObject>, Vec<TokenRow>) {
-    let object = |row: hezar_store::ObjectRow| {
-        let key = ObjectKey::new(ObjectKind::from_name(&row.kind)?, row.name);
-        let value = serde_json::from_str(row.value.expose()).unwrap_or_default();
-        Some(StoredObject { key, value, changed: row.changed })
-    };
-    (control.objects.into_iter().filter_map(object).collect(), control.tokens)
-}
-
-fn create_data_folder(data: &Path) -> anyhow::Result<()> {
+/// Makes the data folder where it is missing.
+pub(crate) fn create_data_folder(data: &Path) -> anyhow::Result<()> {
     create_private_folder(data).with_context(|| format!("cannot create the data folder {} (--data)", data.display()))
 }

@@ -18,6 +18,7 @@ mod history;
 mod instance;
 mod logs;
 mod nodes;
+mod objects;
 mod output;
 mod places;
 mod remote;

@@ -2,18 +2,23 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hezar_api::{Caller, Scope};
+use hezar_api::{ApiError, Caller, NewTokenDto, Scope, TokenDto, TokenRequest};
 use hezar_core::{Secret, Timestamp};
 use hezar_engine::Clock;
 use hezar_store::{ControlChange, Store, StoreError, TokenRow};
 use parking_lot::{Mutex, RwLock};
+use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use crate::objects::{Actor, audit};
 
 /// How often it is written when tokens were used last.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// What every token begins with, so that it is known where it is found.
 const PREFIX: &str = "hz_";
+/// The longest name of a token, in bytes.
+const LONGEST_NAME: usize = 64;
 
 /// The tokens of the store.
 pub(crate) struct ApiTokens {
@@ -34,7 +39,7 @@ impl ApiTokens {
     }
 
     /// All tokens in the order of their names, with their last uses.
-    pub(crate) fn list(&self) -> Vec<TokenRow> {
+    fn list(&self) -> Vec<TokenRow> {
         let used = self.used.lock();
         let mut rows = self.rows.read().clone();
         for row in &mut rows {
@@ -61,7 +66,7 @@ impl ApiTokens {
     ///
     /// # Errors
     /// The store cannot be written: then there is no such token.
-    pub(crate) async fn create(
+    async fn create(
         &self,
         name: &str,
         scope: Scope,
@@ -89,7 +94,7 @@ impl ApiTokens {
     ///
     /// # Errors
     /// The store cannot be written: then the token is still good.
-    pub(crate) async fn revoke(&self, name: &str, audit: ControlChange) -> Result<bool, StoreError> {
+    async fn revoke(&self, name: &str, audit: ControlChange) -> Result<bool, StoreError> {
         let _alone = self.changing.lock().await;
         if !self.rows.read().iter().any(|row| &*row.name == name) {
             return Ok(false);
@@ -98,6 +103,48 @@ impl ApiTokens {
         self.rows.write().retain(|row| &*row.name != name);
         self.used.lock().remove(name);
         Ok(true)
+    }
+
+    /// All tokens as the API shows them.
+    pub(crate) fn dtos(&self) -> Vec<TokenDto> {
+        let dto = |row: TokenRow| TokenDto {
+            name: row.name.into(),
+            scope: row.scope.into(),
+            created: row.created.0,
+            last_used: row.last_used.map(|at| at.0),
+        };
+        self.list().into_iter().map(dto).collect()
+    }
+
+    /// Makes the token that somebody asks for, and records it.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`], [`ApiError::Conflict`] when the name is taken, [`ApiError::NotStored`].
+    pub(crate) async fn create_for(&self, actor: &Actor, request: &TokenRequest) -> Result<NewTokenDto, ApiError> {
+        let TokenRequest { name, scope } = request;
+        if !(1..=LONGEST_NAME).contains(&name.len()) || name.contains(char::is_control) {
+            return Err(ApiError::BadRequest(format!("a token needs a name of 1 to {LONGEST_NAME} bytes")));
+        }
+        let Some(known) = Scope::ALL.into_iter().find(|known| known.name() == scope) else {
+            let names = Scope::ALL.map(Scope::name).join(", ");
+            return Err(ApiError::BadRequest(format!("the scope is one of {names}")));
+        };
+        let new = Some(json!({ "scope": scope }));
+        let line = audit(actor, "create", ("token", name), (None, new), self.clock.wall());
+        let made = self.create(name, known, line).await.map_err(|error| not_stored(&error))?;
+        let (token, row) = made.ok_or_else(|| {
+            ApiError::Conflict(format!("there is a token named {name:?} already: revoke it, or choose another name"))
+        })?;
+        Ok(NewTokenDto { name: row.name.into(), scope: row.scope.into(), token: token.expose().to_owned() })
+    }
+
+    /// Revokes a token, and records it; false when there is none of this name.
+    ///
+    /// # Errors
+    /// [`ApiError::NotStored`].
+    pub(crate) async fn revoke_for(&self, actor: &Actor, name: &str) -> Result<bool, ApiError> {
+        let line = audit(actor, "revoke", ("token", name), (None, None), self.clock.wall());
+        self.revoke(name, line).await.map_err(|error| not_stored(&error))
     }
 
     /// Writes now and then when tokens were used last, until `stop`.
@@ -121,6 +168,10 @@ impl ApiTokens {
             }
         }
     }
+}
+
+fn not_stored(error: &StoreError) -> ApiError {
+    ApiError::NotStored(format!("nothing was changed, since the store cannot be written: {error}"))
 }
 
 /// BLAKE3 of a token. The tokens are random and long: nobody finds one from its hash.

@@ -49,7 +49,7 @@ use crate::{
     bans::Bans,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
-    geo::Networks,
+    geo::GeoLookup,
     nodes::{Nodes, Payload},
     runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
@@ -87,8 +87,8 @@ pub(crate) struct ApiBackend {
     pub(crate) usage: Arc<Usage>,
     pub(crate) usage_sync: Arc<UsageSync>,
     pub(crate) store: Arc<dyn Store>,
-    /// Networks and cities of exits, when databases are configured.
-    pub(crate) networks: Option<Arc<Networks>>,
+    /// Countries, networks and cities of addresses, as far as databases are configured.
+    pub(crate) geo: Arc<GeoLookup>,
     pub(crate) dashboard: Arc<DashboardState>,
 }
 
@@ -96,7 +96,7 @@ impl ApiBackend {
     /// A node as the API shows it, with the name of its exit's city.
     pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
         let ip = node.city().and_then(|_| node.record().exit_ip);
-        let city = ip.zip(self.networks.as_ref()).and_then(|(ip, networks)| networks.city_name(ip));
+        let city = ip.and_then(|ip| self.geo.city_name(ip));
         NodeDto { city, ..dto(&self.pool, node) }
     }
 }

@@ -24,7 +24,8 @@ use crate::{
     greeting::Greeting,
     history::HistoryRecorder,
     logs::LogControl,
-    runtime::{AppliedConfig, Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
+    objects::AppliedConfig,
+    runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     sources::Collector,
     store_sync::{sessions::SessionSync, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
@@ -138,19 +139,6 @@ pub(crate) async fn run(
             Ok(())
         }),
     );
-    if let Some(networks) = base.networks.clone() {
-        let pool = Arc::clone(&base.pool);
-        tasks.restarting(
-            "networks",
-            every_time(&stop, networks, move |networks, stop| {
-                let pool = Arc::clone(&pool);
-                async move {
-                    networks.follow(pool, stop).await;
-                    Ok(())
-                }
-            }),
-        );
-    }
     let history = HistoryRecorder::new(
         Arc::clone(&base.pool),
         metrics.clone(),
@@ -164,8 +152,9 @@ pub(crate) async fn run(
     );
     tasks.restarting(
         "geo",
-        every_time(&stop, Arc::clone(&base.geo), |geo, stop| async move {
-            geo.follow(stop).await;
+        every_time(&stop, Arc::new((Arc::clone(&base.geo), Arc::clone(&base.pool))), |parts, stop| async move {
+            let (geo, pool) = &*parts;
+            Arc::clone(geo).follow(Arc::clone(pool), stop).await;
             Ok(())
         }),
     );
@@ -249,7 +238,7 @@ pub(crate) async fn run(
         trials: Arc::new(Semaphore::new(MAX_TRIALS)),
         usage,
         usage_sync: Arc::clone(&usage_sync),
-        networks: base.networks.clone(),
+        geo: Arc::clone(&base.geo),
         tokens,
         store: Arc::clone(&base.store),
         dashboard,

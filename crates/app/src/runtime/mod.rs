@@ -12,16 +12,17 @@ use std::sync::Arc;
 use hezar_gateway::Sessions;
 use hezar_store::Store;
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::spawn_blocking};
 use url::Url;
 
 use crate::{
     config::{Config, ConfigReader, GeoConfig, StoredObject},
     convert,
     dashboard::DashboardState,
-    geo::Countries,
+    geo::{GeoDatabases, GeoLookup},
     logs::{self, LogControl},
     nodes::Nodes,
+    objects::AppliedConfig,
     sources::Collector,
 };
 use api_server::ApiServer;
@@ -29,14 +30,6 @@ use difference::Difference;
 use listeners::Listeners;
 use prober::ProberSlot;
 use reload::ReloadStatus;
-
-/// What is in force.
-pub(crate) struct AppliedConfig {
-    /// The configuration; what needs a restart is as it was at the start.
-    pub(crate) config: Config,
-    /// The objects of the store, those that are left out of the configuration too.
-    pub(crate) objects: Vec<StoredObject>,
-}
 
 /// What an instance consists of, as far as it can be changed while it runs.
 pub(crate) struct Parts {
@@ -48,7 +41,7 @@ pub(crate) struct Parts {
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) prober: Arc<ProberSlot>,
     pub(crate) collector: Arc<Collector>,
-    pub(crate) geo: Arc<Countries>,
+    pub(crate) geo: Arc<GeoLookup>,
     pub(crate) log: Arc<LogControl>,
     pub(crate) api: Arc<ApiServer>,
     pub(crate) dashboard: Arc<DashboardState>,
@@ -89,7 +82,7 @@ impl Runtime {
         let (difference, parts) = (Difference::between(old, new), &self.parts);
         // What may fail comes first, and changes nothing yet.
         let prober = if difference.probe { Some(parts.prober.make(new)?) } else { None };
-        let geo = if difference.geo { Some(Countries::open(new.geo.mmdb.as_deref())?) } else { None };
+        let geo = if difference.geo { Some(open_databases(new.geo.clone()).await?) } else { None };
         let log = if difference.log { Some(logs::parts(&new.log)?) } else { None };
         let api = if difference.api { Some(parts.api.plan(new).await?) } else { None };
         let listeners = parts.listeners.plan(new).await?;
@@ -100,7 +93,8 @@ impl Runtime {
             parts.log.apply(log)?;
         }
         if let Some(geo) = geo {
-            parts.geo.replace(geo);
+            let (lookup, pool) = (Arc::clone(&parts.geo), Arc::clone(&parts.pool));
+            spawn_blocking(move || lookup.replace(geo, &pool)).await?;
         }
         if let Some(api) = api {
             parts.listeners.set_api_address(parts.api.carry_out(api, new));
@@ -117,9 +111,13 @@ impl Runtime {
 
     /// Notes what is in force from now on. What needs a restart stays as it was, so that the next comparison names it again.
     fn set_applied(&self, old: &Config, new: Config, objects: Vec<StoredObject>) {
-        let geo = GeoConfig { mmdb: new.geo.mmdb.clone(), ..old.geo.clone() };
-        let config = Config { data: old.data.clone(), store: old.store.clone(), geo, ..new };
+        let config = Config { data: old.data.clone(), store: old.store.clone(), ..new };
         self.parts.dashboard.configure(&config);
         *self.applied.write() = Arc::new(AppliedConfig { config, objects });
     }
+}
+
+/// Reads databases of addresses, on a thread that serves no requests.
+async fn open_databases(config: GeoConfig) -> anyhow::Result<GeoDatabases> {
+    spawn_blocking(move || GeoDatabases::open(&config)).await?
 }

@@ -9,8 +9,11 @@ use hezar_store::{Store, StoreError, UsageRow};
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+mod list;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use list::list;
 
 /// How often growth is written: as much may be lost when the program is killed.
 const EVERY: Duration = Duration::from_secs(3);
