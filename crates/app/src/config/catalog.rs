@@ -12,11 +12,18 @@ use super::{
 };
 
 /// What is read at the start only, as keys or as the beginnings of keys.
-const FIXED: [&str; 4] = ["data", "store.", "geo.asn_mmdb", "geo.city_mmdb"];
+const FIXED: [&str; 2] = ["data", "store."];
 
 /// Whether a setting, named by its path such as `probe.interval`, can be changed while the instance runs.
 pub(crate) fn is_changeable(path: &str) -> bool {
     !FIXED.iter().any(|fixed| if fixed.ends_with('.') { path.starts_with(fixed) } else { path == *fixed })
+}
+
+/// Whether there is a setting with this path, such as `probe.interval`.
+pub(crate) fn is_setting(path: &str) -> bool {
+    path.split_once('.').is_some_and(|(section, key)| {
+        keys_of(ObjectKind::Setting).iter().any(|known| known.section == section && known.key == key)
+    })
 }
 
 /// Every setting of every section with what is in force.

@@ -36,7 +36,7 @@ use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
-pub(crate) use catalog::{is_changeable, place, schema, settings};
+pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
 pub use log::{LogFormat, LogLevel};
@@ -44,6 +44,7 @@ pub use objects::{ConfigOrigin, ObjectKey, ObjectKind, StoredObject};
 pub use problem::{Problem, Problems};
 pub(crate) use reader::ConfigReader;
 pub use reference::reference;
+pub(crate) use resolve::overlap;
 pub(crate) use show::shown;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
 pub use subscription::SubscriptionConfig;

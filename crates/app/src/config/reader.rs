@@ -9,13 +9,16 @@ use std::{
 
 use anyhow::anyhow;
 
-use super::{Config, Layers, ObjectKey, Problems, StoredObject, resolve};
+use super::{Config, Layers, ObjectKey, ObjectKind, Problem, Problems, StoredObject, resolve};
 
 /// What is changed in every configuration that is read, such as by `--demo`.
 type Adaptation = Arc<dyn Fn(&mut Config) + Send + Sync>;
 
 /// Which objects of the store may be left out when they are wrong, so that the rest can be used.
 pub(crate) type MayLeaveOut<'a> = &'a dyn Fn(&ObjectKey) -> bool;
+
+/// Of how many objects it is tried whether the configuration is good without them.
+const MOST_TRIALS: usize = 500;
 
 /// Where the configuration comes from.
 #[derive(Clone)]
@@ -68,6 +71,12 @@ impl ConfigReader {
         std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))
     }
 
+    /// The data folder, also where the file has mistakes or cannot be read.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        let text = self.text().unwrap_or_default();
+        resolve::data_folder_alone(&text, self.file.as_deref(), &self.layers)
+    }
+
     /// What a text means together with these objects. Objects that are wrong and may be left out are named in
     /// [`Config::left_out`].
     ///
@@ -85,7 +94,10 @@ impl ConfigReader {
             match resolve::config(text, self.file.as_deref(), &self.layers, &objects) {
                 Ok(config) => break config,
                 Err(problems) => {
-                    let gone = leave_out(&mut objects, &problems, may_leave_out);
+                    let mut gone = leave_out_named(&mut objects, &problems, may_leave_out);
+                    if gone.is_empty() {
+                        gone = self.leave_out_cause(text, &mut objects, &problems, may_leave_out);
+                    }
                     if gone.is_empty() {
                         return Err(problems);
                     }
@@ -99,35 +111,62 @@ impl ConfigReader {
         }
         Ok(config)
     }
+
+    /// Takes the one object away without which fewer problems remain, where the problems name places in the file alone: an address that
+    /// both take, or keys that exclude each other. Where no single object is the cause, all are taken away that may be left out.
+    fn leave_out_cause(
+        &self,
+        text: &str,
+        objects: &mut Vec<StoredObject>,
+        problems: &Problems,
+        may_leave_out: MayLeaveOut<'_>,
+    ) -> Vec<Problem> {
+        let mut candidates: Vec<ObjectKey> =
+            objects.iter().map(|object| object.key.clone()).filter(|key| may_leave_out(key)).collect();
+        candidates.sort_by_key(|key| order_of_trial(key.kind));
+        let without = |gone: &[ObjectKey]| -> Vec<StoredObject> {
+            objects.iter().filter(|object| !gone.contains(&object.key)).cloned().collect()
+        };
+        let is_cause = |key: &&ObjectKey| {
+            let rest = without(std::slice::from_ref(*key));
+            match resolve::config(text, self.file.as_deref(), &self.layers, &rest) {
+                Ok(_) => true,
+                Err(left) => left.0.len() < problems.0.len(),
+            }
+        };
+        let cause = candidates.iter().take(MOST_TRIALS).find(is_cause).cloned();
+        let gone = cause.map_or(candidates, |cause| vec![cause]);
+        *objects = without(&gone);
+        gone.iter().map(|key| does_not_fit(key, problems)).collect()
+    }
 }
 
-/// Takes the objects away that are wrong and may be left out; returns why. Where the file alone is named, an object may still be the
-/// cause (an address that both take): then all that may be left out are.
-fn leave_out(
+/// Takes the objects away that problems name and that may be left out; returns why.
+fn leave_out_named(
     objects: &mut Vec<StoredObject>,
     problems: &Problems,
     may_leave_out: MayLeaveOut<'_>,
-) -> Vec<super::Problem> {
+) -> Vec<Problem> {
     let wrong = |object: &StoredObject| problems.0.iter().find(|problem| problem.object.as_ref() == Some(&object.key));
     let named: Vec<_> = objects.iter().filter(|object| may_leave_out(&object.key)).filter_map(wrong).cloned().collect();
-    if !named.is_empty() {
-        objects.retain(|object| !named.iter().any(|problem| problem.object.as_ref() == Some(&object.key)));
-        return named;
+    objects.retain(|object| !named.iter().any(|problem| problem.object.as_ref() == Some(&object.key)));
+    named
+}
+
+/// Why an object is left out that no problem names.
+fn does_not_fit(key: &ObjectKey, problems: &Problems) -> Problem {
+    let why = problems.0.first().map(ToString::to_string).unwrap_or_default();
+    let message = format!("it does not go together with the configuration: {why}");
+    Problem { path: key.to_string(), line: None, object: Some(key.clone()), message }
+}
+
+/// Which objects are tried first: a setting or a listener can make something of the file wrong, others hardly can.
+const fn order_of_trial(kind: ObjectKind) -> u8 {
+    match kind {
+        ObjectKind::Setting => 0,
+        ObjectKind::Listener => 1,
+        ObjectKind::Source | ObjectKind::User | ObjectKind::Subscription => 2,
     }
-    let why = problems.0.first();
-    let (gone, kept): (Vec<_>, Vec<_>) =
-        std::mem::take(objects).into_iter().partition(|object| may_leave_out(&object.key));
-    *objects = kept;
-    let problem = |object: StoredObject| super::Problem {
-        path: object.key.to_string(),
-        line: None,
-        message: format!(
-            "it does not go together with the configuration: {}",
-            why.map(ToString::to_string).unwrap_or_default()
-        ),
-        object: Some(object.key),
-    };
-    gone.into_iter().map(problem).collect()
 }
 
 /// What to do about a configuration file that cannot be read.

@@ -11,7 +11,7 @@ use hezar_core::settings::{Settings, is_public};
 use hezar_gateway::{GatewayConfig, PortRange};
 use hezar_pool::HealthSettings;
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
-use toml::Table;
+use toml::{Table, de::DeTable};
 use url::Url;
 
 use crate::places::DATA_FOLDER;
@@ -71,7 +71,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let folder = path.and_then(Path::parent);
     let beside_file = |path: Option<PathBuf>| path.map(|path| beside(folder, &path));
     // In this order unknown keys are told what is known.
-    let (data, proxy) = (data_folder(&mut root, folder, layers), proxy(root.section("proxy")));
+    let (data, proxy) = (data_folder(root.text("data"), folder, layers), proxy(root.section("proxy")));
     let (probe, health) = probe(root.section("probe"));
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
     let clash: ClashSettings = plain(root.section("clash"));
@@ -111,9 +111,16 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     config
 }
 
-/// What a flag says, else the file, else where such files have their data.
-fn data_folder(root: &mut Section<'_>, folder: Option<&Path>, layers: &Layers) -> PathBuf {
-    let key = root.text("data").filter(|data| !data.is_empty());
+/// The data folder of a configuration text, which is read for the key `data` alone: mistakes elsewhere in it do not matter.
+pub(super) fn data_folder_alone(text: &str, path: Option<&Path>, layers: &Layers) -> PathBuf {
+    let (table, _mistakes) = DeTable::parse_recoverable(text);
+    let key = table.get_ref().get("data").and_then(|value| value.get_ref().as_str()).map(str::to_owned);
+    data_folder(key, path.and_then(Path::parent), layers)
+}
+
+/// What a flag says, else the key of the file, else where such files have their data.
+fn data_folder(key: Option<String>, folder: Option<&Path>, layers: &Layers) -> PathBuf {
+    let key = key.filter(|data| !data.is_empty());
     if let Some(data) = &layers.data {
         return data.clone();
     }
@@ -163,7 +170,8 @@ fn unique_addresses(config: &Config, reading: &Reading<'_>) {
     }
 }
 
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+/// Whether two sockets cannot listen on these addresses at the same time.
+pub(crate) fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
     // `[::]` hears IPv4 too, where the system does not say otherwise.
     let all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());

@@ -116,12 +116,54 @@ fn what_the_file_says_too_is_refused_with_both_places_or_left_out() {
 }
 
 #[test]
-fn an_address_that_a_stored_setting_takes_from_the_file_is_left_out_at_a_start() {
+fn only_the_object_that_takes_an_address_from_the_file_is_left_out() {
     let text = "[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:8001\"\n";
-    let objects = [setting("proxy.listen", json!("127.0.0.1:8001"))];
-    assert!(parse(text, &objects).is_err());
+    let others = [
+        source("mine"),
+        setting("probe.interval", json!("9s")),
+        setting("proxy.attempts", json!(3)),
+        object(ObjectKind::User, "bob", json!({ "password": "x" })),
+        object(ObjectKind::Listener, "side", json!({ "listen": "127.0.0.1:8002", "sources": ["mine"] })),
+    ];
+    let reader = ConfigReader::new(None, Layers::default());
+    for guilty in [setting("proxy.listen", json!("127.0.0.1:8001")), setting("api.listen", json!("0.0.0.0:8001"))] {
+        let objects: Vec<StoredObject> = others.iter().cloned().chain([guilty.clone()]).collect();
+        assert!(parse(text, &objects).is_err());
+        let config = reader.parse(text, &objects, &|_| true).unwrap();
+        let [left_out] = config.left_out.as_slice() else { panic!("{:?}", config.left_out) };
+        assert_eq!(left_out.object.as_ref(), Some(&guilty.key));
+        // Both places are named: the line of the file, and the store.
+        let told = left_out.to_string();
+        for part in ["store: ", &guilty.key.name, "line 3: listener[0].listen", "127.0.0.1:8001"] {
+            assert!(told.contains(part), "missing {part:?} in {told}");
+        }
+        assert_eq!((config.proxy.listen.port(), config.proxy.attempts), (8000, 3));
+        assert_eq!((config.probe.interval, config.proxy.users.len()), (Duration::from_secs(9), 1));
+        assert_eq!((config.sources.len(), config.listeners.len()), (1, 2));
+    }
+}
+
+#[test]
+fn a_stored_key_that_excludes_one_of_the_file_is_left_out_alone() {
+    let text = "[probe]\ncanary_url = \"http://a.test/x\"\ncanary_text = \"known\"\n";
+    let objects = [setting("probe.canary_sha256", json!("ab".repeat(32))), setting("probe.interval", json!("9s"))];
     let config = ConfigReader::new(None, Layers::default()).parse(text, &objects, &|_| true).unwrap();
-    assert_eq!((config.proxy.listen.port(), config.left_out.len()), (8000, 1));
+    assert_eq!(config.left_out.len(), 1);
+    assert_eq!(config.left_out[0].path, "probe.canary_sha256");
+    assert_eq!(config.probe.interval, Duration::from_secs(9));
+}
+
+#[test]
+fn the_data_folder_is_known_of_a_file_with_mistakes() {
+    let path = Some(Path::new("/etc/x/hezar.toml"));
+    for (text, expected) in [
+        ("data = \"/var/h\"\n[proxy\nattempts = \n", "/var/h"),
+        ("[prob]\ninterval = 5\n", "/etc/x/hezar-data"),
+        ("data = \"here\"\n[[source]]\nfil = 1", "/etc/x/here"),
+        ("data = 5\n", "/etc/x/hezar-data"),
+    ] {
+        assert_eq!(resolve::data_folder_alone(text, path, &Layers::default()), Path::new(expected), "{text}");
+    }
 }
 
 #[test]
