@@ -1,12 +1,12 @@
 //! The client of a running instance: what `hezar nodes`, `add`, `remove` and `status` ask through.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{fmt, net::SocketAddr, path::Path, time::Duration};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use hezar_api::ApiToken;
 use hezar_core::Secret;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, body::Bytes, client::conn::http1};
+use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::TcpStream, time::timeout};
@@ -21,6 +21,24 @@ use crate::{
 /// The longest answer read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take until somebody is known to answer at an address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A request that the instance has refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    /// What is wrong with the request, as the instance says it.
+    message: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the instance refused ({}): {}", self.status, self.message)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A running instance that commands can ask.
 #[derive(Debug)]
@@ -48,10 +66,7 @@ impl Remote {
     /// Where the configuration says that an instance listens. When none does, the user hears of the one that runs elsewhere.
     pub(crate) fn configured(config: &Config, user: &UserFolders) -> anyhow::Result<Self> {
         let address = config.api.address().ok_or_else(|| anyhow!("the API is switched off (api.enabled = false)"))?;
-        let elsewhere =
-            Running::of_user(user).filter(|other| std::path::absolute(&config.data).ok().as_ref() != Some(&other.data));
-        let hint = elsewhere.map(|other| format!("; another instance runs: --data {} asks it", other.data.display()));
-        let hint = hint.unwrap_or_default();
+        let hint = elsewhere(config, user);
         let token = match &config.api.token {
             Some(ApiToken(token)) => token.clone(),
             None => token_file(&config.data, &hint)?,
@@ -62,6 +77,11 @@ impl Remote {
     /// Where its API and its page are reached.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether somebody accepts connections at its address.
+    pub(crate) async fn is_reachable(&self) -> bool {
+        matches!(timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await, Ok(Ok(_)))
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
@@ -110,10 +130,10 @@ impl Remote {
         }
         let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let message = error.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
-        bail!("the instance refused ({status}): {message}")
+        Err(Refused { status, message: message.to_owned() }.into())
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
         let stream = TcpStream::connect(self.address).await.with_context(|| {
             format!(
                 "no instance answers on {}: is `hezar run` running with the same configuration?{}",
@@ -154,6 +174,13 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     }
     let loopback = if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
     SocketAddr::new(loopback, address.port())
+}
+
+/// Where the user's instance runs, when it runs elsewhere than this configuration says: as the end of a sentence.
+pub(crate) fn elsewhere(config: &Config, user: &UserFolders) -> String {
+    let other =
+        Running::of_user(user).filter(|other| std::path::absolute(&config.data).ok().as_ref() != Some(&other.data));
+    other.map(|other| format!("; another instance runs: --data {} asks it", other.data.display())).unwrap_or_default()
 }
 
 fn token_file(data: &Path, hint: &str) -> anyhow::Result<Secret> {

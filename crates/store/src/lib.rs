@@ -18,7 +18,7 @@ mod writer;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use error::{Retry, StoreError};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
-pub use open::open;
+pub use open::{in_use, open};
 pub use row::{
     AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow,
     SourceError, SourceNodes, SourceRow, StrangeRow,

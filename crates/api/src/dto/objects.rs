@@ -17,6 +17,8 @@ pub enum ObjectType {
     Listener,
     /// `/users`.
     User,
+    /// `/subscriptions`.
+    Subscription,
 }
 
 /// What is to be done to an object.
@@ -41,7 +43,7 @@ pub struct ChangedBy {
     pub via: &'static str,
 }
 
-/// A source, a listener or a user.
+/// A source, a listener, a user or a subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ObjectDto {
     /// Its name, unique among those of its kind.
@@ -63,6 +65,23 @@ pub struct ObjectDto {
     /// What a source gave last.
     #[serde(default)]
     pub status: Option<SourceDto>,
+    /// The token that was made for a subscription: the last part of its address. Only the answer to its making has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl ObjectType {
+    /// Makes the token of a subscription whose keys have none; `None` when nothing was to be made.
+    pub fn make_missing_token(self, keys: &mut Value) -> Option<String> {
+        let keys = keys.as_object_mut().filter(|_| self == Self::Subscription)?;
+        if keys.get("token").is_some_and(|token| !token.is_null()) {
+            return None;
+        }
+        let bytes: [u8; 16] = rand::random();
+        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        keys.insert("token".to_owned(), token.as_str().into());
+        Some(token)
+    }
 }
 
 /// The parameters of the lists of objects.
@@ -249,4 +268,25 @@ pub struct ConfigStatusDto {
     pub restart: Vec<String>,
     /// Objects of the store that are not in force, and why.
     pub left_out: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_gets_a_token_when_it_has_none() {
+        for mut keys in [json!({ "name": "phone" }), json!({ "token": null })] {
+            let token = ObjectType::Subscription.make_missing_token(&mut keys).unwrap();
+            assert!(token.len() == 32 && keys["token"] == token.as_str(), "{keys}");
+        }
+        let mut given = json!({ "token": "0123456789abcdef" });
+        assert_eq!(ObjectType::Subscription.make_missing_token(&mut given), None);
+        assert_eq!(given["token"], "0123456789abcdef");
+        for mut other in [json!({ "name": "alice" }), json!("text")] {
+            assert_eq!(ObjectType::User.make_missing_token(&mut other), None);
+        }
+    }
 }

@@ -394,6 +394,7 @@ fn source_object() -> ObjectDto {
         value: serde_json::json!({ "name": "mine", "url": "https://a.test/hidden" }),
         address: None,
         status: None,
+        token: None,
     }
 }
 

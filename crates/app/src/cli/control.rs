@@ -40,14 +40,19 @@ pub(crate) enum SourceCommand {
     #[command(after_help = "Example:\n  hezar source edit mine interval=10m tags=paid user_agent=clash.meta")]
     Edit(ObjectArgs),
     /// Switch a source off: it is not read, and what it alone lists is not used
+    #[command(after_help = "Example:\n  hezar source pause mine")]
     Pause(NamedArgs),
     /// Switch a source on again
+    #[command(after_help = "Example:\n  hezar source resume mine")]
     Resume(NamedArgs),
     /// Read a source now
+    #[command(after_help = "Example:\n  hezar source refresh mine")]
     Refresh(NamedArgs),
     /// Say what a source would give; nothing is stored
+    #[command(after_help = "Example:\n  hezar source test mine")]
     Test(NamedArgs),
     /// Remove a source, and what it alone lists
+    #[command(after_help = "Example:\n  hezar source remove mine")]
     Remove(NamedArgs),
 }
 
@@ -83,7 +88,8 @@ pub(crate) enum UserCommand {
     Disable(NamedArgs),
     /// Remove a user
     Remove(NamedArgs),
-    /// Show how much users have moved, by day
+    /// Show how much users have moved in the last 30 days, by day (UTC)
+    #[command(after_help = "Examples:\n  hezar user usage\n  hezar user usage bob --json")]
     Usage(UsageArgs),
 }
 
@@ -94,6 +100,25 @@ pub(crate) struct UsageArgs {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionCommand {
+    /// List all subscriptions, without their tokens
+    List(JsonArgs),
+    /// Add a subscription, and print its address; without a token one is made and shown once
+    #[command(after_help = "Examples:\n  hezar subscription add phone\n  \
+                      hezar subscription add tablet countries=DE,NL top=50 user=alice interval=6h")]
+    Add(ObjectArgs),
+    /// Change a subscription
+    #[command(after_help = "Example:\n  hezar subscription edit phone schemes=vless,trojan top=")]
+    Edit(ObjectArgs),
+    /// Let its address exist again
+    Enable(NamedArgs),
+    /// Let its address not exist, until it is enabled again
+    Disable(NamedArgs),
+    /// Remove a subscription: its address is unknown at once
+    Remove(NamedArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -163,13 +188,13 @@ pub(crate) struct CreateTokenArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// Only changes of this kind: source, listener, user, setting, token, configuration
+    /// Only changes of this kind: source, listener, user, subscription, setting, token, configuration
     #[arg(long)]
     pub(crate) kind: Option<String>,
     /// Only changes of what has this name
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Only changes that this token made
+    /// Only changes that this token made; "command line" while no instance ran
     #[arg(long)]
     pub(crate) who: Option<String>,
     /// How many at most

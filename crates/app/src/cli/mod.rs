@@ -64,20 +64,35 @@ pub(crate) enum Command {
     /// Let the running instance read its configuration again, and apply what differs
     #[command(after_help = "Examples:\n  hezar reload\n  hezar config check && hezar reload")]
     Reload(JsonArgs),
-    /// Sources of the running instance: list, add, change, pause, test, remove
-    #[command(subcommand)]
+    /// Sources: list, add, change, pause, test, remove; of the running instance, or of the store when none runs
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hezar source add mine 'https://example.org/sub?token=x'\n  hezar source list"
+    )]
     Source(SourceCommand),
-    /// Listeners of the running instance: list, add, change, remove
-    #[command(subcommand)]
+    /// Further addresses for clients: list, add, change, remove
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hezar listener add europe listen=127.0.0.1:8001 countries=DE,NL\n  hezar listener list"
+    )]
     Listener(ListenerCommand),
-    /// Users of the running instance: list, add, change, switch off, remove, usage
-    #[command(subcommand)]
+    /// Users of the proxy: list, add, change, switch off, remove, usage
+    #[command(subcommand, after_help = "Examples:\n  hezar user add alice quota.month=50GiB\n  hezar user usage alice")]
     User(UserCommand),
-    /// Settings of the running instance: list, get, set, unset
-    #[command(subcommand)]
+    /// Addresses at which phones and other clients read the nodes that work: list, add, change, switch off, remove
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hezar subscription add phone countries=DE,NL top=50\n  hezar subscription list"
+    )]
+    Subscription(SubscriptionCommand),
+    /// Settings: list, get, set, unset
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hezar settings get probe.interval\n  hezar settings set probe.interval=30s proxy.attempts=8"
+    )]
     Settings(SettingsCommand),
     /// Tokens for the API: list, create, revoke
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hezar token create grafana --scope read")]
     Token(TokenCommand),
     /// Show who changed what, when and how
     #[command(after_help = "Examples:\n  hezar audit\n  hezar audit --kind source --name mine --json")]
@@ -121,7 +136,8 @@ pub(crate) enum Command {
 mod control;
 
 pub(crate) use control::{
-    AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, TokenCommand, UserCommand,
+    AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
+    TokenCommand, UserCommand,
 };
 
 #[derive(Debug, Args)]

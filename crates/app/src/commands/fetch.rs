@@ -2,15 +2,17 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use hezar_api::{FetchReport, FetchRequest, FetchedDto};
+use hezar_api::{FetchReport, FetchRequest, FetchedDto, PreviewReport};
 
 use crate::{
     api::on_demand::fetched,
     base::Base,
     cli::FetchArgs,
-    config::{Config, ConfigReader},
+    config::{Config, ConfigReader, ObjectKey, ObjectKind},
     instance::StoreTask,
-    logs, output,
+    logs::{self, LogControl},
+    objects::EditError,
+    output,
     remote::Remote,
     sources::Collector,
 };
@@ -18,18 +20,31 @@ use crate::{
 /// How long the running instance may take.
 pub(super) const LONGEST: Duration = Duration::from_secs(600);
 
+/// Reads sources into the store of this configuration, which no instance uses.
 pub(super) async fn fetch(config: Config, reader: ConfigReader, args: FetchArgs) -> anyhow::Result<ExitCode> {
-    let _log = logs::quiet(&config.log)?;
-    let mut base = Base::open(config, &reader).await?;
-    let store_task = StoreTask::start(&mut base);
-    let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
-    let asked = if args.sources.is_empty() { base.config.sources.len() } else { args.sources.len() };
+    let (sources, nodes) = read_sources(config, &reader, &args.sources, args.output.json).await?;
+    print(&sources, args.output.json)?;
+    if !args.output.json {
+        output::line(format!("{} in the store", output::count(nodes, "node")))?;
+    }
+    Ok(code(&sources))
+}
+
+/// What the named sources gave, or all when none is named, and how many nodes are in the store since.
+pub(super) async fn read_sources(
+    config: Config,
+    reader: &ConfigReader,
+    names: &[String],
+    is_quiet: bool,
+) -> anyhow::Result<(Vec<FetchedDto>, usize)> {
+    let (_log, base, store_task, collector) = open(config, reader).await?;
+    let asked = if names.is_empty() { base.config.sources.len() } else { names.len() };
     if asked == 0 {
         output::note("no sources: `hezar init` writes a configuration with some, or add [[source]] tables");
     }
-    let bar = output::progress(asked as u64, "fetching", args.output.json);
+    let bar = output::progress(asked as u64, "fetching", is_quiet);
     let read = collector
-        .once(&args.sources, |reading| {
+        .once(names, |reading| {
             bar.set_message(reading.row.name.to_string());
             bar.inc(1);
         })
@@ -37,12 +52,27 @@ pub(super) async fn fetch(config: Config, reader: ConfigReader, args: FetchArgs)
     bar.finish_and_clear();
     store_task.node_sync.write_all().await?;
     store_task.finish(&*base.store).await?;
-    let sources: Vec<_> = read?.iter().map(fetched).collect();
-    print(&sources, args.output.json)?;
-    if !args.output.json {
-        output::line(format!("{} in the store", output::count(base.pool.snapshot().counts().total(), "node")))?;
-    }
-    Ok(code(&sources))
+    Ok((read?.iter().map(fetched).collect(), base.pool.snapshot().counts().total()))
+}
+
+/// What a source would give. Nothing of it is stored.
+pub(super) async fn preview(config: Config, reader: &ConfigReader, name: &str) -> anyhow::Result<PreviewReport> {
+    let (_log, base, store_task, collector) = open(config, reader).await?;
+    let report = match base.config.sources.iter().find(|source| source.name == name) {
+        Some(source) => collector.preview(source, &base.config).await.map_err(Into::into),
+        None => Err(EditError::Missing(ObjectKey::new(ObjectKind::Source, name)).into()),
+    };
+    store_task.finish(&*base.store).await?;
+    report
+}
+
+/// The store with its writer, and what reads sources.
+async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<(LogControl, Base, StoreTask, Collector)> {
+    let log = logs::quiet(&config.log)?;
+    let mut base = Base::open(config, reader).await?;
+    let store_task = StoreTask::start(&mut base);
+    let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
+    Ok((log, base, store_task, collector))
 }
 
 /// Asks the running instance, which has the store, to do it.

@@ -3,25 +3,25 @@
 use std::{io::Read, process::ExitCode};
 
 use anyhow::{Context, bail};
-use hezar_api::{
-    AddReport, BanDto, LiftReport, LiftRequest, NodesQuery, ReloadReport, RemoveReport, RemoveRequest, Saved,
-};
+use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, ReloadReport, RemoveReport, RemoveRequest, Saved};
+use hyper::StatusCode;
+use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::{
     cli::{AddArgs, BansArgs, JsonArgs, RemoveArgs},
-    output,
-    remote::Remote,
+    output::{self, Misuse},
+    remote::{Refused, Remote},
 };
 
 /// The most that is added at a time, in bytes: what the API takes.
 const MAX_INPUT: u64 = 32 << 20;
 
-/// The query string of the filters that are set.
-pub(super) fn encode(query: &NodesQuery) -> anyhow::Result<String> {
+/// The query string of the parameters that are set.
+pub(super) fn encode(query: &(impl Serialize + ?Sized)) -> anyhow::Result<String> {
     let mut text = form_urlencoded::Serializer::new(String::new());
     if let serde_json::Value::Object(fields) = serde_json::to_value(query)? {
-        for (name, value) in fields {
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             text.append_pair(&name, &value);
         }
@@ -118,7 +118,7 @@ fn say_if_behind(stored: bool) {
 
 /// `hezar reload`.
 pub(super) async fn reload(remote: Remote, args: JsonArgs) -> anyhow::Result<ExitCode> {
-    let report: ReloadReport = remote.post("/api/v1/reload", "{}").await?;
+    let report: ReloadReport = remote.post("/api/v1/reload", "{}").await.map_err(as_misconfigured)?;
     if args.json {
         output::json(&report)?;
         return Ok(ExitCode::SUCCESS);
@@ -133,4 +133,12 @@ pub(super) async fn reload(remote: Remote, args: JsonArgs) -> anyhow::Result<Exi
         output::line(format!("needs a restart: {key}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A configuration with mistakes ends with the same exit code as in every other command.
+fn as_misconfigured(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) if refused.status == StatusCode::BAD_REQUEST => Misuse(refused.to_string()).into(),
+        _ => error,
+    }
 }

@@ -2,18 +2,17 @@
 
 use std::process::ExitCode;
 
-use hezar_api::{AuditDto, ChangeReport, ListDto, NewTokenDto, SettingDto, TokenDto};
+use hezar_api::{AuditParameters, SettingDto, TokenRequest};
 use serde_json::{Map, Value, json};
 
-use super::values::{percent_encoded, typed};
+use super::{control_plane::ControlPlane, values::typed};
 use crate::{
     cli::{AuditArgs, JsonArgs, SettingsCommand, TokenCommand},
     output::{self, Misuse},
-    remote::Remote,
 };
 
-pub(super) async fn settings(remote: Remote, command: SettingsCommand) -> anyhow::Result<ExitCode> {
-    let all: Vec<SettingDto> = remote.get("/api/v1/settings").await?;
+pub(super) async fn settings(plane: &dyn ControlPlane, command: SettingsCommand) -> anyhow::Result<ExitCode> {
+    let all = plane.settings().await?;
     match command {
         SettingsCommand::List(args) => list(&all, args),
         SettingsCommand::Get(args) => show(find(&all, &args.key)?, args.output),
@@ -25,11 +24,12 @@ pub(super) async fn settings(remote: Remote, command: SettingsCommand) -> anyhow
                     .ok_or_else(|| Misuse(format!("{assignment:?} is no KEY=VALUE, such as probe.interval=30s")))?;
                 values.insert(key.to_owned(), value_of(find(&all, key)?, text));
             }
-            change(&remote, values, args.output).await
+            change(plane, values, args.output).await
         }
         SettingsCommand::Unset(args) => {
-            let values = args.keys.iter().map(|key| (key.clone(), Value::Null)).collect();
-            change(&remote, values, args.output).await
+            let null = |key: &String| Ok((find(&all, key)?.key.clone(), Value::Null));
+            let values = args.keys.iter().map(null).collect::<anyhow::Result<_>>()?;
+            change(plane, values, args.output).await
         }
     }
 }
@@ -53,8 +53,8 @@ fn find<'a>(all: &'a [SettingDto], key: &str) -> anyhow::Result<&'a SettingDto> 
         .ok_or_else(|| Misuse(format!("there is no setting {key:?}{}; `hezar settings list` shows all", near())).into())
 }
 
-async fn change(remote: &Remote, values: Map<String, Value>, output: JsonArgs) -> anyhow::Result<ExitCode> {
-    let report: ChangeReport = remote.patch("/api/v1/settings", Value::Object(values).to_string()).await?;
+async fn change(plane: &dyn ControlPlane, values: Map<String, Value>, output: JsonArgs) -> anyhow::Result<ExitCode> {
+    let report = plane.change_settings(values).await?;
     if output.json {
         output::json(&report)?;
     } else if report.changed.is_empty() {
@@ -112,10 +112,10 @@ fn show(setting: &SettingDto, args: JsonArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn token(remote: Remote, command: TokenCommand) -> anyhow::Result<ExitCode> {
+pub(super) async fn token(plane: &dyn ControlPlane, command: TokenCommand) -> anyhow::Result<ExitCode> {
     match command {
         TokenCommand::List(args) => {
-            let tokens: Vec<TokenDto> = remote.get("/api/v1/tokens").await?;
+            let tokens = plane.tokens().await?;
             if args.json {
                 tokens.iter().try_for_each(output::json)?;
                 return Ok(ExitCode::SUCCESS);
@@ -129,8 +129,7 @@ pub(super) async fn token(remote: Remote, command: TokenCommand) -> anyhow::Resu
             output::line(table.to_string())?;
         }
         TokenCommand::Create(args) => {
-            let body = json!({ "name": args.name, "scope": args.scope }).to_string();
-            let made: NewTokenDto = remote.post("/api/v1/tokens", body).await?;
+            let made = plane.create_token(TokenRequest { name: args.name, scope: args.scope }).await?;
             if args.output.json {
                 output::json(&made)?;
             } else {
@@ -139,8 +138,7 @@ pub(super) async fn token(remote: Remote, command: TokenCommand) -> anyhow::Resu
             }
         }
         TokenCommand::Revoke(args) => {
-            let path = format!("/api/v1/tokens/{}", percent_encoded(&args.name));
-            let report: ChangeReport = remote.delete(&path, String::new()).await?;
+            let report = plane.revoke_token(&args.name).await?;
             if args.output.json {
                 output::json(&report)?;
             } else {
@@ -151,12 +149,10 @@ pub(super) async fn token(remote: Remote, command: TokenCommand) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn audit(remote: Remote, args: AuditArgs) -> anyhow::Result<ExitCode> {
-    let filters = [("kind", &args.kind), ("name", &args.name), ("who", &args.who)];
-    let given = filters.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-    let filter: String = given.map(|(key, value)| format!("&{key}={}", percent_encoded(value))).collect();
-    let lines: ListDto<AuditDto> = remote.get(&format!("/api/v1/audit?limit={}{filter}", args.limit)).await?;
-    if args.output.json {
+pub(super) async fn audit(plane: &dyn ControlPlane, args: AuditArgs) -> anyhow::Result<ExitCode> {
+    let AuditArgs { kind, name, who, limit, output } = args;
+    let lines = plane.audit(AuditParameters { kind, name, who, cursor: None, limit: Some(limit.into()) }).await?;
+    if output.json {
         lines.items.iter().try_for_each(output::json)?;
         return Ok(ExitCode::SUCCESS);
     }

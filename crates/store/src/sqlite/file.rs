@@ -53,16 +53,25 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .map_err(|e| failed(&lock_path, e))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.take(20).read_to_string(&mut text);
-            return Err(StoreError::InUse { path: path.to_owned(), pid: text.trim().parse().ok() });
-        }
+        Err(TryLockError::WouldBlock) => return Err(held(path, file)),
         Err(TryLockError::Error(error)) => return Err(failed(&lock_path, error)),
     }
     // The number is only for the message above; without it the lock is as good.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// Says which process holds the lock of `path`; `None` when none does.
+pub(crate) fn in_use(path: &Path) -> Option<StoreError> {
+    let file = File::open(beside(path, ".lock")).ok()?;
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| held(path, file))
+}
+
+/// The error that names the process which holds the lock, as that process has written it into the lock file.
+fn held(path: &Path, lock: File) -> StoreError {
+    let mut text = String::new();
+    let _ = lock.take(20).read_to_string(&mut text);
+    StoreError::InUse { path: path.to_owned(), pid: text.trim().parse().ok() }
 }
 
 /// Creates the empty file that a backup is written to; it takes its name when it is complete.

@@ -32,6 +32,8 @@ use crate::{
     UsageQuery, UsageRow,
 };
 
+pub(crate) use file::in_use;
+
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
 
