@@ -1,14 +1,12 @@
 //! Merging lists: what follows for the nodes when a source lists them, or lists them no longer.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use hezar_core::{Label, Listing, NodeId, NodeSpec, OptionalTime, Record, SourceName, Timestamp};
-use smallvec::SmallVec;
 
-use super::{Pool, by_id::NodeById};
+use super::Pool;
 use crate::{
-    Applied, ChangeKind, ChangedNode, INSECURE, LeftOut, Node, Restored,
-    index::Index,
+    Applied, ChangeKind, ChangedNode, LeftOut, Node,
     node::Facts,
     sources::{SlotSet, SourceTable},
 };
@@ -26,7 +24,7 @@ struct Room {
 
 impl Applied {
     /// Counts a node that was listed, and says what became of it.
-    fn count(&mut self, id: NodeId, new: bool, changed: bool) -> Option<ChangedNode> {
+    pub(super) fn count(&mut self, id: NodeId, new: bool, changed: bool) -> Option<ChangedNode> {
         self.added += usize::from(new);
         self.updated += usize::from(changed && !new);
         (new || changed).then_some(ChangedNode { id, kind: if new { ChangeKind::Added } else { ChangeKind::Listing } })
@@ -173,127 +171,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         false
     }
 
-    pub(crate) fn drop_source(&self, name: &SourceName, now: Timestamp) -> Applied {
-        let mut table = self.sources.lock();
-        let Some(source) = table.sources.remove(name) else { return Applied::default() };
-        let members: Vec<u32> = source.members.into_iter().collect();
-        self.change_kept(&table, name, None);
-        let unlisted = self.unlist(&mut table, name, &members, None, now);
-        Applied { unlisted, ..Applied::default() }
-    }
-
-    pub(crate) fn remove(&self, ids: &[NodeId]) -> Applied {
-        let removed = self.remove_all(&mut self.sources.lock(), ids);
-        Applied { removed, ..Applied::default() }
-    }
-
-    pub(crate) fn restore(&self, nodes: Vec<Restored>, now: Timestamp) -> Applied {
-        let mut applied = Applied::default();
-        let mut table = self.sources.lock();
-        let mut rest = nodes.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut news = Vec::new();
-            let mut index = self.index.lock();
-            for Restored { id, spec, label, sources, kept_from, record } in rest.by_ref().take(SLICE) {
-                if table.banned.contains(&id) {
-                    continue;
-                }
-                let known = self.node(id);
-                let new = known.is_none();
-                let node = known.unwrap_or_else(|| {
-                    let record = record.no_later_than(now);
-                    let node = Arc::new(Node::new(id, spec, label.clone(), &record, now));
-                    self.atlas.locate(&node);
-                    self.insert(&mut table, &mut index, &node);
-                    node
-                });
-                let listings: SmallVec<[_; 1]> = sources.iter().map(|listing| table.listing(listing)).collect();
-                let changed = node.relist(|facts| {
-                    if let Some(kept) = kept_from.filter(|_| new) {
-                        facts.set_kept_from(Some(Arc::new(kept)));
-                    }
-                    let mut changed = false;
-                    for listing in &listings {
-                        changed |= join(facts, listing, &label);
-                    }
-                    if facts.listings.is_empty() {
-                        let since = facts.unlisted_since().get().unwrap_or(now);
-                        facts.set_unlisted_since(since.into());
-                    }
-                    changed
-                });
-                if changed && index.has_filters() {
-                    index.place(&node);
-                }
-                for listing in &sources {
-                    table.source(&listing.source).members.insert(node.slot());
-                }
-                if node.relist(|facts| facts.listings.is_empty()) {
-                    table.unlisted.insert(node.slot());
-                } else {
-                    table.unlisted.remove(&node.slot());
-                }
-                news.extend(applied.count(id, new, changed));
-            }
-            self.publish(&index);
-            drop(index);
-            self.watchers.notify(&news);
-        }
-        applied
-    }
-
-    pub(crate) fn forget(&self, now: Timestamp) -> usize {
-        let mut table = self.sources.lock();
-        let mut old = Vec::new();
-        {
-            let index = self.index.lock();
-            let unlisted = table.unlisted.iter().filter_map(|slot| index.node_at(*slot));
-            old.extend(unlisted.filter(|node| node.forgettable(now, &self.rules())).map(|node| node.id()));
-        }
-        let forgotten = self.remove_all(&mut table, &old);
-        // The bound may have become smaller since the store was filled.
-        let beyond = self.snapshot().counts().total().saturating_sub(self.rules().bounds.total);
-        forgotten + self.make_room(&mut table, beyond, &HashSet::default())
-    }
-
-    fn insert(&self, table: &mut SourceTable, index: &mut Index<D>, node: &Arc<Node<D>>) {
-        if node.insecure() && !self.rules().allow_insecure {
-            node.set_unsupported(Some(INSECURE.into()));
-        }
-        if let Some(annotation) = table.annotations.get(&node.id()) {
-            node.set_annotation(Some(Arc::clone(annotation)));
-        }
-        self.shard(node.id()).write().insert(NodeById(Arc::clone(node)));
-        table.count_server(node);
-        index.add(Arc::clone(node));
-    }
-
-    pub(crate) fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {
-        self.shard(id).write().take(&id).map(|node| node.0)
-    }
-
-    /// Frees the slots of nodes that have been taken out of the index.
-    pub(crate) fn discard(&self, table: &mut SourceTable, nodes: &[Arc<Node<D>>]) {
-        if nodes.is_empty() {
-            return;
-        }
-        let mut index = self.index.lock();
-        for node in nodes {
-            table.unlisted.remove(&node.slot());
-            table.uncount_server(node);
-            for listing in node.sources() {
-                table.source(&listing.source).members.remove(&node.slot());
-            }
-            index.remove(node);
-        }
-        self.publish(&index);
-        drop(index);
-        let news: Vec<_> = nodes.iter().map(|node| ChangedNode { id: node.id(), kind: ChangeKind::Removed }).collect();
-        self.watchers.notify(&news);
-    }
-
     /// Takes a source off nodes; returns how many are listed by none now. They remember the listing in `keep`.
-    fn unlist(
+    pub(super) fn unlist(
         &self,
         table: &mut SourceTable,
         name: &str,
@@ -330,7 +209,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Changes what nodes keep from a source that listed them last: its permission, or nothing when it is gone.
-    fn change_kept(&self, table: &SourceTable, name: &str, kept: Option<&Arc<Listing>>) {
+    pub(super) fn change_kept(&self, table: &SourceTable, name: &str, kept: Option<&Arc<Listing>>) {
         let mut news = Vec::new();
         for slot in &table.unlisted {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
@@ -362,7 +241,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 }
 
 /// Adds a source to a node's listings; says whether anything changed. The first source that names a node names it.
-fn join(facts: &mut Facts, listing: &Arc<Listing>, label: &Label) -> bool {
+pub(super) fn join(facts: &mut Facts, listing: &Arc<Listing>, label: &Label) -> bool {
     facts.set_unlisted_since(OptionalTime::NONE);
     let place = facts.listings.iter().position(|known| known.source == listing.source);
     let first = place == Some(0) || (place.is_none() && facts.listings.is_empty());
