@@ -50,7 +50,9 @@ pub(super) fn to_u32(number: i64) -> u32 {
 /// A JSON array of ids, for `json_each`.
 pub(super) fn id_array<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
     use std::fmt::Write;
-    let mut text = String::from("[");
+    let ids = ids.into_iter();
+    let mut text = String::with_capacity(ids.size_hint().0 * 35 + 2);
+    text.push('[');
     for id in ids {
         let separator = if text.len() == 1 { "" } else { "," };
         let _ = write!(text, "{separator}\"{id}\"");
