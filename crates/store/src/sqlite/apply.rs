@@ -252,7 +252,7 @@ async fn in_sizes<T>(
     Ok(())
 }
 
-/// Must follow `queries::RECORD`. Without `..`: a field that is added must be written here.
+/// Must follow the order of `queries::MEASURED`. Without `..`: a field that is added must be written here.
 fn bind_record<'q>(query: Statement<'q>, record: &Record) -> Statement<'q> {
     let Record {
         state,

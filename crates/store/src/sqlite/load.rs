@@ -83,12 +83,12 @@ fn node(row: &SqliteRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
     let fields = Fields::split(row.try_get(2)?);
     let Some((id, record)) = fields.id().zip(fields.record()) else {
         let [name, ..] = fields.0;
-        return Ok(Err(StrangeRow { id: name.into(), since: fields.time(18) }));
+        return Ok(Err(StrangeRow { id: name.into(), since: fields.time(19) }));
     };
     let uri = Secret::new(row.try_get::<&str, _>(0)?);
     let label = row.try_get::<&str, _>(1)?.into();
     let kept_from = fields.text(20).map(Into::into);
-    Ok(Ok(NodeRow { id, uri, label, kept_from, unreadable_since: fields.time(18), record }))
+    Ok(Ok(NodeRow { id, uri, label, kept_from, unreadable_since: fields.time(19), record }))
 }
 
 /// The joined texts of a row, in the order of `queries::SELECT_NODES`; an empty one says that there is no value.
@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
             exit_seen: self.time(16),
             country: self.text(8).and_then(|text| text.as_bytes().try_into().ok()),
             failure: stage.zip(self.code(9)).map(|(stage, code)| LastFailure { stage, code }),
-            http_ability: HttpAbility::from_byte(self.number(19).unwrap_or_default()),
+            http_ability: HttpAbility::from_byte(self.number(18).unwrap_or_default()),
             unsupported: self.code(10),
             quarantine: self.code(11).map(|code| Quarantine { code, since: self.time(12).unwrap_or_default() }),
         })

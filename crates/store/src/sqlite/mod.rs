@@ -37,6 +37,11 @@ pub(crate) use file::in_use;
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
 
+/// What the writing connection keeps of the file in memory (`PRAGMA cache_size`, in KiB when negative): upper pages of its indexes.
+const WRITER_CACHE: &str = "-16384";
+/// What each reading connection keeps: it reads every page once, in order.
+const READER_CACHE: &str = "-2048";
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -72,14 +77,15 @@ impl Sqlite {
                 None
             }
         };
-        let pool = |connections| {
+        let pool = |connections, cache| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                .connect_lazy_with(options(path, access))
+                .connect_lazy_with(options(path, access, cache))
         };
-        let store = Self { path: path.to_owned(), access, writer: pool(1), reader: pool(2), lock: Mutex::new(lock) };
+        let (writer, reader) = (pool(1, WRITER_CACHE), pool(2, READER_CACHE));
+        let store = Self { path: path.to_owned(), access, writer, reader, lock: Mutex::new(lock) };
         let mut connection = store.writer.acquire().await.map_err(|e| store.error(e))?;
         match access {
             Access::Exclusive => schema::upgrade(&mut connection, path).await?,
@@ -108,14 +114,14 @@ impl Sqlite {
     }
 }
 
-fn options(path: &Path, access: Access) -> SqliteConnectOptions {
+fn options(path: &Path, access: Access, cache: &'static str) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(Duration::from_secs(5))
         // The default of 50 rows makes loading wait for the other thread all the time.
         .row_buffer_size(2048)
         .pragma("temp_store", "MEMORY")
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", cache)
         .disable_statement_logging();
     match access {
         Access::Exclusive => options

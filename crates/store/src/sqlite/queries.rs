@@ -14,9 +14,9 @@ pub(super) const COUNT_OUR_TABLES: &str =
 pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
 pub(super) const BACKUP: &str = "VACUUM INTO ?";
 
-/// What is read of a node besides its link and its name, in the order in which `load::node` reads. The last one may be any text.
-const NODE: [&str; 21] = [
-    "id",
+/// The measured columns, in the order of `apply::bind_record` behind `healthy`, and of `load::Fields::record`. `healthy` follows
+/// from the state and is only written.
+const MEASURED: [&str; 18] = [
     "state",
     "failures",
     "last_ok",
@@ -34,19 +34,22 @@ const NODE: [&str; 21] = [
     "error_rate",
     "exit_seen",
     "failure_stage",
-    "unreadable_since",
     "http_ability",
-    "kept_from",
 ];
-/// How many texts [`SELECT_NODES`] joins.
-pub(super) const NODE_FIELDS: usize = NODE.len();
+/// How many columns of a node are written with its record.
+const RECORD_COLUMNS: usize = 1 + MEASURED.len();
+
+/// How many texts [`SELECT_NODES`] joins: the id, what is measured, since when the row is unreadable, and the source that it is kept
+/// from, which may be any text and therefore comes last.
+pub(super) const NODE_FIELDS: usize = MEASURED.len() + 3;
 /// What stands between them: ASCII's unit separator.
 pub(super) const SEPARATOR: char = '\u{1f}';
 /// The link, the name, and all the rest joined to one text, in which nothing is an empty text: SQLx copies every value of a row by
-/// itself, and a million rows have 21 million.
+/// itself, and a million rows have 21 million. `concat` takes NULL for an empty text, and joins all in one step.
 pub(super) static SELECT_NODES: LazyLock<String> = LazyLock::new(|| {
-    let fields = NODE.map(|field| format!("coalesce({field}, '')")).join(" || char(31) || ");
-    format!("SELECT uri, label, {fields} FROM proxies")
+    let columns = ["id"].into_iter().chain(MEASURED).chain(["unreadable_since", "kept_from"]);
+    let fields: Vec<_> = columns.collect();
+    format!("SELECT uri, label, concat({}) FROM proxies", fields.join(", char(31), "))
 });
 /// Must follow the order in which `load::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
@@ -121,8 +124,8 @@ pub(super) static PUT_NODES: LazyLock<[String; 3]> = LazyLock::new(|| {
             "INSERT INTO proxies (id, uri, label, kept_from, unreadable_since, {}) VALUES {} ON CONFLICT (id) DO UPDATE \
              SET uri = excluded.uri, label = excluded.label, kept_from = excluded.kept_from, \
              unreadable_since = excluded.unreadable_since, {}",
-            RECORD.join(", "),
-            tuples(rows, 5 + RECORD.len()),
+            record_list(),
+            tuples(rows, 5 + RECORD_COLUMNS),
             assignments("excluded"),
         )
     })
@@ -133,38 +136,24 @@ pub(super) static PUT_RECORD: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|rows| {
         format!(
             "WITH news (id, {}) AS (VALUES {}) UPDATE proxies SET {} FROM news WHERE proxies.id = news.id",
-            RECORD.join(", "),
-            tuples(rows, 1 + RECORD.len()),
+            record_list(),
+            tuples(rows, 1 + RECORD_COLUMNS),
             assignments("news"),
         )
     })
 });
 
-/// The measured columns, in the order of `apply::bind_record`.
-const RECORD: [&str; 19] = [
-    "healthy",
-    "state",
-    "failures",
-    "last_ok",
-    "last_checked",
-    "first_seen",
-    "latency_us",
-    "exit_ip",
-    "country",
-    "last_error",
-    "unsupported",
-    "quarantine",
-    "quarantined_at",
-    "dead_since",
-    "unlisted_since",
-    "error_rate",
-    "exit_seen",
-    "failure_stage",
-    "http_ability",
-];
+/// The columns that are written with a record.
+fn record_columns() -> impl Iterator<Item = &'static str> {
+    ["healthy"].into_iter().chain(MEASURED)
+}
+
+fn record_list() -> String {
+    record_columns().collect::<Vec<_>>().join(", ")
+}
 
 fn assignments(from: &str) -> String {
-    RECORD.map(|column| format!("{column} = {from}.{column}")).join(", ")
+    record_columns().map(|column| format!("{column} = {from}.{column}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `(?, ?), (?, ?)`.
