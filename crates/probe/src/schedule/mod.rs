@@ -66,18 +66,32 @@ pub struct Schedule {
     planned: Vec<(NodeId, Timestamp)>,
 }
 
+/// The room that an empty queue keeps.
+const QUEUE_ROOM: usize = 64;
 /// The pause of a dead node that may be back, as a share of an interval, while saved probes last.
 const SAVED_PAUSE: f32 = 0.4;
 /// With fewer routable nodes than this, nodes that flap are probed as often as others: they are a good part of what there is.
 const SCARCE: usize = 32;
 
+/// A place in a queue. A million nodes may be due at once.
 #[derive(Clone, Copy, Debug)]
 struct ReadyNode {
     slot: Slot,
     stamp: u32,
-    since: Timestamp,
-    /// The host for which it has waited already.
-    waited_for: Option<ServerKey>,
+    /// The host for which it has waited already; key 0 = none.
+    host: ServerKey,
+}
+
+const _: () = assert!(size_of::<ReadyNode>() <= 16);
+
+impl ReadyNode {
+    const fn new(slot: Slot, stamp: u32) -> Self {
+        Self { slot, stamp, host: ServerKey(0) }
+    }
+
+    fn waited_for(self) -> Option<ServerKey> {
+        Some(self.host).filter(|host| host.0 != 0)
+    }
 }
 
 impl Schedule {
@@ -212,7 +226,7 @@ impl Schedule {
             let ready = self.pop(now)?;
             let Some(entry) = self.entries.at_mut(ready.slot).filter(|e| e.stamp == ready.stamp && !e.running) else {
                 // It has left its place since it was let go: the next one that waits for the same host has its turn.
-                if let Some(host) = ready.waited_for {
+                if let Some(host) = ready.waited_for() {
                     self.unpark(host);
                 }
                 continue;
@@ -221,7 +235,7 @@ impl Schedule {
                 self.put_off(ready, due, now);
                 continue;
             }
-            let urgent = entry.demanded || ready.waited_for.is_some();
+            let urgent = entry.demanded || ready.waited_for().is_some();
             if let Some(host) = entry.server()
                 && self.servers.start(host, ready, urgent, now).is_none()
             {
@@ -263,7 +277,7 @@ impl Schedule {
     fn put_off(&mut self, ready: ReadyNode, due: Timestamp, now: Timestamp) {
         self.saved.add(due.since(now).div_duration_f32(self.intervals.interval));
         self.queue(ready.slot, Some(due), now);
-        if let Some(host) = ready.waited_for {
+        if let Some(host) = ready.waited_for() {
             self.unpark(host);
         }
     }
@@ -364,9 +378,7 @@ impl Schedule {
         self.planned.push((entry.id, entry.due));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, slot))),
-            _ => {
-                self.ready[rank(entry)].push_back(ReadyNode { slot, stamp: self.stamps, since: now, waited_for: None })
-            }
+            _ => self.ready[rank(entry)].push_back(ReadyNode::new(slot, self.stamps)),
         }
     }
 
@@ -381,23 +393,34 @@ impl Schedule {
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.at(slot).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(ReadyNode { slot, stamp, since: due, waited_for: None });
+                self.ready[rank(entry)].push_back(ReadyNode::new(slot, stamp));
             }
         }
     }
 
     fn pop(&mut self, now: Timestamp) -> Option<ReadyNode> {
         self.turn = !self.turn;
-        if self.turn {
-            let patience = self.intervals.interval;
-            let overdue =
-                |queue: &VecDeque<ReadyNode>| queue.front().map(|r| r.since).filter(|s| now.since(*s) > patience);
-            let oldest = (0..RANKS).filter_map(|r| overdue(&self.ready[r]).map(|since| (since, r))).min();
-            if let Some((_, rank)) = oldest {
-                return self.ready[rank].pop_front();
-            }
+        let overdue = if self.turn { self.longest_overdue(now) } else { None };
+        let rank = overdue.or_else(|| self.ready.iter().position(|queue| !queue.is_empty()))?;
+        let queue = self.ready.get_mut(rank)?;
+        let popped = queue.pop_front();
+        if queue.is_empty() {
+            // After a large change the room is given back.
+            queue.shrink_to(QUEUE_ROOM);
         }
-        self.ready.iter_mut().find_map(VecDeque::pop_front)
+        popped
+    }
+
+    /// The rank whose first node has waited longest, if that is more than an interval. A place that its node has left counts as the
+    /// oldest, so that it does not hide those behind it.
+    fn longest_overdue(&self, now: Timestamp) -> Option<usize> {
+        let since = |ready: &ReadyNode| {
+            let entry = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp);
+            entry.map_or(Timestamp(0), |entry| entry.due)
+        };
+        let fronts = self.ready.iter().enumerate().filter_map(|(rank, queue)| Some((since(queue.front()?), rank)));
+        let overdue = fronts.filter(|(since, _)| now.since(*since) > self.intervals.interval);
+        overdue.min().map(|(_, rank)| rank)
     }
 
     /// A probe to this server is over: one that waited for it may go.
@@ -414,7 +437,7 @@ impl Schedule {
     fn unpark(&mut self, host: ServerKey) {
         while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry)].push_front(ReadyNode { waited_for: Some(host), ..ready });
+                self.ready[rank(entry)].push_front(ReadyNode { host, ..ready });
                 return;
             }
         }

@@ -387,3 +387,13 @@ fn the_pause_of_a_dead_node_counts_from_the_beginning_of_its_probe() {
         schedule.advance(1, at(due));
     }
 }
+
+#[test]
+fn a_place_that_its_node_has_left_hides_nobody_behind_it() {
+    let mut schedule = Schedule::new(intervals());
+    (0..2).for_each(|n| schedule.upsert(id(n), health(State::Dead), at(0), 0));
+    schedule.remove(id(0));
+    (2..100).for_each(|n| schedule.upsert(id(n), health(State::Healthy), at(61), 0));
+    let first: Vec<_> = (0..2).filter_map(|_| schedule.next(at(61))).collect();
+    assert!(first.contains(&id(1)));
+}
