@@ -8,13 +8,17 @@
 //!
 //! Readers see [`ExitTable`]; [`ExitTableWriter`] knows where each exit is in it, and changes it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use hezar_core::{ExitKey, NetworkKey};
 use smallvec::SmallVec;
 
 use super::{
     chunked::Chunked,
+    slot_list::SlotList,
     sorted::Sorted,
     view::{key, slot_of},
 };
@@ -27,7 +31,8 @@ const ROWS: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
     exit: Option<ExitKey>,
-    slots: SmallVec<[u32; 4]>,
+    /// None while the number is free.
+    slots: SlotList,
 }
 
 type Row = Chunked<u32, 256>;
@@ -80,13 +85,13 @@ impl ExitTable {
         let row = self.starts.partition_point(|start| *start as usize <= turn).saturating_sub(1);
         let start = self.starts.get(row).map_or(0, |start| *start as usize);
         let group = self.rows.get(row).and_then(|row| row.get(turn - start)).and_then(|n| self.group(*n));
-        group.map_or(&[], |group| &group.slots)
+        group.map_or(&[], |group| group.slots.as_slice())
     }
 
     /// The slots behind an exit.
     pub(crate) fn nodes_behind(&self, exit: ExitKey) -> &[u32] {
         let group = self.number_of(exit).and_then(|number| self.group(number));
-        group.map_or(&[], |group| &group.slots)
+        group.map_or(&[], |group| group.slots.as_slice())
     }
 
     /// The number of an exit's group.
@@ -132,15 +137,40 @@ impl ExitTableWriter {
         if let Some(number) = exits.number_of(at.exit) {
             return exits.group_mut(number, |group| group.slots.push(slot));
         }
+        let number = self.add_exit(exits, slot, at);
+        exits.by_exit.insert(key(high(at.exit), number));
+        exits.count();
+    }
+
+    /// Adds many nodes, as [`ExitTableWriter::join`] does one by one.
+    pub(crate) fn join_all(&mut self, exits: &mut ExitTable, nodes: impl Iterator<Item = (u32, ExitPlace)>) {
+        let known = (0..).zip(exits.groups.0.iter()).filter(|(_, group)| !group.slots.as_slice().is_empty());
+        let mut numbers: HashMap<ExitKey, u32, ahash::RandomState> =
+            known.filter_map(|(number, group)| Some((group.exit?, number))).collect();
+        let mut added = Vec::new();
+        for (slot, at) in nodes {
+            match numbers.entry(at.exit) {
+                Entry::Occupied(entry) => exits.group_mut(*entry.get(), |group| group.slots.push(slot)),
+                Entry::Vacant(entry) => {
+                    let number = self.add_exit(exits, slot, at);
+                    entry.insert(number);
+                    added.push(key(high(at.exit), number));
+                }
+            }
+        }
+        exits.by_exit.insert_all(added);
+        exits.count();
+    }
+
+    /// Adds an exit with the first node behind it, and says its number; the number has still to be entered under the exit's key.
+    fn add_exit(&mut self, exits: &mut ExitTable, slot: u32, at: ExitPlace) -> u32 {
         let number = self.free.pop().unwrap_or(self.places.len() as u32);
         if number as usize == self.places.len() {
             self.places.push(Place::default());
             exits.groups.0.push(Group::default());
         }
         exits.group_mut(number, |group| {
-            group.exit = Some(at.exit);
-            group.slots.clear();
-            group.slots.push(slot);
+            *group = Group { exit: Some(at.exit), slots: SlotList::of_one(slot) };
         });
         let network = self.networks.entry(at.network).or_default();
         let rank = network.len() as u32;
@@ -148,8 +178,7 @@ impl ExitTableWriter {
         let row = exits.row_mut(row_of(rank));
         row.push(number);
         self.places[number as usize] = Place { rank, index: (row.len() - 1) as u32 };
-        exits.by_exit.insert(key(high(at.exit), number));
-        exits.count();
+        number
     }
 
     /// Removes a node, and its exit when it was the last one behind it.
@@ -157,8 +186,8 @@ impl ExitTableWriter {
         let Some(number) = exits.number_of(at.exit) else { return };
         let mut empty = false;
         exits.group_mut(number, |group| {
-            group.slots.retain(|other| *other != slot);
-            empty = group.slots.is_empty();
+            group.slots.remove(slot);
+            empty = group.slots.as_slice().is_empty();
         });
         if !empty {
             return;

@@ -1,66 +1,44 @@
 //! The index over the nodes: which slot each node has, and which views it is in. Writers change it and publish snapshots.
 
+mod bulk;
 pub(crate) mod chunked;
 mod exits;
 mod fastest;
+mod placement;
+mod slot_list;
 mod snapshot;
 pub(crate) mod sorted;
+mod tables;
 mod view;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::{
-    Filter, FilterId, Node, State, TooManyFilters,
-    node::{Class, ExitPlace},
-};
-use exits::ExitTableWriter;
+use crate::{Filter, FilterId, Node, TooManyFilters};
+use chunked::Chunked;
 use fastest::FastestFilter;
+use placement::{Placed, Placement};
+use snapshot::Slots;
 pub use snapshot::{Counts, Snapshot};
-use snapshot::{Slots, Views};
+use tables::ViewTables;
 pub(crate) use view::{View, ViewKey, key, slot_of};
-
-/// What decides in which views a node is and how it is counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Placement {
-    class: Class,
-    views: SmallVec<[ViewKey; 2]>,
-    /// The weighed latency in µs; 0 for a node in no view.
-    latency: u32,
-    exit: ExitPlace,
-}
-
-/// The placement of a node as the views hold it, and its positions in them.
-#[derive(Clone, Debug)]
-struct Placed {
-    placement: Placement,
-    positions: SmallVec<[u32; 2]>,
-}
-
-impl Placed {
-    /// Forgets the node's places in the views of a filter, which are gone.
-    fn leave_views_of(&mut self, filter: u32) {
-        let mut kept = self.placement.views.iter().map(|key| key.filter != filter);
-        self.positions.retain(|_| kept.next().unwrap_or(true));
-        self.placement.views.retain(|key| key.filter != filter);
-    }
-}
 
 /// The tables that only writers touch, under the pool's writer lock.
 #[derive(Debug)]
 pub(crate) struct Index<D> {
     slots: Arc<Slots<D>>,
     free: Vec<u32>,
-    placed: Vec<Option<Placed>>,
-    views: Arc<Views>,
-    exit_writers: BTreeMap<ViewKey, ExitTableWriter>,
+    placed: Chunked<Option<Placed>, 256>,
+    tables: ViewTables,
     counts: Counts,
     /// By their ids, which are never given twice.
     filters: BTreeMap<u32, FastestFilter>,
     last_filter: u32,
     /// Slots of nodes that another one displaced from a filter, or into one.
     displaced: Vec<u32>,
+    /// Slots of nodes that were added and not placed yet.
+    unplaced: Vec<u32>,
 }
 
 impl<D> Index<D> {
@@ -68,19 +46,19 @@ impl<D> Index<D> {
         Self {
             slots: Arc::new(Slots::new()),
             free: Vec::new(),
-            placed: Vec::new(),
-            views: Arc::new(vec![(ViewKey::ALL, Arc::default())]),
-            exit_writers: BTreeMap::new(),
+            placed: Chunked::new(),
+            tables: ViewTables::new(),
             counts: Counts::default(),
             filters: BTreeMap::new(),
             last_filter: 0,
             displaced: Vec::new(),
+            unplaced: Vec::new(),
         }
     }
 
     /// What readers get to see.
     pub(crate) fn publish(&self) -> Snapshot<D> {
-        Snapshot { slots: Arc::clone(&self.slots), views: Arc::clone(&self.views), counts: self.counts }
+        Snapshot { slots: Arc::clone(&self.slots), views: self.tables.views(), counts: self.counts }
     }
 
     pub(crate) fn node_at(&self, slot: u32) -> Option<&Arc<Node<D>>> {
@@ -96,7 +74,7 @@ impl<D> Index<D> {
         self.last_filter = id;
         self.filters.insert(id, FastestFilter::new(filter));
         // Made now, so that an empty view is told from an unknown one.
-        self.view_mut(ViewKey { filter: id, country: None });
+        self.tables.view_mut(ViewKey { filter: id, country: None });
         let slots = Arc::clone(&self.slots);
         for node in slots.iter().flatten() {
             self.place(node);
@@ -109,10 +87,13 @@ impl<D> Index<D> {
         if self.filters.remove(&id).is_none() {
             return false;
         }
-        Arc::make_mut(&mut self.views).retain(|(key, _)| key.filter != id);
-        self.exit_writers.retain(|key, _| key.filter != id);
-        for placed in self.placed.iter_mut().flatten() {
-            placed.leave_views_of(id);
+        self.tables.remove_views_of(id);
+        for slot in 0..self.placed.len() {
+            self.placed.update(slot, |placed| {
+                if let Some(placed) = placed {
+                    placed.leave_views_of(id);
+                }
+            });
         }
         true
     }
@@ -128,34 +109,48 @@ impl<D> Index<D> {
 
     /// Gives a new node a slot and its places.
     pub(crate) fn add(&mut self, node: Arc<Node<D>>) {
+        self.give_slot(&node);
+        self.place(&node);
+    }
+
+    /// Gives a new node a slot; it is in no view, and not counted, until [`Index::place_unplaced`].
+    pub(crate) fn add_unplaced(&mut self, node: &Arc<Node<D>>) {
+        self.give_slot(node);
+        self.unplaced.push(node.slot());
+    }
+
+    fn give_slot(&mut self, node: &Arc<Node<D>>) {
         let slots = Arc::make_mut(&mut self.slots);
         let slot = match self.free.pop() {
             Some(slot) => {
-                slots.set(slot as usize, Some(Arc::clone(&node)));
+                slots.set(slot as usize, Some(Arc::clone(node)));
                 slot
             }
             None => {
-                slots.push(Some(Arc::clone(&node)));
+                slots.push(Some(Arc::clone(node)));
                 self.placed.push(None);
                 (slots.len() - 1) as u32
             }
         };
         node.set_slot(slot);
-        self.place(&node);
     }
 
     /// Takes a node out; its slot may be given to another one.
     pub(crate) fn remove(&mut self, node: &Node<D>) {
         node.set_gone();
         let slot = node.slot();
-        let Some(Some(placed)) = self.placed.get_mut(slot as usize).map(Option::take) else { return };
-        for (key, position) in placed.placement.views.iter().zip(&placed.positions) {
-            self.leave(node, *key, *position, &placed.placement);
+        if self.node_at(slot).is_none_or(|held| held.id() != node.id()) {
+            return;
         }
-        for filter in self.filters.values_mut() {
-            filter.remove(placed.placement.latency, slot, &mut self.displaced);
+        if let Some(placed) = self.placed.set(slot as usize, None).flatten() {
+            for (key, position) in placed.positions() {
+                self.leave(node, key, position, &placed);
+            }
+            for filter in self.filters.values_mut() {
+                filter.remove(placed.latency, slot, &mut self.displaced);
+            }
+            *self.counts.class_mut(placed.class) -= 1;
         }
-        *self.counts.class_mut(placed.placement.class) -= 1;
         Arc::make_mut(&mut self.slots).set(slot as usize, None);
         self.free.push(slot);
         self.place_displaced();
@@ -179,23 +174,23 @@ impl<D> Index<D> {
     }
 
     fn place_one(&mut self, node: &Node<D>) -> bool {
-        let slot = node.slot();
-        if node.gone() || slot as usize >= self.placed.len() {
+        let slot = node.slot() as usize;
+        if node.gone() || slot >= self.placed.len() {
             return false;
         }
-        let old = self.placed[slot as usize].take();
-        let placement = self.placement_of(node, old.as_ref().map(|old| &old.placement));
-        if old.as_ref().is_some_and(|old| old.placement == placement) {
-            self.placed[slot as usize] = old;
+        let old = self.placed.set(slot, None).flatten();
+        let placement = self.placement_of(node, old.as_ref());
+        if old.as_ref().is_some_and(|old| old.holds(&placement)) {
+            self.placed.set(slot, old);
             return false;
         }
         if let Some(old) = &old {
-            *self.counts.class_mut(old.placement.class) -= 1;
+            *self.counts.class_mut(old.class) -= 1;
         }
         *self.counts.class_mut(placement.class) += 1;
         let positions = self.rearrange(node, old.as_ref(), &placement);
         node.set_placed_latency(placement.latency);
-        self.placed[slot as usize] = Some(Placed { placement, positions });
+        self.placed.set(slot, Some(Placed::new(&placement, &positions)));
         true
     }
 
@@ -203,20 +198,21 @@ impl<D> Index<D> {
     fn rearrange(&mut self, node: &Node<D>, old: Option<&Placed>, placement: &Placement) -> SmallVec<[u32; 2]> {
         let slot = node.slot();
         let mut positions: SmallVec<[u32; 2]> = smallvec![0; placement.views.len()];
+        let held = old.map(Placed::positions).unwrap_or_default();
         if let Some(old) = old {
-            for (key, position) in old.placement.views.iter().zip(&old.positions) {
+            for (key, position) in &held {
                 match placement.views.iter().position(|kept| kept == key) {
-                    None => self.leave(node, *key, *position, &old.placement),
+                    None => self.leave(node, *key, *position, old),
                     Some(which) => {
                         positions[which] = *position;
-                        self.adjust(*key, slot, &old.placement, placement);
+                        self.adjust(*key, slot, old, placement);
                     }
                 }
             }
         }
         for (which, key) in placement.views.iter().enumerate() {
-            if old.is_none_or(|old| !old.placement.views.contains(key)) {
-                let (view, exit_writer) = self.view_mut(*key);
+            if !held.iter().any(|(view, _)| view == key) {
+                let (view, exit_writer) = self.tables.view_mut(*key);
                 positions[which] = view.join(slot, node.id(), placement.latency);
                 exit_writer.join(Arc::make_mut(&mut view.exits), slot, placement.exit);
             }
@@ -225,11 +221,11 @@ impl<D> Index<D> {
     }
 
     /// A node stays in a view with another latency or exit.
-    fn adjust(&mut self, key: ViewKey, slot: u32, old: &Placement, new: &Placement) {
+    fn adjust(&mut self, key: ViewKey, slot: u32, old: &Placed, new: &Placement) {
         if old.latency == new.latency && old.exit == new.exit {
             return;
         }
-        let (view, exit_writer) = self.view_mut(key);
+        let (view, exit_writer) = self.tables.view_mut(key);
         if old.latency != new.latency {
             view.reorder(slot, old.latency, new.latency);
         }
@@ -241,34 +237,22 @@ impl<D> Index<D> {
     }
 
     /// Takes a node out of one of its views and tells the node that moves into its position.
-    fn leave(&mut self, node: &Node<D>, key: ViewKey, position: u32, placement: &Placement) {
+    fn leave(&mut self, node: &Node<D>, key: ViewKey, position: u32, old: &Placed) {
         let slot = node.slot();
-        let (view, exit_writer) = self.view_mut(key);
-        let moved = view.leave(position, slot, node.id(), placement.latency);
-        exit_writer.leave(Arc::make_mut(&mut view.exits), slot, placement.exit);
-        let Some(Some(moved)) = moved.and_then(|slot| self.placed.get_mut(slot as usize)) else { return };
-        if let Some(which) = moved.placement.views.iter().position(|other| *other == key) {
-            moved.positions[which] = position;
-        }
-    }
-
-    /// The view with this key, made if there is none. Views stay when they become empty: there are at most as many as
-    /// filters times pairs of letters, and their turn counter should not start again.
-    fn view_mut(&mut self, key: ViewKey) -> (&mut View, &mut ExitTableWriter) {
-        let views = Arc::make_mut(&mut self.views);
-        let index = match views.binary_search_by_key(&key, |(k, _)| *k) {
-            Ok(index) => index,
-            Err(index) => {
-                views.insert(index, (key, Arc::default()));
-                index
+        let (view, exit_writer) = self.tables.view_mut(key);
+        let moved = view.leave(position, slot, node.id(), old.latency);
+        exit_writer.leave(Arc::make_mut(&mut view.exits), slot, old.exit);
+        let Some(moved) = moved else { return };
+        self.placed.update(moved as usize, |moved| {
+            if let Some(moved) = moved {
+                moved.set_position(key, position);
             }
-        };
-        (Arc::make_mut(&mut views[index].1), self.exit_writers.entry(key).or_default())
+        });
     }
 
-    fn placement_of(&mut self, node: &Node<D>, old: Option<&Placement>) -> Placement {
+    fn placement_of(&mut self, node: &Node<D>, old: Option<&Placed>) -> Placement {
         let class = node.class();
-        let routable = matches!(class, Class::Ordinary(State::Healthy | State::Suspect));
+        let routable = class.is_routable();
         let latency = if routable { node.weighed_latency() } else { 0 };
         let mut views = SmallVec::new();
         if routable {

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 /// Numbers per chunk at most: a copy is 2 KiB.
 const MOST: usize = 256;
+/// Numbers per chunk of a set that is built at once: the first changes find room.
+const FILLED: usize = MOST / 8 * 7;
+/// By how many numbers the room of a chunk grows. Doubling it would leave a quarter of all room empty.
+const STEP: usize = MOST / 8;
 
 /// The sorted set.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +19,26 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
+    /// The set of these numbers, which are in order and different.
+    fn from_sorted(keys: &[u64]) -> Self {
+        let chunks = keys.chunks(FILLED);
+        Self {
+            firsts: chunks.clone().filter_map(|chunk| chunk.first().copied()).collect(),
+            chunks: chunks.map(|chunk| Arc::new(chunk.to_vec())).collect(),
+        }
+    }
+
+    /// Adds many numbers, in any order. When they are many beside those that are there, the set is built anew.
+    pub(crate) fn insert_all(&mut self, mut keys: Vec<u64>) {
+        if keys.len() < self.chunks.len() * STEP {
+            return keys.into_iter().for_each(|key| self.insert(key));
+        }
+        keys.extend(self.from(0));
+        keys.sort_unstable();
+        keys.dedup();
+        *self = Self::from_sorted(&keys);
+    }
+
     /// The chunk in which a number is or would be.
     fn chunk_of(&self, key: u64) -> usize {
         self.firsts.partition_point(|first| *first <= key).saturating_sub(1)
@@ -29,7 +53,11 @@ impl Sorted {
         };
         let Err(at) = chunk.binary_search(&key) else { return };
         if chunk.len() < MOST {
-            Arc::make_mut(chunk).insert(at, key);
+            let chunk = Arc::make_mut(chunk);
+            if chunk.len() == chunk.capacity() {
+                chunk.reserve_exact(STEP);
+            }
+            chunk.insert(at, key);
             if at == 0 {
                 self.firsts[index] = key;
             }

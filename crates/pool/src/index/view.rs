@@ -55,6 +55,14 @@ impl View {
         (self.members.len() - 1) as u32
     }
 
+    /// Takes many nodes in: their slots in the order of their positions, their points on the ring and their latencies in any order.
+    pub(super) fn join_all(&mut self, slots: &[u32], ring: Vec<u64>, order: Vec<u64>) {
+        let members = Arc::make_mut(&mut self.members);
+        slots.iter().for_each(|slot| members.push(*slot));
+        Arc::make_mut(&mut self.ring).insert_all(ring);
+        Arc::make_mut(&mut self.order).insert_all(order);
+    }
+
     /// Lets a node go. When another one moves into its position, returns that one's slot.
     pub(crate) fn leave(&mut self, position: u32, slot: u32, id: NodeId, latency: u32) -> Option<u32> {
         let members = Arc::make_mut(&mut self.members);
@@ -82,7 +90,7 @@ pub(crate) const fn slot_of(key: u64) -> u32 {
 }
 
 /// The node's point on the ring; identities are hashes already.
-fn point(id: NodeId) -> u32 {
+pub(super) fn point(id: NodeId) -> u32 {
     let [a, b, c, d, ..] = *id.as_bytes();
     u32::from_be_bytes([a, b, c, d])
 }

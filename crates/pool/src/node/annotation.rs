@@ -24,7 +24,7 @@ impl<D> Node<D> {
     /// What an operator says about it.
     #[must_use]
     pub fn annotation(&self) -> Option<Arc<Annotation>> {
-        self.facts.lock().annotation()
+        self.facts().annotation()
     }
 
     /// Whether an operator has switched it off: it carries nothing and is not probed.
@@ -52,7 +52,7 @@ impl<D> Node<D> {
     }
 
     pub(crate) fn set_annotation(&self, annotation: Option<Arc<Annotation>>) {
-        let mut facts = self.facts.lock();
+        let mut facts = self.facts();
         let is = |said: fn(&Annotation) -> bool| annotation.as_deref().is_some_and(said);
         self.set_flag(DISABLED, is(|annotation| annotation.disabled));
         self.set_flag(PINNED, is(|annotation| annotation.pinned));

@@ -3,9 +3,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hezar_core::{Code, Fault, Label, OptionalTime, Record, Timestamp};
-use smallvec::SmallVec;
 
-use super::Annotation;
+use super::{Annotation, listing_set::ListingSet, packed_time::PackedTime};
 use crate::{
     LastFailure, Listing, Quarantine, Rules, State,
     outcome::{Failure, Origin, Outcome, Success},
@@ -16,16 +15,26 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) label: Label,
-    pub(crate) listings: SmallVec<[Arc<Listing>; 1]>,
-    pub(crate) first_seen: Timestamp,
-    pub(crate) last_ok: OptionalTime,
-    pub(crate) last_checked: OptionalTime,
-    pub(crate) dead_since: OptionalTime,
-    pub(crate) exit_seen: OptionalTime,
+    pub(crate) listings: ListingSet,
+    first_seen: PackedTime,
+    last_checked: PackedTime,
+    exit_seen: PackedTime,
     pub(crate) exit_ip: Option<IpAddr>,
     pub(crate) failures: u32,
-    pub(crate) failure: Option<Box<LastFailure>>,
+    trouble: Option<Box<Trouble>>,
     rare: Option<Box<RareFacts>>,
+}
+
+/// What is known about a node that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Trouble {
+    failure: Option<LastFailure>,
+    dead_since: OptionalTime,
+}
+
+impl Trouble {
+    /// Nothing has failed.
+    const NONE: Self = Self { failure: None, dead_since: OptionalTime::NONE };
 }
 
 /// What is known about few nodes.
@@ -64,22 +73,47 @@ impl Facts {
     /// The facts that a record says, before any source lists the node.
     pub(crate) fn new(label: Label, record: &Record, now: Timestamp) -> Self {
         let dead_since = record.dead_since.or(record.last_checked).unwrap_or(now);
+        let dead_since = (record.state == State::Dead).then_some(dead_since).into();
+        let trouble = Trouble { failure: record.failure, dead_since };
         let mut facts = Self {
             label,
-            listings: SmallVec::new(),
-            first_seen: record.first_seen,
-            last_ok: record.last_ok.into(),
+            listings: ListingSet::default(),
+            first_seen: record.first_seen.into(),
             last_checked: record.last_checked.into(),
-            dead_since: (record.state == State::Dead).then_some(dead_since).into(),
             exit_seen: record.exit_seen.into(),
             exit_ip: record.exit_ip,
             failures: record.failures,
-            failure: record.failure.map(Box::new),
+            trouble: (trouble != Trouble::NONE).then(|| Box::new(trouble)),
             rare: None,
         };
         facts.set_quarantine(record.quarantine);
         facts.set_unlisted_since(record.unlisted_since.into());
         facts
+    }
+
+    /// When it was first listed.
+    pub(crate) fn first_seen(&self) -> Timestamp {
+        self.first_seen.get().unwrap_or_default()
+    }
+
+    /// The last evidence that counted.
+    pub(crate) fn last_checked(&self) -> Option<Timestamp> {
+        self.last_checked.get()
+    }
+
+    /// When the exit was last looked up.
+    pub(crate) fn exit_seen(&self) -> Option<Timestamp> {
+        self.exit_seen.get()
+    }
+
+    /// Since when it has been dead.
+    pub(crate) fn dead_since(&self) -> Option<Timestamp> {
+        self.trouble.as_ref().and_then(|trouble| trouble.dead_since.get())
+    }
+
+    /// The last failure, while it has not recovered from it.
+    pub(crate) fn failure(&self) -> Option<LastFailure> {
+        self.trouble.as_ref().and_then(|trouble| trouble.failure)
     }
 
     /// Why no dialer can be built for the node.
@@ -157,9 +191,7 @@ impl Facts {
 
     fn succeeded(&mut self, success: &Success, now: Timestamp) -> State {
         self.failures = 0;
-        self.failure = None;
-        self.dead_since = OptionalTime::NONE;
-        self.last_ok = now.into();
+        self.trouble = None;
         self.last_checked = now.into();
         if let Some(exit) = success.exit {
             self.exit_ip = Some(exit.ip);
@@ -173,12 +205,13 @@ impl Facts {
         // Traffic alone never reaches the limit: when our own uplink fails, every request fails through every node.
         let most = if origin == Origin::Traffic { self.failures.max(limit - 1) } else { u32::MAX };
         self.failures = self.failures.saturating_add(1).min(most);
-        self.failure = Some(Box::new(LastFailure { stage: failure.stage, code: failure.code }));
         self.last_checked = now.into();
+        let trouble = self.trouble.get_or_insert_with(|| Box::new(Trouble::NONE));
+        trouble.failure = Some(LastFailure { stage: failure.stage, code: failure.code });
         match state {
             State::Dead => State::Dead,
             _ if self.failures >= limit => {
-                self.dead_since = now.into();
+                trouble.dead_since = now.into();
                 State::Dead
             }
             State::Healthy => State::Suspect,

@@ -33,6 +33,13 @@ pub(crate) enum Class {
     Quarantined,
 }
 
+impl Class {
+    /// Whether such a node may carry client traffic.
+    pub(crate) const fn is_routable(self) -> bool {
+        matches!(self, Self::Ordinary(state) if state.routable())
+    }
+}
+
 /// The most that one failure weighs in the error rate.
 const ONE_FAILURE: f32 = 0.2;
 
@@ -59,13 +66,13 @@ impl<D> Node<D> {
     /// The code that says why no dialer can be built for it.
     #[must_use]
     pub fn unsupported(&self) -> Option<Code> {
-        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts.lock().unsupported() }
+        if self.phase.load(Acquire) & UNSUPPORTED == 0 { None } else { self.facts().unsupported() }
     }
 
     /// Why it carries no traffic whatever its health, if it was caught tampering.
     #[must_use]
     pub fn quarantine(&self) -> Option<Quarantine> {
-        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts.lock().quarantine() }
+        if self.phase.load(Acquire) & QUARANTINED == 0 { None } else { self.facts().quarantine() }
     }
 
     /// What it is counted under.
@@ -139,7 +146,7 @@ impl<D> Node<D> {
 
     /// Takes in one piece of evidence.
     pub(crate) fn observe(&self, outcome: &Outcome, now: Timestamp, rules: &Rules) -> Observed {
-        let mut facts = self.facts.lock();
+        let mut facts = self.facts();
         let before = self.state();
         let (country, exit) = (self.country(), self.exit.load(Relaxed));
         let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
@@ -181,7 +188,7 @@ impl<D> Node<D> {
 
     /// Marks it as impossible to dial, or takes that back; says whether it is news.
     pub(crate) fn set_unsupported(&self, code: Option<Code>) -> bool {
-        let mut facts = self.facts.lock();
+        let mut facts = self.facts();
         let news = facts.set_unsupported(code);
         self.set_flag(UNSUPPORTED, code.is_some());
         news
@@ -189,7 +196,7 @@ impl<D> Node<D> {
 
     /// Puts it into quarantine, or lets it out of it; says whether that is news.
     pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
-        let mut facts = self.facts.lock();
+        let mut facts = self.facts();
         let news = facts.set_quarantine(quarantine);
         self.set_flag(QUARANTINED, quarantine.is_some());
         news
@@ -214,16 +221,16 @@ impl<D> Node<D> {
     /// Whether nothing speaks for keeping it any more: no source has listed it for long enough, and it is dead, was
     /// never usable or is not to be used. A pinned node is always kept.
     pub(crate) fn forgettable(&self, now: Timestamp, rules: &Rules) -> bool {
-        let facts = self.facts.lock();
+        let facts = self.facts();
         if !facts.listings.is_empty() || self.pinned() {
             return false;
         }
         let (since, after) = match self.state() {
-            _ if facts.last_ok.is_none() => (facts.unlisted_since(), rules.forget_unused_after.min(rules.forget_after)),
+            _ if !self.ever_worked() => (facts.unlisted_since(), rules.forget_unused_after.min(rules.forget_after)),
             _ if facts.unsupported().is_some() || facts.quarantine().is_some() => {
                 (facts.unlisted_since(), rules.forget_after)
             }
-            State::Dead => (facts.dead_since, rules.forget_after),
+            State::Dead => (facts.dead_since().into(), rules.forget_after),
             State::New => (facts.unlisted_since(), rules.forget_after),
             State::Healthy | State::Suspect => return false,
         };

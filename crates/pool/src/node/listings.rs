@@ -16,36 +16,36 @@ impl<D> Node<D> {
     /// The sources that list it; empty when none does any more.
     #[must_use]
     pub fn sources(&self) -> Vec<Listing> {
-        self.facts.lock().listings.iter().map(|listing| Listing::clone(listing)).collect()
+        self.facts().listings.iter().map(|listing| Listing::clone(listing)).collect()
     }
 
     /// Whether any source lists it.
     #[must_use]
     pub fn listed(&self) -> bool {
-        !self.facts.lock().listings.is_empty()
+        !self.facts().listings.is_empty()
     }
 
     /// The source that listed it last, when none does any more, with the permission that it keeps.
     #[must_use]
     pub fn kept_from(&self) -> Option<Listing> {
-        let facts = self.facts.lock();
+        let facts = self.facts();
         facts.kept_from().filter(|_| facts.listings.is_empty()).map(|kept| Listing::clone(kept))
     }
 
     /// Whether this source lists it.
     #[must_use]
     pub fn listed_by(&self, source: &str) -> bool {
-        self.facts.lock().listings.iter().any(|l| &*l.source == source)
+        self.facts().listings.iter().any(|l| &*l.source == source)
     }
 
     /// Whether any of these sources lists it.
     pub(crate) fn listed_by_any(&self, sources: &[SourceName]) -> bool {
-        self.facts.lock().listings.iter().any(|l| sources.contains(&l.source))
+        self.facts().listings.iter().any(|l| sources.contains(&l.source))
     }
 
     /// Changes its facts under their lock, and the permission that follows from them.
     pub(crate) fn relist<T>(&self, change: impl FnOnce(&mut Facts) -> T) -> T {
-        let mut facts = self.facts.lock();
+        let mut facts = self.facts();
         let result = change(&mut facts);
         let allowed = facts.listings.iter().any(|l| l.allow_private);
         // A node that merely dropped out of a list must stay reachable, or it could never be judged again.

@@ -5,7 +5,9 @@ mod circuit;
 mod ewma;
 mod facts;
 mod health;
+mod listing_set;
 mod listings;
+mod packed_time;
 mod payload;
 mod place;
 mod throughput;
@@ -17,7 +19,7 @@ use std::{
 };
 
 use hezar_core::{ExitKey, Host, Label, NodeId, NodeSpec, ServerKey, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::{Anonymity, HttpAbility, Record};
 pub use annotation::Annotation;
@@ -26,7 +28,6 @@ use ewma::Ewma;
 pub(crate) use facts::Facts;
 pub(crate) use health::Class;
 use health::QUARANTINED;
-use payload::Payload;
 pub(crate) use place::ExitPlace;
 pub(crate) use throughput::Throughput;
 
@@ -43,6 +44,8 @@ pub struct Node<D> {
     insecure: bool,
     /// The byte of its [`HttpAbility`].
     http_ability: AtomicU8,
+    /// Grows when the payload is dropped, under the lock.
+    generation: AtomicU8,
     /// The country's two letters; 0 = unknown.
     country: AtomicU16,
     in_flight: AtomicU32,
@@ -62,13 +65,19 @@ pub struct Node<D> {
     exit: AtomicU64,
     /// The latency, in µs, under which the views hold the node.
     placed_latency: AtomicU32,
-    /// When it is checked next, in ms; 0 = unknown.
-    next_check: AtomicU64,
+    /// When it is checked next, in seconds; 0 = unknown.
+    next_check: AtomicU32,
     /// Bytes a second of transfers through it.
     throughput: Throughput,
-    payload: Mutex<Payload<D>>,
-    facts: Mutex<Facts>,
+    guarded: Mutex<Guarded<D>>,
     spec: NodeSpec,
+}
+
+/// What a node has behind its lock.
+struct Guarded<D> {
+    facts: Facts,
+    /// What it carries once it is used. Boxed, because most nodes of a large pool are not in use.
+    payload: Option<Box<D>>,
 }
 
 impl<D> Node<D> {
@@ -86,12 +95,13 @@ impl<D> Node<D> {
             spec,
             phase: AtomicU8::new(record.state as u8 | if record.quarantine.is_some() { QUARANTINED } else { 0 }),
             allow_private: AtomicBool::new(false),
+            generation: AtomicU8::new(0),
             country: AtomicU16::new(record.country.map_or(0, u16::from_be_bytes)),
             slot: AtomicU32::new(u32::MAX),
             in_flight: AtomicU32::new(0),
             exit: AtomicU64::new(record.exit_ip.map_or(0, |ip| ExitKey::from_ip(ip).number())),
             placed_latency: AtomicU32::new(u32::MAX),
-            next_check: AtomicU64::new(0),
+            next_check: AtomicU32::new(0),
             asn: AtomicU32::new(0),
             city: AtomicU32::new(0),
             latency: Ewma::starting(latency, measured),
@@ -99,9 +109,12 @@ impl<D> Node<D> {
             throughput: Throughput::new(),
             circuit: Circuit::default(),
             last_success: AtomicU64::new(record.last_ok.map_or(0, |time| time.0)),
-            facts: Mutex::new(Facts::new(label, record, now)),
-            payload: Mutex::new(Payload { generation: 0, value: None }),
+            guarded: Mutex::new(Guarded { facts: Facts::new(label, record, now), payload: None }),
         }
+    }
+
+    fn facts(&self) -> MappedMutexGuard<'_, Facts> {
+        MutexGuard::map(self.guarded.lock(), |guarded| &mut guarded.facts)
     }
 
     /// Its identity.
@@ -147,15 +160,15 @@ impl<D> Node<D> {
         self.insecure
     }
 
-    /// When it is to be checked next, as whoever checks it said last.
+    /// When it is to be checked next, as whoever checks it said last; to the second.
     #[must_use]
     pub fn next_check(&self) -> Option<Timestamp> {
-        Some(Timestamp(self.next_check.load(Relaxed))).filter(|time| time.0 > 0)
+        Some(self.next_check.load(Relaxed)).filter(|secs| *secs > 0).map(|secs| Timestamp(u64::from(secs) * 1000))
     }
 
     /// Notes when it is to be checked next; for showing only.
     pub fn set_next_check(&self, time: Timestamp) {
-        self.next_check.store(time.0, Relaxed);
+        self.next_check.store(u32::try_from(time.0.div_ceil(1000)).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// What it carries, if its last server is an HTTP proxy.
@@ -185,7 +198,7 @@ impl<D> Node<D> {
     /// Its display name.
     #[must_use]
     pub fn label(&self) -> Label {
-        self.facts.lock().label.clone()
+        self.facts().label.clone()
     }
 
     /// The number of open leases.
@@ -197,21 +210,21 @@ impl<D> Node<D> {
     /// Everything known about it at this moment.
     #[must_use]
     pub fn record(&self) -> Record {
-        let facts = self.facts.lock();
+        let facts = self.facts();
         Record {
             state: self.state(),
             failures: facts.failures,
-            first_seen: facts.first_seen,
-            last_ok: facts.last_ok.get(),
-            last_checked: facts.last_checked.get(),
-            dead_since: facts.dead_since.get(),
+            first_seen: facts.first_seen(),
+            last_ok: Some(Timestamp(self.last_success())).filter(|time| time.0 > 0),
+            last_checked: facts.last_checked(),
+            dead_since: facts.dead_since(),
             unlisted_since: facts.unlisted_since().get(),
             latency: self.latency(),
             error_rate: self.error_rate(),
             exit_ip: facts.exit_ip,
-            exit_seen: facts.exit_seen.get(),
+            exit_seen: facts.exit_seen(),
             country: self.country(),
-            failure: facts.failure.as_deref().copied(),
+            failure: facts.failure(),
             http_ability: self.http_ability(),
             unsupported: facts.unsupported(),
             quarantine: facts.quarantine(),

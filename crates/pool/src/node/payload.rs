@@ -1,18 +1,18 @@
 //! What a node carries once it is used.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::Node;
 
-/// What a node carries once it is used. The generation tells a builder that its work is out of date.
-pub(super) struct Payload<D> {
-    pub(super) generation: u32,
-    pub(super) value: Option<D>,
-}
-
 impl<D> Node<D> {
+    /// Drops what the node carries. Whoever builds it at this moment learns that the work is out of date.
     pub(super) fn reset_payload(&self) {
-        let mut payload = self.payload.lock();
-        payload.generation = payload.generation.wrapping_add(1);
-        payload.value = None;
+        let mut guarded = self.guarded.lock();
+        self.generation.fetch_add(1, Relaxed);
+        let old = guarded.payload.take();
+        drop(guarded);
+        // Ending its connections may take a moment, for which the lock is not needed.
+        drop(old);
     }
 }
 
@@ -24,18 +24,18 @@ impl<D: Clone> Node<D> {
     /// Whatever `build` says; it is asked again the next time.
     pub fn payload<E>(&self, build: impl FnOnce(&Self) -> Result<D, E>) -> Result<D, E> {
         let generation = {
-            let payload = self.payload.lock();
-            if let Some(value) = &payload.value {
-                return Ok(value.clone());
+            let guarded = self.guarded.lock();
+            if let Some(value) = &guarded.payload {
+                return Ok(D::clone(value));
             }
-            payload.generation
+            self.generation.load(Relaxed)
         };
         // Built outside the lock: two may build at once, and the first one's work is kept.
         let built = build(self)?;
-        let mut payload = self.payload.lock();
-        if payload.generation != generation {
+        let mut guarded = self.guarded.lock();
+        if self.generation.load(Relaxed) != generation {
             return Ok(built);
         }
-        Ok(payload.value.get_or_insert(built).clone())
+        Ok(D::clone(guarded.payload.get_or_insert_with(|| Box::new(built))))
     }
 }

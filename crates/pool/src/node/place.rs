@@ -43,7 +43,7 @@ impl<D> Node<D> {
 
     /// The exit and its network.
     pub(crate) fn exit_place(&self) -> ExitPlace {
-        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts.lock().exit_ip };
+        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts().exit_ip };
         known.map_or_else(|| self.server_exit(), ExitPlace::from_ip)
     }
 
@@ -57,7 +57,7 @@ impl<D> Node<D> {
     /// The address that targets see, when it is known.
     #[must_use]
     pub fn exit_ip(&self) -> Option<IpAddr> {
-        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts.lock().exit_ip };
+        let known = if self.exit.load(Relaxed) == 0 { None } else { self.facts().exit_ip };
         known.map(|address| address.to_canonical())
     }
 

@@ -32,45 +32,45 @@ impl Applied {
 }
 
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
-    pub(crate) fn list(
+    /// Merges a list, as [`PoolChange::List`](crate::PoolChange::List) does, of nodes whose identities are known already: making them
+    /// is the costly part of a long list.
+    pub fn list(
         &self,
         name: &SourceName,
         allow_private: bool,
-        nodes: Vec<(NodeSpec, Label)>,
+        nodes: Vec<(NodeId, NodeSpec, Label)>,
         complete: bool,
         now: Timestamp,
     ) -> Applied {
-        // Hashing is the costly part and needs no lock. The ids lie beside the nodes, so that a long list is not held twice.
-        let ids: Vec<NodeId> = nodes.iter().map(|(spec, _)| spec.id()).collect();
         let mut applied = Applied::default();
         let mut table = self.sources.lock();
         let source = table.source(name);
         let permission_changed = source.set_permission(allow_private);
-        if ids.is_empty() && !complete && !permission_changed {
+        if nodes.is_empty() && !complete && !permission_changed {
             source.left_out = LeftOut::default();
             return applied;
         }
         let listing = Arc::clone(&source.listing);
         let before = std::mem::take(&mut source.members);
-        let kept = self.kept(&table, &ids, &before);
+        let kept = self.kept(&table, &nodes, &before);
         let mut left: Vec<u32> = before.difference(&kept).copied().collect();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
             applied.unlisted += self.unlist(&mut table, name, &left, Some(&listing), now);
         }
         let staying = if complete { kept.len() } else { before.len() };
-        let mut room = self.room(&mut table, &ids, staying);
+        let mut room = self.room(&mut table, &nodes, staying);
         if !complete {
             // Making room may have removed some of them; their slots belong to nobody, or soon to other nodes.
             let index = self.index.lock();
             left.retain(|slot| index.node_at(*slot).is_some_and(|node| node.listed_by(name)));
         }
         let mut seen = SlotSet::default();
-        let mut rest = ids.into_iter().zip(nodes).peekable();
+        let mut rest = nodes.into_iter().peekable();
         while rest.peek().is_some() {
             let mut news = Vec::new();
             let mut index = self.index.lock();
-            for (id, (spec, label)) in rest.by_ref().take(SLICE) {
+            for (id, spec, label) in rest.by_ref().take(SLICE) {
                 if table.banned.contains(&id) {
                     applied.banned += 1;
                     continue;
@@ -124,11 +124,12 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// The slots of the source's nodes that a list names again: they come before what is new to the source.
-    fn kept(&self, table: &SourceTable, ids: &[NodeId], before: &SlotSet) -> SlotSet {
+    fn kept(&self, table: &SourceTable, nodes: &[(NodeId, NodeSpec, Label)], before: &SlotSet) -> SlotSet {
         if before.is_empty() {
             return SlotSet::default();
         }
-        let slots = ids.iter().filter(|id| !table.banned.contains(id)).filter_map(|id| Some(self.node(*id)?.slot()));
+        let ids = nodes.iter().map(|(id, ..)| id).filter(|id| !table.banned.contains(id));
+        let slots = ids.filter_map(|id| Some(self.node(*id)?.slot()));
         let mut kept = SlotSet::default();
         for slot in slots.filter(|slot| before.contains(slot)) {
             if kept.len() >= self.rules().bounds.per_source {
@@ -140,15 +141,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// What a list may bring whose source keeps `staying` nodes. When the pool is full, room is made for it.
-    fn room(&self, table: &mut SourceTable, ids: &[NodeId], staying: usize) -> Room {
+    fn room(&self, table: &mut SourceTable, nodes: &[(NodeId, NodeSpec, Label)], staying: usize) -> Room {
         let bounds = self.rules().bounds;
         let source = bounds.per_source.saturating_sub(staying);
-        let new = ids.iter().filter(|id| !table.banned.contains(id) && self.node(**id).is_none()).count().min(source);
+        let ids = || nodes.iter().map(|(id, ..)| *id);
+        let new = ids().filter(|id| !table.banned.contains(id) && self.node(*id).is_none()).count().min(source);
         let total = self.snapshot().counts().total();
         let missing = (total + new).saturating_sub(bounds.total);
         let mut made = 0;
         if missing > 0 {
-            let spared = ids.iter().copied().collect();
+            let spared = ids().collect();
             made = self.make_room(table, missing, &spared);
         }
         Room { source, pool: (bounds.total + made).saturating_sub(total) }
@@ -185,7 +187,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         for slot in slots {
             let Some(node) = self.index.lock().node_at(*slot).cloned() else { continue };
             let alone = node.relist(|facts| {
-                facts.listings.retain(|listing| &*listing.source != name);
+                facts.listings.remove(name);
                 facts.set_kept_from(keep.cloned());
                 if facts.listings.is_empty() {
                     facts.set_unlisted_since(now.into());

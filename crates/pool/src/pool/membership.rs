@@ -8,7 +8,14 @@ use super::{Pool, by_id::NodeById};
 use crate::{Applied, ChangeKind, ChangedNode, INSECURE, Node, index::Index, sources::SourceTable};
 
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
+    /// Takes a new node in, with its places in the views.
     pub(super) fn insert(&self, table: &mut SourceTable, index: &mut Index<D>, node: &Arc<Node<D>>) {
+        self.enter(table, node);
+        index.add(Arc::clone(node));
+    }
+
+    /// Enters a new node in every table but the index.
+    pub(super) fn enter(&self, table: &mut SourceTable, node: &Arc<Node<D>>) {
         if node.insecure() && !self.rules().allow_insecure {
             node.set_unsupported(Some(INSECURE.into()));
         }
@@ -17,7 +24,6 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
         self.shard(node.id()).write().insert(NodeById(Arc::clone(node)));
         table.count_server(node);
-        index.add(Arc::clone(node));
     }
 
     pub(crate) fn take(&self, id: NodeId) -> Option<Arc<Node<D>>> {

@@ -51,7 +51,7 @@ fn exits_are_chosen_by_network_and_city() {
     let pick = |asn, city: Option<&str>| {
         let city = city.and_then(CityKey::from_name);
         let query = Query { asn: NonZeroU32::new(asn), city, ..query(Strategy::Random) };
-        (0..64).filter_map(|rng| picked(&pool, &query, rng)).collect::<std::collections::HashSet<_>>()
+        (0..64).filter_map(|rng| picked(&pool, &query, rng)).collect::<HashSet<_>>()
     };
     assert_eq!(pick(3, None), [id(3)].into());
     assert_eq!(pick(0, Some("frankfurt_AM-main")), [id(1), id(3), id(5), id(7)].into());

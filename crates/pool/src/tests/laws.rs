@@ -12,6 +12,7 @@ use crate::{Need, ServerKey, SiteKey, Strategy};
 enum Event {
     List { source: u8, from: u32, count: u32, complete: bool, allow_private: bool },
     Drop { source: u8 },
+    Restore { source: u8, from: u32, count: u32 },
     Remove { n: u32 },
     Report { n: u32, outcome: u8, country: u8 },
     Unsupported { n: u32 },
@@ -25,6 +26,8 @@ fn event() -> impl Generator<Value = Event> {
             |(source, from, count, complete, allow_private)| Event::List { source, from, count, complete, allow_private }
         ),
         1 => (0..3_u8).prop_map(|source| Event::Drop { source }),
+        1 => (0..3_u8, node.clone(), 0..60_u32)
+            .prop_map(|(source, from, count)| Event::Restore { source, from, count }),
         1 => node.clone().prop_map(|n| Event::Remove { n }),
         20 => (node.clone(), 0..4_u8, 0..4_u8).prop_map(|(n, outcome, country)| Event::Report { n, outcome, country }),
         1 => node.prop_map(|n| Event::Unsupported { n }),
@@ -53,6 +56,12 @@ fn happen(pool: &TestPool, event: &Event, now: &mut u64, listed: &mut HashMap<u8
         Event::Drop { source: number } => {
             listed.remove(&number);
             pool.apply(PoolChange::DropSource(source(number)), time);
+        }
+        Event::Restore { source: number, from, count } => {
+            let nodes: Vec<_> = (from..from + count).map(|n| n % 60).collect();
+            listed.entry(number).or_default().extend(&nodes);
+            let nodes = nodes.into_iter().map(|n| restoring::stored(n, &source(number))).collect();
+            pool.apply(PoolChange::Restore(nodes), time);
         }
         Event::Remove { n } => {
             listed.values_mut().for_each(|set| {

@@ -9,6 +9,8 @@ mod exits;
 mod laws;
 mod listing;
 mod parts;
+mod rare;
+mod restoring;
 mod runtime;
 mod servers;
 mod smart;
@@ -17,7 +19,7 @@ mod strategies;
 mod threads;
 mod watching;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use hezar_core::{
     Fault, KeyHasher, Label, NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Stage, Target, Timestamp,
@@ -125,6 +127,8 @@ pub(super) fn check(pool: &TestPool) {
         assert_eq!(snapshot.routable_in(country).count(), size);
         assert!(snapshot.routable_in(country).all(|n: &Arc<Node<_>>| n.country() == Some(country)));
     }
+    let exits: HashSet<_> = snapshot.nodes().filter(|node| node.routable()).map(|node| node.exit()).collect();
+    assert_eq!(snapshot.exits(), exits.len());
     for strategy in Strategy::ALL {
         let lease = pool.pick(&query(strategy), 7);
         assert_eq!(lease.is_some(), !routable.is_empty(), "{strategy}");

@@ -25,7 +25,7 @@ fn a_filter_that_is_removed_makes_room_and_its_id_finds_nothing() {
     kill(&pool, 3, 3);
     pool.apply(PoolChange::Remove(vec![id(4)]), at(4));
     check(&pool);
-    let seen: std::collections::HashSet<_> = (0..200).filter_map(|rng| picked(&pool, &with(second), rng)).collect();
+    let seen: HashSet<_> = (0..200).filter_map(|rng| picked(&pool, &with(second), rng)).collect();
     assert_eq!(seen, (0..20).filter(|n| ![3, 4].contains(n)).map(id).collect());
     let german = Query { country: Some(*b"DE"), ..with(second) };
     assert!(pool.pick(&german, 1).is_some());
@@ -114,5 +114,6 @@ fn a_node_that_can_be_dialled_after_all_is_probed_and_routed_again() {
 fn a_node_takes_little_memory() {
     // A million of them are to fit into 800 MiB, with what hangs on them.
     let (node, spec) = (size_of::<Node<Arc<dyn std::any::Any>>>(), size_of::<NodeSpec>());
-    assert!(node <= 368 && spec <= 96, "a node takes {node} bytes, its description {spec}");
+    // With the two counters of its `Arc` it is 320 bytes, a size class of most allocators.
+    assert!(node <= 304 && spec <= 96, "a node takes {node} bytes, its description {spec}");
 }
