@@ -1,13 +1,21 @@
 //! What a pick costs at 100 to 1,000,000 nodes, and what changes cost beside it.
 //!
-//! The resident memory of 1,000,000 nodes is printed first (Linux only).
+//! The resident memory of 1,000,000 nodes is printed first (Linux only). `HEZAR_PICK_NODES` (such as `1000000`) measures one number of
+//! nodes only, and neither the memory nor the changes.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{
+    hint::black_box,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use hezar_core::{Label, NodeId, NodeSpec, Outbound, Secret, Shadowsocks, Target, Timestamp};
 use hezar_pool::{
-    Bounds, Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, SessionKey, SiteKey, Strategy, Success,
+    Atlas, Bounds, CityKey, Exit, Origin, Outcome, Pool, PoolChange, Query, Rules, SessionKey, SiteKey, Strategy,
+    Success,
 };
 
 type Nodes = Pool<Arc<str>>;
@@ -54,7 +62,15 @@ fn resident() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
+/// The only number of nodes that is measured, if one is given.
+fn given() -> Option<u32> {
+    std::env::var("HEZAR_PICK_NODES").ok()?.parse().ok()
+}
+
 fn memory(_: &mut Criterion) {
+    if given().is_some() {
+        return;
+    }
     let before = resident();
     let (pool, ids) = healthy(1_000_000);
     drop(ids);
@@ -64,8 +80,9 @@ fn memory(_: &mut Criterion) {
 }
 
 fn picks(c: &mut Criterion) {
-    for count in [100, 10_000, 100_000, 1_000_000] {
+    for count in given().map_or_else(|| vec![100, 10_000, 100_000, 1_000_000], |count| vec![count]) {
         let (pool, _) = healthy(count);
+        quantiles(&pool, count);
         let mut group = c.benchmark_group("pick");
         for strategy in Strategy::ALL {
             let mut rng = 0_u64;
@@ -79,11 +96,72 @@ fn picks(c: &mut Criterion) {
                 });
             });
         }
+        rare(&mut group, &pool, count);
         group.finish();
     }
 }
 
+/// Prints the quantiles of single picks, which the mean of many does not show.
+fn quantiles(pool: &Nodes, count: u32) {
+    let mut rng = 0_u64;
+    let mut took: Vec<u128> = (0..200_000)
+        .map(|_| {
+            rng = rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let query = Query { site: Some(SiteKey(rng >> 50)), ..Query::default() };
+            let begun = Instant::now();
+            black_box(pool.pick(&query, rng));
+            begun.elapsed().as_nanos()
+        })
+        .collect();
+    took.sort_unstable();
+    let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default();
+    eprintln!("smart at {count}: p50 {} ns, p99 {} ns, p99.9 {} ns", at(0.5), at(0.99), at(0.999));
+}
+
+/// An atlas in which about ten nodes lie in network 1, and all others in network 2.
+#[derive(Debug)]
+struct FewInOne(u32);
+
+impl Atlas for FewInOne {
+    fn asn(&self, ip: IpAddr) -> Option<NonZeroU32> {
+        let IpAddr::V4(ip) = ip else { return None };
+        NonZeroU32::new(if u32::from(ip).is_multiple_of((self.0 / 10).max(1)) { 1 } else { 2 })
+    }
+
+    fn city(&self, _: IpAddr) -> Option<CityKey> {
+        None
+    }
+
+    fn knows_asn(&self) -> bool {
+        true
+    }
+
+    fn knows_city(&self) -> bool {
+        false
+    }
+}
+
+/// Picks for which about ten nodes fit, and none.
+fn rare(group: &mut BenchmarkGroup<'_, WallTime>, pool: &Nodes, count: u32) {
+    pool.set_atlas(Some(Arc::new(FewInOne(count))));
+    group.sample_size(10);
+    for (name, asn) in [("ten fit", 1), ("none fits", 3)] {
+        let mut rng = 0_u64;
+        let query = Query { asn: NonZeroU32::new(asn), site: Some(SiteKey(1)), ..Query::default() };
+        group.bench_function(BenchmarkId::new(name, count), |b| {
+            b.iter(|| {
+                rng = rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                black_box(pool.pick(&query, rng))
+            });
+        });
+    }
+    pool.set_atlas(None);
+}
+
 fn changes(c: &mut Criterion) {
+    if given().is_some() {
+        return;
+    }
     let mut group = c.benchmark_group("change at 100000");
     let (pool, ids) = healthy(100_000);
     let bad = Outcome::failure(Origin::Probe, hezar_core::Fault::Node, hezar_core::Stage::Connect, "refused");

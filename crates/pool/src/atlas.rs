@@ -24,6 +24,11 @@ impl CityKey {
         let hash = hash64(letters.as_bytes()) as u32;
         (!letters.is_empty()).then(|| Self(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN)))
     }
+
+    /// The hash.
+    pub(crate) const fn number(self) -> u32 {
+        self.0.get()
+    }
 }
 
 /// What is known of addresses.

@@ -19,6 +19,7 @@ mod outcome;
 mod pick;
 mod pool;
 mod query;
+mod rare_fits;
 mod rules;
 mod servers;
 mod sessions;

@@ -8,7 +8,7 @@ use hezar_core::{
 };
 use thiserror::Error;
 
-use crate::{Anonymity, CityKey, Country, FilterId, Need, ServerKey, SessionKey, SiteKey};
+use crate::{Anonymity, CityKey, Country, FilterId, Need, ServerKey, SessionKey, SiteKey, hash::mix};
 
 /// How a node is chosen among those that fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -147,4 +147,23 @@ pub struct Query<'a> {
     /// Prefer the node that is fast and has succeeded lately among a few drawn at random, whatever the strategy: for a request
     /// that has failed once already.
     pub prefer_recent_success: bool,
+}
+
+impl Query<'_> {
+    /// A number for what is asked of a node, whoever asks: the strategy, the session and what was tried do not matter.
+    pub(crate) fn kind(&self, with_site: bool) -> u64 {
+        let need = match self.need {
+            Need::Anything => 0,
+            Need::Plain { port, allow_transparent } => 1 << 18 | u64::from(allow_transparent) << 17 | u64::from(port),
+            Need::Tunnel(port) => 1 << 19 | u64::from(port),
+        };
+        let place = self.country.map_or(0, |letters| u64::from(u16::from_be_bytes(letters)) + 1);
+        let filter = self.filter.map_or(0, |id| u64::from(id.0) + 1);
+        let anonymity = self.anonymity.map_or(0, |level| level as u64 + 1);
+        let asn = self.asn.map_or(0, |asn| u64::from(asn.get()));
+        let city = self.city.map_or(0, |city| u64::from(city.number()) + 1);
+        let site = self.site.filter(|_| with_site).map_or(0, |site| site.0);
+        let parts = [need, place, filter, anonymity << 1 | u64::from(self.datagrams), asn, city, site];
+        parts.into_iter().fold(1, |hash, part| mix(hash ^ part).wrapping_add(1))
+    }
 }

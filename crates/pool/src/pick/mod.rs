@@ -2,6 +2,7 @@
 //! whenever there is one.
 
 mod pinned;
+mod scan;
 mod strategy;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::{
     exit_throughput::ExitThroughputs,
     hash::{SplitMix64, mix},
     index::{View, ViewKey},
+    rare_fits::RareFits,
     servers::ServerTable,
     sessions::SessionTable,
     sites::SiteTable,
@@ -33,6 +35,7 @@ pub(crate) struct Tables<'s> {
     pub(crate) sites: &'s SiteTable,
     pub(crate) servers: &'s ServerTable,
     pub(crate) exits: &'s ExitThroughputs,
+    pub(crate) rare: &'s RareFits,
 }
 
 impl Tables<'_> {
@@ -52,9 +55,9 @@ pub(crate) fn pick<'s, D>(
 ) -> Option<&'s Arc<Node<D>>> {
     let view = snapshot.view(query.view())?;
     let (rng, now) = (SplitMix64::new(seed), query.now);
-    let mut choice = Choice { snapshot, view, query, tables, asks_sites: true, rng, now };
+    let mut choice = Choice { snapshot, view, query, tables, asks_sites: true, hopeless: false, rng, now };
     let node = choice.admitted(seed, sessions);
-    if node.is_some() || query.site.is_none() {
+    if node.is_some() || query.site.is_none() || choice.hopeless {
         return node;
     }
     // The site refuses every node that is left: one of them is still better than none.
@@ -66,7 +69,7 @@ pub(crate) fn pick<'s, D>(
 pub(crate) fn admits<D>(snapshot: &Snapshot<D>, query: &Query<'_>, tables: Tables<'_>, node: &Arc<Node<D>>) -> bool {
     let Some(view) = snapshot.view(query.view()) else { return false };
     let (rng, now) = (SplitMix64::new(0), query.now);
-    let choice = Choice { snapshot, view, query, tables, asks_sites: true, rng, now };
+    let choice = Choice { snapshot, view, query, tables, asks_sites: true, hopeless: false, rng, now };
     choice.belongs(node) && choice.fits(node) && now.is_none_or(|now| choice.admits(node, now))
 }
 
@@ -83,10 +86,10 @@ pub(crate) fn pick_elsewhere<'s, D>(
         return None;
     }
     let rng = SplitMix64::new(seed);
-    let mut choice = Choice { snapshot, view, query, tables, asks_sites: false, rng, now: None };
+    let mut choice = Choice { snapshot, view, query, tables, asks_sites: false, hopeless: false, rng, now: None };
     let elsewhere = |node: &&'s Arc<Node<D>>| Some(node.exit()) != exit;
     let drawn = (0..DRAWS).find_map(|_| choice.draw_once().filter(elsewhere));
-    drawn.or_else(|| (0..view.len()).find_map(|index| choice.member(index).filter(elsewhere))).or_else(|| choice.draw())
+    drawn.or_else(|| choice.scan_near(0, view.len(), elsewhere)).or_else(|| choice.draw())
 }
 
 /// The keys under which a session has its exits for a site: the usual one, then those that follow when it is refused.
@@ -118,6 +121,8 @@ struct Choice<'s, 'q, D> {
     tables: Tables<'s>,
     /// Whether what sites refuse is looked at; not when nothing else is left.
     asks_sites: bool,
+    /// Whether a scan has shown that no node fits, even if circuits and sites are not looked at.
+    hopeless: bool,
     rng: SplitMix64,
     /// The time by which circuits are looked at, if they are.
     now: Option<Timestamp>,
@@ -133,6 +138,9 @@ impl<'s, D> Choice<'s, '_, D> {
                 return Some(node);
             }
         }
+        if self.hopeless {
+            return None;
+        }
         self.now = None;
         self.once(seed, sessions)
     }
@@ -142,49 +150,6 @@ impl<'s, D> Choice<'s, '_, D> {
             Some(session) => self.pinned(session, sessions),
             None => self.by_strategy(seed),
         }
-    }
-
-    /// A fitting node at random: drawn, or found by a scan from a random place.
-    fn draw(&mut self) -> Option<&'s Arc<Node<D>>> {
-        (0..DRAWS).find_map(|_| self.draw_once()).or_else(|| self.scan())
-    }
-
-    fn draw_once(&mut self) -> Option<&'s Arc<Node<D>>> {
-        let exit = self.rng.below(self.view.exits.len());
-        let view = self.view;
-        match view.exits.nodes_at(exit) {
-            [] => None,
-            [slot] => self.at(*slot),
-            slots => {
-                let index = self.rng.below(slots.len());
-                self.at(slots[index])
-            }
-        }
-    }
-
-    fn scan(&mut self) -> Option<&'s Arc<Node<D>>> {
-        let start = self.rng.below(self.view.len());
-        self.scan_from(start, usize::MAX, |_| true)
-    }
-
-    /// The first fitting node among the `most` from an index on that is also `wanted`.
-    fn scan_from(
-        &self,
-        start: usize,
-        most: usize,
-        wanted: impl Fn(&&'s Arc<Node<D>>) -> bool,
-    ) -> Option<&'s Arc<Node<D>>> {
-        let count = self.view.len();
-        (0..count.min(most)).find_map(|i| self.member((start + i) % count).filter(&wanted))
-    }
-
-    /// The member at an index, if it fits.
-    fn member(&self, index: usize) -> Option<&'s Arc<Node<D>>> {
-        self.at(*self.view.members.get(index)?)
-    }
-
-    fn at(&self, slot: u32) -> Option<&'s Arc<Node<D>>> {
-        self.snapshot.node_at(slot).filter(|node| self.fits(node))
     }
 
     /// Whether the circuits of the node and of its server let this request through.
@@ -210,17 +175,25 @@ impl<'s, D> Choice<'s, '_, D> {
             && (self.query.city.is_none() || node.city() == self.query.city)
     }
 
-    /// The view is as old as the snapshot, so the node itself is asked whether it is still routable.
     fn fits(&self, node: &Node<D>) -> bool {
+        self.fits_but_now(node) && self.is_free(node)
+    }
+
+    /// Whether neither a circuit nor the site is in the way of a node that fits otherwise.
+    fn is_free(&self, node: &Node<D>) -> bool {
+        !self.rests(node) && !self.is_refused(node)
+    }
+
+    /// Whether the node fits when circuits and sites are not looked at. The view is as old as the snapshot, so the node itself is asked
+    /// whether it is still routable.
+    fn fits_but_now(&self, node: &Node<D>) -> bool {
         node.routable()
-            && !self.rests(node)
             && (node.datagrams() || !self.query.datagrams)
             && self.query.need.fits(node.http_ability())
             && self.is_where_asked(node)
             && self.query.anonymity.is_none_or(|least| least.is_met_by(node.anonymity()))
             && !self.query.exclude_servers.contains(&node.server_key())
             && !self.query.exclude_nodes.contains(&node.id())
-            && !self.is_refused(node)
     }
 }
 

@@ -97,7 +97,7 @@ impl<'s, D> Choice<'s, '_, D> {
             let elsewhere = |node: &&'s Arc<Node<D>>| node.exit() != first.exit();
             let drawn = (0..DRAWS).find_map(|_| self.draw_once().filter(elsewhere));
             let start = self.rng.below(self.view.len());
-            let found = drawn.or_else(|| self.scan_from(start, SECOND, elsewhere));
+            let found = drawn.or_else(|| self.scan_near(start, SECOND, elsewhere));
             if found.is_some() {
                 return found;
             }
@@ -117,7 +117,7 @@ impl<'s, D> Choice<'s, '_, D> {
         suspect.or_else(|| self.scan())
     }
 
-    fn round_robin(&self) -> Option<&'s Arc<Node<D>>> {
+    fn round_robin(&mut self) -> Option<&'s Arc<Node<D>>> {
         let count = self.view.exits.len();
         let mut suspect = None;
         for _ in 0..TURNS {
@@ -135,7 +135,7 @@ impl<'s, D> Choice<'s, '_, D> {
                 suspect = suspect.or(Some(node));
             }
         }
-        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len(), usize::MAX, |_| true))
+        suspect.or_else(|| self.scan_from(self.view.turn.load(Relaxed) % self.view.len()))
     }
 
     fn least_latency(&self) -> Option<&'s Arc<Node<D>>> {
@@ -161,7 +161,7 @@ impl<'s, D> Choice<'s, '_, D> {
             let index = self.rng.below(count);
             self.member(index)
         });
-        drawn.min_by_key(load).or_else(|| self.scan_from(start, usize::MAX, |_| true))
+        drawn.min_by_key(load).or_else(|| self.scan_from(start))
     }
 
     fn fastest(&mut self) -> Option<&'s Arc<Node<D>>> {

@@ -23,8 +23,8 @@ use by_id::NodeById;
 use crate::{
     Applied, Atlas, ChangeKind, Filter, FilterId, INSECURE, LeftOut, Node, PoolChange, Rules, SiteBan, Snapshot,
     SourceName, TooManyFilters, Watch, atlas::CurrentAtlas, exit_throughput::ExitThroughputs, index::Index,
-    pick::Tables, servers::ServerTable, sessions::SessionTable, sites::SiteTable, sources::SourceTable,
-    watch::Watchers,
+    pick::Tables, rare_fits::RareFits, servers::ServerTable, sessions::SessionTable, sites::SiteTable,
+    sources::Sources, watch::Watchers,
 };
 
 /// Parts of the index by id; a power of two.
@@ -41,12 +41,13 @@ pub struct Pool<D> {
     by_id: [RwLock<ById<D>>; SHARDS],
     snapshot: ArcSwap<Snapshot<D>>,
     index: Mutex<Index<D>>,
-    sources: Mutex<SourceTable>,
+    sources: Sources,
     sessions: SessionTable,
     pub(crate) sites: SiteTable,
     servers: ServerTable,
     pub(crate) atlas: CurrentAtlas,
     exit_throughputs: ExitThroughputs,
+    rare_fits: RareFits,
     watchers: Watchers,
 }
 
@@ -64,11 +65,12 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             servers: ServerTable::new(),
             atlas: CurrentAtlas::default(),
             exit_throughputs: ExitThroughputs::new(),
+            rare_fits: RareFits::new(),
             rules: ArcSwap::from_pointee(rules),
             by_id: std::array::from_fn(|_| RwLock::default()),
             snapshot: ArcSwap::from_pointee(index.publish()),
             index: Mutex::new(index),
-            sources: Mutex::new(SourceTable::default()),
+            sources: Sources::default(),
             watchers: Watchers::new(),
         }
     }
@@ -102,6 +104,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub fn apply(&self, change: PoolChange, now: Timestamp) -> Applied {
         match change {
             PoolChange::List { source, allow_private, nodes, complete } => {
+                let nodes = nodes.into_iter().map(|(spec, label)| (spec.id(), spec, label)).collect();
                 self.list(&source, allow_private, nodes, complete, now)
             }
             PoolChange::DropSource(source) => self.drop_source(&source, now),
@@ -146,7 +149,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.sites.bans.list(now)
     }
 
-    /// Keeps views for a filter from now on, for [`Query::filter`].
+    /// Keeps views for a filter from now on, for [`Query::filter`](crate::Query::filter).
     ///
     /// # Errors
     /// [`TooManyFilters`]: the number of views is bounded.
@@ -179,10 +182,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.snapshot.load_full()
     }
 
-    /// The sources, each with its permission and the number of nodes that it lists, in the order of their names.
+    /// The sources, each with its permission and the number of nodes that it lists, in the order of their names. A list that is being
+    /// merged now does not count yet, and nobody waits for it here.
     #[must_use]
     pub fn sources(&self) -> Vec<(SourceName, bool, usize)> {
-        self.sources.lock().summary()
+        self.sources.summary().listed.clone()
     }
 
     /// Counts nodes of a source's last list that were not even given to the pool, because it lists too many.
@@ -190,10 +194,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.sources.lock().leave_out(source, count);
     }
 
-    /// What the last list of each source named beyond the bounds, for sources where that is anything.
+    /// What the last list of each source named beyond the bounds, for sources where that is anything. A list that is being merged now
+    /// does not count yet, and nobody waits for it here.
     #[must_use]
     pub fn left_out(&self) -> Vec<(SourceName, LeftOut)> {
-        self.sources.lock().left_out()
+        self.sources.summary().left_out.clone()
     }
 
     /// A list of the nodes that change from now on, in whatever way.
@@ -225,7 +230,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     fn tables(&self) -> Tables<'_> {
-        Tables { sites: &self.sites, servers: &self.servers, exits: &self.exit_throughputs }
+        Tables { sites: &self.sites, servers: &self.servers, exits: &self.exit_throughputs, rare: &self.rare_fits }
     }
 
     fn publish(&self, index: &Index<D>) {
