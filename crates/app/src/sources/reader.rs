@@ -7,7 +7,7 @@ use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
 use hezar_engine::{Clock, Dialer};
 use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, Validators};
 use hezar_formats::RejectCode;
-use hezar_pool::{LeftOut, PoolChange};
+use hezar_pool::{Applied, LeftOut};
 use hezar_store::{SourceError, SourceRow};
 use parking_lot::RwLock;
 use tokio::task::spawn_blocking;
@@ -18,8 +18,8 @@ use crate::{config::SourceConfig, convert, nodes::Nodes};
 /// What is in the documents of one fetch.
 #[derive(Default)]
 struct Content {
-    nodes: Vec<(NodeSpec, Label)>,
-    ids: Vec<NodeId>,
+    /// Each once.
+    nodes: Vec<(NodeId, NodeSpec, Label)>,
     rejects: usize,
     first_reject: Option<RejectCode>,
     /// Nodes that were not even kept for the pool to decide about.
@@ -119,12 +119,7 @@ impl Reader {
 
     /// The configuration decides what the source's stored nodes may do, from the start.
     pub(super) fn adopt(&self, now: Timestamp) {
-        self.pool.apply(self.list(Vec::new(), false), now);
-    }
-
-    fn list(&self, nodes: Vec<(NodeSpec, Label)>, complete: bool) -> PoolChange {
-        let source = Arc::from(self.source.name.as_str());
-        PoolChange::List { source, allow_private: self.source.allow_private, nodes, complete }
+        self.pool.list(&Arc::from(self.source.name.as_str()), self.source.allow_private, Vec::new(), false, now);
     }
 
     /// Fetches, parses and merges; whatever fails, a panic too, the source keeps its nodes and its row says why.
@@ -201,7 +196,7 @@ impl Reader {
         let changed = !found.documents.is_empty();
         let pages = found.documents.iter().any(is_page);
         let content = self.parse(found.documents).await;
-        if content.ids.is_empty() && (changed || complete) {
+        if content.nodes.is_empty() && (changed || complete) {
             let first = content.first_reject.map_or("nothing in it", RejectCode::code);
             let hint = if pages {
                 "it is a web page; a panel may want user_agent = \"v2rayN/7\" or \"clash.meta\""
@@ -223,17 +218,21 @@ impl Reader {
         Reading { row, added: 0, left_out: 0, unchanged: false, ended }
     }
 
-    async fn merge(&self, mut row: SourceRow, mut content: Content, complete: bool, now: Timestamp) -> Reading {
+    async fn merge(&self, mut row: SourceRow, content: Content, complete: bool, now: Timestamp) -> Reading {
         (row.last_ok, row.error) = (Some(now), None);
         row.rejects = u32::try_from(content.rejects).unwrap_or(u32::MAX);
         // Merging a long list takes a core for a while: not on a thread that carries traffic.
-        let (pool, change) = (Arc::clone(&self.pool), self.list(content.nodes, complete));
-        let retired = Arc::clone(&self.retired);
+        let (pool, name, nodes) = (Arc::clone(&self.pool), Arc::clone(&row.name), content.nodes);
+        let (retired, allow_private) = (Arc::clone(&self.retired), self.source.allow_private);
         let merged = spawn_blocking(move || {
+            let ids: Vec<NodeId> = nodes.iter().map(|(id, ..)| *id).collect();
             let retired = retired.read();
-            if *retired { Default::default() } else { pool.apply(change, now) }
+            let applied =
+                if *retired { Applied::default() } else { pool.list(&name, allow_private, nodes, complete, now) };
+            let is_listed = |id: &&NodeId| pool.node(**id).is_some_and(|node| node.listed_by(&name));
+            (applied, ids.iter().filter(is_listed).count())
         });
-        let applied = unbroken(merged.await);
+        let (applied, listed) = unbroken(merged.await);
         self.pool.leave_out(&row.name, content.beyond);
         let LeftOut { source, server, pool } = applied.left_out;
         if applied.left_out.total() + content.beyond > 0 {
@@ -242,8 +241,7 @@ impl Reader {
                 "nodes left out: the list is longer than [pool] allows"
             );
         }
-        content.ids.retain(|id| self.pool.node(*id).is_some_and(|node| node.listed_by(&row.name)));
-        row.nodes = u32::try_from(content.ids.len()).unwrap_or(u32::MAX);
+        row.nodes = u32::try_from(listed).unwrap_or(u32::MAX);
         tracing::info!(
             source = %row.name, nodes = row.nodes, added = applied.added, refused = row.rejects, "source merged"
         );
@@ -273,11 +271,10 @@ impl Reader {
                     if content.nodes.len() >= most && !seen.contains(&id) && !known() {
                         content.beyond += 1;
                     } else if seen.insert(id) {
-                        content.nodes.push((entry.spec, entry.label));
+                        content.nodes.push((id, entry.spec, entry.label));
                     }
                 }
             }
-            content.ids = seen.into_iter().collect();
             content
         });
         unbroken(parsed.await)

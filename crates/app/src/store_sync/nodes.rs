@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use futures_util::future::join;
 use hezar_core::Label;
 use hezar_formats::to_link;
 use hezar_pool::{ChangeKind, ChangedNode, Node, Watch};
@@ -19,7 +20,7 @@ use crate::nodes::{Nodes, Payload};
 const EVERY: Duration = Duration::from_millis(250);
 /// How many changed nodes are handed over at a time.
 const BATCH: usize = 4096;
-/// How many changed nodes one portion of [`NodeSync::write_all`] holds.
+/// The size of a portion unless a test sets another one.
 const PORTION: usize = 16_384;
 /// How long the store may take for a portion.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,11 +50,13 @@ pub(crate) struct NodeSync {
     watch: Watch,
     writer: Writer,
     order: Mutex<()>,
+    /// How many changed nodes one portion of [`NodeSync::write_all`] holds.
+    portion: usize,
 }
 
 impl NodeSync {
     pub(crate) fn new(pool: Arc<Nodes>, watch: Watch, writer: Writer) -> Self {
-        Self { pool, watch, writer, order: Mutex::new(()) }
+        Self { pool, watch, writer, order: Mutex::new(()), portion: PORTION }
     }
 
     /// Hands every change over until `stop`, and then what is left.
@@ -82,28 +85,37 @@ impl NodeSync {
         self.all().await.context("the last changes cannot be kept")
     }
 
-    /// Hands everything over in portions, each of which is in the store before the next one is made, so that memory stays
-    /// bounded however much has changed. When the store does not take a portion for [`PATIENCE`], the rest waits in memory.
-    /// Nothing is lost when the caller gives up waiting.
+    /// Hands everything over in portions. While the store writes one, the next one is made, and no third one before the first is in
+    /// the store, so that memory stays bounded however much has changed. When the store does not take a portion for [`PATIENCE`],
+    /// the rest waits in memory. Nothing is lost when the caller gives up waiting.
     ///
     /// # Errors
     /// The writer has ended.
     pub(crate) async fn write_all(&self) -> Result<(), WriterClosed> {
-        if self.watch.len() > PORTION {
+        if self.watch.len() > self.portion {
             // Portions of neighbours touch few pages of the store's tables; portions of a million random ids touch all of them.
             self.watch.sort();
         }
-        while self.watch.len() > PORTION {
-            {
-                let _alone = self.order.lock().await;
-                let place = self.writer.place().await?;
-                self.hand_over(place, PORTION);
-            }
-            if timeout(PATIENCE, self.writer.flush()).await.is_err() {
+        let mut more = self.hand_over_portion().await?;
+        while more {
+            // The writer is asked first, so that its answer is about the portions before the next one.
+            let (written, next) = join(timeout(PATIENCE, self.writer.flush()), self.hand_over_portion()).await;
+            more = next?;
+            if written.is_err() {
                 break;
             }
         }
         self.all().await
+    }
+
+    /// Hands over one portion; false when what has changed is less than that.
+    async fn hand_over_portion(&self) -> Result<bool, WriterClosed> {
+        if self.watch.len() <= self.portion {
+            return Ok(false);
+        }
+        let _alone = self.order.lock().await;
+        let place = self.writer.place().await?;
+        Ok(self.hand_over(place, self.portion))
     }
 
     /// Hands over everything that has changed until now. Nothing is lost when the caller gives up waiting.
@@ -140,5 +152,58 @@ pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
         }
         // A node that was removed and added again in between must come back whole.
         ChangeKind::Listing | ChangeKind::Relisted | ChangeKind::Added | ChangeKind::Removed => put(&node),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::{NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Target, Timestamp};
+    use hezar_pool::{Origin, Outcome, PoolChange, Rules};
+    use hezar_store::{Access, WriterConfig};
+
+    use super::*;
+
+    fn spec(n: u32) -> NodeSpec {
+        let [_, b, c, d] = n.to_be_bytes();
+        let socks = SocksProxy { version: SocksVersion::V5, credentials: None, tls: None };
+        NodeSpec::new(Target::parse(&format!("11.{b}.{c}.{d}:1080")).unwrap(), Outbound::Socks(socks))
+    }
+
+    #[tokio::test]
+    async fn a_long_list_is_written_whole_and_what_changes_meanwhile_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+        let (writer, behind) = Writer::new(store, WriterConfig::default());
+        let stop = CancellationToken::new();
+        let writing = tokio::spawn(behind.run(stop.clone()));
+        let pool = Arc::new(Nodes::new(Rules::default()));
+        let sync = NodeSync { portion: 64, ..NodeSync::new(Arc::clone(&pool), pool.watch(), writer.clone()) };
+        let nodes = (0..500).map(|n| (spec(n), Label::default())).collect();
+        let list = PoolChange::List { source: "list".into(), allow_private: false, nodes, complete: true };
+        pool.apply(list, Timestamp(1_000));
+        let ok = Outcome::success(Origin::Probe, Duration::from_millis(40));
+        let changing = async {
+            for n in 0..100 {
+                pool.report(spec(n).id(), &ok, Timestamp(2_000));
+                tokio::task::yield_now().await;
+            }
+        };
+        let (written, ()) = join(sync.write_all(), changing).await;
+        written.unwrap();
+        sync.write_all().await.unwrap();
+        writer.flush().await.unwrap();
+        stop.cancel();
+        writing.await.unwrap();
+        let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+        let stored = store.load().await.unwrap();
+        assert_eq!(stored.nodes.len(), 500);
+        for row in &stored.nodes {
+            assert_eq!(row.record, pool.node(row.id).unwrap().record());
+        }
+        let mut listed: Vec<NodeId> = stored.listings.into_iter().flat_map(|listing| listing.ids).collect();
+        listed.sort_unstable();
+        let mut all: Vec<NodeId> = (0..500).map(|n| spec(n).id()).collect();
+        all.sort_unstable();
+        assert_eq!(listed, all);
     }
 }

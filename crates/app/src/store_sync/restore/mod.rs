@@ -119,7 +119,7 @@ impl<'a> Restorer<'a> {
         let mut restored = Vec::with_capacity(rows.len());
         for (row, link) in rows.into_iter().zip(links) {
             match link {
-                Ok(spec) => restored.extend(self.row(row, spec)),
+                Ok((spec, id)) => restored.extend(self.row(row, spec, id)),
                 Err(code) => {
                     self.loaded.unreadable(code.code(), row.id.to_string().into(), row.unreadable_since, self.now);
                 }
@@ -128,12 +128,12 @@ impl<'a> Restorer<'a> {
         for StrangeRow { id, since } in strange {
             self.loaded.unreadable(NO_ROW, id, since, self.now);
         }
-        self.pool.apply(PoolChange::Restore(restored), self.now);
+        self.pool.restore_part(restored, self.now);
     }
 
-    /// What becomes of one row; nothing yet when its id is another build's.
-    fn row(&mut self, row: NodeRow, spec: NodeSpec) -> Option<Restored> {
-        let (id, stored_id) = (spec.id(), row.id);
+    /// What becomes of one row, whose link describes a node with this id; nothing yet when the row has the id of another build.
+    fn row(&mut self, row: NodeRow, spec: NodeSpec, id: NodeId) -> Option<Restored> {
+        let stored_id = row.id;
         let sources = self.listings.of_node(stored_id);
         let readable_again = row.unreadable_since.is_some();
         let found = Found { spec, sources, row: NodeRow { id, unreadable_since: None, ..row } };
@@ -168,6 +168,7 @@ impl<'a> Restorer<'a> {
 
     /// Puts in what had to wait for the last row, and says what came of them all.
     pub(crate) fn finish(mut self) -> Loaded {
+        self.pool.finish_restore();
         let mut late = Vec::with_capacity(self.renamed.len());
         for (id, found) in std::mem::take(&mut self.renamed) {
             let found = match self.pool.node(id) {
@@ -276,14 +277,18 @@ impl Loaded {
     }
 }
 
-/// Reads all links, on every core: at a start this is what takes time.
-fn read_links(rows: &[NodeRow]) -> Vec<Result<NodeSpec, RejectCode>> {
+/// Reads all links, each with the id that follows from it, on every core: at a start this is what takes time.
+fn read_links(rows: &[NodeRow]) -> Vec<Result<(NodeSpec, NodeId), RejectCode>> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(16);
     let share = rows.len().div_ceil(workers).max(1);
     // One reader for all of a share: nodes that go through the same chain share it.
     let read = |rows: &[NodeRow]| {
         let mut links = LinkReader::default();
-        rows.iter().map(|row| links.read(row.uri.expose()).map(|(spec, _)| spec)).collect::<Vec<_>>()
+        let with_id = |(spec, _): (NodeSpec, _)| {
+            let id = spec.id();
+            (spec, id)
+        };
+        rows.iter().map(|row| links.read(row.uri.expose()).map(with_id)).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
         let handles: Vec<_> = rows.chunks(share).map(|rows| (rows, scope.spawn(move || read(rows)))).collect();
