@@ -40,9 +40,9 @@ impl Failover {
             return None;
         }
         if self.countries.is_empty() {
-            return self.pick_of(None, &groups.in_pool());
+            return self.pick_of(None, &groups.selected_in_pool());
         }
-        self.countries.iter().find_map(|country| self.pick_of(Some(*country), &groups.in_country(*country)))
+        self.countries.iter().find_map(|country| self.pick_of(Some(*country), &groups.selected_in_country(*country)))
     }
 
     fn pick_of(&self, asked: Option<Country>, selected: &Selected) -> Option<NodeLease> {
@@ -87,8 +87,8 @@ impl Failover {
             return false;
         }
         match self.countries.as_slice() {
-            [] => groups.in_pool().is_any(),
-            countries => countries.iter().any(|country| groups.in_country(*country).is_any()),
+            [] => groups.selected_in_pool().is_any(),
+            countries => countries.iter().any(|country| groups.selected_in_country(*country).is_any()),
         }
     }
 

@@ -1,7 +1,8 @@
-//! What a person has selected in the groups of nodes: requests leave through it first.
+//! The node, country or source that a person has selected in a group of nodes: requests leave through it first.
 //!
-//! A selection concerns requests that name no session. What is selected in the pool concerns those that name no country;
-//! what is selected in a country, those that ask for that country, and what was led there from the pool.
+//! A selection concerns requests that name no session. A selection in the pool concerns requests that name no country. A
+//! selection in a country's group concerns requests that ask for this country, and those that name no country while the country
+//! is selected in the pool.
 
 use std::{
     collections::BTreeMap,
@@ -52,7 +53,7 @@ pub struct GroupSelections {
     strict: AtomicBool,
 }
 
-/// Where requests of one kind are to leave first.
+/// What is selected for requests of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selected {
     pub(crate) country: Option<Country>,
@@ -144,8 +145,8 @@ impl GroupSelections {
         Ok(())
     }
 
-    /// Where requests that name no country are to leave first.
-    pub(crate) fn in_pool(&self) -> Selected {
+    /// What is selected for requests that name no country.
+    pub(crate) fn selected_in_pool(&self) -> Selected {
         let table = self.table.load();
         match table.members.get(&Group::Pool) {
             None => Selected::default(),
@@ -160,8 +161,8 @@ impl GroupSelections {
         }
     }
 
-    /// Where requests that ask for a country are to leave first.
-    pub(crate) fn in_country(&self, country: Country) -> Selected {
+    /// What is selected for requests that ask for a country.
+    pub(crate) fn selected_in_country(&self, country: Country) -> Selected {
         self.table.load().node_of(&Group::Country(country))
     }
 }

@@ -28,17 +28,17 @@ fn pool() -> (Pool<()>, [NodeId; 2]) {
 fn a_selection_in_the_pool_leads_on_to_that_of_its_group() {
     let (pool, [german, dutch]) = pool();
     let groups = GroupSelections::default();
-    assert!(groups.is_empty() && !groups.in_pool().is_any());
+    assert!(groups.is_empty() && !groups.selected_in_pool().is_any());
     groups.select(&pool, &Group::Country(*b"DE"), Some(GroupMember::Node(german))).unwrap();
-    assert_eq!(groups.in_country(*b"DE").node, Some(german));
-    assert_eq!(groups.in_country(*b"NL"), Selected::default());
-    assert_eq!(groups.in_pool(), Selected::default(), "a country's node is for those who ask for the country");
+    assert_eq!(groups.selected_in_country(*b"DE").node, Some(german));
+    assert_eq!(groups.selected_in_country(*b"NL"), Selected::default());
+    assert_eq!(groups.selected_in_pool(), Selected::default(), "a country's node is for those who ask for the country");
     groups.select(&pool, &Group::Pool, Some(GroupMember::Country(*b"DE"))).unwrap();
-    assert_eq!(groups.in_pool(), Selected { country: Some(*b"DE"), node: Some(german), filter: None });
+    assert_eq!(groups.selected_in_pool(), Selected { country: Some(*b"DE"), node: Some(german), filter: None });
     groups.select(&pool, &Group::Pool, Some(GroupMember::Node(dutch))).unwrap();
-    assert_eq!(groups.in_pool(), Selected { node: Some(dutch), ..Selected::default() });
+    assert_eq!(groups.selected_in_pool(), Selected { node: Some(dutch), ..Selected::default() });
     groups.select(&pool, &Group::Pool, None).unwrap();
-    assert_eq!(groups.in_pool(), Selected::default());
+    assert_eq!(groups.selected_in_pool(), Selected::default());
     assert_eq!(groups.list(), [(Group::Country(*b"DE"), GroupMember::Node(german))]);
 }
 
@@ -65,10 +65,10 @@ fn the_filter_of_a_selected_source_goes_with_it() {
     for _ in 0..1000 {
         groups.select(&pool, &Group::Pool, Some(GroupMember::Source("mine".into()))).unwrap();
     }
-    let first = groups.in_pool().filter.unwrap();
+    let first = groups.selected_in_pool().filter.unwrap();
     groups.select(&pool, &Group::Pool, Some(GroupMember::Source("other".into()))).unwrap();
     assert!(!pool.remove_filter(first), "it was removed with its selection");
-    let last = groups.in_pool().filter.unwrap();
+    let last = groups.selected_in_pool().filter.unwrap();
     groups.select(&pool, &Group::Pool, None).unwrap();
     assert!(!pool.remove_filter(last));
 }
