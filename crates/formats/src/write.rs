@@ -68,3 +68,23 @@ pub fn addresses<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> 
 pub fn sing_box<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::sing_box::write::document(nodes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_without_nodes_lets_nothing_out_directly() {
+        let none = std::iter::empty;
+        let clash = clash_profile(none()).text;
+        assert!(clash.starts_with("proxies: []\n") && clash.ends_with("rules:\n  - \"MATCH,REJECT\"\n"), "{clash}");
+        let surge = surge(none()).text;
+        assert!(surge.ends_with("[Rule]\nFINAL,REJECT\n"), "{surge}");
+        // Port 9 (discard, RFC 863) of the client's own machine.
+        let nowhere = r#""tag":"Hezar","server":"127.0.0.1","server_port":9"#;
+        for text in [sing_box_routed(none()).text, sing_box_profile(none()).text] {
+            assert!(text.contains(nowhere) && text.contains(r#""final":"Hezar""#), "{text}");
+        }
+        assert_eq!(base64(none()), "");
+    }
+}

@@ -32,6 +32,8 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
 pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     let (mut written, names) = list(nodes);
     if names.is_empty() {
+        // A profile without rules would send everything out directly.
+        written.text.push_str("rules:\n  - \"MATCH,REJECT\"\n");
         return written;
     }
     let mut select = MapBuilder::default();

@@ -34,13 +34,16 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
         written.text.push_str(&format!("{name} = {row}\n"));
         members.push(name);
     }
-    if !members.is_empty() {
-        let members = members.join(", ");
-        written.text.push_str(&format!(
-            "\n[Proxy Group]\n{SELECT_GROUP} = url-test, {members}, url={TEST_URL}, interval={}\n\n[Rule]\nFINAL,{SELECT_GROUP}\n",
-            TEST_INTERVAL.as_secs()
-        ));
+    if members.is_empty() {
+        // A profile without a rule would send everything out directly.
+        written.text.push_str("\n[Rule]\nFINAL,REJECT\n");
+        return written;
     }
+    let members = members.join(", ");
+    written.text.push_str(&format!(
+        "\n[Proxy Group]\n{SELECT_GROUP} = url-test, {members}, url={TEST_URL}, interval={}\n\n[Rule]\nFINAL,{SELECT_GROUP}\n",
+        TEST_INTERVAL.as_secs()
+    ));
     written
 }
 
