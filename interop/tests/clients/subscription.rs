@@ -66,7 +66,7 @@ fn xray_reads_it_and_carries_traffic() {
     let answer = lab.subscription("xray", "");
     fs::write(folder.join("sub.json"), &answer.body).unwrap();
     let tags = tags(&answer.body);
-    // It knows no SOCKS 4, and no Trojan without TLS.
+    // It knows no SOCKS 4.
     assert_eq!(tags.len(), lab.nodes - 1, "{}", answer.head);
     let ways: Vec<_> = free_addresses(tags.len()).into_iter().zip(tags).collect();
     let inbounds: Vec<Value> = ways
@@ -110,7 +110,7 @@ fn mihomo_reads_it_and_carries_traffic() {
             provider["proxies"].as_array()?.iter().filter_map(|n| n["name"].as_str().map(Into::into)).collect();
         (!names.is_empty()).then_some(names)
     });
-    // It knows no SOCKS 4.
+    // It has no words for SOCKS 4 and for Trojan without TLS.
     let given = lab.subscription("clash", "");
     assert_eq!(names.len(), lab.nodes - 2, "{names:?}\n{}\n{}", given.body, running.log());
     for name in &names {
