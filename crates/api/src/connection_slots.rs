@@ -3,6 +3,9 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::peer::network;
 
 /// The most connections of one address at a time.
 pub(crate) const MAX_PER_ADDRESS: usize = 32;
@@ -32,11 +35,19 @@ impl ConnectionSlots {
     }
 }
 
-/// What one peer can choose its addresses from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-        v4 => v4,
+/// What an open connection holds: a place among all, and one among those of its address. Clones are the same places, which
+/// are free again when the last clone is dropped or one of them is released.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldSlots(Arc<Mutex<Option<(OwnedSemaphorePermit, ConnectionSlot)>>>);
+
+impl HeldSlots {
+    pub(crate) fn new(among_all: OwnedSemaphorePermit, of_address: ConnectionSlot) -> Self {
+        Self(Arc::new(Mutex::new(Some((among_all, of_address)))))
+    }
+
+    /// Gives the places back while the connection lives on, for one that is counted in another way from now on.
+    pub(crate) fn release(&self) {
+        *self.0.lock() = None;
     }
 }
 

@@ -8,6 +8,7 @@ mod clash;
 mod connection_slots;
 mod dto;
 mod error;
+mod etag;
 mod events;
 mod guard;
 mod input;
@@ -16,6 +17,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod paging;
+mod peer;
 mod ports;
 mod problem;
 mod router;
@@ -52,9 +54,9 @@ pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{
-    Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, HistoryPort,
-    LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SubscriptionAsked, SubscriptionText,
-    SubscriptionUser, SubscriptionsPort, UsagePort,
+    Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest,
+    DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SubscriptionAsked,
+    SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
 };
 pub use problem::ProblemDto;
 pub use router::openapi_json;

@@ -22,11 +22,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Control,
-    connection_slots::{ConnectionSlot, ConnectionSlots},
+    connection_slots::{ConnectionSlots, HeldSlots},
     guard::Guard,
+    peer::Peer,
     router,
     stream::ApiStream,
-    subscription::Peer,
 };
 
 /// The most connections at a time.
@@ -37,9 +37,6 @@ const MAX_HEAD: usize = 32 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// What an open connection holds: a slot among all, and one among those of its address.
-type Permits = (OwnedSemaphorePermit, ConnectionSlot);
 
 /// How the API is reached.
 #[derive(Clone, Debug)]
@@ -93,8 +90,9 @@ pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, st
             continue;
         };
         // An upgraded connection lives on after its task: its stream holds the slots.
-        let stream = ApiStream::new(stream, (slot, slot_of_address));
-        tasks.spawn(connection(stream, peer, router.clone(), stop.clone()));
+        let held = HeldSlots::new(slot, slot_of_address);
+        let stream = ApiStream::new(stream, held.clone());
+        tasks.spawn(connection(stream, peer, held, router.clone(), stop.clone()));
     }
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -113,8 +111,9 @@ async fn accept(
 }
 
 async fn connection(
-    stream: ApiStream<TcpStream, Permits>,
+    stream: ApiStream<TcpStream, HeldSlots>,
     peer: SocketAddr,
+    held: HeldSlots,
     router: axum::Router,
     stop: CancellationToken,
 ) {
@@ -122,6 +121,7 @@ async fn connection(
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(held.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
     let served = http.serve_connection(TokioIo::new(stream), service).with_upgrades();

@@ -110,6 +110,17 @@ pub(crate) fn level_in_clash_words(filter: &str) -> &'static str {
     }
 }
 
+/// The filter with another level in the words of Clash; what it says of single modules stays.
+pub(crate) fn with_level(filter: &str, clash_level: &str) -> String {
+    let level = match clash_level {
+        "warning" => "warn",
+        "silent" => "off",
+        level => level,
+    };
+    let modules = filter.split(',').map(str::trim).filter(|part| part.contains('='));
+    modules.chain([level]).collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +172,19 @@ mod tests {
             [("info", "info"), ("hezar_probe=debug,warn", "warning"), ("trace", "debug"), ("", "info")]
         {
             assert_eq!(level_in_clash_words(filter), level);
+        }
+    }
+
+    #[test]
+    fn another_level_leaves_what_is_said_of_modules() {
+        for (filter, level, changed) in [
+            ("info", "debug", "debug"),
+            ("hezar_probe=debug,info", "warning", "hezar_probe=debug,warn"),
+            ("info, hezar_pool=trace", "silent", "hezar_pool=trace,off"),
+            ("", "error", "error"),
+        ] {
+            assert_eq!(with_level(filter, level), changed);
+            assert_eq!(level_in_clash_words(changed), level);
         }
     }
 }

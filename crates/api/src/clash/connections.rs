@@ -13,7 +13,7 @@ use futures_util::stream;
 use hezar_core::Host;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::{
@@ -21,8 +21,9 @@ use super::{
     names::{AUTO, POOL},
     proxy::rfc3339,
     reply::{ClashError, json_line, json_text},
-    streams::{self, Upgrade},
-    view::PoolView,
+    streams::{self, StreamReader},
+    view::{CachedView, PoolView},
+    view_path::View,
 };
 use crate::{ApiError, ConnectionsFilter, DashboardConnection};
 
@@ -32,10 +33,6 @@ const MOST: usize = 1000;
 const AGE: Duration = Duration::from_millis(200);
 /// How often a snapshot is sent, in milliseconds.
 const INTERVAL: std::ops::RangeInclusive<u64> = 200..=60_000;
-
-/// The last snapshot that was made, and when.
-#[derive(Debug, Default)]
-pub(super) struct SnapshotCache(Mutex<Option<(Instant, Arc<str>)>>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,11 +63,12 @@ pub(super) fn routes() -> Router<ClashState> {
 
 async fn connections(
     State(state): State<ClashState>,
+    View(view): View,
     RawQuery(query): RawQuery,
-    upgrade: Upgrade,
+    reader: StreamReader,
 ) -> Result<Response, ClashError> {
-    if upgrade.is_err() {
-        return Ok(json_text(snapshot(&state).await?.to_string()));
+    if !reader.is_websocket() {
+        return Ok(json_text(snapshot(&state, &view).await?.to_string()));
     }
     let query = query.unwrap_or_default();
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "interval");
@@ -79,23 +77,23 @@ async fn connections(
         None => 1000,
     };
     let ticks = streams::ticks(Duration::from_millis(millis.clamp(*INTERVAL.start(), *INTERVAL.end())));
-    let lines = stream::unfold((ticks, state.clone()), |(mut ticks, state)| async move {
+    let lines = stream::unfold((ticks, state.clone(), view), |(mut ticks, state, view)| async move {
         ticks.tick().await;
-        let line = snapshot(&state).await.ok()?;
-        Some((line.to_string(), (ticks, state)))
+        let line = snapshot(&state, &view).await.ok()?;
+        Some((line.to_string(), (ticks, state, view)))
     });
-    streams::send(&state, upgrade, lines)
+    streams::send(&state, reader, lines)
 }
 
 /// What is alive, as one line of JSON. Many readers share it.
-async fn snapshot(state: &ClashState) -> Result<Arc<str>, ApiError> {
-    let mut last = state.connections.0.lock().await;
+async fn snapshot(state: &ClashState, view: &CachedView) -> Result<Arc<str>, ApiError> {
+    let mut last = view.connections.lock().await;
     if let Some((made, text)) = &*last
         && made.elapsed() < AGE
     {
         return Ok(Arc::clone(text));
     }
-    let view = state.views.get(&state.api).await?;
+    let view = view.pool(&state.api).await?;
     let text = state.api.off_thread(move |control| {
         let traffic = control.traffic();
         let alive = busiest_and_newest(control.dashboard_connections());
@@ -133,7 +131,7 @@ fn connection_json(view: &PoolView, connection: &DashboardConnection) -> Connect
         (user, _) => ("InUser", user.to_owned()),
     };
     let node = connection.node.map(|id| match view.by_id(id) {
-        Some(node) => (node.name.clone(), node.provider.clone()),
+        Some(node) => (node.name.clone(), view.provider_of(node).to_owned()),
         None => (id.to_string(), String::new()),
     });
     let (name, provider) = node.unwrap_or_default();

@@ -28,9 +28,9 @@ const FRESH: Duration = Duration::from_secs(10);
 
 /// The largest timeout that a path takes, in milliseconds.
 #[derive(Clone, Copy)]
-pub(super) struct Longest(u64);
+pub(super) struct MaxTimeout(u64);
 
-impl Longest {
+impl MaxTimeout {
     pub(super) const SIXTEEN_BITS: Self = Self(i16::MAX as u64);
     pub(super) const THIRTY_TWO_BITS: Self = Self(i32::MAX as u64);
 }
@@ -43,12 +43,12 @@ pub(super) struct DelayQuery {
 
 impl DelayQuery {
     /// Reads `url` and `timeout`, which are both needed.
-    pub(super) fn read(query: Option<&str>, longest: Longest) -> Result<Self, ClashError> {
+    pub(super) fn read(query: Option<&str>, max: MaxTimeout) -> Result<Self, ClashError> {
         let (mut url, mut millis) = (None, None);
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 "url" => url = Url::parse(&value).ok().filter(|url| matches!(url.scheme(), "http" | "https")),
-                "timeout" => millis = value.parse::<u64>().ok().filter(|millis| *millis <= longest.0),
+                "timeout" => millis = value.parse::<u64>().ok().filter(|millis| *millis <= max.0),
                 _ => {}
             }
         }
@@ -60,7 +60,7 @@ impl DelayQuery {
 }
 
 /// Tests one node.
-pub(super) async fn of_one(
+pub(super) async fn test_one(
     state: &ClashState,
     view: &PoolView,
     id: NodeId,
@@ -72,14 +72,14 @@ pub(super) async fn of_one(
             let report = timeout(query.timeout, probe(state, &[id])).await.map_err(|_| ClashError::timeout())??;
             let probed = report.nodes.first().ok_or_else(ClashError::timeout)?;
             state.views.expire().await;
-            probed.latency_ms.map(|millis| proxy::millis(millis.into()))
+            probed.latency_ms.map(|millis| proxy::millis(Duration::from_millis(millis)))
         }
     };
     delay.map(|delay| reply::json(&json!({ "delay": delay }))).ok_or_else(ClashError::delay_failed)
 }
 
 /// Tests many nodes, and names those that answered.
-pub(super) async fn of_many(
+pub(super) async fn test_many(
     state: &ClashState,
     view: &PoolView,
     ids: &[NodeId],
@@ -99,7 +99,7 @@ pub(super) async fn of_many(
         let request = ProbeRequest { ids: texts(&due), wait: Some(wait), ..ProbeRequest::default() };
         for probed in state.api.control.probe(&request).await?.nodes {
             let name = probed.id.parse().ok().and_then(|id| view.by_id(id)).map(|node| node.name.clone());
-            delays.extend(name.zip(probed.latency_ms.map(|millis| proxy::millis(millis.into()))));
+            delays.extend(name.zip(probed.latency_ms.map(|millis| proxy::millis(Duration::from_millis(millis)))));
         }
         state.views.expire().await;
     }
@@ -121,7 +121,7 @@ fn texts(ids: &[NodeId]) -> Vec<String> {
 /// What a recent test of a node has shown: `Some(None)` = it failed.
 fn fresh(node: &NodeView) -> Option<Option<u16>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let age = Timestamp(u64::try_from(now).unwrap_or(u64::MAX)).since(node.node.checked?);
-    let latency = node.node.latency.filter(|_| node.node.alive);
-    (age < FRESH).then(|| latency.map(|latency| proxy::millis(latency.as_millis())))
+    let last = node.node.tests.last()?;
+    let age = Timestamp(u64::try_from(now).unwrap_or(u64::MAX)).since(last.at);
+    (age < FRESH).then(|| last.latency.map(proxy::millis))
 }

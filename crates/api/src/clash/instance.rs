@@ -13,11 +13,15 @@ use super::{
     ClashState,
     names::POOL,
     reply::{self, ClashError},
+    view_path::Shown,
 };
-use crate::body::WholeBody;
+use crate::{ChangedBy, body::WholeBody};
 
 /// Dashboards take a core for mihomo unless its version says otherwise, and show what only such a core can do.
 const VERSION: &str = concat!("hezar ", env!("CARGO_PKG_VERSION"));
+
+/// How much may be logged, in the words of Clash.
+const LOG_LEVELS: [&str; 5] = ["error", "warning", "info", "debug", "silent"];
 
 pub(super) fn routes() -> Router<ClashState> {
     Router::new()
@@ -106,15 +110,22 @@ async fn reload(State(state): State<ClashState>, WholeBody(body): WholeBody) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Keys that Hezar does not have are ignored, as a core does.
-async fn change(State(state): State<ClashState>, WholeBody(body): WholeBody) -> Result<StatusCode, ClashError> {
+/// Changes the log level. Another mode is refused; every other key is ignored, as mihomo ignores keys that it does not know.
+async fn change(
+    State(state): State<ClashState>,
+    by: ChangedBy,
+    WholeBody(body): WholeBody,
+) -> Result<StatusCode, ClashError> {
     let given = object(&body)?;
     if given.get("mode").and_then(Value::as_str).is_some_and(|mode| !mode.eq_ignore_ascii_case("rule")) {
         return Err(ClashError::bad_request("Hezar has one mode, rule: every request leaves through the pool"));
     }
-    let level = given.get("log-level").and_then(Value::as_str);
-    if level.is_some_and(|level| level != state.api.control.dashboard_instance().log_level) {
-        return Err(ClashError::bad_request("the log level is changed with `hezar settings set log.level`"));
+    let Some(level) = given.get("log-level") else { return Ok(StatusCode::NO_CONTENT) };
+    let asked = level.as_str().unwrap_or_default();
+    let level = LOG_LEVELS.into_iter().find(|level| level.eq_ignore_ascii_case(asked));
+    let level = level.ok_or_else(ClashError::body_invalid)?;
+    if level != state.api.control.dashboard_instance().log_level {
+        state.api.control.set_log_level(&by, level).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -127,8 +138,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, ClashError> {
 }
 
 /// Who is led where: those who ask for a country to its group, everybody else to the pool.
-async fn rules(State(state): State<ClashState>) -> Result<Response, ClashError> {
-    let view = state.views.get(&state.api).await?;
+async fn rules(Shown(view): Shown) -> Response {
     let countries = view.groups.iter().filter_map(|group| match group.group {
         Some(hezar_core::Group::Country(country)) => {
             let option = format!("*-country-{}", String::from_utf8_lossy(&country).to_lowercase());
@@ -144,5 +154,5 @@ async fn rules(State(state): State<ClashState>) -> Result<Response, ClashError> 
             json!({ "index": index, "type": kind, "payload": payload, "proxy": proxy, "size": -1 })
         })
         .collect();
-    Ok(reply::json(&json!({ "rules": rules })))
+    reply::json(&json!({ "rules": rules }))
 }

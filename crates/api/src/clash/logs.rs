@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::{
     ClashState,
     reply::{ClashError, json_line},
-    streams::{self, Upgrade},
+    streams::{self, StreamReader},
 };
 use crate::{LogLineDto, LogQuery};
 
@@ -26,7 +26,7 @@ const BEFORE: u64 = 100;
 
 /// How a line is written.
 #[derive(Clone, Copy)]
-enum Form {
+enum LogForm {
     Plain,
     Structured,
 }
@@ -38,9 +38,9 @@ pub(super) fn routes() -> Router<ClashState> {
 async fn logs(
     State(state): State<ClashState>,
     RawQuery(query): RawQuery,
-    upgrade: Upgrade,
+    reader: StreamReader,
 ) -> Result<Response, ClashError> {
-    let (mut level, mut form) = (Some("info"), Form::Plain);
+    let (mut level, mut form) = (Some("info"), LogForm::Plain);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match (&*name, &*value) {
             ("level", "debug") => level = Some("debug"),
@@ -49,7 +49,7 @@ async fn logs(
             ("level", "error") => level = Some("error"),
             ("level", "silent") => level = None,
             ("level", _) => return Err(ClashError::body_invalid()),
-            ("format", "structured") => form = Form::Structured,
+            ("format", "structured") => form = LogForm::Structured,
             _ => {}
         }
     }
@@ -72,16 +72,16 @@ async fn logs(
             let page = control.log(&query).ok()?;
             after = page.last;
             if level.is_some() && !page.items.is_empty() {
-                let lines: Vec<String> = page.items.iter().map(|line| written(line, form)).collect();
+                let lines: Vec<String> = page.items.iter().map(|line| line_json(line, form)).collect();
                 return Some((stream::iter(lines), (control, changes, after, is_first)));
             }
         }
     });
-    streams::send(&state, upgrade, lines.flatten())
+    streams::send(&state, reader, lines.flatten())
 }
 
 /// A line in the words of Clash, with its fields behind the message.
-fn written(line: &LogLineDto, form: Form) -> String {
+fn line_json(line: &LogLineDto, form: LogForm) -> String {
     let level = match line.level.as_str() {
         "error" => "error",
         "warn" => "warning",
@@ -94,8 +94,8 @@ fn written(line: &LogLineDto, form: Form) -> String {
         format!("{} {}", line.message, line.fields.join(" "))
     };
     match form {
-        Form::Plain => json_line(&json!({ "type": level, "payload": payload })),
-        Form::Structured => {
+        LogForm::Plain => json_line(&json!({ "type": level, "payload": payload })),
+        LogForm::Structured => {
             let level = if level == "warning" { "warn" } else { level };
             let time = DateTime::from_timestamp_millis(i64::try_from(line.at).unwrap_or_default()).unwrap_or_default();
             json_line(&json!({

@@ -5,6 +5,7 @@ mod connections;
 mod delay;
 mod instance;
 mod logs;
+mod long_answers;
 mod names;
 mod providers;
 mod proxies;
@@ -16,6 +17,7 @@ mod streams;
 pub(crate) mod tests;
 mod ui;
 mod view;
+mod view_path;
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,14 +46,12 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(300);
 struct ClashState {
     api: ApiState,
     views: Arc<view::ViewCache>,
-    connections: Arc<connections::SnapshotCache>,
-    sockets: streams::Sockets,
+    places: streams::StreamPlaces,
 }
 
 /// Every path of the Clash API, and the files of a dashboard.
 pub(crate) fn router(api: ApiState) -> Router {
-    let state =
-        ClashState { api, views: Arc::default(), connections: Arc::default(), sockets: streams::Sockets::default() };
+    let state = ClashState { api, views: Arc::default(), places: streams::StreamPlaces::default() };
     // Everybody may ask, since every answer needs the token: a dashboard may come from any address.
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -71,11 +71,12 @@ pub(crate) fn router(api: ApiState) -> Router {
         .merge(streams::routes())
         .method_not_allowed_fallback(async || ApiError::Method)
         .route_layer(middleware::from_fn_with_state(state.clone(), need_token));
-    guarded
+    let clash = guarded
         .merge(ui::routes())
-        .route_layer(middleware::from_fn_with_state(state.clone(), need_enabled))
         .layer(cors)
-        .with_state(state)
+        .route_layer(middleware::from_fn_with_state(state.clone(), need_enabled))
+        .with_state(state);
+    view_path::routes(clash.clone()).merge(clash)
 }
 
 /// The paths do not exist while the Clash API is switched off.
@@ -87,7 +88,7 @@ async fn need_enabled(State(state): State<ClashState>, request: Request, next: N
     }
 }
 
-async fn need_token(State(state): State<ClashState>, request: Request, next: Next) -> Response {
+async fn need_token(State(state): State<ClashState>, mut request: Request, next: Next) -> Response {
     let Some(authorization) = authorization(&request) else { return ClashError::unauthorized().into_response() };
     // Nothing but the token counts here: every site may ask, so what a browser sends by itself must not.
     let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
@@ -102,6 +103,7 @@ async fn need_token(State(state): State<ClashState>, request: Request, next: Nex
         let error = ApiError::Forbidden { scope: caller.scope.name(), needed: needed.name() };
         return ClashError::from(error).into_response();
     }
+    request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
@@ -112,7 +114,8 @@ fn authorization(request: &Request) -> Option<HeaderValue> {
         return Some(header.clone());
     }
     let upgrade = headers.get(header::UPGRADE)?.to_str().ok()?;
-    if !upgrade.eq_ignore_ascii_case("websocket") {
+    // A WebSocket begins with GET (RFC 6455, section 4.1): nothing is changed by an address alone.
+    if *request.method() != Method::GET || !upgrade.eq_ignore_ascii_case("websocket") {
         return None;
     }
     let query = request.uri().query().unwrap_or_default();

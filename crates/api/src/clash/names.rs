@@ -1,4 +1,4 @@
-//! Names of nodes and groups: unique, short, and without what dashboards write into paths unencoded.
+//! Names of nodes and groups: unique, short, and of groups without characters that some dashboards do not encode in paths.
 
 use std::collections::HashSet;
 

@@ -11,11 +11,11 @@ use serde_json::json;
 
 use super::{
     ClashState,
-    delay::{self, DelayQuery, Longest},
-    proxies::long_answer,
+    delay::{self, DelayQuery, MaxTimeout},
     proxy,
     reply::{self, ClashError},
     view::{NodeView, PoolView},
+    view_path::Shown,
 };
 use crate::{FetchRequest, ProbeRequest};
 
@@ -33,19 +33,22 @@ pub(super) fn routes() -> Router<ClashState> {
         .route("/providers/rules/{name}", put(async || ClashError::not_found()))
 }
 
-async fn providers(State(state): State<ClashState>, headers: HeaderMap) -> Result<Response, ClashError> {
-    Ok(long_answer(&headers, &state.views.get(&state.api).await?.bodies.providers))
+async fn providers(Shown(view): Shown, headers: HeaderMap) -> Response {
+    view.answers.providers.response(&headers)
 }
 
-async fn provider(State(state): State<ClashState>, Path(name): Path<String>) -> Result<Response, ClashError> {
-    let view = state.views.get(&state.api).await?;
+async fn provider(Shown(view): Shown, Path(name): Path<String>) -> Result<Response, ClashError> {
     let found = view.provider(&name).ok_or_else(ClashError::not_found)?;
     Ok(reply::json(&proxy::provider(&view, found)))
 }
 
 /// Reads a source now.
-async fn fetch(State(state): State<ClashState>, Path(name): Path<String>) -> Result<StatusCode, ClashError> {
-    let source = source_of(&*state.views.get(&state.api).await?, &name)?;
+async fn fetch(
+    State(state): State<ClashState>,
+    Shown(view): Shown,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ClashError> {
+    let source = source_of(&view, &name)?;
     let request = FetchRequest { sources: vec![source], wait: Some(FETCH_WAIT) };
     let report = state.api.control.fetch(&request).await?;
     state.views.clear().await;
@@ -56,27 +59,30 @@ async fn fetch(State(state): State<ClashState>, Path(name): Path<String>) -> Res
 }
 
 /// Makes every node of a source due, and does not wait: dashboards give up after a few seconds.
-async fn check(State(state): State<ClashState>, Path(name): Path<String>) -> Result<StatusCode, ClashError> {
-    let source = source_of(&*state.views.get(&state.api).await?, &name)?;
+async fn check(
+    State(state): State<ClashState>,
+    Shown(view): Shown,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ClashError> {
+    let source = source_of(&view, &name)?;
     let request = ProbeRequest { source: Some(source), wait: Some(0), ..ProbeRequest::default() };
     state.api.control.probe(&request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn node(State(state): State<ClashState>, Path(path): Path<(String, String)>) -> Result<Response, ClashError> {
-    let view = state.views.get(&state.api).await?;
-    Ok(reply::json(&proxy::node(node_of(&view, &path)?)))
+async fn node(Shown(view): Shown, Path(path): Path<(String, String)>) -> Result<Response, ClashError> {
+    Ok(reply::json(&proxy::node(&view, node_of(&view, &path)?)))
 }
 
 async fn check_node(
     State(state): State<ClashState>,
+    Shown(view): Shown,
     Path(path): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ClashError> {
-    let query = DelayQuery::read(query.as_deref(), Longest::SIXTEEN_BITS)?;
-    let view = state.views.get(&state.api).await?;
+    let query = DelayQuery::read(query.as_deref(), MaxTimeout::SIXTEEN_BITS)?;
     let id = node_of(&view, &path)?.node.id;
-    delay::of_one(&state, &view, id, query).await
+    delay::test_one(&state, &view, id, query).await
 }
 
 /// The source behind a provider.

@@ -3,8 +3,8 @@
 use axum::{
     Router,
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
     routing::get,
 };
 use hezar_core::NodeId;
@@ -12,11 +12,12 @@ use serde::Deserialize;
 
 use super::{
     ClashState,
-    delay::{DelayQuery, Longest},
+    delay::{DelayQuery, MaxTimeout},
     names::{AUTO, GLOBAL, POOL},
-    proxy::{self, Body},
+    proxy,
     reply::{ClashError, json},
     view::{GroupView, PoolView},
+    view_path::Shown,
 };
 use crate::body::WholeBody;
 
@@ -33,35 +34,22 @@ pub(super) fn routes() -> Router<ClashState> {
         .route("/group/{name}/delay", get(delay_of_group))
 }
 
-/// A long answer, or 304 for a client that has it.
-pub(super) fn long_answer(headers: &HeaderMap, body: &Body) -> Response {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let tag = [(header::ETAG, body.tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    // The tag of a compressed answer is weak; its text is the same.
-    if known.split(',').any(|known| known.trim().trim_start_matches("W/") == body.tag) {
-        return (StatusCode::NOT_MODIFIED, tag).into_response();
-    }
-    (tag, [(header::CONTENT_TYPE, "application/json")], body.text.clone()).into_response()
+async fn proxies(Shown(view): Shown, headers: HeaderMap) -> Response {
+    view.answers.proxies.response(&headers)
 }
 
-async fn proxies(State(state): State<ClashState>, headers: HeaderMap) -> Result<Response, ClashError> {
-    Ok(long_answer(&headers, &state.views.get(&state.api).await?.bodies.proxies))
+async fn groups(Shown(view): Shown, headers: HeaderMap) -> Response {
+    view.answers.groups.response(&headers)
 }
 
-async fn groups(State(state): State<ClashState>, headers: HeaderMap) -> Result<Response, ClashError> {
-    Ok(long_answer(&headers, &state.views.get(&state.api).await?.bodies.groups))
-}
-
-async fn proxy_of_name(State(state): State<ClashState>, Path(name): Path<String>) -> Result<Response, ClashError> {
-    let view = state.views.get(&state.api).await?;
+async fn proxy_of_name(Shown(view): Shown, Path(name): Path<String>) -> Result<Response, ClashError> {
     if let Some(group) = view.group(&name) {
         return Ok(json(&proxy::group(&view, group)));
     }
-    view.node(&name).map(|node| json(&proxy::node(node))).ok_or_else(ClashError::not_found)
+    view.node(&name).map(|node| json(&proxy::node(&view, node))).ok_or_else(ClashError::not_found)
 }
 
-async fn group_of_name(State(state): State<ClashState>, Path(name): Path<String>) -> Result<Response, ClashError> {
-    let view = state.views.get(&state.api).await?;
+async fn group_of_name(Shown(view): Shown, Path(name): Path<String>) -> Result<Response, ClashError> {
     view.group(&name).map(|group| json(&proxy::group(&view, group))).ok_or_else(ClashError::not_found)
 }
 
@@ -73,11 +61,11 @@ struct SelectRequest {
 
 async fn select(
     State(state): State<ClashState>,
+    Shown(view): Shown,
     Path(name): Path<String>,
     WholeBody(body): WholeBody,
 ) -> Result<StatusCode, ClashError> {
     let SelectRequest { name: member } = serde_json::from_slice(&body).map_err(|_| ClashError::body_invalid())?;
-    let view = state.views.get(&state.api).await?;
     let Some(group) = view.group(&name) else {
         let is_node = view.node(&name).is_some();
         return Err(if is_node { not_a_selector() } else { ClashError::not_found() });
@@ -101,8 +89,11 @@ fn not_a_selector() -> ClashError {
 }
 
 /// Selects the whole group again.
-async fn clear(State(state): State<ClashState>, Path(name): Path<String>) -> Result<StatusCode, ClashError> {
-    let view = state.views.get(&state.api).await?;
+async fn clear(
+    State(state): State<ClashState>,
+    Shown(view): Shown,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ClashError> {
     let Some(group) = view.group(&name) else { return Err(ClashError::not_found()) };
     let Some(of) = &group.group else { return Err(not_a_selector()) };
     state.api.control.select(of.clone(), None).await?;
@@ -112,16 +103,16 @@ async fn clear(State(state): State<ClashState>, Path(name): Path<String>) -> Res
 
 async fn delay_of_one(
     State(state): State<ClashState>,
+    Shown(view): Shown,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ClashError> {
-    let query = DelayQuery::read(query.as_deref(), Longest::SIXTEEN_BITS)?;
-    let view = state.views.get(&state.api).await?;
+    let query = DelayQuery::read(query.as_deref(), MaxTimeout::SIXTEEN_BITS)?;
     let id = match view.group(&name) {
         Some(group) => next_of(&view, group).ok_or_else(ClashError::delay_failed)?,
         None => view.node(&name).ok_or_else(ClashError::not_found)?.node.id,
     };
-    super::delay::of_one(&state, &view, id, query).await
+    super::delay::test_one(&state, &view, id, query).await
 }
 
 /// The node that would serve a request of this group next.
@@ -137,13 +128,13 @@ fn next_of(view: &PoolView, group: &GroupView) -> Option<NodeId> {
 
 async fn delay_of_group(
     State(state): State<ClashState>,
+    Shown(view): Shown,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ClashError> {
-    let query = DelayQuery::read(query.as_deref(), Longest::THIRTY_TWO_BITS)?;
-    let view = state.views.get(&state.api).await?;
+    let query = DelayQuery::read(query.as_deref(), MaxTimeout::THIRTY_TWO_BITS)?;
     let group = view.group(&name).ok_or_else(ClashError::not_found)?;
     let nodes = group.members.iter().filter_map(|name| view.node(name)).take(MOST_TESTED);
     let ids: Vec<NodeId> = nodes.map(|node| node.node.id).collect();
-    super::delay::of_many(&state, &view, &ids, query).await
+    super::delay::test_many(&state, &view, &ids, query).await
 }

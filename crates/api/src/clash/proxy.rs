@@ -1,36 +1,19 @@
 //! The JSON of nodes, groups and providers.
 
-use std::{borrow::Cow, hash::BuildHasher};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 use hezar_core::Timestamp;
-use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     names::AUTO,
-    reply::json_line,
     view::{GroupView, NodeView, PoolView, ProviderView},
 };
-use crate::{SourceDto, SubscriptionDto};
+use crate::{DashboardTest, SourceDto, SubscriptionDto};
 
-/// A long answer that many readers get, and the tag by which they ask whether it has changed.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Body {
-    pub(super) text: Bytes,
-    pub(super) tag: String,
-}
-
-/// The answers that name every node or every group.
-#[derive(Debug, Default)]
-pub(super) struct Bodies {
-    pub(super) proxies: Body,
-    pub(super) groups: Body,
-    pub(super) providers: Body,
-}
-
-/// A node.
+/// A node as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct NodeJson<'a> {
@@ -52,11 +35,11 @@ struct Sample {
     delay: u16,
 }
 
-/// A group.
+/// A group as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GroupJson<'a> {
-    name: &'a str,
+    pub(super) name: &'a str,
     r#type: &'static str,
     alive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,11 +66,11 @@ pub(super) struct GroupJson<'a> {
     empty_fallback: &'static str,
 }
 
-/// A source.
+/// A source as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProviderJson<'a> {
-    name: &'a str,
+    pub(super) name: &'a str,
     r#type: &'static str,
     vehicle_type: &'static str,
     proxies: Vec<NodeJson<'a>>,
@@ -99,20 +82,22 @@ pub(super) struct ProviderJson<'a> {
 }
 
 /// A node in the words of a dashboard.
-pub(super) fn node(node: &NodeView) -> NodeJson<'_> {
+pub(super) fn node<'a>(view: &'a PoolView, node: &'a NodeView) -> NodeJson<'a> {
     let about = &node.node;
-    let delay = about.latency.filter(|_| about.alive).map_or(0, |latency| millis(latency.as_millis()));
-    let sample = about.checked.map(|checked| Sample { time: rfc3339(checked), delay });
     NodeJson {
         name: &node.name,
         r#type: kind(about.scheme),
         alive: about.alive,
         udp: about.datagrams,
-        history: sample.into_iter().collect(),
+        history: about.tests.iter().map(sample).collect(),
         extra: json!({}),
         id: about.id.to_string(),
-        provider_name: &node.provider,
+        provider_name: view.provider_of(node),
     }
+}
+
+fn sample(test: &DashboardTest) -> Sample {
+    Sample { time: time(test.at, SecondsFormat::AutoSi), delay: test.latency.map_or(0, millis) }
 }
 
 /// A group in the words of a dashboard.
@@ -146,26 +131,25 @@ pub(super) fn group<'a>(view: &'a PoolView, group: &'a GroupView) -> GroupJson<'
     }
 }
 
-/// The median of the best nodes, as of the newest test among them.
+/// The median latency of the best nodes by their last tests, with the time of the newest one.
 fn median(view: &PoolView) -> Option<Sample> {
     let auto = view.group(AUTO)?;
-    let nodes: Vec<_> = auto.members.iter().filter_map(|name| view.node(name)).collect();
-    let mut latencies: Vec<u128> =
-        nodes.iter().filter_map(|node| node.node.latency).map(|latency| latency.as_millis()).collect();
-    latencies.sort_unstable();
-    let middle = latencies.get(latencies.len() / 2)?;
-    let checked = nodes.iter().filter_map(|node| node.node.checked).max()?;
-    Some(Sample { time: rfc3339(checked), delay: millis(*middle) })
+    let tests = auto.members.iter().filter_map(|name| view.node(name)?.node.tests.last());
+    let mut worked: Vec<&DashboardTest> = tests.filter(|test| test.latency.is_some()).collect();
+    worked.sort_unstable_by_key(|test| test.latency);
+    let middle = worked.get(worked.len() / 2)?;
+    let newest = worked.iter().map(|test| test.at).max()?;
+    Some(sample(&DashboardTest { at: newest, latency: middle.latency }))
 }
 
 /// A provider in the words of a dashboard.
 pub(super) fn provider<'a>(view: &'a PoolView, provider: &'a ProviderView) -> ProviderJson<'a> {
     let source = provider.source.as_ref();
     ProviderJson {
-        name: &provider.name,
+        name: &provider.name_with_hidden,
         r#type: "Proxy",
         vehicle_type: source.map_or("Inline", |source| vehicle(&source.kind)),
-        proxies: provider.nodes.iter().filter_map(|index| view.nodes.get(*index)).map(node).collect(),
+        proxies: provider.nodes.iter().filter_map(|index| view.nodes.get(*index)).map(|of| node(view, of)).collect(),
         test_url: &view.instance.probe_url,
         expected_status: "*",
         updated_at: rfc3339(Timestamp(source.and_then(|source| source.last_ok).unwrap_or_default())),
@@ -180,60 +164,22 @@ fn subscription(source: &SourceDto) -> Option<Value> {
     Some(json!({ "Upload": 0, "Download": used, "Total": total, "Expire": expires / 1000 }))
 }
 
-/// The long answers.
-pub(super) fn bodies(view: &PoolView) -> Bodies {
-    let groups: Vec<GroupJson<'_>> = view.groups.iter().map(|of| group(view, of)).collect();
-    // Maps keep the order of the groups here.
-    let by_name = Named(groups.iter().map(|group| (Cow::Borrowed(group.name), group)).collect());
-    let providers: Vec<ProviderJson<'_>> = view.providers.iter().map(|of| provider(view, of)).collect();
-    let providers = Named(providers.iter().map(|provider| (Cow::Borrowed(provider.name), provider)).collect());
-    Bodies {
-        proxies: body(&json_line(&One { name: "proxies", value: &by_name })),
-        groups: body(&json_line(&One { name: "proxies", value: &groups })),
-        providers: body(&json_line(&One { name: "providers", value: &providers })),
-    }
-}
-
-/// A map in the order of its entries.
-struct Named<'a, T>(Vec<(Cow<'a, str>, &'a T)>);
-
-impl<T: Serialize> Serialize for Named<'_, T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-/// A map of one entry.
-struct One<'a, T> {
-    name: &'static str,
-    value: &'a T,
-}
-
-impl<T: Serialize> Serialize for One<'_, T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(self.name, self.value)])
-    }
-}
-
-fn body(text: &str) -> Body {
-    let state = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-    let tag = format!("\"{:016x}-{:x}\"", state.hash_one(text), text.len());
-    Body { text: Bytes::copy_from_slice(text.as_bytes()), tag }
-}
-
-/// Milliseconds as a test has them: 0 is a failure, so what is faster counts as one.
-pub(super) fn millis(millis: u128) -> u16 {
-    u16::try_from(millis).unwrap_or(u16::MAX).max(1)
+/// A latency in milliseconds. Dashboards read 0 as a failure, so what takes less than one millisecond takes one.
+pub(super) fn millis(latency: Duration) -> u16 {
+    u16::try_from(latency.as_millis()).unwrap_or(u16::MAX).max(1)
 }
 
 /// RFC 3339 with fractions of a second, which strict clients need.
 pub(super) fn rfc3339(at: Timestamp) -> String {
-    let millis = i64::try_from(at.0).unwrap_or_default();
-    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
-    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
+    time(at, SecondsFormat::Nanos)
 }
 
-/// The kernel's word for a link scheme.
+fn time(at: Timestamp, precision: SecondsFormat) -> String {
+    let millis = i64::try_from(at.0).unwrap_or_default();
+    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(precision, true)
+}
+
+/// mihomo's word for a link scheme.
 fn kind(scheme: &str) -> &'static str {
     match scheme {
         "ss" => "Shadowsocks",
@@ -254,7 +200,7 @@ fn kind(scheme: &str) -> &'static str {
     }
 }
 
-/// The kernel's word for where a source is read.
+/// mihomo's word for the place where a source is read.
 fn vehicle(kind: &str) -> &'static str {
     match kind {
         "file" => "File",

@@ -1,4 +1,4 @@
-//! Answers without end: a line of JSON again and again, over a WebSocket or in a body of chunks.
+//! Streams: a line of JSON again and again until the client goes, over a WebSocket or in a body of chunks.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{
-        State,
-        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        FromRequestParts, State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
     },
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -17,34 +17,54 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
     ClashState,
     reply::{ClashError, json_line, json_text},
 };
-use crate::Control;
+use crate::{Control, connection_slots::HeldSlots};
 
 /// The most streams at a time; a dashboard has four.
 const MOST: usize = 256;
 /// The largest message that is read of a client, which has nothing to say.
 const MAX_MESSAGE: usize = 4096;
+/// After so much silence on both sides a client is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How often totals are sent. Dashboards drop what comes faster than ten times a second.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The places for streams.
 #[derive(Clone)]
-pub(super) struct Sockets(Arc<Semaphore>);
+pub(super) struct StreamPlaces(Arc<Semaphore>);
 
-impl Default for Sockets {
+impl Default for StreamPlaces {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 }
 
-/// The request for a WebSocket, if it is one.
-pub(super) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+/// Who reads a stream: over a WebSocket, or in a body of chunks.
+pub(super) struct StreamReader {
+    websocket: Option<WebSocketUpgrade>,
+    held: Option<HeldSlots>,
+}
+
+impl StreamReader {
+    pub(super) const fn is_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamReader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let held = parts.extensions.get().cloned();
+        Ok(Self { websocket: WebSocketUpgrade::from_request_parts(parts, state).await.ok(), held })
+    }
+}
 
 pub(super) fn routes() -> Router<ClashState> {
     Router::new().route("/traffic", get(traffic)).route("/memory", get(memory))
@@ -53,17 +73,23 @@ pub(super) fn routes() -> Router<ClashState> {
 /// Sends lines until the client goes, they end, or the instance stops.
 pub(super) fn send(
     state: &ClashState,
-    upgrade: Upgrade,
+    reader: StreamReader,
     lines: impl Stream<Item = String> + Send + 'static,
 ) -> Result<Response, ClashError> {
-    let (sockets, stop) = (&state.sockets, &state.api.stop);
-    let place = Arc::clone(&sockets.0).try_acquire_owned();
+    let place = Arc::clone(&state.places.0).try_acquire_owned();
     let full = || ClashError(StatusCode::SERVICE_UNAVAILABLE, "too many streams are open".to_owned());
     let place = place.map_err(|_| full())?;
-    let lines = lines.take_until(stop.clone().cancelled_owned());
-    if let Ok(upgrade) = upgrade {
-        let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-        return Ok(upgrade.on_upgrade(move |socket| over_websocket(socket, lines, place)));
+    let lines = lines.take_until(state.api.stop.clone().cancelled_owned());
+    if let Some(websocket) = reader.websocket {
+        let websocket = websocket.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+        return Ok(websocket.on_upgrade(move |socket| {
+            // Every tab of a dashboard keeps four of them open: they have places of their own, and leave those of
+            // connections to requests.
+            if let Some(held) = reader.held {
+                held.release();
+            }
+            over_websocket(socket, lines, place)
+        }));
     }
     let chunks = lines.map(move |line| {
         // The place is free when the body is dropped.
@@ -80,17 +106,20 @@ async fn over_websocket(
 ) {
     let mut lines = pin!(lines);
     loop {
-        tokio::select! {
-            line = lines.next() => {
-                let Some(line) = line else { return };
-                if socket.send(Message::Text(line.trim_end().into())).await.is_err() {
-                    return;
-                }
-            }
+        let sent = tokio::select! {
+            line = lines.next() => match line {
+                Some(line) => socket.send(Message::Text(line.trim_end().into())).await,
+                None => return,
+            },
             message = socket.recv() => match message {
                 None | Some(Err(_) | Ok(Message::Close(_))) => return,
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => Ok(()),
             },
+            // A client that has vanished without a word is noticed when nothing acknowledges this.
+            () = sleep(SILENCE) => socket.send(Message::Ping(Bytes::new())).await,
+        };
+        if sent.is_err() {
+            return;
         }
     }
 }
@@ -111,7 +140,7 @@ fn each_second(make: impl FnMut() -> String + Send + 'static) -> impl Stream<Ite
     })
 }
 
-async fn traffic(State(state): State<ClashState>, upgrade: Upgrade) -> Result<Response, ClashError> {
+async fn traffic(State(state): State<ClashState>, reader: StreamReader) -> Result<Response, ClashError> {
     let control: Arc<dyn Control> = state.api.control.clone();
     let mut last = (Instant::now(), control.traffic());
     let lines = each_second(move || {
@@ -127,11 +156,11 @@ async fn traffic(State(state): State<ClashState>, upgrade: Upgrade) -> Result<Re
             "downTotal": now.down,
         }))
     });
-    send(&state, upgrade, lines)
+    send(&state, reader, lines)
 }
 
-async fn memory(State(state): State<ClashState>, upgrade: Upgrade) -> Result<Response, ClashError> {
+async fn memory(State(state): State<ClashState>, reader: StreamReader) -> Result<Response, ClashError> {
     let control: Arc<dyn Control> = state.api.control.clone();
     let lines = each_second(move || json_line(&json!({ "inuse": control.resident_memory(), "oslimit": 0 })));
-    send(&state, upgrade, lines)
+    send(&state, reader, lines)
 }

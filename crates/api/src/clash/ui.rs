@@ -27,7 +27,8 @@ async fn file(State(state): State<ClashState>, mut request: Request) -> Response
     let path = request.uri().path().strip_prefix("/ui").unwrap_or("/").to_owned();
     let Ok(uri) = path.parse::<Uri>() else { return StatusCode::NOT_FOUND.into_response() };
     *request.uri_mut() = uri;
-    match ServeDir::new(folder).try_call(request).await {
+    // A folder without its last slash is led to the one with it, which must not lead out of `/ui/`.
+    match ServeDir::new(folder).redirect_path_prefix("/ui").try_call(request).await {
         Ok(answer) if answer.status() != StatusCode::NOT_FOUND => answer.into_response(),
         Ok(_) => ApiError::NotFound.into_response(),
         Err(error) => {

@@ -6,7 +6,7 @@ use axum::{
 };
 use hezar_page::PageFile;
 
-use crate::ApiError;
+use crate::{ApiError, etag};
 
 /// Only the page's own files run and load, it talks to its own address alone, and no other site may frame it (CSP level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -41,8 +41,7 @@ fn serve(file: &PageFile, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", file.tag);
     let caching = if file.path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let common = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, caching), (header::VARY, "accept-encoding")];
-    let known = text(header::IF_NONE_MATCH).split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
-    if known {
+    if etag::is_known(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, HEADERS, common).into_response();
     }
     let kind = [(header::CONTENT_TYPE, file.content_type)];

@@ -5,7 +5,32 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hezar_core::{Country, Group, GroupMember, NodeId, SourceName, Target, Timestamp};
 
-use crate::{ApiError, ClashSettings, Saved, SourceDto};
+use crate::{ApiError, ChangedBy, ClashSettings, Saved, SourceDto};
+
+/// The part of the pool that a dashboard is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DashboardView {
+    /// The best nodes, as many as `clash.nodes` says.
+    #[default]
+    Best,
+    /// All nodes.
+    All,
+    /// The nodes that work.
+    Healthy,
+    /// The nodes with an exit in a country.
+    Country(Country),
+    /// The nodes that a source lists.
+    Source(SourceName),
+}
+
+/// One test of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DashboardTest {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took; absent = it failed.
+    pub latency: Option<Duration>,
+}
 
 /// A node as a dashboard shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,14 +47,17 @@ pub struct DashboardNode {
     pub alive: bool,
     /// Whether its protocol carries datagrams.
     pub datagrams: bool,
-    /// The last evidence about it.
-    pub checked: Option<Timestamp>,
-    /// Its smoothed latency.
-    pub latency: Option<Duration>,
+    /// Its last tests, at most [`DashboardNode::MOST_TESTS`] of them, the newest one at the end.
+    pub tests: Vec<DashboardTest>,
     /// The country of its exit.
     pub country: Option<Country>,
     /// The sources that list it.
     pub sources: Vec<SourceName>,
+}
+
+impl DashboardNode {
+    /// The most tests that are shown of a node, as mihomo does.
+    pub const MOST_TESTS: usize = 10;
 }
 
 /// The pool as a dashboard shows it.
@@ -37,8 +65,6 @@ pub struct DashboardNode {
 pub struct DashboardPool {
     /// The selected nodes, then the best ones.
     pub nodes: Vec<DashboardNode>,
-    /// How many nodes there are.
-    pub total: usize,
     /// The countries of the exits of nodes that may carry traffic, with their numbers.
     pub countries: Vec<(Country, usize)>,
     /// The sources.
@@ -54,7 +80,7 @@ pub struct DashboardInstance {
     pub settings: ClashSettings,
     /// The names and addresses of the listeners, the first one in front.
     pub listeners: Vec<(String, SocketAddr)>,
-    /// How much is logged: `error`, `warning`, `info` or `debug`.
+    /// How much is logged: `error`, `warning`, `info`, `debug` or `silent`.
     pub log_level: String,
     /// What every node is asked for in a probe.
     pub probe_url: String,
@@ -90,8 +116,8 @@ pub struct DashboardConnection {
 /// What dashboards of the Clash API ask beyond what the other ports answer.
 #[async_trait]
 pub trait DashboardPort: Send + Sync + 'static {
-    /// The pool, with at most `most` nodes. It walks over all nodes.
-    fn dashboard_pool(&self, most: usize) -> DashboardPool;
+    /// The pool with the nodes of a view, at most `most` of them. It walks over all nodes.
+    fn dashboard_pool(&self, view: &DashboardView, most: usize) -> DashboardPool;
 
     /// What the instance says of itself.
     fn dashboard_instance(&self) -> DashboardInstance;
@@ -102,6 +128,13 @@ pub trait DashboardPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when the group does not hold the member, and those of [`NodesPort::add`](super::NodesPort::add).
     async fn select(&self, group: Group, member: Option<GroupMember>) -> Result<Saved<()>, ApiError>;
+
+    /// Changes how much is logged, by one of the words of [`DashboardInstance::log_level`] or `silent`. A filter for single modules
+    /// stays.
+    ///
+    /// # Errors
+    /// Those of [`ObjectsPort::change_settings`](super::ObjectsPort::change_settings).
+    async fn set_log_level(&self, by: &ChangedBy, level: &str) -> Result<(), ApiError>;
 
     /// Everything that is alive.
     fn dashboard_connections(&self) -> Vec<DashboardConnection>;

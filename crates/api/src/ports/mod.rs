@@ -10,7 +10,9 @@ mod settings;
 mod subscriptions;
 mod usage;
 
-pub use dashboard::{DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort};
+pub use dashboard::{
+    DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest, DashboardView,
+};
 pub use history::HistoryPort;
 pub use live::LivePort;
 pub use nodes::NodesPort;

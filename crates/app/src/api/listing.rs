@@ -144,7 +144,7 @@ fn value(order: Order, node: &Arc<Node<Payload>>, bytes: &HashMap<NodeId, (u64, 
 }
 
 /// The better, the smaller.
-fn rank(node: &Node<Payload>) -> u8 {
+pub(super) fn rank(node: &Node<Payload>) -> u8 {
     if node.disabled() {
         return 6;
     }

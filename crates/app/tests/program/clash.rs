@@ -152,3 +152,48 @@ fn what_a_dashboard_stores_survives_and_its_settings_change_while_it_runs() {
     instance.terminate();
     runtime.block_on(world.shutdown());
 }
+
+#[test]
+fn a_dashboard_changes_the_log_level_and_sees_the_last_tests_of_a_node() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let world = runtime.block_on(World::start(WorldConfig::healthy(2))).unwrap();
+    let home = Home::new();
+    let instance = start(&home, &world, "");
+    let names = names(&instance, 2);
+    // Each probe is one more test, ten of them at most, the newest at the end.
+    let tests = || {
+        let node = get(&instance, &format!("/proxies/{}", encoded(&names[0])));
+        let tests = node["history"].as_array().unwrap().clone();
+        assert!(tests.is_sorted_by_key(|test| test["time"].as_str().unwrap().to_owned()), "{tests:?}");
+        tests
+    };
+    for _ in 0..12 {
+        assert_eq!(ask(instance.api, "POST", "/api/v1/probe", "{\"wait\": 30}").0, 200);
+    }
+    let tests = eventually("ten tests", || Some(tests()).filter(|tests| tests.len() == 10));
+    assert!(tests.iter().all(|test| test["delay"].as_u64() > Some(0)), "{tests:?}");
+    // The log tells more at once, and after a restart.
+    let level = |instance: &Instance| get(instance, "/configs")["log-level"].as_str().unwrap().to_owned();
+    assert_eq!(level(&instance), "info");
+    assert_eq!(ask(instance.api, "PATCH", "/configs", "{\"log-level\": \"debug\"}"), (204, String::new()));
+    assert_eq!(level(&instance), "debug");
+    assert_eq!(ask(instance.api, "POST", "/api/v1/probe", "{\"wait\": 30}").0, 200);
+    let lines = eventually("lines of this level", || {
+        let lines = get(&instance, "/api/v1/log?level=debug")["items"].as_array().unwrap().clone();
+        lines.iter().any(|line| line["level"] == "debug").then_some(lines)
+    });
+    assert!(lines.len() > 1);
+    instance.kill();
+    let instance = home.start(&[]);
+    assert_eq!(level(&instance), "debug");
+    assert_eq!(ask(instance.api, "PATCH", "/configs", "{\"log-level\": \"warning\"}").0, 204);
+    assert_eq!(level(&instance), "warning");
+    instance.terminate();
+    // What the file says is changed in the file.
+    let home = Home::new();
+    let instance = start(&home, &world, "[log]\nlevel = \"error\"");
+    let (status, message) = ask(instance.api, "PATCH", "/configs", "{\"log-level\": \"debug\"}");
+    assert!(status == 409 && message.contains("log.level") && message.contains("hezar.toml"), "{status} {message}");
+    instance.terminate();
+    runtime.block_on(world.shutdown());
+}
