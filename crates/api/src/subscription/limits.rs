@@ -5,10 +5,14 @@ use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::peer::network;
+
 /// The time for which requests are counted.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// The most readings of one subscription by one address.
 const MOST_READINGS: u32 = 60;
+/// The most readings of one subscription by all addresses: each walks over all nodes.
+const MOST_READINGS_BY_ALL: u32 = 600;
 /// The most unknown tokens of one address.
 const MOST_UNKNOWN: u32 = 20;
 /// The most entries of a table. While it is full of entries of this minute, further ones are refused.
@@ -18,6 +22,7 @@ const MOST_ENTRIES: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct RateLimits {
     readings: Mutex<Table<(String, IpAddr)>>,
+    readings_by_all: Mutex<Table<String>>,
     unknown: Mutex<Table<IpAddr>>,
 }
 
@@ -49,7 +54,11 @@ impl RateLimits {
 
     /// Counts a reading; false when there are too many.
     pub(super) fn may_read(&self, name: &str, peer: IpAddr) -> bool {
-        self.readings.lock().add((name.to_owned(), network(peer))) <= MOST_READINGS
+        let (reader, mut readings) = ((name.to_owned(), network(peer)), self.readings.lock());
+        // A reader that is refused counts no further: it takes nothing from the others.
+        readings.count(&reader) < MOST_READINGS
+            && self.readings_by_all.lock().add(name.to_owned()) <= MOST_READINGS_BY_ALL
+            && readings.add(reader) <= MOST_READINGS
     }
 }
 
@@ -76,14 +85,6 @@ impl<K: Hash + Eq> Table<K> {
     }
 }
 
-/// What one peer can choose its addresses from: an IPv6 network of 64 bits counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +103,17 @@ mod tests {
         assert!(!limits.may_read("mine", neighbour) && limits.may_read("other", one) && limits.may_read("mine", other));
         tokio::time::advance(WINDOW).await;
         assert!(limits.may_guess(one) && limits.may_read("mine", one));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_everybody_knows_is_read_so_often_and_no_more() {
+        let limits = RateLimits::default();
+        let address = |n: u32| IpAddr::from(n.to_be_bytes());
+        let allowed = (0..2 * MOST_READINGS_BY_ALL).filter(|n| limits.may_read("mine", address(*n))).count();
+        assert_eq!(allowed, MOST_READINGS_BY_ALL as usize);
+        assert!(limits.may_read("other", address(0)));
+        tokio::time::advance(WINDOW).await;
+        assert!(limits.may_read("mine", address(0)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,12 +17,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use crate::{ApiError, SubscriptionAsked, SubscriptionTarget, SubscriptionText, state::ApiState};
+use crate::{
+    ApiError, SubscriptionAsked, SubscriptionTarget, SubscriptionText, etag, input::Segment, peer::Peer,
+    state::ApiState,
+};
 use limits::RateLimits;
-
-/// Where a request comes from. The server adds it to every request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 #[derive(Clone)]
 struct SubscriptionState {
@@ -54,20 +53,22 @@ struct SubscriptionQuery {
 
 async fn subscription(
     State(state): State<SubscriptionState>,
-    Path(token): Path<String>,
+    token: Segment,
     peer: Option<Extension<Peer>>,
     query: Result<Query<SubscriptionQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(Peer(ip))| ip);
-    if !state.limits.may_guess(peer) {
+    let client = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(peer)| peer.client(&headers));
+    if !state.limits.may_guess(client) {
         return too_many();
     }
-    let Some(name) = state.api.control.subscription(&token) else {
-        state.limits.note_unknown(peer);
+    // What is no text is no token either, and is answered like one that is not known.
+    let name = token.ok().and_then(|Path(token)| state.api.control.subscription(&token));
+    let Some(name) = name else {
+        state.limits.note_unknown(client);
         return ApiError::NotFound.into_response();
     };
-    if !state.limits.may_read(&name, peer) {
+    if !state.limits.may_read(&name, client) {
         return too_many();
     }
     match answer(&state, name, query, &headers).await {
@@ -88,36 +89,36 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| ApiError::BadRequest(error.body_text()))?;
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let target = match query.target.as_deref() {
         Some(name) => SubscriptionTarget::from_name(name).ok_or_else(|| {
             let known = SubscriptionTarget::ALL.map(SubscriptionTarget::name).join(", ");
             ApiError::BadRequest(format!("target {name:?} is not one of {known}"))
         })?,
-        None => SubscriptionTarget::of_user_agent(agent),
+        None => SubscriptionTarget::of_user_agent(&agent.unwrap_or_default()),
     };
     let asked = SubscriptionAsked {
         name: name.clone(),
         target,
-        countries: words(query.country.as_deref()),
-        schemes: words(query.scheme.as_deref()),
-        sources: words(query.source.as_deref()),
+        countries: comma_separated(query.country.as_deref()),
+        schemes: comma_separated(query.scheme.as_deref()),
+        sources: comma_separated(query.source.as_deref()),
         tags: query.tags,
         max_latency: query.max_latency,
         top: query.top,
     };
     let text = state.api.off_thread(move |control| control.subscription_text(&asked)).await??;
-    Ok(written(headers, target, &name, text))
+    Ok(response(headers, target, &name, text))
 }
 
-/// The words of a list with commas.
-fn words(text: Option<&str>) -> Vec<String> {
+/// The entries of a list with commas.
+fn comma_separated(text: Option<&str>) -> Vec<String> {
     let text = text.unwrap_or_default();
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// The answer with the headers that clients read, or 304 for a client that has it.
-fn written(asked: &HeaderMap, target: SubscriptionTarget, name: &str, text: SubscriptionText) -> Response {
+fn response(asked: &HeaderMap, target: SubscriptionTarget, name: &str, text: SubscriptionText) -> Response {
     let mut headers = HeaderMap::new();
     let mut put = |name: &'static str, value: String| {
         // Values are made of what a header may hold; one that is not would only be missing.
@@ -145,8 +146,7 @@ fn written(asked: &HeaderMap, target: SubscriptionTarget, name: &str, text: Subs
         put("subscription-userinfo", info);
     }
     tracing::debug!(subscription = name, target = target.name(), nodes = text.nodes, "subscription read");
-    let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag) {
+    if etag::is_known(asked, &tag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     (headers, text.text).into_response()

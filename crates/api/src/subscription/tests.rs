@@ -101,3 +101,60 @@ async fn unknown_tokens_are_not_told_apart_and_not_guessed_for_long() {
     assert_eq!(statuses[2..22], [404; 20]);
     assert_eq!(statuses[22..], [429; 6], "neither is the right token answered then");
 }
+
+#[tokio::test]
+async fn what_is_no_token_is_answered_like_one_that_is_not_known() {
+    let long = format!("/sub/{}", "x".repeat(20_000));
+    let near = format!("/sub/{}x", TOKEN);
+    let paths = [
+        "/sub/unknown",
+        "/sub/%ff",
+        "/sub/%00",
+        "/sub/..%2f..",
+        "/sub/unknown?top=x&target=odd",
+        long.as_str(),
+        near.as_str(),
+    ];
+    let answers = ask_all(&paths.map(|path| (path, ""))).await;
+    let without_date =
+        |head: &str| head.lines().filter(|line| !line.starts_with("date:")).collect::<Vec<_>>().join("\n");
+    let first = (404, without_date(&answers[0].1), answers[0].2.clone());
+    for (path, (status, head, body)) in paths.iter().zip(&answers) {
+        assert_eq!((*status, without_date(head), body.clone()), first, "{path:.40}");
+    }
+}
+
+#[tokio::test]
+async fn clients_behind_a_server_on_this_machine_have_limits_of_their_own() {
+    let known = format!("/sub/{TOKEN}");
+    let (guesser, reader) = ("X-Forwarded-For: 192.0.2.1\r\n", "X-Forwarded-For: 192.0.2.1, 203.0.113.5\r\n");
+    let mut requests = vec![("/sub/unknown", guesser); 25];
+    requests.extend([(&*known, guesser), (&*known, reader), (&*known, "")]);
+    let statuses: Vec<u16> = ask_all(&requests).await.into_iter().map(|(status, ..)| status).collect();
+    assert_eq!(statuses[25..], [429, 200, 200], "who guesses does not shut the others out");
+}
+
+#[tokio::test]
+async fn odd_requests_are_answered_in_a_form_or_refused() {
+    let path = format!("/sub/{TOKEN}");
+    let query = |text: &str| format!("{path}?{text}");
+    let (largest, larger) = (query("top=18446744073709551615"), query("top=18446744073709551616"));
+    let (injected, doubled) = (query("target=clash%0d%0aX:%20y"), query("target=clash&target=surge"));
+    let long = format!("User-Agent: {}\r\n", "clash".repeat(4000));
+    let answers = ask_all(&[
+        (&path, "User-Agent: \u{202e}Clash/☃\r\n"),
+        (&path, &long),
+        (&path, "User-Agent: Clash\r\nUser-Agent: Surge\r\n"),
+        (&largest, ""),
+        (&larger, ""),
+        (&injected, ""),
+        (&doubled, ""),
+    ])
+    .await;
+    let bodies: Vec<&str> = answers.iter().map(|(_, _, body)| &**body).collect();
+    assert_eq!(bodies[..3], ["clash [] [] None"; 3]);
+    assert_eq!(bodies[3], "base64 [] [] Some(18446744073709551615)");
+    for (status, head, _) in &answers[4..] {
+        assert!(*status == 400 && !head.lines().any(|line| line.starts_with("x: y")), "{head}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_api::{
-    ApiError, SubscriptionAsked, SubscriptionTarget, SubscriptionText, SubscriptionUser, SubscriptionsPort,
+    ApiError, Scope, SubscriptionAsked, SubscriptionTarget, SubscriptionText, SubscriptionUser, SubscriptionsPort,
 };
 use hezar_core::{Label, State};
 use hezar_formats::write::{self, Written};
@@ -21,10 +21,12 @@ impl SubscriptionsPort for ApiBackend {
         let config = self.dashboard.config();
         // Hashes are compared in constant time, and all of them: an unknown token takes as long as a known one.
         let given = blake3::hash(token.as_bytes());
+        let stored = self.tokens.caller(token).filter(|caller| caller.scope == Scope::Subscription);
         let mut found = None;
         for subscription in &config.subscriptions {
             let own = subscription.token.as_ref().map(|token| blake3::hash(token.expose().as_bytes()));
-            if own == Some(given) && subscription.enabled {
+            let is_stored = stored.as_ref().is_some_and(|caller| *caller.name == *subscription.name);
+            if (own == Some(given) || is_stored) && subscription.enabled {
                 found = Some(subscription.name.to_string());
             }
         }
@@ -38,8 +40,11 @@ impl SubscriptionsPort for ApiBackend {
         let given = convert::subscription(&config, subscription);
         let wanted = wanted(&config, asked)?;
         let (snapshot, now) = (self.pool.snapshot(), self.clock.now());
+        let user = subscription.user.as_deref().map(|name| self.subscription_user(&config, name));
+        let may_use = user.as_ref().is_none_or(|user| user.may_use);
         let fits = |node: &&Arc<Node<Payload>>| {
-            node.state() == State::Healthy
+            may_use
+                && node.state() == State::Healthy
                 && !node.resting(now)
                 && (subscription.allow_private || !is_private(node.spec()))
                 && given.fits::<Payload>(node)
@@ -57,29 +62,44 @@ impl SubscriptionsPort for ApiBackend {
             left_out,
             title: title(subscription),
             update_every: subscription.interval,
-            user: subscription.user.as_deref().and_then(|name| self.subscription_user(&config, name)),
+            user: user.and_then(|user| user.told),
         })
     }
 }
 
+/// The user of a subscription.
+#[derive(Default)]
+struct SubscriptionOwner {
+    /// What clients are told; `None` when there is no such user any more.
+    told: Option<SubscriptionUser>,
+    /// Whether the user may use the proxy now, and so is given nodes.
+    may_use: bool,
+}
+
 impl ApiBackend {
-    /// What a user has moved and may move. Of several quotas the longest one is told.
-    fn subscription_user(&self, config: &Config, name: &str) -> Option<SubscriptionUser> {
-        let user = config.proxy.users.iter().find(|user| *user.name == *name)?;
-        let summary = self.usage.summary(name, self.clock.now());
-        let quota = user.quota;
-        let (used, most) = match (quota.total, quota.month, quota.day) {
-            (Some(most), ..) => (summary.total, Some(most)),
-            (None, Some(most), _) => (summary.month, Some(most)),
-            (None, None, Some(most)) => (summary.today, Some(most)),
-            (None, None, None) => (summary.total, None),
+    /// The user of this name. Of several quotas the one that is used up is told, or else the longest one.
+    fn subscription_user(&self, config: &Config, name: &str) -> SubscriptionOwner {
+        let Some(user) = config.proxy.users.iter().find(|user| *user.name == *name) else {
+            return SubscriptionOwner::default();
         };
-        Some(SubscriptionUser {
-            upload: used.up,
-            download: used.down,
-            total: most.map(|most| most.0),
-            expires: user.expires.map(|expires| expires.0 / 1000),
-        })
+        let (now, quota) = (self.clock.now(), user.quota);
+        let usage = self.usage.summary(name, now);
+        let quotas = [(quota.total, usage.total), (quota.month, usage.month), (quota.day, usage.today)];
+        let mut quotas = quotas.into_iter().filter_map(|(most, used)| Some((used, most?.0)));
+        let longest = quotas.clone().next();
+        let used_up = quotas.find(|(used, most)| used.sum() >= *most);
+        let is_expired = user.expires.is_some_and(|expires| expires <= now);
+        let (used, most) = used_up.or(longest).unzip();
+        let used = used.unwrap_or(usage.total);
+        SubscriptionOwner {
+            told: Some(SubscriptionUser {
+                upload: used.up,
+                download: used.down,
+                total: most,
+                expires: user.expires.map(|expires| expires.0 / 1000),
+            }),
+            may_use: user.enabled && !is_expired && used_up.is_none(),
+        }
     }
 }
 

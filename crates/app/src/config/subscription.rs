@@ -26,6 +26,7 @@ settings! {
         /// How often clients should read it again.
         pub interval: Duration [INTERVAL] = Duration::from_secs(12 * 3600);
         /// The user whose quota and expiry clients are told.
+        /// There are no nodes while this user may not use the proxy.
         pub user: Option<String> = None;
         /// Only nodes with an exit in one of these countries; empty = all.
         pub countries: Vec<[u8; 2]> = Vec::new();

@@ -8,7 +8,12 @@ use std::{
 use hezar_lab::{World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
+use crate::{
+    api,
+    harness::{Home, Instance, PATIENCE, PROBE, eventually},
+};
+
+const TOKEN: &str = "a-token-for-this-test";
 
 const SUBSCRIPTIONS: &str = r#"
 [[subscription]]
@@ -49,8 +54,7 @@ fn a_client_reads_the_nodes_that_work_in_its_own_form() {
     home.write(
         "hezar.toml",
         format!(
-            "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"http://demo.hezar/cdn-cgi/trace\"\n\
-             canary_url = \"\"\ncontrol = []\ntimeout = \"30s\"\n\
+            "[api]\ntoken = \"{TOKEN}\"\n{PROBE}\
              [[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n{SUBSCRIPTIONS}"
         ),
     );
@@ -93,6 +97,19 @@ fn a_client_reads_the_nodes_that_work_in_its_own_form() {
     let headers = format!("User-Agent: clash.meta/v1.19.32\r\nIf-None-Match: {tag}\r\n");
     let again = read(&instance, phone, &headers);
     assert!(again.0 == 304 || !again.1.contains(tag), "the order of nodes may have changed: {}", again.1);
+    // A token of the store reads the subscription of its name, until it is revoked.
+    let made = |name: &str, scope: &str| {
+        let body = format!("{{\"name\": \"{name}\", \"scope\": \"{scope}\"}}");
+        let (status, made) = api::ask(instance.api, TOKEN, "POST", "/api/v1/tokens", body.as_bytes());
+        assert_eq!(status, 201, "{made}");
+        let made: Value = serde_json::from_str(&made).unwrap();
+        format!("/sub/{}", made["token"].as_str().unwrap())
+    };
+    let (stored, nowhere) = (made("phone", "subscription"), made("other", "subscription"));
+    assert_eq!(read(&instance, &format!("{stored}?target=links"), "").2.lines().count(), 6);
+    assert_eq!((read(&instance, &nowhere, "").0, read(&instance, &made("phone-read", "read"), "").0), (404, 404));
+    assert_eq!(api::ask(instance.api, TOKEN, "DELETE", "/api/v1/tokens/phone", b"").0, 200);
+    assert_eq!(read(&instance, &stored, "").0, 404);
     // Unknown, switched off and malformed tokens are the same.
     let unknown = read(&instance, "/sub/fedcba9876543210", "");
     assert_eq!(unknown.0, 404);
@@ -109,6 +126,115 @@ fn a_client_reads_the_nodes_that_work_in_its_own_form() {
     let refused = (0..30).find(|_| read(&instance, "/sub/guess-guess-guess-1", "").0 == 429);
     assert!(refused.is_some());
     assert_eq!(read(&instance, "/sub/another-token-now", "").0, 429);
+    instance.terminate();
+    runtime.block_on(world.shutdown());
+}
+
+/// The user's part of a configuration: three who may use the proxy, and three who may not.
+const USERS: &str = r#"
+[[proxy.users]]
+name = "alice"
+password = "p"
+quota = { total = "1MiB", month = "1GiB" }
+expires = "2100-01-01"
+
+[[proxy.users]]
+name = "bob"
+password = "p"
+
+[[proxy.users]]
+name = "carol"
+password = "p"
+expires = "2020-01-01"
+
+[[proxy.users]]
+name = "dave"
+password = "p"
+quota = { total = "1GiB", day = "1MiB" }
+
+[[proxy.users]]
+name = "erin"
+password = "p"
+enabled = false
+"#;
+
+/// The header `subscription-userinfo`, and how many nodes the subscription of a user gives.
+fn told(instance: &Instance, user: &str) -> (String, usize) {
+    let (status, head, body) = read(instance, &format!("/sub/token-of-{user}-0123?target=links"), "");
+    assert_eq!(status, 200, "{body}");
+    let info = head.lines().find_map(|line| line.strip_prefix("subscription-userinfo: ")).unwrap_or_default();
+    (info.to_owned(), body.lines().count())
+}
+
+/// Lets a user download so many bytes through the proxy; gives how many came, with the head.
+fn download(instance: &Instance, login: &str, bytes: usize) -> usize {
+    let mut stream = TcpStream::connect(instance.proxy).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "GET http://demo.hezar/bytes/{bytes} HTTP/1.1\r\nHost: demo.hezar\r\nConnection: close\r\n\
+         Proxy-Authorization: Basic {login}\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    // A quota that ends in the middle ends the connection.
+    let _ = stream.read_to_end(&mut answer);
+    answer.len()
+}
+
+#[test]
+fn a_user_reads_what_it_has_moved_and_gets_nodes_as_long_as_it_may_use_the_proxy() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let world = runtime.block_on(World::start(WorldConfig::healthy(3))).unwrap();
+    let home = Home::new();
+    home.write("list.txt", world.links());
+    let subscriptions: String = ["alice", "bob", "carol", "dave", "erin"]
+        .map(|user| {
+            format!("[[subscription]]\nname = \"{user}\"\ntoken = \"token-of-{user}-0123\"\nuser = \"{user}\"\nallow_private = true\n")
+        })
+        .concat();
+    home.write(
+        "hezar.toml",
+        format!(
+            "[api]\ntoken = \"{TOKEN}\"\n{PROBE}[[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n\
+             {USERS}{subscriptions}"
+        ),
+    );
+    let instance = home.start(&[]);
+    eventually("all nodes work", || (told(&instance, "bob").1 == 3).then_some(()));
+    let expires = 4_102_444_800_u64;
+    assert_eq!(told(&instance, "alice"), (format!("upload=0; download=0; total=1048576; expire={expires}"), 3));
+    assert_eq!(told(&instance, "bob"), ("upload=0; download=0".to_owned(), 3));
+    // The longest quota is told while none is used up.
+    assert_eq!(told(&instance, "dave"), ("upload=0; download=0; total=1073741824".to_owned(), 3));
+    // Who may not use the proxy gets no nodes that lead around it.
+    assert_eq!(told(&instance, "carol"), ("upload=0; download=0; expire=1577836800".to_owned(), 0));
+    assert_eq!(told(&instance, "erin"), ("upload=0; download=0".to_owned(), 0));
+    // What is moved is told as the API tells it, to the byte.
+    for (user, login, bytes, nodes) in [
+        ("alice", "YWxpY2U6cA==", 300_000, 3),
+        ("bob", "Ym9iOnA=", 2_000_000, 3),
+        ("alice", "YWxpY2U6cA==", 800_000, 0),
+        ("dave", "ZGF2ZTpw", 1_100_000, 0),
+    ] {
+        let came = download(&instance, login, bytes);
+        assert!(came > bytes || nodes == 0, "{user}: {came} of {bytes}");
+        // The last bytes are counted a moment after the client has them.
+        eventually("the bytes are told", || {
+            let usage = api::ask(instance.api, TOKEN, "GET", &format!("/api/v1/users/{user}/usage"), b"").1;
+            let usage: Value = serde_json::from_str(&usage).unwrap();
+            let moved = |way: &str| usage["total"][way].as_u64().unwrap();
+            let told = told(&instance, user);
+            let is_told = told.0.starts_with(&format!("upload={}; download={}", moved("up"), moved("down")));
+            (is_told && moved("down") >= bytes.min(1_000_000) as u64 && told.1 == nodes).then_some(())
+        });
+    }
+    // The quota that is used up is told, so that people see why there are no nodes.
+    let (info, _) = told(&instance, "dave");
+    assert!(info.ends_with("; total=1048576"), "{info}");
+    // The form of an empty subscription lets a client send nothing directly.
+    let (_, head, clash) = read(&instance, "/sub/token-of-dave-0123?target=clash", "");
+    assert!(head.contains("hezar-nodes: 0; left-out=0") && clash.contains("\"MATCH,REJECT\""), "{head}\n{clash}");
     instance.terminate();
     runtime.block_on(world.shutdown());
 }
