@@ -1,10 +1,10 @@
 //! Requests made up from the OpenAPI document, against a live instance: none may be answered with what the document does not say.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::peers;
+use crate::{peers, program};
 
 /// How long the instance may take to start.
 const START: Duration = Duration::from_secs(120);
@@ -55,7 +55,7 @@ pub(crate) fn run(root: &Path, require: bool) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let instance = start(&build(root)?)?;
+    let instance = start(&program::build(root)?)?;
     let token = fs::read_to_string(instance.home.path().join(".local/share/hezar/token")).context("no token")?;
     let mut command = Command::new(schemathesis);
     command
@@ -70,28 +70,6 @@ pub(crate) fn run(root: &Path, require: bool) -> anyhow::Result<()> {
     let status = command.stdin(Stdio::null()).status().context("cannot start schemathesis")?;
     ensure!(status.success(), "the API and its OpenAPI document differ: see above");
     Ok(())
-}
-
-/// The program, built.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args([
-        "build",
-        "--quiet",
-        "--package",
-        "hezar",
-        "--bin",
-        "hezar",
-        "--message-format",
-        "json",
-    ]);
-    let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "the program does not build");
-    let executable = |line: &str| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    };
-    String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).next_back().context("cargo built no program")
 }
 
 /// Starts an instance and waits until its API listens.

@@ -4,7 +4,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::Context;
 
-use crate::{api_fuzz, deny, page, peers, step::Steps, tidy};
+use crate::{api_fuzz, deny, page, peers, program, step::Steps, tidy};
 
 /// Runs all of it.
 ///
@@ -29,8 +29,7 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     let page = page::build(root, require_peers, steps)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     steps.command("clippy", &mut cargo(&clippy))?;
-    let tests = ["test", "--workspace", "--exclude", "hezar-interop", "--no-fail-fast"];
-    steps.tests("tests", &mut cargo(&tests))?;
+    steps.tests("tests", cargo(&["test", "--no-fail-fast"]).args(program::PACKAGES))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
     steps.command("docs", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     steps.inside("deny", || deny::run(root, require_peers))?;

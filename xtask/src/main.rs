@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod page;
 mod peers;
+mod program;
 mod source;
 mod step;
 mod tidy;

@@ -8,12 +8,10 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::{peers, step::Steps};
+use crate::{peers, program, step::Steps};
 
 /// The oldest Node that the build tools run on.
 const OLDEST_NODE: (u32, u32) = (20, 19);
-/// Where the browser tests leave their screenshots, below the target folder.
-const SCREENSHOTS: &str = "page-screenshots";
 
 /// Checks and builds the page; what is built is embedded by every debug build from then on. False where that is skipped.
 ///
@@ -52,12 +50,13 @@ pub(crate) fn browse(root: &Path, require: bool, steps: &mut Steps) -> anyhow::R
         println!("page in Chromium: SKIPPED, {error:#}");
         return Ok(());
     }
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    steps.command("page: program", build.current_dir(root).args(["build", "--quiet", "--package", "hezar"]))?;
-    let program = target.join("debug/hezar");
+    let mut program = PathBuf::new();
+    steps.inside("page: program", || {
+        program = program::build(root)?;
+        Ok(())
+    })?;
     steps.inside("page: OpenAPI document", || check_document(root, &program))?;
-    let shots = target.join(SCREENSHOTS);
+    let shots = screenshots(root);
     let mut run = Command::new("node");
     run.current_dir(root.join("web")).arg("e2e/run.mjs").arg(&program).arg(&shots);
     steps.tests("page in Chromium", &mut run)?;
@@ -89,10 +88,14 @@ pub(crate) fn zashboard(root: &Path, folder: &Path, require: bool, steps: &mut S
             return Ok(());
         }
     };
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut run = Command::new("node");
-    run.current_dir(root.join("web")).arg("e2e/zashboard.mjs").arg(target.join("debug/hezar"));
-    steps.tests("zashboard in Chromium", run.arg(zip).arg(target.join(SCREENSHOTS)))
+    run.current_dir(root.join("web")).arg("e2e/zashboard.mjs").arg(program::build(root)?);
+    steps.tests("zashboard in Chromium", run.arg(zip).arg(screenshots(root)))
+}
+
+/// The folder of the browser tests' screenshots.
+fn screenshots(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("page-screenshots")
 }
 
 /// Fails where the checked-in types are not those of the copy of the OpenAPI document.
