@@ -17,6 +17,17 @@ async function violations(page) {
   return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(" ")} (${node.failureSummary})`).slice(0, 3).join("; ")}`);
 }
 
+// What is not a screen of its own, and is looked at all the same: details and forms.
+async function dialogs(instance) {
+  const { nodes } = await instance.ask("GET", "/api/v1/nodes?state=healthy&limit=1");
+  return [
+    ["nodes", `?node=${nodes[0].id}`, "node"],
+    ["sources", "?open=friends", "source"],
+    ["users", "?open=dana", "user"],
+    ["settings", "?open=probe.interval", "setting"],
+  ];
+}
+
 export async function allScreens(browser, instance, folder) {
   const end = await populate(instance);
   let shots = 0;
@@ -27,11 +38,13 @@ export async function allScreens(browser, instance, folder) {
       await signIn(page, instance);
       const screens = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href").replace("#/", "")));
       assert.ok(screens.length > 5, `only ${screens.length} screens`);
+      // One language in each theme is enough for these.
+      const further = (language === "en") === (theme === "light") ? await dialogs(instance) : [];
       for (const width of WIDTHS) {
         await page.setViewportSize({ width, height: 900 });
-        for (const screen of screens) {
-          await goTo(page, screen);
-          const name = `${screen}-${width}-${theme}-${language}`;
+        for (const [screen, query, what] of [...screens.map((screen) => [screen, "", screen]), ...further]) {
+          await goTo(page, screen, query);
+          const name = `${what}-${width}-${theme}-${language}`;
           await page.screenshot({ path: `${folder}/${name}.png` });
           shots += 1;
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

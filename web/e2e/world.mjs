@@ -32,5 +32,6 @@ export async function populate(instance) {
   await instance.ask("POST", "/api/v1/listeners", { name: "germany", listen: "127.0.0.1:0", countries: ["DE"] });
   await instance.ask("POST", "/api/v1/users", { name: "dana", password: "a long password", note: "only for the listener", listeners: ["germany"] });
   await instance.ask("POST", "/api/v1/tokens", { name: "reader", scope: "read" });
+  await instance.ask("POST", "/api/v1/probe", { state: "healthy", wait: 0 });
   return () => open.forEach((socket) => socket.destroy());
 }

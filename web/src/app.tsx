@@ -11,6 +11,7 @@ import { language, theme, type Theme } from "./lib/preferences";
 import { formatPlace, place } from "./lib/router";
 import { groups, screens } from "./screens";
 import { SignIn } from "./screens/sign-in";
+import { Icon } from "./ui/icon";
 import { Empty, Loading } from "./ui/states";
 import { Toasts } from "./ui/toast";
 
@@ -52,7 +53,7 @@ function Frame() {
           {t().shell.skip}
         </a>
         <button type="button" class="icon burger" aria-label={t().shell.menu} aria-expanded={open} aria-controls="navigation" onClick={() => setOpen(!open)}>
-          ☰
+          <Icon sign="menu" />
         </button>
         <a class="brand" href={formatPlace("overview")}>
           Hezar
@@ -71,6 +72,9 @@ function Frame() {
             ))}
           </div>
         ))}
+        <p class="version">
+          <bdi>{live.status.value && `Hezar ${live.status.value.version}`}</bdi>
+        </p>
       </nav>
       <button type="button" class="shade" tabIndex={-1} aria-hidden="true" onClick={() => setOpen(false)} />
       <main ref={main} tabIndex={-1}>

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { expect, test } from "vitest";
 
 import { en } from "../src/i18n/en";
@@ -16,6 +18,10 @@ function texts(tree: Tree, path = ""): Map<string, string> {
 
 const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
 
+test("every language has the same keys", () => {
+  expect([...texts(fa as unknown as Tree).keys()].sort()).toEqual([...texts(en as unknown as Tree).keys()].sort());
+});
+
 test("every language has the same places for values, and no text is empty", () => {
   const persian = texts(fa as unknown as Tree);
   for (const [key, text] of texts(en as unknown as Tree)) {
@@ -23,4 +29,10 @@ test("every language has the same places for values, and no text is empty", () =
     expect(places(other), key).toEqual(places(text));
     expect(text.trim() !== "" && other.trim() !== "", key).toBe(true);
   }
+});
+
+test("every code that has a text is one of docs/errors.md", () => {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const known = new Set([...page.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(([, code]) => code));
+  expect(Object.keys(en.codes).filter((code) => !known.has(code))).toEqual([]);
 });

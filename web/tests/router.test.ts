@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { formatPlace, parsePlace } from "../src/lib/router";
+import { formatPlace, parsePlace, readQuery } from "../src/lib/router";
 
 test("a place is read as it was written", () => {
   const place = parsePlace(formatPlace("nodes", { q: "a&b=c #1", state: "healthy", empty: "", none: undefined }));
@@ -10,4 +10,9 @@ test("a place is read as it was written", () => {
 
 test("an empty address is the overview", () => {
   for (const fragment of ["", "#", "#/"]) expect(parsePlace(fragment).screen).toBe("overview");
+});
+
+test("parameters get the names of the API, and what is empty is left out", () => {
+  const query = new URLSearchParams("q=berlin&state=&country=DE&other=1");
+  expect(readQuery(query, { q: "search", state: "state", country: "country" })).toEqual({ search: "berlin", country: "DE" });
 });

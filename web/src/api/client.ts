@@ -19,6 +19,11 @@ export class ApiProblem extends Error {
   }
 }
 
+// The instance does not answer.
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
 export type SignedIn = "unknown" | "no" | "yes";
 
 // Whether this browser is signed in, as far as the last answer said.
@@ -36,8 +41,9 @@ async function ask(request: Request): Promise<Response> {
     if (answer.status === 401 && !request.url.endsWith("/api/v1/session")) signedIn.value = "no";
     return answer;
   } catch (error) {
-    if (!request.signal.aborted) offline.value = true;
-    throw error;
+    if (request.signal.aborted) throw error;
+    offline.value = true;
+    throw new Unreachable(String(error));
   }
 }
 

@@ -31,31 +31,28 @@ export function percent(share: number): string {
   return numbers({ style: "percent", maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0 }).format(share);
 }
 
-const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte"] as const;
+// The signs of the units are the same in every language; numbers are not.
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 
 // Sizes in powers of 1000, as data plans count them.
 export function bytes(value: number): string {
-  return sized(value, "");
-}
-
-export function rate(perSecond: number): string {
-  return sized(perSecond, "-per-second");
-}
-
-function sized(value: number, per: "" | "-per-second"): string {
   let size = value;
   let unit = 0;
-  while (size >= 1000 && unit < UNITS.length - 1) {
+  // 999.96 would be written as 1,000.
+  while (size >= 999.5 && unit < UNITS.length - 1) {
     size /= 1000;
     unit += 1;
   }
-  const digits = unit === 0 || size >= 100 ? 0 : 1;
-  const options = { style: "unit", unit: `${UNITS[unit] ?? "byte"}${per}`, unitDisplay: "short", maximumFractionDigits: digits } as const;
-  return numbers(options).format(size);
+  const digits = unit === 0 || size >= 99.95 ? 0 : 1;
+  return `${numbers({ maximumFractionDigits: digits }).format(size)}\u00a0${UNITS[unit] ?? "B"}`;
+}
+
+export function rate(perSecond: number): string {
+  return `${bytes(perSecond)}/s`;
 }
 
 export function milliseconds(value: number): string {
-  return numbers({ style: "unit", unit: "millisecond", unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
+  return `${count(value)}\u00a0ms`;
 }
 
 const SPANS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
@@ -94,10 +91,26 @@ export function time(at: number): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(at);
 }
 
+// A moment as an axis names it: the time of the day, or the day where the axis is longer than two days.
+export function axisTime(at: number, spanSeconds: number): string {
+  const style: Intl.DateTimeFormatOptions =
+    spanSeconds > 2 * 86_400 ? { day: "numeric", month: "short" } : spanSeconds > 1800 ? { hour: "2-digit", minute: "2-digit" } : { timeStyle: "medium" };
+  return new Intl.DateTimeFormat(locale(), style).format(at);
+}
+
+// The order of names in the reader's language.
+export function collator(): Intl.Collator {
+  return new Intl.Collator(locale());
+}
+
+const regionNames = new Map<string, Intl.DisplayNames>();
+
 // The name of a country in the reader's language, by its ISO 3166-1 code.
 export function country(code: string): string {
+  const names = regionNames.get(locale()) ?? new Intl.DisplayNames(locale(), { type: "region" });
+  regionNames.set(locale(), names);
   try {
-    return new Intl.DisplayNames(locale(), { type: "region" }).of(code.toUpperCase()) ?? code;
+    return names.of(code.toUpperCase()) ?? code;
   } catch {
     return code;
   }

@@ -24,19 +24,22 @@ function keep(name: string, value: unknown): void {
 
 const isLanguage = (value: unknown): value is Language => value === "en" || value === "fa";
 const isTheme = (value: unknown): value is Theme => value === "auto" || value === "light" || value === "dark";
-const isColumns = (value: unknown): value is Record<string, readonly string[]> =>
-  typeof value === "object" && value !== null && Object.values(value).every((names) => Array.isArray(names));
+// Of a table, the columns that the reader has chosen to see or not to see.
+export type ColumnChoice = Readonly<Record<string, boolean>>;
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+const isColumns = (value: unknown): value is Record<string, ColumnChoice> =>
+  isObject(value) && Object.values(value).every((choice) => isObject(choice) && Object.values(choice).every((shown) => typeof shown === "boolean"));
 
 const preferred = (): Language => (navigator.languages.some((tag) => tag.startsWith("fa")) ? "fa" : "en");
 
 export const language = signal<Language>(read("language", preferred(), isLanguage));
 export const theme = signal<Theme>(read("theme", "auto", isTheme));
-// The columns that are hidden, by table.
-export const hiddenColumns = signal<Record<string, readonly string[]>>(read("columns", {}, isColumns));
+// By table.
+export const columnChoices = signal<Record<string, ColumnChoice>>(read("columns", {}, isColumns));
 
 effect(() => keep("language", language.value));
 effect(() => keep("theme", theme.value));
-effect(() => keep("columns", hiddenColumns.value));
+effect(() => keep("columns", columnChoices.value));
 effect(() => {
   const root = document.documentElement;
   root.lang = language.value;

@@ -37,6 +37,16 @@ export function go(screen: string, query: Readonly<Record<string, string | undef
   location.hash = formatPlace(screen, query);
 }
 
+// Parameters of an address under the names that the API has for them; what is empty is left out.
+export function readQuery<Name extends string>(query: URLSearchParams, names: Readonly<Record<string, Name>>): Partial<Record<Name, string>> {
+  const found: Partial<Record<Name, string>> = {};
+  for (const [own, name] of Object.entries(names)) {
+    const given = query.get(own);
+    if (given) found[name] = given;
+  }
+  return found;
+}
+
 // Changes parameters of the current screen without a new entry in the browser's history; empty values are removed.
 export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
   const now = place.peek();

@@ -1,13 +1,17 @@
 // Who changed what, when and how: the newest 10,000 changes.
 
+import { useState } from "preact/hooks";
+
 import type { AuditLine } from "../api/types";
 import { api, value } from "../api/client";
 import { t, word } from "../i18n";
 import { dateTime, fromNow } from "../lib/format";
 import { useParts } from "../lib/parts";
-import { place } from "../lib/router";
+import { place, readQuery } from "../lib/router";
 import { Empty } from "../ui/states";
-import { DataTable, type Column, type Filter } from "../ui/table";
+import { Dialog } from "../ui/dialog";
+import { IconButton } from "../ui/icon";
+import { DataTable, type Column, type Filters } from "../ui/table";
 
 const KINDS = ["source", "listener", "user", "settings", "token", "subscription"];
 
@@ -27,35 +31,65 @@ function columns(): readonly Column<AuditLine>[] {
   ];
 }
 
-function filters(): readonly Filter<AuditLine>[] {
-  return [{ id: "kind", label: t().audit.allKinds, options: KINDS.map((kind) => [kind, word(t().audit.kinds, kind)] as const) }];
+function filters(): Filters<AuditLine> {
+  const c = t().audit;
+  return [
+    { id: "kind", label: c.kind, options: KINDS.map((kind) => [kind, word(c.kinds, kind)] as const) },
+    { id: "who", label: c.who, placeholder: "token" },
+  ];
 }
 
 export function AuditScreen() {
-  const query = place.value.query;
-  const kind = query.get("kind");
-  const name = query.get("q");
+  const asked = readQuery(place.value.query, { kind: "kind", who: "who", q: "name" });
   const parts = useParts(
-    JSON.stringify([kind, name]),
+    JSON.stringify(asked),
     async (cursor, limit, signal) => {
-      const asked = { limit, ...(kind ? { kind } : {}), ...(name ? { name } : {}), ...(cursor === undefined ? {} : { cursor }) };
-      const page = await value(api.GET("/api/v1/audit", { params: { query: asked }, signal }));
+      const query = { limit, ...asked, ...(cursor === undefined ? {} : { cursor }) };
+      const page = await value(api.GET("/api/v1/audit", { params: { query }, signal }));
       return { items: page.items, next: page.next ?? null };
     },
     10_000,
   );
+  const [shown, setShown] = useState<AuditLine | undefined>(undefined);
   return (
-    <DataTable
-      name="audit"
-      label={t().screens.audit}
-      columns={columns()}
-      rows={parts.rows}
-      rowKey={(row) => String(row.id)}
-      filters={filters()}
-      error={parts.error}
-      reload={parts.reload}
-      server={parts}
-      empty={<Empty text={t().audit.empty} />}
-    />
+    <>
+      <DataTable
+        name="audit"
+        label={t().screens.audit}
+        columns={columns()}
+        rows={parts.rows}
+        rowKey={(row) => String(row.id)}
+        filters={filters()}
+        error={parts.error}
+        reload={parts.reload}
+        server={parts}
+        actions={(row) => <IconButton label={t().audit.details} of={row.name} icon="view" onClick={() => setShown(row)} />}
+        actionsWidth="3rem"
+        empty={<Empty text={t().audit.empty} />}
+      />
+      {shown && <Change line={shown} onClose={() => setShown(undefined)} />}
+    </>
+  );
+}
+
+function Change({ line, onClose }: { readonly line: AuditLine; readonly onClose: () => void }) {
+  const c = t().audit;
+  const pretty = (given: unknown) => (given === null || given === undefined ? c.nothing : typeof given === "string" ? given : JSON.stringify(given, undefined, 2));
+  return (
+    <Dialog title={`${word(c.kinds, line.kind)} ${line.name}`} onClose={onClose} wide>
+      <p class="muted">
+        {dateTime(line.at)} · <bdi>{line.who}</bdi> · {word(c.vias, line.via)} · {word(c.actions, line.action)}
+      </p>
+      <div class="columns">
+        {([[c.old, line.old], [c.new, line.new]] as const).map(([label, given]) => (
+          <section key={label} aria-label={label}>
+            <h3>{label}</h3>
+            <pre class="value" dir="ltr" tabIndex={0}>
+              {pretty(given)}
+            </pre>
+          </section>
+        ))}
+      </div>
+    </Dialog>
   );
 }

@@ -5,8 +5,9 @@ import type { Ban } from "../api/types";
 import { t } from "../i18n";
 import { dateTime, fromNow } from "../lib/format";
 import { useResource } from "../lib/resource";
+import { IconButton } from "../ui/icon";
 import { Empty } from "../ui/states";
-import { DataTable, type Column } from "../ui/table";
+import { DataTable, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
 function columns(): readonly Column<Ban>[] {
@@ -24,24 +25,39 @@ function columns(): readonly Column<Ban>[] {
   ];
 }
 
+const DAY_MS = 86_400_000;
+
+function filters(): Filters<Ban> {
+  const c = t().bans;
+  return [
+    {
+      id: "age",
+      label: c.since,
+      options: [
+        ["1", c.lastDay],
+        ["7", c.lastWeek],
+        ["30", c.lastMonth],
+      ],
+      matches: (ban, days) => ban.since > Date.now() - Number(days) * DAY_MS,
+    },
+  ];
+}
+
 export function BansScreen() {
   const bans = useResource("bans", (signal) => value(api.GET("/api/v1/bans", { signal })), 10_000);
   const lift = (id: string) => void attempt(() => value(api.DELETE("/api/v1/bans/{id}", { params: { path: { id } } })), t().bans.lifted).then(bans.reload);
   return (
     <DataTable
       name="bans"
-      label={t().screens.bans}
+      label={t().bans.nodes}
       columns={columns()}
       rows={bans.value}
       rowKey={(ban) => ban.id}
+      filters={filters()}
       error={bans.error}
       reload={bans.reload}
-      actions={(ban) => (
-        <button type="button" onClick={() => lift(ban.id)}>
-          {t().bans.lift}
-        </button>
-      )}
-      actionsWidth="6rem"
+      actions={(ban) => <IconButton label={t().bans.lift} of={ban.name} icon="lift" onClick={() => lift(ban.id)} />}
+      actionsWidth="3rem"
       empty={<Empty text={t().bans.empty} />}
     />
   );

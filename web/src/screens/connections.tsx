@@ -7,12 +7,12 @@ import type { Connection, ConnectionsFilter } from "../api/types";
 import { fill, t } from "../i18n";
 import { bytes, count, dateTime, duration, rate } from "../lib/format";
 import { useParts } from "../lib/parts";
-import { formatPlace, place } from "../lib/router";
+import { formatPlace, place, readQuery } from "../lib/router";
 import { Confirm } from "../ui/dialog";
 import { IconButton } from "../ui/icon";
 import { Address } from "../ui/node";
 import { Empty } from "../ui/states";
-import { DataTable, type Column, type Filter } from "../ui/table";
+import { DataTable, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
 const REFRESH_MS = 2000;
@@ -64,23 +64,29 @@ function columns(): readonly Column<Connection>[] {
   ];
 }
 
-function filters(): readonly Filter<Connection>[] {
-  return [{ id: "inbound", label: t().connections.allInbounds, options: INBOUNDS.map((name) => [name, name] as const) }];
-}
-
-function readFilter(query: URLSearchParams) {
-  const filter: Record<string, string> = {};
-  for (const [name, parameter] of [["inbound", "inbound"], ["user", "user"], ["node", "node"], ["q", "target"]] as const) {
-    const given = query.get(name);
-    if (given) filter[parameter] = given;
-  }
-  return filter;
+function filters(): Filters<Connection> {
+  const c = t().connections;
+  return [
+    { id: "inbound", label: c.inbound, options: INBOUNDS.map((name) => [name, name] as const) },
+    { id: "user", label: c.user, placeholder: "alice" },
+    { id: "listener", label: c.listener, placeholder: "proxy" },
+    { id: "client", label: c.client, placeholder: "127.0.0.1" },
+    { id: "node", label: c.node, placeholder: "4254ec" },
+    { id: "exit", label: c.exit, placeholder: "203.0.113.7" },
+  ];
 }
 
 export function ConnectionsScreen() {
-  const query = place.value.query;
-  const filter = readFilter(query);
-  const sort = query.get("sort");
+  const { sort, ...filter } = readQuery(place.value.query, {
+    inbound: "inbound",
+    user: "user",
+    listener: "listener",
+    client: "client",
+    node: "node",
+    exit: "exit",
+    q: "target",
+    sort: "sort",
+  });
   const parts = useParts(
     JSON.stringify([filter, sort]),
     (cursor, limit, signal) => {
@@ -106,7 +112,7 @@ export function ConnectionsScreen() {
         reload={parts.reload}
         server={parts}
         actions={(row) => (
-          <IconButton label={c.end} of={row.target ?? String(row.id)} icon="✕" onClick={() => end(row.id)} />
+          <IconButton label={c.end} of={row.target ?? String(row.id)} icon="close" onClick={() => end(row.id)} />
         )}
         actionsWidth="3rem"
         toolbar={

@@ -3,12 +3,13 @@
 import { api, value } from "../api/client";
 import type { Exit } from "../api/types";
 import { t } from "../i18n";
+import { countries } from "../lib/countries";
 import { count } from "../lib/format";
 import { useParts } from "../lib/parts";
-import { formatPlace, place } from "../lib/router";
+import { formatPlace, place, readQuery } from "../lib/router";
 import { Country, Latency } from "../ui/node";
 import { Empty } from "../ui/states";
-import { DataTable, type Column } from "../ui/table";
+import { DataTable, type Column, type Filters } from "../ui/table";
 
 function columns(): readonly Column<Exit>[] {
   const c = t().exits;
@@ -33,14 +34,21 @@ function columns(): readonly Column<Exit>[] {
   ];
 }
 
+function filters(): Filters<Exit> {
+  const c = t().exits;
+  return [
+    { id: "country", label: c.country, options: countries() },
+    { id: "network", label: c.network, placeholder: "192.0.2.0/24" },
+  ];
+}
+
 export function ExitsScreen() {
-  const query = place.value.query;
-  const [sort, search] = [query.get("sort"), query.get("q")];
+  const asked = readQuery(place.value.query, { country: "country", network: "network", q: "search", sort: "sort" });
   const parts = useParts(
-    JSON.stringify([sort, search]),
+    JSON.stringify(asked),
     async (cursor, limit, signal) => {
-      const asked = { limit, sort: sort ?? "-healthy", ...(search ? { search } : {}), ...(cursor === undefined ? {} : { cursor }) };
-      const page = await value(api.GET("/api/v1/exits", { params: { query: asked }, signal }));
+      const query = { limit, ...asked, sort: asked.sort ?? "-healthy", ...(cursor === undefined ? {} : { cursor }) };
+      const page = await value(api.GET("/api/v1/exits", { params: { query }, signal }));
       return { ...page, next: page.next ?? null };
     },
     10_000,
@@ -52,6 +60,7 @@ export function ExitsScreen() {
       columns={columns()}
       rows={parts.rows}
       rowKey={(row) => row.ip}
+      filters={filters()}
       error={parts.error}
       reload={parts.reload}
       server={parts}

@@ -8,9 +8,9 @@ import type { Node } from "../api/types";
 import { fill, t } from "../i18n";
 import { count } from "../lib/format";
 import { useResource } from "../lib/resource";
-import { CopyButton, QrButton } from "../ui/copy";
 import { Latency, StateBadge } from "../ui/node";
 import { attempt } from "../ui/toast";
+import { ProxyAddress } from "./first-start/address";
 import { addLinks, addSubscription, readInput, type Added } from "./first-start/add";
 import { Test } from "./first-start/test";
 
@@ -121,18 +121,5 @@ function Line({ node }: { readonly node: Node }) {
       <StateBadge state={node.state} /> <bdi class="break">{node.name || node.server}</bdi> <Latency ms={node.latency_ms} />
       {node.last_error && <code class="muted">{node.last_error}</code>}
     </li>
-  );
-}
-
-function ProxyAddress() {
-  const proxy = live.status.value?.proxy ?? "";
-  return (
-    <div class="row">
-      <code dir="ltr" class="figure">
-        {proxy}
-      </code>
-      <CopyButton text={proxy} />
-      <QrButton text={`http://${proxy}`} label={t().overview.address} />
-    </div>
   );
 }

@@ -9,6 +9,7 @@ import { ConnectionsScreen } from "./connections";
 import { ExitsScreen } from "./exits";
 import { ExplainScreen } from "./explain";
 import { FirstStart } from "./first-start";
+import { JobsScreen } from "./jobs";
 import { ListenersScreen } from "./listeners";
 import { LogScreen } from "./log";
 import { NodesScreen } from "./nodes";
@@ -39,6 +40,7 @@ export const screens: Readonly<Record<string, Screen>> = {
   users: screen(UsersScreen, "users"),
   bans: screen(BansScreen, "bans"),
   connections: screen(ConnectionsScreen, "connections"),
+  jobs: screen(JobsScreen, "jobs"),
   log: screen(LogScreen, "log"),
   sessions: screen(SessionsScreen, "sessions"),
   explain: screen(ExplainScreen, "explain"),
@@ -51,6 +53,6 @@ export function groups(): readonly { readonly label: string; readonly screens: r
     { label: labels.pool, screens: ["nodes", "exits", "sources", "bans"] },
     { label: labels.traffic, screens: ["connections", "sessions", "explain"] },
     { label: labels.access, screens: ["users", "listeners", "tokens"] },
-    { label: labels.system, screens: ["settings", "audit", "log"] },
+    { label: labels.system, screens: ["settings", "jobs", "audit", "log"] },
   ];
 }

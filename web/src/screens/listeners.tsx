@@ -6,7 +6,7 @@ import { CopyButton, QrButton } from "../ui/copy";
 import type { Field } from "../ui/form";
 import { Address } from "../ui/node";
 import type { Column } from "../ui/table";
-import { nameColumn, ObjectsScreen, originColumn, problemColumn, text } from "./objects";
+import { nameColumn, ObjectsScreen, originColumn, poolFields, problemColumn, text, textColumn } from "./objects";
 
 const STRATEGIES = ["smart", "round-robin", "random", "least-latency", "least-connections", "consistent-hash", "sticky", "fastest"];
 
@@ -18,13 +18,12 @@ function columns(): readonly Column<StoredObject>[] {
       id: "address",
       label: c.address,
       width: "minmax(9rem, 1.4fr)",
-      sort: (row) => row.address,
       text: (row) => row.address ?? text(row, "listen"),
       cell: (row) => <Address text={row.address ?? text(row, "listen")} />,
     },
-    { id: "strategy", label: c.strategy, width: "8rem", priority: 2, text: (row) => text(row, "strategy"), cell: (row) => <code>{text(row, "strategy")}</code> },
-    { id: "countries", label: c.countries, width: "minmax(5rem, 1fr)", priority: 2, text: (row) => text(row, "countries"), cell: (row) => <bdi>{text(row, "countries")}</bdi> },
-    { id: "tags", label: c.tags, width: "minmax(5rem, 1fr)", priority: 3, text: (row) => text(row, "tags"), cell: (row) => <code dir="ltr">{text(row, "tags")}</code> },
+    textColumn("strategy", c.strategy, 2),
+    textColumn("countries", c.countries, 2),
+    textColumn("tags", c.tags, 3),
     originColumn(),
     problemColumn(),
   ];
@@ -37,13 +36,7 @@ function fields(object: StoredObject | undefined): readonly Field[] {
     ...(object === undefined ? [name] : []),
     { name: "listen", label: c.address, kind: "text", placeholder: "127.0.0.1:8001", required: object === undefined },
     { name: "strategy", label: c.strategy, kind: "select", options: [["", c.asProxy], ...STRATEGIES.map((strategy) => [strategy, strategy] as const)] },
-    { name: "countries", label: c.countries, kind: "list", placeholder: "DE, NL" },
-    { name: "sources", label: c.sources, kind: "list" },
-    { name: "schemes", label: c.schemes, kind: "list", placeholder: "vless, trojan" },
-    { name: "tags", label: c.tags, kind: "text", placeholder: "paid & !slow" },
-    { name: "max_latency", label: c.maxLatency, kind: "text", placeholder: "800ms" },
-    { name: "top", label: c.top, kind: "number", placeholder: "50" },
-    { name: "allow_insecure", label: c.allowInsecure, kind: "check" },
+    ...poolFields(),
   ];
 }
 

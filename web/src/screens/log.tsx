@@ -8,7 +8,9 @@ import { t } from "../i18n";
 import { download } from "../lib/csv";
 import { dateTime, time } from "../lib/format";
 import { place, setQuery } from "../lib/router";
+import { Icon } from "../ui/icon";
 import { Empty, Failure, Loading } from "../ui/states";
+import { Search } from "../ui/table/toolbar";
 
 const LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
 const COLORS: Readonly<Record<string, string>> = { error: "bad", warn: "warn", info: "good", debug: "muted", trace: "muted" };
@@ -67,9 +69,9 @@ export function LogScreen() {
   return (
     <section class="table-screen" aria-label={t().screens.log}>
       <div class="toolbar">
-        <input type="search" class="search" placeholder={t().table.search} aria-label={t().table.search} value={search} onChange={(event) => setQuery({ q: event.currentTarget.value })} />
+        <Search />
         <select aria-label={c.level} value={level} onChange={(event) => setQuery({ level: event.currentTarget.value })}>
-          <option value="">{c.level}</option>
+          <option value="">{c.allLevels}</option>
           {LEVELS.map((name) => (
             <option key={name} value={name}>
               {name}
@@ -78,10 +80,10 @@ export function LogScreen() {
         </select>
         <span class="grow" />
         <button type="button" aria-pressed={paused} onClick={() => setPaused(!paused)}>
-          {paused ? c.follow : c.pause}
+          <Icon sign={paused ? "play" : "pause"} /> {paused ? c.follow : c.pause}
         </button>
         <button type="button" onClick={save}>
-          {c.save}
+          <Icon sign="download" /> {c.save}
         </button>
       </div>
       {lines === undefined && error !== undefined && <Failure error={error} retry={() => setPaused(false)} />}

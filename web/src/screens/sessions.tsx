@@ -9,7 +9,7 @@ import { formatPlace } from "../lib/router";
 import { IconButton } from "../ui/icon";
 import { Address } from "../ui/node";
 import { Empty } from "../ui/states";
-import { DataTable, type Column } from "../ui/table";
+import { DataTable, valueFilter, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
 function columns(): readonly Column<Session>[] {
@@ -47,6 +47,15 @@ function columns(): readonly Column<Session>[] {
   ];
 }
 
+function filters(rows: readonly Session[] | undefined): Filters<Session> {
+  const c = t().sessions;
+  return [
+    valueFilter("user", c.user, rows, (row) => row.user),
+    valueFilter("listener", c.listener, rows, (row) => row.listener),
+    valueFilter("country", c.country, rows, (row) => row.country ?? ""),
+  ];
+}
+
 export function SessionsScreen() {
   const sessions = useResource("sessions", (signal) => value(api.GET("/api/v1/sessions", { signal })), 5000);
   const act = (action: () => Promise<unknown>, text: string) => void attempt(action, text).then(sessions.reload);
@@ -57,12 +66,13 @@ export function SessionsScreen() {
       columns={columns()}
       rows={sessions.value}
       rowKey={(row) => row.id}
+      filters={filters(sessions.value)}
       error={sessions.error}
       reload={sessions.reload}
       actions={({ id, session }) => (
         <>
-          <IconButton label={t().sessions.rotate} of={session} icon="↻" onClick={() => act(() => value(api.POST("/api/v1/sessions/{id}/rotate", { params: { path: { id } } })), t().sessions.rotated)} />
-          <IconButton label={t().sessions.end} of={session} icon="✕" onClick={() => act(() => value(api.DELETE("/api/v1/sessions/{id}", { params: { path: { id } } })), t().sessions.ended)} />
+          <IconButton label={t().sessions.rotate} of={session} icon="swap" onClick={() => act(() => value(api.POST("/api/v1/sessions/{id}/rotate", { params: { path: { id } } })), t().sessions.rotated)} />
+          <IconButton label={t().sessions.end} of={session} icon="remove" onClick={() => act(() => value(api.DELETE("/api/v1/sessions/{id}", { params: { path: { id } } })), t().sessions.ended)} />
         </>
       )}
       actionsWidth="5.4rem"

@@ -7,11 +7,14 @@ import type { Setting } from "../api/types";
 import { fill, t, word } from "../i18n";
 import { useResource } from "../lib/resource";
 import { place, setQuery } from "../lib/router";
+import { count } from "../lib/format";
 import { Dialog } from "../ui/dialog";
 import { Form, type Field } from "../ui/form";
+import { Icon } from "../ui/icon";
 import { Empty } from "../ui/states";
-import { DataTable, type Column, type Filter } from "../ui/table";
-import { attempt } from "../ui/toast";
+import { English } from "../ui/english";
+import { DataTable, type Column, type Filters } from "../ui/table";
+import { attempt, notify } from "../ui/toast";
 
 function shown(given: unknown): string {
   if (given === null || given === undefined) return "";
@@ -35,18 +38,24 @@ function columns(): readonly Column<Setting>[] {
     },
     { id: "value", label: c.value, width: "minmax(6rem, 1fr)", text: (row) => shown(row.value), cell: (row) => <code dir="ltr">{shown(row.value)}</code> },
     { id: "origin", label: c.origin, width: "7rem", priority: 2, sort: (row) => row.origin, text: (row) => row.origin, cell: (row) => <span class={row.origin === "default" ? "muted" : "badge plain"}>{word(c.origins, row.origin)}</span> },
-    { id: "about", label: c.about, width: "minmax(10rem, 3fr)", priority: 3, text: (row) => row.about, cell: (row) => <bdi title={row.about}>{row.about}</bdi> },
+    { id: "about", label: c.about, width: "minmax(10rem, 3fr)", priority: 3, text: (row) => row.about, cell: (row) => <English text={row.about} /> },
   ];
 }
 
-function filters(settings: readonly Setting[]): readonly Filter<Setting>[] {
+function filters(settings: readonly Setting[]): Filters<Setting> {
   const c = t().settings;
   const sections = [...new Set(settings.map((row) => row.key.split(".")[0] ?? ""))];
   const origins = ["default", "file", "environment", "flag", "store"];
   return [
-    { id: "section", label: c.allSections, options: sections.map((name) => [name, name] as const), matches: (row, section) => row.key.startsWith(`${section}.`) },
-    { id: "origin", label: c.allOrigins, options: origins.map((name) => [name, word(c.origins, name)] as const), matches: (row, origin) => row.origin === origin },
+    { id: "section", label: c.section, options: sections.map((name) => [name, name] as const), matches: (row, section) => row.key.startsWith(`${section}.`) },
+    { id: "origin", label: c.origin, options: origins.map((name) => [name, word(c.origins, name)] as const), matches: (row, origin) => row.origin === origin },
   ];
+}
+
+// Lets the instance read its configuration file again, as `hezar reload` does.
+async function reload(): Promise<void> {
+  const { changed } = await value(api.POST("/api/v1/reload"));
+  notify(changed.length === 0 ? t().settings.unchanged : fill(t().settings.reloaded, { n: count(changed.length) }));
 }
 
 export function SettingsScreen() {
@@ -64,6 +73,11 @@ export function SettingsScreen() {
         filters={filters(settings.value ?? [])}
         error={settings.error}
         reload={settings.reload}
+        toolbar={
+          <button type="button" onClick={() => void attempt(reload).then(settings.reload)}>
+            <Icon sign="refresh" /> {t().settings.reload}
+          </button>
+        }
         empty={<Empty text={t().settings.empty} />}
       />
       {setting && <Edit key={setting.key} setting={setting} changed={settings.reload} onClose={() => setQuery({ open: undefined })} />}
@@ -94,7 +108,7 @@ function Edit({ setting, changed, onClose }: { readonly setting: Setting; readon
     <Dialog title={setting.key} onClose={onClose}>
       <div class="stack">
         <p>
-          <bdi>{setting.about}</bdi>
+          <English text={setting.about} />
         </p>
         <dl class="facts">
           <dt>{c.value}</dt>

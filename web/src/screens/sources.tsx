@@ -2,22 +2,23 @@
 
 import { useState } from "preact/hooks";
 
-import { api, value } from "../api/client";
-import type { PreviewReport, StoredObject } from "../api/types";
+import { api, partly, value } from "../api/client";
+import type { PreviewReport, PreviewRequest, StoredObject } from "../api/types";
 import { fill, t, word } from "../i18n";
 import { bytes, count, dateTime, duration, fromNow } from "../lib/format";
 import { formatPlace } from "../lib/router";
 import { Dialog } from "../ui/dialog";
-import type { Field } from "../ui/form";
+import type { Field, Values } from "../ui/form";
 import { IconButton } from "../ui/icon";
 import type { Column } from "../ui/table";
 import { attempt } from "../ui/toast";
-import { member, nameColumn, ObjectsScreen, originColumn } from "./objects";
+import { toBody } from "./objects/api";
+import { isEnabled, nameColumn, ObjectsScreen, originColumn } from "./objects";
 
 const NEVER = <span class="muted">–</span>;
 
 function numberColumn(id: string, label: string, priority: 1 | 2 | 3, read: (row: StoredObject) => number): Column<StoredObject> {
-  return { id, label, width: "5.5rem", numeric: true, priority, sort: read, text: (row) => String(read(row)), cell: (row) => count(read(row)) };
+  return { id, label, width: "6rem", numeric: true, priority, sort: read, text: (row) => String(read(row)), cell: (row) => count(read(row)) };
 }
 
 function columns(): readonly Column<StoredObject>[] {
@@ -57,8 +58,8 @@ function columns(): readonly Column<StoredObject>[] {
       priority: 2,
       text: (row) => row.problem ?? row.status?.error ?? "",
       cell: (row) => (
-        <span class="bad" title={row.problem ?? row.status?.error_text ?? ""}>
-          {row.problem ?? row.status?.error ?? (member(row, "enabled") === false ? c.paused : "")}
+        <span class={isEnabled(row) ? "bad" : "muted"} title={row.problem ?? row.status?.error_text ?? ""}>
+          {row.problem ?? row.status?.error ?? (isEnabled(row) ? "" : c.paused)}
         </span>
       ),
     },
@@ -87,16 +88,16 @@ function Buttons({ source, changed }: { readonly source: StoredObject; readonly 
   const [preview, setPreview] = useState<PreviewReport | undefined>(undefined);
   const c = t().sources;
   const params = { params: { path: { name: source.name } } };
-  const paused = member(source, "enabled") === false;
+  const paused = !isEnabled(source);
   const run = (action: () => Promise<unknown>, said?: string) => void attempt(action, said).then(changed);
   return (
     <>
-      <IconButton label={c.refresh} of={source.name} icon="↻" disabled={paused} onClick={() => run(() => value(api.POST("/api/v1/sources/{name}/refresh", params)), c.refreshed)} />
-      <IconButton label={c.test} of={source.name} icon="?" onClick={() => run(async () => setPreview(await value(api.POST("/api/v1/sources/{name}/test", params))))} />
+      <IconButton label={c.refresh} of={source.name} icon="refresh" disabled={paused} onClick={() => run(() => value(api.POST("/api/v1/sources/{name}/refresh", params)), c.refreshed)} />
+      <IconButton label={c.test} of={source.name} icon="view" onClick={() => run(async () => setPreview(await value(api.POST("/api/v1/sources/{name}/test", params))))} />
       <IconButton
         label={paused ? c.resume : c.pause}
         of={source.name}
-        icon={paused ? "▶" : "⏸"}
+        icon={paused ? "play" : "pause"}
         disabled={source.origin !== "store"}
         onClick={() => run(() => value(api.POST(paused ? "/api/v1/sources/{name}/resume" : "/api/v1/sources/{name}/pause", params)))}
       />
@@ -132,6 +133,13 @@ export function Preview({ report }: { readonly report: PreviewReport }) {
   );
 }
 
+// What a source would give that is not made yet.
+async function preview(given: Values) {
+  const { name: _, ...source } = toBody(given);
+  const body = partly<PreviewRequest>({ source });
+  return <Preview report={await value(api.POST("/api/v1/sources/preview", { body }))} />;
+}
+
 export function SourcesScreen() {
   const c = t().sources;
   return (
@@ -143,6 +151,7 @@ export function SourcesScreen() {
       empty={c.empty}
       columns={columns()}
       fields={fields}
+      tryOut={{ label: c.preview, run: preview }}
       actions={(row, changed) => <Buttons source={row} changed={changed} />}
       actionsWidth="12.6rem"
       actionsOnlyWide

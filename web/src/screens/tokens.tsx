@@ -11,7 +11,7 @@ import { CopyButton } from "../ui/copy";
 import { Confirm, Dialog } from "../ui/dialog";
 import { Form, type Field } from "../ui/form";
 import { Empty } from "../ui/states";
-import { DataTable, type Column } from "../ui/table";
+import { DataTable, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
 const SCOPES = ["admin", "read", "feedback", "subscription"] as const;
@@ -25,6 +25,11 @@ function columns(): readonly Column<ApiToken>[] {
     { id: "created", label: c.created, width: "7rem", priority: 2, sort: (row) => row.created, text: (row) => new Date(row.created).toISOString(), cell: (row) => moment(row.created) },
     { id: "used", label: c.used, width: "7rem", priority: 2, sort: (row) => row.last_used, text: (row) => (row.last_used ? new Date(row.last_used).toISOString() : ""), cell: (row) => moment(row.last_used) },
   ];
+}
+
+function filters(): Filters<ApiToken> {
+  const c = t().tokens;
+  return [{ id: "scope", label: c.scope, options: SCOPES.map((scope) => [scope, c.scopes[scope]] as const), matches: (row, scope) => row.scope === scope }];
 }
 
 export function TokensScreen() {
@@ -45,6 +50,7 @@ export function TokensScreen() {
         columns={columns()}
         rows={tokens.value}
         rowKey={(row) => row.name}
+        filters={filters()}
         error={tokens.error}
         reload={tokens.reload}
         actions={(row) => (

@@ -6,30 +6,19 @@ import { t } from "../i18n";
 import { bytes } from "../lib/format";
 import { useResource } from "../lib/resource";
 import type { Field } from "../ui/form";
-import { IconButton } from "../ui/icon";
 import type { Column } from "../ui/table";
-import { attempt } from "../ui/toast";
-import { changeObject } from "./objects/api";
-import { member, nameColumn, ObjectsScreen, originColumn, problemColumn, text } from "./objects";
+import { enabledColumn, nameColumn, ObjectsScreen, originColumn, problemColumn, text, textColumn, ToggleButton } from "./objects";
 
 function columns(): readonly Column<StoredObject>[] {
   const c = t().users;
-  const isOn = (row: StoredObject) => member(row, "enabled") !== false;
   const quota = (row: StoredObject) => text(row, "quota.month") || text(row, "quota.day") || text(row, "quota.total");
   return [
     nameColumn(c.name),
-    {
-      id: "enabled",
-      label: c.state,
-      width: "7rem",
-      sort: (row) => Number(isOn(row)),
-      text: (row) => String(isOn(row)),
-      cell: (row) => <span class={isOn(row) ? "badge good" : "badge plain"}>{isOn(row) ? c.on : c.off}</span>,
-    },
-    { id: "expires", label: c.expires, width: "minmax(7rem, 1fr)", priority: 2, sort: (row) => text(row, "expires"), text: (row) => text(row, "expires"), cell: (row) => <bdi>{text(row, "expires")}</bdi> },
-    { id: "quota", label: c.quota, width: "7rem", priority: 2, text: quota, cell: (row) => <bdi>{quota(row)}</bdi> },
-    { id: "countries", label: c.countries, width: "minmax(5rem, 1fr)", priority: 3, text: (row) => text(row, "countries"), cell: (row) => <bdi>{text(row, "countries")}</bdi> },
-    { id: "note", label: c.note, width: "minmax(6rem, 1fr)", priority: 3, text: (row) => text(row, "note"), cell: (row) => <bdi>{text(row, "note")}</bdi> },
+    enabledColumn(),
+    textColumn("expires", c.expires, 2),
+    { id: "quota", label: c.quota, width: "7rem", priority: 2, text: quota, cell: (row) => (quota(row) === "" ? <span class="muted">–</span> : <bdi>{quota(row)}</bdi>) },
+    textColumn("countries", c.countries, 3),
+    textColumn("note", c.note, 3),
     originColumn(),
     problemColumn(),
   ];
@@ -90,19 +79,7 @@ export function UsersScreen() {
       fields={fields}
       actionsWidth="8.2rem"
       details={(object) => <Usage name={object.name} />}
-      actions={(row, changed) => {
-        const on = member(row, "enabled") !== false;
-        return (
-          <IconButton
-            label={on ? c.disable : c.enable}
-            of={row.name}
-            icon="⏻"
-            pressed={!on}
-            disabled={row.origin !== "store"}
-            onClick={() => void attempt(() => changeObject("user", row.name, { enabled: !on })).then(changed)}
-          />
-        );
-      }}
+      actions={(row, changed) => <ToggleButton kind="user" object={row} changed={changed} />}
     />
   );
 }

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 
 import { t } from "../i18n";
+import { Icon } from "./icon";
 
 interface Props {
   readonly title: string;
@@ -31,7 +32,7 @@ export function Dialog({ title, onClose, children, wide }: Props) {
         <header>
           <h2 id={label}>{title}</h2>
           <button type="button" class="icon" aria-label={t().common.close} onClick={onClose}>
-            ✕
+            <Icon sign="close" />
           </button>
         </header>
         {children}

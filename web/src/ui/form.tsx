@@ -1,5 +1,6 @@
 // A form for an object of the API: one field for each of its members that is worth a field, in the order in which they are given.
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
 import { t } from "../i18n";
@@ -14,6 +15,13 @@ interface Props {
   readonly action: string;
   readonly onSubmit: (changed: Values) => Promise<unknown>;
   readonly onCancel: () => void;
+  // Shows what the values would do, without doing it.
+  readonly tryOut?: TryOut;
+}
+
+export interface TryOut {
+  readonly label: string;
+  readonly run: (changed: Values) => Promise<ComponentChildren>;
 }
 
 function Input({ field, value, onChange }: { readonly field: Field; readonly value: Value | undefined; readonly onChange: (value: Value) => void }) {
@@ -41,21 +49,22 @@ function Input({ field, value, onChange }: { readonly field: Field; readonly val
   return <input {...common} type="text" autocomplete="off" onInput={onInput} />;
 }
 
-export function Form({ fields, initial, action, onSubmit, onCancel }: Props) {
+export function Form({ fields, initial, action, onSubmit, onCancel, tryOut }: Props) {
   const [changed, setChanged] = useState<Values>({});
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
+  const [tried, setTried] = useState<ComponentChildren>(undefined);
   const set = ({ name, kind }: Field, value: Value) =>
     setChanged((before) => {
       const { [name]: _, ...others } = before;
       // A secret is never shown: a field that was emptied again means that it stays.
       return kind === "secret" && value === null ? others : { ...others, [name]: value };
     });
-  const submit = async (event: Event) => {
-    event.preventDefault();
+  const run = async (work: () => Promise<unknown>) => {
     setBusy(true);
+    setProblem("");
     try {
-      await onSubmit(changed);
+      await work();
     } catch (error) {
       setProblem(errorText(error));
     } finally {
@@ -63,27 +72,41 @@ export function Form({ fields, initial, action, onSubmit, onCancel }: Props) {
     }
   };
   return (
-    <form class="stack" onSubmit={(event) => void submit(event)}>
-      {fields.map((field) =>
-        field.kind === "check" ? (
-          <label key={field.name} class="check">
-            <input type="checkbox" checked={Boolean(changed[field.name] ?? initial[field.name])} onChange={(event) => set(field, event.currentTarget.checked)} />
-            {field.label}
-          </label>
-        ) : (
-          <label key={field.name} class="field">
-            <span>{field.label}</span>
-            <Input field={field} value={initial[field.name]} onChange={(value) => set(field, value)} />
-            {field.hint && <p class="hint">{field.hint}</p>}
-          </label>
-        ),
-      )}
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run(() => onSubmit(changed));
+      }}
+    >
+      <div class="fields">
+        {fields.map((field) =>
+          field.kind === "check" ? (
+            <label key={field.name} class="check">
+              <input type="checkbox" checked={Boolean(changed[field.name] ?? initial[field.name])} onChange={(event) => set(field, event.currentTarget.checked)} />
+              {field.label}
+            </label>
+          ) : (
+            <label key={field.name} class={field.kind === "lines" ? "field tall" : "field"}>
+              <span>{field.label}</span>
+              <Input field={field} value={initial[field.name]} onChange={(value) => set(field, value)} />
+              {field.hint && <p class="hint">{field.hint}</p>}
+            </label>
+          ),
+        )}
+      </div>
       {problem !== "" && (
         <p class="bad" role="alert">
           {problem}
         </p>
       )}
+      <div role="status">{tried}</div>
       <div class="row end">
+        {tryOut && (
+          <button type="button" disabled={busy} onClick={() => void run(async () => setTried(await tryOut.run(changed)))}>
+            {tryOut.label}
+          </button>
+        )}
         <button type="button" onClick={onCancel}>
           {t().common.cancel}
         </button>

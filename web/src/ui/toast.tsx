@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-import { ApiProblem } from "../api/client";
+import { ApiProblem, Unreachable } from "../api/client";
 import { t } from "../i18n";
 
 interface Toast {
@@ -27,7 +27,7 @@ export function notify(text: string, bad = false): void {
 
 export function errorText(error: unknown): string {
   if (error instanceof ApiProblem) return error.message;
-  if (error instanceof TypeError) return t().common.unreachable;
+  if (error instanceof Unreachable) return t().common.unreachable;
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -56,23 +56,23 @@ export function RowActions({ node, changed }: RowProps) {
   const name = node.name || node.server;
   return (
     <>
-      <IconButton label={t().nodes.probe} of={name} icon="↻" disabled={busy || node.state === "unsupported"} onClick={() => void run()} />
+      <IconButton label={t().nodes.probe} of={name} icon="refresh" disabled={busy || node.state === "unsupported"} onClick={() => void run()} />
       <IconButton
         label={node.disabled ? t().nodes.enable : t().nodes.disable}
         of={name}
-        icon="⏻"
+        icon="power"
         pressed={node.disabled ?? false}
         onClick={() => void attempt(() => mark([node.id], { disabled: !node.disabled })).then(changed)}
       />
       <IconButton
         label={node.pinned ? t().nodes.unpin : t().nodes.pin}
         of={name}
-        icon="★"
+        icon="pin"
         pressed={node.pinned ?? false}
         onClick={() => void attempt(() => mark([node.id], { pinned: !node.pinned })).then(changed)}
       />
-      <IconButton label={t().nodes.copyLink} of={name} icon="⧉" onClick={() => void attempt(async () => copyAndSay(await loadLink(node)))} />
-      <IconButton label={t().common.qr} of={name} icon="▦" onClick={() => void attempt(async () => setQr(await loadLink(node)))} />
+      <IconButton label={t().nodes.copyLink} of={name} icon="copy" onClick={() => void attempt(async () => copyAndSay(await loadLink(node)))} />
+      <IconButton label={t().common.qr} of={name} icon="qr" onClick={() => void attempt(async () => setQr(await loadLink(node)))} />
       {qr !== undefined && <QrDialog text={qr} title={name} onClose={() => setQr(undefined)} />}
     </>
   );

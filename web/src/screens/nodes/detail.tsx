@@ -5,15 +5,17 @@ import { useState } from "preact/hooks";
 import { api, value } from "../../api/client";
 import type { Node } from "../../api/types";
 import { fill, t } from "../../i18n";
-import { count, dateTime, fromNow } from "../../lib/format";
+import { bytes, count, dateTime, fromNow, percent, rate } from "../../lib/format";
 import { useResource } from "../../lib/resource";
 import { Code } from "../../ui/code";
-import { copyAndSay } from "../../ui/copy";
+import { copyAndSay, QrDialog } from "../../ui/copy";
 import { Confirm, Dialog } from "../../ui/dialog";
 import { Address, Country, Latency, StateBadge } from "../../ui/node";
 import { Failure, Loading } from "../../ui/states";
 import { attempt } from "../../ui/toast";
 import { loadLink, mark, probe, remove } from "./actions";
+import { Probes } from "./probes";
+import { Sites } from "./sites";
 
 interface Props {
   readonly id: string;
@@ -29,8 +31,6 @@ export function NodeDialog({ id, onClose, changed }: Props) {
       {node.value === undefined && node.error !== undefined && <Failure error={node.error} retry={node.reload} />}
       {node.value && (
         <>
-          <Facts node={node.value} />
-          <Marks key={node.value.id} node={node.value} changed={node.reload} />
           <Actions
             node={node.value}
             changed={() => {
@@ -42,6 +42,14 @@ export function NodeDialog({ id, onClose, changed }: Props) {
               changed();
             }}
           />
+          <div class="columns">
+            <Facts node={node.value} />
+            <div class="stack">
+              <Probes id={node.value.id} />
+              <Marks key={node.value.id} node={node.value} changed={node.reload} />
+              <Sites id={node.value.id} />
+            </div>
+          </div>
         </>
       )}
     </Dialog>
@@ -85,6 +93,22 @@ function Facts({ node }: { readonly node: Node }) {
       <dd>
         <Address text={node.exit_ip} /> <Country code={node.country} />
       </dd>
+      {(node.city || node.asn) && (
+        <>
+          <dt>{c.city}</dt>
+          <dd>
+            <bdi>{[node.city, node.asn ? `AS${node.asn}` : ""].filter(Boolean).join(" · ")}</bdi>
+          </dd>
+        </>
+      )}
+      <dt>{c.success}</dt>
+      <dd>{node.success_rate === null || node.success_rate === undefined ? <span class="muted">–</span> : percent(node.success_rate)}</dd>
+      <dt>{c.throughput}</dt>
+      <dd>{node.throughput_bytes_per_second ? rate(node.throughput_bytes_per_second) : <span class="muted">–</span>}</dd>
+      <dt>{c.traffic}</dt>
+      <dd>
+        <bdi>↓ {bytes(node.down ?? 0)}</bdi> <bdi>↑ {bytes(node.up ?? 0)}</bdi>
+      </dd>
       <dt>{c.open}</dt>
       <dd>{count(node.in_flight)}</dd>
       <dt>{c.lastOk}</dt>
@@ -98,6 +122,10 @@ function Facts({ node }: { readonly node: Node }) {
       <dt>{c.nextCheck}</dt>
       <dd>
         <Moment at={node.next_check} />
+      </dd>
+      <dt>{c.firstSeen}</dt>
+      <dd>
+        <Moment at={node.first_seen} />
       </dd>
       <dt>{c.error}</dt>
       <dd>
@@ -134,7 +162,7 @@ function Marks({ node, changed }: { readonly node: Node; readonly changed: () =>
       </label>
       <label class="field grow">
         <span>{t().nodes.note}</span>
-        <input value={note} maxLength={500} onInput={(event) => setNote(event.currentTarget.value)} />
+        <input dir="auto" value={note} maxLength={500} onInput={(event) => setNote(event.currentTarget.value)} />
       </label>
       <button type="submit">{t().common.save}</button>
     </form>
@@ -143,9 +171,10 @@ function Marks({ node, changed }: { readonly node: Node; readonly changed: () =>
 
 function Actions({ node, changed, gone }: { readonly node: Node; readonly changed: () => void; readonly gone: () => void }) {
   const [asking, setAsking] = useState<"remove" | "ban" | undefined>(undefined);
+  const [qr, setQr] = useState<string | undefined>(undefined);
   const c = t().nodes;
   return (
-    <div class="row end">
+    <div class="row actions-row">
       <button type="button" disabled={node.state === "unsupported"} onClick={() => void attempt(() => probe(node)).then(changed)}>
         {c.probe}
       </button>
@@ -158,12 +187,16 @@ function Actions({ node, changed, gone }: { readonly node: Node; readonly change
       <button type="button" onClick={() => void attempt(async () => copyAndSay(await loadLink(node)))}>
         {c.copyLink}
       </button>
+      <button type="button" onClick={() => void attempt(async () => setQr(await loadLink(node)))}>
+        {t().common.qr}
+      </button>
       <button type="button" class="danger" onClick={() => setAsking("remove")}>
         {c.remove}
       </button>
       <button type="button" class="danger" onClick={() => setAsking("ban")}>
         {c.ban}
       </button>
+      {qr !== undefined && <QrDialog text={qr} title={node.name || node.server} onClose={() => setQr(undefined)} />}
       {asking && (
         <Confirm
           title={asking === "ban" ? c.ban : c.remove}

@@ -5,19 +5,22 @@ import { useEffect, useMemo } from "preact/hooks";
 import { live } from "../../api/events";
 import type { Node } from "../../api/types";
 import { t, word } from "../../i18n";
-import { fromNow, percent, rate } from "../../lib/format";
+import { countries } from "../../lib/countries";
+import { bytes, count, fromNow, percent, rate } from "../../lib/format";
 import { useParts } from "../../lib/parts";
 import { formatPlace, place, setQuery } from "../../lib/router";
 import { Code } from "../../ui/code";
+import { Icon } from "../../ui/icon";
 import { Address, Country, Latency, StateBadge } from "../../ui/node";
 import { Empty } from "../../ui/states";
-import { DataTable, type Column, type Filter } from "../../ui/table";
+import { DataTable, type Column, type Filters } from "../../ui/table";
 import { Bulk, RowActions } from "./actions";
 import { NodeDialog } from "./detail";
 import { loadNodes, readFilters } from "./query";
 
 const REFRESH_MS = 15_000;
 const FOLLOW_MS = 500;
+const ANONYMITY = ["elite", "anonymous", "transparent"];
 const STATES = ["healthy", "suspect", "new", "dead", "disabled", "quarantined", "unsupported"];
 
 function columns(): readonly Column<Node>[] {
@@ -26,24 +29,27 @@ function columns(): readonly Column<Node>[] {
     {
       id: "name",
       label: c.name,
-      width: "minmax(9rem, 2.2fr)",
+      width: "minmax(7rem, 2.2fr)",
       sort: "server",
       text: (node) => node.name || node.server,
       cell: (node) => (
         <>
-          {node.pinned && <span title={c.pinned}>★ </span>}
+          {node.pinned && (
+            <span class="mark" title={c.pinned}>
+              <Icon sign="pin" />
+            </span>
+          )}
           <button type="button" class="link" onClick={() => setQuery({ node: node.id })}>
             <bdi>{node.name || node.server}</bdi>
           </button>
         </>
       ),
     },
-    { id: "state", label: c.state, width: "7.5rem", sort: "server", text: (node) => node.state, cell: (node) => <StateBadge state={node.state} /> },
+    { id: "state", label: c.state, width: "7rem", sort: "server", text: (node) => node.state, cell: (node) => <StateBadge state={node.state} /> },
     {
       id: "latency",
       label: c.latency,
-      width: "6rem",
-      priority: 2,
+      width: "5rem",
       numeric: true,
       sort: "server",
       text: (node) => node.latency_ms?.toString() ?? "",
@@ -79,7 +85,9 @@ function columns(): readonly Column<Node>[] {
       text: (node) => node.throughput_bytes_per_second?.toString() ?? "",
       cell: (node) => (node.throughput_bytes_per_second ? rate(node.throughput_bytes_per_second) : <span class="muted">–</span>),
     },
-    { id: "tags", label: c.tags, width: "minmax(5rem, 1fr)", priority: 4, text: (node) => (node.tags ?? []).join(" "), cell: (node) => <bdi>{(node.tags ?? []).join(", ")}</bdi> },
+    { id: "traffic", label: c.traffic, width: "6.5rem", priority: 5, numeric: true, sort: "server", text: (node) => String((node.up ?? 0) + (node.down ?? 0)), cell: (node) => bytes((node.up ?? 0) + (node.down ?? 0)) },
+    { id: "in_flight", label: c.openShort, width: "4.5rem", priority: 5, numeric: true, sort: "server", text: (node) => String(node.in_flight), cell: (node) => count(node.in_flight) },
+    { id: "tags", label: c.tags, width: "minmax(5rem, 1fr)", priority: 5, text: (node) => (node.tags ?? []).join(" "), cell: (node) => <bdi>{(node.tags ?? []).join(", ")}</bdi> },
     { id: "exit", label: c.exit, width: "minmax(8rem, 1fr)", priority: 3, text: (node) => node.exit_ip ?? "", cell: (node) => <Address text={node.exit_ip} /> },
     {
       id: "checked",
@@ -94,14 +102,19 @@ function columns(): readonly Column<Node>[] {
   ];
 }
 
-function filters(): readonly Filter<Node>[] {
+function filters(): Filters<Node> {
+  const c = t().nodes;
   const status = live.status.value;
   const schemes = Object.keys(status?.schemes ?? {}).sort();
   const sources = (status?.sources ?? []).map((source) => source.name);
   return [
-    { id: "state", label: t().nodes.allStates, options: STATES.map((state) => [state, word(t().states, state)] as const) },
-    { id: "scheme", label: t().nodes.allSchemes, options: schemes.map((name) => [name, name] as const) },
-    { id: "source", label: t().nodes.allSources, options: sources.map((name) => [name, name] as const) },
+    { id: "state", label: c.state, options: STATES.map((state) => [state, word(t().states, state)] as const) },
+    { id: "scheme", label: c.scheme, options: schemes.map((name) => [name, name] as const) },
+    { id: "source", label: c.source, options: sources.map((name) => [name, name] as const) },
+    { id: "country", label: c.country, options: countries() },
+    { id: "tag", label: c.tag, placeholder: "paid" },
+    { id: "exit", label: c.exit, placeholder: "203.0.113.7" },
+    { id: "anonymity", label: c.anonymity, options: ANONYMITY.map((level) => [level, word(c.anonymities, level)] as const) },
   ];
 }
 

@@ -3,37 +3,27 @@
 import { api, value } from "../../api/client";
 import type { Node } from "../../api/types";
 import type { Part } from "../../lib/parts";
+import { readQuery } from "../../lib/router";
 
-export interface NodeFilters {
-  readonly state?: string;
-  readonly scheme?: string;
-  readonly source?: string;
-  readonly country?: string;
-  readonly tag?: string;
-  readonly exit?: string;
-  readonly search?: string;
-  readonly sort?: string;
-}
+const PARAMETERS = {
+  state: "state",
+  scheme: "scheme",
+  source: "source",
+  country: "country",
+  tag: "tag",
+  exit: "exit",
+  anonymity: "anonymity",
+  q: "search",
+  sort: "sort",
+} as const;
+
+export type NodeFilters = Partial<Record<(typeof PARAMETERS)[keyof typeof PARAMETERS], string>>;
 
 // Works first, the fastest in front: what most readers look for.
 const DEFAULT_SORT = "best";
 
 export function readFilters(query: URLSearchParams): NodeFilters {
-  const filters: Record<string, string> = {};
-  for (const [name, parameter] of [
-    ["state", "state"],
-    ["scheme", "scheme"],
-    ["source", "source"],
-    ["country", "country"],
-    ["tag", "tag"],
-    ["exit", "exit"],
-    ["q", "search"],
-    ["sort", "sort"],
-  ] as const) {
-    const given = query.get(name);
-    if (given !== null && given !== "") filters[parameter] = given;
-  }
-  return filters;
+  return readQuery(query, PARAMETERS);
 }
 
 export async function loadNodes(filters: NodeFilters, cursor: string | undefined, limit: number, signal: AbortSignal): Promise<Part<Node>> {

@@ -1,17 +1,18 @@
-// Sources, listeners and users: objects with a name that lie in the configuration file or in the store. All three kinds have the
-// same paths and the same shape.
+// Sources, listeners, users and subscriptions: objects with a name that are in the configuration file or in the store. All kinds
+// have the same paths and the same shape.
 
 import { api, done, value } from "../../api/client";
 import type { StoredObject } from "../../api/types";
 import type { Values } from "../../ui/form";
 
-export type Kind = "source" | "listener" | "user";
+export type Kind = "source" | "listener" | "user" | "subscription";
 
-// One of the three literal paths stands for all of them in the types.
+// One of the literal paths stands for all of them in the types.
 const PATHS: Readonly<Record<Kind, "/api/v1/sources">> = {
   source: "/api/v1/sources",
   listener: "/api/v1/listeners" as "/api/v1/sources",
   user: "/api/v1/users" as "/api/v1/sources",
+  subscription: "/api/v1/subscriptions" as "/api/v1/sources",
 };
 const one = (kind: Kind): "/api/v1/sources/{name}" => `${PATHS[kind]}/{name}`;
 

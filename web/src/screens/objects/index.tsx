@@ -1,6 +1,6 @@
-// A table of objects with a form for making and changing them. What the configuration file says is shown and changed there.
+// A table of objects with a form for making and changing them. Objects of the configuration file are shown; they are changed there.
 
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
 import type { StoredObject } from "../../api/types";
@@ -8,12 +8,17 @@ import { fill, t } from "../../i18n";
 import { useResource, type Resource } from "../../lib/resource";
 import { place, setQuery } from "../../lib/router";
 import { Confirm, Dialog } from "../../ui/dialog";
-import { Form, type Field } from "../../ui/form";
+import { Form, type Field, type TryOut, type Values } from "../../ui/form";
 import { IconButton } from "../../ui/icon";
 import { Empty } from "../../ui/states";
 import { DataTable, type Column, type Filter } from "../../ui/table";
 import { attempt } from "../../ui/toast";
 import { changeObject, createObject, loadObjects, removeObject, toValues, type Kind } from "./api";
+import { Origin, text } from "./columns";
+
+export { enabledColumn, isEnabled, member, nameColumn, originColumn, problemColumn, text, textColumn } from "./columns";
+export { poolFields } from "./fields";
+export { ToggleButton } from "./toggle";
 
 const REFRESH_MS = 5000;
 
@@ -21,6 +26,8 @@ interface Props {
   readonly kind: Kind;
   readonly name: string;
   readonly label: string;
+  // What such objects are for, above the table.
+  readonly help?: string;
   readonly add: string;
   readonly empty: string;
   readonly columns: readonly Column<StoredObject>[];
@@ -30,45 +37,12 @@ interface Props {
   readonly actionsWidth?: string;
   readonly actionsOnlyWide?: boolean;
   readonly details?: (object: StoredObject) => ComponentChildren;
-}
-
-// Where an object is said: a line of the file, or the store.
-function Origin({ object }: { readonly object: StoredObject }) {
-  const c = t().objects;
-  if (object.origin === "store") return <span class="badge plain">{c.store}</span>;
-  return <span class="badge plain">{object.line ? fill(c.fileLine, { n: object.line }) : c.file}</span>;
-}
-
-export function nameColumn(label: string): Column<StoredObject> {
-  return {
-    id: "name",
-    label,
-    width: "minmax(8rem, 2fr)",
-    sort: (row) => row.name,
-    text: (row) => row.name,
-    cell: (row) => (
-      <button type="button" class="link" onClick={() => setQuery({ open: row.name })}>
-        <bdi>{row.name}</bdi>
-      </button>
-    ),
-  };
-}
-
-export function originColumn(): Column<StoredObject> {
-  return { id: "origin", label: t().objects.origin, width: "8rem", priority: 3, sort: (row) => row.origin, text: (row) => row.origin, cell: (row) => <Origin object={row} /> };
-}
-
-export function problemColumn(): Column<StoredObject> {
-  return { id: "problem", label: t().objects.problem, width: "minmax(5rem, 1fr)", priority: 2, text: (row) => row.problem ?? "", cell: (row) => <span class="bad" title={row.problem ?? ""}>{row.problem ?? ""}</span> };
-}
-
-export function member(object: StoredObject, name: string): unknown {
-  return toValues(object.value)[name];
-}
-
-export function text(object: StoredObject, name: string): string {
-  const given = member(object, name);
-  return given === null || given === undefined ? "" : Array.isArray(given) ? given.join(", ") : String(given);
+  // Adds to a new object what no field asks for.
+  readonly complete?: (given: Values) => Values;
+  // Shows what a new object would do before it is made.
+  readonly tryOut?: TryOut;
+  // Whether the details of a new object are shown when it has been made.
+  readonly openWhenMade?: boolean;
 }
 
 export function ObjectsScreen(props: Props) {
@@ -80,12 +54,16 @@ export function ObjectsScreen(props: Props) {
   const c = t().objects;
   const origins: Filter<StoredObject> = {
     id: "origin",
-    label: c.allOrigins,
-    options: [["file", c.file], ["store", c.store]],
+    label: c.origin,
+    options: [
+      ["file", c.file],
+      ["store", c.store],
+    ],
     matches: (row, value) => row.origin === value,
   };
   return (
     <>
+      {props.help !== undefined && <p class="help">{props.help}</p>}
       <DataTable
         name={props.name}
         label={props.label}
@@ -98,8 +76,8 @@ export function ObjectsScreen(props: Props) {
         actions={(row) => (
           <>
             {props.actions?.(row, objects.reload)}
-            <IconButton label={c.edit} of={row.name} icon="✎" onClick={() => setQuery({ open: row.name })} />
-            <IconButton label={c.remove} of={row.name} icon="✕" disabled={row.origin !== "store"} onClick={() => setRemoving(row.name)} />
+            <IconButton label={c.edit} of={row.name} icon="edit" onClick={() => setQuery({ open: row.name })} />
+            <IconButton label={c.remove} of={row.name} icon="remove" disabled={row.origin !== "store"} onClick={() => setRemoving(row.name)} />
           </>
         )}
         actionsWidth={props.actionsWidth ?? "5.4rem"}
@@ -134,7 +112,7 @@ export function ObjectsScreen(props: Props) {
 
 type Loaded = Props & { readonly objects: Resource<readonly StoredObject[]>; readonly onClose: () => void };
 
-function Add({ kind, add, fields, objects, onClose }: Loaded) {
+function Add({ kind, add, fields, complete, tryOut, openWhenMade, objects, onClose }: Loaded) {
   return (
     <Dialog title={add} onClose={onClose}>
       <Form
@@ -142,10 +120,12 @@ function Add({ kind, add, fields, objects, onClose }: Loaded) {
         initial={{ enabled: true, allow_insecure: true }}
         action={add}
         onCancel={onClose}
+        {...(tryOut ? { tryOut } : {})}
         onSubmit={async (values) => {
-          await createObject(kind, values);
+          await createObject(kind, complete ? complete(values) : values);
           onClose();
           objects.reload();
+          if (openWhenMade) setQuery({ open: String(values["name"]) });
         }}
       />
     </Dialog>
@@ -157,8 +137,8 @@ function Edit({ kind, fields, details, object, objects, onClose }: Loaded & { re
   return (
     <Dialog title={object.name} onClose={onClose} wide>
       <div class="stack">
-        <p>
-          <Origin object={object} /> {object.problem && <span class="bad">{object.problem}</span>}
+        <p class="muted">
+          {c.origin}: <Origin object={object} /> {object.problem && <span class="bad">{object.problem}</span>}
         </p>
         {details?.(object)}
         {object.origin === "store" ? (
@@ -177,15 +157,15 @@ function Edit({ kind, fields, details, object, objects, onClose }: Loaded & { re
           <>
             <p class="hint">{c.inFile}</p>
             <dl class="facts">
-              {Object.entries(toValues(object.value)).map(([name]) => (
-                <>
+              {Object.keys(toValues(object.value)).map((name) => (
+                <Fragment key={name}>
                   <dt>
                     <code>{name}</code>
                   </dt>
                   <dd>
                     <code dir="ltr">{text(object, name)}</code>
                   </dd>
-                </>
+                </Fragment>
               ))}
             </dl>
           </>

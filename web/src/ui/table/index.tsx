@@ -3,20 +3,22 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
-import { t } from "../../i18n";
+import { fill, plural, t } from "../../i18n";
 import { download, toCsv } from "../../lib/csv";
 import { count as formatCount } from "../../lib/format";
-import { hiddenColumns } from "../../lib/preferences";
+import { columnChoices } from "../../lib/preferences";
 import { place, setQuery } from "../../lib/router";
 import { useWidth } from "../../lib/width";
 import { Empty, Failure, Loading } from "../states";
-import { formatSort, nextSort, parseSort, selectRows, type Column, type Filter, type Sort } from "./model";
+import { formatSort, isShown, nextSort, parseSort, selectRows, type Column, type Filters, type Sort } from "./model";
 import { Toolbar } from "./toolbar";
 import { useVirtualRows } from "./virtual";
 
-export type { Column, Filter } from "./model";
+export { valueFilter, type Column, type Filter, type Filters } from "./model";
 
 const ROW_HEIGHT = 44;
+// The space between two columns, as in table.css.
+const GAP_REM = 1;
 // The width of a page, in pixels, beneath which it is one of a phone.
 const NARROW = 700;
 
@@ -27,7 +29,7 @@ interface Props<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[] | undefined;
   readonly rowKey: (row: Row) => string;
-  readonly filters?: readonly Filter<Row>[];
+  readonly filters: Filters<Row>;
   readonly error?: unknown;
   readonly reload: () => void;
   readonly empty: ComponentChildren;
@@ -41,20 +43,23 @@ interface Props<Row> {
   readonly server?: { readonly total: number | undefined; readonly more: (() => void) | undefined; readonly all: () => Promise<readonly Row[]> };
 }
 
-function shownColumns<Row>(columns: readonly Column<Row>[], table: string, width: number): readonly Column<Row>[] {
-  const hidden = hiddenColumns.value[table] ?? [];
-  const most = width < NARROW ? 1 : width < 1100 ? 2 : width < 1600 ? 3 : 4;
-  return columns.filter((column) => !hidden.includes(column.id) && (column.priority ?? 1) <= most);
+interface HeadProps<Row> {
+  readonly columns: readonly Column<Row>[];
+  readonly sort: Sort | undefined;
+  readonly actions: boolean;
+  // Whether the server orders: then only its own columns can be clicked.
+  readonly server: boolean;
 }
 
-function Head<Row>({ columns, sort, actions }: { readonly columns: readonly Column<Row>[]; readonly sort: Sort | undefined; readonly actions: boolean }) {
+function Head<Row>({ columns, sort, actions, server }: HeadProps<Row>) {
+  const sortable = (column: Column<Row>) => !server || column.sort === "server";
   const direction = (column: Column<Row>) =>
     sort?.column !== column.id ? "none" : sort.descending ? "descending" : "ascending";
   return (
     <div role="row" class="tr head" aria-rowindex={1}>
       {columns.map((column) => (
-        <span key={column.id} role="columnheader" class={column.numeric ? "td numeric" : "td"} aria-sort={column.sort ? direction(column) : undefined}>
-          {column.sort ? (
+        <span key={column.id} role="columnheader" class={column.numeric ? "td numeric" : "td"} aria-sort={sortable(column) ? direction(column) : undefined}>
+          {sortable(column) ? (
             <button type="button" class="sort" onClick={() => setQuery({ sort: formatSort(nextSort(sort, column.id)) })}>
               {column.label}
               <span aria-hidden="true">{{ none: "", ascending: " ▲", descending: " ▼" }[direction(column)]}</span>
@@ -74,7 +79,7 @@ function Head<Row>({ columns, sort, actions }: { readonly columns: readonly Colu
 }
 
 export function DataTable<Row>(props: Props<Row>) {
-  const { name, columns, rows, filters = [], server } = props;
+  const { name, columns, rows, filters, server } = props;
   const width = useWidth();
   const actions = props.actionsOnlyWide && width < NARROW ? undefined : props.actions;
   const query = place.value.query;
@@ -91,7 +96,7 @@ export function DataTable<Row>(props: Props<Row>) {
   );
 
   const scroller = useRef<HTMLDivElement>(null);
-  const visible = shownColumns(columns, name, width);
+  const visible = columns.filter((column) => isShown(column, columnChoices.value[name] ?? {}, width));
   const { items, height } = useVirtualRows(shown?.length ?? 0, ROW_HEIGHT, scroller);
   const end = items.at(-1)?.index ?? 0;
   const more = server?.more;
@@ -111,7 +116,7 @@ export function DataTable<Row>(props: Props<Row>) {
   const tracks = [...visible.map((column) => column.width ?? "minmax(6rem, 1fr)"), ...(actions ? [props.actionsWidth ?? "auto"] : [])];
 
   // Below this a row scrolls sideways, and nothing of it is cut off.
-  const least = tracks.reduce((sum, track) => sum + Number(/[\d.]+(?=rem)/.exec(track)?.[0] ?? 0), 0) + 0.75 * (tracks.length - 1) + 1.5;
+  const least = tracks.reduce((sum, track) => sum + Number(/[\d.]+(?=rem)/.exec(track)?.[0] ?? 0), 0) + GAP_REM * (tracks.length - 1) + 2;
 
   return (
     <section class="table-screen" aria-label={props.label}>
@@ -119,14 +124,14 @@ export function DataTable<Row>(props: Props<Row>) {
         table={name}
         columns={columns}
         filters={filters}
-        count={total === undefined ? "" : t().table.rows.replace("{n}", formatCount(total))}
-        onCsv={() => void csv()}
+        count={total === undefined ? "" : fill(plural(t().table.rows, total), { n: formatCount(total) })}
+        onCsv={csv}
       >
         {props.toolbar}
       </Toolbar>
       {props.error !== undefined && shown === undefined && <Failure error={props.error} retry={props.reload} />}
       {props.error === undefined && shown === undefined && <Loading />}
-      {shown?.length === 0 && (rows?.length === 0 && !server && chosen.length === 0 && search === "" ? props.empty : server && search === "" && chosen.length === 0 ? props.empty : <Nothing />)}
+      {shown?.length === 0 && (search === "" && chosen.length === 0 ? props.empty : <Nothing />)}
       {shown !== undefined && shown.length > 0 && (
         <div
           ref={scroller}
@@ -137,7 +142,7 @@ export function DataTable<Row>(props: Props<Row>) {
           aria-rowcount={(total ?? shown.length) + 1}
           style={{ "--tracks": tracks.join(" "), "--least": `${least}rem` }}
         >
-          <Head columns={visible} sort={sort} actions={actions !== undefined} />
+          <Head columns={visible} sort={sort} actions={actions !== undefined} server={server !== undefined} />
           <div role="rowgroup" class="tbody" style={{ height: `${height}px` }}>
             {items.map((item) => {
               const row = shown[item.index];

@@ -3,6 +3,8 @@
 
 import type { ComponentChildren } from "preact";
 
+import type { ColumnChoice } from "../../lib/preferences";
+
 export type Sortable = string | number | null | undefined;
 
 export interface Column<Row> {
@@ -10,26 +12,46 @@ export interface Column<Row> {
   readonly label: string;
   // A track of a CSS grid, such as `minmax(8rem, 2fr)`.
   readonly width?: string;
-  // 1 is shown on every screen, 2 from 700 px on, 3 from 1100 px on, 4 from 1600 px on; a row's details show all.
-  readonly priority?: 1 | 2 | 3 | 4;
+  // Unless the reader chooses otherwise, 1 (also when nothing is given) is shown on every screen, 2 from 700 px on, 3 from 1100 px
+  // on, 4 from 1600 px on, and 5 nowhere.
+  readonly priority?: 1 | 2 | 3 | 4 | 5;
   readonly numeric?: boolean;
   readonly cell: (row: Row) => ComponentChildren;
   // The cell as plain text: for the search and for CSV.
   readonly text: (row: Row) => string;
-  // The value that orders rows; without it the column cannot be sorted.
+  // The value that orders rows, where it is not the text. Where the server orders, its columns say so, and the others have no order.
   readonly sort?: ((row: Row) => Sortable) | "server";
 }
 
 export interface Filter<Row> {
+  // Its parameter in the page's address.
   readonly id: string;
+  // What is chosen, such as "Country".
   readonly label: string;
-  readonly options: readonly (readonly [value: string, label: string])[];
+  // What can be chosen; without it any text can be entered.
+  readonly options?: readonly (readonly [value: string, label: string])[];
+  readonly placeholder?: string;
   readonly matches?: (row: Row, value: string) => boolean;
+}
+
+// Every table has a filter at least.
+export type Filters<Row> = readonly [Filter<Row>, ...Filter<Row>[]];
+
+// A filter whose choices are the values that the rows have. `name` gives the words for a value.
+export function valueFilter<Row>(id: string, label: string, rows: readonly Row[] | undefined, read: (row: Row) => string, name = (value: string) => value): Filter<Row> {
+  const values = [...new Set((rows ?? []).map(read))].filter(Boolean).sort((a, b) => name(a).localeCompare(name(b)));
+  return { id, label, options: values.map((value) => [value, name(value)] as const), matches: (row, value) => read(row) === value };
 }
 
 export interface Sort {
   readonly column: string;
   readonly descending: boolean;
+}
+
+// Whether a column is shown on a page that is so many pixels wide.
+export function isShown(column: { readonly id: string; readonly priority?: number }, choice: ColumnChoice, width: number): boolean {
+  const most = width < 700 ? 1 : width < 1100 ? 2 : width < 1600 ? 3 : 4;
+  return choice[column.id] ?? (column.priority ?? 1) <= most;
 }
 
 // `latency` is ascending, `-latency` descending, as in the API.
@@ -69,8 +91,9 @@ export function selectRows<Row>(
     return words.every((word) => text.includes(word));
   };
   const chosen = rows.filter(fits);
-  const by = columns.find((column) => column.id === sort?.column)?.sort;
-  if (sort === undefined || typeof by !== "function") return chosen;
+  const column = columns.find(({ id }) => id === sort?.column);
+  if (sort === undefined || column === undefined || column.sort === "server") return chosen;
+  const by = column.sort ?? ((row: Row) => column.text(row) || null);
   const direction = sort.descending ? -1 : 1;
   const absent = (value: Sortable) => value === null || value === undefined;
   return chosen
