@@ -200,7 +200,7 @@ fn names(told: &Value, key: &str) -> bool {
 }
 
 /// Runs `hezar settings set` or `unset`.
-fn by_command_line<'a>(home: &Home, action: &str, words: impl Iterator<Item = &'a String>) {
+fn by_command_line<'a>(home: &Home, action: &'a str, words: impl Iterator<Item = &'a String>) {
     let words: Vec<&str> = ["settings", action].into_iter().chain(words.map(String::as_str)).collect();
     home.run(&words).good();
 }
