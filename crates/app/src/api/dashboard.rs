@@ -52,7 +52,7 @@ impl DashboardPort for ApiBackend {
         ranked.sort_unstable_by_key(|(_, key, _)| *key);
         let shares_label = |label: &str| labels.get(&hasher.hash_one(label)).is_some_and(|count| *count > 1);
         let tests = (MOST_TESTS / ranked.len().max(1)).clamp(1, DashboardNode::MOST_TESTS);
-        let nodes = ranked.iter().map(|(.., node)| self.dashboard_node(node, &shares_label, tests)).collect();
+        let nodes = ranked.iter().map(|(.., node)| self.dashboard_node(node, shares_label, tests)).collect();
         let census = self.table.census(&snapshot);
         DashboardPool {
             nodes,
