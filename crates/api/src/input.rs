@@ -1,8 +1,11 @@
 //! Reads what requests say: the parameters, the segment of the path, the JSON of the body.
 
-use axum::extract::{
-    Path, Query,
-    rejection::{PathRejection, QueryRejection},
+use axum::{
+    extract::{
+        FromRequestParts, Path, Query,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::request::Parts,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -10,13 +13,31 @@ use crate::{ApiError, body::WholeBody};
 
 /// The parameters of a request; [`parameters`] reads them.
 pub(crate) type Parameters<T> = Result<Query<T>, QueryRejection>;
-/// The variable segment of a path; [`segment`] reads it.
-pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
-/// The parameters of a request that takes none: one that is given anyway is a mistake.
+/// The parameters of a request that takes none: one that is given anyway is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoParameters {}
+
+/// The variable segment of a path; one that is no UTF-8 is refused.
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        parameters(Query::from_request_parts(parts, state).await)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path(read)| Self(read)).map_err(|error: PathRejection| ApiError::BadRequest(error.body_text()))
+    }
+}
 
 /// Reads the parameters in a request's path; what is not known is refused.
 ///
@@ -30,14 +51,6 @@ pub(crate) fn parameters<T>(given: Parameters<T>) -> Result<T, ApiError> {
             text.rsplit_once("query string: ").map_or(&*text, |(_, what)| what)
         ))
     })
-}
-
-/// Reads the variable segment of a path.
-///
-/// # Errors
-/// [`ApiError::BadRequest`] when it is no UTF-8.
-pub(crate) fn segment(given: Segment) -> Result<String, ApiError> {
-    given.map(|Path(read)| read).map_err(|error| ApiError::BadRequest(error.body_text()))
 }
 
 /// Reads a body of JSON; an empty one says nothing.

@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, BanDto, LiftReport, LiftRequest, RemoveReport, RemoveRequest, Saved,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Segment, json_body},
     state::ApiState,
 };
 
@@ -18,8 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get, path = "/bans", operation_id = "list_bans", tag = "bans", responses((status = 200, body = Vec<BanDto>))
 )]
-async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<Vec<BanDto>>, ApiError> {
-    parameters(query)?;
+async fn list(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<BanDto>>, ApiError> {
     state.off_thread(|control| control.bans()).await.map(Json)
 }
 
@@ -28,12 +27,7 @@ async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) ->
     post, path = "/bans", operation_id = "ban_nodes", tag = "bans", request_body = RemoveRequest,
     responses((status = 200, body = Saved<RemoveReport>), (status = 202, body = Saved<RemoveReport>))
 )]
-async fn ban(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-    body: WholeBody,
-) -> Result<Saved<RemoveReport>, ApiError> {
-    parameters(query)?;
+async fn ban(State(state): State<ApiState>, _: NoParameters, body: WholeBody) -> Result<Saved<RemoveReport>, ApiError> {
     let request: RemoveRequest = json_body(&body)?;
     state.control.remove(&RemoveRequest { ban: true, ..request }).await
 }
@@ -43,12 +37,7 @@ async fn ban(
     delete, path = "/bans", operation_id = "lift_bans", tag = "bans", request_body = LiftRequest,
     responses((status = 200, body = Saved<LiftReport>), (status = 202, body = Saved<LiftReport>))
 )]
-async fn lift(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-    body: WholeBody,
-) -> Result<Saved<LiftReport>, ApiError> {
-    parameters(query)?;
+async fn lift(State(state): State<ApiState>, _: NoParameters, body: WholeBody) -> Result<Saved<LiftReport>, ApiError> {
     let request: LiftRequest = json_body(&body)?;
     state.control.lift(&request.ids).await
 }
@@ -61,10 +50,9 @@ async fn lift(
 )]
 async fn lift_one(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Saved<LiftReport>, ApiError> {
-    parameters(query)?;
-    let report = state.control.lift(&[segment(id)?]).await?;
+    let report = state.control.lift(&[id]).await?;
     if report.done.lifted == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }

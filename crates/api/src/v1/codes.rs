@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, CodeDto,
-    input::{NoParameters, Parameters, Segment, parameters, segment},
+    input::{NoParameters, Segment},
     state::ApiState,
 };
 
@@ -17,8 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get, path = "/errors", operation_id = "list_errors", tag = "status", responses((status = 200, body = Vec<CodeDto>))
 )]
-async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<Vec<CodeDto>>, ApiError> {
-    parameters(query)?;
+async fn list(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<CodeDto>>, ApiError> {
     Ok(Json(state.control.codes()))
 }
 
@@ -30,10 +29,8 @@ async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) ->
 )]
 async fn show(
     State(state): State<ApiState>,
-    code: Segment,
-    query: Parameters<NoParameters>,
+    Segment(asked): Segment,
+    _: NoParameters,
 ) -> Result<Json<CodeDto>, ApiError> {
-    parameters(query)?;
-    let asked = segment(code)?;
     state.control.codes().into_iter().find(|code| code.code == asked).map(Json).ok_or(ApiError::NotFound)
 }

@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, ProblemDto,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Parameters, Segment, json_body, parameters},
     state::ApiState,
 };
 
@@ -42,10 +42,9 @@ async fn list(
 )]
 async fn end_all(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Json<ConnectionsEnded>, ApiError> {
-    parameters(query)?;
     let filter: ConnectionsFilter = json_body(&body)?;
     state.off_thread(move |control| control.end_connections(&filter)).await?.map(Json)
 }
@@ -58,11 +57,9 @@ async fn end_all(
 )]
 async fn end(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Json<ConnectionsEnded>, ApiError> {
-    parameters(query)?;
-    let id = segment(id)?;
     let number = id.parse().map_err(|_| ApiError::BadRequest(format!("{id:?} is not the number of a connection")))?;
     if state.control.end_connection(number) { Ok(Json(ConnectionsEnded { ended: 1 })) } else { Err(ApiError::NotFound) }
 }

@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, ExitDto, ExitsPage, ExitsQuery,
-    input::{NoParameters, Parameters, Segment, parameters, segment},
+    input::{NoParameters, Parameters, Segment, parameters},
     state::ApiState,
 };
 
@@ -28,12 +28,6 @@ async fn list(State(state): State<ApiState>, query: Parameters<ExitsQuery>) -> R
     get, path = "/exits/{ip}", operation_id = "show_exit", tag = "nodes",
     params(("ip" = String, Path, description = "The address")), responses((status = 200, body = ExitDto))
 )]
-async fn show(
-    State(state): State<ApiState>,
-    ip: Segment,
-    query: Parameters<NoParameters>,
-) -> Result<Json<ExitDto>, ApiError> {
-    parameters(query)?;
-    let ip = segment(ip)?;
+async fn show(State(state): State<ApiState>, Segment(ip): Segment, _: NoParameters) -> Result<Json<ExitDto>, ApiError> {
     state.off_thread(move |control| control.exit(&ip)).await??.map(Json).ok_or(ApiError::NotFound)
 }

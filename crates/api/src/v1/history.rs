@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, HistoryDto, HistoryQuery, NodeProbesDto,
-    input::{NoParameters, Parameters, Segment, parameters, segment},
+    input::{NoParameters, Parameters, Segment, parameters},
     state::ApiState,
 };
 
@@ -27,9 +27,8 @@ async fn history(State(state): State<ApiState>, query: Parameters<HistoryQuery>)
 )]
 async fn node_probes(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Json<NodeProbesDto>, ApiError> {
-    parameters(query)?;
-    state.control.node_probes(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
+    state.control.node_probes(&id)?.map(Json).ok_or(ApiError::NotFound)
 }

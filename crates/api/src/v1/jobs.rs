@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, JobDto,
-    input::{NoParameters, Parameters, Segment, parameters, segment},
+    input::{NoParameters, Segment},
     state::ApiState,
 };
 
@@ -17,8 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get, path = "/jobs", operation_id = "list_jobs", tag = "jobs", responses((status = 200, body = Vec<JobDto>))
 )]
-async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<Vec<JobDto>>, ApiError> {
-    parameters(query)?;
+async fn list(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<JobDto>>, ApiError> {
     Ok(Json(state.control.jobs().list()))
 }
 
@@ -28,11 +27,6 @@ async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) ->
     params(("id" = String, Path, description = "The id that the answer 202 gave")),
     responses((status = 200, body = JobDto))
 )]
-async fn show(
-    State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
-) -> Result<Json<JobDto>, ApiError> {
-    parameters(query)?;
-    state.control.jobs().get(&segment(id)?).map(Json).ok_or(ApiError::NotFound)
+async fn show(State(state): State<ApiState>, Segment(id): Segment, _: NoParameters) -> Result<Json<JobDto>, ApiError> {
+    state.control.jobs().get(&id).map(Json).ok_or(ApiError::NotFound)
 }

@@ -8,7 +8,7 @@ use crate::{
     AddQuery, AddReport, ApiError, LinkDto, MarkReport, MarkRequest, NodeDto, NodeMarks, NodesPage, NodesQuery,
     ProbeReport, ProbeRequest, ProblemDto, RemoveReport, RemoveRequest, Saved, SiteEvidenceDto, SitesQuery,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Parameters, Segment, json_body, parameters},
     state::ApiState,
 };
 
@@ -56,12 +56,7 @@ async fn add(
         (status = 202, body = Saved<MarkReport>, description = "It is in force, and will be written.")
     )
 )]
-async fn mark(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-    body: WholeBody,
-) -> Result<Saved<MarkReport>, ApiError> {
-    parameters(query)?;
+async fn mark(State(state): State<ApiState>, _: NoParameters, body: WholeBody) -> Result<Saved<MarkReport>, ApiError> {
     let request: MarkRequest = json_body(&body)?;
     if request.ids.is_empty() == request.filter.is_none() {
         return Err(ApiError::BadRequest("give one of ids and filter; an empty filter means all nodes".to_owned()));
@@ -79,10 +74,9 @@ async fn mark(
 )]
 async fn remove(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Saved<RemoveReport>, ApiError> {
-    parameters(query)?;
     let request: RemoveRequest = json_body(&body)?;
     state.control.remove(&request).await
 }
@@ -93,13 +87,8 @@ async fn remove(
     params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
     responses((status = 200, body = NodeDto))
 )]
-async fn show(
-    State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
-) -> Result<Json<NodeDto>, ApiError> {
-    parameters(query)?;
-    state.control.node(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
+async fn show(State(state): State<ApiState>, Segment(id): Segment, _: NoParameters) -> Result<Json<NodeDto>, ApiError> {
+    state.control.node(&id)?.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// The share link of one node. It holds the node's credentials, so that it takes a token of the scope `admin`.
@@ -108,13 +97,8 @@ async fn show(
     params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
     responses((status = 200, body = LinkDto))
 )]
-async fn link(
-    State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
-) -> Result<Json<LinkDto>, ApiError> {
-    parameters(query)?;
-    state.control.link(&segment(id)?)?.map(Json).ok_or(ApiError::NotFound)
+async fn link(State(state): State<ApiState>, Segment(id): Segment, _: NoParameters) -> Result<Json<LinkDto>, ApiError> {
+    state.control.link(&id)?.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Says something about one node, and answers with the node.
@@ -125,13 +109,11 @@ async fn link(
 )]
 async fn mark_one(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Saved<NodeDto>, ApiError> {
-    parameters(query)?;
-    let (id, set) = (segment(id)?, json_body(&body)?);
-    let request = MarkRequest { ids: vec![id.clone()], filter: None, set };
+    let request = MarkRequest { ids: vec![id.clone()], filter: None, set: json_body(&body)? };
     let report = state.control.mark(request).await?;
     let node = state.control.node(&id)?.ok_or(ApiError::NotFound)?;
     Ok(report.map(|_| node))
@@ -145,11 +127,11 @@ async fn mark_one(
 )]
 async fn sites(
     State(state): State<ApiState>,
-    id: Segment,
+    Segment(id): Segment,
     query: Parameters<SitesQuery>,
 ) -> Result<Json<SiteEvidenceDto>, ApiError> {
     let SitesQuery { site } = parameters(query)?;
-    state.control.site_evidence(&segment(id)?, &site)?.map(Json).ok_or(ApiError::NotFound)
+    state.control.site_evidence(&id, &site)?.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Removes one node.
@@ -160,11 +142,10 @@ async fn sites(
 )]
 async fn remove_one(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Saved<RemoveReport>, ApiError> {
-    parameters(query)?;
-    let report = state.control.remove(&RemoveRequest { ids: vec![segment(id)?], ..RemoveRequest::default() }).await?;
+    let report = state.control.remove(&RemoveRequest { ids: vec![id], ..RemoveRequest::default() }).await?;
     if report.done.removed == 0 { Err(ApiError::NotFound) } else { Ok(report) }
 }
 
@@ -179,10 +160,9 @@ async fn remove_one(
 )]
 async fn probe(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<(StatusCode, Json<ProbeReport>), ApiError> {
-    parameters(query)?;
     let request: ProbeRequest = json_body(&body)?;
     let report = state.control.probe(&request).await?;
     Ok((done_or_accepted(report.pending), Json(report)))

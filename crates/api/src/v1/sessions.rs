@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, EndReport, FeedbackReport, FeedbackRequest, ProblemDto, Saved, SessionDto, SessionsQuery,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Parameters, Segment, json_body, parameters},
     state::ApiState,
 };
 
@@ -35,11 +35,10 @@ async fn list(
 )]
 async fn rotate(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Saved<SessionDto>, ApiError> {
-    parameters(query)?;
-    state.control.rotate(&segment(id)?).await?.ok_or(ApiError::NotFound)
+    state.control.rotate(&id).await?.ok_or(ApiError::NotFound)
 }
 
 /// Ends a session.
@@ -50,11 +49,10 @@ async fn rotate(
 )]
 async fn end(
     State(state): State<ApiState>,
-    id: Segment,
-    query: Parameters<NoParameters>,
+    Segment(id): Segment,
+    _: NoParameters,
 ) -> Result<Saved<EndReport>, ApiError> {
-    parameters(query)?;
-    state.control.end_session(&segment(id)?).await?.ok_or(ApiError::NotFound)
+    state.control.end_session(&id).await?.ok_or(ApiError::NotFound)
 }
 
 /// Notes what a client saw at a site: a node that one site refuses is spared that site, and good for the others.
@@ -67,9 +65,8 @@ async fn end(
 )]
 async fn feedback(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Json<FeedbackReport>, ApiError> {
-    parameters(query)?;
     state.control.feedback(&json_body(&body)?).map(Json)
 }

@@ -7,7 +7,7 @@ use super::done_or_accepted;
 use crate::{
     ApiError, FetchReport, FetchRequest, ReloadReport,
     body::WholeBody,
-    input::{NoParameters, Parameters, json_body, parameters},
+    input::{NoParameters, json_body},
     state::ApiState,
 };
 
@@ -25,10 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 )]
 async fn fetch(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<(StatusCode, Json<FetchReport>), ApiError> {
-    parameters(query)?;
     let request: FetchRequest = json_body(&body)?;
     let report = state.control.fetch(&request).await?;
     Ok((done_or_accepted(report.pending), Json(report)))
@@ -41,10 +40,9 @@ async fn fetch(
 )]
 async fn reload(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Json<ReloadReport>, ApiError> {
-    parameters(query)?;
     let NoParameters {} = json_body(&body)?;
     state.control.reload().await.map(Json)
 }

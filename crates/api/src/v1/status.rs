@@ -19,8 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// The state of the whole instance.
 #[utoipa::path(get, path = "/status", tag = "status", responses((status = 200, body = StatusDto)))]
-async fn status(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<StatusDto>, ApiError> {
-    parameters(query)?;
+async fn status(State(state): State<ApiState>, _: NoParameters) -> Result<Json<StatusDto>, ApiError> {
     state.off_thread(|control| control.status()).await.map(Json)
 }
 
@@ -33,8 +32,7 @@ async fn explain(State(state): State<ApiState>, query: Parameters<ExplainQuery>)
 
 /// The version of the program and of this API.
 #[utoipa::path(get, path = "/version", tag = "status", responses((status = 200, body = VersionDto)))]
-async fn version(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<VersionDto>, ApiError> {
-    parameters(query)?;
+async fn version(State(state): State<ApiState>, _: NoParameters) -> Result<Json<VersionDto>, ApiError> {
     Ok(Json(state.control.version()))
 }
 
@@ -43,10 +41,6 @@ async fn version(State(state): State<ApiState>, query: Parameters<NoParameters>)
     get, path = "/instances", operation_id = "list_instances", tag = "status",
     responses((status = 200, body = Vec<InstanceDto>))
 )]
-async fn instances(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-) -> Result<Json<Vec<InstanceDto>>, ApiError> {
-    parameters(query)?;
+async fn instances(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<InstanceDto>>, ApiError> {
     Ok(Json(state.control.instances()))
 }

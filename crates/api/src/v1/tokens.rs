@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, AuditDto, AuditParameters, ChangeReport, ChangedBy, ListDto, NewTokenDto, TokenDto, TokenRequest,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Parameters, Segment, json_body, parameters},
     state::ApiState,
 };
 
@@ -18,8 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get, path = "/tokens", operation_id = "list_tokens", tag = "tokens", responses((status = 200, body = Vec<TokenDto>))
 )]
-async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) -> Result<Json<Vec<TokenDto>>, ApiError> {
-    parameters(query)?;
+async fn list(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<TokenDto>>, ApiError> {
     Ok(Json(state.control.tokens()))
 }
 
@@ -30,11 +29,10 @@ async fn list(State(state): State<ApiState>, query: Parameters<NoParameters>) ->
 )]
 async fn create(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     by: ChangedBy,
     body: WholeBody,
 ) -> Result<(StatusCode, Json<NewTokenDto>), ApiError> {
-    parameters(query)?;
     let made = state.control.create_token(&by, &json_body(&body)?).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -46,12 +44,10 @@ async fn create(
 )]
 async fn revoke(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
     by: ChangedBy,
 ) -> Result<Json<ChangeReport>, ApiError> {
-    parameters(query)?;
-    let name = segment(name)?;
     if !state.control.revoke_token(&by, &name).await? {
         return Err(ApiError::NotFound);
     }

@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, ProblemDto, TestReport, TestRequest,
     body::WholeBody,
-    input::{NoParameters, Parameters, json_body, parameters},
+    input::{NoParameters, json_body},
     state::ApiState,
 };
 
@@ -22,11 +22,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such listener.")
     )
 )]
-async fn test(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-    body: WholeBody,
-) -> Result<Json<TestReport>, ApiError> {
-    parameters(query)?;
+async fn test(State(state): State<ApiState>, _: NoParameters, body: WholeBody) -> Result<Json<TestReport>, ApiError> {
     state.control.test(&json_body(&body)?).await.map(Json)
 }

@@ -5,7 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiError, ListDto, ProblemDto, UsageDayDto, UsageParameters, UserUsageDto,
-    input::{NoParameters, Parameters, Segment, parameters, segment},
+    input::{NoParameters, Parameters, Segment, parameters},
     state::ApiState,
 };
 
@@ -36,9 +36,8 @@ async fn list(
 )]
 async fn of_user(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
 ) -> Result<Json<UserUsageDto>, ApiError> {
-    parameters(query)?;
-    state.control.usage_of_user(&segment(name)?).map(Json).ok_or(ApiError::NotFound)
+    state.control.usage_of_user(&name).map(Json).ok_or(ApiError::NotFound)
 }

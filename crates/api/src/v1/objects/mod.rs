@@ -1,22 +1,17 @@
 //! Sources, listeners, users and settings: list, make, change and remove them while the program runs.
 
-mod listeners;
+mod by_kind;
 mod schemas;
 mod sources;
-mod users;
 
 use axum::{
     Json,
     extract::FromRequestParts,
-    http::{StatusCode, header, request::Parts},
+    http::{header, request::Parts},
 };
-use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{
-    ApiError, Caller, ChangeReport, ChangedBy, ObjectChange, ObjectDto, ObjectType, body::WholeBody, input::json_body,
-    state::ApiState,
-};
+use crate::{ApiError, Caller, ChangedBy, ObjectChange, ObjectDto, ObjectType, state::ApiState};
 
 /// What the command line calls itself; its changes are noted as such.
 const CLI_AGENT: &str = "hezar-cli/";
@@ -24,11 +19,7 @@ const CLI_AGENT: &str = "hezar-cli/";
 const PAGE_HEADER: &str = "x-hezar-page";
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .merge(sources::routes())
-        .merge(listeners::routes())
-        .merge(users::routes())
-        .merge(schemas::routes())
+    OpenApiRouter::new().merge(by_kind::routes()).merge(sources::routes()).merge(schemas::routes())
 }
 
 impl<S: Sync> FromRequestParts<S> for ChangedBy {
@@ -51,22 +42,6 @@ fn one(state: &ApiState, kind: ObjectType, name: &str) -> Result<Json<ObjectDto>
     state.control.object(kind, name).map(Json).ok_or(ApiError::NotFound)
 }
 
-/// Makes an object of the body, which names it.
-async fn create(
-    state: &ApiState,
-    by: &ChangedBy,
-    kind: ObjectType,
-    body: &WholeBody,
-) -> Result<(StatusCode, Json<ObjectDto>), ApiError> {
-    let value: Value = json_body(body)?;
-    let name = value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if name.is_empty() {
-        return Err(ApiError::BadRequest("the body needs a name".to_owned()));
-    }
-    state.control.change_object(by, kind, &name, ObjectChange::Create(value)).await?;
-    Ok((StatusCode::CREATED, one(state, kind, &name)?))
-}
-
 /// Changes an object, and gives it as it is now.
 async fn change(
     state: &ApiState,
@@ -77,14 +52,4 @@ async fn change(
 ) -> Result<Json<ObjectDto>, ApiError> {
     state.control.change_object(by, kind, name, change).await?;
     one(state, kind, name)
-}
-
-/// Removes an object.
-async fn remove(
-    state: &ApiState,
-    by: &ChangedBy,
-    kind: ObjectType,
-    name: &str,
-) -> Result<Json<ChangeReport>, ApiError> {
-    state.control.change_object(by, kind, name, ObjectChange::Remove).await.map(Json)
 }

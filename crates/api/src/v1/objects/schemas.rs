@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     ApiError, ChangeReport, ChangedBy, SettingDto,
     body::WholeBody,
-    input::{NoParameters, Parameters, json_body, parameters},
+    input::{NoParameters, json_body},
     state::ApiState,
 };
 
@@ -20,11 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     get, path = "/schemas", operation_id = "get_schemas", tag = "settings",
     responses((status = 200, body = std::collections::BTreeMap<String, serde_json::Value>))
 )]
-async fn schemas(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-) -> Result<Json<Map<String, Value>>, ApiError> {
-    parameters(query)?;
+async fn schemas(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Map<String, Value>>, ApiError> {
     Ok(Json(state.control.schemas()))
 }
 
@@ -33,11 +29,7 @@ async fn schemas(
     get, path = "/settings", operation_id = "list_settings", tag = "settings",
     responses((status = 200, body = Vec<SettingDto>))
 )]
-async fn settings(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-) -> Result<Json<Vec<SettingDto>>, ApiError> {
-    parameters(query)?;
+async fn settings(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<SettingDto>>, ApiError> {
     Ok(Json(state.control.settings()))
 }
 
@@ -49,10 +41,9 @@ async fn settings(
 )]
 async fn set(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     by: ChangedBy,
     body: WholeBody,
 ) -> Result<Json<ChangeReport>, ApiError> {
-    parameters(query)?;
     state.control.change_settings(&by, json_body(&body)?).await.map(Json)
 }

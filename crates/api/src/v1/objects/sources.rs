@@ -1,122 +1,25 @@
-//! `/sources`: where nodes are published.
+//! `/sources`: what is done with sources besides what is done with all objects.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{change, create, one, remove};
+use super::{change, one};
 use crate::{
-    ApiError, ChangeReport, ChangedBy, FetchReport, FetchRequest, ListDto, ObjectChange, ObjectDto, ObjectType,
-    ObjectsQuery, PreviewReport, PreviewRequest,
+    ApiError, ChangedBy, FetchReport, FetchRequest, ObjectChange, ObjectDto, ObjectType, PreviewReport, PreviewRequest,
     body::WholeBody,
-    input::{NoParameters, Parameters, Segment, json_body, parameters, segment},
+    input::{NoParameters, Segment, json_body},
     state::ApiState,
+    v1::done_or_accepted,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(routes!(list, make))
-        .routes(routes!(get, patch, put, delete))
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(refresh))
         .routes(routes!(test))
         .routes(routes!(preview))
-}
-
-/// The sources of the file and of the store, in the order of their names.
-#[utoipa::path(
-    get, path = "/sources", operation_id = "list_sources", tag = "settings", params(ObjectsQuery),
-    responses((status = 200, body = ListDto<ObjectDto>))
-)]
-async fn list(
-    State(state): State<ApiState>,
-    query: Parameters<ObjectsQuery>,
-) -> Result<Json<ListDto<ObjectDto>>, ApiError> {
-    let query = parameters(query)?;
-    state.off_thread(move |control| control.objects(ObjectType::Source, &query)).await?.map(Json)
-}
-
-/// Makes a source. It is read at once.
-#[utoipa::path(
-    post, path = "/sources", operation_id = "create_source", tag = "settings",
-    request_body = std::collections::BTreeMap<String, serde_json::Value>,
-    responses((status = 201, body = ObjectDto))
-)]
-async fn make(
-    State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
-    by: ChangedBy,
-    body: WholeBody,
-) -> Result<(StatusCode, Json<ObjectDto>), ApiError> {
-    parameters(query)?;
-    create(&state, &by, ObjectType::Source, &body).await
-}
-
-/// One source with what is in force, secrets hidden.
-#[utoipa::path(
-    get, path = "/sources/{name}", operation_id = "get_source", tag = "settings",
-    params(("name" = String, Path, description = "Its name")), responses((status = 200, body = ObjectDto))
-)]
-async fn get(
-    State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
-) -> Result<Json<ObjectDto>, ApiError> {
-    parameters(query)?;
-    one(&state, ObjectType::Source, &segment(name)?)
-}
-
-/// Changes some keys of a source; null takes a key away (RFC 7396). What is sent back as it was shown stays as it is.
-#[utoipa::path(
-    patch, path = "/sources/{name}", operation_id = "change_source", tag = "settings",
-    params(("name" = String, Path, description = "Its name")),
-    request_body = std::collections::BTreeMap<String, serde_json::Value>,
-    responses((status = 200, body = ObjectDto))
-)]
-async fn patch(
-    State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
-    by: ChangedBy,
-    body: WholeBody,
-) -> Result<Json<ObjectDto>, ApiError> {
-    parameters(query)?;
-    change(&state, &by, ObjectType::Source, &segment(name)?, ObjectChange::Merge(json_body(&body)?)).await
-}
-
-/// Puts another source in the place of one. What is sent back as it was shown stays as it is.
-#[utoipa::path(
-    put, path = "/sources/{name}", operation_id = "replace_source", tag = "settings",
-    params(("name" = String, Path, description = "Its name")),
-    request_body = std::collections::BTreeMap<String, serde_json::Value>,
-    responses((status = 200, body = ObjectDto))
-)]
-async fn put(
-    State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
-    by: ChangedBy,
-    body: WholeBody,
-) -> Result<Json<ObjectDto>, ApiError> {
-    parameters(query)?;
-    change(&state, &by, ObjectType::Source, &segment(name)?, ObjectChange::Replace(json_body(&body)?)).await
-}
-
-/// Removes a source of the store. What it alone lists is not used any more.
-#[utoipa::path(
-    delete, path = "/sources/{name}", operation_id = "remove_source", tag = "settings",
-    params(("name" = String, Path, description = "Its name")),
-    responses((status = 200, body = ChangeReport))
-)]
-async fn delete(
-    State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
-    by: ChangedBy,
-) -> Result<Json<ChangeReport>, ApiError> {
-    parameters(query)?;
-    remove(&state, &by, ObjectType::Source, &segment(name)?).await
 }
 
 /// Switches a source of the store off: it is not read, and what it alone lists is not used.
@@ -127,12 +30,11 @@ async fn delete(
 )]
 async fn pause(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
     by: ChangedBy,
 ) -> Result<Json<ObjectDto>, ApiError> {
-    parameters(query)?;
-    switch(&state, &by, &segment(name)?, false).await
+    switch(&state, &by, &name, false).await
 }
 
 /// Switches a source of the store on again.
@@ -143,12 +45,11 @@ async fn pause(
 )]
 async fn resume(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
     by: ChangedBy,
 ) -> Result<Json<ObjectDto>, ApiError> {
-    parameters(query)?;
-    switch(&state, &by, &segment(name)?, true).await
+    switch(&state, &by, &name, true).await
 }
 
 async fn switch(state: &ApiState, by: &ChangedBy, name: &str, enabled: bool) -> Result<Json<ObjectDto>, ApiError> {
@@ -164,14 +65,12 @@ async fn switch(state: &ApiState, by: &ChangedBy, name: &str, enabled: bool) -> 
 )]
 async fn refresh(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
 ) -> Result<(StatusCode, Json<FetchReport>), ApiError> {
-    parameters(query)?;
-    let name = segment(name)?;
     let Json(source) = one(&state, ObjectType::Source, &name)?;
     let report = state.control.fetch(&FetchRequest { sources: vec![source.name], wait: None }).await?;
-    Ok((super::super::done_or_accepted(report.pending), Json(report)))
+    Ok((done_or_accepted(report.pending), Json(report)))
 }
 
 /// Reads a source as it would be read, and says what it would give. Nothing is stored.
@@ -181,11 +80,10 @@ async fn refresh(
 )]
 async fn test(
     State(state): State<ApiState>,
-    name: Segment,
-    query: Parameters<NoParameters>,
+    Segment(name): Segment,
+    _: NoParameters,
 ) -> Result<Json<PreviewReport>, ApiError> {
-    parameters(query)?;
-    state.control.test_source(&segment(name)?).await.map(Json)
+    state.control.test_source(&name).await.map(Json)
 }
 
 /// Says what a text or a source would give: nodes, and refusals by line. Nothing is stored.
@@ -195,9 +93,8 @@ async fn test(
 )]
 async fn preview(
     State(state): State<ApiState>,
-    query: Parameters<NoParameters>,
+    _: NoParameters,
     body: WholeBody,
 ) -> Result<Json<PreviewReport>, ApiError> {
-    parameters(query)?;
     state.control.preview(json_body(&body)?).await.map(Json)
 }
