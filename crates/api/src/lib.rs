@@ -40,9 +40,10 @@ pub use dto::{
     HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, LogLineDto, LogPage, LogQuery,
     MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter,
     NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, ReadyDto, RejectDto,
-    ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteEvidenceDto, SitesQuery, SourceDto,
-    StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto,
-    UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
+    ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteBanDto, SiteBanRequest, SiteBansFilter,
+    SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto, SitesQuery, SourceDto, StateCounts, StatusDto,
+    StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto,
+    UsageParameters, UserUsageDto, VersionDto,
 };
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,
@@ -55,8 +56,8 @@ pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{
     Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest,
-    DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SubscriptionAsked,
-    SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
+    DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SiteBansPort,
+    SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
 };
 pub use problem::ProblemDto;
 pub use router::openapi_json;

@@ -31,7 +31,7 @@ const TOKEN: &str = "token";
 const TAGS: &[(&str, &str)] = &[
     ("status", "Whether it works, and what goes on."),
     ("nodes", "Upstream proxies: list, add, remove, probe."),
-    ("bans", "Nodes that must not come back."),
+    ("bans", "Nodes that must not come back, and exits that are not used for a site."),
     ("sessions", "Names that keep the same exit, and what clients saw at sites."),
     ("connections", "Requests, tunnels and associations that are alive."),
     ("jobs", "Work that goes on after its request was answered."),

@@ -18,7 +18,10 @@ use crate::{
     nodes::Nodes,
     objects, rlimit,
     running::create_private_folder,
-    store_sync::restore::{self, Loaded, Restorer},
+    store_sync::{
+        restore::{self, Loaded, Restorer},
+        site_bans,
+    },
 };
 
 /// Descriptors kept for everything that is not a probe or a tunnel.
@@ -91,6 +94,7 @@ impl Base {
         let bans = Bans::restore(bans, &pool);
         let (annotations, more_repairs) = Annotations::restore(first.annotations, &pool);
         repairs.extend(more_repairs);
+        repairs.extend(site_bans::restore(first.site_bans, &pool, clock.now()));
         // Reading links takes the processors' time; nothing else runs yet, but the store is read meanwhile.
         let (nodes, countries, permissions, now) = (Arc::clone(&pool), Arc::clone(&geo), sources.clone(), clock.now());
         let restoring = tokio::task::spawn_blocking(move || {

@@ -46,7 +46,7 @@ pub use query::{ParseStrategyError, Query, Strategy};
 pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;
 pub use settings::{HealthSettings, PoolSettings};
-pub use site_bans::SiteBan;
+pub use site_bans::{SiteBan, SiteBanChange};
 pub use sites::{SiteEvidence, SiteVerdict};
 pub use watch::{ChangeKind, ChangedNode, Watch};
 

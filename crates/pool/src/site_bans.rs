@@ -1,4 +1,4 @@
-//! Exits that a site is spared for a time because somebody said so: bounded, listed, and asked while picking.
+//! Exits that are not used for a site for a time because somebody said so: bounded, listed, and asked while picking.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,6 +11,8 @@ use parking_lot::RwLock;
 
 /// The most bans. When there is one more, the one that would end first ends.
 const MOST: usize = 65_536;
+/// From this many untaken changes on, the ends of bans are no longer noted; their beginnings always are.
+const MOST_CHANGES: usize = 2 * MOST;
 
 /// An exit that is not used for one site for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,20 @@ pub struct SiteBan {
     pub until: Timestamp,
     /// Who said so and why, for people.
     pub reason: Box<str>,
+}
+
+/// What has become of a ban since the changes were taken last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteBanChange {
+    /// It has begun, or it has another end or reason.
+    Put(SiteBan),
+    /// It has ended or was lifted.
+    Removed {
+        /// The site.
+        site: Box<str>,
+        /// The address that the site sees.
+        exit: IpAddr,
+    },
 }
 
 type Key = (SiteKey, ExitKey);
@@ -51,18 +67,37 @@ pub(crate) struct SiteBans {
 struct Table {
     bans: HashMap<Key, SiteBan, ahash::RandomState>,
     by_end: BTreeSet<(Timestamp, Key)>,
+    /// The bans that have changed since that was taken last; of one that is gone, what named it.
+    changed: HashMap<Key, Option<(Box<str>, IpAddr)>, ahash::RandomState>,
 }
 
 impl Table {
-    fn remove(&mut self, key: Key) -> Option<SiteBan> {
-        let ban = self.bans.remove(&key)?;
+    fn insert(&mut self, ban: SiteBan) {
+        let key = ban.key();
+        if let Some(before) = self.bans.remove(&key) {
+            self.by_end.remove(&(before.until, key));
+        }
+        if self.bans.len() >= MOST {
+            self.remove_first();
+        }
+        self.by_end.insert((ban.until, key));
+        self.bans.insert(key, ban);
+        self.changed.insert(key, None);
+    }
+
+    /// Ends a ban; says whether there was one.
+    fn remove(&mut self, key: Key) -> bool {
+        let Some(ban) = self.bans.remove(&key) else { return false };
         self.by_end.remove(&(ban.until, key));
-        Some(ban)
+        if self.changed.len() < MOST_CHANGES || self.changed.contains_key(&key) {
+            self.changed.insert(key, Some((ban.site, ban.exit)));
+        }
+        true
     }
 
     fn remove_first(&mut self) {
-        if let Some((_, key)) = self.by_end.pop_first() {
-            self.bans.remove(&key);
+        if let Some((_, key)) = self.by_end.first().copied() {
+            self.remove(key);
         }
     }
 }
@@ -80,20 +115,14 @@ impl SiteBans {
     /// Begins a ban, or gives the one of the same site and exit another end.
     pub(crate) fn insert(&self, ban: SiteBan) {
         let mut table = self.table.write();
-        let key = ban.key();
-        table.remove(key);
-        if table.bans.len() >= MOST {
-            table.remove_first();
-        }
-        table.by_end.insert((ban.until, key));
-        table.bans.insert(key, ban);
+        table.insert(ban);
         self.len.store(table.bans.len(), Relaxed);
     }
 
     /// Ends a ban; says whether there was one.
     pub(crate) fn remove(&self, site: &str, exit: IpAddr) -> bool {
         let mut table = self.table.write();
-        let removed = table.remove(key(site, exit)).is_some();
+        let removed = table.remove(key(site, exit));
         self.len.store(table.bans.len(), Relaxed);
         removed
     }
@@ -115,6 +144,17 @@ impl SiteBans {
         let table = self.table.read();
         let running = table.by_end.iter().filter(|(until, _)| *until > now);
         running.filter_map(|(_, key)| table.bans.get(key).cloned()).collect()
+    }
+
+    /// Takes what has changed since it was taken last, each ban once and as it is now.
+    pub(crate) fn take_changes(&self) -> Vec<SiteBanChange> {
+        let mut table = self.table.write();
+        let changed = std::mem::take(&mut table.changed).into_iter();
+        let change = |(key, gone)| match gone {
+            Some((site, exit)) => Some(SiteBanChange::Removed { site, exit }),
+            None => table.bans.get(&key).cloned().map(SiteBanChange::Put),
+        };
+        changed.filter_map(change).collect()
     }
 }
 
@@ -140,6 +180,37 @@ mod tests {
         assert_eq!(bans.list(Timestamp(5)), [ban("a.example", 1, 20)], "one of each pair");
         assert!(bans.remove("a.example", IpAddr::V4(1.into())) && !bans.remove("a.example", IpAddr::V4(1.into())));
         assert!(!holds("a.example", 1, 9) && bans.list(Timestamp(0)).is_empty());
+    }
+
+    #[test]
+    fn changes_are_taken_once_and_say_what_holds_now() {
+        let bans = SiteBans::default();
+        let removed =
+            |site: &str, number: u32| SiteBanChange::Removed { site: site.into(), exit: IpAddr::V4(number.into()) };
+        bans.insert(ban("a.example", 1, 10));
+        bans.insert(ban("a.example", 1, 20));
+        assert_eq!(bans.take_changes(), [SiteBanChange::Put(ban("a.example", 1, 20))]);
+        assert_eq!(bans.take_changes(), []);
+        bans.remove("a.example", IpAddr::V4(1.into()));
+        bans.insert(ban("a.example", 1, 30));
+        assert_eq!(bans.take_changes(), [SiteBanChange::Put(ban("a.example", 1, 30))], "lifted and begun again");
+        bans.insert(ban("b.example", 2, 5));
+        bans.remove("b.example", IpAddr::V4(2.into()));
+        assert_eq!(bans.take_changes(), [removed("b.example", 2)], "the store may know it from before");
+        bans.expire(Timestamp(30));
+        assert_eq!(bans.take_changes(), [removed("a.example", 1)]);
+    }
+
+    #[test]
+    fn changes_that_nobody_takes_are_bounded_and_every_ban_is_among_them() {
+        let bans = SiteBans::default();
+        for number in 0..4 * MOST as u32 {
+            bans.insert(ban("a.example", number, 1000 + u64::from(number)));
+        }
+        let changes = bans.take_changes();
+        assert!(changes.len() <= MOST_CHANGES + MOST, "{}", changes.len());
+        let begun = changes.iter().filter(|change| matches!(change, SiteBanChange::Put(_))).count();
+        assert_eq!(begun, MOST);
     }
 
     #[test]

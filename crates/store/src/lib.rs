@@ -20,7 +20,7 @@ pub use error::{Retry, StoreError};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{in_use, open};
 pub use row::{
-    AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow,
+    AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};

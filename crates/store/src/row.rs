@@ -36,6 +36,21 @@ pub struct BanRow {
     pub since: Timestamp,
 }
 
+/// An exit that is not used for one site for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteBanRow {
+    /// The site: a registrable domain, or an address.
+    pub site: Box<str>,
+    /// The address that the site sees.
+    pub exit: IpAddr,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Who said so and why, for people.
+    pub reason: Box<str>,
+}
+
 /// What an operator says about a node; it outlives the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnnotationRow {
@@ -221,8 +236,10 @@ pub struct Contents {
     pub listings: Vec<SourceNodes>,
     /// Every session.
     pub sessions: Vec<SessionRow>,
-    /// Every ban.
+    /// Every ban of a node.
     pub bans: Vec<BanRow>,
+    /// Every ban of an exit for a site, those that have ended too.
+    pub site_bans: Vec<SiteBanRow>,
     /// What operators say about nodes.
     pub annotations: Vec<AnnotationRow>,
     /// What dashboards keep.
@@ -239,6 +256,7 @@ impl Contents {
         self.listings.append(&mut part.listings);
         self.sessions.append(&mut part.sessions);
         self.bans.append(&mut part.bans);
+        self.site_bans.append(&mut part.site_bans);
         self.annotations.append(&mut part.annotations);
         self.dashboard.append(&mut part.dashboard);
         self.strange.append(&mut part.strange);
@@ -289,6 +307,15 @@ pub enum Change {
     PutBan(BanRow),
     /// A ban is lifted.
     RemoveBan(NodeId),
+    /// An exit is not used for a site for a time: the whole row replaces what was there for the two.
+    PutSiteBan(SiteBanRow),
+    /// The ban of an exit for a site has ended.
+    RemoveSiteBan {
+        /// The site.
+        site: Box<str>,
+        /// The address that the site sees.
+        exit: IpAddr,
+    },
     /// An operator says something about a node: the whole row replaces what was there.
     PutAnnotation(AnnotationRow),
     /// Nothing is said about a node any more.
@@ -328,6 +355,8 @@ impl Change {
             Self::RemoveSession(name) => format!("end of session {:?} of user {:?}", name.session, name.user),
             Self::PutBan(row) => format!("ban of node {}", row.id),
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
+            Self::PutSiteBan(row) => format!("ban of exit {} for site {:?}", row.exit, row.site),
+            Self::RemoveSiteBan { site, exit } => format!("end of the ban of exit {exit} for site {site:?}"),
             Self::PutAnnotation(row) => format!("annotation of node {}", row.id),
             Self::RemoveAnnotation(id) => format!("end of the annotation of node {id}"),
             Self::PutDashboard(row) => format!("dashboard's {} {:?}", row.kind.name(), row.key),

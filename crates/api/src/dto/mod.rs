@@ -12,6 +12,7 @@ mod live;
 mod nodes;
 mod object;
 mod objects;
+mod site_bans;
 mod trial;
 mod usage;
 
@@ -21,6 +22,7 @@ pub use inventory::*;
 pub use live::*;
 pub use nodes::*;
 pub use objects::*;
+pub use site_bans::*;
 pub use trial::*;
 pub use usage::*;
 

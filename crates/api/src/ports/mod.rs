@@ -7,6 +7,7 @@ mod nodes;
 mod objects;
 mod sessions;
 mod settings;
+mod site_bans;
 mod subscriptions;
 mod usage;
 
@@ -19,6 +20,7 @@ pub use nodes::NodesPort;
 pub use objects::ObjectsPort;
 pub use sessions::SessionsPort;
 pub use settings::SettingsPort;
+pub use site_bans::SiteBansPort;
 pub use subscriptions::{SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort};
 pub use usage::UsagePort;
 
@@ -28,6 +30,7 @@ pub trait Control:
     + SessionsPort
     + LivePort
     + SettingsPort
+    + SiteBansPort
     + UsagePort
     + HistoryPort
     + ObjectsPort
@@ -41,6 +44,7 @@ impl<T> Control for T where
         + SessionsPort
         + LivePort
         + SettingsPort
+        + SiteBansPort
         + UsagePort
         + HistoryPort
         + ObjectsPort

@@ -7,6 +7,7 @@ mod history;
 mod live;
 mod objects;
 mod page;
+mod site_bans;
 mod upgrade;
 
 use std::{

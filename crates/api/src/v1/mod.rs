@@ -14,6 +14,7 @@ mod objects;
 mod proxy;
 mod sessions;
 mod settings;
+mod site_bans;
 mod status;
 mod tokens;
 mod trial;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(nodes::routes())
         .merge(exits::routes())
         .merge(bans::routes())
+        .merge(site_bans::routes())
         .merge(sessions::routes())
         .merge(proxy::routes())
         .merge(settings::routes())

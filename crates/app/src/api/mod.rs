@@ -20,6 +20,7 @@ pub(crate) mod on_demand;
 mod parts;
 mod proxy_address;
 mod sessions;
+mod site_bans;
 mod subscriptions;
 mod trial;
 mod usage;
@@ -53,7 +54,7 @@ use crate::{
     nodes::{Nodes, Payload},
     runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
-    store_sync::usage::UsageSync,
+    store_sync::{site_bans::SiteBanSync, usage::UsageSync},
     tokens::ApiTokens,
 };
 use connections::RateSampler;
@@ -67,6 +68,7 @@ pub(crate) struct ApiBackend {
     pub(crate) table: SourceTable,
     pub(crate) bans: Bans,
     pub(crate) annotations: Annotations,
+    pub(crate) site_bans: Arc<SiteBanSync>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,

@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// List the banned nodes of the running instance, or lift bans
     #[command(after_help = "Examples:\n  hezar bans\n  hezar bans --lift 4254ec")]
     Bans(BansArgs),
+    /// Exits that the running instance does not use for a site for a time: list, add, lift
+    #[command(subcommand)]
+    SiteBan(SiteBanCommand),
     /// Let the running instance read its configuration again, and apply what differs
     #[command(after_help = "Examples:\n  hezar reload\n  hezar config check && hezar reload")]
     Reload(JsonArgs),
@@ -134,11 +137,13 @@ pub(crate) enum Command {
 }
 
 mod control;
+mod site_bans;
 
 pub(crate) use control::{
     AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
     TokenCommand, UserCommand,
 };
+pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {

@@ -14,6 +14,7 @@ mod probe;
 mod remote;
 mod run;
 mod settings;
+mod site_bans;
 mod status;
 mod top;
 mod values;
@@ -48,6 +49,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Add(args) => block_on(remote::add(global.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(global.remote()?, args)),
         Command::Bans(args) => block_on(remote::bans(global.remote()?, args)),
+        Command::SiteBan(command) => block_on(site_bans::site_ban(global.remote()?, command)),
         Command::Reload(args) => block_on(remote::reload(global.remote()?, args)),
         Command::Source(command) => block_on(async { objects::source(global.control_plane().await?, command).await }),
         Command::Listener(command) => {

@@ -110,7 +110,7 @@ pub(super) async fn bans(remote: Remote, args: BansArgs) -> anyhow::Result<ExitC
 }
 
 /// What the instance accepted and could not write yet.
-fn say_if_behind(stored: bool) {
+pub(super) fn say_if_behind(stored: bool) {
     if !stored {
         output::note("accepted, and not in the store yet: it cannot be written now (`hezar status` says why)");
     }

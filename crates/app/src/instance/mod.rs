@@ -27,7 +27,7 @@ use crate::{
     objects::AppliedConfig,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     sources::Collector,
-    store_sync::{sessions::SessionSync, status as store_status, usage::UsageSync},
+    store_sync::{sessions::SessionSync, site_bans::SiteBanSync, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
     token,
     tokens::ApiTokens,
@@ -173,6 +173,14 @@ pub(crate) async fn run(
             Ok(())
         }),
     );
+    let site_bans = Arc::new(SiteBanSync::new(Arc::clone(&base.pool), store_task.writer.clone()));
+    tasks.restarting(
+        "site bans",
+        every_time(&stop, Arc::clone(&site_bans), |site_bans, stop| async move {
+            site_bans.run(&stop).await;
+            Ok(())
+        }),
+    );
     tasks.restarting(
         "usage",
         every_time(&stop, Arc::clone(&usage_sync), |usage_sync, stop| async move {
@@ -226,6 +234,7 @@ pub(crate) async fn run(
         table,
         bans: base.bans,
         annotations: base.annotations,
+        site_bans,
         registry: Arc::new(base.registry),
         sessions,
         metrics,

@@ -113,6 +113,46 @@ fn a_banned_node_stays_away_until_the_ban_is_lifted() {
 }
 
 #[test]
+fn bans_of_exits_for_sites_outlive_a_crash_until_they_end_or_are_lifted() {
+    let home = Home::new();
+    home.write("hezar.toml", config(""));
+    let instance = home.start(&[]);
+    let bans = "/api/v1/bans/sites";
+    let ban = |api, site: &str, exit: &str, seconds: u64| {
+        let body = format!(r#"{{"site":"{site}","exit":"{exit}","seconds":{seconds},"reason":"captcha"}}"#);
+        let (status, body) = ask(api, "POST", bans, &body);
+        assert_eq!(status, 200, "it is in the store: {body}");
+    };
+    let sites = |api, query: &str| -> Vec<String> {
+        let page = json(api, &format!("{bans}?sort=site&{query}"));
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["site"].as_str().unwrap().to_owned()).collect()
+    };
+    ban(instance.api, "www.a.example", "192.0.2.1", 3600);
+    ban(instance.api, "b.example", "192.0.2.1", 3600);
+    ban(instance.api, "c.example", "192.0.2.2", 3600);
+    ban(instance.api, "d.example", "192.0.2.2", 1);
+    assert_eq!(ask(instance.api, "DELETE", &format!("{bans}/c.example@192.0.2.2"), "").0, 200);
+    // What was answered for survives a crash: the bans, and that one was lifted.
+    instance.kill();
+    let instance = home.start(&[]);
+    eventually("the end of the short ban", || (sites(instance.api, "").len() == 2).then_some(()));
+    assert_eq!(sites(instance.api, ""), ["a.example", "b.example"]);
+    assert_eq!(sites(instance.api, "site=cdn.a.example&exit=192.0.2.1&search=captcha"), ["a.example"]);
+
+    assert!(home.run(&["site-ban", "list", "--site", "b.example", "--json"]).good().contains("b.example@192.0.2.1"));
+    home.run(&["site-ban", "add", "e.example", "--exit", "2001:db8::1", "--for", "2d"]).good();
+    assert!(home.run(&["site-ban", "list"]).good().contains("2001:db8::1"));
+    assert!(home.run(&["site-ban", "lift", "--exit", "192.0.2.1"]).good().contains("2 bans lifted"));
+    instance.kill();
+    let instance = home.start(&[]);
+    assert_eq!(sites(instance.api, ""), ["e.example"]);
+    home.run(&["site-ban", "lift", "e.example@2001:db8::1"]).good();
+    assert!(sites(instance.api, "").is_empty());
+    instance.terminate();
+}
+
+#[test]
 fn a_changed_source_is_read_at_once_and_one_that_left_leaves_nothing() {
     let home = Home::new();
     home.write("a.txt", "socks5://192.0.2.1:1080#one\nsocks5://192.0.2.2:1080#shared\n");

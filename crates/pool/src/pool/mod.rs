@@ -21,8 +21,8 @@ use parking_lot::{Mutex, RwLock};
 use by_id::NodeById;
 
 use crate::{
-    Applied, Atlas, ChangeKind, Filter, FilterId, INSECURE, LeftOut, Node, PoolChange, Rules, SiteBan, Snapshot,
-    SourceName, TooManyFilters, Watch, atlas::CurrentAtlas, exit_throughput::ExitThroughputs, index::Index,
+    Applied, Atlas, ChangeKind, Filter, FilterId, INSECURE, LeftOut, Node, PoolChange, Rules, SiteBan, SiteBanChange,
+    Snapshot, SourceName, TooManyFilters, Watch, atlas::CurrentAtlas, exit_throughput::ExitThroughputs, index::Index,
     pick::Tables, rare_fits::RareFits, servers::ServerTable, sessions::SessionTable, sites::SiteTable,
     sources::Sources, watch::Watchers,
 };
@@ -147,6 +147,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     #[must_use]
     pub fn exit_bans(&self, now: Timestamp) -> Vec<SiteBan> {
         self.sites.bans.list(now)
+    }
+
+    /// Takes what has become of these bans since it was taken last, each once and as it is now. For one consumer. While nobody takes it, at
+    /// most 196,608 changes are kept.
+    #[must_use]
+    pub fn take_exit_ban_changes(&self) -> Vec<SiteBanChange> {
+        self.sites.bans.take_changes()
     }
 
     /// Keeps views for a filter from now on, for [`Query::filter`](crate::Query::filter).

@@ -6,7 +6,7 @@ use hezar_core::{Code, NodeId, Record, State};
 use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, history, queries};
-use crate::{AnnotationRow, BanRow, Change, NodeRow, SessionRow, SourceRow};
+use crate::{AnnotationRow, BanRow, Change, NodeRow, SessionRow, SiteBanRow, SourceRow};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -105,6 +105,11 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
             Change::RemoveBan(id) => {
                 sqlx::query(queries::DELETE_BAN).bind(id.to_string()).execute(&mut *connection).await?;
             }
+            Change::PutSiteBan(row) => put_site_ban(connection, row).await?,
+            Change::RemoveSiteBan { site, exit } => {
+                let query = sqlx::query(queries::DELETE_SITE_BAN).bind(&**site).bind(exit.to_string());
+                query.execute(&mut *connection).await?;
+            }
             Change::PutAnnotation(row) => put_annotation(connection, row).await?,
             Change::RemoveAnnotation(id) => {
                 sqlx::query(queries::DELETE_ANNOTATION).bind(id.to_string()).execute(&mut *connection).await?;
@@ -197,6 +202,14 @@ async fn put_ban(connection: &mut SqliteConnection, row: &BanRow) -> Result<(), 
     let BanRow { id, uri, label, since } = row;
     let query = sqlx::query(queries::PUT_BAN).bind(id.to_string()).bind(uri.expose()).bind(&**label);
     query.bind(convert::from_time(*since)).execute(connection).await?;
+    Ok(())
+}
+
+async fn put_site_ban(connection: &mut SqliteConnection, row: &SiteBanRow) -> Result<(), sqlx::Error> {
+    let SiteBanRow { site, exit, since, until, reason } = row;
+    let query = sqlx::query(queries::PUT_SITE_BAN).bind(&**site).bind(exit.to_string());
+    let query = query.bind(convert::from_time(*since)).bind(convert::from_time(*until));
+    query.bind(&**reason).execute(connection).await?;
     Ok(())
 }
 

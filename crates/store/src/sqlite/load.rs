@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use super::{convert, queries};
 use crate::{
-    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SourceError,
-    SourceNodes, SourceRow, StrangeRow,
+    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
+    SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 
 /// How many nodes one part holds.
@@ -39,6 +39,9 @@ async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Conte
     }
     for row in sqlx::query(queries::SELECT_BANS).fetch_all(&mut *connection).await? {
         part.bans.extend(ban(&row)?);
+    }
+    for row in sqlx::query(queries::SELECT_SITE_BANS).fetch_all(&mut *connection).await? {
+        part.site_bans.extend(site_ban(&row)?);
     }
     for row in sqlx::query(queries::SELECT_ANNOTATIONS).fetch_all(&mut *connection).await? {
         part.annotations.extend(annotation(&row)?);
@@ -148,6 +151,18 @@ fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {
     let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
     let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
     Ok(Some(BanRow { id, uri, label, since: convert::to_time(row.try_get(3)?) }))
+}
+
+/// A ban of an exit for a site; `None` when its exit is no address.
+fn site_ban(row: &SqliteRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
+    let Ok(exit) = row.try_get::<&str, _>(1)?.parse() else { return Ok(None) };
+    Ok(Some(SiteBanRow {
+        site: row.try_get::<&str, _>(0)?.into(),
+        exit,
+        since: convert::to_time(row.try_get(2)?),
+        until: convert::to_time(row.try_get(3)?),
+        reason: row.try_get::<&str, _>(4)?.into(),
+    }))
 }
 
 fn annotation(row: &SqliteRow) -> Result<Option<AnnotationRow>, sqlx::Error> {

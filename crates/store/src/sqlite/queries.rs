@@ -66,6 +66,11 @@ pub(super) const SELECT_BANS: &str = "SELECT id, uri, label, since FROM bans";
 pub(super) const PUT_BAN: &str = "INSERT INTO bans (id, uri, label, since) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO \
      UPDATE SET uri = excluded.uri, label = excluded.label, since = excluded.since";
 pub(super) const DELETE_BAN: &str = "DELETE FROM bans WHERE id = ?";
+/// Must follow the order in which `load::site_ban` reads.
+pub(super) const SELECT_SITE_BANS: &str = "SELECT site, exit, since, until, reason FROM site_bans";
+pub(super) const PUT_SITE_BAN: &str = "INSERT INTO site_bans (site, exit, since, until, reason) VALUES (?, ?, ?, ?, ?) \
+     ON CONFLICT (site, exit) DO UPDATE SET since = excluded.since, until = excluded.until, reason = excluded.reason";
+pub(super) const DELETE_SITE_BAN: &str = "DELETE FROM site_bans WHERE site = ? AND exit = ?";
 pub(super) const SELECT_ANNOTATIONS: &str = "SELECT id, uri, disabled, pinned, tags, note, changed FROM annotations";
 pub(super) const PUT_ANNOTATION: &str = "INSERT INTO annotations (id, uri, disabled, pinned, tags, note, changed) \
      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET uri = excluded.uri, disabled = excluded.disabled, \

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 
 use crate::{
     AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, HistoryRow, HistorySample, HistoryStep,
-    NodeRow, NodeSums, SessionName, SessionRow, SourceError, SourceNodes, SourceRow,
+    NodeRow, NodeSums, SessionName, SessionRow, SiteBanRow, SourceError, SourceNodes, SourceRow,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,7 @@ pub(super) struct Model {
     listings: BTreeMap<Arc<str>, BTreeSet<NodeId>>,
     sessions: BTreeMap<SessionName, SessionRow>,
     bans: BTreeMap<NodeId, BanRow>,
+    site_bans: BTreeMap<(Box<str>, IpAddr), SiteBanRow>,
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
     annotations: BTreeMap<NodeId, AnnotationRow>,
     dashboard: BTreeMap<(DashboardKind, Box<str>), DashboardRow>,
@@ -75,6 +77,12 @@ impl Model {
             Change::RemoveBan(id) => {
                 self.bans.remove(&id);
             }
+            Change::PutSiteBan(row) => {
+                self.site_bans.insert((row.site.clone(), row.exit), row);
+            }
+            Change::RemoveSiteBan { site, exit } => {
+                self.site_bans.remove(&(site, exit));
+            }
             Change::PutAnnotation(row) => {
                 self.annotations.insert(row.id, row);
             }
@@ -122,6 +130,7 @@ impl Model {
             listings: listings.filter(|listing| !listing.ids.is_empty()).collect(),
             sessions: self.sessions.values().cloned().collect(),
             bans: self.bans.values().cloned().collect(),
+            site_bans: self.site_bans.values().cloned().collect(),
             annotations: self.annotations.values().cloned().collect(),
             dashboard: self.dashboard.values().cloned().collect(),
             strange: Vec::new(),
@@ -136,6 +145,7 @@ pub(super) fn sorted(mut state: Contents) -> Contents {
     state.listings.sort_by(|a, b| a.source.cmp(&b.source));
     state.sessions.sort_by(|a, b| a.name.cmp(&b.name));
     state.bans.sort_by_key(|row| row.id);
+    state.site_bans.sort_by(|a, b| (&a.site, a.exit).cmp(&(&b.site, b.exit)));
     state.annotations.sort_by_key(|row| row.id);
     state.dashboard.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
     state.listings.iter_mut().for_each(|listing| listing.ids.sort());
@@ -184,7 +194,7 @@ fn record() -> impl Strategy<Value = Record> {
     let state = proptest::sample::select(states);
     let time = || 0..(1_u64 << 62);
     let times = proptest::array::uniform6(proptest::option::of(time().prop_map(Timestamp)));
-    let exit = (proptest::option::of(any::<std::net::IpAddr>()), proptest::option::of("[A-Z]{2}"));
+    let exit = (proptest::option::of(any::<IpAddr>()), proptest::option::of("[A-Z]{2}"));
     let quarantine = proptest::option::of((code(), time()));
     let failure = proptest::option::of((proptest::sample::select(Stage::ALL.to_vec()), code()));
     let texts = (failure, proptest::option::of(code()), quarantine);
@@ -254,7 +264,7 @@ fn session_name(number: u8) -> SessionName {
 }
 
 fn session() -> impl Strategy<Value = SessionRow> {
-    let exit = proptest::option::of(any::<std::net::IpAddr>());
+    let exit = proptest::option::of(any::<IpAddr>());
     (0..4_u8, 0..(1_u64 << 62), exit, proptest::option::of(0..9_u64)).prop_map(|(number, began, exit_ip, node)| {
         let country = exit_ip.map(|_| *b"DE");
         let (began, ends, lasts) = (Timestamp(began), Timestamp(began + 1), Duration::from_millis(began % 977));
@@ -285,6 +295,12 @@ fn source_name(number: u8) -> Arc<str> {
     format!("source {number} 'q'").into()
 }
 
+/// A site and an exit, few different ones.
+fn site_and_exit() -> impl Strategy<Value = (Box<str>, IpAddr)> {
+    let exits = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap());
+    (0..2_u8, proptest::sample::select(exits.to_vec())).prop_map(|(n, exit)| (format!("s{n} 'q'.example").into(), exit))
+}
+
 fn dashboard_key() -> impl Strategy<Value = (DashboardKind, Box<str>)> {
     (proptest::sample::select(DashboardKind::ALL.to_vec()), 0..3_u8)
         .prop_map(|(kind, n)| (kind, format!("key {n}").into()))
@@ -306,6 +322,11 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             Change::PutBan(BanRow { id, uri, label, since: Timestamp(since.into()) })
         }),
         1 => number().prop_map(|n| Change::RemoveBan(id(n))),
+        1 => (site_and_exit(), any::<[u32; 2]>(), "[^\0]{0,9}").prop_map(|((site, exit), [since, until], reason)| {
+            let (since, until) = (Timestamp(since.into()), Timestamp(until.into()));
+            Change::PutSiteBan(SiteBanRow { site, exit, since, until, reason: reason.into() })
+        }),
+        1 => site_and_exit().prop_map(|(site, exit)| Change::RemoveSiteBan { site, exit }),
         1 => (number(), any::<u32>(), proptest::collection::vec("[^\\s]{1,4}", 0..3)).prop_map(|(n, changed, tags)| {
             Change::PutAnnotation(AnnotationRow {
                 id: id(n),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -9,7 +10,7 @@ use hezar_core::{NodeId, Record, Timestamp};
 
 use crate::{
     AnnotationRow, BanRow, Change, DashboardKind, DashboardRow, HistoryRow, HistoryStep, NodeRow, SessionName,
-    SessionRow, SourceRow,
+    SessionRow, SiteBanRow, SourceRow,
 };
 
 /// What has gathered. Writing [`Pending::take`]'s changes has the same effect as writing everything that was added, in
@@ -26,6 +27,8 @@ pub(crate) struct Pending {
     sessions: BTreeMap<SessionName, Option<SessionRow>>,
     /// `None` = lifted.
     bans: BTreeMap<NodeId, Option<BanRow>>,
+    /// `None` = ended.
+    site_bans: BTreeMap<(Box<str>, IpAddr), Option<SiteBanRow>>,
     /// `None` = removed.
     annotations: BTreeMap<NodeId, Option<AnnotationRow>>,
     /// `None` = removed.
@@ -66,8 +69,13 @@ impl Pending {
     /// Rows that wait, roughly.
     pub(crate) fn weight(&self) -> usize {
         let listed: usize = self.listings.values().map(|listing| listing.ids.len().max(1)).sum();
-        let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.annotations.len();
-        let rest = rest + self.dashboard.len() + self.unreadable.len() + self.history.len() + self.pruned.len();
+        let rest = self.sources.len() + self.sessions.len() + self.bans.len() + self.site_bans.len();
+        let rest = rest
+            + self.annotations.len()
+            + self.dashboard.len()
+            + self.unreadable.len()
+            + self.history.len()
+            + self.pruned.len();
         self.nodes.len() + self.listed.len() + listed + rest
     }
 
@@ -103,6 +111,12 @@ impl Pending {
             }
             Change::RemoveBan(id) => {
                 self.bans.insert(id, None);
+            }
+            Change::PutSiteBan(row) => {
+                self.site_bans.insert((row.site.clone(), row.exit), Some(row));
+            }
+            Change::RemoveSiteBan { site, exit } => {
+                self.site_bans.insert((site, exit), None);
             }
             Change::PutAnnotation(row) => {
                 self.annotations.insert(row.id, Some(row));
@@ -210,6 +224,12 @@ impl Pending {
         changes.extend(sessions.map(|(name, row)| row.map_or(Change::RemoveSession(name), Change::PutSession)));
         let bans = std::mem::take(&mut self.bans).into_iter();
         changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
+        let site_bans = std::mem::take(&mut self.site_bans).into_iter();
+        changes.extend(
+            site_bans.map(|((site, exit), row)| {
+                row.map_or_else(|| Change::RemoveSiteBan { site, exit }, Change::PutSiteBan)
+            }),
+        );
         let pruned = std::mem::take(&mut self.pruned).into_iter();
         changes.extend(pruned.map(|(step, before)| Change::PruneHistory { step, before }));
         changes.extend(std::mem::take(&mut self.history).into_values().map(Change::PutHistory));
