@@ -44,6 +44,8 @@ pub struct ProbeRequest {
     pub source: Option<String>,
     /// An ISO 3166-1 alpha-2 country of the exit.
     pub country: Option<String>,
+    /// The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
+    pub asn: Option<u32>,
     /// A text that the label or the server contains.
     pub search: Option<String>,
     /// A tag that an operator has given it.
@@ -71,8 +73,8 @@ impl ProbeRequest {
     /// The filter in it.
     #[must_use]
     pub fn filter(&self) -> NodesFilter {
-        let Self { state, scheme, source, country, search, tag, exit, .. } = self.clone();
-        NodesFilter { state, scheme, source, country, search, tag, exit, anonymity: None }
+        let Self { state, scheme, source, country, asn, search, tag, exit, .. } = self.clone();
+        NodesFilter { state, scheme, source, country, asn, search, tag, exit, anonymity: None }
     }
 
     /// How long to wait for the results.

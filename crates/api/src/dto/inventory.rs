@@ -17,6 +17,8 @@ pub struct NodesFilter {
     pub source: Option<String>,
     /// An ISO 3166-1 alpha-2 country of the exit.
     pub country: Option<String>,
+    /// The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
+    pub asn: Option<u32>,
     /// `elite`, `anonymous` or `transparent`.
     pub anonymity: Option<String>,
     /// A text that the label or the server contains; letter case does not matter.
@@ -89,6 +91,8 @@ pub struct MarkReport {
 pub struct ExitsQuery {
     /// An ISO 3166-1 alpha-2 country.
     pub country: Option<String>,
+    /// The number of the autonomous system that it belongs to, as 13335; known where `geo.asn_mmdb` is set.
+    pub asn: Option<u32>,
     /// A network that it lies in, as `203.0.113.0/24`.
     pub network: Option<String>,
     /// A text that the address begins with.
@@ -108,6 +112,9 @@ pub struct ExitDto {
     pub ip: String,
     /// Its country, ISO 3166-1 alpha-2.
     pub country: Option<String>,
+    /// The number of the autonomous system that it belongs to, where a database knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
     /// The network that the pool takes for one neighbourhood: the /24, or the /48 of an IPv6 address.
     pub network: String,
     /// The nodes behind it: `GET /api/v1/nodes?exit=…` lists them.
@@ -166,6 +173,10 @@ pub struct ProxyQuery {
     pub password: Option<String>,
     /// Countries of the exit, separated by commas (ISO 3166-1 alpha-2).
     pub country: Option<String>,
+    /// The number of the autonomous system of the exit, as 13335; needs `geo.asn_mmdb`.
+    pub asn: Option<u32>,
+    /// The city of the exit, by its English name; needs `geo.city_mmdb`.
+    pub city: Option<String>,
     /// A name that keeps the same exit.
     pub session: Option<String>,
     /// How long the session lasts: minutes, or days as `30d`.

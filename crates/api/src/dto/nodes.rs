@@ -22,6 +22,9 @@ pub struct NodesQuery {
     /// An ISO 3166-1 alpha-2 country of the exit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
     /// `elite`, `anonymous` or `transparent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymity: Option<String>,
@@ -56,8 +59,8 @@ impl NodesQuery {
     /// The filter in it.
     #[must_use]
     pub fn filter(&self) -> NodesFilter {
-        let Self { state, scheme, source, country, anonymity, search, tag, exit, .. } = self.clone();
-        NodesFilter { state, scheme, source, country, anonymity, search, tag, exit }
+        let Self { state, scheme, source, country, asn, anonymity, search, tag, exit, .. } = self.clone();
+        NodesFilter { state, scheme, source, country, asn, anonymity, search, tag, exit }
     }
 
     /// The page size asked for, within its bounds.

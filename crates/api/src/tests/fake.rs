@@ -106,6 +106,7 @@ fn exit() -> ExitDto {
     ExitDto {
         ip: "203.0.113.7".into(),
         country: None,
+        asn: Some(64_500),
         network: "203.0.113.0/24".into(),
         nodes: 2,
         healthy: 1,

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -27,6 +28,7 @@ const MOST: usize = 1000;
 #[derive(Clone, Copy, Debug, Default)]
 struct Exit {
     country: Option<Country>,
+    asn: Option<NonZeroU32>,
     nodes: usize,
     healthy: usize,
     latency: Option<Duration>,
@@ -70,29 +72,34 @@ impl Network {
 
 impl ApiBackend {
     pub(crate) fn exits_page(&self, query: &ExitsQuery) -> Result<ExitsPage, ApiError> {
-        let order = Order::read(query.sort.as_deref(), ORDERS)?;
-        let country = query.country.as_deref().map(read_country).transpose()?;
-        let network = query.network.as_deref().map(Network::read).transpose()?;
-        let exits = exits(&self.pool.snapshot());
-        let fits = |ip: IpAddr, exit: &Exit| {
-            country.is_none_or(|country| exit.country == Some(country))
-                && network.is_none_or(|network| network.holds(ip))
-                && query.search.as_deref().is_none_or(|text| ip.to_string().starts_with(text))
-        };
-        let entries = exits
-            .into_iter()
-            .filter(|(ip, exit)| fits(*ip, exit))
-            .map(|(ip, exit)| (Place { value: value(order, &exit), id: ip }, (ip, exit)));
-        let limit = query.limit.unwrap_or(100).clamp(1, MOST);
-        let part = cut(entries, &PartQuery { order, cursor: query.cursor.as_deref(), skip: 0, limit })?;
-        let items = part.items.into_iter().map(|(ip, exit)| dto(ip, &exit)).collect();
-        Ok(ExitsPage { total: part.total, items, next: part.next })
+        page(&self.pool.snapshot(), query)
     }
 
     pub(crate) fn one_exit(&self, ip: &str) -> Result<Option<ExitDto>, ApiError> {
         let ip = read_address(ip)?;
         Ok(exits(&self.pool.snapshot()).get(&ip).map(|exit| dto(ip, exit)))
     }
+}
+
+/// One part of the exits that fit.
+pub(super) fn page(snapshot: &Snapshot<Payload>, query: &ExitsQuery) -> Result<ExitsPage, ApiError> {
+    let order = Order::read(query.sort.as_deref(), ORDERS)?;
+    let country = query.country.as_deref().map(read_country).transpose()?;
+    let network = query.network.as_deref().map(Network::read).transpose()?;
+    let fits = |ip: IpAddr, exit: &Exit| {
+        country.is_none_or(|country| exit.country == Some(country))
+            && query.asn.is_none_or(|asn| exit.asn.is_some_and(|known| known.get() == asn))
+            && network.is_none_or(|network| network.holds(ip))
+            && query.search.as_deref().is_none_or(|text| ip.to_string().starts_with(text))
+    };
+    let entries = exits(snapshot)
+        .into_iter()
+        .filter(|(ip, exit)| fits(*ip, exit))
+        .map(|(ip, exit)| (Place { value: value(order, &exit), id: ip }, (ip, exit)));
+    let limit = query.limit.unwrap_or(100).clamp(1, MOST);
+    let part = cut(entries, &PartQuery { order, cursor: query.cursor.as_deref(), skip: 0, limit })?;
+    let items = part.items.into_iter().map(|(ip, exit)| dto(ip, &exit)).collect();
+    Ok(ExitsPage { total: part.total, items, next: part.next })
 }
 
 /// The known exits of all nodes.
@@ -103,6 +110,7 @@ fn exits(snapshot: &Snapshot<Payload>) -> HashMap<IpAddr, Exit> {
         let exit = exits.entry(ip).or_default();
         exit.nodes += 1;
         exit.country = exit.country.or_else(|| node.country());
+        exit.asn = exit.asn.or_else(|| node.asn());
         if node.routable() {
             exit.healthy += 1;
             exit.latency = [exit.latency, node.latency()].into_iter().flatten().min();
@@ -132,6 +140,7 @@ fn dto(ip: IpAddr, exit: &Exit) -> ExitDto {
     ExitDto {
         ip: ip.to_string(),
         country: exit.country.map(country),
+        asn: exit.asn.map(NonZeroU32::get),
         network: format!("{}/{}", network.first, network.bits),
         nodes: exit.nodes,
         healthy: exit.healthy,

@@ -49,16 +49,19 @@ impl ApiBackend {
 
 /// The user name with its options; empty when neither is needed.
 fn user_name(query: &ProxyQuery, has_users: bool) -> Result<String, ApiError> {
+    let asn = query.asn.map(|asn| asn.to_string());
     let options = [
-        ("country", &query.country),
-        ("session", &query.session),
-        ("sesstime", &query.sesstime),
-        ("strategy", &query.strategy),
-        ("anonymity", &query.anonymity),
+        ("country", query.country.as_deref()),
+        ("asn", asn.as_deref()),
+        ("city", query.city.as_deref()),
+        ("session", query.session.as_deref()),
+        ("sesstime", query.sesstime.as_deref()),
+        ("strategy", query.strategy.as_deref()),
+        ("anonymity", query.anonymity.as_deref()),
     ];
     let mut tail = String::new();
     for (name, value) in options {
-        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
         // A hyphen ends a value, except in the name of a strategy, which is read as a whole.
         if value.contains('-') && name != "strategy" {
             return Err(ApiError::BadRequest(format!("{name} {value:?} must not hold a hyphen")));
@@ -118,6 +121,8 @@ mod tests {
             ..ProxyQuery::default()
         };
         assert_eq!(user_name(&query, false).unwrap(), "anybody-country-de,nl-session-a1-strategy-least-latency");
+        let place = ProxyQuery { asn: Some(13_335), city: Some("new york".into()), ..ProxyQuery::default() };
+        assert_eq!(user_name(&place, false).unwrap(), "anybody-asn-13335-city-new york");
         assert!(user_name(&query, true).is_err(), "a listener with users needs one");
         let alice = ProxyQuery { user: Some("alice".into()), ..ProxyQuery::default() };
         assert_eq!(user_name(&alice, true).unwrap(), "alice");

@@ -226,6 +226,9 @@ pub(crate) struct NodesArgs {
     /// Only nodes with an exit in this country, e.g. DE
     #[arg(long)]
     pub(crate) country: Option<String>,
+    /// Only nodes with an exit in this autonomous system, e.g. 13335 (geo.asn_mmdb)
+    #[arg(long)]
+    pub(crate) asn: Option<u32>,
     /// Only nodes that give away just this much: elite, anonymous, transparent
     #[arg(long, value_parser = ["elite", "anonymous", "transparent"])]
     pub(crate) anonymity: Option<String>,

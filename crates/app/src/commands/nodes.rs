@@ -17,6 +17,7 @@ pub(super) async fn nodes(remote: Remote, args: NodesArgs) -> anyhow::Result<Exi
         scheme: args.scheme,
         source: args.source,
         country: args.country,
+        asn: args.asn,
         anonymity: args.anonymity,
         search: args.search,
         sort: Some(args.sort),

@@ -135,7 +135,7 @@ mod tests {
         let SiteBanRow { site, exit, since, until, reason } = known.clone();
         pool.ban_exit(SiteBan { site, exit, since, until, reason });
         assert_eq!(sync.save().await, Ok(true));
-        assert_eq!(store.load().await.unwrap().site_bans, [known.clone()]);
+        assert_eq!(store.load().await.unwrap().site_bans, std::slice::from_ref(&known));
         assert!(pool.lift_exit_ban(&known.site, known.exit));
         assert_eq!(sync.save().await, Ok(true));
         assert_eq!(store.load().await.unwrap().site_bans, []);

@@ -26,6 +26,7 @@ pub(crate) struct Filter {
     scheme: Option<String>,
     source: Option<String>,
     country: Option<Country>,
+    asn: Option<u32>,
     anonymity: Option<Anonymity>,
     search: Option<String>,
     tag: Option<String>,
@@ -49,6 +50,7 @@ impl Filter {
             scheme: filter.scheme.clone(),
             source: filter.source.clone(),
             country: filter.country.as_deref().map(read_country).transpose()?,
+            asn: filter.asn,
             anonymity: anonymity.transpose()?,
             search: filter.search.as_ref().map(|text| text.to_lowercase()).filter(|text| !text.is_empty()),
             tag: filter.tag.clone(),
@@ -60,6 +62,7 @@ impl Filter {
         self.state.is_none_or(|state| state_name(node) == state)
             && self.scheme.as_deref().is_none_or(|scheme| node.spec().scheme() == scheme)
             && self.country.is_none_or(|country| node.country() == Some(country))
+            && self.asn.is_none_or(|asn| node.asn().is_some_and(|known| known.get() == asn))
             && self.anonymity.is_none_or(|level| node.anonymity() == Some(level))
             && self.source.as_deref().is_none_or(|source| node.listed_by(source))
             && self.tag.as_deref().is_none_or(|tag| node.has_tag(tag))
@@ -161,3 +164,6 @@ pub(super) fn rank(node: &Node<Payload>) -> u8 {
         State::Dead => 3,
     }
 }
+
+#[cfg(test)]
+mod tests;
