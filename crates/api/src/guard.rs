@@ -23,11 +23,6 @@ impl Guard {
         Self { token, listen, hosts }
     }
 
-    /// The port that the API listens on.
-    pub(crate) const fn port(&self) -> u16 {
-        self.listen.port()
-    }
-
     /// A browser that was lured to a page with a rebound name sends that name: only addresses and known names pass.
     pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).ok_or(ApiError::ForeignHost)?;

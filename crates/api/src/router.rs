@@ -13,13 +13,18 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Control, HealthzDto, ReadyDto, Scope, clash, guard::Guard, openapi, page, state::ApiState, subscription,
-    v1,
+    ApiError, Control, HealthzDto, ReadyDto, Scope, clash, guard::Guard, openapi, page, sign_in::PageAccess,
+    state::ApiState, subscription, v1,
 };
 
 /// The router that serves the API.
-pub(crate) fn router(control: Arc<dyn Control>, guard: Guard, stop: CancellationToken) -> axum::Router {
-    let state = ApiState::new(control, guard, openapi_json(), stop);
+pub(crate) fn router(
+    control: Arc<dyn Control>,
+    guard: Guard,
+    page: Arc<PageAccess>,
+    stop: CancellationToken,
+) -> axum::Router {
+    let state = ApiState::new(control, guard, page, openapi_json(), stop);
     let guarded = v1::routes().route_layer(middleware::from_fn_with_state(state.clone(), need_token));
     let (router, _) = described(guarded).split_for_parts();
     router

@@ -1,4 +1,4 @@
-//! Accepts connections of the API: bounds connections and heads, and drains at the end.
+//! Accepts connections of the API: bounds connections and heads, follows a changed token, and drains at the end.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,10 +13,11 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,6 +27,7 @@ use crate::{
     guard::Guard,
     peer::Peer,
     router,
+    sign_in::PageAccess,
     stream::ApiStream,
 };
 
@@ -37,9 +39,14 @@ const MAX_HEAD: usize = 32 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the first request of a connection is waited for after the end was asked for.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// The paths that are served; a request is answered by those that are there when it comes.
+pub(crate) type Routes = Arc<RwLock<axum::Router>>;
 
 /// How the API is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
     /// The token that every `/api` request must carry.
     pub token: Secret,
@@ -52,26 +59,62 @@ pub struct ApiConfig {
 #[error("the API listener failed: {0}")]
 pub struct ApiServeError(#[from] std::io::Error);
 
-/// Serves the API until `stop` is cancelled; open requests get a few seconds to end.
+/// Serves the API until `stop` is cancelled; open requests get five seconds to end. A changed `config` counts from the next request on and
+/// ends no connection; with another token, answers that last and sign-ins of browsers end.
 ///
 /// # Errors
 /// [`ApiServeError`] when the listener's own address cannot be read.
 pub async fn serve(
     listener: TcpListener,
-    config: ApiConfig,
+    mut config: watch::Receiver<ApiConfig>,
     control: Arc<dyn Control>,
     stop: CancellationToken,
 ) -> Result<(), ApiServeError> {
-    let guard = Guard::new(config.token, listener.local_addr()?, config.hosts);
-    serve_router(listener, router::router(control, guard, stop.clone()), stop).await;
-    Ok(())
+    let address = listener.local_addr()?;
+    let routes_of = |config: ApiConfig, trust: &Trust| {
+        let guard = Guard::new(config.token, address, config.hosts);
+        router::router(Arc::clone(&control), guard, Arc::clone(&trust.page), trust.stop.clone())
+    };
+    let mut now = config.borrow_and_update().clone();
+    let mut trust = Trust::new(address, &stop);
+    let routes = Routes::new(RwLock::new(routes_of(now.clone(), &trust)));
+    let serving = serve_router(listener, Arc::clone(&routes), stop.clone());
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            () = &mut serving => return Ok(()),
+            Ok(()) = config.changed() => {
+                let next = config.borrow_and_update().clone();
+                if next.token != now.token {
+                    trust.stop.cancel();
+                    trust = Trust::new(address, &stop);
+                }
+                *routes.write() = routes_of(next.clone(), &trust);
+                now = next;
+            }
+        }
+    }
+}
+
+/// What holds as long as the token stays the same.
+struct Trust {
+    /// The browsers that are signed in.
+    page: Arc<PageAccess>,
+    /// Ends answers that last.
+    stop: CancellationToken,
+}
+
+impl Trust {
+    fn new(address: SocketAddr, stop: &CancellationToken) -> Self {
+        Self { page: Arc::new(PageAccess::new(address.port())), stop: stop.child_token() }
+    }
 }
 
 /// Serves these paths until `stop` is cancelled.
-pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+pub(crate) async fn serve_router(listener: TcpListener, routes: Routes, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let by_address = ConnectionSlots::default();
-    let tasks = TaskTracker::new();
+    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -92,11 +135,14 @@ pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, st
         // An upgraded connection lives on after its task: its stream holds the slots.
         let held = HeldSlots::new(slot, slot_of_address);
         let stream = ApiStream::new(stream, held.clone());
-        tasks.spawn(connection(stream, peer, held, router.clone(), stop.clone()));
+        let connection = connection(stream, peer, held, Arc::clone(&routes), stop.clone());
+        tasks.spawn(cut.clone().run_until_cancelled_owned(connection));
     }
+    drop(listener);
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
         tracing::warn!("api requests were cut off at the end");
+        cut.cancel();
     }
 }
 
@@ -114,23 +160,33 @@ async fn connection(
     stream: ApiStream<TcpStream, HeldSlots>,
     peer: SocketAddr,
     held: HeldSlots,
-    router: axum::Router,
+    routes: Routes,
     stop: CancellationToken,
 ) {
+    let requested = Arc::new(Notify::new());
+    let first = Arc::clone(&requested);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        requested.notify_one();
         request.extensions_mut().insert(Peer(peer.ip()));
         request.extensions_mut().insert(held.clone());
-        TowerToHyperService::new(router.clone()).call(request)
+        let router = routes.read().clone();
+        TowerToHyperService::new(router).call(request)
     });
     let served = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
         () = stop.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+            // Whoever has connected just now gets the answer to the request that is on its way.
+            tokio::select! {
+                outcome = served.as_mut() => outcome,
+                _ = tokio::time::timeout(FIRST_REQUEST, first.notified()) => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            }
         }
     };
     if let Err(error) = outcome {

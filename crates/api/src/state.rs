@@ -30,16 +30,22 @@ pub(crate) struct ApiState {
     pub(crate) document: Bytes,
     /// Places for clients that watch events.
     pub(crate) readers: Arc<Semaphore>,
-    /// The end of the program: answers that last end with it.
+    /// The end of the program, or of trust in the token: answers that last end with it.
     pub(crate) stop: CancellationToken,
     heavy: Arc<Semaphore>,
 }
 
 impl ApiState {
-    pub(crate) fn new(control: Arc<dyn Control>, guard: Guard, document: String, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        control: Arc<dyn Control>,
+        guard: Guard,
+        page: Arc<PageAccess>,
+        document: String,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             control,
-            page: Arc::new(PageAccess::new(guard.port())),
+            page,
             guard: Arc::new(guard),
             metrics: Arc::default(),
             document: document.into(),

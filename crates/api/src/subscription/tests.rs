@@ -8,7 +8,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{tests::fake::Fake, *};
+use crate::{
+    tests::{fake::Fake, fixed_config},
+    *,
+};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -38,7 +41,7 @@ async fn ask_all(requests: &[(&str, &str)]) -> Vec<(u16, String, String)> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let config = fixed_config(&[]);
     let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
     let mut answers = Vec::new();
     for (path, headers) in requests {

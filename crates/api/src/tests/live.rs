@@ -15,7 +15,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop, fake) =
             (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(Fake::default()));
-        let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+        let config = fixed_config(&[]);
         let serving = tokio::spawn(serve(listener, config, Arc::clone(&fake) as Arc<dyn Control>, stop.clone()));
         Self { address, fake, stop, serving }
     }

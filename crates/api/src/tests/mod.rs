@@ -7,6 +7,7 @@ mod history;
 mod live;
 mod objects;
 mod page;
+mod replaced;
 mod site_bans;
 mod upgrade;
 
@@ -19,6 +20,7 @@ use hyper::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,12 @@ use crate::*;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(&openapi_json()));
 
+/// The settings of a server, which do not change.
+pub(crate) fn fixed_config(hosts: &[&str]) -> watch::Receiver<ApiConfig> {
+    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+    watch::channel(ApiConfig { token: "secret".into(), hosts }).1
+}
+
 /// One request to a fresh listener; gives the status line's number and the body.
 async fn ask(request: &str) -> (u16, String) {
     ask_bytes(request.as_bytes()).await
@@ -39,7 +47,7 @@ async fn ask_bytes(request: &[u8]) -> (u16, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let config = ApiConfig { token: "secret".into(), hosts: vec!["hezar.example".into()] };
+    let config = fixed_config(&["hezar.example"]);
     let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -264,7 +272,7 @@ async fn ask_again(stream: &mut TcpStream, path: &str) {
 async fn metrics_are_made_at_most_once_a_second_however_many_ask() {
     let (listener, control) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(Fake::default()));
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let config = fixed_config(&[]);
     let served = tokio::spawn(serve(listener, config, Arc::clone(&control) as Arc<dyn Control>, stop.clone()));
     let began = tokio::time::Instant::now();
     let asking = (0..8).map(|_| async move {
@@ -289,7 +297,7 @@ async fn metrics_are_made_at_most_once_a_second_however_many_ask() {
 async fn one_address_never_takes_all_places_and_who_does_not_read_is_cut_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+    let config = fixed_config(&[]);
     let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
     let mut hostile = Vec::new();
     for number in 0..300 {

@@ -22,7 +22,7 @@ impl Api {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+        let config = fixed_config(&[]);
         let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
         Self { address, stop, served }
     }

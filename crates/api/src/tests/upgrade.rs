@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use parking_lot::RwLock;
+
 use super::*;
 
 /// Serves one path that upgrades its connection and sends back five bytes. Returns its address.
@@ -19,7 +21,7 @@ async fn serve_echo(stop: &CancellationToken) -> (SocketAddr, tokio::task::JoinH
         (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
     };
     let router = axum::Router::new().route("/echo", axum::routing::get(echo));
-    (address, tokio::spawn(serve::serve_router(listener, router, stop.clone())))
+    (address, tokio::spawn(serve::serve_router(listener, Arc::new(RwLock::new(router)), stop.clone())))
 }
 
 /// An upgraded connection; `None` when the server closes it at once.

@@ -31,6 +31,13 @@ impl ApiPlan {
     }
 }
 
+/// A server that runs.
+struct Serving {
+    address: SocketAddr,
+    config: watch::Sender<ApiConfig>,
+    stop: CancellationToken,
+}
+
 /// The place of the API's server.
 pub(crate) struct ApiServer {
     wanted: watch::Sender<Option<Arc<Served>>>,
@@ -61,7 +68,8 @@ impl ApiServer {
         Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
     }
 
-    /// Does what was planned, and returns where the API listens now. Requests that are open on the old server get a few seconds.
+    /// Does what was planned, and returns where the API listens now. Where that stays the same, no connection ends; requests that are open at
+    /// the old address get five seconds.
     pub(crate) fn carry_out(&self, plan: ApiPlan, config: &Config) -> Option<SocketAddr> {
         let ApiPlan(new) = plan;
         let old = self.wanted.borrow().clone();
@@ -87,21 +95,29 @@ impl ApiServer {
     pub(crate) async fn run(&self, control: Arc<dyn Control>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut wanted = self.wanted.subscribe();
         let mut serving = JoinSet::new();
-        let mut current = CancellationToken::new();
+        let mut current: Option<Serving> = None;
         wanted.mark_changed();
         loop {
             tokio::select! {
                 changed = wanted.changed() => {
                     changed.context("the API has no settings any more")?;
-                    current.cancel();
-                    current = stop.child_token();
-                    let served = wanted.borrow_and_update().clone();
-                    if let Some(served) = served {
-                        let listener = TcpListener::from_std(served.socket.try_clone()?)?;
-                        let server =
-                            hezar_api::serve(listener, served.config.clone(), Arc::clone(&control), current.clone());
-                        serving.spawn(supervise::named("api", server));
+                    let next = wanted.borrow_and_update().clone();
+                    if let (Some(current), Some(next)) = (&current, &next)
+                        && current.address == next.address
+                    {
+                        current.config.send_replace(next.config.clone());
+                        continue;
                     }
+                    if let Some(old) = current.take() {
+                        old.stop.cancel();
+                    }
+                    let Some(next) = next else { continue };
+                    let (config, settings) = watch::channel(next.config.clone());
+                    let begun = Serving { address: next.address, config, stop: stop.child_token() };
+                    let listener = TcpListener::from_std(next.socket.try_clone()?)?;
+                    let server = hezar_api::serve(listener, settings, Arc::clone(&control), begun.stop.clone());
+                    serving.spawn(supervise::named("api", server));
+                    current = Some(begun);
                 }
                 Some(ended) = serving.join_next() => ended.context("the API's server panicked")??,
                 () = stop.cancelled(), if serving.is_empty() => {

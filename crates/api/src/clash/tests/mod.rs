@@ -19,7 +19,10 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 use tokio_util::sync::CancellationToken;
 
-use crate::{tests::fake::Fake, *};
+use crate::{
+    tests::{fake::Fake, fixed_config},
+    *,
+};
 
 mod access;
 mod instance;
@@ -204,7 +207,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (fake, stop) = (Arc::new(Fake::default()), CancellationToken::new());
-        let config = ApiConfig { token: "secret".into(), hosts: Vec::new() };
+        let config = fixed_config(&[]);
         tokio::spawn(serve(listener, config, fake.clone(), stop.clone()));
         Self { address, fake, stop }
     }

@@ -1,15 +1,15 @@
 //! Sources, listeners, users and tokens are made, changed and removed while the program runs.
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-};
+use std::net::{SocketAddr, TcpStream};
 
 use hezar_lab::{World, WorldConfig};
 use serde_json::{Value, json};
 
 use super::{CONFIG, Client, echoes};
-use crate::harness::{Home, eventually, tunnel};
+use crate::{
+    api,
+    harness::{Home, eventually, tunnel},
+};
 
 #[test]
 fn sources_listeners_users_and_tokens_come_and_go_under_a_tunnel() {
@@ -81,16 +81,10 @@ fn sources_listeners_users_and_tokens_come_and_go_under_a_tunnel() {
     assert!(home.run(&["user", "list"]).good().contains("off"));
     home.run(&["user", "remove", "bob"]).good();
     let token = home.run(&["token", "create", "grafana", "--scope", "read"]).good().trim().to_owned();
-    let with = |method: &str| {
-        let mut stream = TcpStream::connect(instance.api).unwrap();
-        write!(stream, "{method} /api/v1/settings HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split(' ').nth(1).unwrap().to_owned()
-    };
-    assert_eq!((with("GET"), with("PATCH")), ("200".to_owned(), "403".to_owned()));
+    let with = |method: &str| api::ask(instance.api, &token, method, "/api/v1/settings", b"").0;
+    assert_eq!((with("GET"), with("PATCH")), (200, 403));
     home.run(&["token", "revoke", "grafana"]).good();
-    assert_eq!(with("GET"), "401");
+    assert_eq!(with("GET"), 401);
 
     // Everything is in the record, without secrets, and what stays is there after a power cut.
     home.run(&["source", "add", "kept", "links=ss://YWVzLTEyOC1nY206cGFzc3dvcmQ@11.0.0.1:8388", "enabled=false"])
