@@ -1,6 +1,6 @@
 //! Ports that are sessions: for clients that cannot send a user name with a session in it, each port keeps an exit of its own.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use hezar_core::settings::{Given, Optional, SettingValue};
 
@@ -37,6 +37,13 @@ impl PortRange {
     }
 }
 
+/// `24000-24099`, as the setting is written.
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
 impl SettingValue for PortRange {
     type Range = ();
 
@@ -52,7 +59,7 @@ impl SettingValue for PortRange {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text(format!("{}-{}", self.first, self.last)))
+        Some(Given::Text(self.to_string()))
     }
 }
 

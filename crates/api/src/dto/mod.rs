@@ -129,6 +129,9 @@ pub struct StatusDto {
     pub uptime_s: u64,
     /// The address clients use.
     pub proxy: String,
+    /// The listeners that are open, the first one in front.
+    #[serde(default)]
+    pub listeners: Vec<ListenerStatusDto>,
     /// Why no request can be served now, in one line for people; absent while nodes carry traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -153,6 +156,18 @@ pub struct StatusDto {
     /// How the configuration is.
     #[serde(default)]
     pub config: ConfigStatusDto,
+}
+
+/// A listener that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListenerStatusDto {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    /// The further ports at the same address, each of which is a session: `24000-24099`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<String>,
 }
 
 /// How the writing to the store goes.

@@ -261,6 +261,11 @@ impl LivePort for Fake {
 
     fn status(&self) -> StatusDto {
         StatusDto {
+            listeners: vec![ListenerStatusDto {
+                name: "proxy".into(),
+                address: "127.0.0.1:8000".into(),
+                ports: Some("24000-24099".into()),
+            }],
             version: "0".into(),
             uptime_s: 1,
             proxy: "127.0.0.1:8000".into(),

@@ -214,6 +214,7 @@ impl LivePort for ApiBackend {
             version: crate::version::VERSION.to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.listeners.addresses().first().map(ToString::to_string).unwrap_or_default(),
+            listeners: self.listeners.status(),
             reason: self.diagnosis.refresh().map(|line| line.to_string()),
             nodes: events::state_counts(&counts),
             exits: snapshot.exits(),

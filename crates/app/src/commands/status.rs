@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use hezar_api::{SourceDto, StatusDto, SubscriptionDto};
+use hezar_api::{ListenerStatusDto, SourceDto, StatusDto, SubscriptionDto};
 
 use crate::{cli::JsonArgs, output, remote::Remote, store_sync::status as store_status};
 
@@ -49,6 +49,7 @@ fn summary(status: &StatusDto) -> Vec<String> {
     let traffic = &status.traffic;
     let requests = traffic.ok + traffic.failed;
     let mut lines = vec![format!("hezar {} on {}, up {}", status.version, status.proxy, output::span(status.uptime_s))];
+    lines.extend(status.listeners.iter().enumerate().filter_map(|(index, listener)| line(listener, index == 0)));
     lines.extend(status.reason.as_ref().map(|reason| format!("no request can be served: {reason}")));
     lines.extend([
         format!("nodes: {counts}; {}", output::count(status.exits, "exit")),
@@ -62,6 +63,16 @@ fn summary(status: &StatusDto) -> Vec<String> {
     ]);
     lines.extend(store_status::troubles(&status.store));
     lines
+}
+
+/// Where a listener listens; `None` for the first one without further ports, whose address is said already.
+fn line(listener: &ListenerStatusDto, first: bool) -> Option<String> {
+    let ListenerStatusDto { name, address, ports } = listener;
+    match ports {
+        Some(ports) => Some(format!("listener {name}: {address}, and a session on each of the ports {ports}")),
+        None if first => None,
+        None => Some(format!("listener {name}: {address}")),
+    }
 }
 
 const HEADER: [&str; 7] = ["source", "nodes", "healthy", "exits", "refused", "read", "remark"];
@@ -176,6 +187,11 @@ mod tests {
     fn the_summary_counts_only_what_there_is() {
         let status: StatusDto = serde_json::from_value(serde_json::json!({
             "version": "1.2.3", "uptime_s": 277, "proxy": "127.0.0.1:8000",
+            "listeners": [
+                { "name": "proxy", "address": "127.0.0.1:8000" },
+                { "name": "ports", "address": "127.0.0.1:8001", "ports": "24000-24099" },
+                { "name": "side", "address": "127.0.0.1:8002" },
+            ],
             "nodes": { "new": 0, "healthy": 2, "suspect": 0, "dead": 1, "unsupported": 0, "quarantined": 0 },
             "exits": 1, "schemes": {}, "sources": [], "reason": "every node is dead",
         }))
@@ -186,6 +202,8 @@ mod tests {
             lines,
             [
                 "hezar 1.2.3 on 127.0.0.1:8000, up 4 min",
+                "listener ports: 127.0.0.1:8001, and a session on each of the ports 24000-24099",
+                "listener side: 127.0.0.1:8002",
                 "no request can be served: every node is dead",
                 "nodes: 2 healthy, 1 dead; 1 exit",
                 "requests: 3 served of 4, 0 refused; 0 B up, 3.0 MiB down",

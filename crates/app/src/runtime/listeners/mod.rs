@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use hezar_api::ListenerStatusDto;
 use hezar_engine::NativeEngine;
 use hezar_gateway::{Gateway, GatewayConfig, PortRange};
 use hezar_pool::{Filter, FilterId};
@@ -140,6 +141,16 @@ impl Listeners {
     /// Where the listeners listen, the first one in front.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.open.read().iter().map(|open| open.address).collect()
+    }
+
+    /// What the API says of the listeners, the first one in front.
+    pub(crate) fn status(&self) -> Vec<ListenerStatusDto> {
+        let status = |open: &Open| ListenerStatusDto {
+            name: open.config.name.to_string(),
+            address: open.address.to_string(),
+            ports: open.config.ports.map(|ports| ports.to_string()),
+        };
+        self.open.read().iter().map(status).collect()
     }
 
     /// Binds and makes what a configuration needs. Sockets and filters that are not used any more stay until

@@ -60,6 +60,11 @@ fn sources_listeners_users_and_tokens_come_and_go_under_a_tunnel() {
     .unwrap();
     let side: SocketAddr = said["address"].as_str().unwrap().parse().unwrap();
     let mut of_side = eventually("a tunnel of the new listener", || tunnel(side));
+    let (_, status) = client.ask("GET", "/api/v1/status", "");
+    let open: Vec<&str> =
+        status["listeners"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(open, ["proxy", "stays", "side"], "{status}");
+    assert_eq!(status["listeners"][2]["address"], side.to_string(), "{status}");
     let moved = client.ask("PATCH", "/api/v1/listeners/side", &json!({ "listen": "127.0.0.2:0" }).to_string()).1;
     let to: SocketAddr = moved["address"].as_str().unwrap().parse().unwrap();
     assert!(to.ip().to_string() == "127.0.0.2" && tunnel(to).is_some(), "{moved}");
