@@ -1,9 +1,11 @@
 //! What was acknowledged is kept: over a full disk, `kill -9`, bans, and sources that change or leave the file.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
 };
+
+use serde_json::json;
 
 use crate::{
     api,
@@ -11,6 +13,8 @@ use crate::{
 };
 
 const TOKEN: &str = "a-token-for-this-test";
+/// How often a full disk is asked for the same kind of change, at most.
+const TRIES: u32 = 40;
 
 fn config(sources: &str) -> String {
     format!("[probe]\ncontrol = []\ninterval = \"1h\"\n[api]\ntoken = \"{TOKEN}\"\n{sources}")
@@ -25,16 +29,16 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Strin
     api::ask(address, TOKEN, method, path, body.as_bytes())
 }
 
-fn json(api: SocketAddr, path: &str) -> serde_json::Value {
+fn get(api: SocketAddr, path: &str) -> serde_json::Value {
     serde_json::from_str(&ask(api, "GET", path, "").1).unwrap()
 }
 
 fn total(instance: &Instance, query: &str) -> u64 {
-    json(instance.api, &format!("/api/v1/nodes?{query}"))["total"].as_u64().unwrap()
+    get(instance.api, &format!("/api/v1/nodes?{query}"))["total"].as_u64().unwrap()
 }
 
 fn id(instance: &Instance, search: &str) -> Option<String> {
-    let page = json(instance.api, &format!("/api/v1/nodes?search={search}"));
+    let page = get(instance.api, &format!("/api/v1/nodes?search={search}"));
     page["nodes"][0]["id"].as_str().map(str::to_owned)
 }
 
@@ -70,7 +74,7 @@ fn a_full_disk_costs_nothing_that_was_acknowledged() {
     let (status, body) = ask(instance.api, "POST", "/api/v1/nodes", &many);
     assert_eq!(status, 202, "{body}");
     assert!(body.contains("\"added\":500") && body.contains("\"stored\":false"), "{body}");
-    let store = json(instance.api, "/api/v1/status")["store"].clone();
+    let store = get(instance.api, "/api/v1/status")["store"].clone();
     assert!(store["behind_s"].is_u64() && store["last_error"] == "store-full", "{store}");
     let metrics = ask(instance.api, "GET", "/metrics", "").1;
     assert!(metrics.contains("hezar_store_behind_seconds"), "{metrics}");
@@ -79,10 +83,80 @@ fn a_full_disk_costs_nothing_that_was_acknowledged() {
     let (status, body) = ask(instance.api, "POST", "/api/v1/nodes", "trojan://pw@keep.example.test:443#keep\n");
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("\"added\":1") && body.contains("\"stored\":true"), "{body}");
-    assert!(json(instance.api, "/api/v1/status")["store"]["behind_s"].is_null());
+    assert!(get(instance.api, "/api/v1/status")["store"]["behind_s"].is_null());
     instance.kill();
     let instance = home.start(&[]);
     assert_eq!((total(&instance, "search=keep"), total(&instance, "")), (1, 501));
+    instance.terminate();
+}
+
+/// Tries until the full disk takes it no longer; gives the number of the try that was refused.
+fn refused(what: &str, mut attempt: impl FnMut(u32) -> (u16, String)) -> u32 {
+    let is_refused = |number: &u32| match attempt(*number) {
+        (503, body) => {
+            assert!(body.contains("nothing was changed"), "{what}: {body}");
+            true
+        }
+        (200 | 201, _) => false,
+        (status, body) => panic!("{what}: {status} {body}"),
+    };
+    (0..TRIES).find(is_refused).unwrap_or_else(|| panic!("the full disk took every {what}"))
+}
+
+#[test]
+fn an_edit_that_a_full_disk_does_not_take_is_undone() {
+    let home = Home::new();
+    let Some(disk) = tmpfs(&home) else {
+        eprintln!("SKIPPED an_edit_that_a_full_disk_does_not_take_is_undone: mounting a file system needs root");
+        return;
+    };
+    home.write("hezar.toml", config(&format!("[store]\nurl = \"sqlite:{}/p.db\"\n", disk.0.display())));
+    let instance = home.start(&[]);
+    let api = instance.api;
+    let post = |kind: &str, body: serde_json::Value| ask(api, "POST", &format!("/api/v1/{kind}"), &body.to_string());
+    let listener = |name: String| post("listeners", json!({ "name": name, "listen": "127.0.0.1:0" }));
+    let attempts = |api| {
+        let settings = get(api, "/api/v1/settings");
+        settings.as_array().unwrap().iter().find(|one| one["key"] == "proxy.attempts").unwrap()["value"].as_u64()
+    };
+    for number in 0..TRIES {
+        assert_eq!(listener(format!("side-{number}")).0, 201);
+    }
+    let fill = disk.0.join("fill");
+    let _ = std::fs::write(&fill, vec![1; 4 << 20]);
+
+    // What is refused is not there, and what could not be removed still is. Small changes may fit in where a large one does not.
+    let links: Vec<String> = (0..500).map(|n| format!("trojan://password@b{n}.example.test:443")).collect();
+    let source = refused("source", |n| {
+        post("sources", json!({ "name": format!("more-{n}"), "links": links, "enabled": false }))
+    });
+    assert_eq!(ask(api, "GET", &format!("/api/v1/sources/more-{source}"), "").0, 404);
+    let opened = refused("listener", |n| listener(format!("more-{n}")));
+    assert_eq!(ask(api, "GET", &format!("/api/v1/listeners/more-{opened}"), "").0, 404);
+    let before = attempts(api);
+    let value = |n: u32| 1 + u64::from(n % 30);
+    let setting = |n: u32| ask(api, "PATCH", "/api/v1/settings", &json!({ "proxy.attempts": value(n) }).to_string());
+    let changed = refused("setting", setting);
+    let confirmed = changed.checked_sub(1).map_or(before, |last| Some(value(last)));
+    assert_eq!(attempts(api), confirmed);
+    let side = refused("removal", |n| ask(api, "DELETE", &format!("/api/v1/listeners/side-{n}"), ""));
+    let status = get(api, "/api/v1/status");
+    let open = |name: &str| status["listeners"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+    assert_eq!(open(&format!("more-{opened}")), None, "{status}");
+    let address = open(&format!("side-{side}")).unwrap()["address"].as_str().unwrap().to_owned();
+    assert!(TcpStream::connect(&address).is_ok(), "{address} is open again");
+
+    // The record holds nothing of it, and neither does the store.
+    std::fs::remove_file(fill).unwrap();
+    assert_eq!(setting(28).0, 200);
+    assert_eq!(get(api, &format!("/api/v1/audit?kind=listener&name=more-{opened}"))["items"], json!([]));
+    instance.kill();
+    let instance = home.start(&[]);
+    assert_eq!(attempts(instance.api), Some(value(28)));
+    let there = |path: String| ask(instance.api, "GET", &format!("/api/v1/{path}"), "").0;
+    assert_eq!(there(format!("sources/more-{source}")), 404);
+    assert_eq!(there(format!("listeners/more-{opened}")), 404);
+    assert_eq!(there(format!("listeners/side-{side}")), 200);
     instance.terminate();
 }
 
@@ -105,10 +179,10 @@ fn a_banned_node_stays_away_until_the_ban_is_lifted() {
     let instance = home.start(&[]);
     eventually("the new list", || id(&instance, "three"));
     assert_eq!((id(&instance, "two"), total(&instance, "")), (None, 2));
-    assert_eq!(json(instance.api, "/api/v1/bans")[0]["name"], "two");
+    assert_eq!(get(instance.api, "/api/v1/bans")[0]["name"], "two");
     assert_eq!(ask(instance.api, "DELETE", &format!("/api/v1/bans/{}", &banned[..6]), "").0, 200);
     eventually("the node after the ban", || id(&instance, "two"));
-    assert_eq!(json(instance.api, "/api/v1/bans"), serde_json::json!([]));
+    assert_eq!(get(instance.api, "/api/v1/bans"), json!([]));
     instance.terminate();
 }
 
@@ -124,7 +198,7 @@ fn bans_of_exits_for_sites_outlive_a_crash_until_they_end_or_are_lifted() {
         assert_eq!(status, 200, "it is in the store: {body}");
     };
     let sites = |api, query: &str| -> Vec<String> {
-        let page = json(api, &format!("{bans}?sort=site&{query}"));
+        let page = get(api, &format!("{bans}?sort=site&{query}"));
         let items = page["items"].as_array().unwrap();
         items.iter().map(|item| item["site"].as_str().unwrap().to_owned()).collect()
     };
