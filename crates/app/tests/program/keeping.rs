@@ -14,7 +14,7 @@ use crate::{
 
 const TOKEN: &str = "a-token-for-this-test";
 /// How often a full disk is asked for the same kind of change, at most.
-const TRIES: u32 = 40;
+const TRIES: u32 = 20;
 
 fn config(sources: &str) -> String {
     format!("[probe]\ncontrol = []\ninterval = \"1h\"\n[api]\ntoken = \"{TOKEN}\"\n{sources}")

@@ -88,7 +88,8 @@ async fn test(
 
 /// Says what a text or a source would give: nodes, and refusals by line. Nothing is stored.
 #[utoipa::path(
-    post, path = "/sources/preview", operation_id = "preview_source", tag = "settings", request_body = PreviewRequest,
+    post, path = "/sources/preview", operation_id = "preview_source", tag = "settings",
+    request_body(content = PreviewRequest, example = json!({ "text": "socks5://192.0.2.1:1080#one\n" })),
     responses((status = 200, body = PreviewReport))
 )]
 async fn preview(
