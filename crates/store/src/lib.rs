@@ -4,6 +4,7 @@
 //! ([`NodeRow`], [`SourceRow`]), a [`Change`] says what happened to one of them, and a batch of changes is one
 //! transaction. [`Writer`] gathers changes behind the caller's back, so that nothing that serves traffic waits for a disk.
 
+mod change;
 mod control;
 mod error;
 mod history;
@@ -15,12 +16,13 @@ mod store;
 mod usage;
 mod writer;
 
+pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use error::{Retry, StoreError};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{in_use, open};
 pub use row::{
-    AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
+    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
