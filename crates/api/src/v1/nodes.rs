@@ -88,7 +88,7 @@ async fn remove(
     responses((status = 200, body = NodeDto))
 )]
 async fn show(State(state): State<ApiState>, Segment(id): Segment, _: NoParameters) -> Result<Json<NodeDto>, ApiError> {
-    state.control.node(&id)?.map(Json).ok_or(ApiError::NotFound)
+    state.off_thread(move |control| control.node(&id)).await??.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// The share link of one node. It holds the node's credentials, so that it takes a token of the scope `admin`.
@@ -98,7 +98,7 @@ async fn show(State(state): State<ApiState>, Segment(id): Segment, _: NoParamete
     responses((status = 200, body = LinkDto))
 )]
 async fn link(State(state): State<ApiState>, Segment(id): Segment, _: NoParameters) -> Result<Json<LinkDto>, ApiError> {
-    state.control.link(&id)?.map(Json).ok_or(ApiError::NotFound)
+    state.off_thread(move |control| control.link(&id)).await??.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Says something about one node, and answers with the node.
@@ -131,7 +131,7 @@ async fn sites(
     query: Parameters<SitesQuery>,
 ) -> Result<Json<SiteEvidenceDto>, ApiError> {
     let SitesQuery { site } = parameters(query)?;
-    state.control.site_evidence(&id, &site)?.map(Json).ok_or(ApiError::NotFound)
+    state.off_thread(move |control| control.site_evidence(&id, &site)).await??.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Removes one node.
