@@ -1,178 +1,42 @@
-//! What the gateway counts.
+//! The counters of all listeners, as `/metrics` and the status show them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use hezar_core::{LatencyBuckets, NodeId, Target, Timestamp};
-use parking_lot::{Mutex, RwLock};
+use hezar_core::LatencyBuckets;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
+use super::{
+    labels::{
+        AttemptLabels, DirectionLabels, DropLabels, HedgeLabels, ListenerLabels, RejectLabels, RequestLabels,
+        UserLabels,
+    },
+    listener_metrics::ListenerMetrics,
+    totals::{RecentError, Totals, Traffic, Volumes},
+};
 use crate::connections::ByteCounters;
-
-/// The labels of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    inbound: &'static str,
-    outcome: &'static str,
-    code: &'static str,
-    listener: Arc<str>,
-}
-
-/// The labels of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AttemptLabels {
-    result: &'static str,
-    code: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Direction {
-    direction: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UserDirection {
-    user: Box<str>,
-    direction: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Hedge {
-    result: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
-    reason: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Code {
-    code: &'static str,
-    listener: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Listener {
-    listener: Arc<str>,
-}
-
-/// How many errors are remembered.
-const MAX_RECENT_ERRORS: usize = 50;
-
-#[derive(Debug)]
-struct Totals {
-    ok: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-    /// Requests by code; a code is one of a table.
-    codes: RwLock<BTreeMap<&'static str, AtomicU64>>,
-    /// Times to the first success, by bucket.
-    latency: [AtomicU64; LatencyBuckets::COUNT],
-    recent_errors: Mutex<VecDeque<RecentError>>,
-    /// What single listeners have counted. There are only as many as were ever configured.
-    listeners: Mutex<BTreeMap<Arc<str>, Volumes>>,
-}
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self {
-            ok: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            codes: RwLock::default(),
-            latency: std::array::from_fn(|_| AtomicU64::new(0)),
-            recent_errors: Mutex::default(),
-            listeners: Mutex::default(),
-        }
-    }
-}
-
-impl Totals {
-    fn count_code(&self, code: &'static str) {
-        if let Some(count) = self.codes.read().get(code) {
-            count.fetch_add(1, Relaxed);
-            return;
-        }
-        self.codes.write().entry(code).or_default().fetch_add(1, Relaxed);
-    }
-}
-
-/// What one listener moves.
-#[derive(Clone, Debug)]
-struct Volumes {
-    bytes: ByteCounters,
-    tunnels: Gauge,
-    connections: Gauge,
-}
-
-/// What has passed through a gateway.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests that a node served.
-    pub ok: u64,
-    /// Requests that no node could serve.
-    pub failed: u64,
-    /// Requests that were refused by the client's own fault.
-    pub refused: u64,
-    /// Bytes from clients to nodes.
-    pub up: u64,
-    /// Bytes from nodes to clients.
-    pub down: u64,
-    /// Tunnels open now.
-    pub tunnels: u64,
-    /// Client connections open now.
-    pub connections: u64,
-}
-
-/// A request that was not served, or a tunnel that failed.
-#[derive(Clone, Debug)]
-pub struct RecentError {
-    /// When.
-    pub at: Timestamp,
-    /// How it came in.
-    pub inbound: &'static str,
-    /// Who asked.
-    pub user: Box<str>,
-    /// For what.
-    pub target: Option<Target>,
-    /// The node that was used last.
-    pub node: Option<NodeId>,
-    /// The stable code.
-    pub code: &'static str,
-}
 
 /// The counters of all listeners; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    requests: Family<RequestLabels, Counter>,
-    attempts: Family<AttemptLabels, Counter>,
-    seconds: Family<Listener, Histogram, fn() -> Histogram>,
-    bytes: Family<Direction, Counter>,
-    user_bytes: Family<UserDirection, Counter>,
-    rejected: Family<Code, Counter>,
-    hedges: Family<Hedge, Counter>,
-    datagrams: Family<Direction, Counter>,
-    dropped: Family<Reason, Counter>,
-    tunnels: Family<Listener, Gauge>,
-    associations: Family<Listener, Gauge>,
-    connections: Family<Listener, Gauge>,
-    totals: Arc<Totals>,
+    pub(super) requests: Family<RequestLabels, Counter>,
+    pub(super) attempts: Family<AttemptLabels, Counter>,
+    seconds: Family<ListenerLabels, Histogram, fn() -> Histogram>,
+    bytes: Family<DirectionLabels, Counter>,
+    pub(super) user_bytes: Family<UserLabels, Counter>,
+    pub(super) rejected: Family<RejectLabels, Counter>,
+    pub(super) hedges: Family<HedgeLabels, Counter>,
+    pub(super) datagrams: Family<DirectionLabels, Counter>,
+    pub(super) dropped: Family<DropLabels, Counter>,
+    tunnels: Family<ListenerLabels, Gauge>,
+    associations: Family<ListenerLabels, Gauge>,
+    connections: Family<ListenerLabels, Gauge>,
+    pub(super) totals: Arc<Totals>,
 }
 
 fn seconds() -> Histogram {
@@ -264,8 +128,9 @@ impl Metrics {
     /// The counters of one listener.
     pub(crate) fn for_listener(&self, name: &str) -> ListenerMetrics {
         let listener: Arc<str> = name.into();
-        let label = Listener { listener: listener.clone() };
-        let bytes = |direction| self.bytes.get_or_create(&Direction { direction, listener: listener.clone() }).clone();
+        let label = ListenerLabels { listener: listener.clone() };
+        let bytes =
+            |direction| self.bytes.get_or_create(&DirectionLabels { direction, listener: listener.clone() }).clone();
         let volumes = Volumes {
             bytes: ByteCounters { up: bytes("up"), down: bytes("down") },
             tunnels: self.tunnels.get_or_create(&label).clone(),
@@ -281,103 +146,5 @@ impl Metrics {
             listener,
             all: self.clone(),
         }
-    }
-}
-
-/// The counters of one listener; clones share them.
-#[derive(Clone, Debug)]
-pub(crate) struct ListenerMetrics {
-    all: Metrics,
-    listener: Arc<str>,
-    seconds: Histogram,
-    bytes: ByteCounters,
-    pub(crate) tunnels: Gauge,
-    pub(crate) associations: Gauge,
-    pub(crate) connections: Gauge,
-}
-
-impl ListenerMetrics {
-    /// The name of the listener.
-    pub(crate) const fn listener(&self) -> &Arc<str> {
-        &self.listener
-    }
-
-    /// Where the bytes of a connection are counted: for the listener, and for a user that is configured there.
-    pub(crate) fn byte_counters(&self, user: Option<&str>) -> [ByteCounters; 2] {
-        let user = user.map_or_else(ByteCounters::default, |user| {
-            let of = |direction| {
-                let labels = UserDirection { user: user.into(), direction, listener: self.listener.clone() };
-                self.all.user_bytes.get_or_create(&labels).clone()
-            };
-            ByteCounters { up: of("up"), down: of("down") }
-        });
-        [self.bytes.clone(), user]
-    }
-
-    pub(crate) fn request(&self, inbound: &'static str, outcome: &'static str, code: &'static str) {
-        let total = match outcome {
-            "ok" => &self.all.totals.ok,
-            "failed" => &self.all.totals.failed,
-            _ => &self.all.totals.refused,
-        };
-        total.fetch_add(1, Relaxed);
-        self.all.totals.count_code(if outcome == "ok" { "ok" } else { code });
-        let listener = self.listener.clone();
-        self.all.requests.get_or_create(&RequestLabels { inbound, outcome, code, listener }).inc();
-    }
-
-    pub(crate) fn first_success(&self, after: Duration) {
-        self.seconds.observe(after.as_secs_f64());
-        if let Some(count) = self.all.totals.latency.get(LatencyBuckets::bucket_of(after)) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-
-    pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {
-        self.all.attempts.get_or_create(&AttemptLabels { result, code, listener: self.listener.clone() }).inc();
-    }
-
-    pub(crate) fn hedge(&self, granted: bool) {
-        let result = if granted { "started" } else { "denied" };
-        self.all.hedges.get_or_create(&Hedge { result, listener: self.listener.clone() }).inc();
-    }
-
-    pub(crate) fn recent_error(&self, error: RecentError) {
-        let mut errors = self.all.totals.recent_errors.lock();
-        if errors.len() >= MAX_RECENT_ERRORS {
-            errors.pop_front();
-        }
-        errors.push_back(error);
-    }
-
-    /// A datagram moved, `up` or `down`.
-    pub(crate) fn datagram(&self, direction: &'static str) {
-        self.all.datagrams.get_or_create(&Direction { direction, listener: self.listener.clone() }).inc();
-    }
-
-    /// A datagram was dropped.
-    pub(crate) fn dropped(&self, reason: &'static str) {
-        self.all.dropped.get_or_create(&Reason { reason, listener: self.listener.clone() }).inc();
-    }
-
-    pub(crate) fn rejected(&self, code: &'static str) {
-        self.all.rejected.get_or_create(&Code { code, listener: self.listener.clone() }).inc();
-    }
-}
-
-/// Raises a gauge as long as it lives.
-#[derive(Debug)]
-pub(crate) struct GaugeGuard(Gauge);
-
-impl GaugeGuard {
-    pub(crate) fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for GaugeGuard {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

@@ -7,11 +7,15 @@ use hezar_engine::Clock;
 use crate::{Connections, Refusal, Usage, access::LogLimit};
 
 mod access_log;
+mod labels;
+mod listener_metrics;
 mod metrics;
+mod totals;
 
 pub(crate) use access_log::{AccessLogEntry, InboundKind};
-pub(crate) use metrics::{GaugeGuard, ListenerMetrics};
-pub use metrics::{Metrics, RecentError, Traffic};
+pub(crate) use listener_metrics::{GaugeGuard, ListenerMetrics};
+pub use metrics::Metrics;
+pub use totals::{RecentError, Traffic};
 
 /// Where one listener tells what happens at it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod demands;
 mod follow_up;
+mod pass;
 mod probe;
 mod results;
 mod tampering;
@@ -87,6 +88,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
+    /// A runner that works until it is cancelled.
     pub(crate) fn endless(context: Arc<ProbeContext>) -> Self {
         let now = context.clock.now();
         let config = &context.config;
@@ -117,10 +119,6 @@ impl Runner {
         }
     }
 
-    pub(crate) fn once(context: Arc<ProbeContext>) -> Self {
-        Self { pass: Some(Progress::default()), ..Self::endless(context) }
-    }
-
     /// Works until cancelled.
     pub(crate) async fn run(mut self, cancel: &CancellationToken) {
         let context = Arc::clone(&self.context);
@@ -148,51 +146,6 @@ impl Runner {
         while demands.try_recv().is_ok() {}
         self.tasks.shutdown().await;
         self.context.metrics.running.set(0);
-    }
-
-    /// Works through all the nodes once.
-    pub(crate) async fn sweep(
-        mut self,
-        cancel: &CancellationToken,
-        mut progress: impl FnMut(&Progress) + Send,
-    ) -> Progress {
-        self.fill();
-        let total = self.schedule.len();
-        if let Some(pass) = &mut self.pass {
-            pass.total = total;
-        }
-        while !(self.schedule.is_empty() && self.running.is_empty()) {
-            self.start();
-            let pause = self.pause();
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                Some(done) = self.tasks.join_next_with_id() => self.collect(done),
-                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            }
-            if let Some(pass) = &self.pass {
-                progress(pass);
-            }
-        }
-        self.conclude(cancel).await;
-        self.tasks.shutdown().await;
-        self.context.metrics.running.set(0);
-        self.pass.unwrap_or_default()
-    }
-
-    /// Decides about what the guard still holds at the end of a pass.
-    async fn conclude(&mut self, cancel: &CancellationToken) {
-        if self.guard.held() == 0 || cancel.is_cancelled() {
-            return;
-        }
-        let (before, now) = (self.guard.state(), self.now());
-        let freed = if self.context.controls.possible() {
-            let found = run_control_checks(&self.context).await;
-            self.guard.control(found, now)
-        } else {
-            self.guard.conclude(now)
-        };
-        self.settle(before, freed, now);
     }
 
     /// Takes all the nodes of the pool into the schedule.

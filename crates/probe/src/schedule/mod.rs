@@ -1,21 +1,20 @@
 //! Which node is probed next, and when: no task and no timer per node, and no clock of its own.
 
+mod expedite;
+mod ready_queues;
 mod saved_probes;
 mod table;
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use hezar_core::{NodeId, ServerKey, Timestamp};
 use hezar_pool::State;
 
 use crate::{
     host_limits::{HostLimits, HostResponse},
-    intervals::{Intervals, NodeHealth, fraction},
+    intervals::{Intervals, NodeHealth},
 };
+use ready_queues::{ReadyNode, ReadyQueues};
 use saved_probes::SavedProbes;
 use table::{NodeTable, ScheduledNode, Slot};
 
@@ -30,19 +29,6 @@ pub enum ProbeEnd {
     Retry,
 }
 
-/// The order of urgency among nodes whose time has come.
-const RANKS: usize = 5;
-
-const fn rank(entry: &ScheduledNode) -> usize {
-    match entry.state {
-        _ if entry.demanded => 0,
-        State::Healthy => 1,
-        State::Suspect => 2,
-        State::New => 3,
-        State::Dead => 4,
-    }
-}
-
 /// The schedule. Nodes that somebody asked for go first, then healthy nodes, then suspects, new ones and dead ones; a node
 /// that has waited for a whole interval gets every second turn, so that nobody starves.
 #[derive(Debug)]
@@ -51,14 +37,13 @@ pub struct Schedule {
     entries: NodeTable,
     /// Nodes whose time has not come, the earliest on top. An item whose stamp is not the entry's is stale.
     waiting: BinaryHeap<Reverse<(Timestamp, u32, Slot)>>,
-    /// Nodes whose time has come, by rank.
-    ready: [VecDeque<ReadyNode>; RANKS],
+    /// Nodes whose time has come.
+    ready: ReadyQueues,
     /// The hosts, with the nodes whose time has come and that wait for their host.
     servers: HostLimits<ReadyNode>,
     running: usize,
     /// The last number given to a place in a queue. It wraps: nothing stays in a queue for four billion of them.
     stamps: u32,
-    turn: bool,
     saved: SavedProbes,
     /// Whether few nodes work.
     scarce: bool,
@@ -66,33 +51,10 @@ pub struct Schedule {
     planned: Vec<(NodeId, Timestamp)>,
 }
 
-/// The room that an empty queue keeps.
-const QUEUE_ROOM: usize = 64;
 /// The pause of a dead node that may be back, as a share of an interval, while saved probes last.
 const SAVED_PAUSE: f32 = 0.4;
 /// With fewer routable nodes than this, nodes that flap are probed as often as others: they are a good part of what there is.
 const SCARCE: usize = 32;
-
-/// A place in a queue. A million nodes may be due at once.
-#[derive(Clone, Copy, Debug)]
-struct ReadyNode {
-    slot: Slot,
-    stamp: u32,
-    /// The host for which it has waited already; key 0 = none.
-    host: ServerKey,
-}
-
-const _: () = assert!(size_of::<ReadyNode>() <= 16);
-
-impl ReadyNode {
-    const fn new(slot: Slot, stamp: u32) -> Self {
-        Self { slot, stamp, host: ServerKey(0) }
-    }
-
-    fn waited_for(self) -> Option<ServerKey> {
-        Some(self.host).filter(|host| host.0 != 0)
-    }
-}
 
 impl Schedule {
     /// An empty schedule.
@@ -103,10 +65,9 @@ impl Schedule {
             intervals,
             entries: NodeTable::default(),
             waiting: BinaryHeap::new(),
-            ready: std::array::from_fn(|_| VecDeque::new()),
+            ready: ReadyQueues::default(),
             running: 0,
             stamps: 0,
-            turn: false,
             saved: SavedProbes::default(),
             scarce: false,
             planned: Vec::new(),
@@ -153,16 +114,6 @@ impl Schedule {
     #[must_use]
     pub fn run_of(&self, id: NodeId) -> Option<u32> {
         self.entries.get(id).filter(|entry| entry.running).map(|entry| entry.stamp)
-    }
-
-    /// Makes a node due now and the first in line, unless its probe runs already; says whether it is in the schedule.
-    pub fn demand(&mut self, id: NodeId, now: Timestamp) -> bool {
-        let Some(slot) = self.entries.slot_of(id) else { return false };
-        if let Some(entry) = self.entries.at_mut(slot).filter(|entry| !entry.running) {
-            entry.demanded = true;
-            self.queue(slot, None, now);
-        }
-        true
     }
 
     /// The last failure of a node's present streak that a probe saw.
@@ -223,7 +174,7 @@ impl Schedule {
     ) -> Option<NodeId> {
         self.wake(now);
         loop {
-            let ready = self.pop(now)?;
+            let ready = self.ready.pop(&self.entries, now, self.intervals.interval)?;
             let Some(entry) = self.entries.at_mut(ready.slot).filter(|e| e.stamp == ready.stamp && !e.running) else {
                 // It has left its place since it was let go: the next one that waits for the same host has its turn.
                 if let Some(host) = ready.waited_for() {
@@ -303,54 +254,6 @@ impl Schedule {
         if self.saved.try_take(1.0 - sooner.div_duration_f32(pause)) { sooner } else { pause }
     }
 
-    /// Brings forward the dead nodes that `fits` names: after a time without any working node the first success says
-    /// that the others may be back too. They are spread over one interval.
-    pub fn expedite_dead(&mut self, now: Timestamp, fits: impl Fn(NodeId) -> bool, mut random: impl FnMut() -> u64) {
-        let dead = self.entries.iter().filter(|(_, entry)| !entry.running && entry.state == State::Dead);
-        let dead: Vec<_> = dead.filter(|(_, entry)| fits(entry.id)).map(|(slot, _)| slot).collect();
-        for slot in dead {
-            let within = self.intervals.interval.mul_f32(fraction(random()));
-            self.queue(slot, Some(now.after(within)), now);
-        }
-    }
-
-    /// Brings a dead node forward because somebody says that it works: it is looked at within one interval.
-    pub fn expedite_one(&mut self, id: NodeId, now: Timestamp, random: u64) {
-        let soon = now.after(self.intervals.interval.mul_f32(fraction(random)));
-        let Some(slot) = self.entries.slot_of(id) else { return };
-        let waits = |entry: &ScheduledNode| !entry.running && entry.state == State::Dead && entry.due > soon;
-        if self.entries.at(slot).is_some_and(waits) {
-            self.queue(slot, Some(soon), now);
-        }
-    }
-
-    /// Brings forward the nodes whose last probe proved nothing: now it will. They are spread a little.
-    pub fn expedite_undecided(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) {
-        let within = self.intervals.suspect.min(self.intervals.interval) / 4;
-        let mut unproven = Vec::new();
-        for (slot, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.misses > 0) {
-            entry.misses = 0;
-            if !entry.running {
-                unproven.push(slot);
-            }
-        }
-        for slot in unproven {
-            self.queue(slot, Some(now.after(within.mul_f32(fraction(random())))), now);
-        }
-    }
-
-    /// Makes the next `count` nodes due whose pause would end first.
-    pub fn advance(&mut self, count: usize, now: Timestamp) {
-        let mut left = count;
-        while left > 0 {
-            let Some(Reverse((_, stamp, slot))) = self.waiting.pop() else { return };
-            if self.entries.at(slot).is_some_and(|entry| entry.stamp == stamp) {
-                self.queue(slot, None, now);
-                left -= 1;
-            }
-        }
-    }
-
     /// Takes the times at which nodes are due, as far as they changed since the last call; later ones count.
     pub fn take_planned(&mut self) -> Vec<(NodeId, Timestamp)> {
         std::mem::take(&mut self.planned)
@@ -360,7 +263,7 @@ impl Schedule {
     /// node was added.
     #[must_use]
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.ready.iter().any(|queue| !queue.is_empty()) {
+        if !self.ready.is_empty() {
             return Some(now);
         }
         let waiting = self.waiting.peek().map(|Reverse((due, ..))| *due);
@@ -378,7 +281,7 @@ impl Schedule {
         self.planned.push((entry.id, entry.due));
         match due {
             Some(due) if due > now => self.waiting.push(Reverse((due, self.stamps, slot))),
-            _ => self.ready[rank(entry)].push_back(ReadyNode::new(slot, self.stamps)),
+            _ => self.ready.push_back(entry, ReadyNode::new(slot, self.stamps)),
         }
     }
 
@@ -393,34 +296,9 @@ impl Schedule {
             }
             self.waiting.pop();
             if let Some(entry) = self.entries.at(slot).filter(|entry| entry.stamp == stamp) {
-                self.ready[rank(entry)].push_back(ReadyNode::new(slot, stamp));
+                self.ready.push_back(entry, ReadyNode::new(slot, stamp));
             }
         }
-    }
-
-    fn pop(&mut self, now: Timestamp) -> Option<ReadyNode> {
-        self.turn = !self.turn;
-        let overdue = if self.turn { self.longest_overdue(now) } else { None };
-        let rank = overdue.or_else(|| self.ready.iter().position(|queue| !queue.is_empty()))?;
-        let queue = self.ready.get_mut(rank)?;
-        let popped = queue.pop_front();
-        if queue.is_empty() {
-            // After a large change the room is given back.
-            queue.shrink_to(QUEUE_ROOM);
-        }
-        popped
-    }
-
-    /// The rank whose first node has waited longest, if that is more than an interval. A place that its node has left counts as the
-    /// oldest, so that it does not hide those behind it.
-    fn longest_overdue(&self, now: Timestamp) -> Option<usize> {
-        let since = |ready: &ReadyNode| {
-            let entry = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp);
-            entry.map_or(Timestamp(0), |entry| entry.due)
-        };
-        let fronts = self.ready.iter().enumerate().filter_map(|(rank, queue)| Some((since(queue.front()?), rank)));
-        let overdue = fronts.filter(|(since, _)| now.since(*since) > self.intervals.interval);
-        overdue.min().map(|(_, rank)| rank)
     }
 
     /// A probe to this server is over: one that waited for it may go.
@@ -437,7 +315,7 @@ impl Schedule {
     fn unpark(&mut self, host: ServerKey) {
         while let Some(ready) = self.servers.next_parked(host) {
             if let Some(entry) = self.entries.at(ready.slot).filter(|entry| entry.stamp == ready.stamp) {
-                self.ready[rank(entry)].push_front(ReadyNode { host, ..ready });
+                self.ready.push_front(entry, ReadyNode { host, ..ready });
                 return;
             }
         }

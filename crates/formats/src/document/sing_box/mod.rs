@@ -1,5 +1,7 @@
 //! sing-box: the entries of `outbounds` and `endpoints`.
 
+mod carrier;
+mod outbound;
 mod profile;
 pub(super) mod read;
 pub(super) mod shadow_tls;

@@ -10,6 +10,7 @@ mod datagram;
 mod gate;
 mod io;
 mod layer;
+mod response_decoder;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -17,5 +18,5 @@ mod traffic;
 mod wire;
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::stream::read_vision_answer;
+pub(crate) use self::response_decoder::read_vision_answer;
 pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};

@@ -1,4 +1,4 @@
-//! The stream: blocks first, then bare payload inside the layer or outside it, each direction on its own.
+//! A VLESS stream with Vision: blocks first, then bare payload inside the layer or outside it, each direction on its own.
 
 use std::{
     io,
@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::{
     io::Layers,
     layer::{Layer, Writer},
+    response_decoder::ResponseDecoder,
     traffic::{Traffic, Verdict},
-    wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
+    wire::{Command, MOST_CONTENT, pad},
 };
 use crate::{
     Cause, Stream,
@@ -31,29 +32,17 @@ use crate::{
 /// The most payload that is taken at once while it is padded.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
-/// How our direction is written.
+/// How far our direction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writing {
+enum WritePhase {
+    /// Payload is packed into blocks.
     Blocks,
+    /// Payload goes into the layer as it is.
     Bare,
     /// The last block is on its way through the layer.
     Leaving,
+    /// Payload goes to the socket as it is.
     Raw,
-}
-
-/// How the server's direction is read.
-#[derive(Debug)]
-enum Reading {
-    /// The answer's header: the version, the length of the addons, the addons.
-    Version,
-    AddonsLength,
-    Addons(usize),
-    Blocks(Unpadding),
-    Bare,
-    /// This much of the last record inside the layer is payload.
-    Leaving(usize),
-    Raw,
-    Failed,
 }
 
 /// One VLESS stream with Vision.
@@ -63,10 +52,10 @@ pub(in super::super) struct VisionStream {
     request: Vec<u8>,
     first: FirstWrite,
     write_buffer: WriteBuffer,
-    writing: Writing,
+    write_phase: WritePhase,
     /// Whether our side has ended: the layer itself would still take bytes, and the server would read them.
     ended: bool,
-    reading: Reading,
+    decoder: ResponseDecoder,
     traffic: Traffic,
     hand_overs: Arc<HandOverCounter>,
 }
@@ -85,16 +74,16 @@ impl VisionStream {
             request,
             first: FirstWrite::new(),
             write_buffer: WriteBuffer::default(),
-            writing: Writing::Blocks,
+            write_phase: WritePhase::Blocks,
             ended: false,
-            reading: Reading::Version,
+            decoder: ResponseDecoder::Version,
             traffic: Traffic::new(),
             hand_overs,
         }
     }
 
-    /// Moves payload into blocks in the write_buffer. Returns how much.
-    fn put(&mut self, payload: &[u8]) -> usize {
+    /// Packs payload into blocks in the write buffer, and returns how much of it was taken.
+    fn pack(&mut self, payload: &[u8]) -> usize {
         let payload = payload.get(..payload.len().min(MOST_AT_ONCE)).unwrap_or_default();
         let verdict = if payload.is_empty() { Verdict::Pad } else { self.traffic.see_up(payload) };
         let (last, payload) = match verdict {
@@ -119,35 +108,36 @@ impl VisionStream {
                 break;
             }
         }
-        self.writing = match last {
-            Command::Continue => Writing::Blocks,
-            Command::End => Writing::Bare,
-            Command::Direct => Writing::Leaving,
+        self.write_phase = match last {
+            Command::Continue => WritePhase::Blocks,
+            Command::End => WritePhase::Bare,
+            Command::Direct => WritePhase::Leaving,
         };
         payload.len()
     }
 
-    /// Writes the write_buffer out; after the last block our direction leaves the layer.
+    /// Writes the write buffer out; after the last block our direction leaves the layer.
     fn poll_blocks(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.layers.poll_drain(&mut self.write_buffer, cx))?;
-        if self.writing == Writing::Leaving {
+        if self.write_phase == WritePhase::Leaving {
             ready!(self.layers.inside().poll_flush(cx))?;
-            self.writing = Writing::Raw;
+            self.write_phase = WritePhase::Raw;
             self.hand_overs.count_sending();
             self.leave();
         }
         Poll::Ready(Ok(()))
     }
 
+    /// Lets the layer go when both directions have left it.
     fn leave(&mut self) {
-        if self.writing == Writing::Raw && matches!(self.reading, Reading::Raw) {
+        if self.write_phase == WritePhase::Raw && matches!(self.decoder, ResponseDecoder::Raw) {
             self.layers.leave();
         }
     }
 
     /// The writer that our direction uses now. Blocks must be out.
     fn writer(&mut self) -> Writer<'_> {
-        if self.writing == Writing::Raw { self.layers.outside() } else { self.layers.inside() }
+        if self.write_phase == WritePhase::Raw { self.layers.outside() } else { self.layers.inside() }
     }
 
     /// The reading half's share of the work on the request.
@@ -155,7 +145,7 @@ impl VisionStream {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
             ReaderTask::Send => {
-                self.put(&[]);
+                self.pack(&[]);
             }
             ReaderTask::Drive => {}
         }
@@ -169,12 +159,12 @@ impl VisionStream {
     fn poll_payload(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
-            match self.reading {
-                Reading::Raw if buf.filled().len() > before => return Poll::Ready(Ok(())),
-                Reading::Raw => return self.layers.poll_read_raw(cx, buf),
-                Reading::Failed => return Poll::Ready(Err(Cause::Closed.into())),
-                Reading::Leaving(0) => {
-                    self.reading = Reading::Raw;
+            match self.decoder {
+                ResponseDecoder::Raw if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                ResponseDecoder::Raw => return self.layers.poll_read_raw(cx, buf),
+                ResponseDecoder::Failed => return Poll::Ready(Err(Cause::Closed.into())),
+                ResponseDecoder::Leaving(0) => {
+                    self.decoder = ResponseDecoder::Raw;
                     self.hand_overs.count_receiving();
                     self.leave();
                     continue;
@@ -188,98 +178,16 @@ impl VisionStream {
                 _ if given => return Poll::Ready(Ok(())),
                 other => {
                     ready!(other)?;
-                    return Poll::Ready(self.reading.at_end());
+                    return Poll::Ready(self.decoder.at_end());
                 }
             };
-            let used = self.reading.digest(chunk, buf, self.id, &mut self.traffic)?;
+            let used = self.decoder.read(chunk, buf, self.id, &mut self.traffic)?;
             self.layers.consume(used);
             if buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
     }
-}
-
-impl Reading {
-    /// Takes what it can from the chunk: payload goes to `out`. Returns how many bytes are used up.
-    fn digest(&mut self, chunk: &[u8], out: &mut ReadBuf<'_>, id: Uuid, traffic: &mut Traffic) -> Result<usize, Cause> {
-        let mut used = 0;
-        loop {
-            let rest = chunk.get(used..).unwrap_or_default();
-            match self {
-                Self::Version | Self::AddonsLength | Self::Addons(1..) if rest.is_empty() => return Ok(used),
-                Self::Version if rest.first() != Some(&0) => {
-                    return Err(Cause::Protocol("the answer is not VLESS version 0"));
-                }
-                Self::Version => {
-                    *self = Self::AddonsLength;
-                    used += 1;
-                }
-                Self::AddonsLength => {
-                    *self = Self::Addons(rest.first().map_or(0, |&length| usize::from(length)));
-                    used += 1;
-                }
-                Self::Addons(0) => *self = Self::Blocks(Unpadding::new(id)),
-                Self::Addons(left) => {
-                    let length = rest.len().min(*left);
-                    *left -= length;
-                    used += length;
-                }
-                Self::Blocks(blocks) => match blocks.step(rest)? {
-                    Step::More => return Ok(used),
-                    Step::Skip(length) => used += length,
-                    Step::Content(_) if out.remaining() == 0 => return Ok(used),
-                    Step::Content(most) => {
-                        let length = most.min(out.remaining());
-                        let piece = rest.get(..length).unwrap_or_default();
-                        traffic.see_down(piece);
-                        out.put_slice(piece);
-                        blocks.taken(length);
-                        used += length;
-                    }
-                    Step::Over(Command::Direct) => *self = Self::Leaving(rest.len()),
-                    Step::Over(_) => *self = Self::Bare,
-                },
-                Self::Bare | Self::Leaving(_) => {
-                    let length = rest.len().min(out.remaining());
-                    out.put_slice(rest.get(..length).unwrap_or_default());
-                    if let Self::Leaving(left) = self {
-                        *left = left.saturating_sub(length);
-                    }
-                    return Ok(used + length);
-                }
-                Self::Raw | Self::Failed => return Ok(used),
-            }
-        }
-    }
-
-    /// What the end of the stream means here.
-    fn at_end(&self) -> io::Result<()> {
-        match self {
-            Self::Version | Self::AddonsLength | Self::Addons(_) => Err(Cause::Closed.into()),
-            Self::Blocks(blocks) if !blocks.between() => Err(Cause::Closed.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Reads an answer in records of `piece` bytes. Gives the payload's length, if all is well.
-#[cfg(feature = "fuzzing")]
-pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
-    let (mut reading, mut traffic, mut length) = (Reading::Version, Traffic::new(), 0);
-    for mut rest in bytes.chunks(piece.max(1)) {
-        while !rest.is_empty() {
-            if let Reading::Raw | Reading::Leaving(0) = reading {
-                return Some(length);
-            }
-            let mut room = [0; 100];
-            let mut room = ReadBuf::new(&mut room);
-            let used = reading.digest(rest, &mut room, Uuid::nil(), &mut traffic).ok()?;
-            length += room.filled().len();
-            rest = rest.get(used..).unwrap_or_default();
-        }
-    }
-    reading.at_end().ok().map(|()| length)
 }
 
 #[cfg(test)]
@@ -307,7 +215,7 @@ impl AsyncRead for VisionStream {
             Err(error) => Err(error),
         };
         if result.is_err() {
-            this.reading = Reading::Failed;
+            this.decoder = ResponseDecoder::Failed;
         }
         Poll::Ready(result)
     }
@@ -323,13 +231,13 @@ impl AsyncWrite for VisionStream {
         if !unsent {
             ready!(this.poll_blocks(cx))?;
         }
-        if this.writing != Writing::Blocks {
+        if this.write_phase != WritePhase::Blocks {
             return this.writer().poll_write(cx, buf);
         }
         if buf.is_empty() && !unsent {
             return Poll::Ready(Ok(0));
         }
-        let taken = this.put(buf);
+        let taken = this.pack(buf);
         // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
         let _ = this.poll_blocks(cx)?;
         Poll::Ready(Ok(taken))
@@ -340,7 +248,7 @@ impl AsyncWrite for VisionStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.writing == Writing::Raw {
+        if self.write_phase == WritePhase::Raw {
             return self.layers.outside().poll_write_vectored(cx, bufs);
         }
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
@@ -361,7 +269,7 @@ impl AsyncWrite for VisionStream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.writer_acts() {
-            this.put(&[]);
+            this.pack(&[]);
         }
         this.ended = true;
         ready!(this.poll_blocks(cx))?;

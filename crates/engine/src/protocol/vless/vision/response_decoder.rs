@@ -1,0 +1,124 @@
+//! Reads the server's direction: the response header of VLESS, then blocks, then bare payload.
+
+use std::io;
+
+use tokio::io::ReadBuf;
+use uuid::Uuid;
+
+use super::{
+    traffic::Traffic,
+    wire::{Command, Step, Unpadding},
+};
+use crate::Cause;
+
+/// How far the server's direction has come.
+#[derive(Debug)]
+pub(super) enum ResponseDecoder {
+    /// The version comes, the first byte of the response header.
+    Version,
+    /// The length of the addons comes.
+    AddonsLength,
+    /// So many bytes of addons come.
+    Addons(usize),
+    /// Payload comes in blocks.
+    Blocks(Unpadding),
+    /// Payload comes as it is, inside the layer.
+    Bare,
+    /// This much of the last record inside the layer is payload.
+    Leaving(usize),
+    /// Payload comes as it is, from the socket.
+    Raw,
+    /// Something was wrong; nothing more is read.
+    Failed,
+}
+
+impl ResponseDecoder {
+    /// Reads what it can of the chunk and puts payload into `out`. Returns how many bytes of the chunk it has read.
+    ///
+    /// # Errors
+    /// [`Cause::Protocol`] when the bytes are not VLESS, or not Vision.
+    pub(super) fn read(
+        &mut self,
+        chunk: &[u8],
+        out: &mut ReadBuf<'_>,
+        id: Uuid,
+        traffic: &mut Traffic,
+    ) -> Result<usize, Cause> {
+        let mut used = 0;
+        loop {
+            let rest = chunk.get(used..).unwrap_or_default();
+            match self {
+                Self::Version | Self::AddonsLength | Self::Addons(1..) if rest.is_empty() => return Ok(used),
+                Self::Version if rest.first() != Some(&0) => {
+                    return Err(Cause::Protocol("the answer is not VLESS version 0"));
+                }
+                Self::Version => {
+                    *self = Self::AddonsLength;
+                    used += 1;
+                }
+                Self::AddonsLength => {
+                    *self = Self::Addons(rest.first().map_or(0, |&length| usize::from(length)));
+                    used += 1;
+                }
+                Self::Addons(0) => *self = Self::Blocks(Unpadding::new(id)),
+                Self::Addons(left) => {
+                    let length = rest.len().min(*left);
+                    *left -= length;
+                    used += length;
+                }
+                Self::Blocks(blocks) => match blocks.step(rest)? {
+                    Step::More => return Ok(used),
+                    Step::Skip(length) => used += length,
+                    Step::Content(_) if out.remaining() == 0 => return Ok(used),
+                    Step::Content(most) => {
+                        let length = most.min(out.remaining());
+                        let piece = rest.get(..length).unwrap_or_default();
+                        traffic.see_down(piece);
+                        out.put_slice(piece);
+                        blocks.taken(length);
+                        used += length;
+                    }
+                    Step::Over(Command::Direct) => *self = Self::Leaving(rest.len()),
+                    Step::Over(_) => *self = Self::Bare,
+                },
+                Self::Bare | Self::Leaving(_) => {
+                    let length = rest.len().min(out.remaining());
+                    out.put_slice(rest.get(..length).unwrap_or_default());
+                    if let Self::Leaving(left) = self {
+                        *left = left.saturating_sub(length);
+                    }
+                    return Ok(used + length);
+                }
+                Self::Raw | Self::Failed => return Ok(used),
+            }
+        }
+    }
+
+    /// Judges the end of the stream: it is an error while a header or a block is incomplete.
+    pub(super) fn at_end(&self) -> io::Result<()> {
+        match self {
+            Self::Version | Self::AddonsLength | Self::Addons(_) => Err(Cause::Closed.into()),
+            Self::Blocks(blocks) if !blocks.between() => Err(Cause::Closed.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a server's direction in records of `piece` bytes. Returns the length of the payload, or `None` after an error.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
+    let (mut decoder, mut traffic, mut length) = (ResponseDecoder::Version, Traffic::new(), 0);
+    for mut rest in bytes.chunks(piece.max(1)) {
+        while !rest.is_empty() {
+            if let ResponseDecoder::Raw | ResponseDecoder::Leaving(0) = decoder {
+                return Some(length);
+            }
+            let mut room = [0; 100];
+            let mut room = ReadBuf::new(&mut room);
+            let used = decoder.read(rest, &mut room, Uuid::nil(), &mut traffic).ok()?;
+            length += room.filled().len();
+            rest = rest.get(used..).unwrap_or_default();
+        }
+    }
+    decoder.at_end().ok().map(|()| length)
+}

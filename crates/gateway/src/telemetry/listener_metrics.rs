@@ -1,0 +1,110 @@
+//! The counters of one listener, and the gauges that rise while something is open.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use hezar_core::LatencyBuckets;
+use prometheus_client::metrics::{gauge::Gauge, histogram::Histogram};
+
+use super::{
+    labels::{AttemptLabels, DirectionLabels, DropLabels, HedgeLabels, RejectLabels, RequestLabels, UserLabels},
+    metrics::Metrics,
+    totals::RecentError,
+};
+use crate::connections::ByteCounters;
+
+/// The counters of one listener; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerMetrics {
+    pub(super) all: Metrics,
+    pub(super) listener: Arc<str>,
+    pub(super) seconds: Histogram,
+    pub(super) bytes: ByteCounters,
+    pub(crate) tunnels: Gauge,
+    pub(crate) associations: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+impl ListenerMetrics {
+    /// The name of the listener.
+    pub(crate) const fn listener(&self) -> &Arc<str> {
+        &self.listener
+    }
+
+    /// Where the bytes of a connection are counted: for the listener, and for a user that is configured there.
+    pub(crate) fn byte_counters(&self, user: Option<&str>) -> [ByteCounters; 2] {
+        let user = user.map_or_else(ByteCounters::default, |user| {
+            let counter = |direction| {
+                let labels = UserLabels { user: user.into(), direction, listener: self.listener.clone() };
+                self.all.user_bytes.get_or_create(&labels).clone()
+            };
+            ByteCounters { up: counter("up"), down: counter("down") }
+        });
+        [self.bytes.clone(), user]
+    }
+
+    pub(crate) fn request(&self, inbound: &'static str, outcome: &'static str, code: &'static str) {
+        let total = match outcome {
+            "ok" => &self.all.totals.ok,
+            "failed" => &self.all.totals.failed,
+            _ => &self.all.totals.refused,
+        };
+        total.fetch_add(1, Relaxed);
+        self.all.totals.count_code(if outcome == "ok" { "ok" } else { code });
+        let listener = self.listener.clone();
+        self.all.requests.get_or_create(&RequestLabels { inbound, outcome, code, listener }).inc();
+    }
+
+    pub(crate) fn first_success(&self, after: Duration) {
+        self.seconds.observe(after.as_secs_f64());
+        if let Some(count) = self.all.totals.latency.get(LatencyBuckets::bucket_of(after)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn attempt(&self, result: &'static str, code: &'static str) {
+        self.all.attempts.get_or_create(&AttemptLabels { result, code, listener: self.listener.clone() }).inc();
+    }
+
+    pub(crate) fn hedge(&self, granted: bool) {
+        let result = if granted { "started" } else { "denied" };
+        self.all.hedges.get_or_create(&HedgeLabels { result, listener: self.listener.clone() }).inc();
+    }
+
+    pub(crate) fn recent_error(&self, error: RecentError) {
+        self.all.totals.add_recent_error(error);
+    }
+
+    /// A datagram moved, `up` or `down`.
+    pub(crate) fn datagram(&self, direction: &'static str) {
+        self.all.datagrams.get_or_create(&DirectionLabels { direction, listener: self.listener.clone() }).inc();
+    }
+
+    /// A datagram was dropped.
+    pub(crate) fn dropped(&self, reason: &'static str) {
+        self.all.dropped.get_or_create(&DropLabels { reason, listener: self.listener.clone() }).inc();
+    }
+
+    pub(crate) fn rejected(&self, code: &'static str) {
+        self.all.rejected.get_or_create(&RejectLabels { code, listener: self.listener.clone() }).inc();
+    }
+}
+
+/// Raises a gauge as long as it lives.
+#[derive(Debug)]
+pub(crate) struct GaugeGuard(Gauge);
+
+impl GaugeGuard {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GaugeGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
