@@ -53,13 +53,13 @@ pub(crate) fn read(line: &str, default: ListScheme) -> Row {
     }
     let named = fields.iter().take(leading).flat_map(|field| words(field)).find_map(ListScheme::from_name);
     let scheme = named.unwrap_or(default);
-    let mut row = Reading { scheme, endpoints: Vec::new(), rest: Vec::new(), first: leading == 0 };
+    let mut row = RowReader { scheme, endpoints: Vec::new(), rest: Vec::new(), first: leading == 0 };
     let mut words = fields.iter().skip(leading).flat_map(|field| words(field)).take(MAX_WORDS).peekable();
     while let Some(word) = words.next() {
         match row.word(word, words.peek().copied()) {
-            Step::Next => {}
-            Step::Both => drop(words.next()),
-            Step::Stop(row) => return row,
+            WordResult::Next => {}
+            WordResult::Both => drop(words.next()),
+            WordResult::Stop(row) => return row,
         }
     }
     row.end(&fields)
@@ -109,7 +109,7 @@ fn leading_columns(fields: &[&str]) -> usize {
     if fields.iter().take(found).all(|field| label(field)) { found } else { 0 }
 }
 
-struct Reading<'a> {
+struct RowReader<'a> {
     scheme: ListScheme,
     endpoints: Vec<Endpoint>,
     /// What follows the addresses.
@@ -118,47 +118,47 @@ struct Reading<'a> {
     first: bool,
 }
 
-enum Step {
+enum WordResult {
     Next,
     /// The next word belongs to this one.
     Both,
     Stop(Row),
 }
 
-impl<'a> Reading<'a> {
-    fn word(&mut self, word: &'a str, next: Option<&str>) -> Step {
+impl<'a> RowReader<'a> {
+    fn word(&mut self, word: &'a str, next: Option<&str>) -> WordResult {
         if let Some(scheme) = ListScheme::from_name(word.trim_end_matches(':')) {
             self.scheme = scheme;
-            return Step::Next;
+            return WordResult::Next;
         }
         // A column of its own for the port.
         if let Ok(Host::Ip(_)) = Host::new(word) {
             if let Ok(server) = field::server(word, next.unwrap_or_default()) {
                 self.endpoints.push((server, None));
-                return Step::Both;
+                return WordResult::Both;
             }
             if self.endpoints.is_empty() {
-                return Step::Stop(if next.is_none() { Row::Spoilt(RejectCode::BadPort) } else { Row::Prose });
+                return WordResult::Stop(if next.is_none() { Row::Spoilt(RejectCode::BadPort) } else { Row::Prose });
             }
         }
         let names = if self.first { Names::Dotted } else { Names::No };
         if let Some((scheme, endpoint)) = named(word, names) {
             self.scheme = scheme.unwrap_or(self.scheme);
             self.endpoints.push(endpoint);
-            return Step::Next;
+            return WordResult::Next;
         }
         if !self.endpoints.is_empty() {
             self.rest.push(word);
-            return Step::Next;
+            return WordResult::Next;
         }
         if let Some(code) = spoilt(word) {
-            return Step::Stop(Row::Spoilt(code));
+            return WordResult::Stop(Row::Spoilt(code));
         }
         if !may_lead(word) {
-            return Step::Stop(Row::Prose);
+            return WordResult::Stop(Row::Prose);
         }
         self.first &= !word.contains(|c: char| c.is_ascii_alphabetic());
-        Step::Next
+        WordResult::Next
     }
 
     fn end(mut self, fields: &[&str]) -> Row {

@@ -65,17 +65,17 @@ pub(crate) fn unsendable(why: &'static str) -> io::Error {
 /// The association over a stream.
 pub(crate) struct Packets<C> {
     codec: Mutex<C>,
-    reading: Mutex<Reading>,
-    writing: Mutex<Writing>,
+    receiving: Mutex<Receiving>,
+    sending: Mutex<Sending>,
 }
 
-struct Reading {
+struct Receiving {
     io: ReadHalf<BoxStream>,
     read_buffer: ReadBuffer,
     over: bool,
 }
 
-struct Writing {
+struct Sending {
     io: WriteHalf<BoxStream>,
     write_buffer: WriteBuffer,
 }
@@ -86,18 +86,18 @@ impl<C: PacketCodec> Packets<C> {
         let (reader, writer) = split(io);
         Self {
             codec: Mutex::new(codec),
-            reading: Mutex::new(Reading { io: reader, read_buffer: ReadBuffer::default(), over: false }),
-            writing: Mutex::new(Writing { io: writer, write_buffer: WriteBuffer::default() }),
+            receiving: Mutex::new(Receiving { io: reader, read_buffer: ReadBuffer::default(), over: false }),
+            sending: Mutex::new(Sending { io: writer, write_buffer: WriteBuffer::default() }),
         }
     }
 
     fn poll_receive(
         &self,
-        reading: &mut Reading,
+        receiving: &mut Receiving,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<(usize, Target), Cause>> {
-        let Reading { io, read_buffer, over } = reading;
+        let Receiving { io, read_buffer, over } = receiving;
         if *over {
             return Poll::Ready(Err(Cause::Closed));
         }
@@ -123,24 +123,24 @@ impl<C: PacketCodec> Packets<C> {
 
 impl<C: PacketCodec> Datagram for Packets<C> {
     fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
-        let mut writing = self.writing.lock();
-        let Writing { io, write_buffer } = &mut *writing;
+        let mut sending = self.sending.lock();
+        let Sending { io, write_buffer } = &mut *sending;
         // The frames before go first, so that at most one waits in the buffer and none is ever cut.
         ready!(write_buffer.poll_drain(io, cx))?;
         Poll::Ready(self.codec.lock().put(payload, target, write_buffer.buffer()))
     }
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut writing = self.writing.lock();
-        let Writing { io, write_buffer } = &mut *writing;
+        let mut sending = self.sending.lock();
+        let Sending { io, write_buffer } = &mut *sending;
         ready!(write_buffer.poll_drain(io, cx))?;
         Pin::new(io).poll_flush(cx)
     }
 
     fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
-        let mut reading = self.reading.lock();
-        let result = ready!(self.poll_receive(&mut reading, cx, buffer));
-        reading.over |= result.is_err();
+        let mut receiving = self.receiving.lock();
+        let result = ready!(self.poll_receive(&mut receiving, cx, buffer));
+        receiving.over |= result.is_err();
         Poll::Ready(Ok(result?))
     }
 }

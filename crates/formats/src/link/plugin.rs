@@ -13,14 +13,14 @@ const MAX_OPTIONS: usize = 64;
 
 /// What a link says about a plugin.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct PluginParameters {
     pub(super) plugin: Option<Plugin>,
     /// The plugin's own server, which the client dials instead of the Shadowsocks server.
     pub(super) server: Option<Target>,
 }
 
 /// Reads the plugin from a link's parameters.
-pub(super) fn read(query: &Query<'_>) -> Found {
+pub(super) fn read(query: &Query<'_>) -> PluginParameters {
     let text = query.get(&["plugin"]);
     if !text.is_empty() {
         return sip002(text);
@@ -31,11 +31,11 @@ pub(super) fn read(query: &Query<'_>) -> Found {
             return json(if key == "shadowtls" { "shadow-tls" } else { "v2ray-plugin" }, text).unwrap_or_default();
         }
     }
-    Found { plugin: websocket(query), server: None }
+    PluginParameters { plugin: websocket(query), server: None }
 }
 
 /// `name;key=value;word`, with `\` in front of a literal `;`, `=` or `\`.
-fn sip002(text: &str) -> Found {
+fn sip002(text: &str) -> PluginParameters {
     let (name, rest) = text.split_once(';').unwrap_or((text, ""));
     // Some publishers put an object in place of the options.
     if rest.trim_start().starts_with('{')
@@ -46,18 +46,18 @@ fn sip002(text: &str) -> Found {
     // The name ends where SIP003's options begin, so it is read as the first of them.
     let mut options = field::plugin_options(text);
     if options.is_empty() {
-        return Found::default();
+        return PluginParameters::default();
     }
     let (name, _) = options.remove(0);
     let name = field::plugin_name(&name);
     options.truncate(MAX_OPTIONS);
     field::plugin_words(&name, &mut options);
     let plugin = (name.as_ref() != "none").then_some(Plugin { name, options });
-    Found { plugin, server: None }
+    PluginParameters { plugin, server: None }
 }
 
 /// An object in JSON, plain or in base64: true is a bare word, false and empty are left out.
-fn json(name: &str, text: &str) -> Option<Found> {
+fn json(name: &str, text: &str) -> Option<PluginParameters> {
     let decoded = if text.trim_start().starts_with('{') { None } else { field::base64_text(text) };
     let object = vmess::read_object(decoded.as_deref().unwrap_or(text))?;
     let server = uri::server(object.get(&["address"]), object.get(&["port"])).ok();
@@ -75,7 +75,7 @@ fn json(name: &str, text: &str) -> Option<Found> {
         !["address", "port"].contains(key) && (!matches!(value, "" | "false") || (*key == "mux" && value == "false"))
     };
     let options = object.keys().filter(own).take(MAX_OPTIONS).map(option).collect();
-    Some(Found { plugin: Some(Plugin { name: field::plugin_name(name), options }), server })
+    Some(PluginParameters { plugin: Some(Plugin { name: field::plugin_name(name), options }), server })
 }
 
 /// v2rayN writes Shadowsocks over WebSocket with the keys of VLESS; on the wire that is v2ray-plugin without mux.

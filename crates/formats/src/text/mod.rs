@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 
 use hezar_core::{Label, NodeSpec, Outbound};
-use rows::{Found, Rows};
+use rows::{RowResult, Rows};
 
 use crate::{
     Hints, LinkReader, Parsed, RejectCode,
@@ -245,7 +245,7 @@ impl<'h> Reader<'h> {
     }
 
     /// One link; white space inside base64 stands for a line end or a `+`.
-    fn link(&mut self, link: &scan::Found<'_>) -> Result<(NodeSpec, Label), RejectCode> {
+    fn link(&mut self, link: &scan::LinkSpan<'_>) -> Result<(NodeSpec, Label), RejectCode> {
         let result = self.links.read(link.text).or_else(|code| self.in_column(link).ok_or(code));
         if result.is_ok() || link.whole == link.text || !link.scheme.is_some_and(Scheme::is_often_base64) {
             return result;
@@ -255,7 +255,7 @@ impl<'h> Reader<'h> {
     }
 
     /// The link of a table in front of its other columns.
-    fn in_column(&mut self, link: &scan::Found<'_>) -> Option<(NodeSpec, Label)> {
+    fn in_column(&mut self, link: &scan::LinkSpan<'_>) -> Option<(NodeSpec, Label)> {
         if !matches!(link.scheme, Some(Scheme::Http | Scheme::Https | Scheme::Socks(_) | Scheme::SocksTls(_))) {
             return None;
         }
@@ -283,7 +283,7 @@ impl<'h> Reader<'h> {
             self.answer(rows.take(number, line, nodes), line, number, dress);
         } else {
             rows.prose();
-            self.answer(Found::Refused(RejectCode::NotALink), line, number, dress);
+            self.answer(RowResult::Refused(RejectCode::NotALink), line, number, dress);
         }
     }
 
@@ -294,8 +294,8 @@ impl<'h> Reader<'h> {
     }
 
     /// Prose between links is no error where there is markup.
-    fn answer(&mut self, found: Found, line: &str, number: usize, dress: Dress) {
-        if let Found::Refused(code) = found
+    fn answer(&mut self, found: RowResult, line: &str, number: usize, dress: Dress) {
+        if let RowResult::Refused(code) = found
             && !dress.any()
         {
             self.parsed.refuse(number, line, code);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a line gave.
-pub(super) enum Found {
+pub(super) enum RowResult {
     /// Its nodes wait until it is known whether the text is a list.
     Pending,
     /// Nothing at all.
@@ -46,7 +46,7 @@ impl<'t> Rows<'t> {
     }
 
     /// Reads a line, or a piece of one; `text` is what a refusal would show.
-    pub(super) fn read(&mut self, number: usize, line: &str, text: &'t str) -> Found {
+    pub(super) fn read(&mut self, number: usize, line: &str, text: &'t str) -> RowResult {
         let table = line.contains(CELL);
         let unnamed = |nodes: Vec<NodeSpec>| nodes.into_iter().map(|node| (node, Label::default())).collect();
         if let Some(nodes) = self.columns.and_then(|columns| columns.read(line, self.default)) {
@@ -57,34 +57,34 @@ impl<'t> Rows<'t> {
                 self.table |= table;
                 self.take(number, text, unnamed(nodes))
             }
-            Row::Spoilt(code) => Found::Refused(code),
-            Row::Blank => Found::Nothing,
+            Row::Spoilt(code) => RowResult::Refused(code),
+            Row::Blank => RowResult::Nothing,
             Row::Heading(scheme) => {
                 self.default = scheme;
-                Found::Nothing
+                RowResult::Nothing
             }
             Row::Prose => {
                 if let Some(columns) = Columns::parse(line) {
                     self.columns = Some(columns);
-                    return Found::Nothing;
+                    return RowResult::Nothing;
                 }
                 if columns::is_title(line) {
-                    return Found::Nothing;
+                    return RowResult::Nothing;
                 }
                 self.others += 1;
-                Found::Refused(RejectCode::NotALink)
+                RowResult::Refused(RejectCode::NotALink)
             }
         }
     }
 
     /// Takes the nodes of a row, except addresses in private networks: pages mention them, and they are no public proxies.
-    pub(super) fn take(&mut self, number: usize, text: &'t str, nodes: Vec<(NodeSpec, Label)>) -> Found {
+    pub(super) fn take(&mut self, number: usize, text: &'t str, nodes: Vec<(NodeSpec, Label)>) -> RowResult {
         if self.dress.any() && nodes.iter().any(|(node, _)| is_inside(node) && !has_login(node)) {
             self.others += 1;
-            return Found::Refused(RejectCode::NotALink);
+            return RowResult::Refused(RejectCode::NotALink);
         }
         self.waiting.push(Waiting { number, text, nodes });
-        Found::Pending
+        RowResult::Pending
     }
 
     /// Reads a remark, which may be the heading of rows.

@@ -6,7 +6,7 @@ use crate::link::Scheme;
 
 /// One link found in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found<'a> {
+pub(super) struct LinkSpan<'a> {
     /// From the scheme to where the link ends.
     pub(super) text: &'a str,
     /// The same with the words behind it, which may belong to it.
@@ -28,7 +28,7 @@ struct Start {
 }
 
 /// Every link of a line, in order.
-pub(super) fn links(line: &str) -> Vec<Found<'_>> {
+pub(super) fn links(line: &str) -> Vec<LinkSpan<'_>> {
     let mut starts: Vec<Start> = Vec::new();
     let mut inside = Inside::default();
     for colon in memmem::find_iter(line.as_bytes(), b"://") {
@@ -116,7 +116,7 @@ impl Inside {
     }
 }
 
-fn found<'a>(line: &'a str, start: &Start, end: usize) -> Found<'a> {
+fn found<'a>(line: &'a str, start: &Start, end: usize) -> LinkSpan<'a> {
     let text = &line[start.at..end];
     let text = match line[..start.at].chars().next_back() {
         Some(open) => until_closed(text, open, line),
@@ -128,7 +128,7 @@ fn found<'a>(line: &'a str, start: &Start, end: usize) -> Found<'a> {
         Some((_, _)) => text,
         None => text.trim_end_matches([',', ';', '"', '\'', '|', '\\', '，', '。']),
     };
-    Found { text: without_prose(text).trim_end(), whole: text.trim_end(), at: start.at, scheme: start.scheme }
+    LinkSpan { text: without_prose(text).trim_end(), whole: text.trim_end(), at: start.at, scheme: start.scheme }
 }
 
 /// Cuts at the character that closes the quote or bracket in front of the link.

@@ -81,7 +81,7 @@ struct Ended<E: Exchange> {
 }
 
 /// What happens next.
-enum Step<E: Exchange> {
+enum NextEvent<E: Exchange> {
     Ended(Box<Ended<E>>),
     Connected(Result<Connected, Refusal>),
     Silent(Stall),
@@ -89,7 +89,7 @@ enum Step<E: Exchange> {
 }
 
 /// The nodes that have been asked and have not answered yet.
-struct Asked<'a, E: Exchange> {
+struct OpenExchange<'a, E: Exchange> {
     failover: &'a mut Failover,
     exchange: &'a mut E,
     attempts: Staggered<Box<Ended<E>>>,
@@ -119,7 +119,8 @@ pub(crate) async fn first_answer<E: Exchange>(
 ) -> Result<Winner<E::Answer>, Refusal> {
     let (attempts, wants_node) = (Staggered::new(), first.is_none());
     let (exhausted, overtime, second_best, refused) = Default::default();
-    let mut asked = Asked { failover, exchange, attempts, wants_node, exhausted, overtime, second_best, refused };
+    let mut asked =
+        OpenExchange { failover, exchange, attempts, wants_node, exhausted, overtime, second_best, refused };
     if let Some(connected) = first {
         asked.ask(connected);
     }
@@ -132,32 +133,32 @@ pub(crate) async fn first_answer<E: Exchange>(
     }
 }
 
-impl<E: Exchange> Asked<'_, E> {
+impl<E: Exchange> OpenExchange<'_, E> {
     async fn step(&mut self) -> Result<Option<Winner<E::Answer>>, Refusal> {
         let repeatable = self.exchange.repeatable();
         let deadline = self.failover.deadline();
         let step = tokio::select! {
             biased;
             event = self.attempts.next_event(repeatable && !self.exhausted) => match event {
-                Event::Finished(ended) => Step::Ended(ended),
-                Event::Silent(stall) => Step::Silent(stall),
+                Event::Finished(ended) => NextEvent::Ended(ended),
+                Event::Silent(stall) => NextEvent::Silent(stall),
             },
-            connected = self.failover.connect_next(), if self.wants_node => Step::Connected(connected),
-            () = sleep_until(deadline), if !self.overtime && repeatable => Step::Deadline,
+            connected = self.failover.connect_next(), if self.wants_node => NextEvent::Connected(connected),
+            () = sleep_until(deadline), if !self.overtime && repeatable => NextEvent::Deadline,
         };
         match step {
-            Step::Connected(Ok(connected)) => self.ask(connected),
-            Step::Connected(Err(refusal)) if self.attempts.is_empty() => return Err(refusal),
-            Step::Connected(Err(_)) => (self.wants_node, self.exhausted) = (false, true),
-            Step::Silent(stall) => {
+            NextEvent::Connected(Ok(connected)) => self.ask(connected),
+            NextEvent::Connected(Err(refusal)) if self.attempts.is_empty() => return Err(refusal),
+            NextEvent::Connected(Err(_)) => (self.wants_node, self.exhausted) = (false, true),
+            NextEvent::Silent(stall) => {
                 let has_fresh = self.wants_node || self.attempts.has_fresh_attempt();
                 self.wants_node |= self.failover.wants_another(stall, Stage::Exchange, has_fresh);
             }
-            Step::Deadline if self.exchange.outlives_deadline() && !self.attempts.is_empty() => {
+            NextEvent::Deadline if self.exchange.outlives_deadline() && !self.attempts.is_empty() => {
                 (self.wants_node, self.exhausted, self.overtime) = (false, true, true);
             }
-            Step::Deadline => return Err(self.failover.refusal()),
-            Step::Ended(ended) => return self.finish(*ended),
+            NextEvent::Deadline => return Err(self.failover.refusal()),
+            NextEvent::Ended(ended) => return self.finish(*ended),
         }
         Ok(None)
     }

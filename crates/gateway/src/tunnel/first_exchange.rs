@@ -69,7 +69,7 @@ enum First {
 }
 
 /// What happens while both are listened to.
-enum Step {
+enum NextEvent {
     Node(std::io::Result<usize>),
     Connected(Result<Connected, Refusal>),
     Client(std::io::Result<usize>),
@@ -130,14 +130,14 @@ where
         let time = client_side.since.map_or(idle, |since| since + SETTLE);
         let step = tokio::select! {
             biased;
-            read = read_from_node(connected, spoken) => Step::Node(read),
-            connected = failover.connect_next(), if connected.is_none() => Step::Connected(connected),
-            read = read_some(&mut client_side.client, &mut client_side.heard), if first.is_none() => Step::Client(read),
-            () = sleep_until(time), if first.is_none() => Step::Time,
+            read = read_from_node(connected, spoken) => NextEvent::Node(read),
+            connected = failover.connect_next(), if connected.is_none() => NextEvent::Connected(connected),
+            read = read_some(&mut client_side.client, &mut client_side.heard), if first.is_none() => NextEvent::Client(read),
+            () = sleep_until(time), if first.is_none() => NextEvent::Time,
         };
         match step {
-            Step::Node(Ok(1..)) => first = Some(First::Once),
-            Step::Node(closed) => {
+            NextEvent::Node(Ok(1..)) => first = Some(First::Once),
+            NextEvent::Node(closed) => {
                 let fail = match closed {
                     Ok(_) => AttemptError::new(Stage::Exchange, &Cause::Closed, false),
                     Err(error) => AttemptError::from_stream(Stage::Exchange, &error),
@@ -146,16 +146,16 @@ where
                     failover.failed(report, fail);
                 }
             }
-            Step::Connected(next) => *connected = Some(next.map_err(NotEstablished::Refused)?),
-            Step::Client(Err(_)) if client_side.heard.is_empty() => return Err(NotEstablished::Silent("ok")),
-            Step::Client(Err(_)) => return Err(NotEstablished::Gone),
-            Step::Client(Ok(0)) => {
+            NextEvent::Connected(next) => *connected = Some(next.map_err(NotEstablished::Refused)?),
+            NextEvent::Client(Err(_)) if client_side.heard.is_empty() => return Err(NotEstablished::Silent("ok")),
+            NextEvent::Client(Err(_)) => return Err(NotEstablished::Gone),
+            NextEvent::Client(Ok(0)) => {
                 client_side.ended = true;
                 first = Some(client_side.send_once(config));
             }
-            Step::Client(Ok(_)) => first = client_side.classify(config),
-            Step::Time if client_side.heard.is_empty() => return Err(NotEstablished::Silent("idle")),
-            Step::Time => first = Some(client_side.send_once(config)),
+            NextEvent::Client(Ok(_)) => first = client_side.classify(config),
+            NextEvent::Time if client_side.heard.is_empty() => return Err(NotEstablished::Silent("idle")),
+            NextEvent::Time => first = Some(client_side.send_once(config)),
         }
     }
 }

@@ -26,14 +26,14 @@ const DIRECT_FRESH: Duration = Duration::from_secs(3600);
 const DIRECT_RETRY: Duration = Duration::from_secs(300);
 
 /// When the judge was last asked directly, and what it said.
-type Asked = Option<(Instant, Option<Arc<Baseline>>)>;
+type LastDirectAnswer = Option<(Instant, Option<Arc<Baseline>>)>;
 
 /// A page that echoes the headers of requests. Its body is read up to 64 KiB.
 #[derive(Debug)]
 pub struct Judge {
     request: HttpRequest,
     tls: TlsClients,
-    direct: Mutex<Asked>,
+    direct: Mutex<LastDirectAnswer>,
 }
 
 impl Judge {

@@ -37,7 +37,7 @@ pub(crate) struct Loaded {
 }
 
 /// One node, from one row or from several that have become one node.
-struct Found {
+struct RestoredNode {
     spec: NodeSpec,
     sources: Vec<Listing>,
     row: NodeRow,
@@ -51,7 +51,7 @@ pub(crate) struct Restorer<'a> {
     listings: StoredListings,
     loaded: Loaded,
     /// Nodes whose rows have the id of another build: several of them, and one that is in the pool already, may be one.
-    renamed: BTreeMap<NodeId, Found>,
+    renamed: BTreeMap<NodeId, RestoredNode>,
     /// Nodes that no source lists and whose rows do not say since when: those of older versions.
     undated: Vec<NodeId>,
 }
@@ -136,7 +136,7 @@ impl<'a> Restorer<'a> {
         let stored_id = row.id;
         let sources = self.listings.of_node(stored_id);
         let readable_again = row.unreadable_since.is_some();
-        let found = Found { spec, sources, row: NodeRow { id, unreadable_since: None, ..row } };
+        let found = RestoredNode { spec, sources, row: NodeRow { id, unreadable_since: None, ..row } };
         if id == stored_id {
             if readable_again {
                 self.loaded.repairs.extend(found.repairs());
@@ -154,8 +154,8 @@ impl<'a> Restorer<'a> {
         None
     }
 
-    fn restored(&mut self, found: Found) -> Restored {
-        let Found { spec, sources, row } = found;
+    fn restored(&mut self, found: RestoredNode) -> Restored {
+        let RestoredNode { spec, sources, row } = found;
         if sources.is_empty() && row.record.unlisted_since.is_none() {
             self.undated.push(row.id);
         }
@@ -174,7 +174,7 @@ impl<'a> Restorer<'a> {
             let found = match self.pool.node(id) {
                 Some(node) => {
                     self.pool.apply(PoolChange::Remove(vec![id]), self.now);
-                    let mut known = Found::in_pool(&node);
+                    let mut known = RestoredNode::in_pool(&node);
                     known.absorb(found);
                     known
                 }
@@ -191,7 +191,7 @@ impl<'a> Restorer<'a> {
     }
 }
 
-impl Found {
+impl RestoredNode {
     /// A node that has been restored from a row with its present id.
     fn in_pool(node: &Node<Payload>) -> Self {
         Self { spec: node.spec().clone(), sources: node.sources(), row: nodes::row(node) }

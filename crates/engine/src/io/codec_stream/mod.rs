@@ -25,7 +25,7 @@ use crate::{BoxStream, Cause, Stream, io::copy::pour};
 const BATCH: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum ReadPhase {
     /// No byte seen yet.
     Silent,
     Open,
@@ -40,7 +40,7 @@ pub(crate) struct CodecStream<C> {
     first: FirstWrite,
     read_buffer: ReadBuffer,
     write_buffer: WriteBuffer,
-    reading: Reading,
+    read_phase: ReadPhase,
     /// What the next read fails of: text of the same call came before it.
     failure: Option<io::Error>,
     finished: bool,
@@ -57,7 +57,7 @@ impl<C: Codec> CodecStream<C> {
             first: FirstWrite::new(),
             read_buffer: ReadBuffer::default(),
             write_buffer: WriteBuffer::default(),
-            reading: Reading::Silent,
+            read_phase: ReadPhase::Silent,
             failure: None,
             finished: false,
             is_left: false,
@@ -67,8 +67,8 @@ impl<C: Codec> CodecStream<C> {
     /// Goes on with a connection whose headers are through; `received` came after them.
     pub(crate) fn underway(io: BoxStream, codec: C, received: Vec<u8>) -> Self {
         let mut sealed = Self::new(io, codec);
-        (sealed.first, sealed.read_buffer, sealed.reading) =
-            (FirstWrite::Writer, ReadBuffer::from(received), Reading::Open);
+        (sealed.first, sealed.read_buffer, sealed.read_phase) =
+            (FirstWrite::Writer, ReadBuffer::from(received), ReadPhase::Open);
         sealed
     }
 
@@ -132,7 +132,7 @@ impl<C: Codec> CodecStream<C> {
             Opened::Used(used) => self.read_buffer.consume(used),
             Opened::Held(used, range) => self.read_buffer.hold(used, range),
             Opened::End => {
-                self.reading = Reading::Ended;
+                self.read_phase = ReadPhase::Ended;
                 return Poll::Ready(Ok(false));
             }
             Opened::Need(_) if out.filled().len() > before => return Poll::Ready(Ok(false)),
@@ -140,7 +140,7 @@ impl<C: Codec> CodecStream<C> {
                 if ready!(self.read_buffer.poll_fill(&mut self.io, length, cx))? == 0 {
                     return Poll::Ready(self.at_end().map(|()| false));
                 }
-                self.reading = Reading::Open;
+                self.read_phase = ReadPhase::Open;
             }
         }
         Poll::Ready(Ok(true))
@@ -162,17 +162,17 @@ impl<C: Codec> CodecStream<C> {
         if let Some(failure) = self.failure.take() {
             return Some(self.noted(Err(failure)));
         }
-        match self.reading {
-            Reading::Ended => Some(Ok(())),
-            Reading::Failed => Some(Err(Cause::Closed.into())),
-            Reading::Silent | Reading::Open => None,
+        match self.read_phase {
+            ReadPhase::Ended => Some(Ok(())),
+            ReadPhase::Failed => Some(Err(Cause::Closed.into())),
+            ReadPhase::Silent | ReadPhase::Open => None,
         }
     }
 
     /// Remembers a failure.
     fn noted(&mut self, result: io::Result<()>) -> io::Result<()> {
         if result.is_err() {
-            self.reading = Reading::Failed;
+            self.read_phase = ReadPhase::Failed;
         }
         result
     }
@@ -236,10 +236,10 @@ impl<C: Codec> CodecStream<C> {
     /// The connection ended.
     fn at_end(&mut self) -> io::Result<()> {
         // Not one byte: a server that did not accept the header looks like this. A cut chunk is no end either.
-        if self.reading == Reading::Silent || !self.read_buffer.bytes().is_empty() || !self.codec.may_end() {
+        if self.read_phase == ReadPhase::Silent || !self.read_buffer.bytes().is_empty() || !self.codec.may_end() {
             return Err(Cause::Closed.into());
         }
-        self.reading = Reading::Ended;
+        self.read_phase = ReadPhase::Ended;
         Ok(())
     }
 }

@@ -88,7 +88,7 @@ impl Salts {
 }
 
 /// Both halves of one stream.
-pub(super) struct Session {
+pub(super) struct Aead2017Codec {
     cipher: Aead,
     key: Box<[u8]>,
     salt: Box<[u8]>,
@@ -98,7 +98,7 @@ pub(super) struct Session {
     theirs: Option<Chunks>,
 }
 
-impl Session {
+impl Aead2017Codec {
     /// A stream to the target whose address is given; `salt` is random and as long as the key.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Session {
     }
 }
 
-impl Codec for Session {
+impl Codec for Aead2017Codec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         let opening = self.opening.take();
         let address = match &opening {

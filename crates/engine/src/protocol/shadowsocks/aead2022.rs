@@ -115,7 +115,7 @@ pub(super) fn derive(context: &str, key: &[u8], salt: &[u8]) -> [u8; 32] {
 }
 
 /// Both halves of one stream.
-pub(super) struct Session {
+pub(super) struct Aead2022Codec {
     keys: Keys,
     salt: Vec<u8>,
     /// Address and padding, until they are sent.
@@ -126,7 +126,7 @@ pub(super) struct Session {
     clock: fn() -> u64,
 }
 
-impl Session {
+impl Aead2022Codec {
     /// A stream to the target whose address is given. `salt` is random and as long as the keys; `padding`, at least
     /// one byte of anything, is sent when no payload goes with the header. `clock` tells Unix seconds.
     ///
@@ -192,7 +192,7 @@ impl Session {
     }
 }
 
-impl Codec for Session {
+impl Codec for Aead2022Codec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         if let Some((address, padding)) = self.opening.take() {
             return self.seal_opening(&address, &padding, payload, wire);

@@ -61,7 +61,7 @@ pub(super) fn open_packet<'a>(key: &LegacyKey, packet: &'a mut [u8]) -> Option<&
 }
 
 /// Both halves of one stream.
-pub(super) struct Session {
+pub(super) struct LegacyCodec {
     key: LegacyKey,
     /// IV and address, until they are sent.
     opening: Option<(Vec<u8>, Vec<u8>)>,
@@ -69,14 +69,14 @@ pub(super) struct Session {
     theirs: Option<Cipher>,
 }
 
-impl Session {
+impl LegacyCodec {
     /// A stream to the target whose address is given; `iv` is random and [`LegacyKey::iv_length`] long.
     pub(super) fn new(key: LegacyKey, address: Vec<u8>, iv: Vec<u8>) -> Self {
         Self { ours: key.cipher(&iv), key, opening: Some((iv, address)), theirs: None }
     }
 }
 
-impl Codec for Session {
+impl Codec for LegacyCodec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         let mut from = wire.len();
         if let Some((iv, address)) = self.opening.take() {

@@ -198,20 +198,20 @@ impl ShadowsocksDialer {
             Cipher::None => Box::new(HeaderStream::new(stream, address, NoHead)),
             Cipher::Aead(cipher, key) => {
                 let salt = random(cipher.key_length());
-                Box::new(CodecStream::new(stream, aead2017::Session::new(*cipher, key, address, salt)?))
+                Box::new(CodecStream::new(stream, aead2017::Aead2017Codec::new(*cipher, key, address, salt)?))
             }
             Cipher::Aead2022(keys) => {
                 let salt = random(keys.length());
                 let padding = random(usize::from(rand::rng().random_range(1..=aead2022::MAX_PADDING)));
                 Box::new(CodecStream::new(
                     stream,
-                    aead2022::Session::new(keys.clone(), address, salt, padding, unix_now)?,
+                    aead2022::Aead2022Codec::new(keys.clone(), address, salt, padding, unix_now)?,
                 ))
             }
             #[cfg(feature = "stream-cipher")]
             Cipher::Legacy(key) => {
                 let iv = random(key.iv_length());
-                Box::new(CodecStream::new(stream, legacy::Session::new(key.clone(), address, iv)))
+                Box::new(CodecStream::new(stream, legacy::LegacyCodec::new(key.clone(), address, iv)))
             }
         })
     }

@@ -30,7 +30,7 @@ const SESSION_LIFE: u64 = 60;
 /// The length of the plain header: session id and packet id.
 const HEADER: usize = 16;
 
-type SessionId = [u8; 8];
+type PacketSessionId = [u8; 8];
 
 /// What differs between the ciphers.
 enum Mode {
@@ -48,17 +48,17 @@ struct Aes {
 
 /// A session of the server's.
 struct Theirs {
-    id: SessionId,
+    id: PacketSessionId,
     /// For AES; ChaCha20 has one key for all sessions.
     key: Option<AeadKey>,
     window: Window,
 }
 
 /// One client session and what it knows of the server's.
-pub(super) struct Session {
+pub(super) struct PacketSession {
     keys: Keys,
     mode: Mode,
-    id: SessionId,
+    id: PacketSessionId,
     next: u64,
     /// The server's session, and the one before it, from which packets may still be on their way.
     current: Option<Theirs>,
@@ -67,12 +67,12 @@ pub(super) struct Session {
     clock: fn() -> u64,
 }
 
-impl Session {
+impl PacketSession {
     /// A session with a random id; `clock` tells Unix seconds.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
-    pub(super) fn new(keys: Keys, id: SessionId, clock: fn() -> u64) -> Result<Self, Cause> {
+    pub(super) fn new(keys: Keys, id: PacketSessionId, clock: fn() -> u64) -> Result<Self, Cause> {
         let mode =
             if keys.cipher == Aead::Chacha20Poly1305 { Mode::Chacha } else { Mode::Aes(Box::new(aes(&keys, &id)?)) };
         Ok(Self { keys, mode, id, next: 0, current: None, last: None, changed: 0, clock })
@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Notes an opened packet; `None` when it is a repetition, or of one session too many.
-    fn accept(&mut self, id: SessionId, number: u64, key: Option<AeadKey>) -> Option<()> {
+    fn accept(&mut self, id: PacketSessionId, number: u64, key: Option<AeadKey>) -> Option<()> {
         let known = [&mut self.current, &mut self.last].into_iter().flatten().find(|known| known.id == id);
         if let Some(known) = known {
             return known.window.accept(number).then_some(());
@@ -190,7 +190,7 @@ impl Session {
     }
 }
 
-fn split(header: &[u8; HEADER]) -> Option<(SessionId, u64)> {
+fn split(header: &[u8; HEADER]) -> Option<(PacketSessionId, u64)> {
     let (id, number) = header.split_first_chunk()?;
     Some((*id, u64::from_be_bytes(*number.first_chunk()?)))
 }
@@ -201,12 +201,12 @@ fn body_nonce(header: &[u8; HEADER]) -> NonceBytes {
     nonce
 }
 
-fn body_key(keys: &Keys, id: &SessionId) -> Result<AeadKey, Cause> {
+fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cause> {
     let key = derive(SESSION_CONTEXT, &keys.own, id);
     AeadKey::new(keys.cipher.algorithm(), key.get(..keys.length()).unwrap_or_default())
 }
 
-fn aes(keys: &Keys, id: &SessionId) -> Result<Aes, Cause> {
+fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
     let unbound = |key: &[u8]| {
         UnboundCipherKey::new(if key.len() == 16 { &AES_128 } else { &AES_256 }, key).map_err(|_| UNSUPPORTED)
     };

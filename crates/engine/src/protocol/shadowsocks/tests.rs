@@ -147,10 +147,10 @@ fn golden_requests() {
         let salt = (0..32).take(cipher.key_length()).collect();
         let mut address = Vec::new();
         put_socks(&Target::parse("example.com:80").unwrap(), &mut address);
-        let mut session = aead2017::Session::new(cipher, &key, address, salt).unwrap();
+        let mut codec = aead2017::Aead2017Codec::new(cipher, &key, address, salt).unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(session.seal(b"GET /", &mut bytes).unwrap(), 5);
-        assert_eq!(session.seal(b"more", &mut bytes).unwrap(), 4);
+        assert_eq!(codec.seal(b"GET /", &mut bytes).unwrap(), 5);
+        assert_eq!(codec.seal(b"more", &mut bytes).unwrap(), 4);
         assert_eq!(hex::encode(bytes), expected);
     }
 }
@@ -239,10 +239,11 @@ proptest! {
 fn our_own_bytes_are_no_answer() {
     for cipher in [wire::Aead::Aes128Gcm, wire::Aead::Aes256Gcm, wire::Aead::Chacha20Poly1305] {
         let key = vec![7; cipher.key_length()];
-        let mut session = aead2017::Session::new(cipher, &key, vec![1, 1, 2, 3, 4, 0, 80], vec![9; key.len()]).unwrap();
+        let mut codec =
+            aead2017::Aead2017Codec::new(cipher, &key, vec![1, 1, 2, 3, 4, 0, 80], vec![9; key.len()]).unwrap();
         let mut bytes = Vec::new();
-        session.seal(b"hello", &mut bytes).unwrap();
-        let answer = session.open(&mut bytes, &mut tokio::io::ReadBuf::new(&mut [0; 100]));
+        codec.seal(b"hello", &mut bytes).unwrap();
+        let answer = codec.open(&mut bytes, &mut tokio::io::ReadBuf::new(&mut [0; 100]));
         assert!(matches!(answer, Err(Cause::Protocol(_))), "{answer:?}");
     }
 }

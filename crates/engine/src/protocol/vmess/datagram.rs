@@ -8,8 +8,8 @@ use tokio::io::ReadBuf;
 
 use super::{
     body::{BodyKind, MAX_PAYLOAD},
-    session,
-    stream::Session,
+    codec,
+    stream::VmessCodec,
     wire::{Command, User},
 };
 use crate::{
@@ -44,15 +44,15 @@ impl Opener for Streams {
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
         // Without chunks nothing would tell where a datagram ends.
         let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
-        let session = session(&self.user, kind, Command::Datagrams(target))?;
-        let session = session.inside_tls(self.connector.is_secured());
-        Ok(Box::new(Packets::new(io, Codec { session, addressing: Addressing::for_stream_to(target) })))
+        let codec = codec(&self.user, kind, Command::Datagrams(target))?;
+        let codec = codec.inside_tls(self.connector.is_secured());
+        Ok(Box::new(Packets::new(io, Codec { codec, addressing: Addressing::for_stream_to(target) })))
     }
 }
 
 /// Each datagram in a chunk of its own, both ways.
 pub(super) struct Codec {
-    pub(super) session: Session,
+    pub(super) codec: VmessCodec,
     pub(super) addressing: Addressing,
 }
 
@@ -66,13 +66,13 @@ impl PacketCodec for Codec {
         if datagram.len() > MAX_PAYLOAD {
             return Err(unsendable("the datagram is too large for VMess"));
         }
-        self.session.seal(&datagram, wire)?;
+        self.codec.seal(&datagram, wire)?;
         Ok(())
     }
 
     fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause> {
         // Without room to write to, every chunk is opened where it lies.
-        let (used, range) = match self.session.open(wire, &mut ReadBuf::new(&mut []))? {
+        let (used, range) = match self.codec.open(wire, &mut ReadBuf::new(&mut []))? {
             Opened::Need(length) => return Ok(Taken::Need(length)),
             Opened::Used(used) => return Ok(Taken::Used(used)),
             Opened::End => return Ok(Taken::End),

@@ -25,7 +25,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     body::BodyKind,
-    stream::Session,
+    stream::VmessCodec,
     wire::{Command, User},
 };
 use super::{packets::Packets, stream_per_target::PerTarget, xudp::Xudp};
@@ -79,16 +79,16 @@ impl Dialer for VmessDialer {
     /// The server's header comes with its first payload: a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.connector.open(attempt).await?;
-        let session = session(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
-        Ok(Box::new(CodecStream::new(stream, session.inside_tls(self.connector.is_secured()))))
+        let codec = codec(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
+        Ok(Box::new(CodecStream::new(stream, codec.inside_tls(self.connector.is_secured()))))
     }
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if self.packets == PacketEncoding::Xudp {
             let stream = self.connector.open(attempt).await?;
-            let session = session(&self.user, self.kind, Command::Mux).map_err(failed)?;
-            let session = session.inside_tls(self.connector.is_secured());
-            return Ok(Box::new(Packets::new(Box::new(CodecStream::new(stream, session)), Xudp::default())));
+            let codec = codec(&self.user, self.kind, Command::Mux).map_err(failed)?;
+            let codec = codec.inside_tls(self.connector.is_secured());
+            return Ok(Box::new(Packets::new(Box::new(CodecStream::new(stream, codec)), Xudp::default())));
         }
         let connector = Arc::clone(&self.connector);
         let streams = datagram::Streams { user: self.user.clone(), kind: self.kind, encoding: self.packets, connector };
@@ -96,10 +96,10 @@ impl Dialer for VmessDialer {
     }
 }
 
-fn session(user: &User, kind: BodyKind, command: Command<'_>) -> Result<Session, Cause> {
+fn codec(user: &User, kind: BodyKind, command: Command<'_>) -> Result<VmessCodec, Cause> {
     // A clock before 1970 only makes the server refuse.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Session::new(user, kind, command, now, StdRng::from_rng(&mut rand::rng()))
+    VmessCodec::new(user, kind, command, now, StdRng::from_rng(&mut rand::rng()))
 }
 
 const fn failed(cause: Cause) -> DialError {

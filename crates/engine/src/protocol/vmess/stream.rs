@@ -5,7 +5,7 @@ use tokio::io::ReadBuf;
 
 use super::{
     body::{Body, BodyKind},
-    wire::{Answer, Command, Random, SEALED_LENGTH, User, request},
+    wire::{Command, Random, ResponseKeys, SEALED_LENGTH, User, request},
 };
 use crate::{
     Cause,
@@ -17,23 +17,23 @@ use crate::{
 
 /// Where the reading half is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum ResponsePhase {
     Length,
     Header(usize),
     Body,
 }
 
 /// Both halves of one stream.
-pub(super) struct Session {
+pub(super) struct VmessCodec {
     header: Vec<u8>,
     ours: Body,
-    answer: Answer,
+    response_keys: ResponseKeys,
     theirs: Body,
-    reading: Reading,
+    phase: ResponsePhase,
     random: StdRng,
 }
 
-impl Session {
+impl VmessCodec {
     /// A stream under a command, opened at `now` in Unix seconds; `random` also makes the padding later.
     ///
     /// # Errors
@@ -55,13 +55,13 @@ impl Session {
             mark: random.random(),
             padding,
         };
-        let answer = Answer::to(&chosen);
+        let response_keys = ResponseKeys::to(&chosen);
         Ok(Self {
             header: request(user, kind, command, now, &chosen)?,
             ours: Body::new(kind, &chosen.body_key, &chosen.body_nonce)?,
-            theirs: Body::new(kind, &answer.body_key, &answer.body_nonce)?,
-            answer,
-            reading: Reading::Length,
+            theirs: Body::new(kind, &response_keys.body_key, &response_keys.body_nonce)?,
+            response_keys,
+            phase: ResponsePhase::Length,
             random,
         })
     }
@@ -88,7 +88,7 @@ impl Session {
     }
 }
 
-impl Codec for Session {
+impl Codec for VmessCodec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         self.put_header(wire);
         if payload.is_empty() {
@@ -104,23 +104,23 @@ impl Codec for Session {
     }
 
     fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
-        match self.reading {
-            Reading::Length => {
+        match self.phase {
+            ResponsePhase::Length => {
                 let Some(sealed) = wire.get_mut(..SEALED_LENGTH) else { return Ok(Opened::Need(SEALED_LENGTH)) };
-                self.reading = Reading::Header(self.answer.open_length(sealed)? + TAG);
+                self.phase = ResponsePhase::Header(self.response_keys.open_length(sealed)? + TAG);
                 Ok(Opened::Used(SEALED_LENGTH))
             }
-            Reading::Header(length) => {
+            ResponsePhase::Header(length) => {
                 let Some(sealed) = wire.get_mut(..length) else { return Ok(Opened::Need(length)) };
-                self.answer.open_header(sealed)?;
-                self.reading = Reading::Body;
+                self.response_keys.open_header(sealed)?;
+                self.phase = ResponsePhase::Body;
                 Ok(Opened::Used(length))
             }
-            Reading::Body => self.theirs.open(wire, out),
+            ResponsePhase::Body => self.theirs.open(wire, out),
         }
     }
 
     fn may_end(&self) -> bool {
-        self.reading == Reading::Body && !self.theirs.in_chunk()
+        self.phase == ResponsePhase::Body && !self.theirs.in_chunk()
     }
 }

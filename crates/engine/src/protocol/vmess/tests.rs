@@ -11,7 +11,7 @@ use uuid::{Uuid, uuid};
 use super::{
     body::{Body, BodyKind, MAX_PAYLOAD},
     build, kdf, kind, peer,
-    wire::{self, Answer, Random, SEALED_LENGTH, User},
+    wire::{self, Random, ResponseKeys, SEALED_LENGTH, User},
 };
 use crate::{
     BuildError, Cause, Dialer,
@@ -69,7 +69,7 @@ fn golden_request() {
 /// Opens a whole answer at once.
 fn open_answer(kind: BodyKind, hexadecimal: &str) -> Result<Vec<u8>, Cause> {
     let mut bytes = hex::decode(hexadecimal).unwrap();
-    let answer = Answer::to(&random());
+    let answer = ResponseKeys::to(&random());
     let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
     let (header, mut body) = rest.split_at_mut(answer.open_length(length)? + 16);
     answer.open_header(header)?;
@@ -113,7 +113,7 @@ fn changed_answers_are_refused() {
     assert!(matches!(change(0), Cause::Authentication));
     assert!(matches!(change(20), Cause::Authentication));
     assert!(matches!(change(42), Cause::Protocol(_)));
-    let answer = Answer::to(&Random { mark: 0x5b, ..random() });
+    let answer = ResponseKeys::to(&Random { mark: 0x5b, ..random() });
     let mut bytes = hex::decode(AES_ANSWER).unwrap();
     let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
     let length = answer.open_length(length).unwrap();
@@ -274,9 +274,9 @@ async fn a_stream_that_is_used_up_ends_cleanly() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let kind = BodyKind::Aes128Gcm;
         let command = wire::Command::Connect(&contract::target());
-        let mut session = super::session(&User::new(&ID), kind, command).unwrap().inside_tls(inside);
-        session.skip_to(65_534);
-        let mut stream = CodecStream::new(Box::new(ours), session);
+        let mut codec = super::codec(&User::new(&ID), kind, command).unwrap().inside_tls(inside);
+        codec.skip_to(65_534);
+        let mut stream = CodecStream::new(Box::new(ours), codec);
         let sent = stream.write(&vec![1; 3 * MAX_PAYLOAD]).await.unwrap();
         assert_eq!(sent, whole);
         assert_eq!(stream.write(b"more").await.is_ok(), inside);
@@ -348,9 +348,9 @@ async fn datagrams_come_back() {
 #[tokio::test(start_paused = true)]
 async fn datagrams_that_no_chunk_holds_are_lost_alone() {
     let addressing = Addressing::One(contract::target());
-    let session =
-        super::session(&User::new(&ID), BodyKind::Aes128Gcm, wire::Command::Datagrams(&contract::target())).unwrap();
-    let mut codec = super::datagram::Codec { session, addressing };
+    let stream_codec =
+        super::codec(&User::new(&ID), BodyKind::Aes128Gcm, wire::Command::Datagrams(&contract::target())).unwrap();
+    let mut codec = super::datagram::Codec { codec: stream_codec, addressing };
     let mut bytes = Vec::new();
     for payload in [&b""[..], &[0; MAX_PAYLOAD + 1]] {
         let error = codec.put(payload, &contract::target(), &mut bytes).unwrap_err();
@@ -378,7 +378,7 @@ proptest! {
     #[test]
     fn any_chunks_of_datagrams(bytes in proptest::collection::vec(any::<u8>(), 0..500), plain in any::<bool>()) {
         let kind = if plain { BodyKind::Plain } else { BodyKind::Aes128Gcm };
-        let session = super::session(&User::new(&ID), kind, wire::Command::Mux).unwrap();
-        datagram_contract::survives(super::datagram::Codec { session, addressing: Addressing::Each }, bytes);
+        let codec = super::codec(&User::new(&ID), kind, wire::Command::Mux).unwrap();
+        datagram_contract::survives(super::datagram::Codec { codec, addressing: Addressing::Each }, bytes);
     }
 }

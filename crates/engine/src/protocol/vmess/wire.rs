@@ -169,7 +169,7 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
 }
 
 /// What opens the answer: derived from the key and nonce of the request's body.
-pub(super) struct Answer {
+pub(super) struct ResponseKeys {
     /// The key of the answer's body.
     pub(super) body_key: [u8; 16],
     /// The nonce of the answer's body.
@@ -177,7 +177,7 @@ pub(super) struct Answer {
     mark: u8,
 }
 
-impl Answer {
+impl ResponseKeys {
     /// The answer to the request made with `random`.
     pub(super) fn to(random: &Random) -> Self {
         let half = |bytes: &[u8; 16]| {

@@ -36,13 +36,13 @@ pub(crate) enum OwnHello {
         /// The setting, which may change at any time.
         allowed: Arc<AtomicBool>,
         /// What was learned.
-        state: Mutex<State>,
+        state: Mutex<HelloState>,
     },
 }
 
 /// What was learned.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum State {
+pub(crate) enum HelloState {
     /// The browser's hello does.
     #[default]
     Browser,
@@ -56,7 +56,7 @@ pub(crate) enum State {
     Helped(Instant),
 }
 
-impl State {
+impl HelloState {
     fn now(self) -> Self {
         match self {
             Self::Tried(end) | Self::Helped(end) if Instant::now() >= end => Self::Browser,
@@ -73,7 +73,7 @@ impl OwnHello {
 
     /// The rule of a layer that needs the connection more than the hello, for as long as that is `allowed`.
     pub(crate) const fn when_needed(allowed: Arc<AtomicBool>) -> Self {
-        Self::WhenNeeded { allowed, state: Mutex::new(State::Browser) }
+        Self::WhenNeeded { allowed, state: Mutex::new(HelloState::Browser) }
     }
 
     /// Whether the next hello is rustls' own. Where it is only a try, this is said once.
@@ -87,19 +87,19 @@ impl OwnHello {
         let mut state = state.lock();
         *state = state.now();
         match *state {
-            State::Due => {
-                *state = State::Tried(Instant::now() + PAUSE);
+            HelloState::Due => {
+                *state = HelloState::Tried(Instant::now() + PAUSE);
                 true
             }
-            State::Helped(_) => true,
-            State::Browser | State::Doubted | State::Tried(_) => false,
+            HelloState::Helped(_) => true,
+            HelloState::Browser | HelloState::Doubted | HelloState::Tried(_) => false,
         }
     }
 
     /// Whether another try has a chance after [`Cause::Hello`].
     pub(crate) fn may_follow(&self) -> bool {
         let Self::WhenNeeded { allowed, state } = self else { return false };
-        allowed.load(Relaxed) && matches!(*state.lock(), State::Doubted | State::Due)
+        allowed.load(Relaxed) && matches!(*state.lock(), HelloState::Doubted | HelloState::Due)
     }
 
     /// Learns how a handshake went with the hello that was sent.
@@ -107,10 +107,10 @@ impl OwnHello {
         let Self::WhenNeeded { state, .. } = self else { return };
         let mut state = state.lock();
         *state = match (sent, failure, state.now()) {
-            (Shape::Own, None, _) => State::Helped(Instant::now() + REMEMBERED),
-            (Shape::Browser(_), None, _) => State::Browser,
-            (Shape::Browser(_), Some(Cause::Hello(_)), State::Browser) => State::Doubted,
-            (Shape::Browser(_), Some(Cause::Hello(_)), State::Doubted) => State::Due,
+            (Shape::Own, None, _) => HelloState::Helped(Instant::now() + REMEMBERED),
+            (Shape::Browser(_), None, _) => HelloState::Browser,
+            (Shape::Browser(_), Some(Cause::Hello(_)), HelloState::Browser) => HelloState::Doubted,
+            (Shape::Browser(_), Some(Cause::Hello(_)), HelloState::Doubted) => HelloState::Due,
             (_, _, state) => state,
         };
     }

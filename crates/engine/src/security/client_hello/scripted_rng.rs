@@ -28,12 +28,12 @@ pub(super) struct ScriptedRng {
     pub(super) random: [u8; 32],
     /// The key shares.
     pub(super) keys: Arc<Keys>,
-    step: Step,
+    next: NextDraw,
 }
 
 /// What is drawn next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum NextDraw {
     SessionId,
     Order,
     Random,
@@ -47,7 +47,7 @@ impl ScriptedRng {
     /// # Errors
     /// When the system has no randomness.
     pub(super) fn new(keys: Arc<Keys>) -> Result<Self, Error> {
-        let mut script = Self { session_id: [0; 32], order: [0; 2], random: [0; 32], keys, step: Step::SessionId };
+        let mut script = Self { session_id: [0; 32], order: [0; 2], random: [0; 32], keys, next: NextDraw::SessionId };
         for bytes in [&mut script.session_id[..], &mut script.order, &mut script.random] {
             system(bytes)?;
         }
@@ -69,24 +69,28 @@ impl ScriptedRng {
         let stage = Stage;
         SCRIPT.set(Some(self));
         let made = work();
-        let step = SCRIPT.with_borrow(|script| script.as_ref().map(|script| script.step));
+        let step = SCRIPT.with_borrow(|script| script.as_ref().map(|script| script.next));
         drop(stage);
-        if step == Some(Step::Over) { Ok(made) } else { Err(Error::General(format!("a hello stopped at {step:?}"))) }
+        if step == Some(NextDraw::Over) {
+            Ok(made)
+        } else {
+            Err(Error::General(format!("a hello stopped at {step:?}")))
+        }
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
-        let (value, next) = match self.step {
-            Step::SessionId => (&self.session_id[..], Step::Order),
-            Step::Order => (&self.order[..], Step::Random),
-            Step::Random => (&self.random[..], Step::Keys),
-            Step::Keys => return Err(GetRandomFailed),
-            Step::Over => return system(bytes),
+        let (value, next) = match self.next {
+            NextDraw::SessionId => (&self.session_id[..], NextDraw::Order),
+            NextDraw::Order => (&self.order[..], NextDraw::Random),
+            NextDraw::Random => (&self.random[..], NextDraw::Keys),
+            NextDraw::Keys => return Err(GetRandomFailed),
+            NextDraw::Over => return system(bytes),
         };
         if bytes.len() != value.len() {
             return Err(GetRandomFailed);
         }
         bytes.copy_from_slice(value);
-        self.step = next;
+        self.next = next;
         Ok(())
     }
 }
@@ -94,8 +98,8 @@ impl ScriptedRng {
 /// The keys that the hello being built on this thread must use.
 pub(super) fn take_keys() -> Result<Arc<Keys>, Error> {
     SCRIPT.with_borrow_mut(|script| match script {
-        Some(script) if script.step == Step::Keys => {
-            script.step = Step::Over;
+        Some(script) if script.next == NextDraw::Keys => {
+            script.next = NextDraw::Over;
             Ok(Arc::clone(&script.keys))
         }
         _ => Err(Error::General("no keys are laid out for this hello".into())),

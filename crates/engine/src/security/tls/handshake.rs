@@ -59,7 +59,7 @@ impl Handshaken<BoxStream> {
 }
 
 /// What rustls waits for.
-enum Step {
+enum NextAction {
     Go,
     Receive,
     Over,
@@ -79,15 +79,15 @@ where
         let (discard, state) = (status.discard, status.state.and_then(|state| step(state, &mut outgoing)));
         incoming.discard(discard);
         match state {
-            Ok(Step::Go) => {}
+            Ok(NextAction::Go) => {}
             // What has come is read before anything is sent: it may say that nothing will be heard any more.
-            Ok(Step::Receive) => {
+            Ok(NextAction::Receive) => {
                 if !incoming.show()? {
                     send(&mut outgoing, &mut stream).await?;
                     incoming.read(&mut stream).await?;
                 }
             }
-            Ok(Step::Over) => break,
+            Ok(NextAction::Over) => break,
             Err(error) => {
                 send_alert(&mut connection, &mut incoming, &mut stream).await;
                 return Err(refused(error));
@@ -103,15 +103,15 @@ fn refused(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-fn step(state: ConnectionState<'_, '_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<Step, Error> {
+fn step(state: ConnectionState<'_, '_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<NextAction, Error> {
     match state {
-        ConnectionState::EncodeTlsData(data) => encode(data, outgoing).map(|()| Step::Go),
+        ConnectionState::EncodeTlsData(data) => encode(data, outgoing).map(|()| NextAction::Go),
         ConnectionState::TransmitTlsData(data) => {
             data.done();
-            Ok(Step::Go)
+            Ok(NextAction::Go)
         }
-        ConnectionState::BlockedHandshake => Ok(Step::Receive),
-        ConnectionState::WriteTraffic(_) => Ok(Step::Over),
+        ConnectionState::BlockedHandshake => Ok(NextAction::Receive),
+        ConnectionState::WriteTraffic(_) => Ok(NextAction::Over),
         // The server's end, or data, where rustls was shown nothing but a handshake.
         _ => Err(Error::HandshakeNotComplete),
     }

@@ -67,7 +67,7 @@ impl Framing for Raw {
 }
 
 /// How far the answer has come.
-enum Answer {
+enum ResponseState {
     /// Its head is to come.
     Awaited(ResponseFuture),
     /// Its body comes.
@@ -81,7 +81,7 @@ enum Answer {
 
 /// A stream of a shared connection. Dropping it tells the server, if it has not ended by itself.
 pub(crate) struct MuxStream<F> {
-    answer: Answer,
+    response: ResponseState,
     upload: Option<SendStream<Bytes>>,
     framing: F,
     /// What came and is not taken apart yet.
@@ -97,7 +97,7 @@ impl<F: Framing> MuxStream<F> {
     /// A stream that was just asked for.
     pub(crate) fn new(permit: Arc<StreamPermit>, exchange: Exchange, framing: F) -> Self {
         Self {
-            answer: Answer::Awaited(exchange.answer),
+            response: ResponseState::Awaited(exchange.answer),
             upload: Some(exchange.upload),
             framing,
             input: Bytes::new(),
@@ -114,8 +114,8 @@ impl<F: Framing> MuxStream<F> {
                 self.ready = payload;
                 continue;
             }
-            match &mut self.answer {
-                Answer::Awaited(answer) => {
+            match &mut self.response {
+                ResponseState::Awaited(answer) => {
                     let answer = ready!(Pin::new(answer).poll(cx));
                     // Even a refusal is a sign of life, unless it is the connection that failed.
                     if answer.as_ref().map_or_else(|error| !error.is_io(), |_| true) {
@@ -123,7 +123,7 @@ impl<F: Framing> MuxStream<F> {
                     }
                     self.begin(answer.map_err(cause_of)?)?;
                 }
-                Answer::Body(body) => match ready!(body.poll_data(cx)) {
+                ResponseState::Body(body) => match ready!(body.poll_data(cx)) {
                     Some(Ok(bytes)) => {
                         // One frame more may come while this one is read: that is all the memory it costs.
                         let _ = body.flow_control().release_capacity(bytes.len());
@@ -132,23 +132,24 @@ impl<F: Framing> MuxStream<F> {
                     // The server wants no more of ours, and has sent all of its own.
                     Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
                         self.framing.end(None)?;
-                        self.answer = Answer::Ended;
+                        self.response = ResponseState::Ended;
                     }
                     Some(Err(error)) => return Poll::Ready(Err(cause_of(error))),
                     None => {
-                        if let Answer::Body(body) = std::mem::replace(&mut self.answer, Answer::Failed) {
-                            self.answer = Answer::Trailers(body);
+                        if let ResponseState::Body(body) = std::mem::replace(&mut self.response, ResponseState::Failed)
+                        {
+                            self.response = ResponseState::Trailers(body);
                         }
                     }
                 },
-                Answer::Trailers(body) => {
+                ResponseState::Trailers(body) => {
                     // What is wrong with trailers does not concern the bytes before them.
                     let trailers = ready!(body.poll_trailers(cx)).unwrap_or_default();
                     self.framing.end(trailers.as_ref())?;
-                    self.answer = Answer::Ended;
+                    self.response = ResponseState::Ended;
                 }
-                Answer::Ended => return Poll::Ready(Ok(())),
-                Answer::Failed => return Poll::Ready(Err(Cause::Closed)),
+                ResponseState::Ended => return Poll::Ready(Ok(())),
+                ResponseState::Failed => return Poll::Ready(Err(Cause::Closed)),
             }
         }
         Poll::Ready(Ok(()))
@@ -159,7 +160,7 @@ impl<F: Framing> MuxStream<F> {
             return Err(Cause::TransportStatus(answer.status().as_u16()));
         }
         self.framing.head(answer.headers())?;
-        self.answer = Answer::Body(answer.into_body());
+        self.response = ResponseState::Body(answer.into_body());
         Ok(())
     }
 
@@ -192,7 +193,7 @@ impl<F: Framing> AsyncRead for MuxStream<F> {
             return Poll::Ready(Ok(()));
         }
         if let Err(cause) = ready!(this.poll_payload(cx)) {
-            this.answer = Answer::Failed;
+            this.response = ResponseState::Failed;
             this.input = Bytes::new();
             return Poll::Ready(Err(cause.into()));
         }

@@ -39,7 +39,7 @@ const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
 
 /// What the server is sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum FramePhase {
     /// A frame's header comes next.
     Header,
     /// So many bytes of a data frame are still to come.
@@ -54,7 +54,7 @@ enum Reading {
 pub(super) struct Frames<S> {
     inner: S,
     input: BytesMut,
-    reading: Reading,
+    phase: FramePhase,
     /// Whether a fragmented message is under way.
     in_message: bool,
     output: BytesMut,
@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         Self {
             inner: opened.stream,
             input: opened.rest,
-            reading: Reading::Header,
+            phase: FramePhase::Header,
             in_message: false,
             output: BytesMut::new(),
             writer: None,
@@ -91,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             let took = self.take(buf)?;
             // Answers to pings and to the Close frame must leave even when nobody writes.
             self.drain_for_writer(cx)?;
-            if took || self.reading == Reading::Ended {
+            if took || self.phase == FramePhase::Ended {
                 return Poll::Ready(Ok(()));
             }
             match self.poll_more(cx, buf) {
@@ -106,16 +106,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Takes what is buffered apart. Whether it gave the reader anything.
     fn take(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
         loop {
-            match self.reading {
-                Reading::Header => match wire::decode(&self.input).map_err(|error| Cause::Protocol(error.text()))? {
+            match self.phase {
+                FramePhase::Header => match wire::decode(&self.input).map_err(|error| Cause::Protocol(error.text()))? {
                     Some((header, size)) => {
                         self.input.advance(size);
                         self.begin(header)?;
                     }
                     None => return Ok(false),
                 },
-                Reading::Payload(0) => self.reading = Reading::Header,
-                Reading::Payload(left) => {
+                FramePhase::Payload(0) => self.phase = FramePhase::Header,
+                FramePhase::Payload(left) => {
                     let most = usize::try_from(left).unwrap_or(usize::MAX);
                     let length = self.input.len().min(buf.remaining()).min(most);
                     if length == 0 {
@@ -123,18 +123,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
                     }
                     buf.put_slice(&self.input[..length]);
                     self.input.advance(length);
-                    self.reading = Reading::Payload(left - length as u64);
+                    self.phase = FramePhase::Payload(left - length as u64);
                     return Ok(true);
                 }
-                Reading::Control(opcode, length) => {
+                FramePhase::Control(opcode, length) => {
                     if self.input.len() < length {
                         return Ok(false);
                     }
                     let payload = self.input.split_to(length);
-                    self.reading = Reading::Header;
+                    self.phase = FramePhase::Header;
                     self.control(opcode, &payload);
                 }
-                Reading::Ended => return Ok(false),
+                FramePhase::Ended => return Ok(false),
             }
         }
     }
@@ -142,14 +142,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     fn begin(&mut self, header: Header) -> io::Result<()> {
         if header.opcode.is_control() {
             let length = usize::try_from(header.length).unwrap_or(MOST_CONTROL);
-            self.reading = Reading::Control(header.opcode, length);
+            self.phase = FramePhase::Control(header.opcode, length);
             return Ok(());
         }
         if (header.opcode == Opcode::Continuation) != self.in_message {
             return Err(Cause::Protocol("a WebSocket message is broken apart wrongly").into());
         }
         self.in_message = !header.last;
-        self.reading = Reading::Payload(header.length);
+        self.phase = FramePhase::Payload(header.length);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
                     // The server's own decision: both directions are over. Its status code is sent back.
                     self.queue(Opcode::Close, payload.get(..2).unwrap_or_default());
                     self.close_sent = true;
-                    self.reading = Reading::Ended;
+                    self.phase = FramePhase::Ended;
                 }
             }
             _ => {}
@@ -174,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Reads from the stream, straight into the reader's buffer when a long payload is under way. Whether that gave
     /// the reader anything.
     fn poll_more(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
-        if let Reading::Payload(left) = self.reading
+        if let FramePhase::Payload(left) = self.phase
             && left >= CHUNK as u64
             && buf.remaining() >= CHUNK
         {
@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             if length == 0 {
                 return Poll::Ready(self.ended().map(|()| false));
             }
-            self.reading = Reading::Payload(left - length as u64);
+            self.phase = FramePhase::Payload(left - length as u64);
             return Poll::Ready(Ok(true));
         }
         self.input.reserve(CHUNK);
@@ -209,8 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     /// The stream ended: fine between frames, with or without a Close frame; a loss inside one.
     fn ended(&mut self) -> io::Result<()> {
-        let whole = self.reading == Reading::Header && self.input.is_empty();
-        self.reading = Reading::Ended;
+        let whole = self.phase == FramePhase::Header && self.input.is_empty();
+        self.phase = FramePhase::Ended;
         if whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
@@ -226,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         ready!(quiet.as_mut().poll(cx));
         quiet.as_mut().reset(Instant::now() + QUIET);
         if self.close_sent {
-            self.reading = Reading::Ended;
+            self.phase = FramePhase::Ended;
         } else {
             // 1000: an ordinary end (RFC 6455 §7.4.1).
             self.queue(Opcode::Close, &1000_u16.to_be_bytes());
@@ -300,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// As the method of that name in tokio's traits.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
-        if self.reading == Reading::Ended {
+        if self.phase == FramePhase::Ended {
             return Pin::new(&mut self.inner).poll_shutdown(cx);
         }
         self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET)));

@@ -37,7 +37,7 @@ impl Deferred {
 
 type Handshake<S> = Pin<Box<dyn Future<Output = Result<Opened<S>, Cause>> + Send + Sync>>;
 
-enum State<S> {
+enum OpeningState<S> {
     /// Nothing sent yet.
     Deferred(S, Box<Deferred>),
     /// The opening handshake is under way.
@@ -56,7 +56,7 @@ enum Half {
 
 /// A WebSocket as a stream.
 pub(super) struct WebSocketStream<S> {
-    state: State<S>,
+    state: OpeningState<S>,
     /// Who waits for the handshake, by half: it may be driven, and ended, by the other one, whom alone the connection
     /// would wake.
     waiting: [Option<Waker>; 2],
@@ -65,20 +65,20 @@ pub(super) struct WebSocketStream<S> {
 impl<S: Stream> WebSocketStream<S> {
     /// A stream whose handshake is done.
     pub(super) fn open(opened: Opened<S>) -> Self {
-        Self { state: State::Open(Frames::new(opened)), waiting: [None, None] }
+        Self { state: OpeningState::Open(Frames::new(opened)), waiting: [None, None] }
     }
 
     /// A stream whose handshake waits for the first bytes.
     pub(super) fn deferred(stream: S, deferred: Deferred) -> Self {
-        Self { state: State::Deferred(stream, Box::new(deferred)), waiting: [None, None] }
+        Self { state: OpeningState::Deferred(stream, Box::new(deferred)), waiting: [None, None] }
     }
 
     /// Starts a deferred handshake with these early bytes.
     fn start(&mut self, early: &[u8]) {
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Deferred(stream, deferred) => {
+        match std::mem::replace(&mut self.state, OpeningState::Failed) {
+            OpeningState::Deferred(stream, deferred) => {
                 let early = early.to_vec();
-                self.state = State::Opening(Box::pin(async move {
+                self.state = OpeningState::Opening(Box::pin(async move {
                     let handshake = deferred.opening.run(stream, &early);
                     timeout_at(deferred.deadline, handshake).await.unwrap_or(Err(Cause::Timeout))
                 }));
@@ -96,22 +96,22 @@ impl<S: Stream> WebSocketStream<S> {
 
     /// Drives a handshake that is under way; the frames when it is done.
     fn poll_open(&mut self, half: Half, cx: &mut Context<'_>) -> Poll<io::Result<&mut Frames<S>>> {
-        if let State::Opening(handshake) = &mut self.state {
+        if let OpeningState::Opening(handshake) = &mut self.state {
             let Poll::Ready(result) = handshake.as_mut().poll(cx) else {
                 self.wait(half, cx);
                 return Poll::Pending;
             };
             self.waiting.iter_mut().filter_map(Option::take).for_each(Waker::wake);
             match result {
-                Ok(opened) => self.state = State::Open(Frames::new(opened)),
+                Ok(opened) => self.state = OpeningState::Open(Frames::new(opened)),
                 Err(cause) => {
-                    self.state = State::Failed;
+                    self.state = OpeningState::Failed;
                     return Poll::Ready(Err(cause.into()));
                 }
             }
         }
         match &mut self.state {
-            State::Open(frames) => Poll::Ready(Ok(frames)),
+            OpeningState::Open(frames) => Poll::Ready(Ok(frames)),
             _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -119,7 +119,7 @@ impl<S: Stream> WebSocketStream<S> {
 
 impl<S: Stream> AsyncRead for WebSocketStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let State::Deferred(_, deferred) = &mut self.state {
+        if let OpeningState::Deferred(_, deferred) = &mut self.state {
             let wait = deferred.wait.get_or_insert_with(|| Box::pin(sleep(EARLY_WAIT)));
             if wait.as_mut().poll(cx).is_pending() {
                 self.wait(Half::Reading, cx);
@@ -135,7 +135,7 @@ impl<S: Stream> Stream for WebSocketStream<S> {}
 
 impl<S: Stream> AsyncWrite for WebSocketStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if let State::Deferred(_, deferred) = &self.state {
+        if let OpeningState::Deferred(_, deferred) = &self.state {
             let length = deferred.most.min(buf.len());
             self.start(&buf[..length]);
             // Sends the request now; what it brings is told by the next read or write.
@@ -148,7 +148,7 @@ impl<S: Stream> AsyncWrite for WebSocketStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let State::Deferred(..) = self.state {
+        if let OpeningState::Deferred(..) = self.state {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_open(Half::Writing, cx))?.poll_flush(cx)

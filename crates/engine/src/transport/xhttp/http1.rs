@@ -51,7 +51,7 @@ impl Http1Connection {
 
 type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
 
-enum State {
+enum DownloadState {
     /// The answer's head is to come. Only its own stream polls it; the lock makes it `Sync`.
     Awaited(Mutex<Answering>),
     Body(Incoming),
@@ -61,7 +61,7 @@ enum State {
 
 /// The download: the body of one answer.
 pub(super) struct Download {
-    state: State,
+    state: DownloadState,
     ready: Bytes,
     _wire: AbortOnDropHandle<()>,
 }
@@ -75,22 +75,22 @@ impl Download {
         let Http1Connection { mut sender, wire } = Http1Connection::begin(stream).await?;
         let answering: Answering = Box::pin(sender.send_request(head.map(|()| Full::default())));
         // The sender may go: it is the answer that keeps the connection.
-        Ok(Self { state: State::Awaited(Mutex::new(answering)), ready: Bytes::new(), _wire: wire })
+        Ok(Self { state: DownloadState::Awaited(Mutex::new(answering)), ready: Bytes::new(), _wire: wire })
     }
 
     /// As the method of that name in tokio's traits.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.ready.is_empty() {
             let ended = match &mut self.state {
-                State::Awaited(answering) => match ready!(answering.get_mut().as_mut().poll(cx)) {
+                DownloadState::Awaited(answering) => match ready!(answering.get_mut().as_mut().poll(cx)) {
                     Ok(answer) if answer.status() == 200 => {
-                        self.state = State::Body(answer.into_body());
+                        self.state = DownloadState::Body(answer.into_body());
                         continue;
                     }
                     Ok(answer) => Err(Cause::TransportStatus(answer.status().as_u16())),
                     Err(error) => Err(cause_of(&error)),
                 },
-                State::Body(body) => match ready!(Pin::new(body).poll_frame(cx)) {
+                DownloadState::Body(body) => match ready!(Pin::new(body).poll_frame(cx)) {
                     Some(Ok(frame)) => {
                         self.ready = frame.into_data().unwrap_or_default();
                         continue;
@@ -98,10 +98,10 @@ impl Download {
                     Some(Err(error)) => Err(cause_of(&error)),
                     None => Ok(()),
                 },
-                State::Ended => return Poll::Ready(Ok(())),
-                State::Failed => Err(Cause::Closed),
+                DownloadState::Ended => return Poll::Ready(Ok(())),
+                DownloadState::Failed => Err(Cause::Closed),
             };
-            self.state = if ended.is_ok() { State::Ended } else { State::Failed };
+            self.state = if ended.is_ok() { DownloadState::Ended } else { DownloadState::Failed };
             ended?;
         }
         pour(&mut self.ready, buf);

@@ -8,7 +8,7 @@ use http::Request;
 
 use super::{
     plan::{Plan, Purpose},
-    upload::{Answer, NEW_CONNECTION, Post},
+    upload::{NEW_CONNECTION, PaddingLength, Post},
 };
 use crate::{
     Attempt, Cause,
@@ -80,7 +80,7 @@ async fn send(exchange: Exchange, body: Bytes, permit: &StreamPermit) -> Result<
         return Err(refusal(answer.status().as_u16()));
     }
     let mut body = answer.into_body();
-    let mut said = Answer::default();
+    let mut said = PaddingLength::default();
     while let Some(Ok(bytes)) = body.data().await {
         let _ = body.flow_control().release_capacity(bytes.len());
         said.heard(bytes.len())?;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{
     http2,
     plan::{Plan, Purpose},
-    upload::{Answer, NEW_CONNECTION, Post},
+    upload::{NEW_CONNECTION, PaddingLength, Post},
 };
 use crate::{
     Attempt, Cause,
@@ -49,7 +49,7 @@ async fn send(stream: &mut Http3Stream<QuicStream>, body: &[u8]) -> io::Result<(
 }
 
 async fn read_answer(stream: &mut Http3Stream<QuicStream>) -> Result<(), Cause> {
-    let (mut sink, mut said) = ([0; 512], Answer::default());
+    let (mut sink, mut said) = ([0; 512], PaddingLength::default());
     loop {
         match stream.read(&mut sink).await? {
             0 => return Ok(()),

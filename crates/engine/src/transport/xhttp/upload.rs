@@ -34,9 +34,9 @@ pub(super) const MOST_ANSWER: usize = 64 * 1024;
 
 /// The length of what an answer has said so far. It is padding: nobody keeps it.
 #[derive(Default)]
-pub(super) struct Answer(usize);
+pub(super) struct PaddingLength(usize);
 
-impl Answer {
+impl PaddingLength {
     /// Counts what came.
     ///
     /// # Errors

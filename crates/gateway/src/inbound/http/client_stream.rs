@@ -40,7 +40,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) type Queue = Arc<Mutex<VecDeque<RequestRoute>>>;
 
 #[derive(Debug)]
-enum State {
+enum HeadSearch {
     /// A head comes next.
     Head,
     /// A body, and then a head, or nothing that is HTTP.
@@ -53,7 +53,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct ClientStream {
     stream: TcpStream,
-    state: State,
+    state: HeadSearch,
     /// Bytes of the client that are not used yet.
     raw: BytesMut,
     /// How many of them hold no end of a head for certain.
@@ -69,7 +69,7 @@ pub(super) struct ClientStream {
 impl ClientStream {
     /// The stream of a client from which `front` was read already.
     pub(super) fn new(stream: TcpStream, front: BytesMut, context: Arc<context::Context>, queue: Queue) -> Self {
-        let (state, ready, linger) = (State::Head, Bytes::new(), None);
+        let (state, ready, linger) = (HeadSearch::Head, Bytes::new(), None);
         let write_timeout = WriteTimeout::new(context.config().idle_timeout);
         Self { stream, state, raw: front, searched: 0, ready, context, queue, linger, write_timeout }
     }
@@ -106,7 +106,7 @@ impl ClientStream {
             }
         };
         let RequestHead { route, bytes, body } = read.unwrap_or_else(RequestHead::refused);
-        self.state = State::Body { end: body, leaves_http: route.leaves_http };
+        self.state = HeadSearch::Body { end: body, leaves_http: route.leaves_http };
         (self.ready, self.searched) = (bytes.into(), 0);
         if self.raw.is_empty() {
             // An idle connection holds no buffer.
@@ -144,7 +144,7 @@ impl ClientStream {
 
     /// Whether closing now would throw bytes of the client away unread, and with them the answer that it has not read.
     fn is_cut_short(&self) -> bool {
-        !self.raw.is_empty() || !matches!(self.state, State::Head)
+        !self.raw.is_empty() || !matches!(self.state, HeadSearch::Head)
     }
 
     /// Reads what the client still sends, within bounds, until it closes (RFC 9112 §9.6).
@@ -177,15 +177,15 @@ impl AsyncRead for ClientStream {
                 return Poll::Ready(Ok(()));
             }
             match &mut this.state {
-                State::Head => {
+                HeadSearch::Head => {
                     if !this.next_head() && !ready!(this.poll_more(cx, buf))? {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                State::Body { end, leaves_http } if end.is_over() => {
-                    this.state = if *leaves_http { State::Kept } else { State::Head };
+                HeadSearch::Body { end, leaves_http } if end.is_over() => {
+                    this.state = if *leaves_http { HeadSearch::Kept } else { HeadSearch::Head };
                 }
-                State::Body { end, .. } => {
+                HeadSearch::Body { end, .. } => {
                     if this.raw.is_empty() {
                         let before = buf.filled().len();
                         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
@@ -200,7 +200,7 @@ impl AsyncRead for ClientStream {
                     }
                     return Poll::Ready(Ok(()));
                 }
-                State::Kept => return this.poll_keep(cx, buf),
+                HeadSearch::Kept => return this.poll_keep(cx, buf),
             }
         }
     }

@@ -30,7 +30,7 @@ const DNS: u16 = 53;
 enum Packets {
     None,
     Aead(wire::Aead, Box<[u8]>, aead2017::Salts),
-    Aead2022(Box<packet2022::Session>),
+    Aead2022(Box<packet2022::PacketSession>),
     #[cfg(feature = "stream-cipher")]
     Legacy(super::legacy::LegacyKey),
 }
@@ -54,7 +54,7 @@ impl ShadowsocksDatagram {
             Cipher::None => Packets::None,
             Cipher::Aead(cipher, key) => Packets::Aead(*cipher, key.clone(), aead2017::Salts::default()),
             Cipher::Aead2022(keys) => {
-                let session = packet2022::Session::new(keys.clone(), rand::rng().random(), unix_now)?;
+                let session = packet2022::PacketSession::new(keys.clone(), rand::rng().random(), unix_now)?;
                 Packets::Aead2022(Box::new(session))
             }
             #[cfg(feature = "stream-cipher")]

@@ -17,7 +17,7 @@ use shadowsocks::{
     },
 };
 
-use super::super::{aead2022::Keys, build, packet2022::Session, replay::Window, wire::Aead, xchacha};
+use super::super::{aead2022::Keys, build, packet2022::PacketSession, replay::Window, wire::Aead, xchacha};
 use crate::{
     BoxDatagram,
     protocol::contract,
@@ -213,7 +213,7 @@ fn a_server_session_may_follow_after_a_minute() {
         NOW.load(std::sync::atomic::Ordering::Relaxed)
     }
     let keys = Keys::new(Aead::Chacha20Poly1305, &key(1, 32)).unwrap();
-    let mut session = Session::new(keys, [1; 8], clock).unwrap();
+    let mut session = PacketSession::new(keys, [1; 8], clock).unwrap();
     let mut answer = |server: u8, kind: u8, time: u64, client: u8| {
         let mut wire = vec![9; 24];
         wire.extend([[server; 8], [0; 8]].concat());

@@ -71,8 +71,8 @@ pub(super) fn decode(data: &[u8]) {
     use crate::io::{codec_stream::open_all, header_stream::AnswerHead as _};
 
     match data.split_first() {
-        Some((0, wire)) => open_all(&mut mux::Session::default(), wire.to_vec()),
-        Some((1, wire)) => open_all(&mut obfs_tls::Session::new("", 0, [0; 28], [0; 32]), wire.to_vec()),
+        Some((0, wire)) => open_all(&mut mux::MuxCodec::default(), wire.to_vec()),
+        Some((1, wire)) => open_all(&mut obfs_tls::ObfsTlsCodec::new("", 0, [0; 28], [0; 32]), wire.to_vec()),
         Some((_, wire)) => drop(obfs_http::SwitchingProtocols.length(wire)),
         None => {}
     }
@@ -90,10 +90,10 @@ impl Disguise {
             Self::Tls(host) => {
                 let host = host.as_deref().unwrap_or(server);
                 let now = u32::try_from(super::unix_now()).unwrap_or_default();
-                let session = obfs_tls::Session::new(host, now, super::random_array(), super::random_array());
-                Box::new(CodecStream::new(stream, session))
+                let codec = obfs_tls::ObfsTlsCodec::new(host, now, super::random_array(), super::random_array());
+                Box::new(CodecStream::new(stream, codec))
             }
-            Self::Mux => Box::new(CodecStream::new(stream, mux::Session::default())),
+            Self::Mux => Box::new(CodecStream::new(stream, mux::MuxCodec::default())),
         }
     }
 }

@@ -33,7 +33,7 @@ const ID: [u8; 2] = [0, 1];
 
 /// Both directions of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(super) struct MuxCodec {
     opened: bool,
     /// Payload of the current frame that is still to come, and whether it is ours.
     left: usize,
@@ -43,7 +43,7 @@ pub(super) struct Session {
     heard: bool,
 }
 
-impl Session {
+impl MuxCodec {
     /// Reads one frame's description.
     fn frame(&mut self, meta: &[u8], data: usize) -> Result<(), Cause> {
         let Some(&[high, low, status, option]) = meta.first_chunk() else {
@@ -64,7 +64,7 @@ impl Session {
     }
 }
 
-impl Codec for Session {
+impl Codec for MuxCodec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         let piece = payload.get(..payload.len().min(MAX_PAYLOAD)).unwrap_or_default();
         let option = if piece.is_empty() { 0 } else { HAS_DATA };

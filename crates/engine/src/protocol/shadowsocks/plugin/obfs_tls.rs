@@ -51,7 +51,7 @@ enum Expect {
 }
 
 /// Both directions of one connection.
-pub(super) struct Session {
+pub(super) struct ObfsTlsCodec {
     host: Vec<u8>,
     now: u32,
     random: [u8; 28],
@@ -62,7 +62,7 @@ pub(super) struct Session {
     left: usize,
 }
 
-impl Session {
+impl ObfsTlsCodec {
     /// A session that pretends to visit `host`; `now` in Unix seconds.
     pub(super) fn new(host: &str, now: u32, random: [u8; 28], id: [u8; 32]) -> Self {
         let host = host.bytes().take(MAX_HOST).collect();
@@ -119,7 +119,7 @@ impl Session {
     }
 }
 
-impl Codec for Session {
+impl Codec for ObfsTlsCodec {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         let most = if self.greeted { MAX_PAYLOAD } else { MAX_TICKET };
         let piece = payload.get(..payload.len().min(most)).unwrap_or_default();

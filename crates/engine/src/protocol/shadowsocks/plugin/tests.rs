@@ -192,25 +192,25 @@ fn build_with(disguise: Disguise, connector: TransportConnector) -> Result<Arc<d
 
 #[test]
 fn golden_hello() {
-    let mut session = obfs_tls::Session::new("a.example", 0x6000_0000, [1; 28], [2; 32]);
+    let mut codec = obfs_tls::ObfsTlsCodec::new("a.example", 0x6000_0000, [1; 28], [2; 32]);
     let mut wire = Vec::new();
-    assert_eq!(session.seal(b"payload", &mut wire).unwrap(), 7);
+    assert_eq!(codec.seal(b"payload", &mut wire).unwrap(), 7);
     let length = wire.len();
     assert_eq!(wire[..11], [0x16, 3, 1, 0, (length - 5) as u8, 1, 0, 0, (length - 9) as u8, 3, 3]);
     assert_eq!(wire[11..15], [0x60, 0, 0, 0]);
     assert_eq!(&wire[138..138 + 11], b"\0\x23\0\x07payload");
     assert_eq!(&wire[149..149 + 18], b"\0\0\0\x0e\0\x0c\0\0\x09a.example");
     wire.clear();
-    session.seal(b"more", &mut wire).unwrap();
+    codec.seal(b"more", &mut wire).unwrap();
     assert_eq!(wire, b"\x17\x03\x03\0\x04more");
 }
 
 #[test]
 fn golden_frames() {
-    let mut session = mux::Session::default();
+    let mut codec = mux::MuxCodec::default();
     let mut wire = Vec::new();
-    session.seal(b"one", &mut wire).unwrap();
-    session.seal(b"two", &mut wire).unwrap();
+    codec.seal(b"one", &mut wire).unwrap();
+    codec.seal(b"two", &mut wire).unwrap();
     assert_eq!(wire, b"\0\x0c\0\x01\x01\x01\x01\0\0\x01\x7f\0\0\x01\0\x03one\0\x04\0\x01\x02\x01\0\x03two");
 }
 

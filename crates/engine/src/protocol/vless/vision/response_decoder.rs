@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     traffic::Traffic,
-    wire::{Command, Step, Unpadding},
+    wire::{BlockDecoder, BlockPart, Command},
 };
 use crate::Cause;
 
@@ -21,7 +21,7 @@ pub(super) enum ResponseDecoder {
     /// So many bytes of addons come.
     Addons(usize),
     /// Payload comes in blocks.
-    Blocks(Unpadding),
+    Blocks(BlockDecoder),
     /// Payload comes as it is, inside the layer.
     Bare,
     /// This much of the last record inside the layer is payload.
@@ -60,17 +60,17 @@ impl ResponseDecoder {
                     *self = Self::Addons(rest.first().map_or(0, |&length| usize::from(length)));
                     used += 1;
                 }
-                Self::Addons(0) => *self = Self::Blocks(Unpadding::new(id)),
+                Self::Addons(0) => *self = Self::Blocks(BlockDecoder::new(id)),
                 Self::Addons(left) => {
                     let length = rest.len().min(*left);
                     *left -= length;
                     used += length;
                 }
                 Self::Blocks(blocks) => match blocks.step(rest)? {
-                    Step::More => return Ok(used),
-                    Step::Skip(length) => used += length,
-                    Step::Content(_) if out.remaining() == 0 => return Ok(used),
-                    Step::Content(most) => {
+                    BlockPart::More => return Ok(used),
+                    BlockPart::Skip(length) => used += length,
+                    BlockPart::Content(_) if out.remaining() == 0 => return Ok(used),
+                    BlockPart::Content(most) => {
                         let length = most.min(out.remaining());
                         let piece = rest.get(..length).unwrap_or_default();
                         traffic.see_down(piece);
@@ -78,8 +78,8 @@ impl ResponseDecoder {
                         blocks.taken(length);
                         used += length;
                     }
-                    Step::Over(Command::Direct) => *self = Self::Leaving(rest.len()),
-                    Step::Over(_) => *self = Self::Bare,
+                    BlockPart::Over(Command::Direct) => *self = Self::Leaving(rest.len()),
+                    BlockPart::Over(_) => *self = Self::Bare,
                 },
                 Self::Bare | Self::Leaving(_) => {
                     let length = rest.len().min(out.remaining());

@@ -33,7 +33,7 @@ use super::{
         Traffic, Verdict,
         tests::{data, hello},
     },
-    wire::{Command, MOST_CONTENT, Step, Unpadding, pad},
+    wire::{BlockDecoder, BlockPart, Command, MOST_CONTENT, pad},
 };
 use crate::{
     BoxStream, BuildError, Cause, Dialer, HandedOver, TlsClients,
@@ -182,7 +182,7 @@ async fn next(layer: &mut dyn Layer, half: Half) -> Vec<u8> {
 
 async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
     let (mut up, mut down) = (Half::Blocks, Half::Blocks);
-    let (mut blocks, mut traffic, mut random) = (Unpadding::new(ID), Traffic::new(), StdRng::seed_from_u64(1));
+    let (mut blocks, mut traffic, mut random) = (BlockDecoder::new(ID), Traffic::new(), StdRng::seed_from_u64(1));
     let mut buffer = vec![0; 12_000];
     let mut head = vec![0, 3, b'a', b'b', b'c'];
     while up != Half::Over || down != Half::Over {
@@ -195,14 +195,14 @@ async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
                 let mut rest = &chunk[..];
                 while up == Half::Blocks {
                     match blocks.step(rest).unwrap() {
-                        Step::More => break,
-                        Step::Skip(length) => rest = &rest[length..],
-                        Step::Content(length) => {
+                        BlockPart::More => break,
+                        BlockPart::Skip(length) => rest = &rest[length..],
+                        BlockPart::Content(length) => {
                             app.write_all(&rest[..length]).await.unwrap();
                             blocks.taken(length);
                             rest = &rest[length..];
                         }
-                        Step::Over(command) => up = if command == Command::Direct { Half::Raw } else { Half::Bare },
+                        BlockPart::Over(command) => up = if command == Command::Direct { Half::Raw } else { Half::Bare },
                     }
                 }
                 if matches!(up, Half::Bare | Half::Raw) {
@@ -498,18 +498,18 @@ async fn names_what_went_wrong() {
 
 /// Payload of any bytes in these pieces.
 fn unpadded(wire: &[u8], piece: usize) -> Result<(Vec<u8>, Option<Command>), Cause> {
-    let (mut blocks, mut payload) = (Unpadding::new(ID), Vec::new());
+    let (mut blocks, mut payload) = (BlockDecoder::new(ID), Vec::new());
     for mut rest in wire.chunks(piece) {
         loop {
             match blocks.step(rest)? {
-                Step::More => break,
-                Step::Skip(length) => rest = &rest[length..],
-                Step::Content(length) => {
+                BlockPart::More => break,
+                BlockPart::Skip(length) => rest = &rest[length..],
+                BlockPart::Content(length) => {
                     payload.extend_from_slice(&rest[..length]);
                     blocks.taken(length);
                     rest = &rest[length..];
                 }
-                Step::Over(command) => return Ok((payload, Some(command))),
+                BlockPart::Over(command) => return Ok((payload, Some(command))),
             }
         }
     }

@@ -63,13 +63,13 @@ pub(super) fn pad(
 
 /// Takes the blocks of one direction apart.
 #[derive(Debug)]
-pub(super) struct Unpadding {
+pub(super) struct BlockDecoder {
     id: Uuid,
-    state: State,
+    state: DecoderState,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum DecoderState {
     /// The id comes, this much of it came.
     Id(usize),
     /// The header comes.
@@ -82,36 +82,36 @@ enum State {
 
 /// What the next bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum BlockPart {
     /// More bytes are needed.
     More,
     /// This many bytes are not payload.
     Skip(usize),
-    /// Up to this many bytes are payload. [`Unpadding::taken`] says how many were taken.
+    /// Up to this many bytes are payload. [`BlockDecoder::taken`] says how many were taken.
     Content(usize),
     /// No more blocks.
     Over(Command),
 }
 
-impl Unpadding {
+impl BlockDecoder {
     /// Waits for the first block of this user.
     pub(super) const fn new(id: Uuid) -> Self {
-        Self { id, state: State::Id(0) }
+        Self { id, state: DecoderState::Id(0) }
     }
 
     /// Looks at the next bytes.
     ///
     /// # Errors
     /// [`Cause::Protocol`] for another user's id or an unknown command.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<Step, Cause> {
+    pub(super) fn step(&mut self, bytes: &[u8]) -> Result<BlockPart, Cause> {
         match &mut self.state {
-            State::Padding { left: 0, command: Command::Continue } => {
-                self.state = State::Header { bytes: [0; HEADER], filled: 0 };
+            DecoderState::Padding { left: 0, command: Command::Continue } => {
+                self.state = DecoderState::Header { bytes: [0; HEADER], filled: 0 };
                 self.step(bytes)
             }
-            State::Padding { left: 0, command } => Ok(Step::Over(*command)),
-            _ if bytes.is_empty() => Ok(Step::More),
-            State::Id(came) => {
+            DecoderState::Padding { left: 0, command } => Ok(BlockPart::Over(*command)),
+            _ if bytes.is_empty() => Ok(BlockPart::More),
+            DecoderState::Id(came) => {
                 let expected = self.id.as_bytes().get(*came..).unwrap_or_default();
                 let length = expected.len().min(bytes.len());
                 if expected.get(..length) != bytes.get(..length) {
@@ -119,11 +119,11 @@ impl Unpadding {
                 }
                 *came += length;
                 if *came == 16 {
-                    self.state = State::Header { bytes: [0; HEADER], filled: 0 };
+                    self.state = DecoderState::Header { bytes: [0; HEADER], filled: 0 };
                 }
-                Ok(Step::Skip(length))
+                Ok(BlockPart::Skip(length))
             }
-            State::Header { bytes: header, filled } => {
+            DecoderState::Header { bytes: header, filled } => {
                 let room = header.get_mut(*filled..).unwrap_or_default();
                 let length = room.len().min(bytes.len());
                 room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
@@ -131,33 +131,36 @@ impl Unpadding {
                 if *filled == HEADER {
                     self.state = Self::begin(*header)?;
                 }
-                Ok(Step::Skip(length))
+                Ok(BlockPart::Skip(length))
             }
-            State::Content { left, .. } => Ok(Step::Content((*left).min(bytes.len()))),
-            State::Padding { left, .. } => {
+            DecoderState::Content { left, .. } => Ok(BlockPart::Content((*left).min(bytes.len()))),
+            DecoderState::Padding { left, .. } => {
                 let length = (*left).min(bytes.len());
                 *left -= length;
-                Ok(Step::Skip(length))
+                Ok(BlockPart::Skip(length))
             }
         }
     }
 
     /// Whether no block has begun and not ended.
     pub(super) const fn between(&self) -> bool {
-        matches!(self.state, State::Id(0) | State::Header { filled: 0, .. } | State::Padding { left: 0, .. })
+        matches!(
+            self.state,
+            DecoderState::Id(0) | DecoderState::Header { filled: 0, .. } | DecoderState::Padding { left: 0, .. }
+        )
     }
 
     /// This much content was taken.
     pub(super) fn taken(&mut self, length: usize) {
-        if let State::Content { left, padding, command } = &mut self.state {
+        if let DecoderState::Content { left, padding, command } = &mut self.state {
             *left = left.saturating_sub(length);
             if *left == 0 {
-                self.state = State::Padding { left: *padding, command: *command };
+                self.state = DecoderState::Padding { left: *padding, command: *command };
             }
         }
     }
 
-    fn begin([command, a, b, c, d]: [u8; HEADER]) -> Result<State, Cause> {
+    fn begin([command, a, b, c, d]: [u8; HEADER]) -> Result<DecoderState, Cause> {
         let command = match command {
             0 => Command::Continue,
             1 => Command::End,
@@ -166,9 +169,9 @@ impl Unpadding {
         };
         let [left, padding] = [[a, b], [c, d]].map(|length| usize::from(u16::from_be_bytes(length)));
         Ok(if left == 0 {
-            State::Padding { left: padding, command }
+            DecoderState::Padding { left: padding, command }
         } else {
-            State::Content { left, padding, command }
+            DecoderState::Content { left, padding, command }
         })
     }
 }

@@ -57,8 +57,8 @@ const CHANGED: &str = "a TLS record does not open";
 const TOO_LONG: &str = "a TLS record is too long";
 const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
 
-/// What goes on behind the records.
-pub(super) trait Session: Send + Sync {
+/// What the server may ask for after the handshake: new keys, and keeping tickets.
+pub(super) trait PostHandshake: Send + Sync {
     /// The next secrets of our direction.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ struct Kernel {
     tickets: u8,
 }
 
-impl Session for Kernel {
+impl PostHandshake for Kernel {
     fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
         self.connection.update_tx_secret()
     }
@@ -112,7 +112,7 @@ pub(crate) struct Records {
     theirs: Half,
     /// How many records our keys may have.
     limit: u64,
-    session: Box<dyn Session>,
+    post_handshake: Box<dyn PostHandshake>,
     /// A message that has begun.
     message: Vec<u8>,
     /// Records without data since the last one with it.
@@ -148,11 +148,11 @@ impl Records {
         edition: Edition,
         (ours, theirs): (Half, Half),
         limit: u64,
-        session: Box<dyn Session>,
+        post_handshake: Box<dyn PostHandshake>,
         speaks_h2: bool,
     ) -> Self {
         let (message, empty, renewal_due) = (Vec::new(), 0, false);
-        Self { edition, ours, theirs, limit, session, message, empty, renewal_due, speaks_h2 }
+        Self { edition, ours, theirs, limit, post_handshake, message, empty, renewal_due, speaks_h2 }
     }
 
     /// Whether this is TLS 1.3.
@@ -171,7 +171,7 @@ impl Records {
         if !used_up && !self.renewal_due {
             return Ok(());
         }
-        let (sequence, secrets) = self.session.renew_ours().map_err(failed)?;
+        let (sequence, secrets) = self.post_handshake.renew_ours().map_err(failed)?;
         self.ours.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], wire)?;
         self.ours = Half::new(self.edition, sequence, &secrets)?;
         self.renewal_due = false;
@@ -215,9 +215,9 @@ impl Records {
     /// Acts on one message; `last` says that nothing follows it in its record.
     fn read_message(&mut self, kind: u8, body: &[u8], last: bool) -> Result<(), Cause> {
         match (self.edition, kind, body) {
-            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.session.keep_ticket(ticket).map_err(failed),
+            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.post_handshake.keep_ticket(ticket).map_err(failed),
             (Edition::Tls13, KEY_UPDATE, [wants @ 0..=1]) if last => {
-                let (sequence, secrets) = self.session.renew_theirs().map_err(failed)?;
+                let (sequence, secrets) = self.post_handshake.renew_theirs().map_err(failed)?;
                 self.theirs = Half::new(self.edition, sequence, &secrets)?;
                 self.renewal_due |= *wants == 1;
                 Ok(())

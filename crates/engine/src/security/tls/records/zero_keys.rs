@@ -6,7 +6,7 @@ use rustls::{
 };
 use tokio::io::ReadBuf;
 
-use super::{Edition, Half, Records, Session};
+use super::{Edition, Half, PostHandshake, Records};
 use crate::{
     Cause,
     io::codec_stream::{Codec as _, Opened},
@@ -15,7 +15,7 @@ use crate::{
 /// A session whose keys never change.
 struct Nobody;
 
-impl Session for Nobody {
+impl PostHandshake for Nobody {
     fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
         Ok((0, zeroes()))
     }

@@ -413,10 +413,10 @@ async fn rustls_is_the_one_that_was_read() {
         let mut records = client.records;
         assert_eq!((records.ours.sequence(), records.theirs.sequence()), (sequence, sequence));
         // The next keys begin at 0; before TLS 1.3 there are none, and no ticket comes after the handshake.
-        let (ours, theirs) = (records.session.renew_ours(), records.session.renew_theirs());
+        let (ours, theirs) = (records.post_handshake.renew_ours(), records.post_handshake.renew_theirs());
         assert_eq!(ours.ok().map(|(sequence, _)| sequence), tls13.then_some(0));
         assert_eq!(theirs.ok().map(|(sequence, _)| sequence), tls13.then_some(0));
-        assert!(records.session.keep_ticket(b"no ticket").is_err());
+        assert!(records.post_handshake.keep_ticket(b"no ticket").is_err());
     }
 }
 
