@@ -1,4 +1,4 @@
-//! The deadline of one dial, and the stage at which each of its awaits stands.
+//! The deadline of one attempt to reach a target, and the stages that it goes through.
 
 use std::{future::Future, time::Duration};
 
@@ -7,17 +7,17 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{Cause, DialError};
 
-/// The bounds of one try. Cheap to copy; a dialer hands it on to the dialer beneath it.
+/// The time limits of one attempt. It is cheap to copy; a dialer passes it on to the dialer beneath it.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     started: Instant,
     deadline: Instant,
-    /// The most for reaching the server, and for each handshake with it.
+    /// The longest time for reaching the server, and for each handshake with it.
     limits: Option<(Duration, Duration)>,
 }
 
 impl Attempt {
-    /// A try that may take `limit` from now.
+    /// An attempt that may take `limit` from now.
     #[must_use]
     pub fn within(limit: Duration) -> Self {
         let started = Instant::now();
@@ -25,13 +25,13 @@ impl Attempt {
         Self { started, deadline: started + limit.min(Duration::from_secs(3600)), limits: None }
     }
 
-    /// The same try with an earlier end: `limit` from now, or its own deadline, whichever comes first.
+    /// The same attempt with an earlier end: `limit` from now, or its own deadline, whichever comes first.
     #[must_use]
     pub fn at_most(self, limit: Duration) -> Self {
         Self { deadline: self.deadline.min(Self::within(limit).deadline), ..self }
     }
 
-    /// The same try with bounds for its parts: `connect` for each of resolving and connecting, `handshake` for each of
+    /// The same attempt with limits for its parts: `connect` for each of resolving and connecting, `handshake` for each of
     /// the security, transport and protocol handshakes. The deadline stays.
     #[must_use]
     pub const fn with_stage_limits(self, connect: Duration, handshake: Duration) -> Self {
@@ -50,7 +50,7 @@ impl Attempt {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The time since the try began.
+    /// The time since the attempt began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -72,8 +72,8 @@ impl Attempt {
         }
     }
 
-    /// Bounds what another dialer does for this one: it names its own stages, and this holds even if it forgets the
-    /// deadline. `stage` is said of that case.
+    /// Bounds what another dialer does for this one. That dialer names its own stages. If it exceeds the deadline, the failure
+    /// names `stage`.
     ///
     /// # Errors
     /// The future's own failure, or [`Cause::Timeout`].

@@ -1,5 +1,5 @@
-//! A node of a chain that dials the next node. That node is a target to it and a server to us, so a target that it
-//! cannot reach is a fault of the chain, not of the target that the client asked for.
+//! A node of a chain that is not the last one. Its targets are the servers of the next node, so a target that it cannot reach
+//! is a fault of the chain, and not of the target that the client asked for.
 
 use std::{
     io,
@@ -22,13 +22,13 @@ use crate::{
 pub(crate) struct ChainedDialer(Arc<dyn Dialer>);
 
 impl ChainedDialer {
-    /// Goes through `node`.
+    /// A dialer that opens streams through `node`.
     pub(crate) const fn new(node: Arc<dyn Dialer>) -> Self {
         Self(node)
     }
 }
 
-/// An unreachable target of this node is a server that cannot be reached.
+/// Turns "the target cannot be reached" into "the server cannot be reached".
 fn as_server_failure(cause: Cause) -> Cause {
     match cause {
         Cause::TargetUnreachable(_) => Cause::Unreachable,
@@ -50,7 +50,8 @@ impl Dialer for ChainedDialer {
     }
 }
 
-/// Tells a stream's failures in the same way: some nodes say only at the first read what became of the target.
+/// A stream whose failures are translated in the same way. Some nodes say only at the first read that they cannot reach the
+/// target.
 struct ServerFailures;
 
 impl Reader for ServerFailures {

@@ -1,4 +1,4 @@
-//! What turns the description of a node into a dialer, and several such engines as one.
+//! The trait of what makes dialers of node descriptions, and several such engines combined.
 
 use std::{fmt::Debug, sync::Arc};
 

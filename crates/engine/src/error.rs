@@ -8,7 +8,7 @@ use thiserror::Error;
 /// What [`Cause::ServerFailure`] says when an HTTP proxy does not know the method CONNECT.
 pub(crate) const NO_CONNECT: &str = "it does not accept CONNECT";
 
-/// A failed try: how far it came and what stopped it.
+/// A failed attempt: how far it came, and what stopped it.
 #[derive(Debug, Error)]
 #[error("{stage}: {cause}")]
 pub struct DialError {

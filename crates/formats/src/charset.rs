@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, GB18030, WINDOWS_1252};
 
-/// How many bytes are looked at to find UTF-16 without a byte order mark.
+/// How many bytes are examined to recognise UTF-16 without a byte order mark.
 const SAMPLE: usize = 512;
 
-/// See [`is_utf8_or_damaged`].
+/// So many bytes of whole characters must stand beside each broken place of a line in UTF-8; see [`is_utf8_or_damaged`].
 const WHOLE_PER_BROKEN: usize = 8;
 
 /// Reads UTF-8 and UTF-16, each with or without a byte order mark. A line that is not UTF-8 is read as GB18030 (with GBK and

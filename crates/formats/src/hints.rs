@@ -5,7 +5,7 @@ use hezar_core::{Credentials, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVe
 /// The protocol of a list of bare addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ListScheme {
-    /// HTTP CONNECT; lists called `https` mean these too: HTTP proxies that can reach HTTPS sites.
+    /// HTTP CONNECT. Lists called `https` mean these, too: HTTP proxies that can reach HTTPS sites.
     #[default]
     Http,
     /// SOCKS4.
@@ -45,7 +45,7 @@ impl ListScheme {
     }
 }
 
-/// What is known about a text besides its bytes.
+/// What is known about a text from its name or its source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     /// The protocol of entries such as `192.0.2.1:1080`.

@@ -1,4 +1,4 @@
-//! Builds protocols from texts, with the checks that every dialect shares.
+//! Builds protocols from texts, with the checks that all links and documents share.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{RejectCode, field};
 
-/// What a dialect says about a VLESS or VMess user; empty texts are absent.
+/// The settings of a VLESS or VMess user in a link or document; empty texts are absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UserText<'a> {
     pub(crate) id: &'a str,
@@ -99,7 +99,7 @@ pub(crate) fn plugin(name: &str, options: &str) -> Option<Plugin> {
     Some(Plugin { name, options })
 }
 
-/// What a dialect says about ShadowsocksR; empty texts are absent.
+/// The settings of ShadowsocksR in a link or document; empty texts are absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ShadowsocksRText<'a> {
     pub(crate) method: &'a str,
@@ -158,7 +158,7 @@ pub(crate) fn hopping(port: &str, ports: &str) -> Result<(Box<str>, PortRanges),
         _ => port.trim().into(),
     };
     if let Ok(own) = port.parse::<u16>() {
-        // Only one repetition goes: `443,443-443` is odd, yet it can be written back.
+        // Only one repetition is dropped, so that even `443,443-443` can be written back.
         if let Some(at) = ranges.iter().position(|range| *range == (own, own)) {
             ranges.remove(at);
         }
@@ -206,7 +206,7 @@ pub(crate) fn tuic_user(id: &str, password: &str, token: &str) -> Result<TuicUse
     Ok(TuicUser::V5 { id, password: Secret::new(password) })
 }
 
-/// What a dialect says about WireGuard; empty texts are absent.
+/// The settings of WireGuard in a link or document; empty texts are absent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WireGuardText<'a> {
     pub(crate) private_key: &'a str,

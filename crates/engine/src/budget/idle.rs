@@ -1,11 +1,11 @@
-//! The idle connections of all nodes: their number is bounded, and the one that was unused for longest is closed first.
+//! Bounds the number of idle connections of all nodes. When there are too many, the one that was unused for longest is closed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The idle connections, by the order in which they became so.
+/// The idle connections, in the order in which they became idle.
 #[derive(Debug)]
 pub(crate) struct IdleConnections {
     max: usize,
@@ -18,7 +18,7 @@ struct IdleTable {
     close: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// The place of one idle connection; it is given back when this is dropped, because the connection is used or over.
+/// The place of one idle connection. It is given back when this is dropped, because the connection is used again or has ended.
 #[derive(Debug)]
 pub(crate) struct IdleTicket {
     connections: Arc<IdleConnections>,

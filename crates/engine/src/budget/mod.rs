@@ -1,4 +1,4 @@
-//! What the connections of all nodes together may hold: idle connections, and bytes that servers send ahead.
+//! Bounds what the connections of all nodes hold together: idle connections, and bytes that servers send before they are read.
 
 mod idle;
 #[cfg(test)]
@@ -21,9 +21,9 @@ const MAX_WINDOWS: u64 = 256 << 20;
 /// The bounds that the dialers of one engine share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionBudget {
-    /// Connections that nobody uses.
+    /// The bound of idle connections.
     pub(crate) idle: Arc<IdleConnections>,
-    /// Flow-control windows.
+    /// The bound of flow-control windows.
     pub(crate) windows: Arc<WindowBudget>,
 }
 

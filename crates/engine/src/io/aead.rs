@@ -1,4 +1,5 @@
-//! One AEAD key that seals in place and opens there or into the reader's memory, for the protocols that keep their own nonces.
+//! An AEAD key that encrypts in place, and decrypts in place or into the reader's buffer, for protocols that manage their own
+//! nonces.
 
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use tokio::io::ReadBuf;
@@ -20,13 +21,13 @@ impl AeadKey {
     /// Makes a key.
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] when the key has not the algorithm's length; callers derive keys of the right one.
+    /// [`Cause::Unsupported`] when the key has not the length of the algorithm; callers derive keys of the right length.
     pub(crate) fn new(algorithm: &'static Algorithm, key: &[u8]) -> Result<Self, Cause> {
         let key = UnboundKey::new(algorithm, key).map_err(|_| Cause::Unsupported("an AEAD key of this length"))?;
         Ok(Self(LessSafeKey::new(key)))
     }
 
-    /// Seals `bytes[from..]` in place and appends the tag.
+    /// Encrypts `bytes[from..]` in place and appends the tag.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] when the text is too long for the algorithm (64 GiB).
@@ -40,19 +41,19 @@ impl AeadKey {
         Ok(())
     }
 
-    /// Opens text and tag in place; the text is what the returned slice holds. `None` when the tag does not match.
+    /// Decrypts text and tag in place and returns the text; `None` when the tag does not match.
     pub(crate) fn open<'a>(&self, nonce: NonceBytes, aad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), sealed).ok()
     }
 
-    /// Opens text and tag into `plain`, which is [`TAG`] bytes shorter than `sealed`; false when the tag does not match.
+    /// Decrypts text and tag into `plain`, which is [`TAG`] bytes shorter than `sealed`. Returns false when the tag does not match.
     pub(crate) fn open_into(&self, nonce: NonceBytes, aad: &[u8], sealed: &[u8], plain: &mut [u8]) -> bool {
         let Some((text, tag)) = sealed.split_at_checked(plain.len()) else { return false };
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_separate_gather(nonce, Aad::from(aad), text, tag, plain).is_ok()
     }
 
-    /// Opens a chunk that is text and tag and nothing else: into `out` when the whole text fits, else in place. `None` when the tag
+    /// Decrypts a chunk that consists of text and tag: into `out` when the whole text fits, else in place. `None` when the tag
     /// does not match.
     pub(crate) fn open_chunk(
         &self,

@@ -1,7 +1,8 @@
-//! When a protocol's header leaves: with the first payload, or alone when the client waits for the server to speak.
+//! Decides when the header of a protocol is sent: together with the first payload, or alone when the client waits for the
+//! server to speak.
 //!
-//! A header in one packet with the payload saves a round trip's worth of packets and hides the header's length. But
-//! where the server speaks first (SMTP, SSH, FTP) no payload comes, and the header must go alone after a short while.
+//! A header in one packet with the payload saves a packet and hides the header's length. But where the server speaks first
+//! (SMTP, SSH, FTP), no payload comes, and the header must be sent alone after a short while.
 
 use std::{
     future::Future as _,
@@ -12,20 +13,20 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// How long a reading client may keep its first bytes back before the header goes alone.
+/// How long a client may read without writing before the header is sent alone.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Who sends the header, and whether it was sent.
+/// Which half of the stream sends the header, and whether it was sent.
 ///
-/// The two halves of a stream may live in two tasks, and a connection wakes only the task that wrote to it last. So the
+/// The two halves of a stream may be used by two tasks, and a connection wakes only the task that wrote to it last. So the
 /// reading half writes only as long as the writing half has never been used.
 #[derive(Debug)]
 pub(crate) enum FirstWrite {
     /// Nobody has sent anything. The timer runs from the first read.
     Waiting(Option<Pin<Box<Sleep>>>),
-    /// The reading half sends the header and drives it out.
+    /// The reading half sends the header and flushes it.
     Reader,
-    /// The writing half has been used: everything is its business.
+    /// The writing half has been used. It does all the writing from now on.
     Writer,
 }
 
@@ -36,7 +37,7 @@ pub(crate) enum ReaderTask {
     Nothing,
     /// Send the header alone, now.
     Send,
-    /// Go on driving out what it sent.
+    /// Continue to flush what it has sent.
     Drive,
 }
 
@@ -46,14 +47,14 @@ impl FirstWrite {
         Self::Waiting(None)
     }
 
-    /// The writing half acts. True when the header is still to be sent, by it.
+    /// Takes note that the writing half is used. Returns true when it has to send the header.
     pub(crate) fn writer_acts(&mut self) -> bool {
         let unsent = matches!(self, Self::Waiting(_));
         *self = Self::Writer;
         unsent
     }
 
-    /// The reading half acts.
+    /// Says what the reading half has to do.
     pub(crate) fn reader_acts(&mut self, cx: &mut Context<'_>) -> ReaderTask {
         match self {
             Self::Writer => ReaderTask::Nothing,

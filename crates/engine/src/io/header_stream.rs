@@ -1,4 +1,4 @@
-//! A stream whose protocol is a header in front of the payload each way, and nothing around it afterwards.
+//! A stream whose protocol consists of a header in front of the payload in each direction.
 
 use std::{
     io,
@@ -22,22 +22,21 @@ const WITH_HEADER: usize = 16 * 1024;
 /// Room for the header of the answer and what comes with it, in bytes; more is made when it is not enough.
 const ANSWER_ROOM: usize = 2 * 1024;
 
-/// How long the server's own header in front of the answer is.
+/// Describes the header that a server sends in front of the payload.
 pub(crate) trait AnswerHead: Send + Sync + Unpin + 'static {
     /// Whether there is a header at all.
     const PRESENT: bool;
     /// The most bytes in which it must be complete.
     const MOST: usize = ANSWER_ROOM;
 
-    /// Looks at the answer's first bytes: the header's length once it is known and complete, `None` to ask again with
-    /// more.
+    /// The length of the header at the front of `bytes` once it is complete; `None` while more bytes are needed.
     ///
     /// # Errors
-    /// [`Cause`] when this is no such header.
+    /// [`Cause`] when the bytes are not such a header.
     fn length(&self, bytes: &[u8]) -> Result<Option<usize>, Cause>;
 }
 
-/// The answer begins with its payload.
+/// No header: the answer begins with its payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoHead;
 
@@ -52,9 +51,9 @@ impl AnswerHead for NoHead {
 /// What has been read so far.
 #[derive(Debug)]
 enum HeadState {
-    /// Nothing but perhaps a part of the header.
+    /// At most a part of the header.
     Head { bytes: Box<[u8]>, filled: usize },
-    /// Payload that came together with the header.
+    /// Payload that came together with the header waits to be read.
     Rest { bytes: Box<[u8]>, from: usize, to: usize },
     /// No header to come, and no byte seen yet.
     Silent,
@@ -64,7 +63,7 @@ enum HeadState {
     Failed,
 }
 
-/// The stream: our header goes out with the first payload; the server's is taken off the answer.
+/// The stream. Our header is sent together with the first payload, and the server's header is removed from the answer.
 pub(crate) struct HeaderStream<H> {
     io: BoxStream,
     head: H,
@@ -85,7 +84,7 @@ impl<H: AnswerHead> HeaderStream<H> {
         Self { io, head, header, first: FirstWrite::new(), write_buffer: WriteBuffer::default(), answer }
     }
 
-    /// Moves the header and the payload's beginning to the write_buffer. Returns how much payload that was.
+    /// Moves the header and the beginning of the payload into the write buffer. Returns how much payload that was.
     fn send_header(&mut self, payload: &[u8]) -> usize {
         let taken = payload.len().min(WITH_HEADER);
         let buffer = self.write_buffer.buffer();
@@ -94,7 +93,7 @@ impl<H: AnswerHead> HeaderStream<H> {
         taken
     }
 
-    /// The reading half's share of the work on the header.
+    /// Sends the header, or helps to send it, when the stream is read before it is written.
     fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
@@ -104,7 +103,7 @@ impl<H: AnswerHead> HeaderStream<H> {
             ReaderTask::Drive => {}
         }
         if self.write_buffer.poll_drain(&mut self.io, cx)?.is_ready() {
-            // Whether the flush is over is seen at the next call; pending, it wakes this task.
+            // The next call sees whether the flush has ended. While it is pending, it wakes this task.
             let _ = Pin::new(&mut self.io).poll_flush(cx)?;
         }
         Ok(())
@@ -156,7 +155,7 @@ impl<H: AnswerHead> HeaderStream<H> {
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         if matches!(self.answer, HeadState::Silent) {
             if buf.filled().len() == before {
-                // Not one byte: a server that did not like the header looks like this.
+                // An end without any byte is what a server sends that did not accept the header.
                 return Poll::Ready(Err(Cause::Closed.into()));
             }
             self.answer = HeadState::Open;
@@ -199,7 +198,7 @@ impl<H: AnswerHead> AsyncWrite for HeaderStream<H> {
         let this = self.get_mut();
         if this.first.writer_acts() {
             let taken = this.send_header(buf);
-            // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+            // The bytes are buffered now. A connection that is not ready takes them at the next call or flush.
             let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
             return Poll::Ready(Ok(taken));
         }

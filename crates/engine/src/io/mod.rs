@@ -1,4 +1,4 @@
-//! The building blocks of streams that know no protocol: buffers, sealed chunks, headers before the payload.
+//! The building blocks of streams that do not depend on a protocol: buffers, encrypted chunks, headers in front of the payload.
 
 pub(crate) mod aead;
 pub(crate) mod codec_stream;

@@ -1,4 +1,4 @@
-//! The look-up of a name that datagrams are sent to: polled by the sender, and remembered for the datagrams that follow.
+//! Looks up a name that datagrams are sent to. The sender polls the look-up, and its result is kept for further datagrams.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! A stream that gives out bytes which were already read from it before it reads on.
+//! A stream that returns bytes which were read from it before, and then reads on.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use crate::io::{
     read_through::{ReadThrough, Reader},
 };
 
-/// Gives out `prefix` first, then reads from the stream itself; writes go straight through.
+/// Returns `prefix` first and then reads from the stream itself. Writes go to the stream unchanged.
 pub type Prefixed<S> = ReadThrough<Prefix, S>;
 
 /// The bytes that come first.
@@ -41,7 +41,7 @@ impl Reader for Prefix {
         }
         pour(prefix, buf);
         if prefix.is_empty() {
-            // The buffer behind a prefix may be much larger than it; a tunnel lives long.
+            // The buffer that holds the prefix may be much larger than it, and a tunnel lives long.
             *prefix = Bytes::new();
         }
         Poll::Ready(Ok(()))

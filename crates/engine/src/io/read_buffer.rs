@@ -1,4 +1,4 @@
-//! Received bytes that wait to be opened, in a buffer that grows with the traffic, is bounded, and is gone while nothing comes.
+//! A bounded buffer for received bytes that wait to be decrypted. It grows with the traffic and is freed while nothing comes.
 
 use std::{
     io,
@@ -13,12 +13,12 @@ use tokio_util::io::poll_read_buf;
 
 use crate::io::copy::pour;
 
-/// The first size of the buffer in bytes: thousands of quiet connections cost little.
+/// The first size of the buffer in bytes. It is small, because thousands of connections may be quiet.
 const START: usize = 4 * 1024;
-/// The size up to which it grows because the connection keeps it full, in bytes.
+/// The size up to which the buffer grows while the connection keeps it full, in bytes.
 const BUSY: usize = 128 * 1024;
 
-/// The buffer: `held` is text that lies open, `start..` is what comes after it.
+/// The buffer. `held` is decrypted text, and `start..` holds the bytes after it.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
     bytes: Vec<u8>,
@@ -48,7 +48,7 @@ impl ReadBuffer {
         self.bytes.capacity()
     }
 
-    /// The bytes that are still closed.
+    /// The bytes that are not decrypted yet.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.start..).unwrap_or_default()
     }
@@ -64,28 +64,28 @@ impl ReadBuffer {
         self.consume(length);
     }
 
-    /// The open text.
+    /// The decrypted text.
     pub(crate) fn held(&self) -> &[u8] {
         self.bytes.get(self.held.clone()).unwrap_or_default()
     }
 
-    /// Drops open text from its front.
+    /// Drops decrypted text from its front.
     pub(crate) fn drop_held(&mut self, length: usize) {
         self.held.start += length.min(self.held.len());
     }
 
-    /// Gives open text to the reader, as much as fits.
+    /// Copies decrypted text to the reader, as much as fits.
     pub(crate) fn give_held(&mut self, out: &mut ReadBuf<'_>) {
         let before = out.filled().len();
         pour(&mut self.held(), out);
         self.drop_held(out.filled().len() - before);
     }
 
-    /// Reads once, with room for `needed` closed bytes in all. Returns how many bytes came; 0 at the end. Text that
-    /// was held must have been given away.
+    /// Reads once, with room for `needed` encrypted bytes in all. Returns how many bytes came; 0 at the end. Decrypted text must
+    /// have been copied to the reader before.
     ///
     /// # Errors
-    /// The connection's own.
+    /// The error of the connection.
     pub(crate) fn poll_fill<R: AsyncRead + Unpin + ?Sized>(
         &mut self,
         from: &mut R,
@@ -96,7 +96,7 @@ impl ReadBuffer {
         let room = self.bytes.capacity() - self.bytes.len();
         let Poll::Ready(result) = poll_read_buf(Pin::new(from), cx, &mut (&mut self.bytes).limit(room)) else {
             if self.start == self.bytes.len() {
-                // Idle: no buffer waits for the next piece.
+                // The connection is idle, so no buffer is kept for the next piece.
                 (self.bytes, self.start) = (Vec::new(), 0);
             }
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! A stream that only reads differently from the one beneath it: what is written passes through.
+//! A stream that changes what is read from the stream beneath it, and passes on what is written.
 
 use std::{
     io::{self, IoSlice},

@@ -32,7 +32,7 @@ impl WriteBuffer {
     /// Writes until nothing is left.
     ///
     /// # Errors
-    /// The connection's own; [`io::ErrorKind::WriteZero`] when it takes no more bytes.
+    /// The error of the connection, or [`io::ErrorKind::WriteZero`] when it takes no more bytes.
     pub(crate) fn poll_drain<W: AsyncWrite + Unpin + ?Sized>(
         &mut self,
         to: &mut W,

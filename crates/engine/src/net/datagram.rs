@@ -38,7 +38,7 @@ impl SystemDatagram {
 /// A socket on a port that the system chooses, for both address families (`true`) or only for IPv4.
 ///
 /// # Errors
-/// The system's own.
+/// The error of the system.
 pub(crate) fn udp_socket() -> io::Result<(std::net::UdpSocket, bool)> {
     let (socket, dual) = match bind_dual() {
         Ok(socket) => (socket, true),
@@ -93,7 +93,7 @@ impl Datagram for SystemDatagram {
             let mut received = ReadBuf::new(buffer);
             let from = ready!(self.socket.poll_recv_from(cx, &mut received))?;
             let ip: IpAddr = from.ip().to_canonical();
-            // A datagram from port 0 cannot be answered; there is nothing to tell about it.
+            // A datagram from port 0 cannot be answered, so it is dropped.
             if let Ok(target) = Target::try_from(SocketAddr::new(ip, from.port())) {
                 return Poll::Ready(Ok((received.filled().len(), target)));
             }

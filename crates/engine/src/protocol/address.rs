@@ -18,7 +18,7 @@ pub(crate) struct AddressTypes {
 pub(crate) const SOCKS_TYPES: AddressTypes = AddressTypes { ipv4: 1, name: 3, ipv6: 4 };
 
 impl AddressTypes {
-    /// v2fly's `packetaddr`, which has no names of its own.
+    /// v2fly's `packetaddr`, which cannot write names.
     pub(crate) const PACKET_ADDR: Self = Self { ipv4: 1, name: 3, ipv6: 2 };
     /// sing-box's UDP over TCP.
     pub(crate) const UDP_OVER_TCP: Self = Self { ipv4: 0, name: 2, ipv6: 1 };
@@ -79,7 +79,7 @@ pub(crate) fn take_socks(bytes: &[u8]) -> Result<Option<Read>, Cause> {
     take(bytes, SOCKS_TYPES)
 }
 
-/// Reads type, address and port, with types of the protocol's own.
+/// Reads type, address and port with the given type bytes.
 ///
 /// # Errors
 /// [`Cause::Protocol`] for an unknown type.
@@ -120,7 +120,7 @@ fn take_host(bytes: &[u8], types: AddressTypes) -> Result<Option<(Option<Host>, 
     Ok(Some((host, 2 + name.len())))
 }
 
-/// Whether a datagram from `from` can be the server's. For a server that is known by name only the port is compared.
+/// Whether a datagram from `from` can come from `server`. For a server that is known by name only the port is compared.
 pub(crate) fn may_be(server: &Target, from: &Target) -> bool {
     let host = match (server.host(), from.host()) {
         (Host::Ip(ours), Host::Ip(theirs)) => ours.to_canonical() == theirs.to_canonical(),

@@ -1,4 +1,4 @@
-//! What every stream protocol must keep, whatever pieces the network cuts its bytes into; used by each one's tests.
+//! The tests that every stream protocol must pass, whatever pieces the network cuts its bytes into.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{Attempt, BoxStream, BuildError, Cause, Dialer, testing::connector_pair, transport::TransportConnector};
 
-/// What a server in a test found out: the target it was asked for, and the payload's two directions.
+/// What a test server has received: the target that it was asked for, and a stream of the payload in both directions.
 pub(crate) type Served = (Target, DuplexStream);
 
 /// The target that all tests ask for.
@@ -18,12 +18,12 @@ pub(crate) fn target() -> Target {
     Target::parse("example.com:443").unwrap()
 }
 
-/// A try that paused time cannot end by accident.
+/// An attempt whose deadline is so far away that paused time does not reach it by accident.
 pub(crate) fn attempt() -> Attempt {
     Attempt::within(Duration::from_secs(3600))
 }
 
-/// Turns a server's decoded stream into one end of a pair, so that all servers look alike.
+/// Copies the decoded stream of a server to one end of a pair, so that all servers have the same type.
 pub(crate) fn pump<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut stream: S) -> DuplexStream {
     let (ours, mut theirs) = duplex(16 * 1024);
     tokio::spawn(async move {
@@ -45,7 +45,7 @@ where
     (stream, server)
 }
 
-/// Runs every law.
+/// Runs every test.
 pub(crate) async fn all<B, S, F>(build: B, serve: S)
 where
     B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
@@ -119,7 +119,7 @@ async fn half_closes((mut client, server): (BoxStream, JoinHandle<Served>)) {
     drop(answering.await.unwrap());
 }
 
-/// The client ends its side before it wrote anything: the header goes all the same.
+/// The client ends its side before it has written anything. The header is sent all the same.
 async fn closes_unused((mut client, server): (BoxStream, JoinHandle<Served>)) {
     let answering = tokio::spawn(async move {
         let (asked, mut app) = server.await.unwrap();
@@ -136,7 +136,7 @@ async fn closes_unused((mut client, server): (BoxStream, JoinHandle<Served>)) {
     drop(answering.await.unwrap());
 }
 
-/// A mebibyte each way at once, in uneven pieces, and nothing is lost or swapped.
+/// A mebibyte travels each way at the same time, in uneven pieces, and nothing is lost or reordered.
 async fn carries_much((client, server): (BoxStream, JoinHandle<Served>)) {
     const AMOUNT: usize = 1 << 20;
     let pattern = |step: usize| (0..AMOUNT).map(|i| ((i * step) >> 3) as u8).collect::<Vec<_>>();
@@ -176,7 +176,7 @@ async fn carries_much((client, server): (BoxStream, JoinHandle<Served>)) {
     drop((writing.await.unwrap(), serving.await.unwrap()));
 }
 
-/// A mebibyte down after a request; for protocols without an end for one direction.
+/// A mebibyte comes down after a request. This is for protocols that cannot end one direction alone.
 pub(crate) async fn carries_much_down((mut client, server): (BoxStream, JoinHandle<Served>)) {
     let down: Vec<u8> = (0..1_usize << 20).map(|i| ((i * 7) >> 3) as u8).collect();
     client.write_all(b"go").await.unwrap();
@@ -195,7 +195,7 @@ pub(crate) async fn carries_much_down((mut client, server): (BoxStream, JoinHand
     drop(serving.await.unwrap());
 }
 
-/// The cause of reading a server's answer that consists of these bytes and an end. Must not panic, and must end.
+/// Reads an answer that consists of these bytes and an end, and returns the cause of the failure. It must not panic, and must end.
 pub(crate) async fn cause_of_answer<B>(build: B, answer: &[u8], seed: u64, most: usize) -> Option<Cause>
 where
     B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,

@@ -1,4 +1,4 @@
-//! What every association over a stream must keep, whatever pieces its bytes come in; used by each protocol's tests.
+//! The tests that every association over a stream must pass, whatever pieces its bytes come in.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// The pieces that streams are cut into.
 const PIECES: [(u64, usize); 4] = [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)];
-/// Paused time passes it at once when nothing else is left to do.
+/// How long silence counts as an end. Paused time passes it at once when nothing else is left to do.
 const NEVER: Duration = Duration::from_secs(3000);
 
 pub(crate) fn at(text: &str) -> Target {
@@ -84,7 +84,7 @@ where
     last
 }
 
-/// A call that is given up, again and again, loses no byte of a datagram.
+/// Repeats a call that is cancelled again and again, until it ends. No byte of a datagram may be lost by that.
 pub(crate) async fn impatient<F, T>(mut call: impl FnMut() -> F) -> T
 where
     F: Future<Output = T>,
@@ -98,7 +98,7 @@ where
     call().await
 }
 
-/// Any bytes are taken or refused, step by step, within their bounds.
+/// Decodes any bytes to their end or to an error. No step may use more bytes than there are.
 pub(crate) fn survives(mut codec: impl PacketCodec, mut bytes: Vec<u8>) {
     let mut at = 0;
     loop {

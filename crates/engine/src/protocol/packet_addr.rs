@@ -1,4 +1,4 @@
-//! Whose datagrams a stream carries: one target's, or with `packetaddr` those of every IP address (v2fly's extension).
+//! How datagrams in a stream are addressed: all to one target, or each with an IP address (v2fly's extension `packetaddr`).
 //!
 //! ```text
 //! packetaddr: a stream to the name sp.packet-addr.v2fly.arpa, and in front of each payload, both ways:
@@ -16,7 +16,7 @@ use super::{
 
 const MAGIC: &str = "sp.packet-addr.v2fly.arpa:443";
 
-/// The target of the stream for datagrams to `target`. Names cannot be written in `packetaddr`: each has its own stream.
+/// The target of the stream for datagrams to `target`. `packetaddr` cannot write names, so each name has a stream of its own.
 pub(crate) fn stream_for(encoding: PacketEncoding, target: &Target) -> Target {
     match (encoding, target.host(), Target::parse(MAGIC)) {
         (PacketEncoding::PacketAddr, Host::Ip(_), Ok(magic)) => magic,
@@ -24,12 +24,12 @@ pub(crate) fn stream_for(encoding: PacketEncoding, target: &Target) -> Target {
     }
 }
 
-/// The datagrams of a stream.
+/// How the datagrams of a stream are addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Addressing {
-    /// All from and to one target.
+    /// All of them go to one target, and come from it.
     One(Target),
-    /// Each with its address.
+    /// Each carries its address.
     Each,
 }
 
@@ -39,7 +39,7 @@ impl Addressing {
         if target.to_string() == MAGIC { Self::Each } else { Self::One(target.clone()) }
     }
 
-    /// What goes in front of a payload for `target`.
+    /// The bytes in front of a payload for `target`.
     ///
     /// # Errors
     /// [`unsendable`] when the stream cannot carry it.
@@ -56,7 +56,7 @@ impl Addressing {
         Ok(header)
     }
 
-    /// The sender of a received datagram and the range of its payload; `None` when the sender is impossible.
+    /// The sender of a received datagram, and the range of its payload; `None` when the sender is not a valid address.
     pub(crate) fn open(&self, datagram: &[u8]) -> Option<(Target, Range<usize>)> {
         match self {
             Self::One(target) => Some((target.clone(), 0..datagram.len())),

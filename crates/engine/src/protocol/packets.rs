@@ -1,4 +1,4 @@
-//! Datagrams framed in a stream: the codec knows the bytes, this knows the connection.
+//! An association over a stream: a codec frames the datagrams, and this module reads and writes the connection.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use crate::{
     io::{copy::copy_packet, read_buffer::ReadBuffer, write_buffer::WriteBuffer},
 };
 
-/// A protocol's frames around datagrams, without any I/O.
+/// How a protocol frames datagrams in a stream, without any I/O.
 pub(crate) trait PacketCodec: Send + 'static {
     /// Appends one framed datagram to `wire`; the protocol's header goes in front of the first.
     ///
@@ -24,7 +24,7 @@ pub(crate) trait PacketCodec: Send + 'static {
     /// [`unsendable`] when the frame cannot hold it; then nothing was appended.
     fn put(&mut self, payload: &[u8], target: &Target, wire: &mut Vec<u8>) -> io::Result<()>;
 
-    /// Takes one step through the received bytes.
+    /// Decodes one step of the received bytes.
     ///
     /// # Errors
     /// [`Cause::Authentication`] or [`Cause::Protocol`] when the bytes are not what the protocol allows.
@@ -34,7 +34,7 @@ pub(crate) trait PacketCodec: Send + 'static {
 /// One step of [`PacketCodec::take`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// More bytes are needed: this many in all.
+    /// More bytes are needed: so many in all.
     Need(usize),
     /// So many bytes, at least one, are used up and hold no datagram.
     Used(usize),
@@ -45,8 +45,8 @@ pub(crate) enum Taken {
 }
 
 impl Taken {
-    /// A datagram after a header, of which `there` bytes have arrived so far. One without a sender is skipped: it cannot be
-    /// answered.
+    /// The step for a datagram of `length` bytes behind a header, of which `there` bytes have arrived so far. A datagram without
+    /// a sender is skipped, since it cannot be answered.
     pub(crate) fn framed(there: usize, header: usize, length: usize, from: Option<Target>) -> Self {
         let used = header + length;
         match from {
@@ -57,7 +57,7 @@ impl Taken {
     }
 }
 
-/// A datagram that does not fit: it is lost, and the association goes on.
+/// The error for a datagram that does not fit. It is lost, and the association goes on.
 pub(crate) fn unsendable(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
@@ -125,7 +125,7 @@ impl<C: PacketCodec> Datagram for Packets<C> {
     fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         let mut sending = self.sending.lock();
         let Sending { io, write_buffer } = &mut *sending;
-        // The frames before go first, so that at most one waits in the buffer and none is ever cut.
+        // Earlier frames are written first, so that at most one frame is in the buffer and none is cut off.
         ready!(write_buffer.poll_drain(io, cx))?;
         Poll::Ready(self.codec.lock().put(payload, target, write_buffer.buffer()))
     }

@@ -1,4 +1,4 @@
-//! Datagrams to many targets over protocols whose stream leads to one target: a stream for each target, opened on first use.
+//! An association over protocols whose streams carry the datagrams of one target: each target has a stream of its own, which is opened on first use.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::packets::unsendable;
 use crate::{Attempt, BoxDatagram, BoxStream, Cause, Datagram, DialError, io::copy::copy_packet};
 
-/// The most targets at a time; the least recently used one is closed for a new one.
+/// The most targets at a time. The stream of the least recently used one is closed to make room for a new one.
 const MOST: usize = 64;
-/// The most datagrams that wait for a stream that is being opened or is slow; further ones are lost.
+/// The most datagrams that wait for a stream that is being opened or is slow. Further ones are dropped.
 const QUEUE: usize = 64;
 /// The most received datagrams that wait for the reader, over all targets.
 const ANSWERS: usize = 64;
@@ -30,7 +30,7 @@ const ANSWERS: usize = 64;
 const OPENING: Duration = Duration::from_secs(10);
 const MAX_DATAGRAM: usize = 65_535;
 
-/// The part of a protocol: opens connections and speaks it over them.
+/// What a protocol provides: it opens connections, and speaks the protocol over them.
 #[async_trait]
 pub(crate) trait Opener: Send + Sync + 'static {
     /// A fresh connection to the server.
@@ -39,7 +39,7 @@ pub(crate) trait Opener: Send + Sync + 'static {
     /// [`DialError`] with the stage that failed.
     async fn open(&self, attempt: &Attempt) -> Result<BoxStream, DialError>;
 
-    /// The target of the stream for datagrams to `target`; several targets may share one.
+    /// The target of the stream for datagrams to `target`. Several targets may share a stream.
     fn stream_for(&self, target: &Target) -> Target {
         target.clone()
     }
@@ -47,7 +47,7 @@ pub(crate) trait Opener: Send + Sync + 'static {
     /// Speaks the protocol over a fresh connection, for a stream to `target`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Cause`] when the protocol cannot.
+    /// [`Cause`] when the protocol cannot carry datagrams to this target.
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause>;
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct PerTarget {
     answers: Mutex<mpsc::Receiver<Received>>,
 }
 
-/// An answer, or why the whole association is over.
+/// A received datagram with its sender, or the cause for which the whole association has ended.
 type Received = Result<(Box<[u8]>, Target), Cause>;
 type Outgoing = (Box<[u8]>, Target);
 
@@ -84,7 +84,7 @@ struct Flow {
 }
 
 impl PerTarget {
-    /// Connects to the server, so that a dead server is noticed, and keeps the connection for the first target.
+    /// Connects to the server and keeps the connection for the first target. A dead server is noticed this way.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
@@ -119,12 +119,12 @@ impl Flows {
 }
 
 impl PerTargetShared {
-    /// Carries one stream to its end. A failure before the server has answered anything ends the association.
+    /// Runs the stream of one target until it ends. A failure before the server has answered anything ends the association.
     async fn carry(self: Arc<Self>, target: Target, mut questions: mpsc::Receiver<Outgoing>) {
         let Err(cause) = self.exchange(&target, &mut questions).await else { return };
         tracing::debug!(%target, %cause, "a stream of datagrams ended");
         if !self.proven.load(Relaxed) {
-            // Nobody waits for it when the association is gone.
+            // Nobody reads this when the association has been dropped.
             let _ = self.answer.send(Err(cause)).await;
         }
     }

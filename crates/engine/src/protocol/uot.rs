@@ -1,7 +1,7 @@
-//! Datagrams inside a stream as sing-box packs them: UDP over TCP, version 2, each with its own address.
+//! Datagrams inside a stream in the format of sing-box: UDP over TCP, version 2, each datagram with its own address.
 //!
 //! ```text
-//! stream:    | the magic name as the target | 0 | a target nobody looks at |
+//! stream:    | the magic name as the target | 0 | a target that is ignored |
 //! datagrams: | type | address | port 2 | length 2 | payload |        type: 0 IPv4, 1 IPv6, 2 name
 //! ```
 
@@ -15,18 +15,18 @@ use super::{
 };
 use crate::Cause;
 
-/// The name that servers know.
+/// The magic name, which tells a server that the stream carries datagrams.
 const MAGIC: &[u8] = b"sp.v2.udp-over-tcp.arpa";
 /// The association is not bound to one target, although one is written.
 const OPENING: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 
-/// The target of a stream of datagrams, as SOCKS writes it: the name, and port 0.
+/// The target of a stream of datagrams, as SOCKS writes it: the magic name, and port 0.
 pub(crate) fn address() -> Vec<u8> {
     let length = u8::try_from(MAGIC.len()).unwrap_or(u8::MAX);
     [&[3, length], MAGIC, &[0, 0]].concat()
 }
 
-/// The request for a stream of datagrams: its target and what opens it.
+/// The request for a stream of datagrams: its target, and the bytes that open it.
 pub(crate) fn request() -> Vec<u8> {
     [&address()[..], &OPENING].concat()
 }
@@ -38,12 +38,12 @@ pub(crate) struct Uot {
 }
 
 impl Uot {
-    /// For a stream that was asked for with [`request`].
+    /// A codec for a stream that was asked for with [`request`].
     pub(crate) const fn opened() -> Self {
         Self { opened: true }
     }
 
-    /// For a stream to [`address`]: the first datagram opens it.
+    /// A codec for a stream to [`address`], which the first datagram opens.
     pub(crate) const fn unopened() -> Self {
         Self { opened: false }
     }

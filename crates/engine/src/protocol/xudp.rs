@@ -1,5 +1,5 @@
 //! XUDP: datagrams in one session of mux.cool, each frame with its own address (xtls.github.io, mux.cool; the addresses
-//! in every frame are Xray's extension). VLESS and VMess carry it, under the command for mux.
+//! in every frame are Xray's extension). VLESS and VMess carry it with their command for mux.
 //!
 //! ```text
 //! frame: | length m | session 0 | status | option | network 2 = UDP | port | ATYP | address | length n | payload |
@@ -7,7 +7,7 @@
 //!        |          |<----------------------------- m ----------------------------------->|
 //! status: 1 new (our first), 2 keep, 3 end, 4 keep-alive          option: bit 0 = a payload follows, bit 1 = an error
 //! ```
-//! A server that does not know the extension leaves out network and address: then it speaks of the first target.
+//! A server that does not know the extension leaves out network and address. Its frames come from the first target.
 
 use std::io;
 
@@ -25,9 +25,9 @@ const END: u8 = 3;
 const KEEP_ALIVE: u8 = 4;
 const HAS_PAYLOAD: u8 = 1;
 const UDP: u8 = 2;
-/// Session, status and option.
+/// The length of session, status and option, in bytes.
 const FIXED: usize = 4;
-/// The longest metadata that servers write.
+/// The longest metadata that servers write, in bytes.
 const MAX_META: usize = 512;
 
 /// The codec.

@@ -1,4 +1,4 @@
-//! Congestion control that is chosen after the handshake: Brutal when the server has promised a rate, else BBR.
+//! A congestion controller that is chosen after the handshake: Brutal when the server has named a rate, else BBR.
 
 use std::{
     any::Any,
@@ -14,9 +14,9 @@ use quinn_proto::RttEstimator;
 
 /// The seconds over which the share of lost packets is measured.
 const SLOTS: usize = 5;
-/// With fewer bytes than about 50 packets the loss rate is not measured.
+/// The fewest bytes (about 50 packets) for which a share of lost packets is computed.
 const LEAST_SAMPLE: u64 = 50 * 1200;
-/// Brutal compensates losses up to a fifth.
+/// The smallest share of delivered packets that Brutal compensates: it sends at most a quarter more than the rate.
 const LEAST_SHARE: f64 = 0.8;
 /// The smallest window, in packets.
 const LEAST_PACKETS: u64 = 10;
@@ -66,7 +66,7 @@ pub(super) struct Brutal {
     slots: [Slot; SLOTS],
 }
 
-/// One second's bytes.
+/// The bytes of one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     second: u64,
@@ -81,7 +81,7 @@ impl Brutal {
         Self { begun, rtt: Duration::ZERO, mtu, slots: [Slot { second: 0, arrived: 0, lost: 0 }; SLOTS] }
     }
 
-    /// Bytes arrived or were lost.
+    /// Counts bytes that have arrived or were lost.
     pub(super) fn count(&mut self, now: Instant, arrived: u64, lost: u64) {
         let second = now.saturating_duration_since(self.begun).as_secs();
         let place = usize::try_from(second).unwrap_or(0) % SLOTS;
@@ -94,7 +94,7 @@ impl Brutal {
         }
     }
 
-    /// The round-trip time that the window is computed with.
+    /// Sets the round-trip time that the window is computed from.
     pub(super) const fn round_trip(&mut self, rtt: Duration) {
         self.rtt = rtt;
     }
@@ -108,7 +108,8 @@ impl Brutal {
         if sent < LEAST_SAMPLE { 1.0 } else { (arrived as f64 / sent as f64).max(LEAST_SHARE) }
     }
 
-    /// The window: what the rate sends in one round trip. QUIC paces a window over a little less than that.
+    /// The window in bytes: what the rate sends in one round trip, and more by what is lost. QUIC spreads a window over a little
+    /// less than a round trip.
     pub(super) fn window(&self, rate: u64) -> u64 {
         let bytes = rate as f64 / self.share() * self.rtt.as_secs_f64();
         (bytes as u64).clamp(LEAST_PACKETS * self.mtu, u32::MAX.into())

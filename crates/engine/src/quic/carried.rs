@@ -19,9 +19,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{BoxDatagram, io::copy::copy_packet};
 
-/// The packets that wait in each direction; more are lost, as a network loses them.
+/// The most packets that wait in each direction. More are dropped, as in a network.
 const MOST_WAITING: usize = 256;
-/// The longest packet.
+/// The longest packet, in bytes.
 const MOST_PACKET: usize = 2048;
 
 /// The socket. Dropping it ends the association.
@@ -42,7 +42,7 @@ impl CarriedSocket {
         let send = async move {
             while let Some((port, packet)) = to_send.recv().await {
                 let Ok(target) = Target::new(server.host().clone(), port) else { continue };
-                // A packet that the node does not take counts as lost; the end of the association shows in the other task.
+                // A packet that the node does not take counts as lost. The other task notices the end of the association.
                 let _ = sending.send_to(&packet, &target).await;
             }
         };
@@ -59,7 +59,7 @@ impl CarriedSocket {
         Self { outgoing, incoming: Mutex::new(incoming), _tasks: tasks }
     }
 
-    /// What QUIC believes to be the server's address (RFC 5737: one that is nobody's).
+    /// The address that QUIC takes for the server's: one for documentation (RFC 5737), since the real one is not known here.
     pub(super) fn believed(port: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], port))
     }
@@ -99,7 +99,7 @@ impl AsyncUdpSocket for CarriedSocket {
     }
 }
 
-/// The queue drops packets when it is full, so that it is always writable.
+/// The queue is always writable, because it drops packets when it is full.
 #[derive(Debug)]
 struct AlwaysWritable;
 

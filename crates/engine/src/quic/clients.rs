@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SharedEndpoints;
 use crate::{TlsClients, budget::ConnectionBudget, hand_over::HandOverCounter};
 
-/// Cheap to clone; the clones share the same parts.
+/// The shared parts. Clones share them, too.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedClients {
     /// TLS configurations, with the sessions that they resume.

@@ -1,4 +1,4 @@
-//! One QUIC connection to a server: who uses it, when the server was last heard of, and when it is closed.
+//! One QUIC connection to a server: how many use it, when a packet last came from the server, and when it is closed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,9 @@ use crate::{
     budget::{IdleConnections, IdleTicket},
 };
 
-/// A server from which a packet came within this time is used at once; after more silence it has to answer first.
+/// A connection on which a packet came within this time is used at once. After more silence the server has to answer first.
 const WARM: Duration = Duration::from_secs(3);
-/// How long a server may be silent after it was sent something that it must acknowledge: four round trips, within these
-/// bounds.
+/// The bounds of the time within which a server has to acknowledge something: four round trips.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 
 /// One connection and what its protocol keeps with it.
@@ -26,7 +25,7 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 pub(crate) struct QuicConnection<S> {
     /// The connection.
     pub(crate) connection: Connection,
-    /// The protocol's own part.
+    /// What the protocol keeps with the connection.
     pub(crate) session: S,
     counter: Arc<UseCounter>,
     heard: Mutex<LastReceived>,
@@ -34,7 +33,7 @@ pub(crate) struct QuicConnection<S> {
     pub(super) endpoint: Arc<Endpoint>,
 }
 
-/// Who uses a connection.
+/// How many use a connection.
 #[derive(Debug)]
 struct Uses {
     count: usize,
@@ -57,11 +56,11 @@ struct LastReceived {
 struct UseCounter {
     uses: Mutex<Uses>,
     idle_connections: Arc<IdleConnections>,
-    /// Told when too many connections of all nodes are idle, and this is the one to close.
+    /// Notified when too many connections of all nodes are idle, and this one is to be closed.
     close: Arc<Notify>,
 }
 
-/// One use of a connection. While it exists the connection is not closed for idleness.
+/// One use of a connection. While it exists, the connection does not count as idle.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard(Arc<UseCounter>);
 
@@ -95,7 +94,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
         Self { connection, session, counter: Arc::new(counter), heard, endpoint }
     }
 
-    /// Uses the connection; `None` when it is over or closed.
+    /// Begins a use of the connection; `None` when it has ended or is closed for new users.
     pub(super) fn lease(&self) -> Option<ConnectionGuard> {
         if self.connection.close_reason().is_some() {
             return None;
@@ -110,7 +109,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
         Some(ConnectionGuard(Arc::clone(&self.counter)))
     }
 
-    /// Why the connection is over, or that it is closed.
+    /// The cause for which the connection has ended, or that it is closed.
     pub(crate) fn end(&self) -> Cause {
         self.connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason))
     }
@@ -131,7 +130,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
         cold
     }
 
-    /// Whether any packet comes in, now that the server was sent something.
+    /// Waits for a packet after the server was sent something. Returns false when none comes in time.
     pub(crate) async fn answers(&self, since: u64) -> bool {
         let (least, most) = PATIENCE;
         let until = Instant::now() + (self.connection.rtt() * 4).clamp(least, most);
@@ -153,7 +152,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
 }
 
 impl<S> QuicConnection<S> {
-    /// Waits until the connection is to be closed because too many of all nodes are idle.
+    /// Waits until the connection is to be closed because too many connections of all nodes are idle.
     pub(super) async fn surplus(&self) {
         self.counter.close.notified().await;
     }

@@ -1,4 +1,4 @@
-//! The datagram associations of one connection: each has a number and a bounded queue of received datagrams.
+//! The associations of one connection. Each has a number and a bounded queue of received datagrams.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// The most datagrams that wait for a slow reader; more are lost, as UDP loses them.
+/// The most datagrams that wait for a slow reader. More are dropped, as UDP allows.
 const MOST_WAITING: usize = 256;
 
 /// The associations by their numbers.
@@ -23,7 +23,7 @@ struct QueueTable<K, T> {
     next: u32,
     /// Whether a task reads the connection's datagrams.
     read: bool,
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     over: bool,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct DatagramQueue<K: Copy + Eq + Hash, T> {
 }
 
 impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
-    /// Adds an association; `number` derives its number from a counter. `None` when all numbers are taken or the connection is
-    /// over. The second value is true when no task reads the connection's datagrams yet: the caller has to start one.
+    /// Adds an association; `number` derives its number from a counter. `None` when all numbers are taken or the connection
+    /// has ended. The second value is true when no task reads the connection's datagrams yet: the caller has to start one.
     pub(crate) fn add(self: &Arc<Self>, number: impl Fn(u32) -> K) -> Option<(DatagramQueue<K, T>, bool)> {
         let (sender, receiver) = channel(MOST_WAITING);
         let mut state = self.0.lock();
@@ -72,7 +72,7 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
         }
     }
 
-    /// The connection is over: every queue ends.
+    /// Ends every queue because the connection has ended.
     pub(crate) fn end(&self) {
         let mut state = self.0.lock();
         state.over = true;
@@ -81,7 +81,7 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
 }
 
 impl<K: Copy + Eq + Hash, T> DatagramQueue<K, T> {
-    /// The next datagram; `None` when the connection is over.
+    /// The next datagram; `None` when the connection has ended.
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.queue.lock().poll_recv(cx)
     }

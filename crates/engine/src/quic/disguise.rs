@@ -32,7 +32,7 @@ thread_local! {
     static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How packets look on the wire.
+/// How packets are disguised on the wire.
 #[derive(Clone)]
 pub(crate) struct Disguise {
     salamander: Salamander,
@@ -126,7 +126,7 @@ impl DisguisedSocket {
                 out.clear();
                 disguise.salamander.put(rand::random(), piece, out);
                 let sent = self.inner.try_send(&Transmit { contents: out, segment_size: None, ..transmit.clone() });
-                // After the first piece a full socket counts as a lost packet: QUIC sends it again.
+                // When the socket is full after the first piece, the packet counts as lost, and QUIC sends it again.
                 if std::mem::take(&mut first) {
                     result = sent;
                 }

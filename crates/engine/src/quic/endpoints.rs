@@ -13,12 +13,12 @@ use socket2::SockRef;
 use super::driver::DriverRuntime;
 use crate::net::udp_socket;
 
-/// The most sockets that connections share: one task reads each.
+/// The most sockets that connections share. Each is read by one task.
 const MOST_SHARED: usize = 8;
 
 /// The requested receive buffer of a socket in bytes; the system may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// The requested send buffer, likewise.
+/// The requested send buffer of a socket in bytes; the system may grant less.
 const SEND_BUFFER: usize = 2 << 20;
 
 /// The longest packet that is received on a socket of one connection: the size of an Ethernet frame.
@@ -58,7 +58,7 @@ impl SharedEndpoints {
     }
 }
 
-/// An endpoint of its own over a socket that is not shared.
+/// An endpoint over a socket that is not shared.
 pub(super) fn own(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> {
     let mut config = EndpointConfig::default();
     // The allowed maximum is 65527.

@@ -4,8 +4,8 @@
 //! | 80 | message | index (4 bits), count (4 bits) | padding's length | padding | piece of the packet |
 //! |  1 |    1    |               1                |        2         |   var   |         var         |
 //! ```
-//! Packets with a short header (their first bit is 0) go as they are. A packet becomes 2 to 8 pieces; the padding brings
-//! each one's length on the wire into a range that both sides need not agree on. (The `gecko` obfuscation of Hysteria
+//! Packets with a short header (their first bit is 0) are sent as they are. Others become 2 to 8 pieces, which are padded to
+//! a random length in a range. The two sides need not agree on the range. (The `gecko` obfuscation of Hysteria
 //! 2.7 and sing-box 1.14.)
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The most incomplete messages at the same time: one server has few handshakes under way.
 const MOST_MESSAGES: usize = 8;
 
-/// The lengths on the wire that pieces are padded to.
+/// The range of lengths on the wire that pieces are padded to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     least: usize,
@@ -33,7 +33,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// The range, with Hysteria's own values for what is absent; `None` when it is empty or beyond a packet.
+    /// A range in bytes, with Hysteria's own values for what is absent; `None` when it is empty or longer than a packet.
     pub(super) fn new(least: Option<u16>, most: Option<u16>) -> Option<Self> {
         let (least, most) = (least.unwrap_or(512), most.unwrap_or(1200));
         (least > 0 && least <= most && most <= MOST_WIRE)

@@ -1,4 +1,4 @@
-//! A QUIC server in this process, for tests.
+//! A QUIC server for tests, in the same process.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,16 +17,16 @@ pub(crate) const NAME: &str = "quic.example";
 
 /// A listening server.
 pub(crate) struct Peer {
-    /// Its endpoint.
+    /// The endpoint of the server.
     pub(crate) endpoint: Endpoint,
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) address: SocketAddr,
-    /// What trusts it.
+    /// TLS configurations that trust its certificate.
     pub(crate) clients: SharedClients,
 }
 
 impl Peer {
-    /// Listens on loopback, disguised if `obfs` says so.
+    /// Listens on a loopback address, with the disguise that `obfs` describes.
     pub(crate) fn start(alpn: &[&str], obfs: Option<&Obfs2>) -> Self {
         let authority = Authority::new();
         let (acceptor, _) = authority.server(&[NAME], alpn);
@@ -43,7 +43,7 @@ impl Peer {
         Self { endpoint, address, clients: TlsClients::new(&[authority.root]).into() }
     }
 
-    /// The way to it, or to another port of it.
+    /// How to reach it at `target`.
     pub(crate) fn server(&self, target: &Target) -> QuicServer {
         QuicServer {
             target: target.clone(),
@@ -56,13 +56,13 @@ impl Peer {
         }
     }
 
-    /// The next connection, its handshake done.
+    /// The next connection after its handshake.
     pub(crate) async fn accept(&self) -> Option<Connection> {
         self.endpoint.accept().await?.await.ok()
     }
 }
 
-/// TLS that fits the server.
+/// TLS settings that fit the server.
 pub(crate) fn tls() -> Tls {
     Tls { server_name: Some(NAME.into()), ..Tls::default() }
 }

@@ -1,4 +1,4 @@
-//! The open connections to one server: opened on use, shared, watched, closed when idle.
+//! The open connections to one server. They are opened on use, shared, watched, and closed when they are idle.
 
 use std::{
     sync::{Arc, Weak},
@@ -29,7 +29,7 @@ use crate::{
 /// A connection without streams and associations is closed after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(15);
 
-/// The most connections to one server; a second one is opened when the first may carry no more streams.
+/// The most connections to one server. A second one is opened when the first one may carry no more streams.
 const MOST: usize = 16;
 
 /// A new stream, and whether its server has to answer before the stream is used.
@@ -45,14 +45,14 @@ struct Opened<S> {
 #[derive(Debug)]
 pub(crate) struct QuicPool<S> {
     open: Arc<Mutex<Vec<Arc<QuicConnection<S>>>>>,
-    // Held while a connection is opened, so that others wait for that one.
+    // The lock is held while a connection is opened, so that others wait for that connection.
     dialling: tokio::sync::Mutex<()>,
     idle: Duration,
     idle_connections: Arc<IdleConnections>,
 }
 
 impl<S> QuicPool<S> {
-    /// No connection yet; those to come stay within `budget`.
+    /// An empty pool. Its connections count towards `budget`.
     pub(crate) fn new(budget: &ConnectionBudget) -> Self {
         let idle_connections = Arc::clone(&budget.idle);
         Self { open: Arc::default(), dialling: tokio::sync::Mutex::default(), idle: IDLE, idle_connections }
@@ -98,7 +98,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         }
     }
 
-    /// A connection for associations, as in [`QuicPool::stream`]; `nudge` sends something that a silent server must
+    /// A connection for an association, chosen as in [`QuicPool::stream`]. `nudge` sends something that a silent server must
     /// acknowledge.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
             Some(found) => found,
             None => self.adopt(dial().await?)?,
         };
-        // The server decides when it accepts another stream; other callers do not wait for that.
+        // The server decides when it accepts another stream. Other callers do not wait for that.
         drop(turn);
         let both = async { link.connection.open_bi().await.map_err(|error| cause_of(&error)) };
         let both = attempt.stage(Stage::Handshake, both).await?;
@@ -185,24 +185,24 @@ impl<S: Send + Sync + 'static> QuicPool<S> {
         Ok((link, lease))
     }
 
-    /// Opens no more streams on a connection; those that are open go on.
+    /// Opens no more streams on a connection. Its open streams go on.
     pub(crate) fn retire(&self, link: &Arc<QuicConnection<S>>) {
         self.open.lock().retain(|other| !Arc::ptr_eq(other, link));
     }
 
-    /// Another time for idleness, in tests.
+    /// A pool that closes connections after another idle time, for tests.
     #[cfg(test)]
     pub(crate) fn closing_after(idle: Duration) -> Self {
         Self { idle, ..Self::default() }
     }
 
-    /// Whether one of the open connections is so.
+    /// Whether `what` holds for one of the open connections.
     #[cfg(test)]
     pub(crate) fn any(&self, what: impl Fn(&QuicConnection<S>) -> bool) -> bool {
         self.open.lock().iter().any(|link| what(link))
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.open.lock().len()
@@ -237,9 +237,9 @@ async fn keep<S>(
             idle_at = later;
         }
     }
-    // Closing a connection that is over would replace its reason.
+    // A connection that has ended is not closed again, since that would replace its reason.
     if link.connection.close_reason().is_none() {
-        // HTTP/3's "no error"; TUIC ignores the code.
+        // This is H3_NO_ERROR (RFC 9114 §8.1). TUIC ignores the code.
         link.connection.close(VarInt::from_u32(0x100), b"");
     }
     if let Some(links) = links.upgrade() {

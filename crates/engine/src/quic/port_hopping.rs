@@ -1,12 +1,12 @@
-//! Port hopping: the client changes the destination port of a server that listens on many ports at intervals.
+//! Port hopping: at intervals the client changes the destination port of a server that listens on many ports.
 
 use std::time::Duration;
 
 use rand::RngExt;
 
-/// Hysteria's own time between two hops.
+/// The time between two hops when the node names none, as in Hysteria itself.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// The shortest time between two hops: quicker hops only lose packets.
+/// The shortest time between two hops. Quicker hops would only lose packets.
 const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The ports to hop over.
@@ -33,7 +33,7 @@ impl PortHopping {
         Some(Self { ranges, interval })
     }
 
-    /// One of the ports at random, each as likely as the others.
+    /// A random port. All ports are equally likely.
     pub(super) fn port(&self) -> u16 {
         let width = |&(first, last): &(u16, u16)| u32::from(last - first) + 1;
         let mut place = rand::rng().random_range(0..self.ranges.iter().map(width).sum::<u32>().max(1));

@@ -1,4 +1,4 @@
-//! Salamander, a disguise of Hysteria 2's packets (v2.hysteria.network/docs/developers/Protocol).
+//! Salamander, which disguises the packets of Hysteria 2 (v2.hysteria.network/docs/developers/Protocol).
 //!
 //! ```text
 //! | salt | packet ⊕ BLAKE2b-256(password ‖ salt), repeated |
@@ -11,7 +11,7 @@ use blake2::{Blake2b, Digest, digest::consts::U32};
 /// The salt in front of a packet, in bytes.
 pub(super) const SALT: usize = 8;
 
-/// The password, hashed as far as possible without the salt.
+/// The state of the hash after the password, before the salt.
 #[derive(Clone)]
 pub(super) struct Salamander(Blake2b<U32>);
 
@@ -29,7 +29,7 @@ impl Salamander {
         self.mask(salt, out.get_mut(from..).unwrap_or_default());
     }
 
-    /// Unmasks the packet behind the salt, in place, and returns it; `None` when there is none.
+    /// Unmasks the packet behind the salt in place and returns it; `None` when the bytes are too short.
     pub(super) fn open<'a>(&self, packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (salt, packet) = packet.split_first_chunk_mut::<SALT>()?;
         self.mask(*salt, packet);

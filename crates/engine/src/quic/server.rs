@@ -1,4 +1,4 @@
-//! Connects to one server by QUIC: addresses, disguise, port hopping and TLS.
+//! Opens QUIC connections to one server, with its addresses, disguise, port hopping and TLS.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use crate::{Attempt, Cause, DialError, Dialer};
 const SILENCE: u32 = 30_000;
 /// How often an open connection sends a keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// The receive window of one stream in bytes: 100 Mbit/s over a third of a second.
+/// The receive window of one stream in bytes: enough for 100 Mbit/s at a round trip of a third of a second.
 const STREAM_WINDOW: u32 = 4 << 20;
 /// The receive window of a connection, in bytes.
 const WINDOW: u32 = 16 << 20;
@@ -40,21 +40,21 @@ const DATAGRAMS: usize = 1 << 20;
 pub(crate) struct QuicServer {
     /// Its published address.
     pub(crate) target: Target,
-    /// What opens sockets.
+    /// The dialer that opens sockets.
     pub(crate) via: Arc<dyn Dialer>,
-    /// TLS inside QUIC.
+    /// The settings of TLS inside QUIC.
     pub(crate) tls: Tls,
-    /// The shared configurations.
+    /// What the dialers of the engine share.
     pub(crate) clients: SharedClients,
     /// The protocols that are offered when the node names none.
     pub(crate) alpn: &'static [&'static str],
-    /// How packets look.
+    /// The disguise of packets.
     pub(crate) disguise: Option<Disguise>,
     /// The ports to hop over.
     pub(crate) hop: Option<PortHopping>,
 }
 
-/// A fresh connection.
+/// A new connection.
 #[derive(Debug)]
 pub(crate) struct Dialled {
     pub(crate) connection: Connection,
@@ -62,7 +62,7 @@ pub(crate) struct Dialled {
     pub(super) hop: Option<ActiveHopping>,
 }
 
-/// A connection's own part in port hopping.
+/// The port hopping of one connection.
 #[derive(Debug)]
 pub(super) struct ActiveHopping {
     pub(super) hop: PortHopping,
@@ -71,12 +71,12 @@ pub(super) struct ActiveHopping {
     believed: u16,
 }
 
-/// Where packets leave.
+/// What sends the packets.
 #[derive(Clone, Debug)]
 enum Exit {
-    /// From a socket of this machine.
+    /// A socket of this machine.
     System,
-    /// Through another node.
+    /// An association through another node.
     Carried(Arc<CarriedSocket>),
 }
 
@@ -92,7 +92,7 @@ impl Exit {
 impl ActiveHopping {
     /// Changes to another port of the server and to another local port, so that middleboxes do not see the same pair.
     pub(super) fn go(&self, endpoint: &Endpoint) {
-        // Without a socket the connection stays where it is.
+        // When the system gives no socket, the connection keeps its ports.
         if let Ok(socket) = self.socket() {
             let _ = endpoint.rebind_abstract(socket);
         }
@@ -121,10 +121,11 @@ pub(crate) fn transport_config(uni: u32) -> TransportConfig {
 }
 
 impl QuicServer {
-    /// A new connection, its handshake done; the server's addresses are tried one after another.
+    /// Opens a connection and completes its handshake. The server's addresses are tried one after another.
     ///
     /// # Errors
-    /// [`DialError`] of the first address, or of the next one when that is only out of reach.
+    /// [`DialError`]: the first timeout, or else the error of the last address that was tried. After any error but a timeout or
+    /// a missing route no further address is tried.
     pub(crate) async fn connect(&self, transport: TransportConfig, attempt: &Attempt) -> Result<Dialled, DialError> {
         let (config, name) = self.client(transport).map_err(|cause| DialError::new(Stage::Security, cause))?;
         let Some(network) = self.via.local_network() else {
@@ -198,7 +199,7 @@ impl QuicServer {
     }
 }
 
-/// Whether this machine has a route to an address; QUIC itself would only notice its lack by a timeout.
+/// Checks that this machine has a route to an address. QUIC itself would notice a missing route only by a timeout.
 fn routed(address: SocketAddr) -> io::Result<()> {
     let any = if address.is_ipv4() {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))

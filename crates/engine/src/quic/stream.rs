@@ -49,7 +49,7 @@ impl AsyncWrite for QuicStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A second end, or one after the server said stop, changes nothing.
+        // A second end, or an end after the server has stopped reading, changes nothing.
         let _ = self.send.finish();
         Poll::Ready(Ok(()))
     }

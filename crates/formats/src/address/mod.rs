@@ -1,4 +1,4 @@
-//! Reads `host:port` with a login in every order in which it is published; lists and links share this reader.
+//! Reads `host:port` with a login, in every order in which lists and links publish it.
 
 use hezar_core::{Credentials, Host, Target};
 
@@ -28,7 +28,7 @@ pub(crate) fn read(text: &str, names: Names) -> Option<Endpoint> {
         return Some(found);
     }
     if text.contains('@') {
-        // A password with that sign; behind a name it is rather a mail address.
+        // A password may contain `@`. Behind a name the text is rather a mail address.
         return with_login(text, Names::No).filter(|(_, login)| login.is_some());
     }
     server(text, names).map(|server| (server, None)).or_else(|| with_login(text, names))
@@ -48,7 +48,7 @@ fn with_at(text: &str, names: Names) -> Option<Endpoint> {
     server(host_port, names).map(|server| (server, credentials(login)))
 }
 
-/// `user:password` in escapes, or both in base64 when there is no colon; nothing where both are empty.
+/// Reads `user:password`, percent-encoded, or both in base64 when there is no colon; `None` where both are empty.
 pub(crate) fn credentials(login: &str) -> Option<Credentials> {
     if let Some((user, password)) = login.split_once(':') {
         return field::credentials(&unescape(user), &unescape(password));
@@ -61,7 +61,7 @@ pub(crate) fn credentials(login: &str) -> Option<Credentials> {
     field::credentials(user, password)
 }
 
-/// `host:port:user:password`, `user:password:host:port`, and `ip:port:anything`, whose end is no login.
+/// Reads `host:port:user:password`, `user:password:host:port`, and `ip:port:anything`, whose end is not a login.
 pub(crate) fn with_login(text: &str, names: Names) -> Option<Endpoint> {
     if text.contains('[') {
         return bracketed(text);

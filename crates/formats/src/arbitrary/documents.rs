@@ -1,4 +1,4 @@
-//! What configurations can say.
+//! Random nodes for the property tests of configurations: only what configurations can express.
 
 use base64::{
     Engine as _,

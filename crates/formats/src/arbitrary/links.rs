@@ -1,4 +1,4 @@
-//! What links can say: every text that they can carry, however odd.
+//! Random nodes for the property tests of links: every text that a link can carry, however odd.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn word() -> impl Strategy<Value = Box<str>> {
     "[A-Za-z0-9][A-Za-z0-9.-]{0,11}".prop_map(Into::into)
 }
 
-/// A text whose ends are no white space.
+/// A text that neither begins nor ends with white space.
 fn trimmed() -> BoxedStrategy<Box<str>> {
     Links::text().prop_filter_map("empty", |text| field::filled(text.trim())).boxed()
 }

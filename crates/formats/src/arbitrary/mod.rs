@@ -1,7 +1,7 @@
-//! Any node that can be published: the strategies behind the laws of reading and writing.
+//! Random nodes (strategies of proptest) for the property tests of reading and writing.
 //!
-//! What a node is made of is said here, once. What its texts and numbers may be differs: configurations cannot say
-//! everything ([`documents`]), links can ([`links`]).
+//! The structure of nodes is the same for all tests and stands here. Their texts and numbers differ: links can express
+//! everything ([`links`]), configurations cannot ([`documents`]).
 
 mod carrier;
 pub(crate) mod documents;
@@ -21,9 +21,9 @@ pub(crate) trait Words: 'static {
     /// The `extra` objects of XHTTP.
     const EXTRAS: &'static [&'static str];
 
-    /// A text that nobody looks into; never empty.
+    /// A text without a structure; never empty.
     fn text() -> BoxedStrategy<Box<str>>;
-    /// Where a server is.
+    /// The host of a server.
     fn host() -> BoxedStrategy<Host>;
     /// A server's name in TLS.
     fn name() -> BoxedStrategy<Box<str>>;

@@ -12,7 +12,7 @@ use crate::{RejectCode, field};
 /// The header in which Xray puts early data.
 pub(crate) const EARLY_DATA_HEADER: &str = "Sec-WebSocket-Protocol";
 
-/// What a dialect says about security; empty texts are absent.
+/// The security settings of a link or document; empty texts are absent.
 #[derive(Clone, Debug)]
 pub(crate) struct SecurityText<'a> {
     pub(crate) kind: SecurityKind,
@@ -99,7 +99,7 @@ impl SecurityText<'_> {
     }
 }
 
-/// What a dialect says about the transport; empty texts are absent.
+/// The transport settings of a link or document; empty texts are absent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CarrierText<'a> {
     /// `tcp`, `ws`, `grpc`, `h2`, `httpupgrade`, `xhttp`, `kcp`, `quic` or one of their aliases; empty = `tcp`.
@@ -144,7 +144,7 @@ impl CarrierText<'_> {
             }
             "kcp" | "mkcp" => Carrier::Kcp { kcp: self.kcp(), tls: security.optional_tls()? },
             "quic" => Carrier::Quic { quic: self.quic(), tls: security.optional_tls()? },
-            // Like v2rayN: what is not a transport's name means raw TCP.
+            // As in v2rayN, an unknown name means raw TCP.
             _ => Carrier::Tcp { header: self.http_header(), security: security.security()? },
         })
     }
@@ -177,7 +177,7 @@ impl CarrierText<'_> {
         Grpc { service_name: self.service_name.into(), authority: field::filled(self.authority), mode }
     }
 
-    /// XHTTP without a way of its own for the download.
+    /// XHTTP whose download uses the same server as the upload.
     pub(crate) fn xhttp(&self) -> Xhttp {
         let mode = match self.mode.trim() {
             "packet-up" => XhttpMode::PacketUp,

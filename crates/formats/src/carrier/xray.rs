@@ -24,7 +24,7 @@ pub(crate) fn security(stream: &Tree) -> SecurityText<'_> {
         verify_names: opts.any(&["verifyPeerCertByName", "verifyPeerCertInNames"]).words(),
         fingerprint: opts.text(&["fingerprint"]),
         ech: opts.text(&["echConfigList"]),
-        // Newer versions call the server's public key a password.
+        // Newer versions call the public key of the server a password.
         public_key: opts.text(&["publicKey", "password"]),
         short_id: opts.text(&["shortId"]),
         spider_x: opts.text(&["spiderX"]),
@@ -33,7 +33,8 @@ pub(crate) fn security(stream: &Tree) -> SecurityText<'_> {
     }
 }
 
-/// Hashes of certificates, or the only authorities that count. Hashes of chains and of keys cannot be checked here.
+/// The pinned certificates: hashes of certificates, or the only authorities that are trusted. Hashes of chains and of keys
+/// cannot be checked here.
 fn pins(opts: &Tree) -> Vec<Pin> {
     let other = ["pinnedPeerCertificateChainSha256", "pinnedPeerCertificatePublicKeySha256"];
     if !opts.any(&other).texts().is_empty() {
@@ -48,7 +49,7 @@ fn pins(opts: &Tree) -> Vec<Pin> {
     field::pem_pins(&authorities.flat_map(|certificate| certificate.get("certificate").texts()).collect::<Vec<_>>())
 }
 
-/// TLS or nothing; REALITY is refused.
+/// The security of a transport that has TLS or nothing; REALITY is refused.
 pub(crate) fn optional_tls(stream: &Tree) -> Result<Option<hezar_core::Tls>, RejectCode> {
     let security = security(stream);
     match security.kind {
@@ -100,7 +101,7 @@ fn xhttp_settings(stream: &Tree) -> &Tree {
     stream.any(&["xhttpSettings", "splithttpSettings"])
 }
 
-/// What an `extra` object of XHTTP says about a download that takes another way (`downloadSettings`).
+/// The settings of a download over another server or transport (`downloadSettings`) in an `extra` object of XHTTP.
 pub(crate) fn download(extra: &str) -> Result<Option<XhttpDownload>, RejectCode> {
     let trees = if extra.contains("downloadSettings") { json::read(extra).unwrap_or_default() } else { Vec::new() };
     let Some(stream @ Tree::Map(_)) = trees.first().map(|extra| extra.get("downloadSettings")) else {

@@ -16,10 +16,10 @@ use crate::{
 /// every entry holds its whole chain, so without a bound a short list could fill the store.
 const FREE_BYTES: usize = 4 * 1024 * 1024;
 
-/// The node that a name means, and the length of its part in a chain's link.
+/// The node with a name, and the length of its part in the link of a chain.
 type Hop = (Arc<NodeSpec>, usize);
 
-/// The chain behind a name; none where that name means a direct connection.
+/// The chain behind a name; `None` where the name means a direct connection.
 type Chain = Result<Option<Hop>, RejectCode>;
 
 /// The bytes that chains may still add to the links of one document.
@@ -51,7 +51,7 @@ pub(super) enum Words {
 }
 
 impl Words {
-    /// What the entry is dialled through in its own words, with the key that says so; empty for nothing.
+    /// The name that the entry is dialled through, with the key that names it; empty when the entry is dialled directly.
     pub(super) fn way(self, entry: &Tree) -> (&'static str, &str) {
         match self {
             Self::Clash => ("dialer-proxy", entry.text(&["dialer-proxy"])),
@@ -63,7 +63,7 @@ impl Words {
         }
     }
 
-    /// Whether an entry that is no server means a direct connection.
+    /// Whether an entry without a server stands for a direct connection.
     fn is_direct(self, entry: &Tree) -> bool {
         match self {
             Self::Clash | Self::SingBox => entry.text(&["type"]).eq_ignore_ascii_case("direct"),
@@ -78,7 +78,7 @@ impl<'a> Siblings<'a> {
         Self { entries: lists.iter().flat_map(|list| list.iter()).collect(), ..Self::default() }
     }
 
-    /// Reads one of them with its chain: one result for each server that it names, none for one that is no proxy.
+    /// Reads an entry with its chain. Returns one result for each server that it names, and none for an entry that is not a proxy.
     pub(super) fn read(
         &mut self,
         entry: &'a Tree,

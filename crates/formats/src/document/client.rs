@@ -43,14 +43,14 @@ pub(super) fn read(tree: &Tree) -> Option<Result<NodeSpec, RejectCode>> {
     if has("remote_addr") && has("remote_port") && has("password") && has("run_type") {
         return Some(trojan(tree));
     }
-    // naiveproxy: a protocol that is not built.
+    // This is naiveproxy, a protocol that Hezar does not speak.
     if has("listen") && ["https://", "quic://"].iter().any(|scheme| tree.text(&["proxy"]).starts_with(scheme)) {
         return Some(Err(RejectCode::UnsupportedScheme));
     }
     if !tree.get("server").is_scalar() || ["type", "port", "server_port", "method", "listen"].into_iter().any(has) {
         return None;
     }
-    // Juicity has TUIC's user at the top.
+    // Juicity has the same keys for the user as TUIC.
     if has("uuid") && has("password") {
         return Some(Err(RejectCode::UnsupportedScheme));
     }
@@ -64,7 +64,7 @@ pub(super) fn read(tree: &Tree) -> Option<Result<NodeSpec, RejectCode>> {
     ours.then(|| hysteria2(tree))
 }
 
-/// `host:443,5000-6000`; without a port it is 443.
+/// Reads `host:443,5000-6000`. Without a port it is 443.
 fn server(text: &str) -> Result<(hezar_core::Target, Vec<(u16, u16)>), RejectCode> {
     let text = text.trim();
     let behind = text.rfind(']').map_or(0, |end| end + 1);
@@ -85,7 +85,7 @@ fn pins(hash: &str, file: &str) -> Vec<Pin> {
 /// Hysteria 2: <https://v2.hysteria.network/docs/advanced/Full-Client-Config/>.
 fn hysteria2(tree: &Tree) -> Result<NodeSpec, RejectCode> {
     let address = tree.text(&["server"]);
-    // The whole link may stand in the server's place.
+    // A whole link may stand in the place of the server.
     if address.contains("://") {
         return parse_link(address).map(|(node, _)| node);
     }
@@ -168,7 +168,7 @@ fn tuic(relay: &Tree) -> Result<NodeSpec, RejectCode> {
     Ok(NodeSpec::new(target, Outbound::Tuic(Box::new(tuic))))
 }
 
-/// The first Trojan's client and trojan-go's, which adds WebSocket and a Shadowsocks layer.
+/// The clients of the original Trojan and of trojan-go, which adds WebSocket and a Shadowsocks layer.
 fn trojan(tree: &Tree) -> Result<NodeSpec, RejectCode> {
     if !["client", "nat", "forward"].contains(&tree.text(&["run_type"])) {
         return Err(RejectCode::UnsupportedScheme);

@@ -1,4 +1,4 @@
-//! Finds the entries of a tree, whichever client wrote it, and reads each one for itself.
+//! Finds the entries in a tree, whatever client it was written for, and reads each one by itself.
 
 use hezar_core::{Label, NodeSpec};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ListScheme, Parsed, RejectCode, link::admission, list, parse_link, tree::Tree};
 
-/// How deep entries are looked for inside lists and wrapping objects.
+/// How deep inside lists and wrapping objects entries are searched.
 const MAX_WRAPPING: usize = 4;
 
 /// Keys under which lists of entries are published without a client's name.
@@ -29,7 +29,7 @@ const WRAPPERS: &[&str] = &[
     "proxyList",
 ];
 
-/// The keys among them under which programs also publish addresses that are no proxies.
+/// Those of these keys under which programs also publish addresses that are not proxies.
 const AMBIGUOUS: &[&str] = &["servers", "configs"];
 
 /// The nodes and refusals found so far.
@@ -37,7 +37,7 @@ pub(super) struct Collector {
     pub(super) parsed: Parsed,
     /// The 1-based index of the latest entry.
     index: usize,
-    /// The protocol of bare addresses; absent where they are no proxies.
+    /// The protocol of bare addresses; absent where they are not proxies.
     default: Option<ListScheme>,
     /// Whether the key around the entries names a protocol.
     named: bool,
@@ -51,13 +51,13 @@ impl Collector {
         Self { parsed: Parsed::default(), index: 0, default: Some(default), named: false, allowance }
     }
 
-    /// Reads the documents of a text; `false` when nothing in them is ours.
+    /// Reads the documents of a text; `false` when they hold no entry of a known kind.
     pub(super) fn documents(&mut self, trees: &[Tree]) -> bool {
         self.each(trees, |collector, tree| collector.any(tree, 0))
     }
 
-    /// Reads each of `trees`; `false` when nothing in them is ours. Among entries of ours, one that nothing was found in
-    /// is refused, because it is a broken entry.
+    /// Reads each of `trees`; `false` when they hold no entry of a known kind. When some do, a tree without one is refused,
+    /// because it is a broken entry.
     fn each(&mut self, trees: &[Tree], read: impl Fn(&mut Self, &Tree) -> bool) -> bool {
         let (mut ours, mut unread) = (false, Vec::new());
         for tree in trees {
@@ -100,7 +100,7 @@ impl Collector {
         }
     }
 
-    /// A client's whole configuration.
+    /// Reads the whole configuration of a client.
     fn config(&mut self, tree: &Tree) -> bool {
         let proxies = ["proxies", "Proxy"].map(|key| tree.get(key).items());
         let mut lists: Vec<&[Tree]> = proxies.into_iter().filter(|entries| entries.iter().any(Tree::is_map)).collect();
@@ -130,7 +130,7 @@ impl Collector {
         ours
     }
 
-    /// A list that lies elsewhere cannot be followed from inside a document.
+    /// Refuses a list that is somewhere else, which cannot be fetched from inside a document.
     fn provider(&mut self, name: &str, provider: &Tree) {
         if !provider.get("payload").items().is_empty() {
             return;
@@ -141,7 +141,7 @@ impl Collector {
         self.parsed.refuse(self.index, &format!("provider {name}: {place}"), code);
     }
 
-    /// One entry alone, or a client that knows one server.
+    /// Reads a single entry, or the configuration of a client for one server.
     fn single(&mut self, tree: &Tree, depth: usize) -> bool {
         if let Some(result) = client::read(tree) {
             self.index += 1;
@@ -150,7 +150,7 @@ impl Collector {
         }
         let shape = match Shape::of(tree) {
             Some(shape) => shape,
-            // One address among many; alone it may be anything.
+            // An address is an entry among others only. A single one may be anything.
             None if depth > 0 && self.default.is_some() && plain::has_address(tree) => Shape::Nameless,
             None => return false,
         };
@@ -158,7 +158,7 @@ impl Collector {
         true
     }
 
-    /// An object around a list of entries, or around lists for each protocol.
+    /// Reads an object around a list of entries, or around one list for each protocol.
     fn wrapped(&mut self, tree: &Tree, depth: usize) -> bool {
         let default = self.default;
         let mut ours = false;
@@ -181,13 +181,13 @@ impl Collector {
         ours
     }
 
-    /// The entries of an object that has a key of its own for each.
+    /// Reads the entries of an object that has a key for each.
     fn members(&mut self, tree: &Tree, depth: usize) -> bool {
         let entry = |value: &Tree| matches!(Shape::of(value), Some(Shape::Address | Shape::Nameless));
         tree.pairs().iter().filter(|(_, value)| entry(value) && self.any(value, depth)).count() > 0
     }
 
-    /// Whether a text is addresses and nothing else; one alone may be that of anything.
+    /// Whether a text consists of several addresses. A single one may be the address of anything.
     fn is_list_text(&self, value: &Tree) -> bool {
         let Some(default) = self.default.filter(|_| value.is_scalar()) else { return false };
         let mut words = value.scalar().split_whitespace();
@@ -215,7 +215,7 @@ impl Collector {
         }
     }
 
-    /// A link or an address as a member of a list.
+    /// Reads a link or an address in a list.
     fn link(&mut self, text: &str) -> bool {
         let text = text.trim();
         match parse_link(text) {
@@ -233,7 +233,7 @@ impl Collector {
         }
     }
 
-    /// A bare address; `false` for any other text.
+    /// Reads a bare address; `false` for any other text.
     fn address(&mut self, text: &str) -> bool {
         let nodes = self.default.map(|default| list::addresses(text, default)).unwrap_or_default();
         if nodes.is_empty() {

@@ -23,10 +23,10 @@ pub(super) fn document(trees: &[Tree]) -> Document {
     if !trees.iter().any(|tree| matches!(tree, Tree::Map(_) | Tree::List(_))) {
         return Document::None;
     }
-    // A link with one word in front, such as `Proxy: socks5://…`, is no setting among others.
+    // A link with one word in front, such as `Proxy: socks5://…`, is not a setting among others.
     let mut texts = Vec::new();
     match trees {
-        // A link with one word in front, such as `Proxy: socks5://…`, is no setting among others.
+        // A link with one word in front, such as `Proxy: socks5://…`, is not a setting among others.
         [Tree::Map(pairs)] if pairs.len() == 1 => {
             pairs.iter().for_each(|(key, value)| collect(value, value.is_scalar() || is_link_key(key), &mut texts));
         }
@@ -49,7 +49,7 @@ fn collect(tree: &Tree, is_link: bool, texts: &mut Vec<Text>) {
         }
         Tree::List(items) => items.iter().for_each(|item| collect(item, is_link, texts)),
         Tree::Map(pairs) => {
-            // Those of clients are read elsewhere; the rest are a server's own outbounds.
+            // The outbounds of clients are read elsewhere. These are the outbounds of a server.
             for (key, value) in pairs.iter().filter(|(key, _)| key.as_ref() != "outbounds") {
                 collect(value, is_link_key(key), texts);
             }

@@ -89,7 +89,7 @@ fn end_of_quote(text: &str, open: usize, quote: char) -> Option<usize> {
     None
 }
 
-/// The closing bracket of every opening one that has one.
+/// The place of the closing bracket for each opening bracket that has one.
 fn partners(text: &str) -> HashMap<usize, usize> {
     let (mut open, mut partners) = (Vec::new(), HashMap::new());
     for (at, c) in text.char_indices() {

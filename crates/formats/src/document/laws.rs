@@ -1,4 +1,4 @@
-//! The laws of documents: what is written reads back, and no text breaks a reader.
+//! Property tests of documents: what is written can be read back, and no text makes a reader fail.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -141,10 +141,11 @@ const BOTH: &[&str] = &[
     "wireguard/udp/none",
 ];
 
-/// A law about reading back must not be one about nothing.
+/// The writers write every kind of node in these lists, and leave out less than three of five; otherwise the tests of reading
+/// back would test little.
 #[test]
 fn few_are_left_out() {
-    // Enough for a kind that one node in thousands is.
+    // So many nodes are enough for a kind that one node in thousands has.
     const COUNT: usize = 12_000;
     let nodes = vec((arbitrary::node(), arbitrary::label()), COUNT);
     let nodes = nodes.new_tree(&mut TestRunner::deterministic()).unwrap().current();

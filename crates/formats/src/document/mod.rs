@@ -27,18 +27,18 @@ use crate::{
     tree::{self, json},
 };
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Document {
     /// One of these formats.
     Read(Parsed),
     /// A document of some other program, with the texts in it that may be links.
     Foreign(Vec<Text>),
-    /// No document.
+    /// It is not a document.
     None,
 }
 
-/// The first words of a playlist, whose addresses are those of films.
+/// The first words of a playlist (M3U). Its addresses are those of media, not of proxies.
 const PLAYLIST: &str = "#EXTM3U";
 
 /// The text that a whole document of JSON quotes, as some interfaces answer with their lists.
@@ -125,7 +125,7 @@ fn starts_with_section(text: &str) -> bool {
     first_line(text).is_some_and(|line| ini::section(line).is_some())
 }
 
-/// Texts of lines: by their sections, or without any when most lines are such rows.
+/// Reads a text of lines: by its sections, or without any when most lines are rows of such a format.
 fn read_rows(text: &str) -> Option<Parsed> {
     if wg_quick::is_wg_quick(text) {
         return Some(wg_quick::read(text));

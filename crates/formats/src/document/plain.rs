@@ -1,4 +1,5 @@
-//! Reads JSON entries that belong to no client: SIP008 servers, the objects of `vmess://` links, addresses of free proxy lists.
+//! Reads JSON entries that belong to no single client: SIP008 servers, the objects of `vmess://` links, addresses of free proxy
+//! lists.
 
 use hezar_core::{Credentials, Host, HttpProxy, NodeSpec, Outbound, SocksProxy, SocksVersion};
 
@@ -47,7 +48,7 @@ const PROXY_SIGNS: &[&str] = &[
 /// One server of SIP008, or of the configuration of shadowsocks itself.
 pub(super) fn sip008(entry: &Tree) -> Result<NodeSpec, RejectCode> {
     let server = field::server(entry.text(&["server", "address"]), entry.text(&["server_port", "port"]))?;
-    // A server's own configuration names the address that it listens at.
+    // The configuration of a server names the address that it listens on.
     if matches!(server.host(), Host::Ip(ip) if ip.is_unspecified()) {
         return Err(RejectCode::BadHost);
     }
@@ -111,7 +112,7 @@ fn endpoint(entry: &Tree) -> Result<Endpoint, RejectCode> {
     }
 }
 
-/// Whether an object with an address says in other words than a protocol's name that it is a proxy.
+/// Whether an object with an address shows that it is a proxy by other fields than the name of a protocol.
 pub(super) fn is_proxy(tree: &Tree) -> bool {
     has_address(tree) && tree.any(PROTOCOL).is_null() && PROXY_SIGNS.iter().any(|key| !tree.get(key).is_null())
 }

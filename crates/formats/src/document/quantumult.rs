@@ -123,7 +123,7 @@ fn shadowsocks(row: &Row<'_>) -> Result<Outbound, RejectCode> {
     outbound::shadowsocks(method, password, plugin(row)?, row.flag(&["udp-over-tcp"]))
 }
 
-/// The disguise as the plugin that speaks it; no plugin puts bare TLS around Shadowsocks.
+/// The disguise as a plugin. There is no plugin for plain TLS around Shadowsocks.
 fn plugin(row: &Row<'_>) -> Result<Option<Plugin>, RejectCode> {
     let mode = row.text(&["obfs"]);
     let (host, uri) = (row.text(&["obfs-host"]), row.text(&["obfs-uri"]));

@@ -1,4 +1,4 @@
-//! Reads broken YAML entry by entry: each member of `proxies` is parsed alone, so that a broken one costs only itself.
+//! Reads broken YAML entry by entry. Each member of `proxies` is parsed by itself, so that a broken one spoils no other.
 
 use super::yaml;
 use crate::{
@@ -14,7 +14,7 @@ fn heading(line: &str) -> Option<&str> {
     HEADINGS.iter().find_map(|heading| line.strip_prefix(heading))
 }
 
-/// Whether a line says nothing.
+/// Whether a line is blank or a comment.
 fn is_blank(line: &str) -> bool {
     let line = line.trim();
     line.is_empty() || line.starts_with('#')
@@ -47,7 +47,7 @@ pub(super) fn is_clash(text: &str) -> bool {
     false
 }
 
-/// How many entries are mended, and how many broken ones are kept: time stays in proportion on hostile texts.
+/// The most entries that are repaired, and the most broken ones that are kept, so that hostile texts cost little time.
 const MAX_MENDED: usize = 10_000;
 
 /// Reads every entry that can be cut out; those that cannot be read are [`Tree::Broken`].

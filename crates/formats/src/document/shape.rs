@@ -1,9 +1,9 @@
-//! Tells by its keys which client wrote an entry.
+//! Recognises by its keys the client for which an entry was written.
 
 use super::plain;
 use crate::tree::Tree;
 
-/// Which client's words an entry uses.
+/// The client or format that an entry was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Clash,
@@ -19,7 +19,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Reads it off the keys; `None` for what is no entry.
+    /// Recognises it by the keys; `None` for a map that is not an entry.
     pub(super) fn of(tree: &Tree) -> Option<Self> {
         let has = |key: &str| !tree.get(key).is_null();
         let server = has("server");

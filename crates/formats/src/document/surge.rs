@@ -13,10 +13,10 @@ use crate::{
     outbound::{ShadowsocksRText, UserText},
 };
 
-/// Types that name no proxy server.
+/// Types that are not proxy servers.
 const SILENT: &[&str] = &["direct", "reject", "reject-tinygif", "reject-img", "reject-drop", "reject-no-drop", "block"];
 
-/// Types that are proxies, ours or not: they make a row without a section recognisable.
+/// Types of proxies, known or unknown to Hezar, by which a row without a section is recognised.
 const TYPES: &[&str] = &[
     "ss",
     "shadowsocks",

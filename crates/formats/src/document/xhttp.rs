@@ -42,8 +42,8 @@ const REUSE: &[(&str, &str)] = &[
     ("h-keep-alive-period", "hKeepAlivePeriod"),
 ];
 
-/// The `extra` object from mihomo's `xhttp-opts`, as compact JSON; empty when there is none. What a download of its own
-/// does not say stands in the rest of the `entry`.
+/// The `extra` object from mihomo's `xhttp-opts`, as compact JSON; empty when there is none. What separate settings for the
+/// download leave out stands in the rest of the `entry`.
 pub(super) fn extra_from_clash(entry: &Tree, opts: &Tree) -> String {
     let extra = opts.get("extra");
     if !extra.is_null() {

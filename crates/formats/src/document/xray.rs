@@ -11,10 +11,10 @@ use crate::{
     tree::Tree,
 };
 
-/// Outbounds that are no proxy servers.
+/// Outbounds that are not proxy servers.
 const SILENT: &[&str] = &["freedom", "blackhole", "dns", "loopback", "direct", "block"];
 
-/// One result for each server that the entry names; nothing for an entry that is no proxy.
+/// Reads an entry. Returns one result for each server that it names, and none for an entry that is not a proxy.
 pub(super) fn entry(entry: &Tree) -> Vec<Result<NodeSpec, RejectCode>> {
     let protocol = entry.text(&["protocol"]).to_ascii_lowercase();
     if SILENT.contains(&protocol.as_str()) {
@@ -89,7 +89,7 @@ fn wireguard(settings: &Tree, peer: &Tree) -> Result<NodeSpec, RejectCode> {
     Ok(NodeSpec::new(field::server(host, port)?, outbound))
 }
 
-/// Xray spells Hysteria 2 as a protocol and a transport of its own.
+/// Reads Hysteria 2, which Xray writes as a protocol together with a transport.
 fn hysteria2(server: &Tree, stream: &Tree) -> Outbound {
     let opts = stream.get("hysteriaSettings");
     let hop = opts.any(&["udphop", "udpHop"]);

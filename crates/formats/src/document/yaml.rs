@@ -1,4 +1,4 @@
-//! Parses YAML into a bounded tree: no depth, alias or size costs more than the length of the text allows.
+//! Parses YAML into a tree. Depth, aliases and size are bounded by the length of the text.
 
 use crate::tree::{MAX_DEPTH, Tree};
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// What aliases may add: this many bytes, or four times the text. Lists of many thousand nodes share one anchor.
+/// How much aliases may add: so many bytes, or four times the length of the text. Lists of many thousand nodes share one anchor.
 const FREE_COPIES: usize = 16 << 20;
 
 /// Reads every document of a text.
@@ -41,9 +41,9 @@ enum Kind {
 #[derive(Default)]
 struct Map {
     pairs: Vec<(Box<str>, Tree)>,
-    /// The key that waits for its value.
+    /// The key whose value has not come yet.
     key: Option<Key>,
-    /// What merge keys name, in their order.
+    /// The maps that merge keys name, in their order.
     merged: Vec<Tree>,
 }
 

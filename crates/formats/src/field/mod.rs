@@ -21,7 +21,7 @@ pub(crate) use self::{
 };
 use crate::RejectCode;
 
-/// Standard alphabet; padding and stray last bits do not matter.
+/// Base64 of the standard alphabet, with or without padding; superfluous last bits are ignored.
 const LOOSE: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -55,7 +55,7 @@ pub(crate) fn base64_url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A host and a port as two texts. Converters leave the rest of a link behind the port: `443?`, `443/`.
+/// Reads a host and a port from two texts. Some converters leave the rest of a link behind the port: `443?`, `443/`.
 pub(crate) fn server(host: &str, port: &str) -> Result<Target, RejectCode> {
     let host = Host::new(host.trim()).map_err(|_| RejectCode::BadHost)?;
     let port = port.trim().trim_end_matches(['/', '?']);

@@ -1,4 +1,4 @@
-//! Reads certificate pins; a pin that cannot be read refuses the node instead of being dropped.
+//! Reads certificate pins. A node with a pin that cannot be read is refused, since without the pin it would trust anybody.
 
 use hezar_core::{Pin, UNREADABLE_PIN};
 use sha2::{Digest as _, Sha256};
@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::base64_bytes;
 
 /// Certificate hashes, in hexadecimal (colons allowed) or base64, separated by `,`, `~`, `;`, `|` or white space. Those
-/// that cannot be read are skipped; where none can, [`UNREADABLE_PIN`] stands for them, because a pin that vanishes
-/// would let everybody in.
+/// that cannot be read are skipped; where none can, [`UNREADABLE_PIN`] stands for them, because a node without its pin
+/// would trust every server.
 pub(crate) fn pins(text: &str) -> Vec<Pin> {
     let parts: Vec<&str> = text.split([',', '~', ';', '|']).map(str::trim).filter(|part| !part.is_empty()).collect();
     let read = |part: &&str| match pin(part) {

@@ -5,8 +5,8 @@ use hezar_core::{Label, NodeSpec, Outbound, UNREADABLE_PIN};
 use super::{MAX_BYTES, to_link};
 use crate::RejectCode;
 
-/// The longest link that a node may have without its name, in bytes. What is left of [`MAX_BYTES`] has room for
-/// the longest name in every dialect.
+/// The longest link that a node may have without its name, in bytes. The rest of [`MAX_BYTES`] has room for the longest name
+/// in every form of links.
 pub(crate) const MAX_LINK_BYTES: usize = MAX_BYTES - 2048;
 
 /// The longest text whose node cannot have a link beyond the limit: escapes and base64 make a text at most eight times
@@ -24,7 +24,7 @@ pub(crate) fn check_text(node: &NodeSpec, length: usize) -> Result<(), RejectCod
     if length > SHORT_TEXT { check(node) } else { check_pins(node) }
 }
 
-/// Refuses a pin that could not be read. A node that was published with one is authenticated by nothing else.
+/// Refuses a pin that could not be read. A node that was published with a pin is often authenticated by nothing else.
 fn check_pins(node: &NodeSpec) -> Result<(), RejectCode> {
     let unreadable = |outbound: &Outbound| outbound.tls_layers().any(|tls| tls.pins.contains(&UNREADABLE_PIN));
     if node.hops().any(|hop| unreadable(&hop.outbound)) { Err(RejectCode::BadPin) } else { Ok(()) }

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);
     let query = &uri.query;
-    // Some scripts write REALITY; no AnyTLS server speaks it.
+    // Some scripts write REALITY, which no AnyTLS server speaks.
     if security::kind(query.get(&["security"]), SecurityKind::Tls) == SecurityKind::Reality {
         return Err(RejectCode::ImpossiblePair);
     }

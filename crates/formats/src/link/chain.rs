@@ -1,8 +1,8 @@
 //! `hezar-chain://first.second.….last#name`: a node that is dialled through others, each as its own link in base64url,
 //! in the order in which they are dialled.
 //!
-//! No client has a link for a chain. A parameter in an ordinary link would be worse than none: clients that do not know
-//! it would dial the last server directly.
+//! Other clients have no links for chains. A parameter in an ordinary link would do harm: clients that do not know it would
+//! dial the last server directly.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -44,7 +44,7 @@ pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
     if let Some(query) = telegram_query(&uri, body) {
         return query;
     }
-    // Lists write a final slash behind addresses; behind a name it is a page.
+    // Lists write a final slash behind addresses. Behind a name it is a web page.
     let server = uri.userinfo.is_some() || uri::is_address(uri.host) || uri.host.contains(':');
     let bare = uri.path.is_empty() || (uri.path == "/" && server);
     let known = |key: &str| KNOWN.iter().any(|name| same(key, name));
@@ -52,7 +52,7 @@ pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
         return Err(RejectCode::WebAddress);
     }
     let endpoint = endpoint(&uri, "");
-    // Nothing but a name is a page; base64 of a server looks like a name too.
+    // A name alone is a web page. Base64 of a server looks like a name, too.
     let (server, credentials) =
         if uri.port.is_empty() { endpoint.map_err(|_| RejectCode::WebAddress)? } else { endpoint? };
     let kind = security::kind(uri.query.get(&["security", "tls"]), SecurityKind::None);
@@ -60,7 +60,7 @@ pub(super) fn read(body: &str, secure: bool) -> Result<Named, RejectCode> {
     Ok((NodeSpec::new(server, Outbound::Http(HttpProxy { credentials, tls: tls.map(Box::new) })), uri.label()))
 }
 
-/// A password may hold a raw `#` or `?`, but a page's query may hold an address with `@` as well.
+/// A password may contain a raw `#` or `?`, but the query of a web page may contain an address with `@`, too.
 fn split(body: &str) -> Uri<'_> {
     let uri = Uri::split_password(body);
     let login = uri.userinfo.unwrap_or_default();

@@ -39,7 +39,7 @@ pub(super) fn server_and_ports(uri: &Uri<'_>, default: &str) -> Result<(Target, 
         outbound::hopping("", &if hopping.is_empty() { port.into() } else { format!("{port},{hopping}") })?
     } else {
         let port = if port.is_empty() { default } else { port };
-        // Unreadable ranges lose the hopping, not the node.
+        // When the ranges cannot be read, the node is kept without port hopping.
         outbound::hopping(port, hopping).unwrap_or((port.into(), Vec::new()))
     };
     Ok((uri::server(uri.host, &port)?, ports))
@@ -55,7 +55,7 @@ pub(super) fn ports_text(server: &Target, ports: &[(u16, u16)]) -> String {
 fn obfs(query: &Query<'_>) -> Option<Obfs2> {
     let kind = query.get(&["obfs"]);
     let password = query.get(&["obfspassword", "obfsparam"]);
-    // A password without a kind: there was only one for years.
+    // A password without a kind means Salamander, which was the only one for years.
     let kind = if kind.is_empty() { "salamander" } else { kind };
     outbound::obfs2(kind, password, query.get(&["minpacketsize"]), query.get(&["maxpacketsize"]))
 }

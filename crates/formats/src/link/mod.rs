@@ -32,7 +32,7 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// A node with its published name.
 type Named = (NodeSpec, Label);
 
-/// What a scheme's name means.
+/// The schemes of links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Vless,
@@ -163,7 +163,7 @@ impl LinkReader {
             return Err(RejectCode::TooLong);
         }
         let text = markup::unescape(text);
-        // Hiddify's way to say that a node is dialled through another one; alone it would be dialled directly.
+        // Hiddify says this way that a node is dialled through another one. Without that one it would be dialled directly.
         if text.contains("&&detour=") {
             return Err(RejectCode::BadChain);
         }

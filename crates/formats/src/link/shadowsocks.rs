@@ -35,13 +35,13 @@ fn user(userinfo: &str) -> Result<User, RejectCode> {
     if text.contains(':') {
         return method_password(&text);
     }
-    // VLESS links whose scheme was cut off.
+    // This is a VLESS link whose scheme was cut off.
     if Uuid::try_parse(&text).is_ok() {
         return Err(RejectCode::BadCredential);
     }
     let mut text = text.into_owned();
     for _ in 0..MAX_LAYERS {
-        // Some wrappers leave the scheme inside, or a link without its server.
+        // Some publishers leave the scheme inside the base64, or a link without its server.
         let blob = text.strip_prefix("ss://").unwrap_or(&text);
         let bytes = field::base64_bytes(blob).ok_or(RejectCode::BadEncoding)?;
         text = String::from_utf8(bytes).map_err(|_| RejectCode::BadEncoding)?;
@@ -92,7 +92,7 @@ fn finish(server: Target, method: &str, password: &str, query: &Query<'_>, label
 
 pub(super) fn write(shadowsocks: &Shadowsocks, server: &Target, label: &Label) -> String {
     let (method, password) = (&shadowsocks.method, shadowsocks.password.expose());
-    // SIP022 forbids base64 for its methods, and clients of the other methods expect it.
+    // SIP022 forbids base64 for its methods; for the other methods clients expect it.
     let userinfo = if method.starts_with("2022-") {
         format!("{}:{}", escape(method), escape(password))
     } else {

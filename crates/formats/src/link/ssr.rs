@@ -40,7 +40,7 @@ pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     Ok((NodeSpec::new(server, ssr.outbound()?), label))
 }
 
-/// Base64 whose padding may be percent-encoded; what is not base64 stands for itself.
+/// Decodes base64 whose padding may be percent-encoded. Text that is not base64 is taken as it is.
 fn decode(text: &str) -> String {
     let text = unescape(text);
     field::base64_text(&text).unwrap_or_else(|| text.into_owned())

@@ -80,7 +80,7 @@ fn header(text: &str) -> Option<(Box<str>, Box<str>)> {
     Some((percent_decode_str(name).decode_utf8_lossy().into(), value.into()))
 }
 
-/// A JSON object without the white space between its tokens; anything else is nothing.
+/// A JSON object without the white space between its tokens; empty for any other text.
 pub(crate) fn json_compact(text: &str) -> Option<String> {
     let text = text.trim();
     if !text.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {

@@ -35,7 +35,7 @@ fn user(uri: &Uri<'_>) -> Result<TuicUser, RejectCode> {
         None if !query.get(&["password"]).is_empty() => {
             (if text.is_empty() { query.get(&["uuid"]) } else { text.as_ref() }, query.get(&["password"]))
         }
-        // Tokens are no UUIDs, and version 5 allows an empty password.
+        // A token is not a UUID, and version 5 allows an empty password.
         None if Uuid::try_parse(&text).is_ok() => (text.as_ref(), ""),
         None => {
             let token = if text.is_empty() { query.get(&["token"]) } else { &text };

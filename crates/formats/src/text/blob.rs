@@ -2,7 +2,7 @@
 
 use crate::{charset, field};
 
-/// The shortest line taken for base64: shorter ones are words.
+/// The shortest line that is taken for base64. Shorter ones are words.
 const MIN_LINE: usize = 24;
 
 /// Whether every sign can stand in base64 of either alphabet.
@@ -49,13 +49,13 @@ fn trim(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || crate::markup::is_invisible(c))
 }
 
-/// The decoded text when it is text at all.
+/// The decoded bytes as text, if they are text.
 fn content(base64: &str) -> Option<String> {
     let bytes =
         field::base64_bytes(base64).or_else(|| field::base64_bytes(base64.get(..base64.len().checked_sub(1)?)?))?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        // A name in some other encoding must not lose the whole list.
+        // A name in another encoding must not spoil the whole list.
         Err(error) => {
             let text = charset::decode(error.as_bytes()).into_owned();
             text.contains("://").then_some(text)?

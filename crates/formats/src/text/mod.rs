@@ -26,7 +26,7 @@ use crate::{
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// The longest line read, in bytes, base64 of a whole list excepted.
 pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
-/// How many layers of base64 are taken off.
+/// The most layers of base64 that are decoded.
 const MAX_DEPTH: usize = 3;
 /// From how many refused lines on a text that holds nothing else is refused as a whole.
 const PROSE_LINES: usize = 3;
@@ -198,7 +198,7 @@ impl<'h> Reader<'h> {
         }
     }
 
-    /// A base64 line inside a list: everything in it stands at that line.
+    /// Reads a base64 line inside a list. All its entries get the number of that line.
     fn nested(&mut self, text: &str, number: usize, depth: usize) {
         let mut inner = Reader::new(self.hints, self.mode);
         inner.text(text, depth);
@@ -214,7 +214,7 @@ impl<'h> Reader<'h> {
         }
     }
 
-    /// Reads the links of a segment; whether there were any. `line` is the whole line.
+    /// Reads the links of a segment, and returns whether there were any. `line` is the whole line.
     fn links_of<'t>(&mut self, segment: &str, line: &'t str, number: usize, rows: &mut Rows<'t>, dress: Dress) -> bool {
         if !segment.contains("://") {
             return false;
@@ -230,7 +230,7 @@ impl<'h> Reader<'h> {
                     doubtful.push((spec, label));
                 }
                 Ok((spec, label)) => self.parsed.push(number, spec, label),
-                // Addresses of pages and channels beside links are not broken entries.
+                // The address of a web page or a channel beside links is not a malformed entry.
                 Err(RejectCode::WebAddress) if prose || several => {}
                 Err(_) if link.scheme.is_none() && prose => {}
                 Err(code) => self.parsed.refuse(number, link.text, code),
@@ -244,7 +244,7 @@ impl<'h> Reader<'h> {
         !found.is_empty()
     }
 
-    /// One link; white space inside base64 stands for a line end or a `+`.
+    /// Reads one link. White space inside base64 stands for a line end or a `+`.
     fn link(&mut self, link: &scan::LinkSpan<'_>) -> Result<(NodeSpec, Label), RejectCode> {
         let result = self.links.read(link.text).or_else(|code| self.in_column(link).ok_or(code));
         if result.is_ok() || link.whole == link.text || !link.scheme.is_some_and(Scheme::is_often_base64) {
@@ -254,7 +254,7 @@ impl<'h> Reader<'h> {
         ["", "+"].iter().find_map(|sign| self.links.read(&joined(sign)).ok()).map_or(result, Ok)
     }
 
-    /// The link of a table in front of its other columns.
+    /// Reads a link in front of the other columns of a table.
     fn in_column(&mut self, link: &scan::LinkSpan<'_>) -> Option<(NodeSpec, Label)> {
         if !matches!(link.scheme, Some(Scheme::Http | Scheme::Https | Scheme::Socks(_) | Scheme::SocksTls(_))) {
             return None;

@@ -11,11 +11,11 @@ use crate::{
     markup::{CELL, Dress},
 };
 
-/// What a line gave.
+/// The result of reading a line.
 pub(super) enum RowResult {
-    /// Its nodes wait until it is known whether the text is a list.
+    /// It has nodes, which wait until it is known whether the text is a list.
     Pending,
-    /// Nothing at all.
+    /// It has neither nodes nor anything to refuse.
     Nothing,
     /// It is refused.
     Refused(RejectCode),

@@ -1,4 +1,4 @@
-//! Parses JSON as clients publish it: with comments, surplus commas, and cut off at the end.
+//! Parses JSON leniently, as it is published: with comments, superfluous commas, and cut off at the end.
 
 use super::{MAX_DEPTH, Tree};
 
@@ -11,8 +11,8 @@ pub(crate) fn read(text: &str) -> Result<Vec<Tree>, Malformed> {
     Reader { text, at: 0, lenient: false, cut_off: false }.values()
 }
 
-/// Reads what is left of broken JSON: a broken member of a list becomes [`Tree::Broken`], a broken member of a map is
-/// lost, and a text that is cut off ends every open value.
+/// Reads what can be read of broken JSON. A broken member of a list becomes [`Tree::Broken`], a broken member of a map is
+/// dropped, and the end of a text ends every open value.
 pub(crate) fn salvage(text: &str) -> Vec<Tree> {
     Reader { text, at: 0, lenient: true, cut_off: false }.values().unwrap_or_default()
 }

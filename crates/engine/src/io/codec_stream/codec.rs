@@ -1,4 +1,4 @@
-//! What a stream of sealed chunks needs to know of its protocol.
+//! The trait of a protocol that encrypts the payload of a stream, without I/O.
 
 use std::ops::Range;
 
@@ -6,38 +6,39 @@ use tokio::io::ReadBuf;
 
 use crate::Cause;
 
-/// A protocol's bytes, without any I/O. The first `seal` (or `finish`) puts the protocol's header in front.
+/// Encodes and decodes the bytes of a protocol, without any I/O. The first `seal` (or `finish`) puts the protocol's header in
+/// front.
 pub(crate) trait Codec: Send + Sync + Unpin + 'static {
-    /// Appends a piece of `payload` to `wire` and returns its length, which is above 0 unless `payload` is empty. An
-    /// empty payload only makes the header go.
+    /// Encrypts a piece of `payload`, appends it to `wire`, and returns its length in bytes, which is above 0 unless `payload` is
+    /// empty. With an empty payload only the header is appended.
     ///
     /// # Errors
     /// [`Cause`] when the cipher refuses.
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause>;
 
-    /// Appends the mark that ends our side, where the protocol has one; the end of the connection follows it.
+    /// Appends what tells the server the end of our side, where the protocol has such a thing. The connection ends after it.
     ///
     /// # Errors
     /// [`Cause`] when the cipher refuses.
     fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause>;
 
-    /// Takes one step through the received bytes. Opened text goes to `out` where there is room for the whole piece.
+    /// Decrypts one step of the received bytes. Decrypted text goes to `out` when there is room for the whole piece.
     ///
     /// # Errors
     /// [`Cause::Authentication`] or [`Cause::Protocol`] when the bytes are not what the protocol allows.
     fn open(&mut self, wire: &mut [u8], out: &mut ReadBuf<'_>) -> Result<Opened, Cause>;
 
-    /// Whether the connection may end here, between two chunks and after the answer's header.
+    /// Whether the connection may end here: between two chunks, and not before the header of the answer.
     fn may_end(&self) -> bool;
 
-    /// Whether our side is over too after [`Codec::open`] has failed of `cause`; appends what the protocol says then.
+    /// Whether our side ends, too, after [`Codec::open`] has failed with `cause`. Appends what the protocol sends in this case.
     fn refuse(&mut self, cause: &Cause, wire: &mut Vec<u8>) -> bool {
         let _ = (cause, wire);
         false
     }
 }
 
-/// Opens everything that `wire` holds, for the fuzz targets.
+/// Decrypts everything in `wire`, for the fuzz targets.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn open_all(codec: &mut impl Codec, mut wire: Vec<u8>) {
     let mut text = [0; 256];
@@ -52,11 +53,11 @@ pub(crate) fn open_all(codec: &mut impl Codec, mut wire: Vec<u8>) {
 /// One step of [`Codec::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// Nothing can be done before this many bytes are there.
+    /// Nothing can be decrypted before so many bytes are there.
     Need(usize),
-    /// So many bytes are used up; their text, if any, went to the reader.
+    /// So many bytes are used up. Their text, if any, was written to the reader.
     Used(usize),
-    /// So many bytes are used up; their text lies open in this range of them.
+    /// So many bytes are used up. Their decrypted text is in this range of them.
     Held(usize, Range<usize>),
     /// The server has ended its side.
     End,

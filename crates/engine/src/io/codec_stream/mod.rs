@@ -1,4 +1,4 @@
-//! A stream whose payload is encrypted in chunks or as a whole: the codec knows the bytes, this knows the connection.
+//! A stream whose payload a [`Codec`] encrypts and decrypts. This module reads and writes the connection.
 
 mod codec;
 
@@ -41,10 +41,10 @@ pub(crate) struct CodecStream<C> {
     read_buffer: ReadBuffer,
     write_buffer: WriteBuffer,
     read_phase: ReadPhase,
-    /// What the next read fails of: text of the same call came before it.
+    /// The failure of the next read. Text that came before it was returned first.
     failure: Option<io::Error>,
     finished: bool,
-    /// Whether somebody writes past the codec.
+    /// Whether the writer bypasses the codec.
     is_left: bool,
 }
 
@@ -64,7 +64,7 @@ impl<C: Codec> CodecStream<C> {
         }
     }
 
-    /// Goes on with a connection whose headers are through; `received` came after them.
+    /// Continues on a connection whose headers have been exchanged; `received` came after them.
     pub(crate) fn underway(io: BoxStream, codec: C, received: Vec<u8>) -> Self {
         let mut sealed = Self::new(io, codec);
         (sealed.first, sealed.read_buffer, sealed.read_phase) =
@@ -83,7 +83,7 @@ impl<C: Codec> CodecStream<C> {
         &mut self.codec
     }
 
-    /// The reading half's share of the work on the header.
+    /// Sends the header, or helps to send it, when the stream is read before it is written.
     fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
@@ -93,7 +93,7 @@ impl<C: Codec> CodecStream<C> {
             ReaderTask::Drive => {}
         }
         if self.write_buffer.poll_drain(&mut self.io, cx)?.is_ready() {
-            // Whether the flush is over is seen at the next call; pending, it wakes this task.
+            // The next call sees whether the flush has ended. While it is pending, it wakes this task.
             let _ = Pin::new(&mut self.io).poll_flush(cx)?;
         }
         Ok(())
@@ -108,7 +108,7 @@ impl<C: Codec> CodecStream<C> {
             }
             match ready!(self.poll_step(before, out, cx)) {
                 Ok(true) => {}
-                // A read that fails has read nothing: what is authentic goes first.
+                // A read that fails must not have read anything, so decrypted text is returned first.
                 Err(failure) if out.filled().len() > before => {
                     self.failure = Some(failure);
                     return Poll::Ready(Ok(()));
@@ -118,8 +118,8 @@ impl<C: Codec> CodecStream<C> {
         }
     }
 
-    /// Opens what comes next, or reads more to open. False when nothing comes next, and when it would have to be read
-    /// though `out` has got something since it had `before` bytes.
+    /// Decrypts what comes next, or reads more. Returns false when nothing comes next, and when more would have to be read
+    /// although `out` has got something since it had `before` bytes.
     fn poll_step(&mut self, before: usize, out: &mut ReadBuf<'_>, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let opened = match self.codec.open(self.read_buffer.bytes(), out) {
             Ok(opened) => opened,
@@ -157,7 +157,7 @@ impl<C: Codec> CodecStream<C> {
         }
     }
 
-    /// What every read gives from now on, if the direction is over.
+    /// The result of every further read, if the direction has ended.
     fn over(&mut self) -> Option<io::Result<()>> {
         if let Some(failure) = self.failure.take() {
             return Some(self.noted(Err(failure)));
@@ -177,11 +177,11 @@ impl<C: Codec> CodecStream<C> {
         result
     }
 
-    /// The text of one chunk at most, for a reader that may leave the codec between two; empty at the end. The header is the
-    /// writing half's business alone.
+    /// The text of one chunk at most, for a reader that may bypass the codec between two chunks; empty at the end. Only writes
+    /// send the header here.
     ///
     /// # Errors
-    /// The connection's and the codec's own.
+    /// The error of the connection, or that of the codec.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.read_buffer.held().is_empty() {
             let result = match self.over() {
@@ -193,7 +193,7 @@ impl<C: Codec> CodecStream<C> {
         Poll::Ready(Ok(self.read_buffer.held()))
     }
 
-    /// Takes bytes off the chunk.
+    /// Removes bytes from the front of the chunk.
     pub(crate) fn consume(&mut self, length: usize) {
         self.read_buffer.drop_held(length);
     }
@@ -205,16 +205,16 @@ impl<C: Codec> CodecStream<C> {
         Poll::Ready(Ok(()))
     }
 
-    /// The connection beneath: for who writes past the codec, once everything is flushed.
+    /// The connection beneath, for a writer that bypasses the codec. Everything must have been flushed before.
     pub(crate) const fn beneath(&mut self) -> &mut BoxStream {
         self.is_left = true;
         &mut self.io
     }
 
-    /// Reads past the codec: what comes after its last chunk.
+    /// Reads what comes after the last chunk, without the codec.
     ///
     /// # Errors
-    /// The connection's own.
+    /// The error of the connection.
     pub(crate) fn poll_read_beneath(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let waiting = self.read_buffer.bytes();
         if waiting.is_empty() {
@@ -235,7 +235,7 @@ impl<C: Codec> CodecStream<C> {
 
     /// The connection ended.
     fn at_end(&mut self) -> io::Result<()> {
-        // Not one byte: a server that did not accept the header looks like this. A cut chunk is no end either.
+        // An end without any byte is what a server sends that did not accept the header. An end inside a chunk is an error, too.
         if self.read_phase == ReadPhase::Silent || !self.read_buffer.bytes().is_empty() || !self.codec.may_end() {
             return Err(Cause::Closed.into());
         }
@@ -244,7 +244,8 @@ impl<C: Codec> CodecStream<C> {
     }
 }
 
-/// Seals as much of `payload` as one batch holds. What was sealed counts, even when the next piece fails: its failure comes again.
+/// Encrypts as much of `payload` as one batch holds. What was encrypted counts as written even when the next piece fails; that
+/// failure comes again at the next call.
 fn seal(codec: &mut impl Codec, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
     let mut taken = 0;
     loop {
@@ -290,16 +291,16 @@ impl<C: Codec> AsyncWrite for CodecStream<C> {
             return Poll::Ready(Ok(0));
         }
         let wire = this.write_buffer.buffer();
-        // One piece of memory for all of it: a chunk has some tens of bytes around it.
+        // One allocation is enough for all of it, since a chunk adds only some tens of bytes.
         let part = payload.len().min(BATCH);
         wire.reserve(part + part / 64 + 128);
         let taken = seal(&mut this.codec, payload, wire)?;
-        // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+        // The bytes are buffered now. A connection that is not ready takes them at the next call or flush.
         let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(taken))
     }
 
-    /// Many small slices become few chunks: the codec takes them in a row.
+    /// Joins small slices, so that they become few chunks.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -338,7 +339,7 @@ impl<C: Codec> AsyncWrite for CodecStream<C> {
             this.finished = true;
         }
         ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;
-        // Even after a mark: sing-box does not take VMess's empty chunk for an end.
+        // The connection is also shut down after a sign of the end, since sing-box does not take the empty chunk of VMess for one.
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }

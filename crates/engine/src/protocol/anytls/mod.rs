@@ -1,6 +1,6 @@
-//! AnyTLS outbound: streams over TLS connections that are kept for the next stream, their first writes padded.
+//! AnyTLS outbound: streams over TLS connections that are reused one stream after the other, and whose first writes are padded.
 //!
-//! A connection carries one stream at a time, as the specification's own client has it. Datagrams go through a stream
+//! A connection carries one stream at a time, as in the client of the specification's authors. Datagrams go through a stream
 //! in sing-box's packing (UDP over TCP, version 2).
 
 mod padding;

@@ -1,4 +1,4 @@
-//! AnyTLS's padding scheme: how many bytes each of a connection's first writes has.
+//! The padding scheme of AnyTLS: how many bytes each of the first writes on a connection has.
 //!
 //! ```text
 //! stop=8                     writes from the 8th on go as they are
@@ -30,7 +30,7 @@ enum Piece {
     Check,
 }
 
-/// A scheme, read once.
+/// A padding scheme that has been parsed.
 #[derive(Debug)]
 pub(super) struct Scheme {
     digest: String,
@@ -59,7 +59,7 @@ impl Scheme {
         Some(Self { digest: hex::encode(Md5::digest(bytes)), stop, writes })
     }
 
-    /// Its name between client and server.
+    /// The MD5 digest by which client and server name the scheme.
     pub(super) fn digest(&self) -> &str {
         &self.digest
     }
@@ -77,7 +77,7 @@ impl Scheme {
         }
     }
 
-    /// Cuts write `number` into the pieces to send one by one, filled up with padding.
+    /// Cuts the payload of write `number` into pieces that are sent one by one, and fills them up with padding.
     pub(super) fn shape(&self, number: u32, payload: &[u8], random: &mut impl Rng) -> Vec<Vec<u8>> {
         let (mut rest, mut out) = (payload, Vec::new());
         for piece in self.pieces(number) {

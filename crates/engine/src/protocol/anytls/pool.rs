@@ -1,5 +1,5 @@
-//! The idle AnyTLS connections of one node: the newest is used first, each is read while it waits, and ends when
-//! nobody needs it.
+//! The idle AnyTLS connections of one node. The newest is used first. Each is read while it is idle, and closed when it
+//! has been idle for too long.
 
 use std::{
     future::poll_fn,
@@ -14,14 +14,14 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
 use super::session::{AnyTlsSession, SharedScheme};
 use crate::budget::{ConnectionBudget, IdleConnections};
 
-/// The most idle connections; the oldest is closed for a new one.
+/// The most idle connections. The oldest one is closed to make room for a new one.
 const MOST_IDLE: usize = 16;
-/// How long one waits before it is closed.
+/// How long a connection stays idle before it is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// The longest time for sending what is queued before a connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A waiting connection; nothing once it is taken or over.
+/// An idle connection; `None` once it is taken or has ended.
 type IdleSlot = Mutex<Option<AnyTlsSession>>;
 
 /// The connections.
@@ -32,12 +32,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// No connection yet; those to come are counted among the idle ones of all nodes.
+    /// An empty pool. Its connections count among the idle connections of all nodes.
     pub(super) fn new(budget: &ConnectionBudget) -> Self {
         Self { scheme: SharedScheme::default(), idle: Mutex::default(), idle_connections: Arc::clone(&budget.idle) }
     }
 
-    /// Takes the newest waiting connection.
+    /// Takes the newest idle connection.
     pub(super) fn take(&self) -> Option<AnyTlsSession> {
         loop {
             let (place, task) = self.idle.lock().pop()?;
@@ -52,7 +52,7 @@ impl Pool {
     pub(super) fn put(self: &Arc<Self>, session: AnyTlsSession) {
         let Ok(runtime) = Handle::try_current() else { return };
         let place = Arc::new(Mutex::new(Some(session)));
-        // Held until the task is in the list: it may be over at once.
+        // The lock is held until the task is in the list, since the task may end at once.
         let mut idle = self.idle.lock();
         let task = runtime.spawn(attend(Arc::clone(&place), Arc::downgrade(self), Arc::clone(&self.idle_connections)));
         idle.push((place, task.abort_handle()));
@@ -63,7 +63,7 @@ impl Pool {
         }
     }
 
-    /// How many connections wait.
+    /// The number of idle connections.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.idle.lock().len()
@@ -98,7 +98,7 @@ async fn attend(place: Arc<IdleSlot>, pool: Weak<Pool>, idle_connections: Arc<Id
     drop(place.lock().take());
 }
 
-/// Lets a connection that is not kept send its last frames, for a short while.
+/// Sends the last frames of a connection that is not kept, within a short time.
 pub(super) fn dismiss(mut session: AnyTlsSession) {
     if session.is_idle() || !session.healthy() {
         return;

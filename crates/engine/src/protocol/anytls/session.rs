@@ -1,4 +1,4 @@
-//! One AnyTLS connection: frames in and out, one stream at a time.
+//! One AnyTLS connection: it reads and writes frames, for one stream at a time.
 
 use std::{
     collections::VecDeque,
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{BoxStream, Cause, io::read_buffer::ReadBuffer};
 
-/// The scheme that a node's sessions use; its server may change it.
+/// The padding scheme that the connections of a node share. The server may change it.
 pub(super) type SharedScheme = Arc<Mutex<Arc<Scheme>>>;
 
-/// What a read has found.
+/// What a read of the stream gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Payload went to the reader.
@@ -43,7 +43,7 @@ enum Progress {
 pub(super) struct AnyTlsSession {
     io: BoxStream,
     shared: SharedScheme,
-    /// The scheme at the connection's beginning; a newer one is for the next.
+    /// The scheme when the connection began. A newer one is used from the next connection on.
     scheme: Arc<Scheme>,
     read_buffer: ReadBuffer,
     /// Pieces to write one by one: each becomes a TLS record of its own.
@@ -56,13 +56,13 @@ pub(super) struct AnyTlsSession {
     /// Data of the current frame that is still to come, and whether it is payload of the current stream.
     left: usize,
     ours: bool,
-    /// The version that the server told.
+    /// The protocol version that the server has announced.
     version: u32,
     failed: bool,
 }
 
 impl AnyTlsSession {
-    /// A fresh connection: the first bytes and the settings are on their way with the first stream.
+    /// A new connection. Its first bytes and the settings are sent together with the first stream.
     pub(super) fn new(io: BoxStream, key: &wire::PasswordHash, shared: SharedScheme) -> Self {
         let scheme = Arc::clone(&shared.lock());
         let hello = wire::hello(key, scheme.first(&mut rand::rng()));
@@ -83,7 +83,7 @@ impl AnyTlsSession {
         }
     }
 
-    /// Asks for a new stream whose first bytes are `request`. The streams before it are over.
+    /// Begins a new stream whose first bytes are `request`. The streams before it have ended.
     pub(super) fn begin(&mut self, request: &[u8]) {
         let mut wire = Vec::new();
         if self.stream == 0 {
@@ -92,7 +92,7 @@ impl AnyTlsSession {
         }
         self.stream = self.stream.wrapping_add(1);
         self.progress = Progress::Asked;
-        // The rest of the last stream's frame is dropped.
+        // The rest of a frame of the last stream is dropped.
         self.ours = false;
         wire::put_frame(Command::Syn, self.stream, &[], &mut wire);
         wire::put_frame(Command::Push, self.stream, request, &mut wire);
@@ -110,7 +110,7 @@ impl AnyTlsSession {
         }
     }
 
-    /// Queues payload; call it only when everything before has been sent.
+    /// Queues payload. It may be called only when everything that was queued before has been sent.
     pub(super) fn push(&mut self, payload: &[u8]) -> usize {
         let piece = payload.get(..payload.len().min(wire::MAX_PAYLOAD)).unwrap_or_default();
         let mut wire = Vec::new();
@@ -124,8 +124,8 @@ impl AnyTlsSession {
         !self.failed && self.stream < u32::MAX
     }
 
-    /// Whether the server should have confirmed the stream and has not: only the first stream of a connection comes
-    /// before its version is known.
+    /// Whether the server should have confirmed the stream and has not. Only the first stream of a connection begins
+    /// before the server's version is known.
     pub(super) fn unconfirmed(&self) -> bool {
         self.progress == Progress::Asked && self.version >= 2 && self.stream > 1
     }
@@ -143,7 +143,7 @@ impl AnyTlsSession {
     /// Sends what is queued.
     ///
     /// # Errors
-    /// The connection's own.
+    /// The error of the connection.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(piece) = self.write_buffer.front() {
             let rest = piece.get(self.sent..).unwrap_or_default();
@@ -161,10 +161,10 @@ impl AnyTlsSession {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what is queued and everything beneath.
+    /// Sends what is queued and flushes the connection.
     ///
     /// # Errors
-    /// The connection's own.
+    /// The error of the connection.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(cx))?;
         match ready!(Pin::new(&mut self.io).poll_flush(cx)) {
@@ -181,12 +181,12 @@ impl AnyTlsSession {
     /// Reads frames until payload of the stream has gone to `out`, or the stream ends.
     ///
     /// # Errors
-    /// The connection's own, [`Cause::Closed`] at its end, [`Cause::TargetUnreachable`] when the server says so.
+    /// The error of the connection, [`Cause::Closed`] at its end, or [`Cause::TargetUnreachable`] when the server says so.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<Event>> {
         match ready!(self.poll_frames(cx, out)) {
             Ok(event) => Poll::Ready(Ok(event)),
             Err(cause) => {
-                // The target's failure is not the connection's.
+                // The target has failed; the connection can carry another stream.
                 self.failed |= !matches!(cause, Cause::TargetUnreachable(_));
                 Poll::Ready(Err(cause.into()))
             }
@@ -212,7 +212,7 @@ impl AnyTlsSession {
         }
     }
 
-    /// One step through the received bytes; how many are needed when there are too few. A full reader needs 0.
+    /// Decodes one step of the received bytes. Returns how many bytes are needed when there are too few; 0 when the reader is full.
     fn step(&mut self, out: &mut ReadBuf<'_>) -> Result<Option<usize>, Cause> {
         if self.left > 0 {
             return Ok(self.data(out));
@@ -240,12 +240,12 @@ impl AnyTlsSession {
         self.read_buffer.consume(HEADER + whole);
         self.left = header.length - whole;
         self.ours = current && header.command == Some(Command::Push) && self.progress != Progress::Ended;
-        self.obey(header, current)?;
+        self.handle_frame(header, current)?;
         Ok(None)
     }
 
-    /// What a frame means, its data aside.
-    fn obey(&mut self, header: Header, current: bool) -> Result<(), Cause> {
+    /// Acts on a frame, apart from its data.
+    fn handle_frame(&mut self, header: Header, current: bool) -> Result<(), Cause> {
         match header.command {
             Some(Command::Alert) => return Err(Cause::ServerFailure("the AnyTLS server raised an alert")),
             Some(Command::HeartRequest) => {
@@ -270,7 +270,7 @@ impl AnyTlsSession {
         Ok(())
     }
 
-    /// Data of a frame: to the reader when it is the stream's.
+    /// Passes data of a frame to the reader when it belongs to the current stream, and drops it otherwise.
     fn data(&mut self, out: &mut ReadBuf<'_>) -> Option<usize> {
         let bytes = self.read_buffer.bytes();
         let room = if self.ours { out.remaining() } else { usize::MAX };

@@ -1,4 +1,4 @@
-//! One AnyTLS stream: it has a connection to itself, and gives it back when it is dropped.
+//! One AnyTLS stream. It has a connection to itself, and gives the connection back to the pool when it is dropped.
 
 use std::{
     io,
@@ -24,13 +24,13 @@ const CONFIRMATION: Duration = Duration::from_secs(10);
 
 /// The stream.
 pub(super) struct AnyTlsStream {
-    /// Absent only while it is dropped.
+    /// `None` only while the stream is dropped.
     session: Option<AnyTlsSession>,
     pool: Weak<Pool>,
     confirmation: Option<Pin<Box<Sleep>>>,
     failed: bool,
     shut: bool,
-    /// The waker of the writing half. The reading half writes, too (it answers heartbeats), and must not replace it.
+    /// The waker of the task that writes. Reading also writes, since it answers heartbeats, and must not replace this waker.
     writer: Option<Waker>,
 }
 
@@ -47,7 +47,7 @@ impl AnyTlsStream {
         }
     }
 
-    /// Runs a step of the writing half and remembers who waits for it.
+    /// Runs a step of a write and keeps the waker of its task.
     fn writing<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl AnyTlsStream {
         let Some(session) = &mut self.session else { return Poll::Ready(Err(Cause::Closed.into())) };
         let read = session.poll_read(cx, out);
         if !session.is_idle() {
-            // An answer to a heartbeat may be among it. The writing half sends it too when it comes first.
+            // The queue may hold an answer to a heartbeat. A write sends it as well, if there is one before the next read.
             let _ = session.poll_drain(cx);
             if let Some(writer) = self.writer.take() {
                 writer.wake();
@@ -109,7 +109,7 @@ impl AsyncWrite for AnyTlsStream {
                 return Poll::Ready(Ok(0));
             }
             let taken = session.push(payload);
-            // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+            // The payload is queued now. A connection that is not ready takes it at the next call or flush.
             let _ = session.poll_drain(cx)?;
             Poll::Ready(Ok(taken))
         })
@@ -119,7 +119,7 @@ impl AsyncWrite for AnyTlsStream {
         self.get_mut().writing(cx, AnyTlsSession::poll_flush)
     }
 
-    /// The protocol's end is that of both directions, so it is not sent before the stream is dropped.
+    /// AnyTLS can only end both directions at once, so the end is sent when the stream is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.writing(cx, AnyTlsSession::poll_flush))?;

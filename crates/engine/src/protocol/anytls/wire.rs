@@ -51,7 +51,7 @@ impl Command {
     }
 }
 
-/// A frame's header; an unknown command has none and its data is skipped.
+/// The header of a frame. The command is absent when it is unknown; the data of such a frame is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) command: Option<Command>,
@@ -80,7 +80,7 @@ pub(super) fn put_frame(command: Command, stream: u32, data: &[u8], wire: &mut V
     wire.extend_from_slice(data);
 }
 
-/// The password as it is sent.
+/// The SHA-256 hash of a password, as it is sent.
 pub(super) type PasswordHash = [u8; 32];
 
 /// Hashes a password.
@@ -103,7 +103,7 @@ pub(super) fn settings(scheme_digest: &str) -> String {
     format!("v=2\nclient=hezar/{}\npadding-md5={scheme_digest}", env!("CARGO_PKG_VERSION"))
 }
 
-/// The version that a server tells.
+/// The protocol version in the settings of a server.
 pub(super) fn version(settings: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(settings).ok()?;
     text.lines().find_map(|line| line.strip_prefix("v=")).and_then(|version| version.trim().parse().ok())

@@ -53,7 +53,7 @@ impl Dialer for Http {
         attempt.stage(Stage::Handshake, self.handshake(stream, target)).await
     }
 
-    /// The proxy itself answers a plain request, in absolute form, as with every HTTP client.
+    /// The proxy itself answers a plain request. It is asked in absolute form, as by every HTTP client.
     async fn connect_for_http(&self, _: &Target, attempt: &Attempt) -> Result<(BoxStream, RequestForm), DialError> {
         let stream = self.connector.open(attempt).await?;
         Ok((stream, RequestForm::Absolute { authorization: self.authorization.clone() }))

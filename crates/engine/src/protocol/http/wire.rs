@@ -1,4 +1,4 @@
-//! The bytes of an HTTP CONNECT, without I/O. In absolute form HTTP is spoken by whoever asked for the stream.
+//! The bytes of HTTP CONNECT, without I/O. Requests in absolute form are written by whoever asked for the stream.
 //!
 //! ```text
 //! → CONNECT host:port HTTP/1.1 ⏎ Host: host:port ⏎ [Proxy-Authorization: Basic base64(user:password) ⏎] ⏎
@@ -14,7 +14,7 @@ use crate::{BuildError, Cause, error::NO_CONNECT};
 /// The value of `Proxy-Authorization` (RFC 7617).
 ///
 /// # Errors
-/// [`BuildError::Invalid`]: never, since base64 is always a header's value.
+/// None in practice: base64 is always valid in a header.
 pub(super) fn authorization(username: &str, password: &str) -> Result<HeaderValue, BuildError> {
     let basic = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
     let mut value =
@@ -35,10 +35,10 @@ pub(super) fn request(target: &Target, authorization: Option<&HeaderValue>) -> V
     request
 }
 
-/// What a status means: `Ok` is an open tunnel.
+/// Judges the status of an answer: `Ok` means that the tunnel is open.
 ///
 /// # Errors
-/// Proxies answer 502, 503 and 504 when the target's name or address did not answer *them*.
+/// The cause that belongs to the status. Proxies answer 502, 503 and 504 when they could not reach the target.
 pub(super) const fn verdict(status: u16) -> Result<(), Cause> {
     match status {
         200..=299 => Ok(()),

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// One session.
+/// An association, which is a UDP session of Hysteria 2.
 #[derive(Debug)]
 pub(super) struct Hysteria2Datagram {
     link: Arc<QuicConnection<Hysteria2Session>>,
@@ -39,7 +39,7 @@ impl Hysteria2Datagram {
     /// Opens a session; the server learns of it with the first datagram.
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] when the server carries no UDP, or why the connection broke just now.
+    /// [`Cause::Unsupported`] when the server carries no UDP, or the cause for which the connection has ended.
     pub(super) fn open(link: Arc<QuicConnection<Hysteria2Session>>, lease: ConnectionGuard) -> Result<Self, DialError> {
         let failed = |cause| DialError::new(Stage::Handshake, cause);
         if !link.session.udp || link.connection.max_datagram_size().is_none() {
@@ -64,7 +64,7 @@ impl Hysteria2Datagram {
         let address = target.to_string();
         let room = self.link.room()?.saturating_sub(wire::header(&address));
         let (count, pieces) = fragments::cut(payload, room, room).ok_or(io::ErrorKind::InvalidInput)?;
-        // Number 0 is for whole packets.
+        // Packet number 0 is used for packets that are sent whole.
         let packet = if count == 1 { 0 } else { self.packet.fetch_add(1, Ordering::Relaxed).max(1) };
         for (piece, part) in pieces {
             self.link.send(wire::message(self.datagram_queue.id, packet, (piece, count), &address, part))?;

@@ -1,4 +1,4 @@
-//! Hysteria 2 outbound: a QUIC connection that passes for HTTP/3, a stream for each TCP connection, datagrams for UDP.
+//! Hysteria 2 outbound: a QUIC connection that looks like HTTP/3, with a stream for each TCP connection and datagrams for UDP.
 
 mod datagram;
 mod session;
@@ -56,7 +56,7 @@ pub(crate) fn build(
     }))
 }
 
-/// Reads bytes as each thing that a server sends; for the fuzz targets.
+/// Decodes bytes as each kind of message that a server sends; for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
     use crate::io::header_stream::AnswerHead as _;

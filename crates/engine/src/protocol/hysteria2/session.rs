@@ -1,4 +1,4 @@
-//! An authenticated connection: it keeps the HTTP/3 connection open, and delivers datagrams to their associations.
+//! What belongs to an authenticated connection: the open HTTP/3 connection, and the delivery of datagrams to associations.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     quic::{DatagramQueues, cause_of},
 };
 
-/// HTTP/3's "general protocol error", with which Hysteria's own client closes a connection that is not accepted.
+/// H3_GENERAL_PROTOCOL_ERROR (RFC 9114 §8.1). Hysteria's own client closes a connection with it that is not accepted.
 const NOT_ACCEPTED: u32 = 0x101;
 
 /// What is kept with the connection.
@@ -44,7 +44,7 @@ impl Hysteria2Session {
         attempt: &Attempt,
     ) -> Result<(Self, Accepted), DialError> {
         let greeting = async {
-            // QUIC's reason for a broken connection says more than HTTP/3's.
+            // QUIC's reason for a lost connection says more than that of HTTP/3.
             let lost = || {
                 let reason = connection.close_reason();
                 reason.map_or(Cause::Protocol("the server does not speak HTTP/3"), |reason| cause_of(&reason))

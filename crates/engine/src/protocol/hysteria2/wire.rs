@@ -26,7 +26,7 @@ const ACCEPTED: u16 = 233;
 const TCP_REQUEST: u64 = 0x401;
 /// The longest address and message that Hysteria itself accepts.
 const MOST_TEXT: u64 = 2048;
-/// The longest padding that it accepts.
+/// The longest padding that Hysteria itself accepts.
 const MOST_PADDING: u64 = 4096;
 
 /// What an accepted client may do.
@@ -50,10 +50,10 @@ pub(super) fn auth(auth: &str, receives: u64, random: &mut impl Rng) -> Result<R
     request.body(()).map_err(|_| Cause::Protocol("the credentials cannot be sent in an HTTP header"))
 }
 
-/// Reads the answer.
+/// Reads the answer to the authentication request.
 ///
 /// # Errors
-/// [`Cause::Authentication`] when it is a web server's answer.
+/// [`Cause::Authentication`] when the server answers as a web server, which it does for wrong credentials.
 pub(super) fn accepted(answer: &Response<()>) -> Result<Accepted, Cause> {
     if answer.status().as_u16() != ACCEPTED {
         return Err(Cause::Authentication);
@@ -118,7 +118,7 @@ impl AnswerHead for ConnectResponse {
     }
 }
 
-/// Takes a text with its length from the front; `None` while it is incomplete.
+/// Takes a text with its length in front from the front of `bytes`; `None` while it is incomplete.
 fn text<'a>(bytes: &mut &'a [u8], most: u64) -> Result<Option<&'a [u8]>, Cause> {
     let mut rest = *bytes;
     let Some(length) = varint::take(&mut rest) else { return Ok(None) };
@@ -132,7 +132,7 @@ fn text<'a>(bytes: &mut &'a [u8], most: u64) -> Result<Option<&'a [u8]>, Cause> 
     Ok(Some(text))
 }
 
-/// The cause behind a server's message about a failed connection, which comes from its operating system or its rules.
+/// The cause that a server's message about a failed connection names. The message comes from the server's operating system or its rules.
 fn refusal(message: &[u8]) -> Cause {
     let message = String::from_utf8_lossy(message).to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -158,13 +158,13 @@ pub(super) struct Message {
     pub(super) packet: u16,
     pub(super) piece: u8,
     pub(super) pieces: u8,
-    /// Where it goes to or comes from.
+    /// The address that the packet goes to or comes from.
     pub(super) address: Target,
     pub(super) payload: Bytes,
 }
 
 impl Message {
-    /// Reads one; `None` when the bytes are malformed or the address is invalid.
+    /// Reads a message; `None` when the bytes are malformed or the address is invalid.
     pub(super) fn read(datagram: &Bytes) -> Option<Self> {
         let (&[a, b, c, d, e, f, piece, pieces], mut rest) = datagram.split_first_chunk::<8>()?;
         let length = varint::take(&mut rest).filter(|length| (1..=MOST_TEXT).contains(length))?;
@@ -181,7 +181,7 @@ impl Message {
     }
 }
 
-/// The bytes in front of a payload.
+/// The length of the header in front of a payload, in bytes.
 pub(super) fn header(address: &str) -> usize {
     8 + if address.len() < 64 { 1 } else { 2 } + address.len()
 }

@@ -5,8 +5,8 @@
 //! ```
 //! The session key is HKDF-SHA-1 of the password's key with the salt, info `ss-subkey`. The salt is as long as the key.
 //!
-//! Both directions have the same key, so our own bytes would open as the server's if somebody without the key sent them back.
-//! An answer under a salt of ours is therefore refused; for packets as long as the salt is remembered.
+//! Both directions use the same key. Somebody without the key could therefore send our own bytes back, and they would decrypt
+//! as the server's. An answer with a salt of ours is refused for this reason; for packets, as long as the salt is remembered.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ use crate::{
     io::codec_stream::{Codec, Opened},
 };
 
-/// The length of HKDF's output.
+/// The length of the output of HKDF, in bytes.
 struct Length(usize);
 
 impl KeyType for Length {
@@ -28,7 +28,7 @@ impl KeyType for Length {
     }
 }
 
-/// The key of one direction.
+/// The session key for a salt: the key of one direction.
 ///
 /// # Errors
 /// [`Cause::Unsupported`] never happens: HKDF makes 32 bytes without fail.
@@ -42,7 +42,7 @@ fn session_key(key: &[u8], salt: &[u8]) -> Result<Vec<u8>, Cause> {
     Ok(session)
 }
 
-/// Appends one sealed packet: | salt | sealed address and payload |, under a key and a nonce of 0 of its own.
+/// Appends one encrypted packet: | salt | encrypted address and payload |. Its key comes from its salt, and its nonce is 0.
 ///
 /// # Errors
 /// [`Cause::Unsupported`] never happens: a packet is short.
@@ -59,21 +59,21 @@ pub(super) fn seal_packet(
     Sealer::new(cipher, &session_key(key, salt)?)?.seal(wire, from)
 }
 
-/// Opens a packet in place; `None` when it was not sealed with this key.
+/// Decrypts a packet in place; `None` when it was not encrypted with this key.
 pub(super) fn open_packet<'a>(cipher: Aead, key: &[u8], packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
     let (salt, sealed) = packet.split_at_mut_checked(cipher.key_length())?;
     Sealer::new(cipher, &session_key(key, salt).ok()?).ok()?.open(sealed)
 }
 
-/// The last salts of our packets.
+/// The salts of the packets that we sent last.
 #[derive(Default)]
 pub(super) struct Salts(VecDeque<Box<[u8]>>);
 
 impl Salts {
-    /// How many are remembered: what is sent back arrives while they are fresh.
+    /// How many salts are remembered. A packet that is sent back arrives soon, while its salt is among them.
     pub(super) const MOST: usize = 256;
 
-    /// Remembers one.
+    /// Remembers a salt.
     pub(super) fn note(&mut self, salt: &[u8]) {
         if self.0.len() >= Self::MOST {
             self.0.pop_front();
@@ -81,18 +81,18 @@ impl Salts {
         self.0.push_back(salt.into());
     }
 
-    /// Whether a packet begins with one.
+    /// Whether a packet begins with one of these salts.
     pub(super) fn begin(&self, packet: &[u8]) -> bool {
         self.0.iter().any(|salt| packet.starts_with(salt))
     }
 }
 
-/// Both halves of one stream.
+/// Encrypts and decrypts one stream.
 pub(super) struct Aead2017Codec {
     cipher: Aead,
     key: Box<[u8]>,
     salt: Box<[u8]>,
-    /// Salt and address, until they are sent.
+    /// The salt and the address, until they are sent.
     opening: Option<(Vec<u8>, Vec<u8>)>,
     ours: Sealer,
     theirs: Option<Chunks>,

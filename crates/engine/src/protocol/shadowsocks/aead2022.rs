@@ -25,12 +25,12 @@ pub(super) const SESSION_CONTEXT: &str = "shadowsocks 2022 session subkey";
 const IDENTITY_CONTEXT: &str = "shadowsocks 2022 identity subkey";
 pub(super) const REQUEST: u8 = 0;
 pub(super) const ANSWER: u8 = 1;
-/// How far the clocks may differ, in seconds.
+/// How far our clock and the server's may differ, in seconds.
 pub(super) const MAX_SKEW: u64 = 30;
 /// The longest padding of a request without payload, in bytes.
 pub(super) const MAX_PADDING: u16 = 900;
 
-/// The keys of one user: those of the servers on the way first, the user's own last.
+/// The keys of one user. The keys of the servers on the way come first, and the user's own key comes last.
 #[derive(Clone)]
 pub(super) struct Keys {
     pub(super) cipher: Aead,
@@ -45,7 +45,7 @@ pub(super) enum KeyError {
     Encoding,
     /// Not the length that the cipher needs.
     Length,
-    /// Several keys, and a cipher without identity headers.
+    /// There are several keys, but the cipher has no identity headers.
     Chain,
 }
 
@@ -98,7 +98,7 @@ impl Keys {
     }
 }
 
-/// Published keys come with and without padding, and in both alphabets.
+/// Decodes base64, with or without padding and in both alphabets, since keys are published in all these forms.
 fn decode(text: &str) -> Option<Vec<u8>> {
     use base64::{
         Engine as _, alphabet,
@@ -114,11 +114,11 @@ pub(super) fn derive(context: &str, key: &[u8], salt: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new_derive_key(context).update(key).update(salt).finalize().as_bytes()
 }
 
-/// Both halves of one stream.
+/// Encrypts and decrypts one stream.
 pub(super) struct Aead2022Codec {
     keys: Keys,
     salt: Vec<u8>,
-    /// Address and padding, until they are sent.
+    /// The address and the padding, until they are sent.
     opening: Option<(Vec<u8>, Vec<u8>)>,
     ours: Sealer,
     /// The sealer of the answer between its two headers.
@@ -143,7 +143,7 @@ impl Aead2022Codec {
         Ok(Self { keys, salt, opening: Some((address, padding)), ours, theirs: None, clock })
     }
 
-    /// Appends everything up to the end of the first payload.
+    /// Appends everything up to the end of the first payload: salt, identity headers, both headers.
     fn seal_opening(
         &mut self,
         address: &[u8],
@@ -170,7 +170,7 @@ impl Aead2022Codec {
         Ok(taken)
     }
 
-    /// Opens the answer's header: salt, then the fixed part. Returns the reader of what follows.
+    /// Decrypts the header of the answer: the salt, then the fixed part. Returns the reader of the chunks that follow.
     fn open_header(&self, wire: &mut [u8]) -> Result<Chunks, Cause> {
         let (salt, sealed) = wire.split_at_mut_checked(self.keys.length()).ok_or(Cause::Closed)?;
         let mut sealer = self.keys.sealer(salt)?;

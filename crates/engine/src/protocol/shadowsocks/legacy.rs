@@ -1,9 +1,9 @@
-//! The stream ciphers of old (shadowsocks.org/doc/stream.html): broken, and still in many published links.
+//! The old stream ciphers (shadowsocks.org/doc/stream.html). They are broken, but many published links still use them.
 //!
 //! ```text
 //! request: | IV | encrypted: address, payload …      answer: | IV | encrypted: payload …
 //! ```
-//! Nothing is authenticated: a wrong password cannot be told from garbage.
+//! Nothing is authenticated, so a wrong password cannot be told from random bytes.
 
 use shadowsocks_crypto::{CipherCategory, CipherKind, v1::Cipher};
 use tokio::io::ReadBuf;
@@ -14,7 +14,7 @@ use crate::{
     io::codec_stream::{Codec, Opened},
 };
 
-/// The longest piece encrypted at once, in bytes.
+/// The longest piece that is encrypted at once, in bytes.
 const PIECE: usize = 16 * 1024;
 
 /// A stream cipher and its key.
@@ -27,7 +27,7 @@ pub(super) struct LegacyKey {
 impl LegacyKey {
     /// Reads a standard lower-case name; `None` for unknown ones.
     pub(super) fn new(method: &str, password: &str) -> Option<Self> {
-        // `table` permutes bytes by the password; nothing publishes it any more. Only these are met or harmless to keep.
+        // The method `table`, which permutes bytes by the password, is left out: lists do not publish it any more.
         let known = ["rc4-md5", "chacha20-ietf"].contains(&method)
             || ["aes-", "camellia-"].iter().any(|family| method.starts_with(family))
                 && ["-ctr", "-cfb", "-ofb"].iter().any(|mode| method.ends_with(mode));
@@ -60,10 +60,10 @@ pub(super) fn open_packet<'a>(key: &LegacyKey, packet: &'a mut [u8]) -> Option<&
     key.cipher(iv).decrypt_packet(text).then_some(text)
 }
 
-/// Both halves of one stream.
+/// Encrypts and decrypts one stream.
 pub(super) struct LegacyCodec {
     key: LegacyKey,
-    /// IV and address, until they are sent.
+    /// The IV and the address, until they are sent.
     opening: Option<(Vec<u8>, Vec<u8>)>,
     ours: Cipher,
     theirs: Option<Cipher>,

@@ -1,7 +1,7 @@
-//! Shadowsocks outbound: AEAD of 2017 and of 2022, the stream ciphers of old, and no cipher at all.
+//! Shadowsocks outbound: the AEAD ciphers of 2017 and of 2022, the old stream ciphers, and no cipher at all.
 //!
-//! The framing is ours rather than that of the `shadowsocks` crate, whose stream loses bytes when a writer grows its
-//! buffer while a write is pending, and refuses a 2022 answer whose header arrives in two pieces.
+//! The framing is written here. The `shadowsocks` crate is not used, because its stream loses bytes when a writer grows its
+//! buffer while a write is pending, and refuses a 2022 answer whose header arrives in two pieces (ADR 5).
 
 mod aead2017;
 mod aead2022;
@@ -49,7 +49,7 @@ use crate::{
     transport::TransportConnector,
 };
 
-/// The way to the server: a plugin may be a transport, or the security layer.
+/// What connects to the server. A plugin may stand for a transport, or for the security layer.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for settings they do not allow.
@@ -68,7 +68,7 @@ pub(crate) fn connector(
     }
 }
 
-/// Builds the dialer; `connector` is the one of [`connector`].
+/// Builds the dialer; `connector` comes from the function [`connector`].
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for unknown plugins and methods, [`BuildError::Invalid`] for keys that the method does
@@ -79,7 +79,7 @@ pub(crate) fn build(settings: &Shadowsocks, connector: TransportConnector) -> Re
     Ok(Arc::new(ShadowsocksDialer { cipher, disguise, datagrams: Carriage::from_settings(settings), connector }))
 }
 
-/// Reads what comes back through a plugin, for the fuzz targets.
+/// Decodes what comes back through a plugin, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode_plugins(data: &[u8]) {
     plugin::decode(data);
@@ -140,14 +140,15 @@ impl fmt::Debug for ShadowsocksDialer {
 
 #[async_trait]
 impl Dialer for ShadowsocksDialer {
-    /// The server answers nothing of its own: a wrong password shows at the first read.
+    /// The server does not answer a request by itself, so a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let mut address = Vec::new();
         put_socks(target, &mut address);
         self.open(address, attempt).await
     }
 
-    /// The server says nothing before the first answer: whether it is there shows then, unless a stream carries all.
+    /// The server sends nothing before the first answer of a target. Only then it shows whether the server is there, unless a
+    /// stream carries the datagrams.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let failed = |cause| DialError::new(Stage::Handshake, cause);
         match self.datagrams {
@@ -168,11 +169,11 @@ impl Dialer for ShadowsocksDialer {
 /// How datagrams go to the server.
 #[derive(Clone, Copy, Debug)]
 enum Carriage {
-    /// Packed into a stream.
+    /// They are packed into a stream.
     Stream,
-    /// As datagrams.
+    /// They are sent as datagrams.
     Beside,
-    /// Not at all: the plugin disguises streams alone.
+    /// They cannot go there: the plugin disguises streams only.
     Nowhere,
 }
 
@@ -229,7 +230,7 @@ fn random_array<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Unix seconds; 0 for a clock before 1970, which servers refuse.
+/// The time in Unix seconds; 0 when the clock shows a time before 1970, which servers refuse.
 fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -25,7 +25,7 @@ use crate::{
     io::aead::{AeadKey, NonceBytes},
 };
 
-/// The shortest time in seconds between two changes of the server's session; quicker changes are ignored.
+/// The shortest time between two changes of the server's session, in seconds. Quicker changes are ignored.
 const SESSION_LIFE: u64 = 60;
 /// The length of the plain header: session id and packet id.
 const HEADER: usize = 16;
@@ -38,7 +38,7 @@ enum Mode {
     Chacha,
 }
 
-/// The keys of AES: of the headers, of the identities with the names of the next keys, of our texts.
+/// The keys for AES: those of the headers, those of the identities with the names of the next keys, and that of our texts.
 struct Aes {
     ours: EncryptingKey,
     theirs: DecryptingKey,
@@ -46,15 +46,15 @@ struct Aes {
     body: AeadKey,
 }
 
-/// A session of the server's.
+/// A session of the server.
 struct Theirs {
     id: PacketSessionId,
-    /// For AES; ChaCha20 has one key for all sessions.
+    /// Present with AES only, since ChaCha20 has one key for all sessions.
     key: Option<AeadKey>,
     window: Window,
 }
 
-/// One client session and what it knows of the server's.
+/// One UDP session of a client, and what it knows of the server's sessions.
 pub(super) struct PacketSession {
     keys: Keys,
     mode: Mode,
@@ -78,7 +78,7 @@ impl PacketSession {
         Ok(Self { keys, mode, id, next: 0, current: None, last: None, changed: 0, clock })
     }
 
-    /// Appends a sealed packet. `nonce` is random.
+    /// Appends an encrypted packet. `nonce` is random.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: a packet is short.
@@ -120,7 +120,7 @@ impl PacketSession {
         }
     }
 
-    /// Opens a packet in place and returns where address and payload lie in it; `None` when it is not from the server,
+    /// Decrypts a packet in place and returns where address and payload lie in it; `None` when it is not from the server,
     /// not for this session, too old or a repetition.
     pub(super) fn open(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
         match self.mode {
@@ -160,7 +160,7 @@ impl PacketSession {
         Some(from + text.start..from + text.end)
     }
 
-    /// Checks what is in front of the address; returns where address and payload lie.
+    /// Checks the fields in front of the address, and returns where address and payload lie.
     fn check(&self, text: &[u8]) -> Option<Range<usize>> {
         let (&kind, rest) = text.split_first()?;
         let (time, rest) = rest.split_first_chunk()?;
@@ -172,7 +172,7 @@ impl PacketSession {
         right.then(|| text.len() - rest.len() + padding..text.len())
     }
 
-    /// Notes an opened packet; `None` when it is a repetition, or of one session too many.
+    /// Notes the number of a decrypted packet; `None` when it is a repetition, or when its session would be one too many.
     fn accept(&mut self, id: PacketSessionId, number: u64, key: Option<AeadKey>) -> Option<()> {
         let known = [&mut self.current, &mut self.last].into_iter().flatten().find(|known| known.id == id);
         if let Some(known) = known {

@@ -1,7 +1,7 @@
-//! Which packet numbers were seen: a window that moves with the highest one.
+//! The packet numbers that were seen, in a window that moves with the highest one, so that repeated packets are refused.
 
 const WORDS: u64 = 32;
-/// Numbers this far behind the highest are still told apart; older ones count as repeated.
+/// The size of the window: older numbers count as repeated.
 const SIZE: u64 = (WORDS - 1) * 64;
 
 /// The window.
@@ -12,7 +12,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Notes a number; false when it was noted before, or is too old to tell.
+    /// Notes a number. Returns false when it was noted before, or is older than the window.
     pub(super) fn accept(&mut self, number: u64) -> bool {
         if number > self.highest {
             let (old, new) = (self.highest / 64, number / 64);

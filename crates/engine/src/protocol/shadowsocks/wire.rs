@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The most payload we put in one chunk; the 2017 edition allows no more.
+/// The most payload that we put into one chunk, in bytes. The 2017 edition allows no more.
 pub(super) const MAX_PAYLOAD: usize = 0x3fff;
 /// The sealed length of a chunk, in bytes.
 pub(super) const SEALED_LENGTH: usize = 2 + TAG;
@@ -93,14 +93,14 @@ pub(super) fn password_key(password: &str, length: usize) -> Vec<u8> {
     key
 }
 
-/// A session key and its counter; one direction of one stream.
+/// A session key and the counter of its nonces, for one direction of one stream.
 pub(super) struct Sealer {
     key: AeadKey,
     count: u128,
 }
 
 impl Sealer {
-    /// Counts from 0.
+    /// A key whose nonces count from 0.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: callers derive keys of the right length.
@@ -115,7 +115,7 @@ impl Sealer {
         nonce
     }
 
-    /// Seals `wire[from..]` in place.
+    /// Encrypts `wire[from..]` in place, and appends the tag.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: a chunk is short.
@@ -124,7 +124,7 @@ impl Sealer {
         self.key.seal(nonce, &[], wire, from)
     }
 
-    /// Appends one chunk of the parts in a row, which are at most 65535 bytes together.
+    /// Appends one chunk that holds the parts one after the other. They are at most 65535 bytes together.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: a chunk is short.
@@ -139,13 +139,13 @@ impl Sealer {
         self.seal(wire, from)
     }
 
-    /// Opens text and tag in place.
+    /// Decrypts text and tag in place.
     pub(super) fn open<'a>(&mut self, sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let nonce = self.nonce();
         self.key.open(nonce, &[], sealed)
     }
 
-    /// Opens a payload of which `sealed` is the whole: into `out` when it fits, else in place.
+    /// Decrypts a payload that `sealed` holds completely: into `out` when there is room for it, else in place.
     ///
     /// # Errors
     /// [`Cause::Protocol`] when it was changed on the way.
@@ -157,7 +157,7 @@ impl Sealer {
 
 const CHANGED: Cause = Cause::Protocol("a chunk does not open");
 
-/// The reading side of chunks: the sealer and the payload that is due.
+/// Decrypts the chunks of one direction.
 pub(super) struct Chunks {
     sealer: Sealer,
     due: Option<usize>,
@@ -166,7 +166,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// Reads chunks of at most `limit` bytes. When `due` is given, the next bytes are a payload of that length.
+    /// Decrypts chunks of at most `limit` bytes. When `due` is given, the next bytes are a payload of that length.
     /// `proven` says that the server has already shown that it knows the key.
     pub(super) const fn new(sealer: Sealer, limit: usize, due: Option<usize>, proven: bool) -> Self {
         Self { sealer, due, proven, limit }
@@ -177,7 +177,7 @@ impl Chunks {
         self.proven && self.due.is_none()
     }
 
-    /// Takes one step.
+    /// Decrypts one length or one payload.
     ///
     /// # Errors
     /// [`Cause::Authentication`] when the first chunk does not open, [`Cause::Protocol`] when a later one does not or

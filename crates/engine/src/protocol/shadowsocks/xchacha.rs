@@ -1,4 +1,4 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): a 24-byte nonce, whose first 16 bytes make a key of their own.
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha): ChaCha20-Poly1305 with a 24-byte nonce, whose first 16 bytes derive the key.
 
 use aws_lc_rs::aead::CHACHA20_POLY1305;
 
@@ -10,7 +10,7 @@ use crate::{
 /// The length of the nonce.
 pub(super) const NONCE: usize = 24;
 
-/// Seals `wire[from..]` in place and appends the tag.
+/// Encrypts `wire[from..]` in place and appends the tag.
 ///
 /// # Errors
 /// [`Cause::Unsupported`] for a key that is not 32 bytes long.
@@ -19,7 +19,7 @@ pub(super) fn seal(key: &[u8], nonce: &[u8; NONCE], wire: &mut Vec<u8>, from: us
     key.seal(nonce, &[], wire, from)
 }
 
-/// Opens text and tag in place.
+/// Decrypts text and tag in place.
 pub(super) fn open<'a>(key: &[u8], nonce: &[u8; NONCE], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
     let (key, nonce) = inner(key, nonce).ok()?;
     key.open(nonce, &[], sealed)

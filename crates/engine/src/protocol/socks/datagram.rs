@@ -17,9 +17,9 @@ use crate::{
     protocol::{address::may_be, packets::unsendable},
 };
 
-/// The largest datagram there is.
+/// The largest UDP datagram, in bytes.
 const MAX_DATAGRAM: usize = 65_535;
-/// The header in front of the payload, with the longest name.
+/// The longest header in front of a payload: that with the longest name.
 const MAX_HEADER: usize = 3 + 1 + 1 + 255 + 2;
 
 /// The association.
@@ -31,19 +31,19 @@ pub(super) struct SocksDatagram {
 
 struct Receiving {
     control: BoxStream,
-    /// The datagram with its header; it is longer than what the caller has room for.
+    /// The datagram with its header. It is longer than the payload that the caller has room for.
     bytes: Vec<u8>,
 }
 
 impl SocksDatagram {
-    /// Sends to `relay` over `outer` while `control` is open.
+    /// An association that sends to `relay` over `outer` as long as `control` is open.
     pub(super) fn new(control: BoxStream, outer: BoxDatagram, relay: Target) -> Self {
         Self { outer, relay, receiving: Mutex::new(Receiving { control, bytes: Vec::new() }) }
     }
 }
 
-/// Where the datagrams go: the address in the reply, or the server's own host when the reply does not know it, or knows
-/// only one inside the server's own network.
+/// Where the datagrams go: to the address in the reply, or to the server's own host when the reply has no address, or one
+/// that exists in the server's own network only.
 pub(super) fn relay_address(server: &Target, bound: Option<Target>) -> Option<Target> {
     let bound = bound?;
     let unknown = matches!(bound.host(), Host::Ip(ip) if ip.is_unspecified());
@@ -52,10 +52,10 @@ pub(super) fn relay_address(server: &Target, bound: Option<Target>) -> Option<Ta
 }
 
 impl Receiving {
-    /// Reads the control stream, on which nothing is expected, until it has nothing more to say.
+    /// Reads and drops what has come on the control stream, on which nothing is expected.
     ///
     /// # Errors
-    /// [`Cause::Closed`] at its end, which is the association's end.
+    /// [`Cause::Closed`] at its end, which also ends the association (RFC 1928 §7).
     fn check_control(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut ignored = [0; 64];
         loop {

@@ -1,7 +1,7 @@
-//! Target names over SOCKS4: the server is asked by name (4a) first, and only if it refuses is the name looked up here.
+//! Target names over SOCKS4: the server is asked by name (SOCKS4a) first. Only if it refuses, the name is looked up here.
 //!
-//! A list that says `socks4` rarely knows whether its servers read names. Asking by name first keeps look-ups of our own
-//! to the servers that need them: a look-up here can be seen, or answered falsely, by our own network.
+//! A list that says `socks4` rarely knows whether its servers read names. Our own network can see a look-up here, and
+//! answer it falsely. So names are looked up here only for the servers that need it.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,7 @@ const NAMES: u8 = 1;
 /// The server takes addresses only.
 const ADDRESSES: u8 = 2;
 
-/// Whether a server accepts names, as far as that is known, and the resolver for a server that does not.
+/// What is known of whether a server accepts names, and the resolver for a server that does not.
 #[derive(Debug)]
 pub(super) struct NameForm {
     learned: AtomicU8,
@@ -28,12 +28,12 @@ pub(super) struct NameForm {
 }
 
 impl NameForm {
-    /// Nothing is known yet; unless `resolver` uses this machine's network, names always go to the server.
+    /// The state at the beginning: nothing is known. Unless `resolver` uses this machine's network, names always go to the server.
     pub(super) const fn new(resolver: Arc<dyn Dialer>) -> Self {
         Self { learned: AtomicU8::new(UNKNOWN), resolver }
     }
 
-    /// An IPv4 address of the target, within the address policy of the node.
+    /// An IPv4 address of the target that the address policy of the node allows.
     async fn address(&self, target: &Target, attempt: &Attempt) -> Result<Target, DialError> {
         let unknown = || DialError::new(Stage::Resolve, Cause::TargetUnreachable("its name has no IPv4 address"));
         let network = self.resolver.local_network().ok_or_else(unknown)?;
@@ -45,7 +45,7 @@ impl NameForm {
 }
 
 impl Socks {
-    /// Opens a stream to a named target through a SOCKS4 server, by whichever form the server understands.
+    /// Opens a stream to a named target through a SOCKS4 server, in the form that the server understands.
     pub(super) async fn connect_by_name(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let learned = self.names.learned.load(Relaxed);
         if learned == ADDRESSES {

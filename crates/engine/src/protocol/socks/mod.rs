@@ -25,7 +25,7 @@ struct Socks {
     /// Whether the stream is inside TLS.
     secured: bool,
     connector: TransportConnector,
-    /// How a SOCKS4 server is told names.
+    /// How names are sent to a SOCKS4 server.
     names: NameForm,
 }
 
@@ -82,10 +82,10 @@ impl Dialer for Socks {
 }
 
 impl Socks {
-    /// Opens a stream to a target that the server is told in the form in which we have it.
+    /// Opens a stream to a target, which is sent to the server as it is: as a name or as an address.
     async fn connect_as_is(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.version != SocksVersion::V5 {
-            // Refused before anything is dialled: the server is not to blame.
+            // This is refused before anything is dialled, since the server is not to blame.
             self.request4(target).map_err(|cause| DialError::new(Stage::Handshake, cause))?;
         }
         let stream = self.connector.open(attempt).await?;
@@ -100,10 +100,10 @@ impl Socks {
         Ok(stream)
     }
 
-    /// Asks for an association; returns the stream that holds it and where the datagrams go.
+    /// Asks for an association. Returns the stream that keeps it open, and the address that the datagrams go to.
     async fn ask_for_datagrams(&self, mut stream: BoxStream) -> Result<(BoxStream, Target), Cause> {
         let bound = self.handshake5(&mut stream, &wire::ASSOCIATE).await.map_err(|cause| match cause {
-            // Whatever its code is: the server accepts us and relays no datagrams, which proves nothing about streams.
+            // Whatever the code is, the server accepts us and relays no datagrams. That says nothing about streams.
             Cause::ServerFailure(_) | Cause::Forbidden | Cause::TargetUnreachable(_) => {
                 Cause::Unsupported("UDP ASSOCIATE by this server")
             }
@@ -114,7 +114,7 @@ impl Socks {
         Ok((stream, bound.ok_or(Cause::Protocol("the SOCKS server names no port for datagrams"))?))
     }
 
-    /// The bytes of the address in the reply.
+    /// Runs the handshake of SOCKS5, and returns the bytes of the address in the reply.
     async fn handshake5(&self, stream: &mut BoxStream, request: &[u8]) -> Result<Vec<u8>, Cause> {
         send(stream, wire::greeting(self.credentials.is_some())).await?;
         let method = wire::method(read(stream).await?, self.credentials.is_some())?;
@@ -123,7 +123,7 @@ impl Socks {
             wire::password_answer(read(stream).await?)?;
         }
         send(stream, request).await?;
-        // Read in two parts: a refusal may end after its code, and no byte after the reply may be consumed.
+        // The reply is read in two parts: a refusal may end after its code, and no byte behind the reply may be read.
         let [version, code] = read(stream).await?;
         if version == 5 && code != 0 {
             return Err(wire::reply_cause(code));

@@ -47,19 +47,19 @@ pub(crate) fn put_address(out: &mut Vec<u8>, target: &Target) {
 
 /// The first message of SOCKS5.
 pub(super) const fn greeting(with_password: bool) -> &'static [u8] {
-    // With credentials both are offered: some servers know us by our address and choose none.
+    // With credentials both methods are offered, since some servers know us by our address and choose no password.
     if with_password { &[5, 2, METHOD_NONE, METHOD_PASSWORD] } else { &[5, 1, METHOD_NONE] }
 }
 
 /// Reads the server's choice of method.
 ///
 /// # Errors
-/// [`Cause::Authentication`] when it accepts none we offered.
+/// [`Cause::Authentication`] when it accepts none that we offered.
 pub(super) const fn method(answer: [u8; 2], with_password: bool) -> Result<u8, Cause> {
     match answer {
         [5, METHOD_NONE] => Ok(METHOD_NONE),
         [5, METHOD_PASSWORD] if with_password => Ok(METHOD_PASSWORD),
-        // 2 without being offered, or 255: it wants credentials that we do not have.
+        // 255, or 2 although it was not offered: the server wants credentials that we do not have.
         [5, METHOD_PASSWORD | 255] => Err(Cause::Authentication),
         [5, _] => Err(Cause::Protocol("the SOCKS server chose a method that was not offered")),
         _ => Err(Cause::Protocol("the server does not speak SOCKS5")),
@@ -94,7 +94,7 @@ pub(super) fn request(target: &Target) -> Vec<u8> {
     out
 }
 
-/// The UDP ASSOCIATE request of SOCKS5. We do not know our own address as the server will see it.
+/// The UDP ASSOCIATE request of SOCKS5. Its address is zero, since we do not know our own address as the server sees it.
 pub(super) const ASSOCIATE: [u8; 10] = [5, 3, 0, 1, 0, 0, 0, 0, 0, 0];
 
 /// A datagram for `target`.
@@ -106,18 +106,18 @@ pub(super) fn datagram(target: &Target, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads a datagram: who sent it, and its payload. `None` for fragments, which RFC 1928 lets us drop, and for what is
-/// none.
+/// Reads the sender and the payload of a datagram; `None` for fragments, which RFC 1928 §7 allows to drop, and for malformed
+/// datagrams.
 pub(super) fn open_datagram(bytes: &[u8]) -> Option<(Target, &[u8])> {
     let rest = bytes.strip_prefix(&[0, 0, 0])?;
     let (from, used) = take_socks(rest).ok()??;
     Some((from?, rest.get(used..)?))
 }
 
-/// Reads the first five bytes of the reply. How many bytes of address and port are still to come.
+/// Reads the first five bytes of the reply, and returns how many bytes of address and port are still to come.
 ///
 /// # Errors
-/// What the reply says, see [`reply_cause`]; [`Cause::Protocol`] for anything else.
+/// The cause of a reply that refuses, see [`reply_cause`]; [`Cause::Protocol`] for a malformed reply.
 pub(super) fn reply(front: [u8; 5]) -> Result<usize, Cause> {
     match front {
         [5, 0, _, 1, _] => Ok(3 + 2),
@@ -129,7 +129,7 @@ pub(super) fn reply(front: [u8; 5]) -> Result<usize, Cause> {
     }
 }
 
-/// What a reply code of RFC 1928 §6 means for us.
+/// The cause that a reply code of RFC 1928 §6 stands for.
 pub(super) const fn reply_cause(code: u8) -> Cause {
     match code {
         1 => Cause::ServerFailure("general SOCKS failure"),
@@ -166,7 +166,7 @@ pub(super) fn request4(target: &Target, username: &str) -> Result<Vec<u8>, Cause
 /// Reads the reply of SOCKS4.
 ///
 /// # Errors
-/// 91 says no more than "rejected or failed": the target is as likely as the server.
+/// [`Cause`] for every code but 90. Code 91 says only "rejected or failed", which may mean the target or the server.
 pub(super) const fn reply4(answer: [u8; 8]) -> Result<(), Cause> {
     match answer {
         [0, 90, ..] => Ok(()),

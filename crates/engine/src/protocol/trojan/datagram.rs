@@ -1,4 +1,4 @@
-//! Trojan datagrams: packets with their addresses in one stream, behind a request of their own.
+//! Datagrams of Trojan: packets with their addresses in one stream, which begins with a request for datagrams.
 
 use std::io;
 
@@ -10,14 +10,14 @@ use crate::{
     protocol::packets::{PacketCodec, Taken},
 };
 
-/// The codec. The request carries the first target, as the protocol's own client has it.
+/// The codec. The request names the first target, as the protocol's own client does.
 pub(super) struct Codec {
     /// The hashed password, until the request is sent.
     key: Option<wire::Key>,
 }
 
 impl Codec {
-    /// For a fresh stream.
+    /// A codec for a new stream.
     pub(super) const fn new(key: wire::Key) -> Self {
         Self { key: Some(key) }
     }

@@ -43,7 +43,7 @@ impl fmt::Debug for TrojanDialer {
 
 #[async_trait]
 impl Dialer for TrojanDialer {
-    /// The server answers nothing of its own: a wrong password shows at the first read.
+    /// The server does not answer a request by itself, so a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.connector.open(attempt).await?;
         Ok(Box::new(HeaderStream::new(stream, wire::request(&self.key, wire::CONNECT, target), NoHead)))

@@ -40,7 +40,7 @@ pub(super) fn key(password: &str) -> Key {
     key
 }
 
-/// The request for a stream to `target`, or of datagrams of which the first goes there.
+/// The request for a stream to `target`, or for a stream of datagrams of which the first goes there.
 pub(super) fn request(key: &Key, command: u8, target: &Target) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len() + 2 + 1 + MAX_ADDRESS + 2);
     bytes.extend_from_slice(key);
@@ -70,7 +70,7 @@ pub(super) fn put_packet(payload: &[u8], target: &Target, bytes: &mut Vec<u8>) {
 /// Takes one packet from the front of `bytes`.
 ///
 /// # Errors
-/// [`Cause::Protocol`] when these are no packets.
+/// [`Cause::Protocol`] when the bytes are not packets of Trojan.
 pub(super) fn take_packet(bytes: &[u8]) -> Result<Taken, Cause> {
     let Some((from, address)) = take_socks(bytes)? else { return Ok(Taken::Need(bytes.len() + 1)) };
     let Some(&[high, low, cr, lf]) = bytes.get(address..).and_then(|rest| rest.first_chunk()) else {

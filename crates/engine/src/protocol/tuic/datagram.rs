@@ -1,4 +1,4 @@
-//! UDP through a TUIC server: a session on the shared connection, in QUIC's datagrams or in small streams.
+//! An association through a TUIC server: a session on the shared connection, in datagrams of QUIC or in small streams.
 
 use std::{
     io,
@@ -29,10 +29,10 @@ use crate::{
 
 /// The longest packet in one stream, in bytes: its length is written in 16 bits.
 const MOST_IN_STREAM: usize = 65_535;
-/// The most packets in pieces whose senders are remembered.
+/// The most fragmented packets whose senders are remembered.
 const MOST_SENDERS: usize = 8;
 
-/// One session.
+/// An association, which is a UDP session of TUIC.
 pub(super) struct TuicDatagram {
     link: Arc<QuicConnection<TuicSession>>,
     datagram_queue: DatagramQueue<u16, Packet>,
@@ -44,7 +44,7 @@ pub(super) struct TuicDatagram {
     _lease: ConnectionGuard,
 }
 
-/// Packets in pieces, and who sent them: only the first piece says so.
+/// Fragmented packets and their senders, which only the first fragment names.
 #[derive(Debug, Default)]
 struct Incoming {
     fragments: Fragments,
@@ -55,7 +55,7 @@ impl TuicDatagram {
     /// Opens a session; the server learns of it with the first packet.
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] when the server takes no datagrams, or why the connection broke just now.
+    /// [`Cause::Unsupported`] when the server takes no datagrams, or the cause for which the connection has ended.
     pub(super) fn open(
         link: Arc<QuicConnection<TuicSession>>,
         lease: ConnectionGuard,
@@ -65,7 +65,7 @@ impl TuicDatagram {
         if mode == UdpRelayMode::Native && link.connection.max_datagram_size().is_none() {
             return Err(failed(Cause::Unsupported("UDP in datagrams through this server")));
         }
-        // The counter is cut to the numbers that there are.
+        // A session number has 16 bits, so the counter is cut to them.
         let added = link.session.datagram_queues.add(|n| (n & 0xffff) as u16);
         let (datagram_queue, _) = added.ok_or_else(|| failed(link.end()))?;
         let packet = AtomicU16::new(rand::random());
@@ -80,7 +80,7 @@ impl TuicDatagram {
         })
     }
 
-    /// Sends a packet in QUIC's datagrams, in as many pieces as it needs.
+    /// Sends a packet in datagrams of QUIC, in as many fragments as it needs.
     fn send_native(&self, payload: &[u8], target: &Target) -> io::Result<()> {
         let most = self.link.room()?;
         let (first, later) = wire::headers(target);
@@ -103,7 +103,7 @@ impl TuicDatagram {
         let packet = self.packet.fetch_add(1, Ordering::Relaxed);
         let command = wire::packet(self.datagram_queue.id, packet, (0, 1), target, payload);
         *sending = Some(send_in_stream(Arc::clone(&self.link), command).boxed());
-        // It is taken; what is left of it is sent before the next one.
+        // The packet counts as sent. What is left of it is sent before the next one.
         match poll_sent(&mut sending, cx) {
             Poll::Pending => Poll::Ready(Ok(())),
             sent => sent,
@@ -122,7 +122,7 @@ fn poll_sent(sending: &mut Option<BoxFuture<'static, io::Result<()>>>, cx: &mut 
 async fn send_in_stream(link: Arc<QuicConnection<TuicSession>>, command: Bytes) -> io::Result<()> {
     let mut stream = link.connection.open_uni().await.map_err(|error| io::Error::from(cause_of(&error)))?;
     stream.write_chunk(command).await.map_err(|_| io::Error::from(link.end()))?;
-    // Nothing follows; the end is told or the connection is over.
+    // Nothing follows. Finishing fails only when the connection has ended.
     let _ = stream.finish();
     Ok(())
 }
@@ -151,7 +151,7 @@ impl Datagram for TuicDatagram {
 }
 
 impl Incoming {
-    /// Takes a packet or a piece; the whole packet and its sender once both are there.
+    /// Takes a packet or a fragment. Returns the whole packet and its sender once both are known.
     fn take(&mut self, packet: Packet) -> Option<(Bytes, Target)> {
         let Packet { packet: id, pieces, piece, address, payload, .. } = packet;
         if let Some(address) = address {
@@ -169,7 +169,7 @@ impl Incoming {
 
 impl Drop for TuicDatagram {
     fn drop(&mut self) {
-        // The server would notice by itself, later; so nothing waits for this.
+        // Nothing waits for this, since the server also ends idle sessions by itself.
         if let Some(Ok(mut stream)) = self.link.connection.open_uni().now_or_never() {
             let _ = stream.write_all(&wire::dissociate(self.datagram_queue.id)).now_or_never();
             let _ = stream.finish();

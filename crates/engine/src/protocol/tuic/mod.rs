@@ -1,7 +1,7 @@
-//! TUIC outbound, version 5: a QUIC connection that proves the password by TLS' own keys, a stream for each TCP connection,
-//! datagrams or small streams for UDP.
+//! TUIC outbound, version 5: a QUIC connection, on which the client proves its password with keying material of TLS, a stream
+//! for each TCP connection, and datagrams or small streams for UDP.
 //!
-//! `reduce_rtt` is read and not followed: a stream in 0-RTT would be believed before its server is known to be there.
+//! `reduce_rtt` is read and ignored: a stream in 0-RTT would count as connected before the server is known to be there.
 
 mod datagram;
 mod session;
@@ -30,7 +30,7 @@ use crate::{
 /// The streams with UDP packets that a server may have open at the same time.
 const SERVER_STREAMS: u32 = 256;
 
-/// Builds the dialer; `via` has the sockets to the server.
+/// Builds the dialer; `via` opens the sockets to the server.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for version 4.
@@ -57,7 +57,7 @@ pub(crate) fn build(
     Ok(Arc::new(TuicDialer { server, id, password, congestion, mode, pool: QuicPool::new(&clients.budget) }))
 }
 
-/// Reads bytes as what a server sends; for the fuzz targets.
+/// Decodes bytes as a server sends them; for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode(bytes: &bytes::Bytes) -> bool {
     wire::Packet::read(bytes).is_some()
@@ -80,7 +80,7 @@ impl fmt::Debug for TuicDialer {
 }
 
 impl TuicDialer {
-    /// A connection on which we have said who we are.
+    /// Opens a connection and authenticates on it.
     async fn dial(&self, attempt: &Attempt) -> Result<(Dialled, TuicSession), DialError> {
         let controller: Arc<dyn ControllerFactory + Send + Sync> = match self.congestion {
             Congestion::Cubic => Arc::new(CubicConfig::default()),
@@ -97,7 +97,7 @@ impl TuicDialer {
 
 #[async_trait]
 impl Dialer for TuicDialer {
-    /// The server answers nothing of its own: a wrong password shows at the first read.
+    /// The server does not answer a request by itself, so a wrong password shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let request = |_: &QuicConnection<TuicSession>| wire::connect(target);
         let (stream, request, link) = self.pool.stream(attempt, request, || self.dial(attempt)).await?;

@@ -1,4 +1,4 @@
-//! A connection on which the server knows us: the proof at its beginning, the packets and heartbeats of its life.
+//! What belongs to an authenticated connection: the authentication itself, the delivery of packets, and heartbeats.
 
 use std::{
     future::Future,
@@ -30,9 +30,9 @@ use crate::{
 
 /// The time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How soon after a stream's end a server that refuses us ends the connection.
+/// How soon after the end of a stream a server that refuses us closes the connection.
 const VERDICT: Duration = Duration::from_millis(250);
-/// The longest command on a stream: a packet and what is in front of it.
+/// The longest command on a stream, in bytes: a packet with its header.
 const MOST_COMMAND: usize = 65_535 + 512;
 
 /// What is kept with the connection.
@@ -40,12 +40,12 @@ const MOST_COMMAND: usize = 65_535 + 512;
 pub(super) struct TuicSession {
     /// Its associations.
     pub(super) datagram_queues: Arc<DatagramQueues<u16, Packet>>,
-    /// Whether the server has ever sent anything but silence: it takes us for its client.
+    /// Whether the server has ever sent anything, which means that it has accepted us.
     proven: AtomicBool,
 }
 
 impl TuicSession {
-    /// Says who we are, on a fresh connection. The server answers nothing.
+    /// Authenticates on a new connection. The server does not answer.
     ///
     /// # Errors
     /// [`DialError`] at the handshake stage.
@@ -62,7 +62,7 @@ impl TuicSession {
             let mut stream = connection.open_uni().await.map_err(|error| cause_of(&error))?;
             let written = stream.write_all(&wire::authenticate(id, &token)).await;
             written.map_err(|_| connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason)))?;
-            // Nothing follows; the end is told or the connection is over.
+            // Nothing follows. Finishing fails only when the connection has ended.
             let _ = stream.finish();
             Ok::<_, Cause>(())
         };
@@ -73,7 +73,7 @@ impl TuicSession {
     }
 }
 
-/// Reads what the server sends by datagrams and small streams, and sends heartbeats, to the connection's end.
+/// Delivers what the server sends in datagrams and small streams, and sends heartbeats, until the connection ends.
 async fn tend(connection: Connection, datagram_queues: Arc<DatagramQueues<u16, Packet>>) {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,7 +85,7 @@ async fn tend(connection: Connection, datagram_queues: Arc<DatagramQueues<u16, P
                 Err(_) => break,
             },
             stream = connection.accept_uni() => match stream {
-                // There are never more than the server may open.
+                // There are never more of these tasks than streams that the server may open.
                 Ok(stream) => {
                     streams.spawn(whole(stream));
                     continue;
@@ -97,7 +97,7 @@ async fn tend(connection: Connection, datagram_queues: Arc<DatagramQueues<u16, P
                 _ => continue,
             },
             _ = heartbeat.tick() => {
-                // A server without datagrams lives without heartbeats.
+                // A server that takes no datagrams gets no heartbeats.
                 let _ = connection.send_datagram(Bytes::from_static(&wire::ALIVE));
                 continue;
             }
@@ -113,17 +113,17 @@ async fn whole(mut stream: RecvStream) -> Option<Bytes> {
     stream.read_to_end(MOST_COMMAND).await.ok().map(Bytes::from)
 }
 
-/// A stream of a connection whose server has not yet shown that it takes us for its client. One that closes the
-/// connection before it does so refuses us.
+/// A stream on a connection whose server has not sent anything yet. A server that closes the connection before it has sent
+/// anything has refused our password.
 pub(super) struct Unproven {
     stream: QuicStream,
     link: Arc<QuicConnection<TuicSession>>,
-    /// A stream that ended without a byte: whether the connection ends too.
+    /// Present after the stream has ended without a byte: waits to see whether the connection ends, too.
     ending: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
 impl Unproven {
-    /// Watches a stream, unless its connection is proven already.
+    /// Watches a stream, unless the server has accepted us already.
     ///
     /// # Errors
     /// The stream itself when there is nothing to watch.

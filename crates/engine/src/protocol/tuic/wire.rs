@@ -31,22 +31,22 @@ const NO_ADDRESS: u8 = 0xff;
 /// The token's length in bytes.
 pub(super) const TOKEN: usize = 32;
 
-/// What keeps a connection alive.
+/// The heartbeat, which keeps a connection alive.
 pub(super) const ALIVE: [u8; 2] = [VERSION, HEARTBEAT];
 
-/// Says who we are.
+/// The command that authenticates us.
 pub(super) fn authenticate(id: Uuid, token: &[u8; TOKEN]) -> Vec<u8> {
     [&[VERSION, AUTHENTICATE], id.as_bytes().as_slice(), token].concat()
 }
 
-/// Asks for a TCP connection to `target`.
+/// The command that asks for a TCP connection to `target`.
 pub(super) fn connect(target: &Target) -> Vec<u8> {
     let mut bytes = vec![VERSION, CONNECT];
     put_address(target, &mut bytes);
     bytes
 }
 
-/// Gives a session up.
+/// The command that ends a session.
 pub(super) fn dissociate(session: u16) -> Vec<u8> {
     let [high, low] = session.to_be_bytes();
     vec![VERSION, DISSOCIATE, high, low]
@@ -59,13 +59,13 @@ pub(super) struct Packet {
     pub(super) packet: u16,
     pub(super) pieces: u8,
     pub(super) piece: u8,
-    /// Where it goes to or comes from; absent in a piece after the first.
+    /// The address that it goes to or comes from; absent in a fragment after the first.
     pub(super) address: Option<Target>,
     pub(super) payload: Bytes,
 }
 
 impl Packet {
-    /// Reads a whole command; `None` for what is none, is another one, or has an address that cannot be one.
+    /// Reads a whole packet command; `None` for other commands, malformed ones and invalid addresses.
     pub(super) fn read(command: &Bytes) -> Option<Self> {
         let (&[VERSION, PACKET, a, b, c, d, pieces, piece, e, f], mut rest) = command.split_first_chunk::<10>()? else {
             return None;
@@ -77,7 +77,7 @@ impl Packet {
     }
 }
 
-/// The bytes in front of the payload of a piece: of the first one, and of the others.
+/// The lengths of the header in front of the payload, in bytes: that of the first fragment, and that of later ones.
 pub(super) fn headers(target: &Target) -> (usize, usize) {
     let address = match target.host() {
         Host::Ip(IpAddr::V4(_)) => 1 + 4 + 2,
@@ -124,7 +124,7 @@ fn put_address(target: &Target, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&target.port().to_be_bytes());
 }
 
-/// Takes an address from the front; the inner `None` is the one of later pieces.
+/// Takes an address from the front of `bytes`; the inner `None` stands for the address of later fragments.
 fn take_address(bytes: &mut &[u8]) -> Option<Option<Target>> {
     let (kind, rest) = bytes.split_first()?;
     let (host, rest) = match kind {

@@ -1,4 +1,4 @@
-//! VLESS datagrams: XUDP in one stream, or streams under the command for datagrams, one for each target.
+//! Datagrams of VLESS: in one stream as XUDP, or in one stream for each target with the command for datagrams.
 
 use std::{io, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Streams for single targets, and with `packetaddr` one for all addresses.
+/// Opens the streams: one for each target, or with `packetaddr` one for all IP addresses.
 pub(super) struct Streams {
     pub(super) id: Uuid,
     pub(super) encoding: PacketEncoding,
@@ -41,7 +41,7 @@ impl Opener for Streams {
     }
 }
 
-/// Each datagram behind its length, both ways.
+/// Frames each datagram with its length in front, in both directions.
 pub(super) struct Codec {
     pub(super) addressing: Addressing,
 }

@@ -29,7 +29,7 @@ use crate::{
 /// Builds the dialer; `connector` opens streams to the server.
 ///
 /// # Errors
-/// [`BuildError::Unsupported`] for unknown encryption, [`BuildError::Invalid`] for broken encryption.
+/// [`BuildError::Unsupported`] for unknown encryption, [`BuildError::Invalid`] for malformed settings of it.
 pub(crate) fn build(settings: &Vless, connector: TransportConnector) -> Result<Arc<dyn Dialer>, BuildError> {
     let encryption = settings.encryption.as_ref().map(|text| Encryption::new(text.expose())).transpose()?;
     let hand_overs = Arc::clone(&connector.shared().hand_overs);
@@ -38,7 +38,7 @@ pub(crate) fn build(settings: &Vless, connector: TransportConnector) -> Result<A
     Ok(Arc::new(VlessDialer { id: settings.id, packets, vision, connector, hand_overs }))
 }
 
-/// The way to the server, encrypted where the node says so.
+/// Connects to the server, with VLESS encryption where the node says so.
 struct EncryptedConnector {
     encryption: Option<Encryption>,
     connector: TransportConnector,
@@ -53,7 +53,7 @@ impl EncryptedConnector {
         }
     }
 
-    /// The same for Vision: encryption on any carrier, or TLS on raw TCP, can be left.
+    /// The same for Vision, which needs a layer that it can leave: encryption on any carrier, or TLS on raw TCP.
     async fn open_leavable(&self, attempt: &Attempt) -> Result<Box<dyn Layer>, DialError> {
         match &self.encryption {
             Some(encryption) => Ok(Box::new(encryption.wrap(self.connector.open(attempt).await?, attempt).await?)),
@@ -62,7 +62,7 @@ impl EncryptedConnector {
     }
 }
 
-/// Reads the settings of VLESS encryption, its records, and masked headers in pieces of this size, for the fuzz targets.
+/// Decodes the settings of VLESS encryption, its records, and masked headers in pieces of this size, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode_encryption(data: &[u8], piece: usize) -> Vec<u8> {
     encryption::decode(data, piece)
@@ -92,7 +92,7 @@ impl VlessDialer {
 
 #[async_trait]
 impl Dialer for VlessDialer {
-    /// The server's header comes with its first payload: a wrong id shows at the first read.
+    /// The server sends its header together with the first payload, so a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         if self.vision.is_some() {
             return Ok(Box::new(self.open_vision(wire::vision(&self.id, target), attempt).await?));
@@ -101,7 +101,7 @@ impl Dialer for VlessDialer {
         Ok(Box::new(HeaderStream::new(stream, wire::request(&self.id, wire::CONNECT, target), wire::ResponseHead)))
     }
 
-    /// With Vision servers take datagrams as XUDP only.
+    /// With Vision, servers take datagrams as XUDP only.
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         if let Some(flow) = self.vision {
             let stream = self.open_vision(wire::vision_mux(&self.id), attempt).await?;

@@ -51,7 +51,7 @@ pub(super) fn vision_mux(id: &Uuid) -> Vec<u8> {
     head(id, VISION, MUX)
 }
 
-/// Everything before the address; `addons` are at most 255 bytes.
+/// The request up to the address; `addons` are at most 255 bytes.
 fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + 16 + 1 + addons.len() + 1 + MAX_ADDRESS);
     bytes.push(VERSION);
@@ -62,7 +62,7 @@ fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
     bytes
 }
 
-/// The header in front of the answer. Its addons mean nothing without a flow.
+/// The header in front of the answer. Without a flow its addons have no meaning.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseHead;
 

@@ -8,9 +8,9 @@
 //! 64), then the mask. A chunk's AEAD nonce is its 16-bit number followed by bytes 2..12 of the body's nonce.
 //! Without encryption (`none`) there is no tag and no padding; `zero` has no chunks at all.
 //!
-//! The number has 16 bits, so after 65,536 chunks the nonces would come again under the same key, which gives away what AES-GCM and
-//! ChaCha20-Poly1305 hide. The protocol has no new keys and other implementations go on; a stream of ours ends, unless TLS lies
-//! around it: then nobody sees the chunks but the server, who has the key, and a download of a GiB is worth more.
+//! The number has 16 bits. After 65,536 chunks the nonces would repeat under the same key, which breaks AES-GCM and
+//! ChaCha20-Poly1305. The protocol has no way to change the key, and other implementations go on with repeated nonces. Here the
+//! stream ends instead. Inside TLS it goes on, because only the server sees the chunks there, and it has the key anyway.
 
 use std::ops::Range;
 
@@ -33,13 +33,13 @@ const MAX_PADDING: usize = 64;
 /// The most payload in one chunk: with tag and padding it stays within 2^14 bytes, which every peer accepts.
 pub(super) const MAX_PAYLOAD: usize = (1 << 14) - TAG - MAX_PADDING;
 
-/// How many chunks have a nonce of their own.
+/// How many chunks can have a nonce of their own.
 const MOST_CHUNKS: u32 = 1 << 16;
 
-/// Why a stream ends.
+/// The cause with which a stream ends when its nonces are used up.
 const USED_UP: Cause = Cause::Unsupported("more data in one VMess stream without TLS");
 
-/// Cipher and framing of the bodies, both ways.
+/// The cipher and the framing of the bodies in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
     Aes128Gcm,
@@ -60,7 +60,7 @@ impl BodyKind {
         }
     }
 
-    /// The cipher's number; `Raw` is `none` without the chunk option.
+    /// The number of the cipher; `Raw` is `none` without the option for chunks.
     pub(super) const fn cipher_code(self) -> u8 {
         match self {
             Self::Aes128Gcm => 3,
@@ -92,16 +92,16 @@ fn chacha_key(key: &[u8; 16]) -> [u8; 32] {
     long
 }
 
-/// One direction's state.
+/// The state of one direction.
 pub(super) struct Body {
     kind: BodyKind,
     key: Option<AeadKey>,
     nonce: [u8; 16],
     number: u32,
-    /// Whether nonces may come again.
+    /// Whether nonces may repeat.
     wraps: bool,
     shake: Shake128Reader,
-    /// The length of the chunk that comes, and of the padding in it.
+    /// The length of the next chunk, and that of the padding in it.
     pending: Option<(usize, usize)>,
 }
 
@@ -117,18 +117,18 @@ impl Body {
         Ok(Self { kind, key: kind.key(key)?, nonce: *nonce, number: 0, wraps: false, shake, pending: None })
     }
 
-    /// Lets nonces come again, as other implementations do: for streams inside TLS.
+    /// Allows nonces to repeat, as other implementations do; for streams inside TLS.
     pub(super) const fn allow_wrap(&mut self) {
         self.wraps = true;
     }
 
-    /// Goes on as if so many chunks had gone.
+    /// Continues as if so many chunks had been sent or received.
     #[cfg(test)]
     pub(super) const fn skip_to(&mut self, number: u32) {
         self.number = number;
     }
 
-    /// Whether no chunk but these last ones has a nonce left.
+    /// Whether only the last `last` chunks have a nonce left.
     const fn is_used_up(&self, last: u32) -> bool {
         self.key.is_some() && !self.wraps && self.number + last >= MOST_CHUNKS
     }
@@ -165,7 +165,7 @@ impl Body {
         Ok(payload.len())
     }
 
-    /// Takes one step through received chunks.
+    /// Decrypts one length or one chunk.
     ///
     /// # Errors
     /// [`Cause::Protocol`] when a chunk was changed on the way or is too short, [`Cause::Unsupported`] when the nonces are used up.
@@ -196,13 +196,13 @@ impl Body {
         let Some(key) = &self.key else {
             return Ok(take(sealed, 0..sealed.len(), length, out));
         };
-        // An end is only as good as its tag: its length alone can be changed on the way.
+        // The tag of an empty chunk is checked, because the length alone could have been changed on the way.
         if sealed.len() == TAG {
             let end = key.open(nonce, &[], sealed).map(|_| Opened::End);
             return end.ok_or(Cause::Protocol("a stream's end does not open"));
         }
         match key.open_chunk(nonce, &[], sealed, out) {
-            // The padding goes with it.
+            // The padding is used up together with the chunk.
             Some(Opened::Held(_, text)) => Ok(Opened::Held(length, text)),
             Some(_) => Ok(Opened::Used(length)),
             None => Err(Cause::Protocol("a chunk does not open")),
@@ -239,7 +239,7 @@ impl Body {
     }
 }
 
-/// Hands on text that is not encrypted.
+/// Passes on text that is not encrypted.
 fn take(wire: &[u8], range: Range<usize>, used: usize, out: &mut ReadBuf<'_>) -> Opened {
     let text = wire.get(range.clone()).unwrap_or_default();
     if text.is_empty() {

@@ -1,4 +1,5 @@
-//! VMess datagrams: XUDP in one stream, or streams under the command for datagrams, whose chunks are the datagrams.
+//! Datagrams of VMess: in one stream as XUDP, or in one stream for each target with the command for datagrams, where each
+//! chunk is a datagram.
 
 use std::{io, sync::Arc};
 
@@ -23,7 +24,7 @@ use crate::{
     transport::TransportConnector,
 };
 
-/// Streams for single targets, and with `packetaddr` one for all addresses.
+/// Opens the streams: one for each target, or with `packetaddr` one for all IP addresses.
 pub(super) struct Streams {
     pub(super) user: User,
     pub(super) kind: BodyKind,
@@ -42,7 +43,7 @@ impl Opener for Streams {
     }
 
     fn lead(&self, io: BoxStream, target: &Target) -> Result<BoxDatagram, Cause> {
-        // Without chunks nothing would tell where a datagram ends.
+        // Datagrams need chunks, which tell where a datagram ends.
         let kind = if self.kind == BodyKind::Raw { BodyKind::Plain } else { self.kind };
         let codec = codec(&self.user, kind, Command::Datagrams(target))?;
         let codec = codec.inside_tls(self.connector.is_secured());
@@ -50,7 +51,7 @@ impl Opener for Streams {
     }
 }
 
-/// Each datagram in a chunk of its own, both ways.
+/// Puts each datagram into a chunk of its own, in both directions.
 pub(super) struct Codec {
     pub(super) codec: VmessCodec,
     pub(super) addressing: Addressing,
@@ -71,7 +72,7 @@ impl PacketCodec for Codec {
     }
 
     fn take(&mut self, wire: &mut [u8]) -> Result<Taken, Cause> {
-        // Without room to write to, every chunk is opened where it lies.
+        // There is no room to decrypt into, so every chunk is decrypted in place.
         let (used, range) = match self.codec.open(wire, &mut ReadBuf::new(&mut []))? {
             Opened::Need(length) => return Ok(Taken::Need(length)),
             Opened::Used(used) => return Ok(Taken::Used(used)),

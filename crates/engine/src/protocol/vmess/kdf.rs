@@ -12,26 +12,26 @@ use crate::io::aead::NonceBytes;
 const BLOCK: usize = 64;
 static ROOT: LazyLock<Key> = LazyLock::new(|| Key::new(HMAC_SHA256, b"VMess AEAD KDF"));
 
-/// The derived 32 bytes. Elements of a path are at most 64 bytes long.
+/// Derives 32 bytes. The elements of the path are at most 64 bytes long.
 pub(super) fn derive(key: &[u8], path: &[&[u8]]) -> [u8; 32] {
     nested(path, &[key])
 }
 
-/// The first 16 of them.
+/// The first 16 of the derived bytes.
 pub(super) fn derive_16(key: &[u8], path: &[&[u8]]) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&derive(key, path)[..16]);
     short
 }
 
-/// The first 12 of them.
+/// The first 12 of the derived bytes.
 pub(super) fn derive_nonce(key: &[u8], path: &[&[u8]]) -> NonceBytes {
     let mut short = NonceBytes::default();
     short.copy_from_slice(&derive(key, path)[..12]);
     short
 }
 
-/// The hash at the depth of the path's length, over the parts in a row.
+/// The hash at the depth of the path's length, over the parts one after the other.
 fn nested(path: &[&[u8]], parts: &[&[u8]]) -> [u8; 32] {
     let Some((&last, rest)) = path.split_last() else {
         let mut context = Context::with_key(&ROOT);

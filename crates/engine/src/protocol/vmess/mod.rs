@@ -1,6 +1,8 @@
-//! VMess outbound with AEAD headers, whatever the node's `alterId`: by itself it would mean the old MD5 header, but servers
-//! know an AEAD header when they see one since v2ray 4.28.1 (2020) and take no other since 2022, however many alternative
-//! ids they are configured with, and Xray has no setting for them any more. v2rayNG reads such links the same way.
+//! VMess outbound with AEAD headers, whatever the `alterId` of the node is.
+//!
+//! An `alterId` above 0 once meant the old header with MD5. Servers recognise AEAD headers since v2ray 4.28.1 (2020) and accept
+//! nothing else since 2022, whatever their configuration says, and Xray has no such setting any more. v2rayNG reads such links
+//! the same way.
 
 mod body;
 mod datagram;
@@ -44,7 +46,8 @@ pub(crate) fn build(settings: &Vmess, connector: TransportConnector) -> Result<A
     Ok(Arc::new(VmessDialer { user, kind, packets, connector: Arc::new(connector) }))
 }
 
-/// `auto` is AES where the processor has it, ChaCha20 elsewhere, as other clients choose.
+/// The body of a cipher setting. `auto` means AES where the processor has instructions for it, else ChaCha20, as in other
+/// clients.
 const fn kind(cipher: VmessCipher) -> BodyKind {
     match cipher {
         VmessCipher::Auto if cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "s390x")) => {
@@ -76,7 +79,7 @@ impl fmt::Debug for VmessDialer {
 
 #[async_trait]
 impl Dialer for VmessDialer {
-    /// The server's header comes with its first payload: a wrong id shows at the first read.
+    /// The server sends its header together with the first payload, so a wrong id shows at the first read.
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
         let stream = self.connector.open(attempt).await?;
         let codec = codec(&self.user, self.kind, Command::Connect(target)).map_err(failed)?;
@@ -97,7 +100,7 @@ impl Dialer for VmessDialer {
 }
 
 fn codec(user: &User, kind: BodyKind, command: Command<'_>) -> Result<VmessCodec, Cause> {
-    // A clock before 1970 only makes the server refuse.
+    // A clock that shows a time before 1970 counts as 0; the server refuses the request then.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     VmessCodec::new(user, kind, command, now, StdRng::from_rng(&mut rand::rng()))
 }

@@ -1,4 +1,4 @@
-//! A VMess server written down from the protocol, slow and plain; only for tests.
+//! A simple and slow VMess server for tests, written from the description of the protocol.
 
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::protocol::{address::take_v2ray, contract::Served};
 
-/// The hash at a depth, as closures around closures.
+/// The nested key derivation, built from closures.
 pub(super) fn kdf(key: &[u8], path: &[&[u8]]) -> Vec<u8> {
     type Hash = Box<dyn Fn(&[u8]) -> Vec<u8>>;
     fn hmac(hash: Hash, key: &[u8]) -> Hash {
@@ -45,7 +45,7 @@ fn seal(algorithm: &'static Algorithm, key: &[u8], nonce: &[u8], plain: &[u8]) -
     bytes
 }
 
-/// One direction of a body, told by the options and the cipher's number of the request.
+/// One direction of a body, as the options and the cipher number of the request describe it.
 struct Chunks {
     options: u8,
     cipher: u8,

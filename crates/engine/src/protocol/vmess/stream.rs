@@ -1,4 +1,4 @@
-//! One VMess stream's state: the request's header before our body, the answer's header before theirs.
+//! Encodes and decodes one VMess stream: the request's header in front of our body, and the answer's header in front of theirs.
 
 use rand::{Rng, RngExt, rngs::StdRng};
 use tokio::io::ReadBuf;
@@ -15,15 +15,18 @@ use crate::{
     },
 };
 
-/// Where the reading half is.
+/// What comes next of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ResponsePhase {
+    /// The encrypted length of the header.
     Length,
+    /// The encrypted header of this length.
     Header(usize),
+    /// The body.
     Body,
 }
 
-/// Both halves of one stream.
+/// The codec of one stream.
 pub(super) struct VmessCodec {
     header: Vec<u8>,
     ours: Body,
@@ -34,7 +37,7 @@ pub(super) struct VmessCodec {
 }
 
 impl VmessCodec {
-    /// A stream under a command, opened at `now` in Unix seconds; `random` also makes the padding later.
+    /// A stream with a command, opened at `now` in Unix seconds; `random` also makes the padding later.
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
@@ -55,7 +58,7 @@ impl VmessCodec {
             mark: random.random(),
             padding,
         };
-        let response_keys = ResponseKeys::to(&chosen);
+        let response_keys = ResponseKeys::for_request(&chosen);
         Ok(Self {
             header: request(user, kind, command, now, &chosen)?,
             ours: Body::new(kind, &chosen.body_key, &chosen.body_nonce)?,
@@ -66,7 +69,7 @@ impl VmessCodec {
         })
     }
 
-    /// The same for a stream inside TLS, where nonces may come again.
+    /// The same for a stream inside TLS, where nonces may repeat.
     pub(super) fn inside_tls(mut self, inside: bool) -> Self {
         if inside {
             self.ours.allow_wrap();
@@ -75,7 +78,7 @@ impl VmessCodec {
         self
     }
 
-    /// Goes on as if so many chunks had gone both ways.
+    /// Continues as if so many chunks had gone in both directions.
     #[cfg(test)]
     pub(super) fn skip_to(&mut self, number: u32) {
         self.ours.skip_to(number);

@@ -69,7 +69,7 @@ fn golden_request() {
 /// Opens a whole answer at once.
 fn open_answer(kind: BodyKind, hexadecimal: &str) -> Result<Vec<u8>, Cause> {
     let mut bytes = hex::decode(hexadecimal).unwrap();
-    let answer = ResponseKeys::to(&random());
+    let answer = ResponseKeys::for_request(&random());
     let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
     let (header, mut body) = rest.split_at_mut(answer.open_length(length)? + 16);
     answer.open_header(header)?;
@@ -113,7 +113,7 @@ fn changed_answers_are_refused() {
     assert!(matches!(change(0), Cause::Authentication));
     assert!(matches!(change(20), Cause::Authentication));
     assert!(matches!(change(42), Cause::Protocol(_)));
-    let answer = ResponseKeys::to(&Random { mark: 0x5b, ..random() });
+    let answer = ResponseKeys::for_request(&Random { mark: 0x5b, ..random() });
     let mut bytes = hex::decode(AES_ANSWER).unwrap();
     let (length, rest) = bytes.split_at_mut(SEALED_LENGTH);
     let length = answer.open_length(length).unwrap();

@@ -60,14 +60,14 @@ impl Command<'_> {
     }
 }
 
-/// What the user id is hashed with.
+/// The constant that the user id is hashed with.
 const ID_SALT: &[u8] = b"c48619fe-8f02-49e0-b9e9-edf763e17e21";
-/// The sealed length of the answer's header, in bytes.
+/// The size of the encrypted length of the answer's header, in bytes.
 pub(super) const SEALED_LENGTH: usize = 2 + TAG;
 /// The longest header of an answer: mark, options, command, length, and 255 bytes.
 const MAX_ANSWER_HEADER: usize = 4 + 255;
 
-/// What a user's requests are made with; derived once per node.
+/// The keys of a user id, derived once per node.
 #[derive(Clone)]
 pub(super) struct User {
     command_key: [u8; 16],
@@ -99,12 +99,12 @@ impl User {
     }
 }
 
-/// Everything random in a request.
+/// All random values of a request.
 #[derive(Clone)]
 pub(super) struct Random {
-    /// Of the auth id.
+    /// Part of the auth id.
     pub(super) auth: [u8; 4],
-    /// Of the header's sealing.
+    /// The nonce of the header's encryption.
     pub(super) connection_nonce: [u8; 8],
     /// The nonce of the request's body.
     pub(super) body_nonce: [u8; 16],
@@ -112,11 +112,11 @@ pub(super) struct Random {
     pub(super) body_key: [u8; 16],
     /// The byte that the answer must repeat.
     pub(super) mark: u8,
-    /// The header's padding; its first byte modulo 16 is its length.
+    /// The padding of the header. Its first byte modulo 16 is its length.
     pub(super) padding: [u8; 16],
 }
 
-/// The sealed request for a stream at `now`, in Unix seconds.
+/// The encrypted request for a stream at `now`, in Unix seconds.
 ///
 /// # Errors
 /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
@@ -168,7 +168,7 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// What opens the answer: derived from the key and nonce of the request's body.
+/// The keys of the answer, derived from the key and the nonce of the request's body.
 pub(super) struct ResponseKeys {
     /// The key of the answer's body.
     pub(super) body_key: [u8; 16],
@@ -178,8 +178,8 @@ pub(super) struct ResponseKeys {
 }
 
 impl ResponseKeys {
-    /// The answer to the request made with `random`.
-    pub(super) fn to(random: &Random) -> Self {
+    /// The keys of the answer to the request made with `random`.
+    pub(super) fn for_request(random: &Random) -> Self {
         let half = |bytes: &[u8; 16]| {
             let mut half = [0; 16];
             half.copy_from_slice(&digest(&SHA256, bytes).as_ref()[..16]);
@@ -188,10 +188,10 @@ impl ResponseKeys {
         Self { body_key: half(&random.body_key), body_nonce: half(&random.body_nonce), mark: random.mark }
     }
 
-    /// Opens the length of the header, [`SEALED_LENGTH`] bytes.
+    /// Decrypts the length of the header, which is [`SEALED_LENGTH`] bytes long.
     ///
     /// # Errors
-    /// [`Cause::Authentication`] when it was not sealed for this request, [`Cause::Protocol`] when it is absurd.
+    /// [`Cause::Authentication`] when it was not encrypted for this request, [`Cause::Protocol`] when it is too short or too long.
     pub(super) fn open_length(&self, sealed: &mut [u8]) -> Result<usize, Cause> {
         let plain = self.open(b"AEAD Resp Header Len Key", b"AEAD Resp Header Len IV", sealed)?;
         let length = plain.first_chunk().map_or(0, |bytes| usize::from(u16::from_be_bytes(*bytes)));
@@ -201,10 +201,10 @@ impl ResponseKeys {
         Ok(length)
     }
 
-    /// Opens the header and compares its mark. Its command (to move to another port) is not followed.
+    /// Decrypts the header and compares its mark. Its command, to move to another port, is ignored.
     ///
     /// # Errors
-    /// [`Cause::Authentication`] when it was not sealed for this request.
+    /// [`Cause::Authentication`] when it was not encrypted for this request.
     pub(super) fn open_header(&self, sealed: &mut [u8]) -> Result<(), Cause> {
         let plain = self.open(b"AEAD Resp Header Key", b"AEAD Resp Header IV", sealed)?;
         if plain.first() != Some(&self.mark) {

@@ -1,4 +1,4 @@
-//! An association inside a tunnel: one UDP socket of the stack.
+//! An association inside a tunnel, which is one UDP socket of the stack.
 
 use std::{
     future::poll_fn,
@@ -30,10 +30,10 @@ pub(super) struct TunnelDatagram {
 }
 
 impl TunnelDatagram {
-    /// Opens it.
+    /// Opens an association.
     ///
     /// # Errors
-    /// [`Cause::Closed`] when the tunnel is over.
+    /// [`Cause::Closed`] when the tunnel has ended.
     pub(super) fn open(tunnel: Arc<Tunnel>) -> Result<Self, Cause> {
         let handle = {
             let mut stack = tunnel.stack.lock();
@@ -48,7 +48,7 @@ impl TunnelDatagram {
     /// Sends to an address.
     ///
     /// # Errors
-    /// When the datagram is larger than the tunnel allows, or the tunnel is over.
+    /// When the datagram is larger than the tunnel allows, or the tunnel has ended.
     pub(super) async fn send(&self, payload: &[u8], target: SocketAddr) -> io::Result<()> {
         poll_fn(|cx| self.poll_send(cx, payload, target)).await
     }
@@ -82,10 +82,10 @@ impl TunnelDatagram {
         }
     }
 
-    /// Receives one datagram and who sent it; what does not fit is cut off.
+    /// Receives one datagram and its sender. What does not fit into `buffer` is cut off.
     ///
     /// # Errors
-    /// When the tunnel is over.
+    /// When the tunnel has ended.
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         poll_fn(|cx| self.poll_receive(cx, buffer)).await
     }
@@ -131,7 +131,7 @@ impl Datagram for TunnelDatagram {
     fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, Target)>> {
         loop {
             let (length, from) = ready!(self.poll_receive(cx, buffer))?;
-            // A datagram from port 0 cannot be answered; there is nothing to tell about it.
+            // A datagram from port 0 cannot be answered, so it is dropped.
             if let Ok(target) = Target::try_from(from) {
                 return Poll::Ready(Ok((length, target)));
             }

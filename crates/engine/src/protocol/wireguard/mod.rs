@@ -1,6 +1,7 @@
-//! WireGuard outbound: Noise and its timers from `boringtun`, TCP and UDP from `smoltcp`, no device of the system.
+//! WireGuard outbound: the protocol comes from `boringtun`, TCP and UDP inside the tunnel from `smoltcp`, so that no network
+//! device of the system is needed.
 //!
-//! A node has one tunnel while it is used. Names of targets are looked up through it.
+//! A node that is in use has one tunnel. Names of targets are looked up through it.
 
 mod datagram;
 mod names;
@@ -38,7 +39,7 @@ use crate::{
     budget::{ConnectionBudget, IdleConnections},
 };
 
-/// The MTU of a node that names none, and the bounds of one that does (RFC 791, RFC 8200 §5).
+/// The MTU of a node that names none, and the bounds of an MTU that a node names (RFC 791, RFC 8200 §5), in bytes.
 const MTU: u16 = 1420;
 const LEAST_MTU: u16 = 576;
 const LEAST_MTU_V6: u16 = 1280;
@@ -46,7 +47,7 @@ const LEAST_MTU_V6: u16 = 1280;
 /// Builds the dialer; `via` carries the datagrams to `server`. Its tunnel counts among the idle connections of `budget`.
 ///
 /// # Errors
-/// [`BuildError::Invalid`] for keys and addresses that are none.
+/// [`BuildError::Invalid`] for malformed keys and addresses.
 pub(crate) fn build(
     settings: &WireGuard,
     server: &Target,
@@ -79,7 +80,7 @@ fn key(text: &str) -> Result<[u8; 32], BuildError> {
     bytes.ok_or(BuildError::Invalid("a WireGuard key is not 32 bytes in base64"))
 }
 
-/// The first address of each family.
+/// The first address of each family (IPv4, IPv6).
 fn addresses(texts: &[Box<str>]) -> Result<Vec<IpAddr>, BuildError> {
     let invalid = BuildError::Invalid("a WireGuard address is none");
     let mut found: Vec<IpAddr> = Vec::new();
@@ -97,7 +98,7 @@ fn addresses(texts: &[Box<str>]) -> Result<Vec<IpAddr>, BuildError> {
     }
 }
 
-/// Gives packets to a stack with one stream, for the fuzz targets: each has its length in front.
+/// Passes packets to a stack with one stream, for the fuzz targets. Each packet has its length in front.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode(data: &[u8]) {
     let mut stack = Stack::new(&[IpAddr::from([10, 0, 0, 2])], MTU);
@@ -123,7 +124,7 @@ struct WireGuardDialer {
     keepalive: Option<u16>,
     server: Target,
     via: Arc<dyn Dialer>,
-    /// The tunnel while there is one; locked while it is made, so that there is never a second.
+    /// The tunnel, if there is one. The lock is held while a tunnel is made, so that there is never a second one.
     tunnel: Mutex<Weak<Tunnel>>,
     /// The idle connections of all nodes.
     idle: Arc<IdleConnections>,
@@ -136,7 +137,7 @@ impl fmt::Debug for WireGuardDialer {
 }
 
 impl WireGuardDialer {
-    /// The tunnel, its server heard from.
+    /// The open tunnel, or a new one whose server has answered.
     async fn tunnel(&self, attempt: &Attempt) -> Result<Arc<Tunnel>, DialError> {
         let tunnel = {
             let turn = async { Ok::<_, Cause>(self.tunnel.lock().await) };
@@ -156,7 +157,7 @@ impl WireGuardDialer {
     }
 
     fn start(&self, datagrams: BoxDatagram) -> Arc<Tunnel> {
-        // The protocol keeps the low bits of its index for the session.
+        // The protocol uses the low bits of the index for its sessions.
         let index = rand::rng().random_range(0..1 << 24);
         let tunn = Tunn::new(self.private.clone(), self.public, self.pre_shared, self.keepalive, index, None);
         let link = Link { datagrams, server: self.server.clone(), reserved: self.reserved };

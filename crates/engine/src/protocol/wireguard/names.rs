@@ -1,5 +1,5 @@
-//! Looks names of targets up at public resolvers, through the tunnel. WireGuard carries addresses only, and a look-up
-//! outside the tunnel would tell this machine's network what is visited.
+//! Looks up the names of targets at public resolvers, through the tunnel. WireGuard carries addresses only, and a look-up
+//! outside the tunnel would show this machine's network which hosts are visited.
 
 use std::{
     collections::HashMap,
@@ -19,25 +19,25 @@ use tokio::time::{Instant, timeout};
 use super::{datagram::TunnelDatagram, tunnel::Tunnel};
 use crate::Cause;
 
-/// Cloudflare's and Google's.
+/// The public resolvers of Cloudflare and Google.
 const SERVERS_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8, 8, 8, 8)];
 const SERVERS_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111),
     Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888),
 ];
 const DNS: u16 = 53;
-/// How long one server may take; each is asked twice.
+/// How long one resolver may take. Each is asked twice.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// The most names remembered, and how long at most.
+/// The most names that are remembered, and the longest time for it.
 const MOST_NAMES: usize = 1024;
 const LONGEST: u32 = 300;
 
-/// The answers of a tunnel.
+/// The names that were looked up through a tunnel, with their addresses.
 #[derive(Default)]
 pub(super) struct Names(Mutex<HashMap<DomainName, (IpAddr, Instant)>>);
 
 impl Names {
-    /// The address of a name, of a family that the tunnel carries.
+    /// The address of a name, in a family that the tunnel carries.
     ///
     /// # Errors
     /// [`Cause::TargetUnreachable`] when there is none, [`Cause::Timeout`] when no resolver answers.
@@ -74,7 +74,7 @@ impl Names {
     }
 }
 
-/// The first address and its time to live; nothing when the name has none of that kind.
+/// Asks for the first address of a name and its time to live in seconds; `None` when the name has no address of that kind.
 async fn ask(
     tunnel: &Arc<Tunnel>,
     name: &DomainName,
@@ -83,7 +83,7 @@ async fn ask(
 ) -> Result<Option<(IpAddr, u32)>, Cause> {
     let unaskable = Cause::TargetUnreachable("its name cannot be asked for");
     let Ok(mut name) = Name::from_ascii(name.as_str()) else { return Err(unaskable) };
-    // What comes back has a root, and names with and without are different.
+    // Answers contain absolute names, and those are different from relative ones.
     name.set_fqdn(true);
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
@@ -101,7 +101,7 @@ async fn ask(
     Err(Cause::Timeout)
 }
 
-/// Waits for the answer to a query; what is something else is passed over.
+/// Waits for the answer to a query. Other datagrams are ignored.
 async fn answer(socket: &TunnelDatagram, server: SocketAddr, query: &Message) -> Result<Option<(IpAddr, u32)>, Cause> {
     let mut buffer = vec![0; 4096];
     loop {

@@ -1,4 +1,4 @@
-//! The TCP/IP stack at our end of a tunnel: packets go in and out as bytes, sockets are polled.
+//! The TCP/IP stack at our end of a tunnel. It takes and gives IP packets as bytes, and its sockets are polled.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -18,22 +18,21 @@ use tokio::time::Instant;
 
 use crate::Cause;
 
-/// The most packets that wait on either side of the stack; further ones are dropped, as a router would.
+/// The most packets that wait on either side of the stack. Further ones are dropped, as a router drops them.
 const MOST_PACKETS: usize = 512;
 /// The most sockets of one tunnel.
 const MOST_SOCKETS: usize = 8192;
-/// What a stream may receive ahead of its reader, and send ahead of the network, in bytes. Pages that are not used cost
-/// nothing.
+/// The receive buffer and the send buffer of a stream, in bytes. Pages of them that were never used take no memory.
 const RECEIVE: usize = 256 * 1024;
 const SEND: usize = 128 * 1024;
-/// The datagrams that wait in an association, and their bytes.
+/// The most datagrams that wait in an association, and the most bytes of them.
 const DATAGRAMS: usize = 64;
 const DATAGRAM_BYTES: usize = 64 * 1024;
-/// How long the other side may leave our bytes unacknowledged.
+/// How long the other side may leave our bytes without an acknowledgement.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long a stream that nobody holds may take to end.
+/// How long a stream that was dropped may take to end.
 const FAREWELL: Duration = Duration::from_secs(30);
-/// The first port of our own (RFC 6335 §6).
+/// The first dynamic port (RFC 6335 §6).
 const FIRST_PORT: u16 = 49152;
 
 /// Packets between the stack and the tunnel.
@@ -91,16 +90,16 @@ pub(super) struct Stack {
     pub(super) sockets: SocketSet<'static>,
     queue: Queue,
     next_port: u16,
-    /// Sockets that nobody holds any more, and when they must be gone.
+    /// The sockets of dropped streams, and when each must have ended.
     leaving: Vec<(SocketHandle, Instant)>,
-    /// How many streams and associations are held.
+    /// How many streams and associations are in use.
     held: usize,
-    /// Why there is no tunnel any more; a second asker gets only the fact.
+    /// Why the tunnel has ended. Only the first one who asks gets the cause itself.
     pub(super) over: bool,
     started: Instant,
 }
 
-/// The port of our own that a socket has.
+/// The local port of a socket.
 fn port_of(socket: &Socket<'_>) -> Option<u16> {
     match socket {
         Socket::Tcp(socket) => socket.local_endpoint().map(|endpoint| endpoint.port),
@@ -117,7 +116,8 @@ impl Stack {
         let mut interface = Interface::new(config, &mut queue, StackInstant::ZERO);
         for address in addresses {
             let prefix = if address.is_ipv4() { 32 } else { 128 };
-            // There is room for one of each family, and a route cannot be lacking: the medium has no neighbours.
+            // Neither call fails, since the lists have room for one entry of each family. The next hop of the route does not
+            // matter, because this medium has no neighbours to look up.
             interface.update_ip_addrs(|own| {
                 let _ = own.push(IpCidr::new((*address).into(), prefix));
             });
@@ -142,7 +142,7 @@ impl Stack {
         StackInstant::from_micros(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 
-    /// Whether the stack has an address of that family.
+    /// Whether the stack has an address in the family of the target.
     pub(super) fn speaks(&self, target: IpAddr) -> bool {
         self.interface
             .ip_addrs()
@@ -150,7 +150,7 @@ impl Stack {
             .any(|own| own.address().version() == smoltcp::wire::IpAddress::from(target).version())
     }
 
-    /// The next port of our own that no socket has. There are twice as many ports as sockets.
+    /// The next free local port. There are twice as many ports as sockets, so there is one.
     fn port(&mut self) -> u16 {
         let used: HashSet<u16> = self.sockets.iter().filter_map(|(_, socket)| port_of(socket)).collect();
         loop {
@@ -207,10 +207,10 @@ impl Stack {
         self.queue.mtu.saturating_sub(if target.is_ipv4() { 28 } else { 48 })
     }
 
-    /// Nobody holds the stream any more. What it has sent still goes out.
+    /// Closes a dropped stream. What was written is still sent.
     pub(super) fn leave(&mut self, handle: SocketHandle) {
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
-        // Bytes that nobody will read: the other side should stop.
+        // There are bytes that nobody will read, so the stream is reset and the other side stops.
         if socket.recv_queue() > 0 {
             socket.abort();
         } else {
@@ -220,25 +220,25 @@ impl Stack {
         self.held = self.held.saturating_sub(1);
     }
 
-    /// Nobody holds the association any more.
+    /// Closes a dropped association.
     pub(super) fn forget(&mut self, handle: SocketHandle) {
         self.sockets.remove(handle);
         self.held = self.held.saturating_sub(1);
     }
 
-    /// Whether streams or associations are held, or still on their way out.
+    /// Whether streams or associations are in use or have not ended yet.
     pub(super) const fn is_used(&self) -> bool {
         self.held > 0 || !self.leaving.is_empty()
     }
 
-    /// Takes a packet from the tunnel; when too many wait it is dropped.
+    /// Takes a packet from the tunnel. It is dropped when too many wait.
     pub(super) fn receive(&mut self, packet: &[u8]) {
         if self.queue.received.len() < MOST_PACKETS {
             self.queue.received.push_back(packet.to_vec());
         }
     }
 
-    /// Works through everything that can be done now. Packets for the tunnel go to `out`. Returns when to come back.
+    /// Does everything that can be done now, and appends packets for the tunnel to `out`. Returns the time until the next call.
     pub(super) fn poll(&mut self, out: &mut Vec<Vec<u8>>) -> Option<Duration> {
         let now = self.now();
         self.interface.poll(now, &mut self.queue, &mut self.sockets);
@@ -259,7 +259,7 @@ impl Stack {
         self.interface.poll_delay(now, &self.sockets).map(Into::into)
     }
 
-    /// The tunnel is gone: every stream ends, everybody waiting is told.
+    /// Ends every stream and association because the tunnel has ended, and wakes whoever waits.
     pub(super) fn end(&mut self) {
         self.over = true;
         for (_, socket) in self.sockets.iter_mut() {

@@ -58,7 +58,7 @@ impl TunnelStream {
         }
     }
 
-    /// Runs a step on the socket; the task has to look at it when something was moved.
+    /// Runs a step on the socket, and wakes the tunnel's task when bytes were moved.
     fn step(&self, step: impl FnOnce(&mut Socket<'_>) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let result = step(self.tunnel.stack.lock().sockets.get_mut::<Socket<'_>>(self.handle));
         if matches!(result, Poll::Ready(Ok(1..))) {
@@ -103,7 +103,7 @@ impl AsyncWrite for TunnelStream {
         })
     }
 
-    /// The task sends what the socket holds.
+    /// The tunnel's task sends what the socket holds, so there is nothing to do.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,5 +1,5 @@
-//! One WireGuard tunnel: a task between the stack at our end and the datagrams to the server. It begins with the first
-//! stream and ends when none is left for a while.
+//! One WireGuard tunnel: a task between the stack at our end and the datagrams to the server. It starts with the first
+//! stream and ends when there has been none for a while.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ use crate::{BoxDatagram, Cause, budget::IdleConnections};
 
 /// How long a tunnel without streams stays.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
-/// How often the protocol's own timers are looked at; they count seconds.
+/// How often the timers of the protocol are checked. They count seconds.
 const TICK: Duration = Duration::from_millis(250);
-/// The longest datagram, and room around it for the protocol.
+/// The longest datagram, with room for the protocol's header, in bytes.
 const MAX_DATAGRAM: usize = 65535;
-/// The datagrams read before the stack is polled again.
+/// The most datagrams that are read before the stack is polled again.
 const BATCH: usize = 64;
 
-/// How far the tunnel is.
+/// How far the tunnel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Waiting,
@@ -35,14 +35,14 @@ enum Phase {
 /// What streams share with the task.
 pub(super) struct Tunnel {
     pub(super) stack: Mutex<Stack>,
-    /// Something changed in the stack.
+    /// Notified when something has changed in the stack.
     pub(super) changed: Notify,
     pub(super) names: Names,
     phase: watch::Sender<Phase>,
     cause: Mutex<Option<Cause>>,
 }
 
-/// The way to the server.
+/// The association to the server, and what marks our messages.
 pub(super) struct Link {
     pub(super) datagrams: BoxDatagram,
     pub(super) server: Target,
@@ -50,7 +50,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Sends one message, marked with the reserved bytes. The mark is not part of what the protocol signs.
+    /// Sends one message, marked with the reserved bytes. The protocol does not authenticate these bytes.
     async fn send(&self, message: &mut [u8]) -> std::io::Result<()> {
         if let Some(reserved) = message.get_mut(1..4) {
             reserved.copy_from_slice(&self.reserved);
@@ -83,7 +83,7 @@ impl Tunnel {
     /// Waits until the server has answered.
     ///
     /// # Errors
-    /// Why the tunnel is over.
+    /// The cause for which the tunnel has ended.
     pub(super) async fn up(&self) -> Result<(), Cause> {
         let mut phase = self.phase.subscribe();
         match phase.wait_for(|phase| *phase != Phase::Waiting).await.map(|phase| *phase) {
@@ -102,14 +102,14 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Until the tunnel is not needed, or cannot be had.
+    /// Runs until the tunnel is not needed any more, or has failed.
     async fn run(mut self) -> Result<(), Cause> {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut packets = Vec::new();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut used = Instant::now();
-        // Told when too many connections of all nodes are idle, and this is the one to close.
+        // Notified when too many connections of all nodes are idle, and this one is to be closed.
         let (close, mut ticket) = (Arc::new(Notify::new()), None);
         if let TunnResult::WriteToNetwork(message) = self.tunn.format_handshake_initiation(&mut self.out, false) {
             self.link.send(message).await?;
@@ -118,7 +118,7 @@ impl Task<'_> {
             let delay = self.tunnel.stack.lock().poll(&mut packets);
             for packet in packets.drain(..) {
                 if let TunnResult::WriteToNetwork(message) = self.tunn.encapsulate(&packet, &mut self.out) {
-                    // A datagram may be lost; whether the server is there shows in what it answers.
+                    // A datagram may be lost. Only the server's answers show whether it is there.
                     let _ = self.link.send(message).await;
                 }
             }
@@ -154,7 +154,7 @@ impl Task<'_> {
                     }
                     ticket.get_or_insert_with(|| self.idle.enter(&close));
                     if used.elapsed() >= IDLE_LIMIT {
-                        // Said under the lock, so that no stream begins on what ends.
+                        // The end is noted under the lock, so that no stream begins on a tunnel that ends.
                         stack.over = true;
                         return Ok(());
                     }
@@ -163,13 +163,13 @@ impl Task<'_> {
         }
     }
 
-    /// One datagram from the server, whoever that is: what is not sealed for us is dropped.
+    /// Takes one datagram. It is dropped unless it was encrypted for us, whatever address it came from.
     async fn received(&mut self, buffer: &mut [u8], length: usize) {
         if let Some(reserved) = buffer.get_mut(1..4) {
             reserved.fill(0);
         }
         let mut message: &[u8] = buffer.get(..length).unwrap_or_default();
-        // An empty message would mean something else to the protocol.
+        // An empty datagram has another meaning for the protocol library.
         while !message.is_empty() || length > 0 {
             match self.tunn.decapsulate(None, message, &mut self.out) {
                 TunnResult::WriteToNetwork(answer) => {

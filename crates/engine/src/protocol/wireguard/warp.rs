@@ -1,20 +1,21 @@
-//! Cloudflare WARP: what a published node of it may leave out, since it is the same for everybody.
+//! Cloudflare WARP: the settings that published nodes leave out, because they are the same for everybody.
 //!
-//! Lists carry thousands of `wireguard://KEY@ADDRESS:PORT` with nothing behind it. All of WARP's front doors answer with one key, and every device has
-//! the same IPv4 address inside; only the device's key differs. The values are those that its registration API hands out.
+//! Lists carry thousands of links `wireguard://KEY@ADDRESS:PORT` without parameters. All servers of WARP have one public key, and
+//! every device has the same IPv4 address inside the tunnel; only the key of the device differs. The values here are those
+//! that WARP's registration API hands out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hezar_core::{Host, WireGuard};
 
-/// The key of every front door.
+/// The public key of every WARP server.
 const PUBLIC_KEY: &str = "bmXOC+F1FxEMF9dyiK2H5/1SUtzH0JuVo51h2wPfgyo=";
-/// What every device is inside.
+/// The address of every device inside the tunnel.
 const ADDRESS: &str = "172.16.0.2/32";
-/// What the official client uses.
+/// The MTU of the official client, in bytes.
 const MTU: u16 = 1280;
 const NAME: &str = "engage.cloudflareclient.com";
-/// The networks of the front doors: address and prefix length.
+/// The networks of WARP servers: address and prefix length.
 const DOORS_V4: [(Ipv4Addr, u32); 3] = [
     (Ipv4Addr::new(162, 159, 192, 0), 22),
     (Ipv4Addr::new(162, 159, 204, 0), 24),
@@ -22,10 +23,10 @@ const DOORS_V4: [(Ipv4Addr, u32); 3] = [
 ];
 const DOORS_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2606, 0x4700, 0xd0, 0, 0, 0, 0, 0), 47);
 
-/// The settings with what WARP implies filled in; as they are for any other server and when they say it themselves.
+/// Fills in what WARP implies. The settings of other servers, and those that are complete, stay as they are.
 pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
     let mut whole = settings.clone();
-    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !is_door(server) {
+    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !is_warp_server(server) {
         return whole;
     }
     whole.public_key.get_or_insert_with(|| PUBLIC_KEY.into());
@@ -36,7 +37,7 @@ pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
     whole
 }
 
-fn is_door(server: &Host) -> bool {
+fn is_warp_server(server: &Host) -> bool {
     match server {
         Host::Ip(IpAddr::V4(address)) => {
             DOORS_V4.iter().any(|(network, length)| (address.to_bits() ^ network.to_bits()).leading_zeros() >= *length)
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_front_door_completes_a_bare_node() {
+    fn a_node_at_a_warp_server_is_completed() {
         for door in ["162.159.195.255", "188.114.99.118", "2606:4700:d1::a29f:c001", NAME] {
             let whole = complete(&bare(), &Host::new(door).unwrap());
             assert_eq!(whole.public_key.as_deref(), Some(PUBLIC_KEY), "{door}");

@@ -1,7 +1,7 @@
-//! A UDP socket that sends the packets of one turn of a driver in one system call.
+//! A UDP socket that sends all packets of one turn of a quinn driver in one system call.
 //!
-//! quinn passes 10 packets to a system call; the kernel takes 64 KiB (GSO). Packets to the same address are gathered until
-//! the turn ends, which also wakes a receiver on this machine less often.
+//! quinn passes 10 packets to a system call, but the kernel takes 64 KiB (generic segmentation offload). Packets to the same
+//! address are gathered until the turn ends. This also wakes a receiver on this machine less often.
 
 use std::{
     cell::RefCell,
@@ -19,14 +19,14 @@ use quinn::{
     udp::{EcnCodepoint, RecvMeta, Transmit},
 };
 
-/// The most bytes that a system call takes, less than a UDP packet's bound.
+/// The most bytes in one system call: less than the largest UDP packet.
 const MOST_BYTES: usize = 64_000;
 
 thread_local! {
     static TURN: RefCell<Turn> = RefCell::default();
 }
 
-/// A driver's turn on this thread. Gathered packets are sent when it is dropped, at the latest.
+/// One turn of a driver on this thread. Gathered packets are sent when it is dropped, at the latest.
 #[derive(Debug)]
 pub(super) struct GatheringTurn(());
 
@@ -47,16 +47,16 @@ impl Drop for GatheringTurn {
     }
 }
 
-/// What this thread has gathered.
+/// The packets that this thread has gathered.
 #[derive(Debug, Default)]
 struct Turn {
     active: bool,
     gathered: Option<(Arc<Shared>, Packets)>,
-    /// The empty buffer of packets that were sent.
+    /// An empty buffer for the next packets.
     room: Vec<u8>,
 }
 
-/// Packets to the same place, all as long as the first but for the last, which may be shorter.
+/// Packets to the same address. All are as long as the first one, but the last one may be shorter.
 #[derive(Debug)]
 struct Packets {
     to: (SocketAddr, Option<EcnCodepoint>, Option<IpAddr>),
@@ -109,7 +109,7 @@ impl Turn {
         }
         self.flush();
         socket.send_kept()?;
-        // A single packet is mostly the only one of its turn.
+        // A single packet is usually the only one of its turn.
         let Some(size) = transmit.segment_size.filter(|size| self.active && *size > 0) else {
             return socket.inner.try_send(transmit);
         };
@@ -132,18 +132,18 @@ struct Shared {
 }
 
 impl GatheringSocket {
-    /// Gathers what is sent by `inner`.
+    /// A socket that gathers packets for `inner`.
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>) -> Self {
         Self(Arc::new(Shared { inner, kept: Mutex::default() }))
     }
 }
 
 impl Shared {
-    /// Sends packets, or keeps them until the socket has room; gives them back when they have left.
+    /// Sends packets, or keeps them until the socket has room. Returns them after they were sent, so that the buffer can be reused.
     fn send_or_keep(self: &Arc<Self>, packets: Packets) -> Option<Packets> {
         let full = |sent: io::Result<()>| sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         let mut kept = self.kept.lock();
-        // When others are kept already, these count as lost: QUIC sends them again.
+        // When other packets are kept already, these count as lost, and QUIC sends them again.
         if kept.is_some() || !full(self.inner.try_send(&packets.transmit())) {
             return Some(packets);
         }
@@ -157,7 +157,7 @@ impl Shared {
         None
     }
 
-    /// Sends what is kept.
+    /// Sends the packets that are kept.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is still no room.

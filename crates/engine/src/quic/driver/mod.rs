@@ -1,4 +1,4 @@
-//! Runs quinn's drivers on tokio: a driver that wakes itself is polled again at once.
+//! Runs quinn's drivers on tokio. A driver that wakes itself while it is polled is polled again at once.
 //!
 //! A connection's driver yields after every 20 packets and wakes itself. In tokio's scheduler each wake-up would start an idle
 //! thread that moves the driver to another core, which costs more than sending the packets.
@@ -54,7 +54,7 @@ const POLLING: u8 = 1;
 /// The driver was woken while it was polled.
 const WOKEN: u8 = 2;
 
-/// The waker that a driver sees.
+/// The waker that is passed to a driver.
 #[derive(Debug)]
 struct DriverWaker {
     state: AtomicU8,

@@ -68,7 +68,7 @@ enum NextAction {
 /// Runs the handshake.
 ///
 /// # Errors
-/// The stream's own, [`io::ErrorKind::UnexpectedEof`] when it ends, and [`io::ErrorKind::InvalidData`] around a [`rustls::Error`].
+/// The error of the stream, [`io::ErrorKind::UnexpectedEof`] when it ends, and [`io::ErrorKind::InvalidData`] around a [`rustls::Error`].
 pub(crate) async fn handshake<S>(mut connection: UnbufferedClientConnection, mut stream: S) -> io::Result<Handshaken<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! Reads and writes Shadowsocks plugins as Clash spells them: a name, and options as a map with names of its own.
+//! Reads and writes Shadowsocks plugins as Clash writes them: a name, and a map of options with Clash's own keys.
 
 use hezar_core::Plugin;
 

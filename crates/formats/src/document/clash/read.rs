@@ -14,7 +14,7 @@ use crate::{
     tree::{Tree, headers},
 };
 
-/// Reads an entry; `None` for one that is no proxy server, such as `direct`.
+/// Reads an entry; `None` for one that is not a proxy server, such as `direct`.
 pub(in super::super) fn entry(entry: &Tree) -> Result<Option<NodeSpec>, RejectCode> {
     let kind = entry.text(&["type"]).to_ascii_lowercase();
     let outbound = match kind.as_str() {
@@ -63,7 +63,7 @@ pub(in super::super) fn pin_text(entry: &Tree) -> &str {
     texts.into_iter().find(|text| !text.is_empty() && !is_browser(text)).unwrap_or_default()
 }
 
-/// A pinned certificate, or the authority that an entry brings along; a path of its publisher's machine is neither.
+/// A pinned certificate, or the authority that an entry contains. The path of a file on the publisher's machine is neither.
 fn pins(entry: &Tree) -> Vec<Pin> {
     let authority = entry.get("ca-str").texts();
     match (pin_text(entry), authority.is_empty(), entry.text(&["ca"])) {
@@ -93,7 +93,7 @@ fn optional_tls(entry: &Tree, always: bool) -> Option<Tls> {
 /// The security that an entry of VLESS, VMess or Trojan asks for.
 fn stream_security(entry: &Tree, always: bool) -> SecurityText<'_> {
     let reality = !entry.get("reality-opts").text(&["public-key"]).is_empty();
-    // Some generators forget `tls: true` beside reality-opts.
+    // Some generators leave out `tls: true` beside reality-opts.
     let on = always || entry.flag(&["tls"]) || (reality && entry.get("tls").is_null());
     let kind = match (on, reality) {
         (false, _) => SecurityKind::None,

@@ -6,7 +6,8 @@ use hezar_core::{Carrier, EarlyData, GrpcMode, QuicTransport, Tls};
 use super::super::write::{ech_ok, headers_ok, path_ok};
 use crate::tree::{MapBuilder, headers};
 
-/// Writes TLS settings; `None` when sing-box cannot say them. `quic`: without the fingerprint of a browser, which QUIC has none of.
+/// Writes TLS settings; `None` when sing-box has no words for them. With `quic` the fingerprint of a browser is left out, since
+/// sing-box has none for QUIC.
 pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, quic: bool) -> Option<()> {
     if !tls.pins.is_empty() || !tls.verify_names.is_empty() {
         return None;
@@ -37,12 +38,12 @@ fn utls(fingerprint: &str) -> MapBuilder {
     utls
 }
 
-/// Writes TLS or REALITY beneath a transport; `None` when sing-box cannot say it.
+/// Writes TLS or REALITY beneath a transport; `None` when sing-box has no words for it.
 pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
     let Some(reality) = carrier.reality() else {
         return carrier.tls().map_or(Some(()), |layer| tls(map, layer, false));
     };
-    // Its hello is always a browser's.
+    // The hello of sing-box with REALITY is always that of a browser.
     if reality.mldsa65_verify.is_some() || reality.own_hello {
         return None;
     }
@@ -57,7 +58,7 @@ pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
     Some(())
 }
 
-/// The settings of a transport: `None` when sing-box cannot say them, `Some(None)` for raw TCP, which needs none.
+/// The settings of a transport; `None` when sing-box has no words for them, `Some(None)` for raw TCP, which needs none.
 pub(super) fn transport(carrier: &Carrier) -> Option<Option<MapBuilder>> {
     let mut opts = MapBuilder::default();
     match carrier {
@@ -94,7 +95,7 @@ pub(super) fn transport(carrier: &Carrier) -> Option<Option<MapBuilder>> {
             }
             opts.text("type", "grpc").text("service_name", &grpc.service_name);
         }
-        // Without TLS the same word means HTTP/1.1.
+        // Without TLS, the same type means HTTP/1.1.
         Carrier::Http2 { http2, tls: Some(_) } if path_ok(&http2.path) => {
             opts.text("type", "http").texts("host", &http2.hosts).text("path", &http2.path);
         }

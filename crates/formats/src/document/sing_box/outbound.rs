@@ -15,11 +15,11 @@ use crate::{
     tree::{MapBuilder, Tree},
 };
 
-/// Writes the fields of a protocol without ports of its own; `None` when sing-box cannot say them.
+/// Writes the fields of a protocol behind those of the server; `None` when sing-box has no words for them.
 pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
     match outbound {
         Outbound::Socks(socks) => {
-            // There is no TLS around SOCKS.
+            // sing-box has no TLS around SOCKS.
             if socks.tls.is_some() {
                 return None;
             }
@@ -40,7 +40,7 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
             }
         }
         Outbound::Shadowsocks(shadowsocks) => {
-            // It speaks two plugins itself, has another one beneath, and knows no others.
+            // sing-box has two plugins built in, and a third one as an outbound beneath. It knows no others.
             let plugin_known = shadowsocks.plugin.as_ref().is_none_or(|plugin| {
                 matches!(plugin.name.as_ref(), "obfs-local" | "v2ray-plugin" | shadow_tls::NAME) && plugin_ok(plugin)
             });
@@ -77,7 +77,7 @@ fn credentials(map: &mut MapBuilder, credentials: Option<&Credentials>) {
 fn stream(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
     match node.protocol() {
         StreamProtocol::Vless(vless) => {
-            // It has no VLESS encryption and one flow.
+            // sing-box has no VLESS encryption, and only one flow.
             if vless.encryption.is_some() || vless.flow == Some(Vision::Udp443) {
                 return None;
             }
@@ -104,13 +104,14 @@ fn stream(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
     Some(())
 }
 
-/// An empty text switches the packing off; the default differs between protocols, so it is always said.
+/// Writes how datagrams are packed. An empty text switches the packing off. The default differs between protocols, so the
+/// field is always written.
 fn packet_encoding(map: &mut MapBuilder, encoding: PacketEncoding) {
     let name = if encoding == PacketEncoding::None { "" } else { field::packet_encoding_name(encoding) };
     map.required("packet_encoding", name);
 }
 
-/// Writes the fields of Hysteria 2; `None` when sing-box cannot say them.
+/// Writes the fields of Hysteria 2; `None` when sing-box has no words for them.
 pub(super) fn hysteria2(map: &mut MapBuilder, node: &Hysteria2) -> Option<()> {
     hop_interval(map, node.hop_interval);
     map.number("up_mbps", node.up_mbps).number("down_mbps", node.down_mbps);
@@ -133,9 +134,9 @@ fn hop_interval(map: &mut MapBuilder, seconds: Option<u32>) {
     }
 }
 
-/// Writes the fields of Hysteria 1; `None` when sing-box cannot say them.
+/// Writes the fields of Hysteria 1; `None` when sing-box has no words for them.
 pub(super) fn hysteria(map: &mut MapBuilder, node: &Hysteria) -> Option<()> {
-    // Both speeds are mandatory, and plain UDP is all there is.
+    // In sing-box both speeds are mandatory, and there is no other transport than plain UDP.
     if node.up_mbps.is_none() || node.down_mbps.is_none() || node.transport != HysteriaTransport::Udp {
         return None;
     }
@@ -154,7 +155,7 @@ fn tuic_body(map: &mut MapBuilder, tuic: &Tuic) -> Option<()> {
     tls(map, &tuic.tls, true)
 }
 
-/// Writes the fields of a WireGuard endpoint; `None` when sing-box cannot say them.
+/// Writes the fields of a WireGuard endpoint; `None` when sing-box has no words for them.
 pub(super) fn wireguard(map: &mut MapBuilder, spec: &NodeSpec, node: &WireGuard) -> Option<()> {
     if node.addresses.is_empty() {
         return None;

@@ -17,10 +17,10 @@ use crate::{
     tree::{Tree, headers},
 };
 
-/// Types that stand for a choice or for no proxy at all, and `shadowtls`, which another entry reaches by `detour`.
+/// Types that stand for a group or for no proxy, and `shadowtls`, which another entry names by `detour`.
 const SILENT: &[&str] = &["selector", "urltest", "direct", "block", "dns", "bridge", "shadowtls"];
 
-/// Reads an entry without its chain; `None` for one that is no proxy server. `beneath` is the entry that `detour` names.
+/// Reads an entry without its chain; `None` for one that is not a proxy server. `beneath` is the entry that `detour` names.
 pub(in super::super) fn entry(entry: &Tree, beneath: Option<&Tree>) -> Result<Option<NodeSpec>, RejectCode> {
     let kind = entry.text(&["type"]).to_ascii_lowercase();
     if SILENT.contains(&kind.as_str()) {
@@ -60,7 +60,7 @@ fn security(entry: &Tree, always: bool) -> SecurityText<'_> {
         alpn: tls.get("alpn").words(),
         skip_verify: tls.flag(&["insecure"]),
         pins: pins(tls),
-        // uTLS may be configured and switched off.
+        // uTLS may be configured but switched off.
         fingerprint: if utls.flag(&["enabled"]) { utls.text(&["fingerprint"]) } else { "" },
         public_key: reality.text(&["public_key"]),
         short_id: reality.text(&["short_id"]),
@@ -86,7 +86,7 @@ fn ech(entry: &Tree) -> String {
     lines.iter().flat_map(|line| line.lines()).map(str::trim).filter(|line| !line.starts_with("-----")).collect()
 }
 
-/// The TLS settings of a protocol that cannot do without.
+/// The TLS settings of a protocol that always uses TLS.
 fn tls(entry: &Tree) -> Tls {
     let ech = ech(entry);
     SecurityText { ech: &ech, ..security(entry, true) }.tls()

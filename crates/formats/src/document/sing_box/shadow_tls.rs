@@ -6,7 +6,7 @@ use hezar_core::{NodeSpec, Outbound, Plugin};
 /// The plugin's name.
 pub(super) const NAME: &str = "shadow-tls";
 
-/// Whether an entry is ShadowTLS, which is nothing without another one above it.
+/// Whether an entry is ShadowTLS, which is only used beneath another entry.
 pub(in super::super) fn is_shadow_tls(entry: &Tree) -> bool {
     entry.text(&["type"]) == "shadowtls"
 }
@@ -16,7 +16,7 @@ pub(super) fn has_other_pin(tls: &Tree) -> bool {
     ["certificate_public_key_sha256", "certificate_path"].iter().any(|key| !tls.get(key).texts().is_empty())
 }
 
-/// The plugin that an entry stands for.
+/// The plugin that corresponds to an entry.
 pub(super) fn read(entry: &Tree) -> Plugin {
     let tls = entry.get("tls");
     let alpn = tls.get("alpn").words().join(",");
@@ -28,7 +28,7 @@ pub(super) fn read(entry: &Tree) -> Plugin {
     ];
     let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
     let blind = tls.flag(&["insecure"]).then_some(("skip-cert-verify", ""));
-    // The engine has no pinned site for this plugin and says so.
+    // The engine cannot pin the certificate of this plugin's site, and refuses the node with this option.
     let pinned = has_other_pin(tls) || !tls.get("certificate").texts().is_empty();
     let pinned = pinned.then_some(("fingerprint", "certificate"));
     let options = filled.chain(blind).chain(pinned).map(|(name, value)| (name.into(), value.into())).collect();

@@ -1,4 +1,4 @@
-//! Shadowsocks datagrams: each is sealed for itself and goes to the server as a datagram of its own.
+//! Datagrams of Shadowsocks: each is encrypted by itself and sent to the server as one datagram.
 
 use std::{
     io,
@@ -19,14 +19,14 @@ use crate::{
     },
 };
 
-/// The largest datagram there is.
+/// The largest UDP datagram, in bytes.
 const MAX_DATAGRAM: usize = 65_535;
-/// What sealing adds at most besides address and padding: nonce or headers, text header, tag.
+/// The most bytes that encryption adds besides address and padding: nonce or headers, the text's header, the tag.
 const OVERHEAD: usize = 256;
-/// The port of DNS. Its short queries are padded, because their length would reveal them.
+/// The port of DNS. DNS queries are padded, because they would be recognised by their short length.
 const DNS: u16 = 53;
 
-/// How packets are sealed and opened.
+/// How packets are encrypted and decrypted.
 enum Packets {
     None,
     Aead(wire::Aead, Box<[u8]>, aead2017::Salts),
@@ -40,7 +40,7 @@ pub(super) struct ShadowsocksDatagram {
     outer: BoxDatagram,
     server: Target,
     packets: Mutex<Packets>,
-    /// The sealed packet that was received; it is longer than what the caller has room for.
+    /// The encrypted packet that was received. It is longer than the payload that the caller has room for.
     received: Mutex<Vec<u8>>,
 }
 
@@ -112,7 +112,8 @@ impl Datagram for ShadowsocksDatagram {
         if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
             return Poll::Ready(Err(unsendable("the datagram is too large for Shadowsocks")));
         }
-        // When `outer` does not take it yet, the next call seals it again; its packet number is skipped, as if it were lost.
+        // When `outer` does not take the packet yet, the next call encrypts it again. The packet number of the first try is skipped,
+        // as if the packet had been lost.
         let packet = self.packets.lock().seal(payload, target)?;
         self.outer.poll_send_to(cx, &packet, &self.server)
     }

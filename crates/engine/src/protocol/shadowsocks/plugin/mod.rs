@@ -1,4 +1,4 @@
-//! SIP003 plugins as part of the dialer: what carries the stream to the server, and what disguises it on the way.
+//! SIP003 plugins, built into the dialer. A plugin is a transport to the server, a disguise of the stream, or both.
 
 mod mux;
 mod obfs_http;
@@ -13,16 +13,16 @@ use crate::{
     io::{codec_stream::CodecStream, header_stream::HeaderStream},
 };
 
-/// What goes around the Shadowsocks stream, inside the carrier.
+/// How the Shadowsocks stream is disguised inside its carrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Disguise {
     /// Nothing.
     None,
-    /// One HTTP exchange in front; the name for its Host header, absent = the server's.
+    /// One HTTP exchange comes in front. The name stands in its Host header; absent = the server's name.
     Http(Option<Box<str>>),
-    /// Records that look like TLS; the name in the hello, absent = the server's.
+    /// The bytes look like TLS records. The name stands in the hello; absent = the server's name.
     Tls(Option<Box<str>>),
-    /// v2ray's multiplexer with one stream in it.
+    /// The stream is the only one in v2ray's multiplexer.
     Mux,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    /// What goes around the Shadowsocks stream.
+    /// The disguise of the Shadowsocks stream.
     pub(super) fn disguise(self) -> Disguise {
         match self {
             Self::Around(_, disguise) => disguise,
@@ -45,10 +45,10 @@ impl Plan {
     }
 }
 
-/// A plugin that clients use without a host says this one.
+/// The host name that clients use with a plugin when the link has none.
 const DEFAULT_HOST: &str = "cloudfront.com";
 
-/// What a node's plugin asks for.
+/// How the plugin of a node changes the connection to it.
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] for plugins that are not built, [`BuildError::Invalid`] for settings they do not allow.
@@ -65,7 +65,7 @@ pub(super) fn plan(plugin: Option<&Plugin>) -> Result<Plan, BuildError> {
     }
 }
 
-/// Reads an answer; the first byte chooses the plugin.
+/// Decodes an answer; the first byte chooses the plugin.
 #[cfg(feature = "fuzzing")]
 pub(super) fn decode(data: &[u8]) {
     use crate::io::{codec_stream::open_all, header_stream::AnswerHead as _};
@@ -79,7 +79,7 @@ pub(super) fn decode(data: &[u8]) {
 }
 
 impl Disguise {
-    /// Puts it around a stream to `server`. Nothing is sent before the first write.
+    /// Disguises a stream to `server`. Nothing is sent before the first write.
     pub(super) fn wrap(&self, stream: BoxStream, server: &str) -> BoxStream {
         match self {
             Self::None => stream,
@@ -98,7 +98,7 @@ impl Disguise {
     }
 }
 
-/// simple-obfs. A missing mode is an error there; publishers who leave it out mean HTTP.
+/// Reads the options of simple-obfs. The program itself requires a mode; publishers who leave it out mean HTTP.
 fn obfs(plugin: &Plugin) -> Result<Disguise, BuildError> {
     let host = first_text(plugin, &["obfs-host", "host"]).map(Into::into);
     match first_text(plugin, &["obfs", "mode"]).unwrap_or("http") {
@@ -127,7 +127,7 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     };
     let skip_verify = plugin.skips_verification();
     let tls = plugin.flag("tls").then(|| Tls { server_name: Some(host), skip_verify, ..Tls::default() });
-    // The plugin's default is 1 on both sides, and a server that expects frames understands nothing else.
+    // The default of the plugin is 1 on both sides, and a server that expects frames understands nothing else.
     let mux = match plugin.option("mux") {
         None | Some("") => true,
         Some(value) => !matches!(value, "0" | "false"),
@@ -136,8 +136,8 @@ fn v2ray(plugin: &Plugin) -> Result<Plan, BuildError> {
     Ok(Plan::Around(Carrier::WebSocket { websocket, tls }, disguise))
 }
 
-/// Version 3 in the words of the program itself (`v3;passwd=…`) and of Clash (`version: 3`, `password: …`). Without a
-/// version both mean an older one.
+/// Reads the options of ShadowTLS version 3, as the program itself writes them (`v3;passwd=…`) and as Clash does
+/// (`version: 3`, `password: …`). Without a version both mean an older one.
 fn shadow_tls(plugin: &Plugin) -> Result<Plan, BuildError> {
     match plugin.option("version") {
         Some("3") => {}
@@ -163,12 +163,12 @@ fn shadow_tls(plugin: &Plugin) -> Result<Plan, BuildError> {
     Ok(Plan::ShadowTls(site, Secret::new(password)))
 }
 
-/// An option's text, unless it is empty.
+/// The text of an option, unless it is empty.
 fn text<'a>(plugin: &'a Plugin, name: &str) -> Option<&'a str> {
     plugin.option(name).filter(|value| !value.is_empty())
 }
 
-/// The text of the first of these options that has one: links of other clients use one plugin's words for the other.
+/// The text of the first of these options that has one. Some clients write links with the option names of another plugin.
 fn first_text<'a>(plugin: &'a Plugin, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| text(plugin, name))
 }

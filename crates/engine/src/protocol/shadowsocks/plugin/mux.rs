@@ -1,5 +1,5 @@
-//! v2ray's multiplexer (Mux.Cool) with one stream in it: what v2ray-plugin speaks unless `mux=0`. The target in the
-//! first frame is not looked at: the server has its own.
+//! v2ray's multiplexer (Mux.Cool) with one stream in it, which v2ray-plugin uses unless `mux=0`. The server ignores the target
+//! in the first frame, since it has a target of its own.
 //!
 //! ```text
 //! | n | id 2 | status | option | [ network | port 2 | type | address ] | [ length 2 | payload ] |
@@ -31,14 +31,14 @@ const HAS_ERROR: u8 = 2;
 /// The one stream's number; v2ray counts from 1.
 const ID: [u8; 2] = [0, 1];
 
-/// Both directions of one connection.
+/// Encodes and decodes one connection.
 #[derive(Debug, Default)]
 pub(super) struct MuxCodec {
     opened: bool,
-    /// Payload of the current frame that is still to come, and whether it is ours.
+    /// How many bytes of payload of the current frame are still to come, and whether they belong to our stream.
     left: usize,
     ours: bool,
-    /// Payload ends with this frame.
+    /// Whether the payload ends with this frame.
     ending: bool,
     heard: bool,
 }
@@ -82,7 +82,7 @@ impl Codec for MuxCodec {
         Ok(piece.len())
     }
 
-    /// The mark for an end would end both directions, so none is sent.
+    /// The frame for an end would end both directions, so none is sent.
     fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
         if !self.opened {
             self.seal(&[], wire)?;

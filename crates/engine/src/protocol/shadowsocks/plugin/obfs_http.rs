@@ -1,4 +1,4 @@
-//! simple-obfs in HTTP mode: one WebSocket-like exchange in front, bare bytes after it.
+//! simple-obfs in HTTP mode: an exchange that looks like a WebSocket handshake comes first, plain bytes follow it.
 //!
 //! ```text
 //! → GET / HTTP/1.1 … Upgrade: websocket … \r\n\r\n | payload …
@@ -24,7 +24,7 @@ pub(super) fn request(host: &str, key: [u8; 16]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The answer in front of the payload. Its key is random: there is nothing to compare it with.
+/// The head of the answer in front of the payload. The key in it is random, so it is not compared with anything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SwitchingProtocols;
 

@@ -1,5 +1,5 @@
-//! simple-obfs in TLS mode: the looks of TLS 1.2 without any of it. The first payload travels in the hello's session
-//! ticket, the server's first in a made-up handshake record, the rest in application data records.
+//! simple-obfs in TLS mode: bytes that look like TLS 1.2 and are not encrypted. Our first payload is in the session ticket
+//! of the hello, the server's first payload in an invented handshake record, and the rest in application data records.
 //!
 //! ```text
 //! → | 16 03 01 n | 01 00 n | 03 03 | random 32 | 20 session 32 | ciphers | 01 00 | n | ticket: payload | SNI | others |
@@ -16,18 +16,18 @@ use crate::{
 
 /// The most payload in one record.
 const MAX_PAYLOAD: usize = 16 * 1024;
-/// The most payload in the hello: whole, it must fit one record.
+/// The most payload in the hello, in bytes: the whole hello must fit into one record.
 const MAX_TICKET: usize = 15 * 1024;
 /// The longest name in a hello.
 const MAX_HOST: usize = 255;
-/// Type, version and length.
+/// The length of a record's header: type, version and length.
 const RECORD_HEADER: usize = 5;
 /// The types of records.
 const CHANGE_CIPHER: u8 = 0x14;
 const HANDSHAKE: u8 = 0x16;
 const DATA: u8 = 0x17;
 
-/// The cipher suites that the field's clients offer in this disguise: those of OpenSSL 1.0.2.
+/// The cipher suites of OpenSSL 1.0.2, which other clients offer in this disguise.
 const CIPHERS: [u16; 28] = [
     0xc02c, 0xc030, 0x009f, 0xcca9, 0xcca8, 0xccaa, 0xc02b, 0xc02f, 0x009e, 0xc024, 0xc028, 0x006b, 0xc023, 0xc027,
     0x0067, 0xc00a, 0xc014, 0x0039, 0xc009, 0xc013, 0x0033, 0x009d, 0x009c, 0x003d, 0x003c, 0x0035, 0x002f, 0x00ff,
@@ -50,7 +50,7 @@ enum Expect {
     Data,
 }
 
-/// Both directions of one connection.
+/// Encodes and decodes one connection.
 pub(super) struct ObfsTlsCodec {
     host: Vec<u8>,
     now: u32,
@@ -58,12 +58,12 @@ pub(super) struct ObfsTlsCodec {
     id: [u8; 32],
     greeted: bool,
     expect: Expect,
-    /// Payload of the current record that is still to come.
+    /// How many bytes of payload of the current record are still to come.
     left: usize,
 }
 
 impl ObfsTlsCodec {
-    /// A session that pretends to visit `host`; `now` in Unix seconds.
+    /// A connection that seems to go to `host`; `now` in Unix seconds.
     pub(super) fn new(host: &str, now: u32, random: [u8; 28], id: [u8; 32]) -> Self {
         let host = host.bytes().take(MAX_HOST).collect();
         Self { host, now, random, id, greeted: false, expect: Expect::ServerHello, left: 0 }
@@ -133,7 +133,7 @@ impl Codec for ObfsTlsCodec {
         Ok(piece.len())
     }
 
-    /// There is no mark.
+    /// The disguise has no sign of an end.
     fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
         if !self.greeted {
             self.seal(&[], wire)?;
@@ -176,7 +176,7 @@ fn extension(wire: &mut Vec<u8>, kind: u16, body: &[u8]) {
     wire.extend_from_slice(body);
 }
 
-/// Lengths here are far below 64 KiB.
+/// Appends a length. All lengths here are far below 64 KiB.
 fn put_u16(wire: &mut Vec<u8>, value: usize) {
     wire.extend_from_slice(&u16::try_from(value).unwrap_or(u16::MAX).to_be_bytes());
 }

@@ -1,4 +1,4 @@
-//! The keys of VLESS encryption: an AEAD that counts its nonces, and the stream that makes bytes look random.
+//! The ciphers of VLESS encryption: an AEAD that counts its nonces, and a key stream that makes bytes look random.
 
 use aes::Aes256;
 use aws_lc_rs::aead::AES_256_GCM;
@@ -18,15 +18,15 @@ use crate::{
     },
 };
 
-/// The nonce of the one message that is outside the count.
+/// The nonce of the one message that is not counted: the server's key shares.
 pub(super) const LAST_NONCE: NonceBytes = [0xff; 12];
 
 /// A record's header: type, version and length.
 pub(super) const HEADER: usize = 5;
-/// How the header of every record begins: TLS 1.3's data.
+/// How the header of every record begins: as a TLS 1.3 record with application data.
 pub(super) const DATA: [u8; 3] = [23, 3, 3];
 
-/// AES-256-GCM; a server finds out which of its two AEADs we use.
+/// AES-256-GCM with nonces that count up. The server finds out by itself which of its two AEADs a client uses.
 pub(super) struct Counted {
     key: AeadKey,
     count: u128,
@@ -48,7 +48,7 @@ impl Counted {
         nonce
     }
 
-    /// Seals `wire[from..]` in place.
+    /// Encrypts `wire[from..]` in place.
     ///
     /// # Errors
     /// None: messages are short.
@@ -57,24 +57,24 @@ impl Counted {
         self.key.seal(nonce, aad, wire, from)
     }
 
-    /// Opens text and tag in place.
+    /// Decrypts text and tag in place.
     pub(super) fn open<'a>(&mut self, aad: &[u8], sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let nonce = self.nonce();
         self.key.open(nonce, aad, sealed)
     }
 
-    /// Opens a chunk, into `out` where there is room for its text.
+    /// Decrypts a chunk: into `out` when there is room for its text, else in place.
     pub(super) fn open_chunk(&mut self, aad: &[u8], sealed: &mut [u8], out: &mut ReadBuf<'_>) -> Option<Opened> {
         let nonce = self.nonce();
         self.key.open_chunk(nonce, aad, sealed, out)
     }
 
-    /// Opens the message outside the count.
+    /// Decrypts the message that is not counted.
     pub(super) fn open_last<'a>(&self, sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         self.key.open(LAST_NONCE, &[], sealed)
     }
 
-    /// Seals the message outside the count.
+    /// Encrypts the message that is not counted.
     #[cfg(test)]
     pub(super) fn seal_last(&self, wire: &mut Vec<u8>, from: usize) -> Result<(), Cause> {
         self.key.seal(LAST_NONCE, &[], wire, from)
@@ -85,23 +85,24 @@ impl Counted {
 pub(super) struct Mask(Ctr128BE<Aes256>);
 
 impl Mask {
-    /// The mask of a key.
+    /// The mask that belongs to a key.
     pub(super) fn new(material: &[u8], iv: &[u8; 16]) -> Self {
         Self(Ctr128BE::new(&kdf::derive(b"VLESS", material).into(), iv.into()))
     }
 
-    /// Puts it on, or takes it off.
+    /// Masks or unmasks the bytes that follow those of the last call; both are the same operation.
     pub(super) fn apply(&mut self, bytes: &mut [u8]) {
         self.0.apply_keystream(bytes);
     }
 }
 
-/// The mask of record headers in one direction, wherever the bytes are cut; what is in the records passes as it is.
+/// Masks or unmasks the record headers of one direction, whatever pieces its bytes come in. The bodies of records pass
+/// unchanged.
 pub(super) struct Headers {
     mask: Mask,
     header: [u8; HEADER],
     filled: usize,
-    /// What passes before the next header.
+    /// How many bytes pass unchanged before the next header.
     skip: usize,
 }
 
@@ -111,12 +112,12 @@ impl Headers {
         Self { mask, header: [0; HEADER], filled: 0, skip }
     }
 
-    /// Puts the mask on bytes that go out.
+    /// Masks the headers in bytes that are sent.
     pub(super) fn hide(&mut self, bytes: &mut [u8]) {
         self.pass(bytes, true);
     }
 
-    /// Takes it off bytes that come in.
+    /// Unmasks the headers in bytes that were received.
     pub(super) fn show(&mut self, bytes: &mut [u8]) {
         self.pass(bytes, false);
     }
@@ -140,7 +141,7 @@ impl Headers {
         }
     }
 
-    /// Takes bytes of a header as they are without the mask.
+    /// Adds unmasked bytes to the header, and reads the length of the body when the header is complete.
     fn collect(&mut self, bytes: &[u8]) {
         let room = self.header.get_mut(self.filled..).unwrap_or_default();
         room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
@@ -148,7 +149,7 @@ impl Headers {
         if self.filled == HEADER {
             self.filled = 0;
             let [kind, major, minor, high, low] = self.header;
-            // What is no record of data has no body: the next five bytes are masked too.
+            // A header of another kind has no body: the next five bytes are masked, too.
             if [kind, major, minor] == DATA {
                 self.skip = usize::from(u16::from_be_bytes([high, low]));
             }

@@ -26,24 +26,24 @@ use crate::{Cause, io::aead::TAG};
 
 /// The length of ML-KEM-768's ciphertext, in bytes.
 const CIPHERTEXT: usize = 1088;
-/// A sealed length.
+/// The size of an encrypted length, in bytes.
 const LENGTH: usize = 2 + TAG;
-/// A sealed ticket.
+/// The size of an encrypted ticket, in bytes.
 const TICKET: usize = 16 + TAG;
-/// The server's answer up to its padding, in bytes.
+/// The size of the server's answer up to its padding, in bytes.
 pub(super) const ANSWER: usize = CIPHERTEXT + 32 + TAG + TICKET + LENGTH;
 
-/// Random or derived bytes could not be had.
+/// The failure when the library gives no random or derived bytes.
 const NO_KEYS: Cause = Cause::Unsupported("a key for VLESS encryption");
 
-/// The keys of one connection and what stands in front of its records.
+/// The shared secret of one connection, its IV, and the cipher of our records.
 pub(super) struct Keys {
     pub(super) united: Zeroizing<Vec<u8>>,
     pub(super) iv: [u8; 16],
     pub(super) seal: Counted,
 }
 
-/// What a server gave us for the next connections.
+/// A ticket of a server, with which the next connections save the handshake.
 #[derive(Clone, Default)]
 pub(super) struct Ticket {
     pub(super) secret: Zeroizing<Box<[u8]>>,
@@ -57,7 +57,7 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// Shares for every key of the server in a row; returns the last one's secret.
+/// Appends a key share for every key of the server, one after the other, and returns the secret of the last one.
 fn relays(settings: &Settings, iv: &[u8; 16], wire: &mut Vec<u8>) -> Result<Zeroizing<Vec<u8>>, Cause> {
     let (mut secret, mut last) = (Zeroizing::new(Vec::new()), None::<Mask>);
     for (index, key) in settings.keys.iter().enumerate() {
@@ -81,7 +81,7 @@ fn relays(settings: &Settings, iv: &[u8; 16], wire: &mut Vec<u8>) -> Result<Zero
     Ok(secret)
 }
 
-/// Appends a share for one key and returns the secret.
+/// Appends a key share for one key, and returns the secret.
 fn share(key: &PublicKey, wire: &mut Vec<u8>) -> Result<Vec<u8>, Cause> {
     match key {
         PublicKey::X25519(key) => {
@@ -108,9 +108,9 @@ fn put_length(aead: &mut Counted, length: usize, wire: &mut Vec<u8>) -> Result<(
     aead.seal(&[], wire, from)
 }
 
-/// A hello that waits for its answer.
+/// A hello of ours that has not been answered yet.
 pub(super) struct Hello {
-    /// The whole of it.
+    /// The whole hello.
     pub(super) wire: Vec<u8>,
     /// Where the padding begins.
     pub(super) padding_from: usize,
@@ -126,7 +126,7 @@ impl Hello {
     /// Makes keys and a hello with `padding` bytes at its end (at least 35).
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] when a key of the settings is none.
+    /// [`Cause::Unsupported`] when a key of the settings is not valid.
     pub(super) fn new(settings: &Settings, padding: usize, random: &mut impl Rng) -> Result<Self, Cause> {
         let (mut wire, iv) = begin(random);
         let relay_secret = relays(settings, &iv, &mut wire)?;
@@ -149,16 +149,16 @@ impl Hello {
         Ok(Self { wire, padding_from, iv, relay_secret, relay, kem, x25519, public })
     }
 
-    /// Reads the answer; returns the keys, how we open records, the ticket and the length of the padding that follows.
+    /// Decrypts the answer. Returns the keys, the cipher of the server's records, the ticket, and the length of the padding that follows.
     ///
     /// # Errors
-    /// [`Cause::Authentication`] when it does not open.
+    /// [`Cause::Authentication`] when it cannot be decrypted.
     pub(super) fn answer(self, answer: &mut [u8; ANSWER]) -> Result<(Keys, Counted, Ticket, usize), Cause> {
         let (share, rest) = answer.split_at_mut(CIPHERTEXT + 32 + TAG);
         let share = self.relay.open_last(share).ok_or(Cause::Authentication)?;
         let (ciphertext, theirs) = share.split_at_checked(CIPHERTEXT).ok_or(Cause::Authentication)?;
         let secret = self.kem.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| Cause::Authentication)?;
-        // All of its room at once: a buffer that grows leaves a copy behind.
+        // The buffer is allocated in its full size, since a buffer that grows leaves a copy of the secret behind.
         let mut united = Zeroizing::new(Vec::with_capacity(64 + self.relay_secret.len()));
         united.extend_from_slice(secret.as_ref());
         united.extend_from_slice(&agreed(&self.x25519, theirs)?);
@@ -178,21 +178,21 @@ impl Hello {
 }
 
 impl Ticket {
-    /// A ticket that no server gave.
+    /// A ticket for tests, which no server has issued.
     #[cfg(test)]
     pub(super) fn for_tests(ticket: [u8; 16]) -> Self {
         Self { secret: Zeroizing::new([0; 64].into()), ticket, seconds: 100 }
     }
 
-    /// The ticket itself; the mask of the answer's records is made from it.
+    /// The bytes of the ticket. The mask of the answer's records is derived from them.
     pub(super) const fn bytes(&self) -> &[u8; 16] {
         &self.ticket
     }
 
-    /// The bytes in front of the first record, and the keys, for a connection that uses the ticket.
+    /// For a connection that uses the ticket: the bytes in front of its first record, and its keys.
     ///
     /// # Errors
-    /// [`Cause::Unsupported`] when a key of the settings is none.
+    /// [`Cause::Unsupported`] when a key of the settings is not valid.
     pub(super) fn resume(&self, settings: &Settings, random: &mut impl Rng) -> Result<(Vec<u8>, Keys), Cause> {
         let (mut wire, iv) = begin(random);
         let relay_secret = relays(settings, &iv, &mut wire)?;

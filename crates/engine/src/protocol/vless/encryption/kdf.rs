@@ -1,5 +1,5 @@
-//! BLAKE3's key derivation with a context of any bytes. The `blake3` crate takes only texts, as the specification
-//! recommends; VLESS encryption uses keys and nonces.
+//! The key derivation of BLAKE3 with a context of any bytes. The `blake3` crate takes only text as a context, as the
+//! specification recommends; VLESS encryption uses keys and nonces.
 
 use blake3::{Hasher, hazmat::HasherExt};
 
@@ -16,7 +16,7 @@ const CONTEXT: u32 = 1 << 5;
 const IV: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// How the words of a block change places after each round.
+/// The permutation of the words of a block after each round.
 const ORDER: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
 
 /// Derives a key from `material` for `context`.
@@ -33,7 +33,8 @@ fn bytes_of(words: &[u32; 8]) -> [u8; 32] {
     bytes
 }
 
-/// The chaining value of a part of the context that begins at chunk `number`. As deep as the logarithm of its length.
+/// The chaining value of a part of the context that begins at chunk `number`. The depth of the recursion is the logarithm of
+/// the part's length.
 fn tree(input: &[u8], number: u64, root: u32) -> [u32; 8] {
     if input.len() <= CHUNK {
         return chunk(input, number, root);

@@ -1,6 +1,6 @@
-//! The connection beneath encryption that looks random: the headers of records are masked, their bodies are random already.
+//! The connection beneath encryption with the look `random`: record headers are masked. Their bodies look random already.
 //!
-//! It stays when Vision leaves encryption: the records of the inner TLS have headers of the same form.
+//! The mask stays when Vision leaves encryption, because the records of the inner TLS have headers of the same form.
 
 use std::{
     io,
@@ -20,9 +20,9 @@ use crate::{BoxStream, Stream, io::write_buffer::WriteBuffer};
 /// The most bytes that are masked at once.
 const AT_ONCE: usize = 128 * 1024;
 
-/// How the server's direction is read.
+/// How far the server's direction has come.
 enum Incoming {
-    /// Its random bytes come first, this many of them came; the mask is made from them and these secrets.
+    /// The server's random bytes come first, and so many of them have come. The mask is derived from them and these secrets.
     Random {
         united: Zeroizing<Vec<u8>>,
         random: [u8; 16],
@@ -40,13 +40,13 @@ pub(super) struct Masked {
 }
 
 impl Masked {
-    /// After a handshake, of which `padding` is still to come.
+    /// A connection after a handshake, of which so many bytes of padding are still to come.
     pub(super) fn fresh(io: BoxStream, keys: &Keys, ticket: &Ticket, padding: usize) -> Self {
         let down = Headers::new(Mask::new(&keys.united, ticket.bytes()), padding);
         Self::new(io, keys, 0, Incoming::Known(Box::new(down)))
     }
 
-    /// With a ticket: `front` bytes go out before everything else.
+    /// A connection with a ticket, on which `front` bytes are sent before everything else.
     pub(super) fn resumed(io: BoxStream, keys: &Keys, front: usize) -> Self {
         Self::new(io, keys, front, Incoming::Random { united: keys.united.clone(), random: [0; 16], filled: 0 })
     }
@@ -63,7 +63,7 @@ impl Masked {
 
 #[cfg(test)]
 impl Masked {
-    /// With the masks of what goes out and of what comes in.
+    /// A connection with the masks of both directions.
     pub(super) fn with(io: BoxStream, out: Mask, incoming: Mask) -> Self {
         let [up, down] = [out, incoming].map(|mask| Headers::new(mask, 0));
         Self { io, up, down: Incoming::Known(Box::new(down)), write_buffer: WriteBuffer::default() }
@@ -109,7 +109,7 @@ impl AsyncWrite for Masked {
         let wire = this.write_buffer.buffer();
         wire.extend_from_slice(piece);
         this.up.hide(wire);
-        // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+        // The bytes are queued now. A connection that is not ready takes them at the next call or flush.
         let _ = this.write_buffer.poll_drain(&mut this.io, cx)?;
         Poll::Ready(Ok(piece.len()))
     }

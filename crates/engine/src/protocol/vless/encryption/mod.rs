@@ -1,5 +1,5 @@
 //! VLESS encryption (`mlkem768x25519plus`), client side: a post-quantum handshake beneath VLESS, with tickets that save
-//! its round trip.
+//! the round trip of the handshake.
 
 mod cipher;
 mod hello;
@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, io::codec_stream::CodecStream};
 
-/// Reads settings and records, and takes the mask off headers in pieces of this size. Gives what that leaves.
+/// Decodes settings and records, and unmasks headers in pieces of this size. Returns the unmasked bytes.
 #[cfg(feature = "fuzzing")]
 pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
     use self::cipher::{Headers, Mask};
@@ -47,7 +47,7 @@ pub(super) fn decode(data: &[u8], piece: usize) -> Vec<u8> {
     shown
 }
 
-/// The ticket of a node, while it is good.
+/// The ticket of a node, as long as it is valid.
 #[derive(Debug, Default)]
 struct Tickets(Mutex<Option<(Ticket, Instant)>>);
 
@@ -62,13 +62,13 @@ impl Tickets {
         *self.0.lock() = Some((ticket, end));
     }
 
-    /// Drops a ticket that the server does not know; a newer one stays.
+    /// Drops a ticket that the server does not know. A newer ticket stays.
     fn forget(&self, forgotten: &Ticket) {
         self.0.lock().take_if(|(ticket, _)| ticket.bytes() == forgotten.bytes());
     }
 }
 
-/// One node's encryption.
+/// The encryption of one node.
 #[derive(Debug)]
 pub(super) struct Encryption {
     settings: Settings,
@@ -79,12 +79,12 @@ impl Encryption {
     /// Reads the text of a link.
     ///
     /// # Errors
-    /// [`BuildError`] when it is not this encryption, or broken.
+    /// [`BuildError`] when the text is malformed or names another encryption.
     pub(super) fn new(text: &str) -> Result<Self, BuildError> {
         Ok(Self { settings: Settings::read(text)?, tickets: Arc::default() })
     }
 
-    /// Puts it around a stream: at once with a ticket, after a handshake without.
+    /// Encrypts a stream: at once with a ticket, or after a handshake.
     ///
     /// # Errors
     /// [`DialError`] at the handshake.

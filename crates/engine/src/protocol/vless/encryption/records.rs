@@ -18,38 +18,38 @@ use crate::{
     },
 };
 
-/// The most payload that we put in one record.
+/// The most payload that we put into one record, in bytes.
 const MAX_PAYLOAD: usize = 8 * 1024;
-/// The longest record: TLS allows no more (RFC 8446 §5.2).
+/// The longest record that TLS allows, in bytes (RFC 8446 §5.2).
 const MAX_RECORD: usize = 16_640;
 
 const CHANGED: Cause = Cause::Protocol("a record of VLESS encryption does not open");
 
 /// What comes next from the server.
 enum Next {
-    /// Its random bytes; the keys depend on them.
+    /// Its random bytes, from which the keys are derived.
     Random,
     /// The rest of its handshake.
     Padding(usize),
     Header,
-    /// The payload behind this header.
+    /// The body of the record with this header.
     Payload([u8; HEADER], usize),
 }
 
-/// Both directions of one connection.
+/// Encrypts and decrypts one connection.
 pub(in super::super) struct Records {
-    /// What goes out in front of the first record.
+    /// The bytes that are sent in front of the first record.
     front: Vec<u8>,
     united: Zeroizing<Vec<u8>>,
     seal: Counted,
     open: Option<Counted>,
     next: Next,
-    /// Whose ticket it was, until the server has shown that it knows it.
+    /// The ticket that was used, until the server has shown that it knows it.
     resumed: Option<(Arc<Tickets>, Ticket)>,
 }
 
 impl Records {
-    /// After a handshake; `padding` is what is left of it.
+    /// A connection after a handshake, of which so many bytes of padding are still to come.
     pub(super) fn fresh(keys: Keys, open: Counted, padding: usize) -> Self {
         Self {
             front: Vec::new(),
@@ -61,7 +61,7 @@ impl Records {
         }
     }
 
-    /// With a ticket; `front` goes out before everything else.
+    /// A connection with a ticket; `front` is sent before everything else.
     pub(super) fn resumed(front: Vec<u8>, keys: Keys, ticket: (Arc<Tickets>, Ticket)) -> Self {
         Self { front, open: None, united: keys.united, seal: keys.seal, next: Next::Random, resumed: Some(ticket) }
     }
@@ -87,7 +87,7 @@ impl Records {
         Ok(Opened::Used(random.len()))
     }
 
-    /// What opens records now.
+    /// The cipher of the server's records.
     fn opener(&mut self) -> Result<&mut Counted, Cause> {
         self.open.as_mut().ok_or(CHANGED)
     }
@@ -97,7 +97,7 @@ impl Codec for Records {
     fn seal(&mut self, payload: &[u8], wire: &mut Vec<u8>) -> Result<usize, Cause> {
         wire.append(&mut self.front);
         let piece = payload.get(..payload.len().min(MAX_PAYLOAD)).unwrap_or_default();
-        // A record without payload is not allowed.
+        // The protocol does not allow a record without payload.
         if piece.is_empty() {
             return Ok(0);
         }
@@ -111,7 +111,7 @@ impl Codec for Records {
         Ok(piece.len())
     }
 
-    /// There is no mark.
+    /// The protocol has no sign of an end.
     fn finish(&mut self, wire: &mut Vec<u8>) -> Result<(), Cause> {
         wire.append(&mut self.front);
         Ok(())

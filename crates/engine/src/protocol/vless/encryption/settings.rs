@@ -1,4 +1,4 @@
-//! VLESS encryption as links have it: `mlkem768x25519plus.native|xorpub|random.1rtt|0rtt[.padding…].key[.key…]`.
+//! The settings of VLESS encryption, as links write them: `mlkem768x25519plus.native|xorpub|random.1rtt|0rtt[.padding…].key[.key…]`.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rand::{Rng, RngExt};
@@ -9,12 +9,12 @@ use crate::BuildError;
 pub(super) const KEM_KEY: usize = 1184;
 /// The longest padding that a hello can have, in bytes.
 const MAX_PADDING: u32 = 18 + 65535;
-/// The shortest first piece: a sealed length and one sealed byte.
+/// The shortest first piece of padding, in bytes: an encrypted length and one encrypted byte.
 const LEAST_PADDING: u32 = 35;
-/// The most keys in a row; nobody publishes more than two.
+/// The most keys in one link. Nobody publishes more than two.
 const MOST_KEYS: usize = 8;
 
-/// What is hidden of the fact that this is VLESS encryption.
+/// How much of VLESS encryption is made to look random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Looks {
     /// Nothing.
@@ -42,7 +42,7 @@ impl PublicKey {
     }
 }
 
-/// A chance in percent, and a range that the value is taken from.
+/// A chance in percent, and the range of a random value.
 type Chance = [u32; 3];
 
 /// The pieces of the hello's padding and the pauses between them, in milliseconds.
@@ -56,7 +56,7 @@ pub(super) struct Padding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) looks: Looks,
-    /// Whether a server's ticket is used again.
+    /// Whether tickets of the server are used.
     pub(super) resumes: bool,
     pub(super) padding: Padding,
     pub(super) keys: Vec<PublicKey>,
@@ -68,7 +68,7 @@ impl Settings {
     /// Reads the text of a link.
     ///
     /// # Errors
-    /// [`BuildError::Unsupported`] for another kind of encryption, [`BuildError::Invalid`] for a broken one.
+    /// [`BuildError::Unsupported`] for another kind of encryption, [`BuildError::Invalid`] for malformed settings.
     pub(super) fn read(text: &str) -> Result<Self, BuildError> {
         let mut parts = text.split('.');
         if parts.next() != Some("mlkem768x25519plus") {
@@ -85,7 +85,7 @@ impl Settings {
             Some("0rtt") => true,
             _ => return Err(INVALID),
         };
-        // Keys are long, padding is short.
+        // Keys are told from padding by their length: they are longer.
         let (padding, keys): (Vec<&str>, Vec<&str>) = parts.partition(|part| part.len() < 20);
         let keys: Option<Vec<_>> = keys.into_iter().map(key).collect();
         let keys = keys.filter(|keys| (1..=MOST_KEYS).contains(&keys.len())).ok_or(INVALID)?;
@@ -118,7 +118,7 @@ impl Padding {
         fits.then_some(Self { pieces, pauses })
     }
 
-    /// Lengths of the pieces, and milliseconds of the pauses after them.
+    /// Random lengths of the pieces in bytes, and random pauses after them in milliseconds.
     pub(super) fn draw(&self, random: &mut impl Rng) -> (Vec<usize>, Vec<u64>) {
         let mut value = |[chance, from, to]: &Chance| {
             let happens = *chance >= random.random_range(0..100);

@@ -1,4 +1,4 @@
-//! Datagrams under the flow that keeps QUIC out, so that clients use TCP, which Vision is made for.
+//! Datagrams with the flow that blocks QUIC, so that browsers use TCP, for which Vision is made.
 
 use std::{
     io,
@@ -9,13 +9,13 @@ use hezar_core::Target;
 
 use crate::{Cause, Datagram};
 
-/// Refuses datagrams to port 443.
+/// An association that refuses datagrams to port 443.
 pub(in super::super) struct No443<D>(pub(in super::super) D);
 
 impl<D: Datagram> Datagram for No443<D> {
     fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
         if target.port() == 443 {
-            // Of this datagram alone: the association goes on.
+            // Only this datagram fails; the association goes on.
             let refused = Cause::Unsupported("UDP to port 443 over this flow");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, refused)));
         }

@@ -1,4 +1,5 @@
-//! A stream beneath a test server's TLS that gives out one record at a time: rustls never holds bytes that come after TLS.
+//! For tests: a stream beneath the TLS of a server that passes on one record at a time, so that rustls never reads bytes that
+//! come after the end of TLS.
 
 use std::{
     io,
@@ -18,26 +19,26 @@ const CHUNK: usize = 4 * 1024;
 /// The header of a TLS record.
 const HEADER: usize = 5;
 
-/// The gate over a stream.
+/// A stream with the gate.
 pub(super) type RecordGate<S> = ReadThrough<Gate, S>;
 
-/// The gate.
+/// Splits what is read into records.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     buffer: BytesMut,
-    /// What is left of the record that is being given out.
+    /// How many bytes are left of the record that is being passed on.
     left: usize,
 }
 
 impl<S> RecordGate<S> {
-    /// Puts the gate over `inner`.
+    /// A gate over `inner`.
     pub(super) fn new(inner: S) -> Self {
         Self { reader: Gate::default(), inner }
     }
 }
 
 impl<S: AsyncRead + Unpin> RecordGate<S> {
-    /// Reads past the gate: what comes from here on is not TLS.
+    /// Reads what comes after the end of TLS.
     pub(super) fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { reader: gate, inner } = self;
         if gate.buffer.is_empty() {
@@ -56,7 +57,7 @@ impl Gate {
         length
     }
 
-    /// Reads more into the buffer. Returns how much came; 0 at the end.
+    /// Reads more into the buffer. Returns the number of bytes; 0 at the end.
     fn poll_fill<S: AsyncRead + Unpin>(&mut self, inner: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.reserve(CHUNK);
         poll_read_buf(Pin::new(inner), cx, &mut self.buffer)
@@ -77,7 +78,7 @@ impl Reader for Gate {
             if let [_, _, _, high, low, ..] = *self.buffer {
                 self.left = HEADER + usize::from(u16::from_be_bytes([high, low]));
             } else if ready!(self.poll_fill(inner, cx))? == 0 {
-                // The end, in the middle of a header or not: rustls sees it as it is.
+                // This is the end, perhaps in the middle of a header; it is passed on to rustls as it is.
                 self.give(HEADER, buf);
                 return Poll::Ready(Ok(()));
             }

@@ -1,4 +1,4 @@
-//! What a Vision stream runs on: a layer over a connection, and in the end the connection alone.
+//! What a Vision stream reads and writes: a layer over a connection, and after the layer was left the connection alone.
 
 use std::{
     io,
@@ -17,13 +17,13 @@ use crate::{
     io::{prefixed::Prefixed, write_buffer::WriteBuffer},
 };
 
-/// The two layers, as long as there are two.
+/// The layer and the connection beneath it.
 pub(super) enum Layers {
     /// The layer over the connection.
     Both(Box<dyn Layer>),
-    /// The connection, behind what was read from it before the layer was gone.
+    /// The connection alone, with the bytes that the layer had read and not used in front.
     Bare(Prefixed<BoxStream>),
-    /// Between the two for the length of a call.
+    /// The state in the middle of [`Layers::leave`].
     Moving(Empty),
 }
 
@@ -32,7 +32,7 @@ fn gone<T>() -> Poll<io::Result<T>> {
 }
 
 impl Layers {
-    /// Throws the layer away: both directions have left it.
+    /// Drops the layer after both directions have left it.
     pub(super) fn leave(&mut self) {
         *self = match std::mem::replace(self, Self::Moving(tokio::io::empty())) {
             Self::Both(layer) => {
@@ -43,7 +43,7 @@ impl Layers {
         };
     }
 
-    /// The socket, when it is all that is left and nothing that came with the layer waits.
+    /// The socket, when it is all that is left and no bytes that the layer had read are waiting.
     pub(super) fn socket(&self) -> Option<&TcpStream> {
         match self {
             Self::Bare(io) => io.socket(),
@@ -51,20 +51,20 @@ impl Layers {
         }
     }
 
-    /// What the layer has for us, of one record at most; empty at the end.
+    /// The bytes that the layer has decrypted, of one record at most; empty at the end.
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let Self::Both(layer) = self else { return gone() };
         layer.poll_chunk(cx)
     }
 
-    /// Takes bytes off the chunk.
+    /// Removes bytes from the front of the chunk.
     pub(super) fn consume(&mut self, length: usize) {
         if let Self::Both(layer) = self {
             layer.consume(length);
         }
     }
 
-    /// Reads outside the layer.
+    /// Reads from the connection beneath the layer.
     pub(super) fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Bare(io) => Pin::new(io).poll_read(cx, buf),
@@ -73,7 +73,7 @@ impl Layers {
         }
     }
 
-    /// Writes through the layer what the write_buffer has.
+    /// Writes the contents of the write buffer through the layer.
     pub(super) fn poll_drain(&mut self, write_buffer: &mut WriteBuffer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Both(layer) => write_buffer.poll_drain(&mut layer.inside(), cx),
@@ -81,7 +81,7 @@ impl Layers {
         }
     }
 
-    /// The writer through the layer.
+    /// The writer that goes through the layer.
     pub(super) fn inside(&mut self) -> Writer<'_> {
         match self {
             Self::Both(layer) => layer.inside(),
@@ -89,7 +89,7 @@ impl Layers {
         }
     }
 
-    /// The writer outside it.
+    /// The writer to the connection beneath the layer.
     pub(super) fn outside(&mut self) -> Writer<'_> {
         match self {
             Self::Both(layer) => layer.outside(),
@@ -98,7 +98,7 @@ impl Layers {
         }
     }
 
-    /// Whether the writer outside the layer takes several buffers at once.
+    /// Whether the connection beneath the layer takes several buffers at once.
     pub(super) fn outside_is_vectored(&self) -> bool {
         match self {
             Self::Bare(io) => io.is_write_vectored(),

@@ -1,5 +1,5 @@
-//! What Vision can leave, each direction on its own: TLS for the socket beneath it, or VLESS encryption for whatever it is
-//! put around. Where encryption lies on TLS, only encryption is left.
+//! A layer that Vision can leave, each direction at its own time: TLS over a socket, or VLESS encryption over any connection.
+//! Where encryption runs over TLS, only encryption is left.
 
 use std::{
     io,
@@ -15,27 +15,27 @@ use crate::{
     io::codec_stream::{Codec, CodecStream},
 };
 
-/// Where bytes go.
+/// A writer, borrowed from a layer.
 pub(in super::super) type Writer<'a> = Pin<&'a mut (dyn AsyncWrite + Send + Unpin + 'a)>;
 
-/// The layer. Its records are read one by one, so that nothing behind the last one is taken for its own.
+/// The layer. Its records are read one by one, so that bytes behind the last record are not read as a record.
 pub(in super::super) trait Layer: Send + Sync {
-    /// What one record has for us at most; empty at the end, with or without a sign of it.
+    /// Decrypted bytes of one record at most; empty at the end, whether the layer has a sign of its end or not.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>>;
 
-    /// Takes bytes off the chunk.
+    /// Removes bytes from the front of the chunk.
     fn consume(&mut self, length: usize);
 
-    /// Reads beneath the layer.
+    /// Reads from the connection beneath the layer.
     fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
-    /// The writer through the layer.
+    /// The writer that goes through the layer.
     fn inside(&mut self) -> Writer<'_>;
 
-    /// The writer beneath it.
+    /// The writer to the connection beneath the layer.
     fn outside(&mut self) -> Writer<'_>;
 
-    /// What is beneath, and what was read from it and not given out.
+    /// Takes the layer apart: the connection beneath it, and the bytes that were read from the connection and not used.
     fn leave(self: Box<Self>) -> (BoxStream, Bytes);
 }
 

@@ -1,9 +1,9 @@
-//! XTLS Vision: a VLESS stream whose inner TLS 1.3 travels bare once its handshake is over.
+//! XTLS Vision: a VLESS stream that does not encrypt inner TLS 1.3 a second time once the inner handshake is over.
 //!
-//! The first pieces of each direction are padded ([`wire`]), so that an inner TLS handshake does not show by its
-//! lengths. When the inner traffic turns out to be TLS 1.3 ([`traffic`]), a direction says so in its last block and leaves
-//! our TLS: what follows is the socket's, in each direction on its own. In the same way a direction leaves VLESS encryption
-//! ([`layer`]).
+//! The first pieces of each direction are padded ([`wire`]), so that an inner TLS handshake is not recognised by its lengths.
+//! When the inner traffic turns out to be TLS 1.3 ([`traffic`]), a direction says so in its last block and leaves our TLS:
+//! what follows goes to the socket as it is. Each direction does this at its own time. A direction leaves VLESS encryption
+//! in the same way ([`layer`]).
 
 mod datagram;
 #[cfg(test)]

@@ -53,7 +53,8 @@ pub(in super::super) struct VisionStream {
     first: FirstWrite,
     write_buffer: WriteBuffer,
     write_phase: WritePhase,
-    /// Whether our side has ended: the layer itself would still take bytes, and the server would read them.
+    /// Whether our side has ended. It is checked here, because the layer itself would still take bytes, and the server would
+    /// read them.
     ended: bool,
     decoder: ResponseDecoder,
     traffic: Traffic,
@@ -94,7 +95,7 @@ impl VisionStream {
         let mut random = rand::rng();
         let mut request = std::mem::take(&mut self.request);
         let mut id = (!request.is_empty()).then_some(&self.id);
-        // A request without payload hides its length behind long padding too.
+        // A request without payload gets long padding, too, to hide its length.
         let long = payload.is_empty() || self.traffic.is_tls() && verdict == Verdict::Pad;
         let wire = self.write_buffer.buffer();
         wire.append(&mut request);
@@ -135,12 +136,12 @@ impl VisionStream {
         }
     }
 
-    /// The writer that our direction uses now. Blocks must be out.
+    /// The writer that our direction uses now. All blocks must have been written before.
     fn writer(&mut self) -> Writer<'_> {
         if self.write_phase == WritePhase::Raw { self.layers.outside() } else { self.layers.inside() }
     }
 
-    /// The reading half's share of the work on the request.
+    /// Sends the request, or helps to send it, when the stream is read before it is written.
     fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
@@ -150,7 +151,7 @@ impl VisionStream {
             ReaderTask::Drive => {}
         }
         if self.poll_blocks(cx)?.is_ready() {
-            // Whether the flush is over is seen at the next call; pending, it wakes this task.
+            // The next call sees whether the flush has ended. While it is pending, it wakes this task.
             let _ = self.writer().poll_flush(cx)?;
         }
         Ok(())
@@ -174,7 +175,7 @@ impl VisionStream {
             let given = buf.filled().len() > before;
             let chunk = match self.layers.poll_chunk(cx) {
                 Poll::Ready(Ok(chunk)) if !chunk.is_empty() => chunk,
-                // What is there goes first; the end or the failure is met again.
+                // Payload that has been read is returned first. The next call meets the end or the failure again.
                 _ if given => return Poll::Ready(Ok(())),
                 other => {
                     ready!(other)?;
@@ -238,7 +239,7 @@ impl AsyncWrite for VisionStream {
             return Poll::Ready(Ok(0));
         }
         let taken = this.pack(buf);
-        // The bytes are ours now: a connection that is not ready takes them at the next call or flush.
+        // The payload is queued now. A connection that is not ready takes it at the next call or flush.
         let _ = this.poll_blocks(cx)?;
         Poll::Ready(Ok(taken))
     }
@@ -265,7 +266,7 @@ impl AsyncWrite for VisionStream {
         this.writer().poll_flush(cx)
     }
 
-    /// A direction that has left our TLS ends without `close_notify`: nobody would read it.
+    /// A direction that has left our TLS ends without `close_notify`, which nobody would read.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.writer_acts() {

@@ -1,15 +1,15 @@
-//! What travels inside: TLS 1.3 is left as it is after its handshake, everything else stays inside our TLS.
+//! Watches the traffic inside a stream, to decide how long it is padded and whether it may leave our TLS, as TLS 1.3 does.
 
-/// The most of an opening that is looked at: a ServerHello with the largest key share in use has less than half.
+/// The most bytes of an opening that are examined. A ServerHello with the largest key share in use has less than half of them.
 const MOST_OPENING: usize = 4096;
 
 /// The header of a TLS record.
 const HEADER: usize = 5;
 
-/// The type of a TLS record with data, or with anything encrypted in TLS 1.3.
+/// The type of a TLS record with application data; in TLS 1.3, of every encrypted record.
 const DATA: u8 = 0x17;
 
-/// How many pieces of traffic that is not TLS are padded, both ways together.
+/// How many pieces of traffic that is not TLS are padded, both directions counted together.
 const PADDED_PIECES: u8 = 8;
 
 /// What is known about the inner traffic.
@@ -21,7 +21,7 @@ pub(super) struct Traffic {
     pieces: u8,
 }
 
-/// What the first bytes of a direction are.
+/// The first bytes of a direction, and what they are.
 #[derive(Debug, Default)]
 struct Opening {
     bytes: Vec<u8>,
@@ -35,23 +35,23 @@ enum Sort {
     NotTls,
     /// A ClientHello, or a ServerHello of TLS 1.2.
     Tls,
-    /// A ServerHello of TLS 1.3 whose cipher may be seen from outside.
+    /// A ServerHello of TLS 1.3 with a cipher suite that may leave our TLS.
     Tls13,
 }
 
-/// What a piece that is to be sent means for the padding.
+/// How a piece is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Go on.
+    /// It is padded, and so are the pieces after it.
     Pad,
-    /// Enough: the rest is bare, inside our TLS.
+    /// It is the last one that is padded. The rest is sent as it is, inside our TLS.
     Stop,
-    /// What comes after so many bytes of it may go outside our TLS.
+    /// The bytes behind so many bytes of it may be sent outside our TLS.
     Release(usize),
 }
 
 impl Traffic {
-    /// Nothing is known.
+    /// The state at the beginning, when nothing is known.
     pub(super) fn new() -> Self {
         Self { up: Opening::default(), down: Opening::default(), records: Records::default(), pieces: PADDED_PIECES }
     }
@@ -61,20 +61,20 @@ impl Traffic {
         [self.up.sort, self.down.sort].iter().any(|sort| matches!(sort, Sort::Tls | Sort::Tls13))
     }
 
-    /// A piece comes down.
+    /// Takes note of a piece that has come from the server.
     pub(super) fn see_down(&mut self, bytes: &[u8]) {
         self.pieces = self.pieces.saturating_sub(1);
         self.down.see(bytes, server_hello);
     }
 
-    /// A piece goes up.
+    /// Decides how a piece is sent to the server.
     pub(super) fn see_up(&mut self, bytes: &[u8]) -> Verdict {
         self.pieces = self.pieces.saturating_sub(1);
         self.up.see(bytes, client_hello);
         match (self.down.sort, self.records.follow(bytes)) {
             (Sort::Tls13, Some(end)) => Verdict::Release(end),
             (_, Some(_)) if self.is_tls() => Verdict::Stop,
-            // The receiver finishes one piece early.
+            // The other side stops one piece earlier.
             _ if self.pieces <= 1 && !self.met_server_hello() => Verdict::Stop,
             _ => Verdict::Pad,
         }
@@ -101,7 +101,7 @@ impl Opening {
     }
 }
 
-/// The handshake message of this type at the front of a stream: `Err` says what the stream is without.
+/// The handshake message of this type at the front of a stream. Without one, `Err` says what the stream is.
 fn message(stream: &[u8], kind: u8) -> Result<&[u8], Sort> {
     let known = [0x16, 3];
     let length = stream.len().min(2);
@@ -130,7 +130,7 @@ fn server_hello(stream: &[u8]) -> Sort {
         return Sort::Unknown;
     };
     let Some(extensions) = rest.get(..usize::from(u16::from_be_bytes([*a, *b]))) else { return Sort::Unknown };
-    // The CCM suite with short tags would show.
+    // The CCM suite with short tags would be recognised from outside.
     let hidden = (0x1301..=0x1304).contains(&u16::from_be_bytes([*high, *low]));
     if hidden && extension(extensions, 43) == Some(&[3, 4]) { Sort::Tls13 } else { Sort::Tls }
 }
@@ -151,13 +151,14 @@ fn extension(mut extensions: &[u8], number: u16) -> Option<&[u8]> {
 struct Records {
     header: [u8; HEADER],
     filled: usize,
-    /// What is left of the record's body.
+    /// How many bytes of the record's body are still to come.
     left: usize,
     lost: bool,
 }
 
 impl Records {
-    /// Takes a piece. Gives where in it the first record with data ends; what comes after that is followed no more.
+    /// Follows the records through a piece. Returns where in it the first record with application data ends, if it does; nothing
+    /// behind that is examined.
     fn follow(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() && !self.lost {
@@ -175,7 +176,7 @@ impl Records {
         None
     }
 
-    /// Takes bytes of a header. Gives how many.
+    /// Adds bytes to the header, and returns how many it took.
     fn begin(&mut self, bytes: &[u8]) -> usize {
         let room = self.header.get_mut(self.filled..).unwrap_or_default();
         let length = room.len().min(bytes.len());

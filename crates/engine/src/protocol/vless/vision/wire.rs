@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::Cause;
 
-/// The most content of one block: a receiver has 8 KiB for a block with an id.
+/// The most content of one block, in bytes. Receivers have room for 8 KiB of a block with a user id.
 pub(super) const MOST_CONTENT: usize = MOST_BLOCK - 16 - HEADER;
 
 const MOST_BLOCK: usize = 8192;
@@ -23,13 +23,13 @@ const HEADER: usize = 5;
 pub(super) enum Command {
     /// Another block.
     Continue,
-    /// Payload without blocks, still inside TLS.
+    /// Payload as it is, still inside TLS.
     End,
-    /// Payload without blocks, outside TLS.
+    /// Payload as it is, outside TLS.
     Direct,
 }
 
-/// Appends one block. `long`: short content gets as much padding as would hide a TLS handshake message.
+/// Appends one block. When `long` is true, short content gets as much padding as hides a TLS handshake message.
 pub(super) fn pad(
     wire: &mut Vec<u8>,
     id: Option<&Uuid>,
@@ -61,7 +61,7 @@ pub(super) fn pad(
     wire.resize(wire.len() + padding, 0);
 }
 
-/// Takes the blocks of one direction apart.
+/// Decodes the blocks of one direction.
 #[derive(Debug)]
 pub(super) struct BlockDecoder {
     id: Uuid,
@@ -70,13 +70,13 @@ pub(super) struct BlockDecoder {
 
 #[derive(Clone, Copy, Debug)]
 enum DecoderState {
-    /// The id comes, this much of it came.
+    /// The user id comes, and so many bytes of it have come.
     Id(usize),
     /// The header comes.
     Header { bytes: [u8; HEADER], filled: usize },
-    /// Content comes, then padding.
+    /// So many bytes of content come, then padding.
     Content { left: usize, padding: usize, command: Command },
-    /// Padding comes.
+    /// So many bytes of padding come.
     Padding { left: usize, command: Command },
 }
 
@@ -85,21 +85,21 @@ enum DecoderState {
 pub(super) enum BlockPart {
     /// More bytes are needed.
     More,
-    /// This many bytes are not payload.
+    /// So many bytes are not payload.
     Skip(usize),
-    /// Up to this many bytes are payload. [`BlockDecoder::taken`] says how many were taken.
+    /// Up to so many bytes are payload. [`BlockDecoder::taken`] tells the decoder how many were taken.
     Content(usize),
-    /// No more blocks.
+    /// No more blocks come.
     Over(Command),
 }
 
 impl BlockDecoder {
-    /// Waits for the first block of this user.
+    /// A decoder that expects the first block, which begins with this user id.
     pub(super) const fn new(id: Uuid) -> Self {
         Self { id, state: DecoderState::Id(0) }
     }
 
-    /// Looks at the next bytes.
+    /// Says what the next bytes are.
     ///
     /// # Errors
     /// [`Cause::Protocol`] for another user's id or an unknown command.
@@ -142,7 +142,7 @@ impl BlockDecoder {
         }
     }
 
-    /// Whether no block has begun and not ended.
+    /// Whether the last block that has begun is complete.
     pub(super) const fn between(&self) -> bool {
         matches!(
             self.state,
@@ -150,7 +150,7 @@ impl BlockDecoder {
         )
     }
 
-    /// This much content was taken.
+    /// Takes note that so many bytes of content were taken.
     pub(super) fn taken(&mut self, length: usize) {
         if let DecoderState::Content { left, padding, command } = &mut self.state {
             *left = left.saturating_sub(length);
