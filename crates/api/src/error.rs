@@ -172,3 +172,57 @@ impl ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn every_error() -> Vec<ApiError> {
+        let text = || "text".to_owned();
+        vec![
+            ApiError::Unauthorized,
+            ApiError::Forbidden { scope: "read", needed: "admin" },
+            ApiError::CrossSite,
+            ApiError::ForeignHost,
+            ApiError::BadRequest(text()),
+            ApiError::Method,
+            ApiError::TooLarge { limit: 32 << 20 },
+            ApiError::UnsupportedMedia("text"),
+            ApiError::BodyTimeout,
+            ApiError::Busy("text"),
+            ApiError::TooManyRequests,
+            ApiError::Internal,
+            ApiError::NotFound,
+            ApiError::Conflict(text()),
+            ApiError::NotStored(text()),
+            ApiError::NoExit,
+            ApiError::StoreOverflow,
+            ApiError::StoreRefused,
+            ApiError::Unavailable,
+        ]
+    }
+
+    #[test]
+    fn each_error_has_a_documented_code_with_its_status() {
+        let codes: HashSet<_> = every_error().iter().map(ApiError::code).collect();
+        let documented: HashSet<_> = ApiError::CODES.iter().map(|row| row.code).collect();
+        assert_eq!(codes, documented);
+        assert_eq!(documented.len(), ApiError::CODES.len(), "no code has two rows");
+        for error in every_error() {
+            let meaning = ApiError::CODES.iter().find(|row| row.code == error.code()).unwrap().meaning;
+            let status = format!("(HTTP {}", error.status().as_u16());
+            assert!(meaning.contains(&status), "{}: {status} is not in {meaning:?}", error.code());
+            assert!(error.status().is_client_error() || error.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn texts_say_what_to_do() {
+        assert!(ApiError::Unauthorized.to_string().contains("Authorization: Bearer"));
+        assert!(ApiError::TooLarge { limit: 32 << 20 }.to_string().contains("32 MiB"));
+        let forbidden = ApiError::Forbidden { scope: "read", needed: "admin" }.to_string();
+        assert!(forbidden.contains("read") && forbidden.contains("admin"), "{forbidden}");
+    }
+}

@@ -65,3 +65,50 @@ pub(crate) fn json_body<T: DeserializeOwned>(WholeBody(body): &WholeBody) -> Res
     }
     serde_json::from_slice(text).map_err(|error| ApiError::BadRequest(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Bytes;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Wanted {
+        count: u32,
+        name: Option<String>,
+    }
+
+    fn body(text: &'static str) -> Result<Wanted, ApiError> {
+        json_body(&WholeBody(Bytes::from_static(text.as_bytes())))
+    }
+
+    fn query(text: &str) -> Result<Wanted, ApiError> {
+        parameters(Query::try_from_uri(&format!("/x?{text}").parse().unwrap()))
+    }
+
+    #[test]
+    fn a_body_is_a_json_object_or_empty() {
+        assert_eq!(body(""), Ok(Wanted::default()));
+        assert_eq!(body(" \r\n"), Ok(Wanted::default()));
+        assert_eq!(body(" {\"count\": 2}"), Ok(Wanted { count: 2, name: None }));
+        for wrong in
+            ["[]", "[2]", "null", "2", "\"x\"", "{", "{\"count\": -1}", "{\"cuont\": 1}", "{} {}", "\u{feff}{}"]
+        {
+            assert!(matches!(body(wrong), Err(ApiError::BadRequest(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_a_query_are_named_without_the_library_s_own_words() {
+        assert_eq!(query("count=3&name=a%20b"), Ok(Wanted { count: 3, name: Some("a b".to_owned()) }));
+        assert_eq!(query(""), Ok(Wanted::default()));
+        for wrong in ["cuont=1", "count=x", "count=-1", "count="] {
+            let Err(ApiError::BadRequest(text)) = query(wrong) else { panic!("{wrong}") };
+            assert!(text.starts_with("the query: ") && !text.contains("query string"), "{text}");
+        }
+        assert!(query("cuont=1").unwrap_err().to_string().contains("cuont"), "the parameter is named");
+        let none: Result<NoParameters, _> = parameters(Query::try_from_uri(&"/x?y=1".parse().unwrap()));
+        assert!(none.is_err());
+    }
+}

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-/// What a block tag becomes: nothing continues across it.
+/// What stands in the place of a block tag. No link continues across it.
 pub(crate) const BREAK: char = '\u{0}';
 
-/// What the tag of a table's cell becomes: only a row continues across it.
+/// What stands in the place of the tag of a table's cell. A row continues across it, a link does not.
 pub(crate) const CELL: char = '\u{1}';
 
 /// Tags inside running text: links go on across them.
@@ -80,7 +80,7 @@ pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{ad}')
 }
 
-/// How a text is dressed; prose between links is no error where there is markup.
+/// The markup of a text. Where there is any, prose between links is not an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dress {
     pub(crate) html: bool,
@@ -206,4 +206,58 @@ fn reference(text: &str) -> Option<(char, usize)> {
     };
     let c = char::from_u32(code).filter(|c| !c.is_control())?;
     Some((c, end + 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strip(line: &str) -> String {
+        strip_tags(line, |_| false).replace(BREAK, "¶").replace(CELL, "|")
+    }
+
+    #[test]
+    fn links_go_on_across_inline_tags_only() {
+        assert_eq!(strip("ss://a<b>b</b>c<wbr>d"), "ss://abcd");
+        assert_eq!(strip("ss://a<br/>ss://b<p>c</p>"), "ss://a¶ss://b¶c¶");
+        assert_eq!(strip("<tr><td>192.0.2.1</td><TD>80</TD></tr>"), "¶|192.0.2.1||80|¶");
+        assert_eq!(strip("a name <EU> and 1 < 2"), "a name <EU> and 1 < 2");
+        assert_eq!(strip("x<a title=\"1>0\">y</a>"), "xy", "an attribute may hold the closing sign");
+        assert_eq!(strip("x<div class=\"cut"), "x¶");
+    }
+
+    #[test]
+    fn addresses_of_anchors_are_kept_unless_their_text_repeats_them() {
+        let keep = |line: &str| strip_tags(line, |address| address.starts_with("ss://")).replace(BREAK, "¶");
+        assert_eq!(keep("<a href=\"ss://x\">copy</a>"), "copy¶ss://x");
+        assert_eq!(keep("<a href='ss://x'>ss://x</a>"), "ss://x");
+        assert_eq!(keep("<a href=\"https://example.org/\">page</a>"), "page");
+    }
+
+    #[test]
+    fn character_references_become_characters() {
+        assert_eq!(unescape("a=1&amp;b=2&#38;c&#x26;&lt;&quot;&apos;&gt;"), "a=1&b=2&c&<\"'>");
+        for kept in ["a=1&b=2;", "&unknown;", "&#0;", "&#1114112;", "&#x110000;", "&#12", "&;"] {
+            assert_eq!(unescape(kept), kept);
+        }
+    }
+
+    #[test]
+    fn markup_is_told_from_lists() {
+        assert!(Dress::of("<p>x</p>").html && Dress::of("a<br>b").html);
+        assert!(Dress::of("## Proxies\nx").markdown && Dress::of("[a](ss://b)").markdown);
+        assert!(Dress::of("| ip | port |\n|---|---|").markdown);
+        assert!(!Dress::of("ss://a#<EU> 5 < 6\n# remark\n|a|b|").any());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it_and_no_sign_is_invented(line in "[<>a-z/\"'=&;#x0-9 ]{0,80}") {
+            let stripped = strip_tags(&line, |_| true);
+            prop_assert!(stripped.chars().filter(|c| !matches!(*c, BREAK | CELL)).all(|c| line.contains(c)));
+            prop_assert!(unescape(&line).len() <= line.len());
+        }
+    }
 }

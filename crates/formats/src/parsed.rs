@@ -38,7 +38,7 @@ impl Reject {
     }
 }
 
-/// Everything a text held, in order of appearance.
+/// The result of parsing a text, in order of appearance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// The nodes; the same endpoint may appear more than once.
@@ -74,5 +74,38 @@ impl Parsed {
         if self.rejects.len() < Self::MAX_REJECTS {
             self.rejects.push(Reject::new(line, text, code));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_short_and_fit_to_be_shown() {
+        let reject = Reject::new(3, &format!("  a\n\u{202e}b{}", "é".repeat(200)), RejectCode::NotALink);
+        assert_eq!(reject.excerpt.chars().count(), Reject::EXCERPT_CHARS);
+        assert!(reject.excerpt.starts_with("a béé"), "{}", reject.excerpt);
+    }
+
+    #[test]
+    fn refusals_are_bounded() {
+        let mut parsed = Parsed::default();
+        (0..=Parsed::MAX_REJECTS).for_each(|line| parsed.refuse(line, "", RejectCode::NotALink));
+        assert_eq!(parsed.rejects.len(), Parsed::MAX_REJECTS);
+    }
+
+    #[test]
+    fn a_node_that_no_link_can_carry_is_refused() {
+        let (spec, _) = crate::parse_link("trojan://p@192.0.2.1:443").unwrap();
+        let mut parsed = Parsed::default();
+        parsed.accept(1, spec.clone(), Label::default());
+        let tls = hezar_core::Tls { pins: vec![hezar_core::UNREADABLE_PIN], ..hezar_core::Tls::default() };
+        let anytls = hezar_core::AnyTls { password: "p".into(), tls };
+        let outbound = hezar_core::Outbound::AnyTls(Box::new(anytls));
+        parsed.accept(2, NodeSpec::new(spec.server.clone(), outbound), Label::new("name"));
+        assert_eq!((parsed.nodes.len(), parsed.nodes[0].line), (1, 1));
+        assert_eq!((parsed.rejects[0].line, parsed.rejects[0].code), (2, RejectCode::BadPin));
+        assert_eq!(&*parsed.rejects[0].excerpt, "anytls://192.0.2.1:443 name");
     }
 }

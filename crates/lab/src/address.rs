@@ -50,3 +50,30 @@ pub(crate) fn local(socket: &Socket) -> io::Result<SocketAddr> {
         .filter(|address| matches!(address.ip(), IpAddr::V4(_)))
         .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_loopback_and_different() {
+        let all: HashSet<_> = (0..60_000).map(|index| loopback(3, index)).collect();
+        assert_eq!(all.len(), 60_000);
+        assert!(
+            all.iter().all(|address| address.octets()[..2] == [127, 3] && !matches!(address.octets()[3], 0 | 1 | 255))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reserved_address_refuses_connections_until_somebody_listens() {
+        let socket = reserve(loopback(2, 0)).unwrap();
+        let address = local(&socket).unwrap();
+        assert!(address.ip().is_loopback() && address.port() > 0);
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+        let listener = listen(socket).unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+        assert_eq!(listener.local_addr().unwrap(), address);
+    }
+}

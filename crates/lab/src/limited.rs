@@ -77,3 +77,48 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// What arrives of a hundred bytes in pieces of thirty, whether a write failed, and how the tunnel ended.
+    async fn send(left: u64, end: Option<End>) -> (usize, bool, Option<End>) {
+        let (near, mut far) = duplex(1 << 10);
+        let mut limited = Limited::new(near, left, end);
+        let mut failed = false;
+        for piece in [7_u8; 100].chunks(30) {
+            failed |= limited.write_all(piece).await.is_err();
+        }
+        let _ = limited.flush().await;
+        let ended = limited.ended();
+        drop(limited);
+        let mut arrived = Vec::new();
+        far.read_to_end(&mut arrived).await.unwrap();
+        (arrived.len(), failed, ended)
+    }
+
+    #[tokio::test]
+    async fn so_many_bytes_pass_and_then_the_end_comes() {
+        assert_eq!(send(40, Some(End::Die)).await, (40, true, Some(End::Die)));
+        assert_eq!(send(40, Some(End::Close)).await, (40, true, Some(End::Close)));
+        assert_eq!(send(40, Some(End::Hang)).await, (40, false, Some(End::Hang)), "the rest vanishes");
+        assert_eq!(send(100, Some(End::Die)).await, (100, false, None), "the limit was not passed");
+        assert_eq!(send(0, Some(End::Die)).await, (0, true, Some(End::Die)));
+        assert_eq!(send(0, None).await, (100, false, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_that_hangs_does_not_end_and_still_hears_its_client() {
+        let (near, mut far) = duplex(1 << 10);
+        let mut limited = Limited::new(near, 1, Some(End::Hang));
+        limited.write_all(b"ab").await.unwrap();
+        limited.shutdown().await.unwrap();
+        far.write_all(b"c").await.unwrap();
+        assert_eq!((limited.read_u8().await.unwrap(), far.read_u8().await.unwrap()), (b'c', b'a'));
+        let more = tokio::time::timeout(std::time::Duration::from_millis(1), far.read_u8()).await;
+        assert!(more.is_err(), "no byte and no end");
+    }
+}

@@ -86,3 +86,37 @@ impl ConnectReply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(host: &str, port: u16) -> ConnectReply {
+        let address = host.parse().map(|ip| Address::SocketAddress(SocketAddr::new(ip, port)));
+        ConnectReply::to_target(&address.unwrap_or_else(|_| Address::DomainNameAddress(host.to_owned(), port)))
+    }
+
+    #[test]
+    fn only_names_of_this_world_are_opened_each_at_its_own_port() {
+        assert_eq!(reply(DEMO_HOST, 80), ConnectReply::Open(Service::Http));
+        assert_eq!(reply(SECURE_HOST, 443).service(), Some(Service::Https));
+        assert_eq!(reply(SECURE_HOST, 80), ConnectReply::TargetRefused);
+        assert_eq!(reply(CLOSED_HOST, 80), ConnectReply::TargetRefused);
+        assert_eq!(reply("no-such-name.hezar", 80), ConnectReply::TargetUnknown);
+        for (host, port) in [("example.org", 80), ("127.0.0.1", 80), ("192.0.2.1", 443), ("::1", 80), ("hezar", 80)] {
+            assert_eq!(reply(host, port), ConnectReply::Forbidden, "{host}");
+            assert_eq!(reply(host, port).service(), None);
+        }
+    }
+
+    #[test]
+    fn addresses_stand_for_their_names() {
+        let all: Vec<_> = hosts().collect();
+        assert_eq!(all.len(), ADDRESSED.len());
+        for (name, address) in all {
+            for port in [7, 9, 25, 80, 443] {
+                assert_eq!(reply(&address.to_string(), port), reply(name, port), "{name}:{port}");
+            }
+        }
+    }
+}

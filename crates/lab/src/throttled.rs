@@ -124,3 +124,51 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tampered<S> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_pass_at_the_rate_that_was_asked_for() {
+        for (rate, least, most) in [(1000, 9, 11), (10_000, 0, 2)] {
+            let (near, mut far) = duplex(1 << 16);
+            let mut throttled = Throttled::new(near, Some(rate));
+            let began = Instant::now();
+            throttled.write_all(&[1; 10_000]).await.unwrap();
+            let seconds = began.elapsed().as_secs();
+            assert!((least..=most).contains(&seconds), "{rate} bytes a second: {seconds} s");
+            drop(throttled);
+            let mut arrived = Vec::new();
+            assert_eq!(far.read_to_end(&mut arrived).await.unwrap(), 10_000);
+        }
+        let (near, _far) = duplex(1 << 16);
+        let began = Instant::now();
+        Throttled::new(near, None).write_all(&[1; 10_000]).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    /// What arrives of a text that is written in pieces of this length.
+    async fn tampered(text: &[u8], piece: usize, on: bool) -> String {
+        let (near, mut far) = duplex(1 << 10);
+        let mut tampered = Tampered::new(near, on);
+        for part in text.chunks(piece) {
+            tampered.write_all(part).await.unwrap();
+        }
+        drop(tampered);
+        let mut arrived = String::new();
+        far.read_to_string(&mut arrived).await.unwrap();
+        arrived
+    }
+
+    #[tokio::test]
+    async fn bodies_are_changed_and_heads_are_not_wherever_the_bytes_are_cut() {
+        let answer = b"HTTP/1.1 200 OK\r\nA: b\r\r\n\r\nBody 1";
+        for piece in 1..answer.len() {
+            assert_eq!(tampered(answer, piece, true).await, "HTTP/1.1 200 OK\r\nA: b\r\r\n\r\nbODY 1", "{piece}");
+        }
+        assert_eq!(tampered(answer, 5, false).await.as_bytes(), answer);
+    }
+}

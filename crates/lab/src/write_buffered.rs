@@ -69,3 +69,68 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteBuffered<S> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// Takes one byte at a time, and only at every second call; it fails when the bytes that it is offered change meanwhile.
+    #[derive(Default)]
+    struct Strict {
+        offered: Vec<u8>,
+        taken: Vec<u8>,
+    }
+
+    impl AsyncWrite for Strict {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            if self.offered.is_empty() {
+                self.offered = buf.to_vec();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let offered = std::mem::take(&mut self.offered);
+            if offered != buf {
+                return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+            }
+            self.taken.extend(buf.first());
+            Poll::Ready(Ok(1))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn the_stream_beneath_is_offered_the_same_bytes_until_it_takes_them() {
+        let mut buffered = WriteBuffered::new(Strict::default());
+        for length in 1..20_u8 {
+            buffered.write_all(&vec![length; length.into()]).await.unwrap();
+        }
+        buffered.shutdown().await.unwrap();
+        let expected: Vec<u8> = (1..20).flat_map(|length| vec![length; length.into()]).collect();
+        assert_eq!(buffered.inner.taken, expected);
+    }
+
+    #[tokio::test]
+    async fn long_writes_are_taken_in_parts() {
+        let (near, mut far) = duplex(1 << 10);
+        let text: Vec<u8> = (0..100_000).map(|at: usize| at as u8).collect();
+        let sent = text.clone();
+        let writer = tokio::spawn(async move {
+            let mut buffered = WriteBuffered::new(near);
+            buffered.write_all(&sent).await?;
+            buffered.flush().await
+        });
+        let mut arrived = Vec::new();
+        far.read_to_end(&mut arrived).await.unwrap();
+        writer.await.unwrap().unwrap();
+        assert_eq!(arrived, text);
+    }
+}

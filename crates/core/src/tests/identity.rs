@@ -6,17 +6,17 @@ use uuid::{Uuid, uuid};
 
 use super::*;
 
-const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
+pub(super) const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
 
-fn secret(text: &str) -> Secret {
+pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
 
-fn tls() -> Tls {
+pub(super) fn tls() -> Tls {
     Tls { server_name: Some("sni.example".into()), ..Tls::default() }
 }
 
-fn reality() -> Reality {
+pub(super) fn reality() -> Reality {
     Reality {
         server_name: Some("sni.example".into()),
         public_key: [7; 32],
@@ -33,16 +33,16 @@ fn xhttp() -> Xhttp {
     Xhttp { path: "/x".into(), host: None, mode: XhttpMode::Auto, extra: None, download: None }
 }
 
-fn websocket() -> WebSocket {
+pub(super) fn websocket() -> WebSocket {
     WebSocket { path: "/w".into(), host: None, headers: Vec::new(), early_data: None }
 }
 
-fn trojan(carrier: Carrier) -> Outbound {
+pub(super) fn trojan(carrier: Carrier) -> Outbound {
     let trojan = Trojan { password: secret("p"), inner_shadowsocks: None };
     Outbound::stream(StreamProtocol::Trojan(trojan), carrier).unwrap()
 }
 
-fn tcp(security: Security) -> Carrier {
+pub(super) fn tcp(security: Security) -> Carrier {
     Carrier::Tcp { header: None, security }
 }
 
@@ -64,7 +64,7 @@ fn wireguard() -> WireGuard {
 }
 
 /// One node of every protocol, transport and security layer, each with its name.
-fn kinds() -> Vec<(&'static str, Outbound)> {
+pub(super) fn kinds() -> Vec<(&'static str, Outbound)> {
     let credentials = || Some(Credentials { username: "u".into(), password: secret("p") });
     let vless = Vless { id: ID, flow: Some(Vision::Plain), encryption: None, packet_encoding: PacketEncoding::Xudp };
     let (cipher, packet_encoding) = (VmessCipher::Auto, PacketEncoding::PacketAddr);
@@ -128,12 +128,12 @@ fn kinds() -> Vec<(&'static str, Outbound)> {
     ]
 }
 
-fn id(outbound: Outbound) -> NodeId {
+pub(super) fn id(outbound: Outbound) -> NodeId {
     NodeSpec::new(Target::parse("node.example:443").unwrap(), outbound).id()
 }
 
 /// Fails unless all of these have different identities.
-fn all_differ(outbounds: impl IntoIterator<Item = Outbound>) {
+pub(super) fn all_differ(outbounds: impl IntoIterator<Item = Outbound>) {
     let mut ids = HashSet::new();
     for outbound in outbounds {
         let text = format!("{outbound:?}");

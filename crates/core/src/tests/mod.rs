@@ -2,6 +2,8 @@
 
 mod health;
 mod identity;
+mod identity_fields;
+mod kinds;
 
 use std::sync::Arc;
 

@@ -85,3 +85,38 @@ fn fields(line: &str, separator: char) -> impl Iterator<Item = Cow<'_, str>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(title: &str, line: &str) -> Option<Vec<String>> {
+        let nodes = Columns::parse(title).unwrap().read(line, ListScheme::Http)?;
+        Some(nodes.iter().map(|node| crate::to_link(node, &hezar_core::Label::default())).collect())
+    }
+
+    #[test]
+    fn a_title_says_what_the_columns_are() {
+        let csv = "\"IP Address\",Country,Port,Protocol";
+        assert_eq!(row(csv, "192.0.2.1,\"a, b\",1080,socks5").unwrap(), ["socks5://192.0.2.1:1080"]);
+        assert_eq!(row(csv, "192.0.2.1,DE,1080,unknown").unwrap(), ["http://192.0.2.1:1080"]);
+        assert_eq!(row(csv, "192.0.2.1,DE,80,\"HTTP, SOCKS4\"").unwrap().len(), 2, "a node for each protocol");
+        let login = "host;port;username;password";
+        assert_eq!(row(login, "192.0.2.1;80;u;\"p\"\"q\"").unwrap(), ["http://u:p%22q@192.0.2.1:80"]);
+    }
+
+    #[test]
+    fn rows_of_something_else_are_none() {
+        for line in ["", "192.0.2.1", "Total,2,,", "192.0.2.1,DE,port,http", ",DE,80,http"] {
+            assert_eq!(row("ip,country,port,type", line), None, "{line}");
+        }
+        assert_eq!(Columns::parse("name,country,speed"), None);
+        assert_eq!(Columns::parse("ip,country,speed"), None, "there is no port");
+    }
+
+    #[test]
+    fn a_line_of_names_alone_is_a_title() {
+        assert!(["ip:port:user:pass", "host|port", "IP, Port, Type", "proxy_address port"].into_iter().all(is_title));
+        assert!(!["192.0.2.1:80", "ip", "port of the server", "ss://ip:port"].into_iter().any(is_title));
+    }
+}

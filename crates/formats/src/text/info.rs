@@ -1,4 +1,4 @@
-//! Recognises messages of publishers in the shape of nodes: `Remaining traffic: 10 GB`, `套餐到期：2030-01-01`.
+//! Recognises messages of publishers that are written as nodes: `Remaining traffic: 10 GB`, `套餐到期：2030-01-01`.
 
 use std::collections::HashSet;
 
@@ -93,4 +93,30 @@ pub(super) fn without(parsed: Parsed) -> Parsed {
     }
     kept.rejects.sort_by_key(|reject| reject.line);
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_of_traffic_are_recognised() {
+        for quota in ["10.5gb/100 gb", "used 1 gib / 2 tib", "0mb/0mb left"] {
+            assert!(is_quota(quota), "{quota}");
+        }
+        for name in ["de/nl", "10/20", "gb/gb", "10gb", "10gb/", "a/b 10gb", "1gb/x"] {
+            assert!(!is_quota(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_refused_only_beside_a_node_at_its_server() {
+        let text = "trojan://p@192.0.2.1:443#Expire: 2030-01-01\ntrojan://p@192.0.2.1:443#Berlin\n\
+                    trojan://p@192.0.2.2:443#Traffic: 1 GB";
+        let parsed = crate::parse(text.as_bytes());
+        let names: Vec<_> = parsed.nodes.iter().map(|entry| entry.label.as_str()).collect();
+        assert_eq!(names, ["Berlin", "Traffic: 1 GB"], "a message alone may be a node with an odd name");
+        let refused: Vec<_> = parsed.rejects.iter().map(|reject| (reject.line, reject.code)).collect();
+        assert_eq!(refused, [(1, RejectCode::InfoEntry)]);
+    }
 }

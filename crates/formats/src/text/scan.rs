@@ -7,9 +7,9 @@ use crate::link::Scheme;
 /// One link found in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LinkSpan<'a> {
-    /// From the scheme to where the link ends.
+    /// The text from the scheme to the end of the link.
     pub(super) text: &'a str,
-    /// The same with the words behind it, which may belong to it.
+    /// The same with the words behind the link, which may belong to it.
     pub(super) whole: &'a str,
     /// Where in the line it begins.
     pub(super) at: usize,
@@ -169,4 +169,74 @@ fn without_prose(text: &str) -> &str {
     let Some(space) = head.find(char::is_whitespace) else { return text };
     let tail = &text[space..];
     if tail.contains(['#', '&', '}', '@']) { text } else { &text[..space] }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(line: &str) -> Vec<&str> {
+        links(line).into_iter().map(|link| link.text).collect()
+    }
+
+    #[test]
+    fn links_end_where_the_next_one_begins() {
+        assert_eq!(
+            texts("ss://a@192.0.2.1:1 trojan://b@192.0.2.2:2"),
+            ["ss://a@192.0.2.1:1", "trojan://b@192.0.2.2:2"]
+        );
+        assert_eq!(texts("ss://a#onetrojan://b#two"), ["ss://a#one", "trojan://b#two"], "a list without line ends");
+        assert_eq!(texts("vmess://vmess://abc"), ["vmess://abc"]);
+        assert_eq!(
+            texts("http://192.0.2.1:80,https://192.0.2.2:443"),
+            ["http://192.0.2.1:80", "https://192.0.2.2:443"]
+        );
+    }
+
+    #[test]
+    fn a_scheme_inside_a_link_belongs_to_it() {
+        for line in [
+            "vless://id@192.0.2.1:443?path=/vless://x",
+            "trojan://p@192.0.2.1:443?host=a&url=ss://x",
+            "ss://a@192.0.2.1:1#see https://example.org",
+        ] {
+            assert_eq!(texts(line), [line]);
+        }
+    }
+
+    #[test]
+    fn quotes_and_brackets_end_a_link() {
+        for (line, link) in [
+            ("\"ss://a@b:1\", next", "ss://a@b:1"),
+            ("[name](ss://a@b:1#x(y)z) more", "ss://a@b:1#x(y)z"),
+            ("<ss://a@b:1>", "ss://a@b:1"),
+            ("`ss://a@b:1` is a link", "ss://a@b:1"),
+            ("| ss://a@b:1#n | DE |", "ss://a@b:1#n"),
+            ("ss://a@b:1 works well", "ss://a@b:1"),
+        ] {
+            assert_eq!(texts(line), [link], "{line}");
+        }
+    }
+
+    #[test]
+    fn schemes_are_known_or_not_and_have_a_place() {
+        let found = links("New: quic+socks5://a:1 and ss://b:2");
+        assert_eq!((found[0].text.starts_with("quic+socks5://"), found[0].scheme.is_none()), (true, true));
+        assert_eq!((found[1].at, found[1].scheme.is_some()), (27, true));
+        assert_eq!(found[0].at, 5);
+        assert_eq!(texts("no links, and :// alone"), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn links_are_pieces_of_their_line_in_its_order(line in "[a-z:/?#@ \"'()\\[\\],.0-9=&|`-]{0,120}") {
+            let mut end = 0;
+            for link in links(&line) {
+                prop_assert!(link.at >= end && line[link.at..].starts_with(link.text) && link.whole.starts_with(link.text));
+                end = link.at + link.text.len();
+            }
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod headers;
 pub(crate) mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::field;
 

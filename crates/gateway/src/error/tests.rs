@@ -1,11 +1,11 @@
-//! Causes are read out of wrapped errors.
+//! Causes are read out of wrapped errors, and each refusal says the same in every protocol.
 
-use std::io;
+use std::{collections::HashSet, io};
 
 use hezar_core::{Fault, Stage};
 use hezar_engine::Cause;
 
-use super::AttemptError;
+use super::{AttemptError, OptionError, QuotaPeriod, Refusal};
 
 #[test]
 fn a_cause_is_found_inside_an_io_error() {
@@ -22,4 +22,99 @@ fn a_cause_is_found_inside_an_io_error() {
 fn a_cause_without_a_route_keeps_its_meaning_in_every_protocol() {
     let error = AttemptError::new(Stage::Connect, &Cause::NoRoute, true);
     assert_eq!((error.proxy_error(), error.socks5_reply()), ("destination_ip_unroutable", 3));
+}
+
+/// One refusal of every kind, except that which passes on the code of an attempt.
+fn every_refusal() -> Vec<Refusal> {
+    let last = AttemptError::new(Stage::Connect, &Cause::Refused, true);
+    vec![
+        Refusal::PoolEmpty { why: Some("the uplink is down".into()) },
+        Refusal::NoMatch,
+        Refusal::NoDatagrams,
+        Refusal::NotCarried,
+        Refusal::OnlyTransparent,
+        Refusal::AllFailed { attempts: 3, last },
+        Refusal::Deadline { attempts: 2 },
+        Refusal::AuthMissing,
+        Refusal::AuthWrong,
+        Refusal::BadOption(OptionError::Country),
+        Refusal::BadRequest("the request is malformed"),
+        Refusal::NotProxied,
+        Refusal::HeaderTooLarge,
+        Refusal::ClientTimeout,
+        Refusal::ClientGone,
+        Refusal::Http2,
+        Refusal::TlsOnPlainPort,
+        Refusal::UnsupportedCommand("BIND"),
+        Refusal::BadSocks("unknown address type"),
+        Refusal::ConnectionLimit,
+        Refusal::UserLimit,
+        Refusal::ClientLimit,
+        Refusal::LoginLimit,
+        Refusal::AssociationLimit,
+        Refusal::UserDisabled,
+        Refusal::UserExpired,
+        Refusal::UserRemoved,
+        Refusal::QuotaExceeded(QuotaPeriod::Month),
+        Refusal::ListenerDenied,
+        Refusal::CountryDenied,
+        Refusal::PortDenied(25),
+        Refusal::HostDenied,
+        Refusal::PrivateDenied,
+        Refusal::Ended,
+        Refusal::ShuttingDown,
+    ]
+}
+
+#[test]
+fn each_refusal_has_a_documented_code_of_its_own() {
+    let codes: Vec<_> = every_refusal().iter().map(Refusal::code).collect();
+    let mut documented: HashSet<_> = Refusal::CODES.iter().map(|row| row.code).collect();
+    assert_eq!(documented.len(), Refusal::CODES.len(), "no code has two rows");
+    // A tunnel that was idle ends without a refusal.
+    assert!(documented.remove("idle"));
+    assert_eq!(codes.iter().copied().collect::<HashSet<_>>(), documented);
+    assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
+}
+
+#[test]
+fn what_is_not_allowed_is_not_allowed_in_every_protocol() {
+    for refusal in every_refusal() {
+        let status = refusal.status().as_u16();
+        let forbidden = status == 403 || status == 407;
+        assert_eq!(refusal.socks5_reply() == 2, forbidden, "{refusal}");
+        assert_eq!(refusal.socks4_reply(), if status == 407 { 93 } else { 91 }, "{refusal}");
+        assert_eq!(
+            refusal.proxy_error() == "http_request_denied",
+            forbidden || refusal.code() == "login-limit",
+            "{refusal}"
+        );
+        assert_eq!(
+            refusal.fault() == Fault::Client,
+            status < 500 || matches!(status, 501 | 505) || refusal.code() == "ended"
+        );
+    }
+}
+
+#[test]
+fn a_client_never_concludes_from_a_dead_node_that_the_site_is_down() {
+    let of_target = [3, 4, 5];
+    for refusal in every_refusal() {
+        assert!(!of_target.contains(&refusal.socks5_reply()), "{refusal}");
+    }
+    let refused = AttemptError::new(Stage::Exchange, &Cause::TargetUnreachable("refused"), true);
+    let target = Refusal::Target(refused.clone());
+    assert_eq!((target.code(), target.fault()), (refused.code.as_str(), Fault::Target));
+    assert!(of_target.contains(&target.socks5_reply()));
+    assert_eq!(target.proxy_error(), refused.proxy_error());
+}
+
+#[test]
+fn texts_name_the_cause_where_it_is_known() {
+    let why = Refusal::PoolEmpty { why: Some("the uplink is down".into()) }.to_string();
+    assert!(why.ends_with(": the uplink is down"), "{why}");
+    assert!(Refusal::PoolEmpty { why: None }.to_string().ends_with("nothing is ever sent directly"));
+    assert!(Refusal::QuotaExceeded(QuotaPeriod::Total).to_string().contains("whole time"));
+    let text = Refusal::AllFailed { attempts: 3, last: AttemptError::new(Stage::Connect, &Cause::Refused, true) };
+    assert!(text.to_string().starts_with("all 3 upstream proxies"), "{text}");
 }

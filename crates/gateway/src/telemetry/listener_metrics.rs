@@ -108,3 +108,63 @@ impl Drop for GaugeGuard {
         self.0.dec();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::Timestamp;
+
+    use super::*;
+    use crate::Traffic;
+
+    #[test]
+    fn what_listeners_count_adds_up() {
+        let metrics = Metrics::default();
+        let [one, two] = ["one", "two"].map(|name| metrics.for_listener(name));
+        one.request("http", "ok", "ok");
+        one.request("http", "failed", "all-attempts-failed");
+        two.request("socks5", "refused", "auth-wrong");
+        two.request("socks5", "refused", "auth-wrong");
+        let [listener, user] = one.byte_counters(Some("alice"));
+        listener.up.inc_by(3);
+        user.up.inc_by(3);
+        two.byte_counters(None)[0].down.inc_by(5);
+        let tunnels = [GaugeGuard::new(&one.tunnels), GaugeGuard::new(&two.tunnels)];
+        let connection = GaugeGuard::new(&two.connections);
+        let expected = Traffic { ok: 1, failed: 1, refused: 2, up: 3, down: 5, tunnels: 2, connections: 1 };
+        assert_eq!(metrics.traffic(), expected);
+        drop((tunnels, connection));
+        assert_eq!(metrics.traffic(), Traffic { tunnels: 0, connections: 0, ..expected });
+        let codes = metrics.requests_by_code().into_iter().collect::<Vec<_>>();
+        assert_eq!(codes, [("all-attempts-failed", 1), ("auth-wrong", 2), ("ok", 1)]);
+    }
+
+    #[test]
+    fn a_listener_that_is_opened_again_goes_on_counting() {
+        let metrics = Metrics::default();
+        metrics.for_listener("one").byte_counters(None)[0].up.inc_by(1);
+        metrics.for_listener("one").byte_counters(None)[0].up.inc_by(1);
+        assert_eq!(metrics.traffic().up, 2);
+    }
+
+    #[test]
+    fn the_last_errors_are_kept_the_newest_in_front() {
+        let metrics = Metrics::default();
+        let listener = metrics.for_listener("one");
+        for at in 0..80 {
+            let (inbound, user, code) = ("http", "".into(), "deadline");
+            listener.recent_error(RecentError { at: Timestamp(at), inbound, user, target: None, node: None, code });
+        }
+        let times: Vec<_> = metrics.recent_errors().iter().map(|error| error.at.0).collect();
+        assert_eq!(times, (30..80).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn latencies_fall_into_their_buckets() {
+        let metrics = Metrics::default();
+        let listener = metrics.for_listener("one");
+        for ms in [10, 10, 500] {
+            listener.first_success(Duration::from_millis(ms));
+        }
+        assert_eq!(metrics.latency().total(), 3);
+    }
+}

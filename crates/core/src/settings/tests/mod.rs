@@ -1,5 +1,7 @@
 //! A struct of settings, read and written through its descriptions.
 
+mod values;
+
 use std::{net::SocketAddr, time::Duration};
 
 use super::*;

@@ -1,6 +1,12 @@
-//! Reads one row of a plain list: an address with its columns, or none.
+//! Reads one line of a plain list: an address with columns about it, or something else.
+
+#[cfg(test)]
+mod tests;
+mod vocabulary;
 
 use hezar_core::{Credentials, Host, NodeSpec, Target};
+
+use vocabulary::{is_property, is_sentence};
 
 use crate::{
     ListScheme, RejectCode,
@@ -8,19 +14,19 @@ use crate::{
     field, uri,
 };
 
-/// The most words of one line that are looked at.
+/// The most words of one line that are examined.
 const MAX_WORDS: usize = 4096;
 /// The most columns in front of the address.
 const MAX_LEADING: usize = 4;
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Row {
     /// One or more addresses with columns about them.
     Nodes(Vec<NodeSpec>),
-    /// An address that cannot be read.
+    /// A malformed address.
     Spoilt(RejectCode),
-    /// Nothing but signs.
+    /// Nothing but punctuation.
     Blank,
     /// A protocol's name above the rows that speak it.
     Heading(ListScheme),
@@ -114,7 +120,7 @@ struct RowReader<'a> {
     endpoints: Vec<Endpoint>,
     /// What follows the addresses.
     rest: Vec<&'a str>,
-    /// Whether no word has come yet: only there a name can be a host.
+    /// Whether no word has come yet. Only the first word can be a host name.
     first: bool,
 }
 
@@ -189,7 +195,7 @@ fn named(word: &str, names: Names) -> Option<(Option<ListScheme>, Endpoint)> {
     address::read(word, names).map(|endpoint| (None, endpoint))
 }
 
-/// What looks like an address is a spoilt entry, not prose.
+/// Why a word is refused that looks like an address and is not one; `None` for a word of prose.
 fn spoilt(word: &str) -> Option<RejectCode> {
     let (host, port) = word.rsplit_once(':')?;
     let dotted =
@@ -221,53 +227,6 @@ pub(crate) fn is_label(front: &str) -> bool {
     words.len() < 3 && last.ends_with(':') && !words.iter().any(|word| is_sentence(word) || word.ends_with(':'))
 }
 
-/// Words and signs that columns of lists do not have: those of sentences and of logs.
-fn is_sentence(word: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "accepted",
-        "already",
-        "and",
-        "are",
-        "because",
-        "can",
-        "closed",
-        "connected",
-        "connecting",
-        "connection",
-        "does",
-        "error",
-        "failed",
-        "for",
-        "from",
-        "has",
-        "have",
-        "into",
-        "listen",
-        "listening",
-        "not",
-        "refused",
-        "that",
-        "the",
-        "then",
-        "this",
-        "use",
-        "via",
-        "was",
-        "will",
-        "with",
-        "you",
-        "your",
-        "GET",
-        "POST",
-        "CONNECT",
-        "->",
-        "=>",
-        "-->",
-    ];
-    let bare = word.trim_end_matches(['.', ':', '!', '?']);
-    WORDS.contains(&bare) || bare.starts_with("HTTP/")
-}
-
 /// A user and a password in the two columns behind the address, where neither says something about a proxy instead.
 /// Further columns must do so, and stand apart from each other by more than spaces.
 fn login_columns(rest: &[&str], fields: &[&str]) -> Option<Credentials> {
@@ -284,69 +243,4 @@ fn login_columns(rest: &[&str], fields: &[&str]) -> Option<Credentials> {
         && !is_property(user)
         && !is_property(password);
     if login { field::credentials(user, password) } else { None }
-}
-
-/// Whether a column tells something about a proxy: its country, speed, anonymity, when it was seen.
-fn is_property(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "alive",
-        "anonymity",
-        "anonymous",
-        "broadband",
-        "datacenter",
-        "dead",
-        "dedicated",
-        "distorting",
-        "down",
-        "elite",
-        "false",
-        "fast",
-        "free",
-        "google",
-        "high",
-        "hia",
-        "hosting",
-        "isp",
-        "live",
-        "low",
-        "medium",
-        "mobile",
-        "n/a",
-        "no",
-        "noa",
-        "none",
-        "null",
-        "ok",
-        "online",
-        "premium",
-        "private",
-        "public",
-        "residential",
-        "rotating",
-        "shared",
-        "slow",
-        "ssl",
-        "static",
-        "tls",
-        "transparent",
-        "true",
-        "unknown",
-        "up",
-        "valid",
-        "working",
-        "yes",
-    ];
-    let upper = text.bytes().filter(|b| b.is_ascii_uppercase()).count();
-    let letters = text.bytes().all(|b| b.is_ascii_alphabetic());
-    let country = letters && upper == text.len() && text.len() <= 3;
-    let place = letters && upper == 1 && text.starts_with(|c: char| c.is_ascii_uppercase());
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let measure = digits > 0
-        && text.bytes().skip(digits).all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'%' | b'/' | b'-'))
-        && text.len() - digits <= 4
-        && digits < text.len();
-    let bracketed = text.starts_with(['[', '{']) || !text.is_ascii() || text.contains([':', '/']);
-    let word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) || ListScheme::from_name(text).is_some();
-    let address = uri::is_address(text);
-    country || place || measure || bracketed || word || address || !text.contains(|c: char| c.is_ascii_alphanumeric())
 }
