@@ -49,6 +49,11 @@ impl Figures {
         let place = ((self.took.len() - 1) as f64 * share) as usize;
         self.took[place].as_secs_f64() * 1e3
     }
+
+    /// The share of requests that were not answered.
+    fn lost_share(&self) -> f64 {
+        self.lost as f64 / (self.took.len() + self.lost).max(1) as f64
+    }
 }
 
 impl fmt::Display for Figures {
@@ -230,12 +235,15 @@ async fn bad_nodes_far_away_cost_little_time() {
     let time = Duration::from_secs(number("HEZAR_FAR_SECONDS", 20));
     for seed in number("HEZAR_FAR_SEED", 7)..number("HEZAR_FAR_SEED", 7) + number("HEZAR_FAR_SEEDS", 1) {
         let mut good: Option<Figures> = None;
-        for bad in [0.0, 0.4, 0.7] {
+        // Measured are 1.0, 1.1 and 1.2 attempts for each request and nothing lost.
+        for (bad, most_attempts) in [(0.0, 1.1), (0.4, 1.5), (0.7, 1.9)] {
             let figures = simulate(seed, bad, time, GatewayConfig::default()).await;
             let base = good.as_ref().unwrap_or(&figures);
             let [p90, p99] = [0.9, 0.99].map(|share| figures.percentile(share) / base.percentile(share));
             println!("seed {seed}, {:.0} % bad: {figures} (p90 ×{p90:.2}, p99 ×{p99:.2})", bad * 100.0);
-            assert!(figures.took.len() > 100);
+            assert!(figures.took.len() > 100, "{figures}");
+            assert!(figures.attempts <= most_attempts, "{figures}");
+            assert!(figures.lost_share() <= 0.02, "{figures}");
             good.get_or_insert(figures);
         }
     }
