@@ -1,14 +1,14 @@
 // Addresses that clients use, each over a part of the pool.
 
+import { api, value } from "../api/client";
 import type { StoredObject } from "../api/types";
 import { t } from "../i18n";
+import { useResource } from "../lib/resource";
 import { CopyButton, QrButton } from "../ui/copy";
 import type { Field } from "../ui/form";
 import { Address } from "../ui/node";
 import type { Column } from "../ui/table";
 import { nameColumn, ObjectsScreen, originColumn, poolFields, problemColumn, text, textColumn } from "./objects";
-
-const STRATEGIES = ["smart", "round-robin", "random", "least-latency", "least-connections", "consistent-hash", "sticky", "fastest"];
 
 function columns(): readonly Column<StoredObject>[] {
   const c = t().listeners;
@@ -29,19 +29,24 @@ function columns(): readonly Column<StoredObject>[] {
   ];
 }
 
-function fields(object: StoredObject | undefined): readonly Field[] {
+function fields(object: StoredObject | undefined, strategies: readonly string[]): readonly Field[] {
   const c = t().listeners;
+  // The present one stays selected while the others are being loaded.
+  const present = object === undefined ? "" : text(object, "strategy");
+  const names = strategies.includes(present) || present === "" ? strategies : [present, ...strategies];
   const name: Field = { name: "name", label: c.name, kind: "text", required: true };
   return [
     ...(object === undefined ? [name] : []),
     { name: "listen", label: c.address, kind: "text", placeholder: "127.0.0.1:8001", required: object === undefined },
-    { name: "strategy", label: c.strategy, kind: "select", options: [["", c.asProxy], ...STRATEGIES.map((strategy) => [strategy, strategy] as const)] },
+    { name: "strategy", label: c.strategy, kind: "select", options: [["", c.asProxy], ...names.map((strategy) => [strategy, strategy] as const)] },
     ...poolFields(),
   ];
 }
 
 export function ListenersScreen() {
   const c = t().listeners;
+  const settings = useResource("settings", (signal) => value(api.GET("/api/v1/settings", { signal })));
+  const strategies = settings.value?.find((setting) => setting.key === "proxy.strategy")?.choices ?? [];
   return (
     <ObjectsScreen
       kind="listener"
@@ -50,7 +55,7 @@ export function ListenersScreen() {
       add={c.add}
       empty={c.empty}
       columns={columns()}
-      fields={fields}
+      fields={(object) => fields(object, strategies)}
       details={(object) =>
         object.address && (
           <div class="row">
