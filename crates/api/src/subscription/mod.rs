@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -53,7 +53,7 @@ struct SubscriptionQuery {
 
 async fn subscription(
     State(state): State<SubscriptionState>,
-    token: Segment,
+    token: Result<Segment, ApiError>,
     peer: Option<Extension<Peer>>,
     query: Result<Query<SubscriptionQuery>, QueryRejection>,
     headers: HeaderMap,
@@ -63,7 +63,7 @@ async fn subscription(
         return too_many();
     }
     // What is no text is no token either, and is answered like one that is not known.
-    let name = token.ok().and_then(|Path(token)| state.api.control.subscription(&token));
+    let name = token.ok().and_then(|Segment(token)| state.api.control.subscription(&token));
     let Some(name) = name else {
         state.limits.note_unknown(client);
         return ApiError::NotFound.into_response();
