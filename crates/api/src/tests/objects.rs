@@ -10,7 +10,7 @@ fn as_token(token: &str, method: &str, path: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn objects_are_listed_made_changed_and_removed() {
-    for kind in ["sources", "listeners", "users"] {
+    for kind in ["sources", "listeners", "users", "subscriptions"] {
         let path = |rest: &str| format!("/api/v1/{kind}{rest}");
         let (status, body) = ask(&request("GET", &path("?limit=5&search=m&origin=store"), "")).await;
         let list: ListDto<ObjectDto> = serde_json::from_str(&body).unwrap();
@@ -31,6 +31,19 @@ async fn objects_are_listed_made_changed_and_removed() {
             assert_eq!(ask(&request(method, &path("/nobody"), "{}")).await.0, 404, "{method}");
             assert_eq!(ask(&request(method, &path("/taken"), "{}")).await.0, 409, "{method}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_without_a_token_gets_one_that_is_shown_once() {
+    let token = |body: &str| serde_json::from_str::<Value>(body).unwrap()["token"].as_str().map(str::to_owned);
+    let made = ask(&request("POST", "/api/v1/subscriptions", r#"{"name":"mine"}"#)).await.1;
+    assert_eq!(token(&made).map(|token| token.len()), Some(32), "{made}");
+    let given = ask(&request("POST", "/api/v1/subscriptions", r#"{"name":"mine","token":"0123456789abcdef"}"#)).await.1;
+    let user = ask(&request("POST", "/api/v1/users", r#"{"name":"mine"}"#)).await.1;
+    let shown = ask(&request("GET", "/api/v1/subscriptions/mine", "")).await.1;
+    for body in [given, user, shown] {
+        assert_eq!(token(&body), None, "{body}");
     }
 }
 

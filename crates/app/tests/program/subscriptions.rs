@@ -238,3 +238,41 @@ fn a_user_reads_what_it_has_moved_and_gets_nodes_as_long_as_it_may_use_the_proxy
     instance.terminate();
     runtime.block_on(world.shutdown());
 }
+
+#[test]
+fn a_subscription_is_made_while_it_runs_and_its_token_is_shown_once() {
+    let home = Home::new();
+    home.write("hezar.toml", format!("{PROBE}[[source]]\nname = \"none\"\nlinks = []\n{SUBSCRIPTIONS}"));
+    let instance = home.start(&[]);
+    let made = home.run(&["subscription", "add", "tablet", "top=5", "title=Tablet"]);
+    let address = made.good().lines().last().unwrap().to_owned();
+    let path = address.strip_prefix(&format!("http://{}", instance.api)).unwrap_or_else(|| panic!("{made:?}"));
+    let token = path.strip_prefix("/sub/").unwrap();
+    assert_eq!(token.len(), 32, "{made:?}");
+    let (status, head, _) = read(&instance, path, "");
+    assert!(status == 200 && head.contains("profile-title: "), "{status} {head}");
+    let said = home.run(&["subscription", "list", "--json"]);
+    assert!(said.good().contains("\"tablet\"") && said.good().contains("\"phone\""), "{said:?}");
+    let record = home.run(&["audit", "--kind", "subscription", "--json"]);
+    assert!(record.good().contains("\"create\""), "{record:?}");
+    assert!(!said.out.contains(token) && !record.out.contains(token));
+
+    // What the file says is changed there; a token of one's own is good, a short one is refused.
+    home.run(&["subscription", "edit", "phone", "top=3"]).refused(1, &["subscription \"phone\" is said by line"]);
+    home.run(&["subscription", "add", "short", "token=x"]).refused(1, &["token: expected 16 to 128 letters"]);
+    home.run(&["subscription", "add", "twin", "token=0123456789abcdef"]).refused(1, &["has the same token"]);
+    home.run(&["subscription", "disable", "tablet"]).good();
+    assert_eq!(read(&instance, path, "").0, 404);
+    home.run(&["subscription", "enable", "tablet"]).good();
+    assert_eq!(read(&instance, path, "").0, 200);
+    home.run(&["subscription", "remove", "tablet"]).good();
+    assert_eq!(read(&instance, path, "").0, 404);
+    instance.terminate();
+    // The same while nothing runs.
+    let made = home.run(&["subscription", "add", "later"]);
+    assert!(made.good().contains("/sub/"), "{made:?}");
+    let instance = home.start(&[]);
+    let path = made.good().lines().last().unwrap().split_once("/sub/").unwrap().1;
+    assert_eq!(read(&instance, &format!("/sub/{path}"), "").0, 200);
+    instance.terminate();
+}

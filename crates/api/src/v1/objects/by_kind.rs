@@ -1,4 +1,4 @@
-//! `/sources`, `/listeners` and `/users`: one set of routes, served and described once for each kind of objects.
+//! `/sources`, `/listeners`, `/users` and `/subscriptions`: one set of routes, served and described once for each kind of objects.
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::Value;
@@ -30,7 +30,7 @@ struct Kind {
     removed: &'static str,
 }
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind {
         object_type: ObjectType::Source,
         singular: "source",
@@ -51,6 +51,13 @@ const KINDS: [Kind; 3] = [
         plural: "users",
         made: "The password is stored as a hash.",
         removed: "It is refused from then on.",
+    },
+    Kind {
+        object_type: ObjectType::Subscription,
+        singular: "subscription",
+        plural: "subscriptions",
+        made: "Its address exists at once. Without a token it gets one, which this answer alone has.",
+        removed: "Its address is unknown from then on.",
     },
 ];
 
@@ -113,13 +120,14 @@ async fn create(
     by: ChangedBy,
     body: WholeBody,
 ) -> Result<(StatusCode, Json<ObjectDto>), ApiError> {
-    let value: Value = json_body(&body)?;
+    let mut value: Value = json_body(&body)?;
     let name = value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     if name.is_empty() {
         return Err(ApiError::BadRequest("the body needs a name".to_owned()));
     }
-    let made = change(&state, &by, kind, &name, ObjectChange::Create(value)).await?;
-    Ok((StatusCode::CREATED, made))
+    let token = kind.make_missing_token(&mut value);
+    let Json(made) = change(&state, &by, kind, &name, ObjectChange::Create(value)).await?;
+    Ok((StatusCode::CREATED, Json(ObjectDto { token, ..made })))
 }
 
 /// One object with what is in force, secrets hidden.

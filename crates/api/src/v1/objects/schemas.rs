@@ -15,7 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(schemas)).routes(routes!(settings, set))
 }
 
-/// The JSON schema of each kind of objects: `source`, `listener` and `user`.
+/// The JSON schema of each kind of objects: `source`, `listener`, `user` and `subscription`.
 #[utoipa::path(
     get, path = "/schemas", operation_id = "get_schemas", tag = "settings",
     responses((status = 200, body = std::collections::BTreeMap<String, serde_json::Value>))
