@@ -5,6 +5,7 @@ use std::{io::Read, process::ExitCode};
 use anyhow::{Context, bail};
 use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, ReloadReport, RemoveReport, RemoveRequest, Saved};
 use hyper::StatusCode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -27,6 +28,11 @@ pub(super) fn encode(query: &(impl Serialize + ?Sized)) -> anyhow::Result<String
         }
     }
     Ok(text.finish())
+}
+
+/// A text as one segment of a path.
+pub(super) fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 pub(super) async fn add(remote: Remote, args: AddArgs) -> anyhow::Result<ExitCode> {

@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use hezar_api::{Saved, SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery};
 
-use super::{
-    remote::{encode, say_if_behind},
-    values::percent_encoded,
-};
+use super::remote::{encode, percent_encoded, say_if_behind};
 use crate::{
     cli::{AddSiteBanArgs, JsonArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs},
     output::{self, Misuse},

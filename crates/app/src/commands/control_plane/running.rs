@@ -9,13 +9,15 @@ use hezar_api::{
     SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters,
 };
 use hyper::StatusCode;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{ControlPlane, name_of};
 use crate::{
-    commands::{fetch, remote::encode},
+    commands::{
+        fetch,
+        remote::{encode, percent_encoded},
+    },
     config::ObjectKey,
     objects::EditError,
     remote::{Refused, Remote},
@@ -100,11 +102,6 @@ fn list_path(kind: ObjectType) -> String {
 
 fn path_of(kind: ObjectType, name: &str) -> String {
     format!("{}/{}", list_path(kind), percent_encoded(name))
-}
-
-/// A text as one segment of a path.
-fn percent_encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Every part of a list.
