@@ -1,14 +1,8 @@
 //! `KEY=VALUE` of the command line as JSON, in the types that a schema says.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::output::Misuse;
-
-/// A text as one segment of a path, or as the value of a parameter.
-pub(super) fn percent_encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
 
 /// Reads assignments; a key without a value is null, which takes it away. `table.key` stands in a table.
 ///
