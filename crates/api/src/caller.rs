@@ -36,8 +36,7 @@ impl Scope {
     pub(crate) fn needed(method: &Method, path: &str) -> Self {
         if *method == Method::POST && path == "/feedback" {
             Self::Feedback
-        } else if path.starts_with("/nodes/") && path.ends_with("/link") {
-            // A link holds the credentials of its node.
+        } else if shows_secret(path) {
             Self::Admin
         } else if *method == Method::GET || *method == Method::HEAD {
             Self::Read
@@ -50,6 +49,12 @@ impl Scope {
     pub(crate) fn covers(self, needed: Self) -> bool {
         self == Self::Admin || self == needed
     }
+}
+
+/// Whether the answer to a path holds a secret: a link the credentials of its node, an address the token of its subscription.
+fn shows_secret(path: &str) -> bool {
+    let secrets = [("/nodes/", "/link"), ("/subscriptions/", "/address")];
+    secrets.iter().any(|(list, end)| path.strip_prefix(list).is_some_and(|rest| rest.ends_with(end)))
 }
 
 /// Who a request comes from. Handlers take it as an `Extension`.
@@ -71,6 +76,8 @@ mod tests {
         assert_eq!(needed(Method::GET, "/nodes"), Scope::Read);
         assert_eq!(needed(Method::HEAD, "/nodes"), Scope::Read);
         assert_eq!(needed(Method::GET, "/nodes/ab/link"), Scope::Admin);
+        assert_eq!(needed(Method::GET, "/subscriptions/phone/address"), Scope::Admin);
+        assert_eq!(needed(Method::GET, "/subscriptions/address"), Scope::Read);
         assert_eq!(needed(Method::POST, "/feedback"), Scope::Feedback);
         assert_eq!(needed(Method::POST, "/feedback/"), Scope::Admin);
         assert_eq!(needed(Method::DELETE, "/feedback"), Scope::Admin);

@@ -47,7 +47,8 @@ pub use dto::{
 };
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,
-    ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, TokenDto, TokenRequest,
+    ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, SubscriptionAddressDto,
+    TokenDto, TokenRequest,
 };
 pub use error::ApiError;
 pub use events::{EventHub, Topic};

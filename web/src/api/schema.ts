@@ -52,6 +52,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bans/sites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The known exits of all nodes, each once.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_site_bans"];
+        put?: never;
+        /**
+         * The known exits of all nodes, each once.
+         * @description Needs a token of the scope `read`.
+         */
+        post: operations["b1"];
+        /**
+         * The known exits of all nodes, each once.
+         * @description Needs a token of the scope `read`.
+         */
+        delete: operations["b2"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bans/sites/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * The known exits of all nodes, each once.
+         * @description Needs a token of the scope `read`.
+         */
+        delete: operations["b3"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/bans/{id}": {
         parameters: {
             query?: never;
@@ -954,6 +1002,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The subscriptions of the file and of the store, in the order of their names.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_subscriptions"];
+        put?: never;
+        /**
+         * Makes a subscription. Clients can read it at once; the answer has the token that is made where none is given.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["create_subscription"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One subscription with what is in force, secrets hidden.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["get_subscription"];
+        /**
+         * Puts another subscription in the place of one. What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        put: operations["replace_subscription"];
+        post?: never;
+        /**
+         * Removes a subscription of the store. Its address is unknown from then on.
+         * @description Needs a token of the scope `admin`.
+         */
+        delete: operations["remove_subscription"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes some keys of a subscription; null takes a key away (RFC 7396). What is sent back as it was shown stays as it is.
+         * @description Needs a token of the scope `admin`.
+         */
+        patch: operations["change_subscription"];
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{name}/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a client reads a subscription: a path at this API's address that holds the subscription's token.
+         * @description A subscription that is disabled, or not in force, has none.
+         *
+         *     Needs a token of the scope `admin`.
+         */
+        get: operations["show_subscription_address"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/test": {
         parameters: {
             query?: never;
@@ -1425,6 +1551,11 @@ export interface components {
             network: string;
             /** @description The nodes behind it: `GET /api/v1/nodes?exit=…` lists them. */
             nodes: number;
+            /**
+             * Format: int32
+             * @description The number of the autonomous system.
+             */
+            asn?: number | null;
         };
         /** @description One part of the list of exits. */
         ExitsPage: {
@@ -1973,6 +2104,12 @@ export interface components {
              * @default null
              */
             tag: string | null;
+            /**
+             * Format: int32
+             * @description The number of the autonomous system.
+             * @default null
+             */
+            asn: number | null;
         };
         /** @description One page of nodes. */
         NodesPage: {
@@ -2113,6 +2250,12 @@ export interface components {
              * @default null
              */
             wait: number | null;
+            /**
+             * Format: int32
+             * @description The number of the autonomous system.
+             * @default null
+             */
+            asn: number | null;
         };
         /** @description What the probe of one node found. */
         ProbedDto: {
@@ -2475,6 +2618,26 @@ export interface components {
             /** @description An API token. */
             token?: string | null;
         };
+        SiteBanDto: {
+            id: string;
+            site: string;
+            exit: string;
+            since: number;
+            until: number;
+            reason: string;
+        };
+        SiteBanRequest: {
+            site: string;
+            exit?: string | null;
+            node?: string | null;
+            seconds?: number | null;
+            reason?: string | null;
+        };
+        SiteBansFilter: {
+            site?: string | null;
+            exit?: string | null;
+            search?: string | null;
+        };
         /** @description What is known of a node at one site. */
         SiteEvidenceDto: {
             /** @description Whether the node is left out for requests to the site. */
@@ -2612,6 +2775,11 @@ export interface components {
              * @default 0
              */
             written: number;
+        };
+        /** @description Where a client reads a subscription. */
+        SubscriptionAddressDto: {
+            /** @description The path at the API's address, as `/sub/TOKEN`. */
+            path: string;
         };
         /** @description What a provider says about a subscription; all of it is the provider's word. */
         SubscriptionDto: {
@@ -3065,6 +3233,127 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_site_bans: {
+        parameters: {
+            query?: {
+                site?: string;
+                exit?: string;
+                search?: string;
+                sort?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        total: number;
+                        items: components["schemas"]["SiteBanDto"][];
+                        next?: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    b1: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SiteBanRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    b2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SiteBansFilter"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    b3: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     lift_ban: {
         parameters: {
             query?: never;
@@ -3327,6 +3616,8 @@ export interface operations {
                 cursor?: string;
                 /** @description How many exits to return, 1 to 1000; default 100. */
                 limit?: number;
+                /** @description The number of the autonomous system. */
+                asn?: number | null;
             };
             header?: never;
             path?: never;
@@ -3886,6 +4177,8 @@ export interface operations {
                 offset?: number;
                 /** @description How many nodes to return, 1 to 1000; default 100. */
                 limit?: number;
+                /** @description The number of the autonomous system. */
+                asn?: number | null;
             };
             header?: never;
             path?: never;
@@ -5103,6 +5396,241 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_subscriptions: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name contains this text. */
+                search?: string;
+                /** @description `file` or `store`. */
+                origin?: string;
+                /** @description The `next` of the part before. */
+                cursor?: string;
+                /** @description How many at most, from 1 to 1000; 100 unless said. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDto_ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    get_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    replace_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_subscription_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the subscription */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriptionAddressDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

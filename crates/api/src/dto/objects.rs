@@ -43,6 +43,13 @@ pub struct ChangedBy {
     pub via: &'static str,
 }
 
+/// Where a client reads a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubscriptionAddressDto {
+    /// The path at the API's address, as `/sub/TOKEN`.
+    pub path: String,
+}
+
 /// A source, a listener, a user or a subscription.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ObjectDto {

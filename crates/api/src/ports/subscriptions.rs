@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hezar_core::Secret;
+
 use crate::{ApiError, SubscriptionTarget};
 
 /// What is asked of a subscription. It narrows down what the subscription itself gives.
@@ -61,6 +63,9 @@ pub struct SubscriptionText {
 pub trait SubscriptionsPort: Send + Sync + 'static {
     /// The name of the subscription with this token. It takes as long for an unknown token as for a known one.
     fn subscription(&self, token: &str) -> Option<String>;
+
+    /// The token of a subscription, which is the last part of its address; `None` where it has no address now.
+    fn subscription_token(&self, name: &str) -> Option<Secret>;
 
     /// The nodes of a subscription that work now, the best ones in front.
     ///

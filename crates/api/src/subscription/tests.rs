@@ -20,6 +20,10 @@ impl SubscriptionsPort for Fake {
         (token == TOKEN).then(|| "phone".to_owned())
     }
 
+    fn subscription_token(&self, name: &str) -> Option<hezar_core::Secret> {
+        (name == "phone").then(|| TOKEN.into())
+    }
+
     fn subscription_text(&self, asked: &SubscriptionAsked) -> Result<SubscriptionText, ApiError> {
         if asked.countries == ["odd"] {
             return Err(ApiError::BadRequest("country".into()));

@@ -60,6 +60,16 @@ async fn sources_are_paused_tested_and_previewed() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_subscription_is_told_to_admins_alone() {
+    let path = "/api/v1/subscriptions/phone/address";
+    let (status, body) = ask(&request("GET", path, "")).await;
+    let address: SubscriptionAddressDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, address.path.as_str()), (200, "/sub/0123456789abcdef"));
+    assert_eq!(ask(&request("GET", "/api/v1/subscriptions/nobody/address", "")).await.0, 404);
+    assert_eq!(ask(&as_token("hz_read", "GET", path, "")).await.0, 403);
+}
+
+#[tokio::test]
 async fn settings_are_described_and_changed() {
     assert_eq!(ask(&request("GET", "/api/v1/schemas", "")).await.0, 200);
     let (status, body) = ask(&request("GET", "/api/v1/settings", "")).await;

@@ -16,6 +16,7 @@ mod sessions;
 mod settings;
 mod site_bans;
 mod status;
+mod subscriptions;
 mod tokens;
 mod trial;
 mod usage;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(page::code_routes())
         .merge(usage::routes())
         .merge(objects::routes())
+        .merge(subscriptions::routes())
         .merge(tokens::routes())
         .merge(document::routes())
 }

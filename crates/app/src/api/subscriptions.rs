@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hezar_api::{
     ApiError, Scope, SubscriptionAsked, SubscriptionTarget, SubscriptionText, SubscriptionUser, SubscriptionsPort,
 };
-use hezar_core::{Label, State};
+use hezar_core::{Label, Secret, State};
 use hezar_formats::write::{self, Written};
 use hezar_pool::{Filter, Node, Term};
 
@@ -31,6 +31,13 @@ impl SubscriptionsPort for ApiBackend {
             }
         }
         found
+    }
+
+    fn subscription_token(&self, name: &str) -> Option<Secret> {
+        let config = self.dashboard.config();
+        let found =
+            config.subscriptions.iter().find(|subscription| *subscription.name == *name && subscription.enabled);
+        found.and_then(|subscription| subscription.token.clone())
     }
 
     fn subscription_text(&self, asked: &SubscriptionAsked) -> Result<SubscriptionText, ApiError> {

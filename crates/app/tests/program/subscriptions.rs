@@ -276,3 +276,28 @@ fn a_subscription_is_made_while_it_runs_and_its_token_is_shown_once() {
     assert_eq!(read(&instance, &format!("/sub/{path}"), "").0, 200);
     instance.terminate();
 }
+
+#[test]
+fn the_address_of_a_subscription_is_told_while_it_has_one() {
+    let home = Home::new();
+    home.write("hezar.toml", format!("[api]\ntoken = \"{TOKEN}\"\n"));
+    let instance = home.start(&[]);
+    let call = |method: &str, path: &str, body: &str| {
+        let path = format!("/api/v1/subscriptions{path}");
+        let (status, text) = api::ask(instance.api, TOKEN, method, &path, body.as_bytes());
+        (status, serde_json::from_str::<Value>(&text).unwrap_or_default())
+    };
+    let (status, made) = call("POST", "", r#"{"name":"desk"}"#);
+    let token = made["token"].as_str().unwrap_or_default();
+    assert_eq!(status, 201, "{made}");
+    let (status, address) = call("GET", "/desk/address", "");
+    assert_eq!((status, address["path"].as_str()), (200, Some(&*format!("/sub/{token}"))), "{address}");
+    // What is sent back as it was shown stays as it is.
+    assert_eq!(call("PATCH", "/desk", r#"{"token":"…","enabled":false}"#).0, 200);
+    assert_eq!(call("GET", "/desk/address", "").0, 404, "disabled");
+    assert_eq!(call("PATCH", "/desk", r#"{"enabled":true}"#).0, 200);
+    assert_eq!(call("GET", "/desk/address", "").1, address);
+    assert_eq!(call("DELETE", "/desk", "").0, 200);
+    assert_eq!(call("GET", "/desk/address", "").0, 404, "removed");
+    instance.terminate();
+}
