@@ -1,4 +1,4 @@
-// What is done where the eye is: nodes and sources are changed from the page, and the instance does as it was told.
+// What is done where the eye is: nodes, sources, subscriptions and bans are changed from the page, and the instance does as it was told.
 
 import assert from "node:assert/strict";
 
@@ -11,7 +11,9 @@ export async function actions(browser, instance) {
   const toast = (text) => page.locator(".toast", { hasText: text }).first().waitFor();
 
   await nodeActions(page, instance, { clipboard, toast });
+  await subscription(page, instance, { clipboard });
   await sourceActions(page, instance, { toast });
+  await siteBan(page, instance);
   await history(page);
   assert.deepEqual(complaints, []);
   await context.close();
@@ -49,6 +51,35 @@ async function nodeActions(page, instance, { clipboard, toast }) {
   await dialog.waitFor({ state: "detached" });
 }
 
+// Makes a subscription, reads it at the address that the page shows, and switches it off.
+async function subscription(page, instance, { clipboard }) {
+  await goTo(page, "subscriptions");
+  await page.locator(".toolbar").getByRole("button", { name: "Add a subscription" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("tablet");
+  await dialog.getByLabel("Also take nodes on private addresses").check();
+  await dialog.getByRole("button", { name: "Add a subscription" }).click();
+  await dialog.getByText("This address leads to this machine alone.").waitFor();
+  await dialog.getByRole("button", { name: "Copy", exact: true }).click();
+  const address = await clipboard();
+  assert.match(address, /\/sub\/[A-Za-z0-9_-]{16,}$/);
+  const read = async () => fetch(`${address}?target=links`);
+  const answer = await read();
+  assert.equal(answer.status, 200);
+  assert.match(await answer.text(), /^\w+:\/\//);
+  await dialog.getByRole("button", { name: "QR code" }).click();
+  await page.locator("svg.qr").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+
+  await page.getByRole("button", { name: "Disable: tablet" }).click();
+  await page.getByRole("button", { name: "Enable: tablet" }).waitFor();
+  assert.equal((await read()).status, 404, "a subscription that is disabled has no address");
+  await page.getByRole("button", { name: "Remove: tablet" }).click();
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+  await page.getByRole("button", { name: "Enable: tablet" }).waitFor({ state: "detached" });
+}
+
 async function sourceActions(page, instance, { toast }) {
   await instance.ask("POST", "/api/v1/sources", { name: "paused-by-hand", links: ["trojan://secret@127.0.0.9:19?security=none#one"], allow_private: true });
   const enabled = async () => (await instance.ask("GET", "/api/v1/sources/paused-by-hand")).value.enabled;
@@ -62,6 +93,21 @@ async function sourceActions(page, instance, { toast }) {
   await page.getByRole("button", { name: "Pause: paused-by-hand" }).waitFor();
   assert.equal(await enabled(), true);
   await instance.ask("DELETE", "/api/v1/sources/paused-by-hand");
+}
+
+async function siteBan(page, instance) {
+  const list = async () => (await instance.ask("GET", "/api/v1/bans/sites")).items;
+  await goTo(page, "bans", "?of=sites");
+  await page.getByRole("button", { name: "Ban an exit for a site" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Site").fill("www.example.org");
+  await dialog.getByLabel("Exit").fill("203.0.113.7");
+  await dialog.getByRole("button", { name: "Ban an exit for a site" }).click();
+  await page.getByRole("button", { name: "Lift: example.org@203.0.113.7" }).waitFor();
+  assert.deepEqual((await list()).map(({ site, exit }) => [site, exit]), [["example.org", "203.0.113.7"]]);
+  await page.getByRole("button", { name: "Lift: example.org@203.0.113.7" }).click();
+  await page.getByText("No exit is banned for a site.").waitFor();
+  assert.deepEqual(await list(), []);
 }
 
 // The curves of the last day come from the store; the choice of the time stands in the address.

@@ -17,14 +17,16 @@ async function violations(page) {
   return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(" ")} (${node.failureSummary})`).slice(0, 3).join("; ")}`);
 }
 
-// What is not a screen of its own, and is looked at all the same: details and forms.
+// What is not a screen of its own, and is looked at all the same: details, forms, the second table of bans.
 async function dialogs(instance) {
   const { nodes } = await instance.ask("GET", "/api/v1/nodes?state=healthy&limit=1");
   return [
     ["nodes", `?node=${nodes[0].id}`, "node"],
     ["sources", "?open=friends", "source"],
     ["users", "?open=dana", "user"],
+    ["subscriptions", "?open=phone", "subscription"],
     ["settings", "?open=probe.interval", "setting"],
+    ["bans", "?of=sites", "site-bans"],
   ];
 }
 

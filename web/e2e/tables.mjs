@@ -14,8 +14,10 @@ export async function tables(browser, instance) {
   const { context, page, complaints } = await openPage(browser, instance);
   await signIn(page, instance);
   const links = await page.locator("nav a").evaluateAll((all) => all.map((link) => link.getAttribute("href").replace("#/", "")));
-  for (const name of links.filter((name) => !WITHOUT.includes(name))) {
-    await goTo(page, name);
+  const screens = [...links.filter((name) => !WITHOUT.includes(name)), "bans?of=sites"];
+  for (const name of screens) {
+    const [screen, query = ""] = name.split("?");
+    await goTo(page, screen, query === "" ? "" : `?${query}`);
     const toolbar = page.locator(".toolbar");
     await toolbar.getByRole("searchbox").waitFor();
 

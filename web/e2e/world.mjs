@@ -32,6 +32,8 @@ export async function populate(instance) {
   await instance.ask("POST", "/api/v1/listeners", { name: "germany", listen: "127.0.0.1:0", countries: ["DE"] });
   await instance.ask("POST", "/api/v1/users", { name: "dana", password: "a long password", note: "only for the listener", listeners: ["germany"] });
   await instance.ask("POST", "/api/v1/tokens", { name: "reader", scope: "read" });
+  await instance.ask("POST", "/api/v1/subscriptions", { name: "phone", token: "the-token-of-the-phone", user: "dana", allow_private: true });
+  await instance.ask("POST", "/api/v1/bans/sites", { site: "example.org", exit: "203.0.113.9", reason: "asks for a captcha" });
   await instance.ask("POST", "/api/v1/probe", { state: "healthy", wait: 0 });
   return () => open.forEach((socket) => socket.destroy());
 }

@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
 
-import { isLoopback, newToken } from "../src/lib/address";
-
-test("a new token is what the API takes as one, and no two are alike", () => {
-  const tokens = Array.from({ length: 200 }, newToken);
-  for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{24}$/);
-  expect(new Set(tokens).size).toBe(200);
-});
+import { isLoopback } from "../src/lib/address";
 
 test("addresses that lead to this machine alone are known", () => {
   for (const host of ["localhost", "hezar.localhost", "127.0.0.1", "127.3.2.1", "[::1]"]) expect(isLoopback(host), host).toBe(true);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { formatPlace, parsePlace, readQuery } from "../src/lib/router";
+import { formatPlace, parsePlace, readNumber, readQuery } from "../src/lib/router";
 
 test("a place is read as it was written", () => {
   const place = parsePlace(formatPlace("nodes", { q: "a&b=c #1", state: "healthy", empty: "", none: undefined }));
@@ -15,4 +15,9 @@ test("an empty address is the overview", () => {
 test("parameters get the names of the API, and what is empty is left out", () => {
   const query = new URLSearchParams("q=berlin&state=&country=DE&other=1");
   expect(readQuery(query, { q: "search", state: "state", country: "country" })).toEqual({ search: "berlin", country: "DE" });
+});
+
+test("a parameter that is no number is no filter", () => {
+  const read = (text: string) => readNumber(new URLSearchParams({ asn: text }), "asn");
+  expect([read("13335"), read("0"), read("AS1"), read("-1"), read("1e9"), read("")]).toEqual([{ asn: 13335 }, { asn: 0 }, {}, {}, {}, {}]);
 });

@@ -47,6 +47,12 @@ export function readQuery<Name extends string>(query: URLSearchParams, names: Re
   return found;
 }
 
+// A parameter that is a whole number from 0 on; what is not one is left out.
+export function readNumber<Name extends string>(query: URLSearchParams, name: Name): Partial<Record<Name, number>> {
+  const given = query.get(name);
+  return given !== null && /^\d{1,15}$/.test(given) ? ({ [name]: Number(given) } as Record<Name, number>) : {};
+}
+
 // Changes parameters of the current screen without a new entry in the browser's history; empty values are removed.
 export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
   const now = place.peek();

@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { countries } from "../lib/countries";
 import { count } from "../lib/format";
 import { useParts } from "../lib/parts";
-import { formatPlace, place, readQuery } from "../lib/router";
+import { formatPlace, place, readNumber, readQuery } from "../lib/router";
 import { Country, Latency } from "../ui/node";
 import { Empty } from "../ui/states";
 import { DataTable, type Column, type Filters } from "../ui/table";
@@ -28,6 +28,7 @@ function columns(): readonly Column<Exit>[] {
     },
     { id: "country", label: c.country, width: "minmax(7rem, 1fr)", sort: "server", text: (row) => row.country ?? "", cell: (row) => <Country code={row.country} /> },
     { id: "network", label: c.network, width: "minmax(8rem, 1fr)", priority: 2, text: (row) => row.network, cell: (row) => <code dir="ltr">{row.network}</code> },
+    { id: "asn", label: t().nodes.asn, width: "6rem", priority: 3, numeric: true, text: (row) => (row.asn ? `AS${row.asn}` : ""), cell: (row) => (row.asn ? <code dir="ltr">AS{row.asn}</code> : <span class="muted">–</span>) },
     { id: "nodes", label: c.nodes, width: "5rem", numeric: true, priority: 2, sort: "server", text: (row) => String(row.nodes), cell: (row) => count(row.nodes) },
     { id: "healthy", label: c.healthy, width: "6rem", numeric: true, sort: "server", text: (row) => String(row.healthy), cell: (row) => <span class={row.healthy > 0 ? "good" : "muted"}>{count(row.healthy)}</span> },
     { id: "latency", label: c.latency, width: "6.5rem", numeric: true, priority: 2, sort: "server", text: (row) => String(row.latency_ms ?? ""), cell: (row) => <Latency ms={row.latency_ms} /> },
@@ -39,11 +40,13 @@ function filters(): Filters<Exit> {
   return [
     { id: "country", label: c.country, options: countries() },
     { id: "network", label: c.network, placeholder: "192.0.2.0/24" },
+    { id: "asn", label: t().nodes.asn, placeholder: "13335" },
   ];
 }
 
 export function ExitsScreen() {
-  const asked = readQuery(place.value.query, { country: "country", network: "network", q: "search", sort: "sort" });
+  const given = place.value.query;
+  const asked = { ...readQuery(given, { country: "country", network: "network", q: "search", sort: "sort" }), ...readNumber(given, "asn") };
   const parts = useParts(
     JSON.stringify(asked),
     async (cursor, limit, signal) => {

@@ -17,6 +17,7 @@ import { Overview } from "./overview";
 import { SessionsScreen } from "./sessions";
 import { SettingsScreen } from "./settings";
 import { SourcesScreen } from "./sources";
+import { SubscriptionsScreen } from "./subscriptions";
 import { TokensScreen } from "./tokens";
 import { UsersScreen } from "./users";
 
@@ -36,6 +37,7 @@ export const screens: Readonly<Record<string, Screen>> = {
   exits: screen(ExitsScreen, "exits"),
   listeners: screen(ListenersScreen, "listeners"),
   settings: screen(SettingsScreen, "settings"),
+  subscriptions: screen(SubscriptionsScreen, "subscriptions"),
   tokens: screen(TokensScreen, "tokens"),
   users: screen(UsersScreen, "users"),
   bans: screen(BansScreen, "bans"),
@@ -52,7 +54,7 @@ export function groups(): readonly { readonly label: string; readonly screens: r
     { label: labels.state, screens: ["overview", "start"] },
     { label: labels.pool, screens: ["nodes", "exits", "sources", "bans"] },
     { label: labels.traffic, screens: ["connections", "sessions", "explain"] },
-    { label: labels.access, screens: ["users", "listeners", "tokens"] },
+    { label: labels.access, screens: ["users", "listeners", "subscriptions", "tokens"] },
     { label: labels.system, screens: ["settings", "jobs", "audit", "log"] },
   ];
 }

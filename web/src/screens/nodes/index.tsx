@@ -112,6 +112,7 @@ function filters(): Filters<Node> {
     { id: "scheme", label: c.scheme, options: schemes.map((name) => [name, name] as const) },
     { id: "source", label: c.source, options: sources.map((name) => [name, name] as const) },
     { id: "country", label: c.country, options: countries() },
+    { id: "asn", label: c.asn, placeholder: "13335" },
     { id: "tag", label: c.tag, placeholder: "paid" },
     { id: "exit", label: c.exit, placeholder: "203.0.113.7" },
     { id: "anonymity", label: c.anonymity, options: ANONYMITY.map((level) => [level, word(c.anonymities, level)] as const) },

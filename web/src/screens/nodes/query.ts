@@ -3,7 +3,7 @@
 import { api, value } from "../../api/client";
 import type { Node } from "../../api/types";
 import type { Part } from "../../lib/parts";
-import { readQuery } from "../../lib/router";
+import { readNumber, readQuery } from "../../lib/router";
 
 const PARAMETERS = {
   state: "state",
@@ -17,13 +17,13 @@ const PARAMETERS = {
   sort: "sort",
 } as const;
 
-export type NodeFilters = Partial<Record<(typeof PARAMETERS)[keyof typeof PARAMETERS], string>>;
+export type NodeFilters = Partial<Record<(typeof PARAMETERS)[keyof typeof PARAMETERS], string>> & { readonly asn?: number };
 
 // Works first, the fastest in front: what most readers look for.
 const DEFAULT_SORT = "best";
 
 export function readFilters(query: URLSearchParams): NodeFilters {
-  return readQuery(query, PARAMETERS);
+  return { ...readQuery(query, PARAMETERS), ...readNumber(query, "asn") };
 }
 
 export async function loadNodes(filters: NodeFilters, cursor: string | undefined, limit: number, signal: AbortSignal): Promise<Part<Node>> {

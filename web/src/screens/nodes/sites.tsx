@@ -6,11 +6,13 @@ import { api, value } from "../../api/client";
 import type { SiteEvidence } from "../../api/types";
 import { fill, t } from "../../i18n";
 import { count, fromNow } from "../../lib/format";
-import { attempt } from "../../ui/toast";
+import { attempt, notify } from "../../ui/toast";
+import { AddSiteBan } from "../bans/sites";
 
 export function Sites({ id }: { readonly id: string }) {
   const [site, setSite] = useState("");
   const [evidence, setEvidence] = useState<SiteEvidence | undefined>(undefined);
+  const [banning, setBanning] = useState(false);
   const c = t().sites;
   const ask = (event: Event) => {
     event.preventDefault();
@@ -23,11 +25,15 @@ export function Sites({ id }: { readonly id: string }) {
         <div class="row">
           <input class="grow" dir="ltr" required autocomplete="off" placeholder="example.org" aria-label={c.site} value={site} onInput={(event) => setSite(event.currentTarget.value)} />
           <button type="submit">{c.ask}</button>
-          </div>
+          <button type="button" onClick={() => setBanning(true)}>
+            {t().bans.add}
+          </button>
+        </div>
         <p role="status" hidden={evidence === undefined}>
           {evidence && <Evidence evidence={evidence} />}
         </p>
       </form>
+      {banning && <AddSiteBan node={id} site={site} onClose={() => setBanning(false)} onDone={() => notify(t().bans.added)} />}
     </>
   );
 }

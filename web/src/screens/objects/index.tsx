@@ -8,7 +8,7 @@ import { fill, t } from "../../i18n";
 import { useResource, type Resource } from "../../lib/resource";
 import { place, setQuery } from "../../lib/router";
 import { Confirm, Dialog } from "../../ui/dialog";
-import { Form, type Field, type TryOut, type Values } from "../../ui/form";
+import { Form, type Field, type TryOut } from "../../ui/form";
 import { IconButton } from "../../ui/icon";
 import { Empty } from "../../ui/states";
 import { DataTable, type Column, type Filter } from "../../ui/table";
@@ -37,8 +37,6 @@ interface Props {
   readonly actionsWidth?: string;
   readonly actionsOnlyWide?: boolean;
   readonly details?: (object: StoredObject) => ComponentChildren;
-  // Adds to a new object what no field asks for.
-  readonly complete?: (given: Values) => Values;
   // Shows what a new object would do before it is made.
   readonly tryOut?: TryOut;
   // Whether the details of a new object are shown when it has been made.
@@ -112,7 +110,7 @@ export function ObjectsScreen(props: Props) {
 
 type Loaded = Props & { readonly objects: Resource<readonly StoredObject[]>; readonly onClose: () => void };
 
-function Add({ kind, add, fields, complete, tryOut, openWhenMade, objects, onClose }: Loaded) {
+function Add({ kind, add, fields, tryOut, openWhenMade, objects, onClose }: Loaded) {
   return (
     <Dialog title={add} onClose={onClose}>
       <Form
@@ -122,7 +120,7 @@ function Add({ kind, add, fields, complete, tryOut, openWhenMade, objects, onClo
         onCancel={onClose}
         {...(tryOut ? { tryOut } : {})}
         onSubmit={async (values) => {
-          await createObject(kind, complete ? complete(values) : values);
+          await createObject(kind, values);
           onClose();
           objects.reload();
           if (openWhenMade) setQuery({ open: String(values["name"]) });

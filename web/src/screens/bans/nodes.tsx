@@ -1,14 +1,14 @@
 // Nodes that must not come back, whatever lists them.
 
-import { api, value } from "../api/client";
-import type { Ban } from "../api/types";
-import { t } from "../i18n";
-import { dateTime, fromNow } from "../lib/format";
-import { useResource } from "../lib/resource";
-import { IconButton } from "../ui/icon";
-import { Empty } from "../ui/states";
-import { DataTable, type Column, type Filters } from "../ui/table";
-import { attempt } from "../ui/toast";
+import { api, value } from "../../api/client";
+import type { Ban } from "../../api/types";
+import { t } from "../../i18n";
+import { dateTime, fromNow } from "../../lib/format";
+import { useResource } from "../../lib/resource";
+import { IconButton } from "../../ui/icon";
+import { Empty } from "../../ui/states";
+import { DataTable, type Column, type Filters } from "../../ui/table";
+import { attempt } from "../../ui/toast";
 
 function columns(): readonly Column<Ban>[] {
   return [
@@ -43,7 +43,7 @@ function filters(): Filters<Ban> {
   ];
 }
 
-export function BansScreen() {
+export function NodeBans() {
   const bans = useResource("bans", (signal) => value(api.GET("/api/v1/bans", { signal })), 10_000);
   const lift = (id: string) => void attempt(() => value(api.DELETE("/api/v1/bans/{id}", { params: { path: { id } } })), t().bans.lifted).then(bans.reload);
   return (
