@@ -150,6 +150,6 @@ proptest! {
         let text = tree.json();
         let part: String = text.chars().take(cut.index(text.chars().count() + 1)).collect();
         let _ = (json::read(&part), salvage(&part), json::end_of_value(&part, 0));
-        prop_assert!(salvage(&format!("[{text},")).len() == 1);
+        prop_assert_eq!(salvage(&format!("[{},", text)).len(), 1);
     }
 }
