@@ -84,6 +84,28 @@ fn nodes() -> Vec<DashboardNode> {
     (0..10).map(node).collect()
 }
 
+/// A source that lists 1,000 more nodes than there are.
+fn source() -> SourceDto {
+    let subscription = SubscriptionDto { used: Some(5), total: Some(10), expires: Some(4000), ..Default::default() };
+    SourceDto {
+        name: "my/list".into(),
+        kind: "url".into(),
+        nodes: 1010,
+        healthy: 9,
+        exits: 1,
+        unique_exits: 1,
+        half_life_s: None,
+        quarantined: false,
+        rejected: 0,
+        subscription: Some(subscription),
+        left_out: 0,
+        last_ok: Some(1_795_932_000_000),
+        error: None,
+        error_text: None,
+        next: None,
+    }
+}
+
 fn is_in(view: &DashboardView, node: &DashboardNode) -> bool {
     match view {
         DashboardView::Best | DashboardView::All => true,
@@ -97,29 +119,10 @@ fn is_in(view: &DashboardView, node: &DashboardNode) -> bool {
 impl DashboardPort for Fake {
     fn dashboard_pool(&self, view: &DashboardView, most: usize) -> DashboardPool {
         self.dashboard.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let subscription =
-            SubscriptionDto { used: Some(5), total: Some(10), expires: Some(4000), ..Default::default() };
-        let source = SourceDto {
-            name: "my/list".into(),
-            kind: "url".into(),
-            nodes: 1010,
-            healthy: 9,
-            exits: 1,
-            unique_exits: 1,
-            half_life_s: None,
-            quarantined: false,
-            rejected: 0,
-            subscription: Some(subscription),
-            left_out: 0,
-            last_ok: Some(1_795_932_000_000),
-            error: None,
-            error_text: None,
-            next: None,
-        };
         DashboardPool {
             nodes: nodes().into_iter().filter(|node| is_in(view, node)).take(most).collect(),
             countries: vec![(*b"DE", 5), (*b"US", 4)],
-            sources: vec![source],
+            sources: vec![source()],
             selections: self.dashboard.selections.lock().clone().into_iter().collect(),
         }
     }

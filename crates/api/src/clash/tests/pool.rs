@@ -1,6 +1,7 @@
 //! Groups, nodes and providers: what is shown, selected and tested.
 
 use super::*;
+use crate::clash::view::PoolView;
 
 #[tokio::test]
 async fn groups_name_nodes_and_providers_describe_them() {
@@ -136,4 +137,20 @@ async fn tests_of_nodes_need_their_parameters() {
     assert_eq!((answer.0, answer.json()), (504, json!({ "message": "get delay: all proxies timeout" })));
     assert_eq!(server.ask("GET", "/providers/proxies/my_list/healthcheck", "").await.0, 204);
     assert_eq!(server.ask("PUT", "/providers/proxies/my_list", "").await.0, 204);
+}
+
+#[test]
+fn of_many_sources_those_with_the_most_nodes_that_work_become_groups() {
+    let fake = Fake::default();
+    let named = |number: usize| SourceDto { name: format!("s{number:03}"), healthy: number, ..source() };
+    let pool = DashboardPool {
+        sources: (0..500).map(named).collect(),
+        selections: vec![(Group::Pool, GroupMember::Source("s007".into()))],
+        ..fake.dashboard_pool(&DashboardView::Best, 10)
+    };
+    let view = PoolView::new(pool, fake.dashboard_instance());
+    let names: Vec<&str> = view.groups.iter().map(|group| &*group.name).skip(5).collect();
+    assert_eq!((names.len(), names[0], names[1], names[60]), (61, "s007", "s440", "s499"), "and the selected one");
+    assert_eq!(view.group("POOL").unwrap().now.as_deref(), Some("s007"));
+    assert_eq!(view.providers.len(), 501, "all of them are providers, and so are the nodes that none of them lists");
 }
