@@ -53,7 +53,7 @@ const WITH_BODY: &[u16] = &[408, 413, 415];
 /// The status of routes that make or change what may be there already, or in another place.
 const WITH_NAMES: &[u16] = &[409];
 /// What these routes begin with, behind [`PREFIX`].
-const NAMED: &[&str] = &["/sources", "/listeners", "/users", "/settings", "/tokens"];
+const NAMED: &[&str] = &["/sources", "/listeners", "/users", "/subscriptions", "/settings", "/tokens"];
 /// The status of routes that name one thing in their path.
 const WITH_SEGMENT: &[u16] = &[404];
 
