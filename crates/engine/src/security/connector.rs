@@ -1,4 +1,4 @@
-//! Opens secured streams to one server: dials it, then puts the security layer on the stream.
+//! Opens secured streams to one server: it dials the server, and then wraps the stream in the security layer.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl SecureConnector {
         &self.server
     }
 
-    /// What dials the server.
+    /// The dialer that connects to the server.
     pub(crate) const fn via(&self) -> &Arc<dyn Dialer> {
         &self.via
     }

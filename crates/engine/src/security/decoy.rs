@@ -1,7 +1,7 @@
-//! Behaves as a browser on a site that turned out to be no proxy: asks for a page and closes the connection, so that
-//! nobody on the way can tell that a proxy was expected.
+//! Behaves as a browser on a site that turned out not to be a proxy: it asks for a page and closes the connection, so that
+//! nobody on the path can tell that a proxy was expected.
 //!
-//! Hanging up at the certificate, or after the handshake without a word, would tell an observer who we are.
+//! To close the connection at the certificate, or after the handshake without a request, would show an observer who we are.
 
 use std::time::Duration;
 

@@ -25,10 +25,10 @@ pub(crate) use self::{
 pub(crate) use self::{connector::SecureConnector, shadow_tls::ShadowTlsClient, tls::TlsStream};
 pub use tls::TlsClients;
 
-/// The security layer of one node, ready to be put on streams to its server.
+/// The prepared security layer of one node, which wraps streams to its server.
 #[derive(Debug)]
 pub(crate) enum Secure {
-    /// Bytes go as they are.
+    /// Bytes are sent as they are.
     Nothing,
     /// TLS.
     Tls(Box<TlsClient>),
@@ -38,7 +38,7 @@ pub(crate) enum Secure {
     ShadowTls(Box<ShadowTlsClient>),
 }
 
-/// One node's TLS.
+/// The TLS settings of one node.
 #[derive(Debug)]
 pub(crate) struct TlsClient {
     tls: Tls,

@@ -1,4 +1,4 @@
-//! Opens streams to one server that are ready for a proxy protocol: dialled, secured, and with the transport on them.
+//! Opens streams to one server that are ready for a proxy protocol: connected, secured, and wrapped in the transport.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::{
     security::{Secure, SecureConnector, TlsStream},
 };
 
-/// Opens streams to one server, ready for a proxy protocol's first byte. Lives as long as the node's dialer, and with
-/// it the connections that several streams share.
+/// Opens streams to one server that are ready for the first byte of a proxy protocol. It lives as long as the dialer of the
+/// node, and so do the connections that several streams share.
 #[derive(Debug)]
 pub(crate) struct TransportConnector {
     connector: Arc<SecureConnector>,
@@ -33,7 +33,7 @@ impl TransportConnector {
         shared: &SharedClients,
     ) -> Result<Self, BuildError> {
         let (security, transport) = layers(carrier, server, &via, shared)?;
-        // The transport may bring TLS of its own: HTTP/3 does.
+        // The transport may have TLS of its own, as HTTP/3 has.
         let secured = security.is_secured() || carrier.security() != SecurityKind::None;
         let connector = Arc::new(SecureConnector::new(server.clone(), via, security));
         Ok(Self { connector, transport, secured, shared: shared.clone() })
@@ -46,7 +46,7 @@ impl TransportConnector {
         Self { connector: Arc::new(connector), transport: Transport::none(), secured, shared: shared.clone() }
     }
 
-    /// A new stream to the server, security and transport handshakes done. It may share a connection with others.
+    /// A new stream to the server after the handshakes of security and transport. It may share a connection with others.
     ///
     /// # Errors
     /// [`DialError`] with the stage that failed.
@@ -77,7 +77,7 @@ impl TransportConnector {
         self.connector.server()
     }
 
-    /// What dials the server.
+    /// The dialer that connects to the server.
     pub(crate) fn via(&self) -> &Arc<dyn Dialer> {
         self.connector.via()
     }

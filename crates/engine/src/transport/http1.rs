@@ -1,4 +1,4 @@
-//! What transports that begin as HTTP/1.1 have in common: the words of the request, the head of the answer.
+//! What the transports that begin as HTTP/1.1 have in common: the parts of the request, and the head of the answer.
 
 use std::ops::RangeInclusive;
 
@@ -12,11 +12,11 @@ use crate::{
     },
 };
 
-/// Sent when the publisher names none: servers behind a CDN often refuse clients that say nothing or say "bot".
+/// The User-Agent when the publisher names none. Servers behind a CDN often refuse clients that send none.
 pub(super) const USER_AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
                                      Chrome/140.0.0.0 Safari/537.36";
 
-/// The parts of a request that the publisher chooses, made fit for HTTP.
+/// The parts of a request that the publisher chooses, in a form that HTTP can carry.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
     /// The request target.
@@ -28,7 +28,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Takes over what HTTP can carry. The Host header is the published one, else the TLS server name, else the
+    /// Takes from the settings what HTTP can carry. The Host header is the published one, else the TLS server name, else the
     /// server's host. Headers named in `ours` belong to the transport and are left out.
     pub(super) fn new(
         path: &str,
@@ -95,7 +95,7 @@ pub(super) fn path(published: &str) -> String {
     path
 }
 
-/// The server's host as a Host header has it.
+/// The server's host in the form of a Host header.
 pub(super) fn bracketed(host: &Host) -> String {
     match host {
         Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),

@@ -113,7 +113,7 @@ pub(crate) fn layers(
                 })
             };
             let client = XhttpClient::new(xhttp, security, target, &connect_to)?;
-            // The ways to its servers are its own.
+            // XHTTP connects to its servers by itself.
             Ok((Secure::Nothing, Transport(Kind::Xhttp(Box::new(client)))))
         }
         Carrier::Kcp { .. } => unsupported("mKCP"),
@@ -122,7 +122,7 @@ pub(crate) fn layers(
 }
 
 impl Transport {
-    /// None: the stream is used as it is.
+    /// The stream is used as it is.
     pub(crate) const fn none() -> Self {
         Self(Kind::Tcp)
     }
@@ -177,7 +177,7 @@ fn http2_only(security: &Security) -> Security {
     }
 }
 
-/// The name that the security layer calls the server by.
+/// The name of the server in the security layer.
 fn server_name(security: &Security) -> Option<&str> {
     match security {
         Security::None => None,

@@ -1,4 +1,4 @@
-//! A site as a browser meets it: what REALITY and ShadowTLS look like, whatever they say in the session id.
+//! A TLS handshake as a browser performs it, which REALITY and ShadowTLS imitate apart from the session id.
 
 use std::sync::Arc;
 

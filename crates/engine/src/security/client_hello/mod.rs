@@ -1,4 +1,4 @@
-//! A ClientHello of our choice on stock rustls: a browser's, or rustls' own with a session id that says more.
+//! A chosen ClientHello on unmodified rustls: that of a browser, or rustls' own with a chosen session id.
 //!
 //! rustls builds its hello as always, with values that we chose beforehand ([`scripted_rng`]); another hello with the
 //! same random, session id and key shares leaves in its place ([`rewriter`]), and is what the transcript hashes
@@ -50,7 +50,7 @@ use self::{keys::Keys, scripted_rng::ScriptedRng, transcript::Substitute, wire::
 use super::tls::{Handshaken, handshake};
 use crate::Cause;
 
-/// Whose hello leaves.
+/// Which hello is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     /// A browser's.
@@ -118,7 +118,7 @@ impl Agree for Keys {
     }
 }
 
-/// A hello that is ready to leave.
+/// A hello that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Hello {
     shape: Shape,
@@ -167,7 +167,7 @@ impl Hello {
         self.shape
     }
 
-    /// The whole message, as it leaves.
+    /// The whole message, as it is sent.
     pub(crate) fn message(&self) -> &[u8] {
         &self.message
     }

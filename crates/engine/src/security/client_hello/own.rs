@@ -1,8 +1,9 @@
 //! Decides when rustls' own hello is sent to a node that is normally met with a browser's.
 //!
-//! Some servers answer a browser's hello with what only the browser understands. But what says so is not authentic: anybody on
-//! the way can forge it, to see what hello comes next. So one such answer changes nothing, the own hello is shown once when a second
-//! one comes, and is kept only when it has led to a whole handshake; for a while, and then the browser's is tried again.
+//! Some servers answer a browser's hello with something that only the browser understands. But such an answer is not
+//! authenticated: anybody on the path can forge it, to see which hello comes next. So one such answer changes nothing. After a
+//! second one the own hello is sent once, and it is used further only when it has led to a complete handshake. That lasts for a
+//! while, and then the browser's hello is tried again.
 
 use std::{
     sync::{
@@ -24,7 +25,7 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// How long no own hello is shown after one.
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// One node's rule.
+/// The rule of one node.
 #[derive(Debug)]
 pub(crate) enum OwnHello {
     /// The node asks for it (`fp=none`).

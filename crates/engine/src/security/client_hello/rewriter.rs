@@ -1,4 +1,4 @@
-//! A stream on which the ClientHellos that rustls writes leave as others.
+//! A stream that replaces the ClientHellos which rustls writes by other ones.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ pub(crate) type ServerHello = Arc<OnceLock<Box<[u8]>>>;
 #[derive(Debug)]
 pub(crate) struct HelloRewriter<S> {
     inner: S,
-    /// What leaves before anything else.
+    /// The bytes that are sent before anything else.
     ours: WriteBuffer,
     /// While rustls may still write a hello.
     replacer: Option<Replacer>,

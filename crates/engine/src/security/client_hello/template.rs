@@ -1,4 +1,4 @@
-//! What browsers' ClientHellos look like: data, with the date and the source of each.
+//! The ClientHellos of browsers as data, with the date and the source of each.
 
 use hezar_core::Fingerprint;
 

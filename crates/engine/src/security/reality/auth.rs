@@ -1,4 +1,4 @@
-//! How a REALITY client shows itself to the server, inside the session id (as XTLS/REALITY does it).
+//! How a REALITY client authenticates to the server inside the session id (as XTLS/REALITY does it).
 //!
 //! ```text
 //! AuthKey    = HKDF-SHA256(X25519(our share's key, server's key), salt = random[0..20], "REALITY"), 32 bytes

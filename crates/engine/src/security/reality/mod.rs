@@ -1,8 +1,8 @@
 //! REALITY (github.com/XTLS/REALITY): TLS 1.3 to a server that looks like another site to everybody but its clients.
 //!
-//! The client shows itself in the session id of its hello ([`auth`]); a server that knows the secret answers with a
-//! certificate that only it can make ([`certificate`]). Whoever else answers is the real site: it is visited as a browser
-//! would, and the connection fails. Not one byte of a proxy protocol goes to it.
+//! The client authenticates in the session id of its hello ([`auth`]). A server that knows the secret answers with a
+//! certificate that only it can make ([`certificate`]). Anybody else who answers is the real site. It is visited as a browser
+//! would do it, and the connection fails; no byte of a proxy protocol is sent to it.
 
 mod auth;
 mod certificate;
@@ -41,7 +41,7 @@ use crate::{Attempt, BoxStream, BuildError, Cause, DialError};
 /// The length of an ML-DSA-65 public key.
 const ML_DSA_65_KEY: usize = 1952;
 
-/// One node's REALITY.
+/// The REALITY settings of one node.
 #[derive(Debug)]
 pub(crate) struct RealityClient {
     browser: Browser,

@@ -2,8 +2,8 @@
 //! password, and then frames that look like that session's records.
 //! Specification: docs/protocol-v3-en.md of shadow-tls.
 //!
-//! The client shows itself in the session id of its hello; the server masks and marks what the site answers
-//! ([`unmasked`]). Where no mark comes it is only the site: it is visited as a browser would, and the connection fails.
+//! The client authenticates in the session id of its hello. The server masks and marks what the site answers ([`unmasked`]).
+//! Where no mark comes, only the site has answered. It is visited as a browser would do it, and the connection fails.
 //!
 //! ```text
 //! session id: | random 28 | the first bytes of HMAC-SHA1(password, the hello with zeroes here) 4 |
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{Attempt, BoxStream, Cause, DialError, io::codec_stream::CodecStream};
 
-/// One node's ShadowTLS.
+/// The ShadowTLS settings of one node.
 #[derive(Debug)]
 pub(crate) struct ShadowTlsClient {
     browser: Browser,

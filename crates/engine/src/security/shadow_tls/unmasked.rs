@@ -1,4 +1,4 @@
-//! The stream beneath TLS during the handshake with the site: takes the server's masks and marks off.
+//! The stream beneath TLS during the handshake with the site. It removes the masks and marks of the server.
 //!
 //! ```text
 //! ← | 17 03 03 | length 2 | mark 4 | the site's record, masked |

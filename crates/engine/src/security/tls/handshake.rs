@@ -1,6 +1,6 @@
-//! A handshake by rustls, record by record: what comes after its last record is not read by rustls.
+//! A handshake by rustls, record by record, so that rustls does not read what comes after its last record.
 //!
-//! rustls gives the keys away at the end; the records are then our own business ([`Records`]).
+//! At the end rustls gives out the keys, and [`Records`] protects the data from then on.
 
 use std::{future::poll_fn, io, pin::Pin, task::Poll};
 
@@ -52,7 +52,7 @@ impl<S: Stream> Handshaken<S> {
 }
 
 impl Handshaken<BoxStream> {
-    /// What is said on it from here on is secured.
+    /// The secured stream that follows the handshake.
     pub(crate) fn secured(self) -> TlsStream {
         CodecStream::underway(self.stream, self.records, self.received)
     }

@@ -1,8 +1,8 @@
 //! gRPC as v2ray's `gun` and Xray's multi mode use it: one call of a streaming method for each stream, many of them on
 //! one HTTP/2 connection.
 //!
-//! A server's answer may begin only when its target has spoken, so a stream is handed out as soon as it is asked for; a
-//! refusal shows at the first read.
+//! The answer of a server may begin only after its target has sent something. So a stream is returned as soon as it was asked
+//! for, and a refusal shows at the first read.
 
 mod status;
 #[cfg(test)]
@@ -17,10 +17,10 @@ use self::wire::Decoder;
 use super::http2_pool::{Framing, Http2Pool, Limits, MuxStream, request};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
 
-/// What a gRPC client of the field calls itself.
+/// The User-Agent of a common gRPC client.
 const USER_AGENT: &str = "grpc-go/1.76.0";
 
-/// One node's gRPC settings, made ready, and its connections.
+/// The prepared gRPC settings of one node, and its connections.
 #[derive(Debug)]
 pub(super) struct GrpcClient {
     request: Request<()>,

@@ -6,8 +6,8 @@
 //! |               |          | MultiHunk: any number of them     |
 //! ```
 //!
-//! Both directions look alike, and a `MultiHunk` with one piece is a `Hunk`. Payload is given on as it comes: no message
-//! is ever held back until it is whole.
+//! Both directions have the same form, and a `MultiHunk` with one piece is a `Hunk`. Payload is passed on as it comes; no message
+//! is held back until it is whole.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -48,11 +48,11 @@ enum Part {
     Front { seen: u32, length: u32 },
     /// A field's tag.
     Tag,
-    /// The length of a field; its content is payload or of no account.
+    /// The length of a field. Its content is payload, or is ignored.
     Length { payload: bool },
-    /// A number of no account.
+    /// A number that is ignored.
     Number,
-    /// So many bytes of a field, payload or of no account.
+    /// So many bytes of a field, which are payload or are ignored.
     Content { payload: bool, left: u32 },
 }
 
@@ -60,7 +60,7 @@ enum Part {
 #[derive(Debug)]
 pub(super) struct Decoder {
     part: Part,
-    /// What is left of the message.
+    /// How many bytes of the message are still to come.
     left: u32,
     varint: u64,
     /// The bytes of the varint so far.
@@ -73,15 +73,15 @@ impl Decoder {
         Self { part: Part::Front { seen: 0, length: 0 }, left: 0, varint: 0, shift: 0 }
     }
 
-    /// Whether no message is under way.
+    /// Whether the last message that has begun is complete.
     pub(super) const fn whole(&self) -> bool {
         matches!(self.part, Part::Front { seen: 0, .. })
     }
 
-    /// Takes the next piece of payload off the front of `bytes`; `None` when it is used up.
+    /// Takes the next piece of payload from the front of `bytes`; `None` when `bytes` is used up.
     ///
     /// # Errors
-    /// [`Cause::Protocol`] for what is no such message.
+    /// [`Cause::Protocol`] for malformed messages.
     pub(super) fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Cause> {
         while bytes.has_remaining() {
             if let Part::Content { payload, left } = self.part {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Attempt, BoxStream, BuildError, DialError, budget::ConnectionBudget, security::SecureConnector};
 
-/// One node's HTTP/2 settings, made ready, and its connections.
+/// The prepared HTTP/2 settings of one node, and its connections.
 #[derive(Debug)]
 pub(super) struct Http2Client {
     /// One for each authority.

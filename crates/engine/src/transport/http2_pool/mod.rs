@@ -1,5 +1,5 @@
-//! HTTP/2 connections to one server, each carrying many streams: opened on use, replaced when they die, closed when
-//! nobody has used them for a while.
+//! HTTP/2 connections to one server, each of which carries many streams. They are opened on use, replaced when they fail, and
+//! closed when they have been idle for a while.
 //!
 //! A node that is not in use has no connection here, and so no task and no buffer. A connection in use has one task,
 //! which moves its bytes and watches over it ([`watch`](self::watch)).
@@ -33,13 +33,13 @@ use crate::{Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, secu
 
 /// The streams that one connection carries at the same time, unless the node says otherwise.
 const SLOTS: u32 = 32;
-/// The most that we let it carry whatever the node says: its streams' windows come out of one budget.
+/// The most streams of one connection, whatever the node says, since the windows of its streams come out of one budget.
 const MOST_SLOTS: u32 = 128;
-/// The most of one stream's upload that waits in the connection's buffer, in bytes.
+/// The most bytes of one stream's upload that wait in the buffer of the connection.
 const SEND_BUFFER: usize = 64 * 1024;
 /// The longest head of an answer, in bytes.
 const MOST_HEAD: u32 = 16 * 1024;
-/// Connections that turn out to be dead, tried before giving up.
+/// How many connections that turn out to be dead are tried before an attempt fails.
 const TRIES: usize = 3;
 
 /// How much one connection is used.
@@ -65,27 +65,27 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Http2Pool {
     open: Arc<Mutex<Vec<Connection>>>,
-    /// Held while a connection is opened: whoever comes meanwhile shares it.
+    /// The lock is held while a connection is opened. Whoever comes meanwhile shares that connection.
     opening: tokio::sync::Mutex<()>,
     limits: Limits,
     budget: ConnectionBudget,
 }
 
-/// One of them.
+/// One connection.
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Bytes>,
     slots: Arc<ConnectionSlots>,
 }
 
-/// A stream that was asked for: the answer to come, and the way to send.
+/// A stream that was asked for: the future answer, and the sender of the request's body.
 pub(super) struct Exchange {
     pub(super) answer: ResponseFuture,
     pub(super) upload: h2::SendStream<Bytes>,
 }
 
 impl Http2Pool {
-    /// No connection yet; those to come stay within `budget`.
+    /// An empty pool. Its connections count towards `budget`.
     pub(super) fn new(limits: Limits, budget: ConnectionBudget) -> Self {
         let slots = limits.slots.clamp(1, MOST_SLOTS);
         let limits = Limits { slots, ..limits };
@@ -147,13 +147,13 @@ impl Http2Pool {
         })
     }
 
-    /// How many are open.
+    /// The number of open connections.
     #[cfg(test)]
     pub(super) fn alive(&self) -> usize {
         self.open.lock().len()
     }
 
-    /// Makes a connection of a stream, and takes its first permit.
+    /// Makes a connection out of a stream, and takes its first permit.
     async fn begin(&self, stream: BoxStream) -> Result<StreamPermit, Cause> {
         let windows = self.budget.windows.take(self.limits.slots);
         let mut builder = Builder::new();

@@ -23,23 +23,23 @@ pub(super) struct ConnectionSlots {
     state: Mutex<SlotState>,
     limits: Limits,
     born: Instant,
-    /// The reads that brought something.
+    /// The number of reads that brought something.
     reads: Arc<AtomicU64>,
-    /// Told whenever the state changes.
+    /// Notified whenever the state changes.
     pub(super) changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct SlotState {
-    /// ConnectionSlots taken now.
+    /// How many slots are taken now.
     taken: u32,
-    /// ConnectionSlots ever taken.
+    /// How many slots were taken in all.
     ever_taken: u32,
-    /// Streams ever opened.
+    /// How many streams were opened in all.
     used: u32,
-    /// Nothing can be opened any more.
+    /// Whether no further stream can be opened.
     closed: bool,
-    /// A stream was given up before the server had answered: is anybody there?
+    /// Whether a stream was dropped before the server had answered, so that it is checked whether the server is still there.
     doubted: bool,
 }
 
@@ -49,7 +49,7 @@ impl ConnectionSlots {
         Self { state: Mutex::default(), limits, born: Instant::now(), reads: Arc::default(), changed: Notify::new() }
     }
 
-    /// Takes one of at most `most` slots. False when the connection may carry no further stream.
+    /// Takes one of at most `most` slots. Returns false when the connection may carry no further stream.
     pub(super) fn take(&self, most: usize) -> bool {
         let mut state = self.state.lock();
         let full = state.taken >= self.limits.slots || state.taken as usize >= most;
@@ -102,22 +102,22 @@ impl ConnectionSlots {
         self.state.lock().doubted
     }
 
-    /// The server has answered something: the connection is used again.
+    /// Takes note that the server has answered, so that the connection is used again.
     pub(super) fn clear_doubt(&self) {
         self.state.lock().doubted = false;
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     pub(super) fn closed(&self) -> bool {
         self.state.lock().closed
     }
 
-    /// Takes no more streams.
+    /// Closes the connection for new streams.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
     }
 
-    /// Takes no more streams if no slot is taken. Returns whether that is so.
+    /// Closes the connection for new streams if no slot is taken, and returns whether it did.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
         state.closed |= state.taken == 0;
@@ -145,7 +145,7 @@ impl StreamPermit {
     /// Opens an HTTP/2 stream.
     ///
     /// # Errors
-    /// When the connection is over.
+    /// When the connection has ended.
     pub(crate) fn request(&self, request: Request<()>, ends: bool) -> Result<Exchange, Cause> {
         let (answer, upload) = self.sender.clone().send_request(request, ends).map_err(cause_of)?;
         let mut state = self.slots.state.lock();
@@ -159,12 +159,12 @@ impl StreamPermit {
         state.closed || self.slots.is_worn_out(&state)
     }
 
-    /// The server has answered on a stream of this permit.
+    /// Takes note that the server has answered on a stream of this permit.
     pub(crate) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
-    /// The connection is over: the next one to come opens another.
+    /// Takes note that the connection has ended. The next request opens another one.
     pub(super) fn retire(&self) {
         self.answered();
         self.slots.close();

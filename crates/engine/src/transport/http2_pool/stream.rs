@@ -19,7 +19,7 @@ use crate::{Cause, Stream, io::copy::pour};
 /// The most payload taken by one write, in bytes.
 const PIECE: usize = 16 * 1024;
 
-/// How the payload lies in the stream's bytes.
+/// How payload is framed in the bytes of a stream.
 pub(crate) trait Framing: Send + Sync + Unpin + 'static {
     /// Looks at the answer's head, once its status is known to be 200.
     ///
@@ -27,17 +27,16 @@ pub(crate) trait Framing: Send + Sync + Unpin + 'static {
     /// [`Cause`] when it refuses.
     fn head(&mut self, headers: &HeaderMap) -> Result<(), Cause>;
 
-    /// Takes the next piece of payload off the front of what came; `None` when there is none in it. What is left may
-    /// hold more.
+    /// Takes the next piece of payload from the front of what was received; `None` when it holds none. What is left may hold more.
     ///
     /// # Errors
-    /// [`Cause`] when these are no such frames.
+    /// [`Cause`] when the bytes are malformed.
     fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Bytes>, Cause>;
 
     /// Looks at the end of the answer.
     ///
     /// # Errors
-    /// [`Cause`] when it is not a good one.
+    /// [`Cause`] when it is an error.
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Cause>;
 
     /// The bytes that carry this payload.
@@ -84,7 +83,7 @@ pub(crate) struct MuxStream<F> {
     response: ResponseState,
     upload: Option<SendStream<Bytes>>,
     framing: F,
-    /// What came and is not taken apart yet.
+    /// Received bytes that are not decoded yet.
     input: Bytes,
     /// Payload that waits for the reader.
     ready: Bytes,
@@ -107,7 +106,7 @@ impl<F: Framing> MuxStream<F> {
         }
     }
 
-    /// The next payload lies in `ready`; empty at the end.
+    /// Waits until the next payload is in `ready`, which is empty at the end.
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
         while self.ready.is_empty() {
             if let Some(payload) = self.framing.take(&mut self.input)? {
@@ -117,7 +116,7 @@ impl<F: Framing> MuxStream<F> {
             match &mut self.response {
                 ResponseState::Awaited(answer) => {
                     let answer = ready!(Pin::new(answer).poll(cx));
-                    // Even a refusal is a sign of life, unless it is the connection that failed.
+                    // Even a refusal shows that the server is there, unless the connection itself has failed.
                     if answer.as_ref().map_or_else(|error| !error.is_io(), |_| true) {
                         self.permit.answered();
                     }
@@ -125,11 +124,11 @@ impl<F: Framing> MuxStream<F> {
                 }
                 ResponseState::Body(body) => match ready!(body.poll_data(cx)) {
                     Some(Ok(bytes)) => {
-                        // One frame more may come while this one is read: that is all the memory it costs.
+                        // The server may send one more frame while this one is read, so that memory is bounded.
                         let _ = body.flow_control().release_capacity(bytes.len());
                         self.input = bytes;
                     }
-                    // The server wants no more of ours, and has sent all of its own.
+                    // The server reads no more, and has sent all of its answer.
                     Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
                         self.framing.end(None)?;
                         self.response = ResponseState::Ended;
@@ -143,7 +142,7 @@ impl<F: Framing> MuxStream<F> {
                     }
                 },
                 ResponseState::Trailers(body) => {
-                    // What is wrong with trailers does not concern the bytes before them.
+                    // An error in the trailers does not concern the bytes before them.
                     let trailers = ready!(body.poll_trailers(cx)).unwrap_or_default();
                     self.framing.end(trailers.as_ref())?;
                     self.response = ResponseState::Ended;
@@ -216,7 +215,7 @@ impl<F: Framing> AsyncWrite for MuxStream<F> {
             return Poll::Ready(Ok(0));
         }
         this.output = this.framing.wrap(piece);
-        // What does not leave now leaves with the next write or flush.
+        // What cannot be sent now is sent with the next write or flush.
         if let Poll::Ready(Err(error)) = this.poll_drain(cx) {
             return Poll::Ready(Err(error));
         }
@@ -238,7 +237,7 @@ impl<F: Framing> AsyncWrite for MuxStream<F> {
     }
 }
 
-/// What HTTP/2 stumbled over: the connection's own failure, a reset, or an answer that is not HTTP/2.
+/// The cause of an HTTP/2 error: the connection's own failure, a reset, or an answer that is not HTTP/2.
 pub(crate) fn cause_of(error: h2::Error) -> Cause {
     if error.is_io() {
         return error.into_io().map_or(Cause::Closed, Cause::from);

@@ -1,4 +1,4 @@
-//! The task of a connection: it moves the bytes, asks a silent server for a sign of life, and closes what nobody uses.
+//! The task of a connection. It moves the bytes, pings a silent server, and closes the connection when it is idle.
 
 use std::{
     future::poll_fn,
@@ -22,9 +22,9 @@ use crate::budget::{IdleConnections, IdleTicket};
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 /// That time for each stream it has carried: a connection that was opened for one probe is soon closed.
 pub(super) const IDLE_FOR_EACH: Duration = Duration::from_secs(5);
-/// How often the server of a connection in use is asked for a sign of life.
+/// How often the server of a connection in use is pinged.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(20);
-/// How long it may take to give one: its answer, or anything else. The answer may lie behind much data on a slow way.
+/// How long the server may take to answer a ping or to send anything else. The answer may come behind much data on a slow path.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an orderly end may take.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ enum WatchEnd {
     Dead,
 }
 
-/// Runs a connection to its end and takes it off the list.
+/// Runs a connection to its end and removes it from the pool.
 pub(super) async fn run(
     mut wire: client::Connection<ActivityMeter, Bytes>,
     slots: Arc<ConnectionSlots>,
@@ -61,7 +61,7 @@ pub(super) async fn run(
         list.lock().retain(|connection| !Arc::ptr_eq(&connection.slots, &slots));
     }
     if end == Some(WatchEnd::Idle) {
-        // Nobody can send any more, so this says goodbye and ends.
+        // Nobody can send any more, so this ends the connection in order.
         let _ = timeout(GOODBYE, wire).await;
     }
     // Dropping the connection fails every stream that is still on it.
@@ -97,7 +97,7 @@ async fn watch_over(slots: &ConnectionSlots, mut pings: Option<PingPong>, idle: 
     }
 }
 
-/// Whether the server gives a sign of life.
+/// Whether the server answers a ping or sends anything else.
 async fn is_alive(slots: &ConnectionSlots, pings: &mut PingPong) -> bool {
     if pings.send_ping(Ping::opaque()).is_err() {
         return false;

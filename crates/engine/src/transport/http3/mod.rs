@@ -1,8 +1,8 @@
-//! HTTP/3 connections to one server, each carrying many requests: opened on use, shared, replaced when they die, closed
-//! when idle ([`QuicPool`]).
+//! HTTP/3 connections to one server, each of which carries many requests. They are opened on use, shared, replaced when they
+//! fail, and closed when they are idle ([`QuicPool`]).
 //!
-//! Only what a tunnel needs of HTTP/3 is here: requests with a body, and answers of which the status matters. So the
-//! frames are our own ([`wire`]), and what a server may make us keep is bounded.
+//! Only what a tunnel needs of HTTP/3 is implemented: requests with a body, and answers of which only the status matters. So
+//! the frames are written here ([`wire`]), and what a server may make us keep in memory is bounded.
 
 mod stream;
 #[cfg(test)]
@@ -31,9 +31,9 @@ use crate::{
 
 /// The unidirectional streams that a server may open: control, two of QPACK, and some that say nothing.
 const SERVER_STREAMS: u32 = 8;
-/// The streams whose windows a connection gets at most: when more clients do not read, the others wait for them.
+/// The most streams whose windows a connection gets. When more clients than these do not read, the others have to wait for them.
 const FULL_WINDOWS: u32 = 64;
-/// Connections that turn out to take no more requests, tried before giving up.
+/// How many connections that turn out to take no more requests are tried before an attempt fails.
 const TRIES: usize = 3;
 
 /// The connections to one node's server.
@@ -70,7 +70,7 @@ impl Life {
 }
 
 impl Http3Pool {
-    /// None yet.
+    /// An empty pool.
     pub(super) fn new(server: QuicServer, limits: Limits) -> Self {
         let pool = QuicPool::new(&server.clients.budget);
         Self { server, pool, limits }
@@ -126,21 +126,21 @@ impl Http3Pool {
         Ok((dialled, Http3Session { life, _control: control, _windows: windows }))
     }
 
-    /// How many are open.
+    /// The number of open connections.
     #[cfg(test)]
     pub(super) fn alive(&self) -> usize {
         self.pool.len()
     }
 
-    /// Another time for idleness, in tests.
+    /// A pool that closes connections after another idle time, for tests.
     #[cfg(test)]
     pub(super) fn closing_after(self, idle: std::time::Duration) -> Self {
         Self { pool: QuicPool::closing_after(idle), ..self }
     }
 }
 
-/// Takes bytes apart as an answer, in pieces of at most this length, for the fuzz targets: its payload, and whether it
-/// is whole.
+/// Decodes bytes as an answer, in pieces of at most this length, for the fuzz targets. Returns its payload, and whether it is
+/// complete.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn decode(mut bytes: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
     use self::wire::Next;

@@ -10,14 +10,14 @@
 //! our control stream: | 0 | 4 | 0 |                           no SETTINGS, as long as the connection lives
 //! ```
 //!
-//! Of an answer's head only the status concerns us, which is its first field line (RFC 9114 §4.3.2). Payload goes from
-//! the stream to the reader as it is; nothing but heads and the fronts of frames is kept here.
+//! Of the head of an answer only the status is used, which is its first field line (RFC 9114 §4.3.2). Payload goes from the
+//! stream to the reader as it is. Only heads and the beginnings of frames are kept here.
 
 use http::Request;
 
 use crate::{Cause, quic::varint};
 
-/// What opens our control stream.
+/// The bytes that open our control stream.
 pub(super) const GREETING: [u8; 3] = [CONTROL as u8, SETTINGS as u8, 0];
 /// The type of a control stream.
 pub(super) const CONTROL: u64 = 0;
@@ -88,7 +88,7 @@ fn put_prefixed(flags: u8, bits: u8, value: usize, bytes: &mut Vec<u8>) {
     bytes.push(rest as u8);
 }
 
-/// Reads such an integer and moves past it.
+/// Reads such an integer and removes it from the front of `bytes`.
 fn take_prefixed(bits: u8, bytes: &mut &[u8]) -> Option<usize> {
     let (first, mut rest) = bytes.split_first()?;
     let most = (1_usize << bits) - 1;
@@ -218,11 +218,11 @@ enum Part {
     Nothing(u64),
 }
 
-/// Takes an answer apart.
+/// Decodes an answer.
 #[derive(Clone, Debug)]
 pub(super) struct ResponseReader {
     part: Part,
-    /// Whether its head has come, and was good.
+    /// Whether its head has come with the status 200.
     begun: bool,
 }
 
@@ -296,15 +296,15 @@ impl ResponseReader {
             _ if ELSEWHERE.contains(&kind) => Err(Cause::Protocol("a frame that no HTTP/3 answer has")),
             _ if length == 0 => Ok(Part::Front(Front::default())),
             DATA => Ok(Part::Payload(length)),
-            // Trailers, and what servers send to see that it is passed over.
+            // These are trailers, and frames of unknown types, which are ignored (RFC 9114 §9).
             _ => Ok(Part::Nothing(length)),
         }
     }
 
-    /// Nothing more comes.
+    /// Judges the end of the answer.
     ///
     /// # Errors
-    /// [`Cause::Closed`] when something is missing.
+    /// [`Cause::Closed`] when the answer is incomplete.
     pub(super) fn end(&self) -> Result<(), Cause> {
         match &self.part {
             Part::Front(front) if self.begun && front.length == 0 => Ok(()),

@@ -1,7 +1,7 @@
 //! The HTTP/1.1 disguise of raw TCP (`headerType=http`): a request's head in front of our bytes, an answer's head in
 //! front of the server's, and nothing around them afterwards.
 //!
-//! The heads mean nothing: a server that says `Transfer-Encoding: chunked` sends no chunks.
+//! The heads have no meaning: a server that announces `Transfer-Encoding: chunked` sends no chunks.
 
 #[cfg(test)]
 mod tests;
@@ -11,10 +11,10 @@ use hezar_core::{Host, HttpHeader};
 use super::http1::{Answered, USER_AGENT, Words};
 use crate::{BoxStream, io::header_stream::HeaderStream};
 
-/// What an unremarkable client says besides its name, as v2ray's clients do unless told otherwise.
+/// The headers of an ordinary client, as v2ray's clients send them by default.
 const OTHERS: &str = "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nPragma: no-cache\r\n";
 
-/// One node's disguise, made ready.
+/// The prepared disguise of one node.
 #[derive(Debug)]
 pub(super) struct HttpHeaderClient {
     paths: Vec<String>,
@@ -22,7 +22,7 @@ pub(super) struct HttpHeaderClient {
 }
 
 impl HttpHeaderClient {
-    /// Prepares the request's words.
+    /// Prepares the parts of the request.
     pub(super) fn new(settings: &HttpHeader, server: &Host) -> Self {
         let words = |path: &str, host: Option<&str>| Words::new(path, host, &[], None, server, &[]);
         let mut paths: Vec<_> = settings.paths.iter().map(|path| words(path, None).path).collect();
@@ -36,7 +36,7 @@ impl HttpHeaderClient {
         Self { paths, hosts }
     }
 
-    /// Puts the disguise on a stream: the request leaves with the first bytes.
+    /// Disguises a stream. The request is sent together with the first bytes.
     pub(super) fn open(&self, stream: BoxStream) -> BoxStream {
         Box::new(HeaderStream::new(stream, self.request().into_bytes(), Answered(200..=299)))
     }
@@ -48,7 +48,7 @@ impl HttpHeaderClient {
     }
 }
 
-/// One of them, by chance.
+/// A random one of the texts.
 fn one(words: &[String]) -> &str {
     let number = rand::random_range(0..words.len().max(1));
     words.get(number).map_or("", String::as_str)

@@ -1,8 +1,9 @@
-//! HTTPUpgrade: an HTTP/1.1 upgrade request like a WebSocket's, after whose answer the bytes go as they are.
+//! HTTPUpgrade: an HTTP/1.1 upgrade request like that of a WebSocket. After its answer bytes are sent as they are.
 //!
-//! With early data the stream's first bytes follow the request at once, and the answer is read when it comes. How many
-//! bytes that may be is of no account: unlike a WebSocket's they are not put inside the request. It is done over TLS
-//! only: Xray's server loses what one read brings it behind the request, and TLS keeps the two in records of their own.
+//! With early data the first bytes of the stream follow the request at once, and the answer is read when it comes. The length
+//! of early data in the settings is ignored, because unlike a WebSocket's these bytes are not put into the request. Early data is
+//! used over TLS only: Xray's server loses bytes that it reads together with the request, and TLS keeps the two in records of
+//! their own.
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ const OURS: [&str; 5] = ["upgrade", "connection", "content-length", "transfer-en
 /// The status that accepts the request.
 const SWITCHING_PROTOCOLS: u16 = 101;
 
-/// One node's HTTPUpgrade settings, made ready.
+/// The prepared HTTPUpgrade settings of one node.
 #[derive(Debug)]
 pub(super) struct HttpUpgradeClient {
     request: Box<str>,

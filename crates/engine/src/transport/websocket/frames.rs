@@ -1,9 +1,9 @@
 //! An open WebSocket: a stream of bytes in binary messages.
 //!
-//! **The end of one direction.** WebSocket has none: a Close frame ends both, and servers built on gorilla (v2ray, Xray)
-//! drop what they still had to send when they get one. So shutting down sends nothing at first, and the server goes on
-//! answering. When it has been silent for [`QUIET`], the Close frame follows, so that a target that waits for our end
-//! gets it. Servers that then still send (sing-box does) are still read, until they close or fall silent once more.
+//! **The end of one direction.** WebSocket has no such thing: a Close frame ends both directions, and servers built on gorilla
+//! (v2ray, Xray) drop what they still had to send when they receive one. So a shutdown sends nothing at first, and the server
+//! continues to answer. When it has been silent for [`QUIET`], the Close frame is sent, so that a target that waits for our
+//! end gets it. Servers that send after that (as sing-box does) are read until they close or are silent once more.
 
 use std::{
     io,
@@ -34,10 +34,10 @@ const MOST_PAYLOAD: usize = 64 * 1024;
 /// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// The most bytes of answers to pings that wait to be sent; a server that pings without reading gets no more.
+/// The most bytes of answers to pings that wait to be sent. A server that pings without reading gets no more answers.
 const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
 
-/// What the server is sending.
+/// What comes next from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FramePhase {
     /// A frame's header comes next.
@@ -55,10 +55,10 @@ pub(super) struct Frames<S> {
     inner: S,
     input: BytesMut,
     phase: FramePhase,
-    /// Whether a fragmented message is under way.
+    /// Whether a fragmented message has begun and not ended.
     in_message: bool,
     output: BytesMut,
-    /// Who waits in a write, to be woken when a read has emptied the output for it.
+    /// The waker of a pending write. It is woken when a read has sent the output.
     writer: Option<Waker>,
     /// Set by our shutdown: runs out when the server has been silent for [`QUIET`].
     quiet: Option<Pin<Box<Sleep>>>,
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         }
     }
 
-    /// Takes what is buffered apart. Whether it gave the reader anything.
+    /// Decodes what is buffered. Returns whether the reader got anything.
     fn take(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
         loop {
             match self.phase {
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             Opcode::Close => {
                 self.close_seen = true;
                 if !self.close_sent {
-                    // The server's own decision: both directions are over. Its status code is sent back.
+                    // The server has closed the WebSocket, so both directions end. Its status code is sent back.
                     self.queue(Opcode::Close, payload.get(..2).unwrap_or_default());
                     self.close_sent = true;
                     self.phase = FramePhase::Ended;
@@ -179,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             && buf.remaining() >= CHUNK
         {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(buf.remaining());
-            // Only bytes that the caller never initialised are zeroed by this.
+            // This zeroes only bytes that the caller has never initialised.
             let room = buf.initialize_unfilled_to(most);
             let mut direct = ReadBuf::new(room);
             ready!(Pin::new(&mut self.inner).poll_read(cx, &mut direct))?;
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.input.reserve(CHUNK);
         let Poll::Ready(length) = poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.input) else {
             if self.input.is_empty() {
-                // Idle: no buffer waits for the next piece.
+                // The connection is idle, so no buffer is kept for the next piece.
                 self.input = BytesMut::new();
             }
             return Poll::Pending;
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         ready!(self.poll_room(cx))?;
         let piece = &buf[..buf.len().min(MOST_PAYLOAD)];
         self.queue(Opcode::Binary, piece);
-        // What does not leave now leaves with the next write or flush.
+        // What cannot be sent now is sent with the next write or flush.
         self.writer = self.drain(cx)?.is_pending().then(|| cx.waker().clone());
         Poll::Ready(Ok(piece.len()))
     }

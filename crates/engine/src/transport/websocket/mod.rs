@@ -1,5 +1,4 @@
-//! WebSocket (RFC 6455), client side, as v2ray, Xray and sing-box use it: one binary message after another, each
-//! message's bytes a piece of the stream.
+//! WebSocket (RFC 6455), client side, as v2ray, Xray and sing-box use it: the stream is sent in binary messages.
 //!
 //! With early data the opening request waits for the stream's first bytes and carries them, so that a proxy's header
 //! costs no round trip of its own.
@@ -25,14 +24,14 @@ use crate::{Attempt, BoxStream, DialError};
 /// longer than 8 KiB.
 const MOST_EARLY: usize = 4096;
 
-/// How long the opening request waits for first bytes once somebody reads: a target that speaks first must not hang.
+/// How long the opening request waits for first bytes after a read has begun, since a target may speak first.
 const EARLY_WAIT: Duration = Duration::from_millis(100);
 
-/// One node's WebSocket settings, made ready.
+/// The prepared WebSocket settings of one node.
 #[derive(Debug)]
 pub(super) struct WebSocketClient {
     opening: Opening,
-    /// The most early bytes; 0 = none, the handshake comes first.
+    /// The most bytes of early data; 0 = none, the handshake comes first.
     most_early: usize,
 }
 
@@ -43,7 +42,7 @@ impl WebSocketClient {
         Self { opening: Opening::new(settings, tls, server), most_early: settings.early_data.as_ref().map_or(0, most) }
     }
 
-    /// Opens the WebSocket; with early data, hands out a stream that opens it later.
+    /// Opens the WebSocket. With early data, returns a stream that opens it later.
     ///
     /// # Errors
     /// [`DialError`] at the transport stage.

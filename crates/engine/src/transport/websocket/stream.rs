@@ -1,4 +1,4 @@
-//! A WebSocket as a stream of bytes, its opening handshake done or still to come.
+//! A WebSocket as a stream of bytes, before or after its opening handshake.
 
 use std::{
     future::Future,
@@ -47,7 +47,7 @@ enum OpeningState<S> {
     Failed,
 }
 
-/// Which half of the stream acts.
+/// The half of the stream that is being used.
 #[derive(Clone, Copy)]
 enum Half {
     Reading,

@@ -1,4 +1,4 @@
-//! XHTTP's `extra` object (Xray's names): what a client has to know of it.
+//! The part of XHTTP's `extra` object (with Xray's names) that a client uses.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -31,7 +31,7 @@ pub(super) enum Place {
     Address(HeaderName, String),
 }
 
-/// The settings, with Xray's values where nothing is said.
+/// The settings, with Xray's defaults for what is absent.
 #[derive(Clone, Debug)]
 pub(super) struct Extra {
     pub(super) headers: Vec<(Box<str>, Box<str>)>,
@@ -55,10 +55,10 @@ pub(super) struct Extra {
 }
 
 impl Extra {
-    /// Reads the object. What only servers need, and what is not known, is passed over.
+    /// Reads the object. Settings for servers and unknown ones are ignored.
     ///
     /// # Errors
-    /// [`BuildError`] for settings that would need another client than this one.
+    /// [`BuildError`] for settings that this client does not implement.
     pub(super) fn read(text: Option<&str>) -> Result<Self, BuildError> {
         let value: Value = text.map_or(Ok(Value::Null), serde_json::from_str).unwrap_or_default();
         let empty = Map::new();
@@ -102,7 +102,7 @@ fn either<'a>(object: &'a Map<String, Value>, new: &str, old: &str) -> &'a str {
     object.get(new).or_else(|| object.get(old)).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A number, `"from-to"`, or an object of both; nothing when it is zero or no range.
+/// Reads a number, `"from-to"`, or an object of both; `None` when it is zero or malformed.
 fn range(value: Option<&Value>) -> Option<RangeInclusive<u32>> {
     let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
     let (from, to) = match value? {

@@ -67,14 +67,14 @@ pub(super) struct Download {
 }
 
 impl Download {
-    /// Asks for it. The answer's head may come only when the upload has begun.
+    /// Asks for the download. The head of the answer may come only after the upload has begun.
     ///
     /// # Errors
     /// When the stream does not take the request.
     pub(super) async fn begin(stream: BoxStream, head: Request<()>) -> Result<Self, Cause> {
         let Http1Connection { mut sender, wire } = Http1Connection::begin(stream).await?;
         let answering: Answering = Box::pin(sender.send_request(head.map(|()| Full::default())));
-        // The sender may go: it is the answer that keeps the connection.
+        // The sender is dropped. The answer keeps the connection open.
         Ok(Self { state: DownloadState::Awaited(Mutex::new(answering)), ready: Bytes::new(), _wire: wire })
     }
 
@@ -133,7 +133,7 @@ impl Post for Posts {
         let (connector, link) = (Arc::clone(&self.connector), Arc::clone(&self.link));
         async move {
             let mut link = link.lock().await;
-            // A kept connection may have been closed meanwhile. A server that has the piece passes over the second one.
+            // A kept connection may have been closed meanwhile. A server that has received the piece ignores the second one.
             if let Some(kept) = link.take()
                 && let Ok(kept) = send(kept, request.clone()).await
             {
@@ -161,7 +161,7 @@ async fn send(mut link: Http1Connection, request: Request<Full<Bytes>>) -> Resul
     Ok(whole.then_some(link))
 }
 
-/// What hyper stumbled over: the stream's own failure, an end too early, or an answer that is not HTTP.
+/// The cause of an error of hyper: the failure of the stream, an early end, or an answer that is not HTTP.
 fn cause_of(error: &hyper::Error) -> Cause {
     use std::error::Error;
     if let Some(error) = error.source().and_then(|source| source.downcast_ref::<io::Error>()) {

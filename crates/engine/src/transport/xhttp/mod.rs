@@ -1,4 +1,5 @@
-//! XHTTP (Xray, formerly SplitHTTP): a stream as ordinary HTTP requests, so that it passes what lets only those through.
+//! XHTTP (Xray, formerly SplitHTTP): a stream in the form of ordinary HTTP requests, so that it passes proxies and CDNs that let
+//! only those through.
 //!
 //! In all modes the download is the body of one answer. The upload is the body of the same request (stream-one), of a
 //! second one (stream-up), or of many short ones with numbers (packet-up). `auto` is what Xray's client makes of it: under
@@ -9,7 +10,7 @@
 //! The download may come from another server, or through another endpoint of the same one, than the upload goes to
 //! (`downloadSettings`): what the two have in common is the session's id.
 //!
-//! The end of our direction is told in the streamed modes. Packet-up has no sign for it.
+//! The end of our direction is sent in the streamed modes. Packet-up has no sign for it.
 
 mod endpoint;
 mod extra;
@@ -31,12 +32,12 @@ pub(super) use self::endpoint::{ConnectorFactory, Endpoint};
 use self::{endpoint::XhttpEndpoint, extra::Extra, stream::XhttpStream};
 use crate::{Attempt, BoxStream, BuildError, DialError};
 
-/// One node's XHTTP settings, made ready, and its connections.
+/// The prepared XHTTP settings of one node, and its connections.
 #[derive(Debug)]
 pub(super) struct XhttpClient {
     mode: XhttpMode,
     up: XhttpEndpoint,
-    /// Where the download comes from, if not from there.
+    /// The endpoint of the download, if it is another one.
     down: Option<XhttpEndpoint>,
 }
 
@@ -52,7 +53,7 @@ impl XhttpClient {
     /// Prepares the requests; `connect_to` builds what connects to the servers.
     ///
     /// # Errors
-    /// [`BuildError`] for settings that need another client than this one, or that HTTP cannot carry.
+    /// [`BuildError`] for settings that this client does not implement, or that HTTP cannot carry.
     pub(super) fn new(
         settings: &Xhttp,
         security: &Security,

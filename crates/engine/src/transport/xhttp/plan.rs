@@ -33,7 +33,7 @@ pub(super) enum Purpose<'a> {
     Piece { session: &'a str, number: u64, length: usize },
 }
 
-/// Everything that the heads are made of.
+/// The parts of the heads.
 #[derive(Debug)]
 pub(super) struct Plan {
     secure: bool,
@@ -187,7 +187,7 @@ fn insert(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
     }
 }
 
-/// A number of the range, by chance.
+/// A random number in the range.
 pub(super) fn random_in(range: &RangeInclusive<u32>) -> u32 {
     rand::random_range(range.clone())
 }

@@ -1,5 +1,5 @@
-//! The upload of packet-up: what is written becomes one request after another, sent by a task that lives as long as the
-//! stream. What waits for it is bounded: a writer waits when the server does not keep up.
+//! The upload of packet-up: a task that lives as long as the stream sends what is written in one request after another. What
+//! waits for the task is bounded, so a writer waits when the server does not keep up.
 
 use std::{
     future::Future,
@@ -32,7 +32,7 @@ pub(super) const NEW_CONNECTION: Duration = Duration::from_secs(15);
 /// The most of an answer that is read, in bytes.
 pub(super) const MOST_ANSWER: usize = 64 * 1024;
 
-/// The length of what an answer has said so far. It is padding: nobody keeps it.
+/// The length of the body of an answer so far. The body is padding, which is thrown away.
 #[derive(Default)]
 pub(super) struct PaddingLength(usize);
 
@@ -98,7 +98,7 @@ impl Packets {
         Poll::Ready(Ok(piece.len()))
     }
 
-    /// Nothing more comes. XHTTP has no word for that: the task sends what waits and ends.
+    /// Ends the upload. XHTTP has no sign for that, so the task sends what waits and ends.
     pub(super) fn close(&mut self) {
         self.pieces.close();
     }

@@ -1,6 +1,6 @@
-//! The records of a TLS connection after its handshake (RFC 8446 §4.6, §5, §6): data, and what may come between it.
+//! The records of a TLS connection after its handshake (RFC 8446 §4.6, §5, §6): data, and the messages that may come in between.
 //!
-//! rustls keeps the session: it derives the next keys and stores tickets.
+//! rustls still derives new keys and stores tickets.
 
 mod half;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -74,11 +74,11 @@ pub(super) trait PostHandshake: Send + Sync {
     /// Keeps a ticket for the next connection.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is malformed.
     fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error>;
 }
 
-/// rustls' session behind the records.
+/// The connection state of rustls, which derives keys and takes tickets.
 struct Kernel {
     connection: KernelConnection<ClientConnectionData>,
     /// The length of the server's certificates, which go with every ticket.

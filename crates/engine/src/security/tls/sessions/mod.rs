@@ -1,4 +1,4 @@
-//! TLS sessions to resume: one store for the whole process, bounded in bytes, whatever servers send and lists publish.
+//! The TLS sessions that can be resumed, in one store for the whole process whose size in bytes is bounded.
 //!
 //! rustls' own cache is bounded in tickets, and each may bring 64 KiB besides the server's certificates. A list chooses how
 //! many configurations and names there are, so only a bound on the sum of all is one.
