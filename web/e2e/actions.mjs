@@ -56,7 +56,7 @@ async function subscription(page, instance, { clipboard }) {
   await goTo(page, "subscriptions");
   await page.locator(".toolbar").getByRole("button", { name: "Add a subscription" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Name").fill("tablet");
+  await dialog.getByLabel("Name", { exact: true }).fill("tablet");
   await dialog.getByLabel("Also take nodes on private addresses").check();
   await dialog.getByRole("button", { name: "Add a subscription" }).click();
   await dialog.getByText("This address leads to this machine alone.").waitFor();
@@ -100,8 +100,8 @@ async function siteBan(page, instance) {
   await goTo(page, "bans", "?of=sites");
   await page.getByRole("button", { name: "Ban an exit for a site" }).first().click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Site").fill("www.example.org");
-  await dialog.getByLabel("Exit").fill("203.0.113.7");
+  await dialog.getByLabel("Site", { exact: true }).fill("www.example.org");
+  await dialog.getByLabel("Exit", { exact: true }).fill("203.0.113.7");
   await dialog.getByRole("button", { name: "Ban an exit for a site" }).click();
   await page.getByRole("button", { name: "Lift: example.org@203.0.113.7" }).waitFor();
   assert.deepEqual((await list()).map(({ site, exit }) => [site, exit]), [["example.org", "203.0.113.7"]]);

@@ -1,7 +1,7 @@
 // A form for an object of the API: one field for each of its members that is worth a field, in the order in which they are given.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 
 import { t } from "../i18n";
 import { readField, toText, type Field, type Value, type Values } from "./fields";
@@ -24,16 +24,24 @@ export interface TryOut {
   readonly run: (changed: Values) => Promise<ComponentChildren>;
 }
 
-function Input({ field, value, onChange }: { readonly field: Field; readonly value: Value | undefined; readonly onChange: (value: Value) => void }) {
+interface InputProps {
+  readonly field: Field;
+  readonly value: Value | undefined;
+  // The id of the field's hint.
+  readonly hint: string | undefined;
+  readonly onChange: (value: Value) => void;
+}
+
+function Input({ field, value, hint, onChange }: InputProps) {
   const [text, setText] = useState(toText(value, field.kind === "lines" ? "\n" : ", "));
   const change = (next: string) => {
     setText(next);
     onChange(readField(field, next));
   };
-  const common = { value: text, placeholder: field.placeholder ?? "", required: field.required ?? false, ...(field.prose ? {} : { dir: "ltr" as const }) };
+  const common = { value: text, placeholder: field.placeholder ?? "", required: field.required ?? false, "aria-describedby": hint, ...(field.prose ? {} : { dir: "ltr" as const }) };
   if (field.kind === "select") {
     return (
-      <select value={text} onChange={(event) => change(event.currentTarget.value)}>
+      <select value={text} aria-describedby={hint} onChange={(event) => change(event.currentTarget.value)}>
         {field.options?.map(([name, label]) => (
           <option key={name} value={name}>
             {label}
@@ -47,6 +55,25 @@ function Input({ field, value, onChange }: { readonly field: Field; readonly val
   if (field.kind === "secret") return <input {...common} type="password" autocomplete="new-password" onInput={onInput} />;
   if (field.kind === "number") return <input {...common} type="number" onInput={onInput} />;
   return <input {...common} type="text" autocomplete="off" onInput={onInput} />;
+}
+
+// The hint is no part of the label: a screen reader says it after the field's name.
+function LabelledInput({ field, value, onChange }: Omit<InputProps, "hint">) {
+  const id = useId();
+  const hint = field.hint === undefined ? undefined : id;
+  return (
+    <div class={field.kind === "lines" ? "tall" : ""}>
+      <label class="field">
+        <span>{field.label}</span>
+        <Input field={field} value={value} hint={hint} onChange={onChange} />
+      </label>
+      {field.hint !== undefined && (
+        <p id={id} class="hint">
+          {field.hint}
+        </p>
+      )}
+    </div>
+  );
 }
 
 export function Form({ fields, initial, action, onSubmit, onCancel, tryOut }: Props) {
@@ -87,11 +114,7 @@ export function Form({ fields, initial, action, onSubmit, onCancel, tryOut }: Pr
               {field.label}
             </label>
           ) : (
-            <label key={field.name} class={field.kind === "lines" ? "field tall" : "field"}>
-              <span>{field.label}</span>
-              <Input field={field} value={initial[field.name]} onChange={(value) => set(field, value)} />
-              {field.hint && <p class="hint">{field.hint}</p>}
-            </label>
+            <LabelledInput key={field.name} field={field} value={initial[field.name]} onChange={(value) => set(field, value)} />
           ),
         )}
       </div>

@@ -32,14 +32,16 @@ export function Search() {
 }
 
 // An address or a name is asked for when it is complete: with Enter, or when the field is left.
-function TextFilter<Row>({ filter }: { readonly filter: Filter<Row> }) {
+// Beside the search its label stands inside it.
+function TextFilter<Row>({ filter, inLine }: { readonly filter: Filter<Row>; readonly inLine?: boolean }) {
+  const example = filter.placeholder ?? "";
   return (
     <input
       type="text"
       dir="ltr"
       autocomplete="off"
       aria-label={filter.label}
-      placeholder={filter.placeholder ?? ""}
+      placeholder={inLine ? `${filter.label} (${example})` : example}
       value={place.value.query.get(filter.id) ?? ""}
       onChange={(event) => setQuery({ [filter.id]: event.currentTarget.value.trim() })}
     />
@@ -142,7 +144,7 @@ export function Toolbar<Row>({ table, columns, filters, count, onCsv, children }
     <>
       <div class="toolbar">
         <Search />
-        {filters.slice(0, inLine).map((filter) => (filter.options === undefined ? <TextFilter key={filter.id} filter={filter} /> : <SelectFilter key={filter.id} filter={filter} />))}
+        {filters.slice(0, inLine).map((filter) => (filter.options === undefined ? <TextFilter key={filter.id} filter={filter} inLine /> : <SelectFilter key={filter.id} filter={filter} />))}
         {others.length > 0 && <FiltersMenu filters={others} />}
         <Columns table={table} columns={columns} />
         <button type="button" disabled={saving} onClick={() => void save()}>
