@@ -103,8 +103,9 @@ pub(super) fn page(snapshot: &Snapshot<Payload>, query: &ExitsQuery) -> Result<E
 }
 
 /// The known exits of all nodes.
-fn exits(snapshot: &Snapshot<Payload>) -> HashMap<IpAddr, Exit> {
-    let mut exits: HashMap<IpAddr, Exit> = HashMap::new();
+fn exits(snapshot: &Snapshot<Payload>) -> HashMap<IpAddr, Exit, ahash::RandomState> {
+    // It is asked once for each node: growing and a slow hash would take most of the time.
+    let mut exits: HashMap<IpAddr, Exit, _> = HashMap::with_capacity_and_hasher(snapshot.exits(), Default::default());
     for node in snapshot.nodes() {
         let Some(ip) = node.exit_ip() else { continue };
         let exit = exits.entry(ip).or_default();
