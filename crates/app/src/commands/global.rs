@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::control_plane::{ControlPlane, StoppedInstance};
 use crate::{
     config::{Config, ConfigReader, Layers},
-    output,
     places::{Places, UserFolders},
     remote::{Remote, elsewhere},
     running::Running,
@@ -86,12 +85,12 @@ impl GlobalArgs {
         {
             return Ok(Box::new(remote));
         }
-        output::note(format!(
+        let note = format!(
             "no instance that can be asked runs with the data folder {}: its store is used directly{}",
             config.data.display(),
             elsewhere(&config, &self.user)
-        ));
-        Ok(Box::new(StoppedInstance::new(config, self.reader())))
+        );
+        Ok(Box::new(StoppedInstance::new(config, self.reader(), note)))
     }
 
     /// The running instance that has left a note for these folders, or, where nothing names any, for the user.

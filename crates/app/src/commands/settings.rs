@@ -47,7 +47,7 @@ fn find<'a>(all: &'a [SettingDto], key: &str) -> anyhow::Result<&'a SettingDto> 
     let found = all.iter().find(|setting| setting.key == key);
     let near = || {
         let same_end = |setting: &&SettingDto| setting.key.rsplit('.').next() == key.rsplit('.').next();
-        all.iter().find(same_end).map(|setting| format!("; did you mean {}?", setting.key)).unwrap_or_default()
+        all.iter().find(same_end).map(|setting| format!(" (did you mean {}?)", setting.key)).unwrap_or_default()
     };
     found
         .ok_or_else(|| Misuse(format!("there is no setting {key:?}{}; `hezar settings list` shows all", near())).into())

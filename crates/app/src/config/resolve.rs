@@ -165,6 +165,7 @@ fn unique_addresses(config: &Config, reading: &Reading<'_>) {
     let all: Vec<_> = first.into_iter().chain(others).filter_map(|(path, address)| Some((path, address?))).collect();
     for (index, (path, address)) in all.iter().enumerate() {
         if let Some((other, taken)) = all.iter().take(index).find(|(_, taken)| overlap(*taken, *address)) {
+            let other = reading.shown_path(other);
             reading.problem(path.as_str(), format_args!("{address} is taken already: {other} is {taken}"));
         }
     }

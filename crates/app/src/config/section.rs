@@ -60,6 +60,11 @@ impl<'a> Reading<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// A key path as messages name it: what lies in the store by its name, not by its number.
+    pub(crate) fn shown_path(&self, path: &str) -> String {
+        self.stored.find(path).map_or_else(|| path.to_owned(), |(key, rest)| format!("{key}{rest}"))
+    }
+
     /// Notes where an object or a setting with this key path is said.
     pub(crate) fn note_origin(&self, key: ObjectKey, path: &str) {
         let origin = match self.stored.find(path) {

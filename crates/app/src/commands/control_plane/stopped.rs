@@ -11,6 +11,7 @@ use hezar_api::{
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
 use hezar_store::{Access, ControlContents, Store, StoreError, TokenRow};
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::{ControlPlane, running::no_token};
@@ -20,6 +21,7 @@ use crate::{
     config::{Config, ConfigReader, ObjectKey, schema, settings},
     geo::GeoDatabases,
     objects::{self, Actor, AppliedConfig, Edit, EditAction, EditError},
+    output,
     runtime::difference::Difference,
     store_sync::usage,
     tokens::ApiTokens,
@@ -36,6 +38,8 @@ pub(in crate::commands) struct StoppedInstance {
     config: Config,
     reader: ConfigReader,
     clock: Clock,
+    /// What a person is told when the store is opened for the first time.
+    note: Mutex<Option<String>>,
 }
 
 /// What lies in the store, and what would be in force with it.
@@ -47,11 +51,13 @@ struct Opened {
 }
 
 impl StoppedInstance {
-    pub(in crate::commands) fn new(config: Config, reader: ConfigReader) -> Self {
-        Self { config, reader, clock: Clock::start() }
+    pub(in crate::commands) fn new(config: Config, reader: ConfigReader, note: String) -> Self {
+        Self { config, reader, clock: Clock::start(), note: Mutex::new(Some(note)) }
     }
 
     async fn open_store(&self, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+        let note = self.note.lock().take();
+        note.iter().for_each(output::note);
         hezar_store::open(self.config.store.url.0.expose(), &self.config.data, access).await
     }
 

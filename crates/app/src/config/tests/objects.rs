@@ -144,6 +144,15 @@ fn only_the_object_that_takes_an_address_from_the_file_is_left_out() {
 }
 
 #[test]
+fn an_address_that_two_stored_listeners_take_is_named_by_both() {
+    let listener = |name| object(ObjectKind::Listener, name, json!({ "listen": "127.0.0.1:8001" }));
+    let told = parse("", &[listener("one"), listener("other")]).unwrap_err().to_string();
+    let expected =
+        "listener \"other\".listen: 127.0.0.1:8001 is taken already: listener \"one\".listen is 127.0.0.1:8001";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
 fn a_stored_key_that_excludes_one_of_the_file_is_left_out_alone() {
     let text = "[probe]\ncanary_url = \"http://a.test/x\"\ncanary_text = \"known\"\n";
     let objects = [setting("probe.canary_sha256", json!("ab".repeat(32))), setting("probe.interval", json!("9s"))];
