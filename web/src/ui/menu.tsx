@@ -1,7 +1,7 @@
 // A button that opens a small panel beneath it. Escape, a click elsewhere and leaving it with the keyboard close it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Icon, type Sign } from "./icon";
 
@@ -15,6 +15,7 @@ interface Props {
 
 export function Menu({ label, sign, count, children }: Props) {
   const menu = useRef<HTMLDetailsElement>(null);
+  const [open, setOpen] = useState(false);
   useEffect(() => {
     const close = (event: Event) => {
       const element = menu.current;
@@ -31,6 +32,7 @@ export function Menu({ label, sign, count, children }: Props) {
     <details
       ref={menu}
       class="menu"
+      onToggle={(event) => setOpen(event.currentTarget.open)}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !event.currentTarget.open) return;
         event.stopPropagation();
@@ -42,7 +44,8 @@ export function Menu({ label, sign, count, children }: Props) {
         <Icon sign={sign} /> {label}
         {count !== undefined && <span class="number">{count}</span>}
       </summary>
-      <div class="menu-body">{children}</div>
+      {/* What is closed is not in the document: a choice of all countries is long. */}
+      {open && <div class="menu-body">{children}</div>}
     </details>
   );
 }
