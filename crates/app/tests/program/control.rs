@@ -186,7 +186,11 @@ fn strangers_at_the_api_do_not_stop_the_proxy() {
         .map(|number| {
             let list: String =
                 (0..20_000_u32).map(|n| format!("socks5://11.{number}.{}.{}:1\n", n / 250, n % 250)).collect();
-            std::thread::spawn(move || assert_eq!(ask(address, "POST", "/api/v1/nodes", list.as_bytes()).0, 200))
+            std::thread::spawn(move || {
+                let (status, told) = ask(address, "POST", "/api/v1/nodes", list.as_bytes());
+                // On a slow disk all of it is accepted before all of it is stored.
+                assert!(matches!(status, 200 | 202), "{status}: {told:.300}");
+            })
         })
         .collect();
     let loaded = served("while metrics are scraped and lists are posted");
