@@ -60,21 +60,23 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The known exits of all nodes, each once.
+         * The exits that are not used for sites now: by bans of this list, and by the rules of listeners.
          * @description Needs a token of the scope `read`.
          */
         get: operations["list_site_bans"];
         put?: never;
         /**
-         * The known exits of all nodes, each once.
-         * @description Needs a token of the scope `read`.
+         * Does not use an exit for a site for a time; the same pair again gets the new end. Where a site refuses every exit, one is used all the same.
+         * @description There are at most 65,536 bans; one more ends the one that would end first.
+         *
+         *     Needs a token of the scope `admin`.
          */
-        post: operations["b1"];
+        post: operations["ban_exit_for_site"];
         /**
-         * The known exits of all nodes, each once.
-         * @description Needs a token of the scope `read`.
+         * Lifts every ban that fits: those of a site, of an exit, or with a text in their reasons.
+         * @description Needs a token of the scope `admin`.
          */
-        delete: operations["b2"];
+        delete: operations["lift_site_bans"];
         options?: never;
         head?: never;
         patch?: never;
@@ -91,10 +93,10 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * The known exits of all nodes, each once.
-         * @description Needs a token of the scope `read`.
+         * Lifts one ban.
+         * @description Needs a token of the scope `admin`.
          */
-        delete: operations["b3"];
+        delete: operations["lift_site_ban"];
         options?: never;
         head?: never;
         patch?: never;
@@ -691,7 +693,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The JSON schema of each kind of objects: `source`, `listener` and `user`.
+         * The JSON schema of each kind of objects: `source`, `listener`, `user` and `subscription`.
          * @description Needs a token of the scope `read`.
          */
         get: operations["get_schemas"];
@@ -1016,7 +1018,7 @@ export interface paths {
         get: operations["list_subscriptions"];
         put?: never;
         /**
-         * Makes a subscription. Clients can read it at once; the answer has the token that is made where none is given.
+         * Makes a subscription. Its address exists at once. Without a token it gets one, which this answer alone has.
          * @description Needs a token of the scope `admin`.
          */
         post: operations["create_subscription"];
@@ -1539,6 +1541,11 @@ export interface components {
         };
         /** @description An address from which traffic leaves. */
         ExitDto: {
+            /**
+             * Format: int32
+             * @description The number of the autonomous system that it belongs to, where a database knows it.
+             */
+            asn?: number | null;
             /** @description Its country, ISO 3166-1 alpha-2. */
             country?: string | null;
             /** @description Of those, the ones that carry traffic. */
@@ -1551,11 +1558,6 @@ export interface components {
             network: string;
             /** @description The nodes behind it: `GET /api/v1/nodes?exit=…` lists them. */
             nodes: number;
-            /**
-             * Format: int32
-             * @description The number of the autonomous system.
-             */
-            asn?: number | null;
         };
         /** @description One part of the list of exits. */
         ExitsPage: {
@@ -1821,6 +1823,8 @@ export interface components {
                 /** @description Why it is not in force. */
                 problem?: string | null;
                 status?: components["schemas"]["SourceDto"] | null;
+                /** @description The token that was made for a subscription: the last part of its address. Only the answer to its making has it. */
+                token?: string | null;
                 /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
                 value: {
                     [key: string]: unknown;
@@ -1844,6 +1848,15 @@ export interface components {
             }[];
             /** @description The cursor of the next part; `null` at the end of the list. */
             next?: string | null;
+        };
+        /** @description A listener that is open. */
+        ListenerStatusDto: {
+            /** @description Where it listens. */
+            address: string;
+            /** @description Its name. */
+            name: string;
+            /** @description The further ports at the same address, each of which is a session: `24000-24099`. */
+            ports?: string | null;
         };
         /** @description A line of the log. */
         LogLineDto: {
@@ -2070,6 +2083,12 @@ export interface components {
              */
             anonymity: string | null;
             /**
+             * Format: int32
+             * @description The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
+             * @default null
+             */
+            asn: number | null;
+            /**
              * @description An ISO 3166-1 alpha-2 country of the exit.
              * @default null
              */
@@ -2104,12 +2123,6 @@ export interface components {
              * @default null
              */
             tag: string | null;
-            /**
-             * Format: int32
-             * @description The number of the autonomous system.
-             * @default null
-             */
-            asn: number | null;
         };
         /** @description One page of nodes. */
         NodesPage: {
@@ -2122,7 +2135,7 @@ export interface components {
             /** @description How many nodes match the filters. */
             total: number;
         };
-        /** @description A source, a listener or a user. */
+        /** @description A source, a listener, a user or a subscription. */
         ObjectDto: {
             /** @description Where a listener really listens. */
             address?: string | null;
@@ -2137,6 +2150,8 @@ export interface components {
             /** @description Why it is not in force. */
             problem?: string | null;
             status?: components["schemas"]["SourceDto"] | null;
+            /** @description The token that was made for a subscription: the last part of its address. Only the answer to its making has it. */
+            token?: string | null;
             /** @description Its keys with what is in force, secrets hidden; `GET /api/v1/schemas` describes them. */
             value: {
                 [key: string]: unknown;
@@ -2206,6 +2221,12 @@ export interface components {
         /** @description The body of `POST /api/v1/probe`: which nodes to probe now. All that is given must fit; without any, all nodes are meant. */
         ProbeRequest: {
             /**
+             * Format: int32
+             * @description The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
+             * @default null
+             */
+            asn: number | null;
+            /**
              * @description An ISO 3166-1 alpha-2 country of the exit.
              * @default null
              */
@@ -2250,12 +2271,6 @@ export interface components {
              * @default null
              */
             wait: number | null;
-            /**
-             * Format: int32
-             * @description The number of the autonomous system.
-             * @default null
-             */
-            asn: number | null;
         };
         /** @description What the probe of one node found. */
         ProbedDto: {
@@ -2553,6 +2568,38 @@ export interface components {
             /** @description Whether it is in the store. */
             stored: boolean;
         };
+        /**
+         * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
+         *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
+         */
+        Saved_SiteBanDto: {
+            /** @description The address of the exit. */
+            exit: string;
+            /** @description Its id: the site and the exit, as `example.com@203.0.113.7`. */
+            id: string;
+            /** @description Who said so and why. */
+            reason: string;
+            /** @description When it began, in milliseconds since the Unix epoch. */
+            since: number;
+            /** @description The site: a registrable domain, or an address. */
+            site: string;
+            /** @description When it ends, in milliseconds since the Unix epoch. */
+            until: number;
+        } & {
+            /** @description Whether it is in the store. */
+            stored: boolean;
+        };
+        /**
+         * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
+         *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
+         */
+        Saved_SiteBansLifted: {
+            /** @description How many were lifted. */
+            lifted: number;
+        } & {
+            /** @description Whether it is in the store. */
+            stored: boolean;
+        };
         /** @description One session. */
         SessionDto: {
             /** @description Its first request, in milliseconds since the Unix epoch. */
@@ -2618,25 +2665,65 @@ export interface components {
             /** @description An API token. */
             token?: string | null;
         };
+        /** @description An exit that is not used for a site for a time. */
         SiteBanDto: {
-            id: string;
-            site: string;
+            /** @description The address of the exit. */
             exit: string;
-            since: number;
-            until: number;
+            /** @description Its id: the site and the exit, as `example.com@203.0.113.7`. */
+            id: string;
+            /** @description Who said so and why. */
             reason: string;
-        };
-        SiteBanRequest: {
+            /** @description When it began, in milliseconds since the Unix epoch. */
+            since: number;
+            /** @description The site: a registrable domain, or an address. */
             site: string;
-            exit?: string | null;
-            node?: string | null;
-            seconds?: number | null;
-            reason?: string | null;
+            /** @description When it ends, in milliseconds since the Unix epoch. */
+            until: number;
         };
-        SiteBansFilter: {
-            site?: string | null;
+        /** @description The body of `POST /api/v1/bans/sites`. Exactly one of `exit` and `node` is given. */
+        SiteBanRequest: {
+            /** @description The address of the exit. */
             exit?: string | null;
-            search?: string | null;
+            /** @description A node, whose exit is meant: its id, in full or short. */
+            node?: string | null;
+            /** @description Why, for people: at most 200 bytes, without control characters. */
+            reason?: string | null;
+            /** @description How long it lasts in seconds, 1 to 31,536,000 (a year); an hour unless said. */
+            seconds?: number | null;
+            /** @description A host of the site; the ban holds for all hosts of its registrable domain. */
+            site: string;
+        };
+        /** @description Which bans are meant, the body of `DELETE /api/v1/bans/sites`. All that is given must fit, and something must be given. */
+        SiteBansFilter: {
+            /**
+             * @description The address of an exit.
+             * @default null
+             */
+            exit: string | null;
+            /**
+             * @description A text that the site or the reason contains; letter case does not matter.
+             * @default null
+             */
+            search: string | null;
+            /**
+             * @description The host of a site; `www.example.com` means the site `example.com`.
+             * @default null
+             */
+            site: string | null;
+        };
+        /** @description The answer to lifting bans of exits. */
+        SiteBansLifted: {
+            /** @description How many were lifted. */
+            lifted: number;
+        };
+        /** @description One part of the list of bans. */
+        SiteBansPage: {
+            /** @description The bans of this part. */
+            items: components["schemas"]["SiteBanDto"][];
+            /** @description The cursor of the next part; `null` at the end of the list. */
+            next?: string | null;
+            /** @description How many bans match the filters. */
+            total: number;
         };
         /** @description What is known of a node at one site. */
         SiteEvidenceDto: {
@@ -2707,6 +2794,8 @@ export interface components {
             config?: components["schemas"]["ConfigStatusDto"];
             /** @description The different exits behind the nodes that carry traffic. */
             exits?: number;
+            /** @description The listeners that are open, the first one in front. */
+            listeners?: components["schemas"]["ListenerStatusDto"][];
             /** @description Nodes per state. */
             nodes: components["schemas"]["StateCounts"];
             /** @description The address clients use. */
@@ -3236,11 +3325,17 @@ export interface operations {
     list_site_bans: {
         parameters: {
             query?: {
+                /** @description The host of a site; `www.example.com` means the site `example.com`. */
                 site?: string;
+                /** @description The address of an exit. */
                 exit?: string;
+                /** @description A text that the site or the reason contains; letter case does not matter. */
                 search?: string;
+                /** @description `until` (those that end first in front; the default), `since`, `site` or `exit`; with `-` in front the other way round. */
                 sort?: string;
+                /** @description The cursor of the part to return: `next` of the part before. */
                 cursor?: string;
+                /** @description How many bans to return, 1 to 1000; default 100. */
                 limit?: number;
             };
             header?: never;
@@ -3254,11 +3349,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        total: number;
-                        items: components["schemas"]["SiteBanDto"][];
-                        next?: string | null;
-                    };
+                    "application/json": components["schemas"]["SiteBansPage"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -3269,7 +3360,7 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    b1: {
+    ban_exit_for_site: {
         parameters: {
             query?: never;
             header?: never;
@@ -3287,25 +3378,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Saved_SiteBanDto"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_SiteBanDto"];
                 };
             };
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            /** @description There is no such node, or its exit is not known. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
         };
     };
-    b2: {
+    lift_site_bans: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["SiteBansFilter"];
             };
@@ -3316,22 +3427,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Saved_SiteBansLifted"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_SiteBansLifted"];
                 };
             };
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
         };
     };
-    b3: {
+    lift_site_ban: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The site and the exit, as `example.com@203.0.113.7` */
                 id: string;
             };
             cookie?: never;
@@ -3343,12 +3466,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Saved_SiteBansLifted"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Saved_SiteBansLifted"];
                 };
             };
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3606,6 +3738,8 @@ export interface operations {
             query?: {
                 /** @description An ISO 3166-1 alpha-2 country. */
                 country?: string;
+                /** @description The number of the autonomous system that it belongs to, as 13335; known where `geo.asn_mmdb` is set. */
+                asn?: number;
                 /** @description A network that it lies in, as `203.0.113.0/24`. */
                 network?: string;
                 /** @description A text that the address begins with. */
@@ -3616,8 +3750,6 @@ export interface operations {
                 cursor?: string;
                 /** @description How many exits to return, 1 to 1000; default 100. */
                 limit?: number;
-                /** @description The number of the autonomous system. */
-                asn?: number | null;
             };
             header?: never;
             path?: never;
@@ -4158,6 +4290,8 @@ export interface operations {
                 source?: string;
                 /** @description An ISO 3166-1 alpha-2 country of the exit. */
                 country?: string;
+                /** @description The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set. */
+                asn?: number;
                 /** @description `elite`, `anonymous` or `transparent`. */
                 anonymity?: string;
                 /** @description A text that the label or the server contains; letter case does not matter. */
@@ -4177,8 +4311,6 @@ export interface operations {
                 offset?: number;
                 /** @description How many nodes to return, 1 to 1000; default 100. */
                 limit?: number;
-                /** @description The number of the autonomous system. */
-                asn?: number | null;
             };
             header?: never;
             path?: never;
@@ -4620,6 +4752,10 @@ export interface operations {
                 password?: string;
                 /** @description Countries of the exit, separated by commas (ISO 3166-1 alpha-2). */
                 country?: string;
+                /** @description The number of the autonomous system of the exit, as 13335; needs `geo.asn_mmdb`. */
+                asn?: number;
+                /** @description The city of the exit, by its English name; needs `geo.city_mmdb`. */
+                city?: string;
                 /** @description A name that keeps the same exit. */
                 session?: string;
                 /** @description How long the session lasts: minutes, or days as `30d`. */
@@ -5086,6 +5222,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "text": "socks5://192.0.2.1:1080#one\n"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PreviewRequest"];
             };
         };
@@ -5462,7 +5603,6 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
@@ -5530,7 +5670,6 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
@@ -5562,7 +5701,6 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            409: components["responses"]["Problem409"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -5599,7 +5737,6 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             421: components["responses"]["Problem421"];
