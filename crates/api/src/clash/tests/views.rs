@@ -21,7 +21,7 @@ async fn a_view_shows_its_part_of_the_pool() {
     let german = shown(&server, "/view/country/de").await;
     assert_eq!(
         german,
-        ["node 0", "twin #020202", "a/b? 🇩🇪 #4", "node 6", "node 8"],
+        ["node 0 #000000", "twin #020202", "a/b? 🇩🇪 #4", "node 6", "node 8"],
         "names are the same in every view"
     );
     // The provider says how many are hidden.
