@@ -54,12 +54,7 @@ const LEFT_OUT: &KnownDifferences = &[
     ),
     (
         "only groups that test by themselves and built-in nodes have them, and Hezar has neither",
-        &[
-            "/proxies.proxies.*.id",
-            "/proxies.proxies.*.fixed",
-            "/proxies.proxies.*.expectedStatus",
-            "/group.proxies[].expectedStatus",
-        ],
+        &["/proxies.proxies.*.id", "/proxies.proxies.*.expectedStatus", "/group.proxies[].expectedStatus"],
     ),
     (
         "they configure inbounds that Hezar does not have",
