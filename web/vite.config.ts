@@ -3,7 +3,8 @@ import { defineConfig } from "vite";
 
 // The instance that the page asks while it is developed.
 // It has to see the address that the browser asks for: it compares that with the origin.
-const proxy = { "/api": { target: `http://${env.PAGE_API ?? "127.0.0.1:9090"}`, changeOrigin: false } };
+const instance = { target: `http://${env.PAGE_API ?? "127.0.0.1:9090"}`, changeOrigin: false };
+const proxy = { "/api": instance, "/sub": instance };
 
 // The build lands below `dist`, which is watched by the program's build: see crates/page/build.rs.
 export default defineConfig({
