@@ -11,7 +11,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Picks a node and takes a lease on it; nothing when no routable node fits. `rng` is a fresh random number.
     ///
     /// Costs O(1) in the number of nodes (consistent hashing: O(log n)) as long as a fair share of the view fits, and
-    /// waits for no writer. When nearly all nodes are excluded it ends with one scan of the view.
+    /// waits for no writer. When nearly all nodes are excluded it ends with a scan of the view; what the scan finds is tried first by
+    /// the next picks that ask the same.
     #[must_use]
     pub fn pick(&self, query: &Query<'_>, rng: u64) -> Option<Lease<D>> {
         let snapshot = self.snapshot.load();
