@@ -190,7 +190,7 @@ fn a_dashboard_changes_the_log_level_and_sees_the_last_tests_of_a_node() {
     instance.terminate();
     // What the file says is changed in the file.
     let home = Home::new();
-    let instance = start(&home, &world, "[log]\nlevel = \"error\"");
+    let instance = start(&home, &world, "[log]\nlevel = \"info\"");
     let (status, message) = ask(instance.api, "PATCH", "/configs", "{\"log-level\": \"debug\"}");
     assert!(status == 409 && message.contains("log.level is said by line"), "{status} {message}");
     instance.terminate();
