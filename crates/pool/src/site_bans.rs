@@ -89,7 +89,9 @@ impl Table {
     fn remove(&mut self, key: Key) -> bool {
         let Some(ban) = self.bans.remove(&key) else { return false };
         self.by_end.remove(&(ban.until, key));
-        if self.changed.len() < MOST_CHANGES || self.changed.contains_key(&key) {
+        // Beyond the bound the store is not told: it leaves out what has ended by itself.
+        self.changed.remove(&key);
+        if self.changed.len() < MOST_CHANGES {
             self.changed.insert(key, Some((ban.site, ban.exit)));
         }
         true
