@@ -89,7 +89,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         }
     }
 
-    /// Notes what an HTTP proxy was seen to carry, for [`Query::need`]. What it was seen to give away stays known.
+    /// Notes what an HTTP proxy was seen to carry, for [`Query::need`](crate::Query::need). What it was seen to give away stays known.
     pub fn set_http_ability(&self, id: NodeId, ability: HttpAbility) {
         self.update_http_ability(id, |known| {
             known.seen_anonymity().map_or(ability, |seen| ability.with_anonymity(seen))
