@@ -76,7 +76,8 @@ fn levels(home: &Home, ports: &[u16]) -> Vec<String> {
 }
 
 fn start(home: &Home, extra: &str) -> Instance {
-    home.write("hezar.toml", format!("[proxy]\n{extra}\n{CONFIG}"));
+    // In turn, so that some requests reach every node that may serve them; `smart` leaves out a slow one for long.
+    home.write("hezar.toml", format!("[proxy]\nstrategy = \"round-robin\"\n{extra}\n{CONFIG}"));
     home.start(&[])
 }
 
