@@ -134,19 +134,22 @@ fn may_be_empty(body: &RequestBody, demanding: &BTreeSet<String>) -> bool {
     })
 }
 
-/// Says of counts that they may take 64 bits: the format `int64` would end at half of that.
-pub(crate) fn widen_counts(value: &mut Value) {
+/// Says of numbers without a sign how large they may be: the formats `int32` and `int64` would end at half of that.
+pub(crate) fn widen_unsigned(value: &mut Value) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(widen_counts),
+        Value::Array(values) => values.iter_mut().for_each(widen_unsigned),
         Value::Object(members) => {
-            let is_count = members.get("format").is_some_and(|format| format == "int64")
-                && members.get("minimum").and_then(Value::as_u64).is_some()
-                && !members.contains_key("maximum");
-            if is_count {
+            let largest = match members.get("format").and_then(Value::as_str) {
+                Some("int32") => Some(u64::from(u32::MAX)),
+                Some("int64") => Some(u64::MAX),
+                _ => None,
+            };
+            let is_unsigned = members.get("minimum").and_then(Value::as_u64).is_some();
+            if let Some(largest) = largest.filter(|_| is_unsigned && !members.contains_key("maximum")) {
                 members.remove("format");
-                members.insert("maximum".to_owned(), u64::MAX.into());
+                members.insert("maximum".to_owned(), largest.into());
             }
-            members.values_mut().for_each(widen_counts);
+            members.values_mut().for_each(widen_unsigned);
         }
         _ => {}
     }

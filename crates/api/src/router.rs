@@ -43,7 +43,7 @@ pub fn openapi_json() -> String {
     let document = openapi::complete(described(v1::routes()).into_openapi());
     // The document is made of texts and numbers, which can always be written.
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    openapi::widen_counts(&mut document);
+    openapi::widen_unsigned(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
