@@ -1541,10 +1541,7 @@ export interface components {
         };
         /** @description An address from which traffic leaves. */
         ExitDto: {
-            /**
-             * Format: int32
-             * @description The number of the autonomous system that it belongs to, where a database knows it.
-             */
+            /** @description The number of the autonomous system that it belongs to, where a database knows it. */
             asn?: number | null;
             /** @description Its country, ISO 3166-1 alpha-2. */
             country?: string | null;
@@ -1651,15 +1648,9 @@ export interface components {
             left_out?: number;
             /** @description Its text. */
             message?: string | null;
-            /**
-             * Format: int32
-             * @description Nodes it lists.
-             */
+            /** @description Nodes it lists. */
             nodes: number;
-            /**
-             * Format: int32
-             * @description Refused lines.
-             */
+            /** @description Refused lines. */
             refused: number;
             /** @description Its name. */
             source: string;
@@ -1722,10 +1713,7 @@ export interface components {
             id: string;
             /** @description Whether it is the one that answers. */
             own: boolean;
-            /**
-             * Format: int32
-             * @description Its process id there.
-             */
+            /** @description Its process id there. */
             pid: number;
             /** @description When it was heard last, in milliseconds since the Unix epoch. */
             seen: number;
@@ -1922,10 +1910,7 @@ export interface components {
              *     `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
              */
             anonymity?: string | null;
-            /**
-             * Format: int32
-             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
-             */
+            /** @description The number of the autonomous system that the exit belongs to, where a database knows it. */
             asn?: number | null;
             /**
              * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
@@ -1942,19 +1927,13 @@ export interface components {
             down?: number;
             /** @description The address that sites see. */
             exit_ip?: string | null;
-            /**
-             * Format: int32
-             * @description Failures in a row.
-             */
+            /** @description Failures in a row. */
             failures: number;
             /** @description When it was first listed, in milliseconds since the Unix epoch. */
             first_seen?: number;
             /** @description The identity: 32 hexadecimal digits. */
             id: string;
-            /**
-             * Format: int32
-             * @description Connections open through it now.
-             */
+            /** @description Connections open through it now. */
             in_flight: number;
             /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
             insecure?: boolean;
@@ -1974,10 +1953,7 @@ export interface components {
             note?: string;
             /** @description Whether it is never forgotten. */
             pinned?: boolean;
-            /**
-             * Format: int32
-             * @description The server's port.
-             */
+            /** @description The server's port. */
             port: number;
             /** @description The code of how it was caught tampering, while it is in quarantine. */
             quarantine?: string | null;
@@ -2083,7 +2059,6 @@ export interface components {
              */
             anonymity: string | null;
             /**
-             * Format: int32
              * @description The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
              * @default null
              */
@@ -2161,10 +2136,7 @@ export interface components {
         PreviewNodeDto: {
             /** @description Its name. */
             name: string;
-            /**
-             * Format: int32
-             * @description The port of the server.
-             */
+            /** @description The port of the server. */
             port: number;
             /** @description Its link scheme. */
             scheme: string;
@@ -2221,7 +2193,6 @@ export interface components {
         /** @description The body of `POST /api/v1/probe`: which nodes to probe now. All that is given must fit; without any, all nodes are meant. */
         ProbeRequest: {
             /**
-             * Format: int32
              * @description The number of the autonomous system of the exit, as 13335; known where `geo.asn_mmdb` is set.
              * @default null
              */
@@ -2295,10 +2266,7 @@ export interface components {
             error: string;
             /** @description The same as `detail`, for clients of earlier versions. */
             message: string;
-            /**
-             * Format: int32
-             * @description The HTTP status.
-             */
+            /** @description The HTTP status. */
             status: number;
             /** @description The meaning of the HTTP status. */
             title: string;
@@ -2313,10 +2281,7 @@ export interface components {
             host: string;
             /** @description Whether a password must be added: the listener has users, and none was given. */
             password_needed: boolean;
-            /**
-             * Format: int32
-             * @description Its port.
-             */
+            /** @description Its port. */
             port: number;
             /** @description Its scheme. */
             scheme: string;
@@ -2435,10 +2400,7 @@ export interface components {
              *     `transparent` (our own address); absent while that is not known. Nodes that tunnel everything are `elite`.
              */
             anonymity?: string | null;
-            /**
-             * Format: int32
-             * @description The number of the autonomous system that the exit belongs to, where a database knows it.
-             */
+            /** @description The number of the autonomous system that the exit belongs to, where a database knows it. */
             asn?: number | null;
             /**
              * @description What an HTTP proxy is known to carry: `plain` requests, tunnels to port `443`, to `any-port`, separated by commas;
@@ -2455,19 +2417,13 @@ export interface components {
             down?: number;
             /** @description The address that sites see. */
             exit_ip?: string | null;
-            /**
-             * Format: int32
-             * @description Failures in a row.
-             */
+            /** @description Failures in a row. */
             failures: number;
             /** @description When it was first listed, in milliseconds since the Unix epoch. */
             first_seen?: number;
             /** @description The identity: 32 hexadecimal digits. */
             id: string;
-            /**
-             * Format: int32
-             * @description Connections open through it now.
-             */
+            /** @description Connections open through it now. */
             in_flight: number;
             /** @description Whether it takes any certificate: whoever sits between can read and change what it carries. */
             insecure?: boolean;
@@ -2487,10 +2443,7 @@ export interface components {
             note?: string;
             /** @description Whether it is never forgotten. */
             pinned?: boolean;
-            /**
-             * Format: int32
-             * @description The server's port.
-             */
+            /** @description The server's port. */
             port: number;
             /** @description The code of how it was caught tampering, while it is in quarantine. */
             quarantine?: string | null;
@@ -2729,10 +2682,7 @@ export interface components {
         SiteEvidenceDto: {
             /** @description Whether the node is left out for requests to the site. */
             avoided: boolean;
-            /**
-             * Format: int32
-             * @description How often it has failed there in a row, 0 to 5; 0 when nothing speaks against it.
-             */
+            /** @description How often it has failed there in a row, 0 to 5; 0 when nothing speaks against it. */
             level: number;
             /** @description The site: the registrable domain. */
             site: string;
@@ -2924,10 +2874,7 @@ export interface components {
             message?: string | null;
             /** @description The node that served the request. */
             node?: string | null;
-            /**
-             * Format: int32
-             * @description The HTTP status of the page's answer.
-             */
+            /** @description The HTTP status of the page's answer. */
             status?: number | null;
             /** @description The page that was asked for. */
             url: string;
