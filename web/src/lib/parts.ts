@@ -4,12 +4,18 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 export interface Part<T> {
   readonly items: readonly T[];
-  // The cursor of the next part; null at the end.
-  readonly next: string | null;
+  // The cursor of the next part; absent at the end.
+  readonly next?: string | null;
   readonly total?: number | undefined;
 }
 
-type Load<T> = (cursor: string | undefined, limit: number, signal: AbortSignal) => Promise<Part<T>>;
+// Which part is asked for, as parameters of the request.
+export interface PartQuery {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+type Load<T> = (part: PartQuery, signal: AbortSignal) => Promise<Part<T>>;
 
 export interface Parts<T> {
   readonly rows: readonly T[] | undefined;
@@ -44,17 +50,17 @@ export function useParts<T>(key: string, load: Load<T>, every?: number): Parts<T
   const shown = useRef(FIRST);
 
   const ask = useCallback(
-    async (cursor: string | undefined, limit: number, join: (before: readonly T[], items: readonly T[]) => readonly T[]) => {
+    async (query: PartQuery, join: (before: readonly T[], items: readonly T[]) => readonly T[]) => {
       running.current?.abort();
       const controller = new AbortController();
       running.current = controller;
       try {
-        const part = await latest.current(cursor, limit, controller.signal);
+        const part = await latest.current(query, controller.signal);
         if (controller.signal.aborted) return;
         setState((before) => {
           const rows = join(before.key === key ? (before.rows ?? []) : [], part.items);
           shown.current = Math.max(FIRST, rows.length);
-          return { key, rows, next: part.next, total: part.total ?? (before.key === key ? before.total : undefined), error: undefined };
+          return { key, rows, next: part.next ?? null, total: part.total ?? (before.key === key ? before.total : undefined), error: undefined };
         });
       } catch (error) {
         if (!controller.signal.aborted) setState((before) => ({ ...before, key, rows: before.key === key ? before.rows : undefined, error }));
@@ -66,7 +72,7 @@ export function useParts<T>(key: string, load: Load<T>, every?: number): Parts<T
   );
 
   // The rows that are shown are asked for again in one part, as long as it is not too large for that.
-  const reload = useCallback(() => void ask(undefined, Math.min(shown.current, 1000), (_, items) => items), [ask]);
+  const reload = useCallback(() => void ask({ limit: Math.min(shown.current, 1000) }, (_, items) => items), [ask]);
 
   const refresh = useCallback(() => {
     if (document.visibilityState === "visible" && shown.current <= 1000 && running.current === null) reload();
@@ -85,16 +91,16 @@ export function useParts<T>(key: string, load: Load<T>, every?: number): Parts<T
   const current: State<T> = state.key === key ? state : start(state.rows);
   const next = state.key === key ? state.next : null;
   const more = useCallback(() => {
-    if (running.current === null && next !== null) void ask(next, LATER, (before, items) => [...before, ...items]);
+    if (running.current === null && next !== null) void ask({ limit: LATER, cursor: next }, (before, items) => [...before, ...items]);
   }, [next, ask]);
   const all = useCallback(async () => {
     const rows: T[] = [];
-    let cursor: string | undefined;
-    do {
-      const part = await latest.current(cursor, 1000, new AbortController().signal);
+    let query: PartQuery | undefined = { limit: 1000 };
+    while (query !== undefined && rows.length < MOST) {
+      const part: Part<T> = await latest.current(query, new AbortController().signal);
       rows.push(...part.items);
-      cursor = part.next ?? undefined;
-    } while (cursor !== undefined && rows.length < MOST);
+      query = part.next ? { limit: 1000, cursor: part.next } : undefined;
+    }
     return rows;
   }, []);
   return { rows: current.rows, total: current.total, error: current.error, more: next === null ? undefined : more, reload, refresh, all };

@@ -43,11 +43,7 @@ export function AuditScreen() {
   const asked = readQuery(place.value.query, { kind: "kind", who: "who", q: "name" });
   const parts = useParts(
     JSON.stringify(asked),
-    async (cursor, limit, signal) => {
-      const query = { limit, ...asked, ...(cursor === undefined ? {} : { cursor }) };
-      const page = await value(api.GET("/api/v1/audit", { params: { query }, signal }));
-      return { items: page.items, next: page.next ?? null };
-    },
+    (part, signal) => value(api.GET("/api/v1/audit", { params: { query: { ...asked, ...part } }, signal })),
     10_000,
   );
   const [shown, setShown] = useState<AuditLine | undefined>(undefined);

@@ -89,10 +89,7 @@ export function ConnectionsScreen() {
   });
   const parts = useParts(
     JSON.stringify([filter, sort]),
-    (cursor, limit, signal) => {
-      const asked = { ...filter, limit, ...(sort ? { sort } : {}), ...(cursor === undefined ? {} : { cursor }) };
-      return value(api.GET("/api/v1/connections", { params: { query: asked }, signal })).then((page) => ({ ...page, next: page.next ?? null }));
-    },
+    (part, signal) => value(api.GET("/api/v1/connections", { params: { query: { ...filter, ...(sort ? { sort } : {}), ...part } }, signal })),
     REFRESH_MS,
   );
   const [asking, setAsking] = useState(false);

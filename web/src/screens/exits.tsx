@@ -49,11 +49,7 @@ export function ExitsScreen() {
   const asked = { ...readQuery(given, { country: "country", network: "network", q: "search", sort: "sort" }), ...readNumber(given, "asn") };
   const parts = useParts(
     JSON.stringify(asked),
-    async (cursor, limit, signal) => {
-      const query = { limit, ...asked, sort: asked.sort ?? "-healthy", ...(cursor === undefined ? {} : { cursor }) };
-      const page = await value(api.GET("/api/v1/exits", { params: { query }, signal }));
-      return { ...page, next: page.next ?? null };
-    },
+    (part, signal) => value(api.GET("/api/v1/exits", { params: { query: { ...asked, sort: asked.sort ?? "-healthy", ...part } }, signal })),
     10_000,
   );
   return (

@@ -54,11 +54,7 @@ export function SiteBans() {
   const { sort, ...filter } = readQuery(place.value.query, { site: "site", exit: "exit", q: "search", sort: "sort" });
   const parts = useParts(
     JSON.stringify([filter, sort]),
-    async (cursor, limit, signal) => {
-      const query = { ...filter, limit, ...(sort ? { sort } : {}), ...(cursor === undefined ? {} : { cursor }) };
-      const page = await value(api.GET("/api/v1/bans/sites", { params: { query }, signal }));
-      return { ...page, next: page.next ?? null };
-    },
+    (part, signal) => value(api.GET("/api/v1/bans/sites", { params: { query: { ...filter, ...(sort ? { sort } : {}), ...part } }, signal })),
     REFRESH_MS,
   );
   const [asking, setAsking] = useState<"add" | "lift" | undefined>(undefined);

@@ -122,7 +122,7 @@ function filters(): Filters<Node> {
 export function NodesScreen() {
   const query = place.value.query;
   const chosen = readFilters(query);
-  const parts = useParts(JSON.stringify(chosen), (cursor, limit, signal) => loadNodes(chosen, cursor, limit, signal), REFRESH_MS);
+  const parts = useParts(JSON.stringify(chosen), (part, signal) => loadNodes(chosen, part, signal), REFRESH_MS);
   // Nodes change all the time while they are checked: the list follows in steps that a reader can follow.
   const changes = live.nodesChanged.value;
   useEffect(() => {

@@ -2,7 +2,7 @@
 
 import { api, value } from "../../api/client";
 import type { Node } from "../../api/types";
-import type { Part } from "../../lib/parts";
+import type { Part, PartQuery } from "../../lib/parts";
 import { readNumber, readQuery } from "../../lib/router";
 
 const PARAMETERS = {
@@ -26,8 +26,8 @@ export function readFilters(query: URLSearchParams): NodeFilters {
   return { ...readQuery(query, PARAMETERS), ...readNumber(query, "asn") };
 }
 
-export async function loadNodes(filters: NodeFilters, cursor: string | undefined, limit: number, signal: AbortSignal): Promise<Part<Node>> {
-  const query = { ...filters, sort: filters.sort ?? DEFAULT_SORT, limit, ...(cursor === undefined ? {} : { cursor }) };
+export async function loadNodes(filters: NodeFilters, part: PartQuery, signal: AbortSignal): Promise<Part<Node>> {
+  const query = { ...filters, sort: filters.sort ?? DEFAULT_SORT, ...part };
   const page = await value(api.GET("/api/v1/nodes", { params: { query }, signal }));
   return { items: page.nodes, next: page.next ?? null, total: page.total };
 }

@@ -1,6 +1,6 @@
 // Curves of the last minutes, live, and of the last day, week and quarter, as the store has kept them.
 
-import type { ComponentChildren } from "preact";
+import type { ComponentProps } from "preact";
 
 import { api, value } from "../../api/client";
 import { live } from "../../api/events";
@@ -46,13 +46,14 @@ export function History() {
   );
 }
 
-function Panel({ title, note, children }: { readonly title: string; readonly note?: string; readonly children: ComponentChildren }) {
+// A curve under its title; the note says what it comes to in all.
+function Panel({ note, ...chart }: { readonly note?: string } & ComponentProps<typeof Chart>) {
   return (
     <section class="card">
       <h3>
-        {title} {note !== undefined && <small class="muted">{note}</small>}
+        {chart.title} {note !== undefined && <small class="muted">{note}</small>}
       </h3>
-      {children}
+      <Chart {...chart} />
     </section>
   );
 }
@@ -66,12 +67,8 @@ function Live() {
   const one = (label: string, color: string, name: "down" | "up" | "ok" | "failed") => ({ label, color, values: samples.map((sample) => sample[name]) });
   return (
     <div class="cards wide">
-      <Panel title={c.speed}>
-        <Chart title={c.speed} times={times} format={rate} least={1000} together="live" series={[one(c.down, "--accent", "down"), one(c.up, "--blue", "up")]} />
-      </Panel>
-      <Panel title={c.requests}>
-        <Chart title={c.requests} times={times} format={decimal} least={1} together="live" series={[one(c.served, "--good", "ok"), one(c.failed, "--bad", "failed")]} />
-      </Panel>
+      <Panel title={c.speed} times={times} format={rate} least={1000} together="live" series={[one(c.down, "--accent", "down"), one(c.up, "--blue", "up")]} />
+      <Panel title={c.requests} times={times} format={decimal} least={1} together="live" series={[one(c.served, "--good", "ok"), one(c.failed, "--bad", "failed")]} />
     </div>
   );
 }
@@ -98,53 +95,47 @@ function Charts({ curves }: { readonly curves: Curves }) {
   const served = all === 0 ? "" : fill(c.served, { n: count(all), share: percent(totals.ok / all) });
   return (
     <div class="cards wide">
-      <Panel title={c.nodes}>
-        <Chart
-          title={c.nodes}
-          times={times}
-          format={count}
-          least={1}
-          together="kept"
-          series={nodes.map(({ state, values }) => ({ label: word(t().states, state), color: STATE_COLORS[state], values }))}
-        />
-      </Panel>
-      <Panel title={c.requests} note={served}>
-        <Chart
-          title={c.requests}
-          times={times}
-          format={decimal}
-          least={1}
-          together="kept"
-          series={requests.map(({ code, values }, index) => ({ label: codeName(code), color: CODE_COLORS[index] ?? "--muted", values }))}
-        />
-      </Panel>
-      <Panel title={c.traffic} note={bytes(totals.bytes)}>
-        <Chart
-          title={c.traffic}
-          times={times}
-          format={rate}
-          least={1000}
-          together="kept"
-          series={[
-            { label: t().overview.down, color: "--accent", values: curves.down },
-            { label: t().overview.up, color: "--blue", values: curves.up },
-          ]}
-        />
-      </Panel>
-      <Panel title={c.latency}>
-        <Chart
-          title={c.latency}
-          times={times}
-          format={milliseconds}
-          least={10}
-          together="kept"
-          series={[
-            { label: c.median, color: "--good", values: curves.p50 },
-            { label: "p90", color: "--warn", values: curves.p90 },
-            { label: "p99", color: "--bad", values: curves.p99 },
-          ]}
-        />
-      </Panel>
+      <Panel
+        title={c.nodes}
+        times={times}
+        format={count}
+        least={1}
+        together="kept"
+        series={nodes.map(({ state, values }) => ({ label: word(t().states, state), color: STATE_COLORS[state], values }))}
+      />
+      <Panel
+        title={c.requests}
+        note={served}
+        times={times}
+        format={decimal}
+        least={1}
+        together="kept"
+        series={requests.map(({ code, values }, index) => ({ label: codeName(code), color: CODE_COLORS[index] ?? "--muted", values }))}
+      />
+      <Panel
+        title={c.traffic}
+        note={bytes(totals.bytes)}
+        times={times}
+        format={rate}
+        least={1000}
+        together="kept"
+        series={[
+          { label: t().overview.down, color: "--accent", values: curves.down },
+          { label: t().overview.up, color: "--blue", values: curves.up },
+        ]}
+      />
+      <Panel
+        title={c.latency}
+        times={times}
+        format={milliseconds}
+        least={10}
+        together="kept"
+        series={[
+          { label: c.median, color: "--good", values: curves.p50 },
+          { label: "p90", color: "--warn", values: curves.p90 },
+          { label: "p99", color: "--bad", values: curves.p99 },
+        ]}
+      />
     </div>
   );
 }
