@@ -50,7 +50,7 @@ impl ObjectsPort for ApiBackend {
         name: &str,
         change: ObjectChange,
     ) -> Result<ChangeReport, ApiError> {
-        let edit = Edit { key: ObjectKey::new(kind.into(), name), action: change.into() };
+        let edit = Edit { key: ObjectKey::new(kind.into(), name), change };
         let done = self.runtime.edit(&actor(by), vec![edit]).await?;
         Ok(ChangeReport { changed: done.changed })
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use hezar_api::ObjectChange;
 use hezar_core::Timestamp;
 use serde_json::{Map, Value as Json};
 
-use super::{AppliedConfig, Edit, EditAction, EditError, HIDDEN};
+use super::{AppliedConfig, Edit, EditError, HIDDEN};
 use crate::config::{
     Config, ConfigOrigin, ConfigReader, ObjectKey, ObjectKind, SourceConfig, StoredObject, is_changeable, is_setting,
     shown,
@@ -79,21 +80,20 @@ fn change(
     }
     let known = position.and_then(|position| objects.get(position)).map(|object| &object.value);
     let before = shown(&applied.config, key);
-    let value = match (&edit.action, known) {
-        (EditAction::Create(_), Some(_)) => return Err(EditError::Exists(key.clone())),
-        (EditAction::Replace(_) | EditAction::Merge(_) | EditAction::Remove, None)
+    let value = match (&edit.change, known) {
+        (ObjectChange::Create(_), Some(_)) => return Err(EditError::Exists(key.clone())),
+        (ObjectChange::Replace(_) | ObjectChange::Merge(_) | ObjectChange::Remove, None)
             if key.kind != ObjectKind::Setting =>
         {
             return Err(EditError::Missing(key.clone()));
         }
-        (EditAction::Remove, None) if !is_setting(&key.name) => return Err(EditError::Missing(key.clone())),
+        (ObjectChange::Remove, None) if !is_setting(&key.name) => return Err(EditError::Missing(key.clone())),
         // A setting that the store does not say is as it would be without it.
-        (EditAction::Remove, None) => None,
-        (EditAction::Remove, Some(_)) => None,
-        (EditAction::Create(value) | EditAction::Replace(value), known) => {
+        (ObjectChange::Remove, _) => None,
+        (ObjectChange::Create(value) | ObjectChange::Replace(value), known) => {
             Some(kept(value.clone(), known, before.as_ref()))
         }
-        (EditAction::Merge(patch), known) => {
+        (ObjectChange::Merge(patch), known) => {
             let mut value = known.cloned().unwrap_or(Json::Null);
             merge(&mut value, &kept(patch.clone(), known, before.as_ref()));
             Some(value)
@@ -119,7 +119,7 @@ fn change(
 fn check_name(applied: &AppliedConfig, edit: &Edit) -> Result<(), EditError> {
     let key = &edit.key;
     if let Some(origin) = applied.origin(key).filter(|origin| **origin != ConfigOrigin::Store) {
-        let is_new = matches!(edit.action, EditAction::Create(_));
+        let is_new = matches!(edit.change, ObjectChange::Create(_));
         return Err(EditError::Elsewhere { key: key.clone(), origin: origin.clone(), is_new });
     }
     if key.kind == ObjectKind::Setting && !is_changeable(&key.name) {

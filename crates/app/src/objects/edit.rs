@@ -15,54 +15,30 @@ pub(crate) struct Actor {
     pub(crate) via: &'static str,
 }
 
-/// What is to be done to one object.
-#[derive(Clone)]
-pub(crate) enum EditAction {
-    /// It is made; there is none of its name.
-    Create(Json),
-    /// It is another one from now on.
-    Replace(Json),
-    /// Some of its keys change; null takes a key away (RFC 7396).
-    Merge(Json),
-    /// It is taken away.
-    Remove,
-}
-
-impl From<ObjectChange> for EditAction {
-    fn from(change: ObjectChange) -> Self {
-        match change {
-            ObjectChange::Create(value) => Self::Create(value),
-            ObjectChange::Replace(value) => Self::Replace(value),
-            ObjectChange::Merge(value) => Self::Merge(value),
-            ObjectChange::Remove => Self::Remove,
-        }
-    }
-}
-
-impl EditAction {
-    /// The word that the record of changes has for it.
-    pub(super) const fn name(&self) -> &'static str {
-        match self {
-            Self::Create(_) => "create",
-            Self::Replace(_) => "replace",
-            Self::Merge(_) => "change",
-            Self::Remove => "remove",
-        }
-    }
-}
-
 /// One object with what is to be done to it.
 #[derive(Clone)]
 pub(crate) struct Edit {
     pub(crate) key: ObjectKey,
-    pub(crate) action: EditAction,
+    pub(crate) change: ObjectChange,
+}
+
+impl Edit {
+    /// The word that the record of changes has for it.
+    pub(super) const fn action_name(&self) -> &'static str {
+        match self.change {
+            ObjectChange::Create(_) => "create",
+            ObjectChange::Replace(_) => "replace",
+            ObjectChange::Merge(_) => "change",
+            ObjectChange::Remove => "remove",
+        }
+    }
 }
 
 /// Settings that get other values; null takes one back to its default.
 pub(crate) fn settings_edits(values: Map<String, Json>) -> Vec<Edit> {
     let edit = |(name, value): (String, Json)| {
-        let action = if value.is_null() { EditAction::Remove } else { EditAction::Replace(value) };
-        Edit { key: ObjectKey::new(ObjectKind::Setting, name), action }
+        let change = if value.is_null() { ObjectChange::Remove } else { ObjectChange::Replace(value) };
+        Edit { key: ObjectKey::new(ObjectKind::Setting, name), change }
     };
     values.into_iter().map(edit).collect()
 }

@@ -11,7 +11,7 @@ use hezar_store::{ControlContents, TokenRow};
 use crate::config::{Config, ObjectKey, ObjectKind, StoredObject};
 
 pub(crate) use change::{alone, edited};
-pub(crate) use edit::{Actor, Edit, EditAction, EditError, settings_edits};
+pub(crate) use edit::{Actor, Edit, EditError, settings_edits};
 pub(crate) use passwords::with_hashed_passwords;
 pub(crate) use record::{audit, list as audit_list, rows};
 pub(crate) use view::{list, one};

@@ -1,10 +1,11 @@
 //! Puts hashes in the place of passwords before anything is stored.
 
+use hezar_api::ObjectChange;
 use hezar_gateway::PasswordHash;
 use serde_json::Value as Json;
 use tokio::task::spawn_blocking;
 
-use super::{Edit, EditAction, EditError, HIDDEN};
+use super::{Edit, EditError, HIDDEN};
 use crate::config::ObjectKind;
 
 /// Puts hashes in the place of the passwords of users, so that no password is stored.
@@ -17,7 +18,8 @@ pub(crate) async fn with_hashed_passwords(mut edits: Vec<Edit>) -> Result<Vec<Ed
     // A hash takes some tens of milliseconds: not on a thread that serves requests.
     let hashed = spawn_blocking(move || {
         for edit in &mut edits {
-            let (EditAction::Create(value) | EditAction::Replace(value) | EditAction::Merge(value)) = &mut edit.action
+            let (ObjectChange::Create(value) | ObjectChange::Replace(value) | ObjectChange::Merge(value)) =
+                &mut edit.change
             else {
                 continue;
             };

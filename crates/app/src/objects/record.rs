@@ -60,7 +60,7 @@ fn rows_of_one(
         None => ControlChange::RemoveObject { kind: kind.into(), name: name.into() },
     };
     let values = (shown(&old.config, key), shown(&new.config, key));
-    [change, audit(actor, edit.action.name(), (kind, name), values, now)]
+    [change, audit(actor, edit.action_name(), (kind, name), values, now)]
 }
 
 /// One part of the record, the newest in front.

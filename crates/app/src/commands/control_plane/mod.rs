@@ -5,6 +5,7 @@ mod stopped;
 
 use std::net::SocketAddr;
 
+use anyhow::anyhow;
 use async_trait::async_trait;
 use hezar_api::{
     AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectDto, ObjectType, PreviewReport,
@@ -13,6 +14,9 @@ use hezar_api::{
 use serde_json::{Map, Value};
 
 pub(super) use stopped::StoppedInstance;
+
+/// The most entries of one part of a list.
+const LARGEST_PART: usize = 1000;
 
 /// Both check with the same parser, refuse with the same texts and write the same lines to the record of changes.
 ///
@@ -73,4 +77,9 @@ pub(super) const fn name_of(kind: ObjectType) -> &'static str {
         ObjectType::User => "user",
         ObjectType::Subscription => "subscription",
     }
+}
+
+/// There is no token of this name.
+fn no_token(name: &str) -> anyhow::Error {
+    anyhow!("there is no token named {name:?}; `hezar token list` shows all")
 }

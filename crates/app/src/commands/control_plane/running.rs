@@ -12,7 +12,7 @@ use hyper::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{ControlPlane, name_of};
+use super::{ControlPlane, LARGEST_PART, name_of, no_token};
 use crate::{
     commands::{
         fetch,
@@ -22,9 +22,6 @@ use crate::{
     objects::EditError,
     remote::{Refused, Remote},
 };
-
-/// The most entries of one part of a list.
-const LARGEST_PART: usize = 1000;
 
 #[async_trait]
 impl ControlPlane for Remote {
@@ -132,8 +129,4 @@ fn is_missing(error: &anyhow::Error) -> bool {
 /// Says what it is that the instance has not found.
 fn named(error: anyhow::Error, kind: ObjectType, name: &str) -> anyhow::Error {
     if is_missing(&error) { EditError::Missing(ObjectKey::new(kind.into(), name)).into() } else { error }
-}
-
-pub(super) fn no_token(name: &str) -> anyhow::Error {
-    anyhow!("there is no token named {name:?}; `hezar token list` shows all")
 }

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::anyhow;
 use async_trait::async_trait;
 use hezar_api::{
-    AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectDto, ObjectType, ObjectsQuery,
-    PreviewReport, SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters,
+    AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectChange, ObjectDto, ObjectType,
+    ObjectsQuery, PreviewReport, SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters,
 };
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
@@ -14,13 +14,13 @@ use hezar_store::{Access, ControlContents, Store, StoreError, TokenRow};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::{ControlPlane, running::no_token};
+use super::{ControlPlane, LARGEST_PART, no_token};
 use crate::{
     base::create_data_folder,
     commands::fetch,
     config::{Config, ConfigReader, ObjectKey, schema, settings},
     geo::GeoDatabases,
-    objects::{self, Actor, AppliedConfig, Edit, EditAction, EditError},
+    objects::{self, Actor, AppliedConfig, Edit, EditError},
     output,
     runtime::difference::Difference,
     store_sync::usage,
@@ -29,8 +29,6 @@ use crate::{
 
 /// Who changes something here, as the record of changes names it.
 const WHO: &str = "command line";
-/// The most entries of one part of a list.
-const LARGEST_PART: usize = 1000;
 
 /// An instance that does not run: its configuration and its store.
 pub(in crate::commands) struct StoppedInstance {
@@ -131,8 +129,8 @@ impl StoppedInstance {
     }
 
     /// Does one thing to one object, and shows it as it is since.
-    async fn edit_one(&self, key: ObjectKey, action: EditAction) -> anyhow::Result<ObjectDto> {
-        let (edited, _) = self.edit(vec![Edit { key: key.clone(), action }]).await?;
+    async fn edit_one(&self, key: ObjectKey, change: ObjectChange) -> anyhow::Result<ObjectDto> {
+        let (edited, _) = self.edit(vec![Edit { key: key.clone(), change }]).await?;
         let shown = objects::one(&edited, &key);
         shown.ok_or_else(|| EditError::Missing(key).into())
     }
@@ -177,16 +175,16 @@ impl ControlPlane for StoppedInstance {
     async fn create(&self, kind: ObjectType, name: &str, value: Map<String, Value>) -> anyhow::Result<ObjectDto> {
         let mut value = Value::Object(value);
         let token = kind.make_missing_token(&mut value);
-        let made = self.edit_one(ObjectKey::new(kind.into(), name), EditAction::Create(value)).await?;
+        let made = self.edit_one(ObjectKey::new(kind.into(), name), ObjectChange::Create(value)).await?;
         Ok(ObjectDto { token, ..made })
     }
 
     async fn change(&self, kind: ObjectType, name: &str, patch: Map<String, Value>) -> anyhow::Result<ObjectDto> {
-        self.edit_one(ObjectKey::new(kind.into(), name), EditAction::Merge(Value::Object(patch))).await
+        self.edit_one(ObjectKey::new(kind.into(), name), ObjectChange::Merge(Value::Object(patch))).await
     }
 
     async fn remove(&self, kind: ObjectType, name: &str) -> anyhow::Result<ChangeReport> {
-        let edit = Edit { key: ObjectKey::new(kind.into(), name), action: EditAction::Remove };
+        let edit = Edit { key: ObjectKey::new(kind.into(), name), change: ObjectChange::Remove };
         let (_, difference) = self.edit(vec![edit]).await?;
         Ok(ChangeReport { changed: difference.changed })
     }
