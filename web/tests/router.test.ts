@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
-import { formatPlace, parsePlace, readNumber, readQuery } from "../src/lib/router";
+import { formatPlace, parsePlace, place, readNumber, readQuery, setQuery } from "../src/lib/router";
 
 test("a place is read as it was written", () => {
   const place = parsePlace(formatPlace("nodes", { q: "a&b=c #1", state: "healthy", empty: "", none: undefined }));
@@ -20,4 +20,17 @@ test("parameters get the names of the API, and what is empty is left out", () =>
 test("a parameter that is no number is no filter", () => {
   const read = (text: string) => readNumber(new URLSearchParams({ asn: text }), "asn");
   expect([read("13335"), read("0"), read("AS1"), read("-1"), read("1e9"), read("")]).toEqual([{ asn: 13335 }, { asn: 0 }, {}, {}, {}, {}]);
+});
+
+test("a parameter that changes just after the address did leaves the new screen open", () => {
+  const browser = { hash: "#/subscriptions" };
+  vi.stubGlobal("location", browser);
+  vi.stubGlobal("history", { replaceState: (_state: unknown, _title: string, address: string) => (browser.hash = address) });
+  // The module still knows the old address: no event has told it of the new one.
+  expect(place.peek().screen).toBe("overview");
+  setQuery({ node: undefined });
+  expect([browser.hash, place.peek().screen]).toEqual(["#/subscriptions", "subscriptions"]);
+  setQuery({ open: "tablet" });
+  expect(browser.hash).toBe("#/subscriptions?open=tablet");
+  vi.unstubAllGlobals();
 });

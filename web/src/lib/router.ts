@@ -53,9 +53,11 @@ export function readNumber<Name extends string>(query: URLSearchParams, name: Na
   return given !== null && /^\d{1,15}$/.test(given) ? ({ [name]: Number(given) } as Record<Name, number>) : {};
 }
 
-// Changes parameters of the current screen without a new entry in the browser's history; empty values are removed.
+// Changes parameters of the current screen without a new entry in the browser's history; empty values are removed. The browser
+// tells of a new address a moment after it has it: what is read here is the address itself, so that a dialog that closes in that
+// moment does not lead back to the screen that was left.
 export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
-  const now = place.peek();
+  const now = parsePlace(location.hash);
   const merged: Record<string, string | undefined> = Object.fromEntries(now.query);
   Object.assign(merged, changes);
   history.replaceState(null, "", formatPlace(now.screen, merged));
