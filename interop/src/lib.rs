@@ -6,6 +6,7 @@
 mod board;
 mod certificate;
 mod datagrams;
+pub mod harness;
 mod link;
 mod peer;
 mod process;

@@ -85,6 +85,17 @@ struct Pinned {
     binary: String,
 }
 
+/// The program of an entry of peers.toml, where it is installed.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
+    let peers: BTreeMap<String, Pinned> = toml::from_str(include_str!("../../peers.toml")).ok()?;
+    let pinned = peers.get(name)?;
+    let Some(version) = &pinned.version else {
+        return on_path(&pinned.binary);
+    };
+    let program = folder()?.join(format!("{name}-{version}")).join(&pinned.binary);
+    program.is_file().then_some(program)
+}
+
 impl Peer {
     /// Every peer, in the order of the table's columns.
     pub const ALL: [Self; 6] =
@@ -106,13 +117,7 @@ impl Peer {
     /// The installed program.
     #[must_use]
     pub fn program(self) -> Option<PathBuf> {
-        let peers: BTreeMap<String, Pinned> = toml::from_str(include_str!("../../peers.toml")).ok()?;
-        let pinned = peers.get(self.name())?;
-        let Some(version) = &pinned.version else {
-            return on_path(&pinned.binary);
-        };
-        let program = folder()?.join(format!("{}-{version}", self.name())).join(&pinned.binary);
-        program.is_file().then_some(program)
+        installed(self.name())
     }
 
     /// Whether the peer can play the row.

@@ -7,10 +7,13 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use hezar_interop::Peer;
+use hezar_interop::{
+    Peer,
+    harness::{Running, ask, eventually, free_addresses},
+};
 use serde_json::{Value, json};
 
-use crate::world::{Lab, Running, ask, eventually, free_addresses};
+use crate::world::Lab;
 
 /// The types of the values at each path; the names in maps of nodes, groups and providers are `*`.
 type Shape = BTreeMap<String, BTreeSet<&'static str>>;

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, fs, net::SocketAddr};
 
-use hezar_interop::Peer;
+use hezar_interop::{
+    Peer,
+    harness::{Running, ask, eventually, free_addresses},
+};
 use serde_json::{Value, json};
 
-use crate::world::{Lab, Running, ask, eventually, free_addresses, served_by};
+use crate::world::{Lab, served_by};
 
 /// Each of these ways must lead through its own node.
 fn carry(ways: &[(SocketAddr, String)]) {
