@@ -44,7 +44,8 @@ impl std::error::Error for Refused {}
 #[derive(Debug)]
 pub(crate) struct Remote {
     address: SocketAddr,
-    token: Secret,
+    /// `None` for what anybody may ask.
+    token: Option<Secret>,
     /// What to add when nobody answers.
     hint: String,
 }
@@ -71,7 +72,13 @@ impl Remote {
             Some(ApiToken(token)) => token.clone(),
             None => token_file(&config.data, &hint)?,
         };
-        Ok(Self { address: reachable(address), token, hint })
+        Ok(Self { address: reachable(address), token: Some(token), hint })
+    }
+
+    /// As [`Remote::configured`], for what needs no token: the caller may be another user, or in a container without the data folder.
+    pub(crate) fn without_token(config: &Config, user: &UserFolders) -> anyhow::Result<Self> {
+        let address = config.api.address().ok_or_else(|| anyhow!("the API is switched off (api.enabled = false)"))?;
+        Ok(Self { address: reachable(address), token: None, hint: elsewhere(config, user) })
     }
 
     /// Where its API and its page are reached.
@@ -110,6 +117,19 @@ impl Remote {
         self.ask(Method::DELETE, path, body.into()).await
     }
 
+    /// The answer to a GET whatever its status is, within `longest`.
+    pub(crate) async fn get_any<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        longest: Duration,
+    ) -> anyhow::Result<(StatusCode, T)> {
+        let (status, body) = self.exchange_within(longest, Method::GET, path, Bytes::new()).await?;
+        let body = serde_json::from_slice(&body).with_context(|| {
+            format!("{} answered {status} to {path}, in another shape than an instance's", self.address)
+        })?;
+        Ok((status, body))
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<T> {
         self.ask_for(method, path, body, TIMEOUT).await
     }
@@ -121,9 +141,7 @@ impl Remote {
         body: Bytes,
         longest: Duration,
     ) -> anyhow::Result<T> {
-        let answer = timeout(longest, self.exchange(method, path, body)).await;
-        let late = || anyhow!("{} did not answer within {} s", self.address, longest.as_secs());
-        let (status, body) = answer.map_err(|_| late())??;
+        let (status, body) = self.exchange_within(longest, method, path, body).await?;
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .context("the answer has another shape: is the instance another version?");
@@ -131,6 +149,17 @@ impl Remote {
         let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let message = error.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
         Err(Refused { status, message: message.to_owned() }.into())
+    }
+
+    async fn exchange_within(
+        &self,
+        longest: Duration,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let answer = timeout(longest, self.exchange(method, path, body)).await;
+        answer.map_err(|_| anyhow!("{} did not answer within {} s", self.address, longest.as_secs()))?
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
@@ -141,14 +170,16 @@ impl Remote {
             )
         })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
             .header("connection", "close")
-            .header("user-agent", concat!("hezar-cli/", env!("CARGO_PKG_VERSION")))
-            .header("authorization", format!("Bearer {}", self.token.expose()))
-            .body(Full::new(body))?;
+            .header("user-agent", concat!("hezar-cli/", env!("CARGO_PKG_VERSION")));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {}", token.expose()));
+        }
+        let request = request.body(Full::new(body))?;
         let exchange = async {
             let answer = sender.send_request(request).await?;
             let status = answer.status();
@@ -163,7 +194,7 @@ impl Remote {
 
 impl From<Running> for Remote {
     fn from(running: Running) -> Self {
-        Self { address: reachable(running.api), token: running.token, hint: String::new() }
+        Self { address: reachable(running.api), token: Some(running.token), hint: String::new() }
     }
 }
 

@@ -102,6 +102,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
+    /// Say whether the running instance is ready to serve: exit code 0 or 1, for containers, monitors and scripts
+    #[command(after_help = "Examples:\n  hezar health\n  hezar health --live --timeout 1\n  hezar health --json")]
+    Health(HealthArgs),
     /// Watch the running instance: pool, traffic, sources, last errors
     Top,
     /// Print the address of the web page, with a code that signs a browser in once, and open it
@@ -203,6 +206,18 @@ pub(crate) struct JsonArgs {
     /// Print JSON for programs instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Only whether the program answers, also while no node carries traffic (/healthz instead of /readyz)
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// The longest that the answer may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -68,6 +68,14 @@ impl GlobalArgs {
         }
     }
 
+    /// As [`Self::remote`], for what needs no token.
+    pub(super) fn remote_without_token(&self) -> anyhow::Result<Remote> {
+        match self.announced() {
+            Some(remote) => Ok(remote),
+            None => Remote::without_token(&self.config()?, &self.user),
+        }
+    }
+
     /// What the commands that change things ask: the running instance, or its store when none runs.
     pub(super) async fn control_plane(&self) -> anyhow::Result<Box<dyn ControlPlane>> {
         if let Some(remote) = self.announced() {

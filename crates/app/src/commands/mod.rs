@@ -5,6 +5,7 @@ mod control_plane;
 mod export;
 mod fetch;
 mod global;
+mod health;
 mod init;
 mod nodes;
 mod objects;
@@ -65,6 +66,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => block_on(async { settings::token(&*global.control_plane().await?, command).await }),
         Command::Audit(args) => block_on(async { settings::audit(&*global.control_plane().await?, args).await }),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
+        Command::Health(args) => block_on(async { health::health(global.remote_without_token(), args).await }),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
         Command::Page(args) => block_on(page::page(global.remote()?, args)),

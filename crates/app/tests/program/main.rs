@@ -15,6 +15,7 @@ mod demo;
 mod dialable;
 mod error_page;
 mod harness;
+mod health;
 mod http_nodes;
 mod keeping;
 mod listeners;
