@@ -131,6 +131,9 @@ pub(crate) enum Command {
                             hezar completions fish > ~/.config/fish/completions/hezar.fish"
     )]
     Completions(CompletionsArgs),
+    /// Write the manual pages of all commands into a folder, or print the first one
+    #[command(after_help = "Examples:\n  hezar man ~/.local/share/man/man1 && man hezar-nodes\n  hezar man | man -l -")]
+    Man(ManArgs),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -332,6 +335,13 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder; it is made where it is missing
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

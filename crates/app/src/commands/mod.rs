@@ -7,6 +7,7 @@ mod fetch;
 mod global;
 mod health;
 mod init;
+mod manual;
 mod nodes;
 mod objects;
 mod page;
@@ -69,6 +70,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Health(args) => block_on(async { health::health(global.remote_without_token(), args).await }),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Page(args) => block_on(page::page(global.remote()?, args)),
         Command::Top => block_on(top::top(global.remote()?)),
         Command::Parse(args) => parse::parse(&args),

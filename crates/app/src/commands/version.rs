@@ -32,7 +32,7 @@ pub(super) fn schema() -> anyhow::Result<ExitCode> {
 }
 
 /// Prints a text of many lines. A reader that reads it only in part (`| head`) is no failure.
-fn print_whole(text: &[u8]) -> anyhow::Result<ExitCode> {
+pub(super) fn print_whole(text: &[u8]) -> anyhow::Result<ExitCode> {
     match io::Write::write_all(&mut io::stdout().lock(), text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
