@@ -47,6 +47,7 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
     GatewayConfig {
         name: listener.name.clone(),
         listen: listener.listen,
+        open_to: listener.open_to.clone().unwrap_or_else(|| config.proxy.open_to.clone()),
         users: config.users_of(listener).to_vec(),
         strategy: listener.strategy.unwrap_or(config.proxy.strategy),
         client_limits: listener.client_limits,

@@ -18,6 +18,12 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
                  passwords of users pass the network in clear text"
             ));
         }
+        if is_public(*listen) && users.is_empty() {
+            warnings.push(format!(
+                "the proxy on {listen} has no users: whoever has a private address that open_to names may use it. In a container, publish \
+                 the port on 127.0.0.1 only"
+            ));
+        }
     }
     if let Some(listen) = config.api.address().filter(|listen| is_public(*listen)) {
         warnings.push(format!(
@@ -118,6 +124,8 @@ mod tests {
             assert_eq!(told.iter().filter(|text| text.contains(part)).count(), 1, "{told:?}");
         }
         assert_eq!(told.iter().any(|text| text.contains("root")), is_root());
+        let told = read("[proxy]\nlisten = \"0.0.0.0:8000\"\nopen_to = [\"private\"]\n", None);
+        assert_eq!(told.iter().filter(|text| text.contains("0.0.0.0:8000 has no users")).count(), 1, "{told:?}");
         assert_eq!(read("[api]\nlisten = \"[::ffff:127.0.0.1]:9090\"\n", None), Vec::<String>::new());
     }
 

@@ -1,9 +1,16 @@
 //! The settings of the gateway, and what makes them impossible.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use hezar_core::settings;
+use hezar_core::{
+    settings,
+    settings::{Networks, is_public},
+};
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
@@ -22,9 +29,12 @@ settings! {
     /// The settings of one listener. Those of `[proxy]` also say what a `[[listener]]` does not say.
     #[derive(Clone, Debug, PartialEq)]
     pub struct GatewayConfig in "proxy" {
-        /// Any other address than loopback needs users.
+        /// Any other address than loopback needs users or `open_to`.
         /// A port alone means `127.0.0.1`.
         pub listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8000)), set;
+        /// While there are no users: networks of clients that need none, beside this machine.
+        /// Only private networks can be named; `private` is all of them. With users it has no effect.
+        pub open_to: Networks = Networks::default(), example "[\"192.168.1.0/24\"]";
         /// How a node is chosen, unless the user name says otherwise.
         pub strategy: Strategy = Strategy::Smart;
         /// Nodes tried for one request, each on another server.
@@ -101,8 +111,13 @@ settings! {
 #[non_exhaustive]
 pub enum ConfigError {
     /// An address that others can reach, without users.
-    #[error("listen: {0} can be reached from other machines; add users or listen on 127.0.0.1")]
+    #[error(
+        "listen: {0} can be reached from other machines; add users, say which private networks it is open to, or listen on 127.0.0.1"
+    )]
     OpenToAll(SocketAddr),
+    /// Clients of the public internet would need no users.
+    #[error("open_to: only private networks can do without users")]
+    OpenToPublic,
     /// A user without a name or a password.
     #[error("users[{0}]: the name and the password must not be empty")]
     EmptyUser(usize),
@@ -136,12 +151,21 @@ impl GatewayConfig {
         self.problems().into_iter().next().map_or(Ok(()), Err)
     }
 
+    /// Whether a client at this address may be served, as far as its address decides it.
+    pub(crate) fn is_open_to(&self, client: IpAddr) -> bool {
+        let is_loopback = client.to_canonical().is_loopback();
+        !self.users.is_empty() || !is_public(self.listen) || is_loopback || self.open_to.contains(client)
+    }
+
     /// Everything that is wrong.
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigError> {
         let mut found = Vec::new();
-        if self.users.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
+        if self.users.is_empty() && is_public(self.listen) && self.open_to.is_empty() {
             found.push(ConfigError::OpenToAll(self.listen));
+        }
+        if !self.open_to.are_private() {
+            found.push(ConfigError::OpenToPublic);
         }
         for (index, user) in self.users.iter().enumerate() {
             if user.name.is_empty() || !user.has_password() {
@@ -181,5 +205,30 @@ impl GatewayConfig {
         ];
         found.extend(durations.iter().filter(|(_, d)| d.is_zero()).map(|(key, _)| ConfigError::ZeroDuration(key)));
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::settings::{Given, SettingValue};
+
+    use super::*;
+
+    #[test]
+    fn without_users_only_the_networks_that_are_named_come_in() {
+        let networks = Networks::parse(&Given::Text("10.0.0.0/8".to_owned()), &()).unwrap();
+        let open =
+            GatewayConfig { listen: "0.0.0.0:1".parse().unwrap(), open_to: networks, ..GatewayConfig::default() };
+        let admits = |config: &GatewayConfig, client: &str| config.is_open_to(client.parse().unwrap());
+        for client in ["10.1.2.3", "::ffff:10.1.2.3", "127.0.0.1", "::1"] {
+            assert!(admits(&open, client), "{client}");
+        }
+        for client in ["192.168.1.1", "203.0.113.1", "::ffff:203.0.113.1", "2001:db8::1"] {
+            assert!(!admits(&open, client), "{client}");
+        }
+        let with_users = GatewayConfig { users: vec![User::new("alice", "s3cret")], ..open.clone() };
+        assert!(admits(&with_users, "203.0.113.1"), "users are asked for their passwords");
+        let local = GatewayConfig { listen: "127.0.0.1:1".parse().unwrap(), ..open };
+        assert!(admits(&local, "203.0.113.1"), "nobody but this machine reaches it");
     }
 }

@@ -116,6 +116,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("user-expired", "Give the user a later end, or log in as another one."),
     ("user-removed", "Add the user again, or log in as another one."),
     ("quota-exceeded", "Wait for the next day or month of UTC, or raise the quota of the user."),
+    ("client-denied", "Add users, or name the client's private network in proxy.open_to or at the listener."),
     ("listener-denied", "Use a listener that the user may use, or add this one to the user's listeners."),
     ("country-denied", "Ask for a country that the user may use, or for none."),
     ("port-denied", "Allow the port in proxy.allow_ports and proxy.deny_ports, at the listener or at the user."),

@@ -7,13 +7,17 @@ use std::{
 
 use hezar_core::{
     settings,
-    settings::{Given, Optional, SettingValue, is_public},
+    settings::{Given, Networks, Optional, SettingValue, is_public},
 };
 use hezar_gateway::{AccessRules, FeedbackRule, Limits, PortRange, User};
 use hezar_pool::{Strategy, TooManyFilters};
 
 use super::{
-    Config, Expression, expression, feedback::feedback_rules, resolve::plain, section::Section, source::MANUAL_SOURCES,
+    Config, Expression, expression,
+    feedback::feedback_rules,
+    resolve::{MAKE_SAFE, ONLY_PRIVATE, plain},
+    section::Section,
+    source::MANUAL_SOURCES,
     user::users,
 };
 
@@ -23,8 +27,10 @@ settings! {
     pub struct ListenerConfig in "listener" {
         /// Its name; no other listener has it.
         pub name: Box<str> [1..=64] = "".into();
-        /// The address; any other than loopback needs users.
+        /// The address; any other than loopback needs users or `open_to`.
         pub listen: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        /// While there are no users: private networks of clients that need none; as in `[proxy]` when it is absent.
+        pub open_to: Option<Networks> = None;
         /// How a node is chosen; as in `[proxy]` when it is absent.
         pub strategy: Option<Strategy> = None;
         /// Only nodes with an exit in one of these countries; empty = all.
@@ -121,8 +127,12 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
             section.problem("sources", format_args!("there is no source named {source:?}"));
         }
     }
-    if is_public(listener.listen) && config.users_of(&listener).is_empty() {
-        section.problem("listen", "it can be reached from other machines: add users, or listen on 127.0.0.1");
+    let open_to = listener.open_to.as_ref().unwrap_or(&config.proxy.open_to);
+    if is_public(listener.listen) && config.users_of(&listener).is_empty() && open_to.is_empty() {
+        section.problem("listen", format_args!("it can be reached from other machines: {MAKE_SAFE}"));
+    }
+    if listener.open_to.as_ref().is_some_and(|networks| !networks.are_private()) {
+        section.problem("open_to", ONLY_PRIVATE);
     }
     section.finish();
     good.then_some(listener)

@@ -26,6 +26,14 @@ use super::{
     user::users,
 };
 
+/// What makes an address safe that other machines can reach.
+pub(super) const MAKE_SAFE: &str = "add users = [{ name = \"…\", password = \"…\" }], or listen on 127.0.0.1; \
+     in a container or a network that you trust, open_to = [\"private\"] lets clients with private addresses in without users";
+
+/// Why a public network cannot be named in `open_to`.
+pub(super) const ONLY_PRIVATE: &str =
+    "only private networks can do without users, such as \"private\" or \"192.168.1.0/24\"; add users for all others";
+
 pub(crate) fn config(
     text: &str,
     path: Option<&Path>,
@@ -194,14 +202,11 @@ fn proxy(mut section: Section<'_>) -> GatewayConfig {
     proxy.feedback = feedback_rules(&mut section);
     proxy.users = users(&mut section);
     proxy.client_limits = plain(section.section("client_limits"));
-    if is_public(proxy.listen) && proxy.users.is_empty() {
-        section.problem(
-            "listen",
-            format_args!(
-                "{} can be reached from other machines: add users = [{{ name = \"…\", password = \"…\" }}], or listen on 127.0.0.1",
-                proxy.listen
-            ),
-        );
+    if is_public(proxy.listen) && proxy.users.is_empty() && proxy.open_to.is_empty() {
+        section.problem("listen", format_args!("{} can be reached from other machines: {MAKE_SAFE}", proxy.listen));
+    }
+    if !proxy.open_to.are_private() {
+        section.problem("open_to", ONLY_PRIVATE);
     }
     section.finish();
     proxy

@@ -3,12 +3,14 @@
 
 mod given;
 mod macros;
+mod networks;
 mod text;
 mod urls;
 mod value;
 mod words;
 
 pub use given::{Given, Mistake, quote};
+pub use networks::{Network, Networks, NotANetwork};
 pub use text::{ADDRESS_EXAMPLES, is_public, listen_address, read_bytes, read_duration, show_duration};
 pub use urls::{http_url, known_url};
 pub use value::{ByteCount, Optional, SettingValue};

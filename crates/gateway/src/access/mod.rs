@@ -99,9 +99,12 @@ impl Access {
     /// before its next one is looked at. Whoever comes in counts as known from then on.
     ///
     /// # Errors
-    /// [`Refusal::ClientLimit`], [`Refusal::LoginLimit`], and those of [`identify_decoded`].
+    /// [`Refusal::ClientDenied`], [`Refusal::ClientLimit`], [`Refusal::LoginLimit`], and those of [`identify_decoded`].
     pub(crate) async fn log_in(&self, logins: &[Login], client: SocketAddr) -> Result<Identity, Refusal> {
         let config = self.policy.load_full();
+        if !config.is_open_to(client.ip()) {
+            return Err(Refusal::ClientDenied);
+        }
         self.accounts.charge(&config, client.ip())?;
         let identity = match self.check(&config, logins, client.ip()).await {
             Err(Refusal::AuthWrong) => return Err(self.failed_login(logins, client)),

@@ -66,6 +66,10 @@ impl Refusal {
             "quota-exceeded",
             "The user has moved as many bytes as its quota for the day, the month or in all allows; what runs of it is ended.",
         ),
+        CodeDoc::new(
+            "client-denied",
+            "The listener has no users, and `open_to` does not name the network of the client's address.",
+        ),
         CodeDoc::new("listener-denied", "The user may not use this listener (`listeners`)."),
         CodeDoc::new(
             "country-denied",
@@ -114,6 +118,7 @@ impl Refusal {
             Self::UserExpired => "user-expired",
             Self::UserRemoved => "user-removed",
             Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::ClientDenied => "client-denied",
             Self::ListenerDenied => "listener-denied",
             Self::CountryDenied => "country-denied",
             Self::PortDenied(_) => "port-denied",

@@ -135,6 +135,9 @@ pub enum Refusal {
     /// The user has moved as many bytes as it may.
     #[error("this user has used up its quota for the {0}")]
     QuotaExceeded(QuotaPeriod),
+    /// There are no users, and clients at this address would need one.
+    #[error("this address is not open to your network without a user")]
+    ClientDenied,
     /// The user may not come to this listener.
     #[error("this user may not use this listener")]
     ListenerDenied,

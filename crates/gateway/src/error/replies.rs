@@ -23,6 +23,7 @@ impl Refusal {
             | Self::UserExpired
             | Self::UserRemoved
             | Self::QuotaExceeded(_)
+            | Self::ClientDenied
             | Self::ListenerDenied
             | Self::CountryDenied
             | Self::PortDenied(_)

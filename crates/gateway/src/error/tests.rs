@@ -56,6 +56,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::UserExpired,
         Refusal::UserRemoved,
         Refusal::QuotaExceeded(QuotaPeriod::Month),
+        Refusal::ClientDenied,
         Refusal::ListenerDenied,
         Refusal::CountryDenied,
         Refusal::PortDenied(25),

@@ -1,10 +1,8 @@
 //! Patterns for hosts, as access rules name them: `example.org`, `*.example.org`, `.example.org`, `192.0.2.0/24`, `*`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use hezar_core::{
     Host, leads_to,
-    settings::{Given, Optional, SettingValue},
+    settings::{Given, Network, Optional, SettingValue},
 };
 
 /// The most patterns of one list.
@@ -25,7 +23,7 @@ enum Pattern {
     /// `.name`: this name and every one beneath it.
     Suffix(Box<str>),
     /// Every address with this prefix (RFC 4632, RFC 4291 §2.3).
-    Network { address: IpAddr, bits: u8 },
+    Network(Network),
 }
 
 impl HostPatterns {
@@ -49,10 +47,8 @@ impl Pattern {
         if text == "*" {
             return Some(Self::All);
         }
-        if let Some((address, bits)) = text.split_once('/') {
-            let (address, bits): (IpAddr, u8) = (address.parse().ok()?, bits.parse().ok()?);
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            return (bits <= most).then_some(Self::Network { address, bits });
+        if text.contains('/') {
+            return text.parse().ok().map(Self::Network);
         }
         if let Some(name) = text.strip_prefix("*.") {
             return Some(Self::Beneath(name_of(name)?));
@@ -61,7 +57,7 @@ impl Pattern {
             return Some(Self::Suffix(name_of(name)?));
         }
         match Host::new(text).ok()? {
-            Host::Ip(address) => Some(Self::Network { address, bits: if address.is_ipv4() { 32 } else { 128 } }),
+            Host::Ip(address) => Some(Self::Network(address.into())),
             Host::Name(_) => Some(Self::Name(name_of(text)?)),
         }
     }
@@ -69,10 +65,8 @@ impl Pattern {
     fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::All, _) => true,
-            (Self::Network { address, bits }, Host::Ip(ip)) => {
-                // An IPv4 address that is written as an IPv6 one leads to the same place.
-                shares_prefix(*address, *ip, *bits) || shares_prefix(*address, leads_to(*ip), *bits)
-            }
+            // An IPv4 address that is written as an IPv6 one leads to the same place.
+            (Self::Network(network), Host::Ip(ip)) => network.contains(*ip) || network.contains(leads_to(*ip)),
             (Self::Name(name), Host::Name(_)) => fold(host) == **name,
             (Self::Beneath(name), Host::Name(_)) => is_beneath(&fold(host), name),
             (Self::Suffix(name), Host::Name(_)) => {
@@ -89,8 +83,7 @@ impl Pattern {
             Self::Name(name) => name.to_string(),
             Self::Beneath(name) => format!("*.{name}"),
             Self::Suffix(name) => format!(".{name}"),
-            Self::Network { address, bits } if usize::from(*bits) == address_bits(*address) => address.to_string(),
-            Self::Network { address, bits } => format!("{address}/{bits}"),
+            Self::Network(network) => network.to_string(),
         }
     }
 }
@@ -110,24 +103,6 @@ fn fold(host: &Host) -> String {
 
 fn is_beneath(host: &str, name: &str) -> bool {
     host.strip_suffix(name).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
-}
-
-const fn address_bits(address: IpAddr) -> usize {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn shares_prefix(one: IpAddr, other: IpAddr, bits: u8) -> bool {
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            Ipv4Addr::to_bits(one) & mask == Ipv4Addr::to_bits(other) & mask
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            Ipv6Addr::to_bits(one) & mask == Ipv6Addr::to_bits(other) & mask
-        }
-        _ => false,
-    }
 }
 
 impl SettingValue for HostPatterns {

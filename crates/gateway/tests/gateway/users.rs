@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hezar_core::Timestamp;
+use hezar_core::{
+    Timestamp,
+    settings::{Given, Networks, SettingValue},
+};
 use hezar_gateway::{ConfigError, GatewayConfig, Limits, User};
 use hezar_pool::Strategy;
 
@@ -181,6 +184,10 @@ async fn a_session_moves_when_its_node_dies() {
     assert_eq!(who(&world, Some(("x-session-a", ""))).await.2, second);
 }
 
+fn networks_of(text: &str) -> Networks {
+    Networks::parse(&Given::Variable(text.to_owned()), &()).unwrap()
+}
+
 #[test]
 fn an_open_address_needs_users() {
     let open = "0.0.0.0:8000".parse().unwrap();
@@ -190,6 +197,10 @@ fn an_open_address_needs_users() {
     for listen in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
         assert_eq!(GatewayConfig { listen: listen.parse().unwrap(), ..GatewayConfig::default() }.validate(), Ok(()));
     }
+    let open_to =
+        |networks: &str| GatewayConfig { listen: open, open_to: networks_of(networks), ..GatewayConfig::default() };
+    assert_eq!(open_to("private,100.64.0.0/10").validate(), Ok(()));
+    assert_eq!(open_to("private,0.0.0.0/0").validate(), Err(ConfigError::OpenToPublic));
     let mut bad = with_users();
     bad.users.push(bad.users[0].clone());
     bad.users.push(User::new("a:b", ""));

@@ -236,6 +236,22 @@ fn all_problems_at_once_with_their_paths() {
 }
 
 #[test]
+fn an_address_without_users_is_open_to_private_networks_at_most() {
+    let open = |networks: &str| {
+        read(&format!(
+            "[proxy]\nlisten = \"0.0.0.0:8000\"\nopen_to = {networks}\n[[listener]]\nname = \"b\"\nlisten = \"0.0.0.0:8001\"\n"
+        ))
+    };
+    assert!(open("[\"private\"]").is_ok(), "a listener does as [proxy] does");
+    assert_eq!(open("[]").unwrap_err().0.len(), 2, "each address is told of");
+    let public = open("[\"private\", \"203.0.113.0/24\"]").unwrap_err();
+    assert!(public.0[0].to_string().contains("proxy.open_to: only private networks"), "{public:?}");
+    let of_listener =
+        "[proxy]\nlisten = \"127.0.0.1:1\"\n[[listener]]\nname = \"b\"\nlisten = \"[::]:2\"\nopen_to = [\"::/0\"]\n";
+    assert!(read(of_listener).unwrap_err().0[0].to_string().contains("open_to: only private networks"));
+}
+
+#[test]
 fn broken_toml_names_its_line() {
     let problems = read("[proxy]\nlisten = \n").unwrap_err();
     assert!(problems.to_string().contains("line 2: column 10"), "{problems}");
