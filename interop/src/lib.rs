@@ -6,6 +6,7 @@
 mod board;
 mod certificate;
 mod datagrams;
+mod debian_root;
 pub mod harness;
 mod link;
 mod peer;
@@ -20,5 +21,6 @@ mod soak;
 mod suite;
 
 pub use board::run;
+pub use debian_root::{debian_archive, unpack_debian};
 pub use peer::Peer;
 pub use soak::soak;

@@ -266,7 +266,7 @@ fn on_path(binary: &str) -> Option<PathBuf> {
 }
 
 /// Where `cargo xtask peers install` puts them.
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     if let Some(folder) = env::var_os("HEZAR_PEERS") {
         return Some(folder.into());
     }
