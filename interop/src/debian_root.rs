@@ -13,15 +13,15 @@ use crate::peer;
 /// The archive of a Debian system of this machine's release with these packages besides the minimal ones; made when it is not
 /// in the cache yet (one to three minutes). Needs root, debootstrap and a package archive.
 ///
-/// The archive is a plain tar file, which `docker import` takes as well. `name` distinguishes the archives in the cache.
+/// The archive is a plain tar file, which `docker import` takes as well.
 ///
 /// # Errors
 /// When the system cannot be built.
-pub fn debian_archive(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+pub fn debian_archive(packages: &[&str]) -> anyhow::Result<PathBuf> {
     let release = release()?;
     let cache = peer::folder().context("neither HEZAR_PEERS nor XDG_CACHE_HOME nor HOME is set")?;
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    let label = [&["debian", &release, name], packages].concat().join("-");
+    let label = [&["debian", &release], packages].concat().join("-");
     let archive = cache.join(format!("{label}.tar"));
     // Tests run side by side: the second one waits for what the first one makes.
     let lock = File::create(cache.join(format!(".{label}.lock")))?;
