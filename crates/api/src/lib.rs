@@ -14,6 +14,7 @@ mod guard;
 mod input;
 mod jobs;
 mod metrics;
+mod metrics_page;
 mod openapi;
 mod page;
 mod paging;

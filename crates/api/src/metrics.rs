@@ -1,31 +1,41 @@
-//! Renders the metrics page at most once a second, and never on a thread that carries traffic.
+//! The routes of the metrics.
 
-use std::{sync::Arc, time::Duration};
+use axum::{extract::State, response::Response};
+use tower_http::{CompressionLevel, compression::CompressionLayer};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use hyper::body::Bytes;
-use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
+use crate::{ApiError, input::NoParameters, state::ApiState};
 
-use crate::{ApiError, Control};
+/// The metrics of the instance, which are open unless the configuration says otherwise. Long answers are compressed for who takes that.
+pub(crate) fn instance_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(metrics)).layer(compression())
+}
 
-/// How old a page may be.
-const AGE: Duration = Duration::from_secs(1);
+/// The metrics of single nodes, which need a token: names of nodes and what they carry are nobody else's business.
+pub(crate) fn node_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(node_metrics)).layer(compression())
+}
 
-/// The last page that was made.
-#[derive(Debug, Default)]
-pub(crate) struct MetricsPage(Mutex<Option<(Instant, Bytes)>>);
+fn compression() -> CompressionLayer {
+    CompressionLayer::new().quality(CompressionLevel::Fastest)
+}
 
-impl MetricsPage {
-    /// The page; who asks while it is made waits for it.
-    pub(crate) async fn get(&self, control: &Arc<dyn Control>) -> Result<Bytes, ApiError> {
-        let mut page = self.0.lock().await;
-        if let Some((made, text)) = &*page
-            && made.elapsed() < AGE
-        {
-            return Ok(text.clone());
-        }
-        let control = Arc::clone(control);
-        let text: Bytes = spawn_blocking(move || control.metrics()).await.map_err(|_| ApiError::Internal)?.into();
-        *page = Some((Instant::now(), text.clone()));
-        Ok(text)
-    }
+/// All metrics of the instance in the OpenMetrics text form; they are at most one second old.
+///
+/// With `api.metrics_token` they need a token of the scope `read`.
+#[utoipa::path(
+    get, path = "/metrics", tag = "status", security(()),
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
+    state.metrics.get(&state.control, |control| control.metrics()).await
+}
+
+/// Latency, state, requests and bytes of the nodes that are used most, in the OpenMetrics text form; they are at most one second old.
+#[utoipa::path(
+    get, path = "/metrics/nodes", tag = "status",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+async fn node_metrics(State(state): State<ApiState>, _: NoParameters) -> Result<Response, ApiError> {
+    state.node_metrics.get(&state.control, |control| control.node_metrics()).await
 }

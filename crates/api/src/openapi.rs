@@ -24,6 +24,9 @@ use crate::{
 /// The path in front of every route that needs a token.
 pub(crate) const PREFIX: &str = "/api/v1";
 
+/// The path in front of the metrics, of which some always need a token, and all of them where the configuration says so.
+const METRICS: &str = "/metrics";
+
 /// The name of the security scheme of tokens.
 const TOKEN: &str = "token";
 
@@ -168,7 +171,7 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &
 }
 
 fn refusals(path: &str, method: &Method, operation: &mut Operation) {
-    let guarded = path.starts_with(PREFIX);
+    let guarded = [PREFIX, METRICS].into_iter().any(|prefix| path.starts_with(prefix));
     let behind = path.strip_prefix(PREFIX).unwrap_or_default();
     let changes_names = *method != Method::GET && NAMED.iter().any(|named| behind.starts_with(named));
     let kinds = [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -13,20 +13,25 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, Control, HealthzDto, ReadyDto, Scope, clash, guard::Guard, openapi, page, sign_in::PageAccess,
+    ApiError, Control, HealthzDto, ReadyDto, Scope, clash, guard::Guard, metrics, openapi, page, sign_in::PageAccess,
     state::ApiState, subscription, v1,
 };
 
-/// The router that serves the API.
+/// The router that serves the API; with `open_metrics`, `/metrics` needs no token.
 pub(crate) fn router(
     control: Arc<dyn Control>,
     guard: Guard,
     page: Arc<PageAccess>,
     stop: CancellationToken,
+    open_metrics: bool,
 ) -> axum::Router {
     let state = ApiState::new(control, guard, page, openapi_json(), stop);
-    let guarded = v1::routes().route_layer(middleware::from_fn_with_state(state.clone(), need_token));
-    let (router, _) = described(guarded).split_for_parts();
+    let guarded =
+        |routes: OpenApiRouter<ApiState>| routes.route_layer(middleware::from_fn_with_state(state.clone(), need_token));
+    let of_instance = metrics::instance_routes();
+    let of_instance = if open_metrics { of_instance } else { guarded(of_instance) };
+    let metrics = of_instance.merge(guarded(metrics::node_routes()));
+    let (router, _) = described(guarded(v1::routes()), metrics).split_for_parts();
     router
         .merge(page::file_routes())
         .fallback(async || ApiError::NotFound)
@@ -40,7 +45,8 @@ pub(crate) fn router(
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.
 #[must_use]
 pub fn openapi_json() -> String {
-    let document = openapi::complete(described(v1::routes()).into_openapi());
+    let metrics = metrics::instance_routes().merge(metrics::node_routes());
+    let document = openapi::complete(described(v1::routes(), metrics).into_openapi());
     // The document is made of texts and numbers, which can always be written.
     let mut document = serde_json::to_value(document).unwrap_or_default();
     openapi::widen_unsigned(&mut document);
@@ -48,11 +54,11 @@ pub fn openapi_json() -> String {
 }
 
 /// Every path with its description.
-fn described(v1: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
+fn described(v1: OpenApiRouter<ApiState>, metrics: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(healthz))
         .routes(routes!(readyz))
-        .routes(routes!(metrics))
+        .merge(metrics)
         .nest(openapi::PREFIX, page::session_routes().merge(v1))
 }
 
@@ -95,14 +101,4 @@ async fn readyz(State(state): State<ApiState>) -> (StatusCode, Json<ReadyDto>) {
     let ready = state.control.ready();
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ready))
-}
-
-/// All metrics in the OpenMetrics text form; they are at most one second old.
-#[utoipa::path(
-    get, path = "/metrics", tag = "status", security(()),
-    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
-)]
-async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], state.metrics.get(&state.control).await?).into_response())
 }

@@ -52,6 +52,8 @@ pub struct ApiConfig {
     pub token: Secret,
     /// Host names, besides addresses and `localhost`, under which the API may be asked.
     pub hosts: Vec<String>,
+    /// Whether `/metrics` answers also who has no token.
+    pub open_metrics: bool,
 }
 
 /// The listener failed.
@@ -72,8 +74,9 @@ pub async fn serve(
 ) -> Result<(), ApiServeError> {
     let address = listener.local_addr()?;
     let routes_of = |config: ApiConfig, trust: &Trust| {
+        let open_metrics = config.open_metrics;
         let guard = Guard::new(config.token, address, config.hosts);
-        router::router(Arc::clone(&control), guard, Arc::clone(&trust.page), trust.stop.clone())
+        router::router(Arc::clone(&control), guard, Arc::clone(&trust.page), trust.stop.clone(), open_metrics)
     };
     let mut now = config.borrow_and_update().clone();
     let mut trust = Trust::new(address, &stop);

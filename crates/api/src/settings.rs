@@ -20,6 +20,11 @@ settings! {
         /// Names under which the API may be asked.
         /// Addresses and `localhost` need no name.
         pub hosts: Vec<String> = Vec::new(), example "[\"hezar.example.org\"]";
+        /// True: `/metrics` needs a token that may read, too.
+        /// It names users, listeners and sources. `/metrics/nodes` always needs one.
+        pub metrics_token: bool = false;
+        /// Nodes at `/metrics/nodes`, those that are used most.
+        pub metrics_nodes: usize [1..=10_000] = 200;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ApiError, Caller, Control,
     guard::{Guard, bearer},
-    metrics::MetricsPage,
+    metrics_page::MetricsPage,
     sign_in::PageAccess,
 };
 
@@ -25,6 +25,7 @@ pub(crate) struct ApiState {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) metrics: Arc<MetricsPage>,
+    pub(crate) node_metrics: Arc<MetricsPage>,
     pub(crate) page: Arc<PageAccess>,
     /// The OpenAPI document.
     pub(crate) document: Bytes,
@@ -48,6 +49,7 @@ impl ApiState {
             page,
             guard: Arc::new(guard),
             metrics: Arc::default(),
+            node_metrics: Arc::default(),
             document: document.into(),
             readers: Arc::new(Semaphore::new(READERS)),
             stop,

@@ -28,7 +28,7 @@ mod username_options;
 
 pub use access::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, read_name};
 pub use config::{ConfigError, GatewayConfig};
-pub use connections::{ConnectionInfo, Connections};
+pub use connections::{ConnectionInfo, Connections, NodeTraffic};
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
 pub use gateway::{Gateway, ServeError};

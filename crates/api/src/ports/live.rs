@@ -23,6 +23,9 @@ pub trait LivePort: Send + Sync + 'static {
     /// All metrics in the Prometheus (OpenMetrics) text form.
     fn metrics(&self) -> String;
 
+    /// The metrics of the nodes that are used most, in the same form.
+    fn node_metrics(&self) -> String;
+
     /// Sends one request through a listener of the instance, as a client would.
     ///
     /// # Errors

@@ -359,6 +359,10 @@ impl LivePort for Fake {
         self.metrics_made.fetch_add(1, Ordering::Relaxed);
         "# EOF\n".into()
     }
+
+    fn node_metrics(&self) -> String {
+        "hezar_node_up{node=\"ab\"} 1\n# EOF\n".into()
+    }
 }
 
 #[async_trait]

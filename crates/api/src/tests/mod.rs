@@ -34,8 +34,13 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(&openapi_js
 
 /// The settings of a server, which do not change.
 pub(crate) fn fixed_config(hosts: &[&str]) -> watch::Receiver<ApiConfig> {
+    watch::channel(config_of("secret", hosts)).1
+}
+
+/// The settings of a server with this token and these names.
+fn config_of(token: &str, hosts: &[&str]) -> ApiConfig {
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    watch::channel(ApiConfig { token: "secret".into(), hosts }).1
+    ApiConfig { token: token.into(), hosts, open_metrics: true }
 }
 
 /// One request to a fresh listener; gives the status line's number and the body.
@@ -44,10 +49,14 @@ async fn ask(request: &str) -> (u16, String) {
 }
 
 async fn ask_bytes(request: &[u8]) -> (u16, String) {
+    ask_with(fixed_config(&["hezar.example"]), request).await
+}
+
+/// One request to a fresh listener with these settings.
+async fn ask_with(config: watch::Receiver<ApiConfig>, request: &[u8]) -> (u16, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let config = fixed_config(&["hezar.example"]);
     let served = tokio::spawn(serve(listener, config, Arc::new(Fake::default()), stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -266,6 +275,19 @@ async fn ask_again(stream: &mut TcpStream, path: &str) {
     while !answer.ends_with(b"# EOF\n") {
         assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
     }
+}
+
+#[tokio::test]
+async fn metrics_of_nodes_need_a_token_and_the_others_where_it_is_so_configured() {
+    let without = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(ask(&without("/metrics")).await.0, 200);
+    assert_eq!(ask(&without("/metrics/nodes")).await.0, 401);
+    let (status, text) = ask(&request("GET", "/metrics/nodes", "")).await;
+    assert!(status == 200 && text.contains("hezar_node_up"), "{status} {text}");
+    let closed = || watch::channel(ApiConfig { open_metrics: false, ..config_of("secret", &[]) }).1;
+    assert_eq!(ask_with(closed(), without("/metrics").as_bytes()).await.0, 401);
+    assert_eq!(ask_with(closed(), request("GET", "/metrics", "").as_bytes()).await.0, 200);
+    assert_eq!(ask_with(closed(), without("/healthz").as_bytes()).await.0, 200);
 }
 
 #[tokio::test]

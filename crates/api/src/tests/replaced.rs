@@ -18,7 +18,7 @@ impl Server {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (config, settings) = watch::channel(ApiConfig { token: "secret".into(), hosts: Vec::new() });
+        let (config, settings) = watch::channel(config_of("secret", &[]));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, settings, Arc::new(Fake::default()), stop.clone()));
         Self { address, config, stop, serving }
@@ -30,7 +30,7 @@ impl Server {
 
     /// Changes the settings; they are in force when a host of theirs is answered.
     async fn change(&self, token: &str, host: &str) {
-        self.config.send_replace(ApiConfig { token: token.into(), hosts: vec![host.to_owned()] });
+        self.config.send_replace(config_of(token, &[host]));
         let answered = async {
             while self.connect().await.ask(&format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n")).await != 200 {
                 tokio::task::yield_now().await;

@@ -10,8 +10,12 @@ use hezar_pool::{Counts, Watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::nodes::state_name;
-use crate::{diagnosis::Diagnosis, logs, nodes::Nodes, sources::status::SourceTable};
+use crate::{
+    diagnosis::Diagnosis,
+    logs,
+    nodes::{Nodes, state_name},
+    sources::status::SourceTable,
+};
 
 /// How often events are made.
 const EVERY: Duration = Duration::from_secs(1);

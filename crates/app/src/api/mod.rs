@@ -13,7 +13,6 @@ mod listing;
 mod live;
 mod log;
 mod manual;
-pub(crate) mod metrics;
 mod nodes;
 mod objects;
 pub(crate) mod on_demand;
@@ -51,6 +50,7 @@ use crate::{
     dashboard::DashboardState,
     diagnosis::Diagnosis,
     geo::GeoLookup,
+    metrics::NodeMetrics,
     nodes::{Nodes, Payload},
     runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
@@ -70,6 +70,7 @@ pub(crate) struct ApiBackend {
     pub(crate) annotations: Annotations,
     pub(crate) site_bans: Arc<SiteBanSync>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) node_metrics: NodeMetrics,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
     pub(crate) listeners: Arc<Listeners>,
@@ -276,6 +277,10 @@ impl LivePort for ApiBackend {
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+
+    fn node_metrics(&self) -> String {
+        self.node_metrics.text(self.runtime.applied().config.api.metrics_nodes)
     }
 }
 

@@ -5,28 +5,12 @@ use std::num::NonZeroU32;
 use hezar_api::{ApiError, NodeDto};
 use hezar_pool::{Country, Node, Pool};
 
-use crate::nodes::Payload;
+use crate::nodes::{Payload, state_name};
 
 /// Reads a country of a filter.
 pub(super) fn read_country(text: &str) -> Result<Country, ApiError> {
     <[u8; 2]>::try_from(text.to_ascii_uppercase().as_bytes())
         .map_err(|_| ApiError::BadRequest(format!("country {text:?} is not a two-letter code")))
-}
-
-/// The state of a node that no dialer can be built for: it counts in no other.
-const UNSUPPORTED: &str = "unsupported";
-/// The state of a node that an operator has switched off.
-const DISABLED: &str = "disabled";
-/// The state of a node that was caught tampering.
-const QUARANTINED: &str = "quarantined";
-
-pub(crate) fn state_name(node: &Node<Payload>) -> &'static str {
-    match node.unsupported() {
-        _ if node.disabled() => DISABLED,
-        Some(_) => UNSUPPORTED,
-        None if node.quarantine().is_some() => QUARANTINED,
-        None => node.state().name(),
-    }
 }
 
 pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {

@@ -10,12 +10,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{
-        ApiBackend,
-        connections::RateSampler,
-        events::EventFeed,
-        metrics::{register_pool, register_tasks},
-    },
+    api::{ApiBackend, connections::RateSampler, events::EventFeed},
     base::Base,
     config::{ConfigReader, LogFormat},
     convert,
@@ -24,6 +19,7 @@ use crate::{
     greeting::Greeting,
     history::HistoryRecorder,
     logs::LogControl,
+    metrics::{NodeMetrics, register_data_folder, register_instance, register_pool, register_process, register_tasks},
     objects::AppliedConfig,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     sources::Collector,
@@ -100,6 +96,9 @@ pub(crate) async fn run(
     let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
     register_pool(&mut base.registry, Arc::clone(&base.pool), table.clone());
     register_tasks(&mut base.registry);
+    register_process(&mut base.registry);
+    register_instance(&mut base.registry, Arc::clone(&connections), Arc::clone(&sessions));
+    register_data_folder(&mut base.registry, base.config.data.clone());
     store_status::register(&mut base.registry, store_task.writer.clone());
 
     let proxies = listeners.addresses();
@@ -224,6 +223,7 @@ pub(crate) async fn run(
     );
     let clock = base.clock;
     let desk = ApiBackend {
+        node_metrics: NodeMetrics::new(Arc::clone(&base.pool), Arc::clone(&connections)),
         connections,
         rates: RateSampler::default(),
         jobs: JobTable::new(Arc::clone(&hub), move || clock.now()),

@@ -64,7 +64,8 @@ impl ApiServer {
             None => listen(wanted, "api.listen or --api").await?.into_std()?,
         };
         let address = socket.local_addr()?;
-        let config = ApiConfig { token, hosts: config.api.hosts.clone() };
+        let (hosts, open_metrics) = (config.api.hosts.clone(), !config.api.metrics_token);
+        let config = ApiConfig { token, hosts, open_metrics };
         Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
     }
 

@@ -4,7 +4,7 @@
 //! comes or goes, and when somebody lists or ends connections.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
     sync::{
         Arc, OnceLock,
@@ -21,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{Refusal, usage::UsageAccount};
 
 mod end_signal;
-mod node_bytes;
+mod node_traffic;
 mod stream_meter;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use end_signal::EndSignal;
-use node_bytes::NodeBytes;
+pub use node_traffic::NodeTraffic;
+use node_traffic::NodeTrafficTable;
 pub(crate) use stream_meter::{MeteredStream, StreamMeter};
 
 /// The parts of the registry, each behind a lock of its own.
@@ -184,7 +185,7 @@ type Shard = Mutex<BTreeMap<u64, Arc<Connection>>>;
 pub struct Connections {
     shards: [Shard; SHARDS],
     last_id: AtomicU64,
-    by_node: NodeBytes,
+    by_node: NodeTrafficTable,
 }
 
 impl Connections {
@@ -225,14 +226,34 @@ impl Connections {
     /// Bytes to each node and from it since the start, as far as it has carried any. There are at most 262,144 nodes in it.
     #[must_use]
     pub fn bytes_by_node(&self) -> HashMap<NodeId, (u64, u64)> {
-        let mut bytes = self.by_node.all();
-        for info in self.list(0, usize::MAX) {
-            let Some(node) = info.node else { continue };
-            let (up, down) = bytes.entry(node).or_default();
-            *up = up.saturating_add(info.up);
-            *down = down.saturating_add(info.down);
+        let bytes = self.traffic_by_node().into_iter().map(|(node, traffic)| (node, (traffic.up, traffic.down)));
+        bytes.filter(|(_, bytes)| *bytes != (0, 0)).collect()
+    }
+
+    /// Requests and bytes of each node since the start, as far as it has served any. There are at most 262,144 nodes in it, and
+    /// those of the connections that are alive. A connection that ends meanwhile may be missing, and is there the next time.
+    #[must_use]
+    pub fn traffic_by_node(&self) -> HashMap<NodeId, NodeTraffic> {
+        let mut traffic = self.by_node.all();
+        for shard in &self.shards {
+            for connection in shard.lock().values() {
+                let Some((node, _)) = *connection.node.lock() else { continue };
+                traffic.entry(node).or_default().add(connection.bytes());
+            }
         }
-        bytes
+        traffic
+    }
+
+    /// The different exits through which the connections that are alive leave; a node whose exit is not known counts for itself.
+    #[must_use]
+    pub fn exits_in_use(&self) -> usize {
+        let mut exits: HashSet<Result<IpAddr, NodeId>> = HashSet::new();
+        for shard in &self.shards {
+            let alive = shard.lock();
+            let nodes = alive.values().filter_map(|connection| *connection.node.lock());
+            exits.extend(nodes.map(|(node, exit)| exit.ok_or(node)));
+        }
+        exits.len()
     }
 
     /// Ends a connection; false when there is none with this number.
@@ -295,7 +316,7 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.registry.shard(self.connection.id).lock().remove(&self.connection.id);
         let (node, bytes) = (*self.connection.node.lock(), self.connection.bytes());
-        if let Some((node, _)) = node.filter(|_| bytes != (0, 0)) {
+        if let Some((node, _)) = node {
             self.registry.by_node.add(node, bytes);
         }
     }

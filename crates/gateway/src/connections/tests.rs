@@ -83,8 +83,26 @@ fn the_bytes_of_a_node_are_those_of_all_its_connections() {
     let alive = carry(1, 1, 2);
     drop(registry.open(about("alice")));
     assert_eq!(registry.bytes_by_node(), HashMap::from([(node(1), (11, 22))]));
+    let requests = |number| registry.traffic_by_node()[&node(number)].requests;
+    assert_eq!((requests(1), requests(2)), (2, 1));
     drop(alive);
     assert_eq!(registry.bytes_by_node(), HashMap::from([(node(1), (11, 22))]), "counted once");
+    assert_eq!((requests(1), requests(2)), (2, 1));
+}
+
+#[test]
+fn exits_in_use_are_those_of_connections_that_are_alive() {
+    let registry = Arc::new(Connections::default());
+    let open = |number: u8, exit: Option<u8>| {
+        let open = registry.open(about("alice"));
+        open.connection().set_node(NodeId::from_bytes([number; 16]), exit.map(|last| [192, 0, 2, last].into()));
+        open
+    };
+    let waiting = registry.open(about("alice"));
+    let alive = [open(1, Some(1)), open(2, Some(1)), open(3, Some(3)), open(4, None), open(5, None), open(5, None)];
+    assert_eq!(registry.exits_in_use(), 4);
+    drop((alive, waiting));
+    assert_eq!(registry.exits_in_use(), 0);
 }
 
 #[test]

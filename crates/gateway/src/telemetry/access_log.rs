@@ -45,6 +45,8 @@ pub(crate) struct AccessLogEntry {
     inbound: InboundKind,
     client: IpAddr,
     user: Box<str>,
+    /// Whether the user is configured. Anybody can invent names where no users are: those are not counted apart.
+    is_known_user: bool,
     session: Option<SessionId>,
     admission: Admission,
     target: Option<Target>,
@@ -66,6 +68,7 @@ impl AccessLogEntry {
             inbound,
             client: client.ip().to_canonical(),
             user: "".into(),
+            is_known_user: false,
             session: None,
             admission: Admission::default(),
             target: None,
@@ -87,8 +90,8 @@ impl AccessLogEntry {
         let listener = self.telemetry.listener();
         let id = |session| SessionNameRef { listener, user: &identity.user, session }.id();
         self.session = identity.options.session.as_deref().map(id);
-        // Anybody can invent names where no users are configured: they are not counted apart.
         let user = identity.known.as_ref().map(|known| &*known.name);
+        self.is_known_user = user.is_some();
         let telemetry = &self.telemetry;
         self.connection = Some(telemetry.connections.open(NewConnection {
             listener: telemetry.metrics.listener().clone(),
@@ -149,7 +152,19 @@ impl AccessLogEntry {
     /// It counts as served by the node that was connected last, after `attempts`.
     pub(crate) fn answered(&mut self, attempts: u32) {
         (self.attempts, self.answered, self.code) = (attempts, true, "ok");
-        self.telemetry.metrics.request(self.inbound.name(), "ok", "ok");
+        self.count("ok");
+    }
+
+    /// Counts the request with its code, once.
+    fn count(&self, outcome: &'static str) {
+        let metrics = &self.telemetry.metrics;
+        metrics.request(self.inbound.name(), outcome, self.code);
+        if self.is_known_user {
+            metrics.user_request(&self.user, outcome);
+        }
+        if self.attempts > 1 {
+            metrics.failover(outcome);
+        }
     }
 
     /// Another node goes on with it, the last of `attempts`.
@@ -164,14 +179,14 @@ impl AccessLogEntry {
     pub(crate) fn refused(&mut self, refusal: &Refusal, attempts: u32) {
         (self.attempts, self.answered, self.code) = (attempts, true, refusal.code());
         let outcome = if refusal.fault() == hezar_core::Fault::Client { "refused" } else { "failed" };
-        self.telemetry.metrics.request(self.inbound.name(), outcome, self.code);
+        self.count(outcome);
     }
 }
 
 impl Drop for AccessLogEntry {
     fn drop(&mut self) {
         if !self.answered {
-            self.telemetry.metrics.request(self.inbound.name(), "refused", self.code);
+            self.count("refused");
         }
         if self.code == "ok" {
             // A busy gateway serves thousands a second: their lines are for debugging.

@@ -36,6 +36,21 @@ pub(super) struct UserLabels {
     pub(super) listener: Arc<str>,
 }
 
+/// The labels of the requests of one user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct UserRequestLabels {
+    pub(super) user: Box<str>,
+    pub(super) outcome: &'static str,
+    pub(super) listener: Arc<str>,
+}
+
+/// The labels of a request for which more than one node was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct FailoverLabels {
+    pub(super) outcome: &'static str,
+    pub(super) listener: Arc<str>,
+}
+
 /// The labels of a hedge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct HedgeLabels {

@@ -9,7 +9,10 @@ use hezar_core::LatencyBuckets;
 use prometheus_client::metrics::{gauge::Gauge, histogram::Histogram};
 
 use super::{
-    labels::{AttemptLabels, DirectionLabels, DropLabels, HedgeLabels, RejectLabels, RequestLabels, UserLabels},
+    labels::{
+        AttemptLabels, DirectionLabels, DropLabels, FailoverLabels, HedgeLabels, RejectLabels, RequestLabels,
+        UserLabels, UserRequestLabels,
+    },
     metrics::Metrics,
     totals::RecentError,
 };
@@ -55,6 +58,17 @@ impl ListenerMetrics {
         self.all.totals.count_code(if outcome == "ok" { "ok" } else { code });
         let listener = self.listener.clone();
         self.all.requests.get_or_create(&RequestLabels { inbound, outcome, code, listener }).inc();
+    }
+
+    /// A request of a configured user has ended.
+    pub(crate) fn user_request(&self, user: &str, outcome: &'static str) {
+        let labels = UserRequestLabels { user: user.into(), outcome, listener: self.listener.clone() };
+        self.all.user_requests.get_or_create(&labels).inc();
+    }
+
+    /// A request for which more than one node was tried has ended.
+    pub(crate) fn failover(&self, outcome: &'static str) {
+        self.all.failovers.get_or_create(&FailoverLabels { outcome, listener: self.listener.clone() }).inc();
     }
 
     pub(crate) fn first_success(&self, after: Duration) {

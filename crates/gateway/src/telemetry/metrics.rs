@@ -13,8 +13,8 @@ use prometheus_client::{
 
 use super::{
     labels::{
-        AttemptLabels, DirectionLabels, DropLabels, HedgeLabels, ListenerLabels, RejectLabels, RequestLabels,
-        UserLabels,
+        AttemptLabels, DirectionLabels, DropLabels, FailoverLabels, HedgeLabels, ListenerLabels, RejectLabels,
+        RequestLabels, UserLabels, UserRequestLabels,
     },
     listener_metrics::ListenerMetrics,
     totals::{RecentError, Totals, Traffic, Volumes},
@@ -29,6 +29,8 @@ pub struct Metrics {
     seconds: Family<ListenerLabels, Histogram, fn() -> Histogram>,
     bytes: Family<DirectionLabels, Counter>,
     pub(super) user_bytes: Family<UserLabels, Counter>,
+    pub(super) user_requests: Family<UserRequestLabels, Counter>,
+    pub(super) failovers: Family<FailoverLabels, Counter>,
     pub(super) rejected: Family<RejectLabels, Counter>,
     pub(super) hedges: Family<HedgeLabels, Counter>,
     pub(super) datagrams: Family<DirectionLabels, Counter>,
@@ -51,6 +53,8 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(seconds),
             bytes: Family::default(),
             user_bytes: Family::default(),
+            user_requests: Family::default(),
+            failovers: Family::default(),
             rejected: Family::default(),
             hedges: Family::default(),
             datagrams: Family::default(),
@@ -71,6 +75,16 @@ impl Metrics {
         registry.register("hezar_request_seconds", "Time to the first success of a request", self.seconds.clone());
         registry.register("hezar_bytes", "Bytes moved; up = from clients to nodes", self.bytes.clone());
         registry.register("hezar_user_bytes", "Bytes moved for each configured user", self.user_bytes.clone());
+        registry.register(
+            "hezar_user_requests",
+            "Requests of each configured user by outcome",
+            self.user_requests.clone(),
+        );
+        registry.register(
+            "hezar_failovers",
+            "Requests for which more than one node was tried, by outcome",
+            self.failovers.clone(),
+        );
         registry.register(
             "hezar_connections_rejected",
             "Client connections that ended before a request, by code",

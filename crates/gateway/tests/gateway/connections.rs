@@ -83,5 +83,8 @@ async fn bytes_are_counted_for_users_that_are_configured_and_for_no_other_name()
     }
     let counted = "hezar_user_bytes_total{user=\"alice\",direction=\"down\",listener=\"proxy\"}";
     eventually("they are counted", || known.metrics().contains(counted)).await;
-    assert!(!open.metrics().contains("hezar_user_bytes_total{"), "anybody can invent names there");
+    assert!(
+        known.metrics().contains("hezar_user_requests_total{user=\"alice\",outcome=\"ok\",listener=\"proxy\"} 1\n")
+    );
+    assert!(!open.metrics().contains("hezar_user_"), "anybody can invent names there");
 }

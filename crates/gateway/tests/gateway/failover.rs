@@ -37,6 +37,8 @@ async fn a_dead_node_is_passed_over() {
     assert_ne!(state(&world, 0), State::Healthy);
     assert_eq!(state(&world, 1), State::Healthy);
     assert!(world.metrics().contains("hezar_attempts_total{result=\"failed\",code=\"refused\",listener=\"proxy\"}"));
+    let failovers = format!("hezar_failovers_total{{outcome=\"ok\",listener=\"proxy\"}} {}\n", connects[0]);
+    assert!(world.metrics().contains(&failovers), "{failovers}");
 }
 
 #[tokio::test]
@@ -51,6 +53,7 @@ async fn attempts_are_bounded_and_each_goes_to_another_server() {
     let mut connects = world.connects();
     connects.sort_unstable();
     assert_eq!(connects, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    assert!(world.metrics().contains("hezar_failovers_total{outcome=\"failed\",listener=\"proxy\"} 1\n"));
 }
 
 #[tokio::test]

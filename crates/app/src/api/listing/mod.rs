@@ -9,10 +9,10 @@ use hezar_pool::{Anonymity, Country, Node, Snapshot, State};
 use super::{
     connections::read_address,
     exits::micros,
-    nodes::{read_country, state_name},
+    nodes::read_country,
     parts::{Order, PartQuery, Place, SortValue, cut},
 };
-use crate::nodes::Payload;
+use crate::nodes::{Payload, state_name};
 
 /// The orders, the default in front.
 const ORDERS: &[&str] =

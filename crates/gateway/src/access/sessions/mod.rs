@@ -199,8 +199,15 @@ impl Sessions {
         self.table.lock().remove(id)
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How many are remembered, those among them that have ended and were not cleared away yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.table.lock().len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
