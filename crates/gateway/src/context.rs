@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Connections, GatewayConfig, GroupSelections, Metrics, Sessions, Usage,
+    accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
     failover::{
@@ -34,6 +36,8 @@ pub(crate) struct Services {
     pub(crate) usage: Arc<Usage>,
     /// What checks the passwords of users.
     pub(crate) passwords: Arc<PasswordChecker>,
+    /// Whether clients are accepted.
+    pub(crate) accepting: watch::Sender<Accepting>,
 }
 
 /// What the connections of one listener share.
@@ -51,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) tasks: TaskTracker,
     /// The ports beside the first one that are open.
     pub(crate) ports: Mutex<BTreeMap<u16, CancellationToken>>,
+    /// Whether clients are accepted.
+    pub(crate) accepting: watch::Sender<Accepting>,
     /// Begins the drain: no new requests.
     pub(crate) drain: CancellationToken,
     /// Ends what is left after the grace period.
@@ -100,9 +106,24 @@ impl Context {
             telemetry: Arc::new(telemetry),
             tasks: TaskTracker::new(),
             ports: Mutex::default(),
+            accepting: services.accepting.clone(),
             drain,
             kill: CancellationToken::new(),
         })
+    }
+
+    /// Whether a successor accepts the clients. Connections that are open here go on; those of HTTP end with the next answer.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.accepting.borrow().is_handed_over()
+    }
+
+    /// Completes when the listener accepts nobody any more: its drain has begun, or a successor accepts. Cancel safe.
+    pub(crate) async fn closed(&self) {
+        let mut accepting = self.accepting.subscribe();
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            _ = accepting.wait_for(|accepting| accepting.is_handed_over()) => {}
+        }
     }
 
     /// The settings as they are now.

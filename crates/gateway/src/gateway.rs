@@ -1,16 +1,17 @@
 //! The gateway: listeners that can be opened, closed and configured while others serve.
 
-use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, Sessions, Usage,
+    ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, Sessions, Usage,
+    accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
     listener,
@@ -75,8 +76,20 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
         let explanation = Explanation::default();
         let (groups, connections, usage, passwords) = Default::default();
-        let services =
-            Services { pool, engine, clock, metrics, sessions, groups, explanation, connections, usage, passwords };
+        let accepting = watch::Sender::default();
+        let services = Services {
+            pool,
+            engine,
+            clock,
+            metrics,
+            sessions,
+            groups,
+            explanation,
+            connections,
+            usage,
+            passwords,
+            accepting,
+        };
         Self { config, services, open: Arc::default() }
     }
 
@@ -228,6 +241,42 @@ impl Gateway {
     pub fn close(&self, name: &str) -> bool {
         let closed = self.open.lock().remove(name);
         closed.inspect(|context| context.drain.cancel()).is_some()
+    }
+
+    /// Accepts nobody for the moment: clients wait at the listening sockets, and what runs goes on. It has no effect after
+    /// [`Gateway::hand_over`].
+    pub fn pause_accepting(&self) {
+        self.set_accepting(Accepting::Paused);
+    }
+
+    /// Accepts clients again after [`Gateway::pause_accepting`].
+    pub fn resume_accepting(&self) {
+        self.set_accepting(Accepting::Yes);
+    }
+
+    /// Leaves the clients that come to another process, which has the same listening sockets; it cannot be undone. Tunnels go on until
+    /// they end, for `longest` at most. An HTTP connection ends after the answer to its next request, or when it was idle for too long:
+    /// a request that is on its way is served.
+    pub fn hand_over(&self, longest: Duration) {
+        self.services.accepting.send_replace(Accepting::HandedOver { longest });
+    }
+
+    fn set_accepting(&self, accepting: Accepting) {
+        self.services.accepting.send_if_modified(|now| {
+            let changes = !now.is_handed_over() && *now != accepting;
+            if changes {
+                *now = accepting;
+            }
+            changes
+        });
+    }
+
+    /// Says what users and clients have open at a listener in processes that drain: it counts against their limits until it is said
+    /// anew. Without a listener of this name nothing happens.
+    pub fn set_open_elsewhere(&self, listener: &str, open: &[OpenElsewhere]) {
+        if let Some(context) = self.open.lock().get(listener).cloned() {
+            context.access.set_open_elsewhere(open);
+        }
     }
 
     /// The names and addresses of the listeners that are open.

@@ -3,6 +3,7 @@
 //! [`Gateway::serve`] accepts connections, finds out the protocol by the first byte, reads who asks for which target,
 //! and sends each request over a node of its own, with failover. Nothing is ever dialled without a leased node.
 
+mod accepting;
 mod access;
 mod config;
 mod connections;
@@ -26,7 +27,7 @@ mod usage;
 mod user;
 mod username_options;
 
-pub use access::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, read_name};
+pub use access::{OpenElsewhere, ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, read_name};
 pub use config::{ConfigError, GatewayConfig};
 pub use connections::{ConnectionInfo, Connections, NodeTraffic};
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};

@@ -9,7 +9,7 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Refusal, context::Context, inbound, telemetry::GaugeGuard};
+use crate::{Refusal, accepting::Accepting, context::Context, inbound, telemetry::GaugeGuard};
 
 /// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -19,15 +19,12 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// The time between two counts of what was left out of the log.
 const LEFT_OUT: Duration = Duration::from_secs(60);
 
-/// Serves until the drain of the listener begins; then stops accepting, lets what runs finish for the grace period, and
-/// returns when every connection is gone.
+/// Serves until the drain of the listener begins or a successor accepts; then lets what runs finish, and returns when every
+/// connection is gone.
 pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
     context.tasks.spawn(log_left_out(context.clone()));
     let serve = async {
-        tokio::select! {
-            () = accept(context, &socket) => {}
-            () = context.drain.cancelled() => {}
-        }
+        accept_while_open(context, &socket).await;
         drop(socket);
         drain(context).await;
     };
@@ -37,31 +34,58 @@ pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
     }
 }
 
-/// Accepts at one more socket of a listener until `close` or the drain of the listener.
+/// Accepts at one more socket of a listener until `close`, or until the listener accepts nobody any more.
 pub(crate) async fn run_port(context: &Arc<Context>, socket: TcpListener, close: CancellationToken) {
     tokio::select! {
-        () = accept(context, &socket) => {}
-        () = context.drain.cancelled() => {}
+        () = accept_while_open(context, &socket) => {}
         () = close.cancelled() => {}
     }
 }
 
 /// Tells the log now and then how many lines it was spared.
 async fn log_left_out(context: Arc<Context>) {
-    while timeout(LEFT_OUT, context.drain.cancelled()).await.is_err() {
+    while timeout(LEFT_OUT, context.closed()).await.is_err() {
         context.telemetry.log_left_out();
     }
     context.telemetry.log_left_out();
 }
 
-/// Waits for the running tasks: politely for the grace period, then by ending them.
+/// Waits for the running tasks: for as long as a successor leaves them, then politely for the grace period, then by ending them.
 async fn drain(context: &Context) {
     context.tasks.close();
     tracing::info!(running = context.tasks.len(), "gateway drains");
-    if timeout(context.config().grace, context.tasks.wait()).await.is_err() {
+    let accepting = *context.accepting.borrow();
+    let mut grace = context.config().grace;
+    if let Accepting::HandedOver { longest } = accepting {
+        tokio::select! {
+            biased;
+            () = context.tasks.wait() => return,
+            () = context.drain.cancelled() => {}
+            // Who has had all this time gets no more.
+            () = sleep(longest) => grace = Duration::ZERO,
+        }
+    }
+    if timeout(grace, context.tasks.wait()).await.is_err() {
         tracing::info!(running = context.tasks.len(), "grace period is over");
         context.kill.cancel();
         context.tasks.wait().await;
+    }
+}
+
+/// Accepts until the drain of the listener begins or a successor accepts, with pauses where they are asked for. Whoever comes in a
+/// pause, or too late, waits at the socket.
+async fn accept_while_open(context: &Arc<Context>, socket: &TcpListener) {
+    let mut accepting = context.accepting.subscribe();
+    loop {
+        let now = *accepting.borrow_and_update();
+        if now.is_handed_over() {
+            return;
+        }
+        tokio::select! {
+            () = accept(context, socket), if now == Accepting::Yes => {}
+            () = context.drain.cancelled() => return,
+            _ = accepting.changed() => {}
+        }
     }
 }
 

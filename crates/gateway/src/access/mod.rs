@@ -28,6 +28,7 @@ mod slots;
 pub(crate) use client_table::ClientTable;
 pub(crate) use escaped::Escaped;
 pub(crate) use failed_logins::FailedLogins;
+pub use limits::OpenElsewhere;
 pub(crate) use limits::{Accounts, Admission, Throttled};
 pub(crate) use log_limit::LogLimit;
 pub use login::read_name;
@@ -114,6 +115,11 @@ impl Access {
             self.failed_logins.succeeded(client.ip(), &identity.user);
         }
         Ok(identity)
+    }
+
+    /// See [`Gateway::set_open_elsewhere`](crate::Gateway::set_open_elsewhere).
+    pub(crate) fn set_open_elsewhere(&self, open: &[OpenElsewhere]) {
+        self.accounts.set_open_elsewhere(open);
     }
 
     /// Looks at the passwords when it is their turn.

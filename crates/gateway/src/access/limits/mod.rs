@@ -30,6 +30,8 @@ const MOST: usize = 65_536;
 #[derive(Debug, Default)]
 struct Account {
     open: AtomicU32,
+    /// What is open in processes that drain.
+    elsewhere: AtomicU32,
     requests: Rate,
     bytes: Rate,
 }
@@ -39,6 +41,17 @@ struct Account {
 pub(crate) struct Accounts {
     began: Instant,
     table: Mutex<AHashMap<AccountKey, Arc<Account>>>,
+}
+
+/// What one user has open from one client address in processes that drain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenElsewhere {
+    /// The user; empty when the client gave no name.
+    pub user: Box<str>,
+    /// The address of the client.
+    pub client: IpAddr,
+    /// Requests, tunnels and associations.
+    pub open: u32,
 }
 
 /// Whose account it is.
@@ -109,6 +122,7 @@ impl Accounts {
             // Counted first: what is dropped on a refusal is what was counted.
             let open = account.open.fetch_add(1, Relaxed);
             admitted.accounts.push((account.clone(), limits));
+            let open = open.saturating_add(account.elsewhere.load(Relaxed));
             let full = limits.connections.is_some_and(|most| open >= most);
             if full || limits.requests.is_some_and(|rate| !account.requests.take(rate, self.began.elapsed())) {
                 return Err(refusal);
@@ -117,11 +131,30 @@ impl Accounts {
         Ok(Admission(Some(Arc::new(admitted))))
     }
 
+    /// Counts what is open elsewhere as well, in the place of what was said before.
+    pub(crate) fn set_open_elsewhere(&self, open: &[OpenElsewhere]) {
+        let mut sums: AHashMap<AccountKey, u32> = AHashMap::new();
+        for OpenElsewhere { user, client, open } in open {
+            for key in [AccountKey::User(user.clone()), AccountKey::Client(client_key(*client))] {
+                let sum = sums.entry(key).or_default();
+                *sum = sum.saturating_add(*open);
+            }
+        }
+        for (key, account) in &*self.table.lock() {
+            account.elsewhere.store(sums.remove(key).unwrap_or_default(), Relaxed);
+        }
+        for (key, sum) in sums {
+            if let Some(account) = self.account(key) {
+                account.elsewhere.store(sum, Relaxed);
+            }
+        }
+    }
+
     fn account(&self, key: AccountKey) -> Option<Arc<Account>> {
         let mut table = self.table.lock();
         if table.len() >= MOST && !table.contains_key(&key) {
             // An account that is held by nobody is forgotten, and with it less than a second's worth.
-            table.retain(|_, account| account.open.load(Relaxed) > 0);
+            table.retain(|_, account| account.open.load(Relaxed) > 0 || account.elsewhere.load(Relaxed) > 0);
             if table.len() >= MOST {
                 return None;
             }

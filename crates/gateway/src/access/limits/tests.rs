@@ -31,6 +31,23 @@ async fn open_requests_are_counted_until_they_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_open_in_a_process_that_drains_counts() {
+    let accounts = Accounts::new();
+    let two = Limits { connections: Some(2), ..Limits::default() };
+    let config = config(two, Limits::default());
+    let open = |user: &str, open| OpenElsewhere { user: user.into(), client: CLIENT, open };
+    accounts.set_open_elsewhere(&[open("alice", 1)]);
+    let first = accounts.admit(&config, "alice", CLIENT).unwrap();
+    assert!(matches!(accounts.admit(&config, "alice", CLIENT), Err(Refusal::UserLimit)));
+    accounts.set_open_elsewhere(&[open("alice", 1), open("alice", 1)]);
+    drop(first);
+    assert!(accounts.admit(&config, "alice", CLIENT).is_err());
+    // What is not said again has ended.
+    accounts.set_open_elsewhere(&[open("bob", 1)]);
+    assert!(accounts.admit(&config, "alice", CLIENT).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_per_second_and_client() {
     let accounts = Accounts::new();
     let ten = Limits { requests: Some(10), ..Limits::default() };

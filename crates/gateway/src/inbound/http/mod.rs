@@ -133,8 +133,8 @@ impl ClientConnection {
         let RequestRoute { destination, leaves_http } = route.unwrap_or_else(lost);
         let mut response = self.serve(request, destination).await;
         let left = response.status() == StatusCode::SWITCHING_PROTOCOLS || connect && response.status().is_success();
-        if leaves_http && !left {
-            // What follows was meant for the tunnel, and is never read as another request.
+        if (leaves_http || self.context.is_handed_over()) && !left {
+            // What follows was meant for the tunnel, and is never read as another request. Or a successor serves what follows.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
