@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::control_plane::{ControlPlane, StoppedInstance};
 use crate::{
-    config::{Config, ConfigReader, Layers},
+    config::{Config, ConfigReader, Layers, with_value_files},
+    output::Misuse,
     places::{Places, UserFolders},
     remote::{Remote, elsewhere},
     running::Running,
@@ -23,12 +24,15 @@ pub(super) struct GlobalArgs {
 
 impl GlobalArgs {
     /// Finds the configuration and the data folder; an empty path counts as absent.
-    pub(super) fn new(config: Option<PathBuf>, data: Option<PathBuf>) -> Self {
+    ///
+    /// # Errors
+    /// A variable names a file that cannot be read.
+    pub(super) fn new(config: Option<PathBuf>, data: Option<PathBuf>) -> anyhow::Result<Self> {
         let user = UserFolders::from_environment();
         let given = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
         let places = Places::find(given(config).as_deref(), &user, |path| path.exists());
-        let layers = layers(given(data), places.default_data.clone());
-        Self { user, places, layers }
+        let layers = layers(given(data), places.default_data.clone())?;
+        Ok(Self { user, places, layers })
     }
 
     /// Where the configuration comes from.
@@ -116,10 +120,10 @@ impl GlobalArgs {
     }
 }
 
-fn layers(data: Option<PathBuf>, default_data: PathBuf) -> Layers {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
+fn layers(data: Option<PathBuf>, default_data: PathBuf) -> anyhow::Result<Layers> {
+    let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("HEZAR_") && !FLAG_VARIABLES.contains(&name.as_str()))
-        .collect();
-    Layers { environment, flags: BTreeMap::new(), data, default_data }
+        .filter(|(name, _)| name.starts_with("HEZAR_") && !FLAG_VARIABLES.contains(&name.as_str()));
+    let environment = with_value_files(variables).map_err(|error| Misuse(error.to_string()))?;
+    Ok(Layers { environment, flags: BTreeMap::new(), data, default_data })
 }

@@ -30,7 +30,7 @@ use crate::cli::{ApiCommand, Cli, Command};
 use global::GlobalArgs;
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let mut global = GlobalArgs::new(cli.config, cli.data);
+    let mut global = GlobalArgs::new(cli.config, cli.data)?;
     let wants_store =
         matches!(cli.command, Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_));
     if wants_store {

@@ -37,6 +37,7 @@ use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
+pub(crate) use environment::with_value_files;
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
 pub use log::{LogFormat, LogLevel};

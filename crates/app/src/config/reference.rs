@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Settings
 
 Every key of `hezar.toml`, made from the descriptions in the source (a test keeps this page in step). Each key of a section can also be set from the
-environment: `proxy.listen` is `HEZAR_PROXY_LISTEN`. Durations are written as `\"30s\"` or `\"1h30m\"`, sizes as `\"32MiB\"`.
+environment: `proxy.listen` is `HEZAR_PROXY_LISTEN`, and `HEZAR_PROXY_LISTEN_FILE` names a file that holds the value. Durations are written as `\"30s\"` or `\"1h30m\"`, sizes as `\"32MiB\"`.
 
 `data` names the folder of the store and of the API token; a relative path starts at the folder of the file.
 ";
