@@ -18,6 +18,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("datagrams", datagrams::answer),
     ("socks-datagram", hezar_gateway::fuzzing::datagram),
     ("http-request", hezar_gateway::fuzzing::http_request),
+    ("proxy-header", hezar_accept::fuzzing::proxy_header),
     ("http-answer", hezar_engine::fuzzing::http_answer),
     ("grpc", outbound::grpc),
     ("xhttp", outbound::xhttp),

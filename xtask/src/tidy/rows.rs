@@ -8,6 +8,7 @@ use super::Findings;
 const ROWS: &[(&str, u8)] = &[
     ("hezar-core", 0),
     ("hezar-engine", 1),
+    ("hezar-accept", 1),
     ("hezar-pool", 1),
     ("hezar-formats", 1),
     ("hezar-store", 1),
@@ -32,12 +33,13 @@ const BESIDE: &[(&str, Option<&[&str]>)] = &[
 const ROOMS: &[(&str, &[&str])] = &[
     ("axum", &["hezar-api"]),
     ("sqlx", &["hezar-store"]),
-    ("rustls", &["hezar-engine"]),
+    ("rustls", &["hezar-engine", "hezar-accept"]),
     // The lab is a TLS target, and a client of it measures: neither is the product's own TLS.
-    ("tokio-rustls", &["hezar-engine", "hezar-lab", "hezar-bench"]),
+    ("tokio-rustls", &["hezar-engine", "hezar-accept", "hezar-lab", "hezar-bench"]),
     ("quinn", &["hezar-engine"]),
     ("quinn-proto", &["hezar-engine"]),
     ("hickory-resolver", &["hezar-engine"]),
+    ("instant-acme", &["hezar"]),
     ("anyhow", &["hezar", "hezar-interop", "hezar-bench", "xtask"]),
     ("clap", &["hezar", "hezar-bench", "xtask"]),
 ];

@@ -1,0 +1,20 @@
+//! What an accepted connection brings before its own protocol: the header of the PROXY protocol, and TLS.
+//!
+//! The order on the wire is: PROXY header (from trusted proxies alone), TLS handshake, then the protocol of the port.
+
+mod certificate;
+mod proxy_protocol;
+mod settings;
+mod slot;
+mod tls;
+
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
+pub use certificate::{Certificate, CertificateError, CertificateFacts, CertificateFiles};
+pub use proxy_protocol::{
+    HeaderError, MAX_PROXY_HEADER, ProxiedBy, ProxyHeader, begins_proxy_header, read_proxy_header,
+};
+pub use settings::{CertificateSource, PortTls, TlsMistake};
+pub use slot::CertificateSlot;
+pub use tls::{Accepted, PLAIN_HINT, ServerTls, TLS_HANDSHAKE};
