@@ -22,6 +22,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  hezar up                                          set it up: asks for a subscription or links
   hezar run --demo                                  try it, no network needed
   curl -x http://127.0.0.1:8000 http://demo.hezar/  one request through it
   hezar init && hezar run                           for real, public sources
@@ -30,6 +31,13 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Set everything up: try a subscription, links or a pasted chat, write the configuration, and start
+    #[command(
+        after_help = "Examples:\n  hezar up\n  hezar up 'https://example.org/sub?token=x'\n  hezar up - < chat.txt\n  \
+                      hezar up --yes --lan 'vless://…' 'ss://…'\n\n\
+                      It can be said again at any time: what is given is added, and nothing is overwritten."
+    )]
+    Up(UpArgs),
     /// Run everything: fetch, probe, store, serve
     #[command(
         after_help = "Examples:\n  hezar run\n  hezar run --demo\n  hezar run --config /etc/hezar.toml --data /var/lib/hezar"
@@ -145,6 +153,7 @@ pub(crate) enum Command {
 mod control;
 mod nodes;
 mod site_bans;
+mod up;
 
 pub(crate) use control::{
     AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
@@ -154,8 +163,9 @@ pub(crate) use nodes::{
     AddArgs, BansArgs, ExportArgs, ExportFormat, FetchArgs, NodesArgs, ParseArgs, ProbeArgs, RemoveArgs,
 };
 pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};
+pub(crate) use up::UpArgs;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
     /// Add a loopback world of upstream servers, some of them dead or slow; needs no network
     #[arg(long)]

@@ -10,11 +10,11 @@ use crate::{
     cli::FetchArgs,
     config::{Config, ConfigReader, ObjectKey, ObjectKind},
     instance::StoreTask,
-    logs::{self, LogControl},
+    logs,
     objects::EditError,
     output,
     remote::Remote,
-    sources::Collector,
+    sources::{Collector, Reading},
 };
 
 /// How long the running instance may take.
@@ -37,7 +37,21 @@ pub(super) async fn read_sources(
     names: &[String],
     is_quiet: bool,
 ) -> anyhow::Result<(Vec<FetchedDto>, usize)> {
-    let (_log, base, store_task, collector) = open(config, reader).await?;
+    let _log = logs::quiet(&config.log)?;
+    let (base, store_task, collector) = open(config, reader).await?;
+    let read = read_with_progress(&base, &collector, names, is_quiet).await;
+    store_task.node_sync.write_all().await?;
+    store_task.finish(&*base.store).await?;
+    Ok((read?.iter().map(fetched).collect(), base.pool.snapshot().counts().total()))
+}
+
+/// Reads the named sources, or all when none is named, under a progress bar.
+pub(super) async fn read_with_progress(
+    base: &Base,
+    collector: &Collector,
+    names: &[String],
+    is_quiet: bool,
+) -> anyhow::Result<Vec<Reading>> {
     let asked = if names.is_empty() { base.config.sources.len() } else { names.len() };
     if asked == 0 {
         output::note("no sources: `hezar init` writes a configuration with some, or add [[source]] tables");
@@ -50,14 +64,13 @@ pub(super) async fn read_sources(
         })
         .await;
     bar.finish_and_clear();
-    store_task.node_sync.write_all().await?;
-    store_task.finish(&*base.store).await?;
-    Ok((read?.iter().map(fetched).collect(), base.pool.snapshot().counts().total()))
+    read
 }
 
 /// What a source would give. Nothing of it is stored.
 pub(super) async fn preview(config: Config, reader: &ConfigReader, name: &str) -> anyhow::Result<PreviewReport> {
-    let (_log, base, store_task, collector) = open(config, reader).await?;
+    let _log = logs::quiet(&config.log)?;
+    let (base, store_task, collector) = open(config, reader).await?;
     let report = match base.config.sources.iter().find(|source| source.name == name) {
         Some(source) => collector.preview(source, &base.config).await.map_err(Into::into),
         None => Err(EditError::Missing(ObjectKey::new(ObjectKind::Source, name)).into()),
@@ -67,12 +80,11 @@ pub(super) async fn preview(config: Config, reader: &ConfigReader, name: &str) -
 }
 
 /// The store with its writer, and what reads sources.
-async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<(LogControl, Base, StoreTask, Collector)> {
-    let log = logs::quiet(&config.log)?;
+pub(super) async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<(Base, StoreTask, Collector)> {
     let mut base = Base::open(config, reader).await?;
     let store_task = StoreTask::start(&mut base);
     let collector = Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?;
-    Ok((log, base, store_task, collector))
+    Ok((base, store_task, collector))
 }
 
 /// Asks the running instance, which has the store, to do it.

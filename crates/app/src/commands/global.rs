@@ -1,6 +1,9 @@
 //! What every command shares: where the configuration and the data lie, and which instance they belong to.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::control_plane::{ControlPlane, StoppedInstance};
 use crate::{
@@ -33,6 +36,12 @@ impl GlobalArgs {
         let places = Places::find(given(config).as_deref(), &user, |path| path.exists());
         let layers = layers(given(data), places.default_data.clone())?;
         Ok(Self { user, places, layers })
+    }
+
+    /// Takes this configuration file, whether it exists or not, and the data folder that goes with it.
+    pub(super) fn use_file(&mut self, file: &Path) {
+        self.places = Places::find(Some(file), &self.user, |path| path.exists());
+        self.layers.default_data.clone_from(&self.places.default_data);
     }
 
     /// Where the configuration comes from.

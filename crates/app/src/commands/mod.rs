@@ -19,6 +19,7 @@ mod settings;
 mod site_bans;
 mod status;
 mod top;
+mod up;
 mod values;
 mod version;
 
@@ -37,6 +38,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         global.follow_running();
     }
     match cli.command {
+        Command::Up(args) => up::up(&mut global, &args),
         Command::Run(args) => run::run(&mut global, &args),
         Command::Init(args) => init::init(&global, &args),
         Command::Fetch(args) => match global.running() {

@@ -49,6 +49,7 @@ pub(crate) use resolve::overlap;
 pub(crate) use show::shown;
 pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
 pub use subscription::SubscriptionConfig;
+pub(crate) use template::PUBLIC_SOURCES;
 pub use template::template;
 
 /// Everything that the program can be told, with every default filled in.

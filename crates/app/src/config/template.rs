@@ -23,7 +23,9 @@ pub fn template() -> String {
             text.push_str(LISTENER);
         }
     }
-    text.push_str(SOURCES);
+    text.push_str(ABOUT_SOURCES);
+    text.push_str(PUBLIC_SOURCES);
+    text.push_str(MORE_SOURCES);
     text
 }
 
@@ -60,14 +62,17 @@ const LISTENER: &str = r#"# [[listener]]                      # a further addres
 
 "#;
 
-const SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links.
+const ABOUT_SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links.
 #   via = "auto"                    directly, and over the pool's nodes when that fails (https only); "direct"; "pool"
 #   allow_private = true            accepts nodes on private and loopback addresses
 #   enabled = false                 is not read, and its nodes are not used
 #   tags = ["paid"]                 for the expressions of listeners
 #   user_agent, headers, max_bytes, interval, scheme (of bare ip:port lines)
 
-[[source]]
+"#;
+
+/// Well-known lists that anybody can read, as `[[source]]` tables.
+pub(crate) const PUBLIC_SOURCES: &str = r#"[[source]]
 name = "v2rayng-config"
 github = "ALIILAPRO/v2rayNG-Config"
 paths = ["server.txt"]
@@ -102,7 +107,9 @@ name = "http-and-socks"
 github = "monosans/proxy-list"
 paths = ["proxies/all.txt"]
 interval = "30m"
+"#;
 
+const MORE_SOURCES: &str = r#"
 # [[source]]
 # name = "subscription"
 # url = "https://example.org/sub?date={Ymd}"

@@ -11,7 +11,7 @@ pub(super) fn is_assignment(argument: &str) -> bool {
 }
 
 /// The key of a source and its value, guessed from what a person calls the place.
-pub(super) fn place_of(place: &str) -> (&'static str, Value) {
+pub(in crate::commands) fn place_of(place: &str) -> (&'static str, Value) {
     let Ok(url) = Url::parse(place) else {
         let key = if place.starts_with('@') { "telegram" } else { "file" };
         return (key, place.into());

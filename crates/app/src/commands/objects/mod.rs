@@ -17,7 +17,8 @@ use crate::{
     cli::{JsonArgs, ListenerCommand, NamedArgs, ObjectArgs, SourceCommand, SubscriptionCommand, UserCommand},
     output::{self, Misuse},
 };
-use arguments::{is_assignment, place_of};
+use arguments::is_assignment;
+pub(super) use arguments::place_of;
 
 pub(super) async fn source(plane: Box<dyn ControlPlane>, command: SourceCommand) -> anyhow::Result<ExitCode> {
     let objects = Objects { plane, kind: ObjectType::Source };

@@ -1,0 +1,256 @@
+//! `hezar up`: from nothing to a proxy that works, for who has never seen a configuration.
+
+mod draft;
+mod input;
+mod report;
+mod terminal;
+mod texts;
+mod trial;
+mod ways;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::bail;
+use hezar_api::ReloadReport;
+
+use super::{GlobalArgs, run, runtime};
+use crate::{
+    cli::{RunArgs, UpArgs},
+    config::{Config, ConfigReader},
+    output::{self, Misuse},
+    places::FILE_NAME,
+    remote::Remote,
+    running::Running,
+};
+use draft::Draft;
+use input::Given;
+use report::Report;
+use terminal::Terminal;
+use texts::{Texts, fill};
+use trial::Trial;
+
+/// What all steps use.
+struct Up<'a> {
+    args: &'a UpArgs,
+    texts: &'static Texts,
+    terminal: Terminal,
+    /// The instance that runs with this configuration, if one does.
+    remote: Option<Remote>,
+}
+
+pub(super) fn up(global: &mut GlobalArgs, args: &UpArgs) -> anyhow::Result<ExitCode> {
+    global.follow_running();
+    let file = configuration_file(global);
+    global.use_file(&file);
+    let remote = running_instance(global)?;
+    let up = Up { args, texts: Texts::of_environment(), terminal: Terminal::new(!args.yes && !args.json), remote };
+    up.set_up(global, file)
+}
+
+impl Up<'_> {
+    fn set_up(&self, global: &mut GlobalArgs, file: PathBuf) -> anyhow::Result<ExitCode> {
+        let reader = global.reader();
+        let before = if file.exists() { reader.parse(&reader.text()?, &[], &|_| false)? } else { parsed(&reader, "")? };
+        let given = self.given(&before)?;
+        let public = self.args.public || (given.is_empty() && before.sources.is_empty() && self.terminal.can_ask());
+        if given.is_empty() && !public && before.sources.is_empty() {
+            return Err(nothing_to_try().into());
+        }
+        let mut draft = Draft::open(file)?;
+        if public {
+            draft.add_public(&before)?;
+        }
+        draft.add(&given, &before, self.args.allow_private)?;
+        if self.args.lan {
+            draft.open_lan(&before)?;
+        }
+        let trial = self.try_out(&reader, &mut draft)?;
+        self.tell_sources(&trial);
+        let config = parsed(&reader, &draft.text())?;
+        let report = Report::new(&config, &draft, &trial);
+        if trial.working == 0 {
+            let reason = trial.reason.as_deref().unwrap_or("no node works");
+            output::note(fill(self.texts.nothing_works, &[&reason]));
+            let can_ask = self.terminal.can_ask();
+            let keep = trial.nodes > 0 && (!can_ask || self.terminal.confirm(self.texts.keep_anyway, true));
+            if !keep {
+                self.undo(&mut draft)?;
+                output::note(self.texts.nothing_written);
+                return report.failed(self.args.output.json);
+            }
+            if !can_ask {
+                draft.write()?;
+                output::note(fill(self.texts.kept, &[&draft.file.display()]));
+                return report.failed(self.args.output.json);
+            }
+        }
+        self.tell_change(&draft);
+        draft.write()?;
+        self.start(global, &config, report)
+    }
+
+    /// What the command line names, or else what comes on standard input or is pasted.
+    fn given(&self, config: &Config) -> anyhow::Result<Given> {
+        let mut given = Given::from_arguments(self.args)?;
+        if !given.is_empty() || self.args.public {
+            return Ok(given);
+        }
+        if self.terminal.can_ask() {
+            let question = if config.sources.is_empty() { self.texts.ask } else { self.texts.ask_again };
+            given.take_text(self.terminal.text(question).as_bytes())?;
+        } else if !self.args.yes
+            && let Some(text) = terminal::piped()?
+        {
+            given.take_text(&text)?;
+        }
+        if !given.is_empty() {
+            let links = output::count(given.links.len(), "link");
+            self.tell(&fill(self.texts.found, &[&links, &output::count(given.places.len(), "address")]));
+        }
+        Ok(given)
+    }
+
+    /// Reads and probes; sources that stood in a longer text and list nothing are left out afterwards.
+    fn try_out(&self, reader: &ConfigReader, draft: &mut Draft) -> anyhow::Result<Trial> {
+        let added = draft.added.iter().map(|added| added.name.clone());
+        let names: Vec<String> = added.chain(draft.known.iter().cloned()).collect();
+        let config = parsed(reader, &draft.text())?;
+        if draft.is_new() && config.proxy.listen.port() != draft::PROXY_PORT {
+            self.tell(&fill(self.texts.ports, &[&config.proxy.listen]));
+        }
+        let trial = match &self.remote {
+            None => runtime()?.block_on(trial::here(config, reader, &names, self.args.output.json))?,
+            Some(remote) => {
+                draft.write()?;
+                let tried = runtime()?.block_on(async {
+                    reload(remote).await?;
+                    trial::running(remote, &names).await
+                });
+                if tried.is_err() {
+                    draft.undo()?;
+                }
+                tried?
+            }
+        };
+        draft.added.retain(|added| added.is_named || trial.has_nodes(&added.name));
+        if let Some(remote) = &self.remote {
+            draft.write()?;
+            runtime()?.block_on(reload(remote))?;
+        }
+        Ok(trial)
+    }
+
+    /// Leaves the configuration as it was.
+    fn undo(&self, draft: &mut Draft) -> anyhow::Result<()> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        draft.undo()?;
+        runtime()?.block_on(reload(remote))
+    }
+
+    /// Lets the program run, and says how to use it once it does.
+    fn start(&self, global: &mut GlobalArgs, config: &Config, report: Report) -> anyhow::Result<ExitCode> {
+        let json = self.args.output.json;
+        if self.remote.is_some() {
+            return report.when_serving(self.texts, &config.data, json);
+        }
+        if self.args.no_start {
+            if json {
+                return report.print();
+            }
+            self.tell(&fill(self.texts.start_later, &[&run_command(global)]));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (texts, data) = (self.texts, config.data.clone());
+        // The instance takes this thread over; it is watched as any other program would.
+        std::thread::spawn(move || {
+            if let Err(error) = report.when_serving(texts, &data, json) {
+                output::error(&error);
+            }
+        });
+        run::run(global, &RunArgs::default())
+    }
+
+    fn tell_sources(&self, trial: &Trial) {
+        for source in &trial.sources {
+            self.tell(&match &source.message {
+                Some(message) => fill(self.texts.source_fails, &[&source.source, message]),
+                None => fill(self.texts.source, &[&source.source, &output::count(source.nodes as usize, "node")]),
+            });
+        }
+    }
+
+    fn tell_change(&self, draft: &Draft) {
+        let file = draft.file.display();
+        let names: Vec<&str> = draft.added.iter().map(|added| added.name.as_str()).collect();
+        if draft.is_new() {
+            self.tell(&fill(self.texts.written, &[&file]));
+        } else if !names.is_empty() {
+            self.tell(&fill(self.texts.added, &[&file, &names.join(", ")]));
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if !self.args.output.json {
+            output::note(text);
+        }
+    }
+}
+
+/// The configuration in use, or the place of a new one: the user's own folder, which commands find from everywhere.
+fn configuration_file(global: &GlobalArgs) -> PathBuf {
+    let own = || global.user.config_file().unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    global.places.file.clone().unwrap_or_else(own)
+}
+
+/// The instance that runs with this configuration.
+///
+/// # Errors
+/// It runs without a configuration file, so that nothing can be added to it.
+fn running_instance(global: &GlobalArgs) -> anyhow::Result<Option<Remote>> {
+    let Some(running) = Running::in_folder(&global.reader().data_folder()) else { return Ok(None) };
+    if running.config.as_deref().is_none_or(|file| !is_same(file, &configuration_file(global))) {
+        bail!(
+            "an instance runs with the data folder {} and not with {} (a demonstration?): end it first",
+            running.data.display(),
+            configuration_file(global).display()
+        );
+    }
+    Ok(Some(running.into()))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    whole(one) == whole(other)
+}
+
+fn parsed(reader: &ConfigReader, text: &str) -> anyhow::Result<Config> {
+    Ok(reader.parse(text, &[], &|_| false)?)
+}
+
+async fn reload(remote: &Remote) -> anyhow::Result<()> {
+    remote.post::<ReloadReport>("/api/v1/reload", "{}").await.map(drop)
+}
+
+/// The command that starts what was set up.
+fn run_command(global: &GlobalArgs) -> String {
+    match &global.places.file {
+        Some(file) if global.user.config_file().as_ref() != Some(file) && file != Path::new(FILE_NAME) => {
+            format!("hezar --config {} run", file.display())
+        }
+        _ => "hezar run".to_owned(),
+    }
+}
+
+fn nothing_to_try() -> Misuse {
+    Misuse(
+        "there is nothing to try:\n  \
+         hezar up 'https://example.org/sub?token=x'   the address of a subscription\n  \
+         hezar up 'vless://…' 'ss://…'                share links\n  \
+         hezar up - < chat.txt                        any text with links in it\n  \
+         hezar up --public                            public lists"
+            .to_owned(),
+    )
+}

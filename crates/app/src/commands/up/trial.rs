@@ -1,0 +1,129 @@
+//! Tries what `hezar up` is to use: reads the sources, probes their nodes, and says why none works.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_api::{FetchReport, FetchRequest, FetchedDto, ProbeReport, ProbeRequest, StatusDto};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::super::fetch;
+use crate::{
+    api::on_demand::fetched,
+    base::Base,
+    config::{Config, ConfigReader},
+    diagnosis::Diagnosis,
+    instance::StoreTask,
+    output,
+    remote::Remote,
+    runtime::prober::ProberSlot,
+    sources::Collector,
+};
+
+/// So many working nodes are proof enough; the others are probed while the program runs.
+const ENOUGH: usize = 20;
+/// How long probing may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What a trial found.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    pub(super) sources: Vec<FetchedDto>,
+    /// All nodes that are known now.
+    pub(super) nodes: usize,
+    /// Those that carry traffic.
+    pub(super) working: usize,
+    /// Why none does, in one line.
+    pub(super) reason: Option<String>,
+}
+
+impl Trial {
+    /// Whether this source lists nodes.
+    pub(super) fn has_nodes(&self, source: &str) -> bool {
+        self.sources.iter().any(|row| row.source == source && row.nodes > 0)
+    }
+}
+
+/// Tries a configuration that no instance uses. What is learnt stays in its store, so that the instance begins with it.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn here(
+    config: Config,
+    reader: &ConfigReader,
+    names: &[String],
+    is_quiet: bool,
+) -> anyhow::Result<Trial> {
+    let (mut base, store_task, collector) = fetch::open(config, reader).await?;
+    let prober = Arc::new(ProberSlot::new(&mut base)?);
+    let sources = fetch::read_with_progress(&base, &collector, names, is_quiet).await?;
+    probe(&base, &prober, is_quiet).await;
+    let counts = base.pool.snapshot().counts();
+    let trial = Trial {
+        sources: sources.iter().map(fetched).collect(),
+        nodes: counts.total(),
+        working: counts.routable(),
+        reason: reason(&base, prober, collector),
+    };
+    finish(&base, store_task).await?;
+    Ok(trial)
+}
+
+/// Probes until enough nodes work, or the time is over.
+async fn probe(base: &Base, prober: &ProberSlot, is_quiet: bool) {
+    let total = base.pool.snapshot().counts().total();
+    let bar = output::progress(total as u64, "probing", is_quiet);
+    let (enough, prober) = (CancellationToken::new(), prober.get());
+    let sweep = prober.sweep(&enough, |progress| {
+        bar.set_position(progress.done as u64);
+        bar.set_message(format!("{} work", progress.ok));
+        if progress.ok >= ENOUGH {
+            enough.cancel();
+        }
+    });
+    tokio::pin!(sweep);
+    if timeout(LONGEST, sweep.as_mut()).await.is_err() {
+        enough.cancel();
+        sweep.await;
+    }
+    bar.finish_and_clear();
+}
+
+fn reason(base: &Base, prober: Arc<ProberSlot>, collector: Collector) -> Option<String> {
+    let (pool, table) = (Arc::clone(&base.pool), collector.table());
+    let collector = Arc::new(collector);
+    let diagnosis = Diagnosis { pool, table, clock: base.clock, prober, collector, line: Arc::default() };
+    diagnosis.refresh().map(|line| line.to_string())
+}
+
+async fn finish(base: &Base, store_task: StoreTask) -> anyhow::Result<()> {
+    store_task.node_sync.all().await?;
+    store_task.finish(&*base.store).await
+}
+
+/// Lets the running instance, which has taken the configuration over, do the same.
+///
+/// # Errors
+/// The instance does not answer.
+pub(super) async fn running(remote: &Remote, names: &[String]) -> anyhow::Result<Trial> {
+    let wait = Some(LONGEST.as_secs());
+    let request = serde_json::to_string(&FetchRequest { sources: names.to_vec(), wait })?;
+    let fetched: FetchReport = remote.post_for("/api/v1/fetch", request, LONGEST).await?;
+    for name in names {
+        let request = ProbeRequest { source: Some(name.clone()), wait, ..ProbeRequest::default() };
+        let _: ProbeReport = remote.post_for("/api/v1/probe", serde_json::to_string(&request)?, LONGEST).await?;
+    }
+    let status: StatusDto = remote.get("/api/v1/status").await?;
+    let nodes = &status.nodes;
+    Ok(Trial {
+        sources: fetched.sources,
+        nodes: nodes.new
+            + nodes.healthy
+            + nodes.suspect
+            + nodes.dead
+            + nodes.unsupported
+            + nodes.quarantined
+            + nodes.disabled,
+        working: nodes.healthy + nodes.suspect,
+        reason: status.reason,
+    })
+}
