@@ -12,8 +12,8 @@ use crate::{
 
 proptest! {
     #[test]
-    fn a_chunked_vector_is_a_vector(steps in prop::collection::vec((0..3_u8, 0..64_usize, any::<u32>()), 0..300)) {
-        let (mut model, mut chunked) = (Vec::new(), Chunked::<u32, 4>::new());
+    fn a_chunked_vector_is_a_vector(steps in prop::collection::vec((0..3_u8, 0..64_usize, any::<u32>()), 0..500)) {
+        let (mut model, mut chunked) = (Vec::new(), Chunked::<u32, 2>::new());
         let mut copies = Vec::new();
         for (step, index, value) in steps {
             match step {
@@ -54,6 +54,47 @@ proptest! {
             prop_assert_eq!(sorted.at_or_after(probe), next);
         }
     }
+}
+
+/// Branches fill up, are split, shrink and are joined, which a few thousand numbers do not show.
+#[test]
+fn a_large_sorted_set_is_a_sorted_set() {
+    let (mut model, mut sorted) = (BTreeSet::new(), Sorted::default());
+    let number = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
+    for round in 0..4 {
+        for n in 0..60_000 {
+            let key = number(n * 7 + round);
+            model.insert(key);
+            sorted.insert(key);
+        }
+        let held = sorted.clone();
+        assert!(held.branch_count() > 2, "{} branches", held.branch_count());
+        for key in model.iter().copied().filter(|key| key % 16 != round).collect::<Vec<_>>() {
+            model.remove(&key);
+            sorted.remove(key);
+        }
+        assert!(sorted.from(0).eq(model.iter().copied()));
+        for probe in (0..1_100_000).step_by(997) {
+            let next = model.range(probe..).next().or_else(|| model.first()).copied();
+            assert_eq!(sorted.at_or_after(probe), next);
+        }
+        assert!(held.from(0).count() > 40_000, "a copy stays as it was");
+    }
+}
+
+/// Every report of a node publishes a copy.
+#[test]
+fn copies_of_large_tables_are_short() {
+    let (mut in_order, mut mixed, mut at_once, mut chunked) =
+        (Sorted::default(), Sorted::default(), Sorted::default(), Chunked::<u32, 32>::new());
+    for n in 0..200_000_u32 {
+        in_order.insert(n.into());
+        mixed.insert(u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        chunked.push(n);
+    }
+    at_once.insert_all((0..200_000).collect());
+    let lengths = [in_order.branch_count(), mixed.branch_count(), at_once.branch_count(), chunked.branch_count()];
+    assert!(lengths.iter().all(|length| *length < 100), "{lengths:?}");
 }
 
 #[test]
