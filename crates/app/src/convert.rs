@@ -157,6 +157,8 @@ fn kind(origin: &SourceOrigin) -> SourceKind {
             patterns: paths.iter().map(|path| path.as_str().into()).collect(),
             token: token.clone(),
         },
+        // What such a source lists is known to the program alone; here it only has to be told from other kinds.
+        SourceOrigin::Tor(_) => SourceKind::Inline(vec!["tor:".into()]),
         SourceOrigin::Telegram { channel, pages } => SourceKind::Telegram {
             channel: channel.as_str().into(),
             pages: u32::try_from(*pages).unwrap_or(SourceSpec::MAX_PAGES),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hezar_core::settings::is_public;
 
-use crate::config::{Config, SourceConfig, SourceOrigin};
+use crate::config::{Config, SourceConfig, SourceOrigin, TorClient};
 
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
@@ -61,6 +61,7 @@ fn has_secrets(config: &Config) -> bool {
             SourceOrigin::Url(_) | SourceOrigin::Links(_) => true,
             SourceOrigin::GitHub { token, .. } => token.is_some(),
             SourceOrigin::File(_) | SourceOrigin::Telegram { .. } => false,
+            SourceOrigin::Tor(circuits) => matches!(&circuits.client, TorClient::Existing { password: Some(_), .. }),
         };
         origin || !source.headers.0.is_empty()
     };

@@ -4,7 +4,7 @@ use std::{fmt, iter, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-use crate::{Canon, Canonical, Outbound, Target, TransportKind, security::SecurityKind};
+use crate::{Canon, Canonical, Outbound, SocksProxy, SocksVersion, Target, TransportKind, security::SecurityKind};
 
 /// The identity of a node: the first 128 bits of BLAKE3 over its canonical form. The same endpoint published under ten
 /// names has one id. Written as 32 lower-case hexadecimal digits.
@@ -167,6 +167,12 @@ impl NodeSpec {
     pub fn carries_datagrams(&self) -> bool {
         let way = || self.via().is_none_or(|via| !self.outbound.sends_datagrams() || via.carries_datagrams());
         self.outbound.carries_datagrams() && way()
+    }
+
+    /// Whether it can reach onion services: its last server is a Tor client.
+    #[must_use]
+    pub const fn reaches_onion_services(&self) -> bool {
+        matches!(self.outbound, Outbound::Socks(SocksProxy { version: SocksVersion::Tor, .. }))
     }
 
     /// Whether the certificate of one of its servers is accepted unseen, the nodes of its chain included: anybody on the

@@ -123,6 +123,8 @@ pub struct Query<'a> {
     pub exclude_nodes: &'a [NodeId],
     /// Only nodes whose protocol carries datagrams.
     pub datagrams: bool,
+    /// Only nodes that reach onion services; see [`NodeSpec::reaches_onion_services`](hezar_core::NodeSpec::reaches_onion_services).
+    pub onion_service: bool,
     /// Only nodes that may carry this; see [`HttpAbility`](crate::HttpAbility).
     pub need: Need,
     /// Only nodes that are known to give away no more than this; see [`Node::anonymity`](crate::Node::anonymity).
@@ -163,7 +165,15 @@ impl Query<'_> {
         let asn = self.asn.map_or(0, |asn| u64::from(asn.get()));
         let city = self.city.map_or(0, |city| u64::from(city.number()) + 1);
         let site = self.site.filter(|_| with_site).map_or(0, |site| site.0);
-        let parts = [need, place, filter, anonymity << 1 | u64::from(self.datagrams), asn, city, site];
+        let parts = [
+            need,
+            place,
+            filter,
+            anonymity << 2 | u64::from(self.onion_service) << 1 | u64::from(self.datagrams),
+            asn,
+            city,
+            site,
+        ];
         parts.into_iter().fold(1, |hash, part| mix(hash ^ part).wrapping_add(1))
     }
 }

@@ -13,6 +13,7 @@ const ROWS: &[(&str, u8)] = &[
     ("hezar-formats", 1),
     ("hezar-store", 1),
     ("hezar-page", 1),
+    ("hezar-tor", 1),
     ("hezar-gateway", 2),
     ("hezar-probe", 2),
     ("hezar-fetch", 2),

@@ -9,10 +9,12 @@ use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
-use super::{GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, show::to_toml};
+use super::{
+    GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, TorSettings, show::to_toml,
+};
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
@@ -23,6 +25,7 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
     ("geo", ""),
     ("store", ""),
     ("log", ""),
+    ("tor", "Tor clients that are started for sources with tor = 40: docs/tor.md"),
 ];
 
 /// One key, as the template and the documentation show it.
@@ -82,6 +85,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<GeoConfig>(&mut all);
     add::<StoreSettings>(&mut all);
     add::<LogConfig>(&mut all);
+    add::<TorSettings>(&mut all);
     all
 }
 

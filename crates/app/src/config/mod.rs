@@ -47,7 +47,9 @@ pub(crate) use reader::ConfigReader;
 pub use reference::reference;
 pub(crate) use resolve::overlap;
 pub(crate) use show::shown;
-pub use source::{MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin};
+pub use source::{
+    MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin, TorBridges, TorCircuits, TorClient,
+};
 pub use subscription::SubscriptionConfig;
 pub(crate) use template::PUBLIC_SOURCES;
 pub use template::template;
@@ -89,6 +91,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[tor]`.
+    pub tor: TorSettings,
     /// Every `[[source]]`.
     pub sources: Vec<SourceConfig>,
     /// Addresses besides that of `[proxy]`.
@@ -107,6 +111,18 @@ settings! {
         pub asn_mmdb: Option<PathBuf> = None, example "\"asn.mmdb\"";
         /// Cities of exits (MaxMind format), for `city-…` in user names; read again when it changes.
         pub city_mmdb: Option<PathBuf> = None, example "\"city.mmdb\"";
+    }
+}
+
+settings! {
+    /// The Tor clients that are started for sources with `tor`. Whoever may write these may run programs, so they stand in the file,
+    /// the environment or the flags alone.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TorSettings in "tor" {
+        /// The program; when absent, `tor` in the folders of PATH.
+        pub binary: Option<PathBuf> = None, example "\"/usr/bin/tor\"";
+        /// Further lines of Tor's own configuration (torrc).
+        pub options: Vec<String> = Vec::new(), example "[\"ClientUseIPv6 1\"]";
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 use crate::places::DATA_FOLDER;
 
 use super::{
-    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
+    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, TorSettings,
     feedback::feedback_rules,
     lines, listener,
     section::{Reading, Section},
@@ -105,6 +105,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         },
         store: plain(root.section("store")),
         log: LogConfig { folder: beside_file(log.folder), ..log },
+        tor: tor(root.section("tor")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),
         subscriptions: Vec::new(),
@@ -210,6 +211,16 @@ fn proxy(mut section: Section<'_>) -> GatewayConfig {
     }
     section.finish();
     proxy
+}
+
+fn tor(mut section: Section<'_>) -> TorSettings {
+    let mut tor = TorSettings::default();
+    section.fill(&mut tor);
+    if tor.options.iter().any(|line| line.contains(char::is_control)) {
+        section.problem("options", "each text is one line of Tor's configuration");
+    }
+    section.finish();
+    tor
 }
 
 fn probe(mut section: Section<'_>) -> (ProbeConfig, HealthSettings) {

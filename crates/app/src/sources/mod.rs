@@ -3,6 +3,7 @@
 
 pub(crate) mod pool_dialer;
 mod preview;
+mod provided;
 mod quality;
 mod reader;
 mod refresh;
@@ -32,6 +33,7 @@ use crate::{
     store_sync::nodes::NodeSync,
 };
 use pool_dialer::{FetchRoutes, PoolDialer};
+pub(crate) use provided::{Provided, ProvidedLists};
 use reader::Reader;
 pub(crate) use refresh::FetchNowError;
 use refresh::Order;
@@ -49,12 +51,24 @@ pub(crate) const SOURCE_CODES: &[CodeDoc] = &[
         "The source answered, and nothing in the answer is a node: a web page, an empty list or garbage. The nodes it listed before stay.",
     ),
     CodeDoc::new(
+        TOR_NOT_READY,
+        "The Tor client of the source cannot build circuits yet: it is starting, or does not reach the Tor network. The text says how far it is.",
+    ),
+    CodeDoc::new(
+        TOR_FAILED,
+        "The Tor client of the source cannot be started, cannot be asked, or has ended. It is tried again after a pause.",
+    ),
+    CodeDoc::new(
         PANICKED,
         "Reading the source failed by a fault of this program, which its log names; it is tried again. This is a bug.",
     ),
 ];
 const NO_NODES: &str = "source-no-nodes";
 const PANICKED: &str = "source-internal";
+/// The code while a Tor client starts.
+pub(crate) const TOR_NOT_READY: &str = "tor-not-ready";
+/// The code when a Tor client does not run.
+pub(crate) const TOR_FAILED: &str = "tor-failed";
 
 /// What one reading of a source gave.
 #[derive(Clone, Debug)]
@@ -95,6 +109,7 @@ impl Collector {
             clock: base.clock,
             metrics,
             table,
+            provided: ProvidedLists::default(),
         };
         let readers = factory.readers(&base.config, &[], true);
         let now = base.clock.now();
@@ -130,6 +145,7 @@ impl Collector {
         let began: Vec<Reader> = new.iter().filter(|reader| !is_in(&old, reader)).cloned().collect();
         let places: HashMap<String, Arc<SourceConfig>> =
             new.iter().map(|reader| (reader.source.name.clone(), Arc::clone(&reader.source))).collect();
+        self.factory.provided.keep(|name| places.contains_key(name));
         *self.readers.write() = new.into();
         for reader in retired {
             let name: Arc<str> = reader.source.name.as_str().into();
@@ -142,6 +158,18 @@ impl Collector {
         }
         began.iter().for_each(|reader| reader.adopt(now));
         self.orders.send(Order::SourcesChanged).await.map_err(|_| anyhow!("the sources are not read any more"))
+    }
+
+    /// Provides what a source lists from now on, and lets it be read.
+    ///
+    /// # Errors
+    /// It is not read now: there is no such source any more, or the readers are busy. What is provided is kept for the next reading.
+    pub(crate) fn provide(&self, name: &str, provided: Provided) -> Result<(), FetchNowError> {
+        if !self.readers().iter().any(|reader| reader.source.name == name) {
+            return Err(FetchNowError::Unknown(name.to_owned()));
+        }
+        self.factory.provided.set(name, provided);
+        self.fetch_now(&[name.to_owned()]).map(drop)
     }
 
     pub(crate) fn table(&self) -> SourceTable {
@@ -202,6 +230,8 @@ struct ReaderFactory {
     clock: Clock,
     metrics: FetchMetrics,
     table: SourceTable,
+    /// The lists of sources that are not fetched.
+    provided: ProvidedLists,
 }
 
 impl ReaderFactory {
@@ -241,6 +271,7 @@ impl ReaderFactory {
             clock: self.clock,
             table: self.table.clone(),
             retired: Arc::default(),
+            provided: self.provided.clone(),
         }
     }
 

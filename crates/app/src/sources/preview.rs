@@ -9,7 +9,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Collector, reader::Reader};
 use crate::{
-    config::{Config, SourceConfig},
+    config::{Config, SourceConfig, SourceOrigin},
     convert,
     nodes::Nodes,
 };
@@ -44,6 +44,10 @@ impl Collector {
 
 /// What comes over the first route that brings anything.
 async fn fetch(reader: &Reader) -> Result<Vec<Document>, ApiError> {
+    if matches!(reader.source.origin, SourceOrigin::Tor(_)) {
+        let text = "a Tor source lists its circuits, once it is added: there is nothing to see before";
+        return Err(ApiError::BadRequest(text.to_owned()));
+    }
     let (spec, wall) = (convert::source(&reader.source), reader.clock.wall());
     let mut first_failure = None;
     for dialer in reader.routes.in_order() {

@@ -3,17 +3,24 @@
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use hezar_core::{Label, NodeId, NodeSpec, Timestamp};
+use hezar_core::{Label, NodeId, NodeSpec, Secret, Timestamp};
 use hezar_engine::{Clock, Dialer};
-use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, Validators};
+use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, SourceKind, Validators};
 use hezar_formats::RejectCode;
-use hezar_pool::{Applied, LeftOut};
+use hezar_pool::{Applied, LeftOut, PoolChange};
 use hezar_store::{SourceError, SourceRow};
 use parking_lot::RwLock;
 use tokio::task::spawn_blocking;
 
-use super::{NO_NODES, PANICKED, Reading, pool_dialer::FetchRoutes, quality, status::SourceTable};
-use crate::{config::SourceConfig, convert, nodes::Nodes};
+use super::{
+    NO_NODES, PANICKED, Provided, ProvidedLists, Reading, TOR_NOT_READY, pool_dialer::FetchRoutes, quality,
+    status::SourceTable,
+};
+use crate::{
+    config::{SourceConfig, SourceOrigin},
+    convert,
+    nodes::Nodes,
+};
 
 /// What is in the documents of one fetch.
 #[derive(Default)]
@@ -66,6 +73,8 @@ pub(super) struct Reader {
     pub(super) table: SourceTable,
     /// Whether the source has been taken away or changed since. Whoever merges a list holds it.
     pub(super) retired: Arc<RwLock<bool>>,
+    /// What is listed where nothing is fetched.
+    pub(super) provided: ProvidedLists,
 }
 
 impl Reader {
@@ -178,7 +187,10 @@ impl Reader {
     }
 
     async fn bring(&self, via: &dyn Dialer, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
-        let spec = convert::source(&self.source);
+        let mut spec = convert::source(&self.source);
+        if self.is_provided() {
+            spec.kind = SourceKind::Inline(self.provided_links()?);
+        }
         // Dates in URLs and the times that servers name are those of the wall clock.
         let wall = self.clock.wall();
         let found = match self.fetcher.fetch(&spec, via, validators, wall).await {
@@ -211,9 +223,28 @@ impl Reader {
         Ok(Brought::Content { content, complete, validators, subscription })
     }
 
+    /// Whether a part of this program makes the list.
+    fn is_provided(&self) -> bool {
+        matches!(self.source.origin, SourceOrigin::Tor(_))
+    }
+
+    fn provided_links(&self) -> Result<Vec<Secret>, Failure> {
+        match self.provided.get(&self.source.name) {
+            Some(Provided::Links(links)) => Ok(links),
+            Some(Provided::Nothing { code, text }) => Err(Failure::new(code, text)),
+            None => {
+                Err(Failure::new(TOR_NOT_READY, "its Tor client runs with `hezar run`, and has not begun yet".into()))
+            }
+        }
+    }
+
     fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
         let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
-        tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
+        if code == TOR_NOT_READY {
+            tracing::info!(source = %row.name, code, "source is not ready{nodes}: {text}");
+        } else {
+            tracing::warn!(source = %row.name, code, "source cannot be read{nodes}: {text}");
+        }
         row.error = Some(SourceError { code: code.into(), text: text.into() });
         Reading { row, added: 0, left_out: 0, unchanged: false, ended }
     }
@@ -224,11 +255,16 @@ impl Reader {
         // Merging a long list takes a core for a while: not on a thread that carries traffic.
         let (pool, name, nodes) = (Arc::clone(&self.pool), Arc::clone(&row.name), content.nodes);
         let (retired, allow_private) = (Arc::clone(&self.retired), self.source.allow_private);
+        let is_provided = self.is_provided();
         let merged = spawn_blocking(move || {
             let ids: Vec<NodeId> = nodes.iter().map(|(id, ..)| *id).collect();
             let retired = retired.read();
             let applied =
                 if *retired { Applied::default() } else { pool.list(&name, allow_private, nodes, complete, now) };
+            if is_provided && applied.unlisted > 0 {
+                // Whoever makes the list knows that what it does not name is gone.
+                pool.apply(PoolChange::Remove(left_by(&pool, &name)), now);
+            }
             let is_listed = |id: &&NodeId| pool.node(**id).is_some_and(|node| node.listed_by(&name));
             (applied, ids.iter().filter(is_listed).count())
         });
@@ -279,6 +315,15 @@ impl Reader {
         });
         unbroken(parsed.await)
     }
+}
+
+/// The nodes that no source lists any more and that this one was the last to list.
+fn left_by(pool: &Nodes, name: &str) -> Vec<NodeId> {
+    let snapshot = pool.snapshot();
+    let left = snapshot
+        .nodes()
+        .filter(|node| node.sources().is_empty() && node.kept_from().is_some_and(|kept| &*kept.source == name));
+    left.map(|node| node.id()).collect()
 }
 
 /// Whether a document looks like a web page.

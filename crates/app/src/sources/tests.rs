@@ -47,6 +47,7 @@ async fn a_source_whose_reading_panics_is_tried_again() {
         clock,
         table: table.clone(),
         retired: Arc::default(),
+        provided: ProvidedLists::default(),
     };
     let readers = config.sources.iter().map(reader).collect();
     let factory = ReaderFactory {
@@ -56,6 +57,7 @@ async fn a_source_whose_reading_panics_is_tried_again() {
         clock,
         metrics: FetchMetrics::default(),
         table: table.clone(),
+        provided: ProvidedLists::default(),
     };
     let collector = Arc::new(Collector::with(readers, factory));
     assert_eq!(collector.fetch_now(&["absent".into()]).unwrap_err(), FetchNowError::Unknown("absent".into()));
@@ -148,6 +150,7 @@ async fn a_blocked_source_is_read_over_the_other_route() {
         clock: Clock::start(),
         table: SourceTable::new(Vec::new(), writer),
         retired: Arc::default(),
+        provided: ProvidedLists::default(),
     };
     for expected in [(1, 1), (1, 2)] {
         let reading = reader.clone().read().await;
@@ -230,6 +233,7 @@ async fn a_source_that_moves_to_another_url_leaves_its_old_nodes_behind_at_once(
         clock: Clock::start(),
         metrics: FetchMetrics::default(),
         table: table.clone(),
+        provided: ProvidedLists::default(),
     };
     let collector = Collector::with(factory.readers(&config("old.test", "1h"), &[], true), factory);
     collector.once(&[], |_| ()).await.unwrap();
@@ -270,6 +274,7 @@ async fn a_file_that_has_become_a_page_takes_no_node_away() {
         clock: Clock::start(),
         table: SourceTable::new(Vec::new(), writer),
         retired: Arc::default(),
+        provided: ProvidedLists::default(),
     };
     let listed = || pool.snapshot().nodes().filter(|node| node.listed_by("mine")).count();
     write("a.txt", "socks5://11.0.0.1:1080");

@@ -34,6 +34,17 @@ pub enum SocksVersion {
     V4a,
     /// SOCKS5 (RFC 1928).
     V5,
+    /// SOCKS5 as a Tor client speaks it: each user name and password has a circuit of its own, `.onion` names are targets, and there
+    /// are no datagrams (Tor's `socks-extensions.txt`).
+    Tor,
+}
+
+impl SocksVersion {
+    /// Whether the bytes on the wire are those of SOCKS5.
+    #[must_use]
+    pub const fn is_five(self) -> bool {
+        matches!(self, Self::V5 | Self::Tor)
+    }
 }
 
 /// A SOCKS server.
@@ -179,6 +190,7 @@ impl Outbound {
     pub const fn scheme(&self) -> &'static str {
         match self {
             Self::Socks(SocksProxy { version: SocksVersion::V5, .. }) => "socks5",
+            Self::Socks(SocksProxy { version: SocksVersion::Tor, .. }) => "tor",
             Self::Socks(_) => "socks4",
             Self::Http(HttpProxy { tls: Some(_), .. }) => "https",
             Self::Http(_) => "http",

@@ -107,6 +107,7 @@ pub(super) fn kinds() -> Vec<(&'static str, Outbound)> {
     let stream = |protocol, carrier| Outbound::stream(protocol, carrier).unwrap();
     vec![
         ("socks4a", Outbound::Socks(SocksProxy { version: SocksVersion::V4a, credentials: credentials(), tls: None })),
+        ("tor", Outbound::Socks(SocksProxy { version: SocksVersion::Tor, credentials: credentials(), tls: None })),
         ("https", Outbound::Http(HttpProxy { credentials: credentials(), tls: Some(Box::new(tls())) })),
         ("shadowsocks", Outbound::Shadowsocks(shadowsocks)),
         ("shadowsocksr", Outbound::ShadowsocksR(Box::new(ssr))),
@@ -141,8 +142,9 @@ pub(super) fn all_differ(outbounds: impl IntoIterator<Item = Outbound>) {
     }
 }
 
-const GOLDEN: [(&str, &str); 19] = [
+const GOLDEN: [(&str, &str); 20] = [
     ("socks4a", "54de8d35e002cca8abab86dfe85cea83"),
+    ("tor", "4cd7328b7120f0559f2d49b1aff26bc7"),
     ("https", "75927be91673570faa0e2b68d0ee2d5f"),
     ("shadowsocks", "0ccfa7f99c2fdb021723fc326555c141"),
     ("shadowsocksr", "0e20b17724040ea0eb3880e31363363b"),
@@ -174,7 +176,7 @@ fn identities_never_change() {
 #[test]
 fn kinds_differ_and_have_the_schemes_of_their_links() {
     let schemes: HashSet<_> = kinds().iter().map(|(_, outbound)| outbound.scheme()).collect();
-    assert_eq!(schemes.len(), 12, "{schemes:?}");
+    assert_eq!(schemes.len(), 13, "{schemes:?}");
     all_differ(kinds().into_iter().map(|(_, outbound)| outbound));
 }
 

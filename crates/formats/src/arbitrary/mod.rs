@@ -226,7 +226,7 @@ fn wireguard<W: Words>() -> BoxedStrategy<Outbound> {
 }
 
 fn outbound<W: Words>() -> BoxedStrategy<Outbound> {
-    let versions = select(vec![SocksVersion::V4, SocksVersion::V4a, SocksVersion::V5]);
+    let versions = select(vec![SocksVersion::V4, SocksVersion::V4a, SocksVersion::V5, SocksVersion::Tor]);
     let socks = (versions, W::credentials(), rarely::<W, _>(tls::<W>())).prop_map(|(version, credentials, tls)| {
         Outbound::Socks(SocksProxy { version, credentials, tls: tls.map(Box::new) })
     });

@@ -79,6 +79,7 @@ impl Scheme {
             "socks5+tls" | "socks+tls" | "socks5h+tls" | "socks5s" | "sockss" | "socks5-tls" => {
                 Self::SocksTls(SocksVersion::V5)
             }
+            "tor" => Self::Socks(SocksVersion::Tor),
             "socks4+tls" => Self::SocksTls(SocksVersion::V4),
             "socks4a+tls" => Self::SocksTls(SocksVersion::V4a),
             "http" => Self::Http,
@@ -126,7 +127,6 @@ const FOREIGN: &[&str] = &[
     "snell",
     "ssconf",
     "ssh",
-    "tor",
     "vpn",
     "warp",
 ];

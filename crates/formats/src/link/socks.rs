@@ -1,4 +1,4 @@
-//! `socks://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, and Telegram's `tg://socks` and `t.me/socks`.
+//! `socks://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `tor://` (the SOCKS5 port of a Tor client), and Telegram's `tg://socks` and `t.me/socks`.
 
 use hezar_core::{Credentials, Label, NodeSpec, Outbound, SecurityKind, SocksProxy, SocksVersion, Target};
 
@@ -84,6 +84,7 @@ pub(super) fn write(socks: &SocksProxy, server: &Target, label: &Label) -> Strin
         SocksVersion::V4 => "socks4",
         SocksVersion::V4a => "socks4a",
         SocksVersion::V5 => "socks5",
+        SocksVersion::Tor => "tor",
     };
     let mut pairs = Pairs::default();
     if let Some(tls) = &socks.tls {

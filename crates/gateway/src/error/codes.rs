@@ -17,6 +17,10 @@ impl Refusal {
         ),
         CodeDoc::new("no-datagrams", "Nodes are healthy, but none of them carries datagrams."),
         CodeDoc::new(
+            "no-onion",
+            "The target's name ends in `.onion`, and none of the healthy nodes is a Tor circuit: see docs/tor.md.",
+        ),
+        CodeDoc::new(
             "only-transparent",
             "The only nodes left for a plain request would tell its target our own address (`X-Forwarded-For`): use https, add other nodes, or set `proxy.allow_transparent`.",
         ),
@@ -92,6 +96,7 @@ impl Refusal {
             Self::PoolEmpty { .. } => "pool-empty",
             Self::NoMatch => "no-match",
             Self::NoDatagrams => "no-datagrams",
+            Self::NoOnion => "no-onion",
             Self::NotCarried => "not-carried",
             Self::OnlyTransparent => "only-transparent",
             Self::AllFailed { .. } => "all-attempts-failed",

@@ -43,6 +43,9 @@ pub enum Refusal {
     /// Nodes are healthy, but none of them carries datagrams.
     #[error("no healthy upstream proxy carries datagrams")]
     NoDatagrams,
+    /// Nodes are healthy, but none of them is a Tor circuit, and the target is an onion service.
+    #[error("no healthy upstream proxy reaches onion services: add a source with tor = 10")]
+    NoOnion,
     /// Nodes are healthy, but all of them are HTTP proxies that carry no such request.
     #[error("no healthy upstream proxy carries requests to this port: they tunnel to port 443 only, or not at all")]
     NotCarried,

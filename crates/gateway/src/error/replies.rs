@@ -13,6 +13,7 @@ impl Refusal {
             Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
+            | Self::NoOnion
             | Self::NotCarried
             | Self::OnlyTransparent
             | Self::ConnectionLimit
@@ -53,6 +54,7 @@ impl Refusal {
             Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
+            | Self::NoOnion
             | Self::NotCarried
             | Self::OnlyTransparent
             | Self::ShuttingDown => "destination_unavailable",
@@ -101,6 +103,7 @@ impl Refusal {
             Self::PoolEmpty { .. }
             | Self::NoMatch
             | Self::NoDatagrams
+            | Self::NoOnion
             | Self::NotCarried
             | Self::OnlyTransparent
             | Self::AllFailed { .. }

@@ -31,6 +31,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::PoolEmpty { why: Some("the uplink is down".into()) },
         Refusal::NoMatch,
         Refusal::NoDatagrams,
+        Refusal::NoOnion,
         Refusal::NotCarried,
         Refusal::OnlyTransparent,
         Refusal::AllFailed { attempts: 3, last },

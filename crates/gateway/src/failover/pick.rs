@@ -1,6 +1,6 @@
 //! Chooses the node for the next attempt, and says why there is none.
 
-use hezar_core::{Country, Fault, NodeId, SessionKey};
+use hezar_core::{Country, Fault, Host, NodeId, SessionKey};
 use hezar_pool::{FilterId, Need, Query};
 
 use super::{Failover, NodeLease};
@@ -68,6 +68,7 @@ impl Failover {
             country,
             exclude_nodes: &tried,
             datagrams: self.target.is_none(),
+            onion_service: self.is_onion_service(),
             need: self.need,
             anonymity: self.anonymity,
             asn: self.asn,
@@ -120,6 +121,7 @@ impl Failover {
             exclude_servers: &servers,
             exclude_nodes: &nodes,
             datagrams: self.target.is_none(),
+            onion_service: self.is_onion_service(),
             need,
             anonymity: self.anonymity,
             asn: self.asn,
@@ -151,10 +153,20 @@ impl Failover {
             None if self.is_held_to_selection() => Refusal::NoMatch,
             None if self.only_transparent_left() => Refusal::OnlyTransparent,
             None if self.has_filters() => Refusal::NoMatch,
+            None if self.is_onion_service() => Refusal::NoOnion,
             None if self.lacks_datagrams() => Refusal::NoDatagrams,
             None if self.lacks_carrier() => Refusal::NotCarried,
             None => Refusal::PoolEmpty { why: self.selection.explanation.current() },
         }
+    }
+
+    /// Whether the target is an onion service, which no other node than a Tor circuit can reach (RFC 7686).
+    fn is_onion_service(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| match target.host() {
+            // Names are in lower case, without a final dot.
+            Host::Name(name) => name.as_str().ends_with(".onion"),
+            Host::Ip(_) => false,
+        })
     }
 
     /// Whether the listener or the user name leave nodes out.

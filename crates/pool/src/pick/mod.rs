@@ -189,6 +189,7 @@ impl<'s, D> Choice<'s, '_, D> {
     fn fits_but_now(&self, node: &Node<D>) -> bool {
         node.routable()
             && (node.datagrams() || !self.query.datagrams)
+            && (!self.query.onion_service || node.spec().reaches_onion_services())
             && self.query.need.fits(node.http_ability())
             && self.is_where_asked(node)
             && self.query.anonymity.is_none_or(|least| least.is_met_by(node.anonymity()))

@@ -1,8 +1,10 @@
 //! One `[[source]]`: where it is, how often it is read, and what may be in it.
 
+mod tor;
 mod values;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +14,7 @@ use hezar_fetch::{FetchConfig, Via};
 use url::Url;
 
 use super::{resolve::beside, section::Section};
+pub use tor::{TorBridges, TorCircuits, TorClient};
 use values::{BareScheme, Channel, Headers, Links, Repository, SourceUrl};
 
 /// The source that lists the nodes that were added by hand. No configured source may have this name.
@@ -22,7 +25,7 @@ pub const MANUAL_PRIVATE: &str = "manual-private";
 pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
 
 /// The keys of which a source has exactly one: where its nodes are published.
-const ORIGINS: [&str; 5] = ["url", "file", "github", "telegram", "links"];
+const ORIGINS: [&str; 6] = ["url", "file", "github", "telegram", "links", "tor"];
 /// How many pages of a channel are read unless the source says it.
 const USUAL_PAGES: usize = 3;
 
@@ -42,6 +45,8 @@ settings! {
         pub telegram: Option<Channel> = None;
         /// Share links that stand in the configuration itself.
         pub links: Option<Links> = None;
+        /// So many circuits through the Tor network, each of them a node: docs/tor.md.
+        pub tor: Option<usize> [1..=500] = None;
         /// The branch of the repository, its own default when absent.
         pub branch: Option<String> = None;
         /// Patterns of the files of the repository that are read; empty = the usual endings of lists.
@@ -50,6 +55,16 @@ settings! {
         pub token: Option<Secret> = None;
         /// How many pages of the channel are read, 3 when absent.
         pub pages: Option<usize> [1..=100] = None;
+        /// The SOCKS address of a Tor client that runs already; when absent, one is started.
+        pub tor_socks: Option<SocketAddr> = None;
+        /// The control address of that Tor client: with it the exits of the circuits are known early.
+        pub tor_control: Option<SocketAddr> = None;
+        /// The password of that control address, where it takes one instead of a cookie.
+        pub tor_password: Option<Secret> = None;
+        /// The countries of the exits; empty = all.
+        pub tor_exits: Vec<[u8; 2]> = Vec::new();
+        /// Bridge lines, where the Tor network is blocked.
+        pub tor_bridges: Option<TorBridges> = None;
         /// False: it is not read, and its nodes are not used.
         pub enabled: bool = true;
         /// How often it is read.
@@ -103,6 +118,8 @@ pub enum SourceOrigin {
         /// How many pages are read.
         pages: usize,
     },
+    /// Circuits of a Tor client.
+    Tor(TorCircuits),
 }
 
 impl SourceOrigin {
@@ -114,7 +131,7 @@ impl SourceOrigin {
             Self::Url(url) => ["https://", "ssconf://"].iter().any(|scheme| url.expose().trim().starts_with(scheme)),
             Self::GitHub { .. } => is_https(&places.github_api) && is_https(&places.github_raw),
             Self::Telegram { .. } => is_https(&places.telegram),
-            Self::File(_) | Self::Links(_) => false,
+            Self::File(_) | Self::Links(_) | Self::Tor(_) => false,
         }
     }
 
@@ -127,6 +144,7 @@ impl SourceOrigin {
             Self::Links(_) => "links",
             Self::GitHub { .. } => "github",
             Self::Telegram { .. } => "telegram",
+            Self::Tor(_) => "tor",
         }
     }
 }
@@ -140,8 +158,11 @@ pub(crate) fn source(mut section: Section<'_>, folder: Option<&Path>) -> Option<
     if !named {
         section.problem("name", "every source needs a name, such as name = \"mine\"");
     }
-    if let Some(SourceOrigin::File(file)) = &origin {
-        source.file = Some(file.display().to_string());
+    match &origin {
+        Some(SourceOrigin::File(file)) => source.file = Some(file.display().to_string()),
+        // Its nodes are the address of a Tor client, which is on this machine as a rule, and nothing else.
+        Some(SourceOrigin::Tor(_)) => source.allow_private = true,
+        _ => {}
     }
     section.finish();
     Some(SourceConfig { origin: origin?, ..source }).filter(|_| named)
@@ -169,6 +190,8 @@ fn origin(section: &Section<'_>, source: &SourceConfig, folder: Option<&Path>) -
     if section.was_given("pages") && !section.was_given("telegram") {
         section.problem("pages", "belongs to a source with telegram = \"channel\"");
     }
+    tor::check(section, source);
+    let tor = tor::circuits(source).map(SourceOrigin::Tor);
     let SourceConfig { url, file, github, telegram, links, branch, paths, token, pages, .. } = source.clone();
     let github = github.map(|Repository { owner, repo }| SourceOrigin::GitHub { owner, repo, branch, paths, token });
     let pages = pages.unwrap_or(USUAL_PAGES);
@@ -178,6 +201,7 @@ fn origin(section: &Section<'_>, source: &SourceConfig, folder: Option<&Path>) -
         links.map(|links| SourceOrigin::Links(links.0)),
         github,
         telegram.map(|channel| SourceOrigin::Telegram { channel: channel.0, pages }),
+        tor,
     ];
     all.into_iter().flatten().next().filter(|_| found.len() == 1)
 }

@@ -44,6 +44,7 @@ impl Difference {
         difference.geo = difference.settings(&old.geo, &new.geo);
         difference.settings(&old.store, &new.store);
         difference.log = difference.settings(&old.log, &new.log);
+        difference.settings(&old.tor, &new.tor);
         difference.sources = difference.fetch;
         for (name, what) in changes(&old.sources, &new.sources, |source| &source.name, change_of_source) {
             difference.sources = true;

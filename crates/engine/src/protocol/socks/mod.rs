@@ -44,7 +44,7 @@ pub(crate) fn build(
         if username.len() > 255 || password.expose().len() > 255 {
             return Err(BuildError::Invalid("a SOCKS user name or password is longer than 255 bytes"));
         }
-        if settings.version != SocksVersion::V5 && username.contains('\0') {
+        if !settings.version.is_five() && username.contains('\0') {
             return Err(BuildError::Invalid("a SOCKS4 user name holds a zero byte"));
         }
     }
@@ -68,8 +68,10 @@ impl Dialer for Socks {
 
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let unsupported = |what| DialError::new(Stage::Handshake, Cause::Unsupported(what));
-        if self.version != SocksVersion::V5 {
-            return Err(unsupported("datagrams over SOCKS4"));
+        match self.version {
+            SocksVersion::V5 => {}
+            SocksVersion::Tor => return Err(unsupported("datagrams over Tor")),
+            SocksVersion::V4 | SocksVersion::V4a => return Err(unsupported("datagrams over SOCKS4")),
         }
         if self.secured {
             return Err(unsupported("datagrams beside SOCKS over TLS"));
@@ -84,7 +86,7 @@ impl Dialer for Socks {
 impl Socks {
     /// Opens a stream to a target, which is sent to the server as it is: as a name or as an address.
     async fn connect_as_is(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        if self.version != SocksVersion::V5 {
+        if !self.version.is_five() {
             // This is refused before anything is dialled, since the server is not to blame.
             self.request4(target).map_err(|cause| DialError::new(Stage::Handshake, cause))?;
         }
@@ -94,7 +96,7 @@ impl Socks {
 
     async fn handshake(&self, mut stream: BoxStream, target: &Target) -> Result<BoxStream, Cause> {
         match self.version {
-            SocksVersion::V5 => drop(self.handshake5(&mut stream, &wire::request(target)).await?),
+            SocksVersion::V5 | SocksVersion::Tor => drop(self.handshake5(&mut stream, &wire::request(target)).await?),
             SocksVersion::V4 | SocksVersion::V4a => self.handshake4(&mut stream, target).await?,
         }
         Ok(stream)

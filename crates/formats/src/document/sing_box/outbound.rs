@@ -29,6 +29,8 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
                     SocksVersion::V4 => "4",
                     SocksVersion::V4a => "4a",
                     SocksVersion::V5 => "5",
+                    // Read back it would promise datagrams.
+                    SocksVersion::Tor => return None,
                 },
             );
             credentials(map, socks.credentials.as_ref());
