@@ -114,6 +114,8 @@ impl Supervisor {
         T: Future<Output = anyhow::Result<()>> + Send,
     {
         let (stop, metrics) = (self.stop.clone(), self.metrics.clone());
+        // Of a counter that begins at zero Prometheus sees the first step, too.
+        drop(metrics.restarts.get_or_create(&TaskLabel { task: name }));
         self.tasks.spawn(async move { keep_running(name, start, &stop, &metrics).await });
     }
 

@@ -1,3 +1,5 @@
 //! Hezar where it is deployed: beside the real programs that surround it on a machine.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod watch;
