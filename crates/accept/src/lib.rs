@@ -17,4 +17,4 @@ pub use proxy_protocol::{
 };
 pub use settings::{CertificateSource, PortTls, TlsMistake};
 pub use slot::CertificateSlot;
-pub use tls::{Accepted, PLAIN_HINT, ServerTls, TLS_HANDSHAKE};
+pub use tls::{Accepted, ServerTls, TLS_HANDSHAKE, TlsStream};

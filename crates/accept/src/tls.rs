@@ -4,14 +4,13 @@ use std::{fmt, io, sync::Arc};
 
 use rustls::{ServerConfig, crypto::CryptoProvider, server::Acceptor};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio_rustls::LazyConfigAcceptor;
+pub use tokio_rustls::server::TlsStream;
 
 use crate::{CertificateSlot, certificate::provider, slot::ChallengeResolver};
 
 /// The first byte of a TLS record that carries a handshake.
 pub const TLS_HANDSHAKE: u8 = 0x16;
-/// What a client hears that speaks plainly to a TLS port.
-pub const PLAIN_HINT: &str = "this port speaks TLS: use https:// in the address";
 /// What a server that checks a TLS-ALPN-01 challenge offers (RFC 8737, section 3).
 const ACME_ALPN: &[u8] = b"acme-tls/1";
 

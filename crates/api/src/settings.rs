@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use hezar_accept::PortTls;
 use hezar_core::{
     Secret, settings,
-    settings::{Given, Optional, SettingValue},
+    settings::{Given, Networks, Optional, SettingValue},
 };
 
 settings! {
@@ -25,6 +26,12 @@ settings! {
         pub metrics_token: bool = false;
         /// Nodes at `/metrics/nodes`, those that are used most.
         pub metrics_nodes: usize [1..=10_000] = 200;
+        /// Reverse proxies whose `X-Forwarded-For` names the client; each may have any number of the connections.
+        /// Those on this machine are believed too, and count as one client unless they are named here.
+        pub trusted_proxies: Networks = Networks::default(), example "[\"127.0.0.1\"]";
+    } and {
+        /// Whether the port speaks TLS, and where its certificate comes from.
+        pub tls: PortTls = PortTls::default();
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
         feedback: if listener.feedback.is_empty() { config.proxy.feedback.clone() } else { listener.feedback.clone() },
         exit_headers: listener.exit_headers.unwrap_or(config.proxy.exit_headers),
         ports: listener.ports,
+        proxy_protocol: listener.proxy_protocol.clone(),
+        tls: listener.tls.clone(),
         filter,
         ..gateway(config)
     }

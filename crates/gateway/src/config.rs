@@ -7,6 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use hezar_accept::{PortTls, ServerTls};
 use hezar_core::{
     settings,
     settings::{Networks, is_public},
@@ -61,6 +62,9 @@ settings! {
         pub idle_timeout: Duration [IDLE] = Duration::from_secs(600);
         /// A UDP association without a datagram is closed after this.
         pub udp_idle_timeout: Duration [IDLE] = Duration::from_secs(300);
+        /// Proxies in front that name their clients with the PROXY protocol (version 1 or 2).
+        /// A connection from one of these addresses must begin with the header; from others it is refused.
+        pub proxy_protocol: Networks = Networks::default(), example "[\"127.0.0.1\", \"10.0.0.0/8\"]";
         /// What a client may take to say what it wants.
         pub setup_timeout as "handshake_timeout": Duration [TIMEOUT] = Duration::from_secs(10);
         /// Connections of clients at a time.
@@ -82,6 +86,10 @@ settings! {
         pub name: Box<str> = "proxy".into();
         /// Who may use it; empty = anybody who can reach the loopback address.
         pub users: Vec<User> = Vec::new();
+        /// Whether the port speaks TLS, and where its certificate comes from.
+        pub tls: PortTls = PortTls::default();
+        /// The TLS that the port speaks; the application makes it of `tls`.
+        pub server_tls: Option<ServerTls> = None;
         /// What the answers to plain requests say of exits.
         pub feedback: Vec<FeedbackRule> = Vec::new();
         /// Ports beside that of `listen`, each of which is a session for clients that give no user name with one.
@@ -153,8 +161,8 @@ impl GatewayConfig {
 
     /// Whether a client at this address may be served, as far as its address decides it.
     pub(crate) fn is_open_to(&self, client: IpAddr) -> bool {
-        let is_loopback = client.to_canonical().is_loopback();
-        !self.users.is_empty() || !is_public(self.listen) || is_loopback || self.open_to.contains(client)
+        // Whoever comes to a loopback address from elsewhere comes through a proxy (`proxy_protocol`).
+        !self.users.is_empty() || client.to_canonical().is_loopback() || self.open_to.contains(client)
     }
 
     /// Everything that is wrong.

@@ -1,6 +1,6 @@
 //! What the connections of one listener share, by what it is used for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Connections, GatewayConfig, GroupSelections, Metrics, Sessions, Usage,
+    Connections, GatewayConfig, GroupSelections, Metrics, Refusal, Sessions, Usage,
     accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
@@ -124,6 +124,16 @@ impl Context {
             () = self.drain.cancelled() => {}
             _ = accepting.wait_for(|accepting| accepting.is_handed_over()) => {}
         }
+    }
+
+    /// Counts a connection that ended before its protocol began, and tells the log of those that somebody can do something about.
+    pub(crate) fn note_rejected(&self, client: SocketAddr, refusal: &Refusal) {
+        let is_usual = matches!(refusal, Refusal::ClientGone | Refusal::ClientTimeout | Refusal::ShuttingDown);
+        if !is_usual && let Some(left_out) = self.access.log.permits(refusal.code(), client.ip()) {
+            let listener = self.telemetry.listener();
+            tracing::info!(%listener, %client, code = refusal.code(), left_out, "{refusal}");
+        }
+        self.telemetry.reject(client, refusal);
     }
 
     /// The settings as they are now.

@@ -4,12 +4,19 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Refusal, accepting::Accepting, context::Context, inbound, telemetry::GaugeGuard};
+use crate::{
+    Refusal,
+    accepting::Accepting,
+    access::ClientEntry,
+    context::Context,
+    inbound::{self, ClientBuffer, ClientSocket, proxied_client},
+    telemetry::GaugeGuard,
+};
 
 /// The pause after a failed accept, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -109,28 +116,78 @@ async fn accept(context: &Arc<Context>, listener: &TcpListener) {
     }
 }
 
+/// A client that was accepted, and its place in the table.
+struct Arrival {
+    buffer: ClientBuffer,
+    client: SocketAddr,
+    entry: ClientEntry,
+}
+
 /// Serves a connection in a task of its own, or closes it when there is no place for it.
 fn spawn_connection(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
     let config = context.config();
-    let Some(entry) = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client)
-    else {
+    let is_proxy = config.proxy_protocol.contains(client.ip());
+    // Whom a proxy speaks for is known when it has said so; until then its address stands for all of them.
+    let max_pending = if is_proxy { config.max_connections } else { config.max_pending_per_client };
+    let Some(entry) = context.access.clients.insert(client, config.max_connections, max_pending) else {
         return context.telemetry.reject(client, &Refusal::ConnectionLimit);
     };
-    let of_port = config.ports.and_then(|ports| ports.options(stream.local_addr().ok()?.port()));
-    if let Some(options) = of_port {
-        context.access.clients.set_options(client, options);
-    }
+    let port = stream.local_addr().map(|local| local.port()).unwrap_or_default();
     set_socket_bounds(&stream, config.idle_timeout);
+    let deadline = Instant::now() + config.setup_timeout;
+    let arrival = Arrival { buffer: ClientBuffer::new(ClientSocket::Plain(stream), deadline), client, entry };
     let (context, open) = (context.clone(), GaugeGuard::new(&context.telemetry.metrics.connections));
     let owner = context.tasks.clone();
     owner.spawn(async move {
-        tokio::select! {
-            () = inbound::serve(&context, stream, client) => {}
-            () = context.kill.cancelled() => {}
-            () = entry.close.cancelled() => context.telemetry.reject(client, &Refusal::ConnectionLimit),
+        // In a box, which is freed when it is known who the client is.
+        let arrival = if is_proxy { Box::pin(behind_proxy(&context, arrival)).await } else { Some(arrival) };
+        if let Some(arrival) = arrival {
+            serve(&context, arrival, port).await;
         }
-        drop((entry, open));
+        drop(open);
     });
+}
+
+/// The client that a trusted proxy speaks for, with a place of its own; `None` when the connection is over.
+async fn behind_proxy(context: &Context, arrival: Arrival) -> Option<Arrival> {
+    let Arrival { mut buffer, client: proxy, entry } = arrival;
+    let named = tokio::select! {
+        named = proxied_client(&mut buffer) => named,
+        () = context.drain.cancelled() => Err(Refusal::ShuttingDown),
+        () = context.kill.cancelled() => return None,
+        () = entry.close.cancelled() => Err(Refusal::ConnectionLimit),
+    };
+    match named {
+        Ok(Some(client)) => {
+            let config = context.config();
+            drop(entry);
+            let entry = context.access.clients.insert(client, config.max_connections, config.max_pending_per_client);
+            if entry.is_none() {
+                context.telemetry.reject(client, &Refusal::ConnectionLimit);
+            }
+            Some(Arrival { buffer, client, entry: entry? })
+        }
+        // Such as a health check: the proxy itself is the client.
+        Ok(None) => Some(Arrival { buffer, client: proxy, entry }),
+        Err(refusal) => {
+            context.note_rejected(proxy, &refusal);
+            None
+        }
+    }
+}
+
+/// Serves a client until it is done, must end, or makes room for another one. `port` is the one that it came to.
+async fn serve(context: &Arc<Context>, arrival: Arrival, port: u16) {
+    let Arrival { buffer, client, entry } = arrival;
+    if let Some(options) = context.config().ports.and_then(|ports| ports.options(port)) {
+        context.access.clients.set_options(client, options);
+    }
+    tokio::select! {
+        () = inbound::serve(context, buffer, client) => {}
+        () = context.kill.cancelled() => {}
+        () = entry.close.cancelled() => context.telemetry.reject(client, &Refusal::ConnectionLimit),
+    }
+    drop(entry);
 }
 
 /// The connection of one client failed before it was accepted; the listener itself is fine.

@@ -1,5 +1,6 @@
 //! Every key of the configuration with what it means: those that are described as settings, and those that need a reader of their own.
 
+use hezar_accept::PortTls;
 use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::settings::{Setting, Settings};
 use hezar_engine::TlsSettings;
@@ -73,8 +74,9 @@ pub(super) fn described() -> Vec<Described> {
     let mut all = Vec::new();
     add::<GatewayConfig>(&mut all);
     add::<AccessRules>(&mut all);
-    all.extend([USERS, CLIENT_LIMITS, FEEDBACK].map(Described::from));
+    all.extend([USERS, CLIENT_LIMITS, FEEDBACK, port_tls("proxy")].map(Described::from));
     add::<ApiSettings>(&mut all);
+    all.push(port_tls("api").into());
     add::<ClashSettings>(&mut all);
     add::<PoolSettings>(&mut all);
     add::<ProbeConfig>(&mut all);
@@ -124,7 +126,7 @@ impl From<Special> for Described {
         let (key, example, expected) = (key.to_owned(), example.to_owned(), expected.to_owned());
         let json_types: &[&str] = match &*key {
             "users" | "feedback" => &["array"],
-            "client_limits" => &["object"],
+            "client_limits" | "tls" => &["object"],
             _ => &["string"],
         };
         let (doc, choices) = (doc.to_vec(), Vec::new());
@@ -147,6 +149,19 @@ const CLIENT_LIMITS: Special = Special {
     example: "{ connections = 500 }",
     expected: "a table with `connections`, `requests_per_second` and `bytes_per_second`",
 };
+
+const fn port_tls(section: &'static str) -> Special {
+    Special {
+        section,
+        key: "tls",
+        doc: &[
+            "The port speaks TLS, with a certificate from files or from an ACME server: docs/tls.md.",
+            "All keys are those of `[[listener]]` that begin with `tls.`.",
+        ],
+        example: "{ cert = \"fullchain.pem\", key = \"privkey.pem\" }",
+        expected: "a table with `cert` and `key`, or with `acme`",
+    }
+}
 
 const FEEDBACK: Special = Special {
     section: "proxy",
@@ -200,6 +215,7 @@ pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
             add::<AccessRules>(&mut all);
             all.push(LISTENER_USERS.into());
             add_table::<Limits>(&mut all, "client_limits");
+            add_table::<PortTls>(&mut all, "tls");
             add_table::<FeedbackRule>(&mut all, "feedback");
         }
         ObjectKind::User => {

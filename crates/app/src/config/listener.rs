@@ -2,9 +2,11 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
+use hezar_accept::PortTls;
 use hezar_core::{
     settings,
     settings::{Given, Networks, Optional, SettingValue, is_public},
@@ -15,7 +17,7 @@ use hezar_pool::{Strategy, TooManyFilters};
 use super::{
     Config, Expression, expression,
     feedback::feedback_rules,
-    resolve::{MAKE_SAFE, ONLY_PRIVATE, plain},
+    resolve::{MAKE_SAFE, ONLY_PRIVATE, plain, port_tls},
     section::Section,
     source::MANUAL_SOURCES,
     user::users,
@@ -51,6 +53,8 @@ settings! {
         pub ports: Option<PortRange> = None;
         /// HTTP answers name the exit, node and session (`X-Hezar-…`); as in `[proxy]` when it is absent.
         pub exit_headers: Option<bool> = None;
+        /// Proxies in front that name their clients with the PROXY protocol; those of `[proxy]` do not count here.
+        pub proxy_protocol: Networks = Networks::default();
     } and {
         /// Its own users; empty = those of `[proxy]`.
         pub users: Vec<User> = Vec::new();
@@ -60,6 +64,8 @@ settings! {
         pub feedback: Vec<FeedbackRule> = Vec::new();
         /// Where clients may go; a rule that is absent here is as in `[proxy]`.
         pub rules: AccessRules = AccessRules::default();
+        /// Whether the port speaks TLS; that of `[proxy]` does not count here.
+        pub tls: PortTls = PortTls::default();
     }
 }
 
@@ -113,6 +119,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     listener.feedback = feedback_rules(&mut section);
     listener.users = users(&mut section);
     listener.client_limits = plain(section.section("client_limits"));
+    listener.tls = port_tls(&mut section, config.file.as_deref().and_then(Path::parent));
     listener.schemes.iter_mut().for_each(|scheme| scheme.make_ascii_lowercase());
     let good = !listener.name.is_empty() && &*listener.name != "proxy";
     let told = section.was_given("name") && listener.name.is_empty();

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hezar_api::ClashSettings;
+use hezar_accept::PortTls;
+use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::settings::{Settings, is_public};
 use hezar_gateway::{GatewayConfig, PortRange};
 use hezar_pool::HealthSettings;
@@ -79,7 +80,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let folder = path.and_then(Path::parent);
     let beside_file = |path: Option<PathBuf>| path.map(|path| beside(folder, &path));
     // In this order unknown keys are told what is known.
-    let (data, proxy) = (data_folder(root.text("data"), folder, layers), proxy(root.section("proxy")));
+    let (data, proxy) = (data_folder(root.text("data"), folder, layers), proxy(root.section("proxy"), folder));
     let (probe, health) = probe(root.section("probe"));
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
     let clash: ClashSettings = plain(root.section("clash"));
@@ -91,7 +92,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         left_out: Vec::new(),
         data,
         proxy,
-        api: plain(root.section("api")),
+        api: api(root.section("api"), folder),
         clash: ClashSettings { ui: beside_file(clash.ui), ..clash },
         pool: plain(root.section("pool")),
         health,
@@ -196,13 +197,34 @@ pub(super) fn plain<S: Settings>(mut section: Section<'_>) -> S {
     settings
 }
 
-fn proxy(mut section: Section<'_>) -> GatewayConfig {
+/// The TLS of the port that a section describes; relative files lie in `folder`.
+pub(super) fn port_tls(section: &mut Section<'_>, folder: Option<&Path>) -> PortTls {
+    let mut table = section.section("tls");
+    let mut tls = PortTls::default();
+    table.fill_object(&mut tls);
+    if let Err(mistake) = tls.source() {
+        table.problem(mistake.key, &mistake);
+    }
+    table.finish();
+    tls.beside(folder)
+}
+
+fn api(mut section: Section<'_>, folder: Option<&Path>) -> ApiSettings {
+    let mut api = ApiSettings::default();
+    section.fill(&mut api);
+    api.tls = port_tls(&mut section, folder);
+    section.finish();
+    api
+}
+
+fn proxy(mut section: Section<'_>, folder: Option<&Path>) -> GatewayConfig {
     let mut proxy = GatewayConfig::default();
     section.fill(&mut proxy);
     section.fill(&mut proxy.rules);
     proxy.feedback = feedback_rules(&mut section);
     proxy.users = users(&mut section);
     proxy.client_limits = plain(section.section("client_limits"));
+    proxy.tls = port_tls(&mut section, folder);
     if is_public(proxy.listen) && proxy.users.is_empty() && proxy.open_to.is_empty() {
         section.problem("listen", format_args!("{} can be reached from other machines: {MAKE_SAFE}", proxy.listen));
     }

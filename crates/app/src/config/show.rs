@@ -1,5 +1,6 @@
 //! The effective configuration as TOML, secrets hidden.
 
+use hezar_accept::PortTls;
 use hezar_api::ApiSettings;
 use hezar_core::settings::{Given, SettingValue, Settings};
 use hezar_gateway::{FeedbackRule, User};
@@ -57,8 +58,11 @@ pub(super) fn root(config: &Config) -> Table {
 
 /// While there is no API, nothing but that is in force.
 fn api(api: &ApiSettings) -> Value {
-    let shown = settings(api, "api");
-    Value::Table(shown.filter(|(key, _)| api.enabled || key == "enabled").collect())
+    let mut shown: Table = settings(api, "api").filter(|(key, _)| api.enabled || key == "enabled").collect();
+    if api.enabled {
+        insert_table(&mut shown, "tls", port_tls(&api.tls));
+    }
+    Value::Table(shown)
 }
 
 /// A section that has nothing but settings.
@@ -93,6 +97,7 @@ fn proxy(config: &Config) -> Value {
     let mut shown: Table = settings(proxy, "proxy").chain(settings(&proxy.rules, "proxy")).collect();
     shown.insert("users".into(), tables(&proxy.users, user));
     insert_table(&mut shown, "client_limits", object(&proxy.client_limits));
+    insert_table(&mut shown, "tls", port_tls(&proxy.tls));
     insert_feedback(&mut shown, &proxy.feedback);
     Value::Table(shown)
 }
@@ -107,6 +112,17 @@ fn object<S: Settings>(object: &S) -> Table {
         _ => false,
     };
     written.filter(|(_, value)| !is_empty(value)).collect()
+}
+
+/// The TLS of a port; nothing for a plain one.
+fn port_tls(tls: &PortTls) -> Table {
+    if *tls == PortTls::default() {
+        return Table::new();
+    }
+    let mut shown = object(tls);
+    // The empty text stands for an absent file, which says nothing here.
+    shown.retain(|_, value| value.as_str() != Some(""));
+    shown
 }
 
 fn insert_table(shown: &mut Table, key: &str, table: Table) {
@@ -138,6 +154,7 @@ pub(super) fn listener(listener: &ListenerConfig) -> Table {
         shown.insert("users".into(), tables(&listener.users, user));
     }
     insert_table(&mut shown, "client_limits", object(&listener.client_limits));
+    insert_table(&mut shown, "tls", port_tls(&listener.tls));
     insert_feedback(&mut shown, &listener.feedback);
     shown
 }

@@ -25,7 +25,7 @@ mod reject_budget;
 mod sessions;
 mod slots;
 
-pub(crate) use client_table::ClientTable;
+pub(crate) use client_table::{ClientEntry, ClientTable};
 pub(crate) use escaped::Escaped;
 pub(crate) use failed_logins::FailedLogins;
 pub use limits::OpenElsewhere;

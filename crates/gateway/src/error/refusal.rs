@@ -1,7 +1,8 @@
 //! Why a request was not served. The codes are in `codes`, and what each protocol answers is in `replies`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
+use hezar_accept::HeaderError;
 use thiserror::Error;
 
 use super::{AttemptError, OptionError};
@@ -105,6 +106,21 @@ pub enum Refusal {
     /// The client began a TLS handshake.
     #[error("the client speaks TLS, but this port is plain: use http:// or socks5h:// in the proxy's address")]
     TlsOnPlainPort,
+    /// The client speaks plainly, and the port speaks TLS.
+    #[error("this port speaks TLS: use https:// in the proxy's address, or a plain port")]
+    PlainOnTlsPort,
+    /// The TLS handshake with the client failed.
+    #[error("the TLS handshake with the client failed: {0}")]
+    TlsHandshake(Arc<io::Error>),
+    /// The port speaks TLS, and has no certificate yet.
+    #[error("this port has no certificate yet, so that no TLS handshake can succeed")]
+    NoCertificate,
+    /// A trusted proxy sent no header of the PROXY protocol, or none that can be read.
+    #[error("a connection from a trusted proxy (proxy_protocol) is refused: {0}")]
+    ProxyHeader(HeaderError),
+    /// Somebody sent a header of the PROXY protocol whom nobody trusts to.
+    #[error("a header of the PROXY protocol came from an address that proxy_protocol does not name")]
+    UntrustedProxy,
     /// A SOCKS command other than CONNECT and, in SOCKS5, UDP ASSOCIATE.
     #[error("the SOCKS command {0} is not supported")]
     UnsupportedCommand(&'static str),

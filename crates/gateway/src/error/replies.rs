@@ -19,6 +19,7 @@ impl Refusal {
             | Self::ConnectionLimit
             | Self::AssociationLimit
             | Self::Ended
+            | Self::NoCertificate
             | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::UserDisabled
             | Self::UserExpired
@@ -43,6 +44,10 @@ impl Refusal {
             | Self::NotProxied
             | Self::ClientGone
             | Self::TlsOnPlainPort
+            | Self::PlainOnTlsPort
+            | Self::TlsHandshake(_)
+            | Self::ProxyHeader(_)
+            | Self::UntrustedProxy
             | Self::BadSocks(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -109,7 +114,7 @@ impl Refusal {
             | Self::AllFailed { .. }
             | Self::Deadline { .. } => Fault::Node,
             Self::Target(_) => Fault::Target,
-            Self::ConnectionLimit | Self::AssociationLimit | Self::ShuttingDown => Fault::Local,
+            Self::ConnectionLimit | Self::AssociationLimit | Self::NoCertificate | Self::ShuttingDown => Fault::Local,
             _ => Fault::Client,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, io};
 
+use hezar_accept::HeaderError;
 use hezar_core::{Fault, Stage};
 use hezar_engine::Cause;
 
@@ -46,6 +47,11 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::ClientGone,
         Refusal::Http2,
         Refusal::TlsOnPlainPort,
+        Refusal::PlainOnTlsPort,
+        Refusal::TlsHandshake(io::Error::other("no cipher in common").into()),
+        Refusal::NoCertificate,
+        Refusal::ProxyHeader(HeaderError::Absent),
+        Refusal::UntrustedProxy,
         Refusal::UnsupportedCommand("BIND"),
         Refusal::BadSocks("unknown address type"),
         Refusal::ConnectionLimit,

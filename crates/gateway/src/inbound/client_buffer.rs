@@ -5,14 +5,15 @@ use std::{io, net::SocketAddr, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use hezar_engine::Prefixed;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::AsyncWriteExt,
     time::{Instant, timeout, timeout_at},
 };
 
+use super::ClientSocket;
 use crate::{
     Refusal,
     access::{self, RejectBudget},
+    relay::read_at_most,
 };
 
 /// How long a short answer may take to be sent, and how long a refused client may take to read it.
@@ -26,16 +27,21 @@ const PIECE: usize = 4096;
 
 /// A client's stream and the bytes that were read from it and not yet used.
 #[derive(Debug)]
-pub(super) struct ClientBuffer {
-    stream: TcpStream,
+pub(crate) struct ClientBuffer {
+    stream: ClientSocket,
     bytes: BytesMut,
     deadline: Instant,
 }
 
 impl ClientBuffer {
-    /// A new client has `limit` to make its first request.
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, bytes: BytesMut::new(), deadline: Instant::now() + limit }
+    /// A new client has until `deadline` to make its first request.
+    pub(crate) fn new(stream: ClientSocket, deadline: Instant) -> Self {
+        Self { stream, bytes: BytesMut::new(), deadline }
+    }
+
+    /// Until when the client must have made its first request.
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// The bytes that are there.
@@ -60,14 +66,9 @@ impl ClientBuffer {
 
     /// Reads at least one more byte.
     pub(super) async fn read_more(&mut self) -> Result<(), Refusal> {
-        let read = async {
-            // No buffer is held for a client that says nothing.
-            self.stream.readable().await?;
-            // As much again as is there already: a long head costs few reads, and a short one little memory.
-            self.bytes.reserve(self.bytes.len().clamp(PIECE, access::READ_SIZE));
-            self.stream.read_buf(&mut self.bytes).await
-        };
-        match timeout_at(self.deadline, read).await {
+        // As much again as is there already: a long head costs few reads, and a short one little memory.
+        let most = self.bytes.len().clamp(PIECE, access::READ_SIZE);
+        match timeout_at(self.deadline, read_at_most(&mut self.stream, &mut self.bytes, most)).await {
             Err(_) => Err(Refusal::ClientTimeout),
             Ok(Ok(0) | Err(_)) => Err(Refusal::ClientGone),
             Ok(Ok(_)) => Ok(()),
@@ -92,15 +93,10 @@ impl ClientBuffer {
     /// target; a client that has sent some and closed its half still wants the answer.
     pub(super) async fn client_hung_up(&mut self) {
         while self.bytes.len() < EARLY_BYTES {
-            if self.stream.readable().await.is_err() {
-                return;
-            }
-            self.bytes.reserve(PIECE);
-            match self.stream.try_read_buf(&mut self.bytes) {
+            match read_at_most(&mut self.stream, &mut self.bytes, PIECE).await {
                 Ok(0) if self.bytes.is_empty() => return,
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
             }
         }
@@ -109,7 +105,11 @@ impl ClientBuffer {
 
     /// Sends a short answer.
     pub(super) async fn write(&mut self, answer: &[u8]) -> Result<(), Refusal> {
-        match timeout(SEND_TIMEOUT, self.stream.write_all(answer)).await {
+        let write = async {
+            self.stream.write_all(answer).await?;
+            self.stream.flush().await
+        };
+        match timeout(SEND_TIMEOUT, write).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Refusal::ClientGone),
         }
@@ -125,13 +125,9 @@ impl ClientBuffer {
             // The head that was refused is not needed any more, and a buffer only when something comes.
             *bytes = BytesMut::new();
             for _ in 0..MAX_READS {
-                stream.readable().await?;
-                if !reject_budget.allows_read() {
-                    break;
-                }
                 bytes.clear();
-                bytes.reserve(access::READ_SIZE);
-                if stream.read_buf(bytes).await? == 0 {
+                let read = read_at_most(stream, bytes, access::READ_SIZE).await?;
+                if read == 0 || !reject_budget.allows_read() {
                     break;
                 }
             }
@@ -143,16 +139,16 @@ impl ClientBuffer {
 
     /// The address at which the client reached us.
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
+        self.stream.local_address()
     }
 
     /// The client's socket, and what was read from it.
-    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(super) fn into_parts(self) -> (ClientSocket, BytesMut) {
         (self.stream, self.bytes)
     }
 
     /// The client's stream, what was read too far in front.
-    pub(super) fn into_client(self) -> Prefixed<TcpStream> {
+    pub(super) fn into_client(self) -> Prefixed<ClientSocket> {
         // An empty front would hold its buffer for as long as the tunnel lives.
         let front = if self.bytes.is_empty() { Bytes::new() } else { self.bytes.freeze() };
         Prefixed::new(front, self.stream)

@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use hezar_engine::Prefixed;
-use tokio::net::TcpStream;
 
-use super::{ClientBuffer, http::NodeIo, socks::association};
+use super::{ClientBuffer, ClientSocket, http::NodeIo, socks::association};
 use crate::{
     access::Identity,
     context::Context,
@@ -17,10 +16,10 @@ use crate::{
 /// The long part of a connection, with everything that it needs.
 pub(super) enum Handover {
     /// CONNECT, in HTTP or SOCKS: the client's bytes go to the node as they are.
-    Tunnel { client: Prefixed<TcpStream>, failover: Box<Failover>, connected: Connected, log_entry: AccessLogEntry },
+    Tunnel { client: Prefixed<ClientSocket>, failover: Box<Failover>, connected: Connected, log_entry: AccessLogEntry },
     /// `101 Switching Protocols` from the target of an HTTP request.
     Upgrade {
-        client: Prefixed<TcpStream>,
+        client: Prefixed<ClientSocket>,
         node: Prefixed<NodeIo>,
         lease: NodeLease,
         report: AttemptReport,

@@ -2,56 +2,73 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::net::TcpStream;
+use hezar_accept::TLS_HANDSHAKE;
 
 use crate::{Refusal, context::Context};
 
 mod client_buffer;
+mod client_socket;
 mod handover;
 mod http;
+mod preamble;
 mod socks;
 
-use client_buffer::ClientBuffer;
+pub(crate) use client_buffer::ClientBuffer;
+pub(crate) use client_socket::ClientSocket;
 use handover::Handover;
 #[cfg(feature = "fuzzing")]
 pub(crate) use http::reads_request;
+pub(crate) use preamble::proxied_client;
 #[cfg(feature = "fuzzing")]
 pub(crate) use socks::reads_datagram;
 
-/// The first byte of a TLS record that carries a handshake.
-const TLS_HANDSHAKE: u8 = 0x16;
-
 /// Serves one connection to its end.
-pub(crate) async fn serve(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) {
+pub(crate) async fn serve(context: &Arc<Context>, buffer: ClientBuffer, client: SocketAddr) {
     // Each phase is in a box of its own, which is freed when the phase is over. Otherwise a tunnel would hold the state of
     // the largest phase for as long as it lives, and most of its life it is idle.
-    if let Some(handover) = Box::pin(open(context, stream, client)).await {
+    if let Some(handover) = Box::pin(open(context, buffer, client)).await {
         Box::pin(handover.run(context)).await;
     }
 }
 
 /// Speaks the client's protocol until the connection is over, or is to be carried on without that protocol.
-async fn open(context: &Arc<Context>, stream: TcpStream, client: SocketAddr) -> Option<Handover> {
-    let mut buffer = ClientBuffer::new(stream, context.config().setup_timeout);
+async fn open(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) -> Option<Handover> {
+    if let Some(tls) = &context.config().server_tls {
+        buffer = Box::pin(preamble::secure(context, buffer, client, tls)).await?;
+    }
     let first = tokio::select! {
-        first = buffer.peek() => first,
+        first = protocol(&mut buffer) => first,
         () = context.drain.cancelled() => Err(Refusal::ShuttingDown),
     };
     match first {
         Ok(5) => socks::serve5(context, buffer, client).await,
         Ok(4) => socks::serve4(context, buffer, client).await,
         Ok(TLS_HANDSHAKE) => {
-            let refusal = Refusal::TlsOnPlainPort;
-            if let Some(left_out) = context.access.log.permits(refusal.code(), client.ip()) {
-                tracing::info!(%client, code = refusal.code(), left_out, "{refusal}");
-            }
-            context.telemetry.reject(client, &refusal);
+            context.note_rejected(client, &Refusal::TlsOnPlainPort);
             None
         }
         Ok(_) => http::serve(context, buffer, client).await,
+        Err(refusal @ Refusal::UntrustedProxy) => {
+            context.note_rejected(client, &refusal);
+            http::refuse(context, buffer, &refusal).await;
+            None
+        }
         Err(refusal) => {
             context.telemetry.reject(client, &refusal);
             None
         }
     }
+}
+
+/// The first byte of the protocol, which tells what it is.
+///
+/// # Errors
+/// [`Refusal::UntrustedProxy`] when it is the header of a proxy, and those of reading.
+async fn protocol(buffer: &mut ClientBuffer) -> Result<u8, Refusal> {
+    let first = buffer.peek().await?;
+    // Either version of the header begins with one of these, and so do some requests.
+    if matches!(first, b'P' | b'\r') && preamble::brings_proxy_header(buffer).await? {
+        return Err(Refusal::UntrustedProxy);
+    }
+    Ok(first)
 }

@@ -59,14 +59,35 @@ pub(crate) async fn read_some<F>(from: &mut F, into: &mut BytesMut) -> io::Resul
 where
     F: AsyncRead + Unpin + ?Sized,
 {
+    read_at_most(from, into, CHUNK).await
+}
+
+/// As [`read_some`], at most `most` bytes.
+pub(crate) async fn read_at_most<F>(from: &mut F, into: &mut BytesMut, most: usize) -> io::Result<usize>
+where
+    F: AsyncRead + Unpin + ?Sized,
+{
     poll_fn(|cx| {
         with_chunk(|chunk| {
-            ready!(Pin::new(&mut *from).poll_read(cx, chunk))?;
-            into.extend_from_slice(chunk.filled());
-            Poll::Ready(Ok(chunk.filled().len()))
+            let mut part = chunk.take(most);
+            ready!(Pin::new(&mut *from).poll_read(cx, &mut part))?;
+            into.extend_from_slice(part.filled());
+            Poll::Ready(Ok(part.filled().len()))
         })
     })
     .await
+}
+
+/// Reads at most `most` bytes that nobody wants, and returns how many came.
+pub(crate) fn poll_discard<F>(from: &mut F, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>>
+where
+    F: AsyncRead + Unpin + ?Sized,
+{
+    with_chunk(|chunk| {
+        let mut part = chunk.take(most);
+        ready!(Pin::new(from).poll_read(cx, &mut part))?;
+        Poll::Ready(Ok(part.filled().len()))
+    })
 }
 
 /// From how many bytes on a direction is worth a pipe, where the kernel can move them alone.

@@ -31,7 +31,10 @@ impl Difference {
         difference.special("proxy.feedback", old.proxy.feedback != new.proxy.feedback);
         difference.special("proxy.users", old.proxy.users != new.proxy.users);
         difference.special("proxy.client_limits", old.proxy.client_limits != new.proxy.client_limits);
+        difference.special("proxy.tls", old.proxy.tls != new.proxy.tls);
         difference.api = difference.settings(&old.api, &new.api);
+        difference.special("api.tls", old.api.tls != new.api.tls);
+        difference.api |= old.api.tls != new.api.tls;
         difference.settings(&old.clash, &new.clash);
         difference.settings(&old.pool, &new.pool);
         difference.probe = difference.settings(&old.probe, &new.probe);

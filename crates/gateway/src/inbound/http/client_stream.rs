@@ -20,7 +20,6 @@ use hezar_engine::{Prefixed, Stream, http::head_end};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -29,7 +28,7 @@ use super::{
     request_head::{RequestHead, RequestRoute},
     write_timeout::WriteTimeout,
 };
-use crate::{Refusal, access, context};
+use crate::{Refusal, access, context, inbound::ClientSocket, relay::poll_discard};
 
 /// The most that is taken from a client while it waits for the answer to CONNECT or to an upgrade.
 const EARLY_BYTES: usize = 64 * 1024;
@@ -52,7 +51,7 @@ enum HeadSearch {
 /// The client's stream under HTTP.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    stream: TcpStream,
+    stream: ClientSocket,
     state: HeadSearch,
     /// Bytes of the client that are not used yet.
     raw: BytesMut,
@@ -68,14 +67,14 @@ pub(super) struct ClientStream {
 
 impl ClientStream {
     /// The stream of a client from which `front` was read already.
-    pub(super) fn new(stream: TcpStream, front: BytesMut, context: Arc<context::Context>, queue: Queue) -> Self {
+    pub(super) fn new(stream: ClientSocket, front: BytesMut, context: Arc<context::Context>, queue: Queue) -> Self {
         let (state, ready, linger) = (HeadSearch::Head, Bytes::new(), None);
         let write_timeout = WriteTimeout::new(context.config().idle_timeout);
         Self { stream, state, raw: front, searched: 0, ready, context, queue, linger, write_timeout }
     }
 
     /// The client when HTTP has ended; `read` was given to hyper and not used by it.
-    pub(super) fn into_client(self, read: Bytes) -> Prefixed<TcpStream> {
+    pub(super) fn into_client(self, read: Bytes) -> Prefixed<ClientSocket> {
         let front = match (read.is_empty(), self.raw.is_empty()) {
             // An empty front would hold its buffer for as long as the tunnel lives.
             (true, true) => Bytes::new(),
@@ -155,13 +154,9 @@ impl ClientStream {
         }
         self.raw = BytesMut::new();
         loop {
-            if ready!(self.stream.poll_read_ready(cx)).is_err() || !self.context.access.reject_budget.allows_read() {
-                return Poll::Ready(Ok(()));
-            }
-            match self.stream.try_read(&mut vec![0; access::READ_SIZE]) {
-                Ok(1..) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => return Poll::Ready(Ok(())),
+            match ready!(poll_discard(&mut self.stream, cx, access::READ_SIZE)) {
+                Ok(1..) if self.context.access.reject_budget.allows_read() => {}
+                Ok(_) | Err(_) => return Poll::Ready(Ok(())),
             }
         }
     }

@@ -16,7 +16,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 
 use self::{
     body::ResponseBody,
@@ -24,7 +23,7 @@ use self::{
     destination::Destination,
     request_head::RequestRoute,
 };
-use super::{ClientBuffer, Handover};
+use super::{ClientBuffer, ClientSocket, Handover};
 use crate::{
     Refusal,
     access::{Basic, Identity, basic},
@@ -83,7 +82,7 @@ pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, clie
         if matches!(refusal, Refusal::ClientGone) {
             return None;
         }
-        buffer.send_and_close(&answer::bytes(&refusal), &context.access.reject_budget).await;
+        refuse(context, buffer, &refusal).await;
         return None;
     }
     let (handover, queue) = (Mutex::new(None), Queue::default());
@@ -93,6 +92,11 @@ pub(super) async fn serve(context: &Arc<Context>, mut buffer: ClientBuffer, clie
     }
     let pending = connection.handover.lock().take()?;
     pending.complete().await
+}
+
+/// Answers a client on whose connection HTTP never began, and closes it.
+pub(super) async fn refuse(context: &Context, buffer: ClientBuffer, refusal: &Refusal) {
+    buffer.send_and_close(&answer::bytes(refusal), &context.access.reject_budget).await;
 }
 
 /// Requests and answers until the connection closes or stops being HTTP.
@@ -252,7 +256,7 @@ impl PendingHandover {
 }
 
 /// The client's socket again, with what it said behind its last request in front.
-fn unwrap_client(upgraded: Upgraded) -> Option<Prefixed<TcpStream>> {
+fn unwrap_client(upgraded: Upgraded) -> Option<Prefixed<ClientSocket>> {
     let parts = upgraded.downcast::<TokioIo<ClientStream>>().ok()?;
     Some(parts.io.into_inner().into_client(parts.read_buf))
 }
