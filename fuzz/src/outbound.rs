@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use hezar_core::Target;
 use hezar_engine::{
     Attempt, BoxStream, DialError, Dialer, TlsClients, build,
-    http::{HttpRequest, ResponseLimits, get},
+    http::{HttpRequest, ResponseLimits, send},
 };
 use hezar_formats::parse_link;
 use tokio::{
@@ -113,7 +113,7 @@ pub(crate) fn http(data: &[u8]) {
 async fn exchange(server: Scripted) {
     let Ok(request) = HttpRequest::get("http://192.0.2.9/") else { return };
     let attempt = Attempt::within(Duration::from_secs(5));
-    let answer = get(&server, &TlsClients::new(&[]), &request, &attempt, ResponseLimits::default()).await;
+    let answer = send(&server, &TlsClients::new(&[]), &request, &attempt, ResponseLimits::default()).await;
     if let Ok(answer) = answer {
         let _ = answer.bytes().await;
     }

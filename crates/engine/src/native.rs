@@ -118,7 +118,7 @@ impl NativeEngine {
         self.clients.hand_overs.counts()
     }
 
-    /// The shared TLS configurations, for [`http::get`](crate::http::get).
+    /// The shared TLS configurations, for [`http::send`](crate::http::send).
     #[must_use]
     pub const fn tls(&self) -> &TlsClients {
         &self.clients.tls

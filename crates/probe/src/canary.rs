@@ -106,7 +106,7 @@ impl HttpCanary {
 #[async_trait]
 impl Canary for HttpCanary {
     async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<CanaryResult, DialError> {
-        let answer = match http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await {
+        let answer = match http::send(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await {
             Ok(answer) => answer,
             Err(error) => {
                 let tampered = |code| CanaryResult::Tampered { code, digest: hash64(code.as_bytes()) };

@@ -82,7 +82,7 @@ impl HttpCheck {
 #[async_trait]
 impl Check for HttpCheck {
     async fn check(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<(), DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
+        let answer = http::send(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if self.or_redirect && self.is_redirect_to_itself(&answer) {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl TraceLookup {
 #[async_trait]
 impl ExitLookup for TraceLookup {
     async fn exit(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Exit, DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
+        let answer = http::send(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if answer.status() != 200 {
             return Err(unexpected(format!("status {} instead of 200", answer.status())));
         }

@@ -8,7 +8,7 @@ use hezar_api::{ApiError, TestReport, TestRequest};
 use hezar_core::{Stage, Target};
 use hezar_engine::{
     Attempt, BoxStream, Cause, DialError, Dialer,
-    http::{HttpRequest, ResponseLimits, get},
+    http::{HttpRequest, ResponseLimits, send},
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -37,7 +37,7 @@ impl ApiBackend {
         let page = HttpRequest::get(&url).map_err(|error| ApiError::BadRequest(format!("url: {error}")))?;
         let dialer = ListenerDialer::new(self.listener_address(request.listener.as_deref())?, request)?;
         let attempt = Attempt::within(LONGEST);
-        let answer = get(&dialer, &self.tls, &page, &attempt, LIMITS).await;
+        let answer = send(&dialer, &self.tls, &page, &attempt, LIMITS).await;
         let mut report = dialer.report(url);
         match answer {
             Ok(answer) => {

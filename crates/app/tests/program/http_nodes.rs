@@ -146,7 +146,7 @@ async fn every_http_node_serves_what_it_can() {
         {
             let request = HttpRequest::get(url).unwrap();
             let attempt = Attempt::within(Duration::from_secs(30));
-            let answer = http::get(&*client, engine.tls(), &request, &attempt, ResponseLimits::default()).await;
+            let answer = http::send(&*client, engine.tls(), &request, &attempt, ResponseLimits::default()).await;
             good[scheme] += usize::from(answer.is_ok_and(|answer| answer.status() == 200));
         }
     }

@@ -14,7 +14,7 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use hezar_core::Stage;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
 
@@ -27,9 +27,9 @@ pub use response::HttpResponse;
 
 use crate::{Attempt, BoxStream, Cause, DialError, Dialer, RequestForm, TlsClients};
 
-type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Empty<Bytes>>;
+type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Full<Bytes>>;
 
-/// Sends one GET through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
+/// Sends one request through `dialer` and reads the answer's head; the body is read from the [`HttpResponse`].
 ///
 /// For `https` the certificate is fully verified against the public roots and those that `tls` was made with; the name
 /// of the URL goes to the dialer unresolved. Through an HTTP proxy a plain request travels in absolute form. The attempt bounds everything, the body included. No TLS session is resumed:
@@ -38,7 +38,7 @@ type Wire = Connection<TokioIo<LenientAnswers<BoxStream>>, Empty<Bytes>>;
 /// # Errors
 /// [`DialError`]: the dialer's own, or at [`Stage::Exchange`] what went wrong between us and the target
 /// ([`Cause::Certificate`], [`Cause::Tls`], [`Cause::UnexpectedAnswer`] for what is not HTTP, a closed connection, …).
-pub async fn get(
+pub async fn send(
     dialer: &dyn Dialer,
     tls: &TlsClients,
     request: &HttpRequest,

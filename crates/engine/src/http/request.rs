@@ -1,8 +1,8 @@
-//! A GET request that is checked before it is sent, and the bounds of its answer.
+//! A request that is checked before it is sent, and the bounds of its answer.
 
 use hezar_core::{Host, Target};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use http_body_util::Empty;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Full;
 use thiserror::Error;
 use url::Url;
 
@@ -44,13 +44,15 @@ impl Default for ResponseLimits {
     }
 }
 
-/// One GET request.
+/// One request: a GET, or a POST with a body.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
     target: Target,
     https: bool,
     path: Box<str>,
     headers: HeaderMap,
+    method: Method,
+    body: Bytes,
 }
 
 impl HttpRequest {
@@ -77,8 +79,9 @@ impl HttpRequest {
         let port = url.port_or_known_default().unwrap_or(if https { 443 } else { 80 });
         let target = Target::new(host, port).map_err(|_| RequestError::Host)?;
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-        let mut request =
-            Self { target, https, path: if path.is_empty() { "/" } else { path }.into(), headers: HeaderMap::new() };
+        let path = if path.is_empty() { "/" } else { path }.into();
+        let (headers, method, body) = (HeaderMap::new(), Method::GET, Bytes::new());
+        let mut request = Self { target, https, path, headers, method, body };
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
         request.set(header::HOST, authority)?;
         request.set(header::CONNECTION, "close")?;
@@ -86,6 +89,16 @@ impl HttpRequest {
             request.set(header::AUTHORIZATION, &basic(url))?;
         }
         Ok(request)
+    }
+
+    /// The same request as a POST with this body. The exchange says how long it is.
+    ///
+    /// # Errors
+    /// [`RequestError::Header`] when the type cannot be sent.
+    pub fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Result<Self, RequestError> {
+        (self.method, self.body) = (Method::POST, body.into());
+        self.set(header::CONTENT_TYPE, content_type)?;
+        Ok(self)
     }
 
     /// The same request with a header set; an earlier one of that name is replaced.
@@ -116,8 +129,9 @@ impl HttpRequest {
     }
 
     /// The request as hyper wants it.
-    pub(super) fn to_hyper(&self, form: &RequestForm) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
+    pub(super) fn to_hyper(&self, form: &RequestForm) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
         // A path that came out of a URL is a URI; if that is ever untrue, the root is asked for.
         *request.uri_mut() = self.path.parse().unwrap_or_default();
         *request.headers_mut() = self.headers.clone();

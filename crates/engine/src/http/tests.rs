@@ -7,7 +7,7 @@ use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{HttpRequest, HttpResponse, RequestError, ResponseLimits, get};
+use super::{HttpRequest, HttpResponse, RequestError, ResponseLimits, send};
 use crate::{
     Attempt, DialError, TlsClients,
     testing::{Authority, Once, chopped_pair},
@@ -40,7 +40,7 @@ async fn ask(
     let request = HttpRequest::get(url).unwrap().with_header("user-agent", "test").unwrap();
     let (attempt, tls) = (Attempt::within(Duration::from_secs(10)), TlsClients::new(&[]));
     let client = async {
-        let response = get(&dialer, &tls, &request, &attempt, limits).await?;
+        let response = send(&dialer, &tls, &request, &attempt, limits).await?;
         let status = response.status();
         Ok((status, response.bytes().await?.to_vec()))
     };
@@ -61,6 +61,29 @@ async fn a_small_answer() {
     assert!(request.starts_with("GET /a%20b?c=d HTTP/1.1\r\n"), "{request}");
     for line in ["host: demo.hezar:8080", "connection: close", "authorization: Basic dTpwQHNz", "user-agent: test"] {
         assert!(request.contains(&format!("{line}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_carries_its_body_with_its_length() {
+    let (ours, mut theirs) = chopped_pair(4, 100);
+    let dialer = Once::new(ours);
+    let request = HttpRequest::get("http://a.b/hook?x=y").unwrap().with_body("application/json", r#"{"a":1}"#).unwrap();
+    let (attempt, tls) = (Attempt::within(Duration::from_secs(10)), TlsClients::new(&[]));
+    let server = async {
+        let mut said = Vec::new();
+        while !said.ends_with(br#"{"a":1}"#) {
+            said.push(theirs.read_u8().await.unwrap());
+        }
+        theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        theirs.flush().await.unwrap();
+        String::from_utf8(said).unwrap()
+    };
+    let (answer, said) = tokio::join!(send(&dialer, &tls, &request, &attempt, ResponseLimits::default()), server);
+    assert_eq!(answer.unwrap().status(), 200);
+    assert!(said.starts_with("POST /hook?x=y HTTP/1.1\r\n"), "{said}");
+    for line in ["host: a.b", "content-type: application/json", "content-length: 7"] {
+        assert!(said.contains(&format!("{line}\r\n")), "{said}");
     }
 }
 
@@ -140,7 +163,7 @@ async fn https_is_verified() {
                 serve(peer, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true).await;
             }
         };
-        let (response, ()) = tokio::join!(get(&dialer, tls, &request, &attempt, ResponseLimits::default()), server);
+        let (response, ()) = tokio::join!(send(&dialer, tls, &request, &attempt, ResponseLimits::default()), server);
         match code {
             None => assert_eq!(response.unwrap().bytes().await.unwrap(), "ok"),
             Some(code) => {
@@ -164,7 +187,7 @@ async fn ask_secured(
     let (request, attempt) =
         (HttpRequest::get("https://demo.hezar/").unwrap(), Attempt::within(Duration::from_secs(60)));
     let client = async {
-        let response = get(&dialer, tls, &request, &attempt, ResponseLimits::default()).await?;
+        let response = send(&dialer, tls, &request, &attempt, ResponseLimits::default()).await?;
         assert!(response.end_is_certain());
         Ok(response.bytes().await?.to_vec())
     };
@@ -219,7 +242,7 @@ async fn where_a_body_ends_may_be_uncertain() {
         let (ours, theirs) = chopped_pair(4, 100);
         let (dialer, tls) = (Once::new(ours), TlsClients::new(&[]));
         let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
-        let client = get(&dialer, &tls, &request, &attempt, ResponseLimits::default());
+        let client = send(&dialer, &tls, &request, &attempt, ResponseLimits::default());
         let (response, _) = tokio::join!(client, serve(theirs, answer.as_bytes(), true));
         assert_eq!(response.unwrap().end_is_certain(), certain, "{answer:?}");
     }
@@ -247,7 +270,7 @@ async fn dropping_the_answer_closes_the_connection() {
     let (request, attempt) = (HttpRequest::get("http://a.b/").unwrap(), Attempt::within(Duration::from_secs(60)));
     let client = async {
         let mut response: HttpResponse =
-            get(&dialer, &tls, &request, &attempt, ResponseLimits::default()).await.unwrap();
+            send(&dialer, &tls, &request, &attempt, ResponseLimits::default()).await.unwrap();
         assert_eq!(response.chunk().await.unwrap().unwrap(), "ab");
         assert_eq!(response.received(), 2);
     };

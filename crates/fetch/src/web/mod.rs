@@ -137,7 +137,7 @@ impl WebClient<'_> {
         let attempt = self.total.at_most(self.per_request);
         // The body is measured after decompression, and by us: its failure has a code of its own.
         let limits = ResponseLimits { body: u64::MAX, ..ResponseLimits::default() };
-        http::get(self.via, self.tls, request, &attempt, limits)
+        http::send(self.via, self.tls, request, &attempt, limits)
             .await
             .map_err(|source| FetchError::Exchange { host: request.target().host().to_string().into(), source })
     }

@@ -94,7 +94,7 @@ impl Judge {
     }
 
     async fn fetch(&self, via: &dyn Dialer, attempt: &Attempt) -> Result<Echo, DialError> {
-        let answer = http::get(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
+        let answer = http::send(via, &self.tls, &self.request, attempt, ResponseLimits::default()).await?;
         if answer.status() != 200 {
             return Err(unexpected(format!("status {} instead of 200", answer.status())));
         }

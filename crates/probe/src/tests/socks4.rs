@@ -29,7 +29,7 @@ async fn socks4_nodes_become_healthy_and_serve_by_name() {
             .payload(|node| engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
             .unwrap();
         let attempt = Attempt::within(Duration::from_secs(60));
-        let answer = http::get(&*dialer, engine.tls(), &request, &attempt, ResponseLimits::default()).await.unwrap();
+        let answer = http::send(&*dialer, engine.tls(), &request, &attempt, ResponseLimits::default()).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
     lab.shutdown().await;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::build;
 use crate::{
     Attempt, BoxStream, DialError, Dialer, TlsClients,
-    http::{HttpRequest, ResponseLimits, get},
+    http::{HttpRequest, ResponseLimits, send},
     io::http_head::{Head, MOST_HEAD},
     testing::connector_pair,
 };
@@ -63,7 +63,7 @@ async fn fetch(url: &str, answer: &'static [u8]) -> (Result<u16, DialError>, Str
         peer.write_all(answer).await.unwrap();
         String::from_utf8(asked).unwrap()
     };
-    let (answer, asked) = tokio::join!(get(&*dialer, &tls, &request, &attempt, ResponseLimits::default()), server);
+    let (answer, asked) = tokio::join!(send(&*dialer, &tls, &request, &attempt, ResponseLimits::default()), server);
     (answer.map(|answer| answer.status()), asked)
 }
 
