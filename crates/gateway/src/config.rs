@@ -81,6 +81,8 @@ settings! {
         pub max_sessions_per_user: usize [1..=10_000_000] = 10_000;
         /// What open tunnels get at the end.
         pub grace as "drain": Duration [Duration::ZERO..=Duration::from_secs(3600)] = Duration::from_secs(10);
+        /// What open tunnels get after another process has taken over (`hezar upgrade`).
+        pub takeover_drain: Duration [Duration::ZERO..=Duration::from_secs(7 * 86_400)] = Duration::from_secs(3600);
     } and {
         /// The name of the listener; sessions of one user at two listeners are two.
         pub name: Box<str> = "proxy".into();

@@ -114,7 +114,7 @@ impl Context {
 
     /// Whether a successor accepts the clients. Connections that are open here go on; those of HTTP end with the next answer.
     pub(crate) fn is_handed_over(&self) -> bool {
-        self.accepting.borrow().is_handed_over()
+        *self.accepting.borrow() == Accepting::HandedOver
     }
 
     /// Completes when the listener accepts nobody any more: its drain has begun, or a successor accepts. Cancel safe.
@@ -122,7 +122,7 @@ impl Context {
         let mut accepting = self.accepting.subscribe();
         tokio::select! {
             () = self.drain.cancelled() => {}
-            _ = accepting.wait_for(|accepting| accepting.is_handed_over()) => {}
+            _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver) => {}
         }
     }
 

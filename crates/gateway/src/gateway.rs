@@ -1,6 +1,6 @@
 //! The gateway: listeners that can be opened, closed and configured while others serve.
 
-use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc};
 
 use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
@@ -255,15 +255,15 @@ impl Gateway {
     }
 
     /// Leaves the clients that come to another process, which has the same listening sockets; it cannot be undone. Tunnels go on until
-    /// they end, for `longest` at most. An HTTP connection ends after the answer to its next request, or when it was idle for too long:
+    /// they end, for [`GatewayConfig::takeover_drain`] at most. An HTTP connection ends after the answer to its next request, or when it was idle for too long:
     /// a request that is on its way is served.
-    pub fn hand_over(&self, longest: Duration) {
-        self.services.accepting.send_replace(Accepting::HandedOver { longest });
+    pub fn hand_over(&self) {
+        self.services.accepting.send_replace(Accepting::HandedOver);
     }
 
     fn set_accepting(&self, accepting: Accepting) {
         self.services.accepting.send_if_modified(|now| {
-            let changes = !now.is_handed_over() && *now != accepting;
+            let changes = *now != Accepting::HandedOver && *now != accepting;
             if changes {
                 *now = accepting;
             }

@@ -61,15 +61,14 @@ async fn log_left_out(context: Arc<Context>) {
 async fn drain(context: &Context) {
     context.tasks.close();
     tracing::info!(running = context.tasks.len(), "gateway drains");
-    let accepting = *context.accepting.borrow();
     let mut grace = context.config().grace;
-    if let Accepting::HandedOver { longest } = accepting {
+    if context.is_handed_over() {
         tokio::select! {
             biased;
             () = context.tasks.wait() => return,
             () = context.drain.cancelled() => {}
             // Who has had all this time gets no more.
-            () = sleep(longest) => grace = Duration::ZERO,
+            () = sleep(context.config().takeover_drain) => grace = Duration::ZERO,
         }
     }
     if timeout(grace, context.tasks.wait()).await.is_err() {
@@ -85,7 +84,7 @@ async fn accept_while_open(context: &Arc<Context>, socket: &TcpListener) {
     let mut accepting = context.accepting.subscribe();
     loop {
         let now = *accepting.borrow_and_update();
-        if now.is_handed_over() {
+        if now == Accepting::HandedOver {
             return;
         }
         tokio::select! {

@@ -9,6 +9,7 @@ use hezar_pool::{Origin, Outcome, Pool, PoolChange, Rules, State, Strategy};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -132,6 +133,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         connections: Arc::default(),
         usage: Arc::default(),
         passwords: Arc::default(),
+        accepting: watch::Sender::default(),
     };
     let context = Context::new(config, &services, CancellationToken::new());
     let (client, far) = duplex(64 * 1024);

@@ -80,7 +80,7 @@ async fn what_is_open_when_a_successor_accepts_is_served_to_its_end() {
     let response = client.send_request(request("GET", "http://origin.test/who", "")).await.unwrap();
     assert_eq!(whole(response).await.0, 200);
     let mut silent = connect(&world).await;
-    world.gateway.hand_over(Duration::from_secs(3600));
+    world.gateway.hand_over();
     crate::world::eventually("the port is closed", || {
         std::net::TcpStream::connect_timeout(&world.address, Duration::from_secs(5)).is_err()
     })
@@ -102,10 +102,12 @@ async fn what_is_open_when_a_successor_accepts_is_served_to_its_end() {
 #[tokio::test]
 async fn what_outlives_the_time_of_a_hand_over_is_ended_and_an_end_gives_the_grace_period() {
     for is_ended in [false, true] {
-        let world = world(GatewayConfig { grace: Duration::from_millis(50), ..config() }, &[Does::Echo]).await;
+        let takeover_drain = if is_ended { Duration::from_secs(3600) } else { Duration::from_millis(50) };
+        let config = GatewayConfig { grace: Duration::from_millis(50), takeover_drain, ..config() };
+        let world = world(config, &[Does::Echo]).await;
         let mut stream = tunnel(&world, "example.com:443").await;
         ping(&mut stream, b"before").await;
-        world.gateway.hand_over(if is_ended { Duration::from_secs(3600) } else { Duration::from_millis(50) });
+        world.gateway.hand_over();
         if is_ended {
             world.drain.cancel();
         }
