@@ -187,8 +187,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = TorFolder::create(parent.path().join("tor")).unwrap();
         let program = parent.path().join("program");
-        std::fs::write(&program, "#!/bin/sh\necho \"[warn] $*\"\nexec sleep 600\n").unwrap();
-        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        fs::write(&program, "#!/bin/sh\necho \"[warn] $*\"\nexec sleep 600\n").unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let mut process = TorProcess::spawn(&program, &folder, "Log notice stdout\n", 42).unwrap();
         let line = process.next_line().await;
         assert!(line.text.ends_with("--__OwningControllerProcess 42"), "{line:?}");
@@ -197,7 +197,7 @@ mod tests {
         drop(process);
         let gone = async {
             // A child that nobody has waited for is a zombie, whose command line is empty.
-            while std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+            while fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
                 tokio::task::yield_now().await;
             }
         };

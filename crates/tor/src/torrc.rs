@@ -40,7 +40,9 @@ impl Torrc<'_> {
         let port = self.socks_port.map_or_else(|| "auto".to_owned(), |port| port.to_string());
         let mut text = String::from("# Written by Hezar at every start of this Tor client.\n");
         // Writing to a String cannot fail.
-        let mut line = |arguments: std::fmt::Arguments<'_>| drop(writeln!(text, "{arguments}"));
+        let mut line = |arguments: std::fmt::Arguments<'_>| {
+            let _ = writeln!(text, "{arguments}");
+        };
         line(format_args!("DataDirectory {}", file(Self::DATA)));
         line(format_args!("SocksPort 127.0.0.1:{port} IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth"));
         line(format_args!("MaxCircuitDirtiness {DIRTINESS}"));

@@ -134,7 +134,7 @@ proptest! {
                 asn: None,
                 city: None,
                 filter: None,
-                strategy, country, session, datagrams: rng & 4 == 0, site: Some(SiteKey(rng)), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
+                strategy, country, session, onion_service: false, datagrams: rng & 4 == 0, site: Some(SiteKey(rng)), now: (rng & 1 == 0).then(|| at(now)), prefer_recent_success: rng & 2 == 0,
                 expected_bytes: if rng & 8 == 0 { 1e7 } else { 0.0 },
                 exclude_nodes: if by_server { &[] } else { &nodes },
                 exclude_servers: if by_server { &servers } else { &[] },
