@@ -4,7 +4,10 @@ use std::path::Path;
 
 use hezar_core::settings::is_public;
 
-use crate::config::{Config, SourceConfig, SourceOrigin, TorClient};
+use crate::{
+    config::{Config, SourceConfig, SourceOrigin, TorClient},
+    places::SYSTEM_FILE,
+};
 
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
@@ -83,9 +86,10 @@ fn mode(_: &Path) -> u32 {
     0
 }
 
-/// Whether users other than the owner may read the file.
+/// Whether users other than the owner may read the file. The group of the system's configuration is that of its service alone.
 pub(crate) fn read_by_others(file: &Path) -> bool {
-    mode(file) & 0o044 != 0
+    let readers = if file == Path::new(SYSTEM_FILE) { 0o004 } else { 0o044 };
+    mode(file) & readers != 0
 }
 
 /// Whether users other than the owner may change the file or what is in the folder.
@@ -93,13 +97,15 @@ pub(crate) fn written_by_others(path: &Path) -> bool {
     mode(path) & 0o022 != 0
 }
 
+/// Whether this process has the rights of root.
 #[cfg(unix)]
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether this process has the rights of root.
 #[cfg(not(unix))]
-const fn is_root() -> bool {
+pub(crate) const fn is_root() -> bool {
     false
 }
 

@@ -27,6 +27,7 @@ mod remote;
 mod rlimit;
 mod running;
 mod runtime;
+mod service;
 mod signals;
 mod sources;
 mod store_sync;

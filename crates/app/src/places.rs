@@ -5,6 +5,7 @@
 //! | `--config FILE` or `HEZAR_CONFIG` | `hezar-data` beside the file |
 //! | `hezar.toml` in the current folder | `hezar-data` beside the file |
 //! | `hezar/hezar.toml` in the user's configuration folder | `hezar` in the user's data folder |
+//! | `/etc/hezar/hezar.toml` of the system's service, for who may read it | `/var/lib/hezar` |
 //! | none | `hezar-data` in the current folder if it exists, else `hezar` in the user's data folder |
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,10 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE_NAME: &str = "hezar.toml";
 /// The name of the data folder that lies beside a configuration file.
 pub(crate) const DATA_FOLDER: &str = "hezar-data";
+/// The configuration of the system's service (deploy/systemd).
+pub(crate) const SYSTEM_FILE: &str = "/etc/hezar/hezar.toml";
+/// The data folder of the system's service.
+pub(crate) const SYSTEM_DATA: &str = "/var/lib/hezar";
 
 /// Folders of the user who runs the program (XDG Base Directory specification; on Windows `APPDATA` and `LOCALAPPDATA`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +50,11 @@ impl UserFolders {
         self.config.as_ref().map(|folder| folder.join(FILE_NAME))
     }
 
+    /// The folder of the user's own units of systemd (systemd.unit(5)).
+    pub(crate) fn units(&self) -> Option<PathBuf> {
+        Some(self.config.as_ref()?.parent()?.join("systemd/user"))
+    }
+
     /// Where a running instance says which data folder it uses.
     pub(crate) fn state(&self) -> Option<&Path> {
         self.state.as_deref()
@@ -69,7 +79,11 @@ impl Places {
         let beside = |file: &Path| file.parent().unwrap_or(Path::new("")).join(DATA_FOLDER);
         let of_user = || user.data.clone().unwrap_or_else(|| PathBuf::from(DATA_FOLDER));
         if let Some(file) = named {
-            let default_data = if own_file.as_deref() == Some(file) { of_user() } else { beside(file) };
+            let default_data = match file {
+                _ if own_file.as_deref() == Some(file) => of_user(),
+                _ if file == Path::new(SYSTEM_FILE) => SYSTEM_DATA.into(),
+                _ => beside(file),
+            };
             return Self { file: Some(file.to_owned()), named: true, default_data };
         }
         let here = Path::new(FILE_NAME);
@@ -80,7 +94,14 @@ impl Places {
             return Self { file: Some(file), named: false, default_data: of_user() };
         }
         let old = PathBuf::from(DATA_FOLDER);
-        Self { file: None, named: false, default_data: if exists(&old) { old } else { of_user() } }
+        if exists(&old) {
+            return Self { file: None, named: false, default_data: old };
+        }
+        // Its folder is closed to others than root and the service: for them it does not exist.
+        if exists(Path::new(SYSTEM_FILE)) {
+            return Self { file: Some(SYSTEM_FILE.into()), named: false, default_data: SYSTEM_DATA.into() };
+        }
+        Self { file: None, named: false, default_data: of_user() }
     }
 }
 
@@ -109,6 +130,10 @@ mod tests {
             (None, &["hezar.toml", own], Some("hezar.toml"), old),
             (None, &[own, old], Some(own), data),
             (None, &[old], None, old),
+            (None, &[old, SYSTEM_FILE], None, old),
+            (None, &[own, SYSTEM_FILE], Some(own), data),
+            (None, &[SYSTEM_FILE], Some(SYSTEM_FILE), SYSTEM_DATA),
+            (Some(SYSTEM_FILE), &[], Some(SYSTEM_FILE), SYSTEM_DATA),
             (None, &[], None, data),
         ] {
             assert_eq!(places(named, there), (file.map(str::to_owned), expected.to_owned()), "{named:?} {there:?}");

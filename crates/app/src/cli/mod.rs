@@ -110,6 +110,14 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
+    /// Install and start Hezar as a service of systemd, for the whole system or for one user
+    #[command(
+        after_help = "Examples:\n  sudo hezar install-service\n  hezar install-service --user\n  hezar install-service --dry-run"
+    )]
+    InstallService(InstallServiceArgs),
+    /// Stop and remove the service that `hezar install-service` has installed
+    #[command(after_help = "Examples:\n  sudo hezar uninstall-service\n  hezar uninstall-service --user --purge")]
+    UninstallService(UninstallServiceArgs),
     /// Say whether the running instance is ready to serve: exit code 0 or 1, for containers, monitors and scripts
     #[command(after_help = "Examples:\n  hezar health\n  hezar health --live --timeout 1\n  hezar health --json")]
     Health(HealthArgs),
@@ -152,6 +160,7 @@ pub(crate) enum Command {
 
 mod control;
 mod nodes;
+mod service;
 mod site_bans;
 mod up;
 
@@ -162,6 +171,7 @@ pub(crate) use control::{
 pub(crate) use nodes::{
     AddArgs, BansArgs, ExportArgs, ExportFormat, FetchArgs, NodesArgs, ParseArgs, ProbeArgs, RemoveArgs,
 };
+pub(crate) use service::{InstallServiceArgs, ScopeArgs, UninstallServiceArgs};
 pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};
 pub(crate) use up::UpArgs;
 

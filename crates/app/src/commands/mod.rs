@@ -15,6 +15,7 @@ mod parse;
 mod probe;
 mod remote;
 mod run;
+mod service;
 mod settings;
 mod site_bans;
 mod status;
@@ -69,6 +70,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => block_on(async { settings::token(&*global.control_plane().await?, command).await }),
         Command::Audit(args) => block_on(async { settings::audit(&*global.control_plane().await?, args).await }),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
+        Command::InstallService(args) => service::install(&global, &args),
+        Command::UninstallService(args) => service::uninstall(&global, &args),
         Command::Health(args) => block_on(async { health::health(global.remote_without_token(), args).await }),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
