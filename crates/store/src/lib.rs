@@ -7,6 +7,7 @@
 mod change;
 mod control;
 mod error;
+mod file;
 mod history;
 mod open;
 mod row;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Access, Sqlite, Store, StoreError, sqlite};
+use crate::{Access, Sqlite, Store, StoreError, file};
 
 /// Opens the store that `url` names: `sqlite:FILE` or `sqlite://FILE`, where a relative file lies in `directory`.
 ///
@@ -19,7 +19,7 @@ pub async fn open(url: &str, directory: &Path, access: Access) -> Result<Arc<dyn
 /// `url` and `directory` are as in [`open`].
 #[must_use]
 pub fn in_use(url: &str, directory: &Path) -> Option<StoreError> {
-    sqlite::in_use(&file_of(url, directory).ok()?)
+    file::in_use(&file_of(url, directory).ok()?)
 }
 
 fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {

@@ -3,7 +3,6 @@
 mod apply;
 mod control;
 mod convert;
-mod file;
 mod history;
 mod load;
 mod queries;
@@ -32,7 +31,7 @@ use crate::{
     UsageQuery, UsageRow,
 };
 
-pub(crate) use file::in_use;
+use crate::file;
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use crate::StoreError;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Takes the lock of `path` and makes sure that there is a file that only its owner can read: links hold passwords.
-pub(super) fn prepare(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn prepare(path: &Path) -> Result<File, StoreError> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
         return Err(StoreError::DirectoryMissing { path: directory.to_owned() });
     }
@@ -27,7 +27,7 @@ pub(super) fn prepare(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Checks that `path` is a database, or empty.
-pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     let mut start = Vec::with_capacity(MAGIC.len());
     let file = File::open(path).map_err(|e| failed(path, e))?;
     file.take(MAGIC.len() as u64).read_to_end(&mut start).map_err(|e| failed(path, e))?;
@@ -75,7 +75,7 @@ fn held(path: &Path, lock: File) -> StoreError {
 }
 
 /// Creates the empty file that a backup is written to; it takes its name when it is complete.
-pub(super) fn reserve_backup(to: &Path) -> Result<PathBuf, StoreError> {
+pub(crate) fn reserve_backup(to: &Path) -> Result<PathBuf, StoreError> {
     if to.exists() {
         return Err(StoreError::BackupExists { path: to.to_owned() });
     }
@@ -89,7 +89,7 @@ pub(super) fn reserve_backup(to: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Gives a complete backup its name, never over another file.
-pub(super) fn finish_backup(partial: &Path, to: &Path) -> Result<(), StoreError> {
+pub(crate) fn finish_backup(partial: &Path, to: &Path) -> Result<(), StoreError> {
     let finish = || {
         File::open(partial)?.sync_all()?;
         // A hard link fails when the name is taken; a rename would replace it.
