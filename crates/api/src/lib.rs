@@ -43,8 +43,8 @@ pub use dto::{
     NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery,
     ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteBanDto,
     SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto, SitesQuery,
-    SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent,
-    TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
+    SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto,
+    TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,

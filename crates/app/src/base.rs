@@ -69,8 +69,8 @@ impl Base {
     pub(crate) async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<Self> {
         let files = rlimit::raise_open_file_limit();
         create_data_folder(&config.data)?;
-        let store =
-            hezar_store::open(config.store.url.0.expose(), &config.data, hezar_store::Access::Exclusive).await?;
+        let access = hezar_store::Access::Exclusive;
+        let store = hezar_store::open_configured(&config.store, &config.data, access).await?;
         let (objects, tokens) = objects::from_store(store.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
         for problem in &config.left_out {

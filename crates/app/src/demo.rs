@@ -8,7 +8,7 @@ use hezar_formats::parse;
 use hezar_lab::{DEMO_HOST, World, WorldConfig};
 use hezar_pool::PoolChange;
 use hezar_probe::{CanaryBody, CanaryPage};
-use hezar_store::StoreUrl;
+use hezar_store::{StoreSettings, StoreUrl};
 use tempfile::TempDir;
 use url::Url;
 
@@ -67,7 +67,7 @@ impl Demo {
             let is_stored =
                 |name: &str| origins.get(&ObjectKey::new(ObjectKind::Source, name)) == Some(&ConfigOrigin::Store);
             config.sources.retain(|source| is_stored(&source.name));
-            config.store.url = store.clone();
+            config.store = StoreSettings { url: store.clone(), ..StoreSettings::default() };
         })
     }
 

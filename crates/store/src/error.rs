@@ -1,6 +1,9 @@
 //! Why a store could not be opened, read or written, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use hezar_core::CodeDoc;
 use thiserror::Error;
@@ -90,8 +93,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// No folder in memory can be used for the database.
+    #[error("{detail}; name a folder in memory (tmpfs) with store.memory_folder, or set store.memory = false")]
+    Memory {
+        /// What is wrong.
+        detail: Box<str>,
+    },
     /// The target of a backup exists.
-    #[error("{} exists already; a backup never overwrites a file", path.display())]
+    #[error("{} exists already; choose another name, or replace it with --force", path.display())]
     BackupExists {
         /// The file.
         path: PathBuf,
@@ -144,6 +153,10 @@ impl StoreError {
             "The store file is damaged. While it is in use the program serves on from memory, and writing is tried again every minute.",
         ),
         CodeDoc::new("store-busy", "Another program holds a lock on the store file; writing is tried again."),
+        CodeDoc::new(
+            "store-memory",
+            "The database is to lie in memory (`store.memory`), and no folder in memory can be used.",
+        ),
         CodeDoc::new("store-backup-exists", "The target of a backup exists already."),
         CodeDoc::new("store-closed", "The store was used after it had been closed."),
         CodeDoc::new("store-io", "The operating system failed on the store file; writing is tried again."),
@@ -170,11 +183,24 @@ impl StoreError {
             Self::Full { .. } => "store-full",
             Self::Corrupt { .. } => "store-corrupt",
             Self::Busy { .. } => "store-busy",
+            Self::Memory { .. } => "store-memory",
             Self::BackupExists { .. } => "store-backup-exists",
             Self::Closed => "store-closed",
             Self::Io { .. } => "store-io",
             Self::Query(_) => "store-query",
             Self::Migrate { .. } => "store-migrate",
+        }
+    }
+
+    /// The same about another file, when it says that a file cannot be used: what was looked at was a copy of that file, which is gone.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::Corrupt { detail, .. } => Self::Corrupt { path, detail },
+            Self::NotADatabase { .. } => Self::NotADatabase { path },
+            Self::Foreign { .. } => Self::Foreign { path },
+            Self::Newer { found, known, .. } => Self::Newer { path, found, known },
+            other => other,
         }
     }
 
@@ -195,6 +221,7 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::Full { .. }
             | Self::Busy { .. }
+            | Self::Memory { .. }
             | Self::Io { .. } => Retry::Soon,
         }
     }
@@ -209,4 +236,19 @@ pub enum Retry {
     Seldom,
     /// Never: the same change can never be written.
     Never,
+}
+
+/// Why a write failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteFailure {
+    /// The stable code; one of [`StoreError::CODES`].
+    pub code: &'static str,
+    /// The text, which says what to do.
+    pub text: Box<str>,
+}
+
+impl From<&StoreError> for WriteFailure {
+    fn from(error: &StoreError) -> Self {
+        Self { code: error.code(), text: error.to_string().into() }
+    }
 }

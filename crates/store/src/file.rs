@@ -1,9 +1,10 @@
-//! The files around the database: who may open it, with which mode, and how a backup appears in one piece.
+//! The files around a database: who may open it, with which mode, and how a copy appears in one piece.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::StoreError;
@@ -11,20 +12,26 @@ use crate::StoreError;
 /// The first bytes of every SQLite database (SQLite file format §1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Takes the lock of `path` and makes sure that there is a file that only its owner can read: links hold passwords.
-pub(crate) fn prepare(path: &Path) -> Result<File, StoreError> {
+/// Takes the lock of the database `path`, in a directory that exists.
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
         return Err(StoreError::DirectoryMissing { path: directory.to_owned() });
     }
     if path.is_dir() {
         return Err(StoreError::NotADatabase { path: path.to_owned() });
     }
-    let lock = lock(path)?;
+    take_lock(path)
+}
+
+/// Makes sure that `path` is a file that only its owner can read, since links hold passwords, and a database or empty.
+pub(crate) fn prepare(path: &Path) -> Result<(), StoreError> {
     let database = private().write(true).create(true).truncate(false).open(path).map_err(|e| failed(path, e))?;
     drop(database);
-    check(path)?;
-    Ok(lock)
+    check(path)
 }
+
+/// The end of the name of a copy that is not complete.
+pub(crate) const PARTIAL: &str = ".partial";
 
 /// Checks that `path` is a database, or empty.
 pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
@@ -38,7 +45,7 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
 }
 
 /// An advisory lock on `<path>.lock`; the operating system frees it when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn take_lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = beside(path, ".lock");
     let mut options = private();
     // Where others may write, a link would lead to a file of ours that is then emptied.
@@ -74,12 +81,9 @@ fn held(path: &Path, lock: File) -> StoreError {
     StoreError::InUse { path: path.to_owned(), pid: text.trim().parse().ok() }
 }
 
-/// Creates the empty file that a backup is written to; it takes its name when it is complete.
-pub(crate) fn reserve_backup(to: &Path) -> Result<PathBuf, StoreError> {
-    if to.exists() {
-        return Err(StoreError::BackupExists { path: to.to_owned() });
-    }
-    let partial = beside(to, ".partial");
+/// Creates the empty file beside `to` that a copy is written to; it takes its name when it is complete.
+pub(crate) fn reserve(to: &Path) -> Result<PathBuf, StoreError> {
+    let partial = beside(to, PARTIAL);
     match fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&partial, error)),
         _ => {}
@@ -88,16 +92,18 @@ pub(crate) fn reserve_backup(to: &Path) -> Result<PathBuf, StoreError> {
     Ok(partial)
 }
 
-/// Gives a complete backup its name, never over another file.
-pub(crate) fn finish_backup(partial: &Path, to: &Path) -> Result<(), StoreError> {
+/// Gives a complete copy its name, and another file of that name up only when `replace` is set. After an error neither the copy nor
+/// anything new is there.
+pub(crate) fn publish(partial: &Path, to: &Path, replace: bool) -> Result<(), StoreError> {
     let finish = || {
         File::open(partial)?.sync_all()?;
         // A hard link fails when the name is taken; a rename would replace it.
         match fs::hard_link(partial, to) {
             Ok(()) => fs::remove_file(partial),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !replace => Err(error),
             Err(_) => fs::rename(partial, to),
-        }
+        }?;
+        sync_directory(to)
     };
     finish().map_err(|error: io::Error| {
         let _ = fs::remove_file(partial);
@@ -108,19 +114,71 @@ pub(crate) fn finish_backup(partial: &Path, to: &Path) -> Result<(), StoreError>
     })
 }
 
+/// Makes the names in the directory of `path` survive a power cut (fsync(2)).
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// A database and the files that SQLite keeps beside it (SQLite: temporary files §2).
+pub(crate) fn with_companions(path: &Path) -> [PathBuf; 3] {
+    [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")]
+}
+
+/// Removes a database with its companions; what is not there is no error.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    for file in with_companions(path) {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&file, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gives a database with its companions another name, under which it is kept: `hezar.db.1796043600.old`, with the time in seconds since
+/// 1970-01-01. `None` when there is none.
+pub(crate) fn move_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let numbers = seconds..seconds + 1000;
+    let free = numbers.map(|number| beside(path, &format!(".{number}.old"))).find(|name| !name.exists());
+    let (true, Some(kept)) = (path.exists(), free) else { return Ok(None) };
+    for (from, to) in with_companions(path).into_iter().zip(with_companions(&kept)) {
+        match fs::rename(&from, to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&from, error)),
+            _ => {}
+        }
+    }
+    Ok(Some(kept))
+}
+
+/// When a database was written last, as far as its files say; `None` when there is none, or only an empty file.
+pub(crate) fn last_written(path: &Path) -> Option<SystemTime> {
+    let [database, log, _] = with_companions(path);
+    let about = fs::metadata(database).ok().filter(|about| about.is_file() && about.len() > 0)?;
+    let log = fs::metadata(log).ok().and_then(|about| about.modified().ok());
+    about.modified().ok().max(log)
+}
+
 /// `O_NOFOLLOW` (open(2)).
 #[cfg(unix)]
 const fn no_follow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     #[allow(unused_mut, reason = "only Unix has modes")]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -128,7 +186,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn failed(path: &Path, error: io::Error) -> StoreError {
+pub(crate) fn failed(path: &Path, error: io::Error) -> StoreError {
     let path = path.to_owned();
     match error.kind() {
         io::ErrorKind::NotFound => match path.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {

@@ -9,9 +9,13 @@ mod control;
 mod error;
 mod file;
 mod history;
+mod memory;
 mod open;
+mod recovery;
+mod restore;
 mod row;
 mod settings;
+mod snapshot;
 mod sqlite;
 mod store;
 mod usage;
@@ -19,19 +23,21 @@ mod writer;
 
 pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
-pub use error::{Retry, StoreError};
+pub use error::{Retry, StoreError, WriteFailure};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
-pub use open::{in_use, open};
+pub use open::{has_contents, in_use, open, open_configured};
+pub use restore::{RestoreReport, check_backup, restore};
 pub use row::{
     AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
-pub use sqlite::{Access, Sqlite};
+pub use snapshot::{SnapshotFile, SnapshotStatus};
+pub use sqlite::{Access, DatabaseSummary, Sqlite};
 pub use store::Store;
 pub use usage::{UsageQuery, UsageRow};
 pub use writer::{
-    Durability, WriteBehind, WriteFailure, WriteSummary, Writer, WriterClosed, WriterConfig, WriterPlace, WriterStatus,
+    Durability, WriteBehind, WriteSummary, Writer, WriterClosed, WriterConfig, WriterPlace, WriterStatus,
 };
 
 #[cfg(test)]

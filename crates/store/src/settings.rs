@@ -1,5 +1,7 @@
 //! The settings of the store.
 
+use std::{path::PathBuf, time::Duration};
+
 use hezar_core::{
     Secret, settings,
     settings::{Given, SettingValue},
@@ -11,6 +13,17 @@ settings! {
     pub struct StoreSettings in "store" {
         /// A relative file stands in the data folder.
         pub url: StoreUrl = StoreUrl("sqlite:hezar.db".into());
+        /// True: the database lies in memory, and snapshots of it on the disk.
+        /// Spares SD cards and slow disks. What changed since the last snapshot is lost when the machine stops.
+        pub memory: bool = false;
+        /// The folder in memory (tmpfs) of such a database.
+        /// Absent: `/dev/shm`, or else `$RUNTIME_DIRECTORY` or `$XDG_RUNTIME_DIR`.
+        pub memory_folder: Option<PathBuf> = None, example "\"/dev/shm\"";
+        /// The pause between two snapshots of a database in memory.
+        /// One is taken at the end too, and within a minute after an object or a token was changed.
+        pub snapshot_every: Duration [Duration::from_secs(1)..=Duration::from_secs(7 * 86_400)] = Duration::from_secs(3600);
+        /// So many snapshots are kept.
+        pub snapshots: usize [1..=1000] = 24;
     }
 }
 

@@ -7,8 +7,8 @@ use hezar_core::{Timestamp, UtcDay};
 use tokio::sync::mpsc;
 
 use crate::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, StoreError,
-    UsageQuery, UsageRow,
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
+    SnapshotStatus, StoreError, UsageQuery, UsageRow,
 };
 
 /// A pool on disk. All methods may be called from several tasks at once.
@@ -98,12 +98,28 @@ pub trait Store: Debug + Send + Sync {
     /// As [`Store::write`].
     async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError>;
 
-    /// Writes a complete, consistent copy to a new file while the store stays in use.
+    /// Writes a complete, consistent copy to a file while the store stays in use, and checks it before it gets its name. A name that ends
+    /// with `.zst` gets a compressed copy.
     ///
     /// # Errors
-    /// [`StoreError::BackupExists`] when there is a file already, or why the copy could not be written.
-    async fn backup(&self, to: &Path) -> Result<(), StoreError>;
+    /// [`StoreError::BackupExists`] when there is a file already and `replace` is not set, or why the copy could not be written; then
+    /// nothing is left of it, and a file that was there stays.
+    async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError>;
 
-    /// Ends every connection and gives the store free for another instance. Later calls fail.
+    /// Takes a snapshot of a store in memory; `None` for one that lies on the disk anyway.
+    ///
+    /// # Errors
+    /// Why it could not be taken. The older snapshots stay as they are.
+    async fn snapshot(&self) -> Result<Option<SnapshotFile>, StoreError> {
+        Ok(None)
+    }
+
+    /// How the snapshots of a store in memory go; `None` for one that lies on the disk.
+    fn snapshot_status(&self) -> Option<SnapshotStatus> {
+        None
+    }
+
+    /// Ends every connection and gives the store free for another instance; of a store in memory the last snapshot is taken first.
+    /// Later calls fail.
     async fn close(&self);
 }

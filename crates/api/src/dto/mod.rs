@@ -191,6 +191,35 @@ pub struct StoreDto {
     /// Stored nodes that this version cannot read, by the code of the reason; they are not used, and deleted after 30
     /// days.
     pub unreadable: BTreeMap<String, usize>,
+    /// The snapshots of a store in memory; `null` for one that lies on the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsDto>,
+}
+
+/// How the snapshots of a store in memory go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct SnapshotsDto {
+    /// For how many seconds the store has no newer snapshot; since the start while there is none.
+    pub age_s: u64,
+    /// The pause between two snapshots in seconds, as configured.
+    pub every_s: u64,
+    /// When the newest one was taken, in milliseconds since the Unix epoch; `null` while there is none.
+    pub last: Option<u64>,
+    /// The file of the newest one.
+    pub file: Option<String>,
+    /// Its size.
+    pub bytes: u64,
+    /// How many have been taken since the start.
+    pub taken: u64,
+    /// How many times it has failed since the start.
+    pub failures: u64,
+    /// Why the last one could not be taken; `null` when it could.
+    pub error: Option<String>,
+    /// Its text.
+    pub error_text: Option<String>,
+    /// Snapshots that could not be read at the start and were set aside.
+    pub damaged: Vec<String>,
 }
 
 /// What a provider says about a subscription; all of it is the provider's word.

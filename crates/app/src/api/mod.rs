@@ -33,7 +33,7 @@ use hezar_api::{
     FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort,
     LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest,
     ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort,
-    SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, TestReport, TestRequest, TrafficDto, VersionDto,
+    SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport, TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
@@ -54,7 +54,7 @@ use crate::{
     nodes::{Nodes, Payload},
     runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
-    store_sync::{site_bans::SiteBanSync, usage::UsageSync},
+    store_sync::{site_bans::SiteBanSync, snapshots, usage::UsageSync},
     tokens::ApiTokens,
 };
 use connections::RateSampler;
@@ -223,7 +223,10 @@ impl LivePort for ApiBackend {
             sources: self.table.sources(&census, &self.pool.left_out()),
             traffic: self.traffic_so_far(),
             troubles: self.troubles(),
-            store: self.table.store(),
+            store: StoreDto {
+                snapshots: self.store.snapshot_status().map(|status| snapshots::dto(status, self.clock.wall())),
+                ..self.table.store()
+            },
             config: self.runtime.status(),
         }
     }

@@ -137,8 +137,15 @@ pub(crate) enum Command {
     )]
     Export(ExportArgs),
     /// Copy the store to a file while it is in use
-    #[command(after_help = "Example:\n  hezar backup hezar-backup.db")]
+    #[command(
+        after_help = "Examples:\n  hezar backup hezar-backup.db\n  hezar backup --force /backups/hezar.db.zst   # compressed"
+    )]
     Backup(BackupArgs),
+    /// Put a backup or a snapshot in the place of the store; no instance may run
+    #[command(
+        after_help = "Examples:\n  hezar restore --check hezar-backup.db   # what it holds; changes nothing\n  hezar restore hezar-backup.db.zst"
+    )]
+    Restore(RestoreArgs),
     /// Say which version this is, and of which commit
     Version(JsonArgs),
     /// Print a script that lets a shell complete commands and options
@@ -240,9 +247,26 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// The file to write; it must not exist
+    /// The file to write; a name that ends with .zst gets a compressed copy
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// What `hezar backup` has written, or a snapshot of a store in memory
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only check the file and say what it holds
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,4 @@
-//! `hezar export` and `hezar backup`: the store in other forms.
+//! `hezar export`: the stored nodes in other forms.
 
 use std::process::ExitCode;
 
@@ -10,13 +10,13 @@ use hezar_formats::{
 use hezar_store::{Access, NodeRow};
 
 use crate::{
-    cli::{BackupArgs, ExportArgs, ExportFormat},
+    cli::{ExportArgs, ExportFormat},
     config::Config,
     output,
 };
 
 pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<ExitCode> {
-    let store = hezar_store::open(config.store.url.0.expose(), &config.data, Access::ReadOnly).await?;
+    let store = hezar_store::open_configured(&config.store, &config.data, Access::ReadOnly).await?;
     let state = store.load().await?;
     store.close().await;
     let wanted = |row: &&NodeRow| !args.healthy || row.record.state.routable();
@@ -42,14 +42,5 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
     if nodes.is_empty() {
         output::note("no node fits: `hezar status` says what the sources gave");
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let store = hezar_store::open(config.store.url.0.expose(), &config.data, Access::ReadOnly).await?;
-    let copied = store.backup(&args.file).await;
-    store.close().await;
-    copied?;
-    output::line(format!("wrote {}", args.file.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! One file per command or kind of commands.
 
+mod backup;
 mod config;
 mod control_plane;
 mod export;
@@ -33,8 +34,10 @@ use global::GlobalArgs;
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut global = GlobalArgs::new(cli.config, cli.data)?;
-    let wants_store =
-        matches!(cli.command, Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_));
+    let wants_store = matches!(
+        cli.command,
+        Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_) | Command::Restore(_)
+    );
     if wants_store {
         global.follow_running();
     }
@@ -80,7 +83,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Top => block_on(top::top(global.remote()?)),
         Command::Parse(args) => parse::parse(&args),
         Command::Export(args) => block_on(export::export(global.config()?, args)),
-        Command::Backup(args) => block_on(export::backup(global.config()?, args)),
+        Command::Backup(args) => block_on(backup::backup(global.config()?, args)),
+        Command::Restore(args) => block_on(backup::restore(global.config()?, args)),
         Command::Api(ApiCommand::Schema) => version::schema(),
         Command::Config(command) => config::config(&global, &command),
     }

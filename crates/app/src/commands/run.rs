@@ -98,7 +98,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
 
 /// Whether an earlier run has left a store, which may hold nodes.
 fn has_store(config: &Config) -> bool {
-    store_file(config, &config.data).is_none_or(|file| file.exists())
+    hezar_store::has_contents(&config.store, &config.data)
 }
 
 /// The file of the store in a data folder; `None` when the store is no file.

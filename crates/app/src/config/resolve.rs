@@ -12,6 +12,7 @@ use hezar_core::settings::{Settings, is_public};
 use hezar_gateway::{GatewayConfig, PortRange};
 use hezar_pool::HealthSettings;
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
+use hezar_store::StoreSettings;
 use toml::{Table, de::DeTable};
 use url::Url;
 
@@ -84,6 +85,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let (probe, health) = probe(root.section("probe"));
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
     let clash: ClashSettings = plain(root.section("clash"));
+    let store: StoreSettings = plain(root.section("store"));
     let config = Config {
         file: path.map(Path::to_owned),
         text: "".into(),
@@ -104,7 +106,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
             asn_mmdb: beside_file(geo.asn_mmdb),
             city_mmdb: beside_file(geo.city_mmdb),
         },
-        store: plain(root.section("store")),
+        store: StoreSettings { memory_folder: beside_file(store.memory_folder), ..store },
         log: LogConfig { folder: beside_file(log.folder), ..log },
         tor: tor(root.section("tor")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),

@@ -23,7 +23,7 @@ use crate::{
     objects::AppliedConfig,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     sources::Collector,
-    store_sync::{sessions::SessionSync, site_bans::SiteBanSync, status as store_status, usage::UsageSync},
+    store_sync::{sessions::SessionSync, site_bans::SiteBanSync, snapshots, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
     token,
     tokens::ApiTokens,
@@ -99,7 +99,7 @@ pub(crate) async fn run(
     register_process(&mut base.registry);
     register_instance(&mut base.registry, Arc::clone(&connections), Arc::clone(&sessions));
     register_data_folder(&mut base.registry, base.config.data.clone());
-    store_status::register(&mut base.registry, store_task.writer.clone());
+    store_status::register(&mut base.registry, store_task.writer.clone(), Arc::clone(&base.store), base.clock);
 
     let proxies = listeners.addresses();
     if let Some(address) = proxies.first() {
@@ -135,6 +135,14 @@ pub(crate) async fn run(
         "diagnosis",
         every_time(&stop, Arc::new(diagnosis.clone()), |diagnosis, stop| async move {
             diagnosis.watch(stop).await;
+            Ok(())
+        }),
+    );
+    let clock = base.clock;
+    tasks.restarting(
+        "snapshots",
+        every_time(&stop, Arc::new(Arc::clone(&base.store)), move |store, stop| async move {
+            snapshots::run(Arc::clone(&*store), clock, stop).await;
             Ok(())
         }),
     );

@@ -4,5 +4,6 @@ pub(crate) mod nodes;
 pub(crate) mod restore;
 pub(crate) mod sessions;
 pub(crate) mod site_bans;
+pub(crate) mod snapshots;
 pub(crate) mod status;
 pub(crate) mod usage;

@@ -1,15 +1,19 @@
 //! How the writing to the store goes, for the API, the metrics and the command line.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hezar_api::{ApiError, StoreDto};
-use hezar_store::{Change, Durability, Writer, WriterClosed, WriterStatus};
+use hezar_core::Timestamp;
+use hezar_engine::Clock;
+use hezar_store::{Change, Durability, SnapshotStatus, Store, Writer, WriterClosed, WriterStatus};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
+
+use super::snapshots;
 
 /// How long an answer of the API waits for its change to be in the store.
 pub(crate) const DURABLE_WAIT: Duration = Duration::from_secs(5);
@@ -39,10 +43,11 @@ pub(crate) fn dto(status: WriterStatus, unreadable: &BTreeMap<&'static str, usiz
         retries: status.summary.retries,
         lost: status.summary.lost,
         unreadable: unreadable.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect(),
+        snapshots: None,
     }
 }
 
-/// The lines of `hezar status` about what is wrong with the store.
+/// The lines of `hezar status` about what is wrong with the store, and about its snapshots.
 pub(crate) fn troubles(store: &StoreDto) -> Vec<String> {
     let text = store.last_error_text.as_deref().unwrap_or("unknown reason");
     let behind = store.behind_s.map(|seconds| {
@@ -56,20 +61,25 @@ pub(crate) fn troubles(store: &StoreDto) -> Vec<String> {
     let unreadable = store.unreadable.iter().map(|(reason, rows)| {
         format!("store: {rows} nodes cannot be read by this version ({reason}) and will be deleted after 30 days")
     });
-    behind.into_iter().chain(lost).chain(unreadable).collect()
+    let snapshots = store.snapshots.as_ref().map(snapshots::lines).unwrap_or_default();
+    behind.into_iter().chain(lost).chain(unreadable).chain(snapshots).collect()
 }
 
 /// What the metrics say about the store.
-pub(crate) fn register(registry: &mut Registry, writer: Writer) {
-    registry.register_collector(Box::new(StoreCollector(writer)));
+pub(crate) fn register(registry: &mut Registry, writer: Writer, store: Arc<dyn Store>, clock: Clock) {
+    registry.register_collector(Box::new(StoreCollector { writer, store, clock }));
 }
 
 #[derive(Debug)]
-struct StoreCollector(Writer);
+struct StoreCollector {
+    writer: Writer,
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
 
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let status = self.0.status();
+        let status = self.writer.status();
         let behind = status.behind.map_or(0.0, |time| time.as_secs_f64());
         let pending = i64::try_from(status.pending).unwrap_or(i64::MAX);
         let help = "For how long writing to the store has failed; 0 while it can be written";
@@ -86,8 +96,33 @@ impl Collector for StoreCollector {
             let counter = ConstCounter::new(number);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        Ok(())
+        match self.store.snapshot_status() {
+            Some(status) => encode_snapshots(&mut encoder, &status, self.clock.wall()),
+            None => Ok(()),
+        }
     }
+}
+
+fn encode_snapshots(
+    encoder: &mut DescriptorEncoder<'_>,
+    status: &SnapshotStatus,
+    now: Timestamp,
+) -> Result<(), std::fmt::Error> {
+    let help = "Age of the newest snapshot of a store in memory; since the start while there is none";
+    let gauge = ConstGauge::new(status.age(now).as_secs_f64());
+    gauge.encode(encoder.encode_descriptor("hezar_store_snapshot_age_seconds", help, None, MetricType::Gauge)?)?;
+    let help = "Size of the newest snapshot of a store in memory";
+    let bytes = status.last.as_ref().map_or(0, |last| i64::try_from(last.bytes).unwrap_or(i64::MAX));
+    let gauge = ConstGauge::new(bytes);
+    gauge.encode(encoder.encode_descriptor("hezar_store_snapshot_bytes", help, None, MetricType::Gauge)?)?;
+    for (name, help, number) in [
+        ("hezar_store_snapshots", "Snapshots of a store in memory taken since the start", status.taken),
+        ("hezar_store_snapshot_failures", "Snapshots of a store in memory that could not be taken", status.failures),
+    ] {
+        let counter = ConstCounter::new(number);
+        counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

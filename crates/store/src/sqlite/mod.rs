@@ -4,6 +4,7 @@ mod apply;
 mod control;
 mod convert;
 mod history;
+mod inspect;
 mod load;
 mod queries;
 mod schema;
@@ -12,8 +13,8 @@ mod usage;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Mutex,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -27,14 +28,20 @@ use sqlx::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, Store, StoreError,
-    UsageQuery, UsageRow,
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
+    SnapshotStatus, Store, StoreError, UsageQuery, UsageRow, file,
+    snapshot::{Pace, Snapshots, write_compressed},
 };
 
-use crate::file;
+pub use inspect::DatabaseSummary;
+pub(crate) use inspect::{copy_database, summary, upgrade_file, verify};
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
+/// How long the last snapshot may take. Service managers kill a program that takes longer to end (systemd: 90 s).
+const LONGEST_LAST_SNAPSHOT: Duration = Duration::from_secs(60);
+/// How much of a database is compressed in a second beside a program that serves.
+const SNAPSHOT_PACE: Pace = Pace::BytesPerSecond(64 << 20);
 
 /// What the writing connection keeps of the file in memory (`PRAGMA cache_size`, in KiB when negative): upper pages of its indexes.
 const WRITER_CACHE: &str = "-16384";
@@ -61,6 +68,8 @@ pub struct Sqlite {
     /// Loading and backup, beside the writer.
     reader: SqlitePool,
     lock: Mutex<Option<File>>,
+    /// Where snapshots go; absent when the file itself lies on the disk.
+    snapshots: Option<Arc<Snapshots>>,
 }
 
 impl Sqlite {
@@ -69,13 +78,22 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError`]: what is wrong with the file or its directory, and what to do.
     pub async fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
-        let lock = match access {
-            Access::Exclusive => Some(file::prepare(path)?),
-            Access::ReadOnly => {
-                file::check(path)?;
-                None
-            }
-        };
+        let lock = if access == Access::Exclusive { Some(file::lock(path)?) } else { None };
+        Self::open_locked(path, access, lock, None).await
+    }
+
+    /// Opens or creates the file under a lock that is held already. With `snapshots` it is a file in memory, which is removed when it is
+    /// closed and the last snapshot has been taken.
+    pub(crate) async fn open_locked(
+        path: &Path,
+        access: Access,
+        lock: Option<File>,
+        snapshots: Option<Arc<Snapshots>>,
+    ) -> Result<Self, StoreError> {
+        match access {
+            Access::Exclusive => file::prepare(path)?,
+            Access::ReadOnly => file::check(path)?,
+        }
         let pool = |connections, cache| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -84,7 +102,7 @@ impl Sqlite {
                 .connect_lazy_with(options(path, access, cache))
         };
         let (writer, reader) = (pool(1, WRITER_CACHE), pool(2, READER_CACHE));
-        let store = Self { path: path.to_owned(), access, writer, reader, lock: Mutex::new(lock) };
+        let store = Self { path: path.to_owned(), access, writer, reader, lock: Mutex::new(lock), snapshots };
         let mut connection = store.writer.acquire().await.map_err(|e| store.error(e))?;
         match access {
             Access::Exclusive => schema::upgrade(&mut connection, path).await?,
@@ -111,6 +129,75 @@ impl Sqlite {
     fn error(&self, error: sqlx::Error) -> StoreError {
         convert::error(&self.path, error)
     }
+
+    /// Writes a consistent copy to a new file that does not have its name yet, and checks it.
+    async fn copy(&self, to: &Path) -> Result<PathBuf, StoreError> {
+        let partial = file::reserve(to)?;
+        let copied = self.copy_into(&partial, to).await;
+        if copied.is_err() {
+            let _ = std::fs::remove_file(&partial);
+        }
+        copied.map(|()| partial)
+    }
+
+    async fn copy_into(&self, partial: &Path, to: &Path) -> Result<(), StoreError> {
+        let text = partial.to_str().ok_or_else(|| not_utf8(to))?;
+        let copied = sqlx::query(queries::BACKUP).bind(text).execute(&self.reader).await;
+        copied.map_err(|error| convert::error(to, error))?;
+        verify(partial).await
+    }
+
+    /// Takes a snapshot and notes how it went.
+    async fn take_snapshot(&self, snapshots: &Arc<Snapshots>, pace: Pace) -> Result<SnapshotFile, StoreError> {
+        let _alone = snapshots.taking.lock().await;
+        // What is changed while it is taken may not be in it.
+        let was_urgent = std::mem::take(&mut snapshots.status.lock().is_urgent);
+        let taken = self.write_snapshot(snapshots, pace).await;
+        snapshots.status.note(&taken);
+        if taken.is_err() {
+            snapshots.status.lock().is_urgent |= was_urgent;
+        }
+        taken
+    }
+
+    async fn write_snapshot(&self, snapshots: &Arc<Snapshots>, pace: Pace) -> Result<SnapshotFile, StoreError> {
+        let to = snapshots.next(now())?;
+        let copy = self.copy(&to.with_extension("")).await?;
+        let snapshots = Arc::clone(snapshots);
+        blocking(move || snapshots.keep(&copy, &to, pace)).await
+    }
+
+    /// Takes the last snapshot; false when it could not be taken, so that the file in memory has to stay.
+    async fn last_snapshot(&self, snapshots: &Arc<Snapshots>) -> bool {
+        match timeout(LONGEST_LAST_SNAPSHOT, self.take_snapshot(snapshots, Pace::Unlimited)).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(error)) => {
+                tracing::error!(code = error.code(), %error, file = %self.path.display(), "the last snapshot could not be taken: what changed since the one before it is in memory only, and lost when the machine stops");
+            }
+            Err(_) => {
+                tracing::error!(file = %self.path.display(), "the last snapshot took too long: what changed since the one before it is in memory only, and lost when the machine stops");
+            }
+        }
+        false
+    }
+}
+
+/// The time of the wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn not_utf8(path: &Path) -> StoreError {
+    let error = sqlx::Error::Configuration("the path of a copy has to be UTF-8".into());
+    convert::error(path, error)
+}
+
+/// Does what takes the disk's time on a thread that carries no traffic.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
 }
 
 fn options(path: &Path, access: Access, cache: &'static str) -> SqliteConnectOptions {
@@ -166,7 +253,11 @@ impl Store for Sqlite {
         }
         let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
         let written = control::write(&mut connection, changes).await;
-        self.keep_if_sound(connection, written).await
+        let written = self.keep_if_sound(connection, written).await;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.status.lock().is_urgent = true;
+        }
+        written
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
@@ -205,29 +296,50 @@ impl Store for Sqlite {
         self.keep_if_sound(connection, folded).await
     }
 
-    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let partial = file::reserve_backup(to)?;
-        let result = match partial.to_str() {
-            Some(text) => sqlx::query(queries::BACKUP).bind(text).execute(&self.reader).await.map(drop),
-            None => Err(sqlx::Error::Configuration("the path of a backup has to be UTF-8".into())),
-        };
-        if let Err(error) = result {
-            let _ = std::fs::remove_file(&partial);
-            return Err(convert::error(to, error));
+    async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {
+        if to.exists() && !replace {
+            return Err(StoreError::BackupExists { path: to.to_owned() });
         }
-        // Syncing a large file takes the disk's time: not on a thread that carries traffic.
         let to = to.to_owned();
-        let finished = tokio::task::spawn_blocking(move || file::finish_backup(&partial, &to)).await;
-        finished.unwrap_or(Err(StoreError::Closed))
+        if to.extension().is_none_or(|end| end != "zst") {
+            let copy = self.copy(&to).await?;
+            return blocking(move || file::publish(&copy, &to, replace)).await;
+        }
+        let copy = self.copy(&to.with_extension("")).await?;
+        blocking(move || {
+            let written = write_compressed(&copy, &to, Pace::Unlimited, replace);
+            let _ = std::fs::remove_file(&copy);
+            written
+        })
+        .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<SnapshotFile>, StoreError> {
+        match &self.snapshots {
+            Some(snapshots) => self.take_snapshot(snapshots, SNAPSHOT_PACE).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn snapshot_status(&self) -> Option<SnapshotStatus> {
+        self.snapshots.as_ref().map(|snapshots| snapshots.status.lock().clone())
     }
 
     async fn close(&self) {
+        let is_open = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let is_kept = match &self.snapshots {
+            Some(snapshots) if is_open => self.last_snapshot(snapshots).await,
+            _ => false,
+        };
         // A connection that hangs on a dead disk must not keep the program from ending; the process's end closes it.
         let closed = async {
             self.reader.close().await;
             self.writer.close().await;
         };
-        let _ = timeout(LONGEST_CLOSE, closed).await;
+        let is_closed = timeout(LONGEST_CLOSE, closed).await.is_ok();
+        if is_kept && is_closed {
+            let _ = file::remove(&self.path);
+        }
         // The file lock goes last: until here the write-ahead log was ours.
         drop(self.lock.lock().map(|mut lock| lock.take()));
     }

@@ -13,6 +13,15 @@ pub(super) const COUNT_OUR_TABLES: &str =
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_sqlx_migrations', 'proxies')";
 pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
 pub(super) const BACKUP: &str = "VACUUM INTO ?";
+/// One line that says `ok`, or the first thing that is wrong (SQLite: pragma quick_check).
+pub(super) const QUICK_CHECK: &str = "PRAGMA quick_check(1)";
+pub(super) const COUNT_NODES: &str = "SELECT count(*) FROM proxies";
+pub(super) const COUNT_ROUTABLE: &str = "SELECT count(*) FROM proxies WHERE healthy = 1";
+pub(super) const COUNT_SOURCES: &str = "SELECT count(*) FROM sources";
+pub(super) const COUNT_USERS: &str = "SELECT count(*) FROM objects WHERE kind = 'user'";
+/// When something was written last: every probe changes a node, and every minute is a row of the history.
+pub(super) const LAST_CHANGE: &str =
+    "SELECT max((SELECT coalesce(max(last_checked), 0) FROM proxies), (SELECT coalesce(max(at), 0) FROM history))";
 
 /// The measured columns, in the order of `apply::bind_record` behind `healthy`, and of `load::Fields::record`. `healthy` follows
 /// from the state and is only written.

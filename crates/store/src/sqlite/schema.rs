@@ -43,6 +43,11 @@ pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Res
     }
 }
 
+/// Whether this program has made the file.
+pub(super) async fn is_ours(connection: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+    ours(connection).await.map_err(|e| convert::error(path, e))
+}
+
 async fn ours(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let mark: i64 = sqlx::query_scalar(queries::GET_APPLICATION).fetch_one(&mut *connection).await?;
     if mark == queries::APPLICATION_ID {

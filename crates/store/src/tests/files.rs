@@ -14,7 +14,7 @@ async fn refusal(path: &Path, access: Access) -> StoreError {
 }
 
 /// Runs statements on a file as another program would.
-async fn meddle(path: &Path, sql: &'static str) {
+pub(super) async fn meddle(path: &Path, sql: &'static str) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
@@ -85,7 +85,7 @@ async fn one_instance_at_a_time_and_readers_beside_it() {
     let reader = Sqlite::open(&path, Access::ReadOnly).await.unwrap();
     assert_eq!(reader.load().await.unwrap().nodes, [node(1)]);
     assert_eq!(reader.write(&[Change::PutNode(node(2))]).await.unwrap_err().code(), "store-read-only");
-    reader.backup(&directory.path().join("copy.db")).await.unwrap();
+    reader.backup(&directory.path().join("copy.db"), false).await.unwrap();
 
     first.close().await;
     let second = Sqlite::open(&path, Access::Exclusive).await.unwrap();
@@ -99,10 +99,10 @@ async fn a_backup_is_a_store_and_never_overwrites() {
     store.write(&[Change::PutNode(node(1))]).await.unwrap();
     let copy = directory.path().join("copy.db");
     fs::write(directory.path().join("copy.db.partial"), "left by a crash").unwrap();
-    store.backup(&copy).await.unwrap();
+    store.backup(&copy, false).await.unwrap();
     store.write(&[Change::PutNode(node(2))]).await.unwrap();
-    assert_eq!(store.backup(&copy).await.unwrap_err().code(), "store-backup-exists");
-    assert_eq!(store.backup(&directory.path().join("no/copy.db")).await.unwrap_err().code(), "store-directory");
+    assert_eq!(store.backup(&copy, false).await.unwrap_err().code(), "store-backup-exists");
+    assert_eq!(store.backup(&directory.path().join("no/copy.db"), false).await.unwrap_err().code(), "store-directory");
     assert!(!directory.path().join("copy.db.partial").exists());
     let copy = Sqlite::open(&copy, Access::Exclusive).await.unwrap();
     assert_eq!(copy.load().await.unwrap().nodes, [node(1)]);
@@ -130,7 +130,7 @@ async fn only_the_owner_can_read_the_files() {
     let directory = tempfile::tempdir().unwrap();
     let store = open("sqlite:hezar.db", directory.path(), Access::Exclusive).await.unwrap();
     store.write(&[Change::PutNode(node(1))]).await.unwrap();
-    store.backup(&directory.path().join("copy.db")).await.unwrap();
+    store.backup(&directory.path().join("copy.db"), false).await.unwrap();
     #[cfg(unix)]
     for entry in fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
         let mode = std::os::unix::fs::PermissionsExt::mode(&entry.metadata().unwrap().permissions());

@@ -5,6 +5,7 @@ mod failing_disk;
 mod files;
 mod history;
 mod laws;
+mod memory;
 mod model;
 mod story;
 mod usage;

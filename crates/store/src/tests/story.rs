@@ -62,7 +62,7 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
     write(&store, &mut model, &second).await;
 
     let copy = directory.join("copy.db");
-    store.backup(&copy).await.unwrap();
+    store.backup(&copy, false).await.unwrap();
     store.close().await;
     assert_eq!(store.load().await.unwrap_err().code(), "store-closed");
     drop(store);

@@ -101,7 +101,7 @@ impl Store for Shaky {
         Err(StoreError::Closed)
     }
 
-    async fn backup(&self, _: &Path) -> Result<(), StoreError> {
+    async fn backup(&self, _: &Path, _: bool) -> Result<(), StoreError> {
         Ok(())
     }
 

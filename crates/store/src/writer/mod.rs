@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{Change, Store};
 use status::SharedStatus;
-pub use status::{WriteFailure, WriteSummary, WriterStatus};
+pub use status::{WriteSummary, WriterStatus};
 pub use write_behind::WriteBehind;
 
 /// How changes are gathered.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::StoreError;
+use crate::WriteFailure;
 
 /// How the writing goes, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,21 +20,6 @@ pub struct WriterStatus {
     pub last_error: Option<WriteFailure>,
     /// What has been done since the start.
     pub summary: WriteSummary,
-}
-
-/// Why a write failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriteFailure {
-    /// The stable code; one of [`StoreError::CODES`].
-    pub code: &'static str,
-    /// The text, which says what to do.
-    pub text: Box<str>,
-}
-
-impl From<&StoreError> for WriteFailure {
-    fn from(error: &StoreError) -> Self {
-        Self { code: error.code(), text: error.to_string().into() }
-    }
 }
 
 /// What a writer has done, in numbers.

@@ -56,7 +56,7 @@ impl StoppedInstance {
     async fn open_store(&self, access: Access) -> Result<Arc<dyn Store>, StoreError> {
         let note = self.note.lock().take();
         note.iter().for_each(output::note);
-        hezar_store::open(self.config.store.url.0.expose(), &self.config.data, access).await
+        hezar_store::open_configured(&self.config.store, &self.config.data, access).await
     }
 
     /// Opens the store for reading. Where there is none, nothing lies in it.
