@@ -34,6 +34,7 @@ mod store_sync;
 mod supervise;
 mod token;
 mod tokens;
+mod tor;
 mod version;
 
 use std::process::ExitCode;

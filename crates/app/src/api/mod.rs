@@ -56,6 +56,7 @@ use crate::{
     sources::{Collector, status::SourceTable},
     store_sync::{site_bans::SiteBanSync, snapshots, usage::UsageSync},
     tokens::ApiTokens,
+    tor::TorSources,
 };
 use connections::RateSampler;
 use nodes::dto;
@@ -93,6 +94,7 @@ pub(crate) struct ApiBackend {
     /// Countries, networks and cities of addresses, as far as databases are configured.
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) dashboard: Arc<DashboardState>,
+    pub(crate) tor: Arc<TorSources>,
 }
 
 impl ApiBackend {

@@ -27,6 +27,7 @@ use crate::{
     supervise::{Supervisor, TaskMetrics},
     token,
     tokens::ApiTokens,
+    tor::{TorSources, TorTask},
 };
 pub(crate) use store_task::StoreTask;
 
@@ -77,6 +78,8 @@ pub(crate) async fn run(
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
     let listeners = Arc::new(Listeners::new(gateway, pool, native, api_plan.address(), stop.clone()));
     listeners.carry_out(listeners.plan(&base.config).await?)?;
+    let (pool, clock) = (Arc::clone(&base.pool), base.clock);
+    let tor = Arc::new(TorSources::new(&base.config, Arc::clone(&collector), pool, clock));
     let applied = AppliedConfig { config: base.config.clone(), objects: std::mem::take(&mut base.objects) };
     let parts = Parts {
         store: Arc::clone(&base.store),
@@ -87,6 +90,7 @@ pub(crate) async fn run(
         listeners: Arc::clone(&listeners),
         prober: Arc::clone(&prober),
         collector: Arc::clone(&collector),
+        tor: Arc::clone(&tor),
         geo: Arc::clone(&base.geo),
         log,
         api: Arc::clone(&api),
@@ -146,6 +150,7 @@ pub(crate) async fn run(
             Ok(())
         }),
     );
+    let tor_task = TorTask::start(Arc::clone(&tor));
     let history = HistoryRecorder::new(
         Arc::clone(&base.pool),
         metrics.clone(),
@@ -259,6 +264,7 @@ pub(crate) async fn run(
         tokens,
         store: Arc::clone(&base.store),
         dashboard,
+        tor,
     };
     tasks.restarting(
         "api",
@@ -277,6 +283,8 @@ pub(crate) async fn run(
         tracing::info!("draining");
     });
     let ended = tasks.finished().await;
+    // Tunnels went over the Tor clients while they drained.
+    tor_task.end().await;
     draining.abort();
     // What the last tunnels have moved while they drained.
     usage_sync.write().await;

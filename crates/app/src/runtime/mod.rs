@@ -24,6 +24,7 @@ use crate::{
     nodes::Nodes,
     objects::AppliedConfig,
     sources::Collector,
+    tor::TorSources,
 };
 use api_server::ApiServer;
 use difference::Difference;
@@ -41,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) prober: Arc<ProberSlot>,
     pub(crate) collector: Arc<Collector>,
+    pub(crate) tor: Arc<TorSources>,
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) log: Arc<LogControl>,
     pub(crate) api: Arc<ApiServer>,
@@ -102,6 +104,8 @@ impl Runtime {
         parts.listeners.carry_out(listeners)?;
         if difference.sources {
             parts.collector.apply(new, difference.fetch).await?;
+            // The collector knows the sources before they list anything.
+            parts.tor.apply(new);
         }
         if let Some(prober) = prober {
             parts.prober.replace(prober);

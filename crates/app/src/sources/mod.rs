@@ -149,7 +149,7 @@ impl Collector {
         *self.readers.write() = new.into();
         for reader in retired {
             let name: Arc<str> = reader.source.name.as_str().into();
-            let stays = places.get(&*name).is_some_and(|source| source.origin == reader.source.origin);
+            let stays = places.get(&*name).is_some_and(|source| source.origin.is_same_place(&reader.source.origin));
             // Whoever merges a list now ends first; nothing is merged afterwards.
             spawn_blocking(move || reader.retire()).await?;
             if !stays {

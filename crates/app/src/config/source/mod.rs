@@ -135,6 +135,15 @@ impl SourceOrigin {
         }
     }
 
+    /// Whether what was listed there is listed by the other one too. More or fewer circuits are those of the same client.
+    #[must_use]
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tor(one), Self::Tor(other)) => one.client == other.client,
+            (one, other) => one == other,
+        }
+    }
+
     /// The kind's name, the key that names it in the file.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
