@@ -13,6 +13,7 @@ mod demo;
 mod diagnosis;
 mod disk;
 mod exposure;
+mod firewall;
 mod geo;
 mod greeting;
 mod history;

@@ -146,6 +146,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hezar restore --check hezar-backup.db   # what it holds; changes nothing\n  hezar restore hezar-backup.db.zst"
     )]
     Restore(RestoreArgs),
+    /// The packet filter that belongs to the configuration: only SSH and the proxy can be reached from other machines
+    #[command(subcommand)]
+    Firewall(FirewallCommand),
     /// Say which version this is, and of which commit
     Version(JsonArgs),
     /// Print a script that lets a shell complete commands and options
@@ -166,6 +169,7 @@ pub(crate) enum Command {
 }
 
 mod control;
+mod firewall;
 mod nodes;
 mod service;
 mod site_bans;
@@ -175,6 +179,7 @@ pub(crate) use control::{
     AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
     TokenCommand, UserCommand,
 };
+pub(crate) use firewall::{FirewallCommand, PrintFirewallArgs};
 pub(crate) use nodes::{
     AddArgs, BansArgs, ExportArgs, ExportFormat, FetchArgs, NodesArgs, ParseArgs, ProbeArgs, RemoveArgs,
 };

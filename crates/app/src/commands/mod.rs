@@ -5,6 +5,7 @@ mod config;
 mod control_plane;
 mod export;
 mod fetch;
+mod firewall;
 mod global;
 mod health;
 mod init;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{ApiCommand, Cli, Command};
+use crate::cli::{ApiCommand, Cli, Command, FirewallCommand};
 use global::GlobalArgs;
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -76,6 +77,10 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::InstallService(args) => service::install(&global, &args),
         Command::UninstallService(args) => service::uninstall(&global, &args),
         Command::Health(args) => block_on(async { health::health(global.remote_without_token(), args).await }),
+        Command::Firewall(FirewallCommand::Print(args)) => {
+            block_on(async { firewall::print(&*global.control_plane().await?, args).await })
+        }
+        Command::Firewall(FirewallCommand::Remove) => firewall::remove(),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => version::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -1,0 +1,165 @@
+//! `hezar firewall print | remove`: the packet filter that belongs to the configuration in force.
+
+mod system;
+
+use std::{
+    io::IsTerminal,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use hezar_api::ObjectType;
+use hezar_core::settings::{Given, SettingValue, is_public};
+use hezar_gateway::PortRange;
+use serde_json::Value;
+use tokio::{sync::oneshot, time::sleep};
+
+use super::control_plane::ControlPlane;
+use crate::{
+    cli::{FirewallCommand, PrintFirewallArgs},
+    firewall::{ConnectionRate, Firewall, FirewallFormat, PortSpan, ProxyPorts, ssh_port_of_session},
+    output::{self, Misuse},
+    signals::{EndSignals, outlive_hangups},
+};
+
+pub(super) async fn print(plane: &dyn ControlPlane, args: PrintFirewallArgs) -> anyhow::Result<ExitCode> {
+    let firewall = firewall(plane, &args).await?;
+    let rules = firewall.render(args.format);
+    if !args.apply {
+        output::line(rules.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes && !std::io::stdin().is_terminal() {
+        let text =
+            "nobody can be asked whether this machine can still be reached: say --yes to keep the rules without asking";
+        return Err(Misuse(text.to_owned()).into());
+    }
+    apply(&firewall, &rules, &args).await
+}
+
+pub(super) fn remove() -> anyhow::Result<ExitCode> {
+    for format in [FirewallFormat::Nft, FirewallFormat::Iptables] {
+        match system::remove(format)? {
+            true => output::note(format!("the rules of {} are gone", system::name(format))),
+            false => {
+                output::note(format!("{} is not installed: there is nothing of it to take away", system::name(format)))
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The firewall of the configuration in force.
+async fn firewall(plane: &dyn ControlPlane, args: &PrintFirewallArgs) -> anyhow::Result<Firewall> {
+    let mut ssh = args.ssh.clone();
+    if let Some(port) = ssh_port_of_session().filter(|port| !ssh.contains(port)) {
+        output::note(format!("your SSH session came in at port {port}: it stays open too"));
+        ssh.push(port);
+    }
+    let api = plane.api_address().filter(|address| is_public(*address));
+    if let Some(address) = api {
+        output::note(format!(
+            "the API on {address} is closed to other machines by these rules (--allow {}/tcp would open it)",
+            address.port()
+        ));
+    }
+    let rate = ConnectionRate { per_second: args.rate, burst: args.burst };
+    let rate = (rate.per_second > 0).then_some(rate);
+    Ok(Firewall { ssh, allow: args.allow.clone(), proxy: proxy_ports(plane).await?, rate })
+}
+
+/// The ports of all listeners that other machines can reach.
+async fn proxy_ports(plane: &dyn ControlPlane) -> anyhow::Result<Vec<ProxyPorts>> {
+    let settings = plane.settings().await?;
+    let first = settings.iter().find(|setting| setting.key == "proxy.listen").and_then(|setting| setting.value.clone());
+    let mut all = vec![("proxy".to_owned(), first.context("proxy.listen has no value")?, None)];
+    for listener in plane.objects(ObjectType::Listener).await? {
+        // One that is not in force has no socket.
+        if listener.problem.is_none() {
+            let key = |name: &str| listener.value.get(name).cloned();
+            all.push((listener.name.clone(), key("listen").unwrap_or_default(), key("ports")));
+        }
+    }
+    let mut found = Vec::new();
+    for (listener, listen, ports) in all {
+        let listen = address_of(&listener, &listen)?;
+        if !is_public(listen) {
+            continue;
+        }
+        let open = |ports| ProxyPorts { listener: listener.clone(), address: listen.ip(), ports };
+        found.push(open(listen.port().into()));
+        let range = ports
+            .as_ref()
+            .and_then(Value::as_str)
+            .and_then(|text| PortRange::parse(&Given::Text(text.to_owned()), &()));
+        if let Some(range) = range {
+            let ports = range.ports();
+            found.push(open(PortSpan { first: *ports.start(), last: *ports.end() }));
+        }
+    }
+    Ok(found)
+}
+
+fn address_of(listener: &str, value: &Value) -> anyhow::Result<SocketAddr> {
+    let address = value.as_str().and_then(|text| text.parse().ok());
+    address.with_context(|| format!("the listener {listener:?} has no address that can be read: {value}"))
+}
+
+/// Puts the rules into force, and takes them back unless somebody says in time that they may stay.
+async fn apply(firewall: &Firewall, rules: &str, args: &PrintFirewallArgs) -> anyhow::Result<ExitCode> {
+    let before = system::current(args.format)?;
+    // From here on nothing ends this process before it has taken the rules back.
+    outlive_hangups();
+    let mut end = EndSignals::listen();
+    system::load(args.format, rules)?;
+    tell(firewall);
+    if args.yes || confirmed(args.wait, &mut end).await {
+        output::note(
+            "the rules stay in force until the next restart of the machine; docs/firewall.md says how to load them at each start",
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    system::restore(&before)?;
+    output::note("the rules were taken back: everything is as it was before");
+    Ok(ExitCode::FAILURE)
+}
+
+/// Says what other machines reach now.
+fn tell(firewall: &Firewall) {
+    let join = |ports: Vec<String>| if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
+    output::note("in force now: everything from other machines is dropped, but for");
+    output::note(format!("  SSH        {}", join(firewall.ssh.iter().map(ToString::to_string).collect())));
+    output::note(format!("  the proxy  {}", join(firewall.proxy.iter().map(|open| shown(open)).collect())));
+    output::note(format!("  others     {}", join(firewall.allow.iter().map(ToString::to_string).collect())));
+    output::note("  ICMP, and what belongs to open connections");
+}
+
+fn shown(open: &ProxyPorts) -> String {
+    match open.address {
+        all if all.is_unspecified() => open.ports.to_string(),
+        IpAddr::V4(address) => format!("{address}:{}", open.ports),
+        IpAddr::V6(address) => format!("[{address}]:{}", open.ports),
+    }
+}
+
+/// Whether the operator says in time that this machine can still be reached. The end of a lost terminal says no.
+async fn confirmed(wait: Duration, end: &mut EndSignals) -> bool {
+    output::note(format!(
+        "Open a second session to this machine now. Does it work? Type yes within {} s, or the rules are taken back:",
+        wait.as_secs()
+    ));
+    let (sender, answer) = oneshot::channel();
+    // Reading from a terminal cannot be given up, so a thread of its own does it: it must not hold up the end.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = sender.send(read.is_ok() && line.trim() == "yes");
+    });
+    tokio::select! {
+        answer = answer => answer.unwrap_or(false),
+        () = sleep(wait) => false,
+        () = end.received() => false,
+    }
+}
