@@ -133,6 +133,6 @@ fn layers(data: Option<PathBuf>, default_data: PathBuf) -> anyhow::Result<Layers
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("HEZAR_") && !FLAG_VARIABLES.contains(&name.as_str()));
-    let environment = with_value_files(variables).map_err(|error| Misuse(error.to_string()))?;
+    let environment = with_value_files(variables).map_err(|error| Misuse(format!("{error:#}")))?;
     Ok(Layers { environment, flags: BTreeMap::new(), data, default_data })
 }

@@ -1,61 +1,29 @@
 //! `HEZAR_*` variables: which ones name keys, which ones name files with the value of a key, and which ones Kubernetes or Docker made
 //! for a service of the same name.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read},
-};
+use std::{collections::BTreeMap, fs::File, io::Read};
 
-use thiserror::Error;
+use anyhow::{Context, ensure};
 
 /// What the name of a variable ends with whose value is the path of a file.
 const FILE_SUFFIX: &str = "_FILE";
 /// The longest value that such a file may hold, in bytes.
 const MAX_VALUE: u64 = 64 << 10;
 
-/// Why the value of a variable cannot be taken from a file.
-#[derive(Debug, Error)]
-pub(crate) enum ValueFileError {
-    /// The value is said in two ways.
-    #[error("{0} and {0}_FILE are both set: set one of them")]
-    Both(String),
-    /// The file cannot be read.
-    #[error("{variable}: cannot read {path}: {source}")]
-    Unreadable {
-        /// The name of the variable.
-        variable: String,
-        /// Its value.
-        path: String,
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// The file is longer than a value may be.
-    #[error("{variable}: {path} is longer than 64 KiB")]
-    TooLong {
-        /// The name of the variable.
-        variable: String,
-        /// Its value.
-        path: String,
-    },
-}
-
 /// Puts the content of files in the place of the variables that name them: with `HEZAR_API_TOKEN_FILE=/run/secrets/token` the key
 /// `api.token` is what that file holds, without the end of its last line. Secrets stay out of the environment in this way.
 ///
 /// # Errors
-/// [`ValueFileError`]: a file cannot be read, or the variable without `_FILE` is set too.
+/// A file cannot be read, or the variable without `_FILE` is set too.
 pub(crate) fn with_value_files(
     variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<BTreeMap<String, String>, ValueFileError> {
+) -> anyhow::Result<BTreeMap<String, String>> {
     let (files, mut values): (BTreeMap<_, _>, BTreeMap<_, _>) =
         variables.into_iter().partition(|(name, path)| names_file(name, path));
     for (variable, path) in files {
         let name = variable.strip_suffix(FILE_SUFFIX).unwrap_or(&variable).to_owned();
-        if values.contains_key(&name) {
-            return Err(ValueFileError::Both(name));
-        }
-        let value = read_value(variable, path)?;
+        ensure!(!values.contains_key(&name), "{name} and {variable} are both set: set one of them");
+        let value = read_value(&path).with_context(|| format!("{variable}: cannot take the value from {path}"))?;
         values.insert(name, value);
     }
     Ok(values)
@@ -65,14 +33,12 @@ fn names_file(name: &str, value: &str) -> bool {
     name.ends_with(FILE_SUFFIX) && !value.is_empty() && !is_service_link(name, value)
 }
 
-fn read_value(variable: String, path: String) -> Result<String, ValueFileError> {
+fn read_value(path: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     // A pipe or a device may have no end.
-    match File::open(&path).and_then(|file| file.take(MAX_VALUE + 1).read_to_string(&mut text)) {
-        Err(source) => Err(ValueFileError::Unreadable { variable, path, source }),
-        Ok(_) if text.len() as u64 > MAX_VALUE => Err(ValueFileError::TooLong { variable, path }),
-        Ok(_) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-    }
+    File::open(path)?.take(MAX_VALUE + 1).read_to_string(&mut text)?;
+    ensure!(text.len() as u64 <= MAX_VALUE, "it is longer than 64 KiB");
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Whether Kubernetes (service environment variables) or Docker (container links) makes such a variable for a service whose name
@@ -105,7 +71,7 @@ fn is_port_form(rest: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, ValueFileError> {
+    fn variables(pairs: &[(&str, &str)]) -> anyhow::Result<BTreeMap<String, String>> {
         with_value_files(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
@@ -119,13 +85,13 @@ mod tests {
             variables(&[("HEZAR_API_TOKEN_FILE", path), ("HEZAR_PROXY_LISTEN", "1"), ("HEZAR_X_FILE", "")]).unwrap();
         assert_eq!(read["HEZAR_API_TOKEN"], "sixteen-characters");
         assert_eq!((read["HEZAR_PROXY_LISTEN"].as_str(), read.contains_key("HEZAR_API_TOKEN_FILE")), ("1", false));
-        let both = variables(&[("HEZAR_API_TOKEN_FILE", path), ("HEZAR_API_TOKEN", "x")]);
-        assert!(matches!(both, Err(ValueFileError::Both(name)) if name == "HEZAR_API_TOKEN"));
+        let both = variables(&[("HEZAR_API_TOKEN_FILE", path), ("HEZAR_API_TOKEN", "x")]).unwrap_err();
+        assert!(both.to_string().contains("both set"), "{both:#}");
         let missing = folder.path().join("missing");
-        let missing = variables(&[("HEZAR_API_TOKEN_FILE", missing.to_str().unwrap())]);
-        assert!(matches!(missing, Err(ValueFileError::Unreadable { .. })));
+        let missing = variables(&[("HEZAR_API_TOKEN_FILE", missing.to_str().unwrap())]).unwrap_err();
+        assert!(format!("{missing:#}").contains("HEZAR_API_TOKEN_FILE: cannot take the value"), "{missing:#}");
         std::fs::write(&file, vec![b'a'; MAX_VALUE as usize + 1]).unwrap();
-        assert!(matches!(variables(&[("HEZAR_API_TOKEN_FILE", path)]), Err(ValueFileError::TooLong { .. })));
+        assert!(format!("{:#}", variables(&[("HEZAR_API_TOKEN_FILE", path)]).unwrap_err()).contains("64 KiB"));
     }
 
     #[test]
