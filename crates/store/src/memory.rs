@@ -4,7 +4,7 @@
 //! in other processes, and the hand-over to a new process. After `kill -9` the file is still there, and nothing is lost.
 
 use std::{
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
 };
 

@@ -156,7 +156,7 @@ impl Snapshots {
 /// The newest never goes.
 fn to_remove(snapshots: &[SnapshotFile], gap: Duration) -> Option<usize> {
     let pairs = snapshots.iter().zip(snapshots.iter().skip(1)).enumerate().skip(1);
-    let crowded = pairs.filter(|(_, (newer, older))| newer.at.since(older.at) < gap).map(|(index, _)| index).last();
+    let crowded = pairs.rev().find(|(_, (newer, older))| newer.at.since(older.at) < gap).map(|(index, _)| index);
     crowded.or_else(|| (snapshots.len() > 1).then(|| snapshots.len() - 1))
 }
 

@@ -53,7 +53,7 @@ fn a_snapshot_holds_what_was_copied_and_only_its_owner_reads_it() {
     fs::write(&to, "longer than nothing").unwrap();
     expand(&taken.path, &to).unwrap();
     assert_eq!(fs::read(&to).unwrap(), content);
-    assert_eq!(snapshots.list(), [taken.clone()]);
+    assert_eq!(snapshots.list(), std::slice::from_ref(&taken));
     assert_eq!(fs::read_dir(folder.path().join("snapshots")).unwrap().count(), 1, "no half-written file stays");
     #[cfg(unix)]
     {

@@ -135,7 +135,7 @@ async fn a_damaged_newest_snapshot_is_set_aside_and_the_one_before_is_used() {
         let store = machine.open(true).await.unwrap();
         assert_eq!(store.load().await.unwrap().nodes, [node(1)]);
         let status = store.snapshot_status().unwrap();
-        assert_eq!(status.damaged, [newest.clone()]);
+        assert_eq!(status.damaged, std::slice::from_ref(&newest));
         let mut aside = newest.into_os_string();
         aside.push(".damaged");
         assert!(Path::new(&aside).exists());
