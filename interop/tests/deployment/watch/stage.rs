@@ -258,7 +258,7 @@ fn ask_again_and_again(proxy: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<
                 return;
             }
             let credentials = if round % 10 == 9 { WRONG } else { RIGHT };
-            ask(proxy, "GET", "http://demo.hezar/", credentials, "");
+            drop(ask(proxy, "GET", "http://demo.hezar/", credentials, ""));
             std::thread::sleep(Duration::from_millis(50));
         }
     })
