@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -74,6 +74,15 @@ impl TorFolder {
     }
 }
 
+/// What a client does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TorEvent {
+    /// It says something.
+    Line(TorLogLine),
+    /// It has ended; the text says how.
+    Ended(String),
+}
+
 /// A Tor client that this process has started. It is killed when this is dropped, unless it was released.
 #[derive(Debug)]
 pub struct TorProcess {
@@ -124,23 +133,21 @@ impl TorProcess {
         self.child.id()
     }
 
-    /// The next line of its log; never completes when there will be none. Cancel safe.
-    pub async fn next_line(&mut self) -> TorLogLine {
-        if let Some(lines) = &mut self.lines {
-            if let Ok(Some(line)) = lines.next().await {
-                return line;
+    /// Waits for the next line of its log, or for its end. Cancel safe.
+    pub async fn next_event(&mut self) -> TorEvent {
+        let Self { child, lines, .. } = self;
+        loop {
+            let Some(reader) = lines else {
+                return TorEvent::Ended(
+                    child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string()),
+                );
+            };
+            // Its last lines come before its end.
+            if let Ok(Some(line)) = reader.next().await {
+                return TorEvent::Line(line);
             }
-            self.lines = None;
+            *lines = None;
         }
-        std::future::pending().await
-    }
-
-    /// Waits until it ends. Cancel safe.
-    ///
-    /// # Errors
-    /// The system does not say how it ended.
-    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
     }
 
     /// Lets it run on: it belongs to another process now.
@@ -190,7 +197,7 @@ mod tests {
         fs::write(&program, "#!/bin/sh\necho \"[warn] $*\"\nexec sleep 600\n").unwrap();
         fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let mut process = TorProcess::spawn(&program, &folder, "Log notice stdout\n", 42).unwrap();
-        let line = process.next_line().await;
+        let TorEvent::Line(line) = process.next_event().await else { panic!("it has ended") };
         assert!(line.text.ends_with("--__OwningControllerProcess 42"), "{line:?}");
         assert!(folder.torrc().unwrap().contains("Log notice"));
         let pid = process.pid().unwrap();

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, net::TcpListener, path::PathBuf, time::Duration};
 
-use anyhow::{Context, anyhow, bail};
-use hezar_tor::{ControlConnection, TorFolder, TorProcess, Torrc, find_program, find_transports};
+use anyhow::{Context, bail};
+use hezar_tor::{ControlConnection, TorEvent, TorFolder, TorProcess, Torrc, find_program, find_transports};
 use tokio::time::{Instant, sleep};
 
 use super::log::TorLog;
@@ -68,13 +68,15 @@ impl OwnClient {
         Some(Self { process: None, control, address })
     }
 
-    /// The next line of its log is written; never completes. Cancel safe.
-    pub(super) async fn follow_log(&mut self, log: &mut TorLog) {
-        match &mut self.process {
-            Some(process) => loop {
-                log.write(process.next_line().await);
-            },
-            None => std::future::pending().await,
+    /// Writes its log until it has ended, and says how it did. Never completes for a client that another process has started. Cancel
+    /// safe.
+    pub(super) async fn follow_log(&mut self, log: &mut TorLog) -> String {
+        let Some(process) = &mut self.process else { return std::future::pending().await };
+        loop {
+            match process.next_event().await {
+                TorEvent::Line(line) => log.write(line),
+                TorEvent::Ended(how) => return how,
+            }
         }
     }
 
@@ -135,11 +137,12 @@ async fn control_port(process: &mut TorProcess, folder: &TorFolder, log: &mut To
     loop {
         tokio::select! {
             biased;
-            line = process.next_line() => log.write(line),
-            status = process.ended() => {
-                let why = log.last_trouble().unwrap_or("it does not say why").to_owned();
-                return Err(anyhow!("tor ended at once ({}): {why}", status?));
-            }
+            event = process.next_event() => match event {
+                TorEvent::Line(line) => log.write(line),
+                TorEvent::Ended(how) => {
+                    bail!("tor ended at once ({how}): {}", log.last_trouble().unwrap_or("it does not say why"));
+                }
+            },
             () = sleep(LOOK) => {
                 if let Some(address) = folder.control_port() {
                     return Ok(address);

@@ -163,7 +163,9 @@ impl TorSource {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = client.follow_log(&mut log) => {}
+                how = client.follow_log(&mut log) => {
+                    bail!("tor has ended ({how}): {}", log.last_trouble().unwrap_or("it does not say why"));
+                }
                 () = self.changed.notified() => self.publish(),
                 _ = ticks.tick() => {
                     let looked = self.look(&mut client.control, &mut looks, None).await;
@@ -187,7 +189,7 @@ impl TorSource {
         tracing::info!(source = self.name, "another process has taken the Tor client over");
         tokio::select! {
             () = stop.cancelled() => {}
-            () = client.follow_log(log) => {}
+            _ = client.follow_log(log) => stop.cancelled().await,
         }
         Ok(())
     }
