@@ -19,6 +19,8 @@ use x509_parser::{
 
 /// The most bytes of a file; chains and keys have a few KiB.
 const MAX_FILE: u64 = 1 << 20;
+/// The length of a SHA-256 hash.
+const SHA256_BYTES: usize = 32;
 /// The most names that are shown.
 const MOST_NAMES: usize = 100;
 
@@ -108,6 +110,25 @@ impl Certificate {
         }
     }
 
+    /// A certificate that proves to an ACME server that we answer for a name (TLS-ALPN-01, RFC 8737, section 3); `digest` is the
+    /// SHA-256 hash of the key authorization.
+    ///
+    /// # Errors
+    /// [`CertificateError::BadCertificate`]: the name or the digest cannot be in a certificate.
+    pub fn answering_challenge(name: &str, digest: &[u8]) -> Result<Self, CertificateError> {
+        if digest.len() != SHA256_BYTES {
+            return Err(CertificateError::BadCertificate("a challenge needs a SHA-256 hash".to_owned()));
+        }
+        let make = || {
+            let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()])?;
+            parameters.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(digest)];
+            let key = rcgen::KeyPair::generate()?;
+            Ok::<_, rcgen::Error>((parameters.self_signed(&key)?.pem(), key.serialize_pem()))
+        };
+        let (chain, key) = make().map_err(|error| CertificateError::BadCertificate(error.to_string()))?;
+        Self::from_pem(chain.as_bytes(), key.as_bytes())
+    }
+
     /// What a person wants to know of it.
     #[must_use]
     pub const fn facts(&self) -> &CertificateFacts {
@@ -168,6 +189,17 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The root certificates in a file (PEM).
+///
+/// # Errors
+/// [`CertificateError`]: the file cannot be read, or holds no certificate.
+pub fn read_root_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&read_file(file)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| CertificateError::BadCertificate(error.to_string()))?;
+    if roots.is_empty() { Err(CertificateError::NoCertificate) } else { Ok(roots) }
 }
 
 /// The files of a certificate and of its key.

@@ -11,7 +11,7 @@ mod tls;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 
-pub use certificate::{Certificate, CertificateError, CertificateFacts, CertificateFiles};
+pub use certificate::{Certificate, CertificateError, CertificateFacts, CertificateFiles, read_root_certificates};
 pub use proxy_protocol::{
     HeaderError, MAX_PROXY_HEADER, ProxiedBy, ProxyHeader, begins_proxy_header, read_proxy_header,
 };

@@ -36,12 +36,14 @@ impl ConnectionSlots {
 }
 
 /// What an open connection holds: a place among all, and one among those of its address. Clones are the same places, which
-/// are free again when the last clone is dropped or one of them is released.
+/// are free again when the last clone is dropped or one of them is released. A trusted proxy may have more than its address has.
 #[derive(Clone, Debug)]
-pub(crate) struct HeldSlots(Arc<Mutex<Option<(OwnedSemaphorePermit, ConnectionSlot)>>>);
+pub(crate) struct HeldSlots(Arc<Mutex<Option<Places>>>);
+
+type Places = (OwnedSemaphorePermit, Option<ConnectionSlot>);
 
 impl HeldSlots {
-    pub(crate) fn new(among_all: OwnedSemaphorePermit, of_address: ConnectionSlot) -> Self {
+    pub(crate) fn new(among_all: OwnedSemaphorePermit, of_address: Option<ConnectionSlot>) -> Self {
         Self(Arc::new(Mutex::new(Some((among_all, of_address)))))
     }
 

@@ -7,6 +7,7 @@ mod caller;
 mod clash;
 mod connection_slots;
 mod dto;
+mod entrance;
 mod error;
 mod etag;
 mod events;
@@ -34,17 +35,17 @@ mod v1;
 
 pub use caller::{Caller, Scope};
 pub use dto::{
-    AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CodeDto, ConnectionDto, ConnectionsEnded,
-    ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData, EventsQuery, ExcludedDto,
-    ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport,
-    FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto, HistoryLatencyDto, HistoryPointDto,
-    HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, ListenerStatusDto, LogLineDto,
-    LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto,
-    NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery,
-    ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery, SiteBanDto,
-    SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto, SitesQuery,
-    SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto,
-    TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
+    AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CertificateDto, CodeDto, ConnectionDto,
+    ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData,
+    EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
+    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto,
+    HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
+    LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks,
+    NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
+    ProxyDto, ProxyQuery, ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery,
+    SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto,
+    SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest,
+    TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,

@@ -9,18 +9,27 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The address that a connection comes from. The server adds it to every request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    address: IpAddr,
+    /// Whether it may name another client.
+    is_proxy: bool,
+}
 
 impl Peer {
-    /// The client's own address. A server on this machine that passes requests on is believed when it names another one:
+    /// The other end of a connection. A server on this machine that passes requests on is believed too when it names another client:
     /// otherwise all its clients would share one limit.
+    pub(crate) fn new(address: IpAddr, is_trusted_proxy: bool) -> Self {
+        Self { address, is_proxy: is_trusted_proxy || address.to_canonical().is_loopback() }
+    }
+
+    /// The client's own address.
     pub(crate) fn client(self, headers: &HeaderMap) -> IpAddr {
-        if !self.0.to_canonical().is_loopback() {
-            return self.0;
+        if !self.is_proxy {
+            return self.address;
         }
         let last = headers.get_all(FORWARDED_FOR).into_iter().next_back();
         let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        last.unwrap_or(self.0)
+        last.unwrap_or(self.address)
     }
 }
 
@@ -37,13 +46,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_server_on_this_machine_may_name_another_client() {
+    fn only_a_trusted_proxy_or_a_server_on_this_machine_may_name_another_client() {
         let client = |peer: &str, values: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(FORWARDED_FOR, value.parse().unwrap());
             }
-            Peer(peer.parse().unwrap()).client(&headers).to_string()
+            let trusted = peer == "198.51.100.1";
+            Peer::new(peer.parse().unwrap(), trusted).client(&headers).to_string()
         };
         assert_eq!(client("127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(
@@ -54,6 +64,7 @@ mod tests {
         assert_eq!(client("::1", &["192.0.2.1", "2001:db8::5"]), "2001:db8::5");
         assert_eq!(client("127.0.0.1", &["192.0.2.1, unknown"]), "127.0.0.1");
         assert_eq!(client("203.0.113.9", &["192.0.2.1"]), "203.0.113.9");
+        assert_eq!(client("198.51.100.1", &["192.0.2.1"]), "192.0.2.1", "a trusted proxy");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hezar_core::Secret;
+use hezar_accept::ServerTls;
+use hezar_core::{Secret, settings::Networks};
 use hyper::{
     Request,
     body::Incoming,
@@ -24,6 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Control,
     connection_slots::{ConnectionSlots, HeldSlots},
+    entrance::{Entrance, Socket},
     guard::Guard,
     peer::Peer,
     router,
@@ -44,6 +46,8 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// The paths that are served; a request is answered by those that are there when it comes.
 pub(crate) type Routes = Arc<RwLock<axum::Router>>;
+/// How a connection that comes now begins.
+pub(crate) type Entrances = Arc<RwLock<Entrance>>;
 
 /// How the API is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,16 @@ pub struct ApiConfig {
     pub hosts: Vec<String>,
     /// Whether `/metrics` answers also who has no token.
     pub open_metrics: bool,
+    /// The TLS of the port.
+    pub tls: Option<ServerTls>,
+    /// Reverse proxies whose `X-Forwarded-For` names the client.
+    pub trusted_proxies: Networks,
+}
+
+impl ApiConfig {
+    fn entrance(&self) -> Entrance {
+        Entrance { tls: self.tls.clone(), trusted_proxies: self.trusted_proxies.clone() }
+    }
 }
 
 /// The listener failed.
@@ -81,7 +95,8 @@ pub async fn serve(
     let mut now = config.borrow_and_update().clone();
     let mut trust = Trust::new(address, &stop);
     let routes = Routes::new(RwLock::new(routes_of(now.clone(), &trust)));
-    let serving = serve_router(listener, Arc::clone(&routes), stop.clone());
+    let entrance = Entrances::new(RwLock::new(now.entrance()));
+    let serving = serve_router(listener, Arc::clone(&routes), Arc::clone(&entrance), stop.clone());
     tokio::pin!(serving);
     loop {
         tokio::select! {
@@ -93,6 +108,7 @@ pub async fn serve(
                     trust = Trust::new(address, &stop);
                 }
                 *routes.write() = routes_of(next.clone(), &trust);
+                *entrance.write() = next.entrance();
                 now = next;
             }
         }
@@ -114,7 +130,7 @@ impl Trust {
 }
 
 /// Serves these paths until `stop` is cancelled.
-pub(crate) async fn serve_router(listener: TcpListener, routes: Routes, stop: CancellationToken) {
+pub(crate) async fn serve_router(listener: TcpListener, routes: Routes, entrances: Entrances, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let by_address = ConnectionSlots::default();
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
@@ -131,14 +147,22 @@ pub(crate) async fn serve_router(listener: TcpListener, routes: Routes, stop: Ca
                 continue;
             }
         };
-        let Some(slot_of_address) = by_address.take(peer.ip()) else {
+        let entrance = entrances.read().clone();
+        let is_proxy = entrance.trusted_proxies.contains(peer.ip());
+        let slot_of_address = by_address.take(peer.ip());
+        if slot_of_address.is_none() && !is_proxy {
             tracing::debug!(%peer, "api connection refused: its address has too many open");
             continue;
-        };
+        }
         // An upgraded connection lives on after its task: its stream holds the slots.
         let held = HeldSlots::new(slot, slot_of_address);
-        let stream = ApiStream::new(stream, held.clone());
-        let connection = connection(stream, peer, held, Arc::clone(&routes), stop.clone());
+        let (routes, stop) = (Arc::clone(&routes), stop.clone());
+        let connection = async move {
+            if let Some(stream) = entrance.open(stream, peer).await {
+                let stream = ApiStream::new(stream, held.clone());
+                connection(stream, peer, Peer::new(peer.ip(), is_proxy), held, routes, stop).await;
+            }
+        };
         tasks.spawn(cut.clone().run_until_cancelled_owned(connection));
     }
     drop(listener);
@@ -160,8 +184,9 @@ async fn accept(
 }
 
 async fn connection(
-    stream: ApiStream<TcpStream, HeldSlots>,
+    stream: ApiStream<Box<dyn Socket>, HeldSlots>,
     peer: SocketAddr,
+    client: Peer,
     held: HeldSlots,
     routes: Routes,
     stop: CancellationToken,
@@ -172,7 +197,7 @@ async fn connection(
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let service = service_fn(move |mut request: Request<Incoming>| {
         requested.notify_one();
-        request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(client);
         request.extensions_mut().insert(held.clone());
         let router = routes.read().clone();
         TowerToHyperService::new(router).call(request)

@@ -4,6 +4,7 @@ mod annotations;
 mod api;
 mod bans;
 mod base;
+mod certificates;
 mod cli;
 mod commands;
 pub mod config;

@@ -156,6 +156,32 @@ pub struct StatusDto {
     /// How the configuration is.
     #[serde(default)]
     pub config: ConfigStatusDto,
+    /// The certificates of the ports that speak TLS.
+    #[serde(default)]
+    pub certificates: Vec<CertificateDto>,
+}
+
+/// The certificate of a port that speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateDto {
+    /// The port: `proxy`, `api` or the name of a listener.
+    pub port: String,
+    /// Where it comes from: `files` or `acme`.
+    pub origin: String,
+    /// The names and addresses that it is for; empty while there is none.
+    pub names: Vec<String>,
+    /// Who signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Until when it is good, in milliseconds since 1970; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<u64>,
+    /// The SHA-256 hash of the certificate, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Why there is none, or why reading or renewing it fails; absent while all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A listener that is open.
@@ -168,6 +194,9 @@ pub struct ListenerStatusDto {
     /// The further ports at the same address, each of which is a session: `24000-24099`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<String>,
+    /// Whether it speaks TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// How the writing to the store goes.

@@ -28,6 +28,8 @@ use self::{
     contract::{Contract, Seen},
     fake::{Fake, node, session},
 };
+use hezar_core::settings::Networks;
+
 use crate::*;
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(&openapi_json()));
@@ -40,7 +42,7 @@ pub(crate) fn fixed_config(hosts: &[&str]) -> watch::Receiver<ApiConfig> {
 /// The settings of a server with this token and these names.
 fn config_of(token: &str, hosts: &[&str]) -> ApiConfig {
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    ApiConfig { token: token.into(), hosts, open_metrics: true }
+    ApiConfig { token: token.into(), hosts, open_metrics: true, tls: None, trusted_proxies: Networks::default() }
 }
 
 /// One request to a fresh listener; gives the status line's number and the body.

@@ -21,7 +21,7 @@ async fn serve_echo(stop: &CancellationToken) -> (SocketAddr, tokio::task::JoinH
         (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
     };
     let router = axum::Router::new().route("/echo", axum::routing::get(echo));
-    (address, tokio::spawn(serve::serve_router(listener, Arc::new(RwLock::new(router)), stop.clone())))
+    (address, tokio::spawn(serve::serve_router(listener, Arc::new(RwLock::new(router)), Arc::default(), stop.clone())))
 }
 
 /// An upgraded connection; `None` when the server closes it at once.

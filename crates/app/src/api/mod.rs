@@ -75,6 +75,7 @@ pub(crate) struct ApiBackend {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
     pub(crate) listeners: Arc<Listeners>,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) prober: Arc<ProberSlot>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) diagnosis: Diagnosis,
@@ -230,6 +231,7 @@ impl LivePort for ApiBackend {
                 ..self.table.store()
             },
             config: self.runtime.status(),
+            certificates: self.certificates.status(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use hezar_api::{ListenerStatusDto, SourceDto, StatusDto, SubscriptionDto};
+use hezar_api::{CertificateDto, ListenerStatusDto, SourceDto, StatusDto, SubscriptionDto};
 
 use crate::{cli::JsonArgs, output, remote::Remote, store_sync::status as store_status};
 
@@ -61,18 +61,32 @@ fn summary(status: &StatusDto) -> Vec<String> {
             output::bytes(traffic.down)
         ),
     ]);
+    lines.extend(status.certificates.iter().map(|certificate| certificate_line(certificate, output::now_ms())));
     lines.extend(store_status::troubles(&status.store));
     lines
 }
 
 /// Where a listener listens; `None` for the first one without further ports, whose address is said already.
 fn line(listener: &ListenerStatusDto, first: bool) -> Option<String> {
-    let ListenerStatusDto { name, address, ports } = listener;
+    let ListenerStatusDto { name, address, ports, tls } = listener;
+    let tls = if *tls { " (TLS)" } else { "" };
     match ports {
-        Some(ports) => Some(format!("listener {name}: {address}, and a session on each of the ports {ports}")),
+        Some(ports) => Some(format!("listener {name}: {address}{tls}, and a session on each of the ports {ports}")),
         None if first => None,
-        None => Some(format!("listener {name}: {address}")),
+        None => Some(format!("listener {name}: {address}{tls}")),
     }
+}
+
+/// Until when the certificate of a port is good, and what is wrong with it.
+fn certificate_line(certificate: &CertificateDto, now_ms: u64) -> String {
+    let CertificateDto { port, names, not_after, error, .. } = certificate;
+    let state = match not_after {
+        None => "there is none yet, so that no client can connect".to_owned(),
+        Some(end) if *end <= now_ms => format!("has ended {}: clients refuse it", output::ago(now_ms, Some(*end))),
+        Some(end) => format!("{}, good for {}", names.join(" "), output::span((end - now_ms) / 1000)),
+    };
+    let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    format!("certificate of {port}: {state}{error}")
 }
 
 const HEADER: [&str; 7] = ["source", "nodes", "healthy", "exits", "refused", "read", "remark"];

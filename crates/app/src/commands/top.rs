@@ -225,6 +225,7 @@ mod tests {
     fn status(ok: u64) -> StatusDto {
         StatusDto {
             listeners: Vec::new(),
+            certificates: Vec::new(),
             version: "1.2.3".into(),
             uptime_s: 7200,
             proxy: "127.0.0.1:8000".into(),

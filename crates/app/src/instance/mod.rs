@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ApiBackend, connections::RateSampler, events::EventFeed},
     base::Base,
+    certificates::{self, Certificates},
     config::{ConfigReader, LogFormat},
     convert,
     dashboard::DashboardState,
@@ -41,7 +42,9 @@ pub(crate) async fn run(
     log: Arc<LogControl>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let api = Arc::new(ApiServer::new());
+    let certificates = Arc::new(Certificates::new(base.config.data.clone(), &base.native, base.clock));
+    certificates.prepare(&base.config)?;
+    let api = Arc::new(ApiServer::new(Arc::clone(&certificates)));
     let api_plan = api.plan(&base.config).await?;
     let store_task = StoreTask::start(&mut base);
     let collector = Arc::new(Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?);
@@ -76,8 +79,10 @@ pub(crate) async fn run(
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
-    let listeners = Arc::new(Listeners::new(gateway, pool, native, api_plan.address(), stop.clone()));
+    let listeners =
+        Arc::new(Listeners::new(gateway, pool, native, Arc::clone(&certificates), api_plan.address(), stop.clone()));
     listeners.carry_out(listeners.plan(&base.config).await?)?;
+    certificates.keep(&base.config);
     let (pool, clock) = (Arc::clone(&base.pool), base.clock);
     let tor = Arc::new(TorSources::new(&base.config, Arc::clone(&collector), pool, clock));
     let applied = AppliedConfig { config: base.config.clone(), objects: std::mem::take(&mut base.objects) };
@@ -88,6 +93,7 @@ pub(crate) async fn run(
         native: base.native.clone(),
         sessions: Arc::clone(&sessions),
         listeners: Arc::clone(&listeners),
+        certificates: Arc::clone(&certificates),
         prober: Arc::clone(&prober),
         collector: Arc::clone(&collector),
         tor: Arc::clone(&tor),
@@ -100,6 +106,7 @@ pub(crate) async fn run(
     let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
     register_pool(&mut base.registry, Arc::clone(&base.pool), table.clone());
     register_tasks(&mut base.registry);
+    certificates::register(&mut base.registry, Arc::clone(&certificates));
     register_process(&mut base.registry);
     register_instance(&mut base.registry, Arc::clone(&connections), Arc::clone(&sessions));
     register_data_folder(&mut base.registry, base.config.data.clone());
@@ -167,6 +174,13 @@ pub(crate) async fn run(
         every_time(&stop, Arc::new((Arc::clone(&base.geo), Arc::clone(&base.pool))), |parts, stop| async move {
             let (geo, pool) = &*parts;
             Arc::clone(geo).follow(Arc::clone(pool), stop).await;
+            Ok(())
+        }),
+    );
+    tasks.restarting(
+        "certificates",
+        every_time(&stop, Arc::clone(&certificates), |certificates, stop| async move {
+            certificates.run(stop).await;
             Ok(())
         }),
     );
@@ -252,6 +266,7 @@ pub(crate) async fn run(
         sessions,
         metrics,
         listeners,
+        certificates,
         prober,
         collector,
         diagnosis,

@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::listeners::listen;
-use crate::{config::Config, places::UserFolders, running::Announcement, supervise, token};
+use crate::{certificates::Certificates, config::Config, places::UserFolders, running::Announcement, supervise, token};
 
 /// A socket with the settings under which it is served.
 struct Served {
@@ -43,12 +43,13 @@ pub(crate) struct ApiServer {
     wanted: watch::Sender<Option<Arc<Served>>>,
     /// The note for commands, which names the address and the token.
     announcement: Mutex<Option<Announcement>>,
+    certificates: Arc<Certificates>,
 }
 
 impl ApiServer {
     /// No server yet.
-    pub(crate) fn new() -> Self {
-        Self { wanted: watch::Sender::new(None), announcement: Mutex::default() }
+    pub(crate) fn new(certificates: Arc<Certificates>) -> Self {
+        Self { wanted: watch::Sender::new(None), announcement: Mutex::default(), certificates }
     }
 
     /// Binds what a configuration needs.
@@ -65,7 +66,8 @@ impl ApiServer {
         };
         let address = socket.local_addr()?;
         let (hosts, open_metrics) = (config.api.hosts.clone(), !config.api.metrics_token);
-        let config = ApiConfig { token, hosts, open_metrics };
+        let (tls, trusted_proxies) = (self.certificates.of(&config.api.tls), config.api.trusted_proxies.clone());
+        let config = ApiConfig { token, hosts, open_metrics, tls, trusted_proxies };
         Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
     }
 

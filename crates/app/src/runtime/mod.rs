@@ -16,6 +16,7 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 use url::Url;
 
 use crate::{
+    certificates::Certificates,
     config::{Config, ConfigReader, GeoConfig, StoredObject},
     convert,
     dashboard::DashboardState,
@@ -40,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) native: hezar_engine::NativeEngine,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) listeners: Arc<Listeners>,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) prober: Arc<ProberSlot>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) tor: Arc<TorSources>,
@@ -86,6 +88,7 @@ impl Runtime {
         let prober = if difference.probe { Some(parts.prober.make(new)?) } else { None };
         let geo = if difference.geo { Some(open_databases(new.geo.clone()).await?) } else { None };
         let log = if difference.log { Some(logs::parts(&new.log)?) } else { None };
+        parts.certificates.prepare(new)?;
         let api = if difference.api { Some(parts.api.plan(new).await?) } else { None };
         let listeners = parts.listeners.plan(new).await?;
         parts.pool.set_rules(convert::rules(new));
@@ -102,6 +105,7 @@ impl Runtime {
             parts.listeners.set_api_address(parts.api.carry_out(api, new));
         }
         parts.listeners.carry_out(listeners)?;
+        parts.certificates.keep(new);
         if difference.sources {
             parts.collector.apply(new, difference.fetch).await?;
             // The collector knows the sources before they list anything.

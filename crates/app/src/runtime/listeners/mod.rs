@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, convert, nodes::Nodes, supervise};
+use crate::{certificates::Certificates, config::Config, convert, nodes::Nodes, supervise};
 use sockets::ListeningSockets;
 pub(crate) use sockets::listen;
 
@@ -90,6 +90,7 @@ pub(crate) struct Listeners {
     gateway: Gateway,
     pool: Arc<Nodes>,
     native: NativeEngine,
+    certificates: Arc<Certificates>,
     /// The address of the API, which is no node either.
     api: RwLock<Option<SocketAddr>>,
     stop: CancellationToken,
@@ -106,6 +107,7 @@ impl Listeners {
         gateway: Gateway,
         pool: Arc<Nodes>,
         native: NativeEngine,
+        certificates: Arc<Certificates>,
         api: Option<SocketAddr>,
         stop: CancellationToken,
     ) -> Self {
@@ -114,6 +116,7 @@ impl Listeners {
             gateway,
             pool,
             native,
+            certificates,
             api: RwLock::new(api),
             stop,
             open: RwLock::default(),
@@ -149,6 +152,7 @@ impl Listeners {
             name: open.config.name.to_string(),
             address: open.address.to_string(),
             ports: open.config.ports.map(|ports| ports.to_string()),
+            tls: open.config.server_tls.is_some(),
         };
         self.open.read().iter().map(status).collect()
     }
@@ -211,6 +215,7 @@ impl Listeners {
                 Some(made)
             }
         };
+        config.server_tls = self.certificates.of(&config.tls);
         config.validate()?;
         let stays = known.filter(|known| known.config.listen == config.listen);
         let place = match stays {

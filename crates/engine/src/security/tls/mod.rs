@@ -120,7 +120,7 @@ impl TlsClients {
     ///
     /// # Errors
     /// [`DialError`] at the exchange stage: [`Cause::Certificate`], [`Cause::Tls`] or a failure of the stream.
-    pub(crate) async fn wrap_target(
+    pub async fn wrap_target(
         &self,
         stream: BoxStream,
         target: &Host,
