@@ -18,7 +18,7 @@ use tokio::{sync::oneshot, time::sleep};
 
 use super::control_plane::ControlPlane;
 use crate::{
-    cli::{FirewallCommand, PrintFirewallArgs},
+    cli::PrintFirewallArgs,
     firewall::{ConnectionRate, Firewall, FirewallFormat, PortSpan, ProxyPorts, ssh_port_of_session},
     output::{self, Misuse},
     signals::{EndSignals, outlive_hangups},
