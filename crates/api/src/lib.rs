@@ -36,8 +36,8 @@ mod v1;
 pub use caller::{Caller, Scope};
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CertificateDto, CodeDto, ConnectionDto,
-    ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, EndReport, EventData,
-    EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
+    ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, DrainingDto, EndReport,
+    EventData, EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
     FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto,
     HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
     LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks,

@@ -98,6 +98,13 @@ impl Announcement {
     }
 }
 
+impl Announcement {
+    /// Leaves the notes to another instance, which has put its own in their place.
+    pub(crate) fn disown(mut self) {
+        self.files.clear();
+    }
+}
+
 impl Drop for Announcement {
     fn drop(&mut self) {
         for (file, written) in &self.files {

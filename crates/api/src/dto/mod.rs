@@ -159,6 +159,9 @@ pub struct StatusDto {
     /// The certificates of the ports that speak TLS.
     #[serde(default)]
     pub certificates: Vec<CertificateDto>,
+    /// Processes that drain after this one has taken over from them (`hezar upgrade`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub draining: Vec<DrainingDto>,
 }
 
 /// The certificate of a port that speaks TLS.
@@ -182,6 +185,17 @@ pub struct CertificateDto {
     /// Why there is none, or why reading or renewing it fails; absent while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A process that serves what was open when another one took over from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainingDto {
+    /// Its process id.
+    pub pid: u32,
+    /// Requests, tunnels and associations that are open there.
+    pub connections: usize,
+    /// Since when it drains, in milliseconds since the Unix epoch.
+    pub since: u64,
 }
 
 /// A listener that is open.

@@ -288,6 +288,7 @@ impl LivePort for Fake {
             troubles: Vec::new(),
             store: StoreDto::default(),
             config: ConfigStatusDto::default(),
+            draining: vec![DrainingDto { pid: 7, connections: 3, since: 1 }],
         }
     }
 

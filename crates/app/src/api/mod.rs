@@ -29,11 +29,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hezar_api::{
     AddQuery, AddReport, ApiError, BanDto, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage,
-    ConnectionsQuery, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto, LivePort,
-    LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport, ProbeRequest,
-    ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto, SessionsPort,
-    SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport, TestRequest, TrafficDto, VersionDto,
+    ConnectionsQuery, DrainingDto, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery,
+    FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto,
+    LivePort, LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport,
+    ProbeRequest, ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto,
+    SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport, TestRequest,
+    TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
@@ -55,6 +56,7 @@ use crate::{
     runtime::{Runtime, listeners::Listeners, prober::ProberSlot},
     sources::{Collector, status::SourceTable},
     store_sync::{site_bans::SiteBanSync, snapshots, usage::UsageSync},
+    takeover::{DrainingProcess, DrainingProcesses},
     tokens::ApiTokens,
     tor::TorSources,
 };
@@ -96,6 +98,13 @@ pub(crate) struct ApiBackend {
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) dashboard: Arc<DashboardState>,
     pub(crate) tor: Arc<TorSources>,
+    /// Processes from which this one has taken over.
+    pub(crate) draining: Arc<DrainingProcesses>,
+}
+
+fn draining_dto(process: DrainingProcess) -> DrainingDto {
+    let DrainingProcess { pid, open, since } = process;
+    DrainingDto { pid, connections: open, since: since.0 }
 }
 
 impl ApiBackend {
@@ -232,6 +241,7 @@ impl LivePort for ApiBackend {
             },
             config: self.runtime.status(),
             certificates: self.certificates.status(),
+            draining: self.draining.list().into_iter().map(draining_dto).collect(),
         }
     }
 

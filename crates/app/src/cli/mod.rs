@@ -43,6 +43,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hezar run\n  hezar run --demo\n  hezar run --config /etc/hezar.toml --data /var/lib/hezar"
     )]
     Run(RunArgs),
+    /// Replace the running instance by a new version of the program, without a cut
+    #[command(
+        after_help = "Examples:\n  hezar upgrade\n  hezar upgrade --check\n  hezar upgrade --binary ./hezar-new\n\n\
+                      Open tunnels go on in the process before, for proxy.takeover_drain at most. When the new program does not serve, the one \
+                      before does as ever. docs/upgrade.md says more."
+    )]
+    Upgrade(UpgradeArgs),
     /// Write a commented hezar.toml with well-known public sources
     #[command(after_help = "Example:\n  hezar init && hezar config check")]
     Init(InitArgs),
@@ -195,12 +202,28 @@ pub(crate) struct RunArgs {
     /// Apply a changed configuration file only at SIGHUP and `hezar reload`, not as soon as it has changed
     #[arg(long)]
     pub(crate) no_watch: bool,
+    /// Take over from the instance that runs with the same data folder: sockets, store, sessions; without one, start as ever
+    #[arg(long, conflicts_with = "demo")]
+    pub(crate) takeover: bool,
+    /// Say whether this could start, and end
+    #[arg(long, hide = true)]
+    pub(crate) check: bool,
     /// The address that clients use, instead of proxy.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// The address of the API, instead of api.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) api: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// The program to start instead of the file from which the running one was started
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+    /// Only see whether the program starts with the same arguments and configuration
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ mod site_bans;
 mod status;
 mod top;
 mod up;
+mod upgrade;
 mod values;
 mod version;
 
@@ -45,6 +46,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => up::up(&mut global, &args),
         Command::Run(args) => run::run(&mut global, &args),
+        Command::Upgrade(args) => block_on(upgrade::upgrade(&mut global, args)),
         Command::Init(args) => init::init(&global, &args),
         Command::Fetch(args) => match global.running() {
             Some(remote) => block_on(fetch::fetch_remotely(remote, args)),

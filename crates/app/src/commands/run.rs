@@ -1,6 +1,7 @@
 //! `hezar run`: everything in one process.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -12,19 +13,25 @@ use tokio_util::sync::CancellationToken;
 use super::{GlobalArgs, runtime};
 use crate::{
     base::Base,
-    cli::RunArgs,
+    cli::{JsonArgs, RunArgs},
     config::Config,
     demo::Demo,
-    exposure, instance, logs,
+    exposure,
+    instance::{self, Origin},
+    logs,
     output::Misuse,
     places::{DATA_FOLDER, FILE_NAME, UserFolders},
+    service_manager,
     signals::{EndSignals, outlive_hangups},
+    takeover::{Predecessor, Program},
 };
 
 /// What work on other threads gets when everything else has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
 pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let program = Program::of_this_process(arguments(global, args));
+    let mut inherited = service_manager::sockets();
     for (key, address) in [("proxy.listen", args.listen), ("api.listen", args.api)] {
         if let Some(address) = address {
             global.layers.flags.insert(key.to_owned(), address.to_string());
@@ -33,6 +40,9 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     let (mut reader, mut config) = (global.reader(), global.config()?);
     if args.no_watch {
         reader = reader.unwatched();
+    }
+    if args.check {
+        return super::version::version(&JsonArgs { json: false });
     }
     let idle = !args.demo && config.sources.is_empty();
     if idle && global.places.file.is_none() && !has_store(&config) {
@@ -56,7 +66,13 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             reader = reader.adapted(demo.adaptation()?);
             config = reader.parse(config.text.expose(), &[], &|_| false)?;
         }
-        let mut base = Base::open(config, &reader).await?;
+        let predecessor = if args.takeover { Predecessor::ask(&config.data).await? } else { None };
+        let predecessor = predecessor.map(|(predecessor, sockets)| {
+            inherited.append(sockets);
+            Arc::new(predecessor)
+        });
+        let base = Base::open(config, &reader).await;
+        let mut base = told(predecessor.as_deref(), base).await?;
         if idle && base.config.sources.is_empty() && base.pool.snapshot().counts().total() == 0 {
             if global.places.file.is_none() {
                 base.store.close().await;
@@ -70,10 +86,11 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             demo.join(&mut base);
         }
         let stop = CancellationToken::new();
-        let running = instance::run(base, reader, Arc::clone(&log), stop.clone());
+        let origin = Origin { program, inherited, predecessor: predecessor.clone() };
+        let running = instance::run(base, reader, Arc::clone(&log), origin, stop.clone());
         tokio::pin!(running);
         let ended = tokio::select! {
-            ended = running.as_mut() => ended.map(|()| ExitCode::SUCCESS),
+            ended = running.as_mut() => told(predecessor.as_deref(), ended).await.map(|()| ExitCode::SUCCESS),
             () = end_signals.received() => {
                 stop.cancel();
                 tokio::select! {
@@ -94,6 +111,31 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     // Whatever still runs on other threads does not hold the end up.
     runtime.shutdown_timeout(LAST_WORK);
     ended
+}
+
+/// Tells the instance before why this process does not take over.
+async fn told<T>(predecessor: Option<&Predecessor>, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+    if let (Some(predecessor), Err(error)) = (predecessor, &outcome) {
+        predecessor.failed(error).await;
+    }
+    outcome
+}
+
+/// The arguments with which another process starts as this one did.
+fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
+    let RunArgs { demo, no_watch, takeover: _, check: _, listen, api } = args;
+    let mut arguments: Vec<OsString> = Vec::new();
+    for (flag, path) in [("--config", &global.places.file), ("--data", &global.layers.data)] {
+        arguments.extend(path.iter().flat_map(|path| [OsString::from(flag), path.clone().into_os_string()]));
+    }
+    arguments.push("run".into());
+    for (flag, is_set) in [("--demo", demo), ("--no-watch", no_watch)] {
+        arguments.extend(is_set.then(|| OsString::from(flag)));
+    }
+    for (flag, address) in [("--listen", listen), ("--api", api)] {
+        arguments.extend(address.iter().flat_map(|address| [OsString::from(flag), address.to_string().into()]));
+    }
+    arguments
 }
 
 /// Whether an earlier run has left a store, which may hold nodes.

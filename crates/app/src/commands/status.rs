@@ -63,6 +63,14 @@ fn summary(status: &StatusDto) -> Vec<String> {
     ]);
     lines.extend(status.certificates.iter().map(|certificate| certificate_line(certificate, output::now_ms())));
     lines.extend(store_status::troubles(&status.store));
+    lines.extend(status.draining.iter().map(|process| {
+        let open = output::count(process.connections, "connection");
+        format!(
+            "process {} drains after an upgrade: {open} open there, for {}",
+            process.pid,
+            output::ago(output::now_ms(), Some(process.since))
+        )
+    }));
     lines
 }
 
@@ -208,6 +216,7 @@ mod tests {
             ],
             "nodes": { "new": 0, "healthy": 2, "suspect": 0, "dead": 1, "unsupported": 0, "quarantined": 0 },
             "exits": 1, "schemes": {}, "sources": [], "reason": "every node is dead",
+            "draining": [{ "pid": 7, "connections": 3, "since": output::now_ms() - 150_000 }],
         }))
         .unwrap();
         let traffic = TrafficDto { ok: 3, failed: 1, down: 3 << 20, ..TrafficDto::default() };
@@ -221,6 +230,7 @@ mod tests {
                 "no request can be served: every node is dead",
                 "nodes: 2 healthy, 1 dead; 1 exit",
                 "requests: 3 served of 4, 0 refused; 0 B up, 3.0 MiB down",
+                "process 7 drains after an upgrade: 3 connections open there, for 2 min",
             ]
         );
     }

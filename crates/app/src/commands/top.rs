@@ -261,6 +261,7 @@ mod tests {
             }],
             config: Default::default(),
             store: Default::default(),
+            draining: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One running instance: builds every part, connects them, and stops them in order.
 
 mod store_task;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -19,32 +20,54 @@ use crate::{
     diagnosis::Diagnosis,
     greeting::Greeting,
     history::HistoryRecorder,
+    inherited_sockets::InheritedSockets,
     logs::LogControl,
     metrics::{NodeMetrics, register_data_folder, register_instance, register_pool, register_process, register_tasks},
     objects::AppliedConfig,
+    pause::Pause,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
+    service_manager,
     sources::Collector,
     store_sync::{sessions::SessionSync, site_bans::SiteBanSync, snapshots, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
+    takeover::{
+        DrainingParts, DrainingProcesses, Handover, HandoverParts, Predecessor, Program, Reporter, TakeoverServer,
+    },
     token,
     tokens::ApiTokens,
     tor::{TorSources, TorTask},
 };
 pub(crate) use store_task::StoreTask;
+use tasks::{every_time, follow_the_end, pausing, report_when_handed_over};
 
 /// Requests of `POST /api/v1/test` that are under way at a time.
 const MAX_TRIALS: usize = 4;
 
-/// Runs everything until `stop` is cancelled; `reader` reads the configuration again, and `log` is where the log can be changed.
+/// How this process came to be, and how another one like it is started.
+pub(crate) struct Origin {
+    pub(crate) program: Program,
+    /// Listening sockets that it was given.
+    pub(crate) inherited: InheritedSockets,
+    /// The instance that waits until this one serves.
+    pub(crate) predecessor: Option<Arc<Predecessor>>,
+}
+
+/// Runs everything until `asked` is cancelled or another process has taken over; `reader` reads the configuration again, and `log` is
+/// where the log can be changed.
 pub(crate) async fn run(
     mut base: Base,
     reader: ConfigReader,
     log: Arc<LogControl>,
-    stop: CancellationToken,
+    origin: Origin,
+    asked: CancellationToken,
 ) -> anyhow::Result<()> {
+    let Origin { program, mut inherited, predecessor } = origin;
+    // Ends everything but what is open at the gateway, which ends with `draining`.
+    let (stop, draining) = (CancellationToken::new(), CancellationToken::new());
     let certificates = Arc::new(Certificates::new(base.config.data.clone(), &base.native, base.clock));
     certificates.prepare(&base.config)?;
-    let api = Arc::new(ApiServer::new(Arc::clone(&certificates)));
+    let api_socket = inherited.split_off_api(base.config.api.address());
+    let api = Arc::new(ApiServer::new(Arc::clone(&certificates), api_socket));
     let api_plan = api.plan(&base.config).await?;
     let store_task = StoreTask::start(&mut base);
     let collector = Arc::new(Collector::new(&mut base, &store_task.node_sync, &store_task.writer).await?);
@@ -79,8 +102,16 @@ pub(crate) async fn run(
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
-    let listeners =
-        Arc::new(Listeners::new(gateway, pool, native, Arc::clone(&certificates), api_plan.address(), stop.clone()));
+    let listeners = Listeners::new(
+        gateway,
+        pool,
+        native,
+        Arc::clone(&certificates),
+        api_plan.address(),
+        inherited,
+        draining.clone(),
+    );
+    let listeners = Arc::new(listeners);
     listeners.carry_out(listeners.plan(&base.config).await?)?;
     certificates.keep(&base.config);
     let (pool, clock) = (Arc::clone(&base.pool), base.clock);
@@ -112,6 +143,40 @@ pub(crate) async fn run(
     register_data_folder(&mut base.registry, base.config.data.clone());
     store_status::register(&mut base.registry, store_task.writer.clone(), Arc::clone(&base.store), base.clock);
 
+    let pause = Pause::default();
+    let session_sync = Arc::new(Mutex::new(session_sync));
+    let handover = Arc::new(Handover::new(HandoverParts {
+        data: base.config.data.clone(),
+        clock: base.clock,
+        store: Arc::clone(&base.releasable),
+        writer: store_task.writer.clone(),
+        listeners: Arc::clone(&listeners),
+        api: Arc::clone(&api),
+        pause: pause.clone(),
+        session_sync: Arc::clone(&session_sync),
+        usage: Arc::clone(&usage),
+        connections: Arc::clone(&connections),
+        stop: stop.clone(),
+    }));
+    let drained_elsewhere = Arc::new(DrainingProcesses::new(DrainingParts {
+        clock: base.clock,
+        pool: Arc::clone(&base.pool),
+        listeners: Arc::clone(&listeners),
+        sessions: Arc::clone(&sessions),
+        usage: Arc::clone(&usage),
+    }));
+    if let Some(predecessor) = &predecessor {
+        match predecessor.ready().await {
+            Ok(news) => drained_elsewhere.take_news(news),
+            Err(error) => {
+                store_task.abandon().await;
+                base.store.close().await;
+                return Err(error);
+            }
+        }
+    }
+    let ending = tokio::spawn(follow_the_end(asked, stop.clone(), draining, handover.handed_over().clone()));
+
     let proxies = listeners.addresses();
     if let Some(address) = proxies.first() {
         tracing::info!(%address, "proxy listens");
@@ -130,14 +195,15 @@ pub(crate) async fn run(
     let mut tasks = Supervisor::new(stop.clone(), task_metrics);
     tasks.essential("store writer", store_task.fails_early(stop.clone()));
     let (node_sync, persisting) = (Arc::clone(&store_task.node_sync), stop.clone());
-    tasks.essential("persist", async move { node_sync.run(persisting).await });
+    let persist_pause = pause.clone();
+    tasks.essential("persist", async move { persist_pause.run(&persisting, |end| node_sync.run(end)).await });
     tasks.restarting(
         "prober",
-        every_time(&stop, Arc::clone(&prober), |prober, stop| async move { prober.run(stop).await }),
+        pausing(&stop, &pause, Arc::clone(&prober), |prober, stop| async move { prober.run(stop).await }),
     );
     tasks.restarting(
         "collector",
-        every_time(&stop, Arc::clone(&collector), |collector, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&collector), |collector, stop| async move {
             collector.run(&stop).await;
             Ok(())
         }),
@@ -152,7 +218,7 @@ pub(crate) async fn run(
     let clock = base.clock;
     tasks.restarting(
         "snapshots",
-        every_time(&stop, Arc::new(Arc::clone(&base.store)), move |store, stop| async move {
+        pausing(&stop, &pause, Arc::new(Arc::clone(&base.store)), move |store, stop| async move {
             snapshots::run(Arc::clone(&*store), clock, stop).await;
             Ok(())
         }),
@@ -167,7 +233,7 @@ pub(crate) async fn run(
     );
     tasks.restarting(
         "history",
-        every_time(&stop, Arc::new(history), |history, stop| async move { history.run(stop).await }),
+        pausing(&stop, &pause, Arc::new(history), |history, stop| async move { history.run(stop).await }),
     );
     tasks.restarting(
         "geo",
@@ -179,22 +245,22 @@ pub(crate) async fn run(
     );
     tasks.restarting(
         "certificates",
-        every_time(&stop, Arc::clone(&certificates), |certificates, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&certificates), |certificates, stop| async move {
             certificates.run(stop).await;
             Ok(())
         }),
     );
     tasks.restarting(
         "tokens",
-        every_time(&stop, Arc::clone(&tokens), |tokens, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&tokens), |tokens, stop| async move {
             tokens.note_uses(stop).await;
             Ok(())
         }),
     );
-    let session_sync = Arc::new((Mutex::new(session_sync), store_task.writer.clone()));
+    let session_sync = Arc::new((session_sync, store_task.writer.clone()));
     tasks.restarting(
         "sessions",
-        every_time(&stop, session_sync, |session_sync, stop| async move {
+        pausing(&stop, &pause, session_sync, |session_sync, stop| async move {
             session_sync.0.lock().await.run(&session_sync.1, &stop).await;
             Ok(())
         }),
@@ -202,14 +268,14 @@ pub(crate) async fn run(
     let site_bans = Arc::new(SiteBanSync::new(Arc::clone(&base.pool), store_task.writer.clone()));
     tasks.restarting(
         "site bans",
-        every_time(&stop, Arc::clone(&site_bans), |site_bans, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&site_bans), |site_bans, stop| async move {
             site_bans.run(&stop).await;
             Ok(())
         }),
     );
     tasks.restarting(
         "usage",
-        every_time(&stop, Arc::clone(&usage_sync), |usage_sync, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&usage_sync), |usage_sync, stop| async move {
             usage_sync.run(&stop).await;
             Ok(())
         }),
@@ -218,7 +284,7 @@ pub(crate) async fn run(
     tasks.essential("gateway", async move { serving.run().await });
     tasks.restarting(
         "reload",
-        every_time(&stop, Arc::clone(&runtime), |runtime, stop| async move {
+        pausing(&stop, &pause, Arc::clone(&runtime), |runtime, stop| async move {
             tokio::select! {
                 () = runtime.follow_hangups() => {}
                 () = runtime.follow_file() => {}
@@ -250,6 +316,7 @@ pub(crate) async fn run(
     );
     let clock = base.clock;
     let desk = ApiBackend {
+        draining: Arc::clone(&drained_elsewhere),
         node_metrics: NodeMetrics::new(Arc::clone(&base.pool), Arc::clone(&connections)),
         connections,
         rates: RateSampler::default(),
@@ -288,36 +355,49 @@ pub(crate) async fn run(
             api.run(Arc::clone(desk) as Arc<dyn Control>, stop).await
         }),
     );
+    let server =
+        Arc::new(TakeoverServer { handover: Arc::clone(&handover), draining: Arc::clone(&drained_elsewhere), program });
+    tasks.restarting(
+        "takeover",
+        every_time(&stop, server, |server, stop| async move {
+            server.run(stop).await;
+            Ok(())
+        }),
+    );
+    let watched = Arc::new((Arc::clone(&base.pool), Arc::clone(&handover)));
+    tasks.restarting(
+        "service manager",
+        every_time(&stop, watched, |watched, stop| async move {
+            service_manager::follow(Arc::clone(&watched.0), watched.1.connections(), stop).await;
+            Ok(())
+        }),
+    );
+    service_manager::ready(predecessor.is_some());
+    if let Some(predecessor) = &predecessor {
+        predecessor.serving().await;
+    }
     // A program that reads the log as JSON is not greeted.
     if base.config.log.format == LogFormat::Pretty {
         greeting.show();
     }
-    let asked = stop.clone();
-    let draining = tokio::spawn(async move {
-        asked.cancelled().await;
-        tracing::info!("draining");
-    });
+    let drained = CancellationToken::new();
+    let reporting = tokio::spawn(report_when_handed_over(Arc::clone(&handover), drained.clone()));
     let ended = tasks.finished().await;
     // Tunnels went over the Tor clients while they drained.
     tor_task.end().await;
-    draining.abort();
+    ending.abort();
+    drained.cancel();
+    if handover.handed_over().is_cancelled() {
+        store_task.abandon().await;
+        reporting.await?;
+        tracing::info!("the last connection has ended");
+        return ended;
+    }
+    reporting.abort();
     // What the last tunnels have moved while they drained.
     usage_sync.write().await;
     let written = store_task.finish(&*base.store).await;
     ended.and(written)?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// What [`Supervisor::restarting`] takes: a task over parts that outlive it.
-fn every_time<P, T>(
-    stop: &CancellationToken,
-    parts: Arc<P>,
-    task: impl Fn(Arc<P>, CancellationToken) -> T + Send + Sync + 'static,
-) -> impl Fn() -> T + Send + Sync + 'static
-where
-    P: Send + Sync + 'static,
-{
-    let stop = stop.clone();
-    move || task(Arc::clone(&parts), stop.clone())
 }

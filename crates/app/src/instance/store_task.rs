@@ -46,6 +46,13 @@ impl StoreTask {
         }
     }
 
+    /// Ends without writing: another process has the store.
+    pub(crate) async fn abandon(self) {
+        self.task.abort();
+        // What it was doing is of no use any more.
+        let _ = self.task.await;
+    }
+
     /// Writes what is left and closes the store.
     pub(crate) async fn finish(self, store: &dyn Store) -> anyhow::Result<()> {
         self.stop.cancel();

@@ -9,7 +9,14 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::listeners::listen;
-use crate::{certificates::Certificates, config::Config, places::UserFolders, running::Announcement, supervise, token};
+use crate::{
+    certificates::Certificates,
+    config::Config,
+    inherited_sockets::{InheritedSockets, SocketRole},
+    places::UserFolders,
+    running::Announcement,
+    supervise, token,
+};
 
 /// A socket with the settings under which it is served.
 struct Served {
@@ -41,15 +48,23 @@ struct Serving {
 /// The place of the API's server.
 pub(crate) struct ApiServer {
     wanted: watch::Sender<Option<Arc<Served>>>,
+    /// Whether clients wait at the socket, since another process takes over.
+    paused: watch::Sender<bool>,
+    /// How many servers run; one whose place another has taken runs until its requests have ended.
+    running: watch::Sender<usize>,
+    /// The socket that another process had; it serves the first plan that wants it.
+    inherited: Mutex<InheritedSockets>,
     /// The note for commands, which names the address and the token.
     announcement: Mutex<Option<Announcement>>,
     certificates: Arc<Certificates>,
 }
 
 impl ApiServer {
-    /// No server yet.
-    pub(crate) fn new(certificates: Arc<Certificates>) -> Self {
-        Self { wanted: watch::Sender::new(None), announcement: Mutex::default(), certificates }
+    /// No server yet. The first one takes the inherited socket, when there is one for it.
+    pub(crate) fn new(certificates: Arc<Certificates>, inherited: InheritedSockets) -> Self {
+        let (paused, running, announcement) = Default::default();
+        let inherited = Mutex::new(inherited);
+        Self { wanted: watch::Sender::new(None), paused, running, inherited, announcement, certificates }
     }
 
     /// Binds what a configuration needs.
@@ -62,13 +77,49 @@ impl ApiServer {
         let now = self.wanted.borrow().clone();
         let socket = match now.filter(|served| served.listen == wanted) {
             Some(served) => served.socket.try_clone().context("the API's socket")?,
-            None => listen(wanted, "api.listen or --api").await?.into_std()?,
+            None => match self.take_inherited(wanted) {
+                Some(inherited) => inherited,
+                None => listen(wanted, "api.listen or --api").await?.into_std()?,
+            },
         };
         let address = socket.local_addr()?;
         let (hosts, open_metrics) = (config.api.hosts.clone(), !config.api.metrics_token);
         let (tls, trusted_proxies) = (self.certificates.of(&config.api.tls), config.api.trusted_proxies.clone());
         let config = ApiConfig { token, hosts, open_metrics, tls, trusted_proxies };
         Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
+    }
+
+    fn take_inherited(&self, wanted: SocketAddr) -> Option<std::net::TcpListener> {
+        self.inherited.lock().take(&SocketRole::Api, wanted).map(|inherited| inherited.socket)
+    }
+
+    /// What a successor needs to serve the API in the place of this process.
+    ///
+    /// # Errors
+    /// The socket cannot be kept once more.
+    pub(crate) fn handed_socket(&self) -> std::io::Result<Option<(SocketRole, SocketAddr, std::net::TcpListener)>> {
+        let served = self.wanted.borrow().clone();
+        served.map(|served| Ok((SocketRole::Api, served.listen, served.socket.try_clone()?))).transpose()
+    }
+
+    /// Serves nobody until [`ApiServer::resume`]: open requests get five seconds to end, and clients that come wait at the socket.
+    /// Returns when nothing is served any more.
+    pub(crate) async fn pause(&self) {
+        self.paused.send_replace(true);
+        // The sender lives as long as this, so that waiting cannot fail.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    /// Serves again after [`ApiServer::pause`].
+    pub(crate) fn resume(&self) {
+        self.paused.send_replace(false);
+    }
+
+    /// Leaves the note for commands to a successor, which has its own in that place.
+    pub(crate) fn disown_note(&self) {
+        if let Some(announcement) = self.announcement.lock().take() {
+            announcement.disown();
+        }
     }
 
     /// Does what was planned, and returns where the API listens now. Where that stays the same, no connection ends; requests that are open at
@@ -96,15 +147,17 @@ impl ApiServer {
     /// # Errors
     /// A socket cannot be used.
     pub(crate) async fn run(&self, control: Arc<dyn Control>, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut wanted = self.wanted.subscribe();
+        let (mut wanted, mut paused) = (self.wanted.subscribe(), self.paused.subscribe());
         let mut serving = JoinSet::new();
         let mut current: Option<Serving> = None;
         wanted.mark_changed();
         loop {
+            self.running.send_replace(serving.len());
             tokio::select! {
-                changed = wanted.changed() => {
+                changed = async { tokio::select! { changed = wanted.changed() => changed, changed = paused.changed() => changed } } => {
                     changed.context("the API has no settings any more")?;
-                    let next = wanted.borrow_and_update().clone();
+                    let is_paused = *paused.borrow_and_update();
+                    let next = wanted.borrow_and_update().clone().filter(|_| !is_paused);
                     if let (Some(current), Some(next)) = (&current, &next)
                         && current.address == next.address
                     {

@@ -12,7 +12,10 @@ use hezar_store::{AuditRow, ControlChange};
 use tokio::time::sleep;
 
 use super::{Runtime, difference::Difference};
-use crate::config::{ObjectKey, Problem, Problems};
+use crate::{
+    config::{ObjectKey, Problem, Problems},
+    service_manager::Reloading,
+};
 
 /// How long a file must have stayed the same before it is read: an editor may be writing it, and half a file may be a good one.
 const SETTLED: Duration = Duration::from_millis(100);
@@ -45,6 +48,7 @@ impl Runtime {
     /// # Errors
     /// Every mistake of the configuration, or an address that cannot be bound: then nothing has changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<Difference> {
+        let _reloading = Reloading::begin();
         if let Some(file) = self.reader.file() {
             settled(file).await;
         }

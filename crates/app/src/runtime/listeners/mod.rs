@@ -1,5 +1,6 @@
 //! The listeners of the gateway: opened, changed, moved and closed while the instance runs.
 
+mod handover;
 mod sockets;
 
 use std::{
@@ -25,7 +26,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{certificates::Certificates, config::Config, convert, nodes::Nodes, supervise};
+use crate::{
+    certificates::Certificates, config::Config, convert, inherited_sockets::InheritedSockets, nodes::Nodes, supervise,
+};
 use sockets::ListeningSockets;
 pub(crate) use sockets::listen;
 
@@ -96,19 +99,23 @@ pub(crate) struct Listeners {
     stop: CancellationToken,
     open: RwLock<Vec<Open>>,
     sockets: ListeningSockets,
+    /// Is cancelled when another process accepts the clients.
+    handed_over: CancellationToken,
     begin: UnboundedSender<Serving>,
     /// Held by the one task that serves.
     begun: Mutex<UnboundedReceiver<Serving>>,
 }
 
 impl Listeners {
-    /// No listener yet. All of them drain when `stop` is cancelled.
+    /// No listener yet. All of them drain when `stop` is cancelled. Listeners that are opened take `inherited` sockets where there is one
+    /// for them.
     pub(crate) fn new(
         gateway: Gateway,
         pool: Arc<Nodes>,
         native: NativeEngine,
         certificates: Arc<Certificates>,
         api: Option<SocketAddr>,
+        inherited: InheritedSockets,
         stop: CancellationToken,
     ) -> Self {
         let (begin, begun) = unbounded_channel();
@@ -120,7 +127,8 @@ impl Listeners {
             api: RwLock::new(api),
             stop,
             open: RwLock::default(),
-            sockets: ListeningSockets::default(),
+            sockets: ListeningSockets::inheriting(inherited),
+            handed_over: CancellationToken::new(),
             begin,
             begun: Mutex::new(begun),
         }
@@ -220,7 +228,10 @@ impl Listeners {
         let stays = known.filter(|known| known.config.listen == config.listen);
         let place = match stays {
             Some(known) => Place::Stays(Box::new(known)),
-            None => Place::Bound(self.sockets.take_or_bind(config.listen, key, kept).await?),
+            None => {
+                let listen = self.sockets.inherited_address(&config.name, config.listen).unwrap_or(config.listen);
+                Place::Bound(self.sockets.take_or_bind(listen, key, kept).await?)
+            }
         };
         let open = match &place {
             Place::Stays(_) => self.gateway.ports(&config.name),
@@ -307,6 +318,7 @@ impl Listeners {
                     is_draining = true;
                     self.sockets.clear();
                 }
+                () = self.handed_over.cancelled(), if !is_draining => is_draining = true,
                 Some(listener) = begun.recv() => {
                     serving.spawn(supervise::named("gateway", listener));
                 }

@@ -10,16 +10,56 @@ use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use tokio::net::TcpSocket;
 
-use crate::config::overlap;
+use crate::{
+    config::overlap,
+    inherited_sockets::{InheritedSocket, InheritedSockets, SocketRole, is_for},
+};
 
 /// How many connections may wait to be accepted at a socket.
 const BACKLOG: u32 = 1024;
 
 /// Sockets by the address where they really listen.
 #[derive(Debug, Default)]
-pub(super) struct ListeningSockets(Mutex<BTreeMap<SocketAddr, TcpListener>>);
+pub(super) struct ListeningSockets {
+    open: Mutex<BTreeMap<SocketAddr, TcpListener>>,
+    /// Whose sockets they were before this process; those that nobody wants are closed with the first [`ListeningSockets::keep`].
+    inherited: Mutex<Vec<Inherited>>,
+}
+
+/// A socket that another process has opened.
+#[derive(Debug)]
+struct Inherited {
+    role: SocketRole,
+    configured: Option<SocketAddr>,
+    address: SocketAddr,
+}
 
 impl ListeningSockets {
+    /// The sockets of another process.
+    pub(super) fn inheriting(mut sockets: InheritedSockets) -> Self {
+        let (mut open, mut inherited) = (BTreeMap::new(), Vec::new());
+        for InheritedSocket { role, configured, address, socket } in sockets.take_all() {
+            inherited.push(Inherited { role, configured, address });
+            open.insert(address, socket);
+        }
+        Self { open: Mutex::new(open), inherited: Mutex::new(inherited) }
+    }
+
+    /// Where the inherited socket of a listener listens, for which the configuration names this address.
+    pub(super) fn inherited_address(&self, listener: &str, wanted: SocketAddr) -> Option<SocketAddr> {
+        let mut inherited = self.inherited.lock();
+        let place = inherited.iter().position(|one| match &one.role {
+            SocketRole::Listener(name) => **name == *listener && is_for(one.configured, one.address, wanted),
+            SocketRole::Api | SocketRole::Any => false,
+        })?;
+        Some(inherited.swap_remove(place).address)
+    }
+
+    /// The socket at an address, kept once more.
+    pub(super) fn get(&self, address: SocketAddr) -> io::Result<Option<TcpListener>> {
+        self.open.lock().get(&address).map(TcpListener::try_clone).transpose()
+    }
+
     /// A socket for an address: the one that listens there and is not to be `kept` where it is, or a new one. `key` is where another
     /// address can be said.
     ///
@@ -48,7 +88,7 @@ impl ListeningSockets {
         address: SocketAddr,
         kept: &BTreeSet<SocketAddr>,
     ) -> io::Result<Option<(SocketAddr, TcpListener)>> {
-        let sockets = self.0.lock();
+        let sockets = self.open.lock();
         let exact = sockets.get_key_value(&address);
         let near = || sockets.iter().find(|(at, _)| overlap(**at, address) && !kept.contains(at));
         exact.or_else(near).map(|(at, socket)| Ok((*at, socket.try_clone()?))).transpose()
@@ -56,14 +96,19 @@ impl ListeningSockets {
 
     /// Keeps these sockets, and lets go of all others: those are closed as soon as nobody serves them any more.
     pub(super) fn keep(&self, mut new: BTreeMap<SocketAddr, TcpListener>, wanted: &BTreeSet<SocketAddr>) {
-        let mut sockets = self.0.lock();
+        for one in std::mem::take(&mut *self.inherited.lock()) {
+            if one.configured.is_none() && !wanted.contains(&one.address) {
+                tracing::warn!(address = %one.address, "a socket of the service manager belongs to no listener: nobody is served there");
+            }
+        }
+        let mut sockets = self.open.lock();
         sockets.append(&mut new);
         sockets.retain(|address, _| wanted.contains(address));
     }
 
     /// Lets go of all sockets.
     pub(super) fn clear(&self) {
-        self.0.lock().clear();
+        self.open.lock().clear();
     }
 }
 
@@ -114,7 +159,7 @@ mod tests {
     async fn kept_socket(sockets: &ListeningSockets, address: &str) -> SocketAddr {
         let socket = sockets.take_or_bind(address.parse().unwrap(), "a key", &BTreeSet::new()).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let all: BTreeSet<SocketAddr> = sockets.0.lock().keys().copied().chain([address]).collect();
+        let all: BTreeSet<SocketAddr> = sockets.open.lock().keys().copied().chain([address]).collect();
         sockets.keep([(address, socket)].into(), &all);
         address
     }

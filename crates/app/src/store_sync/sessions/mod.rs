@@ -27,15 +27,7 @@ impl SessionSync {
     /// Takes in what the store held.
     pub(crate) fn new(sessions: Arc<Sessions>, pool: Arc<Nodes>, clock: Clock, rows: Vec<SessionRow>) -> Self {
         let now = clock.now();
-        for row in &rows {
-            let session = session(row, now);
-            let node = row.node.and_then(|id| pool.node(id));
-            let exit = row.exit_ip.map(ExitKey::from_ip).or_else(|| node.map(|node| node.exit()));
-            if let (Some(node), Some(exit)) = (row.node, exit) {
-                pool.pin(session.pool_key(), Pinned { node, exit });
-            }
-            sessions.restore(session, now);
-        }
+        rows.iter().for_each(|row| restore(&sessions, &pool, row, now));
         let written = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
         Self { sessions, pool, clock, written }
     }
@@ -55,7 +47,7 @@ impl SessionSync {
     }
 
     /// What is different from the store.
-    fn changes(&mut self, now: Timestamp) -> Vec<Change> {
+    pub(crate) fn changes(&mut self, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut now_written = HashMap::new();
         for session in self.sessions.list(now) {
@@ -72,6 +64,22 @@ impl SessionSync {
         self.written = now_written;
         changes
     }
+}
+
+/// Takes in a session as a row says it, with the exit that it keeps.
+pub(crate) fn restore(sessions: &Sessions, pool: &Nodes, row: &SessionRow, now: Timestamp) {
+    let session = session(row, now);
+    let node = row.node.and_then(|id| pool.node(id));
+    let exit = row.exit_ip.map(ExitKey::from_ip).or_else(|| node.map(|node| node.exit()));
+    if let (Some(node), Some(exit)) = (row.node, exit) {
+        pool.pin(session.pool_key(), Pinned { node, exit });
+    }
+    sessions.restore(session, now);
+}
+
+/// Whether a session with the names of a row runs.
+pub(crate) fn is_running(sessions: &Sessions, row: &SessionRow, now: Timestamp) -> bool {
+    sessions.get(session(row, now).id(), now).is_some()
 }
 
 /// What the store keeps of a session; `old` is what it kept before. Without `..`: a field that is added must be kept.

@@ -1,0 +1,127 @@
+//! Listening sockets that this process has from another one: from its predecessor, or from a service manager.
+
+use std::net::{SocketAddr, TcpListener};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the API's socket where a service manager names sockets.
+pub(crate) const API_SOCKET: &str = "api";
+
+/// What a socket is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SocketRole {
+    /// The API.
+    Api,
+    /// A listener of this name.
+    Listener(Box<str>),
+    /// It is not said; its address decides.
+    Any,
+}
+
+/// A socket that is bound and listens.
+#[derive(Debug)]
+pub(crate) struct InheritedSocket {
+    pub(crate) role: SocketRole,
+    /// The address that the predecessor's configuration named, such as one with port 0; absent when a service manager has bound it.
+    pub(crate) configured: Option<SocketAddr>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: TcpListener,
+}
+
+impl InheritedSocket {
+    /// A socket that somebody else has bound; it does not block from here on.
+    ///
+    /// # Errors
+    /// It is no socket that can be used.
+    pub(crate) fn new(role: SocketRole, configured: Option<SocketAddr>, socket: TcpListener) -> std::io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { role, configured, address: socket.local_addr()?, socket })
+    }
+
+    /// Whether it is the socket for this role when the configuration names this address.
+    fn serves(&self, role: &SocketRole, wanted: SocketAddr) -> bool {
+        let is_there = self.address == wanted && self.role == SocketRole::Any;
+        is_there || self.role == *role && is_for(self.configured, self.address, wanted)
+    }
+}
+
+/// Whether the socket of a role, which listens at an address, is the one for which a configuration names `wanted`. One that a service
+/// manager has named listens where the manager says; port 0 means the port that the predecessor got.
+pub(crate) fn is_for(configured: Option<SocketAddr>, address: SocketAddr, wanted: SocketAddr) -> bool {
+    address == wanted || configured.is_none_or(|configured| configured == wanted && wanted.port() == 0)
+}
+
+/// All sockets that a process was given.
+#[derive(Debug, Default)]
+pub(crate) struct InheritedSockets(Vec<InheritedSocket>);
+
+impl InheritedSockets {
+    pub(crate) const fn new(sockets: Vec<InheritedSocket>) -> Self {
+        Self(sockets)
+    }
+
+    /// Adds the sockets of another giver.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Takes the socket for a role when the configuration names this address.
+    pub(crate) fn take(&mut self, role: &SocketRole, wanted: SocketAddr) -> Option<InheritedSocket> {
+        let place = self.0.iter().position(|socket| socket.serves(role, wanted))?;
+        Some(self.0.swap_remove(place))
+    }
+
+    /// Takes the API's socket, and one without a role at its address.
+    pub(crate) fn split_off_api(&mut self, address: Option<SocketAddr>) -> Self {
+        let is_for_api = |socket: &InheritedSocket| {
+            socket.role == SocketRole::Api || address.is_some_and(|address| socket.serves(&SocketRole::Api, address))
+        };
+        let (api, others) = std::mem::take(&mut self.0).into_iter().partition(is_for_api);
+        self.0 = others;
+        Self(api)
+    }
+
+    /// Takes those that are left.
+    pub(crate) fn take_all(&mut self) -> Vec<InheritedSocket> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(role: SocketRole, configured: Option<&str>) -> InheritedSocket {
+        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
+        InheritedSocket::new(role, configured.map(|text| text.parse().unwrap()), bound).unwrap()
+    }
+
+    fn listener(name: &str) -> SocketRole {
+        SocketRole::Listener(name.into())
+    }
+
+    #[test]
+    fn a_socket_goes_to_whom_it_belongs() {
+        let any_port: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let other: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let taken = |socket: InheritedSocket, role: &SocketRole, wanted| {
+            InheritedSockets::new(vec![socket]).take(role, wanted).is_some()
+        };
+        // By the predecessor: where it came to listen, or at port 0 for the same role.
+        assert!(taken(socket(listener("a"), Some("127.0.0.1:0")), &listener("a"), any_port));
+        assert!(!taken(socket(listener("a"), Some("127.0.0.1:0")), &listener("b"), any_port));
+        assert!(!taken(socket(listener("a"), Some("127.0.0.1:0")), &listener("a"), other));
+        let fixed = socket(listener("a"), Some("127.0.0.1:0"));
+        let address = fixed.address;
+        assert!(taken(fixed, &listener("a"), address));
+        // By a service manager: by name, wherever it listens, or by address.
+        assert!(taken(socket(listener("a"), None), &listener("a"), other));
+        assert!(!taken(socket(listener("a"), None), &SocketRole::Api, other));
+        let unnamed = socket(SocketRole::Any, None);
+        let address = unnamed.address;
+        assert!(taken(unnamed, &SocketRole::Api, address));
+        assert!(!taken(socket(SocketRole::Any, None), &SocketRole::Api, other));
+    }
+}
