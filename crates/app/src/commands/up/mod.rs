@@ -46,7 +46,7 @@ pub(super) fn up(global: &mut GlobalArgs, args: &UpArgs) -> anyhow::Result<ExitC
     let file = configuration_file(global);
     global.use_file(&file);
     let remote = running_instance(global)?;
-    let up = Up { args, texts: Texts::of_environment(), terminal: Terminal::new(!args.yes && !args.json), remote };
+    let up = Up { args, texts: Texts::of_environment(), terminal: Terminal::new(!args.yes && !args.output.json), remote };
     up.set_up(global, file)
 }
 
