@@ -24,6 +24,9 @@ pub(crate) struct UpArgs {
     /// Let phones and other machines of this network use the proxy, with a user and a password
     #[arg(long)]
     pub(crate) lan: bool,
+    /// Install no service: run here, until Ctrl-C
+    #[arg(long)]
+    pub(crate) no_service: bool,
     /// Start nothing: try, and write the configuration
     #[arg(long)]
     pub(crate) no_start: bool,

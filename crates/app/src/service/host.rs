@@ -55,6 +55,11 @@ pub(crate) fn check(scope: Scope) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a package has installed the machine's service, and systemd can start it.
+pub(crate) fn is_packaged() -> bool {
+    Path::new(BOOTED).exists() && PACKAGED.iter().any(|unit| Path::new(unit).exists())
+}
+
 /// Whether the service runs now.
 pub(crate) fn is_running(scope: Scope) -> bool {
     answers(&scope.systemctl(&["is-active", "--quiet", "hezar.service"]))

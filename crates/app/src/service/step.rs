@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
 
 impl Step {
     /// A command of the system that has to succeed.
-    pub(super) fn run(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn run(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Run { words: words.into_iter().map(Into::into).collect(), may_fail: false }
     }
 

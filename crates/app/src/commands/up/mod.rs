@@ -3,6 +3,7 @@
 mod draft;
 mod input;
 mod report;
+mod service;
 mod terminal;
 mod texts;
 mod trial;
@@ -28,6 +29,7 @@ use crate::{
 use draft::Draft;
 use input::Given;
 use report::Report;
+use service::Offer;
 use terminal::Terminal;
 use texts::{Texts, fill};
 use trial::Trial;
@@ -46,7 +48,8 @@ pub(super) fn up(global: &mut GlobalArgs, args: &UpArgs) -> anyhow::Result<ExitC
     let file = configuration_file(global);
     global.use_file(&file);
     let remote = running_instance(global)?;
-    let up = Up { args, texts: Texts::of_environment(), terminal: Terminal::new(!args.yes && !args.output.json), remote };
+    let up =
+        Up { args, texts: Texts::of_environment(), terminal: Terminal::new(!args.yes && !args.output.json), remote };
     up.set_up(global, file)
 }
 
@@ -54,42 +57,65 @@ impl Up<'_> {
     fn set_up(&self, global: &mut GlobalArgs, file: PathBuf) -> anyhow::Result<ExitCode> {
         let reader = global.reader();
         let before = if file.exists() { reader.parse(&reader.text()?, &[], &|_| false)? } else { parsed(&reader, "")? };
-        let given = self.given(&before)?;
-        let public = self.args.public || (given.is_empty() && before.sources.is_empty() && self.terminal.can_ask());
-        if given.is_empty() && !public && before.sources.is_empty() {
+        let mut draft = self.draft(file, &before)?;
+        let may_install =
+            self.remote.is_none() && !(self.args.no_service || self.args.no_start || self.args.output.json);
+        let offer = may_install.then(Offer::here).flatten();
+        let trial = self.try_out(global, offer, &mut draft)?;
+        self.tell_sources(&trial);
+        if trial.working == 0 && !self.goes_on(&trial, &mut draft)? {
+            let report = Report::new(&parsed(&reader, &draft.text())?, &draft, &trial);
+            return report.failed(self.args.output.json);
+        }
+        let is_agreed =
+            |_: &Offer| self.args.yes || (self.terminal.can_ask() && self.terminal.confirm(self.texts.service, true));
+        let offer = offer.filter(is_agreed);
+        if draft.is_new()
+            && let Some(file) = offer.and_then(Offer::file)
+        {
+            file.clone_into(&mut draft.file);
+            global.use_file(file);
+        }
+        self.tell_change(&draft);
+        draft.write()?;
+        let config = parsed(&global.reader(), &draft.text())?;
+        self.start(global, offer, &config, Report::new(&config, &draft, &trial))
+    }
+
+    /// The configuration with what is to be tried.
+    fn draft(&self, file: PathBuf, before: &Config) -> anyhow::Result<Draft> {
+        let given = self.given(before)?;
+        let has_nothing = given.is_empty() && before.sources.is_empty();
+        let public = self.args.public || (has_nothing && self.terminal.can_ask());
+        if has_nothing && !public {
             return Err(nothing_to_try().into());
         }
         let mut draft = Draft::open(file)?;
         if public {
-            draft.add_public(&before)?;
+            draft.add_public(before)?;
         }
-        draft.add(&given, &before, self.args.allow_private)?;
+        draft.add(&given, before, self.args.allow_private)?;
         if self.args.lan {
-            draft.open_lan(&before)?;
+            draft.open_lan(before)?;
         }
-        let trial = self.try_out(&reader, &mut draft)?;
-        self.tell_sources(&trial);
-        let config = parsed(&reader, &draft.text())?;
-        let report = Report::new(&config, &draft, &trial);
-        if trial.working == 0 {
-            let reason = trial.reason.as_deref().unwrap_or("no node works");
-            output::note(fill(self.texts.nothing_works, &[&reason]));
-            let can_ask = self.terminal.can_ask();
-            let keep = trial.nodes > 0 && (!can_ask || self.terminal.confirm(self.texts.keep_anyway, true));
-            if !keep {
-                self.undo(&mut draft)?;
-                output::note(self.texts.nothing_written);
-                return report.failed(self.args.output.json);
-            }
-            if !can_ask {
-                draft.write()?;
-                output::note(fill(self.texts.kept, &[&draft.file.display()]));
-                return report.failed(self.args.output.json);
-            }
+        Ok(draft)
+    }
+
+    /// Says why nothing works, and whether to start all the same. What lists no node at all is not kept.
+    fn goes_on(&self, trial: &Trial, draft: &mut Draft) -> anyhow::Result<bool> {
+        let reason = trial.reason.as_deref().unwrap_or("no node works");
+        output::note(fill(self.texts.nothing_works, &[&reason]));
+        let can_ask = self.terminal.can_ask();
+        if trial.nodes == 0 || (can_ask && !self.terminal.confirm(self.texts.keep_anyway, true)) {
+            self.undo(draft)?;
+            output::note(self.texts.nothing_written);
+            return Ok(false);
         }
-        self.tell_change(&draft);
-        draft.write()?;
-        self.start(global, &config, report)
+        if !can_ask {
+            draft.write()?;
+            output::note(fill(self.texts.kept, &[&draft.file.display()]));
+        }
+        Ok(can_ask)
     }
 
     /// What the command line names, or else what comes on standard input or is pasted.
@@ -108,21 +134,28 @@ impl Up<'_> {
         }
         if !given.is_empty() {
             let links = output::count(given.links.len(), "link");
-            self.tell(&fill(self.texts.found, &[&links, &output::count(given.places.len(), "address")]));
+            self.tell(&fill(self.texts.found, &[&links, &output::count(given.places.len(), "subscription")]));
         }
         Ok(given)
     }
 
     /// Reads and probes; sources that stood in a longer text and list nothing are left out afterwards.
-    fn try_out(&self, reader: &ConfigReader, draft: &mut Draft) -> anyhow::Result<Trial> {
+    fn try_out(&self, global: &GlobalArgs, offer: Option<Offer>, draft: &mut Draft) -> anyhow::Result<Trial> {
+        // The machine's service has a store of its own, which root must not make in its place.
+        let aside = offer.and_then(Offer::file).map(|_| tempfile::tempdir()).transpose()?;
+        let mut global = global.clone();
+        if let Some(folder) = &aside {
+            global.layers.data = Some(folder.path().to_owned());
+        }
+        let reader = global.reader();
         let added = draft.added.iter().map(|added| added.name.clone());
         let names: Vec<String> = added.chain(draft.known.iter().cloned()).collect();
-        let config = parsed(reader, &draft.text())?;
+        let config = parsed(&reader, &draft.text())?;
         if draft.is_new() && config.proxy.listen.port() != draft::PROXY_PORT {
             self.tell(&fill(self.texts.ports, &[&config.proxy.listen]));
         }
         let trial = match &self.remote {
-            None => runtime()?.block_on(trial::here(config, reader, &names, self.args.output.json))?,
+            None => runtime()?.block_on(trial::here(config, &reader, &names, self.args.output.json))?,
             Some(remote) => {
                 draft.write()?;
                 let tried = runtime()?.block_on(async {
@@ -151,9 +184,18 @@ impl Up<'_> {
     }
 
     /// Lets the program run, and says how to use it once it does.
-    fn start(&self, global: &mut GlobalArgs, config: &Config, report: Report) -> anyhow::Result<ExitCode> {
+    fn start(
+        &self,
+        global: &mut GlobalArgs,
+        offer: Option<Offer>,
+        config: &Config,
+        report: Report,
+    ) -> anyhow::Result<ExitCode> {
         let json = self.args.output.json;
-        if self.remote.is_some() {
+        if let Some(offer) = offer {
+            offer.start(global)?;
+        }
+        if offer.is_some() || self.remote.is_some() {
             return report.when_serving(self.texts, &config.data, json);
         }
         if self.args.no_start {
