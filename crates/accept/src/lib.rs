@@ -3,6 +3,7 @@
 //! The order on the wire is: PROXY header (from trusted proxies alone), TLS handshake, then the protocol of the port.
 
 mod certificate;
+mod own_client;
 mod proxy_protocol;
 mod settings;
 mod slot;
@@ -10,6 +11,8 @@ mod tls;
 
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::{Certificate, CertificateError, CertificateFacts, CertificateFiles, read_root_certificates};
 pub use proxy_protocol::{

@@ -8,6 +8,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use rustls_pki_types::CertificateDer;
 
 use crate::{Certificate, CertificateFacts};
 
@@ -38,6 +39,11 @@ impl CertificateSlot {
     #[must_use]
     pub fn is_filled(&self) -> bool {
         self.current.load().is_some()
+    }
+
+    /// Whether this is the certificate in use.
+    pub(crate) fn holds(&self, leaf: &CertificateDer<'_>) -> bool {
+        self.current.load().as_ref().is_some_and(|held| held.key.cert.first() == Some(leaf))
     }
 
     /// What is known of the certificate in use.

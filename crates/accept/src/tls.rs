@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 pub use tokio_rustls::server::TlsStream;
 
-use crate::{CertificateSlot, certificate::provider, slot::ChallengeResolver};
+use crate::{CertificateSlot, certificate::provider, own_client, slot::ChallengeResolver};
 
 /// The first byte of a TLS record that carries a handshake.
 pub const TLS_HANDSHAKE: u8 = 0x16;
@@ -30,6 +30,8 @@ impl PartialEq for ServerTls {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+impl Eq for ServerTls {}
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +69,18 @@ impl ServerTls {
     #[must_use]
     pub fn slot(&self) -> &Arc<CertificateSlot> {
         &self.0.slot
+    }
+
+    /// Runs the handshake with the port itself, for trials of this program: the certificate that the port has now is right, whatever
+    /// its names.
+    ///
+    /// # Errors
+    /// The stream failed, or another server is there.
+    pub async fn connect<S>(&self, stream: S) -> io::Result<tokio_rustls::client::TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        own_client::connect(&self.0.slot, stream).await
     }
 
     /// Runs the handshake with a client. The caller bounds its time.

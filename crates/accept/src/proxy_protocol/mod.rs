@@ -22,6 +22,9 @@ use thiserror::Error;
 /// The most bytes that a header may have. Version 2 allows 65,551; with all TLVs of the specification a header stays below 4 KiB.
 pub const MAX_PROXY_HEADER: usize = 4096;
 
+/// The header of a proxy that speaks for itself (version 2, LOCAL).
+pub const PROXY_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// Whom a connection comes from, as its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxiedBy {

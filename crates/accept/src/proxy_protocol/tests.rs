@@ -59,6 +59,7 @@ fn headers_of_version_2_name_the_client() {
     // What follows the addresses is left out, and counts to the length.
     assert_eq!(client(&v2(0x21, 0x11, &[&v4[..], &[4, 0, 1, 9]].concat())).as_deref(), Ok("192.0.2.7:50000 32"));
     // LOCAL, and clients without an address.
+    assert_eq!(client(PROXY_LOCAL).as_deref(), Ok("proxy 16"));
     assert_eq!(client(&v2(0x20, 0x00, &[])).as_deref(), Ok("proxy 16"));
     assert_eq!(client(&v2(0x20, 0x11, &v4)).as_deref(), Ok("proxy 28"));
     assert_eq!(client(&v2(0x21, 0x31, &[0; 216])).as_deref(), Ok("proxy 232"));

@@ -12,15 +12,15 @@ use super::ApiBackend;
 const ANYBODY: &str = "anybody";
 /// The schemes of addresses.
 const SCHEMES: [&str; 3] = ["http", "socks5", "socks5h"];
+/// The only scheme of a listener that speaks TLS: clients know none for SOCKS inside TLS.
+const TLS_SCHEMES: [&str; 1] = ["https"];
 
 impl ApiBackend {
     /// `host` is how the client reached this machine.
     pub(crate) fn ready_address(&self, query: &ProxyQuery, host: &str) -> Result<ProxyDto, ApiError> {
-        let scheme = query.scheme.as_deref().unwrap_or("http");
-        if !SCHEMES.contains(&scheme) {
-            return Err(ApiError::BadRequest(format!("scheme {scheme:?} is not one of {}", SCHEMES.join(", "))));
-        }
         let listener = self.listener(query.listener.as_deref())?;
+        let tls = listener.server_tls.as_ref();
+        let scheme = scheme(query.scheme.as_deref(), tls.is_some())?;
         let address = self.listeners.address(&listener.name).ok_or(ApiError::NotFound)?;
         let has_users = !listener.users.is_empty();
         let username = user_name(query, has_users)?;
@@ -33,6 +33,8 @@ impl ApiBackend {
         // This also says what is wrong with the options.
         let told = self.explain_request(&asked)?;
         let host = reachable_host(address, host);
+        let names = tls.and_then(|tls| tls.slot().facts()).map(|facts| facts.names).unwrap_or_default();
+        let host = certified_host(host, &names);
         let password = query.password.as_deref().filter(|password| !password.is_empty());
         let url = url(scheme, &host, address.port(), &username, password)?;
         Ok(ProxyDto {
@@ -74,6 +76,24 @@ fn user_name(query: &ProxyQuery, has_users: bool) -> Result<String, ApiError> {
         None if tail.is_empty() => Ok(tail),
         user => Ok(format!("{}{tail}", user.unwrap_or(ANYBODY))),
     }
+}
+
+/// The scheme that was asked for, or the usual one.
+fn scheme(asked: Option<&str>, tls: bool) -> Result<&str, ApiError> {
+    let known: &[&str] = if tls { &TLS_SCHEMES } else { &SCHEMES };
+    match asked {
+        None => Ok(if tls { "https" } else { "http" }),
+        Some(scheme) if known.contains(&scheme) => Ok(scheme),
+        Some(scheme) => Err(ApiError::BadRequest(format!("scheme {scheme:?} is not one of {}", known.join(", ")))),
+    }
+}
+
+/// The host itself when a certificate with these names is for it, else the first name that a certificate is for.
+fn certified_host(host: String, names: &[String]) -> String {
+    if names.iter().any(|name| name.eq_ignore_ascii_case(&host)) {
+        return host;
+    }
+    names.iter().find(|name| !name.contains('*')).cloned().unwrap_or(host)
 }
 
 /// Where the client reaches a listener: the address itself, or this machine as the client named it when the listener
@@ -128,6 +148,18 @@ mod tests {
         assert_eq!(user_name(&alice, true).unwrap(), "alice");
         assert_eq!(user_name(&ProxyQuery::default(), false).unwrap(), "");
         assert!(user_name(&ProxyQuery { session: Some("a-b".into()), ..ProxyQuery::default() }, false).is_err());
+    }
+
+    #[test]
+    fn a_listener_with_tls_is_reached_over_https_under_a_name_of_its_certificate() {
+        assert_eq!((scheme(None, true), scheme(None, false)), (Ok("https"), Ok("http")));
+        assert!(scheme(Some("http"), true).is_err() && scheme(Some("https"), false).is_err());
+        assert_eq!(scheme(Some("socks5h"), false), Ok("socks5h"));
+        let names = ["*.example.org".to_owned(), "proxy.example.org".to_owned()];
+        let host = |host: &str, names: &[String]| certified_host(host.to_owned(), names);
+        assert_eq!(host("192.0.2.1", &names), "proxy.example.org");
+        assert_eq!(host("Proxy.example.org", &names), "Proxy.example.org");
+        assert_eq!(host("192.0.2.1", &[]), "192.0.2.1");
     }
 
     #[test]

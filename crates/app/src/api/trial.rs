@@ -1,9 +1,10 @@
 //! One request through the instance's own listener, as a client would send it: whether it works, and the exit that served it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hezar_accept::{PROXY_LOCAL, ServerTls};
 use hezar_api::{ApiError, TestReport, TestRequest};
 use hezar_core::{Stage, Target};
 use hezar_engine::{
@@ -35,7 +36,8 @@ impl ApiBackend {
             None => self.runtime.test_page().to_string(),
         };
         let page = HttpRequest::get(&url).map_err(|error| ApiError::BadRequest(format!("url: {error}")))?;
-        let dialer = ListenerDialer::new(self.listener_address(request.listener.as_deref())?, request)?;
+        let (address, entry) = self.listener_address(request.listener.as_deref())?;
+        let dialer = ListenerDialer::new(address, entry, request)?;
         let attempt = Attempt::within(LONGEST);
         let answer = send(&dialer, &self.tls, &page, &attempt, LIMITS).await;
         let mut report = dialer.report(url);
@@ -54,27 +56,39 @@ impl ApiBackend {
         Ok(report)
     }
 
-    /// The address of a listener, as this machine reaches it; the first one unless named.
-    fn listener_address(&self, name: Option<&str>) -> Result<SocketAddr, ApiError> {
-        let addresses = self.listeners.addresses();
-        let named = |name: &str| self.listeners.configs().iter().position(|listener| *listener.name == *name);
+    /// The address of a listener, as this machine reaches it, and what it expects first; the first listener unless named.
+    fn listener_address(&self, name: Option<&str>) -> Result<(SocketAddr, ListenerEntry), ApiError> {
+        let (addresses, configs) = (self.listeners.addresses(), self.listeners.configs());
+        let named = |name: &str| configs.iter().position(|listener| *listener.name == *name);
         let index = name.map_or(Some(0), named);
-        let address = index.and_then(|index| addresses.get(index)).ok_or(ApiError::NotFound)?;
-        Ok(crate::remote::reachable(*address))
+        let found = index.and_then(|index| addresses.get(index).zip(configs.get(index)));
+        let (address, config) = found.ok_or(ApiError::NotFound)?;
+        let address = crate::remote::reachable(*address);
+        let sends_header = config.proxy_protocol.contains(address.ip());
+        Ok((address, ListenerEntry { tls: config.server_tls.clone(), sends_header }))
     }
+}
+
+/// What a listener expects from this machine before HTTP.
+#[derive(Debug)]
+struct ListenerEntry {
+    tls: Option<ServerTls>,
+    /// Whether this machine is a proxy that the listener trusts, and has to say whom it speaks for.
+    sends_header: bool,
 }
 
 /// Asks a listener of this instance for tunnels, and notes what it says about them.
 #[derive(Debug)]
 struct ListenerDialer {
     listener: SocketAddr,
+    entry: ListenerEntry,
     /// The value of `Proxy-Authorization`.
     authorization: Option<String>,
     head: Arc<Mutex<String>>,
 }
 
 impl ListenerDialer {
-    fn new(listener: SocketAddr, request: &TestRequest) -> Result<Self, ApiError> {
+    fn new(listener: SocketAddr, entry: ListenerEntry, request: &TestRequest) -> Result<Self, ApiError> {
         let user = request.user.as_deref().unwrap_or_default();
         let password = request.password.as_ref().map_or("", |password| password.expose());
         if user.len() + password.len() > MOST_CREDENTIALS {
@@ -82,7 +96,7 @@ impl ListenerDialer {
         }
         let given = !user.is_empty() || !password.is_empty();
         let authorization = given.then(|| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
-        Ok(Self { listener, authorization, head: Arc::default() })
+        Ok(Self { listener, entry, authorization, head: Arc::default() })
     }
 
     /// What the answer to CONNECT said: the code of a refusal, or the node and the exit.
@@ -103,8 +117,20 @@ impl ListenerDialer {
         }
     }
 
-    async fn tunnel(&self, target: &Target) -> Result<TcpStream, Cause> {
+    /// A connection to the listener on which HTTP can begin.
+    async fn enter(&self) -> io::Result<BoxStream> {
         let mut stream = TcpStream::connect(self.listener).await?;
+        if self.entry.sends_header {
+            stream.write_all(PROXY_LOCAL).await?;
+        }
+        Ok(match &self.entry.tls {
+            Some(tls) => Box::new(tls.connect(Box::new(stream) as BoxStream).await?),
+            None => Box::new(stream),
+        })
+    }
+
+    async fn tunnel(&self, target: &Target) -> Result<BoxStream, Cause> {
+        let mut stream = self.enter().await?;
         let authorization =
             self.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n")).unwrap_or_default();
         let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n");
@@ -128,8 +154,7 @@ impl ListenerDialer {
 #[async_trait]
 impl Dialer for ListenerDialer {
     async fn connect(&self, target: &Target, attempt: &Attempt) -> Result<BoxStream, DialError> {
-        let stream = attempt.stage(Stage::Connect, self.tunnel(target)).await?;
-        Ok(Box::new(stream))
+        attempt.stage(Stage::Connect, self.tunnel(target)).await
     }
 }
 
