@@ -107,7 +107,7 @@ impl ApiError {
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new(
             "api-conflict",
-            "An object of this name is there already, or is said in the configuration file, or its address is taken (HTTP 409).",
+            "An object of this name is there already, or is said in the configuration file, or its address is taken, or a node that is to be rotated is no Tor circuit (HTTP 409).",
         ),
         CodeDoc::new(
             "api-not-stored",

@@ -42,10 +42,11 @@ pub use dto::{
     HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
     LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks,
     NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
-    ProxyDto, ProxyQuery, ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, SessionDto, SessionsQuery,
-    SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto,
-    SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest,
-    TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
+    ProxyDto, ProxyQuery, ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, SessionDto,
+    SessionsQuery, SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery,
+    SiteEvidenceDto, SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto,
+    TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto,
+    VersionDto,
 };
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,

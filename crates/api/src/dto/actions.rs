@@ -216,6 +216,15 @@ pub struct RemoveReport {
     pub banned: usize,
 }
 
+/// The answer to a change of a Tor circuit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RotateReport {
+    /// The id of the node that was.
+    pub node: String,
+    /// The id of the node that takes its place: the same circuit's number with another login.
+    pub replacement: String,
+}
+
 /// A node that must not come back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BanDto {

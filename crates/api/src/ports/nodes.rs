@@ -5,8 +5,8 @@ use hyper::body::Bytes;
 
 use crate::{
     AddQuery, AddReport, ApiError, BanDto, ExitDto, ExitsPage, ExitsQuery, LiftReport, LinkDto, MarkReport,
-    MarkRequest, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport, RemoveRequest, Saved,
-    SiteEvidenceDto,
+    MarkRequest, NodeDto, NodesPage, NodesQuery, ProbeReport, ProbeRequest, RemoveReport, RemoveRequest, RotateReport,
+    Saved, SiteEvidenceDto,
 };
 
 /// Nodes and bans: what the API asks about them and does with them.
@@ -47,6 +47,13 @@ pub trait NodesPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when an id is malformed or names several nodes, or there are too many bans, and those of [`NodesPort::add`].
     async fn remove(&self, request: &RemoveRequest) -> Result<Saved<RemoveReport>, ApiError>;
+
+    /// Gives the Tor circuit that a node stands for another login, so that it comes out elsewhere. `None` when there is no such node.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when the id is malformed, [`ApiError::Conflict`] when the node is no circuit of a Tor client that can
+    /// be used now.
+    fn rotate_node(&self, id: &str) -> Result<Option<RotateReport>, ApiError>;
 
     /// Every ban, in the order of the ids.
     fn bans(&self) -> Vec<BanDto>;

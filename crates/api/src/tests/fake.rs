@@ -164,6 +164,11 @@ impl NodesPort for Fake {
         })
     }
 
+    fn rotate_node(&self, id: &str) -> Result<Option<RotateReport>, ApiError> {
+        let report = || RotateReport { node: node().id, replacement: node().id };
+        Ok((id == node().id).then(report))
+    }
+
     async fn mark(&self, request: MarkRequest) -> Result<Saved<MarkReport>, ApiError> {
         let matched = request.ids.iter().filter(|id| **id == node().id).count();
         let missing = request.ids.len() - matched;

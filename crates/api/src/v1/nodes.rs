@@ -6,7 +6,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::done_or_accepted;
 use crate::{
     AddQuery, AddReport, ApiError, LinkDto, MarkReport, MarkRequest, NodeDto, NodeMarks, NodesPage, NodesQuery,
-    ProbeReport, ProbeRequest, ProblemDto, RemoveReport, RemoveRequest, Saved, SiteEvidenceDto, SitesQuery,
+    ProbeReport, ProbeRequest, ProblemDto, RemoveReport, RemoveRequest, RotateReport, Saved, SiteEvidenceDto,
+    SitesQuery,
     body::WholeBody,
     input::{NoParameters, Parameters, Segment, json_body, parameters},
     state::ApiState,
@@ -18,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(list, add, mark, remove))
         .routes(routes!(show, mark_one, remove_one))
         .routes(routes!(sites))
+        .routes(routes!(rotate))
         .routes(routes!(probe))
 }
 
@@ -132,6 +134,23 @@ async fn sites(
 ) -> Result<Json<SiteEvidenceDto>, ApiError> {
     let SitesQuery { site } = parameters(query)?;
     state.off_thread(move |control| control.site_evidence(&id, &site)).await??.map(Json).ok_or(ApiError::NotFound)
+}
+
+/// Gives a Tor circuit another login, so that the next stream over it comes out elsewhere. Another node takes the place of this one.
+#[utoipa::path(
+    post, path = "/nodes/{id}/rotate", operation_id = "rotate_node", tag = "nodes",
+    params(("id" = String, Path, description = "32 hexadecimal digits, or at least the first 6 where these name one node")),
+    responses(
+        (status = 200, body = RotateReport),
+        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "The node is no Tor circuit, or its Tor client is not ready.")
+    )
+)]
+async fn rotate(
+    State(state): State<ApiState>,
+    Segment(id): Segment,
+    _: NoParameters,
+) -> Result<Json<RotateReport>, ApiError> {
+    state.off_thread(move |control| control.rotate_node(&id)).await??.map(Json).ok_or(ApiError::NotFound)
 }
 
 /// Removes one node.

@@ -32,9 +32,9 @@ use hezar_api::{
     ConnectionsQuery, DrainingDto, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery,
     FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto,
     LivePort, LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport,
-    ProbeRequest, ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, Saved, SessionDto,
-    SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport, TestRequest,
-    TrafficDto, VersionDto,
+    ProbeRequest, ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, Saved,
+    SessionDto, SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport,
+    TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::Timestamp;
 use hezar_engine::TlsClients;
@@ -159,6 +159,14 @@ impl NodesPort for ApiBackend {
 
     fn exit(&self, ip: &str) -> Result<Option<ExitDto>, ApiError> {
         self.one_exit(ip)
+    }
+
+    fn rotate_node(&self, id: &str) -> Result<Option<RotateReport>, ApiError> {
+        let Some(node) = self.find(id)?.filter(|id| self.pool.node(*id).is_some()) else { return Ok(None) };
+        let no_circuit =
+            || ApiError::Conflict("this node is no Tor circuit, or its Tor client is not ready".to_owned());
+        let replacement = self.tor.renew(node).ok_or_else(no_circuit)?;
+        Ok(Some(RotateReport { node: node.to_string(), replacement: replacement.to_string() }))
     }
 
     fn bans(&self) -> Vec<BanDto> {

@@ -30,11 +30,25 @@ impl ApiBackend {
         let filter = self.listeners.configs().into_iter().find(|listener| listener.name == session.listener);
         let filter = filter.and_then(|listener| listener.filter);
         let query = Query { filter, country: session.country, strategy: Strategy::Random, ..Query::default() };
+        let left = self.pool.pinned(session.pool_key());
         self.pool.rotate(session.pool_key(), &query, rand::random()).ok_or(ApiError::NoExit)?;
+        if let Some(left) = left {
+            self.renew_left_circuit(left.node);
+        }
         let Some(session) = self.sessions.renew(id, now) else { return Ok(None) };
         let row = sessions::row(&self.pool, &session, None);
         let stored = self.table.save(vec![hezar_store::Change::PutSession(row)]).await?;
         Ok(Some(Saved { done: self.session_dto(&session), stored }))
+    }
+
+    /// Renews the Tor circuit that a session has left, unless another session still uses it.
+    fn renew_left_circuit(&self, node: NodeId) {
+        let sessions = self.sessions.list(self.clock.now());
+        let is_used =
+            |session: &Session| self.pool.pinned(session.pool_key()).is_some_and(|pinned| pinned.node == node);
+        if !sessions.iter().any(is_used) {
+            self.tor.renew(node);
+        }
     }
 
     pub(crate) async fn forget_session(&self, id: &str) -> Result<Option<Saved<EndReport>>, ApiError> {

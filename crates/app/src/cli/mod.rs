@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Remove nodes from the running instance; with --ban no list brings them back
     #[command(after_help = "Examples:\n  hezar remove 4254ecba997a029360fbbbdc5958b2dd\n  hezar remove 4254ec --ban")]
     Remove(RemoveArgs),
+    /// Give Tor circuits of the running instance another exit
+    #[command(after_help = "Example:\n  hezar rotate 4254ec")]
+    Rotate(RotateArgs),
     /// List the banned nodes of the running instance, or lift bans
     #[command(after_help = "Examples:\n  hezar bans\n  hezar bans --lift 4254ec")]
     Bans(BansArgs),
@@ -188,7 +191,7 @@ pub(crate) use control::{
 };
 pub(crate) use firewall::{FirewallCommand, PrintFirewallArgs};
 pub(crate) use nodes::{
-    AddArgs, BansArgs, ExportArgs, ExportFormat, FetchArgs, NodesArgs, ParseArgs, ProbeArgs, RemoveArgs,
+    AddArgs, BansArgs, ExportArgs, ExportFormat, FetchArgs, NodesArgs, ParseArgs, ProbeArgs, RemoveArgs, RotateArgs,
 };
 pub(crate) use service::{InstallServiceArgs, ScopeArgs, UninstallServiceArgs};
 pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};

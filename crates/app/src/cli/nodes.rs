@@ -97,6 +97,15 @@ pub(crate) struct RemoveArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Ids of nodes of a Tor source, as `hezar nodes` prints them; the first 6 digits or more are enough where they name one node
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct BansArgs {
     /// Lift the bans of these nodes; they come back with the next reading of a source that lists them
     #[arg(long, value_name = "ID", num_args = 1..)]

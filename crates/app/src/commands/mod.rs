@@ -59,6 +59,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Nodes(args) => block_on(nodes::nodes(global.remote()?, args)),
         Command::Add(args) => block_on(remote::add(global.remote()?, args)),
         Command::Remove(args) => block_on(remote::remove(global.remote()?, args)),
+        Command::Rotate(args) => block_on(remote::rotate(global.remote()?, args)),
         Command::Bans(args) => block_on(remote::bans(global.remote()?, args)),
         Command::SiteBan(command) => block_on(site_bans::site_ban(global.remote()?, command)),
         Command::Reload(args) => block_on(remote::reload(global.remote()?, args)),

@@ -1,16 +1,18 @@
-//! The commands that change the running instance: `add`, `remove`, `bans`, `reload`.
+//! The commands that change the running instance: `add`, `remove`, `rotate`, `bans`, `reload`.
 
 use std::{io::Read, process::ExitCode};
 
 use anyhow::{Context, bail};
-use hezar_api::{AddReport, BanDto, LiftReport, LiftRequest, ReloadReport, RemoveReport, RemoveRequest, Saved};
+use hezar_api::{
+    AddReport, BanDto, LiftReport, LiftRequest, ReloadReport, RemoveReport, RemoveRequest, RotateReport, Saved,
+};
 use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::{
-    cli::{AddArgs, BansArgs, JsonArgs, RemoveArgs},
+    cli::{AddArgs, BansArgs, JsonArgs, RemoveArgs, RotateArgs},
     output::{self, Misuse},
     remote::{Refused, Remote},
 };
@@ -82,6 +84,18 @@ pub(super) async fn remove(remote: Remote, args: RemoveArgs) -> anyhow::Result<E
         say_if_behind(report.stored);
     }
     Ok(if report.done.removed + report.done.banned == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(super) async fn rotate(remote: Remote, args: RotateArgs) -> anyhow::Result<ExitCode> {
+    for id in &args.ids {
+        let report: RotateReport = remote.post(&format!("/api/v1/nodes/{}/rotate", percent_encoded(id)), "").await?;
+        if args.output.json {
+            output::json(&report)?;
+        } else {
+            output::line(format!("{} is now {}", report.node, report.replacement))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn bans(remote: Remote, args: BansArgs) -> anyhow::Result<ExitCode> {
