@@ -16,7 +16,7 @@ mod tests;
 
 pub use certificate::{Certificate, CertificateError, CertificateFacts, CertificateFiles, read_root_certificates};
 pub use proxy_protocol::{
-    HeaderError, MAX_PROXY_HEADER, ProxiedBy, ProxyHeader, begins_proxy_header, read_proxy_header,
+    HeaderError, MAX_PROXY_HEADER, PROXY_LOCAL, ProxiedBy, ProxyHeader, begins_proxy_header, read_proxy_header,
 };
 pub use settings::{CertificateSource, PortTls, TlsMistake};
 pub use slot::CertificateSlot;
