@@ -1,6 +1,6 @@
 //! Countries, networks and cities of addresses, from databases in the MaxMind format (MMDB 2.0) that are read again when they change.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_pool::Country;
 use hezar_probe::Geo;
@@ -43,27 +43,49 @@ impl GeoDatabases {
     }
 }
 
-/// Looks addresses up in the databases that are in use.
+/// The most relays of the Tor network whose countries are kept; it has some thousands of exits.
+const MOST_RELAYS: usize = 16_384;
+
+/// Looks addresses up in the databases that are in use, and among the relays of the Tor network that a client has named.
 #[derive(Debug)]
-pub(crate) struct GeoLookup(RwLock<Arc<GeoDatabases>>);
+pub(crate) struct GeoLookup {
+    databases: RwLock<Arc<GeoDatabases>>,
+    relays: RwLock<HashMap<IpAddr, Country>>,
+}
 
 impl GeoLookup {
     /// Uses these databases, for the exits of a pool too.
     pub(crate) fn new(databases: GeoDatabases, pool: &Nodes) -> Self {
-        let lookup = Self(RwLock::new(Arc::new(databases)));
+        let lookup = Self { databases: RwLock::new(Arc::new(databases)), relays: RwLock::default() };
         lookup.locate_exits(pool);
         lookup
     }
 
     /// Uses other databases from now on. Every exit is looked up again, which takes a while in a large pool.
     pub(crate) fn replace(&self, databases: GeoDatabases, pool: &Nodes) {
-        *self.0.write() = Arc::new(databases);
+        *self.databases.write() = Arc::new(databases);
         self.locate_exits(pool);
     }
 
     /// The name of the city that an address is in, in English.
     pub(crate) fn city_name(&self, ip: IpAddr) -> Option<String> {
         self.databases().networks.city_name(ip)
+    }
+
+    /// Notes the country that a Tor client knows for the address of a relay. A database of the configuration is believed first.
+    pub(crate) fn note_relay(&self, ip: IpAddr, country: Country) {
+        let mut relays = self.relays.write();
+        if relays.len() >= MOST_RELAYS {
+            relays.clear();
+        }
+        relays.insert(ip, country);
+    }
+
+    fn country_in_database(&self, ip: IpAddr) -> Option<Country> {
+        let databases = self.databases();
+        let code = databases.countries.as_ref()?.text(ip, &COUNTRY)?.to_ascii_uppercase();
+        let letters: Country = code.as_bytes().try_into().ok()?;
+        letters.iter().all(u8::is_ascii_uppercase).then_some(letters)
     }
 
     /// Reads the files again whenever they have changed, until `stop`. A file that cannot be read leaves the old database.
@@ -94,16 +116,13 @@ impl GeoLookup {
     }
 
     fn databases(&self) -> Arc<GeoDatabases> {
-        Arc::clone(&self.0.read())
+        Arc::clone(&self.databases.read())
     }
 }
 
 impl Geo for GeoLookup {
     fn country(&self, ip: IpAddr) -> Option<Country> {
-        let databases = self.databases();
-        let code = databases.countries.as_ref()?.text(ip, &COUNTRY)?.to_ascii_uppercase();
-        let letters: Country = code.as_bytes().try_into().ok()?;
-        letters.iter().all(u8::is_ascii_uppercase).then_some(letters)
+        self.country_in_database(ip).or_else(|| self.relays.read().get(&ip).copied())
     }
 }
 

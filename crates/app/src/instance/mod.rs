@@ -115,7 +115,7 @@ pub(crate) async fn run(
     listeners.carry_out(listeners.plan(&base.config).await?)?;
     certificates.keep(&base.config);
     let (pool, clock) = (Arc::clone(&base.pool), base.clock);
-    let tor = Arc::new(TorSources::new(&base.config, Arc::clone(&collector), pool, clock));
+    let tor = Arc::new(TorSources::new(&base.config, Arc::clone(&collector), pool, clock, Arc::clone(&base.geo)));
     let applied = AppliedConfig { config: base.config.clone(), objects: std::mem::take(&mut base.objects) };
     let parts = Parts {
         store: Arc::clone(&base.store),

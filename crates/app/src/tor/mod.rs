@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, SourceOrigin, TorCircuits},
+    geo::GeoLookup,
     nodes::Nodes,
     sources::Collector,
     supervise,
@@ -52,8 +53,14 @@ struct Task {
 
 impl TorSources {
     /// The Tor sources of a configuration, whose clients begin with [`TorSources::run`].
-    pub(crate) fn new(config: &Config, collector: Arc<Collector>, pool: Arc<Nodes>, clock: Clock) -> Self {
-        let around = Surroundings { settings: config.tor.clone(), collector, pool, clock };
+    pub(crate) fn new(
+        config: &Config,
+        collector: Arc<Collector>,
+        pool: Arc<Nodes>,
+        clock: Clock,
+        geo: Arc<GeoLookup>,
+    ) -> Self {
+        let around = Surroundings { settings: config.tor.clone(), collector, pool, clock, geo };
         let (wanted, _) = watch::channel(wanted(config));
         Self { folder: config.data.join(FOLDER), around, wanted, running: RwLock::default() }
     }

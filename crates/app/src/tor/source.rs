@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     config::{TorCircuits, TorClient, TorSettings},
+    geo::GeoLookup,
     nodes::Nodes,
     sources::{Collector, Provided, TOR_FAILED, TOR_NOT_READY},
 };
@@ -46,6 +47,8 @@ pub(super) struct Surroundings {
     pub(super) collector: Arc<Collector>,
     pub(super) pool: Arc<Nodes>,
     pub(super) clock: Clock,
+    /// Learns the countries of relays.
+    pub(super) geo: Arc<GeoLookup>,
 }
 
 /// One source with its circuits.
@@ -254,6 +257,9 @@ impl TorSource {
         let relays = self.state.lock().table.note(built, self.around.clock.now());
         for relay in &relays {
             if let Some((ip, country)) = control.relay(relay).await? {
+                if let Some(country) = country {
+                    self.around.geo.note_relay(ip, country);
+                }
                 self.state.lock().table.note_address(relay, ip, country);
             }
         }

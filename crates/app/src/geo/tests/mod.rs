@@ -69,3 +69,13 @@ fn networks_and_cities_are_found_in_the_shapes_in_use() {
     let missing = GeoConfig { asn_mmdb: Some(folder.path().join("none.mmdb")), ..GeoConfig::default() };
     assert!(Networks::open(&missing).unwrap_err().to_string().contains("geo.asn_mmdb"));
 }
+
+#[test]
+fn the_country_of_a_relay_is_known_where_no_database_says_it() {
+    let pool = Nodes::new(hezar_pool::Rules::default());
+    let lookup = GeoLookup::new(GeoDatabases::open(&GeoConfig::default()).unwrap(), &pool);
+    let ip = "192.0.2.1".parse().unwrap();
+    assert_eq!(lookup.country(ip), None);
+    lookup.note_relay(ip, *b"DE");
+    assert_eq!(lookup.country(ip), Some(*b"DE"));
+}
