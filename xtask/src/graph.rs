@@ -97,6 +97,15 @@ impl Graph {
         Ok(out)
     }
 
+    /// Name, version and licence of every crate of others that becomes part of a program.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub(crate) fn components(&self, program: &str) -> anyhow::Result<Vec<(&str, &str, Option<&str>)>> {
+        let foreign = self.parts(program)?.into_iter().filter(|package| package.source.is_some());
+        Ok(foreign.map(|package| (&*package.name, &*package.version, package.license.as_deref())).collect())
+    }
+
     /// What becomes part of a program, by name and version.
     fn parts(&self, program: &str) -> anyhow::Result<Vec<&Package>> {
         let root = self.packages.iter().find(|package| package.source.is_none() && package.name == program);

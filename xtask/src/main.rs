@@ -2,6 +2,7 @@
 
 mod api_fuzz;
 mod deny;
+mod dist;
 mod fuzz;
 mod gate;
 mod graph;
@@ -48,6 +49,8 @@ enum Command {
     ApiFuzz,
     /// Writes the licence texts of all crates in the program to THIRD-PARTY-NOTICES.txt in the target folder.
     Notices,
+    /// Makes what people download: a tarball, a Debian package, a Python wheel, checksums and a bill of materials.
+    Dist(dist::DistArgs),
     /// Fuzzes decoders with libFuzzer; the kept corpus is replayed in the tests without it.
     Fuzz {
         /// The decoders, by the names of the folders in fuzz/corpus; all when none is named.
@@ -129,6 +132,7 @@ fn run() -> anyhow::Result<()> {
         Command::Deny => deny::run(&root, false),
         Command::ApiFuzz => api_fuzz::run(&root, true),
         Command::Notices => deny::notices(&root),
+        Command::Dist(args) => dist::run(&root, &args),
         Command::Fuzz { decoders, seconds } => fuzz::run(&root, decoders, seconds),
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),
         Command::Truth { arguments } => load::run(&root, "truth", &arguments),

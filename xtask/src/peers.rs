@@ -92,7 +92,7 @@ pub(crate) fn program(root: &Path, folder: &Path, name: &str) -> anyhow::Result<
 }
 
 /// Where installed peers stay between runs.
-fn folder() -> anyhow::Result<PathBuf> {
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = env::var_os("HEZAR_PEERS") {
         return Ok(folder.into());
     }

@@ -1,0 +1,135 @@
+//! The software bill of materials in CycloneDX JSON 1.5: every crate in the program and every package in its web page.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::version;
+use crate::graph::Graph;
+
+/// What Cargo.lock says of a crate.
+#[derive(Debug, Deserialize)]
+struct Locked {
+    name: String,
+    version: String,
+    /// SHA-256 of the crate's archive.
+    checksum: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CargoLock {
+    package: Vec<Locked>,
+}
+
+/// What web/package-lock.json says of a package.
+#[derive(Debug, Deserialize)]
+struct NpmPackage {
+    version: Option<String>,
+    license: Option<String>,
+    #[serde(default)]
+    dev: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct NpmLock {
+    packages: BTreeMap<String, NpmPackage>,
+}
+
+/// Writes the document, and gives its path.
+///
+/// # Errors
+/// A lock file or cargo's graph cannot be read.
+pub(super) fn write(root: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+    let file = out.join(format!("hezar-{}.cdx.json", version()));
+    let document = document(&Graph::read(root)?, &fs::read_to_string(root.join("Cargo.lock"))?, &npm_lock(root)?)?;
+    fs::write(&file, serde_json::to_string_pretty(&document)? + "\n")?;
+    Ok(file)
+}
+
+fn npm_lock(root: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(root.join("web/package-lock.json")).context("web/package-lock.json")
+}
+
+fn document(graph: &Graph, cargo_lock: &str, npm_lock: &str) -> anyhow::Result<Value> {
+    let locked: CargoLock = toml::from_str(cargo_lock).context("Cargo.lock")?;
+    let checksums: HashMap<(String, String), String> = locked
+        .package
+        .into_iter()
+        .filter_map(|package| Some(((package.name, package.version), package.checksum?)))
+        .collect();
+    let mut components = Vec::new();
+    for (name, version, license) in graph.components("hezar")? {
+        let mut component = component("cargo", name, version, license);
+        if let Some(checksum) = checksums.get(&(name.to_owned(), version.to_owned())) {
+            component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
+        }
+        components.push(component);
+    }
+    let npm: NpmLock = serde_json::from_str(npm_lock).context("web/package-lock.json")?;
+    for (path, package) in npm.packages.iter().filter(|(_, package)| !package.dev) {
+        let (Some((_, name)), Some(version)) = (path.rsplit_once("node_modules/"), &package.version) else { continue };
+        components.push(component("npm", name, version, package.license.as_deref()));
+    }
+    Ok(json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "application", "bom-ref": "hezar", "name": "hezar", "version": version(),
+                "licenses": [{ "expression": "MIT OR Apache-2.0" }],
+            },
+        },
+        "components": components,
+    }))
+}
+
+/// One component with its package URL (purl), which is also its reference.
+fn component(kind: &str, name: &str, version: &str, license: Option<&str>) -> Value {
+    // The scope of an npm package begins with @, which a package URL escapes.
+    let purl = format!("pkg:{kind}/{}@{version}", name.replace('@', "%40"));
+    let mut component = json!({ "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl });
+    if let Some(license) = license {
+        // Older manifests separate alternatives with a slash, which SPDX does not know.
+        component["licenses"] = json!([{ "expression": license.replace('/', " OR ") }]);
+    }
+    component
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_and_packages_of_the_page_are_components() {
+        let graph: Graph = serde_json::from_value(json!({
+            "packages": [
+                { "id": "hezar", "name": "hezar", "version": "1.0.0", "license": null, "source": null, "manifest_path": "/x" },
+                { "id": "a", "name": "a", "version": "2.0.0", "license": "MIT/Apache-2.0", "source": "r", "manifest_path": "/y" },
+            ],
+            "resolve": { "nodes": [
+                { "id": "hezar", "deps": [{ "pkg": "a", "dep_kinds": [{ "kind": null }] }] },
+                { "id": "a", "deps": [] },
+            ] },
+        }))
+        .unwrap();
+        let lock = "[[package]]\nname = \"a\"\nversion = \"2.0.0\"\nchecksum = \"00ff\"\n";
+        let npm = json!({ "packages": {
+            "": { "version": "1" },
+            "node_modules/@x/page": { "version": "3.0.0", "license": "MIT" },
+            "node_modules/tool": { "version": "4.0.0", "dev": true },
+        } });
+        let document = document(&graph, lock, &npm.to_string()).unwrap();
+        let components = document["components"].as_array().unwrap();
+        let purls: Vec<&str> = components.iter().map(|one| one["purl"].as_str().unwrap()).collect();
+        assert_eq!(purls, ["pkg:cargo/a@2.0.0", "pkg:npm/%40x/page@3.0.0"]);
+        assert_eq!(components[0]["hashes"][0]["content"], "00ff");
+        assert_eq!(components[0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
+    }
+}
