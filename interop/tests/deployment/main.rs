@@ -2,4 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod containers;
+mod firewall;
+mod netns;
 mod watch;

@@ -7,6 +7,9 @@ use super::{EPHEMERAL_PORTS, Firewall, ICMP_TYPES, ProxyPorts, in_comment};
 /// The chain that what comes in passes first.
 pub(crate) const CHAIN: &str = "HEZAR-INPUT";
 
+/// What happens to all that no rule lets in.
+pub(super) const DROP_REST: &str = "-j DROP";
+
 /// Takes the chains away, where they are.
 pub(super) const REMOVAL: &str = r#"set -eu
 for iptables in iptables ip6tables; do
@@ -98,7 +101,7 @@ fn input(firewall: &Firewall, family: Family) -> Vec<String> {
         let recent = format!("-m recent --rcheck --seconds 3600 --name hezar{}", family.digit());
         rules.push(format!("-p udp --dport {ports} {recent} -j ACCEPT"));
     }
-    rules.push("-j DROP".to_owned());
+    rules.push(DROP_REST.to_owned());
     rules
 }
 

@@ -134,6 +134,14 @@ impl Firewall {
     }
 }
 
+/// The same rules without the one that drops everything else.
+pub(crate) fn without_drop(format: FirewallFormat, rules: &str) -> String {
+    match format {
+        FirewallFormat::Nft => rules.replacen(nft::POLICY, "policy accept;", 1),
+        FirewallFormat::Iptables => rules.replace(&format!("-A {CHAIN} {}\n", iptables::DROP_REST), ""),
+    }
+}
+
 /// What takes the rules away again, where there are any.
 pub(crate) const fn removal(format: FirewallFormat) -> &'static str {
     match format {

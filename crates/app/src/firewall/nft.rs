@@ -7,6 +7,9 @@ use super::{EPHEMERAL_PORTS, Firewall, ICMP_TYPES, ProxyPorts, in_comment};
 /// Deletes the table. The first line makes it where it is missing, so that the second never fails.
 pub(super) const REMOVAL: &str = "table inet hezar\ndelete table inet hezar\n";
 
+/// What happens to all that no rule lets in.
+pub(super) const POLICY: &str = "policy drop;";
+
 const HEAD: &str = "\
 #!/usr/sbin/nft -f
 # What other machines may reach, written by `hezar firewall print`. Other tables stay as they are.
@@ -71,7 +74,7 @@ fn sets(text: &mut String, firewall: &Firewall) {
 fn input(firewall: &Firewall) -> Vec<String> {
     let icmp6 = [&ICMP_TYPES[..], &ICMPV6_TYPES].concat().join(", ");
     let mut rules = vec![
-        "type filter hook input priority filter; policy drop;".to_owned(),
+        format!("type filter hook input priority filter; {POLICY}"),
         "iif \"lo\" accept".to_owned(),
         "ct state vmap { established : accept, related : accept, invalid : drop }".to_owned(),
         format!("icmp type {{ {} }} accept", ICMP_TYPES.join(", ")),

@@ -86,6 +86,15 @@ fn names_of_listeners_write_no_rules() {
 }
 
 #[test]
+fn without_its_last_word_everything_is_let_in() {
+    let (nft, iptables) = (FirewallFormat::Nft, FirewallFormat::Iptables);
+    let rules = default_firewall().render(nft);
+    assert_eq!(without_drop(nft, &rules).matches("drop;").count() + 1, rules.matches("drop;").count());
+    let rules = default_firewall().render(iptables);
+    assert_eq!(without_drop(iptables, &rules).lines().count() + 2, rules.lines().count(), "one of each family");
+}
+
+#[test]
 fn ports_are_numbers_ranges_and_protocols() {
     for good in ["1", "65535", "8000-8099", "443/tcp", "51820/udp"] {
         assert!(good.parse::<AllowedPort>().is_ok(), "{good}");

@@ -19,10 +19,13 @@ use tokio::{sync::oneshot, time::sleep};
 use super::control_plane::ControlPlane;
 use crate::{
     cli::PrintFirewallArgs,
-    firewall::{ConnectionRate, Firewall, FirewallFormat, PortSpan, ProxyPorts, ssh_port_of_session},
+    firewall::{ConnectionRate, Firewall, FirewallFormat, PortSpan, ProxyPorts, ssh_port_of_session, without_drop},
     output::{self, Misuse},
     signals::{EndSignals, outlive_hangups},
 };
+
+/// How long connections that are open already have to show themselves before what belongs to none is dropped.
+const TRACKING: Duration = Duration::from_secs(2);
 
 pub(super) async fn print(plane: &dyn ControlPlane, args: PrintFirewallArgs) -> anyhow::Result<ExitCode> {
     let firewall = firewall(plane, &args).await?;
@@ -107,12 +110,15 @@ fn address_of(listener: &str, value: &Value) -> anyhow::Result<SocketAddr> {
     address.with_context(|| format!("the listener {listener:?} has no address that can be read: {value}"))
 }
 
-/// Puts the rules into force, and takes them back unless somebody says in time that they may stay.
+/// Puts the rules into force: first without what drops the rest, so that the system's connection tracking learns of what is open already,
+/// and then as a whole. Takes them back unless somebody says in time that they may stay.
 async fn apply(firewall: &Firewall, rules: &str, args: &PrintFirewallArgs) -> anyhow::Result<ExitCode> {
     let before = system::current(args.format)?;
     // From here on nothing ends this process before it has taken the rules back.
     outlive_hangups();
     let mut end = EndSignals::listen();
+    system::load(args.format, &without_drop(args.format, rules))?;
+    sleep(TRACKING).await;
     system::load(args.format, rules)?;
     tell(firewall);
     if args.yes || confirmed(args.wait, &mut end).await {

@@ -1,0 +1,303 @@
+//! deploy/Dockerfile and deploy/compose.yaml on a real engine: images from Debian packages and the program that was just built.
+//!
+//! Grafana is no Debian package: its service is left out here, and its files are checked beside Prometheus (`watch`).
+
+mod engine;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use hezar_interop::{
+    debian_archive,
+    harness::{eventually, programs},
+};
+
+use engine::{Engine, tools_context};
+
+/// The image of Debian's that the others are made over.
+const BASE: &str = "hezar-test/debian";
+/// Hezar's own.
+const IMAGE: &str = "hezar-test/hezar";
+/// Prometheus, Alertmanager and nginx in one.
+const TOOLS: &str = "hezar-test/tools";
+/// How long a container may take to end after SIGTERM, by compose.yaml.
+const GRACE: Duration = Duration::from_secs(30);
+/// What the published images have besides their programs.
+const PREPARE: &str = "install -d -o 65534 -g 65534 /prometheus /alertmanager \
+    && mkdir -p /usr/share/nginx && ln -s /usr/lib/nginx/modules /usr/share/nginx/modules";
+const SERVICES: [&str; 4] = ["hezar", "prometheus", "alertmanager", "nginx"];
+
+/// What differs from compose.yaml: the demonstration's nodes, images that are to be had here, and checks that come sooner.
+const OVERRIDE: &str = r#"
+services:
+  hezar:
+    command: ["run", "--demo"]
+    healthcheck: { interval: 2s }
+    volumes: ["CONFIG:/etc/hezar:ro"]
+  prometheus:
+    entrypoint: ["/usr/bin/prometheus"]
+    user: "65534:65534"
+    healthcheck: { interval: 2s }
+  alertmanager:
+    entrypoint: ["/usr/bin/prometheus-alertmanager"]
+    user: "65534:65534"
+    healthcheck: { interval: 2s }
+  nginx:
+    entrypoint: ["/usr/sbin/nginx", "-g", "daemon off;"]
+    healthcheck: { interval: 2s }
+"#;
+
+/// The listener of the profile `tls`, as config/hezar.toml shows it.
+const CONFIG: &str = "[[listener]]\nname = \"tls\"\nlisten = \"0.0.0.0:8001\"\nproxy_protocol = [\"private\"]\n";
+
+/// deploy/compose.yaml as an operator runs it, with the override.
+struct Project<'e> {
+    engine: &'e Engine,
+    deploy: PathBuf,
+    variables: Vec<(&'static str, String)>,
+    override_file: String,
+}
+
+impl Project<'_> {
+    fn compose(&self, arguments: &[&str]) -> String {
+        let variables: Vec<(&str, &str)> = self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let common = ["--project-name", "hz", "--file", "compose.yaml", "--file", self.override_file.as_str()];
+        self.engine.compose(&self.deploy, &variables, &[&common[..], arguments].concat())
+    }
+
+    /// Brings services up and waits until each is healthy.
+    fn up(&self, services: &[&str], options: &[&str]) {
+        self.compose(&[&["up", "--detach", "--no-build"][..], options, services].concat());
+        self.healthy(services);
+    }
+
+    fn healthy(&self, services: &[&str]) {
+        for service in services {
+            let container = format!("hz_{service}_1");
+            eventually(&format!("{service} is healthy"), || {
+                let state = self.engine.must(&["inspect", "--format", "{{.State.Health.Status}}", &container]);
+                assert_ne!(state, "unhealthy", "{service}: {}", self.diagnosis(&container));
+                (state == "healthy").then_some(())
+            });
+        }
+    }
+
+    fn diagnosis(&self, container: &str) -> String {
+        let log = self.engine.run(&["logs", "--tail", "30", container]);
+        let checks = self.engine.run(&["inspect", "--format", "{{json .State.Health}}", container]);
+        [log.stdout, log.stderr, checks.stdout].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+    }
+
+    /// What a command says that runs in the container of a service.
+    fn exec(&self, service: &str, command: &[&str]) -> String {
+        let container = format!("hz_{service}_1");
+        self.engine.must(&[&["exec", container.as_str()][..], command].concat())
+    }
+
+    /// Whether a command succeeds there.
+    fn succeeds(&self, service: &str, command: &[&str]) -> bool {
+        let container = format!("hz_{service}_1");
+        self.engine.run(&[&["exec", container.as_str()][..], command].concat()).status.success()
+    }
+
+    /// The HTTP statuses of so many requests through the published port; `000` for one that was not answered.
+    fn statuses(&self, proxy: &str, count: usize) -> Vec<String> {
+        let mut curl = self.engine.in_network("curl");
+        curl.args(["--silent", "--proxy-insecure", "--max-time", "30", "--proxy", proxy, "--output", "/dev/null"]);
+        let output = curl.args(["--write-out", "%{http_code}\\n", &format!("http://demo.hezar/?[1-{count}]")]).output();
+        String::from_utf8_lossy(&output.unwrap().stdout).lines().map(str::to_owned).collect()
+    }
+
+    fn serves(&self, proxy: &str, count: usize) {
+        assert_eq!(self.statuses(proxy, count), vec!["200"; count], "{proxy}");
+    }
+
+    /// The ids of all nodes.
+    fn nodes(&self) -> Vec<String> {
+        let lines = self.exec("hezar", &["hezar", "nodes", "--json", "--limit", "1000"]);
+        let id =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+        lines.lines().map(id).collect()
+    }
+}
+
+#[test]
+fn compose_brings_everything_up_and_keeps_it() {
+    let parts = [
+        "dockerd",
+        "docker",
+        "docker-compose",
+        "prometheus",
+        "promtool",
+        "alertmanager",
+        "amtool",
+        "nginx",
+        "curl",
+        "debootstrap",
+        "ip",
+    ];
+    let Some((hezar, [dockerd, docker, compose, tools @ ..])) = programs("containers", parts) else {
+        return;
+    };
+    let engine = match Engine::start(&dockerd, docker, compose) {
+        Ok(engine) => engine,
+        Err(reason) => {
+            assert!(std::env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "dockerd does not run here: {reason}");
+            println!("containers: SKIPPED, dockerd does not run here: {reason}");
+            return;
+        }
+    };
+    make_images(&engine, &hezar, &tools[..6]);
+    refuses_to_be_open_to_all(&engine);
+    let project = project(&engine);
+
+    project.up(&["hezar"], &[]);
+    project.serves("http://127.0.0.1:8000", 100);
+    project.serves("socks5h://127.0.0.1:8000", 5);
+    is_confined(&project);
+
+    let token = project.exec("hezar", &["hezar", "token", "create", "prometheus", "--scope", "read"]);
+    fs::write(engine.folder().join("token"), token).unwrap();
+    project.up(&SERVICES, &[]);
+    project.serves("https://127.0.0.1:8443", 10);
+    is_scraped(&project);
+
+    let link = "socks5://127.0.0.1:9#kept";
+    project.exec("hezar", &["hezar", "add", "--allow-private", link]);
+    let (nodes, token) = (project.nodes(), project.exec("hezar", &["cat", "/data/token"]));
+    let kept = |what: &str| {
+        assert_eq!(project.exec("hezar", &["cat", "/data/token"]), token, "{what}");
+        let now = project.nodes();
+        assert!(nodes.iter().all(|node| now.contains(node)), "{what}: {nodes:?} are not all among {now:?}");
+    };
+    for service in SERVICES {
+        project.compose(&["restart", service]);
+        project.healthy(&[service]);
+    }
+    kept("after a restart of each container");
+    project.serves("http://127.0.0.1:8000", 5);
+    project.serves("https://127.0.0.1:8443", 5);
+    project.up(&SERVICES, &["--force-recreate"]);
+    kept("in new containers over the same volume");
+    project.serves("http://127.0.0.1:8000", 5);
+
+    ends_in_time(&project);
+    project.compose(&["down", "--volumes"]);
+    assert_eq!(engine.must(&["ps", "--all", "--quiet"]), "");
+    assert_eq!(engine.must(&["volume", "ls", "--quiet"]), "");
+}
+
+/// The base from Debian's packages, Hezar's image by deploy/Dockerfile, and one with the other programs.
+fn make_images(engine: &Engine, hezar: &Path, tools: &[PathBuf]) {
+    let archive = debian_archive(&[]).unwrap();
+    engine.must_with_input(&["import", "-", BASE], &archive);
+    let context = engine.folder().join("context");
+    fs::create_dir(&context).unwrap();
+    fs::copy(hezar, context.join("hezar")).unwrap();
+    let dockerfile = deploy().join("Dockerfile");
+    let base = format!("RUNTIME_IMAGE={BASE}");
+    let build = ["build", "--target", "prebuilt", "--build-arg", &base, "--build-arg", "PACKAGES="];
+    let place = ["--tag", IMAGE, "--file", dockerfile.to_str().unwrap(), context.to_str().unwrap()];
+    engine.must(&[&build[..], &place].concat());
+    let context = engine.folder().join("tools");
+    let stream =
+        ["/usr/lib/nginx/modules/ngx_stream_module.so", "/etc/nginx/modules-enabled/50-mod-stream.conf"].map(Path::new);
+    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).chain(stream).collect();
+    fs::create_dir(&context).unwrap();
+    tools_context(BASE, &tools, PREPARE, &context);
+    engine.must(&["build", "--tag", TOOLS, context.to_str().unwrap()]);
+}
+
+fn deploy() -> PathBuf {
+    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")).unwrap()
+}
+
+/// The image alone, without users and without a word about who needs none, serves nobody.
+fn refuses_to_be_open_to_all(engine: &Engine) {
+    let refused = engine.run(&["run", "--rm", IMAGE]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("0.0.0.0:8000 can be reached from other machines") && said.contains("open_to"), "{said}");
+}
+
+fn project(engine: &Engine) -> Project<'_> {
+    let folder = engine.folder();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let config = folder.join("config");
+    fs::create_dir(&config).unwrap();
+    fs::write(config.join("hezar.toml"), CONFIG).unwrap();
+    let tls = folder.join("tls");
+    fs::create_dir(&tls).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["proxy.example.test".to_owned()]).unwrap();
+    fs::write(tls.join("fullchain.pem"), certificate.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(tls.join("key.pem"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("override.yaml"), OVERRIDE.replace("CONFIG", &config.display().to_string())).unwrap();
+    fs::write(folder.join("token"), "not yet made\n").unwrap();
+    let variables = vec![
+        ("COMPOSE_PROFILES", "watch,tls".to_owned()),
+        ("HEZAR_IMAGE", IMAGE.to_owned()),
+        ("PROMETHEUS_IMAGE", TOOLS.to_owned()),
+        ("ALERTMANAGER_IMAGE", TOOLS.to_owned()),
+        ("NGINX_IMAGE", TOOLS.to_owned()),
+        ("HEZAR_TLS_PUBLISH", "127.0.0.1".to_owned()),
+        ("HEZAR_TLS_FOLDER", path("tls")),
+        ("PROMETHEUS_TOKEN_FILE", path("token")),
+        // As many as this machine may give.
+        ("HEZAR_NOFILE", rlimit::Resource::NOFILE.get_hard().unwrap().min(65_536).to_string()),
+    ];
+    Project { engine, deploy: deploy(), variables, override_file: path("override.yaml") }
+}
+
+/// Not root, no capability, no new privileges, and nothing to write but the data and a temporary folder.
+fn is_confined(project: &Project<'_>) {
+    assert_eq!(project.exec("hezar", &["id", "-u"]), "10001");
+    for (path, writable) in
+        [("/x", false), ("/etc/hezar/x", false), ("/usr/local/bin/x", false), ("/tmp/x", true), ("/data/x", true)]
+    {
+        assert_eq!(project.succeeds("hezar", &["touch", path]), writable, "{path}");
+    }
+    let status = project.exec("hezar", &["cat", "/proc/1/status"]);
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert_eq!((field("CapBnd:").as_str(), field("NoNewPrivs:").as_str()), ("0000000000000000", "1"), "{status}");
+    assert_eq!((field("Uid:"), field("CapEff:")), ("10001\t10001\t10001\t10001".to_owned(), "0".repeat(16)));
+    let log = project.engine.run(&["logs", "hz_hezar_1"]);
+    let log = [log.stdout, log.stderr].concat();
+    assert!(String::from_utf8_lossy(&log).contains("gateway listens"), "the log goes to the engine");
+}
+
+/// Prometheus has the metrics of Hezar, which it asks for under the service's name with a token from a file.
+fn is_scraped(project: &Project<'_>) {
+    eventually("Prometheus scrapes both jobs", || {
+        let query = ["promtool", "query", "instant", "http://localhost:9090", "sum(up{job=~\"hezar.*\"})"];
+        project.exec("prometheus", &query).contains("=> 2 @").then_some(())
+    });
+}
+
+/// SIGTERM ends each container in its time, and Hezar with success, also while a tunnel is open.
+fn ends_in_time(project: &Project<'_>) {
+    let tunnel = [
+        "-c",
+        "exec 3<>/dev/tcp/127.0.0.1/8000; printf 'CONNECT demo.hezar:80 HTTP/1.1\\r\\nHost: demo.hezar:80\\r\\n\\r\\n' >&3; head -c 12 <&3; cat <&3",
+    ];
+    let mut tunnel =
+        project.engine.in_network("bash").args(tunnel).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut answer = [0; 12];
+    std::io::Read::read_exact(tunnel.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let begin = Instant::now();
+    project.compose(&["stop"]);
+    let took = begin.elapsed();
+    let _ = tunnel.kill();
+    let _ = tunnel.wait();
+    assert!(took < GRACE * 2, "compose stop took {took:?}");
+    for service in SERVICES {
+        let code = project.engine.must(&["inspect", "--format", "{{.State.ExitCode}}", &format!("hz_{service}_1")]);
+        // 137: killed after the grace time.
+        assert_eq!(code, "0", "{service}: {}", project.diagnosis(&format!("hz_{service}_1")));
+    }
+    println!("containers: SIGTERM ended all of them in {took:?}");
+}
