@@ -35,11 +35,9 @@ pub(super) fn adapted(text: &str, program: &Path, variables: &[(&str, &Path)]) -
 
 /// Whether a unit of [`adapted`] gives its program this variable.
 pub(super) fn has_variable(text: &str, name: &str, path: &Path) -> bool {
-    let variable = quoted(&format!("{name}={}", path.display()));
-    let lines = text.lines().filter_map(|line| line.strip_prefix("Environment="));
-    lines
-        .flat_map(|line| line.match_indices(&*variable).map(move |(at, _)| &line[at + variable.len()..]))
-        .any(|rest| rest.is_empty() || rest.starts_with(' '))
+    let variable = quoted(&format!("{name}={}", path.display())) + " ";
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Environment="));
+    lines.any(|line| format!("{line} ").contains(&variable))
 }
 
 /// A word as systemd.syntax(7) reads it, also with spaces, quotes and percent signs in it.
