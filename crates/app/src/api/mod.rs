@@ -48,6 +48,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     annotations::Annotations,
     bans::Bans,
+    certificates::Certificates,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
     geo::GeoLookup,

@@ -55,7 +55,7 @@ impl AcmeClient {
         let mut failures = 0;
         loop {
             if let Some(facts) = slot.facts() {
-                self.sleep_until(renewal(&facts, rand::rng().random_range(0.0..1.0))).await;
+                self.sleep_until(renewal(&facts, random_share())).await;
             }
             match self.renew(settings, names, slot).await {
                 Ok(facts) => {
@@ -72,7 +72,7 @@ impl AcmeClient {
                     );
                     tracing::warn!(pause = ?pause, "{text}");
                     slot.set_trouble(Some(text));
-                    sleep(pause.mul_f64(rand::rng().random_range(1.0..1.2))).await;
+                    sleep(pause.mul_f64(1.0 + random_share() / 5.0)).await;
                 }
             }
         }
@@ -104,6 +104,11 @@ impl AcmeClient {
             sleep(left.min(LONGEST_SLEEP)).await;
         }
     }
+}
+
+/// A random number from 0 to 1.
+fn random_share() -> f64 {
+    rand::rng().random_range(0.0..1.0)
 }
 
 /// When a certificate is renewed: when a third of its life is left, and up to a thirtieth earlier, so that not everybody comes
