@@ -72,7 +72,7 @@ fn networks_and_cities_are_found_in_the_shapes_in_use() {
 
 #[test]
 fn the_country_of_a_relay_is_known_where_no_database_says_it() {
-    let pool = Nodes::new(hezar_pool::Rules::default());
+    let pool = Nodes::new(Rules::default());
     let lookup = GeoLookup::new(GeoDatabases::open(&GeoConfig::default()).unwrap(), &pool);
     let ip = "192.0.2.1".parse().unwrap();
     assert_eq!(lookup.country(ip), None);
