@@ -5,4 +5,5 @@
 mod containers;
 mod firewall;
 mod netns;
+mod tor;
 mod watch;

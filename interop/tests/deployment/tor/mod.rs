@@ -1,0 +1,200 @@
+//! A source with `tor = 20` on a Tor network of the test's own, in a network namespace: exits with addresses of their own, one that
+//! is rotated, one that dies, and the end of the client with Hezar.
+
+mod judge;
+mod network;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use hezar_interop::harness::{Running, ask, eventually, free_addresses, programs};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use network::Network;
+
+/// Says that this process runs in a namespace of its own.
+const INSIDE: &str = "HEZAR_TEST_INSIDE";
+/// The addresses of the namespace, all on its loopback device: Tor binds its exits' traffic to an address only where the target is not
+/// in 127.0.0.0/8.
+const FIRST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const CIRCUITS: usize = 20;
+const EXITS: u8 = 4;
+
+#[test]
+fn twenty_circuits_on_a_private_network() {
+    let Some((hezar, [tor, _])) = programs("tor", ["tor", "iproute2"]) else { return };
+    if env::var_os(INSIDE).is_none() {
+        return run_in_namespace("tor::twenty_circuits_on_a_private_network");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let judge = judge::start(FIRST);
+    let base = Ipv4Addr::from_bits(FIRST.to_bits() + 1);
+    let mut network = Network::start(&tor, &folder.path().join("network"), base, EXITS);
+    let mut world = World::start(hezar, &tor, &network, judge, folder.path());
+
+    let exits = world.healthy_exits();
+    let different: BTreeSet<&String> = exits.values().collect();
+    assert!(different.len() >= 3, "{exits:?}");
+    let seen = world.addresses_of_requests(60);
+    assert!(seen.len() >= 3, "{seen:?}");
+
+    // A circuit that is rotated comes out elsewhere, and the others stay as they are.
+    let (rotated, before) = exits.iter().next().unwrap();
+    let answer = world.api("POST", &format!("/api/v1/nodes/{rotated}/rotate"));
+    let replacement = answer["replacement"].as_str().unwrap().to_owned();
+    assert_ne!(*rotated, replacement);
+    eventually("the rotated circuit is gone and another one has another exit", || {
+        let now = world.exits();
+        let others = exits.keys().filter(|id| *id != rotated).all(|id| now.contains_key(id));
+        // It may have been renewed again, when it came out of the same exit.
+        let new: Vec<_> = now.iter().filter(|(id, _)| !exits.contains_key(*id)).collect();
+        (!now.contains_key(rotated) && others && now.len() == CIRCUITS && new.iter().all(|(_, exit)| *exit != before))
+            .then_some(())
+    });
+
+    // An exit dies: requests go on, and never from there.
+    let dead: Ipv4Addr = before.parse().unwrap();
+    network.kill_exit(dead);
+    let seen = world.addresses_of_requests(60);
+    assert!(!seen.contains(&dead.to_string()), "{seen:?}");
+    eventually("all circuits come out elsewhere", || {
+        let now = world.exits();
+        (now.len() == CIRCUITS && now.values().all(|exit| *exit != dead.to_string())).then_some(())
+    });
+    let ids: BTreeSet<String> = world.exits().into_keys().collect();
+
+    // Hezar is killed and started again: the client that it has left is taken over with its circuits.
+    let client = world.client().unwrap();
+    world.kill();
+    world.start_again();
+    let again = world.healthy_exits();
+    assert_eq!(world.client(), Some(client), "the client is the same");
+    let kept = again.keys().filter(|id| ids.contains(*id)).count();
+    assert!(kept > CIRCUITS / 2, "{kept} nodes are the same");
+    // Asked to end, it ends its client.
+    world.terminate();
+    assert_eq!(world.client(), None);
+
+    // Killed for good, its client ends by itself.
+    world.start_again();
+    eventually("the client runs", || world.client());
+    world.kill();
+    eventually("the client ends with Hezar", || world.client().is_none().then_some(()));
+}
+
+/// Runs this test again in namespaces of its own; whatever it starts ends with it.
+fn run_in_namespace(test: &str) {
+    let script = format!("ip link set lo up && ip address add {FIRST}/24 dev lo && exec \"$@\"");
+    let program = env::current_exe().unwrap();
+    let status = Command::new("unshare")
+        .args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", &script, "sh"])
+        .arg(program)
+        .args([test, "--exact", "--nocapture"])
+        .env(INSIDE, "1")
+        .status();
+    match status {
+        Ok(status) => assert!(status.success(), "the test in the namespace failed"),
+        Err(error) => panic!("no namespace: {error}"),
+    }
+}
+
+/// Hezar with its Tor source.
+struct World {
+    hezar: PathBuf,
+    folder: PathBuf,
+    judge: SocketAddr,
+    proxy: SocketAddr,
+    api: SocketAddr,
+    running: Option<Running>,
+}
+
+impl World {
+    fn start(hezar: PathBuf, tor: &Path, network: &Network, judge: SocketAddr, folder: &Path) -> Self {
+        let [proxy, api] = free_addresses(2)[..] else { panic!("two addresses") };
+        let mut options = vec!["TestingTorNetwork 1".to_owned(), "PathsNeededToBuildCircuits 0.67".to_owned()];
+        options.extend(network.authorities.clone());
+        let config = format!(
+            "[proxy]\nlisten = \"{proxy}\"\n[api]\nlisten = \"{api}\"\n\
+             [probe]\nurl = \"http://{judge}/generate_204\"\ntrace_url = \"http://{judge}/trace\"\ncontrol = []\n\
+             canary_url = \"\"\ninterval = \"5s\"\ntimeout = \"8s\"\n\
+             [tor]\nbinary = {:?}\noptions = {options:?}\n\
+             [[source]]\nname = \"tor\"\ntor = {CIRCUITS}\n",
+            tor.display().to_string()
+        );
+        fs::write(folder.join("hezar.toml"), config).unwrap();
+        let mut world = Self { hezar, folder: folder.to_owned(), judge, proxy, api, running: None };
+        world.start_again();
+        world
+    }
+
+    fn start_again(&mut self) {
+        let mut running = Running::start(&self.hezar, &["run"], &self.folder);
+        running.accepts(self.api);
+        self.running = Some(running);
+    }
+
+    /// `kill -9`.
+    fn kill(&mut self) {
+        drop(self.running.take());
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn terminate(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        let pid = running.pid();
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::TERM).unwrap();
+        eventually("Hezar has ended", || (!is_alive(pid)).then_some(()));
+    }
+
+    fn api(&self, method: &str, path: &str) -> Value {
+        let token = fs::read_to_string(self.folder.join("hezar-data/token")).unwrap();
+        let answer = ask(self.api, method, path, &format!("Authorization: Bearer {}\r\n", token.trim()), "");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// The exits of the healthy nodes, by the nodes' ids.
+    fn exits(&self) -> BTreeMap<String, String> {
+        let page = self.api("GET", "/api/v1/nodes?state=healthy&limit=100");
+        let text = |node: &Value, key: &str| node[key].as_str().map(str::to_owned);
+        let nodes = page["nodes"].as_array().unwrap();
+        nodes.iter().filter_map(|node| Some((text(node, "id")?, text(node, "exit_ip")?))).collect()
+    }
+
+    /// The same, once all circuits are healthy.
+    fn healthy_exits(&self) -> BTreeMap<String, String> {
+        eventually("all circuits are healthy", || Some(self.exits()).filter(|exits| exits.len() == CIRCUITS))
+    }
+
+    /// The addresses that so many requests come from.
+    fn addresses_of_requests(&self, count: usize) -> BTreeSet<String> {
+        let request = |_| {
+            let answer = ask(self.proxy, "GET", &format!("http://{}/ip", self.judge), "", "");
+            assert_eq!(answer.status, 200, "{} {}", answer.head, answer.body);
+            answer.body.trim().trim_start_matches("ip=").to_owned()
+        };
+        (0..count).map(request).collect()
+    }
+
+    /// The process of the Tor client.
+    fn client(&self) -> Option<u32> {
+        let torrc = self.folder.join("hezar-data/tor/tor/torrc").display().to_string();
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.into_iter().find(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).split('\0').any(|word| word == torrc)
+        })
+    }
+}
+
+/// Whether a process runs; one that has ended and that nobody has waited for has no command line.
+fn is_alive(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
