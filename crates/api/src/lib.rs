@@ -48,6 +48,7 @@ pub use dto::{
     TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto,
     VersionDto,
 };
+pub use dto::{AlertDto, AlertTestReport, AlertTroubleDto};
 pub use dto::{
     AuditDto, AuditParameters, ChangeReport, ChangedBy, ConfigStatusDto, NewTokenDto, ObjectChange, ObjectDto,
     ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, SubscriptionAddressDto,
@@ -59,9 +60,9 @@ pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{
-    Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest,
-    DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort, SiteBansPort,
-    SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
+    AlertsPort, Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort,
+    DashboardTest, DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort,
+    SiteBansPort, SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
 };
 pub use problem::ProblemDto;
 pub use router::openapi_json;

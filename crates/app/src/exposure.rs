@@ -29,9 +29,10 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     if let Some(listen) = config.api.address().filter(|listen| is_public(*listen)) {
+        let open = if config.api.metrics_token { "" } else { ", and /metrics (names of sources) is open to everybody" };
         warnings.push(format!(
-            "the API on {listen} can be reached from other machines in plain HTTP: its token can be read on the way, \
-             and /metrics (names of sources) is open to everybody; listen on 127.0.0.1 or put a TLS proxy in front"
+            "the API on {listen} can be reached from other machines in plain HTTP: its token can be read on the way{open}; \
+             listen on 127.0.0.1 or put a TLS proxy in front"
         ));
     }
     if is_root()
@@ -72,6 +73,7 @@ fn has_secrets(config: &Config) -> bool {
         || !config.proxy.users.is_empty()
         || config.listeners.iter().any(|listener| !listener.users.is_empty())
         || config.sources.iter().any(of_source)
+        || !config.alerts.is_empty()
 }
 
 #[cfg(unix)]

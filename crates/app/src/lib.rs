@@ -1,5 +1,6 @@
 //! Hezar, put together: the command line, the configuration, and the wiring of every room.
 
+mod alerts;
 mod annotations;
 mod api;
 mod bans;

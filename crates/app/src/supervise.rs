@@ -108,6 +108,11 @@ impl Supervisor {
         Self { tasks: JoinSet::new(), stop, metrics }
     }
 
+    /// Cancelled when the tasks are to end.
+    pub(crate) const fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// Runs what `start` makes. When it fails, panics or ends before the stop, `start` makes it anew.
     pub(crate) fn restarting<T>(&mut self, name: &'static str, start: impl Fn() -> T + Send + Sync + 'static)
     where

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 mod actions;
+mod alerts;
 mod history;
 mod inventory;
 mod live;
@@ -17,6 +18,7 @@ mod trial;
 mod usage;
 
 pub use actions::*;
+pub use alerts::*;
 pub use history::*;
 pub use inventory::*;
 pub use live::*;

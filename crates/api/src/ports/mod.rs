@@ -1,5 +1,6 @@
 //! The ports from the API to the running instance, by what they are about; the application implements them.
 
+mod alerts;
 mod dashboard;
 mod history;
 mod live;
@@ -11,6 +12,7 @@ mod site_bans;
 mod subscriptions;
 mod usage;
 
+pub use alerts::AlertsPort;
 pub use dashboard::{
     DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest, DashboardView,
 };
@@ -32,6 +34,7 @@ pub trait Control:
     + SettingsPort
     + SiteBansPort
     + UsagePort
+    + AlertsPort
     + HistoryPort
     + ObjectsPort
     + DashboardPort
@@ -46,6 +49,7 @@ impl<T> Control for T where
         + SettingsPort
         + SiteBansPort
         + UsagePort
+        + AlertsPort
         + HistoryPort
         + ObjectsPort
         + DashboardPort

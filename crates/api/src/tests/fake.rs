@@ -382,6 +382,31 @@ impl LivePort for Fake {
 }
 
 #[async_trait]
+impl AlertsPort for Fake {
+    fn alerts(&self) -> Vec<AlertDto> {
+        let trouble = AlertTroubleDto {
+            condition: "disk".into(),
+            state: "firing".into(),
+            since: Some(1),
+            text: Some("full".into()),
+        };
+        vec![AlertDto {
+            name: "phone".into(),
+            enabled: true,
+            receiver: "ntfy".into(),
+            via: "pool".into(),
+            troubles: vec![trouble],
+            last_message: None,
+            last_error: None,
+        }]
+    }
+
+    async fn test_alert(&self, name: &str) -> Option<AlertTestReport> {
+        (name == "phone").then(|| AlertTestReport { sent: false, error: Some("timeout".into()) })
+    }
+}
+
+#[async_trait]
 impl UsagePort for Fake {
     async fn usage(&self, query: &UsageParameters) -> Result<ListDto<UsageDayDto>, ApiError> {
         if query.from.as_deref() == Some("odd") {

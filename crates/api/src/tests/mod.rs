@@ -282,6 +282,15 @@ async fn ask_again(stream: &mut TcpStream, path: &str) {
 }
 
 #[tokio::test]
+async fn alerts_are_listed_and_tested() {
+    let (status, body) = ask(&request("GET", "/api/v1/alerts", "")).await;
+    assert!(status == 200 && body.contains("\"firing\""), "{status} {body}");
+    let (status, body) = ask(&request("POST", "/api/v1/alerts/phone/test", "")).await;
+    assert!(status == 200 && body.contains("timeout"), "{status} {body}");
+    assert_eq!(ask(&request("POST", "/api/v1/alerts/other/test", "")).await.0, 404);
+}
+
+#[tokio::test]
 async fn metrics_of_nodes_need_a_token_and_the_others_where_it_is_so_configured() {
     let without = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!(ask(&without("/metrics")).await.0, 200);

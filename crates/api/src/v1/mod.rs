@@ -1,5 +1,6 @@
 //! The routes of `/api/v1`, a module for each subject. Each handler describes itself for the OpenAPI document.
 
+mod alerts;
 mod bans;
 mod codes;
 mod connections;
@@ -30,6 +31,7 @@ use crate::{page, state::ApiState};
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(status::routes())
+        .merge(alerts::routes())
         .merge(history::routes())
         .merge(nodes::routes())
         .merge(exits::routes())

@@ -28,12 +28,14 @@ pub(super) fn own_instance(started: Timestamp, now: Timestamp) -> InstanceDto {
     }
 }
 
+/// The name of this machine.
 #[cfg(unix)]
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// The name of this machine.
 #[cfg(not(unix))]
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The program behind the API: answers its questions from the pool and does what it asks.
 
-mod about;
+pub(crate) mod about;
+mod alerts;
 mod bans;
 pub(crate) mod codes;
 pub(crate) mod connections;
@@ -46,6 +47,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    alerts::AlertWatch,
     annotations::Annotations,
     bans::Bans,
     certificates::Certificates,
@@ -75,6 +77,7 @@ pub(crate) struct ApiBackend {
     pub(crate) site_bans: Arc<SiteBanSync>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) node_metrics: NodeMetrics,
+    pub(crate) alerts: Arc<AlertWatch>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: hezar_gateway::Metrics,
     pub(crate) listeners: Arc<Listeners>,

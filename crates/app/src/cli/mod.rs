@@ -118,6 +118,9 @@ pub(crate) enum Command {
     /// Show who changed what, when and how
     #[command(after_help = "Examples:\n  hezar audit\n  hezar audit --kind source --name mine --json")]
     Audit(AuditArgs),
+    /// Alerts that the running instance sends itself: list, test
+    #[command(subcommand, after_help = "Examples:\n  hezar alert list\n  hezar alert test phone")]
+    Alert(AlertCommand),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Install and start Hezar as a service of systemd, for the whole system or for one user
@@ -178,6 +181,7 @@ pub(crate) enum Command {
     Api(ApiCommand),
 }
 
+mod alert;
 mod control;
 mod firewall;
 mod nodes;
@@ -185,6 +189,7 @@ mod service;
 mod site_bans;
 mod up;
 
+pub(crate) use alert::AlertCommand;
 pub(crate) use control::{
     AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
     TokenCommand, UserCommand,

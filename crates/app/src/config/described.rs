@@ -11,7 +11,8 @@ use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 use super::{
-    GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, TorSettings, show::to_toml,
+    AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, TelegramConfig,
+    TorSettings, show::to_toml,
 };
 
 /// The sections in the order of the template, each with its comment.
@@ -201,6 +202,15 @@ const CANARY_SHA256: Special = Special {
     example: "",
     expected: "64 hexadecimal digits",
 };
+
+/// The keys of `[[alert]]`, which only the file has; those of its table as `telegram.key`.
+pub(super) fn alert_keys() -> Vec<Described> {
+    let mut all = Vec::new();
+    add::<AlertConfig>(&mut all);
+    add_table::<TelegramConfig>(&mut all, "telegram");
+    all.iter_mut().filter(|key| key.key == "name").for_each(|key| key.default = None);
+    all
+}
 
 /// The keys without which an object cannot be read.
 pub(super) const REQUIRED: [&str; 2] = ["name", "listen"];

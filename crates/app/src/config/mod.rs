@@ -1,5 +1,6 @@
 //! The configuration: what the file, the environment and the flags say, checked as a whole.
 
+mod alert;
 mod catalog;
 mod described;
 mod environment;
@@ -36,6 +37,7 @@ use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
+pub use alert::{AlertCondition, AlertConditions, AlertConfig, TelegramConfig};
 pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
@@ -99,6 +101,8 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// What is given out at `/sub/TOKEN`.
     pub subscriptions: Vec<SubscriptionConfig>,
+    /// Who is told of troubles.
+    pub alerts: Vec<AlertConfig>,
 }
 
 settings! {

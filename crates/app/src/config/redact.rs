@@ -9,7 +9,8 @@ pub(super) const HIDDEN: &str = "…";
 /// The same in URLs, which must still read as such.
 const HIDDEN_IN_URL: &str = "hidden";
 /// Keys whose values are secret as a whole.
-const SECRET_KEYS: [&str; 5] = ["token", "password", "links", "headers", "users"];
+const SECRET_KEYS: [&str; 9] =
+    ["token", "password", "links", "headers", "users", "webhook", "ntfy", "bearer", "telegram"];
 
 /// Scheme and host of a source's URL: passwords and tokens stand in front of the host, in the path and in the query.
 pub(super) fn source_url(template: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     ObjectKind,
-    described::{Described, SECTIONS, described, keys_of},
+    described::{Described, SECTIONS, alert_keys, described, keys_of},
 };
 
 const HEAD: &str = "\
@@ -34,6 +34,9 @@ const OBJECTS: [(ObjectKind, &str, &str); 4] = [
     ),
 ];
 
+/// What `[[alert]]` is.
+const ALERT: &str = "Whom this instance tells of its own troubles, by one of `webhook`, `ntfy` and `telegram`: docs/alerts.md. Alerts stand in the file alone.";
+
 /// The text of docs/settings.md.
 #[must_use]
 pub fn reference() -> String {
@@ -50,6 +53,8 @@ pub fn reference() -> String {
         text.push_str(&format!("\n## `[[{table_name}]]`\n\n{about}\n"));
         text.push_str(&table(keys_of(kind).iter()));
     }
+    text.push_str(&format!("\n## `[[alert]]`\n\n{ALERT}\n"));
+    text.push_str(&table(alert_keys().iter()));
     text
 }
 

@@ -19,7 +19,7 @@ use url::Url;
 use crate::places::DATA_FOLDER;
 
 use super::{
-    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, TorSettings,
+    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, TorSettings, alert,
     feedback::feedback_rules,
     lines, listener,
     section::{Reading, Section},
@@ -112,6 +112,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),
         subscriptions: Vec::new(),
+        alerts: alert::alerts(root.sections("alert")),
     };
     let listeners = root.sections("listener");
     let config = Config { listeners: listener::listeners(listeners, &config), ..config };

@@ -8,7 +8,7 @@ use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{Config, ListenerConfig, ObjectKey, ObjectKind, SourceConfig, objects::to_json};
+use super::{AlertConfig, Config, ListenerConfig, ObjectKey, ObjectKind, SourceConfig, objects::to_json};
 
 /// The whole configuration as text.
 pub(crate) fn config(config: &Config) -> String {
@@ -52,6 +52,9 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("source".into(), tables(&config.sources, source));
     if !config.subscriptions.is_empty() {
         root.insert("subscription".into(), tables(&config.subscriptions, object));
+    }
+    if !config.alerts.is_empty() {
+        root.insert("alert".into(), tables(&config.alerts, alert));
     }
     root
 }
@@ -156,6 +159,15 @@ pub(super) fn listener(listener: &ListenerConfig) -> Table {
     insert_table(&mut shown, "client_limits", object(&listener.client_limits));
     insert_table(&mut shown, "tls", port_tls(&listener.tls));
     insert_feedback(&mut shown, &listener.feedback);
+    shown
+}
+
+/// An alert, with its secrets hidden.
+fn alert(alert: &AlertConfig) -> Table {
+    let mut shown = object(alert);
+    if let Some(telegram) = &alert.telegram {
+        insert_table(&mut shown, "telegram", object(telegram));
+    }
     shown
 }
 

@@ -23,6 +23,7 @@ pub fn template() -> String {
             text.push_str(LISTENER);
         }
     }
+    text.push_str(ALERT);
     text.push_str(ABOUT_SOURCES);
     text.push_str(PUBLIC_SOURCES);
     text.push_str(MORE_SOURCES);
@@ -59,6 +60,14 @@ const LISTENER: &str = r#"# [[listener]]                      # a further addres
 # max_latency = "800ms"
 # top = 50                          # only the fastest ones
 # allow_insecure = false            # no nodes that take any certificate
+
+"#;
+
+const ALERT: &str = r#"# [[alert]]                         # tells of troubles without Prometheus: docs/alerts.md
+# name = "phone"
+# when = ["pool-empty", "healthy-fall", "store-behind", "disk"]
+# via = "auto"                      # over nodes, and directly when that fails; "pool"; "direct"
+# ntfy = "https://ntfy.sh/…"        # or webhook = "https://…", or telegram = { token = "…", chat = "…" }
 
 "#;
 

@@ -1,5 +1,6 @@
 //! One running instance: builds every part, connects them, and stops them in order.
 
+mod alert_tasks;
 mod store_task;
 mod tasks;
 
@@ -11,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alerts::FactSources,
     api::{ApiBackend, connections::RateSampler, events::EventFeed},
     base::Base,
     certificates::{self, Certificates},
@@ -299,6 +301,17 @@ pub(crate) async fn run(
         (address, token_file)
     });
     let hub = Arc::new(EventHub::new(base.clock.now().0));
+    let facts = FactSources {
+        pool: Arc::clone(&base.pool),
+        metrics: metrics.clone(),
+        table: table.clone(),
+        prober: Arc::clone(&prober),
+        certificates: Arc::clone(&certificates),
+        data: base.config.data.clone(),
+        clock: base.clock,
+        started: base.clock.now(),
+    };
+    let alerts = alert_tasks::start(&mut tasks, &pause, &mut base, facts, Arc::clone(&runtime), Arc::clone(&hub));
     let feed = EventFeed {
         hub: Arc::clone(&hub),
         pool: Arc::clone(&base.pool),
@@ -318,6 +331,7 @@ pub(crate) async fn run(
     let desk = ApiBackend {
         draining: Arc::clone(&drained_elsewhere),
         node_metrics: NodeMetrics::new(Arc::clone(&base.pool), Arc::clone(&connections)),
+        alerts,
         connections,
         rates: RateSampler::default(),
         jobs: JobTable::new(Arc::clone(&hub), move || clock.now()),

@@ -33,7 +33,7 @@ fn the_demo_serves_over_both_protocols() {
     home.write("api.toml", format!("[api]\nlisten = \"{}\"\ntoken = \"{}\"\n", instance.api, token.trim()));
     // A state may change between two looks: the two agree when nothing is being decided.
     let (healthy, dead) = eventually("a settled pool in which metrics and nodes agree", || {
-        let before = states(&metrics(&instance));
+        let before = states(&instance.ask_api("/metrics", ""));
         let said = home.run(&["--config", "api.toml", "nodes", "--json", "--limit", "1000"]);
         let nodes: Vec<Value> = said.good().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let count = |state: &str| nodes.iter().filter(|node| node["state"] == state).count();
@@ -106,14 +106,6 @@ fn socks(instance: &Instance) -> Option<(u16, String)> {
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-}
-
-fn metrics(instance: &Instance) -> String {
-    let mut stream = TcpStream::connect(instance.api).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", instance.api).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }
 
 /// The healthy and the dead nodes of the metrics.

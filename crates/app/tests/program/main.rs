@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod alerts;
 mod anonymity;
 mod api;
 mod api_live;
@@ -19,6 +20,7 @@ mod health;
 mod http_nodes;
 mod keeping;
 mod listeners;
+mod metrics;
 mod outage;
 mod page;
 mod places;

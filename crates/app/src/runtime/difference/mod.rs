@@ -59,6 +59,9 @@ impl Difference {
         for (name, what) in changes(&old.subscriptions, &new.subscriptions, |given| &given.name, |_, _| "changed") {
             difference.changed.push(format!("subscription {name:?} {what}"));
         }
+        for (name, what) in changes(&old.alerts, &new.alerts, |alert| &alert.name, |_, _| "changed") {
+            difference.changed.push(format!("alert {name:?} {what}"));
+        }
         difference
     }
 
