@@ -48,9 +48,10 @@ impl InheritedSocket {
 }
 
 /// Whether the socket of a role, which listens at an address, is the one for which a configuration names `wanted`. One that a service
-/// manager has named listens where the manager says; port 0 means the port that the predecessor got.
+/// manager has named listens where the manager says. One of a predecessor is the same as long as the configuration says the same: at
+/// port 0, or in the place of which a service manager had given another.
 pub(crate) fn is_for(configured: Option<SocketAddr>, address: SocketAddr, wanted: SocketAddr) -> bool {
-    address == wanted || configured.is_none_or(|configured| configured == wanted && wanted.port() == 0)
+    address == wanted || configured.is_none_or(|configured| configured == wanted)
 }
 
 /// All sockets that a process was given.

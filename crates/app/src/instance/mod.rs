@@ -32,9 +32,7 @@ use crate::{
     sources::Collector,
     store_sync::{sessions::SessionSync, site_bans::SiteBanSync, snapshots, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
-    takeover::{
-        DrainingParts, DrainingProcesses, Handover, HandoverParts, Predecessor, Program, Reporter, TakeoverServer,
-    },
+    takeover::{DrainingParts, DrainingProcesses, Handover, HandoverParts, Predecessor, Program, TakeoverServer},
     token,
     tokens::ApiTokens,
     tor::{TorSources, TorTask},

@@ -154,8 +154,7 @@ impl ApiServer {
         loop {
             self.running.send_replace(serving.len());
             tokio::select! {
-                changed = async { tokio::select! { changed = wanted.changed() => changed, changed = paused.changed() => changed } } => {
-                    changed.context("the API has no settings any more")?;
+                () = either_changed(&mut wanted, &mut paused) => {
                     let is_paused = *paused.borrow_and_update();
                     let next = wanted.borrow_and_update().clone().filter(|_| !is_paused);
                     if let (Some(current), Some(next)) = (&current, &next)
@@ -183,6 +182,14 @@ impl ApiServer {
                 }
             }
         }
+    }
+}
+
+/// Returns when one of the two values has changed. Their senders live as long as the server's place.
+async fn either_changed<T, U>(one: &mut watch::Receiver<T>, other: &mut watch::Receiver<U>) {
+    tokio::select! {
+        _ = one.changed() => {}
+        _ = other.changed() => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! An upgrade that a command asks for: the running instance starts the new program, which takes over.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{anyhow, bail};
 use tokio::{
@@ -69,7 +69,7 @@ async fn watch_start<T: Future<Output = ()>>(
     child: &mut Child,
     pid: u32,
     progress: &mut watch::Receiver<Progress>,
-    binary: &PathBuf,
+    binary: &Path,
     step: impl Fn(String) -> T,
 ) -> anyhow::Result<()> {
     let ask_until = Instant::now() + ASK;

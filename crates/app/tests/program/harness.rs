@@ -114,7 +114,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Waits for the two addresses in the log.
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (found, addresses) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -189,6 +189,14 @@ impl Instance {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it ends by itself, and gives its log.
+    pub(crate) fn ended(mut self) -> Vec<String> {
+        let status = self.child.wait().unwrap();
+        let log = std::mem::replace(&mut self.log, std::thread::spawn(Vec::new)).join().unwrap();
+        assert!(status.success(), "{status}: {log:#?}");
+        log
     }
 
     /// Ends it as a service manager would, and gives its log.

@@ -31,3 +31,4 @@ mod rotating;
 mod sessions;
 mod sources;
 mod subscriptions;
+mod takeover;
