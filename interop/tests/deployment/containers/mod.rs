@@ -15,6 +15,7 @@ use hezar_interop::{
     harness::{eventually, programs},
 };
 
+use crate::netns::Host;
 use engine::{Engine, tools_context};
 
 /// The image of Debian's that the others are made over.
@@ -152,7 +153,7 @@ fn compose_brings_everything_up_and_keeps_it() {
     };
     make_images(&engine, &hezar, &tools[..6]);
     refuses_to_be_open_to_all(&engine);
-    let project = project(&engine);
+    let mut project = project(&engine);
 
     project.up(&["hezar"], &[]);
     project.serves("http://127.0.0.1:8000", 100);
@@ -184,6 +185,7 @@ fn compose_brings_everything_up_and_keeps_it() {
     kept("in new containers over the same volume");
     project.serves("http://127.0.0.1:8000", 5);
 
+    strangers_are_refused(&mut project);
     ends_in_time(&project);
     project.compose(&["down", "--volumes"]);
     assert_eq!(engine.must(&["ps", "--all", "--quiet"]), "");
@@ -275,6 +277,32 @@ fn is_scraped(project: &Project<'_>) {
         let query = ["promtool", "query", "instant", "http://localhost:9090", "sum(up{job=~\"hezar.*\"})"];
         project.exec("prometheus", &query).contains("=> 2 @").then_some(())
     });
+}
+
+/// A port that is published to every address, while there are no users, serves nobody who has no private address: the engine passes
+/// the clients' addresses on.
+fn strangers_are_refused(project: &mut Project<'_>) {
+    project.variables.push(("HEZAR_PUBLISH", "0.0.0.0".to_owned()));
+    project.up(&["hezar"], &[]);
+    let stranger = Host::new("stranger").unwrap();
+    let link = ["link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", stranger.name()];
+    for words in [&link[..], &["address", "add", "198.18.9.1/24", "dev", "cable"], &["link", "set", "cable", "up"]] {
+        assert!(project.engine.in_network("ip").args(words).status().unwrap().success(), "{words:?}");
+    }
+    stranger.configure("cable", &["198.18.9.2/24"]);
+    let curl = [
+        "curl",
+        "--silent",
+        "--max-time",
+        "30",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_code} %header{proxy-status}",
+    ];
+    let said = stranger.must(&[&curl[..], &["--proxy", "http://198.18.9.1:8000", "http://demo.hezar/"]].concat());
+    assert!(said.starts_with("403 ") && said.contains("client-denied"), "{said}");
+    project.serves("http://127.0.0.1:8000", 5);
 }
 
 /// SIGTERM ends each container in its time, and Hezar with success, also while a tunnel is open.

@@ -137,7 +137,7 @@ fn tell(firewall: &Firewall) {
     let join = |ports: Vec<String>| if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
     output::note("in force now: everything from other machines is dropped, but for");
     output::note(format!("  SSH        {}", join(firewall.ssh.iter().map(ToString::to_string).collect())));
-    output::note(format!("  the proxy  {}", join(firewall.proxy.iter().map(|open| shown(open)).collect())));
+    output::note(format!("  the proxy  {}", join(firewall.proxy.iter().map(shown).collect())));
     output::note(format!("  others     {}", join(firewall.allow.iter().map(ToString::to_string).collect())));
     output::note("  ICMP, and what belongs to open connections");
 }
