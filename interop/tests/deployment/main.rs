@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod containers;
+mod debian_package;
+mod downloads;
 mod firewall;
 mod netns;
+mod packages;
 mod tor;
 mod watch;
