@@ -80,9 +80,9 @@ impl OwnClient {
         }
     }
 
-    /// Whether it is still ours: a process that takes this one's place takes its clients too.
-    pub(super) async fn is_ours(&mut self) -> anyhow::Result<bool> {
-        Ok(self.control.owner().await? == Some(std::process::id()))
+    /// Whose it is, when it is not ours any more: a process that takes this one's place takes its clients too.
+    pub(super) async fn other_owner(&mut self) -> anyhow::Result<Option<u32>> {
+        Ok(self.control.owner().await?.filter(|owner| *owner != std::process::id()))
     }
 
     /// Leaves it to the process that has taken it.
@@ -94,7 +94,7 @@ impl OwnClient {
 
     /// Ends it, unless it belongs to another process by now.
     pub(super) async fn end(mut self) {
-        if matches!(self.is_ours().await, Ok(false)) {
+        if matches!(self.other_owner().await, Ok(Some(_))) {
             self.release();
             return;
         }
@@ -105,6 +105,20 @@ impl OwnClient {
             None => gone(self.address).await,
         }
     }
+}
+
+/// Whether a process runs.
+#[cfg(unix)]
+pub(super) fn is_alive(process: u32) -> bool {
+    let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    // One of another user cannot be signalled, and runs all the same.
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// Whether a process runs: that cannot be asked on this system.
+#[cfg(not(unix))]
+pub(super) const fn is_alive(_: u32) -> bool {
+    true
 }
 
 /// The configuration of a source's client.
@@ -165,7 +179,15 @@ async fn gone(address: SocketAddr) {
 
 #[cfg(test)]
 mod tests {
-    use super::is_same;
+    use super::{is_alive, is_same};
+
+    #[test]
+    fn a_process_that_has_ended_is_not_alive() {
+        assert!(is_alive(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(child.id()));
+    }
 
     #[test]
     fn configurations_are_the_same_but_for_the_port() {

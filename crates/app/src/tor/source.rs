@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     circuits::CircuitTable,
     log::TorLog,
-    own_client::{OwnClient, Start},
+    own_client::{OwnClient, Start, is_alive},
     progress::progress,
 };
 use crate::{
@@ -176,8 +176,8 @@ impl TorSource {
                         let why = log.last_trouble().map(|line| format!(" ({line})")).unwrap_or_default();
                         bail!("{error:#}{why}");
                     }
-                    if looks.is_time_for_all() && !client.is_ours().await? {
-                        return self.leave(client, &mut log, stop).await;
+                    if looks.is_time_for_all() && let Some(owner) = client.other_owner().await? {
+                        return self.leave(client, owner, &mut log, stop).await;
                     }
                 }
             }
@@ -186,15 +186,33 @@ impl TorSource {
         Ok(())
     }
 
-    /// A process that takes this one's place has taken the client: it is used until the end, and not touched any more.
-    async fn leave(&self, mut client: OwnClient, log: &mut TorLog, stop: &CancellationToken) -> anyhow::Result<()> {
+    /// A process that takes this one's place has taken the client: it is used until the end, and not touched any more, unless that
+    /// process fails.
+    async fn leave(
+        &self,
+        mut client: OwnClient,
+        owner: u32,
+        log: &mut TorLog,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         client.release();
-        tracing::info!(source = self.name, "another process has taken the Tor client over");
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = client.follow_log(log) => stop.cancelled().await,
+        tracing::info!(source = self.name, process = owner, "another process has taken the Tor client over");
+        let mut ticks = ticks();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = client.follow_log(log) => {}
+                _ = ticks.tick() => if client.other_owner().await.is_ok() { continue },
+            }
+            // The client has ended. Whoever has it starts another one.
+            if !is_alive(owner) {
+                bail!("the process that had taken the Tor client over has ended");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = sleep(LONGEST_PAUSE) => {}
+            }
         }
-        Ok(())
     }
 
     async fn run_existing(
