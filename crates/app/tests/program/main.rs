@@ -32,3 +32,4 @@ mod sessions;
 mod sources;
 mod subscriptions;
 mod takeover;
+mod up;
