@@ -124,7 +124,7 @@ impl AlertWatch {
         let text = "this is a test of the alert; nothing is wrong".to_owned();
         let message = self.message(&config, "test", Status::Test, text);
         let error = self.sender.deliver(&Outgoing { config, message }).await.err();
-        Some(AlertTestReport { sent: error.is_none(), error: error.map(|error| error.to_string()) })
+        Some(AlertTestReport { sent: error.is_none(), error: error.map(|error| format!("{error:#}")) })
     }
 
     /// Every alert with its states.

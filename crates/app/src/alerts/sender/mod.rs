@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::{Context, anyhow, bail};
 use hezar_engine::{
-    Attempt, Clock, DialError, Dialer, TlsClients,
-    http::{RequestError, ResponseLimits, send},
+    Attempt, Clock, Dialer, TlsClients,
+    http::{ResponseLimits, send},
 };
 use hezar_fetch::Via;
-use thiserror::Error;
 use tokio::{
     sync::{Mutex, mpsc},
     task::JoinSet,
@@ -27,25 +27,6 @@ const TRY: Duration = Duration::from_secs(30);
 /// The pauses between the tries of a message.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
-
-/// Why a message did not arrive. No URL and no token is in it.
-#[derive(Debug, Error)]
-pub(super) enum DeliveryError {
-    /// The receiver cannot be asked.
-    #[error("the receiver cannot be used: {0}")]
-    Request(#[from] RequestError),
-    /// The receiver was not reached.
-    #[error("{0}")]
-    Dial(#[from] DialError),
-    /// The message goes over nodes, and none works.
-    #[error(
-        "no node works, and via = \"pool\" sends over nodes alone ({0}); via = \"auto\" would then send by this machine's own sockets"
-    )]
-    EmptyPool(DialError),
-    /// The receiver did not want it.
-    #[error("the receiver answered with the status {0}")]
-    Status(u16),
-}
 
 /// A message, and whom it is for.
 #[derive(Clone, Debug)]
@@ -116,46 +97,55 @@ impl AlertSender {
                 return;
             };
             let Some(pause) = pauses.next() else {
-                tracing::warn!(alert = name, "a message could not be sent: {error}");
+                tracing::warn!(alert = name, "a message could not be sent: {error:#}");
                 self.metrics.ended(name, "failed");
                 return;
             };
-            tracing::info!(alert = name, ?pause, "a message is sent again: {error}");
+            tracing::info!(alert = name, ?pause, "a message is sent again: {error:#}");
             sleep(pause).await;
         }
     }
 
     /// Tries once to bring a message to its receiver, and notes how that ended.
-    pub(super) async fn deliver(&self, outgoing: &Outgoing) -> Result<(), DeliveryError> {
+    ///
+    /// # Errors
+    /// Why it did not arrive; no URL and no token is in it.
+    pub(super) async fn deliver(&self, outgoing: &Outgoing) -> anyhow::Result<()> {
         let ended = self.try_routes(outgoing).await;
-        let error = ended.as_ref().err().map(ToString::to_string);
+        let error = ended.as_ref().err().map(|error| format!("{error:#}"));
         self.board.note_message(&outgoing.config.name, self.clock.now(), error);
         ended
     }
 
-    async fn try_routes(&self, outgoing: &Outgoing) -> Result<(), DeliveryError> {
+    async fn try_routes(&self, outgoing: &Outgoing) -> anyhow::Result<()> {
         let (pool, direct) = (&self.routes.pool, &self.routes.direct);
         match outgoing.config.via {
             Via::Direct => self.send_over(&**direct, outgoing).await,
             Via::Auto => match self.send_over(&**pool, outgoing).await {
                 Ok(()) => Ok(()),
                 Err(error) => {
-                    tracing::debug!(alert = %outgoing.config.name, "not over nodes: {error}");
+                    tracing::debug!(alert = %outgoing.config.name, "not over nodes: {error:#}");
                     self.send_over(&**direct, outgoing).await
                 }
             },
             Via::Pool => match self.send_over(&**pool, outgoing).await {
-                Err(DeliveryError::Dial(error)) if !(self.routes.has_nodes)() => Err(DeliveryError::EmptyPool(error)),
+                Err(error) if !(self.routes.has_nodes)() => Err(anyhow!(
+                    "no node works, and via = \"pool\" sends over nodes alone ({error}); via = \"auto\" would then send by this \
+                     machine's own sockets"
+                )),
                 ended => ended,
             },
         }
     }
 
-    async fn send_over(&self, dialer: &dyn Dialer, outgoing: &Outgoing) -> Result<(), DeliveryError> {
-        let request = outgoing.message.request(&outgoing.config)?;
+    async fn send_over(&self, dialer: &dyn Dialer, outgoing: &Outgoing) -> anyhow::Result<()> {
+        let request = outgoing.message.request(&outgoing.config).context("the receiver cannot be used")?;
         let attempt = Attempt::within(TRY);
         let answer = send(dialer, &self.routes.tls, &request, &attempt, ResponseLimits::default()).await?;
-        if (200..300).contains(&answer.status()) { Ok(()) } else { Err(DeliveryError::Status(answer.status())) }
+        if !(200..300).contains(&answer.status()) {
+            bail!("the receiver answered with the status {}", answer.status());
+        }
+        Ok(())
     }
 }
 
