@@ -84,6 +84,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Ten takeovers in a row at 200 requests a second and 300 open tunnels, and upgrades to a broken program; about 3 minutes.
+    Takeover {
+        /// What the program `takeover` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// This gateway, sing-box and mihomo as clients of the same servers: CPU, latency and memory as ratios.
     BenchPeers {
         /// Options of the benchmark: --runs, --tunnels, --idle, --mib, --rows.
@@ -138,6 +144,7 @@ fn run() -> anyhow::Result<()> {
         Command::Truth { arguments } => load::run(&root, "truth", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
+        Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),

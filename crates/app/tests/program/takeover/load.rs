@@ -96,9 +96,10 @@ impl KeptAlive {
 
 /// What the API says that a user has moved in all, up and down.
 fn used(stage: &Stage, user: &str) -> (u64, u64) {
-    let told: Value = serde_json::from_str(stage.home.run(&["user", "usage", user, "--json"]).good()).unwrap();
-    let number = |key: &str| told["total"][key].as_u64().unwrap();
-    (number("up"), number("down"))
+    let said = stage.home.run(&["user", "usage", user, "--json"]);
+    let days: Vec<Value> = said.good().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sum = |key: &str| days.iter().map(|day| day[key].as_u64().unwrap()).sum();
+    (sum("up"), sum("down"))
 }
 
 #[test]
