@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target, Timestamp};
-use hezar_engine::{BoxStream, Cause};
+use hezar_engine::{BoxStream, Cause, DialError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
