@@ -15,7 +15,7 @@ use hezar_core::{
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
-use crate::{AccessRules, FeedbackRule, Limits, PortRange, User};
+use crate::{AccessRules, FeedbackRule, Limits, LogPrivacy, PortRange, User};
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// The range of timeouts.
@@ -98,6 +98,8 @@ settings! {
         pub ports: Option<PortRange> = None;
         /// Where clients may go, unless a user's own rules say otherwise.
         pub rules: AccessRules = AccessRules::default();
+        /// What the logs do not tell.
+        pub log_privacy: LogPrivacy = LogPrivacy::default();
         /// What one client address may have at a time.
         pub client_limits: Limits = Limits::default();
         /// The nodes that it uses; absent = all.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Connections, GatewayConfig, GroupSelections, Metrics, Refusal, Sessions, Usage,
+    AccessLog, Connections, GatewayConfig, GroupSelections, Metrics, Refusal, Sessions, Usage,
     accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
@@ -34,6 +34,8 @@ pub(crate) struct Services {
     pub(crate) connections: Arc<Connections>,
     /// What users have moved.
     pub(crate) usage: Arc<Usage>,
+    /// Where every request is recorded.
+    pub(crate) access_log: Arc<AccessLog>,
     /// What checks the passwords of users.
     pub(crate) passwords: Arc<PasswordChecker>,
     /// Whether clients are accepted.
@@ -98,6 +100,8 @@ impl Context {
             usage: services.usage.clone(),
             clock: services.clock,
             log: access.log.clone(),
+            access_log: services.access_log.clone(),
+            policy: policy.clone(),
         };
         Arc::new(Self {
             policy,
@@ -131,7 +135,8 @@ impl Context {
         let is_usual = matches!(refusal, Refusal::ClientGone | Refusal::ClientTimeout | Refusal::ShuttingDown);
         if !is_usual && let Some(left_out) = self.access.log.permits(refusal.code(), client.ip()) {
             let listener = self.telemetry.listener();
-            tracing::info!(%listener, %client, code = refusal.code(), left_out, "{refusal}");
+            let shown = (!self.telemetry.privacy().clients).then(|| tracing::field::display(client));
+            tracing::info!(%listener, client = shown, code = refusal.code(), left_out, "{refusal}");
         }
         self.telemetry.reject(client, refusal);
     }

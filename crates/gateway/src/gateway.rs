@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, Sessions, Usage,
+    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, Sessions, Usage,
     accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
@@ -75,7 +75,7 @@ impl Gateway {
     ) -> Self {
         let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
         let explanation = Explanation::default();
-        let (groups, connections, usage, passwords) = Default::default();
+        let (groups, connections, usage, access_log, passwords) = Default::default();
         let accepting = watch::Sender::default();
         let services = Services {
             pool,
@@ -87,6 +87,7 @@ impl Gateway {
             explanation,
             connections,
             usage,
+            access_log,
             passwords,
             accepting,
         };
@@ -126,6 +127,12 @@ impl Gateway {
     pub fn with_usage(mut self, usage: Arc<Usage>) -> Self {
         self.services.usage = usage;
         self
+    }
+
+    /// Where every request is recorded, which can be exchanged.
+    #[must_use]
+    pub const fn access_log(&self) -> &Arc<AccessLog> {
+        &self.services.access_log
     }
 
     /// What users have moved.

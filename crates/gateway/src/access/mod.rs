@@ -146,9 +146,11 @@ impl Access {
         self.failed_logins.failed(client.ip());
         let ip = client.ip().to_canonical();
         if let Some(left_out) = self.log.permits(refusal.code(), ip) {
-            let name = logins.first().map_or("", |login| &login.name);
+            let (policy, name) = (self.policy.load(), logins.first().map_or("", |login| &login.name));
             tracing::warn!(
-                client = %ip, user = %Escaped(name), listener = %self.policy.load().name, code = refusal.code(), left_out,
+                client = (!policy.log_privacy.clients).then(|| tracing::field::display(ip)),
+                user = (!policy.log_privacy.users).then(|| tracing::field::display(Escaped(name))),
+                listener = %policy.name, code = refusal.code(), left_out,
                 "login failed"
             );
         }

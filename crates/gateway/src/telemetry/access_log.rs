@@ -3,15 +3,17 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
-use hezar_core::{NodeId, Target};
+use hezar_core::{Country, NodeId, Target};
 use hezar_pool::Lease;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::{RecentError, Telemetry};
+use super::{AccessRecord, RecentError, Telemetry};
 use crate::{
-    Refusal, SessionId, SessionNameRef,
+    LogPrivacy, Refusal, SessionId, SessionNameRef,
     access::{Admission, Escaped, Identity},
     connections::{Connection, EndSignal, NewConnection, OpenConnection},
 };
@@ -51,7 +53,15 @@ pub(crate) struct AccessLogEntry {
     admission: Admission,
     target: Option<Target>,
     started: Instant,
+    method: Option<Method>,
+    status: Option<StatusCode>,
     node: Option<NodeId>,
+    exit: Option<IpAddr>,
+    country: Option<Country>,
+    /// From its head to a connected node.
+    connect: Option<Duration>,
+    /// From its head to the answer.
+    first_byte: Option<Duration>,
     /// Its place in the registry, from when it is known who wants what.
     connection: Option<OpenConnection>,
     attempts: u32,
@@ -73,7 +83,13 @@ impl AccessLogEntry {
             admission: Admission::default(),
             target: None,
             started: Instant::now(),
+            method: None,
+            status: None,
             node: None,
+            exit: None,
+            country: None,
+            connect: None,
+            first_byte: None,
             connection: None,
             attempts: 0,
             answered: false,
@@ -103,6 +119,16 @@ impl AccessLogEntry {
             counters: telemetry.metrics.byte_counters(user),
             account: user.map(|user| telemetry.usage.account(user)),
         }));
+    }
+
+    /// The method that the client's request has.
+    pub(crate) fn set_method(&mut self, method: Method) {
+        self.method = Some(method);
+    }
+
+    /// The status that the client is told.
+    pub(crate) const fn set_status(&mut self, status: StatusCode) {
+        self.status = Some(status);
     }
 
     /// Its place among the connections.
@@ -140,7 +166,9 @@ impl AccessLogEntry {
     /// A node is connected, the last of `attempts`; another one may still take over.
     pub(crate) fn connected<D>(&mut self, lease: &Lease<D>, attempts: u32) {
         self.moved(lease, attempts);
-        self.telemetry.metrics.first_success(self.started.elapsed());
+        let elapsed = self.started.elapsed();
+        self.connect = Some(elapsed);
+        self.telemetry.metrics.first_success(elapsed);
     }
 
     /// A node serves it, the last of `attempts`.
@@ -152,6 +180,8 @@ impl AccessLogEntry {
     /// It counts as served by the node that was connected last, after `attempts`.
     pub(crate) fn answered(&mut self, attempts: u32) {
         (self.attempts, self.answered, self.code) = (attempts, true, "ok");
+        self.first_byte = Some(self.started.elapsed());
+        self.status = self.status.or(Some(StatusCode::OK));
         self.count("ok");
     }
 
@@ -170,14 +200,17 @@ impl AccessLogEntry {
     /// Another node goes on with it, the last of `attempts`.
     pub(crate) fn moved<D>(&mut self, lease: &Lease<D>, attempts: u32) {
         (self.node, self.attempts) = (Some(lease.id()), attempts);
+        let record = lease.record();
+        (self.exit, self.country) = (record.exit_ip, record.country);
         if let Some(connection) = self.connection() {
-            connection.set_node(lease.id(), lease.record().exit_ip);
+            connection.set_node(lease.id(), record.exit_ip);
         }
     }
 
     /// It is refused.
     pub(crate) fn refused(&mut self, refusal: &Refusal, attempts: u32) {
         (self.attempts, self.answered, self.code) = (attempts, true, refusal.code());
+        self.status = Some(refusal.status());
         let outcome = if refusal.fault() == hezar_core::Fault::Client { "refused" } else { "failed" };
         self.count(outcome);
     }
@@ -188,6 +221,36 @@ impl Drop for AccessLogEntry {
         if !self.answered {
             self.count("refused");
         }
+        self.write_line();
+        let telemetry = Arc::clone(&self.telemetry);
+        telemetry.access_log.record(|| self.take_record());
+    }
+}
+
+/// Writes the line of a request, with the same fields at every level.
+macro_rules! line {
+    ($level:ident, $log_entry:expr, $left_out:expr) => {{
+        let log_entry = $log_entry;
+        let LogPrivacy { users, targets, clients } = log_entry.telemetry.privacy();
+        let show = |target: &Target| target.to_string();
+        let (up, down) = log_entry.connection().map_or((0, 0), |connection| connection.bytes());
+        let milliseconds = u64::try_from(log_entry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::$level!(
+            client = (!clients).then(|| tracing::field::display(log_entry.client)),
+            listener = %log_entry.telemetry.listener(), inbound = log_entry.inbound.name(),
+            user = (!users).then(|| tracing::field::display(Escaped(&log_entry.user))),
+            session = log_entry.session.filter(|_| !users).map(tracing::field::display),
+            destination = log_entry.target.as_ref().filter(|_| !targets).map(show),
+            node = log_entry.node.map(tracing::field::display),
+            attempts = log_entry.attempts, code = log_entry.code, up, down,
+            milliseconds, left_out = $left_out, "request"
+        );
+    }};
+}
+
+impl AccessLogEntry {
+    /// Writes the line of the request into the program's log.
+    fn write_line(&self) {
         if self.code == "ok" {
             // A busy gateway serves thousands a second: their lines are for debugging.
             return self.write_debug(0);
@@ -209,31 +272,39 @@ impl Drop for AccessLogEntry {
         });
         self.write_info(left_out);
     }
-}
 
-/// Writes the line of a request, with the same fields at every level.
-macro_rules! line {
-    ($level:ident, $log_entry:expr, $left_out:expr) => {{
-        let log_entry = $log_entry;
-        let show = |target: &Target| target.to_string();
-        let (up, down) = log_entry.connection().map_or((0, 0), |connection| connection.bytes());
-        let milliseconds = u64::try_from(log_entry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::$level!(
-            client = %log_entry.client, listener = %log_entry.telemetry.listener(), inbound = log_entry.inbound.name(),
-            user = %Escaped(&log_entry.user), session = log_entry.session.map(tracing::field::display),
-            destination = log_entry.target.as_ref().map(show), node = log_entry.node.map(tracing::field::display),
-            attempts = log_entry.attempts, code = log_entry.code, up, down,
-            milliseconds, left_out = $left_out, "request"
-        );
-    }};
-}
-
-impl AccessLogEntry {
     fn write_info(&self, left_out: u64) {
         line!(info, self, left_out);
     }
 
     fn write_debug(&self, left_out: u64) {
         line!(debug, self, left_out);
+    }
+
+    /// The record for the access log; the entry has ended.
+    fn take_record(&mut self) -> AccessRecord {
+        let (up, down) = self.connection().map_or((0, 0), |connection| connection.bytes());
+        let record = AccessRecord {
+            at: self.telemetry.clock.wall(),
+            listener: self.telemetry.metrics.listener().clone(),
+            inbound: self.inbound.name(),
+            method: self.method.take(),
+            client: Some(self.client),
+            user: Some(std::mem::take(&mut self.user)),
+            session: self.session,
+            target: self.target.take(),
+            node: self.node,
+            exit: self.exit,
+            country: self.country,
+            attempts: self.attempts,
+            code: self.code,
+            status: self.status.map(|status| status.as_u16()),
+            up,
+            down,
+            connect: self.connect,
+            first_byte: self.first_byte,
+            total: self.started.elapsed(),
+        };
+        record.without(self.telemetry.privacy())
     }
 }

@@ -4,15 +4,17 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hezar_engine::Clock;
 
-use crate::{Connections, Refusal, Usage, access::LogLimit};
+use crate::{Connections, LogPrivacy, Refusal, Usage, access::LogLimit, config::Policy};
 
 mod access_log;
+mod access_record;
 mod labels;
 mod listener_metrics;
 mod metrics;
 mod totals;
 
 pub(crate) use access_log::{AccessLogEntry, InboundKind};
+pub use access_record::{AccessLog, AccessRecord, AccessSink};
 pub(crate) use listener_metrics::{GaugeGuard, ListenerMetrics};
 pub use metrics::Metrics;
 pub use totals::{RecentError, Traffic};
@@ -28,12 +30,21 @@ pub(crate) struct Telemetry {
     pub(crate) clock: Clock,
     /// How often the log is told the same.
     pub(crate) log: Arc<LogLimit>,
+    /// Where every request is recorded.
+    pub(crate) access_log: Arc<AccessLog>,
+    /// The settings of the listener.
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Telemetry {
     /// The name of the listener.
     pub(crate) fn listener(&self) -> &str {
         self.metrics.listener()
+    }
+
+    /// What the logs do not tell.
+    pub(crate) fn privacy(&self) -> LogPrivacy {
+        self.policy.load().log_privacy
     }
 
     /// Notes a connection that ended before it had made a request.

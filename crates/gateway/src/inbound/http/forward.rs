@@ -79,6 +79,7 @@ impl ClientConnection {
         match answer {
             Ok(won) => {
                 log_entry.connected(&won.lease, failover.attempts());
+                log_entry.set_status(won.answer.response.status());
                 log_entry.served(&won.lease, failover.attempts());
                 let mut named = HeaderMap::new();
                 proxy_status::name_exit(&mut named, &self.context, identity, &won.lease);

@@ -151,6 +151,7 @@ impl ClientConnection {
     ) -> Response<ResponseBody> {
         let inbound = if request.method() == Method::CONNECT { InboundKind::Connect } else { InboundKind::Http };
         let mut log_entry = AccessLogEntry::new(&self.context.telemetry, inbound, self.client);
+        log_entry.set_method(request.method().clone());
         let login = self.login(&request);
         // A request that cannot be served is refused before a password is asked for.
         let admitted = match destination {

@@ -47,8 +47,9 @@ pub(super) async fn refusing_rule(
 pub(super) fn ban_exit(context: &Context, lease: &NodeLease, host: &Host, rule: &FeedbackRule) {
     let (pool, now) = (&context.selection.pool, context.telemetry.clock.now());
     let site = site_name(host);
+    let shown = (!context.telemetry.privacy().targets).then(|| tracing::field::display(&site));
     tracing::info!(
-        listener = %context.telemetry.listener(), node = %lease.id(), %site, ban = ?rule.ban, "the site refuses the exit, by a rule"
+        listener = %context.telemetry.listener(), node = %lease.id(), site = shown, ban = ?rule.ban, "the site refuses the exit, by a rule"
     );
     let Some(exit) = lease.record().exit_ip else {
         return pool.report_site(lease.id(), site_key(host), SiteVerdict::Blocked, now);
