@@ -39,7 +39,8 @@ impl SettingValue for LogPrivacy {
     }
 
     fn expected((): &()) -> String {
-        "\"off\", \"users\", \"targets\", \"clients\", several of these such as \"users,targets\", or \"all\"".to_owned()
+        "\"off\", \"users\", \"targets\", \"clients\", several of these such as \"users,targets\", or \"all\""
+            .to_owned()
     }
 
     fn write(&self) -> Option<Given> {
@@ -63,7 +64,10 @@ mod tests {
             let privacy = LogPrivacy::parse(&Given::Text(text.to_owned()), &()).unwrap();
             assert_eq!(privacy.write(), Some(Given::Text(text.to_owned())));
         }
-        assert_eq!(LogPrivacy::parse(&Given::Text("clients, users".to_owned()), &()).unwrap().write(), LogPrivacy { users: true, clients: true, targets: false }.write());
+        assert_eq!(
+            LogPrivacy::parse(&Given::Text("clients, users".to_owned()), &()).unwrap().write(),
+            LogPrivacy { users: true, clients: true, targets: false }.write()
+        );
         for text in ["", "none", "users;targets", "users,"] {
             assert_eq!(LogPrivacy::parse(&Given::Text(text.to_owned()), &()), None, "{text}");
         }

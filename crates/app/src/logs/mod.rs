@@ -1,7 +1,7 @@
 //! Logging: to the terminal, and to daily files when the configuration asks for them.
 
-mod files;
 mod recent;
+mod rotation;
 
 use anyhow::Context;
 use parking_lot::Mutex;
@@ -18,8 +18,8 @@ use tracing_subscriber::{
 };
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
-use files::LogFiles;
 pub(crate) use recent::{level_name, recent};
+use rotation::LogFiles;
 
 /// Where the log can be changed. It keeps the background writer alive; what is still buffered is written when it is dropped.
 #[must_use]
