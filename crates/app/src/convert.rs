@@ -39,7 +39,8 @@ pub(crate) fn rules(config: &Config) -> Rules {
 /// The first listener.
 pub(crate) fn gateway(config: &Config) -> GatewayConfig {
     let proxy = &config.proxy;
-    GatewayConfig { attempt_timeout: proxy.attempt_timeout.min(proxy.deadline), ..proxy.clone() }
+    let attempt_timeout = proxy.attempt_timeout.min(proxy.deadline);
+    GatewayConfig { attempt_timeout, log_privacy: config.log.privacy, ..proxy.clone() }
 }
 
 /// A further listener; all that it does not say is as `[proxy]` says.

@@ -47,12 +47,13 @@ async fn next(signal: &mut Option<tokio::signal::unix::Signal>) {
     std::future::pending().await
 }
 
-/// Keeps a hangup from ending the program, from before the configuration is in force.
+/// Keeps a hangup, and SIGUSR1, which opens the log files again, from ending the program before anything listens to them.
 pub(crate) fn outlive_hangups() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
         // The handler stays for as long as the process lives.
         drop(signal(SignalKind::hangup()));
+        drop(signal(SignalKind::user_defined1()));
     }
 }

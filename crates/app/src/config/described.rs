@@ -11,12 +11,12 @@ use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 use super::{
-    AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig, TelegramConfig,
-    TorSettings, show::to_toml,
+    AccessLogConfig, AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig,
+    TelegramConfig, TorSettings, show::to_toml,
 };
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
@@ -27,6 +27,7 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("geo", ""),
     ("store", ""),
     ("log", ""),
+    ("access_log", "a line for every request: docs/logs.md"),
     ("tor", "Tor clients that are started for sources with tor = 40: docs/tor.md"),
 ];
 
@@ -88,6 +89,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<GeoConfig>(&mut all);
     add::<StoreSettings>(&mut all);
     add::<LogConfig>(&mut all);
+    add::<AccessLogConfig>(&mut all);
     add::<TorSettings>(&mut all);
     all
 }

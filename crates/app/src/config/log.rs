@@ -64,3 +64,38 @@ impl SettingValue for LogFormat {
         Self::ALL.iter().map(|(name, _)| *name).collect()
     }
 }
+
+/// How a line of the access log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// A JSON object.
+    Json,
+    /// The Combined Log Format of Apache's HTTP server.
+    Combined,
+}
+
+impl AccessLogFormat {
+    const ALL: [(&'static str, Self); 2] = [("json", Self::Json), ("combined", Self::Combined)];
+}
+
+impl SettingValue for AccessLogFormat {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        let text = given.text()?;
+        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, format)| *format)
+    }
+
+    fn expected((): &()) -> String {
+        "\"json\" or \"combined\"".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        let name = Self::ALL.iter().find(|(_, format)| format == self).map(|(name, _)| (*name).to_owned());
+        name.map(Given::Text)
+    }
+
+    fn choices() -> Vec<&'static str> {
+        Self::ALL.iter().map(|(name, _)| *name).collect()
+    }
+}

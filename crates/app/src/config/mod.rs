@@ -32,7 +32,7 @@ use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::{Secret, settings, settings::ByteCount};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
-use hezar_gateway::{GatewayConfig, User};
+use hezar_gateway::{GatewayConfig, LogPrivacy, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
@@ -42,7 +42,7 @@ pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
-pub use log::{LogFormat, LogLevel};
+pub use log::{AccessLogFormat, LogFormat, LogLevel};
 pub use objects::{ConfigOrigin, ObjectKey, ObjectKind, StoredObject};
 pub use problem::{Problem, Problems};
 pub(crate) use reader::ConfigReader;
@@ -93,6 +93,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[access_log]`.
+    pub access_log: AccessLogConfig,
     /// `[tor]`.
     pub tor: TorSettings,
     /// Every `[[source]]`.
@@ -146,6 +148,34 @@ settings! {
         /// Of all files together.
         /// The oldest file goes first.
         pub max_bytes: ByteCount [1 << 20..=1 << 40] = ByteCount(1 << 30), example "\"1GiB\"";
+        /// Finished files are compressed (gzip).
+        pub compress: bool = true;
+        /// What the logs do not tell: "users", "targets", "clients", several as "users,targets", or "all".
+        /// This holds for the access log, and for what the program's log says of requests at level info and above.
+        pub privacy: LogPrivacy = LogPrivacy::default();
+    }
+}
+
+settings! {
+    /// A line for every request, in files of their own.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AccessLogConfig in "access_log" {
+        /// The folder of the files; without it there is no access log.
+        pub folder: Option<PathBuf> = None, example "\"logs\"";
+        /// json: an object a line; combined: as Apache's log of that name.
+        pub format: AccessLogFormat = AccessLogFormat::Json;
+        /// False: one file access.log, which an outside program rotates and SIGUSR1 opens again.
+        pub rotate: bool = true;
+        /// A larger file is followed by another one, at most a quarter of max_bytes.
+        pub file_bytes: ByteCount [1 << 16..=1 << 34] = ByteCount(64 << 20), example "\"64MiB\"";
+        /// Finished files are compressed (gzip).
+        pub compress: bool = true;
+        /// Days.
+        /// For so long files are kept.
+        pub keep: usize [1..=3650] = 14;
+        /// Of all files together, compressed ones too.
+        /// The oldest file goes first.
+        pub max_bytes: ByteCount [1 << 20..=1 << 44] = ByteCount(1 << 30), example "\"1GiB\"";
     }
 }
 

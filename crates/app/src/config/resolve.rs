@@ -19,7 +19,8 @@ use url::Url;
 use crate::places::DATA_FOLDER;
 
 use super::{
-    Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject, TorSettings, alert,
+    AccessLogConfig, Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
+    TorSettings, alert,
     feedback::feedback_rules,
     lines, listener,
     section::{Reading, Section},
@@ -85,7 +86,8 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let (probe, health) = probe(root.section("probe"));
     let (geo, log): (GeoConfig, LogConfig) = (plain(root.section("geo")), plain(root.section("log")));
     let clash: ClashSettings = plain(root.section("clash"));
-    let store: StoreSettings = plain(root.section("store"));
+    let (store, access_log): (StoreSettings, AccessLogConfig) =
+        (plain(root.section("store")), plain(root.section("access_log")));
     let config = Config {
         file: path.map(Path::to_owned),
         text: "".into(),
@@ -108,6 +110,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         },
         store: StoreSettings { memory_folder: beside_file(store.memory_folder), ..store },
         log: LogConfig { folder: beside_file(log.folder), ..log },
+        access_log: AccessLogConfig { folder: beside_file(access_log.folder), ..access_log },
         tor: tor(root.section("tor")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),

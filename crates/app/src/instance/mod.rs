@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use hezar_api::{Control, EventHub, JobTable};
 use hezar_gateway::{Gateway, Sessions, Usage};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::spawn_blocking,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
     greeting::Greeting,
     history::HistoryRecorder,
     inherited_sockets::InheritedSockets,
-    logs::LogControl,
+    logs::{self, LogControl, access::AccessLogControl},
     metrics::{NodeMetrics, register_data_folder, register_instance, register_pool, register_process, register_tasks},
     objects::AppliedConfig,
     pause::Pause,
@@ -101,6 +104,9 @@ pub(crate) async fn run(
         .with_groups(Arc::clone(&dashboard.groups))
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
+    let access_log = Arc::new(AccessLogControl::new(Arc::clone(gateway.access_log())));
+    access_log.replace(access_log.open(&base.config.access_log)?);
+    access_log.register(&mut base.registry);
     let (pool, native) = (Arc::clone(&base.pool), base.native.clone());
     let listeners = Listeners::new(
         gateway,
@@ -130,6 +136,7 @@ pub(crate) async fn run(
         tor: Arc::clone(&tor),
         geo: Arc::clone(&base.geo),
         log,
+        access_log: Arc::clone(&access_log),
         api: Arc::clone(&api),
         dashboard: Arc::clone(&dashboard),
     };
@@ -288,6 +295,7 @@ pub(crate) async fn run(
             tokio::select! {
                 () = runtime.follow_hangups() => {}
                 () = runtime.follow_file() => {}
+                () = logs::follow_reopen_signals() => {}
                 () = stop.cancelled() => {}
             }
             Ok(())
@@ -395,6 +403,7 @@ pub(crate) async fn run(
     let drained = CancellationToken::new();
     let reporting = tokio::spawn(report_when_handed_over(Arc::clone(&handover), drained.clone()));
     let ended = tasks.finished().await;
+    spawn_blocking(move || access_log.close()).await?;
     // Tunnels went over the Tor clients while they drained.
     tor_task.end().await;
     ending.abort();

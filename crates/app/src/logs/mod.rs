@@ -1,7 +1,10 @@
-//! Logging: to the terminal, and to daily files when the configuration asks for them.
+//! Logging: to the terminal, to daily files when the configuration asks for them, and the access log.
 
+pub(crate) mod access;
 mod recent;
 mod rotation;
+
+use std::path::Path;
 
 use anyhow::Context;
 use parking_lot::Mutex;
@@ -19,7 +22,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 pub(crate) use recent::{level_name, recent};
-use rotation::LogFiles;
+use rotation::{LogFiles, RotationPolicy};
 
 /// Where the log can be changed. It keeps the background writer alive; what is still buffered is written when it is dropped.
 #[must_use]
@@ -61,6 +64,9 @@ pub(crate) fn quiet(config: &LogConfig) -> anyhow::Result<LogControl> {
     start(&LogConfig { level, ..config.clone() })
 }
 
+/// The files together are at most as large as so many of them before they are compressed.
+const FILES: u64 = 8;
+
 type BoxLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging.
@@ -82,13 +88,41 @@ pub(crate) fn parts(config: &LogConfig) -> anyhow::Result<LogParts> {
     let mut layers = vec![terminal(config), recent::RecentLayer.boxed()];
     let mut writer = None;
     if let Some(folder) = &config.folder {
-        let files = LogFiles::open(folder, config.keep, config.max_bytes.0)
+        let files = LogFiles::open(rotation(config, folder))
             .with_context(|| format!("cannot write logs to the folder {} (log.folder)", folder.display()))?;
         let (files, guard) = tracing_appender::non_blocking(files);
         layers.push(format(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(files), config));
         writer = Some(guard);
     }
     Ok(LogParts { filter: EnvFilter::try_new(&config.level.0)?, layers, writer })
+}
+
+/// How the files of the program's log are kept.
+fn rotation(config: &LogConfig, folder: &Path) -> RotationPolicy {
+    RotationPolicy {
+        folder: folder.to_owned(),
+        prefix: "hezar",
+        days: config.keep,
+        most: config.max_bytes.0,
+        file_bytes: config.max_bytes.0 / FILES,
+        compress: config.compress,
+        rotate: true,
+    }
+}
+
+/// Lets all log files be opened again at every SIGUSR1, for as long as it runs: an outside program may have moved them.
+pub(crate) async fn follow_reopen_signals() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut asked) = signal(SignalKind::user_defined1()) {
+            while asked.recv().await.is_some() {
+                rotation::reopen_all();
+                tracing::info!("SIGUSR1: the log files are opened again");
+            }
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// RFC 3339 in the time of this machine's zone, to the millisecond.

@@ -21,7 +21,7 @@ use crate::{
     convert,
     dashboard::DashboardState,
     geo::{GeoDatabases, GeoLookup},
-    logs::{self, LogControl},
+    logs::{self, LogControl, access::AccessLogControl},
     nodes::Nodes,
     objects::AppliedConfig,
     sources::Collector,
@@ -47,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) tor: Arc<TorSources>,
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) log: Arc<LogControl>,
+    pub(crate) access_log: Arc<AccessLogControl>,
     pub(crate) api: Arc<ApiServer>,
     pub(crate) dashboard: Arc<DashboardState>,
 }
@@ -89,6 +90,7 @@ impl Runtime {
         let geo = if difference.geo { Some(open_databases(new.geo.clone()).await?) } else { None };
         let log = if difference.log { Some(logs::parts(&new.log)?) } else { None };
         parts.certificates.prepare(new)?;
+        let access_log = if difference.access_log { Some(parts.access_log.open(&new.access_log)?) } else { None };
         let api = if difference.api { Some(parts.api.plan(new).await?) } else { None };
         let listeners = parts.listeners.plan(new).await?;
         parts.pool.set_rules(convert::rules(new));
@@ -96,6 +98,9 @@ impl Runtime {
         parts.native.tls().allow_own_hello(new.tls.own_hello);
         if let Some(log) = log {
             parts.log.apply(log)?;
+        }
+        if let Some(access_log) = access_log {
+            parts.access_log.replace(access_log);
         }
         if let Some(geo) = geo {
             let (lookup, pool) = (Arc::clone(&parts.geo), Arc::clone(&parts.pool));

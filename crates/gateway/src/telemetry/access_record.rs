@@ -67,10 +67,15 @@ impl AccessLog {
         *self.0.write() = sink;
     }
 
+    /// Where records go.
+    #[must_use]
+    pub fn sink(&self) -> Option<Arc<dyn AccessSink>> {
+        self.0.read().clone()
+    }
+
     /// Hands a record over, which is only made when somebody takes it.
     pub(super) fn record(&self, make: impl FnOnce() -> AccessRecord) {
-        let sink = self.0.read().clone();
-        if let Some(sink) = sink {
+        if let Some(sink) = self.sink() {
             sink.record(make());
         }
     }

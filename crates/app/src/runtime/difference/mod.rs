@@ -17,6 +17,7 @@ pub(crate) struct Difference {
     pub(super) api: bool,
     pub(super) geo: bool,
     pub(super) log: bool,
+    pub(super) access_log: bool,
 }
 
 impl Difference {
@@ -47,6 +48,7 @@ impl Difference {
         difference.geo = difference.settings(&old.geo, &new.geo);
         difference.settings(&old.store, &new.store);
         difference.log = difference.settings(&old.log, &new.log);
+        difference.access_log = difference.settings(&old.access_log, &new.access_log);
         difference.settings(&old.tor, &new.tor);
         difference.sources = difference.fetch;
         for (name, what) in changes(&old.sources, &new.sources, |source| &source.name, change_of_source) {
