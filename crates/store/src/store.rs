@@ -114,7 +114,7 @@ pub trait Store: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// How the snapshots of a store in memory go; `None` for one that lies on the disk.
+    /// How the snapshots of a store in memory go; `None` for one that lies on the disk or is closed.
     fn snapshot_status(&self) -> Option<SnapshotStatus> {
         None
     }

@@ -130,6 +130,11 @@ impl Sqlite {
         convert::error(&self.path, error)
     }
 
+    /// Whether the store is open for writing and has not been closed.
+    fn is_locked(&self) -> bool {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Writes a consistent copy to a new file that does not have its name yet, and checks it.
     async fn copy(&self, to: &Path) -> Result<PathBuf, StoreError> {
         let partial = file::reserve(to)?;
@@ -322,13 +327,13 @@ impl Store for Sqlite {
     }
 
     fn snapshot_status(&self) -> Option<SnapshotStatus> {
-        self.snapshots.as_ref().map(|snapshots| snapshots.status.lock().clone())
+        let snapshots = self.snapshots.as_ref().filter(|_| self.is_locked())?;
+        Some(snapshots.status.lock().clone())
     }
 
     async fn close(&self) {
-        let is_open = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let is_kept = match &self.snapshots {
-            Some(snapshots) if is_open => self.last_snapshot(snapshots).await,
+            Some(snapshots) if self.is_locked() => self.last_snapshot(snapshots).await,
             _ => false,
         };
         // A connection that hangs on a dead disk must not keep the program from ending; the process's end closes it.
