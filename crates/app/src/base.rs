@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
-use hezar_store::{Access, DashboardRow, SessionRow, SourceRow, Store, StoreError, TokenRow};
+use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
@@ -16,9 +16,7 @@ use crate::{
     convert,
     geo::{GeoDatabases, GeoLookup},
     nodes::Nodes,
-    objects,
-    releasable_store::ReleasableStore,
-    rlimit,
+    objects, rlimit,
     running::create_private_folder,
     store_sync::{
         restore::{self, Loaded, Restorer},
@@ -73,7 +71,7 @@ impl Base {
     pub(crate) async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<Self> {
         let files = rlimit::raise_open_file_limit();
         create_data_folder(&config.data)?;
-        let releasable = Arc::new(open_store(&config).await?);
+        let releasable = Arc::new(ReleasableStore::open(&config.store, &config.data).await?);
         let store: Arc<dyn Store> = Arc::clone(&releasable) as Arc<dyn Store>;
         let (objects, tokens) = objects::from_store(store.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
@@ -149,16 +147,6 @@ impl Base {
         let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
         share.clamp(16, 2000)
     }
-}
-
-/// Opens the store that a configuration names, alone.
-async fn open_store(config: &Config) -> Result<ReleasableStore, StoreError> {
-    let (settings, folder) = (config.store.clone(), config.data.clone());
-    let opener = move || {
-        let (settings, folder) = (settings.clone(), folder.clone());
-        async move { hezar_store::open_configured(&settings, &folder, Access::Exclusive).await }
-    };
-    ReleasableStore::open(&config.data, opener).await
 }
 
 /// Makes the data folder where it is missing.

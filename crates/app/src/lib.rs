@@ -28,7 +28,6 @@ mod objects;
 mod output;
 mod pause;
 mod places;
-mod releasable_store;
 mod remote;
 mod rlimit;
 mod running;

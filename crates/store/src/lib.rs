@@ -12,6 +12,7 @@ mod history;
 mod memory;
 mod open;
 mod recovery;
+mod releasable;
 mod restore;
 mod row;
 mod settings;
@@ -26,6 +27,7 @@ pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUD
 pub use error::{Retry, StoreError, WriteFailure};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
+pub use releasable::ReleasableStore;
 pub use restore::{RestoreReport, check_backup, restore};
 pub use row::{
     AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
@@ -33,7 +35,7 @@ pub use row::{
 };
 pub use settings::{StoreSettings, StoreUrl};
 pub use snapshot::{SnapshotFile, SnapshotStatus};
-pub use sqlite::{Access, DatabaseSummary, Sqlite};
+pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
 pub use store::Store;
 pub use usage::{UsageQuery, UsageRow};
 pub use writer::{

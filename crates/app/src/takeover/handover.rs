@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use hezar_engine::Clock;
 use hezar_gateway::{Connections, Usage};
-use hezar_store::{Change, Writer};
+use hezar_store::{Change, ReleasableStore, Writer};
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, sleep, timeout},
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     pause::Pause,
-    releasable_store::ReleasableStore,
     runtime::{api_server::ApiServer, listeners::Listeners},
     store_sync::sessions::SessionSync,
 };
@@ -111,8 +110,8 @@ impl Handover {
         self.progress.subscribe()
     }
 
-    /// Hands over to the process at the other end of a channel. When it returns, that one serves, or this instance does as before.
-    pub(super) async fn hand_over(&self, channel: &Channel, pid: u32) {
+    /// Hands over to the process at the other end of a channel, which brings the store to `schema`. When it returns, that one serves, or this instance does as before.
+    pub(super) async fn hand_over(&self, channel: &Channel, pid: u32, schema: i64) {
         let Ok(_alone) = self.alone.try_lock() else {
             return refuse(channel, "another process takes over just now".to_owned()).await;
         };
@@ -122,7 +121,7 @@ impl Handover {
         tracing::info!(pid, "another process takes over: background work stops, and the store is released");
         let tell = |stage| self.progress.send_replace(Progress { pid, stage });
         let successor = Successor::new(pid);
-        if let Err(error) = self.release().await {
+        if let Err(error) = self.release(schema).await {
             let reason = format!("{error:#}");
             tracing::error!(pid, "nothing was handed over: {reason}");
             self.resume();
@@ -149,12 +148,15 @@ impl Handover {
     }
 
     /// Stops everything that uses the store, and closes it. Clients are served as before; those of the API wait at its socket.
-    async fn release(&self) -> anyhow::Result<()> {
+    async fn release(&self, schema: i64) -> anyhow::Result<()> {
         let parts = &self.parts;
         timeout(API_PAUSE, parts.api.pause()).await.context("open requests of the API did not end in time")?;
         timeout(FLUSH, parts.pause.pause()).await.context("the background work did not end in time")?;
         let flushed = timeout(FLUSH, parts.writer.flush()).await;
         flushed.context("the store cannot be written now, and what waits in memory would be lost")??;
+        if schema != hezar_store::newest_schema() {
+            parts.store.keep_copy().await.context("no copy of the store could be made for the way back")?;
+        }
         parts.store.release().await;
         Ok(())
     }

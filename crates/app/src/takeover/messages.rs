@@ -28,7 +28,7 @@ pub(crate) const PROTOCOL: u32 = 1;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// A successor wants to take over.
-    Takeover { protocol: u32, pid: u32, version: String },
+    Takeover { protocol: u32, pid: u32, version: String, schema: i64 },
     /// A command asks for an upgrade.
     Upgrade(UpgradeRequest),
     /// A process that drains says how it goes; more reports may follow.

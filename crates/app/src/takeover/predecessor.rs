@@ -49,7 +49,8 @@ impl Predecessor {
         };
         let channel = Arc::new(Channel::new(stream));
         let (pid, version) = (std::process::id(), crate::version::VERSION.to_owned());
-        channel.send(&Request::Takeover { protocol: PROTOCOL, pid, version }).await?;
+        let schema = hezar_store::newest_schema();
+        channel.send(&Request::Takeover { protocol: PROTOCOL, pid, version, schema }).await?;
         let notes = match channel.receive(RELEASE).await {
             Ok(ToSuccessor::Released(notes)) => notes,
             Ok(ToSuccessor::Refused(reason)) => bail!("the running instance does not hand over: {reason}"),

@@ -87,7 +87,7 @@ impl TakeoverServer {
     async fn serve(&self, stream: UnixStream, peer: Peer, stop: CancellationToken) {
         let channel = Channel::new(stream);
         match channel.receive(FIRST_MESSAGE).await {
-            Ok(Request::Takeover { protocol, pid, version }) => {
+            Ok(Request::Takeover { protocol, pid, version, schema }) => {
                 if let Some(reason) = refusal(protocol, peer) {
                     tracing::warn!(pid, version, "a process was not let to take over: {reason}");
                     let _ = channel.send(&ToSuccessor::Refused(reason)).await;
@@ -95,7 +95,7 @@ impl TakeoverServer {
                 }
                 tracing::info!(pid, version, "a process asks to take over");
                 // The system's word counts, where it gives one.
-                self.handover.hand_over(&channel, peer.pid.unwrap_or(pid)).await;
+                self.handover.hand_over(&channel, peer.pid.unwrap_or(pid), schema).await;
             }
             Ok(Request::Upgrade(request)) => upgrade(&self.handover, &self.program, request, &channel).await,
             Ok(Request::Report(report)) => self.follow(&channel, report, stop).await,

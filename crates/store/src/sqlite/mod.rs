@@ -35,6 +35,7 @@ use crate::{
 
 pub use inspect::DatabaseSummary;
 pub(crate) use inspect::{copy_database, summary, upgrade_file, verify};
+pub use schema::newest_schema;
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);

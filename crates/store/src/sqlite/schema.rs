@@ -36,10 +36,10 @@ pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Res
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
     let found: i64 = sqlx::query_scalar(queries::SCHEMA_VERSION).fetch_one(connection).await.map_err(failed)?;
-    match found.cmp(&newest()) {
+    match found.cmp(&newest_schema()) {
         std::cmp::Ordering::Less => Err(StoreError::Older { path: path.to_owned() }),
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(StoreError::Newer { path: path.to_owned(), found, known: newest() }),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { path: path.to_owned(), found, known: newest_schema() }),
     }
 }
 
@@ -62,14 +62,16 @@ async fn tables(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(queries::COUNT_TABLES).fetch_one(connection).await
 }
 
-fn newest() -> i64 {
+/// The schema to which this program brings a store: the number of its newest migration.
+#[must_use]
+pub fn newest_schema() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 fn migrate_error(path: &Path, error: MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMissing(found) | MigrateError::VersionTooNew(found, _) => {
-            StoreError::Newer { path: path.to_owned(), found, known: newest() }
+            StoreError::Newer { path: path.to_owned(), found, known: newest_schema() }
         }
         MigrateError::Execute(error) => convert::error(path, error),
         error => StoreError::Migrate { path: path.to_owned(), source: Box::new(error) },

@@ -7,6 +7,7 @@ mod history;
 mod laws;
 mod memory;
 mod model;
+mod releasable;
 mod story;
 mod usage;
 mod writing;

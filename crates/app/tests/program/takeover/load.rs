@@ -201,7 +201,7 @@ fn quotas_and_limits_hold_over_both_processes() {
 
     // 5 MiB there and 5 MiB here are more than 8: whoever comes second meets the end of the quota.
     let piece = vec![7; MIB as usize];
-    let mut carried = |stream: &mut TcpStream, times: u64| {
+    let carried = |stream: &mut TcpStream, times: u64| {
         let mut bytes = 0;
         let mut back = vec![0; piece.len()];
         for _ in 0..times {

@@ -1,71 +1,76 @@
 //! A store that can be released for another process, and taken back when that one fails.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
-    pin::Pin,
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use hezar_core::{Timestamp, UtcDay};
-use hezar_store::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
-    SnapshotStatus, Store, StoreError, UsageQuery, UsageRow,
-};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-/// Opens a store.
-type Opener = Box<dyn Fn() -> Opening + Send + Sync>;
-type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, StoreError>> + Send>>;
+use crate::{
+    Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
+    SnapshotFile, SnapshotStatus, Store, StoreError, StoreSettings, UsageQuery, UsageRow, open_configured, restore,
+};
+
+/// The copy that is made before another version of the program opens the store.
+const BEFORE_UPGRADE: &str = "before-upgrade.db";
 
 /// A store that is open, or released. Whoever uses it while it is released gets an error that passes, as while the disk is full.
-pub(crate) struct ReleasableStore {
-    opener: Opener,
-    /// What is named while it is released.
+#[derive(Debug)]
+pub struct ReleasableStore {
+    settings: StoreSettings,
     folder: PathBuf,
     open: RwLock<Option<Arc<dyn Store>>>,
 }
 
-impl fmt::Debug for ReleasableStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReleasableStore").field("open", &*self.open.read()).finish_non_exhaustive()
-    }
-}
-
 impl ReleasableStore {
-    /// Opens a store with `opener`, which also opens it again; `folder` is where it lies.
+    /// Opens the store that the settings describe, alone; a relative file lies in `folder`.
     ///
     /// # Errors
-    /// Those of `opener`.
-    pub(crate) async fn open<T>(
-        folder: &Path,
-        opener: impl Fn() -> T + Send + Sync + 'static,
-    ) -> Result<Self, StoreError>
-    where
-        T: Future<Output = Result<Arc<dyn Store>, StoreError>> + Send + 'static,
-    {
-        let opener: Opener = Box::new(move || Box::pin(opener()));
-        let store = opener().await?;
-        Ok(Self { opener, folder: folder.to_owned(), open: RwLock::new(Some(store)) })
+    /// Those of [`open_configured`].
+    pub async fn open(settings: &StoreSettings, folder: &Path) -> Result<Self, StoreError> {
+        let store = open_configured(settings, folder, Access::Exclusive).await?;
+        Ok(Self { settings: settings.clone(), folder: folder.to_owned(), open: RwLock::new(Some(store)) })
+    }
+
+    /// Keeps a copy from which [`ReleasableStore::take_back`] can go back to this program's schema.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub async fn keep_copy(&self) -> Result<(), StoreError> {
+        self.get()?.backup(&self.copy(), true).await
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.folder.join(BEFORE_UPGRADE)
     }
 
     /// Closes the store, so that another process can open it.
-    pub(crate) async fn release(&self) {
+    pub async fn release(&self) {
         let store = self.open.write().take();
         if let Some(store) = store {
             store.close().await;
         }
     }
 
-    /// Opens the store again after [`ReleasableStore::release`].
+    /// Opens the store again after [`ReleasableStore::release`]. One that another version has changed meanwhile is put aside, and the copy
+    /// of before takes its place.
     ///
     /// # Errors
     /// Another process has it, or it cannot be opened: then it stays released.
-    pub(crate) async fn take_back(&self) -> Result<(), StoreError> {
-        let store = (self.opener)().await?;
-        *self.open.write() = Some(store);
+    pub async fn take_back(&self) -> Result<(), StoreError> {
+        let opened = match open_configured(&self.settings, &self.folder, Access::Exclusive).await {
+            Err(StoreError::Newer { .. }) if self.copy().exists() => {
+                let report = restore(&self.settings, &self.folder, &self.copy()).await?;
+                tracing::warn!(kept = ?report.kept, "another version had changed the store: the copy of before is used");
+                open_configured(&self.settings, &self.folder, Access::Exclusive).await
+            }
+            opened => opened,
+        };
+        *self.open.write() = Some(opened?);
         Ok(())
     }
 
@@ -131,33 +136,5 @@ impl Store for ReleasableStore {
 
     async fn close(&self) {
         self.release().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hezar_store::{Access, Retry};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn another_process_can_have_it_and_it_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_owned();
-        let open = move || {
-            let path = path.clone();
-            async move { hezar_store::open("sqlite:p.db", &path, Access::Exclusive).await }
-        };
-        let store = ReleasableStore::open(folder.path(), open.clone()).await.unwrap();
-        assert!(open().await.is_err(), "it is in use");
-        store.release().await;
-        // Writers try again until it is back.
-        let refused = store.add_usage(&[]).await.unwrap_err();
-        assert_eq!((refused.code(), refused.retry()), ("store-in-use", Retry::Soon));
-        let other = open().await.unwrap();
-        assert!(store.take_back().await.is_err());
-        other.close().await;
-        store.take_back().await.unwrap();
-        store.add_usage(&[]).await.unwrap();
     }
 }
