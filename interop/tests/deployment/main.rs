@@ -8,5 +8,6 @@ mod downloads;
 mod firewall;
 mod netns;
 mod packages;
+mod tls;
 mod tor;
 mod watch;
