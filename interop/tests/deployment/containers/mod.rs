@@ -7,6 +7,7 @@ mod engine;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,13 @@ const IMAGE: &str = "hezar-test/hezar";
 const TOOLS: &str = "hezar-test/tools";
 /// How long a container may take to end after SIGTERM, by compose.yaml.
 const GRACE: Duration = Duration::from_secs(30);
+/// What the programs read that Debian has in files of their own.
+const FILES: [&str; 4] = [
+    "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "/etc/nginx/modules-enabled/50-mod-stream.conf",
+    "/usr/share/prometheus/alertmanager/default.tmpl",
+    "/usr/share/prometheus/alertmanager/email.tmpl",
+];
 /// What the published images have besides their programs.
 const PREPARE: &str = "install -d -o 65534 -g 65534 /prometheus /alertmanager \
     && mkdir -p /usr/share/nginx && ln -s /usr/lib/nginx/modules /usr/share/nginx/modules";
@@ -152,6 +160,7 @@ fn compose_brings_everything_up_and_keeps_it() {
         }
     };
     make_images(&engine, &hezar, &tools[..6]);
+    the_whole_workspace_reaches_the_builder(&engine);
     refuses_to_be_open_to_all(&engine);
     let mut project = project(&engine);
 
@@ -205,9 +214,7 @@ fn make_images(engine: &Engine, hezar: &Path, tools: &[PathBuf]) {
     let place = ["--tag", IMAGE, "--file", dockerfile.to_str().unwrap(), context.to_str().unwrap()];
     engine.must(&[&build[..], &place].concat());
     let context = engine.folder().join("tools");
-    let stream =
-        ["/usr/lib/nginx/modules/ngx_stream_module.so", "/etc/nginx/modules-enabled/50-mod-stream.conf"].map(Path::new);
-    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).chain(stream).collect();
+    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).chain(FILES.map(Path::new)).collect();
     fs::create_dir(&context).unwrap();
     tools_context(BASE, &tools, PREPARE, &context);
     engine.must(&["build", "--tag", TOOLS, context.to_str().unwrap()]);
@@ -215,6 +222,26 @@ fn make_images(engine: &Engine, hezar: &Path, tools: &[PathBuf]) {
 
 fn deploy() -> PathBuf {
     fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")).unwrap()
+}
+
+/// The stage of deploy/Dockerfile that prepares the layer of dependencies, from the true context: cargo finds every manifest and target.
+fn the_whole_workspace_reaches_the_builder(engine: &Engine) {
+    let (dockerfile, image) = (deploy().join("Dockerfile"), "hezar-test/manifests");
+    let (build_image, runtime_image) = (format!("BUILD_IMAGE={BASE}"), format!("RUNTIME_IMAGE={BASE}"));
+    let arguments = ["--build-arg", &build_image, "--build-arg", &runtime_image, "--build-arg", "PACKAGES="];
+    let root = dockerfile.parent().unwrap().parent().unwrap();
+    let place = ["--tag", image, "--file", dockerfile.to_str().unwrap(), root.to_str().unwrap()];
+    engine.must(&[&["build", "--target", "manifests"][..], &arguments, &place].concat());
+    let container = engine.must(&["create", image, "true"]);
+    let stubs = engine.folder().join("stubs");
+    engine.must(&["cp", &format!("{container}:/stubs"), stubs.to_str().unwrap()]);
+    engine.must(&["rm", &container]);
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["metadata", "--offline", "--locked", "--format-version", "1"]).current_dir(&stubs);
+    let output = cargo.env_remove("CARGO_MANIFEST_DIR").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\"name\":\"hezar-lab\""), "the workspace is there");
 }
 
 /// The image alone, without users and without a word about who needs none, serves nobody.
