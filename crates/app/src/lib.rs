@@ -14,6 +14,7 @@ mod dashboard;
 mod demo;
 mod diagnosis;
 mod disk;
+mod doctor;
 mod exposure;
 mod firewall;
 mod geo;

@@ -20,7 +20,7 @@ mod telegram;
 mod web;
 
 pub use config::FetchConfig;
-pub use date::expand_dates;
+pub use date::{expand_dates, parse_http_date};
 pub use document::{Document, Documents, FailedDocument, Fetched, Validators};
 pub use error::FetchError;
 pub use fetcher::Fetcher;

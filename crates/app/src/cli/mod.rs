@@ -123,6 +123,11 @@ pub(crate) enum Command {
     Alert(AlertCommand),
     /// Show the state of the running instance
     Status(JsonArgs),
+    /// Look at the machine, the network, the files and the running instance, and say what to do about what is not well
+    #[command(
+        after_help = "Examples:\n  hezar doctor\n  hezar doctor --json\n\nThe exit code is 1 when something has failed."
+    )]
+    Doctor(JsonArgs),
     /// Install and start Hezar as a service of systemd, for the whole system or for one user
     #[command(
         after_help = "Examples:\n  sudo hezar install-service\n  hezar install-service --user\n  hezar install-service --dry-run"

@@ -4,6 +4,7 @@ mod alert;
 mod backup;
 mod config;
 mod control_plane;
+mod doctor;
 mod export;
 mod fetch;
 mod firewall;
@@ -81,6 +82,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::InstallService(args) => service::install(&global, &args),
         Command::UninstallService(args) => service::uninstall(&global, &args),
+        Command::Doctor(args) => block_on(doctor::doctor(&global, args)),
         Command::Health(args) => block_on(async { health::health(global.remote_without_token(), args).await }),
         Command::Firewall(FirewallCommand::Print(args)) => {
             block_on(async { firewall::print(&*global.control_plane().await?, args).await })

@@ -1,0 +1,201 @@
+//! The files of an instance: who may read them, whether the store is whole, and whether the ports are free.
+
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
+
+use super::{Finding, listen_addresses};
+use crate::{config::Config, exposure, token::TOKEN_FILE};
+
+/// A larger store is not copied for a look.
+const LARGEST_STORE: u64 = 2 << 30;
+
+/// Everything about the files and the ports of a configuration; `runs` = an instance uses them now.
+pub(super) async fn findings(config: &Config, runs: bool) -> Vec<Finding> {
+    let mut found = vec![configuration(config)];
+    found.extend(exposures(&exposure::warnings(config)));
+    found.push(token(&config.data.join(TOKEN_FILE), config.api.token.is_some()));
+    found.push(store(config, runs).await);
+    found.extend(listen_addresses(config).into_iter().map(|(name, address)| port(&name, address, runs)));
+    found
+}
+
+fn configuration(config: &Config) -> Finding {
+    let place = config.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    match config.warnings.first() {
+        Some(warning) => {
+            Finding::warn("configuration", format!("{place}: {warning}"), "hezar config check names all of it")
+        }
+        None => Finding::ok("configuration", place),
+    }
+}
+
+fn exposures(warnings: &[String]) -> Vec<Finding> {
+    if warnings.is_empty() {
+        return vec![Finding::ok("permissions", "nobody else can read or reach what is secret")];
+    }
+    let finding = |warning: &String| {
+        // Such a warning ends with what to do.
+        let (text, advice) = warning.rsplit_once(": ").unwrap_or((warning, "see docs/access.md"));
+        Finding::warn("permissions", text, advice)
+    };
+    warnings.iter().map(finding).collect()
+}
+
+/// The token file; `configured` = the token stands in the configuration instead.
+fn token(file: &Path, configured: bool) -> Finding {
+    const CHECK: &str = "token";
+    match fs::metadata(file) {
+        _ if configured => Finding::ok(CHECK, "stands in the configuration (api.token)"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::skip(CHECK, "is made at the first start of an instance")
+        }
+        Err(error) => {
+            Finding::fail(CHECK, format!("{}: {error}", file.display()), "run this as the user of the instance")
+        }
+        Ok(_) if exposure::read_by_others(file) => Finding::fail(
+            CHECK,
+            format!("{} can be read by other users of this machine", file.display()),
+            format!("chmod 600 {}, then hezar token to make another one", file.display()),
+        ),
+        Ok(_) => Finding::ok(CHECK, file.display().to_string()),
+    }
+}
+
+async fn store(config: &Config, runs: bool) -> Finding {
+    const CHECK: &str = "store";
+    if runs {
+        return Finding::skip(CHECK, "the running instance has it open");
+    }
+    let Some(name) = config.store.url.0.expose().strip_prefix("sqlite:") else {
+        return Finding::skip(CHECK, "it is no file");
+    };
+    if let Some(error) = hezar_store::in_use(config.store.url.0.expose(), &config.data) {
+        return Finding::skip(CHECK, error.to_string());
+    }
+    let file = config.data.join(name);
+    match fs::metadata(&file) {
+        Err(_) => return Finding::skip(CHECK, "there is none yet"),
+        Ok(metadata) if metadata.len() > LARGEST_STORE => {
+            return Finding::skip(CHECK, "it is too large to be looked at: hezar backup checks what it writes");
+        }
+        Ok(_) => {}
+    }
+    match hezar_store::check_backup(&config.data, &file).await {
+        Ok(_) => Finding::ok(CHECK, format!("{} is whole", file.display())),
+        Err(error) => Finding::fail(
+            CHECK,
+            format!("{}: {error}", file.display()),
+            "hezar restore FILE puts a backup in its place",
+        ),
+    }
+}
+
+/// Whether an address can be listened at.
+fn port(name: &str, address: SocketAddr, runs: bool) -> Finding {
+    const CHECK: &str = "port";
+    let place = format!("{name} {address}");
+    if runs || address.port() == 0 {
+        return Finding::skip(CHECK, if runs { format!("{place}: the instance has it") } else { place });
+    }
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::ok(CHECK, format!("{place} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let owner = owner(address.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
+            Finding::fail(CHECK, format!("{place} is taken{owner}"), "end that program, or choose another port")
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::fail(
+            CHECK,
+            format!("{place}: ports below 1024 need rights that this user does not have"),
+            "use a higher port, or socket activation (hezar install-service)",
+        ),
+        Err(error) => Finding::fail(CHECK, format!("{place}: {error}"), "choose an address of this machine"),
+    }
+}
+
+/// The process that listens at a port, as far as this user may see it.
+fn owner(port: u16) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let inode = tables.iter().find_map(|table| listening_inode(table, port))?;
+    let socket = format!("socket:[{inode}]");
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let mut files = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
+        let holds =
+            files.any(|file| fs::read_link(file.path()).is_ok_and(|link| link.to_str() == Some(socket.as_str())));
+        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        holds.then(|| format!("{} (process {pid})", name.trim()))
+    })
+}
+
+/// The inode of the socket that listens at a port, in a table such as /proc/net/tcp (proc(5)).
+fn listening_inode(table: &str, port: u16) -> Option<u64> {
+    table.lines().skip(1).find_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
+        let (_, digits) = local.rsplit_once(':')?;
+        // 0A is TCP_LISTEN.
+        (u16::from_str_radix(digits, 16) == Ok(port) && *state == "0A").then(|| inode.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Verdict, *};
+    use crate::config::Layers;
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_its_owner() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let found = port("proxy", address, false);
+        assert_eq!(found.verdict, Verdict::Fail);
+        #[cfg(target_os = "linux")]
+        assert!(found.text.contains(&format!("process {}", std::process::id())), "{found:?}");
+        assert_eq!(port("proxy", address, true).verdict, Verdict::Skip);
+        drop(held);
+        assert_eq!(port("proxy", address, false).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn listening_sockets_are_found_in_the_kernels_table() {
+        let table = "  sl  local_address rem_address   st tx rx tr when retr uid timeout inode\n\
+                     0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1\n\
+                     1: 0100007F:1F91 00000000:0000 01 0:0 0:0 0 0 0 4712 1\n";
+        assert_eq!((listening_inode(table, 8080), listening_inode(table, 8081)), (Some(4711), None));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_that_others_read_fails() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        assert_eq!((token(&file, false).verdict, token(&file, true).verdict), (Verdict::Skip, Verdict::Ok));
+        fs::write(&file, "x").unwrap();
+        for (mode, verdict) in [(0o644, Verdict::Fail), (0o600, Verdict::Ok)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(token(&file, false).verdict, verdict);
+        }
+    }
+
+    #[test]
+    fn exposures_say_what_to_do() {
+        assert_eq!(exposures(&[])[0].verdict, Verdict::Ok);
+        let found = exposures(&["others can write to the data folder /d: chmod 700 /d".to_owned()]);
+        assert_eq!(found[0].advice.as_deref(), Some("chmod 700 /d"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_no_database_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = Layers { data: Some(folder.path().to_owned()), ..Layers::default() };
+        let config = Config::read("[store]\nurl = \"sqlite:x.db\"\n", None, &layers).unwrap();
+        assert_eq!(store(&config, false).await.verdict, Verdict::Skip);
+        fs::write(folder.path().join("x.db"), "garbage".repeat(1000)).unwrap();
+        assert_eq!(store(&config, false).await.verdict, Verdict::Fail);
+        assert_eq!(store(&config, true).await.verdict, Verdict::Skip);
+    }
+}
