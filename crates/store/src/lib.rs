@@ -34,7 +34,7 @@ pub use row::{
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
-pub use snapshot::{SnapshotFile, SnapshotStatus};
+pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
 pub use store::Store;
 pub use usage::{UsageQuery, UsageRow};

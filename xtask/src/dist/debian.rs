@@ -47,6 +47,7 @@ fn fill(release: &Release<'_>, tree: &Path) -> anyhow::Result<()> {
     for unit in UNITS {
         place(&parts.unit(unit), &tree.join("usr/lib/systemd/system").join(unit), 0o644)?;
     }
+    place(&parts.unit("hezar.preset"), &tree.join("usr/lib/systemd/system-preset/80-hezar.preset"), 0o644)?;
     place(&parts.unit("user/hezar.service"), &tree.join("usr/lib/systemd/user/hezar.service"), 0o644)?;
     for entry in fs::read_dir(parts.manual())? {
         let name = entry?.file_name();

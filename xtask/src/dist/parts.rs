@@ -40,7 +40,7 @@ impl Parts {
             place(&root.join(name), &folder.join(name), 0o644)?;
         }
         put(Graph::read(root)?.notices("hezar")?.as_bytes(), &parts.notices(), 0o644)?;
-        for name in UNITS.iter().chain(&["hezar.sysusers", "user/hezar.service"]) {
+        for name in UNITS.iter().chain(&["hezar.preset", "hezar.sysusers", "user/hezar.service"]) {
             place(&root.join("deploy/systemd").join(name), &folder.join("systemd").join(name), 0o644)?;
         }
         Ok(parts)

@@ -156,7 +156,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Copy the store to a file while it is in use
     #[command(
-        after_help = "Examples:\n  hezar backup hezar-backup.db\n  hezar backup --force /backups/hezar.db.zst   # compressed"
+        after_help = "Examples:\n  hezar backup hezar-backup.db\n  hezar backup --force /backups/hezar.db.zst   # compressed\n  \
+                      hezar backup --keep 14 /backups               # one more, the newest 14 stay"
     )]
     Backup(BackupArgs),
     /// Put a backup or a snapshot in the place of the store; no instance may run
@@ -288,12 +289,15 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// The file to write; a name that ends with .zst gets a compressed copy
+    /// The file to write; a name that ends with .zst gets a compressed copy. With --keep a folder
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
+    /// Write a compressed file named by the time into the folder FILE, and keep the newest N there
+    #[arg(long, value_name = "N", conflicts_with = "force", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) keep: Option<u16>,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
 }

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use hezar_store::{Access, DatabaseSummary, RestoreReport};
+use hezar_core::Timestamp;
+use hezar_store::{Access, BackupFolder, DatabaseSummary, RestoreReport};
 use serde::Serialize;
 
 use crate::{
@@ -38,12 +39,19 @@ struct RestoreLine {
 }
 
 pub(super) async fn backup(config: Config, args: BackupArgs) -> anyhow::Result<ExitCode> {
+    let folder = args.keep.map(|keep| BackupFolder::new(&args.file, keep.into()));
+    let to = match &folder {
+        Some(folder) => folder.next(Timestamp(output::now_ms()))?,
+        None => args.file,
+    };
     let store = hezar_store::open_configured(&config.store, &config.data, Access::ReadOnly).await?;
-    let copied = store.backup(&args.file, args.force).await;
+    let copied = store.backup(&to, args.force).await;
     store.close().await;
     copied?;
-    let file = args.file.display().to_string();
-    let bytes = std::fs::metadata(&args.file).map_or(0, |about| about.len());
+    // Older ones go when the new one is known to be good.
+    folder.iter().for_each(BackupFolder::prune);
+    let file = to.display().to_string();
+    let bytes = std::fs::metadata(&to).map_or(0, |about| about.len());
     if args.output.json {
         output::json(&BackupLine { file, bytes })?;
     } else {

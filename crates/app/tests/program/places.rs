@@ -34,6 +34,11 @@ fn an_instance_is_found_from_any_folder_and_on_any_port() {
     eventually("the stored node", || (elsewhere(&home, &["export"]).good().lines().count() == 1).then_some(()));
     elsewhere(&home, &["backup", "copy.db"]).good();
     assert!(home.path().join("elsewhere/copy.db").exists());
+    let backups = || std::fs::read_dir(home.path().join("elsewhere/backups")).unwrap().count();
+    for kept in [1, 2, 2] {
+        elsewhere(&home, &["backup", "--keep", "2", "backups"]).good();
+        assert_eq!(backups(), kept);
+    }
     assert!(elsewhere(&home, &["fetch", "--json"]).good().contains("\"source\":\"a\""));
 
     // Another configuration is another instance: where the running one is, is said, and it is not asked.

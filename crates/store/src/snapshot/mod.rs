@@ -1,6 +1,7 @@
 //! Snapshots of a database in memory: compressed files on the disk, of which the newest good one is what a store begins with.
 
 mod archive;
+mod backup_folder;
 mod name;
 mod status;
 
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::{StoreError, file};
 pub(crate) use archive::{Pace, compress, expand, is_compressed};
+pub use backup_folder::BackupFolder;
 use name::SnapshotName;
 pub(crate) use status::SharedSnapshotStatus;
 pub use status::SnapshotStatus;
