@@ -16,30 +16,38 @@ const URGENT: Duration = Duration::from_secs(60);
 /// The pause after a failure; it doubles up to the configured one.
 const FIRST_RETRY: Duration = Duration::from_secs(30);
 
-/// Takes snapshots until `stop` is cancelled. A store on the disk needs none.
+/// Takes snapshots until `stop` is cancelled. A store on the disk needs none, and one that another process has for a while gets none.
 pub(crate) async fn run(store: Arc<dyn Store>, clock: Clock, stop: CancellationToken) {
     let mut failures = 0;
-    while let Some(status) = store.snapshot_status() {
+    loop {
+        let status = store.snapshot_status();
+        let pause = status.as_ref().map_or(URGENT, |status| pause(status, clock.wall(), failures));
         tokio::select! {
-            () = sleep(pause(&status, clock.wall(), failures)) => {}
+            () = sleep(pause) => {}
             () = stop.cancelled() => return,
         }
-        if failures == 0 && !is_due(&store.snapshot_status().unwrap_or_default(), clock.wall()) {
-            continue;
-        }
-        match store.snapshot().await {
-            Ok(_) if failures > 0 => {
-                tracing::info!("snapshots of the store can be taken again");
-                failures = 0;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                failures += 1;
-                warn(&error, failures);
-            }
+        let Some(status) = store.snapshot_status() else { continue };
+        if failures > 0 || is_due(&status, clock.wall()) {
+            failures = take(&*store, failures).await;
         }
     }
-    stop.cancelled().await;
+}
+
+/// Takes one snapshot; returns how many have failed in a row by now.
+async fn take(store: &dyn Store, failures: u32) -> u32 {
+    match store.snapshot().await {
+        Ok(_) => {
+            if failures > 0 {
+                tracing::info!("snapshots of the store can be taken again");
+            }
+            0
+        }
+        Err(error) => {
+            let failures = failures.saturating_add(1);
+            warn(&error, failures);
+            failures
+        }
+    }
 }
 
 /// How long to wait before it is looked again whether a snapshot is due.

@@ -20,6 +20,7 @@ mod health;
 mod http_nodes;
 mod keeping;
 mod listeners;
+mod memory;
 mod metrics;
 mod outage;
 mod page;

@@ -132,6 +132,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         explanation: Explanation::default(),
         connections: Arc::default(),
         usage: Arc::default(),
+        access_log: Arc::default(),
         passwords: Arc::default(),
         accepting: watch::Sender::default(),
     };

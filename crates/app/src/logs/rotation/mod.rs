@@ -59,7 +59,6 @@ pub(super) struct LogFiles {
 #[derive(Debug)]
 struct CurrentFile {
     file: File,
-    path: PathBuf,
     day: u64,
     part: u32,
     size: u64,
@@ -124,8 +123,8 @@ impl LogFiles {
 
     /// The file that is written now.
     #[cfg(test)]
-    fn path(&self) -> &Path {
-        &self.open.path
+    fn path(&self) -> PathBuf {
+        self.policy.written(self.open.day, self.open.part)
     }
 }
 
@@ -167,6 +166,15 @@ impl RotationPolicy {
         self.folder.join(format!("{}{end}", name.text(self.prefix)))
     }
 
+    /// The file that is written on a day, when it has got to a part.
+    fn written(&self, day: u64, part: u32) -> PathBuf {
+        if self.rotate {
+            self.path(LogFileName::new(day, part), false)
+        } else {
+            self.folder.join(format!("{}.log", self.prefix))
+        }
+    }
+
     /// Our files in the folder, and whether each is compressed.
     fn names(&self) -> Vec<(LogFileName, bool)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
@@ -183,16 +191,11 @@ impl RotationPolicy {
 
 impl CurrentFile {
     fn open(policy: &RotationPolicy, day: u64, part: u32) -> io::Result<Self> {
-        let path = if policy.rotate {
-            policy.path(LogFileName::new(day, part), false)
-        } else {
-            policy.folder.join(format!("{}.log", policy.prefix))
-        };
         let mut options = OpenOptions::new();
         options.create(true).append(true);
-        let file = open_private(&mut options, &path)?;
+        let file = open_private(&mut options, &policy.written(day, part))?;
         let size = file.metadata()?.len();
-        Ok(Self { file, path, day, part, size })
+        Ok(Self { file, day, part, size })
     }
 }
 

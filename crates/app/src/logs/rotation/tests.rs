@@ -60,8 +60,9 @@ fn days_are_bounded_and_foreign_files_stay() {
         fs::write(folder.path().join(foreign), "mine").unwrap();
     }
     let files = open(folder.path(), 3, 1 << 20);
-    let today = files.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let expected = ["access.2020-01-01.log", "hezar.2020-01-08.log.gz", "hezar.2020-01-09.log", &today, "notes.log"];
+    let path = files.path();
+    let today = path.file_name().unwrap().to_str().unwrap();
+    let expected = ["access.2020-01-01.log", "hezar.2020-01-08.log.gz", "hezar.2020-01-09.log", today, "notes.log"];
     assert_eq!(sorted(folder.path()), expected);
 }
 
@@ -125,7 +126,7 @@ fn a_file_that_is_still_written_is_not_compressed() {
     fs::write(&old, "from the process before").unwrap();
     let half = folder.path().join("hezar.2020-01-02.log.gz.partial");
     fs::write(&half, "half").unwrap();
-    super::compression::remove_partial(&kept);
+    compression::remove_partial(&kept);
     assert!(!half.exists());
     compress_finished(&kept, LogFileName::new(today(), 0), Duration::from_secs(3600));
     assert!(old.exists());
@@ -140,7 +141,7 @@ fn a_file_that_was_moved_or_removed_is_opened_again() {
         let kept = RotationPolicy { rotate, ..policy(folder.path(), 14, 1 << 20) };
         let mut files = LogFiles::open(kept).unwrap();
         writeln!(files, "one").unwrap();
-        let (path, moved) = (files.path().to_owned(), folder.path().join("moved"));
+        let (path, moved) = (files.path(), folder.path().join("moved"));
         assert_eq!(path.ends_with("hezar.log"), !rotate);
         fs::rename(&path, &moved).unwrap();
         writeln!(files, "two").unwrap();
