@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    AccessLog, Connections, GatewayConfig, GroupSelections, Metrics, Refusal, Sessions, Usage,
+    AccessLog, Connections, GatewayConfig, GroupSelections, Metrics, Refusal, RequestTracer, Sessions, Usage,
     accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
@@ -36,6 +36,8 @@ pub(crate) struct Services {
     pub(crate) usage: Arc<Usage>,
     /// Where every request is recorded.
     pub(crate) access_log: Arc<AccessLog>,
+    /// Chooses the requests whose spans are kept.
+    pub(crate) tracer: RequestTracer,
     /// What checks the passwords of users.
     pub(crate) passwords: Arc<PasswordChecker>,
     /// Whether clients are accepted.
@@ -76,6 +78,7 @@ impl Context {
             services.clock,
             services.usage.clone(),
             services.passwords.clone(),
+            services.tracer.clone(),
         );
         let selection = Selection {
             policy: policy.clone(),

@@ -10,7 +10,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, Sessions, Usage,
+    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, RequestTracer,
+    Sessions, Usage,
     accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
@@ -78,6 +79,7 @@ impl Gateway {
         let (groups, connections, usage, access_log, passwords) = Default::default();
         let accepting = watch::Sender::default();
         let services = Services {
+            tracer: RequestTracer::default(),
             pool,
             engine,
             clock,
@@ -112,6 +114,13 @@ impl Gateway {
     #[must_use]
     pub fn with_explanation(mut self, explain: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         self.services.explanation = Explanation::new(explain);
+        self
+    }
+
+    /// The same gateway, which hands the spans of sampled requests over.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: RequestTracer) -> Self {
+        self.services.tracer = tracer;
         self
     }
 

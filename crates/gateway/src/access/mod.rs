@@ -12,7 +12,9 @@ use hezar_engine::{Clock, Dialer};
 use hezar_pool::{Country, Pool};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{Connections, GatewayConfig, OptionError, Refusal, Usage, User, config::Policy, user::Permissions};
+use crate::{
+    Connections, GatewayConfig, OptionError, Refusal, RequestTracer, Usage, User, config::Policy, user::Permissions,
+};
 
 mod client_table;
 mod escaped;
@@ -57,6 +59,8 @@ pub(crate) fn client_key(ip: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(crate) struct Access {
     policy: Arc<Policy>,
+    /// Chooses the requests whose spans are kept.
+    tracer: RequestTracer,
     clock: Clock,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
     usage: Arc<Usage>,
@@ -80,9 +84,11 @@ impl Access {
         clock: Clock,
         usage: Arc<Usage>,
         passwords: Arc<PasswordChecker>,
+        tracer: RequestTracer,
     ) -> Self {
         Self {
             policy,
+            tracer,
             clock,
             pool,
             usage,
@@ -179,7 +185,8 @@ impl Access {
             return Err(Refusal::BadOption(OptionError::NoDatabase("city")));
         }
         let admission = self.accounts.admit(&config, &identity.user, client.ip())?;
-        Ok(Identity { admission, ..identity })
+        let trace = self.tracer.begin(self.clock.wall());
+        Ok(Identity { admission, trace, ..identity })
     }
 
     /// Whether a user may use a listener now.

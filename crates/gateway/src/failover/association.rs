@@ -72,10 +72,11 @@ impl Failover {
             match result {
                 Ok(datagram) => {
                     let (selection, undecided) = (self.selection.clone(), self.undecided.clone());
-                    let report = AttemptReport::new(selection, lease.id(), self.keys, started.elapsed(), undecided);
+                    let (took, trace) = (started.elapsed(), (self.trace.clone(), started));
+                    let report = AttemptReport::new(selection, lease.id(), self.keys, took, undecided, trace);
                     return Ok(Association { datagram, lease, report });
                 }
-                Err(error) => self.dial_failed(&lease, &error, limit)?,
+                Err(error) => self.dial_failed(&lease, &error, started, limit)?,
             }
         }
     }

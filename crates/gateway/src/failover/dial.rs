@@ -20,6 +20,7 @@ const FAIR: Duration = Duration::from_secs(2);
 pub(super) struct Dialled {
     pub lease: NodeLease,
     pub result: Result<(BoxStream, FormChoice), DialError>,
+    pub started: Instant,
     pub took: Duration,
     /// The time that it had.
     pub limit: Duration,
@@ -53,25 +54,33 @@ impl Failover {
 
     /// Takes in how a dial ended; `None` when its node is to be passed over.
     pub(super) fn finish_dial(&mut self, dialled: Dialled) -> Result<Option<Connected>, Refusal> {
-        let Dialled { lease, result, took, limit } = dialled;
+        let Dialled { lease, result, started, took, limit } = dialled;
         match result {
             Ok((stream, form)) => {
                 self.record(Wait::Dial, &lease, took);
-                let report =
-                    AttemptReport::new(self.selection.clone(), lease.id(), self.keys, took, self.undecided.clone());
+                let (selection, undecided) = (self.selection.clone(), self.undecided.clone());
+                let trace = (self.trace.clone(), started);
+                let report = AttemptReport::new(selection, lease.id(), self.keys, took, undecided, trace);
                 Ok(Some(Connected { stream, form, lease, report }))
             }
-            Err(error) => self.dial_failed(&lease, &error, limit).map(|()| None),
+            Err(error) => self.dial_failed(&lease, &error, started, limit).map(|()| None),
         }
     }
 
     /// Takes in why a dial failed; says when the request ends by that.
-    pub(super) fn dial_failed(&mut self, lease: &NodeLease, error: &DialError, limit: Duration) -> Result<(), Refusal> {
+    pub(super) fn dial_failed(
+        &mut self,
+        lease: &NodeLease,
+        error: &DialError,
+        started: Instant,
+        limit: Duration,
+    ) -> Result<(), Refusal> {
         let mut fail = AttemptError::from(error);
         let silence = matches!(error.cause, Cause::Timeout);
         // A node that waits for its target before it says yes may be silent by the target's fault.
         fail.sure = !silence || (limit >= FAIR && error.stage < Stage::Handshake);
         self.selection.metrics.attempt("failed", fail.code.as_str());
+        self.trace.attempt(lease.id(), started, fail.code.as_str(), Some(fail.stage));
         tracing::debug!(
             node = %lease.id(), target = self.target.as_ref().map(tracing::field::display), stage = %fail.stage, code = %fail.code, fault = %fail.fault,
             attempt = self.attempts, "attempt failed"
@@ -97,7 +106,7 @@ impl Failover {
 async fn dial(selection: Arc<Selection>, lease: NodeLease, target: Target, need: Need, limit: Duration) -> Dialled {
     let started = Instant::now();
     let result = connect(&selection, &lease, &target, need, limit).await;
-    Dialled { lease, result, took: started.elapsed(), limit }
+    Dialled { lease, result, started, took: started.elapsed(), limit }
 }
 
 async fn connect(

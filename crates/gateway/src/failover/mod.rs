@@ -9,7 +9,7 @@ use hezar_engine::{BoxStream, Cause, Dialer};
 use hezar_pool::{Anonymity, CityKey, Country, Lease, Need, Strategy};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key};
+use crate::{AttemptError, GatewayConfig, Refusal, access::Identity, site_key, spans::TraceHandle};
 
 mod association;
 mod blame;
@@ -119,6 +119,8 @@ pub(crate) struct Failover {
     target_faults: u32,
     stall_count: u32,
     undecided: Undecided,
+    /// The trace of the request, if it is sampled.
+    trace: TraceHandle,
     last: Option<AttemptError>,
     /// The dials under way; they go on between two calls of [`Failover::connect_next`].
     dials: Staggered<Dialled>,
@@ -167,6 +169,7 @@ impl Failover {
             target_faults: 0,
             stall_count: 0,
             undecided: Undecided::default(),
+            trace: identity.trace.clone(),
             last: None,
             dials: Staggered::new(),
             selection: selection.clone(),

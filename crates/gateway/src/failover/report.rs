@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::{Fault, NodeId, Timestamp};
+use hezar_core::{Fault, NodeId, Stage, Timestamp};
 use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{Selection, TargetKeys};
-use crate::AttemptError;
+use crate::{AttemptError, spans::TraceHandle};
 
 /// The attempts of one request that failed without a certain fault, or stay silent. They are blamed when another node
 /// serves the same request: that shows that the target is fine.
@@ -41,6 +42,8 @@ pub(crate) struct AttemptReport {
     keys: TargetKeys,
     latency: Duration,
     undecided: Undecided,
+    /// The trace of the request, and when the attempt began.
+    trace: (TraceHandle, Instant),
     open: bool,
 }
 
@@ -51,12 +54,19 @@ impl AttemptReport {
         keys: TargetKeys,
         latency: Duration,
         undecided: Undecided,
+        trace: (TraceHandle, Instant),
     ) -> Self {
-        Self { selection, node, keys, latency, undecided, open: true }
+        Self { selection, node, keys, latency, undecided, trace, open: true }
     }
 
     pub(super) const fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// The attempt has ended as far as its trace is concerned.
+    fn trace(&self, code: &'static str, stage: Option<Stage>) {
+        let (trace, started) = &self.trace;
+        trace.attempt(self.node, *started, code, stage);
     }
 
     /// A transfer over the node has shown its speed, in bytes a second.
@@ -75,6 +85,7 @@ impl AttemptReport {
             return;
         }
         self.selection.metrics.attempt("ok", "ok");
+        self.trace("ok", None);
         report_outcome(&self.selection, self.node, &Outcome::success(Origin::Traffic, self.latency));
         let now = self.selection.clock.now();
         if let Some(target) = self.keys.target {
@@ -111,6 +122,7 @@ impl AttemptReport {
             return;
         }
         self.selection.metrics.attempt("failed", fail.code.as_str());
+        self.trace(fail.code.as_str(), Some(fail.stage));
         if fail.sure {
             self.undecided.forget(self.node);
             report_outcome(&self.selection, self.node, &failure_outcome(fail));
@@ -127,6 +139,7 @@ impl Drop for AttemptReport {
     fn drop(&mut self) {
         if self.open {
             self.selection.metrics.attempt("unproven", "ok");
+            self.trace("unproven", None);
         }
     }
 }

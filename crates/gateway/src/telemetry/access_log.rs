@@ -16,6 +16,7 @@ use crate::{
     LogPrivacy, Refusal, SessionId, SessionNameRef,
     access::{Admission, Escaped, Identity},
     connections::{Connection, EndSignal, NewConnection, OpenConnection},
+    spans::{RequestEnd, TraceHandle},
 };
 
 /// How a request came in; a label of metrics.
@@ -51,6 +52,8 @@ pub(crate) struct AccessLogEntry {
     is_known_user: bool,
     session: Option<SessionId>,
     admission: Admission,
+    /// The trace of the request, if it is sampled.
+    trace: TraceHandle,
     target: Option<Target>,
     started: Instant,
     method: Option<Method>,
@@ -81,6 +84,7 @@ impl AccessLogEntry {
             is_known_user: false,
             session: None,
             admission: Admission::default(),
+            trace: TraceHandle::default(),
             target: None,
             started: Instant::now(),
             method: None,
@@ -101,6 +105,7 @@ impl AccessLogEntry {
     pub(crate) fn begin(&mut self, identity: &Identity, target: Option<&Target>) {
         self.user = identity.user.clone();
         self.admission = identity.admission.clone();
+        self.trace = identity.trace.clone();
         self.target = target.cloned();
         // Session names may be account names of the user's own; the log says the number by which the API knows them.
         let listener = self.telemetry.listener();
@@ -197,6 +202,19 @@ impl AccessLogEntry {
         }
     }
 
+    /// Hands the span over, if the request is sampled; what is private in logs is private there, too.
+    fn finish_trace(&mut self) {
+        let (mut trace, privacy) = (std::mem::take(&mut self.trace), self.telemetry.privacy());
+        trace.finish(|| RequestEnd {
+            listener: self.telemetry.metrics.listener().clone(),
+            inbound: self.inbound.name(),
+            target: self.target.clone().filter(|_| !privacy.targets),
+            code: self.code,
+            node: self.node,
+            bytes: self.connection().map_or((0, 0), |connection| connection.bytes()),
+        });
+    }
+
     /// Another node goes on with it, the last of `attempts`.
     pub(crate) fn moved<D>(&mut self, lease: &Lease<D>, attempts: u32) {
         (self.node, self.attempts) = (Some(lease.id()), attempts);
@@ -222,6 +240,7 @@ impl Drop for AccessLogEntry {
             self.count("refused");
         }
         self.write_line();
+        self.finish_trace();
         let telemetry = Arc::clone(&self.telemetry);
         telemetry.access_log.record(|| self.take_record());
     }

@@ -123,6 +123,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         pool.report(spec.id(), &Outcome::success(Origin::Probe, Duration::from_millis(5)), proven);
     }
     let services = Services {
+        tracer: crate::RequestTracer::default(),
         pool,
         engine: Arc::new(NativeEngine::new(&NativeEngineConfig::default())),
         clock,

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use super::{Admission, PasswordChecker};
-use crate::{GatewayConfig, Refusal, User, UserOptions};
+use crate::{GatewayConfig, Refusal, User, UserOptions, spans::TraceHandle};
 
 mod credentials;
 mod names;
@@ -22,6 +22,8 @@ pub(crate) struct Identity {
     pub options: UserOptions,
     /// The right to one request.
     pub admission: Admission,
+    /// The trace of the request, if it is sampled.
+    pub trace: TraceHandle,
 }
 
 /// One of the users of a listener, by its place among them.
@@ -93,7 +95,7 @@ pub(crate) async fn identify(
     let behind = passwords.check(&known, &login.password, client).await?.ok_or(Refusal::AuthWrong)?;
     let options = tail.read().and_then(|options| options.with(behind?)).map_err(Refusal::BadOption)?;
     let options = options.or(known.options.options());
-    Ok(Identity { user: known.name.clone(), known: Some(known), options, admission: Admission::default() })
+    Ok(Identity { user: known.name.clone(), known: Some(known), options, ..Identity::default() })
 }
 
 /// The configured users that the readings of a login name, whatever the password.
