@@ -18,5 +18,6 @@ mod listeners;
 mod real_clients;
 mod selections;
 mod socks;
+mod tls;
 mod users;
 mod world;
