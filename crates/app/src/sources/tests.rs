@@ -294,6 +294,57 @@ async fn a_file_that_has_become_a_page_takes_no_node_away() {
     writing.await.unwrap();
 }
 
+/// As a Tor client does: what it lists replaces what it has listed before, at once.
+#[tokio::test]
+async fn what_is_provided_is_listed_and_what_is_provided_no_more_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let config = |count| {
+        Config::read(&format!("[[source]]\nname = \"tor\"\ntor = {count}\n"), None, &Layers::default()).unwrap()
+    };
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
+    let pool = Arc::new(Nodes::new(Rules::default()));
+    let table = SourceTable::new(Vec::new(), writer);
+    let factory = ReaderFactory {
+        tls: engine.tls().clone(),
+        engine: Arc::new(engine),
+        pool: Arc::clone(&pool),
+        clock: Clock::start(),
+        metrics: FetchMetrics::default(),
+        table: table.clone(),
+        provided: ProvidedLists::default(),
+    };
+    let collector = Collector::with(factory.readers(&config(2), &[], true), factory);
+    let provide = |provided| assert!(collector.provide("tor", provided).is_ok());
+    let read = || async { collector.once(&[], |_| ()).await.unwrap().remove(0).row };
+    assert_eq!(read().await.error.unwrap().code, TOR_NOT_READY.into());
+    let links = |users: [&str; 2]| {
+        Provided::Links(users.map(|user| format!("tor://{user}:x@127.0.0.1:9050#{user}").as_str().into()).into())
+    };
+    provide(links(["a", "b"]));
+    assert_eq!((read().await.nodes, pool.snapshot().counts().total()), (2, 2));
+    assert!(pool.snapshot().nodes().all(|node| node.allow_private()), "the client is on this machine");
+    provide(links(["a", "c"]));
+    let row = read().await;
+    let mut labels: Vec<_> = pool.snapshot().nodes().map(|node| node.label().to_string()).collect();
+    labels.sort();
+    assert_eq!((row.error, labels), (None, vec!["a".to_owned(), "c".to_owned()]));
+    // A client that starts again says why it has no circuits; its nodes stay.
+    provide(Provided::Nothing { code: TOR_FAILED, text: "it ended".to_owned() });
+    assert_eq!(read().await.error.unwrap().text, "it ended".into());
+    assert_eq!(pool.snapshot().counts().total(), 2);
+    // More circuits of the same client are no other place.
+    collector.apply(&config(3), false).await.unwrap();
+    assert_eq!(pool.snapshot().counts().total(), 2);
+    assert!(collector.provide("other", links(["a", "b"])).is_err());
+    drop((collector, table));
+    stop.cancel();
+    writing.await.unwrap();
+}
+
 /// A list of this many nodes from a source named `list`.
 fn grow(pool: &Nodes, nodes: usize) {
     let node = |n: usize| {

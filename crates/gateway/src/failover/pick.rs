@@ -126,7 +126,8 @@ impl Failover {
             anonymity: self.anonymity,
             asn: self.asn,
             city: self.city,
-            session,
+            // An onion service sees no exit: the session keeps the one that it has.
+            session: session.filter(|_| !self.is_onion_service()),
             filter,
             site: self.keys.site,
             now: Some(self.selection.clock.now()),

@@ -123,6 +123,15 @@ async fn an_empty_pool_is_an_error_not_a_direct_connection() {
 }
 
 #[tokio::test]
+async fn an_onion_service_is_asked_for_over_no_other_node_than_a_circuit() {
+    let world = world(config(), &[Does::Echo; 2]).await;
+    let (status, proxy_status, body) = get(&world, "GET", "http://abc.onion/").await;
+    assert_eq!((status, proxy_status.as_str()), (503, "hezar; error=destination_unavailable; details=\"no-onion\""));
+    assert!(String::from_utf8_lossy(&body).contains("tor = 10"));
+    assert_eq!(world.connects(), [0, 0]);
+}
+
+#[tokio::test]
 async fn a_second_opinion_about_a_target_is_enough() {
     let world = world(config(), &[Does::NoTarget; 4]).await;
     let (status, proxy_status, _) = get(&world, "GET", "http://example.com/").await;

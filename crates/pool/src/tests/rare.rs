@@ -83,3 +83,21 @@ fn the_only_node_serves_though_it_rests_or_its_site_refuses_it() {
         assert!(picked(&pool, &query, rng).is_some(), "resting and refused is better than none");
     }
 }
+
+#[test]
+fn onion_services_are_reached_by_tor_circuits_alone() {
+    let pool = pool();
+    let onion = Query { onion_service: true, ..Query::default() };
+    let nodes: Vec<_> = [socks(1, SocksVersion::V5), socks(2, SocksVersion::Tor), socks(3, SocksVersion::V4a)].into();
+    let listed = nodes.iter().take(1).map(|spec| (spec.clone(), Label::default())).collect();
+    pool.apply(PoolChange::List { source: "s".into(), allow_private: false, nodes: listed, complete: true }, at(0));
+    pool.report(nodes[0].id(), &ok(10), at(1));
+    assert_eq!(picked(&pool, &onion, 1), None);
+    let listed = nodes.iter().map(|spec| (spec.clone(), Label::default())).collect();
+    pool.apply(PoolChange::List { source: "s".into(), allow_private: false, nodes: listed, complete: true }, at(2));
+    nodes.iter().for_each(|spec| pool.report(spec.id(), &ok(10), at(3)));
+    assert_eq!(picks(&pool, &onion), HashSet::from([nodes[1].id()]));
+    // A circuit carries no datagrams.
+    let datagrams = picks(&pool, &Query { datagrams: true, ..Query::default() });
+    assert_eq!(datagrams, HashSet::from([nodes[0].id()]));
+}

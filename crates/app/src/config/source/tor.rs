@@ -129,7 +129,44 @@ pub(super) fn check(section: &Section<'_>, source: &SourceConfig) {
 
 #[cfg(test)]
 mod tests {
-    use super::bridge;
+    use super::{TorClient, bridge};
+    use crate::config::{Config, Layers, Problems, SourceOrigin};
+
+    fn read(keys: &str) -> Result<Config, Problems> {
+        Config::read(&format!("[[source]]\nname = \"t\"\n{keys}"), None, &Layers::default())
+    }
+
+    #[test]
+    fn a_tor_source_has_a_client_of_its_own_or_one_that_runs() {
+        let config = read("tor = 40\ntor_exits = [\"de\"]\ntor_bridges = [\"192.0.2.1:443\"]\n").unwrap();
+        let SourceOrigin::Tor(circuits) = &config.sources[0].origin else { panic!("{config:?}") };
+        assert!(circuits.count == 40 && config.sources[0].allow_private);
+        assert!(
+            matches!(&circuits.client, TorClient::Own { exits, bridges } if exits[..] == [*b"DE"] && bridges.len() == 1)
+        );
+        assert!(!config.show().contains("192.0.2.1"), "bridges are not shown");
+        let config = read("tor = 2\ntor_socks = 9050\ntor_control = \"127.0.0.1:9051\"\n").unwrap();
+        let SourceOrigin::Tor(circuits) = &config.sources[0].origin else { panic!("{config:?}") };
+        assert!(matches!(&circuits.client, TorClient::Existing { socks, .. } if socks.port() == 9050), "{circuits:?}");
+    }
+
+    #[test]
+    fn keys_of_tor_that_do_not_go_together_are_named() {
+        for (keys, part) in [
+            ("tor = 0\n", "tor"),
+            ("tor = 501\n", "tor"),
+            ("tor = 2\nurl = \"http://192.0.2.1/\"\n", "two sources"),
+            ("url = \"http://192.0.2.1/\"\ntor_exits = [\"DE\"]\n", "belongs to a source with tor"),
+            ("tor = 2\ntor_control = 9051\n", "tor_socks"),
+            ("tor = 2\ntor_socks = 9050\ntor_exits = [\"DE\"]\n", "configuration of its own"),
+            ("tor = 2\ntor_socks = 9050\ntor_password = \"x\"\n", "tor_control"),
+            ("tor = 2\nallow_private = false\n", "leave it out"),
+            ("tor = 2\ntor_bridges = [\"sh -c x\"]\n", "bridge lines"),
+        ] {
+            let problems = read(keys).unwrap_err().to_string();
+            assert!(problems.contains(part), "{keys}: {problems}");
+        }
+    }
 
     #[test]
     fn a_bridge_is_one_line_with_an_address() {
