@@ -41,6 +41,12 @@ impl System {
         succeed(&mut self.command(words))
     }
 
+    /// Writes a file into it, and makes the folders above.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
     /// Copies a package into it and installs that; changed configuration files stay as they are.
     pub(crate) fn install(&self, package: &Path) {
         fs::copy(package, self.path("package.deb")).unwrap();

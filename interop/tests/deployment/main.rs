@@ -8,6 +8,7 @@ mod downloads;
 mod firewall;
 mod netns;
 mod packages;
+mod systemd;
 mod tls;
 mod tor;
 mod watch;
