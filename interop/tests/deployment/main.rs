@@ -6,6 +6,7 @@ mod containers;
 mod debian_package;
 mod downloads;
 mod firewall;
+mod guides;
 mod netns;
 mod packages;
 mod systemd;
