@@ -396,7 +396,7 @@ export const en = {
   sources: {
     name: "Name",
     kind: "Kind",
-    kinds: { url: "URL", file: "file", github: "GitHub", telegram: "Telegram", links: "links" },
+    kinds: { url: "URL", file: "file", github: "GitHub", telegram: "Telegram", links: "links", tor: "Tor" },
     nodes: "Nodes",
     healthy: "Healthy",
     exits: "Exits",
@@ -411,6 +411,7 @@ export const en = {
     url: "Address of a list or subscription",
     file: "File on the server",
     links: "Links, one a line",
+    circuits: "Tor circuits (their number)",
     interval: "Read every",
     via: "Read over",
     vias: { auto: "direct, else over nodes", direct: "direct", pool: "over nodes" },

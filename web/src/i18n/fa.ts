@@ -396,7 +396,7 @@ export const fa: Messages = {
   sources: {
     name: "نام",
     kind: "گونه",
-    kinds: { url: "نشانی", file: "پرونده", github: "گیت‌هاب", telegram: "تلگرام", links: "لینک‌ها" },
+    kinds: { url: "نشانی", file: "پرونده", github: "گیت‌هاب", telegram: "تلگرام", links: "لینک‌ها", tor: "تور" },
     nodes: "گره",
     healthy: "سالم",
     exits: "خروجی",
@@ -411,6 +411,7 @@ export const fa: Messages = {
     url: "نشانی فهرست یا اشتراک",
     file: "پرونده‌ای روی سرور",
     links: "لینک‌ها، هر یک در یک خط",
+    circuits: "مدارهای تور (تعداد)",
     interval: "خواندن هر",
     via: "خواندن از راه",
     vias: { auto: "مستقیم، وگرنه از راه گره‌ها", direct: "مستقیم", pool: "از راه گره‌ها" },

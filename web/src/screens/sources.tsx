@@ -76,6 +76,7 @@ function fields(object: StoredObject | undefined): readonly Field[] {
     { name: "telegram", label: c.kinds.telegram, kind: "text", placeholder: "channel" },
     { name: "file", label: c.file, kind: "text", placeholder: "/etc/hezar/list.txt" },
     { name: "links", label: c.links, kind: "lines", placeholder: "vless://…" },
+    { name: "tor", label: c.circuits, kind: "number" },
     { name: "interval", label: c.interval, kind: "text", placeholder: "30m" },
     { name: "via", label: c.via, kind: "select", options: [["auto", c.vias.auto], ["direct", c.vias.direct], ["pool", c.vias.pool]] },
     { name: "tags", label: c.tags, kind: "list" },

@@ -86,7 +86,7 @@ pub struct StateCounts {
 pub struct SourceDto {
     /// Its name.
     pub name: String,
-    /// `url`, `file`, `github`, `telegram` or `links`.
+    /// `url`, `file`, `github`, `telegram`, `links` or `tor`.
     pub kind: String,
     /// Nodes it lists now.
     pub nodes: usize,

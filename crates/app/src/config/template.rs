@@ -71,7 +71,7 @@ const ALERT: &str = r#"# [[alert]]                         # tells of troubles w
 
 "#;
 
-const ABOUT_SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links.
+const ABOUT_SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links, tor (so many circuits: docs/tor.md).
 #   via = "auto"                    directly, and over the pool's nodes when that fails (https only); "direct"; "pool"
 #   allow_private = true            accepts nodes on private and loopback addresses
 #   enabled = false                 is not read, and its nodes are not used
