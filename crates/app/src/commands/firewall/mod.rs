@@ -73,36 +73,43 @@ async fn firewall(plane: &dyn ControlPlane, args: &PrintFirewallArgs) -> anyhow:
     Ok(Firewall { ssh, allow: args.allow.clone(), proxy: proxy_ports(plane).await?, rate })
 }
 
-/// The ports of all listeners that other machines can reach.
+/// The ports of all listeners that other machines can reach, and those at which ACME servers look for the answers to their challenges.
 async fn proxy_ports(plane: &dyn ControlPlane) -> anyhow::Result<Vec<ProxyPorts>> {
     let settings = plane.settings().await?;
-    let first = settings.iter().find(|setting| setting.key == "proxy.listen").and_then(|setting| setting.value.clone());
-    let mut all = vec![("proxy".to_owned(), first.context("proxy.listen has no value")?, None)];
+    let setting =
+        |name: &str| settings.iter().find(|setting| setting.key == name).and_then(|setting| setting.value.clone());
+    let mut found = Vec::new();
+    add(&mut found, "proxy", &setting("proxy.listen").unwrap_or_default(), None)?;
+    add_challenges(&mut found, "proxy", setting("proxy.tls").as_ref())?;
+    add_challenges(&mut found, "api", setting("api.tls").as_ref())?;
     for listener in plane.objects(ObjectType::Listener).await? {
         // One that is not in force has no socket.
         if listener.problem.is_none() {
-            let key = |name: &str| listener.value.get(name).cloned();
-            all.push((listener.name.clone(), key("listen").unwrap_or_default(), key("ports")));
-        }
-    }
-    let mut found = Vec::new();
-    for (listener, listen, ports) in all {
-        let listen = address_of(&listener, &listen)?;
-        if !is_public(listen) {
-            continue;
-        }
-        let open = |ports| ProxyPorts { listener: listener.clone(), address: listen.ip(), ports };
-        found.push(open(listen.port().into()));
-        let range = ports
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(|text| PortRange::parse(&Given::Text(text.to_owned()), &()));
-        if let Some(range) = range {
-            let ports = range.ports();
-            found.push(open(PortSpan { first: *ports.start(), last: *ports.end() }));
+            add(&mut found, &listener.name, &listener.value["listen"], listener.value["ports"].as_str())?;
+            add_challenges(&mut found, &listener.name, listener.value.get("tls"))?;
         }
     }
     Ok(found)
+}
+
+/// Adds the address of a listener, and the ports that it has beside that one, if other machines can reach it.
+fn add(found: &mut Vec<ProxyPorts>, listener: &str, listen: &Value, ports: Option<&str>) -> anyhow::Result<()> {
+    let address = address_of(listener, listen)?;
+    if is_public(address) {
+        let open = |ports| ProxyPorts { listener: listener.to_owned(), address: address.ip(), ports };
+        found.push(open(address.port().into()));
+        let range = ports.and_then(|text| PortRange::parse(&Given::Text(text.to_owned()), &())).map(PortRange::ports);
+        found.extend(range.map(|ports| open(PortSpan { first: *ports.start(), last: *ports.end() })));
+    }
+    Ok(())
+}
+
+/// Adds the address at which challenges over HTTP are answered (`acme_http`).
+fn add_challenges(found: &mut Vec<ProxyPorts>, listener: &str, tls: Option<&Value>) -> anyhow::Result<()> {
+    match tls.and_then(|tls| tls.get("acme_http")) {
+        Some(address) => add(found, &format!("{listener}-acme"), address, None),
+        None => Ok(()),
+    }
 }
 
 fn address_of(listener: &str, value: &Value) -> anyhow::Result<SocketAddr> {
