@@ -110,7 +110,7 @@ impl PortTls {
             (Some(_), None) => mistake("key", "a certificate needs its private key: say key = \"privkey.pem\""),
             (None, Some(_)) => mistake("cert", "a private key needs its certificate: say cert = \"fullchain.pem\""),
             (None, None) if is_acme => self.acme_names().map(|names| Some(CertificateSource::Acme(names))),
-            (None, None) if *self != Self::default() => {
+            (None, None) if self.is_set() => {
                 mistake("acme", "these settings need names for the certificate: say acme = [\"proxy.example.org\"]")
             }
             (None, None) => Ok(None),
@@ -132,6 +132,12 @@ impl PortTls {
             })
         };
         self.acme.iter().map(name).collect()
+    }
+
+    /// Whether the port speaks TLS.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        *self != Self::default()
     }
 
     /// The address of the ACME server's directory.

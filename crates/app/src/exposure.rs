@@ -1,6 +1,6 @@
 //! What others on this machine or in the network could read or reach: one warning for each, at the start and in `config check`.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use hezar_core::settings::is_public;
 
@@ -12,13 +12,24 @@ use crate::{
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let listeners = config.listeners.iter().map(|listener| (listener.listen, config.users_of(listener)));
-    let listeners: Vec<_> = std::iter::once((config.proxy.listen, &config.proxy.users[..])).chain(listeners).collect();
-    for (listen, users) in &listeners {
-        if is_public(*listen) && !users.is_empty() {
+    let listeners = config
+        .listeners
+        .iter()
+        .map(|listener| (listener.listen, config.users_of(listener), &listener.tls, &listener.proxy_protocol));
+    let proxy = &config.proxy;
+    let first = (proxy.listen, &proxy.users[..], &proxy.tls, &proxy.proxy_protocol);
+    let listeners: Vec<_> = std::iter::once(first).chain(listeners).collect();
+    for (listen, users, tls, proxies) in &listeners {
+        if is_public(*listen) && !users.is_empty() && !tls.is_set() {
             warnings.push(format!(
                 "the proxy on {listen} can be reached from other machines and is not encrypted: \
-                 passwords of users pass the network in clear text"
+                 passwords of users pass the network in clear text; give it a certificate (tls)"
+            ));
+        }
+        if !proxies.are_private() {
+            warnings.push(format!(
+                "the proxy on {listen} trusts proxies with public addresses (proxy_protocol): whoever has one of these may pretend to be \
+                 any client"
             ));
         }
         if is_public(*listen) && users.is_empty() {
@@ -28,15 +39,28 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
             ));
         }
     }
-    if let Some(listen) = config.api.address().filter(|listen| is_public(*listen)) {
+    if let Some(listen) = config.api.address().filter(|listen| is_public(*listen) && !config.api.tls.is_set()) {
         let open = if config.api.metrics_token { "" } else { ", and /metrics (names of sources) is open to everybody" };
         warnings.push(format!(
             "the API on {listen} can be reached from other machines in plain HTTP: its token can be read on the way{open}; \
-             listen on 127.0.0.1 or put a TLS proxy in front"
+             listen on 127.0.0.1, give it a certificate (api.tls) or put a TLS proxy in front"
+        ));
+    }
+    let keys: BTreeSet<&Path> = listeners
+        .iter()
+        .map(|(_, _, tls, _)| *tls)
+        .chain([&config.api.tls])
+        .filter_map(|tls| tls.key.as_deref())
+        .collect();
+    for key in keys.into_iter().filter(|key| read_by_others(key)) {
+        warnings.push(format!(
+            "the private key {} can be read by other users of this machine: chmod 600 {}",
+            key.display(),
+            key.display()
         ));
     }
     if is_root()
-        && (listeners.iter().any(|(listen, _)| is_public(*listen)) || config.api.address().is_some_and(is_public))
+        && (listeners.iter().any(|(listen, ..)| is_public(*listen)) || config.api.address().is_some_and(is_public))
     {
         warnings.push(
             "runs as root with an address that other machines reach: run it as a user of its own, ports above 1023 need no root".to_owned(),
@@ -136,6 +160,27 @@ mod tests {
         let told = read("[proxy]\nlisten = \"0.0.0.0:8000\"\nopen_to = [\"private\"]\n", None);
         assert_eq!(told.iter().filter(|text| text.contains("0.0.0.0:8000 has no users")).count(), 1, "{told:?}");
         assert_eq!(read("[api]\nlisten = \"[::ffff:127.0.0.1]:9090\"\n", None), Vec::<String>::new());
+        let told = read("[proxy]\nproxy_protocol = [\"0.0.0.0/0\"]\n", None);
+        assert!(told.len() == 1 && told[0].contains("pretend to be"), "{told:?}");
+    }
+
+    #[test]
+    fn ports_with_tls_hide_passwords_and_their_keys_are_for_the_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, key) = (folder.path().join("hezar.toml"), folder.path().join("key.pem"));
+        let tls = "tls = { cert = \"cert.pem\", key = \"key.pem\" }";
+        let text = format!(
+            "[proxy]\nlisten = \"0.0.0.0:8000\"\nusers = [{{ name = \"a\", password = \"b\" }}]\n{tls}\n[api]\nlisten = \"[::]:9090\"\n{tls}\n"
+        );
+        let told = |mode| {
+            std::fs::write(&key, "").unwrap();
+            std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+            let all = read(&text, Some(&file)).into_iter();
+            all.filter(|text| !text.contains("root")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(0o600), Vec::<String>::new());
+        let told = told(0o644);
+        assert!(told.len() == 1 && told[0].contains("key.pem"), "{told:?}");
     }
 
     #[test]

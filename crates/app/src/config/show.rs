@@ -120,7 +120,7 @@ fn object<S: Settings>(object: &S) -> Table {
 
 /// The TLS of a port; nothing for a plain one.
 fn port_tls(tls: &PortTls) -> Table {
-    if *tls == PortTls::default() {
+    if !tls.is_set() {
         return Table::new();
     }
     let mut shown = object(tls);
