@@ -26,6 +26,7 @@ mod logs;
 mod metrics;
 mod nodes;
 mod objects;
+mod otlp;
 mod output;
 mod pause;
 mod places;

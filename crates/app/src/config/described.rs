@@ -11,12 +11,12 @@ use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 use super::{
-    AccessLogConfig, AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, SourceConfig, SubscriptionConfig,
-    TelegramConfig, TorSettings, show::to_toml,
+    AccessLogConfig, AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, OtlpConfig, SourceConfig,
+    SubscriptionConfig, TelegramConfig, TorSettings, show::to_toml,
 };
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
@@ -28,6 +28,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("store", ""),
     ("log", ""),
     ("access_log", "a line for every request: docs/logs.md"),
+    ("otlp", "traces of requests, for an OpenTelemetry collector"),
     ("tor", "Tor clients that are started for sources with tor = 40: docs/tor.md"),
 ];
 
@@ -90,6 +91,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<StoreSettings>(&mut all);
     add::<LogConfig>(&mut all);
     add::<AccessLogConfig>(&mut all);
+    add::<OtlpConfig>(&mut all);
     add::<TorSettings>(&mut all);
     all
 }

@@ -36,6 +36,7 @@ use hezar_gateway::{GatewayConfig, LogPrivacy, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
+use url::Url;
 
 pub use alert::{AlertCondition, AlertConditions, AlertConfig, TelegramConfig};
 pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
@@ -95,6 +96,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[access_log]`.
     pub access_log: AccessLogConfig,
+    /// `[otlp]`.
+    pub otlp: OtlpConfig,
     /// `[tor]`.
     pub tor: TorSettings,
     /// Every `[[source]]`.
@@ -117,6 +120,22 @@ settings! {
         pub asn_mmdb: Option<PathBuf> = None, example "\"asn.mmdb\"";
         /// Cities of exits (MaxMind format), for `city-…` in user names; read again when it changes.
         pub city_mmdb: Option<PathBuf> = None, example "\"city.mmdb\"";
+    }
+}
+
+settings! {
+    /// Traces of requests, for an OpenTelemetry collector: docs/metrics.md.
+    #[derive(Clone, Debug)]
+    pub struct OtlpConfig in "otlp" {
+        /// The collector's address for OTLP over HTTP; without one there are no traces.
+        /// It is reached by this machine's own sockets.
+        pub endpoint: Option<Url> = None, example "\"http://127.0.0.1:4318\"";
+        /// Of 100 requests so many are traced.
+        pub sample_percent: u32 [1..=100] = 10;
+        /// A token that the collector gets as `Authorization: Bearer`.
+        pub bearer: Option<Secret> = None, example "\"…\"";
+        /// The name under which traces appear.
+        pub service: Box<str> [1..=64] = "hezar".into();
     }
 }
 

@@ -111,6 +111,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         store: StoreSettings { memory_folder: beside_file(store.memory_folder), ..store },
         log: LogConfig { folder: beside_file(log.folder), ..log },
         access_log: AccessLogConfig { folder: beside_file(access_log.folder), ..access_log },
+        otlp: plain(root.section("otlp")),
         tor: tor(root.section("tor")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),

@@ -46,6 +46,7 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("store".into(), plain(&config.store, "store"));
     root.insert("log".into(), plain(&config.log, "log"));
     root.insert("access_log".into(), plain(&config.access_log, "access_log"));
+    root.insert("otlp".into(), plain(&config.otlp, "otlp"));
     root.insert("tor".into(), plain(&config.tor, "tor"));
     if !config.listeners.is_empty() {
         root.insert("listener".into(), tables(&config.listeners, listener));

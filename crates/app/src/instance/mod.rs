@@ -3,11 +3,12 @@
 mod alert_tasks;
 mod store_task;
 mod tasks;
+mod trace_task;
 
 use std::sync::Arc;
 
 use hezar_api::{Control, EventHub, JobTable};
-use hezar_gateway::{Gateway, Sessions, Usage};
+use hezar_gateway::{Gateway, RequestTracer, Sessions, Usage};
 use tokio::{
     sync::{Mutex, Semaphore},
     task::spawn_blocking,
@@ -29,6 +30,7 @@ use crate::{
     logs::{self, LogControl, access::AccessLogControl},
     metrics::{NodeMetrics, register_data_folder, register_instance, register_pool, register_process, register_tasks},
     objects::AppliedConfig,
+    otlp,
     pause::Pause,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
     service_manager,
@@ -98,9 +100,11 @@ pub(crate) async fn run(
     let kept = std::mem::take(&mut base.dashboard);
     let dashboard = Arc::new(DashboardState::restore(kept, &base.pool, &base.config));
     let (pool, engine) = (Arc::clone(&base.pool), Arc::clone(&base.engine));
+    let traces = RequestTracer::new(otlp::MOST_WAITING);
     let gateway = Gateway::new(convert::gateway(&base.config), pool, engine, base.clock, metrics.clone())
         .with_sessions(Arc::clone(&sessions))
         .with_usage(Arc::clone(&usage))
+        .with_tracer(traces.0.clone())
         .with_groups(Arc::clone(&dashboard.groups))
         .with_explanation(move || line.read().clone());
     let connections = Arc::clone(gateway.connections());
@@ -318,6 +322,7 @@ pub(crate) async fn run(
         started: base.clock.now(),
     };
     let alerts = alert_tasks::start(&mut tasks, &pause, &mut base, facts, Arc::clone(&runtime), Arc::clone(&hub));
+    trace_task::start(&mut tasks, &mut base, Arc::clone(&runtime), traces);
     let feed = EventFeed {
         hub: Arc::clone(&hub),
         pool: Arc::clone(&base.pool),

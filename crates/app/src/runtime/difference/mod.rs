@@ -49,6 +49,7 @@ impl Difference {
         difference.settings(&old.store, &new.store);
         difference.log = difference.settings(&old.log, &new.log);
         difference.access_log = difference.settings(&old.access_log, &new.access_log);
+        difference.settings(&old.otlp, &new.otlp);
         difference.settings(&old.tor, &new.tor);
         difference.sources = difference.fetch;
         for (name, what) in changes(&old.sources, &new.sources, |source| &source.name, change_of_source) {
