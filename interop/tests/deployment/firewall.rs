@@ -184,13 +184,8 @@ fn follows_the_configuration(world: &World) {
     assert_eq!(new, ["\t\tmeta nfproto ipv4 tcp dport 8002 jump proxy # third"]);
     world.must(&["listener", "remove", "third"]);
     // An ACME server must reach the port at which its challenges are answered.
-    world.must(&[
-        "listener",
-        "add",
-        "named",
-        "listen=127.0.0.1:8003",
-        "tls={\"acme\":[\"proxy.example.test\"],\"acme_http\":\"0.0.0.0:80\"}",
-    ]);
+    let tls = ["tls.acme=proxy.example.test", "tls.acme_http=0.0.0.0:80"];
+    world.must(&[&["listener", "add", "named", "listen=127.0.0.1:8003"][..], &tls].concat());
     let rules = world.must(&["firewall", "print"]);
     assert!(rules.contains("meta nfproto ipv4 tcp dport 80 jump proxy # named-acme"), "{rules}");
     world.must(&["listener", "remove", "named"]);
