@@ -2,6 +2,7 @@
 
 mod alert_tasks;
 mod store_task;
+mod takeover_tasks;
 mod tasks;
 mod trace_task;
 
@@ -33,11 +34,10 @@ use crate::{
     otlp,
     pause::Pause,
     runtime::{Parts, Runtime, api_server::ApiServer, listeners::Listeners, prober::ProberSlot},
-    service_manager,
     sources::Collector,
     store_sync::{sessions::SessionSync, site_bans::SiteBanSync, snapshots, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
-    takeover::{DrainingParts, DrainingProcesses, Handover, HandoverParts, Predecessor, Program, TakeoverServer},
+    takeover::{Handover, HandoverParts, Predecessor, Program, TakeoverServer},
     token,
     tokens::ApiTokens,
     tor::{TorSources, TorTask},
@@ -169,22 +169,12 @@ pub(crate) async fn run(
         connections: Arc::clone(&connections),
         stop: stop.clone(),
     }));
-    let drained_elsewhere = Arc::new(DrainingProcesses::new(DrainingParts {
-        clock: base.clock,
-        pool: Arc::clone(&base.pool),
-        listeners: Arc::clone(&listeners),
-        sessions: Arc::clone(&sessions),
-        usage: Arc::clone(&usage),
-    }));
-    if let Some(predecessor) = &predecessor {
-        match predecessor.ready().await {
-            Ok(news) => drained_elsewhere.take_news(news),
-            Err(error) => {
-                store_task.abandon().await;
-                base.store.close().await;
-                return Err(error);
-            }
-        }
+    let drained_elsewhere =
+        takeover_tasks::draining_processes(&handover, Arc::clone(&base.pool), Arc::clone(&sessions));
+    if let Err(error) = takeover_tasks::wait_for_clients(predecessor.as_deref(), &drained_elsewhere).await {
+        store_task.abandon().await;
+        base.store.close().await;
+        return Err(error);
     }
     let ending = tokio::spawn(follow_the_end(asked, stop.clone(), draining, handover.handed_over().clone()));
 
@@ -380,27 +370,8 @@ pub(crate) async fn run(
             api.run(Arc::clone(desk) as Arc<dyn Control>, stop).await
         }),
     );
-    let server =
-        Arc::new(TakeoverServer { handover: Arc::clone(&handover), draining: Arc::clone(&drained_elsewhere), program });
-    tasks.restarting(
-        "takeover",
-        every_time(&stop, server, |server, stop| async move {
-            server.run(stop).await;
-            Ok(())
-        }),
-    );
-    let watched = Arc::new((Arc::clone(&base.pool), Arc::clone(&handover)));
-    tasks.restarting(
-        "service manager",
-        every_time(&stop, watched, |watched, stop| async move {
-            service_manager::follow(Arc::clone(&watched.0), watched.1.connections(), stop).await;
-            Ok(())
-        }),
-    );
-    service_manager::ready(predecessor.is_some());
-    if let Some(predecessor) = &predecessor {
-        predecessor.serving().await;
-    }
+    let server = TakeoverServer { handover: Arc::clone(&handover), draining: drained_elsewhere, program };
+    takeover_tasks::start(&mut tasks, server, Arc::clone(&base.pool), predecessor.as_deref()).await;
     // A program that reads the log as JSON is not greeted.
     if base.config.log.format == LogFormat::Pretty {
         greeting.show();

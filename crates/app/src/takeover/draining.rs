@@ -200,3 +200,49 @@ fn session_row(note: SessionNote) -> Option<SessionRow> {
         node,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use hezar_gateway::User;
+
+    use super::*;
+    use crate::takeover::messages::OpenNote;
+
+    fn report(users: &[&str]) -> Report {
+        let note = |user: &&str| OpenNote {
+            listener: "proxy".into(),
+            user: (*user).into(),
+            client: std::net::Ipv4Addr::LOCALHOST.into(),
+            open: 1,
+        };
+        Report { by_user: users.iter().map(note).collect(), ..Report::default() }
+    }
+
+    #[test]
+    fn what_a_user_moves_here_is_told_once_and_without_its_own_share() {
+        let mut entry = Entry { since: Timestamp(1), last: Report::default(), heard: None, told: BTreeMap::new() };
+        let (report, none) = (report(&["alice", ""]), Vec::new());
+        assert_eq!(entry.moved_here(&report, &[], |_| 100), none, "before the first report nothing is told");
+        let own = [UsageNote { user: "alice".into(), up: 15, down: 5 }];
+        let told = entry.moved_here(&report, &own, |_| 150);
+        assert_eq!(told, [UsageNote { user: "alice".into(), up: 0, down: 30 }]);
+        assert_eq!(entry.moved_here(&report, &[], |_| 150), none);
+    }
+
+    #[test]
+    fn users_who_may_not_stay_are_named_with_their_listener() {
+        let user = |name| User::new(name, "p");
+        let gone = User { enabled: false, ..user("bob") };
+        let late = User { expires: Some(Timestamp(9)), ..user("carol") };
+        let config = GatewayConfig { users: vec![user("alice"), gone, late], ..GatewayConfig::default() };
+        let report = report(&["alice", "bob", "carol", "dora"]);
+        let names = |configs: &[GatewayConfig], now| -> Vec<String> {
+            refused(configs, &report, Timestamp(now)).into_iter().map(|(_, user)| user.into()).collect()
+        };
+        assert_eq!(names(std::slice::from_ref(&config), 8), ["bob", "dora"]);
+        assert_eq!(names(&[config], 9), ["bob", "carol", "dora"]);
+        // A listener that is closed ends its tunnels by itself; one without users takes everybody.
+        assert!(names(&[], 9).is_empty());
+        assert!(names(&[GatewayConfig::default()], 9).is_empty());
+    }
+}

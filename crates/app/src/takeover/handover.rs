@@ -101,7 +101,7 @@ impl Handover {
         Arc::clone(&self.parts.connections)
     }
 
-    pub(super) const fn parts(&self) -> &HandoverParts {
+    pub(crate) const fn parts(&self) -> &HandoverParts {
         &self.parts
     }
 
