@@ -20,7 +20,7 @@ use crate::{
     input::{NoParameters, Parameters, json_body, parameters},
     sign_in::{
         CODE_LIFE, LONGEST, NOT_KEPT, bearer,
-        browser::{check_same_origin, cookie},
+        browser::{check_same_origin, cookie, is_over_https},
     },
     state::ApiState,
 };
@@ -107,6 +107,7 @@ async fn sign_in(
     parameters(query)?;
     // Another site must not sign the user in either: what the user enters then would be that site's.
     check_same_origin(request.method(), request.headers())?;
+    let over_https = is_over_https(request.headers());
     let before = cookie(request.headers(), &state.page.cookie).map(str::to_owned);
     let given: SignInRequest = json_body(&WholeBody::from_request(request, &()).await?)?;
     let token: Secret = match (given.token, given.code) {
@@ -119,7 +120,8 @@ async fn sign_in(
         state.page.sign_ins.sign_out(&before);
     }
     let secret = state.page.sign_ins.sign_in(token);
-    Ok((state.page.set_cookie(&secret, LONGEST.as_secs()), Json(SignInDto { signed_in: true })).into_response())
+    Ok((state.page.set_cookie(&secret, LONGEST.as_secs(), over_https), Json(SignInDto { signed_in: true }))
+        .into_response())
 }
 
 /// Signs this browser out.
@@ -141,7 +143,8 @@ async fn sign_out(
     if let Some(secret) = cookie(request.headers(), &state.page.cookie) {
         state.page.sign_ins.sign_out(secret);
     }
-    Ok((state.page.set_cookie("", 0), Json(SignInDto { signed_in: false })).into_response())
+    Ok((state.page.set_cookie("", 0, is_over_https(request.headers())), Json(SignInDto { signed_in: false }))
+        .into_response())
 }
 
 /// Makes a code that signs one browser in, once, with the token of this request.

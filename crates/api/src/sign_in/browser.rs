@@ -26,6 +26,11 @@ pub(crate) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<
     if site_fits && origin_fits && declared { Ok(()) } else { Err(ApiError::CrossSite) }
 }
 
+/// Whether the browser reaches the page over https, as it says itself: a server in front may end the TLS.
+pub(crate) fn is_over_https(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+}
+
 /// The value of a cookie (RFC 6265, section 5.4).
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());

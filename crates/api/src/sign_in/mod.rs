@@ -51,8 +51,10 @@ impl PageAccess {
         cookie(headers, &self.cookie).and_then(|secret| self.sign_ins.token(secret))
     }
 
-    pub(crate) fn set_cookie(&self, secret: &str, seconds: u64) -> [(HeaderName, String); 2] {
-        let cookie = format!("{}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict", self.cookie);
+    /// Sets the cookie; one that was set over https is never sent over http.
+    pub(crate) fn set_cookie(&self, secret: &str, seconds: u64, over_https: bool) -> [(HeaderName, String); 2] {
+        let secure = if over_https { "; Secure" } else { "" };
+        let cookie = format!("{}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}", self.cookie);
         [(header::SET_COOKIE, cookie), (NOT_KEPT.0, NOT_KEPT.1.to_owned())]
     }
 }

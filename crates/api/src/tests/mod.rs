@@ -9,6 +9,7 @@ mod objects;
 mod page;
 mod replaced;
 mod site_bans;
+mod tls;
 mod upgrade;
 
 use std::{

@@ -94,6 +94,18 @@ async fn a_browser_signs_in_and_out() {
 }
 
 #[tokio::test]
+async fn a_cookie_that_was_set_over_https_is_for_https_alone() {
+    let api = Api::start().await;
+    for (scheme, expected) in [("http", false), ("https", true)] {
+        let headers = format!("{PAGE}Origin: {scheme}://{}\r\n", api.address);
+        let answer = api.ask("POST", "/api/v1/session", &headers, r#"{"token":"secret"}"#).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.header("set-cookie").split("; ").any(|part| part == "Secure"), expected, "{scheme}");
+    }
+    api.end().await;
+}
+
+#[tokio::test]
 async fn a_wrong_secret_signs_nobody_in() {
     let api = Api::start().await;
     for (body, status) in [
