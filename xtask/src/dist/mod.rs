@@ -188,3 +188,6 @@ fn must(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     ensure!(output.status.success(), "{program} failed ({}): {}", output.status, errors.trim());
     Ok(output.stdout)
 }
+
+#[cfg(test)]
+mod tests;
