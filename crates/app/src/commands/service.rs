@@ -32,7 +32,11 @@ pub(super) fn install(global: &GlobalArgs, args: &InstallServiceArgs) -> anyhow:
             other.data.display()
         );
     }
-    let is_changed = perform(&service::install(&installation))?;
+    let performed = perform(&service::install(&installation));
+    if performed.is_err() && installation.start {
+        output::note(service::last_log(scope));
+    }
+    let is_changed = performed?;
     if is_running && is_changed {
         output::line("the service runs on as it was started; to use what has changed: systemctl restart hezar")?;
     }

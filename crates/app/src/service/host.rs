@@ -65,6 +65,14 @@ pub(crate) fn is_running(scope: Scope) -> bool {
     answers(&scope.systemctl(&["is-active", "--quiet", "hezar.service"]))
 }
 
+/// The last lines of the service's log, for when it does not start; empty where nobody may read them.
+pub(crate) fn last_log(scope: Scope) -> String {
+    let unit = if scope == Scope::User { "--user-unit" } else { "--unit" };
+    let arguments = [unit, "hezar.service", "--lines=8", "--output=cat", "--no-pager", "--quiet"];
+    let output = Command::new("journalctl").args(arguments).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
 /// Whether a command succeeds; what it prints is not shown.
 fn answers(words: &[String]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return false };
