@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hezar_engine::{AddressPolicy, Engine};
+use hezar_engine::AddressPolicy;
 use hezar_gateway::{RequestSpan, RequestTracer};
 use tokio::sync::mpsc;
 
