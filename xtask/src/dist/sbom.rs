@@ -32,13 +32,33 @@ struct CargoLock {
 struct NpmPackage {
     version: Option<String>,
     license: Option<String>,
+    /// The names of what it imports. Build tools are the page's development dependencies, or peers of its parts.
     #[serde(default)]
-    dev: bool,
+    dependencies: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct NpmLock {
+    /// By their folder; the page itself is the one without a name.
     packages: BTreeMap<String, NpmPackage>,
+}
+
+impl NpmLock {
+    /// The packages that become part of the page, by name.
+    fn parts(&self) -> BTreeMap<&str, &NpmPackage> {
+        let mut parts = BTreeMap::new();
+        let mut next: Vec<&NpmPackage> = self.packages.get("").into_iter().collect();
+        while let Some(package) = next.pop() {
+            for name in package.dependencies.keys() {
+                if let Some(part) = self.packages.get(&format!("node_modules/{name}"))
+                    && parts.insert(&**name, part).is_none()
+                {
+                    next.push(part);
+                }
+            }
+        }
+        parts
+    }
 }
 
 /// Writes the document, and gives its path.
@@ -72,8 +92,8 @@ fn document(graph: &Graph, cargo_lock: &str, npm_lock: &str) -> anyhow::Result<V
         components.push(component);
     }
     let npm: NpmLock = serde_json::from_str(npm_lock).context("web/package-lock.json")?;
-    for (path, package) in npm.packages.iter().filter(|(_, package)| !package.dev) {
-        let (Some((_, name)), Some(version)) = (path.rsplit_once("node_modules/"), &package.version) else { continue };
+    for (name, package) in npm.parts() {
+        let version = package.version.as_deref().with_context(|| format!("{name} has no version"))?;
         components.push(component("npm", name, version, package.license.as_deref()));
     }
     Ok(json!({
@@ -97,7 +117,9 @@ fn component(kind: &str, name: &str, version: &str, license: Option<&str>) -> Va
     let mut component = json!({ "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl });
     if let Some(license) = license {
         // Older manifests separate alternatives with a slash, which SPDX does not know.
-        component["licenses"] = json!([{ "expression": license.replace('/', " OR ") }]);
+        let words = license.replace('/', " OR ");
+        let expression = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        component["licenses"] = json!([{ "expression": expression }]);
     }
     component
 }
@@ -111,7 +133,7 @@ mod tests {
         let graph: Graph = serde_json::from_value(json!({
             "packages": [
                 { "id": "hezar", "name": "hezar", "version": "1.0.0", "license": null, "source": null, "manifest_path": "/x" },
-                { "id": "a", "name": "a", "version": "2.0.0", "license": "MIT/Apache-2.0", "source": "r", "manifest_path": "/y" },
+                { "id": "a", "name": "a", "version": "2.0.0", "license": "MIT / Apache-2.0", "source": "r", "manifest_path": "/y" },
             ],
             "resolve": { "nodes": [
                 { "id": "hezar", "deps": [{ "pkg": "a", "dep_kinds": [{ "kind": null }] }] },
@@ -121,9 +143,9 @@ mod tests {
         .unwrap();
         let lock = "[[package]]\nname = \"a\"\nversion = \"2.0.0\"\nchecksum = \"00ff\"\n";
         let npm = json!({ "packages": {
-            "": { "version": "1" },
-            "node_modules/@x/page": { "version": "3.0.0", "license": "MIT" },
-            "node_modules/tool": { "version": "4.0.0", "dev": true },
+            "": { "version": "1", "dependencies": { "@x/page": "3" }, "devDependencies": { "tool": "4" } },
+            "node_modules/@x/page": { "version": "3.0.0", "license": "MIT", "peerDependencies": { "tool": "4" } },
+            "node_modules/tool": { "version": "4.0.0" },
         } });
         let document = document(&graph, lock, &npm.to_string()).unwrap();
         let components = document["components"].as_array().unwrap();
