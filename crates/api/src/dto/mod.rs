@@ -161,6 +161,9 @@ pub struct StatusDto {
     /// The certificates of the ports that speak TLS.
     #[serde(default)]
     pub certificates: Vec<CertificateDto>,
+    /// The troubles of alerts that hold, each as `ALERT/CONDITION: text`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<String>,
     /// Processes that drain after this one has taken over from them (`hezar upgrade`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<DrainingDto>,

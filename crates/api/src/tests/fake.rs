@@ -293,6 +293,7 @@ impl LivePort for Fake {
             troubles: Vec::new(),
             store: StoreDto::default(),
             config: ConfigStatusDto::default(),
+            alerts: vec!["phone/disk: full".into()],
             draining: vec![DrainingDto { pid: 7, connections: 3, since: 1 }],
         }
     }

@@ -13,7 +13,7 @@ use super::{
     AlertBoard, AlertSender, FactSources,
     facts::{Facts, Trends},
     message::{Message, Status},
-    progress::{News, Progress},
+    progress::{News, Progress, TroubleState},
     sender::Outgoing,
     troubles::trouble,
 };
@@ -125,6 +125,18 @@ impl AlertWatch {
         let message = self.message(&config, "test", Status::Test, text);
         let error = self.sender.deliver(&Outgoing { config, message }).await.err();
         Some(AlertTestReport { sent: error.is_none(), error: error.map(|error| format!("{error:#}")) })
+    }
+
+    /// The troubles that are told or would be, each as `ALERT/CONDITION: text`.
+    pub(crate) fn firing(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for alert in self.show() {
+            let firing = alert.troubles.iter().filter(|trouble| trouble.state == TroubleState::Firing.name());
+            lines.extend(firing.map(|trouble| {
+                format!("{}/{}: {}", alert.name, trouble.condition, trouble.text.as_deref().unwrap_or_default())
+            }));
+        }
+        lines
     }
 
     /// Every alert with its states.

@@ -236,6 +236,7 @@ impl LivePort for ApiBackend {
         let counts = snapshot.counts();
         let census = self.table.census(&snapshot);
         StatusDto {
+            alerts: self.alerts.firing(),
             version: crate::version::VERSION.to_owned(),
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.listeners.addresses().first().map(ToString::to_string).unwrap_or_default(),

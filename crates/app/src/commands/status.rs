@@ -63,6 +63,7 @@ fn summary(status: &StatusDto) -> Vec<String> {
     ]);
     lines.extend(status.certificates.iter().map(|certificate| certificate_line(certificate, output::now_ms())));
     lines.extend(store_status::troubles(&status.store));
+    lines.extend(status.alerts.iter().map(|alert| format!("alert {alert}")));
     lines.extend(status.draining.iter().map(|process| {
         let open = output::count(process.connections, "connection");
         format!(

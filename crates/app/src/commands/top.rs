@@ -226,6 +226,7 @@ mod tests {
         StatusDto {
             listeners: Vec::new(),
             certificates: Vec::new(),
+            alerts: Vec::new(),
             version: "1.2.3".into(),
             uptime_s: 7200,
             proxy: "127.0.0.1:8000".into(),

@@ -40,6 +40,8 @@ fn a_trouble_is_told_to_every_kind_of_receiver_and_a_test_too() {
     }
     let listed = home.run(&["alert", "list", "--json"]);
     assert_eq!(listed.good().lines().filter(|line| line.contains("\"firing\"")).count(), 3, "{listed:?}");
+    let status = home.run(&["status"]);
+    assert!(status.good().contains("alert hook/disk: "), "{status:?}");
     let said = home.run(&["alert", "test", "hook"]);
     assert!(said.good().contains("has taken the message"), "{said:?}");
     let tested = || heard.recv_timeout(PATIENCE).is_ok_and(|(_, body)| body.contains("\"test\"")).then_some(());
