@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use super::version;
 use crate::graph::Graph;
 
+/// The page's build tool: it stands among the dependencies because a release build needs it, and does not become part of the page.
+const BUILD_TOOL: &str = "vite";
+
 /// What Cargo.lock says of a crate.
 #[derive(Debug, Deserialize)]
 struct Locked {
@@ -49,7 +52,7 @@ impl NpmLock {
         let mut parts = BTreeMap::new();
         let mut next: Vec<&NpmPackage> = self.packages.get("").into_iter().collect();
         while let Some(package) = next.pop() {
-            for name in package.dependencies.keys() {
+            for name in package.dependencies.keys().filter(|name| *name != BUILD_TOOL) {
                 if let Some(part) = self.packages.get(&format!("node_modules/{name}"))
                     && parts.insert(&**name, part).is_none()
                 {
@@ -143,8 +146,9 @@ mod tests {
         .unwrap();
         let lock = "[[package]]\nname = \"a\"\nversion = \"2.0.0\"\nchecksum = \"00ff\"\n";
         let npm = json!({ "packages": {
-            "": { "version": "1", "dependencies": { "@x/page": "3" }, "devDependencies": { "tool": "4" } },
+            "": { "version": "1", "dependencies": { "@x/page": "3", "vite": "8" }, "devDependencies": { "tool": "4" } },
             "node_modules/@x/page": { "version": "3.0.0", "license": "MIT", "peerDependencies": { "tool": "4" } },
+            "node_modules/vite": { "version": "8.0.0" },
             "node_modules/tool": { "version": "4.0.0" },
         } });
         let document = document(&graph, lock, &npm.to_string()).unwrap();
