@@ -35,7 +35,7 @@ fn twenty_circuits_on_a_private_network() {
     let folder = tempfile::tempdir().unwrap();
     let judge = judge::start(FIRST);
     let base = Ipv4Addr::from_bits(FIRST.to_bits() + 1);
-    let mut network = Network::start(&tor, &folder.path().join("network"), base, EXITS);
+    let mut network = Network::start(&tor, &folder.path().join("network"), base, EXITS, judge);
     let mut world = World::start(hezar, &tor, &network, judge, folder.path());
 
     let exits = world.healthy_exits();
@@ -43,6 +43,10 @@ fn twenty_circuits_on_a_private_network() {
     assert!(different.len() >= 3, "{exits:?}");
     let seen = world.addresses_of_requests(60);
     assert!(seen.len() >= 3, "{seen:?}");
+
+    // Onion services have names that circuits alone know.
+    let answer = ask(world.proxy, "GET", &format!("http://{}/ip", network.onion), "", "");
+    assert_eq!((answer.status, &answer.body[..3]), (200, "ip="), "{} {}", answer.head, answer.body);
 
     // A circuit that is rotated comes out elsewhere, and the others stay as they are.
     let (rotated, before) = exits.iter().next().unwrap();

@@ -8,7 +8,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use hezar_interop::harness::Running;
@@ -42,6 +42,10 @@ TestingDirAuthVoteGuard *
 TestingDirAuthVoteHSDir *
 ExitPolicy reject *:*
 ";
+/// The file of measured speeds, in the folder of the network.
+const SPEEDS: &str = "speeds";
+/// The speed of every exit, in KB a second.
+const SPEED: u32 = 1000;
 const EXIT: &str = "ExitRelay 1
 ExitPolicy accept *:*
 ";
@@ -53,6 +57,8 @@ struct Relay {
     or_port: u16,
     dir_port: u16,
     folder: PathBuf,
+    /// What it publishes as an onion service.
+    publishes: Option<SocketAddr>,
 }
 
 /// The network; its processes are killed when it is dropped.
@@ -62,21 +68,28 @@ pub(crate) struct Network {
     _running: Vec<Running>,
     /// The exits by the address that their traffic comes from.
     exits: Vec<(Ipv4Addr, Running)>,
+    /// The name of the onion service that the last exit publishes.
+    pub(crate) onion: String,
 }
 
 impl Network {
-    /// Starts a network with the first addresses from `base` on, and waits until its authorities agree on all exits.
-    pub(crate) fn start(tor: &Path, folder: &Path, base: Ipv4Addr, exits: u8) -> Self {
-        let all: Vec<Relay> = (0..AUTHORITIES + exits).map(|number| relay(folder, base, number)).collect();
+    /// Starts a network with the first addresses from `base` on, and waits until its authorities agree on all exits. The last exit
+    /// publishes `site` as an onion service on port 80.
+    pub(crate) fn start(tor: &Path, folder: &Path, base: Ipv4Addr, exits: u8, site: SocketAddr) -> Self {
+        let mut all: Vec<Relay> = (0..AUTHORITIES + exits).map(|number| relay(folder, base, number)).collect();
+        if let Some(last) = all.last_mut() {
+            last.publishes = Some(site);
+        }
         let (authorities, exits) = all.split_at(usize::from(AUTHORITIES));
         authorities.iter().for_each(make_keys);
+        write_speeds(&folder.join(SPEEDS), tor, exits);
         let lines: Vec<String> = authorities.iter().map(|authority| authority_line(tor, authority)).collect();
         let running = authorities.iter().map(|authority| start(tor, authority, AUTHORITY, &lines)).collect();
         let exits: Vec<_> = exits.iter().map(|exit| (exit.address, start(tor, exit, EXIT, &lines))).collect();
-        let network = Self { authorities: lines, _running: running, exits };
         let first = &authorities[0];
-        await_agreement(SocketAddr::new(IpAddr::V4(first.address), first.dir_port), network.exits.len());
-        network
+        await_agreement(SocketAddr::new(IpAddr::V4(first.address), first.dir_port), exits.len());
+        let onion = fs::read_to_string(all.last().unwrap().folder.join("onion/hostname")).unwrap();
+        Self { authorities: lines, _running: running, exits, onion: onion.trim().to_owned() }
     }
 
     /// Kills the exit whose traffic comes from this address.
@@ -93,7 +106,7 @@ fn relay(folder: &Path, base: Ipv4Addr, number: u8) -> Relay {
     let name = if number < AUTHORITIES { format!("authority{number}") } else { format!("exit{number}") };
     let folder = folder.join(&name);
     DirBuilder::new().mode(0o700).recursive(true).create(folder.join("keys")).unwrap();
-    Relay { name, address, or_port: port(), dir_port: port(), folder }
+    Relay { name, address, or_port: port(), dir_port: port(), folder, publishes: None }
 }
 
 /// Makes the keys with which an authority signs; the short ones are good enough here.
@@ -118,27 +131,48 @@ fn make_keys(authority: &Relay) {
 
 /// The line by which the others know an authority.
 fn authority_line(tor: &Path, authority: &Relay) -> String {
-    let Relay { name, address, or_port, dir_port, folder } = authority;
+    let Relay { name, address, or_port, dir_port, folder, .. } = authority;
     let certificate = fs::read_to_string(folder.join("keys/authority_certificate")).unwrap();
     let identity = certificate.lines().find_map(|line| line.strip_prefix("fingerprint ")).unwrap();
-    // Any line makes it an authority of another network than the public one.
-    let nobody = "DirAuthority nobody 127.0.0.1:1 0000000000000000000000000000000000000000".to_owned();
-    write_torrc(authority, AUTHORITY, &[nobody]);
-    let said = Command::new(tor).arg("-f").arg(folder.join("torrc")).args(["--list-fingerprint", "--quiet"]).output();
-    let said = String::from_utf8(said.unwrap().stdout).unwrap();
-    let fingerprint: String = said.split_whitespace().skip(1).collect();
-    assert_eq!(fingerprint.len(), 40, "{said}");
+    let fingerprint = fingerprint(tor, authority, AUTHORITY);
     format!("DirAuthority {name} orport={or_port} no-v2 v3ident={identity} {address}:{dir_port} {fingerprint}")
 }
 
+/// The identity of a relay, whose keys are made by this.
+fn fingerprint(tor: &Path, relay: &Relay, kind: &str) -> String {
+    // Any authority makes it another network than the public one.
+    let nobody = "DirAuthority nobody 127.0.0.1:1 0000000000000000000000000000000000000000".to_owned();
+    write_torrc(relay, kind, &[nobody]);
+    let torrc = relay.folder.join("torrc");
+    let said = Command::new(tor).arg("-f").arg(torrc).args(["--list-fingerprint", "--quiet"]).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let fingerprint: String = said.split_whitespace().skip(1).collect();
+    assert_eq!(fingerprint.len(), 40, "{said}");
+    fingerprint
+}
+
+/// Writes what the authorities take for the measured speed of the exits: all the same, so that clients choose each as often.
+fn write_speeds(file: &Path, tor: &Path, exits: &[Relay]) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut text = format!("{now}\n");
+    for exit in exits {
+        let _ = writeln!(text, "node_id=${} bw={SPEED}", fingerprint(tor, exit, EXIT));
+    }
+    fs::write(file, text).unwrap();
+}
+
 fn write_torrc(relay: &Relay, kind: &str, authorities: &[String]) {
-    let Relay { name, address, or_port, dir_port, folder } = relay;
+    let Relay { name, address, or_port, dir_port, folder, publishes } = relay;
     let mut text = format!(
         "{RELAY}{kind}Nickname {name}\nAddress {address}\nORPort {address}:{or_port}\nOutboundBindAddress {address}\nDataDirectory {}\n",
         folder.display()
     );
     if kind == AUTHORITY {
-        let _ = writeln!(text, "DirPort {address}:{dir_port}");
+        let _ = writeln!(text, "DirPort {address}:{dir_port}\nV3BandwidthsFile ../{SPEEDS}");
+    }
+    if let Some(site) = publishes {
+        let onion = folder.join("onion");
+        let _ = writeln!(text, "HiddenServiceDir {}\nHiddenServicePort 80 {site}", onion.display());
     }
     for line in authorities {
         let _ = writeln!(text, "{line}");
@@ -151,12 +185,13 @@ fn start(tor: &Path, relay: &Relay, kind: &str, authorities: &[String]) -> Runni
     Running::start(tor, &["-f", "torrc"], &relay.folder)
 }
 
-/// Waits until the consensus of the authorities names all exits.
+/// Waits until the consensus of the authorities names all exits with their speeds.
 fn await_agreement(authority: SocketAddr, exits: usize) {
     let end = Instant::now() + AGREEMENT;
     loop {
         let consensus = consensus(authority).unwrap_or_default();
-        let named = consensus.lines().filter(|line| line.starts_with("r exit")).count();
+        let measured = format!("w Bandwidth={SPEED}");
+        let named = consensus.lines().filter(|line| *line == measured).count();
         if named == exits {
             return;
         }
