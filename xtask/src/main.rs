@@ -90,6 +90,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// What the access log costs: without it, with it, and over a disk that stands still; about 15 minutes.
+    AccessLog {
+        /// What the program `access_log` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// This gateway, sing-box and mihomo as clients of the same servers: CPU, latency and memory as ratios.
     BenchPeers {
         /// Options of the benchmark: --runs, --tunnels, --idle, --mib, --rows.
@@ -143,6 +149,7 @@ fn run() -> anyhow::Result<()> {
         Command::Chaos { arguments } => load::run(&root, "chaos", &arguments),
         Command::Truth { arguments } => load::run(&root, "truth", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),
+        Command::AccessLog { arguments } => load::run(&root, "access_log", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
