@@ -41,8 +41,8 @@ struct CircuitState {
     carrier: Option<(u64, ExitRelay)>,
     /// The address and the country of that relay, as far as the client knows them.
     address: Option<(IpAddr, Option<Country>)>,
-    /// When another relay was noticed than before, until the pool has been told.
-    moved: Option<Timestamp>,
+    /// When another relay was noticed than before, until the pool has been told; and whether it is the first one of this login.
+    moved: Option<(Timestamp, bool)>,
     /// The relay that the next circuit should not end at.
     avoided: Option<String>,
     tries: u8,
@@ -70,6 +70,8 @@ pub(super) struct MovedExit {
     pub(super) country: Option<Country>,
     /// When it was noticed.
     pub(super) at: Timestamp,
+    /// Whether it is the first exit of this login.
+    pub(super) is_first: bool,
 }
 
 impl CircuitTable {
@@ -200,7 +202,7 @@ impl CircuitTable {
             };
             let same = circuit.carrier.as_ref().is_some_and(|(_, known)| known.fingerprint == relay.fingerprint);
             if !same {
-                (circuit.moved, circuit.address) = (Some(now), None);
+                (circuit.moved, circuit.address) = (Some((now, circuit.carrier.is_none())), None);
                 relays.push(relay.fingerprint.clone());
             }
             circuit.carrier = Some((id, relay));
@@ -240,8 +242,8 @@ impl CircuitTable {
     /// The circuits whose exits the pool has not been told of.
     pub(super) fn moved(&self) -> Vec<MovedExit> {
         let moved = |(index, circuit): (usize, &CircuitState)| {
-            let (ip, country) = circuit.address?;
-            Some(MovedExit { index, ip, country, at: circuit.moved? })
+            let ((ip, country), (at, is_first)) = (circuit.address?, circuit.moved?);
+            Some(MovedExit { index, ip, country, at, is_first })
         };
         self.circuits.iter().enumerate().filter_map(moved).collect()
     }
@@ -330,11 +332,14 @@ mod tests {
         table.note(vec![built(9, "hezar-1-0", 'B'), built(7, "hezar-1-0", 'A'), built(1, "other", 'C')], NOW);
         assert_eq!(table.moved(), []);
         table.note_address(&"B".repeat(40), "192.0.2.2".parse().unwrap(), None);
-        let expected = MovedExit { index: 0, ip: "192.0.2.2".parse().unwrap(), country: None, at: NOW };
+        let expected = MovedExit { index: 0, ip: "192.0.2.2".parse().unwrap(), country: None, at: NOW, is_first: true };
         assert_eq!(table.moved(), [expected]);
         table.told(0);
         assert_eq!(table.note(vec![built(9, "hezar-1-0", 'B')], NOW), Vec::<String>::new());
         assert_eq!(table.moved(), []);
+        table.note(vec![built(11, "hezar-1-0", 'A')], NOW);
+        table.note_address(&"A".repeat(40), "192.0.2.1".parse().unwrap(), None);
+        assert_eq!(table.moved().first().map(|moved| moved.is_first), Some(false));
     }
 
     #[test]

@@ -37,8 +37,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const LONG_ENOUGH: Duration = Duration::from_secs(600);
 /// So many failures in a row show that a circuit is of no use.
 const FAILURES: u32 = 2;
-/// A node's exit that was looked up so shortly before a circuit was noticed is that of the circuit.
-const LOOK_UP: Duration = Duration::from_secs(30);
+/// A node's exit that was looked up so shortly before another circuit was noticed is that of the new circuit.
+const LOOK_UP: Duration = Duration::from_secs(6);
 
 /// What a source needs of the instance.
 #[derive(Clone)]
@@ -357,7 +357,7 @@ impl TorSource {
             // What the prober has not found to work is not called healthy because a circuit was built.
             let Some(node) = pool.node(id).filter(|node| node.state() == State::Healthy) else { continue };
             let seen = node.record().exit_seen;
-            if seen.is_none_or(|seen| seen.after(LOOK_UP) < exit.at) {
+            if seen.is_none_or(|seen| !exit.is_first && seen.after(LOOK_UP) < exit.at) {
                 let exit = Some(Exit { ip: exit.ip, country: exit.country });
                 let success = Success { latency: node.latency().unwrap_or_default(), exit };
                 pool.report(id, &Outcome { origin: Origin::Traffic, result: Ok(success) }, now);

