@@ -3,7 +3,6 @@
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -101,8 +100,7 @@ fn standing_still(home: &Path) -> anyhow::Result<fs::File> {
     fs::create_dir(home.join(FOLDER))?;
     ensure!(Command::new("mkfifo").arg(&file).status()?.success(), "mkfifo failed");
     // Reading and writing, so that opening it waits for nobody (fifo(7)).
-    let flags = 0o4000;
-    Ok(fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(file)?)
+    Ok(fs::OpenOptions::new().read(true).write(true).open(file)?)
 }
 
 async fn measure(home: &Path, cli: Cli) -> anyhow::Result<Figures> {
