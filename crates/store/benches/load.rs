@@ -1,12 +1,16 @@
-//! Reading and writing 100,000 nodes that two sources list.
+//! Reading, writing and keeping 100,000 nodes that two sources list.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot set up has nothing to measure")]
 
-use std::{hint::black_box, time::Duration};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hezar_core::{NodeId, Record, Secret, State, Timestamp};
-use hezar_store::{Access, Change, NodeRow, Sqlite, Store};
+use hezar_store::{Access, Change, NodeRow, Sqlite, Store, StoreSettings, open_configured};
 
 const NODES: u128 = 100_000;
 
@@ -50,6 +54,38 @@ fn bench(criterion: &mut Criterion) {
     group.bench_function("write 100k", |b| b.iter(|| runtime.block_on(store.write(&changes)).unwrap()));
     group.bench_function("load 100k", |b| b.iter(|| black_box(runtime.block_on(store.load()).unwrap())));
     group.finish();
+    snapshots(criterion, &changes);
+}
+
+/// Snapshots of a database in memory; prints what they cost a writer beside them.
+fn snapshots(criterion: &mut Criterion, changes: &[Change]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = StoreSettings { memory: true, snapshots: 2, ..StoreSettings::default() };
+    let store = runtime.block_on(open_configured(&settings, directory.path(), Access::Exclusive)).unwrap();
+    runtime.block_on(store.write(changes)).unwrap();
+    let (slowest, taken) = runtime.block_on(async {
+        let begun = Instant::now();
+        let snapshot = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.snapshot().await.unwrap().unwrap() }
+        });
+        let mut slowest = Duration::ZERO;
+        while !snapshot.is_finished() {
+            let begun = Instant::now();
+            store.write(changes.get(..100).unwrap_or_default()).await.unwrap();
+            slowest = slowest.max(begun.elapsed());
+        }
+        let taken = snapshot.await.unwrap();
+        println!("a snapshot of 100k nodes: {} bytes after {:?}", taken.bytes, begun.elapsed());
+        (slowest, taken)
+    });
+    println!("the slowest write of 100 nodes beside it: {slowest:?} ({})", taken.path.display());
+    let mut group = criterion.benchmark_group("snapshot");
+    group.sample_size(10);
+    group.bench_function("take 100k", |b| b.iter(|| runtime.block_on(store.snapshot()).unwrap()));
+    group.finish();
+    runtime.block_on(store.close());
 }
 
 criterion_group!(benches, bench);
