@@ -79,7 +79,9 @@ impl System {
                 found.insert(inside);
             }
         }
-        found.retain(|path| !["var/log", "var/lib/dpkg", "var/cache"].iter().any(|folder| path.starts_with(folder)));
+        found.retain(|path| {
+            !["run", "var/log", "var/lib/dpkg", "var/cache"].iter().any(|folder| path.starts_with(folder))
+        });
         found
     }
 }
@@ -158,6 +160,8 @@ fn the_debian_package_comes_and_goes_cleanly() {
     // Installed again, it is as it was.
     system.install(&packages.debian);
     assert!(system.is_enabled("hezar.service"));
+    let masked = |unit: &str| fs::symlink_metadata(system.path("etc/systemd/system").join(unit)).is_ok();
+    assert!(!["hezar.service", "hezar.socket", "hezar-backup.timer"].into_iter().any(masked));
     assert_eq!(fs::read_to_string(&configuration).unwrap(), changed);
 
     system.succeed(&["dpkg", "--purge", "hezar"]);
