@@ -101,6 +101,16 @@ impl Diagnosis {
         reason(&Facts { counts, outage, sources: &sources, dead, now: self.clock.now() })
     }
 
+    /// What has stopped most nodes, a code and a stage, whether they are dead or have failed once.
+    pub(crate) fn commonest_failure(&self) -> Option<String> {
+        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        let snapshot = self.pool.snapshot();
+        for failure in snapshot.nodes().take(SAMPLE).filter_map(|node| node.record().failure) {
+            *seen.entry((failure.code.as_str(), failure.stage.name())).or_default() += 1;
+        }
+        commonest(seen)
+    }
+
     /// Looks at some of the dead nodes.
     fn dead_nodes(&self) -> DeadNodes {
         let mut seen: HashMap<(&str, &str), usize> = HashMap::new();

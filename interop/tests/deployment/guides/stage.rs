@@ -16,11 +16,12 @@ use super::block::Block;
 /// How long the commands of one guide may take, in seconds.
 const LONGEST: &str = "170";
 
-/// What comes before the commands: the world, and what a reader of the guide has in front of him. The world's pages are asked for instead of
+/// What comes before the commands: an address as in a home network, the world, and what a reader of the guide has in front of him. The world's pages are asked for instead of
 /// those of the internet, which is not there.
 const PREAMBLE: &str = r#"
 set -euo pipefail
 ip link set lo up
+ip address add 192.168.77.1/24 dev lo
 (cd "$STAGE/world" && HOME=$PWD exec "$PROGRAM" run --demo --listen 127.0.0.1:18000 --api 127.0.0.1:19090 >log 2>&1) &
 export SUBSCRIPTION=http://127.0.0.1:19090/sub/0123456789abcdef PAGE=http://demo.hezar/
 until [ "$(curl -s "$SUBSCRIPTION?target=links" | wc -l)" -ge 15 ]; do sleep 0.1; done

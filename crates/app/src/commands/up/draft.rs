@@ -14,14 +14,14 @@ use url::Url;
 
 use super::input::{Given, Place};
 use crate::{
-    config::{Config, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
+    config::{Config, ConfigReader, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
+    output::Misuse,
     running::create_private_folder,
 };
 
 /// Ports that are tried one after the other when the usual one is in use.
 const MOST_PORTS: u16 = 50;
-/// The usual port of the proxy.
-pub(super) const PROXY_PORT: u16 = 8000;
+const PROXY_PORT: u16 = 8000;
 const API_PORT: u16 = 9090;
 /// The first port for other machines of the network.
 const LAN_PORT: u16 = 8080;
@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub(super) known: Vec<String>,
     /// The listener for other machines, when it is added.
     lan: Option<String>,
+    /// The port that a new configuration gives the proxy, when the usual one is in use.
+    pub(super) other_port: Option<u16>,
 }
 
 /// One `[[source]]` that is added.
@@ -76,12 +78,24 @@ impl Draft {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
-        let head = match &original {
-            Some(text) => text.clone(),
-            None => new_text()?,
+        let (head, other_port) = match &original {
+            Some(text) => (text.clone(), None),
+            None => {
+                let port = free_port(Ipv4Addr::LOCALHOST, PROXY_PORT)?;
+                (new_text(port)?, (port != PROXY_PORT).then_some(port))
+            }
         };
-        let current = original.clone();
-        Ok(Self { file, original, current, head, public: "", added: Vec::new(), known: Vec::new(), lan: None })
+        Ok(Self {
+            file,
+            current: original.clone(),
+            original,
+            head,
+            public: "",
+            added: Vec::new(),
+            known: Vec::new(),
+            lan: None,
+            other_port,
+        })
     }
 
     pub(super) const fn is_new(&self) -> bool {
@@ -151,10 +165,13 @@ impl Draft {
 
     /// The whole text as it would be.
     pub(super) fn text(&self) -> String {
-        let mut text = self.head.clone();
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
+        let end = if self.head.is_empty() || self.head.ends_with('\n') { "" } else { "\n" };
+        format!("{}{end}{}", self.head, self.additions())
+    }
+
+    /// What is added at the end.
+    fn additions(&self) -> String {
+        let mut text = String::new();
         if !self.public.is_empty() {
             text.push('\n');
             text.push_str(self.public);
@@ -162,6 +179,23 @@ impl Draft {
         self.added.iter().for_each(|added| text.push_str(&added.table));
         text.push_str(self.lan.as_deref().unwrap_or_default());
         text
+    }
+
+    /// The configuration that the text means.
+    ///
+    /// # Errors
+    /// The tables do not go together with what stands in the file, which was good without them.
+    pub(super) fn parsed(&self, reader: &ConfigReader) -> anyhow::Result<Config> {
+        let config = reader.parse(&self.text(), &[], &|_| false);
+        config.map_err(|problems| {
+            let why = problems.0.first().map(ToString::to_string).unwrap_or_default();
+            Misuse(format!(
+                "nothing can be added at the end of {} ({why}); add it by hand:\n{}",
+                self.file.display(),
+                self.additions()
+            ))
+            .into()
+        })
     }
 
     /// Writes the text, unless it is what the file holds. The file keeps its owner and mode; a new one is readable by its owner alone.
@@ -227,8 +261,7 @@ pub(super) fn lan_access(config: &Config) -> Option<LanAccess> {
 }
 
 /// A configuration that names its two addresses.
-fn new_text() -> anyhow::Result<String> {
-    let proxy = free_port(Ipv4Addr::LOCALHOST, PROXY_PORT)?;
+fn new_text(proxy: u16) -> anyhow::Result<String> {
     let api = free_port(Ipv4Addr::LOCALHOST, API_PORT)?;
     Ok(format!(
         "# Written by `hezar up`. `hezar init` shows every setting; `hezar config check` finds mistakes.\n\n\

@@ -20,7 +20,7 @@ use hezar_api::ReloadReport;
 use super::{GlobalArgs, run, runtime};
 use crate::{
     cli::{RunArgs, UpArgs},
-    config::{Config, ConfigReader},
+    config::Config,
     output::{self, Misuse},
     places::FILE_NAME,
     remote::Remote,
@@ -56,7 +56,8 @@ pub(super) fn up(global: &mut GlobalArgs, args: &UpArgs) -> anyhow::Result<ExitC
 impl Up<'_> {
     fn set_up(&self, global: &mut GlobalArgs, file: PathBuf) -> anyhow::Result<ExitCode> {
         let reader = global.reader();
-        let before = if file.exists() { reader.parse(&reader.text()?, &[], &|_| false)? } else { parsed(&reader, "")? };
+        let text = if file.exists() { reader.text()? } else { String::new() };
+        let before = reader.parse(&text, &[], &|_| false)?;
         let mut draft = self.draft(file, &before)?;
         let may_install =
             self.remote.is_none() && !(self.args.no_service || self.args.no_start || self.args.output.json);
@@ -64,7 +65,7 @@ impl Up<'_> {
         let trial = self.try_out(global, offer, &mut draft)?;
         self.tell_sources(&trial);
         if trial.working == 0 && !self.goes_on(&trial, &mut draft)? {
-            let report = Report::new(&parsed(&reader, &draft.text())?, &draft, &trial);
+            let report = Report::new(&draft.parsed(&reader)?, &draft, &trial);
             return report.failed(self.args.output.json);
         }
         let is_agreed =
@@ -78,7 +79,7 @@ impl Up<'_> {
         }
         self.tell_change(&draft);
         draft.write()?;
-        let config = parsed(&global.reader(), &draft.text())?;
+        let config = draft.parsed(&global.reader())?;
         self.start(global, offer, &config, Report::new(&config, &draft, &trial))
     }
 
@@ -150,9 +151,9 @@ impl Up<'_> {
         let reader = global.reader();
         let added = draft.added.iter().map(|added| added.name.clone());
         let names: Vec<String> = added.chain(draft.known.iter().cloned()).collect();
-        let config = parsed(&reader, &draft.text())?;
-        if draft.is_new() && config.proxy.listen.port() != draft::PROXY_PORT {
-            self.tell(&fill(self.texts.ports, &[&config.proxy.listen]));
+        let config = draft.parsed(&reader)?;
+        if let Some(port) = draft.other_port {
+            self.tell(&fill(self.texts.ports, &[&port]));
         }
         let trial = match &self.remote {
             None => runtime()?.block_on(trial::here(config, &reader, &names, self.args.output.json))?,
@@ -266,10 +267,6 @@ fn running_instance(global: &GlobalArgs) -> anyhow::Result<Option<Remote>> {
 fn is_same(one: &Path, other: &Path) -> bool {
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
     whole(one) == whole(other)
-}
-
-fn parsed(reader: &ConfigReader, text: &str) -> anyhow::Result<Config> {
-    Ok(reader.parse(text, &[], &|_| false)?)
 }
 
 async fn reload(remote: &Remote) -> anyhow::Result<()> {

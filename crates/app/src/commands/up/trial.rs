@@ -88,10 +88,20 @@ async fn probe(base: &Base, prober: &ProberSlot, is_quiet: bool) {
     bar.finish_and_clear();
 }
 
+/// Why nothing works. Nodes that have failed once are new as long as they are not judged; here the first failure is what there is to tell.
 fn reason(base: &Base, prober: Arc<ProberSlot>, collector: Collector) -> Option<String> {
+    let (counts, outage) = (base.pool.snapshot().counts(), prober.get().outage());
     let (pool, table) = (Arc::clone(&base.pool), collector.table());
     let collector = Arc::new(collector);
     let diagnosis = Diagnosis { pool, table, clock: base.clock, prober, collector, line: Arc::default() };
+    if counts.routable() == 0 && counts.new > 0 && outage.is_none() {
+        let most =
+            diagnosis.commonest_failure().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
+        return Some(format!(
+            "none of the {} that were tried carries traffic{most}",
+            output::count(counts.total(), "node")
+        ));
+    }
     diagnosis.refresh().map(|line| line.to_string())
 }
 

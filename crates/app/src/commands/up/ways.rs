@@ -28,7 +28,7 @@ pub(super) struct Ways {
 /// What a phone enters.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Phone {
-    /// This machine's address in its network, with the port.
+    /// This machine's address in its network, with the port. Where it has none now, the address that it listens on.
     pub(super) address: SocketAddr,
     pub(super) user: String,
     pub(super) password: String,
@@ -41,7 +41,7 @@ pub(super) struct Phone {
 impl Ways {
     pub(super) fn new(proxy: SocketAddr, lan: Option<&LanAccess>) -> Self {
         let proxy = reachable(proxy);
-        let phone = lan.and_then(|lan| Phone::new(lan, own_address()?));
+        let phone = lan.and_then(|lan| Phone::new(lan, own_address().unwrap_or(lan.listen.ip())));
         Self { proxy, telegram: telegram(proxy, None), phone }
     }
 }
