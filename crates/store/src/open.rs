@@ -89,8 +89,7 @@ impl StoreFiles {
     /// Where contents are, the newest in front.
     fn places(&self) -> Vec<Place> {
         let memory = self.memory.as_deref().filter(|memory| memory::is_trusted(memory, &self.disk));
-        let databases: Vec<&Path> = memory.into_iter().chain([&*self.disk]).collect();
-        places(&databases, &self.snapshots)
+        places(memory, &self.disk, &self.snapshots)
     }
 
     async fn open_exclusive(self) -> Result<Arc<dyn Store>, StoreError> {

@@ -20,13 +20,17 @@ pub(crate) enum Place {
     Snapshot(SnapshotFile),
 }
 
-/// The places where contents are, the newest in front.
-pub(crate) fn places(databases: &[&Path], snapshots: &Snapshots) -> Vec<Place> {
-    let databases =
-        databases.iter().filter_map(|path| Some((file::last_written(path)?, Place::Database((*path).to_owned()))));
-    let snapshots = snapshots.list().into_iter();
-    let snapshots = snapshots.map(|found| (UNIX_EPOCH + Duration::from_millis(found.at.0), Place::Snapshot(found)));
-    let mut places: Vec<(SystemTime, Place)> = databases.chain(snapshots).collect();
+/// The places where contents are, the newest in front. A database in memory is newer than every snapshot, which is a copy of it; whoever puts
+/// something else in its place removes it.
+pub(crate) fn places(memory: Option<&Path>, disk: &Path, snapshots: &Snapshots) -> Vec<Place> {
+    let snapshots = snapshots.list();
+    let taken = |found: &SnapshotFile| UNIX_EPOCH + Duration::from_millis(found.at.0);
+    let newest = snapshots.first().map(taken);
+    let place = |path: &Path| Some((file::last_written(path)?, Place::Database(path.to_owned())));
+    let memory = memory.and_then(place).map(|(at, place)| (newest.map_or(at, |newest| at.max(newest)), place));
+    let snapshots = snapshots.into_iter().map(|found| (taken(&found), Place::Snapshot(found)));
+    let mut places: Vec<(SystemTime, Place)> = memory.into_iter().chain(place(disk)).chain(snapshots).collect();
+    // Those of one time stay in this order.
     places.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     places.into_iter().map(|(_, place)| place).collect()
 }
@@ -59,7 +63,7 @@ pub(crate) async fn bring_newest(
         match brought {
             Ok(()) => {
                 announce(&place, active, in_memory);
-                return Ok(());
+                return leave(&place, active, in_memory);
             }
             Err(
                 error @ (StoreError::Corrupt { .. } | StoreError::NotADatabase { .. } | StoreError::Foreign { .. }),
@@ -117,6 +121,14 @@ fn set_aside(place: &Place, active: &Path, error: &StoreError, snapshots: &Snaps
         }
     }
     Ok(())
+}
+
+/// Removes a database in memory that is used on the disk from now on. One on the disk stays: nobody misses the room.
+fn leave(place: &Place, active: &Path, in_memory: bool) -> Result<(), StoreError> {
+    match place {
+        Place::Database(path) if path != active && !in_memory => file::remove(path),
+        _ => Ok(()),
+    }
 }
 
 fn announce(place: &Place, active: &Path, in_memory: bool) {

@@ -11,8 +11,8 @@ pub(super) struct SnapshotName(u64);
 
 impl SnapshotName {
     pub(super) const fn at_time(at: Timestamp) -> Self {
-        // Rounded up, so that a name never lies before what it stands for.
-        Self(at.0.div_ceil(1000))
+        // Rounded down: what is written to a database on the disk behind a snapshot is newer than it.
+        Self(at.0 / 1000)
     }
 
     pub(super) const fn at(self) -> Timestamp {
