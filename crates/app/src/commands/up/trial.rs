@@ -95,12 +95,12 @@ fn reason(base: &Base, prober: Arc<ProberSlot>, collector: Collector) -> Option<
     let collector = Arc::new(collector);
     let diagnosis = Diagnosis { pool, table, clock: base.clock, prober, collector, line: Arc::default() };
     if counts.routable() == 0 && counts.new > 0 && outage.is_none() {
-        let most =
-            diagnosis.commonest_failure().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
-        return Some(format!(
-            "none of the {} that were tried carries traffic{most}",
-            output::count(counts.total(), "node")
-        ));
+        let who = match counts.total() {
+            1 => "the only node does not work".to_owned(),
+            total => format!("none of the {total} nodes works"),
+        };
+        let most = diagnosis.commonest_failure().map(|failure| format!("; most often: {failure}"));
+        return Some(who + &most.unwrap_or_default());
     }
     diagnosis.refresh().map(|line| line.to_string())
 }
