@@ -15,7 +15,7 @@ use crate::{
     nodes::Nodes,
     output,
     runtime::prober::ProberSlot,
-    sources::{Collector, status::SourceTable},
+    sources::{Collector, TOR_NOT_READY, status::SourceTable},
 };
 
 /// How often the line is made anew.
@@ -222,6 +222,9 @@ fn without_nodes(facts: &Facts<'_>) -> Reason {
     let read = |row: &&Option<SourceRow>| row.as_ref().is_some_and(|row| row.last_fetch.is_some());
     let errors: Vec<_> = sources.iter().flatten().filter_map(|row| row.error.as_ref()).collect();
     let next = next_fetch(facts).map(|next| format!("; next try in {next}")).unwrap_or_default();
+    if errors.len() == sources.len() && errors.iter().any(|error| *error.code == *TOR_NOT_READY) {
+        return Reason::starting("Tor circuits are being built; `hezar status` shows how far that is".to_owned());
+    }
     if errors.len() == sources.len() {
         let code = errors.last().map_or("", |error| &*error.code);
         let number = sources.len();
@@ -303,6 +306,7 @@ mod tests {
             ),
             (none, None, &[row(None, false), row(Some("dns"), true)], "read for the first time"),
             (none, None, &[None], "read for the first time"),
+            (none, None, &[row(Some("dns"), true), row(Some(TOR_NOT_READY), true)], "circuits are being built"),
             (none, None, &[row(None, true)], "list no node"),
             (Counts { new: 3, dead: 7, ..none }, None, &failed, "7 of 10 so far"),
             (

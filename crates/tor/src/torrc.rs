@@ -51,6 +51,8 @@ impl Torrc<'_> {
         line(format_args!("CookieAuthentication 1"));
         line(format_args!("CookieAuthFile {}", file(Self::COOKIE)));
         line(format_args!("ClientOnly 1"));
+        // Clients say whether they want a name or an address; Tor would warn of every address.
+        line(format_args!("WarnUnsafeSocks 0"));
         line(format_args!("Log notice stdout"));
         if !self.exits.is_empty() {
             let exits: Vec<String> = self

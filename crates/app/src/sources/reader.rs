@@ -232,9 +232,10 @@ impl Reader {
         match self.provided.get(&self.source.name) {
             Some(Provided::Links(links)) => Ok(links),
             Some(Provided::Nothing { code, text }) => Err(Failure::new(code, text)),
-            None => {
-                Err(Failure::new(TOR_NOT_READY, "its Tor client runs with `hezar run`, and has not begun yet".into()))
-            }
+            None => Err(Failure::new(
+                TOR_NOT_READY,
+                "its Tor client, which runs with `hezar run`, has not begun yet".into(),
+            )),
         }
     }
 
