@@ -22,6 +22,9 @@ const OPEN_V4: [u16; 5] = [22, 8000, 8001, 24_000, 24_002];
 /// The proxy's own address is one of IPv4.
 const OPEN_V6: [u16; 4] = [22, 8001, 24_000, 24_002];
 
+/// Seconds until a connection that must come is given up.
+const PATIENCE: u32 = 30;
+
 /// A server with everything on it, and a client at the other end of the cable.
 struct World {
     hezar: PathBuf,
@@ -60,7 +63,7 @@ impl World {
         run.arg("run").current_dir(&all).env("HOME", &all).stdout(log.try_clone().unwrap()).stderr(log);
         let world = Self { running: run.spawn().unwrap(), hezar, server, client, folder };
         eventually("everything listens", || {
-            let reached = world.server.reaches("127.0.0.1", &LISTENING);
+            let reached = world.server.reaches("127.0.0.1", &LISTENING, PATIENCE);
             (reached == LISTENING).then_some(())
         });
         Some(world)
@@ -83,9 +86,12 @@ impl World {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Which ports the client reaches, by IPv4 and by IPv6.
-    fn reached(&self) -> (Vec<u16>, Vec<u16>) {
-        (self.client.reaches(IPV4, &LISTENING), self.client.reaches(IPV6, &LISTENING))
+    /// The client reaches these ports, and no other one at which something listens.
+    fn lets_in(&self, address: &str, open: &[u16], what: &str) {
+        let closed: Vec<u16> = LISTENING.into_iter().filter(|port| !open.contains(port)).collect();
+        assert_eq!(self.client.reaches(address, open, PATIENCE), open, "{what}: {address}");
+        // A refused connection never comes, however long one waits; an accepted one comes at once.
+        assert_eq!(self.client.reaches(address, &closed, 2), [0; 0], "{what}: {address}");
     }
 
     /// How many of so many connections, opened as fast as it goes from one address, are let in.
@@ -105,8 +111,9 @@ fn said(output: &Output) -> String {
 /// What one of the two tools is asked for in this test.
 fn holds(world: &World, format: &str) {
     world.must(&["firewall", "print", "--format", format, "--apply", "--yes"]);
-    assert_eq!(world.reached(), (OPEN_V4.to_vec(), OPEN_V6.to_vec()), "{format}");
-    assert_eq!(world.server.reaches("127.0.0.1", &LISTENING), LISTENING, "{format}: loopback stays open");
+    world.lets_in(IPV4, &OPEN_V4, format);
+    world.lets_in(IPV6, &OPEN_V6, format);
+    assert_eq!(world.server.reaches("127.0.0.1", &LISTENING, PATIENCE), LISTENING, "{format}: loopback stays open");
     // Packets that answer the server's own requests come in, also on a host that drops all others.
     world.server.must(&["ping", "-c", "1", "-W", "5", "198.18.0.2"]);
     world.client.must(&["ping", "-c", "1", "-W", "5", IPV4]);
@@ -114,12 +121,12 @@ fn holds(world: &World, format: &str) {
     // The neighbour is looked for anew: without neighbour discovery IPv6 would end here.
     world.client.must(&["ip", "-6", "neighbour", "flush", "all"]);
     world.server.must(&["ip", "-6", "neighbour", "flush", "all"]);
-    assert_eq!(world.client.reaches(IPV6, &[8001]), [8001], "{format}: neighbour discovery");
+    assert_eq!(world.client.reaches(IPV6, &[8001], PATIENCE), [8001], "{format}: neighbour discovery");
     // Applied again, with another port: the rules are replaced, not added to.
     world.must(&["firewall", "print", "--format", format, "--allow", "80", "--apply", "--yes"]);
-    assert_eq!(world.client.reaches(IPV4, &[80, 9090]), [80], "{format}");
+    world.lets_in(IPV4, &[&OPEN_V4[..], &[80]].concat(), format);
     world.must(&["firewall", "remove"]);
-    assert_eq!(world.reached().0, LISTENING, "{format}: everything is as before");
+    world.lets_in(IPV4, &LISTENING, "everything is as before");
 }
 
 /// An address that opens many connections is held up, and no other one.
@@ -132,7 +139,7 @@ fn limits(world: &World, format: &str) {
         println!("firewall: {format} let in {let_in} of 60 connections from {from} at once (burst 5, 1/s)");
     }
     assert_eq!(world.flood("198.18.0.3", IPV4, 1), 1, "{format}: another address is not concerned");
-    assert_eq!(world.client.reaches(IPV4, &[22]), [22], "{format}: nor is SSH");
+    assert_eq!(world.client.reaches(IPV4, &[22], PATIENCE), [22], "{format}: nor is SSH");
     world.must(&["firewall", "remove"]);
 }
 
@@ -158,11 +165,11 @@ fn takes_back(world: &World, format: &str) {
     for answer in ["", "no\n"] {
         let said = on_terminal(answer);
         assert!(said.contains("code=1"), "{format} {answer:?}: {said}");
-        assert_eq!(world.client.reaches(IPV4, &[22, 80, 9090]), [22, 80], "{format}: the rules from before: {said}");
+        world.lets_in(IPV4, &[&OPEN_V4[..], &[80]].concat(), &format!("{format}: the rules from before: {said}"));
     }
     let said = on_terminal("yes\n");
     assert!(said.contains("code=0"), "{format}: {said}");
-    assert_eq!(world.client.reaches(IPV4, &[22, 80, 9090]), [22], "{format}: {said}");
+    world.lets_in(IPV4, &OPEN_V4, &format!("{format}: {said}"));
     world.must(&["firewall", "remove"]);
 }
 
@@ -200,7 +207,7 @@ fn only_ssh_and_the_proxy_are_reached_from_other_machines() {
         println!("firewall: SKIPPED, network namespaces cannot be made");
         return;
     };
-    assert_eq!(world.reached(), (LISTENING.to_vec(), [22, 80, 8001, 24_000, 24_002, 9090].to_vec()));
+    world.lets_in(IPV4, &LISTENING, "without rules");
     for format in ["nft", "iptables"] {
         holds(&world, format);
         limits(&world, format);

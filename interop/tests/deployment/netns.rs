@@ -57,12 +57,12 @@ impl Host {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Which of these ports accept a connection from here, all tried at once. What is dropped is given up after a while.
-    pub(crate) fn reaches(&self, address: &str, ports: &[u16]) -> Vec<u16> {
+    /// Which of these ports accept a connection from here, all tried at once. What is dropped is given up after so many seconds.
+    pub(crate) fn reaches(&self, address: &str, ports: &[u16], seconds: u32) -> Vec<u16> {
         let tries = ports.iter().map(|port| {
             let script = format!("exec 3<>/dev/tcp/{address}/{port}");
             let mut command = self.command("timeout");
-            command.args(["5", "bash", "-c", &script]).stderr(Stdio::null());
+            command.args([&seconds.to_string(), "bash", "-c", &script]).stderr(Stdio::null());
             (*port, command.spawn().unwrap())
         });
         let tries: Vec<_> = tries.collect();
