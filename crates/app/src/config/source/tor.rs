@@ -179,7 +179,7 @@ mod tests {
             "obfs4",
             "obfs4 example.test:443",
             "192.0.2.1:1\nClientTransportPlugin x exec /bin/sh",
-            "192.0.2.1:1\r",
+            "192.0.2.1:1 a\rb",
             "192.0.2.1:1 \\",
             "192.0.2.1:1 # more",
         ] {
