@@ -52,7 +52,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// `None`, with a line that says so, where something is missing that is not required.
     pub(crate) fn find() -> Option<Self> {
-        let names = ["python-clients", "undici", "curl", "ip", "chromium"];
+        let names = ["python-clients", "undici", "curl", "ip", "chromium", "openssl"];
         let (hezar, [python, undici, ..]) = programs("guides", names)?;
         let python = python.parent()?.join("lib");
         // …/node_modules/undici/index.js
