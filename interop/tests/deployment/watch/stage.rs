@@ -23,9 +23,8 @@ use super::deploy;
 
 /// The token of the API.
 const TOKEN: &str = "token-for-the-api";
-/// `alice:right` and `alice:wrong` in Base64.
-const RIGHT: &str = "Proxy-Authorization: Basic YWxpY2U6cmlnaHQ=\r\n";
-const WRONG: &str = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n";
+/// `alice:right` in Base64.
+const ALICE: &str = "Proxy-Authorization: Basic YWxpY2U6cmlnaHQ=\r\n";
 /// The nodes of the world.
 const NODES: usize = 16;
 
@@ -172,7 +171,7 @@ fn write_files(folder: &Path, world: &World, addresses: [SocketAddr; 5]) {
     write(
         "hezar.toml",
         format!(
-            "[proxy]\nlisten = \"{proxy}\"\nusers = [{{ name = \"alice\", password = \"right\" }}]\n\
+            "[proxy]\nlisten = \"{proxy}\"\nusers = [{{ name = \"alice\", password = \"right\" }}]\ndeny_hosts = [\"denied.hezar\"]\n\
              [api]\nlisten = \"{api}\"\ntoken = \"{TOKEN}\"\nmetrics_token = true\n\
              [probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"http://demo.hezar/cdn-cgi/trace\"\n\
              canary_url = \"\"\ncontrol = [\"http://{prometheus}/-/healthy\"]\ninterval = \"2s\"\ndead_interval = \"2s\"\n\
@@ -249,7 +248,7 @@ fn split(text: &[u8]) -> (String, String) {
     (head.to_lowercase(), body.to_owned())
 }
 
-/// Sends requests through the proxy until the stop: most of them as a user, some with a wrong password.
+/// Sends requests of a user through the proxy until the stop, some of them for a host that is denied.
 fn ask_again_and_again(proxy: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<()> {
     let stop = Arc::clone(stop);
     std::thread::spawn(move || {
@@ -257,8 +256,8 @@ fn ask_again_and_again(proxy: SocketAddr, stop: &Arc<AtomicBool>) -> JoinHandle<
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let credentials = if round % 10 == 9 { WRONG } else { RIGHT };
-            drop(ask(proxy, "GET", "http://demo.hezar/", credentials, ""));
+            let page = if round % 10 == 9 { "http://denied.hezar/" } else { "http://demo.hezar/" };
+            drop(ask(proxy, "GET", page, ALICE, ""));
             std::thread::sleep(Duration::from_millis(50));
         }
     })
