@@ -14,8 +14,9 @@ const START: Duration = Duration::from_secs(60);
 /// How long it may take to end by itself.
 const END: Duration = Duration::from_secs(20);
 
-/// Runs as the first process of the namespaces: the loopback interface is down in a new network namespace.
-const INSIDE: &str = "ip link set lo up && exec \"$@\"";
+/// Runs as the first process of the namespaces: it switches the loopback interface on, passes SIGTERM on, and takes in the processes that
+/// others leave behind (an engine's shims), which the engine itself would not.
+const INSIDE: &str = "ip link set lo up; \"$@\" & engine=$!; trap 'kill $engine' TERM; wait $engine; wait $engine";
 
 /// A running dockerd.
 #[derive(Debug)]
