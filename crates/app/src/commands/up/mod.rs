@@ -134,8 +134,7 @@ impl Up<'_> {
             given.take_text(&text)?;
         }
         if !given.is_empty() {
-            let links = output::count(given.links.len(), "link");
-            self.tell(&fill(self.texts.found, &[&links, &output::count(given.places.len(), "subscription")]));
+            self.tell(&fill(self.texts.found, &[&given.links.len(), &given.places.len()]));
         }
         Ok(given)
     }

@@ -117,10 +117,9 @@ impl Report {
     fn lines(&self, texts: &Texts) -> Vec<String> {
         let mut lines = vec![String::new()];
         if self.working > 0 {
-            let nodes = output::count(self.nodes, "node");
             let through =
                 self.exit.as_ref().map(|exit| format!(" {}", fill(texts.through, &[exit]))).unwrap_or_default();
-            lines.push(format!("{}{through}", fill(texts.works, &[&self.working, &nodes])));
+            lines.push(format!("{}{through}", fill(texts.works, &[&self.working, &self.nodes])));
         } else {
             lines.push(fill(texts.not_yet, &[&self.reason.as_deref().unwrap_or_default()]));
         }

@@ -2,8 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use hezar_core::Label;
-use hezar_formats::{parse_link, to_link};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 use url::form_urlencoded;
@@ -41,25 +40,25 @@ pub(super) struct Phone {
 impl Ways {
     pub(super) fn new(proxy: SocketAddr, lan: Option<&LanAccess>) -> Self {
         let proxy = reachable(proxy);
-        let phone = lan.and_then(|lan| Phone::new(lan, own_address().unwrap_or(lan.listen.ip())));
+        let phone = lan.map(|lan| Phone::new(lan, own_address().unwrap_or(lan.listen.ip())));
         Self { proxy, telegram: telegram(proxy, None), phone }
     }
 }
 
 impl Phone {
-    fn new(lan: &LanAccess, own: IpAddr) -> Option<Self> {
+    fn new(lan: &LanAccess, own: IpAddr) -> Self {
         let host = if lan.listen.ip().is_unspecified() { own } else { lan.listen.ip() };
         let address = SocketAddr::new(host, lan.listen.port());
         let (user, password) = (lan.user.clone(), lan.password.clone());
-        let userinfo = format!("{}:{}", encoded(&user), encoded(&password));
-        let (spec, _) = parse_link(&format!("socks5://{userinfo}@{address}")).ok()?;
-        Some(Self {
+        // The form that v2rayNG knows as well; others read it beside `socks5://user:password@…`.
+        let userinfo = URL_SAFE_NO_PAD.encode(format!("{user}:{password}"));
+        Self {
             address,
             telegram: telegram(address, Some((&user, &password))),
-            link: to_link(&spec, &Label::new("Hezar")),
+            link: format!("socks://{userinfo}@{address}#Hezar"),
             user,
             password,
-        })
+        }
     }
 }
 
@@ -73,14 +72,10 @@ fn telegram(address: SocketAddr, login: Option<(&str, &str)>) -> String {
     format!("tg://socks?{}", query.finish())
 }
 
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// A text as a picture of half blocks, light on dark as most terminals are; empty when it is too long for one.
+/// A text as a picture of half blocks for a terminal that writes light on dark, as most do; empty when it is too long for one.
 pub(super) fn qr(text: &str) -> String {
     let Ok(code) = QrCode::new(text) else { return String::new() };
-    code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build()
+    code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
 }
 
 /// The address of this machine that a phone in the same network most likely reaches.
@@ -115,10 +110,11 @@ mod tests {
 
     #[test]
     fn a_phone_gets_an_address_a_link_and_a_question_of_telegram() {
-        let phone = Phone::new(&lan(), "192.168.1.5".parse().unwrap()).unwrap();
+        let phone = Phone::new(&lan(), "192.168.1.5".parse().unwrap());
         assert_eq!(phone.address.to_string(), "192.168.1.5:8080");
         assert_eq!(phone.telegram, "tg://socks?server=192.168.1.5&port=8080&user=phone&pass=p%26ss");
-        let (spec, label) = parse_link(&phone.link).unwrap();
+        let (spec, label) = hezar_formats::parse_link(&phone.link).unwrap();
+        assert!(phone.link.starts_with("socks://cGhvbmU6cCZzcw@"), "{}", phone.link);
         assert_eq!((spec.server.to_string().as_str(), label.as_str()), ("192.168.1.5:8080", "Hezar"));
     }
 
