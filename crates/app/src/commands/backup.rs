@@ -100,12 +100,12 @@ fn line(report: &RestoreReport, args: &RestoreArgs) -> RestoreLine {
     }
 }
 
-/// "12,000 nodes (900 usable), 3 sources, 2 users; last used 3 h ago".
+/// "12000 nodes (900 usable), 3 sources, 2 users; last used 3 h ago".
 fn contents(report: &RestoreReport, now_ms: u64) -> String {
     let DatabaseSummary { nodes, routable, sources, users, last_change } = report.summary;
     let counted = |number: u64, what: &str| output::count(usize::try_from(number).unwrap_or(usize::MAX), what);
     let age = match last_change.or(report.written) {
-        Some(at) => format!("; last used {}", output::ago(now_ms, Some(at.0))),
+        Some(at) => format!("; last used {} ago", output::ago(now_ms, Some(at.0))),
         None => String::new(),
     };
     format!(

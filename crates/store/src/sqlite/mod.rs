@@ -345,6 +345,8 @@ impl Store for Sqlite {
         let is_closed = timeout(LONGEST_CLOSE, closed).await.is_ok();
         if is_kept && is_closed {
             let _ = file::remove(&self.path);
+            // Its folder in memory, which is this database's alone.
+            let _ = self.path.parent().map(std::fs::remove_dir);
         }
         // The file lock goes last: until here the write-ahead log was ours.
         drop(self.lock.lock().map(|mut lock| lock.take()));

@@ -238,13 +238,17 @@ async fn a_snapshot_that_cannot_be_written_is_told_and_the_older_ones_and_the_me
     assert_eq!(machine.nodes(true).await, [1, 2], "the last snapshot failed, so the file in memory stays");
 }
 
+fn own_folder(machine: &Machine) -> PathBuf {
+    fs::read_dir(machine.memory()).unwrap().next().unwrap().unwrap().path()
+}
+
 #[tokio::test]
 async fn a_folder_that_is_somebody_elses_is_refused() {
     let machine = Machine::new();
     let store = machine.open(true).await.unwrap();
+    let own = own_folder(&machine);
     store.close().await;
-    let own = fs::read_dir(machine.memory()).unwrap().next().unwrap().unwrap().path();
-    fs::remove_dir_all(&own).unwrap();
+    assert!(!own.exists());
     let elsewhere = machine.0.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     #[cfg(unix)]
