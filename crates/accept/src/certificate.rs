@@ -92,22 +92,25 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`]: one of them cannot be used, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<_, _>>()
-            .map_err(|error| CertificateError::BadCertificate(error.to_string()))?;
-        let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let facts = facts_of(leaf)?;
-        let key = private_key(key)?;
-        let key = provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(|error| CertificateError::BadKey(error.to_string()))?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            Ok(()) => Ok(Self { key: Arc::new(certified), facts }),
+        let read = Self::read(chain, key)?;
+        match read.key.keys_match() {
+            Ok(()) => Ok(read),
             Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateError::Mismatch),
             Err(error) => Err(CertificateError::BadCertificate(error.to_string())),
         }
+    }
+
+    /// Reads both without comparing them.
+    fn read(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| CertificateError::BadCertificate(error.to_string()))?;
+        let facts = facts_of(chain.first().ok_or(CertificateError::NoCertificate)?)?;
+        let key = provider()
+            .key_provider
+            .load_private_key(private_key(key)?)
+            .map_err(|error| CertificateError::BadKey(error.to_string()))?;
+        Ok(Self { key: Arc::new(CertifiedKey::new(chain, key)), facts })
     }
 
     /// A certificate that proves to an ACME server that we answer for a name (TLS-ALPN-01, RFC 8737, section 3); `digest` is the
@@ -126,7 +129,8 @@ impl Certificate {
             Ok::<_, rcgen::Error>((parameters.self_signed(&key)?.pem(), key.serialize_pem()))
         };
         let (chain, key) = make().map_err(|error| CertificateError::BadCertificate(error.to_string()))?;
-        Self::from_pem(chain.as_bytes(), key.as_bytes())
+        // rustls compares no certificate that has an extension which it does not know and must (RFC 8737 makes this one critical).
+        Self::read(chain.as_bytes(), key.as_bytes())
     }
 
     /// What a person wants to know of it.

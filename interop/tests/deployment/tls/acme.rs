@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -21,7 +22,7 @@ use super::world::{Authority, Curl, PAGE, TlsWorld, api_config};
 /// How long the certificates of the server are good, in seconds: they are renewed after 40.
 const VALID: u64 = 60;
 
-/// A name server that leads every name to 127.0.0.1.
+/// A name server over TCP that leads every name to 127.0.0.1.
 struct Names {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -30,17 +31,16 @@ struct Names {
 
 impl Names {
     fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        let (address, stop) = (socket.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut question = [0; 512];
-            while !stopped.load(Ordering::Relaxed) {
-                let Ok((length, client)) = socket.recv_from(&mut question) else { continue };
-                if let Some(answer) = answer(&question[..length]) {
-                    let _ = socket.send_to(&answer, client);
+            for client in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
                 }
+                // Whoever leaves in the middle has asked for nothing.
+                std::thread::spawn(move || client.and_then(answer_all));
             }
         });
         Self { address, stop, thread: Some(thread) }
@@ -50,7 +50,22 @@ impl Names {
 impl Drop for Names {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
         let _ = self.thread.take().unwrap().join();
+    }
+}
+
+/// Answers the questions of one connection, each with its length in front (RFC 1035, section 4.2.2).
+fn answer_all(mut client: TcpStream) -> io::Result<()> {
+    client.set_read_timeout(Some(Duration::from_secs(10)))?;
+    loop {
+        let mut length = [0; 2];
+        client.read_exact(&mut length)?;
+        let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+        client.read_exact(&mut question)?;
+        let Some(answer) = answer(&question) else { return Ok(()) };
+        let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
+        client.write_all(&[&length, &answer[..]].concat())?;
     }
 }
 
@@ -186,7 +201,7 @@ fn certificates_come_from_an_acme_server_and_outlive_it() {
         assert!(run.served(), "{name}: {}", run.text);
     }
     assert_eq!(ask("other.test.example", proxy).code, Some(60), "a name that the certificate is not for");
-    assert!(std::net::TcpStream::connect(challenge).is_err(), "nobody listens for challenges after the order");
+    assert!(TcpStream::connect(challenge).is_err(), "nobody listens for challenges after the order");
 
     // It is renewed before it ends, and kept where nobody else reads it.
     let second = eventually("the renewal", || fingerprint(&world, "proxy").filter(|now| *now != first));

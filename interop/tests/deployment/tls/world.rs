@@ -9,7 +9,7 @@ use std::{
 
 use hezar_interop::harness::{Running, ask, eventually};
 use hezar_lab::{Kind, World, WorldConfig};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,6 +27,7 @@ pub(super) struct Authority {
 impl Authority {
     pub(super) fn new(folder: &Path) -> Self {
         let mut root = CertificateParams::new(vec!["Root of a test".to_owned()]).unwrap();
+        root.distinguished_name.push(DnType::CommonName, "Root of a test");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
         fs::write(folder.join("root.pem"), issuer.pem()).unwrap();
@@ -43,6 +44,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut parameters =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        parameters.distinguished_name.push(DnType::CommonName, file);
         parameters.use_authority_key_identifier_extension = true;
         let leaf = parameters.signed_by(&key, &self.issuer).unwrap();
         for (ending, text) in [("key", key.serialize_pem()), ("pem", leaf.pem() + &self.issuer.pem())] {

@@ -7,7 +7,7 @@ mod storage;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use hezar_accept::{Certificate, CertificateFacts, CertificateSlot, PortTls};
 use hezar_core::Timestamp;
 use hezar_engine::{Clock, Dialer};
@@ -52,7 +52,7 @@ impl AcmeClient {
 
     /// Asks for a certificate when there is none and renews it before it ends, for as long as it runs.
     pub(super) async fn keep_valid(&self, settings: &PortTls, names: &[String], slot: &Arc<CertificateSlot>) {
-        let mut failures = 0;
+        let (mut failures, mut was_refused) = (0, false);
         loop {
             if let Some(facts) = slot.facts() {
                 self.sleep_until(renewal(&facts, random_share())).await;
@@ -63,8 +63,10 @@ impl AcmeClient {
                     tracing::info!(names = names.join(" "), not_after = facts.not_after.0, "a certificate was issued");
                 }
                 Err(error) => {
-                    failures += 1;
-                    let pause = pause_after(failures, order::is_refusal(&error));
+                    let is_refused = order::is_refusal(&error);
+                    failures = if is_refused == was_refused { failures + 1 } else { 1 };
+                    was_refused = is_refused;
+                    let pause = pause_after(failures, is_refused);
                     let text = format!(
                         "the ACME server {} gave no certificate for {}: {error:#}",
                         settings.directory(),
