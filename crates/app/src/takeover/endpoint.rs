@@ -32,14 +32,16 @@ impl Endpoint {
     /// Binds the socket in the place of an older one. Only its owner can connect.
     ///
     /// # Errors
-    /// The folder takes no socket, or its path is too long (108 bytes on Linux, unix(7)).
+    /// The folder takes no socket.
     pub(crate) fn bind(data: &Path) -> io::Result<Self> {
         let file = data.join(NAME);
         // Under a name that nobody asks for until the permissions are right.
-        let new = data.join(format!("{NAME}.{}", std::process::id()));
+        let new_name = format!("{NAME}.{}", std::process::id());
+        let new = data.join(&new_name);
         let _ = fs::remove_file(&new);
         let bound = (|| {
-            let socket = UnixListener::bind(&new)?;
+            let near = ShortPath::of(data)?;
+            let socket = UnixListener::bind(near.join(&new_name))?;
             fs::set_permissions(&new, Permissions::from_mode(0o600))?;
             let inode = Some(inode(&new)?);
             fs::rename(&new, &file)?;
@@ -87,11 +89,47 @@ impl Drop for Endpoint {
 /// # Errors
 /// There is a socket that cannot be used.
 pub(crate) async fn connect(data: &Path) -> io::Result<Option<UnixStream>> {
-    match UnixStream::connect(data.join(NAME)).await {
+    let near = match ShortPath::of(data) {
+        Ok(near) => near,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match UnixStream::connect(near.join(NAME)).await {
         Ok(stream) => Ok(Some(stream)),
         // No file, or one that a killed process has left.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// A folder by a path that leaves room for a name: addresses of Unix sockets take 108 bytes (unix(7)).
+#[derive(Debug)]
+struct ShortPath {
+    path: PathBuf,
+    /// Keeps the path good.
+    _folder: Option<fs::File>,
+}
+
+impl ShortPath {
+    #[cfg(target_os = "linux")]
+    fn of(folder: &Path) -> io::Result<Self> {
+        let open = fs::File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open)));
+        // Where /proc is not to be had, the folder's own path may be short enough.
+        if path.exists() { Ok(Self { path, _folder: Some(open) }) } else { Ok(Self::own(folder)) }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(folder: &Path) -> io::Result<Self> {
+        Ok(Self::own(folder))
+    }
+
+    fn own(folder: &Path) -> Self {
+        Self { path: folder.to_owned(), _folder: None }
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 
@@ -105,19 +143,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_socket_takes_the_place_of_an_old_one_which_does_not_remove_it() {
-        let data = tempfile::tempdir().unwrap();
-        assert!(connect(data.path()).await.unwrap().is_none());
-        let old = Endpoint::bind(data.path()).unwrap();
-        let mode = fs::metadata(data.path().join(NAME)).unwrap().permissions().mode();
+        let home = tempfile::tempdir().unwrap();
+        // Longer than the address of a Unix socket may be.
+        let data = home.path().join("x".repeat(200));
+        assert!(connect(&data).await.unwrap().is_none());
+        fs::create_dir(&data).unwrap();
+        assert!(connect(&data).await.unwrap().is_none());
+        let old = Endpoint::bind(&data).unwrap();
+        let mode = fs::metadata(data.join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let new = Endpoint::bind(data.path()).unwrap();
+        let new = Endpoint::bind(&data).unwrap();
         drop(old);
-        let stream = connect(data.path()).await.unwrap();
+        let stream = connect(&data).await.unwrap();
         let (_, peer) = new.accept().await.unwrap();
         assert!(stream.is_some() && peer.is_same_user);
         assert_eq!(peer.pid, Some(std::process::id()));
         drop(new);
-        assert!(connect(data.path()).await.unwrap().is_none());
-        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0, "nothing stays behind");
+        assert!(connect(&data).await.unwrap().is_none());
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "nothing stays behind");
     }
 }

@@ -60,7 +60,8 @@ async fn carry_out(
     }
     outcome.map(|()| {
         let (old, open) = (std::process::id(), handover.parts().connections.len());
-        format!("process {pid} serves; process {old} ends when the last of its {open} open connections has ended")
+        let connections = crate::output::count(open, "open connection");
+        format!("process {pid} serves; process {old} ends with the last of its {connections}")
     })
 }
 

@@ -1,7 +1,7 @@
 //! A successor that fails, hangs or is killed costs nothing: the instance before serves on. So does the successor when that one is killed.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Stdio},
@@ -183,11 +183,49 @@ fn an_instance_that_is_killed_in_the_middle_leaves_its_clients_to_the_successor(
 }
 
 #[test]
-fn without_an_instance_a_successor_starts_as_ever_and_two_do_not_take_over_at_once() {
+fn without_an_instance_a_successor_starts_as_ever() {
     let stage = Stage::new("", "");
     let first = stage.home.start(&["--takeover"]);
     eventually("nodes that carry traffic", || node(first.proxy, "x").ok());
     stage.home.run(&["run", "--takeover", "--demo"]).refused(2, &["--demo"]);
     first.terminate();
     stage.end();
+}
+
+#[test]
+fn only_one_process_takes_over_at_a_time() {
+    let stage = Stage::new("", "");
+    many_nodes(&stage);
+    let instance = stage.start();
+    let mut first = successor_with_the_store(&stage);
+    // Stopped for a moment, so that it cannot be done before the second one asks.
+    signal(u64::from(first.id()), "STOP");
+    let second = stage.home.run(&["run", "--takeover", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]);
+    second.refused(1, &["another process takes over just now"]);
+    signal(u64::from(first.id()), "CONT");
+    eventually("the first one serves", || (stage.serving_pid() == u64::from(first.id())).then_some(()));
+    instance.ended();
+    signal(u64::from(first.id()), "TERM");
+    assert!(first.wait().unwrap().success());
+    stage.end();
+}
+
+#[test]
+fn a_process_that_drains_ends_after_its_time_or_when_it_is_asked_to() {
+    for (settings, is_asked) in [("takeover_drain = \"1s\"", false), ("drain = \"0s\"", true)] {
+        let stage = Stage::new(settings, "");
+        let before = stage.start();
+        let mut held = tunnel(before.proxy, "x").unwrap();
+        let successor = stage.home.start(&["--takeover"]);
+        eventually("it says what it has open", || (stage.status()["draining"][0]["connections"] == 1).then_some(()));
+        if is_asked {
+            echoes(&mut held);
+            signal(u64::from(before.pid()), "TERM");
+        }
+        before.ended();
+        assert!(matches!(held.read(&mut [0; 1]), Ok(0) | Err(_)), "{settings}: the tunnel was cut");
+        eventually("nobody drains any more", || stage.status()["draining"].is_null().then_some(()));
+        successor.terminate();
+        stage.end();
+    }
 }
