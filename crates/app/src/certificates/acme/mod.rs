@@ -89,6 +89,11 @@ impl AcmeClient {
     ) -> anyhow::Result<CertificateFacts> {
         let (chain, key) = order::certificate(settings, names, slot, &self.storage, &self.dialer).await?;
         let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).context("what the server gave")?;
+        // Otherwise it would be renewed at once, again and again.
+        ensure!(
+            renewal(certificate.facts(), 1.0) > self.clock.wall(),
+            "what the server gave ends too soon: is the clock of this machine right?"
+        );
         self.storage
             .keep_certificate(settings.directory(), names, &chain, &key)
             .context("the certificate cannot be written to the data folder")?;
