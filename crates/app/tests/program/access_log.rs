@@ -141,7 +141,10 @@ fn what_is_private_stands_in_no_log() {
         for (login, url) in [("annabelle:x", "http://nobody.example/"), ("intruder:wrong", "http://demo.hezar/")] {
             assert!(ask_as(&instance, login, url) >= 400);
         }
-        line(&home, "a refused request", |line| line["code"] == "host-denied");
+        let refused = line(&home, "a refused request", |line| line["code"] == "host-denied");
+        // Who was refused what is told as far as it may be.
+        assert_eq!(refused["user"].is_null(), ["users", "all"].contains(&privacy), "{refused}");
+        assert_eq!(refused["target"].is_null(), ["targets", "all"].contains(&privacy), "{refused}");
         line(&home, "a wrong password", |line| line["code"] == "auth-wrong");
         let mut logs = instance.terminate().join("\n");
         logs.push_str(&text(&home));

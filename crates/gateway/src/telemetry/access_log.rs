@@ -126,6 +126,16 @@ impl AccessLogEntry {
         }));
     }
 
+    /// Where the client wants to go, whether it may or not.
+    pub(crate) fn set_target(&mut self, target: &Target) {
+        self.target = Some(target.clone());
+    }
+
+    /// Who has logged in, whether it may go there or not.
+    pub(crate) fn set_user(&mut self, user: &str) {
+        self.user = user.into();
+    }
+
     /// The method that the client's request has.
     pub(crate) fn set_method(&mut self, method: Method) {
         self.method = Some(method);

@@ -155,13 +155,13 @@ impl ClientConnection {
         let login = self.login(&request);
         // A request that cannot be served is refused before a password is asked for.
         let admitted = match destination {
-            Ok(destination) => self.identify(login).await.map(|identity| (destination, identity)),
+            Ok(destination) => {
+                log_entry.set_target(destination.target());
+                let identity = self.identify(login).await;
+                identity.and_then(|identity| self.admit(identity, destination, &mut log_entry))
+            }
             Err(refusal) => Err(refusal),
         };
-        let admitted = admitted.and_then(|(destination, identity)| {
-            self.context.access.check_target(&identity, destination.target())?;
-            Ok((destination, identity))
-        });
         let (destination, identity) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -192,8 +192,21 @@ impl ClientConnection {
             }
             Basic::Malformed => return Err(self.context.access.failed_login(&[], self.client)),
         };
-        let identity = self.context.access.log_in(&logins, self.client).await?;
-        self.context.access.admit(identity, self.client)
+        self.context.access.log_in(&logins, self.client).await
+    }
+
+    /// Whether somebody who is known may go there now.
+    fn admit(
+        &self,
+        identity: Identity,
+        destination: Destination,
+        log_entry: &mut AccessLogEntry,
+    ) -> Result<(Destination, Identity), Refusal> {
+        log_entry.set_user(&identity.user);
+        let access = &self.context.access;
+        let identity = access.admit(identity, self.client)?;
+        access.check_target(&identity, destination.target())?;
+        Ok((destination, identity))
     }
 
     /// The answer to a request that goes nowhere. Whoever has not logged in does not keep the connection.

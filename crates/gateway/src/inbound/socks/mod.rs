@@ -57,22 +57,8 @@ async fn serve(
     version: Version,
     asked: Result<(Identity, SocksCommand), Refused>,
 ) -> Option<Handover> {
-    let asked = asked.and_then(|(identity, target)| {
-        let admit = || {
-            let identity = context.access.admit(identity, client)?;
-            if let SocksCommand::Connect(target) = &target {
-                context.access.check_target(&identity, target)?;
-            }
-            Ok(identity)
-        };
-        let identity = admit().map_err(|refusal| version.refuse(refusal))?;
-        Ok((identity, target))
-    });
-    let (identity, target) = match asked {
-        Ok((identity, SocksCommand::Connect(target))) => (identity, target),
-        Ok((identity, SocksCommand::Associate { port })) => {
-            return Some(Handover::Association { buffer, client, identity: Box::new(identity), port });
-        }
+    let (identity, command) = match asked {
+        Ok(asked) => asked,
         Err(Refused { refusal: refusal @ (Refusal::ClientGone | Refusal::ClientTimeout), .. }) => {
             context.telemetry.reject(client, &refusal);
             return None;
@@ -80,6 +66,24 @@ async fn serve(
         Err(Refused { refusal, answer }) => {
             version.log_entry(context, client).refused(&refusal, 0);
             buffer.send_and_close(&answer, &context.access.reject_budget).await;
+            return None;
+        }
+    };
+    let (identity, target) = match admit(context, identity, &command, client) {
+        Ok(identity) => match command {
+            SocksCommand::Connect(target) => (identity, target),
+            SocksCommand::Associate { port } => {
+                return Some(Handover::Association { buffer, client, identity: Box::new(identity), port });
+            }
+        },
+        Err((refusal, user)) => {
+            let mut log_entry = version.log_entry(context, client);
+            log_entry.set_user(&user);
+            if let SocksCommand::Connect(target) = &command {
+                log_entry.set_target(target);
+            }
+            log_entry.refused(&refusal, 0);
+            buffer.send_and_close(&version.refused(&refusal), &context.access.reject_budget).await;
             return None;
         }
     };
@@ -106,6 +110,23 @@ async fn serve(
             None
         }
     }
+}
+
+/// Whether somebody who is known may do this now; with a refusal comes who it was.
+fn admit(
+    context: &Context,
+    identity: Identity,
+    command: &SocksCommand,
+    client: SocketAddr,
+) -> Result<Identity, (Refusal, Box<str>)> {
+    let user = identity.user.clone();
+    let checked = context.access.admit(identity, client).and_then(|identity| {
+        if let SocksCommand::Connect(target) = command {
+            context.access.check_target(&identity, target)?;
+        }
+        Ok(identity)
+    });
+    checked.map_err(|refusal| (refusal, user))
 }
 
 impl Version {
