@@ -1,6 +1,7 @@
 //! Hezar as a service of a real systemd, which runs in a container of systemd-nspawn.
 
 mod machine;
+mod up;
 
 use std::{
     env, fs,
@@ -81,6 +82,7 @@ fn the_service_lives_under_systemd() {
     assert!(!machine.run(&["pidof", "hezar"]).status.success(), "the program runs on");
     the_command_installs_and_removes_a_service(&machine, &hezar);
     the_command_installs_a_users_service(&machine);
+    up::ends_with_a_service(&machine);
 }
 
 fn starts_as_a_user_without_rights(machine: &Machine) {
