@@ -143,8 +143,8 @@ fn epoch(root: &Path) -> String {
     if text.parse::<u64>().is_ok() { text } else { "0".to_owned() }
 }
 
-/// Copies a program without its debugging information: `strip` reads other machines' programs when it is LLVM's or zig's only, so
-/// one that cannot be read is copied as it is (a release build has no such information).
+/// Copies a program without its debugging information. Where `strip` cannot read a program of another machine, it is copied as it is: a
+/// release build has no such information.
 fn strip(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to.parent().context("a program without a folder")?)?;
     let stripped = Command::new("strip").args(["--strip-debug", "-o"]).arg(to).arg(from).output();
