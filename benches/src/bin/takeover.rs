@@ -96,13 +96,14 @@ async fn main() -> anyhow::Result<()> {
         let is_broken = round >= u64::from(cli.takeovers);
         let from = begun.elapsed();
         upgrade(home.path(), is_broken).await?;
-        windows.push(from..begun.elapsed());
+        let took = begun.elapsed() - from;
+        windows.push(from..from + took);
         let now = session_exits(proxy, cli.sessions).await?;
         let moved = exits.iter().zip(&now).filter(|(before, now)| before != now).count();
         println!(
             "{} {round}: {:.1} s, {moved} of {} sessions at another exit",
             if is_broken { "broken upgrade" } else { "takeover" },
-            (begun.elapsed() - from).as_secs_f64(),
+            took.as_secs_f64(),
             exits.len()
         );
         ensure!(moved == 0, "sessions have moved");

@@ -80,6 +80,9 @@ async fn what_is_open_when_a_successor_accepts_is_served_to_its_end() {
     let response = client.send_request(request("GET", "http://origin.test/who", "")).await.unwrap();
     assert_eq!(whole(response).await.0, 200);
     let mut silent = connect(&world).await;
+    // One that still waits at the socket would be the successor's, which this test does not have.
+    let accepted = || world.metrics().contains("hezar_connections{listener=\"proxy\"} 2");
+    crate::world::eventually("both are accepted", accepted).await;
     world.gateway.hand_over();
     crate::world::eventually("the port is closed", || {
         std::net::TcpStream::connect_timeout(&world.address, Duration::from_secs(5)).is_err()
