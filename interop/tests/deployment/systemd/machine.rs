@@ -89,6 +89,11 @@ impl Machine {
         self.property("hezar.service", "MainPID")
     }
 
+    /// Sends a signal to a process; `kill` is a word of the shell, and a program only in larger systems.
+    pub(super) fn signal(&self, signal: &str, pid: &str) {
+        self.succeed(&["bash", "-c", &format!("kill -{signal} {pid}")]);
+    }
+
     /// Waits until a unit is active.
     pub(super) fn is_active(&self, unit: &str) {
         let end = Instant::now() + BOOT;

@@ -110,7 +110,7 @@ fn starts_as_a_user_without_rights(machine: &Machine) {
 fn ends_of_the_process_are_mended(machine: &Machine) {
     for signal in ["STOP", "KILL"] {
         let before = machine.main_pid();
-        machine.succeed(&["kill", &format!("-{signal}"), &before]);
+        machine.signal(signal, &before);
         another_process_serves(machine, &before);
     }
     assert_eq!(machine.property("hezar.service", "NRestarts"), "2");
@@ -169,7 +169,7 @@ fn the_package_is_upgraded_without_a_cut(machine: &Machine, packages: &Packages)
     assert_eq!(machine.property("hezar.service", "NRestarts"), "0");
     // systemd knows the process that has taken over: when it is killed, another one comes.
     let successor = machine.main_pid();
-    machine.succeed(&["kill", "-KILL", &successor]);
+    machine.signal("KILL", &successor);
     another_process_serves(machine, &successor);
 }
 
