@@ -39,13 +39,19 @@ const PREPARE: &str = "install -d -o 65534 -g 65534 /prometheus /alertmanager \
     && mkdir -p /usr/share/nginx && ln -s /usr/lib/nginx/modules /usr/share/nginx/modules";
 /// How long a service may take to be healthy.
 const HEALTHY: Duration = Duration::from_secs(120);
-const SERVICES: [&str; 4] = ["hezar", "prometheus", "alertmanager", "nginx"];
+const SERVICES: [&str; 5] = ["upstream", "hezar", "prometheus", "alertmanager", "nginx"];
 
-/// What differs from compose.yaml: the demonstration's nodes, images that are to be had here, and checks that come sooner.
+/// What differs from compose.yaml: nodes that are to be had here (those of another Hezar, which runs the demonstration), images that are,
+/// and checks that come sooner.
 const OVERRIDE: &str = r#"
 services:
-  hezar:
+  upstream:
+    image: hezar-test/hezar
     command: ["run", "--demo"]
+    environment: { HEZAR_PROXY_OPEN_TO: private }
+    healthcheck: { test: ["CMD", "hezar", "health"], interval: 2s, timeout: 10s }
+    stop_grace_period: 30s
+  hezar:
     healthcheck: { interval: 2s }
     volumes: ["CONFIG:/etc/hezar:ro"]
   prometheus:
@@ -61,8 +67,25 @@ services:
     healthcheck: { interval: 2s }
 "#;
 
-/// The listener of the profile `tls`, as config/hezar.toml shows it.
-const CONFIG: &str = "[[listener]]\nname = \"tls\"\nlisten = \"0.0.0.0:8001\"\nproxy_protocol = [\"private\"]\n";
+/// The listener of the profile `tls`, as config/hezar.toml shows it, and two nodes that lead to the demonstration.
+const CONFIG: &str = r#"
+[[listener]]
+name = "tls"
+listen = "0.0.0.0:8001"
+proxy_protocol = ["private"]
+
+[[source]]
+name = "upstream"
+allow_private = true
+links = ["socks5://upstream:8000#one", "http://upstream:8000#two"]
+
+[probe]
+url = "http://demo.hezar/generate_204"
+trace_url = "http://demo.hezar/cdn-cgi/trace"
+canary_url = ""
+control = []
+interval = "2s"
+"#;
 
 /// deploy/compose.yaml as an operator runs it, with the override.
 struct Project<'e> {
@@ -167,7 +190,7 @@ fn compose_brings_everything_up_and_keeps_it() {
     refuses_to_be_open_to_all(&engine);
     let mut project = project(&engine);
 
-    project.up(&["hezar"], &[]);
+    project.up(&["upstream", "hezar"], &[]);
     project.serves("http://127.0.0.1:8000", 100);
     project.serves("socks5h://127.0.0.1:8000", 5);
     is_confined(&project);
