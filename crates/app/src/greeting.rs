@@ -10,6 +10,8 @@ use crate::output;
 pub(crate) struct Greeting {
     /// The addresses of the listeners, the first one in front.
     pub(crate) proxies: Vec<SocketAddr>,
+    /// Whether the first listener speaks TLS.
+    pub(crate) tls: bool,
     /// The address of the API, and the file that holds its token when the configuration has none.
     pub(crate) api: Option<(SocketAddr, Option<PathBuf>)>,
     /// Nodes of the store, by state.
@@ -28,9 +30,10 @@ impl Greeting {
         let mut lines = vec![format!("Hezar {} is running; Ctrl-C ends it.", env!("CARGO_PKG_VERSION"))];
         if let Some(first) = self.proxies.first() {
             let first = reachable(*first);
-            lines.push(format!("  proxy    {first}   HTTP and SOCKS, for browsers and programs"));
+            let (scheme, inside) = if self.tls { ("https", " inside TLS") } else { ("http", "") };
+            lines.push(format!("  proxy    {first}   HTTP and SOCKS{inside}, for browsers and programs"));
             let page = if self.demo { hezar_lab::DEMO_HOST } else { "example.org" };
-            lines.push(format!("           try it: curl -x http://{first} http://{page}/"));
+            lines.push(format!("           try it: curl -x {scheme}://{first} http://{page}/"));
         }
         for more in self.proxies.iter().skip(1) {
             lines.push(format!("           {}   another listener", reachable(*more)));
@@ -103,6 +106,7 @@ mod tests {
     fn greeting(nodes: Counts, sources: usize) -> Greeting {
         Greeting {
             proxies: vec!["0.0.0.0:8000".parse().unwrap(), "127.0.0.1:8001".parse().unwrap()],
+            tls: false,
             api: Some(("127.0.0.1:9090".parse().unwrap(), Some("/data/token".into()))),
             nodes,
             sources,

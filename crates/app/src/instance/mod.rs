@@ -184,6 +184,7 @@ pub(crate) async fn run(
     }
     let mut greeting = Greeting {
         proxies,
+        tls: base.config.proxy.tls.is_set(),
         api: None,
         nodes: base.pool.snapshot().counts(),
         sources: base.config.sources.iter().filter(|source| source.enabled).count(),
