@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every `[[alert]]` of the configuration with the state of its troubles.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a message that says that it is a test to the receiver of an alert, once, and tells how that ended.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["test_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -579,6 +619,26 @@ export interface paths {
         get: operations["node_probes"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a Tor circuit another login, so that the next stream over it comes out elsewhere. Another node takes the place of this one.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["rotate_node"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1286,8 +1346,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All metrics in the OpenMetrics text form; they are at most one second old. */
+        /**
+         * All metrics of the instance in the OpenMetrics text form; they are at most one second old.
+         * @description With `api.metrics_token` they need a token of the scope `read`.
+         */
         get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency, state, requests and bytes of the nodes that are used most, in the OpenMetrics text form; they are at most one second old.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["node_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1330,6 +1413,23 @@ export interface components {
             /** @description What was refused. */
             rejects: components["schemas"]["RejectDto"][];
         };
+        /** @description An `[[alert]]` of the configuration with the state of its troubles. */
+        AlertDto: {
+            /** @description False: nothing is told. */
+            enabled: boolean;
+            /** @description Why the last message did not arrive; absent when it did. */
+            last_error?: string | null;
+            /** @description When the last message was sent or failed, in milliseconds since the Unix epoch. */
+            last_message?: number | null;
+            /** @description Its name. */
+            name: string;
+            /** @description `webhook`, `telegram` or `ntfy`. */
+            receiver: string;
+            /** @description Every trouble that it tells of. */
+            troubles: components["schemas"]["AlertTroubleDto"][];
+            /** @description How messages leave: `pool`, `auto` or `direct`. */
+            via: string;
+        };
         /** @description Something that an operator should look at. */
         AlertEvent: {
             /** @description Whether it holds now; false when it is over. */
@@ -1338,6 +1438,24 @@ export interface components {
             alert: string;
             /** @description What it is about, for people. */
             text: string;
+        };
+        /** @description How the test of an alert ended. */
+        AlertTestReport: {
+            /** @description Why not. */
+            error?: string | null;
+            /** @description Whether the receiver has taken the message. */
+            sent: boolean;
+        };
+        /** @description The state of one trouble. */
+        AlertTroubleDto: {
+            /** @description `healthy-fall`, `pool-empty`, `success`, `source-dead`, `store-behind`, `certificate`, `disk` or `outage`. */
+            condition: string;
+            /** @description Since when it holds, in milliseconds since the Unix epoch. */
+            since?: number | null;
+            /** @description `quiet`, `pending` (it holds, not yet long enough) or `firing`. */
+            state: string;
+            /** @description What is wrong, while something is. */
+            text?: string | null;
         };
         /** @description One line of the record of changes. */
         AuditDto: {
@@ -1386,6 +1504,23 @@ export interface components {
              * @description Latency in µs × error rate × load, as the strategy `smart` compares nodes; lower is better.
              */
             score: number;
+        };
+        /** @description The certificate of a port that speaks TLS. */
+        CertificateDto: {
+            /** @description Why there is none, or why reading or renewing it fails; absent while all is well. */
+            error?: string | null;
+            /** @description The SHA-256 hash of the certificate, in hexadecimal digits. */
+            fingerprint?: string | null;
+            /** @description Who signed it. */
+            issuer?: string | null;
+            /** @description The names and addresses that it is for; empty while there is none. */
+            names: string[];
+            /** @description Until when it is good, in milliseconds since 1970; absent while there is none. */
+            not_after?: number | null;
+            /** @description Where it comes from: `files` or `acme`. */
+            origin: string;
+            /** @description The port: `proxy`, `api` or the name of a listener. */
+            port: string;
         };
         /** @description What a change has done. */
         ChangeReport: {
@@ -1522,6 +1657,15 @@ export interface components {
             exits: number;
             /** @description Nodes per state. */
             nodes: components["schemas"]["StateCounts"];
+        };
+        /** @description A process that serves what was open when another one took over from it. */
+        DrainingDto: {
+            /** @description Requests, tunnels and associations that are open there. */
+            connections: number;
+            /** @description Its process id. */
+            pid: number;
+            /** @description Since when it drains, in milliseconds since the Unix epoch. */
+            since: number;
         };
         /** @description The answer to `DELETE /api/v1/sessions/{id}`. */
         EndReport: {
@@ -1845,6 +1989,8 @@ export interface components {
             name: string;
             /** @description The further ports at the same address, each of which is a session: `24000-24099`. */
             ports?: string | null;
+            /** @description Whether it speaks TLS. */
+            tls?: boolean;
         };
         /** @description A line of the log. */
         LogLineDto: {
@@ -2332,6 +2478,13 @@ export interface components {
             /** @description The ids to remove: 32 hexadecimal digits, or at least the first 6 where these name one node. */
             ids?: string[];
         };
+        /** @description The answer to a change of a Tor circuit. */
+        RotateReport: {
+            /** @description The id of the node that was. */
+            node: string;
+            /** @description The id of the node that takes its place: the same circuit's number with another login. */
+            replacement: string;
+        };
         /**
          * @description A change that is in force. With `stored` it survives a crash (HTTP 200); without it the store is behind, and the
          *     change is written as soon as it can be (HTTP 202): `GET /api/v1/status` says why and when it is done.
@@ -2689,6 +2842,59 @@ export interface components {
             /** @description When this is forgotten, in milliseconds since the Unix epoch. */
             until?: number | null;
         };
+        /** @description How the snapshots of a store in memory go. */
+        SnapshotsDto: {
+            /**
+             * @description For how many seconds the store has no newer snapshot; since the start while there is none.
+             * @default 0
+             */
+            age_s: number;
+            /**
+             * @description Its size.
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * @description Snapshots that could not be read at the start and were set aside.
+             * @default []
+             */
+            damaged: string[];
+            /**
+             * @description Why the last one could not be taken; `null` when it could.
+             * @default null
+             */
+            error: string | null;
+            /**
+             * @description Its text.
+             * @default null
+             */
+            error_text: string | null;
+            /**
+             * @description The pause between two snapshots in seconds, as configured.
+             * @default 0
+             */
+            every_s: number;
+            /**
+             * @description How many times it has failed since the start.
+             * @default 0
+             */
+            failures: number;
+            /**
+             * @description The file of the newest one.
+             * @default null
+             */
+            file: string | null;
+            /**
+             * @description When the newest one was taken, in milliseconds since the Unix epoch; `null` while there is none.
+             * @default null
+             */
+            last: number | null;
+            /**
+             * @description How many have been taken since the start.
+             * @default 0
+             */
+            taken: number;
+        };
         /** @description One source. */
         SourceDto: {
             /** @description The code of the last failure since then. */
@@ -2701,7 +2907,7 @@ export interface components {
             half_life_s?: number | null;
             /** @description Of those, the ones that carry traffic. */
             healthy: number;
-            /** @description `url`, `file`, `github`, `telegram` or `links`. */
+            /** @description `url`, `file`, `github`, `telegram`, `links` or `tor`. */
             kind: string;
             /** @description The last successful fetch, in milliseconds since the Unix epoch. */
             last_ok?: number | null;
@@ -2740,8 +2946,14 @@ export interface components {
         };
         /** @description The answer to `GET /api/v1/status`. */
         StatusDto: {
+            /** @description The troubles of alerts that hold, each as `ALERT/CONDITION: text`. */
+            alerts?: string[];
+            /** @description The certificates of the ports that speak TLS. */
+            certificates?: components["schemas"]["CertificateDto"][];
             /** @description How the configuration is. */
             config?: components["schemas"]["ConfigStatusDto"];
+            /** @description Processes that drain after this one has taken over from them (`hezar upgrade`). */
+            draining?: components["schemas"]["DrainingDto"][];
             /** @description The different exits behind the nodes that carry traffic. */
             exits?: number;
             /** @description The listeners that are open, the first one in front. */
@@ -2801,6 +3013,8 @@ export interface components {
              * @default 0
              */
             retries: number;
+            /** @default null */
+            snapshots: components["schemas"]["SnapshotsDto"] | null;
             /**
              * @description Stored nodes that this version cannot read, by the code of the reason; they are not used, and deleted after 30
              *     days.
@@ -3128,6 +3342,60 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDto"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the alert */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTestReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -4573,6 +4841,44 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotate_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits, or at least the first 6 where these name one node */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotateReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The node is no Tor circuit, or its Tor client is not ready. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -6199,6 +6505,33 @@ export interface operations {
                 };
             };
             400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    node_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
