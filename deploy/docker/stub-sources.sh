@@ -6,7 +6,7 @@
 set -eu
 stubs=$1
 mkdir -p "$stubs"
-cp Cargo.toml Cargo.lock rust-toolchain.toml "$stubs"
+cp Cargo.toml Cargo.lock "$stubs"
 # A manifest may name its targets, so each of them must exist.
 find . -name target -prune -o -name node_modules -prune -o \
     \( -name Cargo.toml -o -name build.rs -o -path '*/src/lib.rs' -o -path '*/src/main.rs' -o -path '*/src/bin/*.rs' \
