@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 use tokio::{
     sync::{Mutex, mpsc},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -73,10 +73,7 @@ impl TraceExporter {
             let applied = self.runtime.applied();
             let config = &applied.config.otlp;
             self.tracer.set_percent(config.endpoint.as_ref().map_or(0, |_| config.sample_percent));
-            let batch = tokio::select! {
-                () = stop.cancelled() => whatever_waits(&mut waiting),
-                batch = next_batch(&mut waiting) => batch,
-            };
+            let batch = next_batch(&mut waiting, &stop).await;
             let now_dropped = self.tracer.dropped();
             self.count("dropped", now_dropped - dropped);
             dropped = now_dropped;
@@ -107,21 +104,19 @@ impl TraceExporter {
     }
 }
 
-/// The spans that come within [`WAIT`], at most [`BATCH`] of them.
-async fn next_batch(waiting: &mut mpsc::Receiver<RequestSpan>) -> Vec<RequestSpan> {
+/// The spans that come within [`WAIT`] and before `stop`, at most [`BATCH`] of them.
+async fn next_batch(waiting: &mut mpsc::Receiver<RequestSpan>, stop: &CancellationToken) -> Vec<RequestSpan> {
     let (end, mut batch) = (Instant::now() + WAIT, Vec::new());
     while batch.len() < BATCH {
-        match timeout_at(end, waiting.recv()).await {
-            Ok(Some(span)) => batch.push(span),
-            Ok(None) | Err(_) => break,
+        tokio::select! {
+            // What waits already is taken, also at the end.
+            biased;
+            Some(span) = waiting.recv() => batch.push(span),
+            () = stop.cancelled() => break,
+            () = sleep_until(end) => break,
         }
     }
     batch
-}
-
-/// The spans that are there, at most [`BATCH`] of them.
-fn whatever_waits(waiting: &mut mpsc::Receiver<RequestSpan>) -> Vec<RequestSpan> {
-    std::iter::from_fn(|| waiting.try_recv().ok()).take(BATCH).collect()
 }
 
 /// The way to the collector.
