@@ -29,8 +29,8 @@ struct Cli {
     /// Requests a second, each over a connection of its own.
     #[arg(long, default_value_t = 500)]
     rate: u32,
-    /// The length of the user names, which makes lines long: 2000 at 500 a second is about 100 GiB a day.
-    #[arg(long, default_value_t = 2000)]
+    /// The length of the user names, at most 255. They are quotation marks, each of which takes two bytes in a line.
+    #[arg(long, default_value_t = 255)]
     name: usize,
     /// The bound of all files of the log, in MiB.
     #[arg(long, default_value_t = 64)]
@@ -48,6 +48,7 @@ struct Figures {
     cpu: Duration,
     /// The most bytes that the folder of the log has had.
     largest: u64,
+    lines: f64,
     written: f64,
     dropped: f64,
 }
@@ -77,13 +78,14 @@ async fn main() -> anyhow::Result<()> {
         let cost = figures.cpu.as_secs_f64() * 1000.0 / served.max(1) as f64;
         costs.push(cost);
         println!(
-            "| {name} | {served} | {} | {:.1} | {:.1} | {cost:.3} | {} | {} | {:.1} | {:.1} |",
+            "| {name} | {served} | {} | {:.1} | {:.1} | {cost:.3} | {} | {} | {:.1} | {:.0} | {:.1} |",
             figures.failed,
             percentile(&figures.times, 0.5),
             percentile(&figures.times, 0.99),
-            served as f64 - figures.dropped,
+            figures.lines,
             figures.dropped,
             figures.written / f64::from(1 << 20),
+            figures.written / f64::from(1 << 30) / cli.seconds as f64 * 86_400.0,
             figures.largest as f64 / f64::from(1 << 20),
         );
     }
@@ -124,14 +126,15 @@ async fn measure(home: &Path, cli: Cli) -> anyhow::Result<Figures> {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0)
     };
-    let (written, dropped) = (number("hezar_access_log_bytes_total"), number("hezar_access_log_dropped_total"));
-    Ok(Figures { times, failed, cpu, largest, written, dropped })
+    let (lines, written) = (number("hezar_access_log_lines_total"), number("hezar_access_log_bytes_total"));
+    let dropped = number("hezar_access_log_dropped_total");
+    Ok(Figures { times, failed, cpu, largest, lines, written, dropped })
 }
 
 /// Requests at a fixed rate, whether those before have been answered or not; their times in order, how many failed, and the most bytes of the
 /// log.
 async fn load(proxy: SocketAddr, home: &Path, cli: Cli) -> anyhow::Result<(Vec<Duration>, usize, u64)> {
-    let login = BASE64_STANDARD.encode(format!("{}:x", "u".repeat(cli.name)));
+    let login = BASE64_STANDARD.encode(format!("{}:x", "\"".repeat(cli.name)));
     let request = format!(
         "GET http://demo.hezar/ HTTP/1.1\r\nHost: demo.hezar\r\nProxy-Authorization: Basic {login}\r\nConnection: close\r\n\r\n"
     );

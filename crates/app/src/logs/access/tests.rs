@@ -185,3 +185,33 @@ fn the_files_stay_within_their_bound_and_another_configuration_takes_over() {
     assert!(refused.to_string().contains("access_log.folder"), "{refused}");
     assert!(control.open(&AccessLogConfig::default()).unwrap().is_none());
 }
+
+/// 2.4 KB a line, 500 of them a second: 100 GiB a day. Prints how many lines a second the thread can take.
+#[test]
+fn long_lines_are_written_faster_than_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(AccessLog::default());
+    let control = AccessLogControl::new(Arc::clone(&log));
+    let config = AccessLogConfig {
+        folder: Some(folder.path().to_owned()),
+        max_bytes: hezar_core::settings::ByteCount(8 << 20),
+        ..AccessLogConfig::default()
+    };
+    control.replace(control.open(&config).unwrap());
+    let long = AccessRecord { user: Some("x".repeat(2060).into()), ..record() };
+    let (begun, mut handed) = (Instant::now(), 0);
+    while handed < 20_000 {
+        // As many as fit into the queue: this is about what the thread can do, not about what it must drop.
+        if handed - control.metrics.lines() < MOST_WAITING as u64 / 2 {
+            hand_over(&log, long.clone());
+            handed += 1;
+        } else {
+            std::thread::yield_now();
+        }
+    }
+    eventually("all lines", || control.metrics.lines() == handed);
+    let rate = handed as f64 / begun.elapsed().as_secs_f64();
+    println!("{handed} lines of 2.4 KB: {rate:.0} a second; {} bytes on the disk", total(folder.path()));
+    assert_eq!(control.metrics.dropped(), 0);
+    assert!(total(folder.path()) <= 8 << 20);
+}
