@@ -23,8 +23,36 @@ use machine::Machine;
 const MOST_EXPOSURE: &str = "--threshold=20";
 /// What a system for these tests has beside a minimal one; a user's own manager needs the PAM module.
 const PACKAGES: [&str; 4] = ["systemd", "systemd-sysv", "dbus", "libpam-systemd"];
-/// The demonstration instead of sources, and a watchdog that does not let the test wait.
-const DEMO: &str = "[Service]\nExecStart=\nExecStart=/usr/bin/hezar run --demo\nWatchdogSec=3s\n";
+/// A watchdog that does not let the test wait.
+const WATCHDOG: &str = "[Service]\nWatchdogSec=3s\n";
+/// One node, which is a demonstration that runs beside the service.
+const CONFIGURATION: &str = r#"
+[probe]
+url = "http://demo.hezar/generate_204"
+trace_url = "http://demo.hezar/cdn-cgi/trace"
+canary_url = ""
+control = []
+
+[[source]]
+name = "demonstration"
+links = ["socks5://127.0.0.1:18000#demonstration"]
+allow_private = true
+"#;
+/// Starts that demonstration, as a service of its own from a copy of the program, which no upgrade touches.
+const DEMONSTRATION: [&str; 12] = [
+    "systemd-run",
+    "--unit=demonstration",
+    "--property=DynamicUser=yes",
+    "--setenv=HOME=/tmp",
+    "/opt/hezar",
+    "run",
+    "--demo",
+    "--listen=127.0.0.1:18000",
+    "--api=127.0.0.1:19090",
+    "--data=/tmp/demonstration",
+    "--config",
+    "/opt/demonstration.toml",
+];
 
 fn units() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -52,12 +80,14 @@ fn the_units_are_valid_and_exposed_little() {
     }
 }
 
-/// A system with the package, whose service runs the demonstration from boot on.
+/// A system with the package, whose service runs from boot on.
 fn system_with_package(packages: &Packages) -> System {
     let system = System::new(&PACKAGES);
     system.install(&packages.debian);
-    fs::write(system.path("etc/hezar/hezar.toml"), "# nothing\n").unwrap();
-    system.write("etc/systemd/system/hezar.service.d/test.conf", DEMO);
+    fs::copy(system.path("usr/bin/hezar"), system.path("opt/hezar")).unwrap();
+    system.write("opt/demonstration.toml", "");
+    fs::write(system.path("etc/hezar/hezar.toml"), CONFIGURATION).unwrap();
+    system.write("etc/systemd/system/hezar.service.d/test.conf", WATCHDOG);
     system
 }
 
@@ -70,6 +100,7 @@ fn the_service_lives_under_systemd() {
     }
     let packages = Packages::of(&hezar);
     let Some(machine) = Machine::boot(test, system_with_package(packages)) else { return };
+    machine.succeed(&DEMONSTRATION);
     machine.is_active("hezar.service");
     starts_as_a_user_without_rights(&machine);
     ends_of_the_process_are_mended(&machine);
@@ -77,9 +108,7 @@ fn the_service_lives_under_systemd() {
     backups_are_made(&machine);
     the_package_is_upgraded_without_a_cut(&machine, packages);
     systemd_opens_a_low_port(&machine);
-    machine.succeed(&["dpkg", "--purge", "hezar"]);
-    assert_eq!(machine.property("hezar.service", "LoadState"), "not-found");
-    assert!(!machine.run(&["pidof", "hezar"]).status.success(), "the program runs on");
+    the_package_ends_with_its_service(&machine);
     the_command_installs_and_removes_a_service(&machine, &hezar);
     the_command_installs_a_users_service(&machine);
     up::ends_with_a_service(&machine);
@@ -132,7 +161,7 @@ fn mistakes_are_not_repeated(machine: &Machine) {
     assert!(!machine.run(&["systemctl", "restart", "hezar.service"]).status.success());
     assert_eq!(machine.state("hezar.service"), "failed");
     assert_eq!(machine.property("hezar.service", "ExecMainStatus"), "2");
-    fs::write(&file, "# nothing\n").unwrap();
+    fs::write(&file, CONFIGURATION).unwrap();
     machine.succeed(&["systemctl", "restart", "hezar.service"]);
     machine.answers(8000);
 }
@@ -176,7 +205,8 @@ fn the_package_is_upgraded_without_a_cut(machine: &Machine, packages: &Packages)
 /// The program has no right to open port 80; systemd opens it, and starts the program for the first client.
 fn systemd_opens_a_low_port(machine: &Machine) {
     machine.succeed(&["systemctl", "stop", "hezar.service"]);
-    fs::write(machine.system.path("etc/hezar/hezar.toml"), "[proxy]\nlisten = \"127.0.0.1:80\"\n").unwrap();
+    let configuration = format!("[proxy]\nlisten = \"127.0.0.1:80\"\n{CONFIGURATION}");
+    fs::write(machine.system.path("etc/hezar/hezar.toml"), configuration).unwrap();
     machine
         .system
         .write("etc/systemd/system/hezar.socket.d/test.conf", "[Socket]\nListenStream=\nListenStream=127.0.0.1:80\n");
@@ -188,9 +218,19 @@ fn systemd_opens_a_low_port(machine: &Machine) {
     machine.succeed(&["systemctl", "stop", "hezar.socket", "hezar.service"]);
 }
 
+fn the_package_ends_with_its_service(machine: &Machine) {
+    fs::write(machine.system.path("etc/hezar/hezar.toml"), CONFIGURATION).unwrap();
+    machine.succeed(&["systemctl", "start", "hezar.service"]);
+    machine.answers(8000);
+    fs::remove_dir_all(machine.system.path("etc/systemd/system/hezar.service.d")).unwrap();
+    machine.succeed(&["dpkg", "--purge", "hezar"]);
+    assert_eq!(machine.property("hezar.service", "LoadState"), "not-found");
+    assert_eq!(machine.ask(8000), "", "the program runs on");
+}
+
 fn the_command_installs_and_removes_a_service(machine: &Machine, hezar: &Path) {
     fs::copy(hezar, machine.system.path("root/hezar")).unwrap();
-    machine.system.write("etc/hezar/hezar.toml", "# mine\n");
+    machine.system.write("etc/hezar/hezar.toml", CONFIGURATION);
     let said = machine.succeed(&["/root/hezar", "install-service"]);
     for part in [
         "copied the program to /usr/local/bin/hezar",
@@ -230,10 +270,11 @@ fn the_command_installs_a_users_service(machine: &Machine) {
         let start = ["runuser", "--user=alice", "--", "env", "HOME=/home/alice", &runtime];
         machine.succeed(&[&start, words].concat())
     };
-    machine.system.write("home/alice/.config/hezar/hezar.toml", "# mine\n");
+    machine.system.write("home/alice/.config/hezar/hezar.toml", CONFIGURATION);
     machine.succeed(&["chown", "--recursive", "alice:alice", "/home/alice"]);
     let said = as_alice(&["/usr/local/bin/hezar", "install-service"]);
     assert!(said.contains("enable-linger"), "{said}");
+    machine.answers(8000);
     let status = as_alice(&["/usr/local/bin/hezar", "status"]);
     assert!(status.contains("127.0.0.1:8000"), "{status}");
     assert!(machine.system.path("home/alice/.local/share/hezar/token").is_file());
