@@ -10,6 +10,7 @@ use hezar_api::ConfigStatusDto;
 use hezar_core::Timestamp;
 use hezar_store::{AuditRow, ControlChange};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::{Runtime, difference::Difference};
 use crate::{
@@ -119,28 +120,27 @@ impl Runtime {
         }
     }
 
-    /// Reads the configuration again at every SIGHUP, for as long as it runs.
-    pub(crate) async fn follow_hangups(&self) {
+    /// Reads the configuration again at every SIGHUP until `stop`; a reading that has begun comes to its end.
+    pub(crate) async fn follow_hangups(&self, stop: &CancellationToken) {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
             if let Ok(mut hangup) = signal(SignalKind::hangup()) {
-                while hangup.recv().await.is_some() {
+                while let Some(Some(())) = stop.run_until_cancelled(hangup.recv()).await {
                     tracing::info!("SIGHUP: the configuration is read again");
                     log(&self.reload().await);
                 }
             }
         }
-        std::future::pending::<()>().await;
+        stop.cancelled().await;
     }
 
-    /// Reads the configuration again whenever its file has changed, for as long as it runs. The file is looked at by its path, so
+    /// Reads the configuration again whenever its file has changed, until `stop`; a reading that has begun comes to its end. The file is looked at by its path, so
     /// that one that is put in its place, or a link that leads elsewhere (Kubernetes), counts as a change too.
-    pub(crate) async fn follow_file(&self) {
-        let Some(file) = self.reader.watched_file() else { return std::future::pending().await };
+    pub(crate) async fn follow_file(&self, stop: &CancellationToken) {
+        let Some(file) = self.reader.watched_file() else { return stop.cancelled().await };
         let mut seen = Fingerprint::read(file);
-        loop {
-            sleep(LOOK_EVERY).await;
+        while stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_some() {
             let now = Fingerprint::read(file);
             // A file that is gone says nothing: it may be on its way back.
             if now.is_none() || now == seen {
