@@ -287,11 +287,10 @@ pub(crate) async fn run(
     tasks.restarting(
         "reload",
         pausing(&stop, &pause, Arc::clone(&runtime), |runtime, stop| async move {
+            let followed = async { tokio::join!(runtime.follow_hangups(&stop), runtime.follow_file(&stop)) };
             tokio::select! {
-                () = runtime.follow_hangups() => {}
-                () = runtime.follow_file() => {}
+                _ = followed => {}
                 () = logs::follow_reopen_signals() => {}
-                () = stop.cancelled() => {}
             }
             Ok(())
         }),

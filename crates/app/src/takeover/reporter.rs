@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How often the last report is tried.
-const LAST_TRIES: u32 = 10;
+const LAST_TRIES: u32 = 5;
 /// Users and clients that are named in one report.
 const MOST_NOTES: usize = 10_000;
 
