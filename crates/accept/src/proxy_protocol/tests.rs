@@ -1,3 +1,5 @@
+//! Headers of both versions, good and bad, and that more bytes change nothing that is decided.
+
 use proptest::prelude::*;
 
 use super::*;
