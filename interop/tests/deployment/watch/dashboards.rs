@@ -25,9 +25,10 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// The labels that the legend names.
+    /// The labels that the legend names; none where a plain zero stands for nothing.
     pub(super) fn legend_labels(&self) -> impl Iterator<Item = &str> {
-        self.legend.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim()))
+        let legend = if self.expression.ends_with("or vector(0)") { "" } else { self.legend.as_str() };
+        legend.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim()))
     }
 }
 
