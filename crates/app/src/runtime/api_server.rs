@@ -115,8 +115,9 @@ impl ApiServer {
         self.paused.send_replace(false);
     }
 
-    /// Leaves the note for commands to a successor, which has its own in that place.
-    pub(crate) fn disown_note(&self) {
+    /// Leaves everything to a successor: the socket, and the note for commands, in whose place it has put its own.
+    pub(crate) fn leave(&self) {
+        self.wanted.send_replace(None);
         if let Some(announcement) = self.announcement.lock().take() {
             announcement.disown();
         }

@@ -194,7 +194,7 @@ impl Handover {
     fn leave(&self, pid: u32) {
         tracing::info!(pid, open = self.parts.connections.len(), "the other process serves, this one drains");
         self.handed_over.cancel();
-        self.parts.api.disown_note();
+        self.parts.api.leave();
         self.parts.listeners.hand_over();
     }
 

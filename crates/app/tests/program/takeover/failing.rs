@@ -193,6 +193,29 @@ fn without_an_instance_a_successor_starts_as_ever() {
 }
 
 #[test]
+fn who_starts_after_a_crash_of_the_successor_finds_addresses_and_store_free() {
+    let stage = Stage::new("", "");
+    let before = stage.start();
+    let mut held = tunnel(before.proxy, "x").unwrap();
+    let successor = stage.home.start(&["--takeover"]);
+    let (proxy, api) = (successor.proxy, successor.api);
+    eventually("it says what it has open", || (stage.status()["draining"][0]["connections"] == 1).then_some(()));
+    successor.kill();
+    let (proxy, api) = (proxy.to_string(), api.to_string());
+    let mut command = stage.home.hezar(&["run", "--listen", &proxy, "--api", &api]);
+    command.env("HEZAR_LOG_FORMAT", "json").stderr(Stdio::piped());
+    let fresh = Instance::start(command);
+    eventually("requests are served", || node(fresh.proxy, "x").ok());
+    // The one that drains finds it, and what it still carries is counted there.
+    echoes(&mut held);
+    eventually("it says what it has open", || (stage.status()["draining"][0]["pid"] == before.pid()).then_some(()));
+    drop(held);
+    before.ended();
+    fresh.terminate();
+    stage.end();
+}
+
+#[test]
 fn only_one_process_takes_over_at_a_time() {
     let stage = Stage::new("", "");
     many_nodes(&stage);
