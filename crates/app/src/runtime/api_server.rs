@@ -127,6 +127,10 @@ impl ApiServer {
     /// the old address get five seconds.
     pub(crate) fn carry_out(&self, plan: ApiPlan, config: &Config) -> Option<SocketAddr> {
         let ApiPlan(new) = plan;
+        // Those that the first plan has not taken are closed: nobody is served there.
+        for unused in self.inherited.lock().take_all().iter().filter(|socket| socket.configured.is_none()) {
+            tracing::warn!(address = %unused.address, "the service manager's socket for the API is not used");
+        }
         let old = self.wanted.borrow().clone();
         let told = |served: &Option<Arc<Served>>| served.as_ref().map(|s| (s.address, s.config.token.clone()));
         if told(&old) != told(&new) {
