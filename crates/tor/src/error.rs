@@ -8,9 +8,6 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TorError {
-    /// There is no such program.
-    #[error("the program {} is not there: install Tor (Debian: apt install tor), or set tor.binary", .0.display())]
-    NoProgram(PathBuf),
     /// A bridge needs a program that is not there.
     #[error("the bridges need the transport {transport:?}, and none of its programs is in PATH: {programs}")]
     NoTransport {
@@ -28,8 +25,13 @@ pub enum TorError {
         source: io::Error,
     },
     /// The program could not be started.
-    #[error("tor cannot be started: {0}")]
-    Spawn(io::Error),
+    #[error("{} cannot be started: {source}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The control port could not be reached, or the connection to it ended.
     #[error("the control port of tor: {0}")]
     Connection(#[from] io::Error),

@@ -122,7 +122,7 @@ impl TorProcess {
         // A signal from the terminal is for us alone: the client is ended when the tunnels over it have ended.
         #[cfg(unix)]
         command.process_group(0);
-        let mut child = command.spawn().map_err(TorError::Spawn)?;
+        let mut child = command.spawn().map_err(|source| TorError::Spawn { program: program.to_owned(), source })?;
         let lines = child.stdout.take().map(|output| LogLines::new(BufReader::new(output)));
         Ok(Self { child, lines, released: false })
     }

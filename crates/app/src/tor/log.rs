@@ -9,6 +9,9 @@ const MOST: u32 = 30;
 /// … in this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// The beginning of a warning that explains no end.
+const AS_ROOT: &str = "You are running Tor as root";
+
 /// The log of one client.
 #[derive(Debug)]
 pub(super) struct TorLog {
@@ -35,7 +38,9 @@ impl TorLog {
         if self.admits(Instant::now()) {
             tracing::warn!(source = self.source, "tor: {text}");
         }
-        self.last_trouble = Some(text);
+        if !text.starts_with(AS_ROOT) {
+            self.last_trouble = Some(text);
+        }
     }
 
     /// The last warning or error.

@@ -22,6 +22,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// What every relay is told.
 const RELAY: &str = "TestingTorNetwork 1
+AssumeReachable 1
 SocksPort 0
 ShutdownWaitLength 0
 Log notice stdout
