@@ -46,16 +46,16 @@ struct Seen {
 }
 
 impl Seen {
-    /// Forgets the progress of alerts that have changed or are gone.
+    /// Forgets the progress of what is not told any more, or told to somebody else.
     fn follow(&mut self, alerts: &[AlertConfig]) {
         if self.alerts == alerts {
             return;
         }
-        let stays = |name: &str| {
-            let find = |list: &[AlertConfig]| list.iter().find(|alert| *alert.name == *name).cloned();
-            find(alerts).is_some_and(|alert| find(&self.alerts).as_ref() == Some(&alert))
-        };
-        self.progress.retain(|(name, _), _| stays(name));
+        let find = |list: &[AlertConfig], name: &str| list.iter().find(|alert| *alert.name == *name).cloned();
+        self.progress.retain(|(name, condition), _| {
+            let (Some(old), Some(new)) = (find(&self.alerts, name), find(alerts, name)) else { return false };
+            new.enabled && new.when.0.contains(condition) && old.has_receiver_of(&new)
+        });
         self.alerts = alerts.to_vec();
     }
 }
@@ -142,5 +142,38 @@ impl AlertWatch {
     /// Every alert with its states.
     pub(crate) fn show(&self) -> Vec<hezar_api::AlertDto> {
         self.board.show(&self.runtime.applied().config.alerts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_bound_keeps_what_was_told_and_another_receiver_does_not() {
+        let config = |disk_percent, url: &str, when: &[AlertCondition]| AlertConfig {
+            name: "phone".into(),
+            disk_percent,
+            webhook: Some(url.into()),
+            when: crate::config::AlertConditions(when.to_vec()),
+            ..AlertConfig::default()
+        };
+        let disk = [AlertCondition::Disk];
+        let seen = || {
+            let mut seen = Seen { alerts: vec![config(5, "https://a.test", &disk)], ..Seen::default() };
+            seen.progress.insert(("phone".into(), AlertCondition::Disk), Progress::default());
+            seen
+        };
+        for (alerts, kept) in [
+            (vec![config(6, "https://a.test", &disk)], 1),
+            (vec![config(5, "https://b.test", &disk)], 0),
+            (vec![config(5, "https://a.test", &[AlertCondition::Success])], 0),
+            (vec![AlertConfig { enabled: false, ..config(5, "https://a.test", &disk) }], 0),
+            (Vec::new(), 0),
+        ] {
+            let mut seen = seen();
+            seen.follow(&alerts);
+            assert_eq!(seen.progress.len(), kept, "{alerts:?}");
+        }
     }
 }

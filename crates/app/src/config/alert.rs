@@ -147,6 +147,13 @@ settings! {
     }
 }
 
+impl AlertConfig {
+    /// Whether another one tells the same receiver.
+    pub(crate) fn has_receiver_of(&self, other: &Self) -> bool {
+        (&self.webhook, &self.ntfy, &self.telegram) == (&other.webhook, &other.ntfy, &other.telegram)
+    }
+}
+
 /// Reads all of them.
 pub(super) fn alerts(sections: Vec<Section<'_>>) -> Vec<AlertConfig> {
     let mut read: Vec<AlertConfig> = Vec::new();

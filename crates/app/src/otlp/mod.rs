@@ -4,6 +4,7 @@ mod encode;
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::anyhow;
 use hezar_engine::{
     Attempt, Dialer, TlsClients,
     http::{HttpRequest, ResponseLimits, send},
@@ -141,7 +142,9 @@ impl Collector {
             request = request.with_header("authorization", &format!("Bearer {}", token.expose()))?;
         }
         let attempt = Attempt::within(PATIENCE);
-        let answer = send(&*self.direct, &self.tls, &request, &attempt, ResponseLimits::default()).await?;
+        let answer = send(&*self.direct, &self.tls, &request, &attempt, ResponseLimits::default()).await;
+        // The text of such an error has its cause in it.
+        let answer = answer.map_err(|error| anyhow!("{error}"))?;
         anyhow::ensure!(answer.status() / 100 == 2, "the collector answers with the status {}", answer.status());
         Ok(())
     }

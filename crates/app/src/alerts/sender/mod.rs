@@ -141,7 +141,9 @@ impl AlertSender {
     async fn send_over(&self, dialer: &dyn Dialer, outgoing: &Outgoing) -> anyhow::Result<()> {
         let request = outgoing.message.request(&outgoing.config).context("the receiver cannot be used")?;
         let attempt = Attempt::within(TRY);
-        let answer = send(dialer, &self.routes.tls, &request, &attempt, ResponseLimits::default()).await?;
+        let answer = send(dialer, &self.routes.tls, &request, &attempt, ResponseLimits::default()).await;
+        // The text of such an error has its cause in it.
+        let answer = answer.map_err(|error| anyhow!("{error}"))?;
         if !(200..300).contains(&answer.status()) {
             bail!("the receiver answered with the status {}", answer.status());
         }
