@@ -39,7 +39,7 @@ fn the_wheel_runs_in_a_clean_environment() {
     assert_eq!(version.trim(), concat!("hezar ", env!("CARGO_PKG_VERSION")));
     serves_a_demonstration(&program);
     let files = succeed(&mut pip(&["show", "--files", "hezar-proxy"]));
-    assert!(files.contains("THIRD-PARTY-NOTICES.txt") && files.contains("MIT OR Apache-2.0"), "{files}");
+    assert!(files.contains("THIRD-PARTY-NOTICES.txt"), "{files}");
     succeed(&mut pip(&["uninstall", "--yes", "hezar-proxy"]));
     assert!(!program.exists(), "the program stays");
 }
