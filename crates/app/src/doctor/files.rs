@@ -6,8 +6,14 @@ use std::{
     path::Path,
 };
 
+use hezar_core::Secret;
+
 use super::{Finding, listen_addresses};
-use crate::{config::Config, exposure, token::TOKEN_FILE};
+use crate::{
+    config::{Config, SourceOrigin, TorCircuits, TorClient},
+    exposure,
+    token::TOKEN_FILE,
+};
 
 /// A larger store is not copied for a look.
 const LARGEST_STORE: u64 = 2 << 30;
@@ -18,6 +24,7 @@ pub(super) async fn findings(config: &Config, runs: bool) -> Vec<Finding> {
     found.extend(exposures(&exposure::warnings(config)));
     found.push(token(&config.data.join(TOKEN_FILE), config.api.token.is_some()));
     found.push(store(config, runs).await);
+    found.extend(tor(config));
     found.extend(listen_addresses(config).into_iter().map(|(name, address)| port(&name, address, runs)));
     found
 }
@@ -91,6 +98,29 @@ async fn store(config: &Config, runs: bool) -> Finding {
             "hezar restore FILE puts a backup in its place",
         ),
     }
+}
+
+/// The programs that the Tor sources need, when there are such sources.
+fn tor(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "tor";
+    let clients = config.sources.iter().filter(|source| source.enabled).filter_map(|source| match &source.origin {
+        SourceOrigin::Tor(TorCircuits { client: TorClient::Own { bridges, .. }, .. }) => Some(bridges),
+        _ => None,
+    });
+    let bridges: Vec<_> = clients.collect();
+    if bridges.is_empty() {
+        return None;
+    }
+    let program = config.tor.binary.clone().or_else(|| hezar_tor::find_program("tor"));
+    let Some(program) = program.filter(|program| program.is_file()) else {
+        let advice = "install it (Debian: apt install tor), or set tor.binary";
+        return Some(Finding::fail(CHECK, "the program tor is not there", advice));
+    };
+    let lines = bridges.into_iter().flatten().map(Secret::expose);
+    Some(match hezar_tor::find_transports(lines) {
+        Ok(_) => Finding::ok(CHECK, program.display().to_string()),
+        Err(error) => Finding::fail(CHECK, error.to_string(), "install one of them (Debian: apt install obfs4proxy)"),
+    })
 }
 
 /// Whether an address can be listened at.
@@ -179,6 +209,20 @@ mod tests {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(token(&file, false).verdict, verdict);
         }
+    }
+
+    #[test]
+    fn a_tor_source_needs_its_programs() {
+        let found = |text: &str| tor(&Config::read(text, None, &Layers::default()).unwrap());
+        assert_eq!(found(""), None);
+        let source = "[[source]]\nname = \"t\"\ntor = 2\n";
+        let missing = found(&format!("[tor]\nbinary = \"/nowhere/tor\"\n{source}")).unwrap();
+        assert_eq!(missing.verdict, Verdict::Fail);
+        let program = std::env::current_exe().unwrap();
+        let there = format!("[tor]\nbinary = \"{}\"\n{source}", program.display());
+        assert_eq!(found(&there).unwrap().verdict, Verdict::Ok);
+        let unknown = found(&format!("{there}tor_bridges = [\"nothing 192.0.2.1:1\"]\n")).unwrap();
+        assert_eq!(unknown.verdict, Verdict::Fail);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads one source: fetches it, parses what came, merges it into the pool, and says how that went.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use hezar_core::{Label, NodeId, NodeSpec, Secret, Timestamp};
@@ -21,6 +21,9 @@ use crate::{
     convert,
     nodes::Nodes,
 };
+
+/// The pause before a list that is not provided yet is looked at again.
+const PROVIDED_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is in the documents of one fetch.
 #[derive(Default)]
@@ -231,12 +234,19 @@ impl Reader {
     fn provided_links(&self) -> Result<Vec<Secret>, Failure> {
         match self.provided.get(&self.source.name) {
             Some(Provided::Links(links)) => Ok(links),
-            Some(Provided::Nothing { code, text }) => Err(Failure::new(code, text)),
-            None => Err(Failure::new(
-                TOR_NOT_READY,
-                "its Tor client, which runs with `hezar run`, has not begun yet".into(),
-            )),
+            Some(Provided::Nothing { code, text }) => Err(self.not_provided(code, text)),
+            None => {
+                let text = "its Tor client, which runs with `hezar run`, has not begun yet";
+                Err(self.not_provided(TOR_NOT_READY, text.to_owned()))
+            }
         }
+    }
+
+    /// Whoever makes the list tries again by itself and tells at once when there is one: that it is not there yet is no reason for
+    /// growing pauses.
+    fn not_provided(&self, code: &'static str, text: String) -> Failure {
+        let until = self.clock.now().after(PROVIDED_AGAIN);
+        Failure { ended: FetchOutcome::RateLimited { until }, ..Failure::new(code, text) }
     }
 
     fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
