@@ -31,6 +31,7 @@ mod quota;
 mod receiver;
 mod reload;
 mod rotating;
+mod service;
 mod sessions;
 mod sources;
 mod subscriptions;
