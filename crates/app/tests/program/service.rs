@@ -29,9 +29,8 @@ fn a_dry_run_tells_every_step_and_takes_none() {
 }
 
 #[test]
-fn the_service_of_the_system_takes_the_users_configuration_along() {
+fn the_service_of_the_system_is_enabled_without_a_start_where_that_is_asked() {
     let home = Home::new();
-    home.write("hezar.toml", "# the user's own\n");
     let said = home.run(&["install-service", "--system", "--dry-run", "--no-start"]);
     let out = said.good();
     assert!(out.contains("would write /etc/hezar/hezar.toml, unless it is there"), "{out}");
