@@ -22,6 +22,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The longest file that is read back.
 const LONGEST_FILE: u64 = 256 << 10;
 
+/// What lets a program speak for the service that it belongs to (sd_notify(3), sd_watchdog_enabled(3)). A Tor client would say that this
+/// service is ready, alive or about to end.
+const OF_THE_SERVICE_MANAGER: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 /// The folder of one Tor client.
 #[derive(Clone, Debug)]
 pub struct TorFolder(PathBuf);
@@ -108,7 +112,7 @@ impl TorProcess {
             }
             _ => {}
         }
-        let mut command = Command::new(program);
+        let mut command = command(program);
         command
             .arg("-f")
             .arg(file)
@@ -173,6 +177,15 @@ impl Drop for TorProcess {
     }
 }
 
+/// A program that does not speak for the service of this one.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in OF_THE_SERVICE_MANAGER {
+        command.env_remove(name);
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +199,13 @@ mod tests {
         assert_eq!(folder.control_port(), Some("127.0.0.1:4711".parse().unwrap()));
         folder.write(Torrc::CONTROL_PORT, "UNIX_PORT=/x\n").unwrap();
         assert_eq!(folder.control_port(), None);
+    }
+
+    #[test]
+    fn a_client_does_not_speak_for_the_service() {
+        let command = command(Path::new("tor"));
+        let removed = command.as_std().get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name);
+        assert_eq!(removed.collect::<Vec<_>>(), OF_THE_SERVICE_MANAGER);
     }
 
     #[cfg(unix)]
