@@ -109,6 +109,10 @@ fn why_nothing_works_is_said_in_one_line() {
     let home = Home::new();
     let said = up(&home, &["--yes", "--no-start", "socks5://127.0.0.1:1", "http://127.0.0.1:1/sub"]);
     said.refused(1, &["nothing works: the only node does not work; most often: refused at connect", "kept in"]);
+    let third = Home::new();
+    let mut private = third.hezar(&["up", "--yes", "--no-start", "socks5://127.0.0.1:1"]);
+    Said::from(private.env("HEZAR_PROBE_CONTROL", "").output().unwrap())
+        .refused(1, &["forbidden-address", "--allow-private"]);
     // What lists no node at all is not kept.
     let other = Home::new();
     let said = up(&other, &["--yes", "--no-start", "--json", "http://127.0.0.1:1/sub"]);
@@ -117,6 +121,18 @@ fn why_nothing_works_is_said_in_one_line() {
     assert!(!other.path().join(FILE).exists());
     up(&other, &["--yes"]).refused(2, &["nothing to try", "hezar up - < chat.txt"]);
     up(&other, &["missing.txt"]).refused(2, &["missing.txt"]);
+}
+
+#[test]
+fn what_is_blocked_is_read_over_a_node_that_was_given_beside_it() {
+    let (home, lab) = (Home::new(), Lab::start());
+    // The lab's page is no list, but that it came at all takes a node that works.
+    let far = "[[source]]\nname = \"far\"\nurl = \"http://demo.hezar/\"\nvia = \"pool\"\n";
+    let near = format!("[[source]]\nname = \"near\"\nlinks = [\"{}\"]\nallow_private = true\n", lab.link(0));
+    home.write("hezar.toml", format!("{far}{near}"));
+    let said = up(&home, &["--yes", "--no-start"]);
+    said.good();
+    assert!(said.err.contains("far: nothing, no node, ") && said.err.contains("is this a list?"), "{said:?}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ impl Up<'_> {
     fn goes_on(&self, trial: &Trial, draft: &mut Draft) -> anyhow::Result<bool> {
         let reason = trial.reason.as_deref().unwrap_or("no node works");
         output::note(fill(self.texts.nothing_works, &[&reason]));
+        if reason.contains("forbidden-address") && !self.args.allow_private {
+            output::note(self.texts.private);
+        }
         let can_ask = self.terminal.can_ask();
         if trial.nodes == 0 || (can_ask && !self.terminal.confirm(self.texts.keep_anyway, true)) {
             self.undo(draft)?;

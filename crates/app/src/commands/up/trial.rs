@@ -55,17 +55,33 @@ pub(super) async fn here(
 ) -> anyhow::Result<Trial> {
     let (mut base, store_task, collector) = fetch::open(config, reader).await?;
     let prober = Arc::new(ProberSlot::new(&mut base)?);
-    let sources = fetch::read_with_progress(&base, &collector, names, is_quiet).await?;
+    let mut sources = read(&base, &collector, names, is_quiet).await?;
     probe(&base, &prober, is_quiet).await;
+    let failed = failed(&sources);
+    if base.pool.snapshot().counts().routable() > 0 && !failed.is_empty() {
+        // What is blocked here may be reached over a node that was given beside it.
+        let again = read(&base, &collector, &failed, is_quiet).await?;
+        sources.retain(|source| !failed.contains(&source.source));
+        sources.extend(again);
+        if base.pool.snapshot().counts().new > 0 {
+            probe(&base, &prober, is_quiet).await;
+        }
+    }
     let counts = base.pool.snapshot().counts();
-    let trial = Trial {
-        sources: sources.iter().map(fetched).collect(),
-        nodes: counts.total(),
-        working: counts.routable(),
-        reason: reason(&base, prober, collector),
-    };
+    let trial =
+        Trial { sources, nodes: counts.total(), working: counts.routable(), reason: reason(&base, prober, collector) };
     finish(&base, store_task).await?;
     Ok(trial)
+}
+
+async fn read(base: &Base, collector: &Collector, names: &[String], is_quiet: bool) -> anyhow::Result<Vec<FetchedDto>> {
+    let read = fetch::read_with_progress(base, collector, names, is_quiet).await?;
+    Ok(read.iter().map(fetched).collect())
+}
+
+/// The sources that could not be read.
+fn failed(sources: &[FetchedDto]) -> Vec<String> {
+    sources.iter().filter(|source| source.error.is_some()).map(|source| source.source.clone()).collect()
 }
 
 /// Probes until enough nodes work, or the time is over.
