@@ -75,7 +75,7 @@ pub struct Arena {
 
 /// A running client.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningClient {
     /// The process.
     pub process: Watched,
     /// Its SOCKS port.
@@ -128,7 +128,7 @@ impl Arena {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(&self, client: Client, node: NodeKind) -> anyhow::Result<Running> {
+    pub fn start(&self, client: Client, node: NodeKind) -> anyhow::Result<RunningClient> {
         let server = self.server(node)?;
         let home = tempfile::tempdir()?;
         let socks = free_address()?;
@@ -173,7 +173,7 @@ impl Arena {
         };
         let process = Watched::start(&mut command)?;
         accepts(socks)?;
-        Ok(Running { process, socks, _home: home })
+        Ok(RunningClient { process, socks, _home: home })
     }
 
     /// `program` is another build than the one of this folder.

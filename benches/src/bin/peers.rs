@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Parser;
 use hezar_bench::{
-    contest::{Arena, Client, Running},
+    contest::{Arena, Client, RunningClient},
     free_address,
     load::{self, Way},
     median,
@@ -199,7 +199,7 @@ async fn run_one(arena: &Arena, options: &Options, client: Client, node: NodeKin
 }
 
 /// Starts a client and warms it up.
-async fn ready(arena: &Arena, client: Client, node: NodeKind) -> anyhow::Result<Running> {
+async fn ready(arena: &Arena, client: Client, node: NodeKind) -> anyhow::Result<RunningClient> {
     let running = arena.start(client, node)?;
     let way = way_to(arena, &running, node)?;
     let begun = tokio::time::Instant::now();
@@ -214,7 +214,7 @@ async fn ready(arena: &Arena, client: Client, node: NodeKind) -> anyhow::Result<
     Ok(running)
 }
 
-fn way_to(arena: &Arena, running: &Running, node: NodeKind) -> anyhow::Result<Way> {
+fn way_to(arena: &Arena, running: &RunningClient, node: NodeKind) -> anyhow::Result<Way> {
     Way::new(running.socks, &arena.site, node.inner_tls().then_some(SERVER_NAME))
 }
 
