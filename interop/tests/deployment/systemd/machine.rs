@@ -108,6 +108,12 @@ impl Machine {
         said(&self.run(&["journalctl", "--no-pager", "--lines=60", "--output=cat", "--unit=hezar.service"]))
     }
 
+    /// What the API says at /metrics.
+    pub(super) fn metrics(&self) -> String {
+        let script = "exec 3<>/dev/tcp/127.0.0.1/9090 && printf 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && cat <&3";
+        self.succeed(&["timeout", "30", "bash", "-c", script])
+    }
+
     /// The first line of an answer of the demonstration through the proxy on this port; empty when there is none.
     pub(super) fn ask(&self, port: u16) -> String {
         let script = format!(

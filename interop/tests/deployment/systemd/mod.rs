@@ -33,6 +33,9 @@ trace_url = "http://demo.hezar/cdn-cgi/trace"
 canary_url = ""
 control = []
 
+[store]
+memory = true
+
 [[source]]
 name = "demonstration"
 links = ["socks5://127.0.0.1:18000#demonstration"]
@@ -131,18 +134,22 @@ fn starts_as_a_user_without_rights(machine: &Machine) {
     assert_eq!(machine.main_pid(), pid);
     let security = machine.succeed(&["systemd-analyze", "security", "--no-pager", MOST_EXPOSURE, "hezar.service"]);
     println!("{}", security.lines().last().unwrap_or_default());
+    assert!(machine.metrics().contains("process_start_time_seconds"), "the process cannot see itself");
     let log = machine.succeed(&["journalctl", "--unit=hezar.service", "--output=cat"]);
     assert!(!log.contains("chmod") && !log.contains("panicked"), "{log}");
 }
 
 /// A process that hangs is ended by the watchdog, one that is killed is replaced.
 fn ends_of_the_process_are_mended(machine: &Machine) {
+    machine.succeed(&["hezar", "subscription", "add", "phone"]);
     for signal in ["STOP", "KILL"] {
         let before = machine.main_pid();
         machine.signal(signal, &before);
         another_process_serves(machine, &before);
     }
     assert_eq!(machine.property("hezar.service", "NRestarts"), "2");
+    // The store in memory is still there.
+    assert!(machine.succeed(&["hezar", "subscription", "list"]).contains("phone"));
 }
 
 fn another_process_serves(machine: &Machine, before: &str) {
