@@ -32,6 +32,16 @@ struct Kept {
     generations: Vec<u32>,
 }
 
+/// A login comes out elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    at: Timestamp,
+    /// Whether it came out nowhere before.
+    is_first: bool,
+    /// The address of the relay that was left.
+    left: Option<IpAddr>,
+}
+
 /// One circuit as far as it is known.
 #[derive(Clone, Debug, Default)]
 struct CircuitState {
@@ -41,8 +51,8 @@ struct CircuitState {
     carrier: Option<(u64, ExitRelay)>,
     /// The address and the country of that relay, as far as the client knows them.
     address: Option<(IpAddr, Option<Country>)>,
-    /// When another relay was noticed than before, until the pool has been told; and whether it is the first one of this login.
-    moved: Option<(Timestamp, bool)>,
+    /// Another relay was noticed than before, and the pool has not been told.
+    moved: Option<Move>,
     /// The relay that the next circuit should not end at.
     avoided: Option<String>,
     tries: u8,
@@ -72,6 +82,8 @@ pub(super) struct MovedExit {
     pub(super) at: Timestamp,
     /// Whether it is the first exit of this login.
     pub(super) is_first: bool,
+    /// The address of the relay that was left.
+    pub(super) left: Option<IpAddr>,
 }
 
 impl CircuitTable {
@@ -202,7 +214,10 @@ impl CircuitTable {
             };
             let same = circuit.carrier.as_ref().is_some_and(|(_, known)| known.fingerprint == relay.fingerprint);
             if !same {
-                (circuit.moved, circuit.address) = (Some((now, circuit.carrier.is_none())), None);
+                let left = circuit.address.take().map(|(ip, _)| ip);
+                let moved = Move { at: now, is_first: circuit.carrier.is_none(), left };
+                // Of several moves that the pool was not told of it knows the beginning.
+                circuit.moved = Some(circuit.moved.map_or(moved, |before| Move { at: now, ..before }));
                 relays.push(relay.fingerprint.clone());
             }
             circuit.carrier = Some((id, relay));
@@ -242,8 +257,8 @@ impl CircuitTable {
     /// The circuits whose exits the pool has not been told of.
     pub(super) fn moved(&self) -> Vec<MovedExit> {
         let moved = |(index, circuit): (usize, &CircuitState)| {
-            let ((ip, country), (at, is_first)) = (circuit.address?, circuit.moved?);
-            Some(MovedExit { index, ip, country, at, is_first })
+            let ((ip, country), Move { at, is_first, left }) = (circuit.address?, circuit.moved?);
+            Some(MovedExit { index, ip, country, at, is_first, left })
         };
         self.circuits.iter().enumerate().filter_map(moved).collect()
     }
@@ -332,14 +347,16 @@ mod tests {
         table.note(vec![built(9, "hezar-1-0", 'B'), built(7, "hezar-1-0", 'A'), built(1, "other", 'C')], NOW);
         assert_eq!(table.moved(), []);
         table.note_address(&"B".repeat(40), "192.0.2.2".parse().unwrap(), None);
-        let expected = MovedExit { index: 0, ip: "192.0.2.2".parse().unwrap(), country: None, at: NOW, is_first: true };
+        let ip = "192.0.2.2".parse().unwrap();
+        let expected = MovedExit { index: 0, ip, country: None, at: NOW, is_first: true, left: None };
         assert_eq!(table.moved(), [expected]);
         table.told(0);
         assert_eq!(table.note(vec![built(9, "hezar-1-0", 'B')], NOW), Vec::<String>::new());
         assert_eq!(table.moved(), []);
         table.note(vec![built(11, "hezar-1-0", 'A')], NOW);
         table.note_address(&"A".repeat(40), "192.0.2.1".parse().unwrap(), None);
-        assert_eq!(table.moved().first().map(|moved| moved.is_first), Some(false));
+        let moved = table.moved();
+        assert_eq!(moved.first().map(|moved| (moved.is_first, moved.left)), Some((false, Some(ip))));
     }
 
     #[test]

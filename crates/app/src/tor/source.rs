@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::bail;
-use hezar_core::{NodeId, Secret};
+use hezar_core::{NodeId, Secret, Timestamp};
 use hezar_engine::Clock;
 use hezar_pool::{Exit, Origin, Outcome, State, Success};
 use hezar_tor::{Bootstrap, ControlConnection};
@@ -356,8 +356,10 @@ impl TorSource {
         for (exit, id) in moved {
             // What the prober has not found to work is not called healthy because a circuit was built.
             let Some(node) = pool.node(id).filter(|node| node.state() == State::Healthy) else { continue };
-            let seen = node.record().exit_seen;
-            if seen.is_none_or(|seen| !exit.is_first && seen.after(LOOK_UP) < exit.at) {
+            let record = node.record();
+            let is_left = !exit.is_first && exit.left.is_some() && record.exit_ip == exit.left;
+            let is_old = |seen: Timestamp| !exit.is_first && seen.after(LOOK_UP) < exit.at;
+            if is_left || record.exit_seen.is_none_or(is_old) {
                 let exit = Some(Exit { ip: exit.ip, country: exit.country });
                 let success = Success { latency: node.latency().unwrap_or_default(), exit };
                 pool.report(id, &Outcome { origin: Origin::Traffic, result: Ok(success) }, now);
