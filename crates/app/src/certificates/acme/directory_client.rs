@@ -60,7 +60,8 @@ impl HttpClient for DirectoryClient {
             let place = request.uri().to_string();
             let answer = timeout(TIMEOUT, client.exchange(request)).await;
             let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {} s", TIMEOUT.as_secs())));
-            answer.with_context(|| place).map_err(|error| Error::Other(format!("{error:#}").into()))
+            // Failures of dialling name their causes themselves.
+            answer.map_err(|error| Error::Other(format!("{place}: {error}").into()))
         })
     }
 }

@@ -12,7 +12,7 @@ use hezar_accept::{Certificate, CertificateFacts, CertificateSlot, PortTls};
 use hezar_core::Timestamp;
 use hezar_engine::{Clock, Dialer};
 use rand::RngExt;
-use tokio::time::sleep;
+use tokio::{sync::Mutex, time::sleep};
 
 use storage::AcmeStorage;
 
@@ -30,11 +30,13 @@ pub(super) struct AcmeClient {
     /// Reaches the servers directly: a certificate names this machine anyway.
     dialer: Arc<dyn Dialer>,
     clock: Clock,
+    /// Held during an order: orders share an account, and may share the address at which challenges are answered.
+    ordering: Mutex<()>,
 }
 
 impl AcmeClient {
     pub(super) fn new(data: PathBuf, dialer: Arc<dyn Dialer>, clock: Clock) -> Self {
-        Self { storage: AcmeStorage::new(data), dialer, clock }
+        Self { storage: AcmeStorage::new(data), dialer, clock, ordering: Mutex::default() }
     }
 
     /// Puts the certificate that is kept for these names into `slot`, if there is one that is still good.
@@ -87,6 +89,7 @@ impl AcmeClient {
         names: &[String],
         slot: &Arc<CertificateSlot>,
     ) -> anyhow::Result<CertificateFacts> {
+        let _alone = self.ordering.lock().await;
         let (chain, key) = order::certificate(settings, names, slot, &self.storage, &self.dialer).await?;
         let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes()).context("what the server gave")?;
         // Otherwise it would be renewed at once, again and again.
