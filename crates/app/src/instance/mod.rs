@@ -37,7 +37,7 @@ use crate::{
     sources::Collector,
     store_sync::{sessions::SessionSync, site_bans::SiteBanSync, snapshots, status as store_status, usage::UsageSync},
     supervise::{Supervisor, TaskMetrics},
-    takeover::{Handover, HandoverParts, Predecessor, Program, TakeoverServer},
+    takeover::{DrainingParts, DrainingProcesses, Handover, HandoverParts, Predecessor, Program, TakeoverServer},
     token,
     tokens::ApiTokens,
     tor::{TorSources, TorTask},
@@ -156,6 +156,13 @@ pub(crate) async fn run(
 
     let pause = Pause::default();
     let session_sync = Arc::new(Mutex::new(session_sync));
+    let drained_elsewhere = Arc::new(DrainingProcesses::new(DrainingParts {
+        clock: base.clock,
+        pool: Arc::clone(&base.pool),
+        listeners: Arc::clone(&listeners),
+        sessions: Arc::clone(&sessions),
+        usage: Arc::clone(&usage),
+    }));
     let handover = Arc::new(Handover::new(HandoverParts {
         data: base.config.data.clone(),
         clock: base.clock,
@@ -167,10 +174,9 @@ pub(crate) async fn run(
         session_sync: Arc::clone(&session_sync),
         usage: Arc::clone(&usage),
         connections: Arc::clone(&connections),
+        draining: Arc::clone(&drained_elsewhere),
         stop: stop.clone(),
     }));
-    let drained_elsewhere =
-        takeover_tasks::draining_processes(&handover, Arc::clone(&base.pool), Arc::clone(&sessions));
     if let Err(error) = takeover_tasks::wait_for_clients(predecessor.as_deref(), &drained_elsewhere).await {
         store_task.abandon().await;
         base.store.close().await;

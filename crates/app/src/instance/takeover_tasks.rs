@@ -2,31 +2,13 @@
 
 use std::sync::Arc;
 
-use hezar_gateway::Sessions;
-
 use super::tasks::every_time;
 use crate::{
     nodes::Nodes,
     service_manager,
     supervise::Supervisor,
-    takeover::{DrainingParts, DrainingProcesses, Handover, Predecessor, TakeoverServer},
+    takeover::{DrainingProcesses, Predecessor, TakeoverServer},
 };
-
-/// What keeps account of the processes from which this one takes over.
-pub(super) fn draining_processes(
-    handover: &Handover,
-    pool: Arc<Nodes>,
-    sessions: Arc<Sessions>,
-) -> Arc<DrainingProcesses> {
-    let parts = handover.parts();
-    Arc::new(DrainingProcesses::new(DrainingParts {
-        clock: parts.clock,
-        pool,
-        listeners: Arc::clone(&parts.listeners),
-        sessions,
-        usage: Arc::clone(&parts.usage),
-    }))
-}
 
 /// Waits until the instance before leaves its clients to this one, which is ready to serve them.
 ///

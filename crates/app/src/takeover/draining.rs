@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    messages::{Report, ReportAnswer, SessionNote, UsageNote},
+    messages::{CountedReport, Report, ReportAnswer, SessionNote, UsageNote},
     predecessor::LastNews,
 };
 use crate::{nodes::Nodes, runtime::listeners::Listeners, store_sync::sessions};
@@ -42,7 +42,15 @@ pub(crate) struct DrainingProcess {
 /// All processes that drain.
 pub(crate) struct DrainingProcesses {
     parts: DrainingParts,
-    table: Mutex<BTreeMap<u32, Entry>>,
+    table: Mutex<Table>,
+}
+
+/// What is known of each process, by its number.
+#[derive(Default)]
+struct Table {
+    entries: BTreeMap<u32, Entry>,
+    /// Whether reports are left to a successor.
+    is_closed: bool,
 }
 
 /// What is known of one process.
@@ -56,30 +64,46 @@ struct Entry {
 }
 
 impl DrainingProcesses {
-    pub(crate) const fn new(parts: DrainingParts) -> Self {
-        Self { parts, table: Mutex::new(BTreeMap::new()) }
+    pub(crate) fn new(parts: DrainingParts) -> Self {
+        Self { parts, table: Mutex::default() }
+    }
+
+    /// Leaves all further reports to a successor; returns which ones were counted here.
+    pub(super) fn close(&self) -> Vec<CountedReport> {
+        let mut table = self.table.lock();
+        table.is_closed = true;
+        table.entries.iter().map(|(pid, entry)| CountedReport { pid: *pid, number: entry.last.number }).collect()
+    }
+
+    /// Takes reports again after [`DrainingProcesses::close`].
+    pub(super) fn reopen(&self) {
+        self.table.lock().is_closed = false;
     }
 
     /// Those that drain now.
     pub(crate) fn list(&self) -> Vec<DrainingProcess> {
-        let table = self.table.lock();
+        let entries = &self.table.lock().entries;
         let process =
             |(pid, entry): (&u32, &Entry)| DrainingProcess { pid: *pid, open: entry.last.open, since: entry.since };
-        table.iter().filter(|(_, entry)| entry.lives()).map(process).collect()
+        entries.iter().filter(|(_, entry)| entry.lives()).map(process).collect()
     }
 
     /// Takes in what was true when the predecessor stopped accepting; this process has served nobody yet.
     pub(crate) fn take_news(&self, news: LastNews) {
-        let LastNews { sessions, report } = news;
+        let LastNews { sessions, report, counted } = news;
         let now = self.parts.clock.now();
         for row in sessions.into_iter().filter_map(session_row) {
             sessions::restore(&self.parts.sessions, &self.parts.pool, &row, now);
         }
+        for CountedReport { pid, number } in counted {
+            let last = Report { pid, number, ..Report::default() };
+            self.table.lock().entries.insert(pid, Entry { last, ..Entry::new(now) });
+        }
         self.take(report);
     }
 
-    /// Takes in a report; the answer says what the process has to do.
-    pub(crate) fn take(&self, mut report: Report) -> ReportAnswer {
+    /// Takes in a report; the answer says what the process has to do. Without an answer the report is a successor's.
+    pub(crate) fn take(&self, mut report: Report) -> Option<ReportAnswer> {
         let parts = &self.parts;
         let now = parts.clock.now();
         for row in std::mem::take(&mut report.sessions).into_iter().filter_map(session_row) {
@@ -92,15 +116,14 @@ impl DrainingProcesses {
         let configs = parts.listeners.configs();
         let refused = refused(&configs, &report, now);
         let mut table = self.table.lock();
-        if table.len() >= MOST {
-            table.retain(|_, entry| entry.lives());
+        if table.is_closed {
+            return None;
         }
-        let entry = table.entry(report.pid).or_insert_with(|| Entry {
-            since: now,
-            last: Report::default(),
-            heard: None,
-            told: BTreeMap::new(),
-        });
+        let entries = &mut table.entries;
+        if entries.len() >= MOST {
+            entries.retain(|_, entry| entry.lives());
+        }
+        let entry = entries.entry(report.pid).or_insert_with(|| Entry::new(now));
         // A report that comes a second time was counted already.
         let grown = if report.number > entry.last.number { usage } else { Vec::new() };
         for UsageNote { user, up, down } in &grown {
@@ -109,27 +132,27 @@ impl DrainingProcesses {
         let moved = entry.moved_here(&report, &grown, |user| parts.usage.summary(user, now).total.sum());
         entry.heard = Some(Instant::now());
         entry.last = report;
-        self.count_open(&configs, &table);
+        self.count_open(&configs, &table.entries);
         drop(table);
-        ReportAnswer { usage: moved, refused }
+        Some(ReportAnswer { usage: moved, refused })
     }
 
     /// The connection of a process has ended: nothing is open there any more, or it will say so.
     pub(crate) fn disconnected(&self, pid: u32) {
         let configs = self.parts.listeners.configs();
         let mut table = self.table.lock();
-        if let Some(entry) = table.get_mut(&pid) {
+        if let Some(entry) = table.entries.get_mut(&pid) {
             entry.heard = None;
             entry.last.open = 0;
             entry.last.by_user.clear();
         }
-        self.count_open(&configs, &table);
+        self.count_open(&configs, &table.entries);
     }
 
     /// Counts anew without the processes that have not been heard of for [`SILENCE`], such as one that was killed before its first report.
     pub(super) fn forget_silent(&self) {
         let configs = self.parts.listeners.configs();
-        self.count_open(&configs, &self.table.lock());
+        self.count_open(&configs, &self.table.lock().entries);
     }
 
     /// Lets what is open in all these processes count against the limits of users and clients here.
@@ -146,6 +169,10 @@ impl DrainingProcesses {
 }
 
 impl Entry {
+    fn new(since: Timestamp) -> Self {
+        Self { since, last: Report::default(), heard: None, told: BTreeMap::new() }
+    }
+
     /// Whether the process has been heard of lately.
     fn lives(&self) -> bool {
         self.heard.is_some_and(|heard| heard.elapsed() < SILENCE)
@@ -220,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_a_user_moves_here_is_told_once_and_without_its_own_share() {
-        let mut entry = Entry { since: Timestamp(1), last: Report::default(), heard: None, told: BTreeMap::new() };
+        let mut entry = Entry::new(Timestamp(1));
         let (report, none) = (report(&["alice", ""]), Vec::new());
         assert_eq!(entry.moved_here(&report, &[], |_| 100), none, "before the first report nothing is told");
         let own = [UsageNote { user: "alice".into(), up: 15, down: 5 }];

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     channel::Channel,
+    draining::DrainingProcesses,
     messages::{SocketNote, ToPredecessor, ToSuccessor},
     reporter::{self, open_now},
     successor::Successor,
@@ -53,6 +54,8 @@ pub(crate) struct HandoverParts {
     pub(crate) session_sync: Arc<Mutex<SessionSync>>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) connections: Arc<Connections>,
+    /// The processes that drain since this one has taken over from them.
+    pub(crate) draining: Arc<DrainingProcesses>,
     /// Ends this instance.
     pub(crate) stop: CancellationToken,
 }
@@ -101,7 +104,7 @@ impl Handover {
         Arc::clone(&self.parts.connections)
     }
 
-    pub(crate) const fn parts(&self) -> &HandoverParts {
+    pub(super) const fn parts(&self) -> &HandoverParts {
         &self.parts
     }
 
@@ -182,7 +185,9 @@ impl Handover {
         drop(session_sync);
         let sessions = reporter::session_notes(unwritten);
         let report = open_now(&self.parts.connections);
-        channel.send(&ToSuccessor::Go { sessions, report }).await?;
+        // From here on a report is counted by one of the two processes alone, and each knows which.
+        let counted = self.parts.draining.close();
+        channel.send(&ToSuccessor::Go { sessions, report, counted }).await?;
         match channel.receive(BEGIN).await? {
             ToPredecessor::Serving => Ok(()),
             ToPredecessor::Failed(reason) => bail!(reason),
@@ -202,6 +207,7 @@ impl Handover {
     async fn take_back(&self, unwritten: Vec<Change>) {
         let parts = &self.parts;
         parts.listeners.resume_accepting();
+        parts.draining.reopen();
         let begun = Instant::now();
         let mut is_resumed = false;
         while let Err(error) = parts.store.take_back().await {

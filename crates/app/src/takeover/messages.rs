@@ -53,7 +53,12 @@ pub(crate) enum ToSuccessor {
     /// The store is free; the listening sockets follow, in this order.
     Released(Vec<SocketNote>),
     /// The successor is to accept clients. With what has changed since the store was released.
-    Go { sessions: Vec<SessionNote>, report: Report },
+    Go {
+        sessions: Vec<SessionNote>,
+        report: Report,
+        /// The last report that was counted of each process that drains.
+        counted: Vec<CountedReport>,
+    },
 }
 
 /// What a socket is, which follows the message.
@@ -92,6 +97,13 @@ pub(crate) struct Report {
     pub(crate) usage: Vec<UsageNote>,
     /// Sessions that have begun or changed since the last report.
     pub(crate) sessions: Vec<SessionNote>,
+}
+
+/// A report that was counted: the same one that comes once more, to another process, is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CountedReport {
+    pub(crate) pid: u32,
+    pub(crate) number: u64,
 }
 
 /// What one user has open from one address at one listener.

@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     channel::{Channel, is_end},
     endpoint,
-    messages::{PROTOCOL, Report, Request, SessionNote, ToPredecessor, ToSuccessor},
+    messages::{CountedReport, PROTOCOL, Report, Request, SessionNote, ToPredecessor, ToSuccessor},
 };
 use crate::inherited_sockets::{InheritedSocket, InheritedSockets};
 
@@ -29,10 +29,11 @@ pub(crate) struct Predecessor {
 }
 
 /// What has changed since the predecessor's store was released, and what is open there.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LastNews {
     pub(crate) sessions: Vec<SessionNote>,
     pub(crate) report: Report,
+    pub(crate) counted: Vec<CountedReport>,
 }
 
 impl Predecessor {
@@ -85,12 +86,12 @@ impl Predecessor {
             Err(error) => Err(error),
         };
         match answer {
-            Ok(ToSuccessor::Go { sessions, report }) => Ok(LastNews { sessions, report }),
+            Ok(ToSuccessor::Go { sessions, report, counted }) => Ok(LastNews { sessions, report, counted }),
             Ok(ToSuccessor::Refused(reason)) => bail!("the instance before has given this process up: {reason}"),
             Ok(ToSuccessor::Released(_)) => bail!("the instance before said something unexpected"),
             Err(error) if is_end(&error) => {
                 tracing::warn!("the instance before has ended while it handed over: this one serves");
-                Ok(LastNews { sessions: Vec::new(), report: Report::default() })
+                Ok(LastNews::default())
             }
             Err(error) => Err(error).context("the instance before does not leave its clients"),
         }

@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How often the last report is tried.
-const LAST_TRIES: u32 = 5;
+const LAST_TRIES: u32 = 30;
 /// Users and clients that are named in one report.
 const MOST_NOTES: usize = 10_000;
 
@@ -38,7 +38,9 @@ pub(crate) struct Reporter {
 impl Reporter {
     pub(crate) fn new(handover: Arc<Handover>) -> Self {
         let data = handover.parts().data.clone();
-        Self { handover, data, channel: None, unanswered: None, number: 0 }
+        // Larger than any number of an earlier process that had the same process id.
+        let number = handover.parts().clock.now().0;
+        Self { handover, data, channel: None, unanswered: None, number }
     }
 
     /// Reports until `drained`, and then what is left. What nobody takes is written to the store when no process has it.

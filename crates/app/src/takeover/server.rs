@@ -108,13 +108,13 @@ impl TakeoverServer {
         let pid = first.pid;
         let mut report = first;
         loop {
-            let answer = self.draining.take(report);
-            let next = async {
-                channel.send(&answer).await?;
-                channel.receive(SILENCE).await
-            };
+            // Whoever gets no answer asks the successor.
+            let Some(answer) = self.draining.take(report) else { break };
+            if channel.send(&answer).await.is_err() {
+                break;
+            }
             let next = tokio::select! {
-                next = next => next,
+                next = channel.receive(SILENCE) => next,
                 // The successor will be told.
                 () = stop.cancelled() => break,
             };

@@ -170,7 +170,13 @@ fn three_takeovers_cost_no_request_and_no_tunnel() {
         assert!(log.iter().any(|line| line.contains("the last connection has ended")), "{log:#?}");
     }
     let expected = moved.load(Relaxed);
-    eventually("what all processes have moved", || (used(&stage, "bob") == (expected, expected)).then_some(()));
+    eventually("what all processes have moved", || {
+        let now = used(&stage, "bob");
+        if now != (expected, expected) {
+            println!("{now:?} of {expected} are counted");
+        }
+        (now == (expected, expected)).then_some(())
+    });
     assert!(stage.status()["draining"].is_null());
     // Nothing of that is lost with the next start.
     instance.terminate();
