@@ -72,7 +72,7 @@ impl DrainingProcesses {
     pub(super) fn close(&self) -> Vec<CountedReport> {
         let mut table = self.table.lock();
         table.is_closed = true;
-        table.entries.iter().map(|(pid, entry)| CountedReport { pid: *pid, number: entry.last.number }).collect()
+        table.counted()
     }
 
     /// Takes reports again after [`DrainingProcesses::close`].
@@ -95,10 +95,7 @@ impl DrainingProcesses {
         for row in sessions.into_iter().filter_map(session_row) {
             sessions::restore(&self.parts.sessions, &self.parts.pool, &row, now);
         }
-        for CountedReport { pid, number } in counted {
-            let last = Report { pid, number, ..Report::default() };
-            self.table.lock().entries.insert(pid, Entry { last, ..Entry::new(now) });
-        }
+        self.table.lock().take_counted(counted, now);
         self.take(report);
     }
 
@@ -116,16 +113,9 @@ impl DrainingProcesses {
         let configs = parts.listeners.configs();
         let refused = refused(&configs, &report, now);
         let mut table = self.table.lock();
-        if table.is_closed {
-            return None;
-        }
-        let entries = &mut table.entries;
-        if entries.len() >= MOST {
-            entries.retain(|_, entry| entry.lives());
-        }
-        let entry = entries.entry(report.pid).or_insert_with(|| Entry::new(now));
+        let (entry, is_new) = table.entry(&report, now)?;
         // A report that comes a second time was counted already.
-        let grown = if report.number > entry.last.number { usage } else { Vec::new() };
+        let grown = if is_new { usage } else { Vec::new() };
         for UsageNote { user, up, down } in &grown {
             parts.usage.record(user, UsedBytes { up: *up, down: *down });
         }
@@ -164,6 +154,32 @@ impl DrainingProcesses {
                 .map(|note| OpenElsewhere { user: note.user.clone(), client: note.client, open: note.open })
                 .collect();
             self.parts.listeners.set_open_elsewhere(&config.name, &open);
+        }
+    }
+}
+
+impl Table {
+    /// The place of a report, and whether it was not counted before; `None` when reports are left to a successor.
+    fn entry(&mut self, report: &Report, now: Timestamp) -> Option<(&mut Entry, bool)> {
+        if self.is_closed {
+            return None;
+        }
+        if self.entries.len() >= MOST {
+            self.entries.retain(|_, entry| entry.lives());
+        }
+        let entry = self.entries.entry(report.pid).or_insert_with(|| Entry::new(now));
+        let is_new = report.number > entry.last.number;
+        Some((entry, is_new))
+    }
+
+    fn counted(&self) -> Vec<CountedReport> {
+        self.entries.iter().map(|(pid, entry)| CountedReport { pid: *pid, number: entry.last.number }).collect()
+    }
+
+    fn take_counted(&mut self, counted: Vec<CountedReport>, now: Timestamp) {
+        for CountedReport { pid, number } in counted {
+            let last = Report { pid, number, ..Report::default() };
+            self.entries.insert(pid, Entry { last, ..Entry::new(now) });
         }
     }
 }
@@ -243,6 +259,23 @@ mod tests {
             open: 1,
         };
         Report { by_user: users.iter().map(note).collect(), ..Report::default() }
+    }
+
+    #[test]
+    fn a_report_is_counted_once_whoever_it_comes_to() {
+        let now = Timestamp(1);
+        let sent = |number| Report { pid: 7, number, ..Report::default() };
+        let mut first = Table::default();
+        let (entry, is_new) = first.entry(&sent(5), now).unwrap();
+        assert!(is_new);
+        entry.last = sent(5);
+        assert!(!first.entry(&sent(5), now).unwrap().1, "it comes once more, since its answer was lost");
+        first.is_closed = true;
+        assert!(first.entry(&sent(6), now).is_none());
+        let mut second = Table::default();
+        second.take_counted(first.counted(), now);
+        assert!(!second.entry(&sent(5), now).unwrap().1, "the one before has counted it");
+        assert!(second.entry(&sent(6), now).unwrap().1);
     }
 
     #[test]
