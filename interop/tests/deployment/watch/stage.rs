@@ -79,8 +79,9 @@ impl Stage {
                 ],
             ),
         ];
-        for (program, address) in programs.iter_mut().zip([api, alertmanager_address, prometheus_address]) {
-            program.accepts(address);
+        let open = [vec![api, proxy], vec![alertmanager_address], vec![prometheus_address]];
+        for (program, addresses) in programs.iter_mut().zip(open) {
+            addresses.into_iter().for_each(|address| program.accepts(address));
         }
         let asking = ask_again_and_again(proxy, &stop);
         let world = Some(world);
