@@ -93,14 +93,21 @@ print("served")
     );
     // The clients lie beside the program of their folder.
     let packages = scrapy.parent().unwrap().join("lib");
-    let run = Command::new("python3").arg("-c").arg(script).env("PYTHONPATH", packages).output().unwrap();
+    let run = bounded("python3").arg("-c").arg(script).env("PYTHONPATH", packages).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success() && said.contains("served"), "{said}");
 }
 
+/// A program that is ended after 90 seconds.
+fn bounded(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["90", program]);
+    command
+}
+
 fn chromium_speaks(chromium: &Path, world: &TlsWorld, port: u16) {
     let profile = world.folder.join("chromium");
-    let run = Command::new(chromium)
+    let run = bounded(chromium.to_str().unwrap())
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
         .arg(format!("--user-data-dir={}", profile.display()))
         // The root of the test is in no store of the system.
