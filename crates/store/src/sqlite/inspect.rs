@@ -5,7 +5,7 @@ use std::path::Path;
 use hezar_core::Timestamp;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{convert, not_utf8, queries, schema};
+use super::{convert, copies::not_utf8, queries, schema};
 use crate::{StoreError, file};
 
 /// What a database holds, in numbers.

@@ -3,6 +3,7 @@
 mod apply;
 mod control;
 mod convert;
+mod copies;
 mod history;
 mod inspect;
 mod load;
@@ -14,7 +15,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -30,17 +31,16 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
     SnapshotStatus, Store, StoreError, UsageQuery, UsageRow, file,
-    snapshot::{Pace, Snapshots, write_compressed},
+    snapshot::{Pace, Snapshots},
 };
 
+pub(crate) use copies::{blocking, now};
 pub use inspect::DatabaseSummary;
 pub(crate) use inspect::{copy_database, summary, upgrade_file, verify};
 pub use schema::newest_schema;
 
 /// How long closing the connections may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
-/// How long the last snapshot may take. Service managers kill a program that takes longer to end (systemd: 90 s).
-const LONGEST_LAST_SNAPSHOT: Duration = Duration::from_secs(60);
 /// How much of a database is compressed in a second beside a program that serves.
 const SNAPSHOT_PACE: Pace = Pace::BytesPerSecond(64 << 20);
 
@@ -135,75 +135,6 @@ impl Sqlite {
     fn is_locked(&self) -> bool {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
-
-    /// Writes a consistent copy to a new file that does not have its name yet, and checks it.
-    async fn copy(&self, to: &Path) -> Result<PathBuf, StoreError> {
-        let partial = file::reserve(to)?;
-        let copied = self.copy_into(&partial, to).await;
-        if copied.is_err() {
-            let _ = std::fs::remove_file(&partial);
-        }
-        copied.map(|()| partial)
-    }
-
-    async fn copy_into(&self, partial: &Path, to: &Path) -> Result<(), StoreError> {
-        let text = partial.to_str().ok_or_else(|| not_utf8(to))?;
-        let copied = sqlx::query(queries::BACKUP).bind(text).execute(&self.reader).await;
-        copied.map_err(|error| convert::error(to, error))?;
-        verify(partial).await
-    }
-
-    /// Takes a snapshot and notes how it went.
-    async fn take_snapshot(&self, snapshots: &Arc<Snapshots>, pace: Pace) -> Result<SnapshotFile, StoreError> {
-        let _alone = snapshots.taking.lock().await;
-        // What is changed while it is taken may not be in it.
-        let was_urgent = std::mem::take(&mut snapshots.status.lock().is_urgent);
-        let taken = self.write_snapshot(snapshots, pace).await;
-        snapshots.status.note(&taken);
-        if taken.is_err() {
-            snapshots.status.lock().is_urgent |= was_urgent;
-        }
-        taken
-    }
-
-    async fn write_snapshot(&self, snapshots: &Arc<Snapshots>, pace: Pace) -> Result<SnapshotFile, StoreError> {
-        let to = snapshots.next(now())?;
-        let copy = self.copy(&to.with_extension("")).await?;
-        let snapshots = Arc::clone(snapshots);
-        blocking(move || snapshots.keep(&copy, &to, pace)).await
-    }
-
-    /// Takes the last snapshot; false when it could not be taken, so that the file in memory has to stay.
-    async fn last_snapshot(&self, snapshots: &Arc<Snapshots>) -> bool {
-        match timeout(LONGEST_LAST_SNAPSHOT, self.take_snapshot(snapshots, Pace::Unlimited)).await {
-            Ok(Ok(_)) => return true,
-            Ok(Err(error)) => {
-                tracing::error!(code = error.code(), %error, file = %self.path.display(), "the last snapshot could not be taken: what changed since the one before it is in memory only, and lost when the machine stops");
-            }
-            Err(_) => {
-                tracing::error!(file = %self.path.display(), "the last snapshot took too long: what changed since the one before it is in memory only, and lost when the machine stops");
-            }
-        }
-        false
-    }
-}
-
-/// The time of the wall clock.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn not_utf8(path: &Path) -> StoreError {
-    let error = sqlx::Error::Configuration("the path of a copy has to be UTF-8".into());
-    convert::error(path, error)
-}
-
-/// Does what takes the disk's time on a thread that carries no traffic.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
 }
 
 fn options(path: &Path, access: Access, cache: &'static str) -> SqliteConnectOptions {
@@ -303,21 +234,7 @@ impl Store for Sqlite {
     }
 
     async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {
-        if to.exists() && !replace {
-            return Err(StoreError::BackupExists { path: to.to_owned() });
-        }
-        let to = to.to_owned();
-        if to.extension().is_none_or(|end| end != "zst") {
-            let copy = self.copy(&to).await?;
-            return blocking(move || file::publish(&copy, &to, replace)).await;
-        }
-        let copy = self.copy(&to.with_extension("")).await?;
-        blocking(move || {
-            let written = write_compressed(&copy, &to, Pace::Unlimited, replace);
-            let _ = std::fs::remove_file(&copy);
-            written
-        })
-        .await
+        self.write_backup(to, replace).await
     }
 
     async fn snapshot(&self) -> Result<Option<SnapshotFile>, StoreError> {
