@@ -25,8 +25,7 @@ impl Packages {
     }
 
     fn make(hezar: &Path) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
-        let _ = fs::remove_dir_all(&folder);
+        let folder = own_folder();
         let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let mut xtask = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         xtask.current_dir(Path::new(&manifest).parent().unwrap()).args(["xtask", "dist", "--program"]);
@@ -39,6 +38,19 @@ impl Packages {
         let [debian, wheel, tarball, bill_of_materials] = [".deb", ".whl", ".tar.gz", ".cdx.json"].map(find);
         Self { folder: folder.clone(), debian, wheel, tarball, bill_of_materials }
     }
+}
+
+/// A folder of this run, which other runs at the same time leave alone; those of runs that have ended are removed.
+fn own_folder() -> PathBuf {
+    const NAME: &str = "packages-";
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(NAME).is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    parent.join(format!("{NAME}{}", std::process::id()))
 }
 
 /// Runs a command that has to succeed, and gives what it printed.
