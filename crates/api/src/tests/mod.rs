@@ -163,7 +163,7 @@ async fn sessions_feedback_and_explanations() {
     assert_eq!(ask(&request("POST", &format!("/api/v1/sessions/{id}/rotate"), "")).await.0, 200);
     assert_eq!(ask(&request("POST", "/api/v1/sessions/00/rotate", "")).await.0, 404);
     assert_eq!(ask(&request("POST", &format!("/api/v1/nodes/{}/rotate", node().id), "")).await.0, 200);
-    assert_eq!(ask(&request("POST", "/api/v1/nodes/00000000000000000000000000000000/rotate", "")).await.0, 404);
+    assert_eq!(ask(&request("POST", "/api/v1/nodes/ffffffffffffffffffffffffffffffff/rotate", "")).await.0, 404);
     assert_eq!(ask(&request("DELETE", &format!("/api/v1/sessions/{id}"), "")).await.0, 200);
     assert_eq!(ask(&request("DELETE", "/api/v1/sessions/00", "")).await.0, 404);
     let told = r#"{"node":"n","site":"shop.example","verdict":"blocked"}"#;
