@@ -111,7 +111,6 @@ fn set_aside(place: &Place, active: &Path, error: &StoreError, snapshots: &Snaps
         Place::Snapshot(found) => {
             tracing::error!(%error, file = %found.path.display(), "a snapshot is damaged: it is set aside, and the one before it is used");
             snapshots.set_aside(found);
-            snapshots.status.lock().damaged.push(found.path.clone());
         }
         Place::Database(path) => {
             tracing::error!(%error, file = %path.display(), "this database is damaged, and what is older is used");

@@ -2855,7 +2855,7 @@ export interface components {
              */
             bytes: number;
             /**
-             * @description Snapshots that could not be read at the start and were set aside.
+             * @description Snapshots that could not be read and were set aside, until somebody removes them.
              * @default []
              */
             damaged: string[];

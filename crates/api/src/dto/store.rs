@@ -53,6 +53,6 @@ pub struct SnapshotsDto {
     pub error: Option<String>,
     /// Its text.
     pub error_text: Option<String>,
-    /// Snapshots that could not be read at the start and were set aside.
+    /// Snapshots that could not be read and were set aside, until somebody removes them.
     pub damaged: Vec<String>,
 }

@@ -106,7 +106,9 @@ pub(crate) fn lines(snapshots: &SnapshotsDto) -> Vec<String> {
         ));
     }
     if let Some(file) = snapshots.damaged.first() {
-        lines.push(format!("store: a snapshot was damaged and set aside at the start: {file}"));
+        lines.push(format!(
+            "store: a snapshot was damaged and set aside: {file} (remove it when you have looked at it)"
+        ));
     }
     lines
 }

@@ -73,9 +73,10 @@ impl Snapshots {
 
     /// Begins the status of a store that has just been opened.
     pub(crate) fn note_opened(&self, now: Timestamp) {
-        let last = self.list().into_iter().next();
+        let (last, damaged) = (self.list().into_iter().next(), self.damaged());
+        let damaged = damaged.into_iter().map(|name| self.folder.join(name)).collect();
         let mut status = self.status.lock();
-        (status.opened, status.last) = (now, last);
+        (status.opened, status.last, status.damaged) = (now, last, damaged);
     }
 
     fn names(&self) -> impl Iterator<Item = String> {
@@ -128,12 +129,18 @@ impl Snapshots {
     /// Sets a snapshot aside that cannot be read.
     pub(crate) fn set_aside(&self, snapshot: &SnapshotFile) {
         let _ = fs::rename(&snapshot.path, file::beside(&snapshot.path, DAMAGED));
-        let mut damaged: Vec<_> = self.names().filter(|name| self.is_ours(name, DAMAGED)).collect();
-        damaged.sort_unstable();
+        let damaged = self.damaged();
         let surplus = damaged.len().saturating_sub(MOST_DAMAGED);
         for name in damaged.into_iter().take(surplus) {
             let _ = fs::remove_file(self.folder.join(name));
         }
+    }
+
+    /// The names of those that were set aside, the oldest in front.
+    fn damaged(&self) -> Vec<String> {
+        let mut damaged: Vec<_> = self.names().filter(|name| self.is_ours(name, DAMAGED)).collect();
+        damaged.sort_unstable();
+        damaged
     }
 
     /// Removes what a process that was killed has left half written. The caller holds the lock of the database.

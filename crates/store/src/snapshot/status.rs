@@ -28,7 +28,7 @@ pub struct SnapshotStatus {
     pub error: Option<WriteFailure>,
     /// Whether somebody has changed an object or a token since the newest one.
     pub is_urgent: bool,
-    /// Snapshots that could not be read at the start and were set aside.
+    /// Snapshots that could not be read and were set aside, at this start or before, until somebody removes them.
     pub damaged: Vec<PathBuf>,
 }
 
