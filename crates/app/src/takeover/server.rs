@@ -107,9 +107,8 @@ impl TakeoverServer {
     async fn follow(&self, channel: &Channel, first: Report, stop: CancellationToken) {
         let pid = first.pid;
         let mut report = first;
-        loop {
-            // Whoever gets no answer asks the successor.
-            let Some(answer) = self.draining.take(report) else { break };
+        // Whoever gets no answer asks the successor.
+        while let Some(answer) = self.draining.take(report) {
             if channel.send(&answer).await.is_err() {
                 break;
             }
