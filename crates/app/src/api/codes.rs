@@ -80,6 +80,12 @@ const ADVICE: &[(&str, &str)] = &[
         "only-transparent",
         "Use https, add other nodes, or set proxy.allow_transparent if the target may know your address.",
     ),
+    ("no-onion", "Add a source with `tor = 10`; docs/tor.md says what it needs."),
+    (
+        "tor-not-ready",
+        "Wait a minute; where Tor is blocked, give the source bridges (tor_bridges), as docs/tor.md describes.",
+    ),
+    ("tor-failed", "Do what the text says: install tor, or correct the source; `hezar doctor` looks for the programs."),
     ("not-carried", "Use port 443, or add nodes that are no HTTP proxies."),
     (
         "all-attempts-failed",

@@ -123,6 +123,19 @@ mod tests {
         assert_eq!(circuit.exit, ExitRelay { fingerprint: b, nickname: "two".to_owned() });
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_readers(text in "[ -~\n]{0,200}", lines in proptest::collection::vec("[0-9+. \\-A-Z\"=$~,]{0,40}", 0..8)) {
+            for text in [text, lines.join("\n")] {
+                let _ = (Bootstrap::read(&text), Circuit::read_all(&text), address(&text), country(&text));
+                let mut decoder = super::super::wire::ReplyDecoder::default();
+                for line in text.lines() {
+                    let _ = decoder.line(line);
+                }
+            }
+        }
+    }
+
     #[test]
     fn addresses_and_countries_of_relays() {
         let entry = "r name AAAA BBBB 2026-01-01 00:00:00 192.0.2.7 9001 0\ns Exit Fast";
