@@ -65,12 +65,7 @@ impl Certificates {
     /// Files cannot be read or do not belong together, with the place in the configuration.
     pub(crate) fn prepare(&self, config: &Config) -> anyhow::Result<()> {
         for (port, settings) in ports(config) {
-            let place = if port == API || port == &*config.proxy.name {
-                format!("{port}.tls")
-            } else {
-                format!("tls of the listener {port:?}")
-            };
-            self.prepare_one(settings).with_context(|| place)?;
+            self.prepare_one(settings).with_context(|| place(config, port))?;
         }
         Ok(())
     }
@@ -136,6 +131,25 @@ impl Certificates {
             }
         }
     }
+}
+
+/// Reads the files with certificates that a configuration names, for nothing but their mistakes.
+///
+/// # Errors
+/// As [`Certificates::prepare`].
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    for (port, settings) in ports(config) {
+        if let Some(CertificateSource::Files(files)) = settings.source()? {
+            WatchedFiles::read(files, &CertificateSlot::new()).with_context(|| place(config, port))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the TLS of a port stands in a configuration.
+fn place(config: &Config, port: &str) -> String {
+    let is_section = port == API || port == &*config.proxy.name;
+    if is_section { format!("{port}.tls") } else { format!("tls of the listener {port:?}") }
 }
 
 /// Every port that a configuration opens, by its name, with its TLS settings.
@@ -259,8 +273,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), "api.tls = { cert = \"cert.pem\", key = \"key.pem\" }");
         let refused = |what: &str| {
-            let error = format!("{:#}", certificates(folder.path()).prepare(&config).unwrap_err());
-            assert!(error.contains("api.tls") && error.contains("cert.pem") && error.contains(what), "{error}");
+            for outcome in [certificates(folder.path()).prepare(&config), check(&config)] {
+                let error = format!("{:#}", outcome.unwrap_err());
+                assert!(error.contains("api.tls") && error.contains("cert.pem") && error.contains(what), "{error}");
+            }
         };
         refused("cannot read");
         write_certificate(folder.path());

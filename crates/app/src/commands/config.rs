@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::GlobalArgs;
-use crate::{cli::ConfigCommand, exposure, geo::GeoDatabases, output};
+use crate::{certificates, cli::ConfigCommand, exposure, geo::GeoDatabases, output};
 
 pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     let config = global.config()?;
@@ -11,6 +11,7 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Re
         ConfigCommand::Show => output::line(config.show().trim_end())?,
         ConfigCommand::Check => {
             GeoDatabases::open(&config.geo)?;
+            certificates::check(&config)?;
             let warnings = config.warnings.iter().cloned().chain(exposure::warnings(&config));
             warnings.for_each(|warning| output::note(format!("warning: {warning}")));
             let sources = config.sources.len();
