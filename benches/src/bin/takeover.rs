@@ -75,8 +75,14 @@ async fn main() -> anyhow::Result<()> {
     )?;
     let (folder, api) = (home.path().to_path_buf(), free_address()?);
     let first = spawn_blocking(move || Contestant::configured(&folder, api)).await??;
-    let proxy = first.proxy;
-    while healthy(home.path()).await? < SERVERS as u64 {
+    let measured = measure(cli, home.path(), first.proxy, &world).await;
+    end(home.path())?;
+    world.shutdown().await;
+    measured
+}
+
+async fn measure(cli: Cli, home: &Path, proxy: SocketAddr, world: &World) -> anyhow::Result<()> {
+    while healthy(home).await? < SERVERS as u64 {
         sleep(Duration::from_millis(200)).await;
     }
     let exits = session_exits(proxy, cli.sessions).await?;
@@ -95,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
         sleep(Duration::from_secs(cli.rest)).await;
         let is_broken = round >= u64::from(cli.takeovers);
         let from = begun.elapsed();
-        upgrade(home.path(), is_broken).await?;
+        upgrade(home, is_broken).await?;
         let took = begun.elapsed() - from;
         windows.push(from..from + took);
         let now = session_exits(proxy, cli.sessions).await?;
@@ -119,9 +125,7 @@ async fn main() -> anyhow::Result<()> {
     tally.wrong.iter().for_each(|(reason, count)| println!("  {count:>7} × {reason}"));
     let (during, outside): (Vec<&Shot>, Vec<&Shot>) = shots.iter().partition(|shot| is_during(shot, &windows));
     println!("latency   during takeovers: {}; outside: {}", times(&during), times(&outside));
-    end(home.path())?;
     ensure!(cut.is_empty() && tally.right == tally.all, "{} cut, {} failed", cut.len(), tally.all - tally.right);
-    world.shutdown().await;
     Ok(())
 }
 
