@@ -67,7 +67,7 @@ const ALERT: &str = r#"# [[alert]]                         # tells of troubles w
 # name = "phone"
 # when = ["pool-empty", "healthy-fall", "store-behind", "disk"]
 # via = "auto"                      # over nodes, and directly when that fails; "pool"; "direct"
-# ntfy = "https://ntfy.sh/…"        # or webhook = "https://…", or telegram = { token = "…", chat = "…" }
+# ntfy = "https://ntfy.sh/topic"    # or a webhook, or a telegram bot
 
 "#;
 
