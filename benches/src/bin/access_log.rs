@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Parser;
-use hezar_bench::{Watched, command, configure, free_address, get, percentile};
+use hezar_bench::{Watched, api::Api, command, configure, free_address, get, percentile};
 use hezar_lab::{World, WorldConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -121,13 +121,12 @@ async fn measure(home: &Path, cli: Cli) -> anyhow::Result<Figures> {
     let cpu = program.cpu().saturating_sub(before);
     // What waits is written before it is counted.
     sleep(Duration::from_secs(1)).await;
-    let metrics = get(api, "/metrics", PATIENCE)?.1;
-    let number = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    let (lines, written) = (number("hezar_access_log_lines_total"), number("hezar_access_log_bytes_total"));
-    let dropped = number("hezar_access_log_dropped_total");
+    let api = Api { address: api, token: String::new() };
+    let [lines, written, dropped] = [
+        api.counter("hezar_access_log_lines_total", &[]).await?,
+        api.counter("hezar_access_log_bytes_total", &[]).await?,
+        api.counter("hezar_access_log_dropped_total", &[]).await?,
+    ];
     Ok(Figures { times, failed, cpu, largest, lines, written, dropped })
 }
 

@@ -21,7 +21,7 @@ pub(super) const MOST_WAITING: usize = 16_384;
 /// The bytes after which a batch is written.
 const BATCH: usize = 256 << 10;
 /// How long the next batch gathers after one that was not full: few writes cost less of a processor than many.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// A thread that writes until its last sender is dropped.
 #[derive(Debug)]
