@@ -30,7 +30,7 @@ enum Peer {
         #[serde(default)]
         more: Vec<String>,
     },
-    /// A package of Node's, with everything that it needs (binary: a file of it).
+    /// A package of Node's with everything that it needs, in `node_modules` beside the `package.json` that names it (binary).
     Npm { package: String, version: String, binary: String },
     /// A Go module to build.
     Go { package: String, version: String, binary: String },

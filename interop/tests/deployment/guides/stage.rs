@@ -55,8 +55,7 @@ impl Stage {
         let names = ["python-clients", "undici", "curl", "ip", "chromium", "openssl"];
         let (hezar, [python, undici, ..]) = programs("guides", names)?;
         let python = python.parent()?.join("lib");
-        // …/node_modules/undici/index.js
-        let node = undici.ancestors().nth(2)?.to_owned();
+        let node = undici.parent()?.join("node_modules");
         if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|status| status.success()) {
             assert!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "a network namespace is required: run this as root");
             println!("guides: SKIPPED, no network namespace can be made (not root?)");
