@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hezar_core::Secret;
+use hezar_core::{NodeId, Secret};
 use parking_lot::RwLock;
+
+use crate::nodes::Nodes;
 
 /// What is provided for a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,4 +39,13 @@ impl ProvidedLists {
     pub(super) fn keep(&self, is_kept: impl Fn(&str) -> bool) {
         self.0.write().retain(|name, _| is_kept(name));
     }
+}
+
+/// The nodes that no source lists any more and that this one was the last to list.
+pub(super) fn left_by(pool: &Nodes, name: &str) -> Vec<NodeId> {
+    let snapshot = pool.snapshot();
+    let left = snapshot
+        .nodes()
+        .filter(|node| node.sources().is_empty() && node.kept_from().is_some_and(|kept| &*kept.source == name));
+    left.map(|node| node.id()).collect()
 }

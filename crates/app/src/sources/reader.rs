@@ -13,8 +13,8 @@ use parking_lot::RwLock;
 use tokio::task::spawn_blocking;
 
 use super::{
-    NO_NODES, PANICKED, Provided, ProvidedLists, Reading, TOR_NOT_READY, pool_dialer::FetchRoutes, quality,
-    status::SourceTable,
+    NO_NODES, PANICKED, Provided, ProvidedLists, Reading, TOR_NOT_READY, pool_dialer::FetchRoutes, provided::left_by,
+    quality, status::SourceTable,
 };
 use crate::{
     config::{SourceConfig, SourceOrigin},
@@ -326,15 +326,6 @@ impl Reader {
         });
         unbroken(parsed.await)
     }
-}
-
-/// The nodes that no source lists any more and that this one was the last to list.
-fn left_by(pool: &Nodes, name: &str) -> Vec<NodeId> {
-    let snapshot = pool.snapshot();
-    let left = snapshot
-        .nodes()
-        .filter(|node| node.sources().is_empty() && node.kept_from().is_some_and(|kept| &*kept.source == name));
-    left.map(|node| node.id()).collect()
 }
 
 /// Whether a document looks like a web page.
