@@ -17,7 +17,7 @@ use crate::running::write_private;
 
 /// How often a circuit is renewed at most because the new one comes out of the same relay again.
 const MOST_TRIES: u8 = 5;
-/// The pause before a circuit that fails is renewed again; it doubles with each time that this does not help.
+/// The pause before something that has not helped is done again; it doubles with each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The most doublings of that pause.
 const MOST_DOUBLINGS: u32 = 5;
@@ -30,6 +30,26 @@ struct Kept {
     secret: String,
     port: Option<u16>,
     generations: Vec<u32>,
+}
+
+/// Pauses that grow between things that are done in vain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Backoff {
+    last: Option<Timestamp>,
+    doublings: u32,
+}
+
+impl Backoff {
+    /// Whether it may be done now; then it counts as done.
+    pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.doublings.min(MOST_DOUBLINGS));
+        if self.last.is_some_and(|last| now.since(last) < pause) {
+            return false;
+        }
+        self.doublings = if self.last.is_some() { self.doublings.saturating_add(1) } else { 0 };
+        self.last = Some(now);
+        true
+    }
 }
 
 /// A login comes out elsewhere.
@@ -56,10 +76,8 @@ struct CircuitState {
     /// The relay that the next circuit should not end at.
     avoided: Option<String>,
     tries: u8,
-    /// When it was renewed because it failed.
-    renewed: Option<Timestamp>,
-    /// How often that has not helped.
-    doublings: u32,
+    /// When it is renewed because it fails.
+    renewals: Backoff,
 }
 
 /// The circuits of one source.
@@ -178,21 +196,17 @@ impl CircuitTable {
 
     /// Gives a circuit that fails another login, unless it got one a moment ago; says whether it did.
     pub(super) fn renew_failing(&mut self, index: usize, now: Timestamp) -> bool {
-        let Some(circuit) = self.circuits.get_mut(index) else { return false };
-        let pause = FIRST_PAUSE.saturating_mul(1 << circuit.doublings.min(MOST_DOUBLINGS));
-        if circuit.renewed.is_some_and(|renewed| now.since(renewed) < pause) {
-            return false;
+        let is_due = self.circuits.get_mut(index).is_some_and(|circuit| circuit.renewals.is_due(now));
+        if is_due {
+            self.renew(index);
         }
-        circuit.doublings = if circuit.renewed.is_some() { circuit.doublings.saturating_add(1) } else { 0 };
-        circuit.renewed = Some(now);
-        self.renew(index);
-        true
+        is_due
     }
 
     /// Notes that a circuit works.
     pub(super) fn works(&mut self, index: usize) {
         if let Some(circuit) = self.circuits.get_mut(index) {
-            (circuit.renewed, circuit.doublings) = (None, 0);
+            circuit.renewals = Backoff::default();
         }
     }
 

@@ -9,7 +9,11 @@ use hezar_tor::{Bootstrap, ControlConnection};
 use tokio::time::Instant;
 
 use super::TorSource;
-use crate::{config::TorClient, sources::TOR_NOT_READY, tor::progress::progress};
+use crate::{
+    config::TorClient,
+    sources::TOR_NOT_READY,
+    tor::{circuits::Backoff, progress::progress},
+};
 
 /// So many failures in a row show that a circuit is of no use.
 const FAILURES: u32 = 2;
@@ -139,8 +143,12 @@ impl TorSource {
                 State::New | State::Suspect => {}
             }
         }
+        if !missing {
+            state.relistings = Backoff::default();
+        }
+        let relist = missing && state.relistings.is_due(now);
         drop(state);
-        if missing || renewed {
+        if relist || renewed {
             self.publish();
         }
     }

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    circuits::CircuitTable,
+    circuits::{Backoff, CircuitTable},
     log::TorLog,
     own_client::{OwnClient, Start, is_alive},
 };
@@ -65,6 +65,8 @@ struct SourceState {
     socks: Option<SocketAddr>,
     /// What was said last while it could not.
     said: String,
+    /// When nodes that the pool lacks are listed again: it may have no room for them, or they may be banned.
+    relistings: Backoff,
 }
 
 impl TorSource {
@@ -75,7 +77,7 @@ impl TorSource {
             folder,
             client: circuits.client.clone(),
             around,
-            state: Mutex::new(SourceState { table, socks: None, said: String::new() }),
+            state: Mutex::new(SourceState { table, socks: None, said: String::new(), relistings: Backoff::default() }),
             changed: Notify::new(),
         }
     }
