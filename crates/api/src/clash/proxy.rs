@@ -184,7 +184,7 @@ fn kind(scheme: &str) -> &'static str {
     match scheme {
         "ss" => "Shadowsocks",
         "ssr" => "ShadowsocksR",
-        "socks4" | "socks4a" | "socks5" | "socks" | "socks5h" => "Socks5",
+        "socks4" | "socks4a" | "socks5" | "socks" | "socks5h" | "tor" => "Socks5",
         "http" | "https" => "Http",
         "vmess" => "Vmess",
         "vless" => "Vless",
