@@ -14,6 +14,9 @@ use crate::{
 /// How long the running instance may be silent; a large store takes a while to move.
 const SILENCE: Duration = Duration::from_secs(900);
 
+/// What is said when the instance ends the conversation, or does not begin one.
+const BROKE_OFF: &str = "the running instance broke off; `hezar status` says whether one serves";
+
 pub(super) async fn upgrade(global: &mut GlobalArgs, args: UpgradeArgs) -> anyhow::Result<ExitCode> {
     global.follow_running();
     let data = global.reader().data_folder();
@@ -21,13 +24,9 @@ pub(super) async fn upgrade(global: &mut GlobalArgs, args: UpgradeArgs) -> anyho
     let stream =
         connect(&data).await.with_context(|| unreachable(&data))?.ok_or_else(|| anyhow!(unreachable(&data)))?;
     let channel = Channel::new(stream);
-    channel.send(&Request::Upgrade(UpgradeRequest { binary, check: args.check })).await?;
+    channel.send(&Request::Upgrade(UpgradeRequest { binary, check: args.check })).await.context(BROKE_OFF)?;
     loop {
-        match channel
-            .receive(SILENCE)
-            .await
-            .context("the running instance broke off; `hezar status` says whether one serves")?
-        {
+        match channel.receive(SILENCE).await.context(BROKE_OFF)? {
             UpgradeProgress::Step(text) => output::note(text),
             UpgradeProgress::Done(text) => {
                 output::line(text)?;

@@ -86,7 +86,12 @@ impl TakeoverServer {
 
     async fn serve(&self, stream: UnixStream, peer: Peer, stop: CancellationToken) {
         let channel = Channel::new(stream);
-        match channel.receive(FIRST_MESSAGE).await {
+        // Who has not said anything does not hold the end up.
+        let first = tokio::select! {
+            first = channel.receive(FIRST_MESSAGE) => first,
+            () = stop.cancelled() => return,
+        };
+        match first {
             Ok(Request::Takeover { protocol, pid, version, schema }) => {
                 if let Some(reason) = refusal(protocol, peer) {
                     tracing::warn!(pid, version, "a process was not let to take over: {reason}");

@@ -1,14 +1,15 @@
 //! A successor that fails, hangs or is killed costs nothing: the instance before serves on. So does the successor when that one is killed.
 
 use std::{
-    io::{BufRead, BufReader, Read},
-    os::unix::fs::PermissionsExt,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::PathBuf,
     process::{Child, Stdio},
+    time::Instant,
 };
 
 use super::{Stage, lives, node, signal, tunnel};
-use crate::harness::{Instance, echoes, eventually};
+use crate::harness::{Instance, PATIENCE, echoes, eventually};
 
 /// What a successor logs when it has the store and the sockets.
 const RELEASED: &str = "has released its store";
@@ -212,6 +213,32 @@ fn who_starts_after_a_crash_of_the_successor_finds_addresses_and_store_free() {
     drop(held);
     before.ended();
     fresh.terminate();
+    stage.end();
+}
+
+#[test]
+fn strangers_at_the_socket_hold_nothing_up() {
+    let stage = Stage::new("", "");
+    let instance = stage.start();
+    let socket = stage.home.path().join("hezar-data/takeover.sock");
+    let said = |bytes: &[u8]| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // An end or a reset: nobody answers what is no message.
+        let _ = stream.read_to_end(&mut answer);
+        answer
+    };
+    for junk in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[255; 4], b"\0\0\0\x02{}", b"\0\0\0\x04null"] {
+        assert!(said(junk).is_empty(), "{junk:?}");
+    }
+    let silent: Vec<_> = (0..10).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    stage.home.run(&["upgrade", "--check"]).good();
+    let begun = Instant::now();
+    instance.terminate();
+    // They would have had ten seconds to say something.
+    println!("ended {:?} after it was asked to, beside {} silent clients", begun.elapsed(), silent.len());
     stage.end();
 }
 
