@@ -88,7 +88,7 @@ fn system_with_package(packages: &Packages) -> System {
     let system = System::new(&PACKAGES);
     system.install(&packages.debian);
     fs::copy(system.path("usr/bin/hezar"), system.path("opt/hezar")).unwrap();
-    system.write("opt/demonstration.toml", "");
+    system.write("opt/demonstration.toml", up::DEMONSTRATION);
     fs::write(system.path("etc/hezar/hezar.toml"), CONFIGURATION).unwrap();
     system.write("etc/systemd/system/hezar.service.d/test.conf", WATCHDOG);
     system

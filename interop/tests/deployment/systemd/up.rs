@@ -11,16 +11,13 @@ const SETTINGS: [&str; 4] = [
     "HEZAR_PROBE_CANARY_URL=",
     "HEZAR_PROBE_CONTROL=",
 ];
-const WORLD: &str = "[[subscription]]\nname = \"world\"\ntoken = \"0123456789abcdef\"\nallow_private = true\n";
+/// The configuration of that demonstration: its nodes can be read as a subscription.
+pub(super) const DEMONSTRATION: &str =
+    "[[subscription]]\nname = \"world\"\ntoken = \"0123456789abcdef\"\nallow_private = true\n";
 const SUBSCRIPTION: &str = "http://127.0.0.1:19090/sub/0123456789abcdef";
 
 /// Root gets the machine's service; `/usr/local/bin/hezar` is there, and no service is.
 pub(super) fn ends_with_a_service(machine: &Machine) {
-    machine.system.write("world/hezar.toml", WORLD);
-    let world = ["--unit=world", "--setenv=HOME=/world", "--working-directory=/world", "/usr/local/bin/hezar", "run"];
-    let addresses = ["--demo", "--listen", "127.0.0.1:18000", "--api", "127.0.0.1:19090"];
-    machine.succeed(&[&["systemd-run", "--property=Type=exec"], &world[..], &addresses[..]].concat());
-    machine.answers(18000);
     machine.system.write("etc/default/hezar", &SETTINGS.join("\n"));
     let up = |words: &[&str]| {
         machine.succeed(&[&["env"], &SETTINGS[..], &["/usr/local/bin/hezar", "up", "--yes"], words].concat())
@@ -41,5 +38,4 @@ pub(super) fn ends_with_a_service(machine: &Machine) {
     assert!(fs::read_to_string(&file).unwrap().contains("name = \"lan\""));
     assert_eq!(machine.succeed(&["stat", "--format=%a %U:%G", "/etc/hezar/hezar.toml"]).trim(), "640 root:hezar");
     machine.succeed(&["/usr/local/bin/hezar", "uninstall-service", "--purge"]);
-    machine.succeed(&["systemctl", "stop", "world.service"]);
 }
