@@ -46,7 +46,7 @@ pub(crate) struct TraceExporter {
     runtime: Arc<Runtime>,
     tracer: RequestTracer,
     collector: Collector,
-    spans: Family<ResultLabel, Counter>,
+    traces: Family<ResultLabel, Counter>,
     /// Held by the one task that exports.
     waiting: Mutex<mpsc::Receiver<RequestSpan>>,
 }
@@ -60,10 +60,10 @@ impl TraceExporter {
         tls: TlsClients,
         registry: &mut Registry,
     ) -> Self {
-        let spans = Family::default();
-        let help = "Spans of requests: sent to the collector, failed there, or dropped because too many waited";
-        registry.register("hezar_otlp_spans", help, spans.clone());
-        Self { runtime, tracer, collector: Collector { direct, tls }, spans, waiting: Mutex::new(waiting) }
+        let traces = Family::default();
+        let help = "Traces of requests: sent to the collector, failed there, or dropped because too many waited";
+        registry.register("hezar_otlp_traces", help, traces.clone());
+        Self { runtime, tracer, collector: Collector { direct, tls }, traces, waiting: Mutex::new(waiting) }
     }
 
     /// Exports until `stop`, and what is left then.
@@ -100,7 +100,7 @@ impl TraceExporter {
 
     fn count(&self, result: &'static str, number: u64) {
         if number > 0 {
-            self.spans.get_or_create(&ResultLabel { result }).inc_by(number);
+            self.traces.get_or_create(&ResultLabel { result }).inc_by(number);
         }
     }
 }

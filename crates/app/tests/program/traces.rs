@@ -41,7 +41,7 @@ fn a_collector_that_is_gone_holds_nobody_up() {
     eventually("an answer", || instance.get("http://demo.hezar/").filter(|(status, _)| *status == 200));
     eventually("the failure is counted", || {
         instance.get("http://demo.hezar/")?;
-        instance.ask_api("/metrics", "").contains("hezar_otlp_spans_total{result=\"failed\"}").then_some(())
+        instance.ask_api("/metrics", "").contains("hezar_otlp_traces_total{result=\"failed\"}").then_some(())
     });
     instance.terminate();
 }
