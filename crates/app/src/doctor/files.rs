@@ -65,7 +65,7 @@ fn token(file: &Path, configured: bool) -> Finding {
         Ok(_) if exposure::read_by_others(file) => Finding::fail(
             CHECK,
             format!("{} can be read by other users of this machine", file.display()),
-            format!("chmod 600 {}, then hezar token to make another one", file.display()),
+            format!("chmod 600 {}; delete it and start again if somebody may have read it", file.display()),
         ),
         Ok(_) => Finding::ok(CHECK, file.display().to_string()),
     }
