@@ -1,7 +1,7 @@
 //! The circuits of one Tor source: the login that isolates each of them, its generation, and where it comes out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -21,6 +21,10 @@ const MOST_TRIES: u8 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The most doublings of that pause.
 const MOST_DOUBLINGS: u32 = 5;
+/// An exit that was looked up so shortly before may be that of a circuit that nobody has told of yet.
+const LOOK_UP: Duration = Duration::from_secs(6);
+/// The most relays whose addresses are kept; the network has some thousands of exits.
+const MOST_RELAYS: usize = 16_384;
 /// The longest file that is read back: 500 generations and a secret.
 const LONGEST_FILE: usize = 64 << 10;
 
@@ -52,27 +56,18 @@ impl Backoff {
     }
 }
 
-/// A login comes out elsewhere.
-#[derive(Clone, Copy, Debug)]
-struct Move {
-    at: Timestamp,
-    /// Whether it came out nowhere before.
-    is_first: bool,
-    /// The address of the relay that was left.
-    left: Option<IpAddr>,
-}
+/// The address of an exit relay, with its country where that is known.
+pub(super) type RelayAddress = (IpAddr, Option<Country>);
 
 /// One circuit as far as it is known.
 #[derive(Clone, Debug, Default)]
 struct CircuitState {
     /// Another one isolates its streams from those before.
     generation: u32,
-    /// The circuit of the client that carries it, and where that ends.
-    carrier: Option<(u64, ExitRelay)>,
-    /// The address and the country of that relay, as far as the client knows them.
-    address: Option<(IpAddr, Option<Country>)>,
-    /// Another relay was noticed than before, and the pool has not been told.
-    moved: Option<Move>,
+    /// Where the client's circuits for this login end, the newest circuit first. When there is none, those that were there last.
+    exits: Vec<ExitRelay>,
+    /// When all of them were other relays than before.
+    moved: Option<Timestamp>,
     /// The relay that the next circuit should not end at.
     avoided: Option<String>,
     tries: u8,
@@ -88,20 +83,8 @@ pub(super) struct CircuitTable {
     /// The SOCKS port of the client that was started last.
     port: Option<u16>,
     circuits: Vec<CircuitState>,
-}
-
-/// An exit that the pool should know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MovedExit {
-    pub(super) index: usize,
-    pub(super) ip: IpAddr,
-    pub(super) country: Option<Country>,
-    /// When it was noticed.
-    pub(super) at: Timestamp,
-    /// Whether it is the first exit of this login.
-    pub(super) is_first: bool,
-    /// The address of the relay that was left.
-    pub(super) left: Option<IpAddr>,
+    /// The relays that were met, by their fingerprints.
+    relays: HashMap<String, RelayAddress>,
 }
 
 impl CircuitTable {
@@ -117,7 +100,7 @@ impl CircuitTable {
         let circuit = |generation| CircuitState { generation, ..CircuitState::default() };
         let mut circuits: Vec<_> = kept.generations.into_iter().map(circuit).collect();
         circuits.resize(count, CircuitState::default());
-        Self { file, secret: kept.secret.into(), port: kept.port, circuits }
+        Self { file, secret: kept.secret.into(), port: kept.port, circuits, relays: HashMap::new() }
     }
 
     /// Writes what has to outlive this process; without it the nodes are other ones after a restart, which is no failure.
@@ -175,11 +158,10 @@ impl CircuitTable {
 
     fn label(&self, index: usize) -> Label {
         let mut text = format!("tor {}", index + 1);
-        let circuit = self.circuits.get(index);
-        if let Some((_, Some(country))) = circuit.and_then(|circuit| circuit.address) {
-            text = format!("{text} {}", String::from_utf8_lossy(&country));
-        }
-        if let Some((_, relay)) = circuit.and_then(|circuit| circuit.carrier.as_ref()) {
+        if let Some(relay) = self.circuits.get(index).and_then(|circuit| circuit.exits.first()) {
+            if let Some((_, Some(country))) = self.relays.get(&relay.fingerprint) {
+                text = format!("{text} {}", String::from_utf8_lossy(country));
+            }
             text = format!("{text} {}", relay.nickname);
         }
         Label::new(&text)
@@ -188,10 +170,10 @@ impl CircuitTable {
     /// Gives a circuit another login, so that its next stream gets another circuit, if possible with another exit.
     pub(super) fn renew(&mut self, index: usize) {
         let Some(circuit) = self.circuits.get_mut(index) else { return };
-        let avoided = circuit.carrier.take().map(|(_, relay)| relay.fingerprint);
+        let avoided = circuit.exits.first().map(|relay| relay.fingerprint.clone());
         circuit.avoided = avoided.or_else(|| circuit.avoided.take());
         (circuit.generation, circuit.tries) = (circuit.generation.wrapping_add(1), 0);
-        circuit.address = None;
+        (circuit.exits, circuit.moved) = (Vec::new(), None);
     }
 
     /// Gives a circuit that fails another login, unless it got one a moment ago; says whether it did.
@@ -210,42 +192,66 @@ impl CircuitTable {
         }
     }
 
-    /// Takes in which circuits the client has. Returns the relays whose addresses should be asked for.
-    pub(super) fn note(&mut self, built: Vec<Circuit>, now: Timestamp) -> Vec<String> {
-        let mut by_user: HashMap<String, (u64, ExitRelay)> = HashMap::new();
+    /// Takes in which circuits the client has; says whether any login has another newest exit.
+    pub(super) fn note(&mut self, built: Vec<Circuit>, now: Timestamp) -> bool {
+        let mut by_user: HashMap<String, Vec<(u64, ExitRelay)>> = HashMap::new();
         for Circuit { id, username, exit } in built {
-            // The newest one carries what comes from now on.
-            if by_user.get(&username).is_none_or(|(known, _)| *known < id) {
-                by_user.insert(username, (id, exit));
-            }
+            by_user.entry(username).or_default().push((id, exit));
         }
-        let mut relays = Vec::new();
+        let mut changed = false;
         for index in 0..self.len() {
-            let (Some((id, relay)), Some(circuit)) =
-                (by_user.remove(&self.username(index)), self.circuits.get_mut(index))
-            else {
-                continue;
-            };
-            let same = circuit.carrier.as_ref().is_some_and(|(_, known)| known.fingerprint == relay.fingerprint);
-            if !same {
-                let left = circuit.address.take().map(|(ip, _)| ip);
-                let moved = Move { at: now, is_first: circuit.carrier.is_none(), left };
-                // Of several moves that the pool was not told of it knows the beginning.
-                circuit.moved = Some(circuit.moved.map_or(moved, |before| Move { at: now, ..before }));
-                relays.push(relay.fingerprint.clone());
+            let Some(mut built) = by_user.remove(&self.username(index)) else { continue };
+            let Some(circuit) = self.circuits.get_mut(index) else { continue };
+            built.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+            let exits: Vec<ExitRelay> = built.into_iter().map(|(_, exit)| exit).collect();
+            changed |= exits.first() != circuit.exits.first();
+            if !circuit.exits.is_empty() && !exits.iter().any(|exit| circuit.exits.contains(exit)) {
+                circuit.moved = Some(now);
             }
-            circuit.carrier = Some((id, relay));
+            circuit.exits = exits;
         }
-        relays
+        changed
+    }
+
+    /// The relays whose addresses are not known, each once.
+    pub(super) fn unknown_relays(&self) -> HashSet<String> {
+        let exits = self.circuits.iter().flat_map(|circuit| &circuit.exits);
+        let unknown = exits.filter(|exit| !self.relays.contains_key(&exit.fingerprint));
+        unknown.map(|exit| exit.fingerprint.clone()).collect()
     }
 
     /// Notes the address of a relay.
-    pub(super) fn note_address(&mut self, fingerprint: &str, ip: IpAddr, country: Option<Country>) {
-        for circuit in &mut self.circuits {
-            if circuit.carrier.as_ref().is_some_and(|(_, relay)| relay.fingerprint == fingerprint) {
-                circuit.address = Some((ip, country));
-            }
+    pub(super) fn note_address(&mut self, fingerprint: String, address: RelayAddress) {
+        if self.relays.len() >= MOST_RELAYS {
+            self.relays.clear();
         }
+        self.relays.insert(fingerprint, address);
+    }
+
+    /// Where a circuit comes out, when the exit that is known of its node, and was looked up at `seen`, is that of a circuit that is
+    /// gone, or when none is known.
+    pub(super) fn other_exit(
+        &self,
+        index: usize,
+        known: Option<IpAddr>,
+        seen: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<RelayAddress> {
+        // A probe may have met a circuit that is younger than the last look.
+        if seen.is_some_and(|seen| now.since(seen) < LOOK_UP) {
+            return None;
+        }
+        let circuit = self.circuits.get(index)?;
+        let newest = *self.relays.get(&circuit.exits.first()?.fingerprint)?;
+        let Some(known) = known else { return Some(newest) };
+        let mut ends = circuit.exits.iter().filter_map(|exit| self.relays.get(&exit.fingerprint));
+        if ends.any(|(ip, _)| *ip == known) {
+            return None;
+        }
+        // The exit of a relay may have another address than the relay itself: then only a move shows that it is an old one.
+        let is_relay = self.relays.values().any(|(ip, _)| *ip == known);
+        let is_before_move = circuit.moved.is_some_and(|moved| seen.is_none_or(|seen| seen < moved));
+        (is_relay || is_before_move).then_some(newest)
     }
 
     /// Renews the circuits that came out of the relay again which they were to leave; says whether there were any.
@@ -253,7 +259,7 @@ impl CircuitTable {
         let mut any = false;
         for index in 0..self.len() {
             let Some(circuit) = self.circuits.get_mut(index) else { continue };
-            let (Some(avoided), Some((_, relay))) = (&circuit.avoided, &circuit.carrier) else { continue };
+            let (Some(avoided), Some(relay)) = (&circuit.avoided, circuit.exits.first()) else { continue };
             if *avoided != relay.fingerprint || circuit.tries >= MOST_TRIES {
                 circuit.avoided = None;
                 continue;
@@ -266,22 +272,6 @@ impl CircuitTable {
             any = true;
         }
         any
-    }
-
-    /// The circuits whose exits the pool has not been told of.
-    pub(super) fn moved(&self) -> Vec<MovedExit> {
-        let moved = |(index, circuit): (usize, &CircuitState)| {
-            let ((ip, country), Move { at, is_first, left }) = (circuit.address?, circuit.moved?);
-            Some(MovedExit { index, ip, country, at, is_first, left })
-        };
-        self.circuits.iter().enumerate().filter_map(moved).collect()
-    }
-
-    /// The pool knows the exit of a circuit.
-    pub(super) fn told(&mut self, index: usize) {
-        if let Some(circuit) = self.circuits.get_mut(index) {
-            circuit.moved = None;
-        }
     }
 }
 
@@ -325,8 +315,10 @@ mod tests {
     #[test]
     fn links_are_read_back_as_the_same_nodes() {
         let (_folder, mut table) = table(2);
-        assert_eq!(table.note(vec![built(7, "hezar-1-0", 'A')], NOW), ["A".repeat(40)]);
-        table.note_address(&"A".repeat(40), "192.0.2.1".parse().unwrap(), Some(*b"DE"));
+        assert!(table.note(vec![built(7, "hezar-1-0", 'A')], NOW));
+        assert_eq!(table.unknown_relays(), HashSet::from(["A".repeat(40)]));
+        table.note_address("A".repeat(40), ("192.0.2.1".parse().unwrap(), Some(*b"DE")));
+        assert_eq!(table.unknown_relays(), HashSet::new());
         let text: Vec<String> = table.links(socks()).iter().map(|link| link.expose().to_owned()).collect();
         let parsed = hezar_formats::parse(text.join("\n").as_bytes());
         let ids: Vec<_> = parsed.nodes.iter().map(|entry| entry.spec.id()).collect();
@@ -356,21 +348,25 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_circuit_of_a_login_counts_and_a_move_is_told_once() {
+    fn an_exit_that_a_circuit_has_left_is_known_to_be_old() {
         let (_folder, mut table) = table(1);
-        table.note(vec![built(9, "hezar-1-0", 'B'), built(7, "hezar-1-0", 'A'), built(1, "other", 'C')], NOW);
-        assert_eq!(table.moved(), []);
-        table.note_address(&"B".repeat(40), "192.0.2.2".parse().unwrap(), None);
-        let ip = "192.0.2.2".parse().unwrap();
-        let expected = MovedExit { index: 0, ip, country: None, at: NOW, is_first: true, left: None };
-        assert_eq!(table.moved(), [expected]);
-        table.told(0);
-        assert_eq!(table.note(vec![built(9, "hezar-1-0", 'B')], NOW), Vec::<String>::new());
-        assert_eq!(table.moved(), []);
-        table.note(vec![built(11, "hezar-1-0", 'A')], NOW);
-        table.note_address(&"A".repeat(40), "192.0.2.1".parse().unwrap(), None);
-        let moved = table.moved();
-        assert_eq!(moved.first().map(|moved| (moved.is_first, moved.left)), Some((false, Some(ip))));
+        let ip = |number: u8| IpAddr::from([192, 0, 2, number]);
+        for (relay, number) in [("A", 1), ("B", 2)] {
+            table.note_address(relay.repeat(40), (ip(number), None));
+        }
+        let later = NOW.after(LOOK_UP);
+        let other = |table: &CircuitTable, known, seen| table.other_exit(0, known, seen, later);
+        assert_eq!(other(&table, Some(ip(1)), Some(NOW)), None, "nothing is known of its circuits");
+        assert!(table.note(vec![built(9, "hezar-1-0", 'B'), built(7, "hezar-1-0", 'A'), built(1, "other", 'C')], NOW));
+        assert_eq!(other(&table, None, None), Some((ip(2), None)), "the newest one");
+        assert_eq!(other(&table, Some(ip(1)), Some(NOW)), None, "it still ends there too");
+        assert!(!table.note(vec![built(9, "hezar-1-0", 'B')], NOW));
+        assert_eq!(other(&table, Some(ip(1)), Some(NOW)), Some((ip(2), None)), "it ends there no more");
+        assert_eq!(table.other_exit(0, Some(ip(1)), Some(later), later), None, "a probe may know better");
+        // An address of the exit that is not the relay's own stays until the circuit moves.
+        assert_eq!(other(&table, Some(ip(9)), Some(NOW)), None);
+        assert!(table.note(vec![built(11, "hezar-1-0", 'A')], later));
+        assert_eq!(other(&table, Some(ip(9)), Some(NOW)), Some((ip(1), None)));
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The looks at a Tor client: how far its start is, which circuits it has, and which of them are to be renewed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use anyhow::bail;
-use hezar_core::Timestamp;
 use hezar_pool::{Exit, Origin, Outcome, State, Success};
 use hezar_tor::{Bootstrap, ControlConnection};
 use tokio::time::Instant;
@@ -17,8 +16,6 @@ use crate::{
 
 /// So many failures in a row show that a circuit is of no use.
 const FAILURES: u32 = 2;
-/// A node's exit that was looked up so shortly before another circuit was noticed is that of the new circuit.
-const LOOK_UP: Duration = Duration::from_secs(6);
 
 /// What the looks at a client remember.
 pub(super) struct Looks {
@@ -65,17 +62,17 @@ impl TorSource {
             return Ok(());
         }
         let built = control.circuits().await?;
-        let relays = self.state.lock().table.note(built, self.around.clock.now());
-        for relay in &relays {
-            if let Some((ip, country)) = control.relay(relay).await? {
-                if let Some(country) = country {
-                    self.around.geo.note_relay(ip, country);
-                }
-                self.state.lock().table.note_address(relay, ip, country);
+        let changed = self.state.lock().table.note(built, self.around.clock.now());
+        let unknown = self.state.lock().table.unknown_relays();
+        for relay in unknown {
+            let Some((ip, country)) = control.relay(&relay).await? else { continue };
+            if let Some(country) = country {
+                self.around.geo.note_relay(ip, country);
             }
+            self.state.lock().table.note_address(relay, (ip, country));
         }
         let renewed = self.state.lock().table.renew_unmoved();
-        if renewed || !relays.is_empty() {
+        if renewed || changed {
             self.publish();
         }
         self.tell_exits();
@@ -99,28 +96,18 @@ impl TorSource {
 
     /// Tells the pool where circuits come out, as far as no probe has found that out: relays nearly always have one address.
     fn tell_exits(&self) {
+        let (pool, now) = (&self.around.pool, self.around.clock.now());
         let state = self.state.lock();
         let Some(socks) = state.socks else { return };
-        let moved: Vec<_> = state
-            .table
-            .moved()
-            .into_iter()
-            .filter_map(|exit| Some((exit, state.table.node(exit.index, socks)?.id())))
-            .collect();
-        drop(state);
-        let (pool, now) = (&self.around.pool, self.around.clock.now());
-        for (exit, id) in moved {
+        for (index, id) in state.table.ids(socks).into_iter().enumerate() {
             // What the prober has not found to work is not called healthy because a circuit was built.
             let Some(node) = pool.node(id).filter(|node| node.state() == State::Healthy) else { continue };
             let record = node.record();
-            let is_left = !exit.is_first && exit.left.is_some() && record.exit_ip == exit.left;
-            let is_old = |seen: Timestamp| !exit.is_first && seen.after(LOOK_UP) < exit.at;
-            if is_left || record.exit_seen.is_none_or(is_old) {
-                let exit = Some(Exit { ip: exit.ip, country: exit.country });
-                let success = Success { latency: node.latency().unwrap_or_default(), exit };
+            if let Some((ip, country)) = state.table.other_exit(index, record.exit_ip, record.exit_seen, now) {
+                let latency = node.latency().unwrap_or_default();
+                let success = Success { latency, exit: Some(Exit { ip, country }) };
                 pool.report(id, &Outcome { origin: Origin::Traffic, result: Ok(success) }, now);
             }
-            self.state.lock().table.told(exit.index);
         }
     }
 
