@@ -13,8 +13,8 @@ use hezar_interop::harness::programs;
 
 use super::block::Block;
 
-/// How long the commands of one guide may take, in seconds.
-const LONGEST: &str = "170";
+/// How long the commands of one guide may take, in seconds: a bound for what hangs, not a figure.
+const LONGEST: &str = "600";
 
 /// What comes before the commands: an address as in a home network, the world, and what a reader of the guide has in front of him. The world's pages are asked for instead of
 /// those of the internet, which is not there.
