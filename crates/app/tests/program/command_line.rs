@@ -9,7 +9,7 @@ fn help_has_examples() {
     let home = Home::new();
     let help = home.run(&["--help"]);
     assert!(help.good().contains("hezar run --demo"), "{help:?}");
-    for command in ["run", "init", "fetch", "probe", "nodes", "add", "remove", "parse", "export", "backup"] {
+    for command in ["run", "init", "fetch", "probe", "nodes", "add", "remove", "parse", "export", "backup", "restore"] {
         assert!(home.run(&[command, "--help"]).good().contains("Example"), "{command}");
     }
 }
