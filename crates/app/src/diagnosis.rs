@@ -197,9 +197,10 @@ fn reason(facts: &Facts<'_>) -> Option<Reason> {
             are(counts.quarantined)
         )
     } else {
-        let most = facts.dead.failure.as_ref().map(|failure| format!(", most of them: {failure}")).unwrap_or_default();
-        let sources = next_fetch(facts).map(|next| format!("; sources are read again in {next}")).unwrap_or_default();
         let number = counts.dead + counts.quarantined;
+        let share = if number == 1 { "" } else { ", most of them" };
+        let most = facts.dead.failure.as_ref().map(|failure| format!("{share}: {failure}")).unwrap_or_default();
+        let sources = next_fetch(facts).map(|next| format!("; sources are read again in {next}")).unwrap_or_default();
         let next = facts.dead.next_check.map(|at| remaining(at, facts.now));
         let next = next.map_or_else(|| "the next try comes soon".to_owned(), |next| format!("next try within {next}"));
         format!(
@@ -323,7 +324,12 @@ mod tests {
                 &failed,
                 "all 2 nodes that can be dialled are switched off",
             ),
-            (Counts { dead: 1, ..none }, None, &failed, "the only node that can be dialled is dead"),
+            (
+                Counts { dead: 1, ..none },
+                None,
+                &failed,
+                "the only node that can be dialled is dead: refused at connect; next",
+            ),
             (none, None, &failed[..1], "the source cannot be read (the last failure: dns)"),
             (Counts { suspect: 3, ..none }, Some(Outage::Uplink), &failed, "own network"),
             (Counts { dead: 3, ..none }, Some(Outage::ProbeUrl), &failed, "probe.url"),

@@ -86,11 +86,17 @@ async fn unpacked(backup: &Path, to: &Path) -> Result<Unpacked, StoreError> {
 fn copy_out(backup: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     // There is no advice that fits every reason: the system's own words say it.
     let failed = |source| StoreError::Io { path: backup.to_owned(), source };
+    let about = fs::metadata(backup).map_err(failed)?;
+    if !about.is_file() {
+        // Opening a named pipe would wait for a writer for ever.
+        let text = "it is a folder, a pipe or a device, and a backup is a file";
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, text)));
+    }
     let compressed = is_compressed(backup).map_err(failed)?;
     if !compressed {
         file::check(backup)?;
     }
-    if fs::metadata(backup).map_err(failed)?.len() == 0 {
+    if about.len() == 0 {
         return Err(StoreError::NotADatabase { path: backup.to_owned() });
     }
     let partial = file::reserve(to)?;

@@ -17,7 +17,7 @@ pub enum TorError {
         programs: String,
     },
     /// A file of the client could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{} cannot be read or written", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum TorError {
         source: io::Error,
     },
     /// The program could not be started.
-    #[error("{} cannot be started: {source}", program.display())]
+    #[error("{} cannot be started", program.display())]
     Spawn {
         /// The program.
         program: PathBuf,
@@ -33,7 +33,7 @@ pub enum TorError {
         source: io::Error,
     },
     /// The control port could not be reached, or the connection to it ended.
-    #[error("the control port of tor: {0}")]
+    #[error("the control port of tor cannot be used")]
     Connection(#[from] io::Error),
     /// There was no answer in time.
     #[error("the control port of tor did not answer in time")]

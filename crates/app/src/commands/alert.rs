@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use hezar_api::{AlertDto, AlertTestReport};
+use hyper::StatusCode;
 
 use super::remote::percent_encoded;
 use crate::{
     cli::{AlertCommand, JsonArgs, NamedArgs},
     output,
-    remote::Remote,
+    remote::{Refused, Remote},
 };
 
 /// The path of the alerts.
@@ -49,7 +51,8 @@ async fn list(remote: &Remote, JsonArgs { json }: JsonArgs) -> anyhow::Result<Ex
 }
 
 async fn test(remote: &Remote, args: NamedArgs) -> anyhow::Result<ExitCode> {
-    let report: AlertTestReport = remote.post(&format!("{PATH}/{}/test", percent_encoded(&args.name)), "").await?;
+    let path = format!("{PATH}/{}/test", percent_encoded(&args.name));
+    let report: AlertTestReport = remote.post(&path, "").await.map_err(|error| explained(error, &args.name))?;
     if args.output.json {
         output::json(&report)?;
     } else {
@@ -59,4 +62,10 @@ async fn test(remote: &Remote, args: NamedArgs) -> anyhow::Result<ExitCode> {
         })?;
     }
     Ok(if report.sent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says which alert is not there.
+fn explained(error: anyhow::Error, name: &str) -> anyhow::Error {
+    let is_absent = error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == StatusCode::NOT_FOUND);
+    if is_absent { anyhow!("there is no alert named {name:?}; `hezar alert list` shows their names") } else { error }
 }

@@ -14,8 +14,8 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> anyhow::Re
             certificates::check(&config)?;
             let warnings = config.warnings.iter().cloned().chain(exposure::warnings(&config));
             warnings.for_each(|warning| output::note(format!("warning: {warning}")));
-            let sources = config.sources.len();
-            output::line(format!("the configuration is good: {sources} sources, proxy on {}", config.proxy.listen))?;
+            let sources = output::count(config.sources.len(), "source");
+            output::line(format!("the configuration is good: {sources}, proxy on {}", config.proxy.listen))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -192,6 +192,10 @@ fn check_receiver(section: &Section<'_>, alert: &AlertConfig) {
     for (key, url) in urls {
         check_url(section, key, url, alert.via);
     }
+    let ntfy = alert.ntfy.as_ref().and_then(|url| Url::parse(url.expose()).ok());
+    if ntfy.is_some_and(|url| url.path().trim_matches('/').is_empty()) {
+        section.problem("ntfy", "the topic is missing: say https://ntfy.sh/TOPIC, with a topic that nobody guesses");
+    }
     if let Some(telegram) = &alert.telegram {
         check_url(section, "telegram", Some(&telegram.api), alert.via);
         let is_token =
@@ -248,6 +252,7 @@ mod tests {
             (hook("webhook = \"https://SECRET.test\"\nntfy = \"https://SECRET.test\""), "one receiver"),
             (hook("webhook = \"http://SECRET.test/\""), "plain http"),
             (hook("ntfy = \"ftp://SECRET.test/\""), "https URL"),
+            (hook("ntfy = \"https://SECRET.test/\""), "topic is missing"),
             (hook("ntfy = [\"https://SECRET.test/\"]"), "expected a text"),
             (hook("telegram = { token = \"SECRET/..\", chat = \"1\" }"), "Telegram bot needs"),
             (hook("telegram = { token = \"SECRET\" }"), "Telegram bot needs"),
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_shown_hides_secrets() {
         let text = "[[alert]]\nname = \"a\"\ntelegram = { token = \"SECRET\", chat = \"1\" }\n\
-                    [[alert]]\nname = \"b\"\nntfy = \"https://SECRET.test\"\nbearer = \"SECRET\"\n";
+                    [[alert]]\nname = \"b\"\nntfy = \"https://SECRET.test/SECRET\"\nbearer = \"SECRET\"\n";
         let shown = Config::read(text, None, &Layers::default()).unwrap().show();
         assert!(
             shown.contains("name = \"b\"") && shown.contains("chat = \"1\"") && !shown.contains("SECRET"),

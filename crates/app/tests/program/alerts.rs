@@ -46,7 +46,7 @@ fn a_trouble_is_told_to_every_kind_of_receiver_and_a_test_too() {
     assert!(said.good().contains("has taken the message"), "{said:?}");
     let tested = || heard.recv_timeout(PATIENCE).is_ok_and(|(_, body)| body.contains("\"test\"")).then_some(());
     eventually("the test arrives", tested);
-    home.run(&["alert", "test", "nobody"]).refused(1, &["404"]);
+    home.run(&["alert", "test", "nobody"]).refused(1, &["no alert named \"nobody\""]);
     instance.terminate();
 }
 

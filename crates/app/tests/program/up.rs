@@ -145,6 +145,33 @@ fn phones_get_an_address_that_stays() {
     assert_eq!(home.read(FILE), written);
 }
 
+/// The message of a first try names --allow-private: saying it then must make a difference.
+#[test]
+fn private_servers_that_were_kept_without_leave_are_taken_with_it() {
+    let (home, lab) = (Home::new(), Lab::start());
+    fs::create_dir_all(home.path().join(".config/hezar")).unwrap();
+    home.write(FILE, format!("[[source]]\nname = \"pasted\"\nlinks = [{:?}]\n", lab.link(0)));
+    let said = up(&home, &["--yes", "--no-start", "--json", lab.link(0)]);
+    said.good();
+    let report = json(&said);
+    assert_eq!((&report["working"], &report["nodes"]), (&1.into(), &1.into()), "{report}");
+    let written = home.read(FILE);
+    assert_eq!(written.matches("[[source]]").count(), 2, "{written}");
+    assert!(written.contains("allow_private = true"), "{written}");
+}
+
+#[test]
+fn a_demonstration_takes_nothing_more() {
+    let (home, lab) = (Home::new(), Lab::start());
+    fs::create_dir_all(home.path().join(".config/hezar")).unwrap();
+    home.write(FILE, "");
+    let instance = home.start(&["--demo"]);
+    let said = up(&home, &["--yes", lab.link(0)]);
+    said.refused(1, &["a demonstration?"]);
+    assert_eq!(home.read(FILE), "");
+    instance.terminate();
+}
+
 /// A started `hezar up`; it is killed when the test ends.
 struct Foreground(Child);
 

@@ -314,6 +314,8 @@ async fn a_backup_that_is_none_changes_nothing() {
     }
     let absent = machine.0.path().join("absent");
     assert_eq!(restore(&machine.settings(false), &machine.data(), &absent).await.unwrap_err().code(), "store-io");
+    let folder = restore(&machine.settings(false), &machine.data(), machine.0.path()).await.unwrap_err();
+    assert!(folder.to_string().contains("a backup is a file"), "{folder}");
     assert_eq!(machine.nodes(false).await, [1]);
     let names = fs::read_dir(machine.data()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = names.filter(|name| name.to_string_lossy().contains("partial")).collect();

@@ -120,16 +120,19 @@ impl Draft {
     /// # Errors
     /// A place that the configuration does not take.
     pub(super) fn add(&mut self, given: &Given, config: &Config, allow_private: bool) -> anyhow::Result<()> {
+        // A source that refuses private addresses does not do for who takes them.
+        let does = |source: &&SourceConfig| source.allow_private || !allow_private;
+        let usable: Vec<_> = config.sources.iter().filter(does).collect();
         for place in &given.places {
             let name = self.free_name(&name_of(place), config);
             let table = table(&name, &format!("{} = {}", place.key, quoted(&place.value)), allow_private);
             let source = self.read(&table)?;
-            match config.sources.iter().find(|other| other.origin == source.origin) {
+            match usable.iter().find(|other| other.origin == source.origin) {
                 Some(known) => self.known.push(known.name.clone()),
                 None => self.added.push(Added { name, table, is_named: place.is_named }),
             }
         }
-        let listed: HashSet<NodeId> = config.sources.iter().flat_map(listed_links).collect();
+        let listed: HashSet<NodeId> = usable.iter().copied().flat_map(listed_links).collect();
         let mut seen = HashSet::new();
         let is_new = |link: &&String| id_of(link).is_some_and(|id| !listed.contains(&id) && seen.insert(id));
         let links: Vec<String> =

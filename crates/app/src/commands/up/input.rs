@@ -46,7 +46,7 @@ impl Given {
         let mut given = Self::default();
         for input in args.inputs.iter().chain(&args.subscription).chain(&args.link) {
             if input == "-" {
-                given.take_text(&read_bounded(std::io::stdin())?)?;
+                given.take_pasted(&read_bounded(std::io::stdin())?)?;
             } else {
                 given.take_argument(input)?;
             }
@@ -78,6 +78,20 @@ impl Given {
                 argument.chars().take(60).collect::<String>()
             ))
             .into());
+        }
+        Ok(())
+    }
+
+    /// Takes what a person pastes or a program hands over, as [`Self::take_text`] does.
+    ///
+    /// # Errors
+    /// There is text, and nothing in it that could be tried.
+    pub(super) fn take_pasted(&mut self, text: &[u8]) -> anyhow::Result<()> {
+        let before = (self.links.len(), self.places.len());
+        self.take_text(text)?;
+        if before == (self.links.len(), self.places.len()) && !text.trim_ascii().is_empty() {
+            let why = "no share link, no address of a subscription and no channel (@name) is in that text";
+            return Err(Misuse(why.to_owned()).into());
         }
         Ok(())
     }
@@ -198,6 +212,17 @@ mod tests {
         }
         let error = Given::default().take_argument("missing.txt").unwrap_err();
         assert!(error.to_string().contains("missing.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_text_with_nothing_in_it_is_no_empty_line() {
+        let error = Given::default().take_pasted(b"hello\n\n").unwrap_err();
+        assert!(error.to_string().contains("no share link"), "{error}");
+        let mut given = Given::default();
+        given.take_pasted(b" \n\n").unwrap();
+        assert!(given.is_empty());
+        given.take_pasted(SS.as_bytes()).unwrap();
+        assert_eq!(given.links.len(), 1);
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Up<'_> {
         }
         if !can_ask {
             draft.write()?;
-            output::note(fill(self.texts.kept, &[&draft.file.display()]));
+            let kept = if self.remote.is_some() { self.texts.kept_running } else { self.texts.kept };
+            output::note(fill(kept, &[&draft.file.display()]));
         }
         Ok(can_ask)
     }
@@ -130,11 +131,11 @@ impl Up<'_> {
         }
         if self.terminal.can_ask() {
             let question = if config.sources.is_empty() { self.texts.ask } else { self.texts.ask_again };
-            given.take_text(self.terminal.text(question).as_bytes())?;
+            given.take_pasted(self.terminal.text(question).as_bytes())?;
         } else if !self.args.yes
             && let Some(text) = terminal::piped()?
         {
-            given.take_text(&text)?;
+            given.take_pasted(&text)?;
         }
         if !given.is_empty() {
             self.tell(&fill(self.texts.found, &[&given.links.len(), &given.places.len()]));

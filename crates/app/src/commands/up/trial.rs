@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_api::{FetchReport, FetchRequest, FetchedDto, ProbeReport, ProbeRequest, StatusDto};
+use hyper::StatusCode;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ use crate::{
     diagnosis::Diagnosis,
     instance::StoreTask,
     output,
-    remote::Remote,
+    remote::{Refused, Remote},
     runtime::prober::ProberSlot,
     sources::Collector,
 };
@@ -133,7 +134,8 @@ async fn finish(base: &Base, store_task: StoreTask) -> anyhow::Result<()> {
 pub(super) async fn running(remote: &Remote, names: &[String]) -> anyhow::Result<Trial> {
     let wait = Some(LONGEST.as_secs());
     let request = serde_json::to_string(&FetchRequest { sources: names.to_vec(), wait })?;
-    let fetched: FetchReport = remote.post_for("/api/v1/fetch", request, LONGEST).await?;
+    let fetched = remote.post_for("/api/v1/fetch", request, LONGEST).await.map_err(explained);
+    let fetched: FetchReport = fetched?;
     for name in names {
         let request = ProbeRequest { source: Some(name.clone()), wait, ..ProbeRequest::default() };
         let _: ProbeReport = remote.post_for("/api/v1/probe", serde_json::to_string(&request)?, LONGEST).await?;
@@ -152,4 +154,14 @@ pub(super) async fn running(remote: &Remote, names: &[String]) -> anyhow::Result
         working: nodes.healthy + nodes.suspect,
         reason: status.reason,
     })
+}
+
+/// A demonstration takes the file over and reads none of its sources: it does not know their names.
+fn explained(error: anyhow::Error) -> anyhow::Error {
+    let is_unknown = error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == StatusCode::BAD_REQUEST);
+    if is_unknown {
+        error.context("the instance that runs reads no sources of this configuration (a demonstration?): end it first")
+    } else {
+        error
+    }
 }
