@@ -188,7 +188,10 @@ fn compose_brings_everything_up_and_keeps_it() {
             return;
         }
     };
+    let begin = Instant::now();
+    let reached = |stage: &str| println!("containers: {stage} after {:.0?}", begin.elapsed());
     make_images(&engine, &hezar, &tools[..6]);
+    reached("the images are made");
     the_whole_workspace_reaches_the_builder(&engine);
     refuses_to_be_open_to_all(&engine);
     let mut project = project(&engine);
@@ -197,12 +200,14 @@ fn compose_brings_everything_up_and_keeps_it() {
     project.serves("http://127.0.0.1:8000", 100);
     project.serves("socks5h://127.0.0.1:8000", 5);
     is_confined(&project);
+    reached("100 requests are served");
 
     let token = project.exec("hezar", &["hezar", "token", "create", "prometheus", "--scope", "read"]);
     fs::write(engine.folder().join("token"), token).unwrap();
     project.up(&SERVICES, &[]);
     project.serves("https://127.0.0.1:8443", 10);
     is_scraped(&project);
+    reached("every service is healthy");
 
     let link = "socks5://127.0.0.1:9#kept";
     project.exec("hezar", &["hezar", "add", "--allow-private", link]);
@@ -217,6 +222,7 @@ fn compose_brings_everything_up_and_keeps_it() {
     kept(&project, "after a restart of each container");
     project.serves("http://127.0.0.1:8000", 5);
     project.serves("https://127.0.0.1:8443", 5);
+    reached("every service was restarted");
 
     strangers_are_refused(&mut project);
     kept(&project, "in a new container over the same volume");
