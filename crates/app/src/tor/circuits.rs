@@ -306,7 +306,7 @@ mod tests {
         assert_eq!((again.port(), again.len()), (Some(9150), 4));
         let (before, after) = (table.ids(socks()), again.ids(socks()));
         assert_eq!(before, after[..3]);
-        let different: std::collections::HashSet<_> = after.iter().collect();
+        let different: HashSet<_> = after.iter().collect();
         assert_eq!(different.len(), 4);
         std::fs::write(folder.path().join("circuits.json"), "{").unwrap();
         assert_ne!(CircuitTable::load(folder.path().join("circuits.json"), 3).ids(socks()), before);
