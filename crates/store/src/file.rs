@@ -44,9 +44,14 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The file whose lock is that of the database `path`.
+pub(crate) fn lock_of(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
 /// An advisory lock on `<path>.lock`; the operating system frees it when the process ends, however it ends.
 fn take_lock(path: &Path) -> Result<File, StoreError> {
-    let lock_path = beside(path, ".lock");
+    let lock_path = lock_of(path);
     let mut options = private();
     // Where others may write, a link would lead to a file of ours that is then emptied.
     #[cfg(unix)]
@@ -68,9 +73,27 @@ fn take_lock(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
+/// Gives what root has made in another user's folder to that user, whose instance must be able to open it. Nobody else can give a file away:
+/// then it stays as it is.
+pub(crate) fn give_to_owner_of_folder(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+        let Some(Ok(folder)) = path.parent().map(fs::metadata) else { return };
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(no_follow()).open(path) else { return };
+        // The folder's owner may have put a second name of somebody else's file there.
+        let is_single = file.metadata().is_ok_and(|about| about.is_dir() || about.nlink() == 1);
+        if is_single && rustix::process::geteuid().is_root() {
+            let _ = fchown(&file, Some(folder.uid()), Some(folder.gid()));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
 /// Says which process holds the lock of `path`; `None` when none does.
 pub(crate) fn in_use(path: &Path) -> Option<StoreError> {
-    let file = File::open(beside(path, ".lock")).ok()?;
+    let file = File::open(lock_of(path)).ok()?;
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| held(path, file))
 }
 

@@ -37,19 +37,25 @@ pub async fn check_backup(directory: &Path, backup: &Path) -> Result<RestoreRepo
 }
 
 /// Puts a backup in the place of the store that the settings describe. It may be of an older version of this program, and compressed. What
-/// was there is kept: on the disk under another name, of a store in memory as a snapshot.
+/// was there is kept: on the disk under another name, of a store in memory as a snapshot. What root restores belongs to the owner of `directory`.
 ///
 /// # Errors
 /// [`StoreError::InUse`] when an instance runs, or what is wrong with the file; then the store is as it was.
 pub async fn restore(settings: &StoreSettings, directory: &Path, backup: &Path) -> Result<RestoreReport, StoreError> {
     let files = StoreFiles::of(settings, directory)?;
     let _lock = file::lock(&files.disk)?;
+    file::give_to_owner_of_folder(&file::lock_of(&files.disk));
     let Unpacked { partial, mut report } = unpacked(backup, &files.disk).await?;
     let placed = if files.in_memory { as_snapshot(&files, &partial).await } else { on_disk(&files, &partial) };
     if placed.is_err() {
         let _ = file::remove(&partial);
     }
     report.kept = placed?;
+    if files.in_memory {
+        files.snapshots.give_to_owner_of_folder();
+    } else {
+        file::give_to_owner_of_folder(&files.disk);
+    }
     Ok(report)
 }
 
@@ -134,6 +140,8 @@ async fn as_snapshot(files: &StoreFiles, partial: &Path) -> Result<Option<PathBu
     let to = files.snapshots.next(now())?;
     keep(files, partial.to_owned(), to).await?;
     file::remove(live)?;
+    // The instance makes its folder in memory again, as the user that it runs as.
+    let _ = live.parent().map(fs::remove_dir);
     Ok(kept)
 }
 

@@ -113,6 +113,12 @@ impl Snapshots {
         Ok(kept)
     }
 
+    /// Gives the folder and the snapshots to the owner of the folder around it.
+    pub(crate) fn give_to_owner_of_folder(&self) {
+        file::give_to_owner_of_folder(&self.folder);
+        self.list().iter().for_each(|snapshot| file::give_to_owner_of_folder(&snapshot.path));
+    }
+
     /// Removes what is more than may be kept. Snapshots that follow each other quickly, as when the program is started again and
     /// again, go before older ones, so that they do not push the past out.
     fn prune(&self) {

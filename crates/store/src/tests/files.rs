@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::model::{id, node};
-use crate::{Access, Change, Sqlite, Store, StoreError, StrangeRow, open};
+use crate::{Access, Change, Sqlite, Store, StoreError, StoreSettings, StrangeRow, open, restore};
 
 async fn refusal(path: &Path, access: Access) -> StoreError {
     let error = Sqlite::open(path, access).await.unwrap_err();
@@ -157,4 +157,42 @@ async fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
     std::os::unix::fs::symlink(&victim, directory.path().join("hezar.db.lock")).unwrap();
     refusal(&path, Access::Exclusive).await;
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious content");
+}
+
+/// The guide lets root restore, and the service runs as another user.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_root_restores_is_the_folders_owners() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup.db"));
+    let store = Sqlite::open(&folder.path().join("hezar.db"), Access::Exclusive).await.unwrap();
+    store.backup(&backup, false).await.unwrap();
+    store.close().await;
+    fs::create_dir(&data).unwrap();
+    if chown(&data, Some(4321), Some(4321)).is_err() {
+        eprintln!("skipped: only root can give a folder to another user");
+        return;
+    }
+    let memory_folder = folder.path().join("memory");
+    fs::create_dir(&memory_folder).unwrap();
+    for memory in [false, true] {
+        let settings = StoreSettings { memory, memory_folder: Some(memory_folder.clone()), ..StoreSettings::default() };
+        restore(&settings, &data, &backup).await.unwrap();
+    }
+    // The database, its lock, the folder of snapshots and one in it.
+    let (mut folders, mut seen) = (vec![data], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let about = fs::metadata(&path).unwrap();
+            assert_eq!((about.uid(), about.gid()), (4321, 4321), "{}", path.display());
+            seen += 1;
+            if about.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen}");
+    assert_eq!(fs::read_dir(memory_folder).unwrap().count(), 0, "a folder in memory that the service cannot use");
 }
