@@ -12,15 +12,26 @@ use crate::StoreError;
 /// The first bytes of every SQLite database (SQLite file format §1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// The lock of a database, which is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct FileLock(File);
+
+impl Drop for FileLock {
+    /// Closing the file is not enough: a child process that is just being started holds a copy of it until its own program runs.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock of the database `path`, in a directory that exists.
-pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(path: &Path) -> Result<FileLock, StoreError> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
         return Err(StoreError::DirectoryMissing { path: directory.to_owned() });
     }
     if path.is_dir() {
         return Err(StoreError::NotADatabase { path: path.to_owned() });
     }
-    take_lock(path)
+    take_lock(path).map(FileLock)
 }
 
 /// Makes sure that `path` is a file that only its owner can read, since links hold passwords, and a database or empty.
@@ -219,5 +230,22 @@ pub(crate) fn failed(path: &Path, error: io::Error) -> StoreError {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path },
         _ => StoreError::Io { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_free_although_a_child_still_holds_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hezar.db");
+        let first = lock(&path).unwrap();
+        let held_by_child = first.0.try_clone().unwrap();
+        assert!(matches!(lock(&path), Err(StoreError::InUse { .. })));
+        drop(first);
+        drop(lock(&path).unwrap());
+        drop(held_by_child);
     }
 }

@@ -12,7 +12,6 @@ mod schema;
 mod usage;
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -68,7 +67,7 @@ pub struct Sqlite {
     writer: SqlitePool,
     /// Loading and backup, beside the writer.
     reader: SqlitePool,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<file::FileLock>>,
     /// Where snapshots go; absent when the file itself lies on the disk.
     snapshots: Option<Arc<Snapshots>>,
 }
@@ -88,7 +87,7 @@ impl Sqlite {
     pub(crate) async fn open_locked(
         path: &Path,
         access: Access,
-        lock: Option<File>,
+        lock: Option<file::FileLock>,
         snapshots: Option<Arc<Snapshots>>,
     ) -> Result<Self, StoreError> {
         match access {
