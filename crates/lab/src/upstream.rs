@@ -122,7 +122,7 @@ impl Upstream {
                         alive = stop.child_token();
                     }
                     // Whoever asked may have given up waiting.
-                    let _ = done.send(listener.apply(self.address, fault));
+                    let _ = done.send(listener.apply(self.address, fault).await);
                 }
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => self.admit(stream, &tasks, &alive),
