@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
-use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow};
+use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow, create_private_folder};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
@@ -17,7 +17,6 @@ use crate::{
     geo::{GeoDatabases, GeoLookup},
     nodes::Nodes,
     objects, rlimit,
-    running::create_private_folder,
     store_sync::{
         restore::{self, Loaded, Restorer},
         site_bans,

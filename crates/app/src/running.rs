@@ -11,6 +11,7 @@ use std::{
 };
 
 use hezar_core::Secret;
+use hezar_store::create_private_folder;
 use serde::{Deserialize, Serialize};
 
 use crate::places::UserFolders;
@@ -130,15 +131,6 @@ pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut written = options.open(file)?;
     written.write_all(bytes)?;
     Ok(written)
-}
-
-/// Creates a folder that only its owner can enter, and those above it.
-pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 
 use hezar_core::hash64;
 
-use crate::{StoreError, file, snapshot::make_private_folder};
+use crate::{StoreError, file};
 
 /// The folder that everybody has on Linux.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -42,7 +42,8 @@ pub(crate) fn file_in_memory(folder: Option<&Path>, database: &Path) -> Result<P
 /// [`StoreError::Memory`]: what is wrong with it.
 pub(crate) fn prepare(live: &Path) -> Result<(), StoreError> {
     let folder = live.parent().unwrap_or(Path::new(""));
-    make_private_folder(folder).map_err(|error| problem(format!("{} cannot be made: {error}", folder.display())))?;
+    file::create_private_folder(folder)
+        .map_err(|error| problem(format!("{} cannot be made: {error}", folder.display())))?;
     let about = fs::symlink_metadata(folder).map_err(|error| file::failed(folder, error))?;
     if !about.is_dir() || !belongs_to_this_user(&about) {
         return Err(problem(format!("{} belongs to somebody else", folder.display())));

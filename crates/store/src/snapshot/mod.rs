@@ -7,7 +7,7 @@ mod status;
 
 use std::{
     collections::HashSet,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -94,7 +94,7 @@ impl Snapshots {
     /// Makes the folder, and gives the name of a snapshot that is taken now. It sorts behind every other one, also when the clock was
     /// set back.
     pub(crate) fn next(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
-        make_private_folder(&self.folder).map_err(|error| file::failed(&self.folder, error))?;
+        file::create_private_folder(&self.folder).map_err(|error| file::failed(&self.folder, error))?;
         let newest = self.list().first().map_or(Timestamp(0), |newest| newest.at);
         let at = now.max(newest.after(Duration::from_secs(1)));
         Ok(self.folder.join(SnapshotName::at_time(at).text(&self.stem)))
@@ -184,15 +184,6 @@ pub(crate) fn write_compressed(database: &Path, to: &Path, pace: Pace, replace: 
         return Err(file::failed(to, error));
     }
     file::publish(&partial, to, replace)
-}
-
-/// Makes a folder that only its owner can enter.
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::running::{create_private_folder, write_private};
+use hezar_store::create_private_folder;
+
+use crate::running::write_private;
 
 /// The folder in the data folder.
 const FOLDER: &str = "acme";

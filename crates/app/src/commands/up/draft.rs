@@ -10,13 +10,13 @@ use std::{
 use anyhow::{Context, bail};
 use hezar_core::{NodeId, settings::is_public};
 use hezar_formats::parse_link;
+use hezar_store::create_private_folder;
 use url::Url;
 
 use super::input::{Given, Place};
 use crate::{
     config::{Config, ConfigReader, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
     output::Misuse,
-    running::create_private_folder,
 };
 
 /// Ports that are tried one after the other when the usual one is in use.

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::running::create_private_folder;
+use hezar_store::create_private_folder;
+
 use compression::Compressor;
 use name::LogFileName;
 
