@@ -231,16 +231,24 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
 
 /// A tunnel to a server that sends everything back, when a node carries it.
 pub(crate) fn tunnel(proxy: SocketAddr) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect(proxy).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.write_all(b"CONNECT echo.hezar:7 HTTP/1.1\r\nHost: echo.hezar\r\n\r\n").ok()?;
+    open_tunnel(proxy, "echo.hezar:7", "").ok()
+}
+
+/// A tunnel that is asked for with these further headers, each with the end of its line; the head of the answer when it is refused.
+pub(crate) fn open_tunnel(proxy: SocketAddr, target: &str, headers: &str) -> Result<TcpStream, String> {
+    let mut stream = TcpStream::connect(proxy).map_err(|error| format!("connect: {error}"))?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
+    let host = target.split(':').next().unwrap_or(target);
+    let asked = format!("CONNECT {target} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+    stream.write_all(asked.as_bytes()).map_err(|error| error.to_string())?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).ok()?;
+        stream.read_exact(&mut byte).map_err(|error| error.to_string())?;
         head.extend_from_slice(&byte);
     }
-    head.starts_with(b"HTTP/1.1 200").then_some(stream)
+    let head = String::from_utf8_lossy(&head).into_owned();
+    if head.starts_with("HTTP/1.1 200") { Ok(stream) } else { Err(head) }
 }
 
 /// Fails unless the tunnel carries bytes both ways.

@@ -10,7 +10,7 @@ use std::{
 use hezar_lab::{Kind, World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, eventually};
+use crate::harness::{Home, Instance, PATIENCE, eventually, open_tunnel};
 
 const MIB: u64 = 1 << 20;
 const QUOTA: u64 = 50 * MIB;
@@ -37,19 +37,7 @@ fn tunnel(proxy: SocketAddr, user: &str) -> Result<TcpStream, String> {
         "bob" => "Ym9iOnA=",
         _ => "Y2Fyb2w6cA==",
     };
-    let mut stream = TcpStream::connect(proxy).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
-    let asked =
-        format!("CONNECT demo.hezar:80 HTTP/1.1\r\nHost: demo.hezar\r\nProxy-Authorization: Basic {login}\r\n\r\n");
-    stream.write_all(asked.as_bytes()).map_err(|error| error.to_string())?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).map_err(|error| error.to_string())?;
-        head.extend_from_slice(&byte);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    if head.starts_with("HTTP/1.1 200") { Ok(stream) } else { Err(head) }
+    open_tunnel(proxy, "demo.hezar:80", &format!("Proxy-Authorization: Basic {login}\r\n"))
 }
 
 /// Downloads until the tunnel ends; gives the bytes.

@@ -14,7 +14,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hezar_lab::{Kind, World, WorldConfig};
 use serde_json::Value;
 
-use crate::harness::{Home, Instance, PATIENCE, PROBE, eventually};
+use crate::harness::{Home, Instance, PATIENCE, PROBE, eventually, open_tunnel};
 
 /// The password of every user.
 const PASSWORD: &str = "p";
@@ -90,20 +90,7 @@ fn node(proxy: SocketAddr, name: &str) -> Result<String, String> {
 
 /// A tunnel of a user to a server that sends everything back.
 fn tunnel(proxy: SocketAddr, name: &str) -> Result<TcpStream, String> {
-    let mut stream = TcpStream::connect(proxy).map_err(|error| format!("connect: {error}"))?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!("Host: echo.hezar\r\nProxy-Authorization: {}\r\n\r\n", basic(name));
-    stream
-        .write_all(format!("CONNECT echo.hezar:7 HTTP/1.1\r\n{head}").as_bytes())
-        .map_err(|error| error.to_string())?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).map_err(|error| error.to_string())?;
-        head.extend_from_slice(&byte);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    if head.starts_with("HTTP/1.1 200") { Ok(stream) } else { Err(head) }
+    open_tunnel(proxy, "echo.hezar:7", &format!("Proxy-Authorization: {}\r\n", basic(name)))
 }
 
 /// Sends a signal to a process that this test has started.
