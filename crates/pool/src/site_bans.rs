@@ -129,6 +129,31 @@ impl SiteBans {
         removed
     }
 
+    /// Takes over a ban that another process has begun or changed: it is no change of this one.
+    pub(crate) fn adopt(&self, ban: SiteBan) {
+        let key = ban.key();
+        let mut table = self.table.write();
+        if table.changed.contains_key(&key) {
+            // What this process has done is newer than what it reads, or is about to be written over it.
+            return;
+        }
+        table.insert(ban);
+        table.changed.remove(&key);
+        self.len.store(table.bans.len(), Relaxed);
+    }
+
+    /// Takes over that another process has ended a ban.
+    pub(crate) fn adopt_end(&self, site: &str, exit: IpAddr) {
+        let key = key(site, exit);
+        let mut table = self.table.write();
+        if table.changed.contains_key(&key) {
+            return;
+        }
+        table.remove(key);
+        table.changed.remove(&key);
+        self.len.store(table.bans.len(), Relaxed);
+    }
+
     /// Forgets those that have ended.
     pub(crate) fn expire(&self, now: Timestamp) {
         if self.len.load(Relaxed) == 0 {

@@ -47,6 +47,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct Queue {
     least: ChangeKind,
+    /// Whether changes that were taken over from other processes are left out.
+    own_only: bool,
     pending: Mutex<Pending>,
 }
 
@@ -90,6 +92,12 @@ impl Watch {
         self.queue.pending.lock().order.is_empty()
     }
 
+    /// Whether this node has changed.
+    #[must_use]
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.queue.pending.lock().kinds.contains_key(&id)
+    }
+
     /// The number of changed nodes waiting.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -122,7 +130,16 @@ impl Watchers {
 
     /// A new watch for changes of at least this size.
     pub(crate) fn subscribe(&self, least: ChangeKind) -> Watch {
-        let queue = Arc::new(Queue { least, pending: Mutex::default() });
+        self.add(Queue { least, own_only: false, pending: Mutex::default() })
+    }
+
+    /// A new watch for all changes that were made by this process.
+    pub(crate) fn subscribe_own(&self) -> Watch {
+        self.add(Queue { least: ChangeKind::Record, own_only: true, pending: Mutex::default() })
+    }
+
+    fn add(&self, queue: Queue) -> Watch {
+        let queue = Arc::new(queue);
         self.list.rcu(|list| {
             let mut list: Vec<_> = list.iter().filter(|q| q.strong_count() > 0).cloned().collect();
             list.push(Arc::downgrade(&queue));
@@ -131,12 +148,21 @@ impl Watchers {
         Watch { queue }
     }
 
-    /// Tells every watch about changed nodes.
+    /// Tells every watch about nodes that this process has changed.
     pub(crate) fn notify(&self, changed: &[ChangedNode]) {
+        self.tell(changed, |_| true);
+    }
+
+    /// Tells the watches about nodes whose changes were taken over from other processes.
+    pub(crate) fn notify_adopted(&self, changed: &[ChangedNode]) {
+        self.tell(changed, |queue| !queue.own_only);
+    }
+
+    fn tell(&self, changed: &[ChangedNode], concerns: impl Fn(&Queue) -> bool) {
         if changed.is_empty() {
             return;
         }
-        for queue in self.list.load().iter().filter_map(Weak::upgrade) {
+        for queue in self.list.load().iter().filter_map(Weak::upgrade).filter(|queue| concerns(queue)) {
             queue.add(changed);
         }
     }

@@ -33,6 +33,12 @@ impl Ewma {
         (!value.is_nan()).then_some(value)
     }
 
+    /// Takes over an average that somebody else has made of samples until `at`; nothing when it is none.
+    pub(crate) fn set(&self, value: Option<f32>, at: Timestamp) {
+        let value = value.filter(|v| v.is_finite() && *v >= 0.0);
+        self.0.store(value.map_or(EMPTY, |v| pack(v, ticks(at))), Relaxed);
+    }
+
     /// Forgets every sample.
     pub(crate) fn clear(&self) {
         self.0.store(EMPTY, Relaxed);

@@ -35,6 +35,13 @@ struct Trouble {
 impl Trouble {
     /// Nothing has failed.
     const NONE: Self = Self { failure: None, dead_since: OptionalTime::NONE };
+
+    /// What a record says, if that is anything.
+    fn from_record(record: &Record, now: Timestamp) -> Option<Self> {
+        let dead_since = record.dead_since.or(record.last_checked).unwrap_or(now);
+        let dead_since = (record.state == State::Dead).then_some(dead_since).into();
+        Some(Self { failure: record.failure, dead_since }).filter(|trouble| *trouble != Self::NONE)
+    }
 }
 
 /// What is known about few nodes.
@@ -72,9 +79,6 @@ pub(crate) struct Observed {
 impl Facts {
     /// The facts that a record says, before any source lists the node.
     pub(crate) fn new(label: Label, record: &Record, now: Timestamp) -> Self {
-        let dead_since = record.dead_since.or(record.last_checked).unwrap_or(now);
-        let dead_since = (record.state == State::Dead).then_some(dead_since).into();
-        let trouble = Trouble { failure: record.failure, dead_since };
         let mut facts = Self {
             label,
             listings: ListingSet::default(),
@@ -83,7 +87,7 @@ impl Facts {
             exit_seen: record.exit_seen.into(),
             exit_ip: record.exit_ip,
             failures: record.failures,
-            trouble: (trouble != Trouble::NONE).then(|| Box::new(trouble)),
+            trouble: Trouble::from_record(record, now).map(Box::new),
             rare: None,
         };
         facts.set_quarantine(record.quarantine);
@@ -165,6 +169,20 @@ impl Facts {
     /// Notes what an operator says about the node.
     pub(crate) fn set_annotation(&mut self, annotation: Option<Arc<Annotation>>) {
         self.change_rare(|rare| rare.annotation = annotation);
+    }
+
+    /// Takes over the health that another process has measured.
+    pub(crate) fn adopt_health(&mut self, record: &Record, now: Timestamp) {
+        self.failures = record.failures;
+        self.last_checked = record.last_checked.into();
+        self.trouble = Trouble::from_record(record, now).map(Box::new);
+    }
+
+    /// Takes over where another process has seen the traffic come out, and when the node was first listed.
+    pub(crate) fn adopt_exit(&mut self, record: &Record) {
+        self.exit_ip = record.exit_ip;
+        self.exit_seen = record.exit_seen.into();
+        self.first_seen = self.first_seen().min(record.first_seen).into();
     }
 
     /// Changes what few nodes have; says whether it is different now.

@@ -123,7 +123,7 @@ impl<D> Node<D> {
     }
 
     /// Whether the latency has moved by more than an eighth from where the views hold the node.
-    fn drifted(&self) -> bool {
+    pub(super) fn drifted(&self) -> bool {
         let (placed, now) = (self.placed_latency.load(Relaxed), self.weighed_latency());
         placed.abs_diff(now) > placed.min(now) / 8
     }
@@ -181,7 +181,7 @@ impl<D> Node<D> {
         Observed { counted: true, state, moved: state || (after.routable() && (elsewhere || self.drifted())) }
     }
 
-    fn set_state(&self, state: State) {
+    pub(super) fn set_state(&self, state: State) {
         // Only this function changes the state, under the lock of the facts; the flags may be set meanwhile.
         let _ = self.phase.fetch_update(Release, Acquire, |phase| Some((phase & !3) | state as u8));
     }
@@ -198,8 +198,13 @@ impl<D> Node<D> {
     pub(crate) fn set_quarantine(&self, quarantine: Option<Quarantine>) -> bool {
         let mut facts = self.facts();
         let news = facts.set_quarantine(quarantine);
-        self.set_flag(QUARANTINED, quarantine.is_some());
+        self.set_quarantined(quarantine.is_some());
         news
+    }
+
+    /// Notes for picking whether it is in quarantine; the facts say so already.
+    pub(super) fn set_quarantined(&self, quarantined: bool) {
+        self.set_flag(QUARANTINED, quarantined);
     }
 
     pub(super) fn has_flag(&self, flag: u8) -> bool {

@@ -47,6 +47,14 @@ impl ListingSet {
     }
 }
 
+impl FromIterator<Arc<Listing>> for ListingSet {
+    fn from_iter<I: IntoIterator<Item = Arc<Listing>>>(listings: I) -> Self {
+        let mut set = Self::default();
+        listings.into_iter().for_each(|listing| set.push(listing));
+        set
+    }
+}
+
 impl Deref for ListingSet {
     type Target = [Arc<Listing>];
 

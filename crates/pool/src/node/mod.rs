@@ -1,5 +1,6 @@
 //! One upstream proxy in memory: its description, its health and its load.
 
+mod adopt;
 mod annotation;
 mod circuit;
 mod ewma;

@@ -32,6 +32,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
 
     /// Frees the slots of nodes that have been taken out of the index.
     pub(crate) fn discard(&self, table: &mut SourceTable, nodes: &[Arc<Node<D>>]) {
+        self.take_out(table, nodes);
+        let news: Vec<_> = nodes.iter().map(|node| ChangedNode { id: node.id(), kind: ChangeKind::Removed }).collect();
+        self.watchers.notify(&news);
+    }
+
+    /// The same, and tells nobody.
+    pub(super) fn take_out(&self, table: &mut SourceTable, nodes: &[Arc<Node<D>>]) {
         if nodes.is_empty() {
             return;
         }
@@ -45,9 +52,6 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             index.remove(node);
         }
         self.publish(&index);
-        drop(index);
-        let news: Vec<_> = nodes.iter().map(|node| ChangedNode { id: node.id(), kind: ChangeKind::Removed }).collect();
-        self.watchers.notify(&news);
     }
 
     pub(crate) fn remove(&self, ids: &[NodeId]) -> Applied {

@@ -1,5 +1,6 @@
 //! The pool: every known node, changed by listings and evidence, asked for the best one.
 
+mod adopt;
 mod by_id;
 mod evidence;
 mod explain;
@@ -143,6 +144,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.sites.bans.remove(site, exit)
     }
 
+    /// Takes over the ban of an exit from another process; it is none of [`Pool::take_exit_ban_changes`].
+    pub fn adopt_exit_ban(&self, ban: SiteBan) {
+        self.sites.bans.adopt(ban);
+    }
+
+    /// Takes over that another process has ended the ban of an exit.
+    pub fn adopt_exit_ban_end(&self, site: &str, exit: IpAddr) {
+        self.sites.bans.adopt_end(site, exit);
+    }
+
     /// The bans that hold now, those that end first in front.
     #[must_use]
     pub fn exit_bans(&self, now: Timestamp) -> Vec<SiteBan> {
@@ -214,6 +225,13 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.subscribe(ChangeKind::Record)
     }
 
+    /// A list of the nodes that this process changes from now on; what [`Pool::adopt`] and its like take over from other processes
+    /// is not in it. For whoever writes to a store that other processes write to as well.
+    #[must_use]
+    pub fn watch_own(&self) -> Watch {
+        self.watchers.subscribe_own()
+    }
+
     /// A list of the nodes that come, go, change their state or their listings from now on.
     #[must_use]
     pub fn watch_states(&self) -> Watch {
@@ -223,9 +241,23 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Forgets the nodes that no source lists and that were dead, or never worked, for long enough, and what is beyond
     /// the bounds; returns how many. Cheap when there is nothing to do; call it about once a minute.
     pub fn tick(&self, now: Timestamp) -> usize {
+        self.advance(now);
+        self.forget(now)
+    }
+
+    /// Ends bans of exits and forgets old evidence of sites, and no node: for a process that leaves forgetting nodes to another one.
+    pub fn advance(&self, now: Timestamp) {
         self.sites.advance(now);
         self.sites.bans.expire(now);
-        self.forget(now)
+    }
+
+    /// The nodes that a source lists, in no particular order.
+    #[must_use]
+    pub fn listed_by(&self, source: &str) -> Vec<NodeId> {
+        let table = self.sources.lock();
+        let Some(source) = table.sources.get(source) else { return Vec::new() };
+        let index = self.index.lock();
+        source.members.iter().filter_map(|slot| index.node_at(*slot)).map(|node| node.id()).collect()
     }
 
     /// Brings the views in line with one node.

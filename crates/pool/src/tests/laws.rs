@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::{prelude::*, strategy::Strategy as Generator};
 
 use super::*;
-use crate::{Need, ServerKey, SiteKey, Strategy};
+use crate::{Need, Record, ServerKey, SiteKey, Strategy};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -110,6 +110,29 @@ proptest! {
         for (name, _, size) in pool.sources() {
             let model = listed.iter().find(|(number, _)| source(**number) == name).map_or(0, |(_, set)| set.len());
             prop_assert_eq!(size, model);
+        }
+    }
+
+    #[test]
+    fn a_pool_that_follows_another_one_is_the_same(events in prop::collection::vec(event(), 0..120)) {
+        let (pool, follower, mut now, mut listed) = (pool(), super::pool(), 0, HashMap::new());
+        let (changes, own) = (pool.watch(), follower.watch_own());
+        for event in &events {
+            happen(&pool, event, &mut now, &mut listed);
+            adopting::follow(&pool, &changes, &follower, at(now));
+            check(&follower);
+        }
+        prop_assert!(own.is_empty(), "what was taken over is no change of the follower's own");
+        let ids = |pool: &TestPool| pool.snapshot().nodes().map(|node| node.id()).collect::<HashSet<_>>();
+        prop_assert_eq!(ids(&pool), ids(&follower));
+        for node in pool.snapshot().nodes() {
+            let same = follower.node(node.id()).unwrap();
+            // Each process finds out by itself what it can dial.
+            prop_assert_eq!(same.record(), Record { unsupported: None, ..node.record() });
+            prop_assert_eq!((same.label(), same.kept_from()), (node.label(), node.kept_from()));
+            prop_assert_eq!(same.allow_private(), node.allow_private());
+            let sources = |node: &Node<_>| node.sources().into_iter().map(|l| l.source).collect::<HashSet<_>>();
+            prop_assert_eq!(sources(&same), sources(node));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The pool's tests, and the nodes they are made with.
 
+mod adopting;
 mod annotations;
 mod anonymity;
 mod atlas;
