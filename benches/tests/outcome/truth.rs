@@ -92,6 +92,7 @@ async fn simulate(minutes: u64, requests_per_second: u64) -> (Observer, f64) {
     let settles_after = config.interval + config.timeout;
     let checks = Checks {
         check: Arc::new(Connects),
+        node_check: None,
         trace: None,
         geo: None,
         canaries: Vec::new(),

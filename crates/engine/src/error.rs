@@ -132,6 +132,9 @@ pub enum Cause {
     /// The server failed for a reason it did not name.
     #[error("the server failed: {0}")]
     ServerFailure(&'static str),
+    /// A proxy core tried the node and failed; it does not say at which stage or why.
+    #[error("the Clash core could not reach the target through it")]
+    CoreFailed,
     /// The target answered, but not as expected.
     #[error("unexpected answer: {0}")]
     UnexpectedAnswer(Box<str>),
@@ -174,6 +177,10 @@ impl Cause {
         CodeDoc::new("forbidden", "The server's own rules forbid the target."),
         CodeDoc::new("target-unreachable", "The server says that it cannot reach the target."),
         CodeDoc::new("server-failure", "The server reports a failure of its own."),
+        CodeDoc::new(
+            "core-failed",
+            "A Clash core tried the node and got no answer through it; such a core does not say why.",
+        ),
         CodeDoc::new("unexpected-answer", "The target answered with another status or body than expected."),
         CodeDoc::new(
             "bad-answer",
@@ -205,6 +212,7 @@ impl Cause {
             Self::Forbidden => "forbidden",
             Self::TargetUnreachable(_) => "target-unreachable",
             Self::ServerFailure(_) => "server-failure",
+            Self::CoreFailed => "core-failed",
             Self::UnexpectedAnswer(_) => "unexpected-answer",
             Self::BadAnswer(_) => "bad-answer",
             Self::Unsupported(_) => "unsupported",

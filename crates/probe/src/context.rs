@@ -7,8 +7,8 @@ use hezar_pool::{Node, Pool, State};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::{
-    Canary, Check, ExitLookup, Geo, HttpNodeChecks, Judge, ProbeConfig, ProbeMetrics, control::ControlChecks,
-    demand::Demand,
+    Canary, Check, ExitLookup, Geo, HttpNodeChecks, Judge, NodeCheck, ProbeConfig, ProbeMetrics,
+    control::ControlChecks, demand::Demand,
 };
 
 /// What a node of the pool carries.
@@ -26,6 +26,8 @@ pub(crate) struct ProbeContext {
     pub(crate) pool: Arc<Pool<Payload>>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) check: Arc<dyn Check>,
+    /// What checks nodes in the place of `check` through the engine's dialers.
+    pub(crate) node_check: Option<Arc<dyn NodeCheck>>,
     pub(crate) trace: Option<Arc<dyn ExitLookup>>,
     pub(crate) geo: Option<Arc<dyn Geo>>,
     pub(crate) canaries: Vec<Arc<dyn Canary>>,
@@ -70,6 +72,8 @@ impl ProbeContext {
 pub struct Checks {
     /// Through every node; also directly, by the guard.
     pub check: Arc<dyn Check>,
+    /// What checks every node in the place of `check` through the engine's dialers; the guard's own checks stay as they are.
+    pub node_check: Option<Arc<dyn NodeCheck>>,
     /// Through a working node, rarely.
     pub trace: Option<Arc<dyn ExitLookup>>,
     /// Nobody: what this machine knows about the addresses that the lookups bring. It is believed before them.

@@ -23,20 +23,12 @@ pub struct Prober {
     pub(crate) context: Arc<ProbeContext>,
 }
 
-impl Prober {
-    /// A prober with HTTP checks after the configuration, whose certificates `tls` verifies.
+impl Checks {
+    /// The HTTP checks of a configuration, whose certificates `tls` verifies.
     ///
     /// # Errors
     /// [`ProbeConfigError`] when a URL cannot be asked for.
-    pub fn new(
-        config: ProbeConfig,
-        pool: Arc<Pool<Payload>>,
-        engine: Arc<dyn Engine>,
-        tls: &TlsClients,
-        geo: Option<Arc<dyn Geo>>,
-        clock: Clock,
-        metrics: ProbeMetrics,
-    ) -> Result<Self, ProbeConfigError> {
+    pub fn new(config: &ProbeConfig, tls: &TlsClients, geo: Option<Arc<dyn Geo>>) -> Result<Self, ProbeConfigError> {
         let check = HttpCheck::new(&config.url, Some(config.expect_status), config.expect_body.clone(), tls.clone());
         let check: Arc<dyn Check> = Arc::new(check.map_err(ProbeConfigError::Url)?);
         let mut trace: Option<Arc<dyn ExitLookup>> = None;
@@ -52,12 +44,30 @@ impl Prober {
             let check = HttpCheck::new(url, None, None, tls.clone());
             uplink.push(Arc::new(check.map_err(|error| ProbeConfigError::Control(url.as_str().into(), error))?));
         }
-        let http = Some(HttpNodeChecks::new(&config, tls).map_err(ProbeConfigError::Url)?);
+        let http = Some(HttpNodeChecks::new(config, tls).map_err(ProbeConfigError::Url)?);
         let mut judge = None;
         if let Some(url) = &config.judge_url {
             judge = Some(Judge::new(url, tls.clone()).map_err(ProbeConfigError::Judge)?);
         }
-        let checks = Checks { check, trace, geo, canaries, uplink, http, judge };
+        Ok(Self { check, node_check: None, trace, geo, canaries, uplink, http, judge })
+    }
+}
+
+impl Prober {
+    /// A prober with HTTP checks after the configuration, whose certificates `tls` verifies.
+    ///
+    /// # Errors
+    /// [`ProbeConfigError`] when a URL cannot be asked for.
+    pub fn new(
+        config: ProbeConfig,
+        pool: Arc<Pool<Payload>>,
+        engine: Arc<dyn Engine>,
+        tls: &TlsClients,
+        geo: Option<Arc<dyn Geo>>,
+        clock: Clock,
+        metrics: ProbeMetrics,
+    ) -> Result<Self, ProbeConfigError> {
+        let checks = Checks::new(&config, tls, geo)?;
         Ok(Self::with(config, pool, engine, checks, clock, metrics))
     }
 
@@ -71,7 +81,7 @@ impl Prober {
         clock: Clock,
         metrics: ProbeMetrics,
     ) -> Self {
-        let Checks { check, trace, geo, canaries, uplink, http, judge } = checks;
+        let Checks { check, node_check, trace, geo, canaries, uplink, http, judge } = checks;
         let controls = ControlChecks::new(uplink, Arc::clone(&check));
         let (demands, demanded) = mpsc::channel(MOST_WAITING);
         let demanded = Mutex::new(demanded);
@@ -81,6 +91,7 @@ impl Prober {
                 pool,
                 engine,
                 check,
+                node_check,
                 trace,
                 geo,
                 canaries,

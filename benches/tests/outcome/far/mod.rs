@@ -156,6 +156,7 @@ async fn simulate(seed: u64, bad: f64, time: Duration, proxy: GatewayConfig) -> 
     };
     let checks = Checks {
         check: Arc::new(RoundTrip),
+        node_check: None,
         trace: None,
         geo: None,
         canaries: Vec::new(),

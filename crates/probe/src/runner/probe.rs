@@ -7,7 +7,7 @@ use hezar_pool::{Need, Node, Query, Strategy};
 
 use super::PoolNode;
 use crate::{
-    ControlResult,
+    ControlResult, NodeCheck, NodeCheckError,
     canary::CanaryResult,
     context::{Payload, ProbeContext},
     http_node::rules_out_every_way,
@@ -22,8 +22,8 @@ const MAX_CANARIES: usize = 2;
 /// A check that succeeded.
 pub(super) struct Checked {
     pub(super) took: Duration,
-    /// For the exit lookup.
-    pub(super) dialer: Payload,
+    /// For the exit lookup; absent where no dialer can be built for a node that something else has checked.
+    pub(super) dialer: Option<Payload>,
     /// What the canaries that were asked for showed; empty when there are none.
     pub(super) canaries: Vec<CanaryFetch>,
 }
@@ -53,17 +53,37 @@ const LEARN_AGAIN: u32 = 32;
 
 /// One probe. Boxed pieces only live while it runs; an idle node costs nothing here.
 pub(super) async fn probe(context: &ProbeContext, node: &PoolNode) -> Result<Checked, ProbeError> {
+    if let Some(node_check) = &context.node_check {
+        return probe_by(&**node_check, context, node).await;
+    }
     let dialer = dialer(context, node).map_err(|error| ProbeError::Unsupported(error.code()))?;
     match check(context, node, &dialer).await {
         Ok(took) => {
             let canaries = fetch_canaries(context, node, &dialer).await;
-            Ok(Checked { took, dialer, canaries })
+            Ok(Checked { took, dialer: Some(dialer), canaries })
         }
         Err(error) => {
             tracing::trace!(node = %node.id(), code = error.code(), stage = %error.stage, "probe failed");
             Err(ProbeError::classify(&error))
         }
     }
+}
+
+/// One probe whose check something else than the engine's dialers makes.
+async fn probe_by(check: &dyn NodeCheck, context: &ProbeContext, node: &PoolNode) -> Result<Checked, ProbeError> {
+    let took = check.check(node, context.attempt_at(node).remaining()).await.map_err(|error| match error {
+        NodeCheckError::Failed(error) => ProbeError::classify(&error),
+        NodeCheckError::Unsupported(code) => ProbeError::Unsupported(code),
+        NodeCheckError::Unavailable(code) => ProbeError::Inconclusive(code),
+    })?;
+    let dialer = dialer(context, node).ok();
+    let mut canaries = match &dialer {
+        Some(dialer) => fetch_canaries(context, node, dialer).await,
+        None => Vec::new(),
+    };
+    // A page that did not come may be the fault of our own dialer, which nothing else has shown to work for this node.
+    canaries.retain(|canary| canary.found.is_some());
+    Ok(Checked { took, dialer, canaries })
 }
 
 /// Asks for a canary, and for a second one when the first does not come as it should. Which one is first is left to

@@ -79,10 +79,10 @@ impl Runner {
     }
 
     /// A check that counts as a success; what is asked seldom follows when it is due.
-    fn works(&mut self, mut probe: RunningProbe, took: Duration, dialer: Payload, now: Timestamp) {
+    fn works(&mut self, mut probe: RunningProbe, took: Duration, dialer: Option<Payload>, now: Timestamp) {
         self.succeeded(&probe, took, now);
         self.answer(probe.node.id(), ProbeResult::Works(took));
-        if let Some(abort) = self.follow_up(&probe.node, dialer, now) {
+        if let Some(abort) = dialer.and_then(|dialer| self.follow_up(&probe.node, dialer, now)) {
             (probe.latency, probe.abort) = (Some(took), abort);
             self.running.insert(probe.abort.id(), probe);
             return;

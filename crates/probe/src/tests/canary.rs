@@ -93,7 +93,16 @@ fn lying(refusing: std::ops::Range<u32>) -> (Arc<Nodes>, Arc<World>, Arc<Liars>,
     let canary = || Arc::new(Whether(Arc::clone(&liars))) as Arc<dyn Canary>;
     let canaries = vec![canary(), canary()];
     let check = Arc::new(Connects("url.test:80"));
-    let checks = Checks { check, trace: None, geo: None, canaries, uplink: Vec::new(), http: None, judge: None };
+    let checks = Checks {
+        check,
+        node_check: None,
+        trace: None,
+        geo: None,
+        canaries,
+        uplink: Vec::new(),
+        http: None,
+        judge: None,
+    };
     let fakes = Arc::new(Fakes(Arc::clone(&world)));
     let clock = Clock::starting_at(START);
     let prober = Prober::with(config(), Arc::clone(&pool), fakes, checks, clock, ProbeMetrics::default());

@@ -4,6 +4,7 @@ mod canary;
 mod demand;
 mod guard;
 mod host_limits;
+mod node_check;
 mod outage;
 mod parts;
 mod prober;
@@ -260,6 +261,7 @@ pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>,
     let trace = config.trace_url.is_some().then(|| Arc::new(Connects("trace.test:80")) as Arc<dyn ExitLookup>);
     let checks = Checks {
         check: Arc::new(Connects("url.test:80")),
+        node_check: None,
         trace,
         geo: None,
         canaries: Vec::new(),
